@@ -1,0 +1,189 @@
+"""The figures of the protocol: one frozen value per node, checked once, never changed.
+
+Every figure that shapes detection, gossip or repair stands here with its effect, unit and
+trade-off, so that a profile is a set of figures and nothing else. The shell turns each field into
+a flag, a variable and a key of the configuration file; this module knows none of these.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+Profile = Literal["lan", "wan", "local"]
+
+DATAGRAM_SIZE_FLOOR = 512
+DATAGRAM_SIZE_MAX = 1400
+"""What a datagram may measure at most (bytes of UDP payload); a larger one is dropped unread."""
+
+
+class SettingsError(ValueError):
+    """A figure or a combination of figures is impossible; the text names the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    datagram_size: int = 1200
+    """Largest UDP payload that this node sends, bytes (512 to 1,400). Larger packets carry more,
+    smaller ones survive tunnels."""
+
+    probe_interval: float = 1.0
+    """Seconds between two probes by one node. Detection time is proportional to it; so is the
+    inverse of the idle traffic (about 2 packets per interval and node)."""
+
+    probe_timeout: float = 0.5
+    """Seconds until relays are asked, for a peer whose round trip is not known yet. At most half
+    of `probe_interval`; with samples it becomes `mean + 4 x deviation` of the round trip."""
+
+    probe_timeout_min: float = 0.1
+    """Seconds below which an adapted probe timeout never falls: room for a busy peer."""
+
+    indirect_probes: int = 3
+    """Relays asked when a direct ping is not answered (SWIM's k). More survive more loss."""
+
+    suspicion_mult: float = 2.0
+    """Shortest suspicion = this x max(1, log10 N) x `probe_interval` (Lifeguard's alpha): what a
+    fully confirmed suspect is given to refute."""
+
+    suspicion_max_mult: float = 6.0
+    """Longest suspicion = this x the shortest (Lifeguard's beta), when nobody confirms."""
+
+    confirmations: int = 3
+    """Independent accusers after which a suspicion is as short as it gets (Lifeguard's K)."""
+
+    corroborators: int = 3
+    """How many members, about, probe a suspect themselves as soon as they hear of the suspicion;
+    0 switches corroboration off. More detect faster and cost that many packets per suspicion."""
+
+    corroboration_delay: float = 0.1
+    """Corroborating pings are spread over this many seconds."""
+
+    corroboration_pings: int = 2
+    """Pings that a corroborator sends, half a probe timeout apart, before it agrees. More survive
+    more loss and take longer."""
+
+    health_max: int = 8
+    """A node that notices its own slowness stretches its timeouts by at most this factor
+    (Lifeguard's S)."""
+
+    stall_after: float = 0.25
+    """Seconds by which a timer may be late before this node calls itself stalled and gives those
+    whom it waits for the time that it lost."""
+
+    gossip_interval: float = 0.2
+    """Seconds between two rounds for news that has been sent at least once."""
+
+    gossip_fanout: int = 3
+    """Peers that one round of gossip goes to."""
+
+    flush_after: float = 0.01
+    """Seconds for which fresh news is collected before it is sent. Smaller is sooner, larger puts
+    more news into one packet."""
+
+    retransmit_mult: int = 4
+    """Each item of news is sent this x ceil(log10(N + 1)) times by each node that learns it."""
+
+    gossip_rate_max: int = 600
+    """Packets of gossip that a node sends per second at most, whatever the load."""
+
+    pull_interval: float = 1.0
+    """Seconds between two repairs that this node starts, at least."""
+
+    pull_timeout: float = 0.4
+    """Seconds without an answer until a repair asks again; the third time it asks another peer."""
+
+    contact_interval: float = 2.0
+    """Each failed member and each absent seed hears from the cluster about once in so many
+    seconds, so that a healed network is noticed. Smaller heals sooner, larger costs less."""
+
+    join_retry_min: float = 0.1
+    """Seconds until the first retry of a join; doubles up to `join_retry_max`, with jitter."""
+
+    join_retry_max: float = 10.0
+    """Longest pause between two tries to join, seconds."""
+
+    name_check: float = 2.0
+    """Seconds that the holder of a name has to answer before a newcomer at another address may
+    take the name over."""
+
+    ready_after: float = 10.0
+    """Seconds without any ready peer after which a node that has seeds calls itself ready."""
+
+    leave_timeout: float = 5.0
+    """Seconds after which a leave ends, whatever is still missing."""
+
+    remember: float = 72 * 3600.0
+    """Seconds for which failed, left and forgotten members are remembered. For the first half
+    they are shared and contacted; a partition longer than that needs a seed to heal."""
+
+    tail_size: int = 1000
+    """Recent events kept for reading (`/log`)."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value) or value < 0:
+                raise SettingsError(f"{field.name} must be a number >= 0, not {value!r}")
+            if value == 0 and field.name not in _MAY_BE_ZERO:
+                raise SettingsError(f"{field.name} must be greater than 0")
+        if not DATAGRAM_SIZE_FLOOR <= self.datagram_size <= DATAGRAM_SIZE_MAX:
+            raise SettingsError(
+                f"datagram_size must be from {DATAGRAM_SIZE_FLOOR} to {DATAGRAM_SIZE_MAX} bytes, "
+                f"not {self.datagram_size}"
+            )
+        if self.probe_timeout > self.probe_interval / 2:
+            raise SettingsError(
+                f"probe_timeout ({self.probe_timeout}) must be at most half of probe_interval "
+                f"({self.probe_interval})"
+            )
+        if self.probe_timeout_min > self.probe_timeout:
+            raise SettingsError(
+                f"probe_timeout_min ({self.probe_timeout_min}) must be at most probe_timeout "
+                f"({self.probe_timeout})"
+            )
+        if self.suspicion_max_mult < 1:
+            raise SettingsError("suspicion_max_mult must be at least 1")
+        if self.join_retry_min > self.join_retry_max:
+            raise SettingsError(
+                f"join_retry_min ({self.join_retry_min}) must be at most join_retry_max "
+                f"({self.join_retry_max})"
+            )
+
+    @classmethod
+    def of(cls, profile: Profile, **figures: float) -> Settings:
+        """The figures of a profile, some of them replaced.
+
+        Raises `SettingsError` for an impossible value or combination.
+        """
+        return replace(_PROFILES[profile], **figures)  # type: ignore[arg-type]  # by the schema
+
+
+_MAY_BE_ZERO = {"corroborators", "corroboration_delay", "indirect_probes", "flush_after"}
+
+_PROFILES: dict[Profile, Settings] = {
+    "lan": Settings(),
+    "wan": Settings(
+        probe_interval=5.0,
+        probe_timeout=2.5,
+        probe_timeout_min=0.5,
+        suspicion_mult=3.0,
+        corroboration_delay=0.5,
+        stall_after=0.5,
+        gossip_interval=0.5,
+        gossip_fanout=4,
+        flush_after=0.05,
+        pull_interval=2.0,
+        pull_timeout=1.5,
+        contact_interval=5.0,
+        name_check=5.0,
+    ),
+    "local": Settings(
+        probe_timeout=0.2,
+        probe_timeout_min=0.05,
+        indirect_probes=1,
+        suspicion_mult=1.5,
+        gossip_interval=0.1,
+        retransmit_mult=2,
+    ),
+}
