@@ -1,0 +1,66 @@
+"""The command `gossipd`: a group whose commands are loaded when they are called.
+
+A client command starts in a blink because nothing of the daemon is imported for it; only `run`
+loads the schema of its options, and the daemon once these are good.
+"""
+
+from __future__ import annotations
+
+import click
+
+from gossipd import __version__
+from gossipd.cli.commands import COMMANDS
+from gossipd.cli.failure import Misuse
+
+_RUN = "run"
+
+
+class _Group(click.Group):
+    """Knows `run` by name and builds it on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return [_RUN, *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != _RUN:
+            return super().get_command(ctx, cmd_name)
+        from gossipd.cli.run import run
+
+        return run
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for arg in args:
+            if any("\udc80" <= sign <= "\udcff" for sign in arg):
+                raise Misuse(f"argument {arg!a} is not valid UTF-8")
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Exit codes: 0 done; 1 refused or failed; 2 usage; 3 no daemon answers.
+
+\b
+Examples:
+  gossipd run --bind :7946
+  gossipd run --bind :7956 --join localhost:7946
+  gossipd increment
+  gossipd count --api 127.0.0.1:7957""",
+)
+@click.version_option(__version__, prog_name="gossipd", message="%(prog)s %(version)s")
+def gossipd() -> None:
+    """A gossip daemon: cluster membership and replicated counters, without a coordinator.
+
+    `gossipd run` starts a node. The other commands ask a running one; on a terminal they print
+    aligned tables with a header, into a pipe or a file fields separated by tabs without one.
+    """
+
+
+for _command in COMMANDS:
+    gossipd.add_command(_command)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    gossipd(prog_name="gossipd")

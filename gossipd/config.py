@@ -1,0 +1,197 @@
+"""What one node is started with: a frozen value, complete and possible or not built at all.
+
+The fields here and those of `core.Settings` are the one place where the options of `gossipd run`
+are spelled: `schema` reads name, type, default and docstring and makes a flag, a variable and a
+key of the configuration file of each.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from gossipd.core.settings import Profile, Settings
+from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+NAME_SIZE_MAX = 64
+TAG_KEY_SIZE_MAX = 64
+TAGS_SIZE_MAX = 256
+LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
+
+_Value = TypeVar("_Value")
+_Result = TypeVar("_Result")
+
+
+class ConfigError(ValueError):
+    """An option has an impossible value. `key` names it, `problem` says what is wrong."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Raises `ConfigError` when it is built from an impossible value.
+
+    Once built, `api` is never None, `name` only while the port of `bind` is 0, and the seeds in
+    `join` all have a port. None means the default that the docstring describes.
+    """
+
+    bind: Endpoint = ANY_ADDRESS
+    """Address of the UDP gossip socket, [HOST]:PORT. Without a host: all addresses, IPv4 and
+    IPv6. An IPv6 address stands in brackets. Port 0: any free one."""
+
+    api: Endpoint | None = None
+    """Address of the TCP side port for HTTP and text, [HOST]:PORT. Default: loopback (that of
+    `bind` if it is one) at the `bind` port + 1. Without a host: all addresses, which lets
+    everybody on the network count."""
+
+    join: tuple[str, ...] = ()
+    """Members to join through, HOST[:PORT]; any one that answers is enough. They are tried again
+    for ever. The default port is 7946."""
+
+    name: str | None = None
+    """Name of this node, unique in the cluster, 1 to 64 bytes. Default: the host name, with
+    :PORT when the `bind` port is not 7946."""
+
+    advertise: Endpoint | None = None
+    """Gossip address that others reach this node at, HOST:PORT. Default: the local address that
+    routes to the seeds."""
+
+    cluster: str = "gossipd"
+    """Name of the cluster, 1 to 64 bytes. Datagrams of other clusters are dropped unread."""
+
+    profile: Profile = "lan"
+    """The set of figures to start from: lan (detects in seconds), wan (patient, fewer packets)
+    or local (many nodes on one machine)."""
+
+    in_memory: bool = True
+    """Keep the state in memory only: what no other node holds is lost when this one stops. The
+    only mode of this version."""
+
+    tag: tuple[str, ...] = ()
+    """A label K=V that all members see; keys unique and at most 64 bytes, all tags together at
+    most 256 bytes."""
+
+    log_level: LogLevel = "info"
+    """The least important lines that are logged to stderr."""
+
+    settings: Settings = field(default_factory=Settings)
+    """The figures of the protocol: those of `profile`, some of them replaced."""
+
+    @classmethod
+    def of(cls, **values: Any) -> Config:
+        """A configuration from options by name, figures of `core.Settings` among them.
+
+        Raises `ConfigError` and `SettingsError`.
+        """
+        figure_names = {figure.name for figure in fields(Settings)}
+        figures = {key: value for key, value in values.items() if key in figure_names}
+        rest = {key: value for key, value in values.items() if key not in figure_names}
+        settings = Settings.of(rest.get("profile", "lan"), **figures)
+        return cls(**rest, settings=settings)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags as a mapping, in the order given."""
+        return dict(_tag(text) for text in self.tag)
+
+    def __post_init__(self) -> None:
+        if not self.in_memory:
+            raise ConfigError("in_memory", "must be true: this version keeps state in memory only")
+        if self.api is None:
+            object.__setattr__(self, "api", _default_api(self.bind))
+        if self.name is None and self.bind.port:
+            object.__setattr__(self, "name", _default_name(self.bind.port))
+        if self.name is not None:
+            _check("name", _check_name, self.name)
+        _check("cluster", _check_name, self.cluster)
+        if self.advertise is not None:
+            _check("advertise", Endpoint.parse_peer, str(self.advertise))
+        seeds = (_check("join", Endpoint.parse_peer, seed) for seed in self.join)
+        object.__setattr__(self, "join", tuple(dict.fromkeys(map(str, seeds))))
+        _check("tag", _check_tags, self.tag)
+
+
+def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Result:
+    try:
+        return rule(value)
+    except ValueError as error:
+        raise ConfigError(key, str(error)) from None
+
+
+def _default_api(bind: Endpoint) -> Endpoint:
+    if bind.port == PORT_MAX:
+        raise ConfigError("api", f"must be given, for there is no port after {PORT_MAX}")
+    host = bind.host if _is_loopback(bind.host) else LOOPBACK
+    return Endpoint(host, bind.port + 1 if bind.port else 0)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _default_name(port: int) -> str:
+    name = socket.gethostname()
+    if port != GOSSIP_PORT:
+        name = f"{name}:{port}"
+    try:
+        _check_name(name)
+    except ValueError as error:
+        raise ConfigError(
+            "name", f"must be given, for the host name does not do: {error}"
+        ) from None
+    return name
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(_encoded(name)) <= NAME_SIZE_MAX:
+        raise ValueError(f"expected 1 to {NAME_SIZE_MAX} bytes, not {name!r}")
+    if name != name.strip() or any(map(_is_control, name)):
+        raise ValueError(f"no control characters and no spaces at the ends, not {name!r}")
+
+
+def _check_tags(tags: tuple[str, ...]) -> None:
+    pairs = [_tag(text) for text in tags]
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"{key!r} is given more than once")
+        if len(_encoded(key)) > TAG_KEY_SIZE_MAX:
+            raise ValueError(f"expected a key of at most {TAG_KEY_SIZE_MAX} bytes, not {key!r}")
+    size = sum(len(_encoded(key + value)) for key, value in pairs)
+    if size > TAGS_SIZE_MAX:
+        raise ValueError(
+            f"all tags together are {size} bytes, at most {TAGS_SIZE_MAX} are allowed"
+        )
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"expected K=V, not {text!r}")
+    if any(map(_is_control, text)):
+        raise ValueError(f"no control characters, not {text!r}")
+    return key, value
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is not UTF-8") from None
+
+
+def _is_control(sign: str) -> bool:
+    return sign < " " or "\x7f" <= sign <= "\x9f"

@@ -1,0 +1,556 @@
+"""Bodies of datagrams: msgpack arrays, checked completely before anything is used.
+
+    [kind, sender, generation, incarnation, [fields of the message], [views], [groups]]
+
+Fields are positional and only ever appended, so an older version reads what it knows and counts
+the rest. `decode` is total: any bytes give an `Envelope` or a reason to drop them. Numbers have
+a range and texts a length, so a decoded value is legal by type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgpack
+
+from .effects import Drop
+from .identity import (
+    COUNTER_BYTES_MAX,
+    GENERATION_MAX,
+    INCARNATION_MAX,
+    NAME_BYTES_MAX,
+    SEQ_MAX,
+    STREAM_BITS,
+    STREAM_BYTES,
+    TAGS_BYTES_MAX,
+    TOTAL_MAX,
+    Address,
+    Stream,
+    is_host,
+    is_text,
+)
+from .messages import (
+    Ack,
+    Cookie,
+    Digest,
+    DigestAsk,
+    Envelope,
+    Gossip,
+    Group,
+    Held,
+    Hold,
+    Join,
+    Leaf,
+    MembersAsk,
+    MembersPage,
+    MemberView,
+    Message,
+    Nack,
+    Page,
+    Pages,
+    PassAsk,
+    PassItem,
+    Ping,
+    PingReq,
+    Refusal,
+    Refuse,
+    Register,
+    RelayedAck,
+    Shown,
+    Status,
+    Welcome,
+)
+from .settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
+
+COOKIE_BYTES_MAX = 16
+ACCUSERS_MAX = 8
+AGE_MAX = 2**32 - 1
+PAGES_MAX = 32
+PASS_ITEMS_MAX = 32
+DIGEST_BITS = 6
+DIGEST_FANOUT = 2**DIGEST_BITS
+DIGEST_DEPTH_MAX = STREAM_BITS // DIGEST_BITS
+TIMEOUT_MS_MAX = 2**31
+_U64 = 2**64 - 1
+_ITEMS_MAX = DATAGRAM_SIZE_MAX
+
+REGISTER = 0
+"""The one kind of log record known so far; keys and conflicts follow."""
+
+Packed: TypeAlias = bytes
+
+
+class _MalformedError(Exception):
+    """A peer's bytes are not what their kind prescribes; never leaves this module."""
+
+
+class _UnknownKindError(Exception):
+    """A kind of message from a later version; never leaves this module."""
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Takes the fields of one array in order and counts what lies behind the last known one."""
+
+    def __init__(self) -> None:
+        self.unknown = 0
+
+    def array(self, value: object, length_min: int = 0) -> list[object]:
+        if type(value) is not list or len(value) < length_min:
+            raise _MalformedError
+        return value
+
+    def fields(self, value: object, count: int) -> list[object]:
+        """The first `count` fields of an array; those behind them are counted as unknown."""
+        array = self.array(value, count)
+        self.unknown += len(array) - count
+        return array
+
+
+def _integer(value: object, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise _MalformedError
+    return value
+
+
+def _text(value: object, bytes_max: int) -> str:
+    if type(value) is not str or not is_text(value, bytes_max):
+        raise _MalformedError
+    return value
+
+
+def _bytes(value: object, length_max: int, length_min: int = 0) -> bytes:
+    if type(value) is not bytes or not length_min <= len(value) <= length_max:
+        raise _MalformedError
+    return value
+
+
+def _flag(value: object) -> bool:
+    if type(value) is not bool:
+        raise _MalformedError
+    return value
+
+
+def _name(value: object) -> str:
+    return _text(value, NAME_BYTES_MAX)
+
+
+def _start_or_counter(value: object) -> str:
+    return "" if value == "" else _text(value, COUNTER_BYTES_MAX)
+
+
+def _start_or_name(value: object) -> str:
+    return "" if value == "" else _text(value, NAME_BYTES_MAX)
+
+
+def _stream(value: object) -> Stream:
+    stream = _bytes(value, STREAM_BYTES, STREAM_BYTES)
+    if stream[0] >> (STREAM_BITS % 8):
+        raise _MalformedError
+    return stream
+
+
+def _address(host: object, port: object) -> Address:
+    if type(host) is not str or not is_host(host):
+        raise _MalformedError
+    return host, _integer(port, 1, 65535)
+
+
+def _tags(value: object, reader: _Reader) -> tuple[tuple[str, str], ...]:
+    flat = reader.array(value)
+    if len(flat) % 2:
+        raise _MalformedError
+    texts = [_text(item, TAGS_BYTES_MAX) for item in flat]
+    tags = tuple(zip(texts[::2], texts[1::2], strict=True))
+    if list(tags) != sorted(dict(tags).items()) or sum(len(t.encode()) for t in texts) > 256:
+        raise _MalformedError
+    return tags
+
+
+def _view(value: object, reader: _Reader) -> MemberView:
+    name, host, port, generation, incarnation, status, tags, age, accusers = reader.fields(
+        value, 9
+    )[:9]
+    names = reader.array(accusers)
+    if len(names) > ACCUSERS_MAX:
+        raise _MalformedError
+    return MemberView(
+        _name(name),
+        _address(host, port),
+        _integer(generation, 0, GENERATION_MAX),
+        _integer(incarnation, 0, INCARNATION_MAX),
+        Status(_integer(status, 0, len(Status) - 1)),
+        _tags(tags, reader),
+        _integer(age, 0, AGE_MAX),
+        tuple(_name(accuser) for accuser in names),
+    )
+
+
+def _registers(value: object, reader: _Reader) -> tuple[tuple[Register, ...], bool]:
+    """The registers among some records, and whether these were all of them."""
+    registers: list[Register] = []
+    whole = True
+    for record in reader.array(value):
+        fields = reader.array(record, 1)
+        if fields[0] != REGISTER:
+            _integer(fields[0], 0, _U64)
+            reader.unknown += 1
+            whole = False
+            continue
+        _, counter, seq, total = reader.fields(fields, 4)[:4]
+        registers.append(
+            (
+                _text(counter, COUNTER_BYTES_MAX),
+                _integer(seq, 1, SEQ_MAX),
+                _integer(total, -TOTAL_MAX, TOTAL_MAX),
+            )
+        )
+    return tuple(registers), whole
+
+
+def _group(value: object, reader: _Reader) -> Group:
+    stream, start, to, records = reader.fields(value, 4)[:4]
+    first = _integer(start, 0, SEQ_MAX)
+    last = _integer(to, 0, SEQ_MAX)
+    registers, whole = _registers(records, reader)
+    # What is not understood may be below `to`: such a group claims nothing.
+    return Group(_stream(stream), first, last if whole else min(first, last), registers)
+
+
+def _page(value: object, reader: _Reader) -> Page:
+    stream, start, after, upto, version, records = reader.fields(value, 6)[:6]
+    registers, whole = _registers(records, reader)
+    begin = _start_or_counter(after)
+    first = _integer(start, 0, SEQ_MAX)
+    if not whole:
+        # An interval that is empty covers nothing; its registers are merged all the same.
+        return Page(_stream(stream), first, "\U0010ffff", "\U0010ffff", first, registers)
+    end = _start_or_counter(upto)
+    if end and end <= begin:
+        raise _MalformedError
+    return Page(_stream(stream), first, begin, end, _integer(version, 0, SEQ_MAX), registers)
+
+
+def _shown(log: object, members: object, ready: object) -> Shown:
+    return Shown(_integer(log, 0, _U64), _integer(members, 0, _U64), _flag(ready))
+
+
+def _nonce(value: object) -> int:
+    return _integer(value, 0, _U64)
+
+
+# --- one reader per kind; the index in `_READERS` is the kind on the wire ------------------------
+
+
+def _read_ping(f: list[object], _: _Reader) -> Ping:
+    return Ping(_nonce(f[0]), _name(f[1]), _shown(f[2], f[3], f[4]))
+
+
+def _read_ack(f: list[object], _: _Reader) -> Ack:
+    return Ack(_nonce(f[0]), _shown(f[1], f[2], f[3]))
+
+
+def _read_ping_req(f: list[object], _: _Reader) -> PingReq:
+    return PingReq(
+        _nonce(f[0]), _name(f[1]), _address(f[2], f[3]), _integer(f[4], 1, TIMEOUT_MS_MAX)
+    )
+
+
+def _read_relayed_ack(f: list[object], _: _Reader) -> RelayedAck:
+    return RelayedAck(_nonce(f[0]))
+
+
+def _read_nack(f: list[object], _: _Reader) -> Nack:
+    return Nack(_nonce(f[0]))
+
+
+def _read_gossip(_f: list[object], _: _Reader) -> Gossip:
+    return Gossip()
+
+
+def _read_join(f: list[object], r: _Reader) -> Join:
+    return Join(_nonce(f[0]), _address(f[1], f[2]), _tags(f[3], r), _bytes(f[4], COOKIE_BYTES_MAX))
+
+
+def _read_cookie(f: list[object], _: _Reader) -> Cookie:
+    return Cookie(_nonce(f[0]), _bytes(f[1], COOKIE_BYTES_MAX), _address(f[2], f[3]))
+
+
+def _read_welcome(f: list[object], _: _Reader) -> Welcome:
+    return Welcome(_nonce(f[0]))
+
+
+def _read_refuse(f: list[object], _: _Reader) -> Refuse:
+    return Refuse(
+        _nonce(f[0]),
+        Refusal(_integer(f[1], 0, len(Refusal) - 1)),
+        _address(f[2], f[3]),
+        _integer(f[4], 0, GENERATION_MAX),
+    )
+
+
+def _prefix(depth: object, prefix: object) -> tuple[int, int]:
+    levels = _integer(depth, 0, DIGEST_DEPTH_MAX)
+    return levels, _integer(prefix, 0, 2 ** (levels * DIGEST_BITS) - 1)
+
+
+def _read_digest_ask(f: list[object], _: _Reader) -> DigestAsk:
+    return DigestAsk(_nonce(f[0]), *_prefix(f[1], _big(f[2])))
+
+
+def _big(value: object) -> int:
+    """An integer wider than msgpack's: big-endian bytes."""
+    return int.from_bytes(_bytes(value, STREAM_BYTES), "big")
+
+
+def _read_digest(f: list[object], r: _Reader) -> Digest:
+    depth, prefix = _prefix(f[1], _big(f[2]))
+    if f[4] is None:
+        leaves: list[Leaf] = []
+        for leaf in r.array(f[3]):
+            stream, version, digest = r.fields(leaf, 3)[:3]
+            leaves.append(
+                Leaf(_stream(stream), _integer(version, 0, SEQ_MAX), _integer(digest, 0, _U64))
+            )
+        return Digest(_nonce(f[0]), depth, prefix, tuple(leaves), None)
+    packed = _bytes(f[4], 8 * DIGEST_FANOUT, 8 * DIGEST_FANOUT)
+    sums = tuple(int.from_bytes(packed[i : i + 8], "big") for i in range(0, len(packed), 8))
+    return Digest(_nonce(f[0]), depth, prefix, None, sums)
+
+
+def _read_pass_ask(f: list[object], r: _Reader) -> PassAsk:
+    items = r.array(f[1], 1)
+    if len(items) > PASS_ITEMS_MAX:
+        raise _MalformedError
+    wishes: list[PassItem] = []
+    for item in items:
+        stream, start, after = r.fields(item, 3)[:3]
+        wishes.append(
+            PassItem(_stream(stream), _integer(start, 0, SEQ_MAX), _start_or_counter(after))
+        )
+    return PassAsk(
+        _nonce(f[0]),
+        tuple(wishes),
+        _integer(f[2], 1, PAGES_MAX),
+        _integer(f[3], DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX),
+    )
+
+
+def _read_pages(f: list[object], r: _Reader) -> Pages:
+    return Pages(_nonce(f[0]), tuple(_page(page, r) for page in r.array(f[1])), _flag(f[2]))
+
+
+def _read_members_ask(f: list[object], _: _Reader) -> MembersAsk:
+    return MembersAsk(
+        _nonce(f[0]),
+        _start_or_name(f[1]),
+        _integer(f[2], 1, PAGES_MAX),
+        _integer(f[3], DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX),
+    )
+
+
+def _read_members_page(f: list[object], r: _Reader) -> MembersPage:
+    return MembersPage(
+        _nonce(f[0]),
+        _start_or_name(f[1]),
+        _start_or_name(f[2]),
+        tuple(_view(view, r) for view in r.array(f[3])),
+    )
+
+
+def _read_hold(f: list[object], r: _Reader) -> Hold:
+    return Hold(_nonce(f[0]), tuple(_group(group, r) for group in r.array(f[1], 1)))
+
+
+def _read_held(f: list[object], r: _Reader) -> Held:
+    versions: list[tuple[Stream, int]] = []
+    for item in r.array(f[2]):
+        stream, version = r.fields(item, 2)[:2]
+        versions.append((_stream(stream), _integer(version, 0, SEQ_MAX)))
+    return Held(_nonce(f[0]), _flag(f[1]), tuple(versions))
+
+
+_READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Message]], ...] = (
+    (Ping, 5, _read_ping),
+    (Ack, 4, _read_ack),
+    (PingReq, 5, _read_ping_req),
+    (RelayedAck, 1, _read_relayed_ack),
+    (Nack, 1, _read_nack),
+    (Gossip, 0, _read_gossip),
+    (Join, 5, _read_join),
+    (Cookie, 4, _read_cookie),
+    (Welcome, 1, _read_welcome),
+    (Refuse, 5, _read_refuse),
+    (DigestAsk, 3, _read_digest_ask),
+    (Digest, 5, _read_digest),
+    (PassAsk, 4, _read_pass_ask),
+    (Pages, 3, _read_pages),
+    (MembersAsk, 4, _read_members_ask),
+    (MembersPage, 4, _read_members_page),
+    (Hold, 2, _read_hold),
+    (Held, 3, _read_held),
+)
+_KINDS: dict[type[Message], int] = {row[0]: kind for kind, row in enumerate(_READERS)}
+
+
+def decode(body: bytes) -> Envelope | Drop:
+    """The envelope in a datagram's body, or why there is none. Never raises."""
+    try:
+        return _decode(body)
+    except _MalformedError:
+        return Drop.MALFORMED
+    except _UnknownKindError:
+        return Drop.UNKNOWN_KIND
+
+
+def _decode(body: bytes) -> Envelope:
+    reader = _Reader()
+    top = reader.array(_unpack(body), 7)
+    kind = _integer(top[0], 0, _U64)
+    sender = _name(top[1])
+    generation = _integer(top[2], 0, GENERATION_MAX)
+    incarnation = _integer(top[3], 0, INCARNATION_MAX)
+    if kind >= len(_READERS):
+        raise _UnknownKindError
+    _, count, read = _READERS[kind]
+    reader.unknown += len(top) - 7
+    message = read(reader.fields(top[4], count), reader)
+    views = tuple(_view(view, reader) for view in reader.array(top[5]))
+    groups = tuple(_group(group, reader) for group in reader.array(top[6]))
+    return Envelope(sender, generation, incarnation, message, views, groups, reader.unknown)
+
+
+def _unpack(body: bytes) -> object:
+    try:
+        unpacked: object = msgpack.unpackb(
+            body,
+            max_array_len=_ITEMS_MAX,
+            max_map_len=_ITEMS_MAX,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise _MalformedError from error
+    return unpacked
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+_pack: Callable[[object], bytes] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+
+
+def pack_head(sender: str, generation: int, incarnation: int, message: Message) -> Packed:
+    """Everything of a body but the views and groups that ride along."""
+    kind = _KINDS[type(message)]
+    fields = _pack(_fields(message))
+    return b"".join(
+        (b"\x97", _pack(kind), _pack(sender), _pack(generation), _pack(incarnation), fields)
+    )
+
+
+def pack_body(head: Packed, views: Sequence[Packed], groups: Sequence[Packed]) -> bytes:
+    """A whole body. At most `array_overhead` bytes longer than its parts."""
+    return b"".join((head, _array(len(views)), *views, _array(len(groups)), *groups))
+
+
+BODY_OVERHEAD = 6
+"""Bytes that the two arrays of a body take at most, beside their items."""
+
+
+def _array(length: int) -> bytes:
+    return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
+
+
+def pack_view(view: MemberView) -> Packed:
+    """One member as it stands in a datagram."""
+    return _pack(_view_fields(view))
+
+
+def pack_register(register: Register) -> Packed:
+    """One register as it stands in a group or page."""
+    return _pack((REGISTER, *register))
+
+
+def pack_group(stream: Stream, start: int, to: int, registers: Sequence[Packed]) -> Packed:
+    """A group from registers that are packed already."""
+    head = (b"\x94", _pack(stream), _pack(start), _pack(to), _array(len(registers)))
+    return b"".join((*head, *registers))
+
+
+GROUP_OVERHEAD = 1 + 2 + STREAM_BYTES + 2 * 9 + 3
+"""Bytes that a group takes at most, beside its registers."""
+
+PAGE_OVERHEAD = GROUP_OVERHEAD + 9
+"""Bytes that a page takes at most, beside its registers and the two counters that bound it."""
+
+LEAF_SIZE_MAX = 1 + 2 + STREAM_BYTES + 9 + 9
+"""Bytes that a leaf takes at most."""
+
+
+def _view_fields(view: MemberView) -> tuple[object, ...]:
+    flat = [text for tag in view.tags for text in tag]
+    return (
+        view.name,
+        *view.address,
+        view.generation,
+        view.incarnation,
+        view.status.value,
+        flat,
+        view.age,
+        view.accusers,
+    )
+
+
+def _records(registers: Sequence[Register]) -> list[tuple[object, ...]]:
+    return [(REGISTER, *register) for register in registers]
+
+
+def _group_fields(group: Group) -> tuple[object, ...]:
+    return group.stream, group.start, group.to, _records(group.registers)
+
+
+def _page_fields(page: Page) -> tuple[object, ...]:
+    return (*page[:5], _records(page.registers))
+
+
+def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per kind
+    match message:
+        case Ping(nonce, target, shown):
+            return nonce, target, *shown
+        case Ack(nonce, shown):
+            return nonce, *shown
+        case PingReq(nonce, target, address, timeout_ms):
+            return nonce, target, *address, timeout_ms
+        case RelayedAck(nonce) | Nack(nonce) | Welcome(nonce):
+            return (nonce,)
+        case Gossip():
+            return ()
+        case Join(nonce, address, tags, cookie):
+            return nonce, *address, [text for tag in tags for text in tag], cookie
+        case Cookie(nonce, cookie, seen):
+            return nonce, cookie, *seen
+        case Refuse(nonce, reason, holder, generation):
+            return nonce, reason.value, *holder, generation
+        case DigestAsk(nonce, depth, prefix):
+            return nonce, depth, _unsigned(prefix)
+        case Digest(nonce, depth, prefix, leaves, sums):
+            packed = None if sums is None else b"".join(s.to_bytes(8, "big") for s in sums)
+            return nonce, depth, _unsigned(prefix), leaves, packed
+        case PassAsk(nonce, items, pages, size):
+            return nonce, items, pages, size
+        case Pages(nonce, pages_, last):
+            return nonce, [_page_fields(page) for page in pages_], last
+        case MembersAsk(nonce, after, pages, size):
+            return nonce, after, pages, size
+        case MembersPage(nonce, after, upto, views):
+            return nonce, after, upto, [_view_fields(view) for view in views]
+        case Hold(nonce, groups):
+            return nonce, [_group_fields(group) for group in groups]
+        case Held(nonce, leaving, versions):
+            return nonce, leaving, versions
+
+
+def _unsigned(prefix: int) -> bytes:
+    return prefix.to_bytes((prefix.bit_length() + 7) // 8, "big")

@@ -1,0 +1,86 @@
+"""Who and what things are called: addresses, names, streams, increments.
+
+A stream is 74 bits kept as 10 big-endian bytes, so that bytes sort as the integers do; its highest
+bit is the kind (0: the increments of one process lifetime). An increment id is the UUID (RFC 9562,
+version 8) whose 122 free bits are the stream and the 48-bit `seq`: a bijection, readable in a log.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from ipaddress import ip_address
+from random import Random
+from typing import TypeAlias
+from uuid import UUID
+
+Address: TypeAlias = tuple[str, int]
+"""(IP address literal, UDP port). Names are resolved by the shell, never by the core."""
+
+Stream: TypeAlias = bytes
+"""10 bytes, see the module's text."""
+
+STREAM_BITS = 74
+STREAM_BYTES = 10
+SEQ_MAX = 2**48 - 1
+TOTAL_MAX = 2**62
+BY_MAX = 2**53
+GENERATION_MAX = 2**52 - 1
+INCARNATION_MAX = 2**32 - 1
+NAME_BYTES_MAX = 64
+COUNTER_BYTES_MAX = 128
+TAGS_BYTES_MAX = 256
+
+_LOW_14 = 2**14 - 1
+_LOW_12 = 2**12 - 1
+
+
+def new_stream(rng: Random) -> Stream:
+    """Mint a stream of kind 0: 73 random bits below a kind bit of 0."""
+    return rng.getrandbits(STREAM_BITS - 1).to_bytes(STREAM_BYTES, "big")
+
+
+def increment_id(stream: Stream, seq: int) -> UUID:
+    """The UUID of event `seq` of `stream`."""
+    bits = int.from_bytes(stream, "big")
+    high = bits >> 26
+    middle = (bits >> 14) & _LOW_12
+    low = bits & _LOW_14
+    value = high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low << 48 | seq
+    return UUID(int=value)
+
+
+def parse_increment_id(uuid: UUID) -> tuple[Stream, int]:
+    """The (stream, seq) that an increment id names.
+
+    Raises `ValueError` unless the UUID has version 8, the RFC 9562 variant and a seq above 0.
+    """
+    value = uuid.int
+    if (value >> 76) & 0xF != 8 or (value >> 62) & 3 != 2:
+        raise ValueError("not an increment id: it must be a UUID of version 8")
+    seq = value & SEQ_MAX
+    if seq == 0:
+        raise ValueError("not an increment id: its last group, the seq, must be above 0")
+    bits = (value >> 80) << 26 | ((value >> 64) & _LOW_12) << 14 | (value >> 48) & _LOW_14
+    return bits.to_bytes(STREAM_BYTES, "big"), seq
+
+
+def is_text(value: str, bytes_max: int) -> bool:
+    """Whether `value` can be a name: 1 to `bytes_max` bytes of UTF-8, no control characters."""
+    if value.isascii() and value.isprintable():
+        return 0 < len(value) <= bytes_max
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= bytes_max and not any(unicodedata.category(c) == "Cc" for c in value)
+
+
+@lru_cache(maxsize=4096)
+def is_host(host: str) -> bool:
+    """Whether `host` is the literal of an address that one member can have."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return not (address.is_unspecified or address.is_multicast) and str(address) == host

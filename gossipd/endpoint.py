@@ -1,0 +1,88 @@
+"""Where something listens: a host and a port, as people write them.
+
+One syntax everywhere: `host:port`, IPv6 in brackets, an empty host for "all addresses" where that
+makes sense. Nothing is resolved here; a host is a name or an address, checked for its form only.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+GOSSIP_PORT = 7946
+API_PORT = 7947
+PORT_MAX = 65535
+HOST_SIZE_MAX = 253
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    host: str
+    """A name, an IPv4 or an IPv6 address (without brackets); empty: all addresses."""
+
+    port: int
+    """0 to 65,535; 0: any free one."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str, default_port: int | None = None) -> Endpoint:
+        """`[HOST]:PORT`; without a default the port must be given. Raises ValueError."""
+        host, port = _split(text)
+        if port is None and default_port is None:
+            raise ValueError(f'{text!r} has no port; expected HOST:PORT or ":PORT"')
+        return cls(host, default_port or 0 if port is None else _port(port, text))
+
+    @classmethod
+    def parse_peer(cls, text: str, default_port: int | None = GOSSIP_PORT) -> Endpoint:
+        """`HOST[:PORT]` of something to talk to: host not empty, port not 0. Raises ValueError."""
+        endpoint = cls.parse(text, default_port)
+        if not endpoint.host:
+            raise ValueError(f"{text!r} has no host; expected HOST:PORT")
+        if not endpoint.port:
+            raise ValueError(f"{text!r} has port 0; expected 1 to {PORT_MAX}")
+        return endpoint
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or not _is_ipv6(host) or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r} is not an IPv6 address in brackets, as in [::1]:7946")
+        return host, rest[1:] if rest else None
+    if text.count(":") > 1:
+        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:7946")
+    host, colon, port = text.partition(":")
+    if not (host or colon) or not _is_host(host):
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return host, port if colon else None
+
+
+def _port(digits: str, text: str) -> int:
+    if not (
+        digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= PORT_MAX
+    ):
+        raise ValueError(f"{text!r} has no valid port; expected 0 to {PORT_MAX}")
+    return int(digits)
+
+
+def _is_host(host: str) -> bool:
+    if host and set(host) <= set("0123456789."):
+        return _is_address(socket.AF_INET, host)
+    return len(host) <= HOST_SIZE_MAX and all(sign.isalnum() or sign in "-._" for sign in host)
+
+
+def _is_ipv6(host: str) -> bool:
+    address, percent, zone = host.partition("%")
+    return _is_address(socket.AF_INET6, address) and (
+        not percent or (bool(zone) and all(sign.isalnum() or sign in "-._" for sign in zone))
+    )
+
+
+def _is_address(family: socket.AddressFamily, address: str) -> bool:
+    try:
+        socket.inet_pton(family, address)
+    except (OSError, UnicodeError):
+        return False
+    return True

@@ -1,0 +1,54 @@
+"""A side port that answers what a test tells it to and keeps what it was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class FakeDaemon:
+    address: str = ""
+    status: int = 200
+    body: bytes = b"{}"
+    requests: list[tuple[str, str, Any]] = field(default_factory=list)
+
+    def answers(self, data: object, status: int = 200) -> None:
+        self.status, self.body = status, json.dumps(data).encode()
+
+    def refuses(self, status: int, **problem: object) -> None:
+        self.answers({"status": status, **problem}, status)
+
+
+@contextmanager
+def fake_daemon() -> Iterator[FakeDaemon]:
+    fake = FakeDaemon()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            fake.requests.append((self.command, self.path, json.loads(body) if body else None))
+            self.send_response(fake.status)
+            self.send_header("Content-Length", str(len(fake.body)))
+            self.end_headers()
+            self.wfile.write(fake.body)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake.address = f"127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield fake
+        finally:
+            server.shutdown()
+            thread.join()

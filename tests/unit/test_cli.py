@@ -1,0 +1,309 @@
+"""The client commands: what they ask, what they print, how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+from fake_daemon import FakeDaemon, fake_daemon
+
+from gossipd import __version__
+from gossipd.cli import gossipd
+from gossipd.cli.tables import age, aligned, local_time
+
+Call = Callable[..., Result]
+
+MEMBERS = [
+    {
+        "name": "a", "address": "127.0.0.1:7946", "state": "alive", "generation": 1,
+        "incarnation": 0, "self": True, "rtt_ms": None, "tags": {}, "since": 0,
+    },
+    {
+        "name": "b\x1b[2J", "address": "127.0.0.1:7956", "state": "failed", "generation": 1,
+        "incarnation": 0, "self": False, "rtt_ms": 0.3141, "tags": {"zone": "x", "disk": "ssd"},
+        "since": None,
+    },
+]  # fmt: skip
+
+
+@pytest.fixture
+def daemon() -> Iterator[FakeDaemon]:
+    with fake_daemon() as fake:
+        yield fake
+
+
+@pytest.fixture
+def call(daemon: FakeDaemon) -> Call:
+    return lambda *args: CliRunner().invoke(gossipd, args, env={"GOSSIPD_API": daemon.address})
+
+
+def _command(*args: str | bytes) -> list[str | bytes]:
+    return [sys.executable, "-m", "gossipd", *args]
+
+
+def test_increment_prints_the_new_count(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers({"id": "x", "counter": "default", "by": 1, "count": 7, "duplicate": False})
+    result = call("increment")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "7\n", "")
+    assert daemon.requests == [("POST", "/increment", {"counter": "default", "by": 1})]
+
+
+def test_increment_takes_negative_amounts_and_odd_names(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers({"count": -3})
+    assert call("increment", "a b", "--by", "-3").stdout == "-3\n"
+    assert call("increment", "--by=5", "--", "-x").exit_code == 0
+    assert daemon.requests == [
+        ("POST", "/increment", {"counter": "a b", "by": -3}),
+        ("POST", "/increment", {"counter": "-x", "by": 5}),
+    ]
+
+
+def test_count_prints_the_count(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers({"counter": "visits", "count": 42})
+    assert call("count", "visits").stdout == "42\n"
+    assert daemon.requests == [("GET", "/count?counter=visits", None)]
+
+
+def test_counters_are_lines_of_fields(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers({"a b": 1, "default": -20})
+    assert call("counters").stdout == "a b\t1\ndefault\t-20\n"
+    daemon.answers({})
+    assert call("counters").stdout == ""
+
+
+def test_members_are_lines_of_printable_fields(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers(MEMBERS)
+    first, second = call("members").stdout.splitlines()
+    assert first.split("\t")[:3] == ["a", "127.0.0.1:7946", "alive"]
+    assert first.split("\t")[4:] == ["self", "-"]
+    assert second.split("\t") == [
+        "b?[2J", "127.0.0.1:7956", "failed", "-", "0.31 ms", "zone=x, disk=ssd",
+    ]  # fmt: skip
+
+
+def test_peers_are_lines(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers(["127.0.0.1:1", "[::1]:2"])
+    assert call("peers").stdout == "127.0.0.1:1\n[::1]:2\n"
+
+
+def test_status_prints_whatever_there_is(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers({"name": "a", "ready": True, "members": {"alive": 2, "left": 0}, "new": [None]})
+    assert call("status").stdout == "name\ta\nready\tyes\nmembers\talive 2, left 0\nnew\t-\n"
+
+
+def test_log_prints_events_with_local_time(
+    daemon: FakeDaemon, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Etc/GMT-2")
+    time.tzset()
+    daemon.answers(
+        [{"id": "i", "counter": "c", "by": 2, "count": 5, "origin": "o", "at": 1700000000.25}]
+    )
+    line = "2023-11-15T00:13:20.250+02:00\tc\t2\t5\ti\to\n"
+    try:
+        assert call("log", "--limit", "3").stdout == line
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert call("log").exit_code == 0
+    assert [path for _, path, _ in daemon.requests] == ["/log?limit=3", "/log"]
+
+
+def test_join_leave_and_forget_are_asked_for(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers({}, status=202)
+    assert call("join", "b", "[::1]:1").stdout == "joining b:7946, [::1]:1\n"
+    assert call("leave").stdout == "leaving\n"
+    assert call("forget", "web 3").stdout == "forgetting web 3\n"
+    assert daemon.requests == [
+        ("POST", "/join", {"peers": ["b:7946", "[::1]:1"]}),
+        ("POST", "/leave", None),
+        ("POST", "/forget", {"name": "web 3"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "command", ["increment", "count", "counters", "members", "peers", "status", "log"]
+)
+def test_json_prints_the_answer_as_it_came(daemon: FakeDaemon, call: Call, command: str) -> None:
+    daemon.body = b'{"a":  "\\u00fc"}\n'
+    assert call(command, "--json").stdout == '{"a":  "\\u00fc"}\n'
+
+
+@pytest.mark.parametrize(("status", "detail"), [(503, "catching up"), (409, "too large")])
+def test_a_refusal_exits_1_and_says_why(
+    daemon: FakeDaemon, call: Call, status: int, detail: str
+) -> None:
+    daemon.refuses(status, detail=f"{detail}\x1b")
+    result = call("count")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"gossipd: {detail}?\n"
+
+
+def test_an_answer_of_another_version_exits_1(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers([])
+    assert call("count").exit_code == 1
+    assert call("counters").exit_code == 1
+    assert "another version" in call("count").stderr
+
+
+def test_a_daemon_that_is_not_there_exits_3_and_says_what_was_tried() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        result = CliRunner().invoke(gossipd, ["count", "--api", address])
+    assert result.exit_code == 3
+    assert result.stderr == (
+        f"gossipd: no daemon answers at {address} (connection refused); "
+        "is it running? try: gossipd run\n"
+    )
+
+
+def test_a_side_port_that_cannot_be_resolved_exits_1() -> None:
+    result = CliRunner().invoke(gossipd, ["count", "--api", "no-such-host.invalid"])
+    assert result.exit_code == 1
+    assert "cannot resolve 'no-such-host.invalid'" in result.stderr
+
+
+def test_the_flag_wins_over_the_variable(daemon: FakeDaemon) -> None:
+    daemon.answers({"count": 1})
+    port = daemon.address.removeprefix("127.0.0.1")
+    result = CliRunner().invoke(
+        gossipd, ["count", "--api", port], env={"GOSSIPD_API": "127.0.0.1:1"}
+    )
+    assert result.stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("increment", "--by", "0"), ("increment", "--by", "1.5"), ("increment", "--by", "x"),
+        ("increment", "--by", str(2**53 + 1)), ("increment", "--by", str(-(2**70))),
+        ("increment", "a", "b"), ("count", "--key", "x"), ("log", "--limit", "0"),
+        ("join",), ("join", ":7946"), ("join", "a b"), ("join", "a:0"), ("forget",),
+        ("count", "--timeout", "0"), ("count", "--timeout", "nan"), ("count", "--timeout", "inf"),
+        ("count", "--api", "a:b"), ("count", "--api", "::1"), ("count", "--api", ""),
+        ("counts",), ("leave", "--json"),
+    ],
+)  # fmt: skip
+def test_usage_that_cannot_be_parsed_exits_2_and_asks_nobody(
+    daemon: FakeDaemon, call: Call, args: tuple[str, ...]
+) -> None:
+    result = call(*args)
+    assert (result.exit_code, result.stdout, daemon.requests) == (2, "", [])
+    assert result.stderr
+
+
+def test_bytes_that_are_not_utf8_are_a_usage_error() -> None:
+    result = subprocess.run(_command("count", b"caf\xe9"), capture_output=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr == b"gossipd: argument 'caf\\udce9' is not valid UTF-8\n"
+
+
+def test_a_closed_pipe_is_no_traceback(daemon: FakeDaemon) -> None:
+    daemon.answers({f"counter-{number}": number for number in range(20_000)})
+    with subprocess.Popen(
+        _command("counters", "--api", daemon.address),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
+def test_a_full_disk_is_one_line(daemon: FakeDaemon) -> None:
+    daemon.answers({"count": 1})
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        result = subprocess.run(
+            _command("count", "--api", daemon.address),
+            stdout=full, stderr=subprocess.PIPE, timeout=60,
+        )  # fmt: skip
+    assert result.returncode != 0
+    assert b"gossipd: cannot write: No space left on device\n" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_a_terminal_gets_aligned_columns_with_a_header(daemon: FakeDaemon) -> None:
+    daemon.answers({"a": 1, "default": 20})
+    assert _on_a_terminal("counters", daemon) == [
+        "COUNTER  COUNT",
+        "a            1",
+        "default     20",
+    ]
+    daemon.answers({"name": "a", "counters": 2})
+    assert _on_a_terminal("status", daemon) == ["name:      a", "counters:  2"]
+    daemon.answers([])
+    assert _on_a_terminal("peers", daemon) == ["PEER"]
+
+
+def _on_a_terminal(command: str, daemon: FakeDaemon) -> list[str]:
+    ours, theirs = pty.openpty()
+    try:
+        args = _command(command, "--api", daemon.address)
+        subprocess.run(args, stdout=theirs, check=True, timeout=60)
+        return os.read(ours, 65536).decode().splitlines()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def test_columns_of_numbers_are_flush_right() -> None:
+    assert aligned([["N", "X"], ["-1.5", "b"], ["20", "cc"]]) == "   N  X\n-1.5  b\n  20  cc"
+
+
+@pytest.mark.parametrize(
+    ("ago", "shown"),
+    [(-9, "0s"), (5.9, "5s"), (60, "1m"), (7199, "1h"), (86_400, "1d"), (864_001, "10d")],
+)
+def test_ages_are_short(monkeypatch: pytest.MonkeyPatch, ago: float, shown: str) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    assert age(1e9 - ago) == shown
+
+
+@pytest.mark.parametrize(("at", "shown"), [(None, "-"), ("x", "x"), (10**30, str(10**30))])
+def test_a_time_that_is_none_is_shown_as_it_is(at: object, shown: str) -> None:
+    assert local_time(at) == shown
+
+
+def test_the_version_is_told() -> None:
+    assert CliRunner().invoke(gossipd, ["--version"]).stdout == f"gossipd {__version__}\n"
+
+
+def test_every_command_has_help_with_examples() -> None:
+    overview = CliRunner().invoke(gossipd, ["--help"]).stdout
+    for command in ["run", *gossipd.commands]:
+        assert f"\n  {command} " in overview
+        result = CliRunner().invoke(gossipd, [command, "--help"])
+        assert result.exit_code == 0
+        assert f"Examples:\n    gossipd {command}" in result.stdout
+
+
+def test_client_commands_load_nothing_of_the_daemon(daemon: FakeDaemon) -> None:
+    daemon.answers({"count": 1})
+    program = (
+        "import json, sys\nfrom gossipd.cli import gossipd\n"
+        f"gossipd(['count', '--api', {daemon.address!r}], standalone_mode=False)\n"
+        "print(json.dumps([*sys.modules]))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = set(json.loads(result.stdout.splitlines()[1]))
+    heavy = {"uvloop", "asyncio", "msgpack", "httptools", "tomllib", "sqlite3"}
+    ours = {
+        "gossipd.core",
+        "gossipd.config",
+        "gossipd.schema",
+        "gossipd.daemon",
+        "gossipd.cli.run",
+    }
+    assert loaded & (heavy | ours) == set()
