@@ -280,7 +280,7 @@ def _read_cookie(f: list[object], _: _Reader) -> Cookie:
 
 
 def _read_welcome(f: list[object], _: _Reader) -> Welcome:
-    return Welcome(_nonce(f[0]))
+    return Welcome(_nonce(f[0]), _shown(f[1], f[2], f[3]))
 
 
 def _read_refuse(f: list[object], _: _Reader) -> Refuse:
@@ -382,7 +382,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (Gossip, 0, _read_gossip),
     (Join, 5, _read_join),
     (Cookie, 4, _read_cookie),
-    (Welcome, 1, _read_welcome),
+    (Welcome, 4, _read_welcome),
     (Refuse, 5, _read_refuse),
     (DigestAsk, 3, _read_digest_ask),
     (Digest, 5, _read_digest),
@@ -519,11 +519,11 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
     match message:
         case Ping(nonce, target, shown):
             return nonce, target, *shown
-        case Ack(nonce, shown):
+        case Ack(nonce, shown) | Welcome(nonce, shown):
             return nonce, *shown
         case PingReq(nonce, target, address, timeout_ms):
             return nonce, target, *address, timeout_ms
-        case RelayedAck(nonce) | Nack(nonce) | Welcome(nonce):
+        case RelayedAck(nonce) | Nack(nonce):
             return (nonce,)
         case Gossip():
             return ()

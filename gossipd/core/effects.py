@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from .identity import Address
+from .log import Advance
 from .messages import MemberView, Status
 
 
@@ -28,6 +29,7 @@ class Drop(Enum):
     OWN = "sent by this very process"
     STRANGER = "its sender is not a member and has to join first"
     UNASKED = "an answer to a question that is not open"
+    MISDIRECTED = "meant for a member of another name"
     LIMITED = "an answer larger than a stranger may be sent"
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"
@@ -73,6 +75,13 @@ class Stalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Incremented:
+    """A batch of this node's own increments counts now: one advance for each, in order."""
+
+    advances: tuple[Advance, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """The member at `address` accepted this node."""
 
@@ -111,6 +120,7 @@ class Left:
 Effect: TypeAlias = (
     Send
     | Dropped
+    | Incremented
     | MemberChanged
     | Refuted
     | Stalled

@@ -160,6 +160,7 @@ class Cookie:
 @dataclass(frozen=True, slots=True)
 class Welcome:
     nonce: int
+    shown: Shown
 
 
 class Refusal(IntEnum):

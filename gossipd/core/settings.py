@@ -13,7 +13,7 @@ from typing import Literal
 
 Profile = Literal["lan", "wan", "local"]
 
-DATAGRAM_SIZE_FLOOR = 512
+DATAGRAM_SIZE_FLOOR = 640
 DATAGRAM_SIZE_MAX = 1400
 """What a datagram may measure at most (bytes of UDP payload); a larger one is dropped unread."""
 
@@ -25,7 +25,7 @@ class SettingsError(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     datagram_size: int = 1200
-    """Largest UDP payload that this node sends, bytes (512 to 1,400). Larger packets carry more,
+    """Largest UDP payload that this node sends, bytes (640 to 1,400). Larger packets carry more,
     smaller ones survive tunnels."""
 
     probe_interval: float = 1.0

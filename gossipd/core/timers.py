@@ -85,3 +85,9 @@ class Timers:
         _, _, key = heappop(self._heap)
         del self._deadlines[key]
         return key
+
+    def postpone(self, timers: frozenset[Timer], by: float) -> None:
+        """Move the deadlines of some timers `by` seconds into the future."""
+        for (timer, about), (at, _) in list(self._deadlines.items()):
+            if timer in timers:
+                self.set(timer, at + by, about)

@@ -1,0 +1,55 @@
+"""The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
+
+from .effects import (
+    BecameReady,
+    Drop,
+    Dropped,
+    Effect,
+    Incremented,
+    JoinDoubtful,
+    Joined,
+    Left,
+    MemberChanged,
+    NameLost,
+    Refuted,
+    Send,
+    Stalled,
+)
+from .frame import Frame, TagFrame
+from .identity import Address, Stream, increment_id, parse_increment_id
+from .messages import MemberView, Status
+from .node import Node
+from .settings import Profile, Settings, SettingsError
+from .writer import Accepted, Batch, LogFull, OutOfRange
+
+__all__ = [
+    "Accepted",
+    "Address",
+    "Batch",
+    "BecameReady",
+    "Drop",
+    "Dropped",
+    "Effect",
+    "Frame",
+    "Incremented",
+    "JoinDoubtful",
+    "Joined",
+    "Left",
+    "LogFull",
+    "MemberChanged",
+    "MemberView",
+    "NameLost",
+    "Node",
+    "OutOfRange",
+    "Profile",
+    "Refuted",
+    "Send",
+    "Settings",
+    "SettingsError",
+    "Stalled",
+    "Status",
+    "Stream",
+    "TagFrame",
+    "increment_id",
+    "parse_increment_id",
+]

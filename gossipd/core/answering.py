@@ -1,0 +1,119 @@
+"""Answers to repair: what is held below a digest's prefix, the pages of a pass, of the table.
+
+The answerer keeps no state. A page says `(start, after, upto]` and the version at that moment, and
+one position is never split, so pages may be lost, doubled or asked for singly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .codec import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_register, pack_view
+from .messages import (
+    Digest,
+    DigestAsk,
+    MembersAsk,
+    MembersPage,
+    MemberView,
+    Page,
+    Pages,
+    PassAsk,
+    PassItem,
+    Register,
+)
+from .state import State, Turn
+
+_COUNTER_ROOM = 2 * (128 + 2)
+"""Bytes that the two counters which bound a page may take."""
+
+
+def answer_digest(state: State, ask: DigestAsk) -> Digest:
+    """All leaves below the prefix if they fit one datagram, else the 64 sums below it."""
+    below = state.log.leaves_below(ask.depth, ask.prefix)
+    empty = Digest(ask.nonce, ask.depth, ask.prefix, (), None)
+    room = state.courier.room(empty, state.settings.datagram_size)
+    if len(below) * LEAF_SIZE_MAX <= room:
+        leaves = tuple(state.log.leaf(stream) for stream in below)
+        return Digest(ask.nonce, ask.depth, ask.prefix, leaves, None)
+    return Digest(
+        ask.nonce, ask.depth, ask.prefix, None, state.log.sums_below(ask.depth, ask.prefix)
+    )
+
+
+def answer_passes(state: State, ask: PassAsk) -> Iterator[Pages]:
+    """Up to `ask.pages` datagrams with the pages asked for, in the order of the wishes."""
+    room = state.courier.room(Pages(ask.nonce, (), False), ask.size)
+    filling: list[Page] = []
+    free = room
+    sent = 0
+    wishes = list(ask.items)
+    while wishes and sent < ask.pages:
+        wish = wishes.pop(0)
+        page, size = _page(state, wish, free - PAGE_OVERHEAD - _COUNTER_ROOM)
+        if page is not None:
+            filling.append(page)
+            free -= size
+            if page.upto:
+                wishes.insert(0, wish._replace(after=page.upto))
+        if page is None or page.upto:
+            if page is None:
+                wishes.insert(0, wish)
+            sent += 1
+            yield Pages(ask.nonce, tuple(filling), sent == ask.pages)
+            filling, free = [], room
+    if filling:
+        yield Pages(ask.nonce, tuple(filling), True)
+
+
+def _page(state: State, wish: PassItem, room: int) -> tuple[Page | None, int]:
+    """As much of a pass as fits; None when not one register of it does."""
+    log = state.log
+    version = log.version(wish.stream)
+    registers: list[Register] = []
+    size = PAGE_OVERHEAD + _COUNTER_ROOM
+    for register in log.by_name(wish.stream, wish.start, wish.after):
+        packed = pack_register(register)
+        if len(packed) > room:
+            if not registers:
+                return None, 0
+            upto = registers[-1][0]
+            return Page(wish.stream, wish.start, wish.after, upto, version, tuple(registers)), size
+        registers.append(register)
+        room -= len(packed)
+        size += len(packed)
+    if room < 0:
+        return None, 0
+    return Page(wish.stream, wish.start, wish.after, "", version, tuple(registers)), size
+
+
+def answer_members(state: State, ask: MembersAsk, turn: Turn) -> Iterator[MembersPage]:
+    """Up to `ask.pages` datagrams with the table's shared entries in the order of names."""
+    names = iter(state.members.names_after(ask.after))
+    after = ask.after
+    empty = MembersPage(ask.nonce, "", "", ())
+    pending: tuple[MemberView, Packed] | None = None
+    for _ in range(ask.pages):
+        room = state.courier.room(empty, ask.size) - _COUNTER_ROOM
+        views: list[MemberView] = []
+        while True:
+            pending = pending or _next_shared(state, names, turn)
+            if pending is None or len(pending[1]) > room:
+                break
+            views.append(pending[0])
+            room -= len(pending[1])
+            pending = None
+        upto = views[-1].name if pending is not None else ""
+        yield MembersPage(ask.nonce, after, upto, tuple(views))
+        if not upto:
+            return
+        after = upto
+
+
+def _next_shared(
+    state: State, names: Iterator[str], turn: Turn
+) -> tuple[MemberView, Packed] | None:
+    for name in names:
+        view = state.members.shared(name, turn.now)
+        if view is not None:
+            return view, pack_view(view)
+    return None

@@ -1,0 +1,86 @@
+"""Fills datagrams: a message, then views that its receiver must see, then news as far as it fits.
+
+Every datagram to a member that is not held alive carries what is held of it, so that a wrong
+verdict reaches its subject. Strangers get no news. I10: no datagram is above its limit.
+"""
+
+from __future__ import annotations
+
+from .codec import BODY_OVERHEAD, Packed, pack_body, pack_head, pack_view
+from .frame import Frame
+from .identity import Address
+from .lanes import LogLane, MemberLane, transmissions
+from .members import MemberTable
+from .messages import MemberView, Message, Status
+from .settings import Settings
+
+MEMBER_SHARE = 0.5
+"""The part of a datagram's free room that views of members may take while the log has news."""
+
+
+class Courier:
+    """Packs what one node sends."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        frame: Frame,
+        members: MemberTable,
+        member_lane: MemberLane,
+        log_lane: LogLane,
+    ) -> None:
+        self._settings = settings
+        self._frame = frame
+        self._members = members
+        self._member_lane = member_lane
+        self._log_lane = log_lane
+
+    def room(self, message: Message, size: int) -> int:
+        """Bytes left in a datagram of `size` bytes beside `message`."""
+        return size - self._frame.overhead - BODY_OVERHEAD - len(self._head(message))
+
+    def pack(
+        self,
+        message: Message,
+        to: Address,
+        name: str | None,
+        views: tuple[MemberView, ...],
+        now: float,
+    ) -> bytes:
+        """The datagram for `to`, where the member `name` is thought to be."""
+        head = self._head(message)
+        budget = self._settings.datagram_size - self._frame.overhead - BODY_OVERHEAD - len(head)
+        packed = [pack_view(view) for view in views]
+        groups: list[Packed] = []
+        budget -= sum(map(len, packed))
+        if name is not None and self._members.is_address(to):
+            packed += self._own_case(name, budget, now)
+            packed, groups = self._with_news(packed, budget, now)
+        return self._frame.close(pack_body(head, packed, groups))
+
+    def _head(self, message: Message) -> Packed:
+        own = self._members.own
+        return pack_head(own.name, own.generation, own.incarnation, message)
+
+    def _own_case(self, name: str, budget: int, now: float) -> list[Packed]:
+        view = self._members.shared(name, now)
+        if view is None or view.status is Status.ALIVE:
+            return []
+        packed = pack_view(view)
+        return [packed] if len(packed) <= budget else []
+
+    def _with_news(
+        self, packed: list[Packed], budget: int, now: float
+    ) -> tuple[list[Packed], list[Packed]]:
+        budget -= sum(map(len, packed))
+
+        def pack(name: str) -> Packed | None:
+            view = self._members.shared(name, now)
+            return None if view is None else pack_view(view)
+
+        sends_max = transmissions(self._settings.retransmit_mult, self._members.live_count)
+        share = int(budget * MEMBER_SHARE) if self._log_lane else budget
+        news = self._member_lane.take(share, sends_max, pack) if self._member_lane else []
+        budget -= sum(map(len, news))
+        groups = self._log_lane.take(budget, sends_max) if self._log_lane else []
+        return [*packed, *news], groups

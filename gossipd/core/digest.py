@@ -1,0 +1,65 @@
+"""A trie of sums over the bits of the stream ids: finds unequal streams without listing all.
+
+Most significant bits first, 6 bits a level, so 64 sums below each node; the root is the log's
+fingerprint. The upper levels are kept up to date, deeper ones, which hold few streams each, are
+summed on demand from what the owner says of a stream.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable
+
+from .codec import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT
+from .hashing import MASK
+from .identity import STREAM_BITS, STREAM_BYTES, Stream
+
+_KEPT_DEPTH = 3
+
+
+class Trie:
+    """Sums by prefix. A prefix of depth d is the first 6 x d bits of a stream id."""
+
+    def __init__(self, sum_of: Callable[[Stream], int]) -> None:
+        self._sum_of = sum_of
+        self._streams: list[Stream] = []
+        self._sums: list[dict[int, int]] = [{} for _ in range(_KEPT_DEPTH + 1)]
+
+    @property
+    def root(self) -> int:
+        """The sum of everything."""
+        return self._sums[0].get(0, 0)
+
+    def insert(self, stream: Stream) -> None:
+        """Make a stream known; it must not be known yet."""
+        insort(self._streams, stream)
+
+    def add(self, stream: Stream, delta: int) -> None:
+        """Add `delta` (modulo 2^64) to the sum of a known stream."""
+        bits = int.from_bytes(stream, "big")
+        for depth, sums in enumerate(self._sums):
+            prefix = bits >> (STREAM_BITS - DIGEST_BITS * depth)
+            sums[prefix] = (sums.get(prefix, 0) + delta) & MASK
+
+    def below(self, depth: int, prefix: int) -> list[Stream]:
+        """The streams whose ids begin with a prefix, in order."""
+        shift = STREAM_BITS - DIGEST_BITS * depth
+        first = (prefix << shift).to_bytes(STREAM_BYTES, "big")
+        behind = ((prefix + 1) << shift).to_bytes(STREAM_BYTES, "big")
+        return self._streams[
+            bisect_left(self._streams, first) : bisect_left(self._streams, behind)
+        ]
+
+    def sums(self, depth: int, prefix: int) -> tuple[int, ...]:
+        """The 64 sums one level below a prefix (depth below `DIGEST_DEPTH_MAX`)."""
+        children = range(prefix << DIGEST_BITS, (prefix + 1) << DIGEST_BITS)
+        if depth < _KEPT_DEPTH:
+            kept = self._sums[depth + 1]
+            return tuple(kept.get(child, 0) for child in children)
+        assert depth < DIGEST_DEPTH_MAX
+        sums = [0] * DIGEST_FANOUT
+        for stream in self.below(depth, prefix):
+            bits = int.from_bytes(stream, "big")
+            child = bits >> (STREAM_BITS - DIGEST_BITS * (depth + 1)) & (DIGEST_FANOUT - 1)
+            sums[child] = (sums[child] + self._sum_of(stream)) & MASK
+        return tuple(sums)

@@ -1,0 +1,227 @@
+"""How a node becomes a member, and how names are kept unique (design section 3).
+
+    joiner --Join--> member            nothing is stored
+    joiner <--Cookie-- member          to the address that the joiner advertises, stateless
+    joiner --Join with cookie--> member
+    joiner <--Welcome or Refuse-- member
+
+A name held by another address is checked first: its holder is pinged directly and through relays;
+if it answers within `name_check` the newcomer is refused, else it takes the name over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgpack
+
+from .detector import Detector
+from .effects import Drop, JoinDoubtful, Joined, NameLost
+from .identity import GENERATION_MAX, Address
+from .membership import Membership
+from .messages import (
+    Cookie,
+    Join,
+    MemberView,
+    Ping,
+    Refusal,
+    Refuse,
+    Status,
+    Welcome,
+)
+from .pings import Flight, Purpose
+from .state import State, Turn
+from .timers import Timer
+
+COOKIE_SLOT = 30.0
+"""A cookie is good for one to two of these, seconds."""
+
+VACANT_FOR = 10.0
+"""Seconds for which a name that was found vacant is kept for the newcomer."""
+
+ASKED_MAX = 64
+CHECKS_MAX = 256
+
+
+class _Newcomer(NamedTuple):
+    view: MemberView
+    nonce: int
+
+
+@dataclass(slots=True)
+class _Check:
+    newcomer: _Newcomer
+    nonces: tuple[int, ...]
+
+
+class Joining:
+    """Both sides of a join."""
+
+    def __init__(self, state: State, membership: Membership, detector: Detector) -> None:
+        self._state = state
+        self._membership = membership
+        self._detector = detector
+        self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
+        self._asked: dict[int, Address] = {}
+        self._checks: dict[str, _Check] = {}
+        self._vacant: dict[str, tuple[Address, float]] = {}
+        self._doubts: dict[Address, None] = {}
+
+    # --- as the one who joins ----------------------------------------------------------------
+
+    def ask(self, addresses: list[Address], turn: Turn) -> None:
+        """Ask whoever is at these addresses; its own address is passed over."""
+        for address in addresses:
+            if address != self._state.own.address:
+                self._state.strangers.trust(address)
+                self._send_join(address, b"", turn)
+
+    def cookie_came(self, cookie: Cookie, turn: Turn) -> None:
+        """Echo a cookie to its sender. Without one it is a hint that we are seen elsewhere."""
+        own = self._state.own
+        if cookie.cookie:
+            self._send_join(turn.source, cookie.cookie, turn)
+        elif cookie.nonce not in self._asked:
+            turn.drop(Drop.UNASKED)
+        elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < ASKED_MAX:
+            self._doubts[cookie.seen] = None
+            turn.emit(JoinDoubtful(own.address, cookie.seen))
+
+    def welcomed(self, welcome: Welcome, turn: Turn) -> bool:
+        """A member took us in; False if we did not ask it."""
+        if self._asked.pop(welcome.nonce, None) is None:
+            turn.drop(Drop.UNASKED)
+            return False
+        turn.emit(Joined(turn.source))
+        return True
+
+    def refused(self, refuse: Refuse, turn: Turn) -> None:
+        """The name is taken, or our generation has to rise before we may take it over."""
+        address = self._asked.pop(refuse.nonce, None)
+        own = self._state.own
+        if address is None:
+            turn.drop(Drop.UNASKED)
+        elif refuse.reason is Refusal.NAME_TAKEN:
+            host, port = refuse.holder
+            turn.emit(
+                NameLost(f"the name {own.name!r} is taken by a live node at {host} port {port}")
+            )
+        elif own.generation <= refuse.generation < GENERATION_MAX:
+            self._membership.restate(turn, refuse.generation + 1, 0)
+            self._send_join(address, b"", turn)
+
+    def _send_join(self, to: Address, cookie: bytes, turn: Turn) -> None:
+        own = self._state.own
+        nonce = self._state.rng.getrandbits(64)
+        self._asked[nonce] = to
+        if len(self._asked) > ASKED_MAX:
+            del self._asked[next(iter(self._asked))]
+        turn.send(Join(nonce, own.address, own.tags, cookie), to)
+
+    # --- as the one who is asked -------------------------------------------------------------
+
+    def challenge(self, nonce: int, to: Address, turn: Turn) -> None:
+        """Ask whoever is at `to` to prove that it reads what is sent there."""
+        turn.send(Cookie(nonce, self._cookie(to, turn.now), turn.source), to)
+
+    def asked(self, join: Join, newcomer: MemberView, size: int, turn: Turn) -> None:
+        """Somebody wants in; `size` is that of its datagram."""
+        proven = join.cookie and join.cookie in (
+            self._cookie(join.address, turn.now),
+            self._cookie(join.address, turn.now - COOKIE_SLOT),
+        )
+        if proven:
+            self._consider(_Newcomer(newcomer, join.nonce), turn)
+            return
+        if join.address != turn.source:
+            self._state.strangers.received(join.address, size)
+            turn.send(Cookie(join.nonce, b"", turn.source), turn.source)
+        self.challenge(join.nonce, join.address, turn)
+
+    def name_answered(self, name: str, turn: Turn) -> None:
+        """The holder of a name that somebody wants lives: refuse the newcomer."""
+        check = self._checks.pop(name, None)
+        holder = self._state.members.get(name)
+        if check is not None and holder is not None:
+            self._state.timers.cancel(Timer.NAME_CHECK, name)
+            self._refuse(check.newcomer, Refusal.NAME_TAKEN, holder, turn)
+
+    def check_relayed(self, nonce: int, turn: Turn) -> bool:
+        """A relay reached the holder of a name; False if no check asked for that."""
+        for name, check in self._checks.items():
+            if nonce in check.nonces:
+                self.name_answered(name, turn)
+                return True
+        return False
+
+    def name_vacant(self, name: str, turn: Turn) -> None:
+        """The holder did not answer: the newcomer may have the name."""
+        check = self._checks.pop(name, None)
+        if check is not None:
+            address = check.newcomer.view.address
+            self._vacant = {
+                held: (to, until) for held, (to, until) in self._vacant.items() if until > turn.now
+            }
+            self._vacant[name] = (address, turn.now + VACANT_FOR)
+            self._consider(check.newcomer, turn)
+
+    def _cookie(self, address: Address, now: float) -> bytes:
+        slot = int(now // COOKIE_SLOT)
+        message: bytes = msgpack.packb((*address, slot))
+        return blake2b(message, digest_size=8, key=self._secret).digest()
+
+    def _consider(self, newcomer: _Newcomer, turn: Turn) -> None:
+        view = newcomer.view
+        own = self._state.own
+        held = self._state.members.get(view.name)
+        if view.name == own.name:
+            if view.address != own.address:
+                self._refuse(newcomer, Refusal.NAME_TAKEN, own, turn)
+        elif held is None or held.address == view.address:
+            self._admit(newcomer, turn)
+        elif held.status < Status.LEFT and not self._is_vacant(view, turn.now):
+            self._check_name(newcomer, held, turn)
+        elif view.generation <= held.generation:
+            self._refuse(newcomer, Refusal.GENERATION_TOO_LOW, held, turn)
+        else:
+            self._admit(newcomer, turn)
+
+    def _is_vacant(self, view: MemberView, now: float) -> bool:
+        address, until = self._vacant.get(view.name, (None, 0.0))
+        return address == view.address and now < until
+
+    def _admit(self, newcomer: _Newcomer, turn: Turn) -> None:
+        state = self._state
+        view = newcomer.view
+        self._membership.learn(view, turn)
+        held = state.members.get(view.name)
+        if held is None:
+            turn.drop(Drop.MEMBERS_FULL)
+            return
+        # Below what is held (a clock went back): the newcomer rises above it and joins again.
+        views = (state.own,) if held == view else (state.own, held)
+        turn.send(Welcome(newcomer.nonce, state.shown), view.address, view.name, views)
+
+    def _refuse(
+        self, newcomer: _Newcomer, reason: Refusal, holder: MemberView, turn: Turn
+    ) -> None:
+        refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation)
+        address = newcomer.view.address
+        self._state.strangers.trust(address)  # its cookie has proven it
+        turn.send(refuse, address)
+
+    def _check_name(self, newcomer: _Newcomer, holder: MemberView, turn: Turn) -> None:
+        state = self._state
+        if holder.name in self._checks or len(self._checks) >= CHECKS_MAX:
+            return
+        direct = state.pings.start(Flight(holder.name, Purpose.NAME_CHECK, turn.now))
+        relayed = state.rng.getrandbits(64)
+        self._checks[holder.name] = _Check(newcomer, (direct, relayed))
+        wait = state.settings.name_check
+        state.timers.set(Timer.NAME_CHECK, turn.now + wait, holder.name)
+        turn.send(Ping(direct, holder.name, state.shown), holder.address, holder.name)
+        relays = [name for name in state.members.live if name != holder.name]
+        chosen = state.sample(relays, state.settings.indirect_probes)
+        self._detector.ask_relays(chosen, holder, relayed, wait, turn)

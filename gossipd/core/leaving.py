@@ -1,0 +1,199 @@
+"""Leaving without losing anything (design section 3): drain, say LEFT, go.
+
+The node waits until one staying peer has shown that it durably holds everything held here when the
+leave began: for each stream the version, and the registers above it, which are sent along. A peer
+that is behind pulls from the leaver, as from anybody. Then LEFT is told, and the node is done.
+"""
+
+from __future__ import annotations
+
+from .codec import GROUP_OVERHEAD, pack_register
+from .effects import Drop, Left
+from .identity import Address, Stream
+from .membership import Membership
+from .messages import Gossip, Group, Held, Hold, Register, Status
+from .repair import LogRepair
+from .state import State, Turn
+from .timers import Timer
+
+STEP = 0.06
+"""Seconds between two steps of a leave."""
+
+STEPS_PER_PEER = 8
+"""Steps without progress after which another peer is asked."""
+
+HOLDS_PER_STEP = 32
+FAREWELLS = 3
+FAREWELL_PEERS = 24
+
+
+class Leaving:
+    """The leave of this node, and what others who leave ask of it."""
+
+    def __init__(self, state: State, membership: Membership, repair: LogRepair) -> None:
+        self._state = state
+        self._membership = membership
+        self._repair = repair
+        self._deadline = float("inf")
+        self._wanted: dict[Stream, int] = {}
+        """The versions that one peer must hold, as of the beginning of the leave."""
+        self._missing: dict[Stream, None] = {}
+        """Streams of which the peer that is asked has not shown everything yet."""
+        self._above: dict[Stream, tuple[Register, ...]] = {}
+        self._above_sent: dict[Stream, int] = {}
+        """How many of these the peer has confirmed to hold."""
+        self._peer: str | None = None
+        self._refused_by: dict[str, None] = {}
+        self._idle_steps = 0
+        self._open: dict[int, dict[Stream, int]] = {}
+        """Holds under way: by nonce, for each stream how many registers above it were sent."""
+        self._farewells = 0
+
+    @property
+    def undrained(self) -> int:
+        """Streams that nobody else has shown to hold."""
+        return len(self._missing) if self._peer or self._refused_by else 0
+
+    def start(self, turn: Turn) -> None:
+        """Begin to leave; a second call changes nothing."""
+        state = self._state
+        if state.leaving:
+            return
+        state.leaving = True
+        self._deadline = turn.now + state.settings.leave_timeout
+        for stream in state.log.streams:
+            version = self._wanted[stream] = state.log.version(stream)
+            above = tuple(state.log.newest_first(stream, version))
+            if above:
+                self._above[stream] = above
+        self.step(turn)
+
+    def step(self, turn: Turn) -> None:
+        """Go on with the leave; each call arranges for the next."""
+        if self._farewells:
+            self._say_farewell(turn)
+            return
+        if turn.now >= self._deadline or not self._choose_peer():
+            self._say_left(turn)
+            return
+        self._idle_steps += 1
+        self._send_holds(turn)
+        self._state.timers.set(Timer.LEAVE, turn.now + STEP)
+
+    def held(self, held: Held, sender: str, turn: Turn) -> None:
+        """A peer told what it durably holds."""
+        sent = self._open.pop(held.nonce, None)
+        if sent is None or sender != self._peer:
+            turn.drop(Drop.UNASKED)
+            return
+        if held.leaving:
+            self._refused_by[sender] = None
+            self._peer = None
+            self.step(turn)
+            return
+        for stream, version in held.versions:
+            if stream in sent and self._is_held(stream, version, sent[stream]):
+                self._missing.pop(stream, None)
+                self._idle_steps = 0
+        if not self._missing:
+            self._say_left(turn)
+
+    def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
+        """Somebody who leaves asks this node to keep something."""
+        log = self._state.log
+        behind = False
+        for group in hold.groups:
+            self._repair.learn(group, turn)
+            behind = behind or log.version(group.stream) < group.to
+        versions = tuple((group.stream, log.version(group.stream)) for group in hold.groups)
+        turn.send(Held(hold.nonce, self._state.leaving, versions), turn.source, sender)
+        if behind and not self._state.leaving:
+            self._repair.want(sender, turn, urgent=True)
+
+    # --- draining ----------------------------------------------------------------------------
+
+    def _choose_peer(self) -> bool:
+        if self._peer is not None:
+            view = self._state.members.get(self._peer)
+            if view is None or view.status is not Status.ALIVE:
+                self._refused_by[self._peer] = None
+                self._peer = None
+            elif self._idle_steps >= STEPS_PER_PEER:
+                self._peer = None
+        if self._peer is None:
+            self._peer = self._next_peer()
+            self._missing = dict.fromkeys(self._wanted)
+            self._above_sent = {}
+            self._open = {}
+            self._idle_steps = 0
+        return self._peer is not None
+
+    def _next_peer(self) -> str | None:
+        staying = [name for name in self._state.members.live if name not in self._refused_by]
+        return self._state.rng.choice(staying) if staying else None
+
+    def _is_held(self, stream: Stream, version: int, above_sent: int) -> bool:
+        self._above_sent[stream] = max(self._above_sent.get(stream, 0), above_sent)
+        above_held = self._above_sent[stream] >= len(self._above.get(stream, ()))
+        return above_held and version >= self._wanted[stream]
+
+    def _send_holds(self, turn: Turn) -> None:
+        peer = self._state.members.get(self._peer or "")
+        assert peer is not None
+        streams = list(self._missing)
+        for _ in range(HOLDS_PER_STEP):
+            if not streams:
+                break
+            self._send_hold(streams, peer.address, turn)
+        if not self._missing:
+            self._say_left(turn)
+
+    def _send_hold(self, streams: list[Stream], to: Address, turn: Turn) -> None:
+        """Take streams from the end of the list until a datagram is full."""
+        state = self._state
+        room = state.courier.room(Hold(0, ()), state.settings.datagram_size)
+        groups: list[Group] = []
+        sent: dict[Stream, int] = {}
+        while streams and room > GROUP_OVERHEAD:
+            stream = streams[-1]
+            done = self._above_sent.get(stream, 0)
+            above: list[Register] = []
+            free = room - GROUP_OVERHEAD
+            for register in self._above.get(stream, ())[done:]:
+                free -= len(pack_register(register))
+                if free < 0:
+                    break
+                above.append(register)
+            version = self._wanted[stream]
+            if not above and done < len(self._above.get(stream, ())):
+                break
+            streams.pop()
+            groups.append(Group(stream, version, version, tuple(above)))
+            sent[stream] = done + len(above)
+            room = free
+        nonce = state.rng.getrandbits(64)
+        self._open[nonce] = sent
+        turn.send(Hold(nonce, tuple(groups)), to, self._peer)
+
+    # --- saying so ---------------------------------------------------------------------------
+
+    def _say_left(self, turn: Turn) -> None:
+        if self._farewells:
+            return
+        own = self._state.own
+        self._membership.restate(turn, own.generation, own.incarnation, Status.LEFT)
+        self._say_farewell(turn)
+
+    def _say_farewell(self, turn: Turn) -> None:
+        state = self._state
+        if self._farewells == FAREWELLS or not state.members.live:
+            self._farewells = FAREWELLS
+            turn.emit(Left(self.undrained))
+            state.timers.cancel(Timer.LEAVE)
+            return
+        self._farewells += 1
+        for name in state.sample(state.members.live, FAREWELL_PEERS):
+            view = state.members.get(name)
+            if view is not None:
+                turn.send(Gossip(), view.address, name, (state.own,))
+        state.timers.set(Timer.LEAVE, turn.now + STEP)

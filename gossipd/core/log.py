@@ -1,0 +1,256 @@
+"""The replicated log: for each (stream, counter) the newest event, for each stream a version.
+
+Registers carry totals, so an event is self-contained: loss, duplication and reordering need no
+buffer, and merging is `max` of (seq, total). Nothing here knows peers, time or how news travels.
+
+Invariants (design section 9):
+- I2  register (q, t) means t = sum of `by` of that (stream, counter) with seq <= q.
+- I3  version v means every register of the stream is at least at its last event <= v.
+- I6  registers and versions never shrink.
+- I7  `value` = sum of totals over the registers of a counter.
+- I9  `fingerprint` = sum of the hashes of all registers and versions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from .digest import Trie
+from .hashing import hash64
+from .identity import SEQ_MAX, Stream
+from .messages import Leaf, Register
+
+STREAMS_MAX = 1_000_000
+REGISTERS_MAX = 5_000_000
+"""What one node keeps at most (about 250 bytes each); more is refused, never evicted."""
+
+
+class Advance(NamedTuple):
+    """A register went up: `by` is what the event added to what was known here."""
+
+    stream: Stream
+    counter: str
+    seq: int
+    by: int
+    value: int
+    """The counter's value after it."""
+
+
+class _StreamLog:
+    """The registers of one stream, findable by counter, by seq and in the order of names."""
+
+    __slots__ = ("by_seq", "digest", "names", "registers", "sorted_names", "version")
+
+    def __init__(self) -> None:
+        self.registers: dict[str, tuple[int, int]] = {}
+        self.version = 0
+        self.digest = 0
+        self.by_seq: list[tuple[int, str]] = []  # sorted; superseded entries stay until compacted
+        self.names: list[str] = []
+        self.sorted_names = True
+
+    def put(self, counter: str, seq: int, total: int) -> None:
+        if counter not in self.registers:
+            self.sorted_names = not self.names or (self.sorted_names and self.names[-1] < counter)
+            self.names.append(counter)
+        self.registers[counter] = (seq, total)
+        entry = (seq, counter)
+        if not self.by_seq or self.by_seq[-1] < entry:
+            self.by_seq.append(entry)
+        else:
+            insort(self.by_seq, entry)
+        if len(self.by_seq) > 2 * len(self.registers) + 16:
+            self.by_seq = sorted((seq, name) for name, (seq, _) in self.registers.items())
+
+    def newest_first(self, above: int) -> Iterator[Register]:
+        previous: tuple[int, str] | None = None
+        for entry in reversed(self.by_seq):
+            seq, counter = entry
+            if seq <= above:
+                return
+            held_seq, total = self.registers[counter]
+            if held_seq == seq and entry != previous:
+                yield counter, seq, total
+            previous = entry
+
+    def newest_at_or_below(self, seq: int) -> int:
+        """The seq of the newest register that is not above `seq`, or 0."""
+        index = bisect_right(self.by_seq, (seq, "\U0010ffff"))
+        while index:
+            index -= 1
+            held, counter = self.by_seq[index]
+            if self.registers[counter][0] == held:
+                return held
+        return 0
+
+    def by_name(self, above: int, after: str) -> Iterator[Register]:
+        if not self.sorted_names:
+            self.names.sort()
+            self.sorted_names = True
+        for index in range(bisect_right(self.names, after), len(self.names)):
+            counter = self.names[index]
+            seq, total = self.registers[counter]
+            if seq > above:
+                yield counter, seq, total
+
+
+class Log:
+    """All streams that this node knows of."""
+
+    def __init__(self, streams_max: int = STREAMS_MAX, registers_max: int = REGISTERS_MAX) -> None:
+        self._streams_max = streams_max
+        self._registers_max = registers_max
+        self._streams: dict[Stream, _StreamLog] = {}
+        self._values: dict[str, int] = {}
+        self._trie = Trie(self._sum_of)
+        self._registers = 0
+
+    # --- queries -----------------------------------------------------------------------------
+
+    @property
+    def fingerprint(self) -> int:
+        """64 bits that are equal on two nodes exactly when their logs are."""
+        return self._trie.root
+
+    @property
+    def values(self) -> dict[str, int]:
+        """Each counter's value, as a copy."""
+        return dict(self._values)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream of which something is held."""
+        return tuple(self._streams)
+
+    @property
+    def register_count(self) -> int:
+        """How many registers are held."""
+        return self._registers
+
+    @property
+    def counter_count(self) -> int:
+        """How many counters have a register."""
+        return len(self._values)
+
+    @property
+    def stream_count(self) -> int:
+        """How many streams are held."""
+        return len(self._streams)
+
+    def value(self, counter: str) -> int:
+        """The sum over the registers of a counter; 0 where there is none."""
+        return self._values.get(counter, 0)
+
+    def version(self, stream: Stream) -> int:
+        """The seq up to which everything of a stream is held."""
+        held = self._streams.get(stream)
+        return held.version if held else 0
+
+    def register(self, stream: Stream, counter: str) -> tuple[int, int]:
+        """(seq, total) of a register, (0, 0) where there is none."""
+        held = self._streams.get(stream)
+        return held.registers.get(counter, (0, 0)) if held else (0, 0)
+
+    def newest(self, stream: Stream) -> int:
+        """The largest seq held of a stream, above its version or not."""
+        held = self._streams.get(stream)
+        return held.by_seq[-1][0] if held and held.by_seq else 0
+
+    def newest_first(self, stream: Stream, above: int) -> Iterator[Register]:
+        """The registers of a stream with seq > `above`, largest seq first."""
+        held = self._streams.get(stream)
+        return held.newest_first(above) if held else iter(())
+
+    def newest_at_or_below(self, stream: Stream, seq: int) -> int:
+        """The largest seq of a register that is not above `seq`, or 0.
+
+        Between it and `seq` lies nothing, so a group that claims from `seq` may claim from it.
+        """
+        held = self._streams.get(stream)
+        return held.newest_at_or_below(seq) if held else 0
+
+    def by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register]:
+        """The registers with seq > `above` and counter > `after`, in the order of counters."""
+        held = self._streams.get(stream)
+        return held.by_name(above, after) if held else iter(())
+
+    def leaves_below(self, depth: int, prefix: int) -> list[Stream]:
+        """The streams below a prefix of the digest."""
+        return self._trie.below(depth, prefix)
+
+    def leaf(self, stream: Stream) -> Leaf:
+        """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""
+        held = self._streams.get(stream)
+        return Leaf(stream, held.version, held.digest) if held else Leaf(stream, 0, 0)
+
+    def sums_below(self, depth: int, prefix: int) -> tuple[int, ...]:
+        """The 64 sums of the digest below a prefix."""
+        return self._trie.sums(depth, prefix)
+
+    # --- changes -----------------------------------------------------------------------------
+
+    def merge(self, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+        """Join registers into the log; what went up is told.
+
+        None, with nothing changed, when the log is full and these would make it larger.
+        """
+        registers = tuple(registers)
+        if not registers:
+            return []
+        if not all(self.has_room(stream, r[0], n) for n, r in enumerate(registers)):
+            return None
+        held = self._streams.get(stream) or self._open(stream)
+        advances: list[Advance] = []
+        for counter, seq, total in registers:
+            before = held.registers.get(counter, (0, 0))
+            if (seq, total) > before:
+                advances.append(self._put(stream, held, (counter, seq, total), before))
+        return advances
+
+    def claim(self, stream: Stream, version: int) -> bool:
+        """Everything of `stream` up to `version` is held now; False if that was known."""
+        held = self._streams.get(stream)
+        if held is None or version <= held.version:
+            return False
+        delta = hash64("v", stream, version)
+        if held.version:
+            delta -= hash64("v", stream, held.version)
+        held.version = min(version, SEQ_MAX)
+        self._trie.add(stream, delta)
+        return True
+
+    def has_room(self, stream: Stream, counter: str, beside: int = 0) -> bool:
+        """Whether one more event of (stream, counter) fits, `beside` that many new registers."""
+        held = self._streams.get(stream)
+        if held is not None and counter in held.registers:
+            return True
+        return self._registers + beside < self._registers_max and (
+            held is not None or len(self._streams) < self._streams_max
+        )
+
+    def _open(self, stream: Stream) -> _StreamLog:
+        held = self._streams[stream] = _StreamLog()
+        self._trie.insert(stream)
+        return held
+
+    def _put(
+        self, stream: Stream, held: _StreamLog, register: Register, before: tuple[int, int]
+    ) -> Advance:
+        counter, seq, total = register
+        delta = hash64("r", stream, counter, seq, total)
+        if before == (0, 0):
+            self._registers += 1
+        else:
+            delta -= hash64("r", stream, counter, *before)
+        held.put(counter, seq, total)
+        held.digest = (held.digest + delta) & (2**64 - 1)
+        self._trie.add(stream, delta)
+        by = total - before[1]
+        value = self._values[counter] = self._values.get(counter, 0) + by
+        return Advance(stream, counter, seq, by, value)
+
+    def _sum_of(self, stream: Stream) -> int:
+        held = self._streams[stream]
+        return held.digest + (hash64("v", stream, held.version) if held.version else 0)

@@ -1,0 +1,219 @@
+"""The member table: what is held of every member, as a join.
+
+Merging two views of a name is `max` of one sort key, so order, duplication and delay of news
+cannot matter. The key is (generation, incarnation, status) with the address behind the generation
+("the larger generation, then the larger address, keeps a name") and the tags last, so that it is
+total. Age and accusers are not part of it: the smaller age wins, accusers are joined.
+
+This module knows no messages, timers or randomness. The node's own entry stands in the table too,
+but only the node itself changes it (I12): who holds a view of it above its own state must tell it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from .codec import ACCUSERS_MAX
+from .hashing import MASK, hash64
+from .identity import Address
+from .messages import MemberView, Status
+
+MEMBERS_MAX = 20_000
+"""Members that are remembered at most, failed and left ones included."""
+
+Rank: TypeAlias = tuple[int, Address, int, int, tuple[tuple[str, str], ...]]
+
+
+def rank(view: MemberView) -> Rank:
+    """The precedence of a view among the views of its name."""
+    return view.generation, view.address, view.incarnation, view.status, view.tags
+
+
+class Change(NamedTuple):
+    """A merge changed the table."""
+
+    view: MemberView
+    before: MemberView | None
+
+
+@dataclass(slots=True)
+class _Entry:
+    view: MemberView
+    since: float
+    """When the status became what it is, as seen here."""
+    verdict_at: float
+    """When the verdict was first given anywhere, as far as known."""
+    digest: int
+
+
+class MemberTable:
+    """All members by name."""
+
+    def __init__(self, own: MemberView, remember: float, now: float) -> None:
+        self._own = own.name
+        self._remember = remember
+        self._entries: dict[str, _Entry] = {}
+        self._names: list[str] = []
+        self._live: list[str] = []
+        self._down: list[str] = []
+        self._addresses: dict[Address, int] = {}
+        self._fingerprint = 0
+        self._store(own, now, now)
+
+    # --- queries -----------------------------------------------------------------------------
+
+    @property
+    def own(self) -> MemberView:
+        """What this node says of itself."""
+        return self._entries[self._own].view
+
+    @property
+    def fingerprint(self) -> int:
+        """64 bits over all shared entries; equal tables have equal ones."""
+        return self._fingerprint
+
+    @property
+    def live(self) -> list[str]:
+        """Names of the other members that are alive or suspected. Not to be changed."""
+        return self._live
+
+    @property
+    def down(self) -> list[str]:
+        """Names of the failed members. Not to be changed."""
+        return self._down
+
+    @property
+    def live_count(self) -> int:
+        """N: live members with this node."""
+        return len(self._live) + 1
+
+    def views(self) -> list[MemberView]:
+        """Everything held, in the order of names."""
+        return [self._entries[name].view for name in self._names]
+
+    def get(self, name: str) -> MemberView | None:
+        """What is held of a member."""
+        entry = self._entries.get(name)
+        return entry.view if entry else None
+
+    def since(self, name: str) -> float:
+        """When the status of a held member became what it is."""
+        return self._entries[name].since
+
+    def is_address(self, address: Address) -> bool:
+        """Whether `address` is held as that of a member: it was proven by a join."""
+        return address in self._addresses
+
+    def shared(self, name: str, now: float) -> MemberView | None:
+        """A view as others are told it, with its age; None when it is too old to be shared."""
+        entry = self._entries.get(name)
+        if entry is None or not entry.digest:
+            return None
+        if entry.view.status <= Status.SUSPECT:
+            return entry.view
+        return entry.view._replace(age=math.ceil(max(0.0, now - entry.verdict_at) / 60))
+
+    def names_after(self, name: str) -> list[str]:
+        """The names behind `name`, in order."""
+        return self._names[bisect_right(self._names, name) :]
+
+    # --- changes -----------------------------------------------------------------------------
+
+    def merge(self, view: MemberView, now: float) -> Change | None:
+        """Join a view into the table; None when that changes nothing that matters to others.
+
+        A view of a member not held before is refused (None) when the table is full or the view
+        is too old to be shared.
+        """
+        entry = self._entries.get(view.name)
+        verdict_at = now - 60.0 * view.age
+        if entry is None:
+            too_old = view.status > Status.SUSPECT and self._is_old(now - verdict_at)
+            if too_old or len(self._entries) >= MEMBERS_MAX:
+                return None
+        elif rank(view) < rank(entry.view):
+            return None
+        elif rank(view) == rank(entry.view):
+            return self._confirm(entry, view, verdict_at)
+        self._store(view, now, verdict_at)
+        return Change(view, entry.view if entry else None)
+
+    def expire(self, now: float) -> list[MemberView]:
+        """Let old verdicts leave sharing at half their life and the table at its end."""
+        gone: list[MemberView] = []
+        for name, entry in list(self._entries.items()):
+            if entry.view.status <= Status.SUSPECT:
+                continue
+            age = now - entry.verdict_at
+            if self._is_old(age) and entry.digest:
+                self._fingerprint = (self._fingerprint - entry.digest) & MASK
+                entry.digest = 0
+            if age >= self._remember:
+                self._remove(name)
+                gone.append(entry.view)
+        return gone
+
+    def _is_old(self, age: float) -> bool:
+        return age >= self._remember / 2
+
+    def _confirm(self, entry: _Entry, view: MemberView, verdict_at: float) -> Change | None:
+        before = entry.view
+        entry.verdict_at = max(entry.verdict_at, verdict_at)
+        known = before.accusers
+        new = [a for a in view.accusers if a not in known][: ACCUSERS_MAX - len(known)]
+        if not new or view.status is not Status.SUSPECT:
+            return None
+        entry.view = before._replace(accusers=(*known, *new))
+        return Change(entry.view, before)
+
+    def _store(self, view: MemberView, now: float, verdict_at: float) -> None:
+        view = view._replace(age=0)
+        before = self._entries.get(view.name)
+        if before is not None:
+            self._unlink(before)
+        else:
+            insort(self._names, view.name)
+        same = before is not None and before.view.status is view.status
+        digest = _digest(view)
+        self._entries[view.name] = _Entry(
+            view, before.since if same and before else now, verdict_at, digest
+        )
+        self._fingerprint = (self._fingerprint + digest) & MASK
+        self._addresses[view.address] = self._addresses.get(view.address, 0) + 1
+        if view.name == self._own:
+            return
+        if view.status <= Status.SUSPECT:
+            insort(self._live, view.name)
+        elif view.status is Status.FAILED:
+            insort(self._down, view.name)
+
+    def _remove(self, name: str) -> None:
+        self._unlink(self._entries.pop(name))
+        self._names.remove(name)
+
+    def _unlink(self, entry: _Entry) -> None:
+        self._fingerprint = (self._fingerprint - entry.digest) & MASK
+        address = entry.view.address
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+        for names in (self._live, self._down):
+            index = bisect_right(names, entry.view.name) - 1
+            if index >= 0 and names[index] == entry.view.name:
+                del names[index]
+
+
+def _digest(view: MemberView) -> int:
+    tags = [text for tag in view.tags for text in tag]
+    return hash64(
+        "m",
+        view.name,
+        *view.address,
+        view.generation,
+        view.incarnation,
+        view.status.value,
+        tags,
+    )

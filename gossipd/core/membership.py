@@ -1,0 +1,174 @@
+"""What this node learns of members, and what follows: news, suspicions, refutation.
+
+The table (`members`) only joins; here the meaning is: a suspicion starts a deadline, a verdict
+ends it, and whatever is said of this node itself above its own state is refuted by rising above it
+(design section 3). Nobody but the member itself raises its incarnation.
+"""
+
+from __future__ import annotations
+
+from .effects import MemberChanged, NameLost, Refuted
+from .gossiping import Gossiping
+from .identity import GENERATION_MAX, INCARNATION_MAX
+from .members import Change, rank
+from .messages import Gossip, MemberView, Status
+from .state import State, Turn
+from .suspicion import Suspicions
+from .timers import Timer
+
+ADOPTIONS_MAX = 3
+ADOPTIONS_WITHIN = 60.0
+TELL_AGAIN_AFTER = 0.1
+"""Seconds between two answers that tell the same member what is held of it."""
+
+
+class Membership:
+    """Turns views of members into changes of the table and their consequences."""
+
+    def __init__(self, state: State, gossiping: Gossiping) -> None:
+        self._state = state
+        self._gossiping = gossiping
+        self._suspicions = Suspicions(state.settings)
+        self._adopted_at: list[float] = []
+        self._told_at: dict[str, float] = {}
+
+    # --- views -------------------------------------------------------------------------------
+
+    def learn(self, view: MemberView, turn: Turn, pulled: bool = False) -> Change | None:
+        """Join a view into the table; `pulled`: others have it, so a new member is no news."""
+        if view.name == self._state.own.name:
+            self._hear_of_self(view, turn)
+            return None
+        change = self._state.members.merge(view, turn.now)
+        if change is None:
+            return None
+        self._follow(change, turn)
+        if not (pulled and change.before is None):
+            self._gossiping.push_member(view.name, turn)
+        return change
+
+    def accuse(self, name: str, turn: Turn) -> None:
+        """This node's own probe of a member was not answered."""
+        view = self._state.members.get(name)
+        if view is not None and view.status <= Status.SUSPECT:
+            own = self._state.own.name
+            self.learn(view._replace(status=Status.SUSPECT, accusers=(own,)), turn)
+
+    def suspicion_ended(self, name: str, turn: Turn) -> None:
+        """A suspicion's deadline has passed without a refutation."""
+        view = self._state.members.get(name)
+        if view is not None and view.status is Status.SUSPECT:
+            self.learn(view._replace(status=Status.FAILED, accusers=()), turn)
+
+    def forget(self, name: str, turn: Turn) -> None:
+        """Let a member that is not live be shown nowhere any more."""
+        view = self._state.members.get(name)
+        assert view is not None
+        self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
+
+    def stall(self, stalled_at: float, turn: Turn) -> None:
+        """Give the suspects back the time for which this node stood still."""
+        for name, deadline in self._suspicions.stall(stalled_at, turn.now):
+            self._state.timers.set(Timer.SUSPICION, deadline, name)
+
+    def expire(self, turn: Turn) -> None:
+        """Let old verdicts go."""
+        for view in self._state.members.expire(turn.now):
+            self._told_at.pop(view.name, None)
+
+    def tell(self, name: str, turn: Turn) -> None:
+        """Answer a member with what is held of it, as it seems not to know."""
+        last = self._told_at.get(name)
+        view = self._state.members.shared(name, turn.now)
+        if view is None or (last is not None and turn.now - last < TELL_AGAIN_AFTER):
+            return
+        self._told_at[name] = turn.now
+        turn.send(Gossip(), turn.source, None, (view,))
+
+    # --- consequences ------------------------------------------------------------------------
+
+    def _follow(self, change: Change, turn: Turn) -> None:
+        view, before = change
+        state = self._state
+        if view.status is Status.SUSPECT:
+            deadline, new = self._suspicions.raise_(view, state.members.live_count, turn.now)
+            state.timers.set(Timer.SUSPICION, deadline, view.name)
+            if new and state.own.name not in view.accusers:
+                self._maybe_corroborate(view.name, turn)
+        else:
+            self._suspicions.lift(view.name)
+            state.timers.cancel(Timer.SUSPICION, view.name)
+            state.timers.cancel(Timer.CORROBORATE, view.name)
+        if view.status > Status.SUSPECT:
+            state.shown_by.pop(view.name, None)
+            state.round_trips.forget(view.name)
+        if view.status is Status.FAILED:
+            wait = state.settings.contact_interval * state.rng.random()
+            state.timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
+        status = before.status if before else None
+        if before is None or (before.status, before.generation) != (view.status, view.generation):
+            turn.emit(MemberChanged(view, status))
+
+    def _maybe_corroborate(self, name: str, turn: Turn) -> None:
+        """About `corroborators` of the members probe the suspect themselves, at once."""
+        state = self._state
+        others = max(1, state.members.live_count - 2)
+        if state.rng.random() * others < state.settings.corroborators:
+            delay = state.rng.random() * state.settings.corroboration_delay
+            state.timers.set(Timer.CORROBORATE, turn.now + delay, name)
+
+    # --- this node itself --------------------------------------------------------------------
+
+    def _hear_of_self(self, view: MemberView, turn: Turn) -> None:
+        own = self._state.own
+        if view.address != own.address:
+            self._meet_other_holder(view, turn)
+        elif rank(view) > rank(own) and own.status is not Status.LEFT:
+            if view.generation > own.generation and self._adopts_too_often(turn):
+                return
+            self._rise_above(view, turn)
+
+    def _meet_other_holder(self, view: MemberView, turn: Turn) -> None:
+        own = self._state.own
+        if (view.generation, view.address) > (own.generation, own.address):
+            host, port = view.address
+            turn.emit(
+                NameLost(f"the name {own.name!r} was taken over by the node at {host} port {port}")
+            )
+        elif view.status <= Status.SUSPECT:
+            self._gossiping.push_member(own.name, turn)
+
+    def _adopts_too_often(self, turn: Turn) -> bool:
+        recent = [at for at in self._adopted_at if turn.now - at < ADOPTIONS_WITHIN]
+        self._adopted_at = [*recent, turn.now]
+        if len(self._adopted_at) < ADOPTIONS_MAX:
+            return False
+        own = self._state.own
+        host, port = own.address
+        detail = f"two processes share the name {own.name!r} and the address {host} port {port}"
+        turn.emit(NameLost(detail))
+        return True
+
+    def _rise_above(self, view: MemberView, turn: Turn) -> None:
+        own = self._state.own
+        generation, incarnation = own.generation, view.incarnation + 1
+        if view.generation > own.generation or incarnation > INCARNATION_MAX:
+            generation, incarnation = view.generation + 1, 0
+        if generation > GENERATION_MAX:
+            turn.emit(NameLost(f"the generations of the name {own.name!r} are used up"))
+            return
+        if view.status is not Status.ALIVE:
+            self._state.health.worse()
+            turn.emit(Refuted(view.status, incarnation))
+        self.restate(turn, generation, incarnation)
+        turn.send(Gossip(), turn.source, None, (self._state.own,))
+
+    def restate(
+        self, turn: Turn, generation: int, incarnation: int, status: Status = Status.ALIVE
+    ) -> None:
+        """Say something new of this node itself."""
+        view = self._state.own._replace(
+            generation=generation, incarnation=incarnation, status=status
+        )
+        self._state.members.merge(view, turn.now)
+        self._gossiping.push_member(view.name, turn)

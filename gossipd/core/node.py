@@ -1,0 +1,486 @@
+"""One gossipd node without I/O: bytes and times in, effects out.
+
+Contract of every input:
+1. `now` is seconds on any monotonic clock and never decreases between calls.
+2. Bytes from the network never raise; what is not used comes back as `Dropped` with its reason.
+   Only a caller's mistake raises.
+3. After `handle_timeout(now)`, `next_timeout` is None or above `now`.
+4. No `Send` is larger than `settings.datagram_size`.
+5. The same constructor arguments and inputs give the same effects, byte for byte.
+
+This module only routes: it knows which part answers which message, and nothing of how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import assert_never
+
+from .codec import decode
+from .courier import Courier
+from .detector import VOIDS_MAX, Detector
+from .effects import Drop, Effect, Incremented, Send, Stalled
+from .frame import Frame
+from .gossiping import Gossiping
+from .health import Health
+from .identity import Address, Stream
+from .joining import Joining
+from .lanes import LogLane, MemberLane
+from .leaving import Leaving
+from .log import Log
+from .member_repair import MemberRepair
+from .members import MemberTable
+from .membership import Membership
+from .messages import (
+    Ack,
+    Cookie,
+    Digest,
+    DigestAsk,
+    Envelope,
+    Gossip,
+    Held,
+    Hold,
+    Join,
+    MembersAsk,
+    MembersPage,
+    MemberView,
+    Message,
+    Nack,
+    Pages,
+    PassAsk,
+    Ping,
+    PingReq,
+    Refuse,
+    RelayedAck,
+    Shown,
+    Status,
+    Welcome,
+)
+from .pings import Pings, Purpose, RoundTrips
+from .readiness import Readiness
+from .repair import LogRepair
+from .settings import Settings
+from .state import State, Turn
+from .strangers import Strangers
+from .tail import Tail, TailEntry
+from .timers import Key, Timer, Timers
+from .writer import Batch, Writer
+
+EXPIRE_INTERVAL = 60.0
+
+_WAITS = frozenset({Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK})
+"""Timers that wait for somebody else and move when this node stalled (suspicions and the probe
+have rules of their own)."""
+
+
+class Node:
+    """The protocol of one process lifetime under one name, address and generation."""
+
+    def __init__(
+        self, own: MemberView, settings: Settings, frame: Frame, rng: Random, now: float
+    ) -> None:
+        """`rng` also mints streams and secrets: in production it must be `random.SystemRandom`."""
+        log = Log()
+        members = MemberTable(own, settings.remember, now)
+        member_lane, log_lane = MemberLane(), LogLane(log)
+        self._state = state = State(
+            settings=settings,
+            rng=rng,
+            timers=Timers(),
+            members=members,
+            log=log,
+            writer=Writer(log, rng),
+            tail=Tail(int(settings.tail_size)),
+            member_lane=member_lane,
+            log_lane=log_lane,
+            pings=Pings(rng),
+            round_trips=RoundTrips(settings),
+            health=Health(settings.health_max),
+            strangers=Strangers(),
+            courier=Courier(settings, frame, members, member_lane, log_lane),
+        )
+        self._frame = frame
+        self._now = now
+        self._stalls = 0
+        self._gossiping = Gossiping(state)
+        self._membership = Membership(state, self._gossiping)
+        self._detector = Detector(state, self._membership)
+        self._readiness = Readiness(state)
+        self._repair = LogRepair(state, self._gossiping, self._readiness)
+        self._member_repair = MemberRepair(state, self._membership)
+        self._joining = Joining(state, self._membership, self._detector)
+        self._leaving = Leaving(state, self._membership, self._repair)
+
+    # --- inputs of the operator and of clients -----------------------------------------------
+
+    def start(self, alone: bool, now: float) -> list[Effect]:
+        """Begin to probe. `alone`: there is nobody to join, so what is held is all there is."""
+        turn = self._turn(now)
+        self._detector.start(turn)
+        self._readiness.start(alone, turn)
+        self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
+        return turn.effects
+
+    def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
+        """Ask whoever is at these addresses to take this node in."""
+        turn = self._turn(now)
+        self._joining.ask(list(addresses), turn)
+        return turn.effects
+
+    def leave(self, now: float) -> list[Effect]:
+        """Drain, say that this node has left, and end with a `Left` effect."""
+        turn = self._turn(now)
+        self._leaving.start(turn)
+        return turn.effects
+
+    def forget(self, name: str, now: float) -> list[Effect]:
+        """Show a member that is not live nowhere any more; it may refute.
+
+        Raises `KeyError` for a name not held and `ValueError` for a live member.
+        """
+        view = self._state.members.get(name)
+        if view is None or view.status is Status.FORGOTTEN:
+            raise KeyError(name)
+        if view.status <= Status.SUSPECT:
+            raise ValueError(f"{name} is {view.status.name.lower()}")
+        turn = self._turn(now)
+        self._membership.forget(name, turn)
+        return turn.effects
+
+    def prepare(self, increments: Sequence[tuple[str, int]], now: float, wall: float) -> Batch:
+        """Assign ids to (counter, by) pairs; commit the rows of the batch, then `expose` it.
+
+        Counters and `by` must be legal (see `identity`); `wall` is seconds since the epoch.
+        Raises `ValueError` on a node that is leaving.
+        """
+        if self._state.leaving:
+            raise ValueError("this node is leaving")
+        self._advance(now)
+        return self._state.writer.prepare(increments, now, wall)
+
+    def expose(self, batch: Batch, now: float) -> list[Effect]:
+        """A batch is committed: count it and tell others; an `Incremented` effect says what."""
+        turn = self._turn(now)
+        advances = self._state.writer.expose(batch)
+        self._state.tail.append(advances, now)
+        if advances:
+            turn.emit(Incremented(tuple(advances)))
+            self._gossiping.push_log(batch.stream, advances[0].seq - 1, turn)
+        return turn.effects
+
+    def abandon(self, batch: Batch) -> None:
+        """A batch could not be committed: nothing of it is told, its stream ends."""
+        self._state.writer.abandon(batch)
+
+    # --- inputs of the world -----------------------------------------------------------------
+
+    @property
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` wants to be called, on the clock of `now`."""
+        return self._state.timers.next
+
+    def handle_timeout(self, now: float) -> list[Effect]:
+        """Do whatever is due at `now`."""
+        turn = self._turn(now)
+        due = self._state.timers.next
+        if due is not None and now - due > self._state.settings.stall_after:
+            self._stalled(due, turn)
+        else:
+            self._stalls = 0
+        while key := self._state.timers.pop(now):
+            self._fire(key, turn)
+        return turn.effects
+
+    def receive_datagram(self, data: bytes, source: Address, now: float) -> list[Effect]:
+        """Take one datagram in; `source` is where it came from."""
+        turn = self._turn(now, source)
+        if data in (b"ping", b"ping\n", b"ping\r\n"):
+            turn.emit(Send(data.replace(b"ping", b"pong"), source))
+            return turn.effects
+        body = self._frame.open(data)
+        envelope = decode(body) if isinstance(body, bytes) else body
+        if isinstance(envelope, Drop):
+            turn.drop(envelope)
+            return turn.effects
+        if envelope.unknown:
+            turn.drop(Drop.UNKNOWN_FIELD)
+        if not self._state.members.is_address(source):
+            self._state.strangers.received(source, len(data))
+        self._receive(envelope, len(data), turn)
+        return turn.effects
+
+    # --- routing -----------------------------------------------------------------------------
+
+    def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
+        own = self._state.own
+        message = envelope.message
+        if envelope.sender == own.name and envelope.generation == own.generation:
+            turn.drop(Drop.OWN)
+        elif isinstance(message, Join):
+            self._receive_join(envelope, message, size, turn)
+        elif envelope.sender == own.name:
+            self._receive_from_namesake(envelope, turn)
+        elif isinstance(message, Cookie | Welcome | Refuse):
+            self._receive_answer_to_join(envelope, message, turn)
+        elif self._is_member(envelope, turn):
+            for view in envelope.views:
+                self._membership.learn(view, turn)
+            for group in envelope.groups:
+                self._repair.learn(group, turn)
+            self._dispatch(message, envelope.sender, turn)
+        else:
+            turn.drop(Drop.STRANGER)
+            nonce = message.nonce if isinstance(message, Ping) else 0
+            self._joining.challenge(nonce, turn.source, turn)
+
+    def _is_member(self, envelope: Envelope, turn: Turn) -> bool:
+        """Whether the sender is held in this generation; a member that is held otherwise than it
+        speaks of itself is told so."""
+        held = self._state.members.get(envelope.sender)
+        if held is None or envelope.generation > held.generation:
+            return False
+        said = (envelope.generation, envelope.incarnation)
+        if said > (held.generation, held.incarnation):
+            self._membership.learn(
+                held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
+                turn,
+            )
+        elif said < (held.generation, held.incarnation) or held.status is not Status.ALIVE:
+            if self._state.own.status is not Status.LEFT:
+                self._membership.tell(envelope.sender, turn)
+        return True
+
+    def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
+        if self._state.leaving:
+            turn.drop(Drop.STRANGER)
+            return
+        newcomer = MemberView(
+            envelope.sender,
+            join.address,
+            envelope.generation,
+            envelope.incarnation,
+            Status.ALIVE,
+            join.tags,
+        )
+        self._joining.asked(join, newcomer, size, turn)
+
+    def _receive_from_namesake(self, envelope: Envelope, turn: Turn) -> None:
+        """Another process speaks under this node's name: the larger generation keeps it."""
+        own = self._state.own
+        for view in envelope.views:
+            if view.name == own.name:
+                self._membership.learn(view, turn)
+        if envelope.generation < own.generation:
+            turn.send(Gossip(), turn.source, None, (own,))
+        turn.drop(Drop.STRANGER)
+
+    def _receive_answer_to_join(
+        self, envelope: Envelope, message: Cookie | Welcome | Refuse, turn: Turn
+    ) -> None:
+        match message:
+            case Cookie(nonce):
+                self._answered(nonce, envelope.sender, turn)
+                self._joining.cookie_came(message, turn)
+            case Refuse():
+                self._joining.refused(message, turn)
+            case Welcome(_, shown):
+                if self._joining.welcomed(message, turn):
+                    for view in envelope.views:
+                        self._membership.learn(view, turn)
+                    self._show(shown, envelope.sender, turn, urgent=not self._state.ready)
+            case _:
+                assert_never(message)
+
+    def _dispatch(self, message: Message, sender: str, turn: Turn) -> None:  # noqa: C901  a table
+        match message:
+            case Ping(nonce, target, shown):
+                if target != self._state.own.name:
+                    turn.drop(Drop.MISDIRECTED)
+                    return
+                turn.send(Ack(nonce, self._state.shown), turn.source, sender)
+                self._show(shown, sender, turn)
+            case Ack(nonce, shown):
+                if not self._answered(nonce, sender, turn):
+                    turn.drop(Drop.UNASKED)
+                self._show(shown, sender, turn)
+            case PingReq():
+                self._detector.relay(message, turn)
+            case RelayedAck(nonce):
+                if not (
+                    self._detector.relay_acked(nonce) or self._joining.check_relayed(nonce, turn)
+                ):
+                    turn.drop(Drop.UNASKED)
+            case Nack(nonce):
+                self._detector.relay_nacked(nonce, turn)
+            case Gossip():
+                pass
+            case DigestAsk():
+                self._repair.digest_asked(message, sender, turn)
+            case Digest():
+                self._repair.digest_came(message, turn)
+            case PassAsk():
+                self._repair.passes_asked(message, sender, turn)
+            case Pages():
+                self._repair.pages_came(message, turn)
+            case MembersAsk():
+                self._member_repair.asked(message, sender, turn)
+            case MembersPage():
+                self._member_repair.page_came(message, turn)
+            case Hold():
+                self._leaving.asked(message, sender, turn)
+            case Held():
+                self._leaving.held(message, sender, turn)
+            case Join() | Cookie() | Welcome() | Refuse():
+                raise AssertionError("routed before")
+            case _:
+                assert_never(message)
+
+    def _answered(self, nonce: int, sender: str, turn: Turn) -> bool:
+        """An ack came; False unless it answers a ping to that very member."""
+        flight = self._state.pings.peek(nonce)
+        if flight is None or flight.target != sender:
+            return False
+        self._state.pings.answer(nonce)
+        if flight.purpose is Purpose.NAME_CHECK:
+            self._joining.name_answered(sender, turn)
+        self._detector.acked(nonce, flight, turn)
+        return True
+
+    def _show(self, shown: Shown, sender: str, turn: Turn, urgent: bool = False) -> None:
+        """A member showed its state: repair what differs."""
+        state = self._state
+        view = state.members.get(sender)
+        if view is None or view.status > Status.SUSPECT:
+            return
+        state.shown_by[sender] = shown
+        self._readiness.shown(shown, turn)
+        if shown.log != state.log.fingerprint:
+            self._repair.want(sender, turn, urgent)
+        if shown.members == state.members.fingerprint:
+            self._member_repair.same()
+        else:
+            self._member_repair.want(sender, turn, urgent)
+
+    def _fire(self, key: Key, turn: Turn) -> None:  # noqa: C901  a table
+        timer, about = key
+        match timer:
+            case Timer.PROBE:
+                self._detector.next_probe(turn)
+            case Timer.PROBE_TIMEOUT:
+                self._detector.probe_unanswered(turn)
+            case Timer.PROBE_VERDICT:
+                self._detector.probe_failed(turn)
+            case Timer.RELAY_NACK:
+                self._detector.relay_expired(int(about), turn)
+            case Timer.SUSPICION:
+                self._membership.suspicion_ended(about, turn)
+            case Timer.CORROBORATE:
+                self._detector.corroborate(about, turn)
+            case Timer.FLUSH | Timer.GOSSIP:
+                self._gossiping.round(turn)
+            case Timer.PULL:
+                self._repair.unanswered(turn)
+            case Timer.MEMBER_PULL:
+                self._member_repair.unanswered(turn)
+            case Timer.CONTACT:
+                self._detector.contact(turn)
+            case Timer.NAME_CHECK:
+                self._joining.name_vacant(about, turn)
+            case Timer.READY:
+                self._readiness.waited(turn)
+            case Timer.LEAVE:
+                self._leaving.step(turn)
+            case Timer.EXPIRE:
+                self._membership.expire(turn)
+                self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
+            case _:
+                assert_never(timer)
+
+    def _stalled(self, due: float, turn: Turn) -> None:
+        turn.emit(Stalled(turn.now - due))
+        self._stalls += 1
+        if self._stalls <= VOIDS_MAX:
+            self._state.timers.postpone(_WAITS, turn.now - due)
+        self._membership.stall(due, turn)
+        self._detector.stall(turn)
+
+    def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
+        self._advance(now)
+        return Turn(self._state, now, source)
+
+    def _advance(self, now: float) -> None:
+        assert now >= self._now, "time went back"
+        self._now = now
+
+    # --- queries -----------------------------------------------------------------------------
+
+    @property
+    def own(self) -> MemberView:
+        """What this node says of itself."""
+        return self._state.own
+
+    @property
+    def ready(self) -> bool:
+        """Whether counts are complete as far as this node can know."""
+        return self._state.ready
+
+    @property
+    def leaving(self) -> bool:
+        """Whether a leave has begun."""
+        return self._state.leaving
+
+    @property
+    def members(self) -> list[MemberView]:
+        """All members that are remembered, this node included, by name."""
+        return self._state.members.views()
+
+    @property
+    def live_count(self) -> int:
+        """Live members, this node included."""
+        return self._state.members.live_count
+
+    @property
+    def log(self) -> Log:
+        """The replicated log, to be read."""
+        return self._state.log
+
+    @property
+    def stream(self) -> Stream | None:
+        """The stream of this node's next increment, None when it is yet to be minted."""
+        return self._state.writer.stream
+
+    @property
+    def members_fingerprint(self) -> int:
+        """64 bits that are equal where member tables are."""
+        return self._state.members.fingerprint
+
+    @property
+    def health_score(self) -> int:
+        """Local health: 0 when this node notices no slowness of its own."""
+        return self._state.health.score
+
+    @property
+    def agreeing(self) -> int:
+        """How many live peers last showed the log's present fingerprint."""
+        fingerprint = self._state.log.fingerprint
+        return sum(shown.log == fingerprint for shown in self._state.shown_by.values())
+
+    def since(self, name: str) -> float:
+        """When a member's status became what it is, on the clock of `now`."""
+        return self._state.members.since(name)
+
+    def round_trip(self, name: str) -> float | None:
+        """The smoothed round trip to a member, seconds."""
+        return self._state.round_trips.mean(name)
+
+    def counted(self, stream: Stream, seq: int, counter: str | None = None) -> bool:
+        """Whether an increment is counted here, as far as this node knows; exact with `counter`."""
+        log = self._state.log
+        if seq <= log.version(stream) or self._state.tail.has(stream, seq):
+            return True
+        return counter is not None and log.register(stream, counter)[0] >= seq
+
+    def tail(self, limit: int) -> list[TailEntry]:
+        """The last events seen, newest first."""
+        return self._state.tail.newest(limit)

@@ -1,0 +1,48 @@
+"""The asker's side of one pass: which part of a stream the pages cover, and what may be claimed.
+
+Pages may come in any order and from any answerer. When those used cover everything from the
+beginning to the end, everything up to the *smallest* version stated on any of them is held: a
+register that moved while the pass ran is above the version stated before it moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .messages import Page
+
+BUFFERED_MAX = 64
+
+
+@dataclass(slots=True)
+class Pass:
+    """A pass over what a stream holds above `start`."""
+
+    start: int
+    after: str = ""
+    """Everything up to this counter is covered; see `complete` for the end."""
+    complete: bool = False
+    claim: int | None = None
+    """The smallest version stated so far."""
+    _ahead: list[Page] = field(default_factory=list)
+
+    def use(self, page: Page) -> bool:
+        """Take a page of this stream into account; whether it brought the pass forward."""
+        if page.start > self.start or self.complete:
+            return False
+        before = (self.after, self.complete)
+        self._ahead.append(page._replace(registers=()))
+        while not self.complete and self._take_one():
+            pass
+        del self._ahead[:-BUFFERED_MAX]
+        return (self.after, self.complete) != before
+
+    def _take_one(self) -> bool:
+        for page in self._ahead:
+            if page.after <= self.after and (not page.upto or page.upto > self.after):
+                self._ahead.remove(page)
+                self.claim = page.version if self.claim is None else min(self.claim, page.version)
+                self.after = page.upto
+                self.complete = not page.upto
+                return True
+        return False

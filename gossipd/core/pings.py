@@ -1,0 +1,96 @@
+"""Pings that wait for an ack, matched by nonce alone: an answer may come from any address.
+
+Also the round trips that acks tell of (RFC 6298: smoothed mean and deviation), from which a
+member's probe timeout follows.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from random import Random
+from typing import NamedTuple
+
+from .identity import Address
+from .settings import Settings
+
+IN_FLIGHT_MAX = 4096
+"""Pings remembered at most; the oldest are given up first."""
+
+
+class Purpose(Enum):
+    """Why a ping was sent."""
+
+    PROBE = auto()
+    CORROBORATE = auto()
+    RELAY = auto()
+    CONTACT = auto()
+    NAME_CHECK = auto()
+
+
+class Flight(NamedTuple):
+    """A ping under way; `asker` and `asked` say for whom a relay sent it."""
+
+    target: str
+    purpose: Purpose
+    sent_at: float
+    asker: Address | None = None
+    asked: int = 0
+
+
+class Pings:
+    """The pings under way, oldest first."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._flights: dict[int, Flight] = {}
+
+    def start(self, flight: Flight) -> int:
+        """Remember a ping that is about to be sent; its nonce."""
+        nonce = self._rng.getrandbits(64)
+        self._flights[nonce] = flight
+        if len(self._flights) > IN_FLIGHT_MAX:
+            del self._flights[next(iter(self._flights))]
+        return nonce
+
+    def answer(self, nonce: int) -> Flight | None:
+        """Take the ping that an ack answers."""
+        return self._flights.pop(nonce, None)
+
+    def peek(self, nonce: int) -> Flight | None:
+        """The ping with that nonce, left under way."""
+        return self._flights.get(nonce)
+
+
+class RoundTrips:
+    """Smoothed round trip times by member, seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._estimates: dict[str, tuple[float, float]] = {}
+
+    def sample(self, name: str, seconds: float) -> None:
+        """Take one measured round trip in (RFC 6298, section 2)."""
+        held = self._estimates.get(name)
+        if held is None:
+            self._estimates[name] = (seconds, seconds / 2)
+        else:
+            mean, deviation = held
+            deviation += (abs(seconds - mean) - deviation) / 4
+            self._estimates[name] = (mean + (seconds - mean) / 8, deviation)
+
+    def mean(self, name: str) -> float | None:
+        """The smoothed round trip, None before the first sample."""
+        held = self._estimates.get(name)
+        return held[0] if held else None
+
+    def timeout(self, name: str) -> float:
+        """Seconds to wait for a member's ack: never above half of the probe interval."""
+        held = self._estimates.get(name)
+        if held is None:
+            return self._settings.probe_timeout
+        adapted = max(self._settings.probe_timeout_min, held[0] + 4 * held[1])
+        return min(adapted, self._settings.probe_interval / 2)
+
+    def forget(self, name: str) -> None:
+        """Drop what is known of a member."""
+        self._estimates.pop(name, None)

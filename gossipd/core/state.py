@@ -1,0 +1,95 @@
+"""What the parts of a node share: one object, built by `node`, that holds no behaviour.
+
+Also `Turn`, one input on its way through the parts: the time, and the effects that it has caused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from .courier import Courier
+from .effects import Drop, Dropped, Effect, Send
+from .health import Health
+from .identity import Address
+from .lanes import LogLane, MemberLane
+from .log import Log
+from .members import MemberTable
+from .messages import MemberView, Message, Shown
+from .pings import Pings, RoundTrips
+from .settings import Settings
+from .strangers import Strangers
+from .tail import Tail
+from .timers import Timers
+from .writer import Writer
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that a node knows."""
+
+    settings: Settings
+    rng: Random
+    timers: Timers
+    members: MemberTable
+    log: Log
+    writer: Writer
+    tail: Tail
+    member_lane: MemberLane
+    log_lane: LogLane
+    pings: Pings
+    round_trips: RoundTrips
+    health: Health
+    strangers: Strangers
+    courier: Courier
+    shown_by: dict[str, Shown] = field(default_factory=dict)
+    """What live members last showed of their state."""
+    ready: bool = False
+    leaving: bool = False
+
+    @property
+    def own(self) -> MemberView:
+        """What this node says of itself."""
+        return self.members.own
+
+    @property
+    def shown(self) -> Shown:
+        """What this node shows of its state."""
+        return Shown(self.log.fingerprint, self.members.fingerprint, self.ready)
+
+    def sample(self, names: list[str], count: int) -> list[str]:
+        """Up to `count` of some names, at random."""
+        return self.rng.sample(names, min(count, len(names)))
+
+
+class Turn:
+    """One input: its time, where it came from, and its effects so far."""
+
+    def __init__(self, state: State, now: float, source: Address = ("", 0)) -> None:
+        self._state = state
+        self.now = now
+        self.source = source
+        self.effects: list[Effect] = []
+
+    def send(
+        self,
+        message: Message,
+        to: Address,
+        name: str | None = None,
+        views: tuple[MemberView, ...] = (),
+    ) -> None:
+        """Send a message with `views` and whatever news fits; `name` is the member at `to`."""
+        state = self._state
+        data = state.courier.pack(message, to, name, views, self.now)
+        if state.members.is_address(to) or state.strangers.allow(to, len(data)):
+            self.effects.append(Send(data, to))
+        else:
+            self.drop(Drop.LIMITED)
+
+    def emit(self, effect: Effect) -> None:
+        """Something happened that the shell is told."""
+        self.effects.append(effect)
+
+    def drop(self, reason: Drop) -> None:
+        """What came from the source is not used."""
+        self.effects.append(Dropped(self.source, reason))

@@ -1,0 +1,45 @@
+"""The 3x rule: an address that has proven nothing is never sent more than three times what came.
+
+So nobody can use a node to amplify traffic towards somebody else. Members have proven their
+addresses by a cookie; addresses that the operator gave as seeds are trusted.
+"""
+
+from __future__ import annotations
+
+from .identity import Address
+
+AMPLIFICATION_MAX = 3
+STRANGERS_MAX = 1024
+TRUSTED_MAX = 1024
+
+
+class Strangers:
+    """Allowances of addresses that are not members', the most recent ones."""
+
+    def __init__(self) -> None:
+        self._allowances: dict[Address, int] = {}
+        self._trusted: dict[Address, None] = {}
+
+    def received(self, source: Address, size: int) -> None:
+        """`size` bytes came from `source`, or were sent in its name."""
+        allowance = self._allowances.pop(source, 0) + AMPLIFICATION_MAX * size
+        self._allowances[source] = allowance
+        if len(self._allowances) > STRANGERS_MAX:
+            del self._allowances[next(iter(self._allowances))]
+
+    def trust(self, address: Address) -> None:
+        """The operator named `address`."""
+        self._trusted.pop(address, None)
+        self._trusted[address] = None
+        if len(self._trusted) > TRUSTED_MAX:
+            del self._trusted[next(iter(self._trusted))]
+
+    def allow(self, to: Address, size: int) -> bool:
+        """Whether `size` bytes may be sent to `to`; if so they are taken from its allowance."""
+        if to in self._trusted:
+            return True
+        allowance = self._allowances.get(to, 0)
+        if size > allowance:
+            return False
+        self._allowances[to] = allowance - size
+        return True

@@ -1,0 +1,40 @@
+"""The last events seen, for reading: `/log` and whether an id is counted.
+
+A coalesced event (a register that went up by several increments at once) is one entry; the sum of
+`by` over entries is the change of the count.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from .identity import Stream
+from .log import Advance
+
+
+class TailEntry(NamedTuple):
+    """One event as this node saw it; `at` is seconds of the core's clock."""
+
+    advance: Advance
+    at: float
+
+
+class Tail:
+    """A bounded number of events, newest last."""
+
+    def __init__(self, size: int) -> None:
+        self._entries: deque[TailEntry] = deque(maxlen=size)
+
+    def append(self, advances: list[Advance], now: float) -> None:
+        """Remember events in the order in which they were seen."""
+        self._entries.extend(TailEntry(advance, now) for advance in advances)
+
+    def newest(self, limit: int) -> list[TailEntry]:
+        """Up to `limit` entries, newest first."""
+        entries = reversed(self._entries)
+        return [entry for entry, _ in zip(entries, range(limit), strict=False)]
+
+    def has(self, stream: Stream, seq: int) -> bool:
+        """Whether the event (stream, seq) itself is among the entries."""
+        return any(e.advance.seq == seq and e.advance.stream == stream for e in self._entries)

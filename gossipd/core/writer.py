@@ -1,0 +1,138 @@
+"""Commit before exposure: how this node's own increments enter the log.
+
+`prepare` assigns seqs to a batch and says which rows to commit; nothing is visible. Once they are
+committed, `expose` merges them; if they could not be, `abandon` gives the stream up, since the
+rows may be on the disk all the same. One batch is under way at a time.
+
+A stream is never resumed and never shared: a new one is minted at the first increment of a
+process, after an abandoned batch, after wall and monotonic clock have parted by more than a second
+(a virtual machine that was copied or resumed) and when more of it is heard than is held (a clone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeAlias
+
+from .identity import SEQ_MAX, TOTAL_MAX, Stream, new_stream
+from .log import Advance, Log
+from .messages import Register
+
+CLOCKS_PART_MAX = 1.0
+"""Seconds by which wall and monotonic clock may part between two batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An increment that counts once its batch is exposed."""
+
+    seq: int
+    counter: str
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """An increment that would take a total or a value beyond +-2^62; it is not done."""
+
+    counter: str
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogFull:
+    """An increment that would need a register beyond what the log may hold; it is not done."""
+
+    counter: str
+    by: int
+
+
+Result: TypeAlias = Accepted | OutOfRange | LogFull
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Increments on their way through a commit, and the rows that the commit has to write."""
+
+    stream: Stream
+    version: int
+    rows: tuple[Register, ...]
+    results: tuple[Result, ...]
+
+
+class Writer:
+    """The single writer of this node's streams."""
+
+    def __init__(self, log: Log, rng: Random) -> None:
+        self._log = log
+        self._rng = rng
+        self._stream: Stream | None = None
+        self._pending: Batch | None = None
+        self._clock_offset: float | None = None
+
+    @property
+    def stream(self) -> Stream | None:
+        """The stream of the next increment, None when one is to be minted."""
+        return self._stream
+
+    def prepare(self, increments: Sequence[tuple[str, int]], now: float, wall: float) -> Batch:
+        """Assign seqs to (counter, by) pairs. `now` and `wall` are seconds of both clocks."""
+        assert self._pending is None, "one batch at a time"
+        self._watch_clocks(now, wall)
+        log = self._log
+        if self._stream is None or log.version(self._stream) + len(increments) > SEQ_MAX:
+            self._stream = new_stream(self._rng)
+        stream = self._stream
+        seq = log.version(stream)
+        rows: dict[str, Register] = {}
+        results: list[Result] = []
+        for counter, by in increments:
+            row = rows.get(counter)
+            start = log.register(stream, counter)[1]
+            total = (row[2] if row else start) + by
+            if abs(total) > TOTAL_MAX or abs(log.value(counter) + total - start) > TOTAL_MAX:
+                results.append(OutOfRange(counter, by))
+                continue
+            if row is None and not log.has_room(stream, counter, len(rows)):
+                results.append(LogFull(counter, by))
+                continue
+            seq += 1
+            rows[counter] = (counter, seq, total)
+            results.append(Accepted(seq, counter, by))
+        self._pending = Batch(stream, seq, tuple(rows.values()), tuple(results))
+        return self._pending
+
+    def expose(self, batch: Batch) -> list[Advance]:
+        """Make a committed batch visible; every event of it is told, in order."""
+        assert batch is self._pending, "only the batch under way can be exposed"
+        self._pending = None
+        values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
+        self._log.merge(batch.stream, batch.rows)
+        self._log.claim(batch.stream, batch.version)
+        advances: list[Advance] = []
+        for done in batch.results:
+            if isinstance(done, Accepted):
+                values[done.counter] += done.by
+                advances.append(
+                    Advance(batch.stream, done.counter, done.seq, done.by, values[done.counter])
+                )
+        return advances
+
+    def abandon(self, batch: Batch) -> None:
+        """The commit failed: what it wrote is unknown, so its stream ends here."""
+        assert batch is self._pending, "only the batch under way can be abandoned"
+        self._pending = None
+        self._stream = None
+
+    def heard_more_of(self, stream: Stream) -> None:
+        """Somebody knows more of `stream` than is held here; if it is our own, it ends."""
+        if stream == self._stream:
+            self._stream = None
+
+    def _watch_clocks(self, now: float, wall: float) -> None:
+        offset = wall - now
+        if self._clock_offset is not None and abs(offset - self._clock_offset) > CLOCKS_PART_MAX:
+            self._stream = None
+        self._clock_offset = offset

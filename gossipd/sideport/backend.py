@@ -1,0 +1,80 @@
+"""What the side port needs from the daemon, and nothing more.
+
+The daemon implements `Backend`; the port hands it arguments that are validated already. A call
+that cannot be done raises `Refused`, or its future ends with it, in the words of the interface.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Incremented:
+    """An increment that is committed: what the client may rely on from now on."""
+
+    id: UUID
+    counter: str
+    by: int
+    count: int
+    duplicate: bool
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer rather than a failure of the program
+    """Why a call was not done. `status` is HTTP's; text clients are told `detail` alone."""
+
+    def __init__(
+        self, status: int, title: str, detail: str, retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class Backend(Protocol):
+    """The daemon, as the side port sees it. Nothing here waits except on the returned future."""
+
+    def increment(self, counter: str, by: int) -> asyncio.Future[Incremented]:
+        """Start an increment; the future ends when it is committed, or with `Refused`
+        (409: total out of range, 503: leaving, or it cannot be committed)."""
+        ...
+
+    def count(self, counter: str) -> int:
+        """The counter's value, 0 for an unknown one."""
+        ...
+
+    def counters(self) -> dict[str, int]: ...
+
+    def counted(self, increment: UUID, counter: str | None) -> bool:
+        """Whether this node counts that increment; `Refused` (400) where the UUID is not the id
+        of an increment."""
+        ...
+
+    def log(self, limit: int) -> list[dict[str, object]]:
+        """Recent events, newest first."""
+        ...
+
+    def not_ready(self) -> str | None:
+        """Why counts are not complete yet, or None when they are."""
+        ...
+
+    def peers(self) -> list[str]: ...
+
+    def members(self) -> list[dict[str, object]]: ...
+
+    def status(self) -> dict[str, object]: ...
+
+    def join(self, peers: list[str]) -> None:
+        """Start joining; `Refused` (400) for an address that cannot be parsed."""
+        ...
+
+    def leave(self) -> None: ...
+
+    def forget(self, name: str) -> None:
+        """`Refused` 404 for an unknown member, 409 for a live one."""
+        ...

@@ -1,0 +1,91 @@
+"""The fields of a call, from the query and from the JSON body, each given once.
+
+Values keep their type (`object`): whether they are good is for `commands` to say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from urllib.parse import unquote_to_bytes
+
+from gossipd.sideport.backend import Refused
+from gossipd.sideport.commands import number, refusal, shown
+
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+NUMBERS = frozenset({"by", "limit"})
+"""Fields that are integers: a query has only text, so theirs is read as one."""
+
+
+def unescape(raw: bytes, what: str) -> str:
+    """Percent-decode a part of the target, strictly."""
+    if b"%" in raw:
+        if _BROKEN_ESCAPE.search(raw):
+            raise refusal(400, f"{what} has a % without two hexadecimal digits")
+        raw = unquote_to_bytes(raw)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise refusal(400, f"{what} is not UTF-8") from None
+
+
+def from_query(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for pair in raw.split(b"&"):
+        if not pair:
+            continue
+        key_raw, _, value_raw = pair.replace(b"+", b" ").partition(b"=")
+        key, value = unescape(key_raw, "the query"), unescape(value_raw, "the query")
+        if key not in allowed:
+            raise _unknown(key, allowed)
+        if key in fields:
+            raise refusal(400, f"{key} is given twice")
+        fields[key] = number(value) if key in NUMBERS else value
+    return fields
+
+
+def from_body(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
+    """The fields of a JSON object, whatever the content type says: curl -d says "form"."""
+    try:
+        text = raw.decode()
+        if not text or text.isspace():
+            return {}
+        value: object = json.loads(
+            text, object_pairs_hook=_each_once, parse_constant=_not_a_constant
+        )
+    except Refused:
+        raise
+    except (ValueError, RecursionError):
+        raise refusal(
+            400, 'the body is not JSON: send an object like {"field": "value"}'
+        ) from None
+    if not isinstance(value, dict):
+        raise refusal(400, f"the body must be a JSON object, not {shown(value)}")
+    for key in value:
+        if key not in allowed:
+            raise _unknown(key, allowed)
+    return value
+
+
+def merge(query: dict[str, object], body: dict[str, object]) -> dict[str, object]:
+    for key in query.keys() & body.keys():
+        raise refusal(400, f"{key} is given in the query and in the body")
+    return query | body
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise refusal(400, "the body gives a field twice")
+    return fields
+
+
+def _not_a_constant(text: str) -> object:
+    raise ValueError(text)
+
+
+def _unknown(key: str, allowed: Collection[str]) -> Refused:
+    known = ", ".join(sorted(allowed)) or "none"
+    return refusal(400, f"unknown field {shown(key)}; known here: {known}")

@@ -1,0 +1,237 @@
+"""The HTTP dialect: requests from httptools' callbacks, answers into the pipeline.
+
+Limits are checked as the bytes come in, so that nothing larger than they say is ever held. A
+request that breaks the protocol (400, 408, 413, 431) is answered in its turn and ends the
+connection, since where the next one would begin is unknown; any other mistake costs one answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import httptools
+
+from gossipd.sideport import answers, calls
+from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Answer, Framing
+from gossipd.sideport.backend import Incremented, Refused
+from gossipd.sideport.commands import Commands, attempt, outcome, refusal
+from gossipd.sideport.limits import Limits
+from gossipd.sideport.origin import is_same_host
+from gossipd.sideport.pipeline import Pipeline
+
+_KEPT = frozenset({b"host", b"origin", b"expect", b"content-length", b"transfer-encoding"})
+_VERSIONS = ("1.0", "1.1")
+_HEADER_OVERHEAD = 4
+"""The colon, blank and line end that stand around a header field's name and value."""
+
+
+class HttpDialect:
+    """Reads requests and adds their commands to the pipeline. The `on_…` methods are httptools'
+    callbacks: they come from within `feed`, and after the end of the connection they do nothing
+    more (the parser cannot be stopped within a slice of input)."""
+
+    def __init__(self, commands: Commands, pipeline: Pipeline, limits: Limits) -> None:
+        self._commands = commands
+        self._pipeline = pipeline
+        self._limits = limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._since: float | None = None
+        """When the part that is being received (head or body) began; None: no request is."""
+        self._silent = 0
+        """Bytes taken since the parser last delivered something: what it holds, at most."""
+        self._delivered = False
+        self._begin()
+
+    def feed(self, data: bytes, now: float) -> None:
+        self._delivered = False
+        try:
+            self._parse(data)
+        except httptools.HttpParserError as error:
+            if not self._pipeline.closed:
+                self._fail(refusal(400, f"malformed HTTP: {error}"))
+        if self._delivered:
+            self._silent = 0
+        else:
+            self._silent += len(data)
+            if self._silent > self._limits.head_size_max:
+                self._fail_head()
+        if not self._in_request:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+
+    def finish(self) -> None:
+        if self._in_request:
+            self._fail(refusal(400, "malformed HTTP: the request ended early"))
+        else:
+            self._pipeline.end()
+
+    def expires_at(self, active_at: float) -> float:
+        if self._since is None:
+            return active_at + self._limits.idle_timeout
+        in_body = self._head_complete
+        return self._since + (self._limits.body_timeout if in_body else self._limits.head_timeout)
+
+    def expire(self) -> None:
+        if self._in_request:
+            part = "body" if self._head_complete else "head"
+            self._fail(refusal(408, f"the request's {part} did not arrive in time"))
+        else:
+            self._pipeline.end()
+
+    def resume(self, now: float) -> None:
+        if self._since is not None:
+            self._since = now
+
+    def on_url(self, part: bytes) -> None:
+        self._in_request = True
+        self._target += part
+        self._head_size += len(part)
+        self._check_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_size += len(name) + len(value) + _HEADER_OVERHEAD
+        self._check_head()
+        if self._head_complete:
+            return  # a trailer: counted, not heeded
+        name = name.lower()
+        if name in _KEPT:
+            given = self._headers.get(name)
+            self._headers[name] = value if given is None else given + b", " + value
+
+    def on_headers_complete(self) -> None:
+        self._head_complete = True
+        self._delivered = True
+        self._since = None
+        if self._pipeline.closed:
+            return
+        headers = self._headers
+        has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS:
+            status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
+            self._fail(refusal(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
+        elif has_body and self._parser.should_upgrade():
+            self._fail(refusal(400, "a request with a body cannot ask for an upgrade"))
+        elif int(headers.get(b"content-length", b"0")) > self._limits.body_size_max:
+            self._fail_body()
+        elif b"expect" in headers:
+            self._expect(headers[b"expect"], has_body)
+
+    def on_body(self, part: bytes) -> None:
+        self._delivered = True
+        if self._pipeline.closed:
+            return
+        self._body += part
+        if len(self._body) > self._limits.body_size_max:
+            self._fail_body()
+
+    def on_message_complete(self) -> None:
+        self._delivered = True
+        if not self._pipeline.closed:
+            self._request()
+        self._begin()
+
+    def _parse(self, data: bytes) -> None:
+        """An upgrade that is asked for is declined by answering as if it were not."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[int(upgrade.args[0]) :]
+            else:
+                return
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body = bytearray()
+        self._head_size = 0
+        self._head_complete = False
+        self._in_request = False
+
+    def _request(self) -> None:
+        """A request is complete: hand its command to the pipeline."""
+        method = self._parser.get_method().decode("latin-1")
+        keep = self._parser.should_keep_alive() and method != "CONNECT"
+        framing = _framing(keep, self._parser.get_http_version(), method)
+        command = attempt(partial(self._command, method, framing))
+        if isinstance(command, tuple):
+            self._pipeline.add_increment(*command)
+        elif isinstance(command, Refused):
+            self._pipeline.add(partial(_refused, command, framing))
+        else:
+            self._pipeline.add(command)
+        if not keep:
+            self._pipeline.end()
+
+    def _command(
+        self, method: str, framing: Framing
+    ) -> tuple[str, int, Callable[[asyncio.Future[Incremented]], bytes]] | Callable[[], bytes]:
+        if self._headers:
+            self._check_origin()
+        call, fields = calls.find(method, self._target, bytes(self._body))
+        if call is calls.INCREMENT:
+            counter, by = self._commands.increment_of(**fields)
+            return counter, by, partial(_incremented, framing=framing)
+        return partial(_answer, call, self._commands, fields, framing)
+
+    def _check_origin(self) -> None:
+        host = self._headers.get(b"host", b"").decode("latin-1") or None
+        if host is not None and ("," in host or " " in host):
+            raise refusal(400, "malformed HTTP: Host must name one host")
+        origin = self._headers.get(b"origin")
+        if origin is not None and not is_same_host(origin.decode("latin-1"), host):
+            raise refusal(403, "pages of other sites may not use this port")
+
+    def _expect(self, expected: bytes, has_body: bool) -> None:
+        if expected.lower() != b"100-continue":
+            self._fail(refusal(417, "the only expectation known here is 100-continue"))
+        elif has_body and self._parser.get_http_version() == "1.1":
+            self._pipeline.add(lambda: answers.CONTINUE)
+
+    def _check_head(self) -> None:
+        if self._head_size > self._limits.head_size_max and not self._pipeline.closed:
+            self._fail_head()
+
+    def _fail_head(self) -> None:
+        part = "trailers are" if self._head_complete else "head is"
+        limit = self._limits.head_size_max
+        self._fail(refusal(431, f"the request's {part} larger than {limit} bytes"))
+
+    def _fail_body(self) -> None:
+        limit = self._limits.body_size_max
+        self._fail(refusal(413, f"the request's body is larger than {limit} bytes"))
+
+    def _fail(self, refused: Refused) -> None:
+        """Answer a broken request and end the connection; what else it sends is thrown away."""
+        if not self._pipeline.closed:
+            self._pipeline.add(partial(_refused, refused, CLOSE))
+            self._pipeline.end(linger=True)
+
+
+def _framing(keep: bool, version: str, method: str) -> Framing:
+    framing = CLOSE if not keep else KEEP if version == "1.1" else KEEP_OLD
+    return framing if method != "HEAD" else Framing(framing.connection, body=False)
+
+
+def _refused(refused: Refused, framing: Framing) -> bytes:
+    return answers.frame(answers.problem(refused), framing)
+
+
+def _answer(call: calls.Call, commands: Commands, fields: calls.Fields, framing: Framing) -> bytes:
+    answer: Answer | Refused = attempt(lambda: calls.answer(call, commands, fields))
+    return (
+        _refused(answer, framing)
+        if isinstance(answer, Refused)
+        else answers.frame(answer, framing)
+    )
+
+
+def _incremented(future: asyncio.Future[Incremented], framing: Framing) -> bytes:
+    result = outcome(future)
+    if isinstance(result, Refused):
+        return _refused(result, framing)
+    return answers.incremented(result, framing)

@@ -1,0 +1,50 @@
+"""Every bound of the side port, with its name: what a client may send, and how slowly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    connections_max: int = 4096
+    """Connections held at a time; one more is told so and closed."""
+
+    refusals_max: int = 256
+    """Refused connections that may still be reading their refusal; more are cut at once, so that
+    refusing costs a bounded number of descriptors."""
+
+    head_size_max: int = 16 * 1024
+    """Bytes of an HTTP head (request line and header fields), and of trailers: beyond, 431."""
+
+    body_size_max: int = 64 * 1024
+    """Bytes of an HTTP body: beyond, 413."""
+
+    line_size_max: int = 4096
+    """Bytes of a text line: beyond, an error and the end of the connection."""
+
+    pending_max: int = 64
+    """Commands of one connection that wait for their answers; beyond, nothing more is read. A
+    slice of input is parsed whole, so it may be passed by what 4 KiB hold."""
+
+    head_timeout: float = 10.0
+    """Seconds from the first byte of an HTTP head to its last: beyond, 408."""
+
+    body_timeout: float = 30.0
+    """Seconds from the end of the head to the end of the body: beyond, 408."""
+
+    idle_timeout: float = 75.0
+    """Seconds an HTTP connection is kept between two requests."""
+
+    text_idle_timeout: float = 3600.0
+    """Seconds a text connection, or one that has sent nothing yet, is kept: a human types."""
+
+    write_timeout: float = 30.0
+    """Seconds a client may take nothing of what waits for it, until it is cut."""
+
+    linger_timeout: float = 2.0
+    """Seconds for which input is still read and thrown away after the last answer, because
+    closing over unread input resets the connection, which can destroy the answer."""
+
+    linger_size_max: int = 16 * 1024 * 1024
+    """Bytes thrown away at most for that purpose."""

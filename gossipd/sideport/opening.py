@@ -1,0 +1,110 @@
+"""Which dialect a client speaks, told from the first bytes it sends.
+
+Decided as early as it is certain: a method and a target make it HTTP, any other complete line is
+text, and neither waits for more than one line. A connection never changes its dialect again, so
+a browser cannot smuggle text commands into a request's body.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+
+from gossipd.sideport import answers
+from gossipd.sideport.commands import refusal
+from gossipd.sideport.dialect import Dialect
+from gossipd.sideport.limits import Limits
+from gossipd.sideport.pipeline import Pipeline
+
+METHODS = (
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
+)  # fmt: skip
+
+_REQUEST_LINE = re.compile(rb"[!-~]+ +[^ \r\n]+ +HTTP/[0-9]")
+_REQUEST_START = re.compile(rb"(" + b"|".join(METHODS) + rb") [/*hH]")
+
+
+_NOT_SPOKEN = b"error: this port speaks HTTP and lines of text, not TLS or binary\n"
+
+
+class Opening(Enum):
+    UNSURE = "nothing certain yet"
+    UNSURE_HTTP = "the beginning of an HTTP method, so far"
+    HTTP = "HTTP"
+    TEXT = "text"
+    BINARY = "neither"
+
+
+def tell(first: bytes, size_max: int) -> Opening:
+    """The dialect of a client that has sent `first` (without empty lines before it)."""
+    if not first:
+        return Opening.UNSURE
+    if (first[0] < 0x20 and first[0] != 0x09) or 0 in first.partition(b"\n")[0]:
+        return Opening.BINARY
+    if _REQUEST_START.match(first) or _REQUEST_LINE.match(first):
+        return Opening.HTTP
+    if b"\n" in first or len(first) > size_max:
+        return Opening.TEXT
+    if any((method + b" ").startswith(first) for method in METHODS):
+        return Opening.UNSURE_HTTP
+    return Opening.UNSURE
+
+
+class OpeningDialect:
+    """The time before the dialect is known: keeps the first line until it tells."""
+
+    def __init__(
+        self,
+        http: Callable[[], Dialect],
+        text: Callable[[], Dialect],
+        become: Callable[[Dialect], None],
+        pipeline: Pipeline,
+        limits: Limits,
+    ) -> None:
+        self._http = http
+        self._text = text
+        self._become = become
+        self._pipeline = pipeline
+        self._limits = limits
+        self._first = b""
+        self._http_since: float | None = None
+
+    def feed(self, data: bytes, now: float) -> None:
+        self._first = (self._first + data).lstrip(b"\r\n")
+        match tell(self._first, self._limits.line_size_max):
+            case Opening.HTTP:
+                self._turn_into(self._http(), now)
+            case Opening.TEXT:
+                self._turn_into(self._text(), now)
+            case Opening.BINARY:
+                self._pipeline.add(lambda: _NOT_SPOKEN)
+                self._pipeline.end(linger=True)
+            case Opening.UNSURE:
+                self._http_since = None
+            case Opening.UNSURE_HTTP:
+                self._http_since = self._http_since or now
+
+    def finish(self) -> None:
+        text = self._text()
+        text.feed(self._first, 0.0)
+        text.finish()
+
+    def expires_at(self, active_at: float) -> float:
+        if self._http_since is not None:
+            return self._http_since + self._limits.head_timeout
+        return active_at + self._limits.text_idle_timeout
+
+    def expire(self) -> None:
+        if self._http_since is not None:
+            slow = answers.problem(refusal(408, "the request's head did not arrive in time"))
+            self._pipeline.add(partial(answers.frame, slow, answers.CLOSE))
+        self._pipeline.end(linger=True)
+
+    def resume(self, now: float) -> None:
+        """Nothing to do: input is never paused before the first command."""
+
+    def _turn_into(self, dialect: Dialect, now: float) -> None:
+        self._become(dialect)
+        dialect.feed(self._first, now)

@@ -1,0 +1,174 @@
+"""The text dialect: one command a line, for people with netcat and for shell scripts.
+
+Numbers are answered on one line, lists end with an empty line, a mistake is one line `error: …`
+and the connection goes on. Lines end in LF or CRLF; the last one may end with the input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from gossipd.sideport.backend import Incremented, Refused
+from gossipd.sideport.commands import (
+    LOG_LIMIT_DEFAULT,
+    Commands,
+    attempt,
+    number,
+    outcome,
+    refusal,
+    shown,
+)
+from gossipd.sideport.limits import Limits
+from gossipd.sideport.listing import aligned, event_row, member_row, pairs
+from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.words import quote, split
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A text command: how it is written and how it is answered (a list gets an empty line)."""
+
+    usage: str
+    summary: str
+    arguments_max: int
+    run: Callable[[Commands, list[str]], str]
+
+
+def _count(commands: Commands, arguments: list[str]) -> str:
+    return f"{commands.count(*arguments)[1]}\n"
+
+
+def _counters(commands: Commands, _: list[str]) -> str:
+    counters = sorted(commands.counters().items())
+    return "".join(f"{quote(counter)}\t{count}\n" for counter, count in counters) + "\n"
+
+
+def _members(commands: Commands, _: list[str]) -> str:
+    return aligned([member_row(member) for member in commands.members()]) + "\n"
+
+
+def _peers(commands: Commands, _: list[str]) -> str:
+    return "".join(f"{peer}\n" for peer in commands.peers()) + "\n"
+
+
+def _status(commands: Commands, _: list[str]) -> str:
+    return pairs(commands.status()) + "\n"
+
+
+def _log(commands: Commands, arguments: list[str]) -> str:
+    limit = number(arguments[0]) if arguments else LOG_LIMIT_DEFAULT
+    return aligned([event_row(event) for event in commands.log(limit)]) + "\n"
+
+
+def _help(_: Commands, __: list[str]) -> str:
+    return aligned([(verb.usage, verb.summary) for verb in VERBS.values()]) + "\n"
+
+
+VERBS: dict[str, Verb] = {
+    verb.usage.split()[0]: verb
+    for verb in (
+        Verb("increment [COUNTER] [BY]", "add BY (1), answer the new count", 2, lambda *_: ""),
+        Verb("count [COUNTER]", "the count", 1, _count),
+        Verb("counters", "every counter with its count", 0, _counters),
+        Verb("members", "the members of the cluster", 0, _members),
+        Verb("peers", "gossip addresses of the other alive members", 0, _peers),
+        Verb("status", "this node", 0, _status),
+        Verb("log [LIMIT]", "recent increments, newest first", 1, _log),
+        Verb("ping", "answers pong", 0, lambda *_: "pong\n"),
+        Verb("health", "answers OK", 0, lambda *_: "OK\n"),
+        Verb("help", 'this list; write a name with spaces as "a name"', 0, _help),
+        Verb("quit", "close the connection", 0, lambda *_: ""),
+    )
+}
+"""`increment` and `quit` are more than an answer: `TextDialect` does them itself."""
+
+
+class TextDialect:
+    """Splits input into lines, lines into words, and adds their commands to the pipeline."""
+
+    def __init__(self, commands: Commands, pipeline: Pipeline, limits: Limits) -> None:
+        self._commands = commands
+        self._pipeline = pipeline
+        self._limits = limits
+        self._partial = b""
+
+    def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._take(line)
+            if self._pipeline.closed:
+                return
+        if len(self._partial) > self._limits.line_size_max:
+            self._too_long()
+
+    def finish(self) -> None:
+        if not self._pipeline.closed:
+            self._take(self._partial)
+        self._pipeline.end()
+
+    def expires_at(self, active_at: float) -> float:
+        return active_at + self._limits.text_idle_timeout
+
+    def expire(self) -> None:
+        self._close("nothing was asked for too long")
+
+    def resume(self, now: float) -> None:
+        """Nothing to do: the time-out is counted from the last answer."""
+
+    def _take(self, line: bytes) -> None:
+        line = line.removesuffix(b"\r")
+        if len(line) > self._limits.line_size_max:
+            self._too_long()
+        elif 0 in line:
+            self._close("this port speaks HTTP and lines of text, not binary")
+        else:
+            try:
+                self._command(line)
+            except Refused as refused:
+                self._pipeline.add(partial(_error, refused.detail))
+
+    def _command(self, line: bytes) -> None:
+        """One command. Raises `Refused` for a mistake in the line itself."""
+        try:
+            words = split(line.decode())
+        except UnicodeDecodeError:
+            raise refusal(400, "a line must be UTF-8") from None
+        if not words:
+            return
+        verb = VERBS.get(words[0].lower())
+        if verb is None:
+            raise refusal(400, f"unknown command {shown(words[0])}; try help")
+        arguments = words[1:]
+        if len(arguments) > verb.arguments_max:
+            raise refusal(400, f"too many arguments; usage: {verb.usage}")
+        if verb is VERBS["increment"]:
+            values: list[object] = [*arguments[:1], *map(number, arguments[1:])]
+            self._pipeline.add_increment(*self._commands.increment_of(*values), _incremented)
+        elif verb is VERBS["quit"]:
+            self._pipeline.end()
+        else:
+            self._pipeline.add(partial(_answer, verb, self._commands, arguments))
+
+    def _too_long(self) -> None:
+        self._close(f"a line has at most {self._limits.line_size_max} bytes")
+
+    def _close(self, detail: str) -> None:
+        self._pipeline.add(partial(_error, detail))
+        self._pipeline.end(linger=True)
+
+
+def _answer(verb: Verb, commands: Commands, arguments: list[str]) -> bytes:
+    answer = attempt(lambda: verb.run(commands, arguments).encode(errors="replace"))
+    return _error(answer.detail) if isinstance(answer, Refused) else answer
+
+
+def _incremented(future: asyncio.Future[Incremented]) -> bytes:
+    result = outcome(future)
+    return _error(result.detail) if isinstance(result, Refused) else b"%d\n" % result.count
+
+
+def _error(detail: str) -> bytes:
+    return f"error: {' '.join(detail.split())}\n".encode(errors="replace")

@@ -1,0 +1,71 @@
+"""A port on 127.0.0.1, run on asyncio's own loop and on uvloop: their transports differ."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+import uvloop
+
+from gossipd.sideport.limits import Limits
+from gossipd.sideport.port import SidePort
+
+from .fake import Client, FakeBackend
+
+Connect = Callable[[], Awaitable[Client]]
+
+LIMITS = Limits(linger_timeout=0.3)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def limits(request: pytest.FixtureRequest) -> Limits:
+    """The limits, with what `@pytest.mark.parametrize("limits", [{…}], indirect=True)` changes."""
+    return replace(LIMITS, **getattr(request, "param", {}))
+
+
+@pytest_asyncio.fixture
+async def port(backend: FakeBackend, limits: Limits) -> AsyncIterator[SidePort]:
+    """A port; at the end nothing may have escaped to the loop's exception handler."""
+    escaped: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+    port = SidePort(backend, limits)
+    await port.start("127.0.0.1", 0)
+    yield port
+    await port.stop(0.2)
+    assert port.connection_count == 0
+    backend.waiting.clear()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert escaped == []
+
+
+@pytest_asyncio.fixture
+async def connect(port: SidePort) -> AsyncIterator[Connect]:
+    clients: list[Client] = []
+
+    async def connect() -> Client:
+        clients.append(Client(*await asyncio.open_connection(*port.addresses[0])))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        await client.close()
+
+
+@pytest_asyncio.fixture
+async def client(connect: Connect) -> Client:
+    return await connect()

@@ -1,0 +1,244 @@
+"""A fake daemon behind the port, and a client in front of it. Every wait has a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from gossipd.sideport.backend import Incremented, Refused
+
+DEADLINE = 10.0
+
+
+class FakeBackend:
+    """Counts in a dictionary. While `held`, increments wait for `commit`."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+        self.reason: str | None = None
+        self.held = False
+        self.waiting: list[tuple[asyncio.Future[Incremented], str, int]] = []
+        self.started: list[tuple[str, int]] = []
+        self.refusal: Exception | None = None
+        self.unstartable: Exception | None = None
+        self.joined: list[str] = []
+        self.left = False
+        self.forgotten: list[str] = []
+        self.limits: list[int] = []
+        self.broken = False
+
+    def increment(self, counter: str, by: int) -> asyncio.Future[Incremented]:
+        future: asyncio.Future[Incremented] = asyncio.get_running_loop().create_future()
+        if self.unstartable is not None:
+            raise self.unstartable
+        self.started.append((counter, by))
+        self.waiting.append((future, counter, by))
+        if not self.held:
+            self.commit()
+        return future
+
+    def commit(self, count: int | None = None) -> None:
+        ready, self.waiting = self.waiting[:count], self.waiting[len(self.waiting[:count]) :]
+        for future, counter, by in ready:
+            if self.refusal is not None:
+                future.set_exception(self.refusal)
+                continue
+            value = self.values[counter] = self.values.get(counter, 0) + by
+            future.set_result(Incremented(increment_id(value), counter, by, value, False))
+
+    def count(self, counter: str) -> int:
+        if self.broken:
+            raise ZeroDivisionError
+        return self.values.get(counter, 0)
+
+    def counters(self) -> dict[str, int]:
+        return dict(self.values)
+
+    def counted(self, increment: UUID, counter: str | None) -> bool:
+        if increment.version != 8:
+            raise Refused(400, "Bad Request", "not an increment id")
+        return counter in (None, "a")
+
+    def log(self, limit: int) -> list[dict[str, object]]:
+        self.limits.append(limit)
+        return [
+            {
+                "id": str(increment_id(1)),
+                "counter": "two words",
+                "by": 2,
+                "count": 7,
+                "origin": "0a",
+                "at": "2026-01-01T00:00:00Z",
+            }
+        ]
+
+    def not_ready(self) -> str | None:
+        return self.reason
+
+    def peers(self) -> list[str]:
+        return ["127.0.0.1:7956", "[::1]:7966"]
+
+    def members(self) -> list[dict[str, object]]:
+        return [
+            {"name": "n1", "address": "127.0.0.1:7946", "state": "alive", "self": True},
+            {
+                "name": "node-2",
+                "address": "127.0.0.1:7956",
+                "state": "failed",
+                "self": False,
+                "rtt_ms": 0.3,
+                "tags": {"rack": "a"},
+            },
+        ]
+
+    def status(self) -> dict[str, object]:
+        return {"name": "n1", "ready": True, "members": {"alive": 1}, "fingerprint": None}
+
+    def join(self, peers: list[str]) -> None:
+        if "nonsense" in peers:
+            raise Refused(400, "Bad Request", "nonsense is not host:port")
+        self.joined += peers
+
+    def leave(self) -> None:
+        self.left = True
+
+    def forget(self, name: str) -> None:
+        if name == "n1":
+            raise Refused(409, "Conflict", "n1 is alive")
+        if name != "gone":
+            raise Refused(404, "Not Found", f"no member {name}")
+        self.forgotten.append(name)
+
+
+def increment_id(number: int) -> UUID:
+    return UUID(f"00000000-0000-8000-8000-{number % 16**12:012x}")
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> object:
+        assert self.headers["content-type"] in ("application/json", "application/problem+json")
+        assert self.body.endswith(b"\n")
+        return json.loads(self.body)
+
+    @property
+    def detail(self) -> str:
+        """The detail of a well-formed problem."""
+        assert self.headers["content-type"] == "application/problem+json"
+        problem = json.loads(self.body)
+        assert problem["status"] == self.status
+        assert problem["title"]
+        return str(problem["detail"])
+
+
+class Client:
+    """One connection to the port."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        async with asyncio.timeout(DEADLINE):
+            self.writer.write(data)
+            await self.writer.drain()
+
+    async def request(
+        self, method: str, target: str, body: bytes | None = None, *headers: str
+    ) -> Response:
+        lines = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", *headers]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        await self.send("\r\n".join([*lines, "", ""]).encode() + (body or b""))
+        return await self.response(head_only=method == "HEAD")
+
+    async def response(self, *, head_only: bool = False) -> Response:
+        async with asyncio.timeout(DEADLINE):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+            status_line, *fields = head.split("\r\n")[:-2]
+            headers = {}
+            for field in fields:
+                name, _, value = field.partition(": ")
+                headers[name.lower()] = value
+            status = int(status_line.split()[1])
+            size = 0 if head_only or status == 100 else int(headers["content-length"])
+            return Response(status, headers, await self.reader.readexactly(size))
+
+    async def line(self) -> str:
+        async with asyncio.timeout(DEADLINE):
+            line = (await self.reader.readline()).decode()
+        assert line.endswith("\n")
+        return line.removesuffix("\n")
+
+    async def lines(self) -> list[str]:
+        """A list, up to the empty line that ends it."""
+        found = []
+        while line := await self.line():
+            found.append(line)
+        return found
+
+    async def rest(self) -> bytes:
+        """Everything until the port closes; fails when the connection is reset."""
+        async with asyncio.timeout(DEADLINE):
+            return await self.reader.read()
+
+    def half_close(self) -> None:
+        self.writer.write_eof()
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):  # it may have been reset
+            await self.writer.wait_closed()
+
+
+class FakeTransport(asyncio.Transport):
+    """A transport without a network, whose buffer is as full as a test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = False
+        self.reading = True
+        self.written = b""
+        self.buffered = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closing
+        self.written += data
+
+    def write_eof(self) -> None: ...
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Poll until `condition` holds."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        await asyncio.sleep(0.002)

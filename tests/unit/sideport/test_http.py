@@ -1,0 +1,247 @@
+"""HTTP as a protocol: framing, keep-alive, limits, time-outs, and what breaks it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gossipd.sideport.limits import Limits
+
+from .fake import Client, FakeBackend
+
+
+async def test_a_connection_is_kept_alive(client: Client) -> None:
+    for _ in range(3):
+        answer = await client.request("GET", "/health")
+        assert "connection" not in answer.headers
+
+
+async def test_connection_close_is_obeyed(client: Client) -> None:
+    answer = await client.request("GET", "/health", None, "Connection: close")
+    assert answer.headers["connection"] == "close"
+    assert await client.rest() == b""
+
+
+async def test_http_1_0_closes_unless_asked_to_keep(client: Client) -> None:
+    await client.send(b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert (await client.response()).headers["connection"] == "keep-alive"
+    await client.send(b"GET /health HTTP/1.0\r\n\r\nGET /health HTTP/1.0\r\n\r\n")
+    assert (await client.response()).headers["connection"] == "close"
+    assert await client.rest() == b""
+
+
+async def test_a_chunked_body_is_read_with_extensions_and_trailers(
+    client: Client, backend: FakeBackend
+) -> None:
+    await client.send(
+        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b'5;a=b\r\n{"by"\r\n4\r\n: 7}\r\n0\r\nOrigin: late\r\n\r\n'
+        b"GET /count HTTP/1.1\r\n\r\n"
+    )
+    assert (await client.response()).status == 200
+    assert (await client.response()).json == {"counter": "default", "count": 7}
+
+
+async def test_a_request_may_come_byte_by_byte(client: Client, backend: FakeBackend) -> None:
+    for byte in b'\r\nPOST /increment HTTP/1.1\r\nContent-Length: 8\r\n\r\n{"by":7}':
+        await client.send(bytes([byte]))
+    assert (await client.response()).status == 200
+    assert backend.values == {"default": 7}
+
+
+async def test_a_client_that_expects_100_continue_gets_it(
+    client: Client, backend: FakeBackend
+) -> None:
+    await client.send(
+        b"POST /increment HTTP/1.1\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 8\r\n\r\n"
+    )
+    assert [(await client.response()).status, (await client.response()).status] == [200, 100]
+    await client.send(b'{"by":7}')
+    assert (await client.response()).status == 200
+    assert backend.values == {"default": 8}
+
+
+async def test_an_unknown_expectation_is_refused(client: Client) -> None:
+    answer = await client.request("POST", "/increment", b"{}", "Expect: a-miracle")
+    assert answer.status == 417
+
+
+async def test_a_body_that_would_be_too_large_is_refused_before_it_is_sent(
+    client: Client,
+) -> None:
+    await client.send(
+        b"POST /increment HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
+    )
+    assert (await client.response()).status == 413
+    assert await client.rest() == b""
+
+
+async def test_an_upgrade_is_declined_by_answering_without(client: Client) -> None:
+    answer = await client.request(
+        "GET", "/health", None, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"
+    )
+    assert answer.body == b"OK\n"
+    assert (await client.request("GET", "/health")).status == 200
+    upgrade = ("Connection: Upgrade", "Upgrade: h2c")
+    answer = await client.request("POST", "/increment", b"{}", *upgrade)
+    assert answer.status == 400
+
+
+async def test_connect_is_refused_and_closes(client: Client) -> None:
+    await client.send(b"CONNECT example.org:443 HTTP/1.1\r\n\r\nwhatever")
+    assert (await client.response()).status == 404
+    assert await client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET /\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\n\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"BREW /pot HTTP/1.1\r\n\r\n", 400),
+        (b"POST x HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (
+            b"POST /increment HTTP/1.1\r\nContent-Length: 3\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+    ],
+)
+async def test_malformed_http_is_refused(
+    client: Client, backend: FakeBackend, data: bytes, status: int
+) -> None:
+    await client.send(data)
+    answer = await client.response()
+    assert answer.status == status
+    assert answer.detail
+    assert backend.started == []
+
+
+async def test_a_malformed_request_is_answered_after_those_before_it(
+    client: Client, backend: FakeBackend
+) -> None:
+    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nbroken\r\n\r\n" * 2)
+    assert (await client.response()).status == 200
+    broken = await client.response()
+    assert (broken.status, broken.headers["connection"]) == (400, "close")
+    assert await client.rest() == b""
+    assert len(backend.started) == 1
+
+
+async def test_a_request_that_ends_early_is_refused(client: Client, backend: FakeBackend) -> None:
+    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}")
+    client.half_close()
+    assert (await client.response()).status == 400
+    assert await client.rest() == b""
+    assert backend.started == []
+
+
+async def test_a_half_closed_client_gets_its_answers(client: Client) -> None:
+    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /count HTTP/1.1\r\n\r\n")
+    client.half_close()
+    assert (await client.response()).status == 200
+    assert (await client.response()).json == {"counter": "default", "count": 1}
+    assert await client.rest() == b""
+
+
+async def test_a_body_at_the_limit_is_read(client: Client) -> None:
+    body = b'{"by": 1' + b" " * (64 * 1024 - 9) + b"}"
+    assert (await client.request("POST", "/increment", body)).status == 200
+    assert (await client.request("POST", "/increment", body)).status == 200
+
+
+async def test_a_body_beyond_the_limit_is_refused_though_the_client_sends_it_all(
+    client: Client,
+) -> None:
+    answer = await client.request("POST", "/increment", b" " * (4 * 1024 * 1024))
+    assert answer.status == 413
+    assert await client.rest() == b""
+
+
+async def test_a_chunked_body_beyond_the_limit_is_refused(client: Client) -> None:
+    await client.send(
+        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + (b"1000\r\n" + b" " * 4096 + b"\r\n") * 100
+    )
+    assert (await client.response()).status == 413
+    assert await client.rest() == b""
+
+
+async def test_a_head_at_the_limit_is_read(client: Client) -> None:
+    answer = await client.request("GET", "/health", None, *["X: " + "x" * 4000] * 4)
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\n" + b"A: b\r\n" * 3000 + b"\r\n",
+        b"GET /health HTTP/1.1\r\nX: " + b"x" * 1_000_000,
+        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 30000,
+    ],
+)
+async def test_a_head_beyond_the_limit_is_refused(client: Client, head: bytes) -> None:
+    await client.send(head)
+    answer = await client.response()
+    assert answer.status == 431
+    assert "16384 bytes" in answer.detail
+    assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("limits", [{"head_timeout": 0.1}], indirect=True)
+@pytest.mark.parametrize("start", [b"GE", b"GET /heal", b"GET /health HTTP/1.1\r\nX: "])
+async def test_a_slow_head_is_a_408(client: Client, limits: Limits, start: bytes) -> None:
+    await client.send(start)
+    assert (await client.response()).status == 408
+    assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("limits", [{"head_timeout": 0.2}], indirect=True)
+async def test_a_head_that_drips_is_a_408(client: Client, limits: Limits) -> None:
+    assert (await client.request("GET", "/health")).status == 200
+    answer = asyncio.create_task(client.response())
+    await client.send(b"GET /health HTTP/1.1\r\n")
+    while not answer.done():
+        await client.send(b"A: b\r\n")
+        await asyncio.wait([answer], timeout=0.02)
+    assert (await answer).status == 408
+
+
+@pytest.mark.parametrize("limits", [{"body_timeout": 0.1}], indirect=True)
+async def test_a_slow_body_is_a_408(client: Client, limits: Limits) -> None:
+    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}")
+    assert "body" in (await client.response()).detail
+    assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("limits", [{"idle_timeout": 0.1}], indirect=True)
+async def test_an_idle_connection_is_closed_silently(client: Client, limits: Limits) -> None:
+    assert (await client.request("GET", "/health")).status == 200
+    assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("limits", [{"idle_timeout": 0.1, "head_timeout": 0.1}], indirect=True)
+async def test_a_slow_commit_is_not_the_clients_fault(
+    client: Client, backend: FakeBackend, limits: Limits
+) -> None:
+    backend.held = True
+    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /count HTT")
+    answer = asyncio.create_task(client.response())
+    await asyncio.wait([answer], timeout=0.3)
+    assert not answer.done()
+    backend.commit()
+    assert (await answer).status == 200
