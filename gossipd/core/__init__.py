@@ -1,8 +1,8 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
+from .drops import Drop
 from .effects import (
     BecameReady,
-    Drop,
     Dropped,
     Effect,
     Incremented,

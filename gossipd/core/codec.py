@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgpack
 
-from .effects import Drop
+from .drops import Drop
 from .identity import (
     COUNTER_BYTES_MAX,
     GENERATION_MAX,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .effects import Drop
+from .drops import Drop
 from .membership import Membership
 from .messages import MemberView, Nack, Ping, PingReq, RelayedAck, Status
 from .pings import Flight, Purpose

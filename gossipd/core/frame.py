@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Protocol
 
-from .effects import Drop
+from .drops import Drop
 from .settings import DATAGRAM_SIZE_MAX
 
 MAGIC = b"gd"

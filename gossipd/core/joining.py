@@ -18,7 +18,8 @@ from typing import NamedTuple
 import msgpack
 
 from .detector import Detector
-from .effects import Drop, JoinDoubtful, Joined, NameLost
+from .drops import Drop
+from .effects import JoinDoubtful, Joined, NameLost
 from .identity import GENERATION_MAX, Address
 from .membership import Membership
 from .messages import (

@@ -8,7 +8,8 @@ that is behind pulls from the leaver, as from anybody. Then LEFT is told, and th
 from __future__ import annotations
 
 from .codec import GROUP_OVERHEAD, pack_register
-from .effects import Drop, Left
+from .drops import Drop
+from .effects import Left
 from .identity import Address, Stream
 from .membership import Membership
 from .messages import Gossip, Group, Held, Hold, Register, Status

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .answering import answer_members
 from .codec import PAGES_MAX
-from .effects import Drop
+from .drops import Drop
 from .membership import Membership
 from .messages import MembersAsk, MembersPage
 from .repair import ASKS_MAX

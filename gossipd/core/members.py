@@ -139,7 +139,7 @@ class MemberTable:
         elif rank(view) == rank(entry.view):
             return self._confirm(entry, view, verdict_at)
         self._store(view, now, verdict_at)
-        return Change(view, entry.view if entry else None)
+        return Change(self._entries[view.name].view, entry.view if entry else None)
 
     def expire(self, now: float) -> list[MemberView]:
         """Let old verdicts leave sharing at half their life and the table at its end."""

@@ -82,6 +82,8 @@ class Membership:
         view = self._state.members.shared(name, turn.now)
         if view is None or (last is not None and turn.now - last < TELL_AGAIN_AFTER):
             return
+        if self._state.own.status is Status.LEFT:
+            return  # two that have left would tell each other for ever
         self._told_at[name] = turn.now
         turn.send(Gossip(), turn.source, None, (view,))
 

@@ -20,7 +20,8 @@ from typing import assert_never
 from .codec import decode
 from .courier import Courier
 from .detector import VOIDS_MAX, Detector
-from .effects import Drop, Effect, Incremented, Send, Stalled
+from .drops import Drop
+from .effects import Effect, Incremented, Send, Stalled
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
@@ -246,9 +247,8 @@ class Node:
                 held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
                 turn,
             )
-        elif said < (held.generation, held.incarnation) or held.status is not Status.ALIVE:
-            if self._state.own.status is not Status.LEFT:
-                self._membership.tell(envelope.sender, turn)
+        elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
+            self._membership.tell(envelope.sender, turn)
         return True
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
@@ -475,7 +475,7 @@ class Node:
         return self._state.round_trips.mean(name)
 
     def counted(self, stream: Stream, seq: int, counter: str | None = None) -> bool:
-        """Whether an increment is counted here, as far as this node knows; exact with `counter`."""
+        """Whether an increment is counted here, as far as is known; exact with `counter`."""
         log = self._state.log
         if seq <= log.version(stream) or self._state.tail.has(stream, seq):
             return True

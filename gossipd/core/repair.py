@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .answering import answer_digest, answer_passes
 from .codec import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT, PAGES_MAX, PASS_ITEMS_MAX
-from .effects import Drop
+from .drops import Drop
 from .gossiping import Gossiping
 from .identity import Stream
 from .messages import Digest, DigestAsk, Group, Leaf, Pages, PassAsk, PassItem, Register, Status

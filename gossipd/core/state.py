@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from .courier import Courier
-from .effects import Drop, Dropped, Effect, Send
+from .drops import Drop
+from .effects import Dropped, Effect, Send
 from .health import Health
 from .identity import Address
 from .lanes import LogLane, MemberLane
