@@ -20,6 +20,7 @@ from .identity import Address, Stream, increment_id, parse_increment_id
 from .messages import MemberView, Status
 from .node import Node
 from .settings import Profile, Settings, SettingsError
+from .tail import TailEntry
 from .writer import Accepted, Batch, LogFull, OutOfRange
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Status",
     "Stream",
     "TagFrame",
+    "TailEntry",
     "increment_id",
     "parse_increment_id",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .codec import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_register, pack_view
+from .identity import COUNTER_BYTES_MAX, NAME_BYTES_MAX
 from .messages import (
     Digest,
     DigestAsk,
@@ -23,8 +24,11 @@ from .messages import (
 )
 from .state import State, Turn
 
-_COUNTER_ROOM = 2 * (128 + 2)
+_COUNTER_ROOM = 2 * (COUNTER_BYTES_MAX + 2)
 """Bytes that the two counters which bound a page may take."""
+
+_NAME_ROOM = 2 * (NAME_BYTES_MAX + 2)
+"""Bytes that the two names which bound a page of the table may take."""
 
 
 def answer_digest(state: State, ask: DigestAsk) -> Digest:
@@ -42,17 +46,18 @@ def answer_digest(state: State, ask: DigestAsk) -> Digest:
 
 def answer_passes(state: State, ask: PassAsk) -> Iterator[Pages]:
     """Up to `ask.pages` datagrams with the pages asked for, in the order of the wishes."""
-    room = state.courier.room(Pages(ask.nonce, (), False), ask.size)
+    size = min(ask.size, state.settings.datagram_size)
+    room = state.courier.room(Pages(ask.nonce, (), False), size)
     filling: list[Page] = []
     free = room
     sent = 0
     wishes = list(ask.items)
     while wishes and sent < ask.pages:
         wish = wishes.pop(0)
-        page, size = _page(state, wish, free - PAGE_OVERHEAD - _COUNTER_ROOM)
+        page, used = _page(state, wish, free - PAGE_OVERHEAD - _COUNTER_ROOM)
         if page is not None:
             filling.append(page)
-            free -= size
+            free -= used
             if page.upto:
                 wishes.insert(0, wish._replace(after=page.upto))
         if page is None or page.upto:
@@ -87,13 +92,18 @@ def _page(state: State, wish: PassItem, room: int) -> tuple[Page | None, int]:
 
 
 def answer_members(state: State, ask: MembersAsk, turn: Turn) -> Iterator[MembersPage]:
-    """Up to `ask.pages` datagrams with the table's shared entries in the order of names."""
+    """Up to `ask.pages` datagrams with the table's shared entries in the order of names.
+
+    Accusers travel with gossip only. An entry that is larger than a page of the size asked for is
+    passed over: a larger page or gossip has to bring it.
+    """
+    size = min(ask.size, state.settings.datagram_size)
     names = iter(state.members.names_after(ask.after))
     after = ask.after
     empty = MembersPage(ask.nonce, "", "", ())
     pending: tuple[MemberView, Packed] | None = None
     for _ in range(ask.pages):
-        room = state.courier.room(empty, ask.size) - _COUNTER_ROOM
+        room = state.courier.room(empty, size) - _NAME_ROOM
         views: list[MemberView] = []
         while True:
             pending = pending or _next_shared(state, names, turn)
@@ -102,10 +112,13 @@ def answer_members(state: State, ask: MembersAsk, turn: Turn) -> Iterator[Member
             views.append(pending[0])
             room -= len(pending[1])
             pending = None
-        upto = views[-1].name if pending is not None else ""
-        yield MembersPage(ask.nonce, after, upto, tuple(views))
-        if not upto:
+        if pending is None:
+            yield MembersPage(ask.nonce, after, "", tuple(views))
             return
+        upto = (views[-1] if views else pending[0]).name
+        if not views:
+            pending = None
+        yield MembersPage(ask.nonce, after, upto, tuple(views))
         after = upto
 
 
@@ -115,5 +128,6 @@ def _next_shared(
     for name in names:
         view = state.members.shared(name, turn.now)
         if view is not None:
+            view = view._replace(accusers=())
             return view, pack_view(view)
     return None

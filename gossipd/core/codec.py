@@ -24,6 +24,7 @@ from .identity import (
     STREAM_BITS,
     STREAM_BYTES,
     TAGS_BYTES_MAX,
+    TAGS_MAX,
     TOTAL_MAX,
     Address,
     Stream,
@@ -68,6 +69,7 @@ ACCUSERS_MAX = 8
 AGE_MAX = 2**32 - 1
 PAGES_MAX = 32
 PASS_ITEMS_MAX = 32
+HOLD_GROUPS_MAX = 40
 DIGEST_BITS = 6
 DIGEST_FANOUT = 2**DIGEST_BITS
 DIGEST_DEPTH_MAX = STREAM_BITS // DIGEST_BITS
@@ -138,12 +140,16 @@ def _name(value: object) -> str:
     return _text(value, NAME_BYTES_MAX)
 
 
+def _text_or_empty(value: object, bytes_max: int) -> str:
+    return "" if value == "" else _text(value, bytes_max)
+
+
 def _start_or_counter(value: object) -> str:
-    return "" if value == "" else _text(value, COUNTER_BYTES_MAX)
+    return _text_or_empty(value, COUNTER_BYTES_MAX)
 
 
 def _start_or_name(value: object) -> str:
-    return "" if value == "" else _text(value, NAME_BYTES_MAX)
+    return _text_or_empty(value, NAME_BYTES_MAX)
 
 
 def _stream(value: object) -> Stream:
@@ -161,11 +167,14 @@ def _address(host: object, port: object) -> Address:
 
 def _tags(value: object, reader: _Reader) -> tuple[tuple[str, str], ...]:
     flat = reader.array(value)
-    if len(flat) % 2:
+    if len(flat) % 2 or len(flat) > 2 * TAGS_MAX:
         raise _MalformedError
-    texts = [_text(item, TAGS_BYTES_MAX) for item in flat]
-    tags = tuple(zip(texts[::2], texts[1::2], strict=True))
-    if list(tags) != sorted(dict(tags).items()) or sum(len(t.encode()) for t in texts) > 256:
+    keys = [_text(key, TAGS_BYTES_MAX) for key in flat[::2]]
+    values = [_text_or_empty(item, TAGS_BYTES_MAX) for item in flat[1::2]]
+    tags = tuple(zip(keys, values, strict=True))
+    if list(tags) != sorted(dict(tags).items()):
+        raise _MalformedError
+    if sum(len(text.encode()) for text in keys + values) > TAGS_BYTES_MAX:
         raise _MalformedError
     return tags
 
@@ -195,8 +204,7 @@ def _registers(value: object, reader: _Reader) -> tuple[tuple[Register, ...], bo
     whole = True
     for record in reader.array(value):
         fields = reader.array(record, 1)
-        if fields[0] != REGISTER:
-            _integer(fields[0], 0, _U64)
+        if _integer(fields[0], 0, _U64) != REGISTER:
             reader.unknown += 1
             whole = False
             continue
@@ -362,7 +370,10 @@ def _read_members_page(f: list[object], r: _Reader) -> MembersPage:
 
 
 def _read_hold(f: list[object], r: _Reader) -> Hold:
-    return Hold(_nonce(f[0]), tuple(_group(group, r) for group in r.array(f[1], 1)))
+    groups = r.array(f[1], 1)
+    if len(groups) > HOLD_GROUPS_MAX:
+        raise _MalformedError  # the answer has to fit a datagram too
+    return Hold(_nonce(f[0]), tuple(_group(group, r) for group in groups))
 
 
 def _read_held(f: list[object], r: _Reader) -> Held:
@@ -451,7 +462,7 @@ def pack_head(sender: str, generation: int, incarnation: int, message: Message) 
 
 
 def pack_body(head: Packed, views: Sequence[Packed], groups: Sequence[Packed]) -> bytes:
-    """A whole body. At most `array_overhead` bytes longer than its parts."""
+    """A whole body. At most `BODY_OVERHEAD` bytes longer than its parts."""
     return b"".join((head, _array(len(views)), *views, _array(len(groups)), *groups))
 
 

@@ -1,7 +1,8 @@
 """Fills datagrams: a message, then views that its receiver must see, then news as far as it fits.
 
-Every datagram to a member that is not held alive carries what is held of it, so that a wrong
-verdict reaches its subject. Strangers get no news. I10: no datagram is above its limit.
+Every datagram to a member that is not held alive carries what is held of it if that fits, so that
+a wrong verdict reaches its subject. Strangers get no news. The accusers in a view help, but it is
+told without them where they do not fit. I10: no datagram is above its limit.
 """
 
 from __future__ import annotations
@@ -50,37 +51,43 @@ class Courier:
         """The datagram for `to`, where the member `name` is thought to be."""
         head = self._head(message)
         budget = self._settings.datagram_size - self._frame.overhead - BODY_OVERHEAD - len(head)
-        packed = [pack_view(view) for view in views]
+        is_member = name is not None and self._members.is_address(to)
+        if name is not None and is_member:
+            views += self._own_case(name, now)
+        packed: list[Packed] = []
+        for view in views:
+            part = _pack_within(view, budget)
+            if len(part) <= budget:
+                packed.append(part)
+                budget -= len(part)
         groups: list[Packed] = []
-        budget -= sum(map(len, packed))
-        if name is not None and self._members.is_address(to):
-            packed += self._own_case(name, budget, now)
-            packed, groups = self._with_news(packed, budget, now)
+        if is_member:
+            news, groups = self._news(budget, now)
+            packed += news
         return self._frame.close(pack_body(head, packed, groups))
 
     def _head(self, message: Message) -> Packed:
         own = self._members.own
         return pack_head(own.name, own.generation, own.incarnation, message)
 
-    def _own_case(self, name: str, budget: int, now: float) -> list[Packed]:
+    def _own_case(self, name: str, now: float) -> tuple[MemberView, ...]:
         view = self._members.shared(name, now)
-        if view is None or view.status is Status.ALIVE:
-            return []
-        packed = pack_view(view)
-        return [packed] if len(packed) <= budget else []
+        return () if view is None or view.status is Status.ALIVE else (view,)
 
-    def _with_news(
-        self, packed: list[Packed], budget: int, now: float
-    ) -> tuple[list[Packed], list[Packed]]:
-        budget -= sum(map(len, packed))
-
+    def _news(self, budget: int, now: float) -> tuple[list[Packed], list[Packed]]:
         def pack(name: str) -> Packed | None:
             view = self._members.shared(name, now)
-            return None if view is None else pack_view(view)
+            return None if view is None else _pack_within(view, budget)
 
         sends_max = transmissions(self._settings.retransmit_mult, self._members.live_count)
         share = int(budget * MEMBER_SHARE) if self._log_lane else budget
-        news = self._member_lane.take(share, sends_max, pack) if self._member_lane else []
-        budget -= sum(map(len, news))
-        groups = self._log_lane.take(budget, sends_max) if self._log_lane else []
-        return [*packed, *news], groups
+        views = self._member_lane.take(share, budget, sends_max, pack)
+        return views, self._log_lane.take(budget - sum(map(len, views)), sends_max)
+
+
+def _pack_within(view: MemberView, room: int) -> Packed:
+    """A view, without its accusers where these do not fit."""
+    packed = pack_view(view)
+    if len(packed) > room and view.accusers:
+        packed = pack_view(view._replace(accusers=()))
+    return packed

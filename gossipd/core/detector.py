@@ -8,6 +8,7 @@ repeated at once, at most three times in a row.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .drops import Drop
 from .membership import Membership
@@ -23,12 +24,21 @@ NACK_AT = 0.8
 
 @dataclass(slots=True)
 class _Probe:
-    target: str
+    target: MemberView
+    """As it was held when the probe began."""
     nonce: int
+    verdict_at: float
+    voids: int
     relays: int = 0
     """Relays that were asked."""
     nacks: int = 0
-    voids: int = 0
+
+
+class _Opinion(NamedTuple):
+    suspect: MemberView
+    """As it was held when the first ping was sent."""
+    pings: int
+    """How many were sent."""
 
 
 class Detector:
@@ -39,8 +49,8 @@ class Detector:
         self._membership = membership
         self._order: list[str] = []
         self._probe: _Probe | None = None
-        self._opinions: dict[str, int] = {}
-        """Pings sent to a suspect of somebody else's, by name."""
+        self._opinions: dict[str, _Opinion] = {}
+        """What this node is about to find out of somebody else's suspects, by name."""
 
     def start(self, turn: Turn) -> None:
         """Begin to probe, at a random phase so that nodes started together do not march."""
@@ -61,33 +71,25 @@ class Detector:
     def probe_unanswered(self, turn: Turn) -> None:
         """The direct ping was not answered in time: ask relays, and ping once more."""
         probe = self._probe
-        verdict_at = self._state.timers.at(Timer.PROBE_VERDICT)
-        view = self._state.members.get(probe.target) if probe else None
-        if probe is None or view is None or verdict_at is None:
-            return
-        relays = self._state.sample(
-            [name for name in self._state.members.live if name != probe.target],
-            self._state.settings.indirect_probes,
+        assert probe is not None
+        probe.relays = self.ask_relays(
+            probe.target, probe.nonce, probe.verdict_at - turn.now, turn
         )
-        probe.relays = len(relays)
-        self.ask_relays(relays, view, probe.nonce, verdict_at - turn.now, turn)
-        turn.send(Ping(probe.nonce, probe.target, self._state.shown), view.address, probe.target)
+        self._ping(probe.target, probe.nonce, turn)
 
-    def ask_relays(
-        self, relays: list[str], target: MemberView, nonce: int, wait: float, turn: Turn
-    ) -> None:
-        """Ask members to ping `target` within `wait` seconds and to tell."""
+    def ask_relays(self, target: MemberView, nonce: int, wait: float, turn: Turn) -> int:
+        """Ask members to ping `target` within `wait` seconds and to tell; how many were asked."""
+        others = [name for name in self._state.members.live if name != target.name]
+        relays = self._state.sample(others, self._state.settings.indirect_probes)
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
-            view = self._state.members.get(name)
-            if view is not None:
-                turn.send(ask, view.address, name)
+            turn.send(ask, self._held(name).address, name)
+        return len(relays)
 
     def probe_failed(self, turn: Turn) -> None:
         """Nothing came back in the whole time: accuse, and note silent relays."""
         probe, self._probe = self._probe, None
-        if probe is None:
-            return
+        assert probe is not None
         self._state.pings.answer(probe.nonce)
         self._state.health.worse(probe.relays - min(probe.nacks, probe.relays))
         self._membership.accuse(probe.target, turn)
@@ -112,8 +114,7 @@ class Detector:
         match flight.purpose:
             case Purpose.PROBE:
                 self._state.round_trips.sample(flight.target, turn.now - flight.sent_at)
-                if self._probe is not None and self._probe.nonce == nonce:
-                    self._probe_succeeded()
+                self._probe_succeeded()
             case Purpose.CORROBORATE:
                 self._opinions.pop(flight.target, None)
                 self._state.timers.cancel(Timer.CORROBORATE, flight.target)
@@ -132,19 +133,16 @@ class Detector:
             self._state.pings.answer(probe.nonce)
             self._start_probe(probe.target, probe.voids + 1, turn)
 
-    def _start_probe(self, target: str, voids: int, turn: Turn) -> None:
+    def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
         state = self._state
-        view = state.members.get(target)
-        self._probe = None
-        if view is None or view.status > Status.SUSPECT:
-            return
-        nonce = state.pings.start(Flight(target, Purpose.PROBE, turn.now))
-        self._probe = _Probe(target, nonce, voids=voids)
+        nonce = state.pings.start(Flight(target.name, Purpose.PROBE, turn.now))
         factor = state.health.factor
-        timeout = state.round_trips.timeout(target) * factor
+        timeout = state.round_trips.timeout(target.name) * factor
+        verdict_at = turn.now + state.settings.probe_interval * factor
+        self._probe = _Probe(target, nonce, verdict_at, voids)
         state.timers.set(Timer.PROBE_TIMEOUT, turn.now + timeout)
-        state.timers.set(Timer.PROBE_VERDICT, turn.now + state.settings.probe_interval * factor)
-        turn.send(Ping(nonce, target, state.shown), view.address, target)
+        state.timers.set(Timer.PROBE_VERDICT, verdict_at)
+        self._ping(target, nonce, turn)
 
     def _probe_succeeded(self) -> None:
         self._probe = None
@@ -152,7 +150,7 @@ class Detector:
         self._state.timers.cancel(Timer.PROBE_TIMEOUT)
         self._state.timers.cancel(Timer.PROBE_VERDICT)
 
-    def _next_target(self) -> str | None:
+    def _next_target(self) -> MemberView | None:
         live = self._state.members.live
         if not live:
             return None
@@ -160,28 +158,35 @@ class Detector:
             if not self._order:
                 self._order = list(live)
                 self._state.rng.shuffle(self._order)
-            name = self._order.pop()
-            view = self._state.members.get(name)
+            view = self._state.members.get(self._order.pop())
             if view is not None and view.status <= Status.SUSPECT:
-                return name
+                return view
+
+    def _ping(self, target: MemberView, nonce: int, turn: Turn) -> None:
+        turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name)
+
+    def _held(self, name: str) -> MemberView:
+        view = self._state.members.get(name)
+        assert view is not None
+        return view
 
     # --- second opinions on somebody else's suspect ------------------------------------------
 
     def corroborate(self, name: str, turn: Turn) -> None:
         """Ping a suspect; when all pings stayed unanswered, agree with the accuser."""
         state = self._state
-        view = state.members.get(name)
-        sent = self._opinions.pop(name, 0)
-        if view is None or view.status is not Status.SUSPECT:
+        suspect = self._held(name)
+        pinged, pings = self._opinions.pop(name, (suspect, 0))
+        if (pinged.generation, pinged.incarnation) != (suspect.generation, suspect.incarnation):
+            pings = 0  # those were about a suspicion that it has refuted
+        if pings >= state.settings.corroboration_pings:
+            self._membership.accuse(suspect, turn)
             return
-        if sent >= state.settings.corroboration_pings:
-            self._membership.accuse(name, turn)
-            return
-        self._opinions[name] = sent + 1
+        self._opinions[name] = _Opinion(suspect, pings + 1)
         nonce = state.pings.start(Flight(name, Purpose.CORROBORATE, turn.now))
         wait = state.round_trips.timeout(name) * state.health.factor
         state.timers.set(Timer.CORROBORATE, turn.now + wait, name)
-        turn.send(Ping(nonce, name, state.shown), view.address, name)
+        self._ping(suspect, nonce, turn)
 
     # --- as a relay for others ---------------------------------------------------------------
 
@@ -195,7 +200,7 @@ class Detector:
         flight = Flight(ask.target, Purpose.RELAY, turn.now, turn.source, ask.nonce)
         nonce = state.pings.start(flight)
         state.timers.set(Timer.RELAY_NACK, turn.now + NACK_AT * ask.timeout_ms / 1000, str(nonce))
-        turn.send(Ping(nonce, ask.target, state.shown), view.address, ask.target)
+        self._ping(view, nonce, turn)
 
     def relay_expired(self, nonce: int, turn: Turn) -> None:
         """The target did not answer: tell who asked that this relay lives."""
@@ -217,8 +222,6 @@ class Detector:
         mean = state.settings.contact_interval * state.members.live_count / len(down)
         wait = mean * (0.5 + state.rng.random())
         state.timers.set(Timer.CONTACT, turn.now + max(0.02, wait))
-        name = state.rng.choice(down)
-        view = state.members.get(name)
-        assert view is not None
-        nonce = state.pings.start(Flight(name, Purpose.CONTACT, turn.now))
-        turn.send(Ping(nonce, name, state.shown), view.address, name)
+        view = self._held(state.rng.choice(down))
+        nonce = state.pings.start(Flight(view.name, Purpose.CONTACT, turn.now))
+        self._ping(view, nonce, turn)

@@ -62,9 +62,10 @@ class Incremented:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The member at `address` accepted this node."""
+    """The member `name`, asked at `address`, accepted this node."""
 
     address: Address
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

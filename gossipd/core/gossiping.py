@@ -8,7 +8,7 @@ round robin, so that consecutive rounds reach different ones. A token bucket bou
 from __future__ import annotations
 
 from .identity import Stream
-from .messages import Gossip
+from .messages import Gossip, Status
 from .state import State, Turn
 from .timers import Timer
 
@@ -51,8 +51,10 @@ class Gossiping:
             state.timers.set(Timer.GOSSIP, turn.now + state.settings.gossip_interval)
 
     def _flush_soon(self, turn: Turn) -> None:
-        wait = self._state.settings.flush_after
-        at = max(turn.now + wait / 2, self._flushed_at + wait)
+        settings = self._state.settings
+        wait = settings.flush_after
+        pause = max(wait, 1 / settings.gossip_rate_max)
+        at = max(turn.now + wait / 2, self._flushed_at + pause)
         self._state.timers.set_if_sooner(Timer.FLUSH, at)
 
     def _take_tokens(self, now: float) -> int:
@@ -74,6 +76,6 @@ class Gossiping:
                 self._state.rng.shuffle(self._order)
             name = self._order.pop()
             view = self._state.members.get(name)
-            if view is not None and view.status <= 1 and name not in peers:
+            if view is not None and view.status <= Status.SUSPECT and name not in peers:
                 peers.append(name)
         return peers

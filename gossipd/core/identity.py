@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from random import Random
 from typing import TypeAlias
 from uuid import UUID
@@ -30,6 +30,7 @@ INCARNATION_MAX = 2**32 - 1
 NAME_BYTES_MAX = 64
 COUNTER_BYTES_MAX = 128
 TAGS_BYTES_MAX = 256
+TAGS_MAX = 32
 
 _LOW_14 = 2**14 - 1
 _LOW_12 = 2**12 - 1
@@ -78,9 +79,14 @@ def is_text(value: str, bytes_max: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_host(host: str) -> bool:
-    """Whether `host` is the literal of an address that one member can have."""
+    """Whether `host` is the one literal of an address that a member can have.
+
+    Zones (`%eth0`) mean something on one host only, and an IPv4 address is not written as IPv6.
+    """
     try:
         address = ip_address(host)
     except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and (address.scope_id or address.ipv4_mapped):
         return False
     return not (address.is_unspecified or address.is_multicast) and str(address) == host

@@ -90,12 +90,13 @@ class Joining:
             self._doubts[cookie.seen] = None
             turn.emit(JoinDoubtful(own.address, cookie.seen))
 
-    def welcomed(self, welcome: Welcome, turn: Turn) -> bool:
+    def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> bool:
         """A member took us in; False if we did not ask it."""
-        if self._asked.pop(welcome.nonce, None) is None:
+        asked = self._asked.pop(welcome.nonce, None)
+        if asked is None:
             turn.drop(Drop.UNASKED)
             return False
-        turn.emit(Joined(turn.source))
+        turn.emit(Joined(asked, sender))
         return True
 
     def refused(self, refuse: Refuse, turn: Turn) -> None:
@@ -223,6 +224,4 @@ class Joining:
         wait = state.settings.name_check
         state.timers.set(Timer.NAME_CHECK, turn.now + wait, holder.name)
         turn.send(Ping(direct, holder.name, state.shown), holder.address, holder.name)
-        relays = [name for name in state.members.live if name != holder.name]
-        chosen = state.sample(relays, state.settings.indirect_probes)
-        self._detector.ask_relays(chosen, holder, relayed, wait, turn)
+        self._detector.ask_relays(holder, relayed, wait, turn)

@@ -15,6 +15,8 @@ from .identity import Stream
 from .log import Log
 
 _SPANS_MAX = 8
+_MISSES_MAX = 8
+"""Items that do not fit before a datagram counts as full."""
 
 
 def transmissions(retransmit_mult: int, live_count: int) -> int:
@@ -42,18 +44,25 @@ class MemberLane:
         return 0 in self._sent.values()
 
     def take(
-        self, budget: int, sends_max: int, pack: Callable[[str], Packed | None]
+        self, share: int, room: int, sends_max: int, pack: Callable[[str], Packed | None]
     ) -> list[Packed]:
-        """Packed views of at most `budget` bytes; `pack` gives None for a member not shared."""
+        """Packed views of at most `share` bytes, or a single one of at most `room` bytes.
+
+        `pack` gives None for a member not shared.
+        """
         taken: list[Packed] = []
+        misses = 0
         for name in sorted(self._sent, key=self._sent.__getitem__):
             packed = pack(name)
             if packed is None:
                 del self._sent[name]
                 continue
-            if len(packed) > budget:
-                break
-            budget -= len(packed)
+            if len(packed) > (share if taken else room):
+                misses += 1
+                if misses == _MISSES_MAX:
+                    break
+                continue
+            share -= len(packed)
             taken.append(packed)
             self._sent[name] += 1
             if self._sent[name] >= sends_max:
@@ -94,10 +103,18 @@ class LogLane:
     def take(self, budget: int, sends_max: int) -> list[Packed]:
         """Packed groups of at most `budget` bytes."""
         taken: list[Packed] = []
+        misses = 0
         for stream in sorted(self._spans, key=lambda stream: self._spans[stream][-1][1]):
-            packed = self._group(stream, budget)
+            start = min(start for start, _ in self._spans[stream])
+            if self._log.newest(stream) <= start:
+                del self._spans[stream]  # nothing to tell
+                continue
+            packed = self._group(stream, start, budget)
             if packed is None:
-                break
+                misses += 1
+                if misses == _MISSES_MAX:
+                    break
+                continue
             budget -= len(packed)
             taken.append(packed)
             spans = [(start, sent + 1) for start, sent in self._spans[stream]]
@@ -106,28 +123,24 @@ class LogLane:
                 del self._spans[stream]
         return taken
 
-    def _group(self, stream: Stream, budget: int) -> Packed | None:
-        """Everything above the oldest span, newest first; None when not one register fits.
+    def _group(self, stream: Stream, start: int, budget: int) -> Packed | None:
+        """Everything above `start`, newest first; None when not one register fits.
 
         What does not fit raises `start` to the newest seq left out. What lies below `start`
         without a register between costs nothing, so `start` falls to the next register.
         """
-        start = min(start for start, _ in self._spans[stream])
         budget -= GROUP_OVERHEAD
-        records: list[tuple[int, Packed]] = []
+        records: list[Packed] = []
         for register in self._log.newest_first(stream, start):
             packed = pack_register(register)
             if len(packed) > budget:
                 start = register[1]
-                # Two counters share a seq only where a stream was cloned: never split it.
-                while records and records[-1][0] == start:
-                    records.pop()
                 break
             budget -= len(packed)
-            records.append((register[1], packed))
+            records.append(packed)
         else:
             start = self._log.newest_at_or_below(stream, start)
         if not records:
             return None
         to = max(start, self._log.version(stream))
-        return pack_group(stream, start, to, [packed for _, packed in records])
+        return pack_group(stream, start, to, records)

@@ -53,7 +53,7 @@ class Leaving:
     @property
     def undrained(self) -> int:
         """Streams that nobody else has shown to hold."""
-        return len(self._missing) if self._peer or self._refused_by else 0
+        return len(self._missing)
 
     def start(self, turn: Turn) -> None:
         """Begin to leave; a second call changes nothing."""
@@ -67,6 +67,7 @@ class Leaving:
             above = tuple(state.log.newest_first(stream, version))
             if above:
                 self._above[stream] = above
+        self._missing = dict.fromkeys(self._wanted)
         self.step(turn)
 
     def step(self, turn: Turn) -> None:
@@ -102,10 +103,10 @@ class Leaving:
     def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
         """Somebody who leaves asks this node to keep something."""
         log = self._state.log
-        behind = False
-        for group in hold.groups:
-            self._repair.learn(group, turn)
-            behind = behind or log.version(group.stream) < group.to
+        learned = [self._repair.learn(group, turn) for group in hold.groups]
+        if not all(learned):
+            return  # for lack of room, not everything in it is held
+        behind = any(log.version(group.stream) < group.to for group in hold.groups)
         versions = tuple((group.stream, log.version(group.stream)) for group in hold.groups)
         turn.send(Held(hold.nonce, self._state.leaving, versions), turn.source, sender)
         if behind and not self._state.leaving:
@@ -114,24 +115,19 @@ class Leaving:
     # --- draining ----------------------------------------------------------------------------
 
     def _choose_peer(self) -> bool:
-        if self._peer is not None:
-            view = self._state.members.get(self._peer)
-            if view is None or view.status is not Status.ALIVE:
-                self._refused_by[self._peer] = None
-                self._peer = None
-            elif self._idle_steps >= STEPS_PER_PEER:
-                self._peer = None
-        if self._peer is None:
-            self._peer = self._next_peer()
-            self._missing = dict.fromkeys(self._wanted)
-            self._above_sent = {}
-            self._open = {}
-            self._idle_steps = 0
-        return self._peer is not None
-
-    def _next_peer(self) -> str | None:
-        staying = [name for name in self._state.members.live if name not in self._refused_by]
-        return self._state.rng.choice(staying) if staying else None
+        """Keep the peer that is asked, or take another; False when nobody stays."""
+        live = self._state.members.live
+        if self._peer in live and self._idle_steps < STEPS_PER_PEER:
+            return True
+        staying = [name for name in live if name not in self._refused_by]
+        if not staying:
+            return False
+        self._peer = self._state.rng.choice(staying)
+        self._missing = dict.fromkeys(self._wanted)
+        self._above_sent = {}
+        self._open = {}
+        self._idle_steps = 0
+        return True
 
     def _is_held(self, stream: Stream, version: int, above_sent: int) -> bool:
         self._above_sent[stream] = max(self._above_sent.get(stream, 0), above_sent)

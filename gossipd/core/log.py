@@ -13,13 +13,13 @@ Invariants (design section 9):
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .digest import Trie
 from .hashing import hash64
-from .identity import SEQ_MAX, Stream
+from .identity import Stream
 from .messages import Leaf, Register
 
 STREAMS_MAX = 1_000_000
@@ -77,7 +77,7 @@ class _StreamLog:
 
     def newest_at_or_below(self, seq: int) -> int:
         """The seq of the newest register that is not above `seq`, or 0."""
-        index = bisect_right(self.by_seq, (seq, "\U0010ffff"))
+        index = bisect_left(self.by_seq, (seq + 1, ""))
         while index:
             index -= 1
             held, counter = self.by_seq[index]
@@ -199,9 +199,12 @@ class Log:
         registers = tuple(registers)
         if not registers:
             return []
-        if not all(self.has_room(stream, r[0], n) for n, r in enumerate(registers)):
+        held = self._streams.get(stream)
+        known = held.registers if held else {}
+        new = {counter for counter, _, _ in registers if counter not in known}
+        if new and not self._fits(held, len(new)):
             return None
-        held = self._streams.get(stream) or self._open(stream)
+        held = held or self._open(stream)
         advances: list[Advance] = []
         for counter, seq, total in registers:
             before = held.registers.get(counter, (0, 0))
@@ -217,7 +220,7 @@ class Log:
         delta = hash64("v", stream, version)
         if held.version:
             delta -= hash64("v", stream, held.version)
-        held.version = min(version, SEQ_MAX)
+        held.version = version
         self._trie.add(stream, delta)
         return True
 
@@ -226,9 +229,12 @@ class Log:
         held = self._streams.get(stream)
         if held is not None and counter in held.registers:
             return True
-        return self._registers + beside < self._registers_max and (
-            held is not None or len(self._streams) < self._streams_max
-        )
+        return self._fits(held, beside + 1)
+
+    def _fits(self, held: _StreamLog | None, new: int) -> bool:
+        if held is None and len(self._streams) >= self._streams_max:
+            return False
+        return self._registers + new <= self._registers_max
 
     def _open(self, stream: Stream) -> _StreamLog:
         held = self._streams[stream] = _StreamLog()

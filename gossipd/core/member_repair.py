@@ -10,7 +10,7 @@ from .answering import answer_members
 from .codec import PAGES_MAX
 from .drops import Drop
 from .membership import Membership
-from .messages import MembersAsk, MembersPage
+from .messages import MembersAsk, MembersPage, MemberView
 from .repair import ASKS_MAX
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn
@@ -26,7 +26,7 @@ class MemberRepair:
     def __init__(self, state: State, membership: Membership) -> None:
         self._state = state
         self._membership = membership
-        self._peer: str | None = None
+        self._peer: MemberView | None = None
         self._after = ""
         self._nonce = 0
         self._asks = 0
@@ -41,9 +41,8 @@ class MemberRepair:
         settled = not self._state.member_lane or turn.now - self._differs_since >= PATIENCE
         if self._peer is None and (urgent or (settled and turn.now >= self._next_at)):
             self._next_at = turn.now + self._state.settings.pull_interval
-            self._peer = peer
+            self._peer = self._state.members.get(peer)
             self._after = ""
-            self._asks = 0
             self._ask(turn)
 
     def same(self) -> None:
@@ -68,8 +67,8 @@ class MemberRepair:
 
     def unanswered(self, turn: Turn) -> None:
         """A page is missing: ask from there on; after three times leave it to the next peer."""
-        if self._asks < ASKS_MAX and self._peer is not None:
-            self._ask(turn)
+        if self._asks < ASKS_MAX:
+            self._ask_once_more(turn)
         else:
             self._end()
 
@@ -79,20 +78,21 @@ class MemberRepair:
             turn.send(page, turn.source, asker)
 
     def _ask(self, turn: Turn) -> None:
+        self._asks = 0
+        self._nonce = self._state.rng.getrandbits(64)
+        self._ask_once_more(turn)
+
+    def _ask_once_more(self, turn: Turn) -> None:
+        """The nonce stays: on a slow link the answer to an earlier asking is as good."""
         assert self._peer is not None
-        view = self._state.members.get(self._peer)
-        if view is None:
-            self._end()
-            return
         self._asks += 1
         self._came = 0
-        self._nonce = self._state.rng.getrandbits(64)
         settings = self._state.settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
         wait = settings.pull_timeout * self._state.health.factor
         self._state.timers.set(Timer.MEMBER_PULL, turn.now + wait)
         ask = MembersAsk(self._nonce, self._after, PAGES_MAX, size)
-        turn.send(ask, view.address, self._peer)
+        turn.send(ask, self._peer.address, self._peer.name)
 
     def _end(self) -> None:
         self._peer = None

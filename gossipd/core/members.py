@@ -137,7 +137,7 @@ class MemberTable:
         elif rank(view) < rank(entry.view):
             return None
         elif rank(view) == rank(entry.view):
-            return self._confirm(entry, view, verdict_at)
+            return self._confirm(entry, view, verdict_at, now)
         self._store(view, now, verdict_at)
         return Change(self._entries[view.name].view, entry.view if entry else None)
 
@@ -159,9 +159,15 @@ class MemberTable:
     def _is_old(self, age: float) -> bool:
         return age >= self._remember / 2
 
-    def _confirm(self, entry: _Entry, view: MemberView, verdict_at: float) -> Change | None:
+    def _confirm(
+        self, entry: _Entry, view: MemberView, verdict_at: float, now: float
+    ) -> Change | None:
         before = entry.view
         entry.verdict_at = max(entry.verdict_at, verdict_at)
+        if not entry.digest and not self._is_old(now - entry.verdict_at):
+            # Others gave the verdict later, as after a partition: it is shared again.
+            entry.digest = _digest(before)
+            self._fingerprint = (self._fingerprint + entry.digest) & MASK
         known = before.accusers
         new = [a for a in view.accusers if a not in known][: ACCUSERS_MAX - len(known)]
         if not new or view.status is not Status.SUSPECT:

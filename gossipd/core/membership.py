@@ -47,18 +47,23 @@ class Membership:
             self._gossiping.push_member(view.name, turn)
         return change
 
-    def accuse(self, name: str, turn: Turn) -> None:
-        """This node's own probe of a member was not answered."""
-        view = self._state.members.get(name)
-        if view is not None and view.status <= Status.SUSPECT:
+    def accuse(self, pinged: MemberView, turn: Turn) -> None:
+        """This node's own pings to a member, as it was held then, were not answered.
+
+        One that has restarted or refuted meanwhile has shown that it lives.
+        """
+        view = self._state.members.get(pinged.name)
+        if view is None or view.status > Status.SUSPECT:
+            return
+        if (view.generation, view.incarnation) == (pinged.generation, pinged.incarnation):
             own = self._state.own.name
             self.learn(view._replace(status=Status.SUSPECT, accusers=(own,)), turn)
 
     def suspicion_ended(self, name: str, turn: Turn) -> None:
         """A suspicion's deadline has passed without a refutation."""
         view = self._state.members.get(name)
-        if view is not None and view.status is Status.SUSPECT:
-            self.learn(view._replace(status=Status.FAILED, accusers=()), turn)
+        assert view is not None
+        self.learn(view._replace(status=Status.FAILED, accusers=()), turn)
 
     def forget(self, name: str, turn: Turn) -> None:
         """Let a member that is not live be shown nowhere any more."""
@@ -69,7 +74,7 @@ class Membership:
     def stall(self, stalled_at: float, turn: Turn) -> None:
         """Give the suspects back the time for which this node stood still."""
         for name, deadline in self._suspicions.stall(stalled_at, turn.now):
-            self._state.timers.set(Timer.SUSPICION, deadline, name)
+            self._state.timers.set(Timer.SUSPICION, max(turn.now, deadline), name)
 
     def expire(self, turn: Turn) -> None:
         """Let old verdicts go."""
@@ -78,9 +83,9 @@ class Membership:
 
     def tell(self, name: str, turn: Turn) -> None:
         """Answer a member with what is held of it, as it seems not to know."""
-        last = self._told_at.get(name)
-        view = self._state.members.shared(name, turn.now)
-        if view is None or (last is not None and turn.now - last < TELL_AGAIN_AFTER):
+        view = self._state.members.get(name)  # also one too old to be shared with others
+        assert view is not None
+        if turn.now - self._told_at.get(name, float("-inf")) < TELL_AGAIN_AFTER:
             return
         if self._state.own.status is Status.LEFT:
             return  # two that have left would tell each other for ever
@@ -94,7 +99,8 @@ class Membership:
         state = self._state
         if view.status is Status.SUSPECT:
             deadline, new = self._suspicions.raise_(view, state.members.live_count, turn.now)
-            state.timers.set(Timer.SUSPICION, deadline, view.name)
+            # A confirmation may put it into the past, which must not look like a late timer.
+            state.timers.set(Timer.SUSPICION, max(turn.now, deadline), view.name)
             if new and state.own.name not in view.accusers:
                 self._maybe_corroborate(view.name, turn)
         else:
@@ -123,7 +129,7 @@ class Membership:
 
     def _hear_of_self(self, view: MemberView, turn: Turn) -> None:
         own = self._state.own
-        if view.address != own.address:
+        if view.address != own.address and view.status <= Status.SUSPECT:
             self._meet_other_holder(view, turn)
         elif rank(view) > rank(own) and own.status is not Status.LEFT:
             if view.generation > own.generation and self._adopts_too_often(turn):
@@ -137,7 +143,7 @@ class Membership:
             turn.emit(
                 NameLost(f"the name {own.name!r} was taken over by the node at {host} port {port}")
             )
-        elif view.status <= Status.SUSPECT:
+        else:
             self._gossiping.push_member(own.name, turn)
 
     def _adopts_too_often(self, turn: Turn) -> bool:

@@ -70,7 +70,9 @@ from .writer import Batch, Writer
 
 EXPIRE_INTERVAL = 60.0
 
-_WAITS = frozenset({Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK})
+_WAITS = frozenset(
+    {Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK, Timer.READY}
+)
 """Timers that wait for somebody else and move when this node stalled (suspicions and the probe
 have rules of their own)."""
 
@@ -104,6 +106,8 @@ class Node:
         self._frame = frame
         self._now = now
         self._stalls = 0
+        """Stalls in a row, with no timer in time between them."""
+        self._stalled = False
         self._gossiping = Gossiping(state)
         self._membership = Membership(state, self._gossiping)
         self._detector = Detector(state, self._membership)
@@ -184,11 +188,12 @@ class Node:
     def handle_timeout(self, now: float) -> list[Effect]:
         """Do whatever is due at `now`."""
         turn = self._turn(now)
-        due = self._state.timers.next
-        if due is not None and now - due > self._state.settings.stall_after:
-            self._stalled(due, turn)
+        if self._stalled:
+            # What came in the meantime has been read by now: what is open still proves nothing.
+            self._detector.stall(turn)
         else:
             self._stalls = 0
+        self._stalled = False
         while key := self._state.timers.pop(now):
             self._fire(key, turn)
         return turn.effects
@@ -225,6 +230,7 @@ class Node:
         elif isinstance(message, Cookie | Welcome | Refuse):
             self._receive_answer_to_join(envelope, message, turn)
         elif self._is_member(envelope, turn):
+            turn.answer_to(envelope.sender)
             for view in envelope.views:
                 self._membership.learn(view, turn)
             for group in envelope.groups:
@@ -285,7 +291,7 @@ class Node:
             case Refuse():
                 self._joining.refused(message, turn)
             case Welcome(_, shown):
-                if self._joining.welcomed(message, turn):
+                if self._joining.welcomed(message, envelope.sender, turn):
                     for view in envelope.views:
                         self._membership.learn(view, turn)
                     self._show(shown, envelope.sender, turn, urgent=not self._state.ready)
@@ -397,17 +403,22 @@ class Node:
             case _:
                 assert_never(timer)
 
-    def _stalled(self, due: float, turn: Turn) -> None:
+    def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
+        self._advance(now)
+        turn = Turn(self._state, now, source)
+        due = self._state.timers.next
+        if due is not None and now - due > self._state.settings.stall_after and not self._stalled:
+            self._notice_stall(due, turn)
+        return turn
+
+    def _notice_stall(self, due: float, turn: Turn) -> None:
+        """Before anything else, as what begins after the stall is not to be moved by it."""
         turn.emit(Stalled(turn.now - due))
+        self._stalled = True
         self._stalls += 1
         if self._stalls <= VOIDS_MAX:
             self._state.timers.postpone(_WAITS, turn.now - due)
         self._membership.stall(due, turn)
-        self._detector.stall(turn)
-
-    def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
-        self._advance(now)
-        return Turn(self._state, now, source)
 
     def _advance(self, now: float) -> None:
         assert now >= self._now, "time went back"

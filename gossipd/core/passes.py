@@ -34,6 +34,8 @@ class Pass:
         self._ahead.append(page._replace(registers=()))
         while not self.complete and self._take_one():
             pass
+        # What is covered by now will not be used, and must not push out what may be.
+        self._ahead = [page for page in self._ahead if not page.upto or page.upto > self.after]
         del self._ahead[:-BUFFERED_MAX]
         return (self.after, self.complete) != before
 

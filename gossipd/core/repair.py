@@ -13,7 +13,17 @@ from .codec import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT, PAGES_MAX, PASS
 from .drops import Drop
 from .gossiping import Gossiping
 from .identity import Stream
-from .messages import Digest, DigestAsk, Group, Leaf, Pages, PassAsk, PassItem, Register, Status
+from .messages import (
+    Digest,
+    DigestAsk,
+    Group,
+    Leaf,
+    MemberView,
+    Pages,
+    PassAsk,
+    PassItem,
+    Register,
+)
 from .passes import Pass
 from .readiness import Readiness
 from .settings import DATAGRAM_SIZE_FLOOR
@@ -40,7 +50,7 @@ class LogRepair:
         self._state = state
         self._gossiping = gossiping
         self._readiness = readiness
-        self._peer: str | None = None
+        self._peer: MemberView | None = None
         self._peers_tried = 0
         self._next_at = float("-inf")
         self._nonce = 0
@@ -54,21 +64,23 @@ class LogRepair:
 
     # --- the log's own rules -----------------------------------------------------------------
 
-    def learn(self, group: Group, turn: Turn) -> None:
-        """Join news of the log; what was new goes on to others."""
+    def learn(self, group: Group, turn: Turn) -> bool:
+        """Join news of the log; what was new goes on to others. False if there is no room."""
         version = self._state.log.version(group.stream)
-        new = self._merge(group.stream, group.registers, turn)
-        if version >= group.start and self._claim(group.stream, group.to):
-            new = max(new, 1)
-        if new:
+        gained = self._merge(group.stream, group.registers, turn)
+        if gained is None:
+            return False
+        claimed = version >= group.start and self._claim(group.stream, group.to)
+        if gained or claimed:
             self._gossiping.push_log(group.stream, min(group.start, version), turn)
+        return True
 
-    def _merge(self, stream: Stream, registers: tuple[Register, ...], turn: Turn) -> int:
-        """How many registers went up."""
+    def _merge(self, stream: Stream, registers: tuple[Register, ...], turn: Turn) -> int | None:
+        """How many registers went up; None, and nothing may be claimed, when they do not fit."""
         advances = self._state.log.merge(stream, registers)
         if advances is None:
             turn.drop(Drop.STREAMS_FULL)
-            return 0
+            return None
         if advances:
             self._state.tail.append(advances, turn.now)
             self._state.writer.heard_more_of(stream)
@@ -107,7 +119,6 @@ class LogRepair:
                 for child in range(DIGEST_FANOUT)
                 if digest.sums[child] and digest.sums[child] != mine[child]
             ]
-        self._asks = 0
         self._ask(turn)
 
     def pages_came(self, pages: Pages, turn: Turn) -> None:
@@ -118,39 +129,37 @@ class LogRepair:
         for page in pages.pages:
             gained = self._merge(page.stream, page.registers, turn)
             running = self._passes.get(page.stream)
-            if running is None:
+            if running is None or gained is None:
                 continue
             self._gained[page.stream] = self._gained.get(page.stream, 0) + gained
             if running.use(page):
                 self._asks = 0
             if running.complete:
                 self._finish_pass(page.stream, running, turn)
-        if pages.nonce == self._nonce and (pages.last or not self._passes):
+        expected = pages.nonce == self._nonce and pages.last
+        if expected or not (self._prefixes or self._passes):
             self._ask(turn)
 
     def unanswered(self, turn: Turn) -> None:
         """The question that is open has not been answered in time."""
-        if self._peer is None:
+        asked = self._peer
+        assert asked is not None
+        live = self._state.members.live
+        if self._asks < ASKS_MAX and asked.name in live:
+            self._ask_once_more(turn)
             return
-        if self._asks < ASKS_MAX and self._is_live(self._peer):
-            self._ask(turn)
-            return
-        others = [name for name in self._state.members.live if name != self._peer]
+        others = [name for name in live if name != asked.name]
         if others and self._peers_tried < PEERS_MAX:
             self._peers_tried += 1
             self._begin(self._state.rng.choice(others), turn)
         else:
             self._end()
 
-    def _is_live(self, name: str) -> bool:
-        view = self._state.members.get(name)
-        return view is not None and view.status <= Status.SUSPECT
-
     def _begin(self, peer: str, turn: Turn) -> None:
-        self._peer = peer
+        self._peer = self._state.members.get(peer)
         self._prefixes = [(0, 0)]
         self._passes = {}
-        self._asks = 0
+        self._gained = {}
         self._ask(turn)
 
     def _end(self) -> None:
@@ -163,17 +172,19 @@ class LogRepair:
     def _ask(self, turn: Turn) -> None:
         """Ask the next question: first the digest, prefix by prefix, then the passes."""
         assert self._peer is not None
-        view = self._state.members.get(self._peer)
-        if view is None:
-            self._end()
-            return
         if not self._prefixes and not self._passes:
-            peer = self._peer
+            peer = self._peer.name
             self._end()
             self._readiness.walked(peer, turn)
             return
-        self._asks += 1
+        self._asks = 0
         self._nonce = self._state.rng.getrandbits(64)
+        self._ask_once_more(turn)
+
+    def _ask_once_more(self, turn: Turn) -> None:
+        """The nonce stays: on a slow link the answer to an earlier asking is as good."""
+        assert self._peer is not None
+        self._asks += 1
         if self._prefixes:
             ask: DigestAsk | PassAsk = DigestAsk(self._nonce, *self._prefixes[-1])
         else:
@@ -186,7 +197,7 @@ class LogRepair:
             ask = PassAsk(self._nonce, tuple(items), PAGES_MAX, size)
         wait = self._state.settings.pull_timeout * self._state.health.factor
         self._state.timers.set(Timer.PULL, turn.now + wait)
-        turn.send(ask, view.address, self._peer)
+        turn.send(ask, self._peer.address, self._peer.name)
 
     def _compare(self, leaf: Leaf, now: float) -> None:
         mine = self._state.log.leaf(leaf.stream)

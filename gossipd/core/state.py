@@ -87,6 +87,13 @@ class Turn:
         else:
             self.drop(Drop.LIMITED)
 
+    def answer_to(self, name: str) -> None:
+        """Answers go where the member is known to be: that address has been proven, while the
+        one that a datagram came from may be any of the sender's."""
+        view = self._state.members.get(name)
+        if view is not None:
+            self.source = view.address
+
     def emit(self, effect: Effect) -> None:
         """Something happened that the shell is told."""
         self.effects.append(effect)

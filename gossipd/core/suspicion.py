@@ -64,9 +64,10 @@ class Suspicions:
         """This node stood still from `stalled_at` to `now`: the deadlines, moved."""
         moved: list[tuple[str, float]] = []
         for name, running in self._running.items():
-            grant = min(now - stalled_at, running.length - running.moved)
+            since = max(stalled_at, running.started_at)
+            grant = min(now - since, running.length - running.moved)
             if grant > 0:
-                left = max(0.0, running.deadline - stalled_at)
+                left = max(0.0, running.deadline - since)
                 running.moved += grant
                 # A stall longer than the suspicion leaves what was left when it began.
                 late = now + min(left, grant) - running.deadline

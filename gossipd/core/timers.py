@@ -88,6 +88,6 @@ class Timers:
 
     def postpone(self, timers: frozenset[Timer], by: float) -> None:
         """Move the deadlines of some timers `by` seconds into the future."""
-        for (timer, about), (at, _) in list(self._deadlines.items()):
+        for (timer, about), (at, _) in sorted(self._deadlines.items(), key=lambda item: item[1]):
             if timer in timers:
                 self.set(timer, at + by, about)

@@ -87,6 +87,7 @@ class Writer:
         stream = self._stream
         seq = log.version(stream)
         rows: dict[str, Register] = {}
+        new = 0
         results: list[Result] = []
         for counter, by in increments:
             row = rows.get(counter)
@@ -95,9 +96,10 @@ class Writer:
             if abs(total) > TOTAL_MAX or abs(log.value(counter) + total - start) > TOTAL_MAX:
                 results.append(OutOfRange(counter, by))
                 continue
-            if row is None and not log.has_room(stream, counter, len(rows)):
+            if row is None and not log.has_room(stream, counter, new):
                 results.append(LogFull(counter, by))
                 continue
+            new += row is None and log.register(stream, counter) == (0, 0)
             seq += 1
             rows[counter] = (counter, seq, total)
             results.append(Accepted(seq, counter, by))

@@ -6,9 +6,12 @@ it goes on, then all at once, timers last, as a stopped process would.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from heapq import heappop, heappush
 from random import Random
+from typing import NamedTuple
 
 from gossipd.core import (
     Accepted,
@@ -56,6 +59,14 @@ class Made:
     by: int
 
 
+class Captured(NamedTuple):
+    """A datagram that was sent to a host, to be delivered again."""
+
+    to: str
+    data: bytes
+    source: Address
+
+
 class World:
     """Hosts, a network and a clock."""
 
@@ -68,11 +79,14 @@ class World:
         self.effects: list[tuple[float, str, Effect]] = []
         """Everything but sends, with the time and the host."""
         self.sent: dict[str, int] = {}
+        self.captured: list[Captured] | None = None
+        """Set it to a list to have every datagram noted there."""
         self.now = 0.0
         self._frame = TagFrame(cluster)
         self._events: list[tuple[float, int, str, bytes, Address]] = []
         self._order = 0
         self._by_address: dict[Address, str] = {}
+        self._trace = blake2b(digest_size=16)
 
     # --- hosts -------------------------------------------------------------------------------
 
@@ -80,13 +94,26 @@ class World:
         self, name: str, address: Address | None = None, seeds: list[str] | None = None
     ) -> Host:
         """Start a node on a new host; `seeds` are names of hosts."""
-        number = len(self.hosts) + 1
-        where = address or (f"10.0.{number // 250}.{number % 250 + 1}", 7946)
-        host = Host(name, where, [self.hosts[seed].address for seed in seeds or ()])
-        self.hosts[name] = host
-        self.sent[name] = 0
+        host = self.place(name, address)
+        host.seeds = [self.hosts[seed].address for seed in seeds or ()]
         self.start(name)
         return host
+
+    def place(self, name: str, address: Address | None = None) -> Host:
+        """A new host, on which nothing runs yet."""
+        number = len(self.hosts) + 1
+        where = address or (f"10.0.{number // 250}.{number % 250 + 1}", 7946)
+        host = self.hosts[name] = Host(name, where, [])
+        self.sent[name] = 0
+        return host
+
+    def add_with_mutual_seeds(self, names: Iterable[str]) -> None:
+        """Start nodes in this order, each of which has all of them as seeds."""
+        hosts = [self.place(name) for name in names]
+        for host in hosts:
+            host.seeds = [other.address for other in hosts]
+        for host in hosts:
+            self.start(host.name)
 
     def start(self, name: str) -> None:
         """Start a new process on a host, with an empty memory."""
@@ -136,9 +163,33 @@ class World:
         return node
 
     @property
+    def trace(self) -> str:
+        """A hash over every effect so far, sends included: equal runs have equal ones."""
+        return self._trace.hexdigest()
+
+    @property
     def running(self) -> dict[str, Node]:
         """Nodes that run, by name."""
         return {host.name: host.node for host in self.hosts.values() if host.node is not None}
+
+    # --- faults ------------------------------------------------------------------------------
+
+    def partition(self, *groups: Iterable[str]) -> None:
+        """Let nothing pass between groups of hosts, in either direction."""
+        sides = [list(group) for group in groups]
+        for side in sides:
+            self.cut(side, [name for other in sides if other is not side for name in other])
+
+    def cut(self, sources: Iterable[str], targets: Iterable[str]) -> None:
+        """Let nothing pass from some hosts to others; the other direction stays."""
+        to = [self.hosts[name].address for name in targets]
+        for source in sources:
+            for address in to:
+                self.network.cut(self.hosts[source].address, address)
+
+    def isolate(self, name: str) -> None:
+        """Cut one host off from all others."""
+        self.partition([name], [other for other in self.hosts if other != name])
 
     # --- clients -----------------------------------------------------------------------------
 
@@ -231,6 +282,7 @@ class World:
 
     def _perform(self, host: Host, effects: list[Effect]) -> None:
         for effect in effects:
+            self._trace.update(repr((self.now, host.name, effect)).encode())
             match effect:
                 case Send(data, to):
                     assert len(data) <= self.settings.datagram_size, "I10: a datagram too large"
@@ -247,5 +299,7 @@ class World:
         name = self._by_address.get(to)
         if name is None:
             return
+        if self.captured is not None:
+            self.captured.append(Captured(name, data, source))
         for delay, copy in self.network.arrivals(data, source, to, self.rng):
             self._push(self.now + delay, name, copy, source)

@@ -1,0 +1,417 @@
+"""The process: sockets, clock and signals around one core. The only place where siblings meet.
+
+Three phases: open (everything that can fail fails here, in one line and exit 1), serve, stop. One
+input at a time goes through the core; its effects are performed at once and one timer is armed for
+its next deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import resource
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import assert_never
+from uuid import UUID
+
+from gossipd import notify, reports
+from gossipd.config import Config
+from gossipd.core import (
+    Address,
+    BecameReady,
+    Drop,
+    Dropped,
+    Effect,
+    Incremented,
+    JoinDoubtful,
+    Joined,
+    Left,
+    MemberChanged,
+    MemberView,
+    NameLost,
+    Node,
+    Refuted,
+    Send,
+    Stalled,
+    Status,
+    TagFrame,
+    parse_increment_id,
+)
+from gossipd.counting import Counting
+from gossipd.endpoint import Endpoint
+from gossipd.seeds import Seeds, resolve_now
+from gossipd.sideport.backend import Incremented as Answer
+from gossipd.sideport.backend import Refused
+from gossipd.sideport.port import SidePort
+from gossipd.store import MemoryStore
+from gossipd.udp import Udp, open_socket, routed_address
+
+log = logging.getLogger("gossipd")
+
+OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
+"""Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
+
+FILES_WANTED = 8192
+READ_FIRST_MAX = 50
+"""Turns of the loop for which a late timer waits while datagrams keep coming in."""
+
+WARN_AGAIN_AFTER = 60.0
+
+
+class StartError(Exception):
+    """The node cannot start; the text is the one line that says why."""
+
+
+def run(config: Config) -> int:
+    """Run a node until it has left; its exit code."""
+    logging.basicConfig(
+        level=config.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    _raise_file_limit()
+    try:
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(config))
+    except StartError as error:
+        sys.stderr.write(f"gossipd: {error}\n")
+        return 1
+
+
+async def _run(config: Config) -> int:
+    daemon = await Daemon.open(config)
+    return await daemon.serve()
+
+
+def _raise_file_limit() -> None:
+    """The usual 1,024 descriptors are fewer than the connections that the side port takes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class Daemon:
+    """One running node; also what the side port asks (`sideport.backend.Backend`)."""
+
+    def __init__(self, config: Config, udp: Udp, own: MemberView, seeds: list[Address]) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        rng = random.SystemRandom()
+        frame = TagFrame(config.cluster)
+        self._udp = udp
+        self._node = Node(own, config.settings, frame, rng, time.monotonic())
+        self._seed_addresses = seeds
+        self._counting = Counting(self._node, MemoryStore(), self._perform)
+        self._seeds = Seeds(self._node, config.settings, self._perform)
+        self._port = SidePort(self)
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._ended: asyncio.Future[int] = self._loop.create_future()
+        self._exit_code = 0
+        self._drops: Counter[Drop] = Counter()
+        self._warned_at: dict[Drop, float] = {}
+        self._leave_task: asyncio.Task[None] | None = None
+
+    # --- phases ------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(cls, config: Config) -> Daemon:
+        """Bind and resolve. Raises `StartError`."""
+        loop = asyncio.get_running_loop()
+        try:
+            sock = open_socket(config.bind.host, config.bind.port)
+        except OSError as error:
+            raise StartError(f"cannot bind {config.bind}: {_reason(error)}") from error
+        arrived: list[tuple[bytes, Address]] = []
+        udp = Udp(sock, lambda data, source: arrived.append((data, source)))
+        await udp.start()
+        seeds = await loop.run_in_executor(None, _resolve_seeds, config)
+        own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
+        daemon = cls(config, udp, own, seeds)
+        udp.receive_with(daemon._receive)
+        for data, source in arrived:
+            daemon._receive(data, source)
+        api = config.api
+        assert api is not None
+        try:
+            await daemon._port.start(api.host or None, api.port)
+        except OSError as error:
+            udp.close()
+            raise StartError(f"cannot bind the side port {api}: {_reason(error)}") from error
+        return daemon
+
+    async def serve(self) -> int:
+        """Run until the node has left; its exit code."""
+        own = self._node.own
+        api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
+        log.info(
+            "%s serves at %s (cluster %s), api %s, receive buffer %d KiB",
+            own.name,
+            reports.address_text(own.address),
+            self._config.cluster,
+            api,
+            self._udp.receive_buffer // 1024,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_signal, number)
+        alone = not [seed for seed in self._seed_addresses if seed != own.address]
+        self._perform(self._node.start(alone, time.monotonic()))
+        for text in self._config.join:
+            self._seeds.keep(Endpoint.parse_peer(text))
+        notify.ready(f"{own.name} at {reports.address_text(own.address)}")
+        code = await self._ended
+        await self._stop()
+        return code
+
+    async def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._seeds.stop()
+        await self._port.stop()
+        self._udp.close()
+
+    def _on_signal(self, number: int) -> None:
+        if self._node.leaving:
+            log.warning("second signal: going at once, without waiting for the leave")
+            self._end(1)
+            return
+        log.info("%s: leaving", signal.Signals(number).name)
+        self.leave()
+
+    def _end(self, code: int) -> None:
+        if not self._ended.done():
+            self._ended.set_result(code)
+
+    # --- the core ----------------------------------------------------------------------------
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        self._perform(self._node.receive_datagram(data, source, time.monotonic()))
+
+    def _arm(self) -> None:
+        at = self._node.next_timeout
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        # Not the loop's clock, which uvloop rounds to milliseconds: round trips are shorter.
+        wait = 0.0 if at is None else max(0.0, at - time.monotonic())
+        self._timer = None if at is None else self._loop.call_later(wait, self._on_timer)
+
+    def _on_timer(self, turns: int = 0, received: int = -1) -> None:
+        """A late timer first lets the socket be read: what explains it may be waiting there."""
+        at, now = self._timer_at, time.monotonic()
+        came = self._udp.received_count
+        late = at is not None and now - at > self._config.settings.stall_after
+        if late and came != received and turns < READ_FIRST_MAX:
+            self._timer = self._loop.call_later(0.001, self._on_timer, turns + 1, came)
+            return
+        self._timer_at = None
+        self._perform(self._node.handle_timeout(max(now, at or now)))
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(data, to):
+                    self._udp.send(data, to)
+                case Incremented():
+                    pass
+                case Dropped(source, reason):
+                    self._note_drop(source, reason)
+                case Joined():
+                    self._seeds.joined(effect)
+                    log.info("joined through %s at %s", effect.name, _at(effect.address))
+                case NameLost(detail):
+                    self._lose_name(detail)
+                case Left(undrained):
+                    if undrained:
+                        log.error("left; %d streams may be held by nobody else", undrained)
+                    self._end(self._exit_code)
+                case MemberChanged() | Refuted() | Stalled() | JoinDoubtful() | BecameReady():
+                    _tell(effect)
+                case _:
+                    assert_never(effect)
+        self._arm()
+
+    def _note_drop(self, source: Address, reason: Drop) -> None:
+        self._drops[reason] += 1
+        now = time.monotonic()
+        if reason in (Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL):
+            last = self._warned_at.get(reason)
+            if last is None or now - last > WARN_AGAIN_AFTER:
+                self._warned_at[reason] = now
+                log.warning("dropped a datagram from %s: %s", _at(source), reason.value)
+        else:
+            log.debug("dropped a datagram from %s: %s", _at(source), reason.value)
+
+    def _lose_name(self, detail: str) -> None:
+        if not self._exit_code:
+            log.error("%s; leaving", detail)
+            self._exit_code = 1
+            self.leave()
+
+    # --- what the side port asks -------------------------------------------------------------
+
+    def increment(self, counter: str, by: int) -> asyncio.Future[Answer]:
+        return self._counting.increment(counter, by)
+
+    def count(self, counter: str) -> int:
+        return self._node.log.value(counter)
+
+    def counters(self) -> dict[str, int]:
+        return dict(sorted(self._node.log.values.items()))
+
+    def counted(self, increment: UUID, counter: str | None) -> bool:
+        try:
+            stream, seq = parse_increment_id(increment)
+        except ValueError as error:
+            raise Refused(400, "Bad Request", str(error)) from error
+        return self._node.counted(stream, seq, counter)
+
+    def log(self, limit: int) -> list[dict[str, object]]:
+        return reports.tail(self._node, limit, time.monotonic())
+
+    def not_ready(self) -> str | None:
+        return None if self._node.ready else "no complete copy of the log was pulled yet"
+
+    def peers(self) -> list[str]:
+        return reports.peers(self._node)
+
+    def members(self) -> list[dict[str, object]]:
+        return reports.members(self._node, time.monotonic())
+
+    def status(self) -> dict[str, object]:
+        udp = self._udp
+        return {
+            **reports.status(self._node, self._config.cluster),
+            "udp": {
+                "received": udp.received_count,
+                "sent": udp.sent_count,
+                "sent_bytes": udp.sent_bytes,
+                "refused": dict(udp.refusals),
+                "receive_buffer": udp.receive_buffer,
+            },
+            "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
+        }
+
+    def join(self, peers: list[str]) -> None:
+        try:
+            endpoints = [Endpoint.parse_peer(text) for text in peers]
+        except ValueError as error:
+            raise Refused(400, "Bad Request", str(error)) from error
+        for endpoint in endpoints:
+            self._seeds.keep(endpoint, once=True)
+
+    def leave(self) -> None:
+        if self._leave_task is None:
+            notify.stopping()
+            self._leave_task = self._loop.create_task(self._leave())
+
+    async def _leave(self) -> None:
+        """What was taken before is committed first, so that the drain covers it."""
+        await self._counting.drain()
+        self._perform(self._node.leave(time.monotonic()))
+
+    def forget(self, name: str) -> None:
+        try:
+            self._perform(self._node.forget(name, time.monotonic()))
+        except KeyError:
+            raise Refused(404, "Not Found", f"no member is called {name!r}") from None
+        except ValueError as error:
+            raise Refused(409, "Conflict", f"{error}; only who is gone is forgotten") from None
+
+
+def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady) -> None:
+    """Log what happened."""
+    match effect:
+        case MemberChanged(view, before):
+            level = logging.WARNING if view.status is Status.FAILED else logging.INFO
+            was = f" (was {before.name.lower()})" if before is not None else ""
+            state = view.status.name.lower()
+            log.log(level, "member %s at %s is %s%s", view.name, _at(view.address), state, was)
+        case Refuted(claimed, incarnation):
+            claim = claimed.name.lower()
+            log.warning("refuted being %s with incarnation %d", claim, incarnation)
+        case Stalled(seconds):
+            log.warning("this node stood still for %.2f s; nobody is blamed for it", seconds)
+        case JoinDoubtful(advertised, seen):
+            log.warning(
+                "this node advertises %s but its datagrams come from %s: is --advertise wrong, "
+                "or is there a NAT between?",
+                _at(advertised),
+                _at(seen),
+            )
+        case BecameReady(alone):
+            if alone:
+                log.warning("ready, though no ready peer was found: counts may be incomplete")
+            else:
+                log.info("ready")
+        case _:
+            assert_never(effect)
+
+
+def _at(address: Address) -> str:
+    return reports.address_text(address)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _resolve_seeds(config: Config) -> list[Address]:
+    """Every address of every seed. Raises `StartError` when no seed can be resolved."""
+    addresses: list[Address] = []
+    failure = ""
+    for text in config.join:
+        try:
+            addresses += resolve_now(Endpoint.parse_peer(text))
+        except OSError as error:
+            failure = f"cannot resolve {text}: {_reason(error)}"
+            log.warning("%s; trying again", failure)
+    if failure and not addresses:
+        raise StartError(failure)
+    return addresses
+
+
+def _own_view(config: Config, udp: Udp, seeds: list[Address]) -> MemberView:
+    address = _advertised(config, udp, seeds)
+    name = config.name or f"{socket.gethostname()}:{address[1]}"
+    tags = tuple(sorted(config.tags.items()))
+    return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
+
+
+def _advertised(config: Config, udp: Udp, seeds: list[Address]) -> Address:
+    """What others are told to reach this node at."""
+    bound = udp.address
+    if config.advertise is not None:
+        try:
+            return resolve_now(config.advertise)[0]
+        except OSError as error:
+            detail = f"cannot resolve --advertise {config.advertise}: {_reason(error)}"
+            raise StartError(detail) from error
+    if bound[0] not in ("::", "0.0.0.0"):
+        return bound
+    for towards in (*seeds, *(() if seeds else OUTWARD)):
+        host = routed_address(towards, udp.socket)
+        if host is not None:
+            break
+    else:
+        host = "127.0.0.1"
+    if host in ("127.0.0.1", "::1") and any(not _is_loopback(seed) for seed in seeds):
+        log.warning("advertising %s, which other hosts cannot reach: set --advertise", host)
+    return host, bound[1]
+
+
+def _is_loopback(address: Address) -> bool:
+    return address[0].startswith("127.") or address[0] == "::1"
