@@ -67,7 +67,11 @@ class Counting:
             while self._waiting:
                 taken = self._waiting[:BATCH_MAX]
                 del self._waiting[:BATCH_MAX]
-                await self._commit(taken)
+                try:
+                    await self._commit(taken)
+                except Exception:
+                    _refuse_all(taken, "the daemon made a mistake: it may have been counted")
+                    raise
         finally:
             self._writer = None
 

@@ -59,6 +59,9 @@ OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
 """Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
 
 FILES_WANTED = 8192
+MOMENT = 0.001
+"""The shortest wait that a loop's timer can tell apart from none, seconds."""
+
 READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
 
@@ -206,7 +209,7 @@ class Daemon:
             self._timer.cancel()
         self._timer_at = at
         # Not the loop's clock, which uvloop rounds to milliseconds: round trips are shorter.
-        wait = 0.0 if at is None else max(0.0, at - time.monotonic())
+        wait = 0.0 if at is None else max(MOMENT, at - time.monotonic())
         self._timer = None if at is None else self._loop.call_later(wait, self._on_timer)
 
     def _on_timer(self, turns: int = 0, received: int = -1) -> None:
@@ -215,10 +218,13 @@ class Daemon:
         came = self._udp.received_count
         late = at is not None and now - at > self._config.settings.stall_after
         if late and came != received and turns < READ_FIRST_MAX:
-            self._timer = self._loop.call_later(0.001, self._on_timer, turns + 1, came)
+            self._timer = self._loop.call_later(MOMENT, self._on_timer, turns + 1, came)
             return
         self._timer_at = None
-        self._perform(self._node.handle_timeout(max(now, at or now)))
+        if at is not None and now >= at:
+            self._perform(self._node.handle_timeout(now))
+        else:
+            self._arm()  # loops count in milliseconds and may fire a moment early
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
