@@ -21,6 +21,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 NAME_SIZE_MAX = 64
 TAG_KEY_SIZE_MAX = 64
 TAGS_SIZE_MAX = 256
+TAGS_MAX = 32
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
 
@@ -78,8 +79,8 @@ class Config:
     only mode of this version."""
 
     tag: tuple[str, ...] = ()
-    """A label K=V that all members see; keys unique and at most 64 bytes, all tags together at
-    most 256 bytes."""
+    """A label K=V that all members see; keys unique and at most 64 bytes, at most 32 tags, all
+    together at most 256 bytes."""
 
     log_level: LogLevel = "info"
     """The least important lines that are logged to stderr."""
@@ -170,6 +171,8 @@ def _check_tags(tags: tuple[str, ...]) -> None:
             raise ValueError(f"{key!r} is given more than once")
         if len(_encoded(key)) > TAG_KEY_SIZE_MAX:
             raise ValueError(f"expected a key of at most {TAG_KEY_SIZE_MAX} bytes, not {key!r}")
+    if len(pairs) > TAGS_MAX:
+        raise ValueError(f"{len(pairs)} tags are given, at most {TAGS_MAX} are allowed")
     size = sum(len(_encoded(key + value)) for key, value in pairs)
     if size > TAGS_SIZE_MAX:
         raise ValueError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .codec import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_register, pack_view
-from .identity import COUNTER_BYTES_MAX, NAME_BYTES_MAX
+from .identity import NAME_BYTES_MAX
 from .messages import (
     Digest,
     DigestAsk,
@@ -23,9 +23,6 @@ from .messages import (
     Register,
 )
 from .state import State, Turn
-
-_COUNTER_ROOM = 2 * (COUNTER_BYTES_MAX + 2)
-"""Bytes that the two counters which bound a page may take."""
 
 _NAME_ROOM = 2 * (NAME_BYTES_MAX + 2)
 """Bytes that the two names which bound a page of the table may take."""
@@ -54,15 +51,12 @@ def answer_passes(state: State, ask: PassAsk) -> Iterator[Pages]:
     wishes = list(ask.items)
     while wishes and sent < ask.pages:
         wish = wishes.pop(0)
-        page, used = _page(state, wish, free - PAGE_OVERHEAD - _COUNTER_ROOM)
+        page, used = _page(state, wish, free)
         if page is not None:
             filling.append(page)
             free -= used
-            if page.upto:
-                wishes.insert(0, wish._replace(after=page.upto))
         if page is None or page.upto:
-            if page is None:
-                wishes.insert(0, wish)
+            wishes.insert(0, wish if page is None else wish._replace(after=page.upto))
             sent += 1
             yield Pages(ask.nonce, tuple(filling), sent == ask.pages)
             filling, free = [], room
@@ -70,25 +64,31 @@ def answer_passes(state: State, ask: PassAsk) -> Iterator[Pages]:
         yield Pages(ask.nonce, tuple(filling), True)
 
 
-def _page(state: State, wish: PassItem, room: int) -> tuple[Page | None, int]:
-    """As much of a pass as fits; None when not one register of it does."""
-    log = state.log
-    version = log.version(wish.stream)
+def _page(state: State, wish: PassItem, free: int) -> tuple[Page | None, int]:
+    """As much of a pass as fits and the bytes that takes; None when not one register does."""
+    version = state.log.version(wish.stream)
     registers: list[Register] = []
-    size = PAGE_OVERHEAD + _COUNTER_ROOM
-    for register in log.by_name(wish.stream, wish.start, wish.after):
-        packed = pack_register(register)
-        if len(packed) > room:
+    used = PAGE_OVERHEAD + _text_size(wish.after)
+    upto = ""
+    for register in state.log.by_name(wish.stream, wish.start, wish.after):
+        size = len(pack_register(register))
+        if used + size + _text_size(register[0]) > free:
             if not registers:
                 return None, 0
             upto = registers[-1][0]
-            return Page(wish.stream, wish.start, wish.after, upto, version, tuple(registers)), size
+            break
         registers.append(register)
-        room -= len(packed)
-        size += len(packed)
-    if room < 0:
+        used += size
+    used += _text_size(upto)
+    if used > free:
         return None, 0
-    return Page(wish.stream, wish.start, wish.after, "", version, tuple(registers)), size
+    page = Page(wish.stream, wish.start, wish.after, upto, version, tuple(registers))
+    return page, used
+
+
+def _text_size(text: str) -> int:
+    """Bytes that a text takes at most in a datagram."""
+    return 2 + len(text.encode())
 
 
 def answer_members(state: State, ask: MembersAsk, turn: Turn) -> Iterator[MembersPage]:

@@ -10,7 +10,7 @@ a range and texts a length, so a decoded value is legal by type.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import msgpack
 
@@ -561,6 +561,8 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
             return nonce, [_group_fields(group) for group in groups]
         case Held(nonce, leaving, versions):
             return nonce, leaving, versions
+        case _:
+            assert_never(message)
 
 
 def _unsigned(prefix: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Checks of the design's invariants against ghost records: what was really made, and what was held.
+"""Checks of the design's invariants against ghost records: what was made, and what was held.
 
 A checker looks at every running node from outside, through its queries. It remembers what it saw,
 so that shrinking shows. Failures name the invariant (design section 9).

@@ -115,14 +115,14 @@ class World:
         for host in hosts:
             self.start(host.name)
 
-    def start(self, name: str) -> None:
-        """Start a new process on a host, with an empty memory."""
+    def start(self, name: str, as_name: str | None = None) -> None:
+        """Start a new process on a host, with an empty memory; `as_name`: its node's name."""
         host = self.hosts[name]
         host.lives += 1
         host.stalled, host.missed, host.ended = False, [], ""
         self._by_address[host.address] = name
         generation = int((EPOCH + self.now) * 1000) + host.lives
-        own = MemberView(host.name, host.address, generation, 0, Status.ALIVE)
+        own = MemberView(as_name or name, host.address, generation, 0, Status.ALIVE)
         rng = Random(self.rng.getrandbits(64))
         host.node = Node(own, self.settings, self._frame, rng, self.now)
         self._perform(host, host.node.start(not host.seeds, self.now))

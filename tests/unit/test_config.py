@@ -96,7 +96,7 @@ def test_a_configuration_does_not_change() -> None:
         ("join", (":7946",)), ("join", ("a:0",)), ("join", ("a b",)),
         ("tag", ("zone",)), ("tag", ("=a",)), ("tag", ("a=1", "a=2")), ("tag", ("x" * 65 + "=",)),
         ("tag", tuple(f"{n:03}=" + "x" * 60 for n in range(5))), ("tag", ("a=\x1b",)),
-        ("tag", ("a=\udcff",)),
+        ("tag", ("a=\udcff",)), ("tag", tuple(f"{n}=" for n in range(33))),
         ("in_memory", False),
     ],
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Proof that gossipd keeps its promises; `python -m tests` runs everything."""

@@ -1,0 +1,286 @@
+"""I3: a version never claims what is not held, whatever is lost, doubled, late or cut.
+
+A ghost list of all events of each stream says what a version covers: with version v, every
+register stands at least at its counter's last event up to v.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gossipd.core.answering import answer_passes
+from gossipd.core.codec import decode, pack_body, pack_head
+from gossipd.core.courier import Courier
+from gossipd.core.frame import TagFrame
+from gossipd.core.health import Health
+from gossipd.core.lanes import LogLane, MemberLane
+from gossipd.core.log import Log
+from gossipd.core.members import MemberTable
+from gossipd.core.messages import (
+    Envelope,
+    Gossip,
+    Group,
+    MemberView,
+    Page,
+    Pages,
+    PassAsk,
+    PassItem,
+    Status,
+)
+from gossipd.core.passes import Pass
+from gossipd.core.pings import Pings, RoundTrips
+from gossipd.core.settings import Settings
+from gossipd.core.state import State
+from gossipd.core.strangers import Strangers
+from gossipd.core.tail import Tail
+from gossipd.core.timers import Timers
+from gossipd.core.writer import Writer
+
+_COUNTERS = ["a", "b" * 128, "c", "d" * 100, "e", "\U0010ffff\U0010ffff"]
+_FRAME = TagFrame("claims")
+_Ghost = dict[bytes, list[tuple[str, int]]]
+"""All events (counter, by) of each stream, in order."""
+
+
+@dataclass
+class _Peer:
+    """One node's log, with what it is told and tells."""
+
+    state: State
+    passes: dict[bytes, Pass] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Log:
+        return self.state.log
+
+    def increment(self, rng: Random, ghost: _Ghost) -> None:
+        """A batch of this node's own; it enters the ghost list and the lane."""
+        batch = [
+            (rng.choice(_COUNTERS), rng.choice([1, 2, -1])) for _ in range(rng.choice([1, 3]))
+        ]
+        prepared = self.state.writer.prepare(batch, 0.0, 0.0)
+        self.state.writer.expose(prepared)
+        events = ghost.setdefault(prepared.stream, [])
+        self.state.log_lane.push(prepared.stream, len(events))
+        events += batch
+
+    def end_stream(self) -> None:
+        """The next increment goes to a new stream."""
+        self.state.writer.abandon(self.state.writer.prepare([], 0.0, 0.0))
+
+    def learn(self, group: Group) -> None:
+        """The receiver's rule for groups (design section 4)."""
+        version = self.log.version(group.stream)
+        gained = self.log.merge(group.stream, group.registers)
+        claimed = version >= group.start and self.log.claim(group.stream, group.to)
+        if gained or claimed:
+            self.state.log_lane.push(group.stream, min(group.start, version))
+
+    def take(self, page: Page) -> None:
+        """The asker's rule for pages (design section 5)."""
+        self.log.merge(page.stream, page.registers)
+        running = self.passes.get(page.stream)
+        if running is None:
+            return
+        running.use(page)
+        if running.complete:
+            del self.passes[page.stream]
+            if running.claim is not None:
+                self.log.claim(page.stream, running.claim)
+
+
+def _peer(seed: int) -> _Peer:
+    settings = Settings()
+    rng = Random(seed)
+    log = Log()
+    own = MemberView(f"n{seed}", ("10.0.0.1", 1), 1, 0, Status.ALIVE)
+    members = MemberTable(own, settings.remember, 0.0)
+    lanes = MemberLane(), LogLane(log)
+    courier = Courier(settings, _FRAME, members, *lanes)
+    return _Peer(
+        State(
+            settings=settings,
+            rng=rng,
+            timers=Timers(),
+            members=members,
+            log=log,
+            writer=Writer(log, rng),
+            tail=Tail(1),
+            member_lane=lanes[0],
+            log_lane=lanes[1],
+            pings=Pings(rng),
+            round_trips=RoundTrips(settings),
+            health=Health(1),
+            strangers=Strangers(),
+            courier=courier,
+        )
+    )
+
+
+def _check(peer: _Peer, ghost: _Ghost) -> None:
+    for stream in peer.log.streams:
+        events = ghost[stream]
+        version = peer.log.version(stream)
+        assert version <= len(events)
+        last = {name: seq for seq, (name, _) in enumerate(events[:version], 1)}
+        for name, seq in last.items():
+            assert peer.log.register(stream, name)[0] >= seq, "I3"
+        for name, seq, total in peer.log.by_name(stream, 0, ""):
+            assert total == sum(by for counter, by in events[:seq] if counter == name), "I2"
+
+
+def _decoded(packed: list[bytes]) -> tuple[Group, ...]:
+    envelope = decode(pack_body(pack_head("x", 0, 0, Gossip()), [], packed))
+    assert isinstance(envelope, Envelope)
+    return envelope.groups
+
+
+def _deliver(
+    wire: list[tuple[int, Group]], peers: list[_Peer], rng: Random, ghost: _Ghost
+) -> None:
+    if not wire:
+        return
+    index = rng.randrange(len(wire))
+    to, group = wire[index] if rng.random() < 0.2 else wire.pop(index)
+    if rng.random() < 0.8:
+        peers[to].learn(group)
+        _check(peers[to], ghost)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32))
+def test_groups_claim_only_what_they_bring(seed: int) -> None:
+    rng = Random(seed)
+    peers = [_peer(n) for n in range(rng.choice([2, 3, 4]))]
+    ghost: _Ghost = {}
+    wire: list[tuple[int, Group]] = []
+    for _ in range(120):
+        peer = rng.choice(peers)
+        match rng.choice(["increment", "send", "send", "deliver", "deliver", "end"]):
+            case "increment":
+                peer.increment(rng, ghost)
+                _check(peer, ghost)
+            case "send":
+                budget = rng.choice([30, 60, 120, 200, 400, 1000])
+                packed = peer.state.log_lane.take(budget, rng.choice([1, 2, 4]))
+                assert sum(map(len, packed)) <= budget
+                receivers = rng.sample(range(len(peers)), rng.choice([1, 2]))
+                wire += [(to, group) for to in receivers for group in _decoded(packed)]
+            case "deliver":
+                _deliver(wire, peers, rng, ghost)
+            case "end":
+                if rng.random() < 0.1:
+                    peer.end_stream()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32))
+def test_groups_alone_bring_everything_over_lossless_links_with_room(seed: int) -> None:
+    rng = Random(seed)
+    source, sink = _peer(1), _peer(2)
+    ghost: _Ghost = {}
+    for _ in range(20):
+        source.increment(rng, ghost)
+        if rng.random() < 0.1:
+            source.end_stream()
+        for group in _decoded(source.state.log_lane.take(2000, 4)):
+            sink.learn(group)
+        _check(sink, ghost)
+    assert sink.log.fingerprint == source.log.fingerprint
+
+
+@dataclass
+class _PassWorld:
+    rng: Random
+    peers: list[_Peer]
+    ghost: _Ghost = field(default_factory=dict)
+    wire: list[tuple[int, Pages]] = field(default_factory=list)
+
+    def ask(self, asker: int) -> None:
+        """Begin a pass or go on with it, at any peer, with pages of any size and number."""
+        rng = self.rng
+        peer = self.peers[asker]
+        stream = rng.choice(list(self.ghost))
+        if stream not in peer.passes:
+            start = peer.log.version(stream) if rng.random() < 0.8 else 0
+            peer.passes[stream] = Pass(start)
+        items = tuple(
+            PassItem(s, running.start, running.after) for s, running in peer.passes.items()
+        )
+        ask = PassAsk(1, items[:32], rng.choice([1, 2, 32]), rng.choice([640, 700, 1200]))
+        answerer = rng.choice(self.peers)
+        for pages in answer_passes(answerer.state, ask):
+            if rng.random() < 0.2 and answerer is not peer:
+                self.change(answerer)  # the answerer changes meanwhile
+            self.wire.append((asker, pages))
+
+    def change(self, peer: _Peer) -> None:
+        """Increments, or news in groups from somebody else."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            peer.increment(rng, self.ghost)
+        else:
+            other = rng.choice(self.peers)
+            for group in _decoded(other.state.log_lane.take(rng.choice([60, 200, 1000]), 4)):
+                peer.learn(group)
+
+    def deliver(self) -> None:
+        rng = self.rng
+        if not self.wire:
+            return
+        index = rng.randrange(len(self.wire)) if rng.random() < 0.5 else 0
+        to, pages = self.wire[index]
+        if rng.random() < 0.85:
+            self.wire.pop(index)
+        if rng.random() < 0.8:
+            for page in pages.pages:
+                self.peers[to].take(page)
+                _check(self.peers[to], self.ghost)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32))
+def test_passes_claim_only_what_their_pages_bring(seed: int) -> None:
+    rng = Random(seed)
+    world = _PassWorld(rng, [_peer(n) for n in range(rng.choice([2, 3, 4]))])
+    world.peers[0].increment(rng, world.ghost)
+    for _ in range(120):
+        match rng.choice(["change", "ask", "deliver", "deliver", "deliver"]):
+            case "change":
+                peer = rng.choice(world.peers)
+                world.change(peer)
+                _check(peer, world.ghost)
+            case "ask":
+                world.ask(rng.randrange(len(world.peers)))
+            case "deliver":
+                world.deliver()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32))
+def test_passes_over_lossy_links_end_with_equal_logs(seed: int) -> None:
+    rng = Random(seed)
+    world = _PassWorld(rng, [_peer(0), _peer(1)])
+    source, sink = world.peers
+    for _ in range(rng.randrange(1, 30)):
+        source.increment(rng, world.ghost)
+        if rng.random() < 0.2:
+            source.end_stream()
+    for _ in range(300):
+        if sink.log.fingerprint == source.log.fingerprint:
+            break
+        items = []
+        for stream in source.log.streams:
+            if sink.log.leaf(stream) != source.log.leaf(stream):
+                running = sink.passes.setdefault(stream, Pass(sink.log.version(stream)))
+                items.append(PassItem(stream, running.start, running.after))
+        for pages in answer_passes(source.state, PassAsk(1, tuple(items[:32]), 4, 640)):
+            if rng.random() < 0.6:
+                for page in pages.pages:
+                    sink.take(page)
+                    _check(sink, world.ghost)
+    assert sink.log.fingerprint == source.log.fingerprint

@@ -1,0 +1,293 @@
+"""One node under test, and peers whose datagrams are written and read by hand.
+
+Time passes only in `Talk.wait`; peers answer pings (unless told not to) as real ones would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+from gossipd.core import (
+    Address,
+    Drop,
+    Dropped,
+    Effect,
+    MemberView,
+    Node,
+    Send,
+    Settings,
+    Status,
+    TagFrame,
+)
+from gossipd.core.codec import decode, pack_body, pack_group, pack_head, pack_register, pack_view
+from gossipd.core.messages import (
+    Ack,
+    Cookie,
+    Envelope,
+    Gossip,
+    Group,
+    Join,
+    Message,
+    Ping,
+    Register,
+    Shown,
+    Welcome,
+)
+
+FRAME = TagFrame("test")
+ROUND_TRIP = 0.002
+WALL = 1_700_000_000.0
+
+E = TypeVar("E", bound=Effect)
+M = TypeVar("M", bound=Message)
+
+
+@dataclass
+class Peer:
+    """A member that is played by the test."""
+
+    name: str
+    address: Address
+    generation: int = 1000
+    incarnation: int = 0
+    answers: bool = True
+    """Whether it answers pings."""
+    shown: Shown | None = None
+    """What its acks show; None: what the node under test has itself."""
+
+    @property
+    def view(self) -> MemberView:
+        return self.seen()
+
+    def seen(
+        self,
+        status: Status = Status.ALIVE,
+        incarnation: int | None = None,
+        accusers: Sequence[str] = (),
+        age: int = 0,
+    ) -> MemberView:
+        """This peer as somebody holds it."""
+        number = self.incarnation if incarnation is None else incarnation
+        return MemberView(
+            self.name, self.address, self.generation, number, status, (), age, tuple(accusers)
+        )
+
+    def says(
+        self, message: Message, views: Iterable[MemberView] = (), groups: Iterable[Group] = ()
+    ) -> bytes:
+        """A datagram of this peer."""
+        head = pack_head(self.name, self.generation, self.incarnation, message)
+        packed = [
+            pack_group(group.stream, group.start, group.to, list(map(pack_register, group[3])))
+            for group in groups
+        ]
+        return FRAME.close(pack_body(head, [pack_view(view) for view in views], packed))
+
+
+def envelope(data: bytes) -> Envelope:
+    """What a datagram says."""
+    body = FRAME.open(data)
+    assert isinstance(body, bytes)
+    said = decode(body)
+    assert isinstance(said, Envelope)
+    return said
+
+
+class Said:
+    """What the node under test did, and when."""
+
+    def __init__(self, effects: list[tuple[float, Effect]]) -> None:
+        self.timed = effects
+        self.effects = [effect for _, effect in effects]
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The effects of one kind."""
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    @property
+    def drops(self) -> list[Drop]:
+        return [effect.reason for effect in self.of(Dropped)]
+
+    def sent(self, kind: type[M], to: Peer | Address | None = None) -> list[M]:
+        """The messages of one kind, to one peer or to anybody."""
+        said = [heard.message for heard in self.envelopes(to)]
+        return [message for message in said if isinstance(message, kind)]
+
+    def times(self, kind: type[Message], to: Peer | None = None) -> list[float]:
+        """When messages of one kind were sent."""
+        return [
+            at
+            for at, effect in self.timed
+            if isinstance(effect, Send)
+            and (to is None or effect.to == to.address)
+            and isinstance(envelope(effect.data).message, kind)
+        ]
+
+    def envelopes(self, to: Peer | Address | None = None) -> list[Envelope]:
+        address = to.address if isinstance(to, Peer) else to
+        return [envelope(s.data) for s in self.of(Send) if address is None or s.to == address]
+
+    def views(self, name: str, to: Peer | Address | None = None) -> list[MemberView]:
+        """Every view of a member that was told."""
+        return [v for heard in self.envelopes(to) for v in heard.views if v.name == name]
+
+    def groups(self, to: Peer | None = None) -> list[Group]:
+        return [group for heard in self.envelopes(to) for group in heard.groups]
+
+    def bytes_to(self, address: Address) -> int:
+        return sum(len(send.data) for send in self.of(Send) if send.to == address)
+
+
+class Talk:
+    """A node, its clock and its peers."""
+
+    def __init__(
+        self,
+        peers: int = 0,
+        alone: bool = True,
+        name: str = "me",
+        settings: Settings | None = None,
+        generation: int = 1000,
+        incarnation: int = 0,
+        seed: int = 1,
+    ) -> None:
+        self.now = 100.0
+        self.settings = settings or Settings()
+        self.me = Peer(name, ("10.0.0.1", 7946), generation, incarnation)
+        self.node = Node(self.me.view, self.settings, FRAME, Random(seed), self.now)
+        self.peers: dict[str, Peer] = {}
+        self._answers: list[tuple[float, bytes, Address]] = []
+        self.beginning = self._done(self.node.start(alone, self.now))
+        for number in range(peers):
+            self.admit(Peer(f"p{number}", (f"10.0.1.{number + 1}", 7946)))
+
+    @property
+    def own(self) -> MemberView:
+        return self.node.own
+
+    @property
+    def shown(self) -> Shown:
+        """What the node under test would show."""
+        return Shown(self.node.log.fingerprint, self.node.members_fingerprint, self.node.ready)
+
+    def peer(self, name: str) -> Peer:
+        return self.peers[name]
+
+    def held(self, name: str) -> MemberView:
+        """What the node holds of a member."""
+        return next(view for view in self.node.members if view.name == name)
+
+    def status(self, name: str) -> Status:
+        return self.held(name).status
+
+    # --- inputs ------------------------------------------------------------------------------
+
+    def deliver(self, data: bytes, source: Address) -> Said:
+        return self._done(self.node.receive_datagram(data, source, self.now))
+
+    def hear(
+        self,
+        peer: Peer,
+        message: Message,
+        views: Iterable[MemberView] = (),
+        groups: Iterable[Group] = (),
+        source: Address | None = None,
+    ) -> Said:
+        """Let a peer say something."""
+        return self.deliver(peer.says(message, views, groups), source or peer.address)
+
+    def wait(self, seconds: float) -> Said:
+        """Let time pass, with every timer in time."""
+        until = self.now + seconds
+        done: list[tuple[float, Effect]] = []
+        while True:
+            due = self.node.next_timeout
+            answer_at = min((at for at, _, _ in self._answers), default=None)
+            at = min((at for at in (due, answer_at) if at is not None), default=None)
+            if at is None or at > until:
+                break
+            self.now = max(self.now, at)
+            if answer_at is not None and answer_at <= self.now:
+                answer = min(self._answers)
+                self._answers.remove(answer)
+                done += self.deliver(answer[1], answer[2]).timed
+            else:
+                done += self.timeout().timed
+        self.now = until
+        return Said(done)
+
+    def timeout(self) -> Said:
+        """Let the node look at its clock."""
+        said = self._done(self.node.handle_timeout(self.now))
+        due = self.node.next_timeout
+        assert due is None or due > self.now
+        return said
+
+    def join(self, *addresses: Address) -> Said:
+        return self._done(self.node.join(addresses, self.now))
+
+    def leave(self) -> Said:
+        return self._done(self.node.leave(self.now))
+
+    def forget(self, name: str) -> Said:
+        return self._done(self.node.forget(name, self.now))
+
+    def increment(self, counter: str = "hits", by: int = 1, times: int = 1) -> Said:
+        batch = self.node.prepare([(counter, by)] * times, self.now, WALL + self.now)
+        return self._done(self.node.expose(batch, self.now))
+
+    # --- members -----------------------------------------------------------------------------
+
+    def admit(self, peer: Peer) -> Welcome:
+        """Let a peer join with the proof of its address."""
+        cookie = self.ask_in(peer).sent(Cookie, peer)[0]
+        welcome = self.ask_in(peer, cookie.cookie).sent(Welcome, peer)[0]
+        self.peers[peer.name] = peer
+        return welcome
+
+    def ask_in(self, peer: Peer, cookie: bytes = b"", source: Address | None = None) -> Said:
+        """Let a peer ask to be taken in."""
+        return self.hear(peer, Join(7, peer.address, (), cookie), source=source)
+
+    def settle(self) -> None:
+        """Let the news of the beginning pass."""
+        self.wait(3.0)
+
+    def fail(self, name: str) -> None:
+        """Let a member be held failed."""
+        other = next(peer for peer in self.peers.values() if peer.name != name)
+        self.peer(name).answers = False
+        self.hear(other, Gossip(), [self.peer(name).seen(Status.FAILED)])
+
+    # --- answers of the peers ----------------------------------------------------------------
+
+    def _done(self, effects: list[Effect]) -> Said:
+        for effect in effects:
+            if isinstance(effect, Send):
+                assert len(effect.data) <= self.settings.datagram_size
+                self._maybe_answer(effect)
+        return Said([(self.now, effect) for effect in effects])
+
+    def _maybe_answer(self, send: Send) -> None:
+        if not send.data.startswith(b"gd"):
+            return
+        message = envelope(send.data).message
+        for peer in self.peers.values():
+            if peer.address == send.to and peer.answers and isinstance(message, Ping):
+                ack = Ack(message.nonce, peer.shown or self.shown)
+                self._answers.append((self.now + ROUND_TRIP, peer.says(ack), peer.address))
+
+
+def stream(number: int) -> bytes:
+    """A stream of somebody else's; equal numbers give equal ones."""
+    return (number << 40 | 1).to_bytes(10, "big")
+
+
+def group(number: int, registers: Sequence[Register], start: int = 0, to: int = 0) -> Group:
+    """News of a stream that claims up to `to` (without: up to the newest register)."""
+    newest = max((seq for _, seq, _ in registers), default=start)
+    ordered = tuple(sorted(registers, key=lambda register: -register[1]))
+    return Group(stream(number), start, to or newest, ordered)

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import pytest
+
+from gossipd.core.codec import decode, pack_body, pack_head
+from gossipd.core.lanes import LogLane, MemberLane, transmissions
+from gossipd.core.log import Log
+from gossipd.core.messages import Envelope, Gossip, Group
+
+A, B, C = (bytes(9) + bytes((n,)) for n in (1, 2, 3))
+PLENTY = 10_000
+
+
+def _pack(name: str) -> bytes | None:
+    return None if name == "gone" else name.encode()
+
+
+def _groups(packed: list[bytes]) -> list[Group]:
+    envelope = decode(pack_body(pack_head("x", 0, 0, Gossip()), [], packed))
+    assert isinstance(envelope, Envelope)
+    return list(envelope.groups)
+
+
+def _log(count: int, name: str = "c{:03}") -> Log:
+    log = Log()
+    log.merge(A, [(name.format(seq), seq, seq) for seq in range(1, count + 1)])
+    log.claim(A, count)
+    return log
+
+
+@pytest.mark.parametrize(("live", "count"), [(1, 4), (9, 4), (10, 8), (99, 8), (100, 12)])
+def test_transmissions_grow_with_the_logarithm(live: int, count: int) -> None:
+    assert transmissions(4, live) == count
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+def test_news_of_members_leaves_when_it_was_sent_often_enough() -> None:
+    lane = MemberLane()
+    lane.push("bob")
+    assert lane.take(PLENTY, PLENTY, 2, _pack) == [b"bob"]
+    assert len(lane) == 1
+    assert lane.take(PLENTY, PLENTY, 2, _pack) == [b"bob"]
+    assert len(lane) == 0
+    assert lane.take(PLENTY, PLENTY, 2, _pack) == []
+
+
+def test_news_is_fresh_until_it_was_sent_once() -> None:
+    members, log = MemberLane(), LogLane(_log(1))
+    members.push("bob")
+    log.push(A, 0)
+    assert [members.fresh, log.fresh] == [True, True]
+    members.take(PLENTY, PLENTY, 2, _pack)
+    log.take(PLENTY, 2)
+    assert [members.fresh, log.fresh] == [False, False]
+
+
+def test_the_members_sent_least_come_first() -> None:
+    lane = MemberLane()
+    lane.push("a")
+    lane.push("b")
+    lane.take(1, 1, 9, _pack)
+    lane.push("c")
+    assert lane.take(PLENTY, PLENTY, 9, _pack) == [b"b", b"c", b"a"]
+    lane.push("a")
+    assert lane.take(PLENTY, PLENTY, 9, _pack)[0] == b"a"
+
+
+def test_members_that_are_not_shared_leave_the_lane() -> None:
+    lane = MemberLane()
+    lane.push("gone")
+    assert lane.take(PLENTY, PLENTY, 9, _pack) == []
+    assert len(lane) == 0
+
+
+def test_members_take_their_share_only() -> None:
+    lane = MemberLane()
+    for name in ("aaaa", "bbbb", "cc"):
+        lane.push(name)
+    assert lane.take(6, PLENTY, 9, _pack) == [b"aaaa", b"cc"]
+
+
+def test_a_view_larger_than_the_share_is_sent_alone() -> None:
+    lane = MemberLane()
+    lane.push("x" * 20)
+    lane.push("y")
+    assert lane.take(10, 20, 9, _pack) == [b"x" * 20]
+    assert lane.take(10, 20, 9, _pack) == [b"y"]
+
+
+def test_a_view_that_does_not_fit_does_not_hold_up_others() -> None:
+    lane = MemberLane()
+    lane.push("x" * 20)
+    lane.push("y")
+    assert lane.take(10, 10, 9, _pack) == [b"y"]
+    assert lane.fresh
+
+
+def test_only_a_few_views_that_do_not_fit_are_tried() -> None:
+    lane = MemberLane()
+    tried: list[str] = []
+
+    def pack(name: str) -> bytes:
+        tried.append(name)
+        return b"x" * 20
+
+    for number in range(100):
+        lane.push(str(number))
+    assert lane.take(10, 10, 9, pack) == []
+    assert len(tried) == 8
+
+
+# --- the log -------------------------------------------------------------------------------------
+
+
+def test_a_group_holds_everything_above_its_start() -> None:
+    log = _log(3)
+    lane = LogLane(log)
+    lane.push(A, 1)
+    assert len(lane) == 1
+    (group,) = _groups(lane.take(PLENTY, 9))
+    assert group == Group(A, 1, 3, (("c003", 3, 3), ("c002", 2, 2)))
+    assert not lane.fresh
+
+
+def test_what_does_not_fit_raises_the_start_of_a_group() -> None:
+    log = _log(20)
+    lane = LogLane(log)
+    lane.push(A, 0)
+    packed = lane.take(100, 9)
+    assert sum(map(len, packed)) <= 100
+    (group,) = _groups(packed)
+    kept = len(group.registers)
+    assert 0 < kept < 20
+    assert [r[1] for r in group.registers] == list(range(20, 20 - kept, -1))
+    assert (group.start, group.to) == (20 - kept, 20)
+
+
+def test_registers_above_the_version_are_sent_but_not_claimed() -> None:
+    log = Log()
+    log.merge(A, [("a", 2, 1), ("b", 7, 1)])
+    log.claim(A, 3)
+    lane = LogLane(log)
+    lane.push(A, 6)
+    assert _groups(lane.take(PLENTY, 9)) == [Group(A, 2, 3, (("b", 7, 1),))]
+    lane.push(A, 0)
+    assert _groups(lane.take(PLENTY, 9)) == [Group(A, 0, 3, (("b", 7, 1), ("a", 2, 1)))]
+
+
+def test_a_group_cut_above_the_version_claims_nothing() -> None:
+    log = Log()
+    log.merge(A, [("a" * 128, 8, 1), ("b", 9, 1)])
+    lane = LogLane(log)
+    lane.push(A, 0)
+    assert _groups(lane.take(100, 9)) == [Group(A, 8, 8, (("b", 9, 1),))]
+
+
+def test_a_start_falls_to_the_next_register_below() -> None:
+    log = Log()
+    log.merge(A, [("a", 2, 1), ("b", 9, 1)])
+    log.claim(A, 9)
+    lane = LogLane(log)
+    lane.push(A, 8)
+    assert _groups(lane.take(PLENTY, 9)) == [Group(A, 2, 9, (("b", 9, 1),))]
+
+
+def test_a_stream_leaves_when_its_news_was_sent_often_enough() -> None:
+    lane = LogLane(_log(3))
+    lane.push(A, 2)
+    for _ in range(3):
+        assert len(lane.take(PLENTY, 3)) == 1
+    assert len(lane) == 0
+    assert lane.take(PLENTY, 3) == []
+
+
+def test_old_news_of_a_busy_stream_leaves_while_newer_news_stays() -> None:
+    log = _log(3)
+    lane = LogLane(log)
+    lane.push(A, 1)
+    lane.push(A, 0)
+    assert _groups(lane.take(PLENTY, 2))[0].start == 0
+    log.merge(A, [("d", 4, 4)])
+    log.claim(A, 4)
+    lane.push(A, 3)
+    assert _groups(lane.take(PLENTY, 2))[0].start == 0
+    assert _groups(lane.take(PLENTY, 2))[0].start == 3
+    assert len(lane) == 0
+
+
+def test_a_busy_stream_keeps_a_few_spans_and_loses_no_news() -> None:
+    log = Log()
+    lane = LogLane(log)
+    for seq in range(1, 40):
+        log.merge(A, [(f"c{seq}", seq, 1)])
+        log.claim(A, seq)
+        lane.push(A, seq - 1)
+        (group,) = _groups(lane.take(PLENTY, 100))
+        assert group.start == 0
+        assert len(group.registers) == seq
+
+
+def test_streams_sent_least_come_first() -> None:
+    log = _log(1)
+    for stream in (B, C):
+        log.merge(stream, [("x", 1, 1)])
+    lane = LogLane(log)
+    lane.push(A, 0)
+    lane.take(PLENTY, 9)
+    lane.push(B, 0)
+    assert [group.stream for group in _groups(lane.take(PLENTY, 9))] == [B, A]
+
+
+def test_a_stream_with_nothing_above_its_span_does_not_hold_up_others() -> None:
+    log = _log(3)
+    log.merge(B, [("x", 1, 1)])
+    lane = LogLane(log)
+    lane.push(A, 3)
+    lane.push(C, 0)
+    lane.push(B, 0)
+    assert [group.stream for group in _groups(lane.take(PLENTY, 9))] == [B]
+    assert len(lane) == 1
+    assert not lane.fresh
+
+
+def test_a_stream_that_does_not_fit_waits_for_more_room_and_lets_others_pass() -> None:
+    log = _log(1, "{:0128}")
+    log.merge(B, [("x", 1, 1)])
+    lane = LogLane(log)
+    lane.push(A, 0)
+    lane.push(B, 0)
+    assert [group.stream for group in _groups(lane.take(100, 9))] == [B]
+    assert lane.fresh
+    assert [group.stream for group in _groups(lane.take(200, 9))] == [A, B]
+
+
+def test_only_a_few_streams_that_do_not_fit_are_tried() -> None:
+    log = Log()
+    lane = LogLane(log)
+    for number in range(20):
+        stream = bytes(8) + bytes((2, number))
+        log.merge(stream, [("x" * (128 if number < 10 else 1), 1, 1)])
+        lane.push(stream, 0)
+    assert lane.take(100, 9) == []
+    assert len(lane) == 20
+
+
+def test_more_registers_under_one_seq_than_fit_do_not_hold_up_a_stream() -> None:
+    log = Log()
+    log.merge(A, [(f"{n:0128}", 5, 1) for n in range(20)])
+    log.claim(A, 5)
+    lane = LogLane(log)
+    lane.push(A, 0)
+    (group,) = _groups(lane.take(500, 1))
+    assert (group.start, group.to) == (5, 5)
+    assert len(group.registers) == 3
+    assert len(lane) == 0

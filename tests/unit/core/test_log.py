@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+
+from gossipd.core.hashing import MASK, hash64
+from gossipd.core.log import Advance, Log
+from gossipd.core.messages import Leaf
+
+A, B = b"\x00" * 9 + b"a", b"\x01" + b"\x00" * 8 + b"b"
+
+
+def _merged(*registers: tuple[str, int, int]) -> Log:
+    log = Log()
+    for register in registers:
+        assert log.merge(A, [register]) is not None
+    return log
+
+
+def test_an_empty_log_counts_nothing() -> None:
+    log = Log()
+    assert log.fingerprint == 0
+    assert log.value("x") == log.version(A) == log.newest(A) == 0
+    assert log.newest_at_or_below(A, 9) == 0
+    assert log.register(A, "x") == (0, 0)
+    assert list(log.newest_first(A, 0)) == list(log.by_name(A, 0, "")) == []
+    assert log.leaf(A) == Leaf(A, 0, 0)
+    assert (log.register_count, log.counter_count, log.stream_count) == (0, 0, 0)
+    assert log.merge(A, []) == []
+    assert log.streams == ()
+
+
+def test_a_value_is_the_sum_of_totals_over_streams() -> None:
+    log = Log()
+    assert log.merge(A, [("x", 2, 5), ("y", 3, -1)]) == [
+        Advance(A, "x", 2, 5, 5),
+        Advance(A, "y", 3, -1, -1),
+    ]
+    assert log.merge(B, [("x", 1, 10)]) == [Advance(B, "x", 1, 10, 15)]
+    assert log.merge(A, [("x", 4, 4)]) == [Advance(A, "x", 4, -1, 14)]
+    assert log.values == {"x": 14, "y": -1}
+    assert (log.register_count, log.counter_count, log.stream_count) == (3, 2, 2)
+    assert set(log.streams) == {A, B}
+
+
+def test_a_register_with_a_larger_seq_wins() -> None:
+    log = _merged(("x", 2, 5))
+    fingerprint = log.fingerprint
+    assert log.merge(A, [("x", 1, 900), ("x", 2, 5), ("x", 2, 4)]) == []
+    assert log.register(A, "x") == (2, 5)
+    assert log.fingerprint == fingerprint
+
+
+def test_of_two_contents_of_one_event_the_larger_total_wins() -> None:
+    log = _merged(("x", 2, 5), ("x", 2, 6), ("x", 2, 5))
+    assert log.register(A, "x") == (2, 6)
+    assert log.value("x") == 6
+    assert list(log.newest_first(A, 0)) == [("x", 2, 6)]
+
+
+def test_the_fingerprint_is_the_sum_of_hashes_of_registers_and_versions() -> None:
+    log = _merged(("x", 1, 1), ("x", 2, 3))
+    assert log.claim(A, 1)
+    assert log.claim(A, 2)
+    register = hash64("r", A, "x", 2, 3)
+    assert log.fingerprint == (register + hash64("v", A, 2)) & MASK
+    assert log.leaf(A) == Leaf(A, 2, register)
+    assert log.sums_below(0, 0)[0] == log.fingerprint
+    assert log.sums_below(5, 0)[0] == log.fingerprint
+    assert log.leaves_below(2, 0) == [A]
+
+
+def test_a_version_only_rises_and_only_where_something_is_held() -> None:
+    log = _merged(("x", 3, 3))
+    assert not log.claim(B, 3)
+    assert log.version(B) == 0
+    assert log.claim(A, 3)
+    assert not log.claim(A, 3)
+    assert not log.claim(A, 2)
+    assert log.version(A) == 3
+
+
+def test_registers_are_listed_newest_first_without_superseded_ones() -> None:
+    log = _merged(("x", 1, 1), ("y", 2, 1), ("x", 5, 2), ("z", 4, 1), ("y", 3, 2))
+    assert list(log.newest_first(A, 0)) == [("x", 5, 2), ("z", 4, 1), ("y", 3, 2)]
+    assert list(log.newest_first(A, 3)) == [("x", 5, 2), ("z", 4, 1)]
+    assert log.newest(A) == 5
+
+
+def test_many_superseded_events_of_a_stream_are_compacted_away() -> None:
+    log = Log()
+    for seq in range(1, 500):
+        log.merge(A, [("x" if seq % 2 else "y", seq, seq)])
+    assert list(log.newest_first(A, 0)) == [("x", 499, 499), ("y", 498, 498)]
+
+
+def test_the_newest_register_at_or_below_a_seq_is_one_that_is_held() -> None:
+    log = _merged(("x", 1, 1), ("y", 2, 1), ("x", 5, 2))
+    assert [log.newest_at_or_below(A, seq) for seq in range(7)] == [0, 0, 2, 2, 2, 5, 5]
+
+
+def test_no_name_of_a_counter_hides_its_register() -> None:
+    log = _merged(("x", 1, 1), ("\U0010ffff\U0010ffff", 2, 1))
+    assert log.newest_at_or_below(A, 2) == 2
+
+
+def test_registers_are_listed_by_name_whatever_their_order() -> None:
+    log = _merged(("b", 1, 1), ("c", 2, 1), ("a", 3, 1), ("d", 4, 1))
+    assert [r[0] for r in log.by_name(A, 0, "")] == ["a", "b", "c", "d"]
+    assert [r[0] for r in log.by_name(A, 1, "a")] == ["c", "d"]
+    log.merge(A, [("bb", 5, 1)])
+    assert [r[0] for r in log.by_name(A, 0, "b")] == ["bb", "c", "d"]
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_full_log_refuses_new_registers_whole_and_takes_known_ones(room: int) -> None:
+    log = Log(registers_max=2 + room)
+    log.merge(A, [("x", 1, 1), ("y", 2, 1)])
+    news = [(f"n{n}", 3 + n, 1) for n in range(room + 1)]
+    assert log.merge(A, news) is None
+    assert log.register_count == 2
+    known = [("x", 10, 2), ("y", 11, 2), ("x", 12, 3)]
+    advances = log.merge(A, [*known, *news[:room]])
+    assert advances is not None
+    assert len(advances) == 3 + room
+    assert not log.has_room(A, "more")
+    assert log.has_room(A, "x")
+    assert log.merge(A, [("more", 20, 1)]) is None
+    assert log.merge(B, [("x", 20, 1)]) is None
+    assert log.register_count == 2 + room
+
+
+def test_a_full_log_refuses_new_streams() -> None:
+    log = Log(streams_max=1)
+    log.merge(A, [("x", 1, 1)])
+    assert log.merge(B, [("x", 1, 1)]) is None
+    assert not log.has_room(B, "x")
+    assert log.streams == (A,)
+    assert log.merge(A, [("y", 2, 1)]) is not None
+
+
+def test_one_register_more_fits_beside_others_until_the_log_is_full() -> None:
+    log = Log(registers_max=3)
+    log.merge(A, [("x", 1, 1)])
+    assert log.has_room(A, "new", 1)
+    assert not log.has_room(A, "new", 2)

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import pytest
+
+from gossipd.core import members
+from gossipd.core.codec import ACCUSERS_MAX
+from gossipd.core.members import Change, MemberTable
+from gossipd.core.messages import MemberView, Status
+
+REMEMBER = 7200.0
+HALF = REMEMBER / 2
+OWN = MemberView("own", ("10.0.0.9", 1), 5, 0, Status.ALIVE)
+ALIVE = MemberView("bob", ("10.0.0.1", 1), 5, 3, Status.ALIVE)
+SUSPECT = ALIVE._replace(status=Status.SUSPECT, accusers=("ann",))
+FAILED = ALIVE._replace(status=Status.FAILED)
+LEFT = ALIVE._replace(status=Status.LEFT)
+
+
+def _table(*views: MemberView) -> MemberTable:
+    table = MemberTable(OWN, REMEMBER, 0.0)
+    for view in views:
+        table.merge(view, 0.0)
+    return table
+
+
+def test_a_table_begins_with_its_owner_alone() -> None:
+    table = _table()
+    assert table.own == OWN
+    assert table.views() == [OWN]
+    assert table.live == []
+    assert table.live_count == 1
+    assert table.get("bob") is None
+    assert table.shared("bob", 0.0) is None
+    assert table.is_address(OWN.address)
+    assert not table.is_address(ALIVE.address)
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        SUSPECT,
+        FAILED,
+        LEFT,
+        ALIVE._replace(incarnation=4),
+        ALIVE._replace(generation=6, incarnation=0),
+        ALIVE._replace(address=("10.0.0.2", 1), incarnation=0),
+        ALIVE._replace(tags=(("a", "b"),)),
+    ],
+)
+def test_a_view_of_higher_rank_replaces_one_of_lower_rank(above: MemberView) -> None:
+    table = _table(ALIVE)
+    before = table.fingerprint
+    assert table.merge(above, 1.0) == Change(above, ALIVE)
+    assert table.get("bob") == above
+    assert table.fingerprint != before
+    assert table.is_address(above.address)
+    assert table.merge(ALIVE, 1.0) is None
+    assert table.get("bob") == above
+    assert table.fingerprint == _table(above).fingerprint
+
+
+def test_an_address_is_held_as_long_as_a_member_has_it() -> None:
+    moved = ALIVE._replace(address=("10.0.0.2", 1))
+    table = _table(ALIVE, ALIVE._replace(name="eve"))
+    table.merge(moved, 1.0)
+    assert table.is_address(ALIVE.address)
+    table.merge(moved._replace(name="eve"), 1.0)
+    assert not table.is_address(ALIVE.address)
+    assert table.is_address(moved.address)
+
+
+def test_live_and_failed_members_are_listed_by_name() -> None:
+    eve, zoe = ALIVE._replace(name="eve"), ALIVE._replace(name="zoe")
+    table = _table(zoe, eve, ALIVE)
+    assert table.live == ["bob", "eve", "zoe"]
+    assert table.live_count == 4
+    table.merge(eve._replace(status=Status.FAILED), 1.0)
+    table.merge(LEFT, 1.0)
+    table.merge(zoe._replace(status=Status.SUSPECT), 1.0)
+    assert table.live == ["zoe"]
+    assert table.down == ["eve"]
+    table.merge(eve._replace(incarnation=4), 2.0)
+    assert table.live == ["eve", "zoe"]
+    assert table.down == []
+    assert table.names_after("bob") == ["eve", "own", "zoe"]
+    assert table.names_after("") == ["bob", "eve", "own", "zoe"]
+
+
+def test_accusers_are_joined_up_to_a_bound() -> None:
+    table = _table(SUSPECT)
+    fingerprint = table.fingerprint
+    eve = SUSPECT._replace(accusers=("ann", "eve"))
+    assert table.merge(eve, 1.0) == Change(eve, SUSPECT)
+    assert table.merge(SUSPECT, 1.0) is None
+    table.merge(SUSPECT._replace(accusers=tuple("abcdefgh")), 1.0)
+    held = table.get("bob")
+    assert held is not None
+    assert held.accusers == ("ann", "eve", *"abcdefgh")[:ACCUSERS_MAX]
+    assert table.fingerprint == fingerprint
+
+
+def test_accusers_of_a_member_that_is_not_suspected_are_no_news() -> None:
+    table = _table(FAILED)
+    assert table.merge(FAILED._replace(accusers=("ann",)), 1.0) is None
+    assert table.get("bob") == FAILED
+
+
+def test_since_is_when_the_status_changed() -> None:
+    table = _table(ALIVE)
+    table.merge(ALIVE._replace(incarnation=4), 5.0)
+    assert table.since("bob") == 0.0
+    table.merge(FAILED._replace(incarnation=4), 6.0)
+    assert table.since("bob") == 6.0
+    table.merge(ALIVE._replace(incarnation=5), 7.0)
+    assert table.since("bob") == 7.0
+
+
+def test_a_verdict_is_told_with_its_age_in_minutes_rounded_up() -> None:
+    table = _table(FAILED)
+    for now, age in ((0.0, 0), (0.1, 1), (60.0, 1), (60.1, 2)):
+        assert table.shared("bob", now) == FAILED._replace(age=age)
+    assert table.get("bob") == FAILED
+
+
+def test_members_that_are_alive_or_suspected_have_no_age() -> None:
+    assert _table(ALIVE).shared("bob", 999.0) == ALIVE
+    assert _table(SUSPECT).shared("bob", 999.0) == SUSPECT
+
+
+def test_the_smaller_age_of_one_verdict_wins() -> None:
+    table = _table(FAILED._replace(age=10))
+    assert table.shared("bob", 0.0) == FAILED._replace(age=10)
+    assert table.merge(FAILED._replace(age=4), 0.0) is None
+    assert table.shared("bob", 0.0) == FAILED._replace(age=4)
+    table.merge(FAILED._replace(age=30), 0.0)
+    assert table.shared("bob", 0.0) == FAILED._replace(age=4)
+
+
+def test_a_verdict_leaves_sharing_at_half_its_life_and_the_table_at_its_end() -> None:
+    table = _table(ALIVE._replace(name="eve"), FAILED)
+    assert table.expire(HALF - 1) == []
+    assert table.shared("bob", HALF - 1) is not None
+    assert table.expire(HALF) == []
+    assert table.shared("bob", HALF) is None
+    assert table.get("bob") == FAILED
+    assert table.fingerprint == _table(ALIVE._replace(name="eve")).fingerprint
+    assert table.down == ["bob"]
+    assert table.expire(HALF) == []
+    assert table.expire(REMEMBER) == [FAILED]
+    assert table.get("bob") is None
+    assert table.down == []
+    assert not table.is_address(("10.0.0.7", 1))
+    assert [view.name for view in table.views()] == ["eve", "own"]
+
+
+def test_a_verdict_too_old_to_be_shared_does_not_enter_a_table() -> None:
+    table = _table()
+    assert table.merge(LEFT._replace(age=int(HALF / 60)), 0.0) is None
+    assert table.get("bob") is None
+    assert table.merge(LEFT._replace(age=int(HALF / 60) - 1), 0.0) is not None
+
+
+def test_a_verdict_that_others_gave_later_is_shared_again() -> None:
+    table = _table(FAILED)
+    table.expire(HALF)
+    assert table.merge(FAILED._replace(age=int(HALF / 60)), HALF) is None
+    assert table.shared("bob", HALF) is None
+    assert table.merge(FAILED._replace(age=2), HALF) is None
+    assert table.shared("bob", HALF) == FAILED._replace(age=2)
+    assert table.fingerprint == _table(FAILED).fingerprint
+    assert table.expire(HALF + 60) == []
+    assert table.shared("bob", HALF + 60) is not None
+
+
+def test_a_full_table_takes_no_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "MEMBERS_MAX", 2)
+    table = _table(ALIVE)
+    assert table.merge(ALIVE._replace(name="eve"), 0.0) is None
+    assert table.merge(FAILED, 0.0) == Change(FAILED, ALIVE)
+
+
+def test_what_the_owner_says_of_itself_is_merged_like_any_view() -> None:
+    table = _table()
+    risen = OWN._replace(incarnation=1)
+    assert table.merge(risen, 1.0) == Change(risen, OWN)
+    assert table.own == risen
+    assert table.live == []

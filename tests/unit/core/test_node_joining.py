@@ -1,0 +1,348 @@
+"""How a node joins and takes others in: cookies, proven addresses, no amplification."""
+
+from __future__ import annotations
+
+from gossipd.core import Drop, JoinDoubtful, Joined, Left, NameLost, Send, Status
+from gossipd.core.messages import (
+    Ack,
+    Cookie,
+    Gossip,
+    Join,
+    Nack,
+    Ping,
+    PingReq,
+    Refusal,
+    Refuse,
+    RelayedAck,
+    Welcome,
+)
+
+from .talk import Peer, Talk
+
+NEWCOMER = Peer("new", ("10.0.9.9", 7946))
+VICTIM = ("192.0.2.66", 53)
+
+
+def names(talk: Talk) -> list[str]:
+    return [view.name for view in talk.node.members]
+
+
+def test_nothing_is_stored_of_a_joiner_before_it_echoes_the_cookie() -> None:
+    talk = Talk(peers=1)
+    said = talk.ask_in(NEWCOMER)
+    assert said.sent(Cookie, NEWCOMER)
+    assert names(talk) == ["me", "p0"]
+    assert not talk.wait(5).views("new")
+
+
+def test_the_echo_makes_the_joiner_a_member_and_tells_others() -> None:
+    talk = Talk(peers=1)
+    talk.settle()
+    welcome = talk.admit(NEWCOMER)
+    assert welcome.shown.ready
+    assert talk.status("new") is Status.ALIVE
+    assert talk.wait(1).views("new", talk.peer("p0"))
+
+
+def test_the_cookie_goes_to_the_advertised_address_and_a_hint_to_the_source() -> None:
+    talk = Talk()
+    behind_nat = ("198.51.100.7", 4242)
+    said = talk.ask_in(NEWCOMER, source=behind_nat)
+    assert said.sent(Cookie, NEWCOMER)[0].cookie
+    hint = said.sent(Cookie, behind_nat)[0]
+    assert (hint.cookie, hint.seen) == (b"", behind_nat)
+
+
+def test_a_cookie_of_another_address_is_of_no_use() -> None:
+    talk = Talk()
+    cookie = talk.ask_in(NEWCOMER).sent(Cookie)[0].cookie
+    forger = Peer("forger", VICTIM)
+    said = talk.ask_in(forger, cookie, source=NEWCOMER.address)
+    assert not said.sent(Welcome)
+    assert names(talk) == ["me"]
+
+
+def test_a_cookie_is_good_for_half_a_minute_and_then_expires() -> None:
+    talk = Talk()
+    cookie = talk.ask_in(NEWCOMER).sent(Cookie)[0].cookie
+    talk.wait(29)
+    assert talk.ask_in(NEWCOMER, cookie).sent(Welcome)
+    late = Peer("late", ("10.0.9.8", 7946))
+    cookie = talk.ask_in(late).sent(Cookie)[0].cookie
+    talk.wait(61)
+    assert not talk.ask_in(late, cookie).sent(Welcome)
+
+
+def test_forged_joins_never_send_a_victim_more_than_three_times_their_bytes() -> None:
+    talk = Talk(peers=1)
+    source = ("203.0.113.5", 9)
+    forged = Peer("victim", VICTIM)
+    paid = 0
+    to_victim = 0
+    for nonce in range(50):
+        data = forged.says(Join(nonce, VICTIM, (), b""))
+        paid += len(data)
+        to_victim += talk.deliver(data, source).bytes_to(VICTIM)
+    assert 0 < to_victim <= 3 * paid
+    assert not talk.wait(5).bytes_to(VICTIM)
+
+
+def test_what_would_be_more_than_three_times_is_not_sent_to_a_stranger() -> None:
+    talk = Talk(name="m" * 64)
+    stranger = Peer("s", VICTIM)
+    small = stranger.says(Gossip())
+    answers = [talk.deliver(small, VICTIM) for _ in range(4)]
+    assert sum(said.bytes_to(VICTIM) for said in answers) <= 3 * 4 * len(small)
+    own = talk.deliver(Peer("m" * 64, VICTIM, 1).says(Gossip()), ("203.0.113.5", 1))
+    assert own.bytes_to(("203.0.113.5", 1)) <= 3 * len(small) + 3 * 64
+
+
+def test_a_stranger_gets_a_cookie_and_what_it_says_is_ignored() -> None:
+    talk = Talk(peers=1)
+    talk.settle()
+    ghost = Peer("ghost", ("10.0.7.7", 7946))
+    said = talk.hear(NEWCOMER, Ping(5, "me", talk.shown), [ghost.view])
+    assert said.drops == [Drop.STRANGER]
+    assert [cookie.nonce for cookie in said.sent(Cookie, NEWCOMER)] == [5]
+    assert not said.sent(Ack)
+    assert names(talk) == ["me", "p0"]
+
+
+def test_a_member_that_restarted_elsewhere_unheard_is_a_stranger() -> None:
+    talk = Talk(peers=1)
+    reborn = Peer("p0", talk.peer("p0").address, generation=2000)
+    said = talk.hear(reborn, Gossip())
+    assert said.drops == [Drop.STRANGER]
+    assert said.sent(Cookie, reborn)
+
+
+def test_a_restart_at_the_same_address_is_welcome() -> None:
+    talk = Talk(peers=1)
+    talk.admit(Peer("p0", talk.peer("p0").address, generation=2000))
+    assert talk.held("p0").generation == 2000
+    assert talk.status("p0") is Status.ALIVE
+
+
+def test_a_joiner_whose_clock_went_back_is_told_what_is_held_of_it() -> None:
+    talk = Talk(peers=1)
+    reborn = Peer("p0", talk.peer("p0").address, generation=10)
+    cookie = talk.ask_in(reborn).sent(Cookie)[0].cookie
+    said = talk.ask_in(reborn, cookie)
+    assert {view.generation for view in said.views("p0", reborn)} == {1000}
+    assert talk.held("p0").generation == 1000
+
+
+def test_a_node_whose_clock_went_back_rises_above_what_is_held_of_it() -> None:
+    talk = Talk(alone=False, generation=10)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    held = talk.me.view._replace(generation=1000, status=Status.FAILED)
+    talk.hear(seed, Welcome(nonce, talk.shown), [seed.view, held])
+    assert (talk.own.generation, talk.own.status) == (1001, Status.ALIVE)
+
+
+def test_a_node_does_not_ask_its_own_address() -> None:
+    talk = Talk(alone=False)
+    assert not talk.join(talk.me.address).of(Send)
+
+
+def test_a_node_echoes_the_cookie_and_tells_who_accepted_it() -> None:
+    talk = Talk(alone=False)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    asked = talk.join(seed.address).sent(Join, seed)[0]
+    assert (asked.address, asked.cookie) == (talk.me.address, b"")
+    echo = talk.hear(seed, Cookie(asked.nonce, b"secret", seed.address)).sent(Join, seed)[0]
+    assert echo.cookie == b"secret"
+    said = talk.hear(seed, Welcome(echo.nonce, talk.shown), [seed.view])
+    assert said.of(Joined) == [Joined(seed.address, "seed")]
+    assert talk.status("seed") is Status.ALIVE
+
+
+def test_an_answer_to_a_join_that_was_not_asked_is_dropped() -> None:
+    talk = Talk(alone=False)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    refuse = Refuse(99, Refusal.NAME_TAKEN, seed.address, 5)
+    for message in (Welcome(99, talk.shown), refuse, Cookie(99, b"", seed.address)):
+        assert talk.hear(seed, message, [seed.view]).drops == [Drop.UNASKED]
+    assert names(talk) == ["me"]
+
+
+def test_a_node_that_is_seen_elsewhere_says_so_once_for_each_address() -> None:
+    talk = Talk(alone=False)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    outside = ("198.51.100.7", 4242)
+    hint = Cookie(nonce, b"", outside)
+    assert talk.hear(seed, hint).of(JoinDoubtful) == [JoinDoubtful(talk.me.address, outside)]
+    assert not talk.hear(seed, hint).effects
+    assert not talk.hear(seed, Cookie(nonce, b"", talk.me.address)).effects
+
+
+def test_only_so_many_open_joins_are_remembered() -> None:
+    talk = Talk(alone=False)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    first = talk.join(seed.address).sent(Join)[0].nonce
+    for _ in range(70):
+        talk.join(seed.address)
+    assert talk.hear(seed, Welcome(first, talk.shown), [seed.view]).drops == [Drop.UNASKED]
+
+
+def test_a_leaving_node_takes_nobody_in() -> None:
+    talk = Talk(peers=1)
+    talk.leave()
+    said = talk.ask_in(NEWCOMER)
+    assert said.drops == [Drop.STRANGER]
+    assert not said.of(Send)
+    assert not said.of(Left)
+
+
+def test_a_full_member_table_refuses_the_newcomer_silently_but_counts_it() -> None:
+    talk = Talk(peers=1)
+    gone = Peer("old", ("10.0.5.5", 7946))
+    cookie = talk.ask_in(gone).sent(Cookie)[0].cookie
+    for first in range(0, 20_000, 10):
+        views = [
+            Peer(f"x{n}", (f"10.{n // 60000 + 1}.0.1", n % 60000 + 1)).seen(Status.LEFT)
+            for n in range(first, first + 10)
+        ]
+        talk.hear(talk.peer("p0"), Gossip(), views)
+    said = talk.ask_in(gone, cookie)
+    assert said.drops == [Drop.MEMBERS_FULL]
+    assert not said.sent(Welcome)
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def rival_of(talk: Talk, name: str, generation: int = 5000) -> tuple[Peer, bytes]:
+    """Somebody at another address who wants a name, and its cookie."""
+    rival = Peer(name, ("10.0.6.6", 7946), generation)
+    return rival, talk.ask_in(rival).sent(Cookie, rival)[0].cookie
+
+
+def test_the_name_of_the_node_itself_is_taken() -> None:
+    talk = Talk()
+    rival, cookie = rival_of(talk, "me")
+    said = talk.ask_in(rival, cookie)
+    assert [r.reason for r in said.sent(Refuse, rival)] == [Refusal.NAME_TAKEN]
+    assert not said.of(NameLost)
+
+
+def test_the_nodes_own_earlier_life_is_not_answered() -> None:
+    talk = Talk()
+    before = Peer("me", talk.me.address, generation=10)
+    cookie = talk.ask_in(before).sent(Cookie)[0].cookie
+    assert not talk.ask_in(before, cookie).of(Send)
+
+
+def test_a_name_whose_holder_answers_directly_is_refused() -> None:
+    talk = Talk(peers=4)
+    rival, cookie = rival_of(talk, "p0")
+    asked = talk.ask_in(rival, cookie)
+    assert [ping.target for ping in asked.sent(Ping, talk.peer("p0"))] == ["p0"]
+    refusals = talk.wait(2.5).sent(Refuse, rival)
+    assert [(r.reason, r.holder) for r in refusals] == [
+        (Refusal.NAME_TAKEN, talk.peer("p0").address)
+    ]
+    assert talk.held("p0").address == talk.peer("p0").address
+
+
+def test_a_name_whose_holder_answers_only_through_a_relay_is_refused() -> None:
+    talk = Talk(peers=4)
+    talk.peer("p0").answers = False
+    rival, cookie = rival_of(talk, "p0")
+    asked = talk.ask_in(rival, cookie)
+    request = asked.sent(PingReq)[0]
+    assert len(asked.sent(PingReq)) == 3
+    assert request.target == "p0"
+    said = talk.hear(talk.peer("p1"), RelayedAck(request.nonce))
+    assert [r.reason for r in said.sent(Refuse, rival)] == [Refusal.NAME_TAKEN]
+    assert talk.hear(talk.peer("p2"), RelayedAck(request.nonce)).drops == [Drop.UNASKED]
+
+
+def test_a_holder_that_asks_to_be_taken_in_lives() -> None:
+    talk = Talk(peers=2)
+    talk.peer("p0").answers = False
+    rival, cookie = rival_of(talk, "p0")
+    nonce = talk.ask_in(rival, cookie).sent(Ping, talk.peer("p0"))[0].nonce
+    said = talk.hear(talk.peer("p0"), Cookie(nonce, b"c", talk.me.address))
+    assert said.sent(Refuse, rival)
+
+
+def test_a_name_is_checked_once_however_often_it_is_asked_for() -> None:
+    talk = Talk(peers=2)
+    talk.peer("p0").answers = False
+    rival, cookie = rival_of(talk, "p0")
+    assert talk.ask_in(rival, cookie).sent(Ping)
+    assert not talk.ask_in(rival, cookie).sent(Ping)
+
+
+def test_a_name_whose_holder_is_silent_is_taken_over() -> None:
+    talk = Talk(peers=2)
+    talk.peer("p0").answers = False
+    rival, cookie = rival_of(talk, "p0")
+    talk.ask_in(rival, cookie)
+    assert talk.wait(2.1).sent(Welcome, rival)
+    assert talk.held("p0").address == rival.address
+
+
+def test_a_newcomer_below_the_silent_holders_generation_is_told_to_rise_and_then_let_in() -> None:
+    talk = Talk(peers=2)
+    talk.peer("p0").answers = False
+    rival, cookie = rival_of(talk, "p0", generation=10)
+    talk.ask_in(rival, cookie)
+    refusals = talk.wait(2.1).sent(Refuse, rival)
+    assert [(r.reason, r.generation) for r in refusals] == [(Refusal.GENERATION_TOO_LOW, 1000)]
+    risen = Peer("p0", rival.address, generation=1001)
+    assert talk.ask_in(risen, cookie).sent(Welcome, risen)
+
+
+def test_a_name_found_vacant_is_kept_for_the_newcomer_for_some_seconds_only() -> None:
+    talk = Talk(peers=2)
+    talk.peer("p0").answers = False
+    rival, cookie = rival_of(talk, "p0", generation=10)
+    talk.ask_in(rival, cookie)
+    talk.wait(13)
+    risen = Peer("p0", rival.address, generation=1001)
+    assert talk.ask_in(risen, cookie).sent(Ping), "the name is checked again"
+    talk.wait(2.1)
+    assert talk.held("p0").address == rival.address
+
+
+def test_the_name_of_a_member_that_left_is_free() -> None:
+    talk = Talk(peers=2)
+    talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p0").seen(Status.LEFT)])
+    rival, cookie = rival_of(talk, "p0")
+    assert talk.ask_in(rival, cookie).sent(Welcome, rival)
+
+
+def test_a_node_that_is_refused_its_name_ends() -> None:
+    talk = Talk(alone=False)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    said = talk.hear(seed, Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 5))
+    (lost,) = said.of(NameLost)
+    assert "10.0.3.3 port 1" in lost.detail
+
+
+def test_a_node_told_that_its_generation_is_too_low_rises_and_asks_again() -> None:
+    talk = Talk(alone=False, generation=10)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    refuse = Refuse(nonce, Refusal.GENERATION_TOO_LOW, ("10.0.3.3", 1), 500)
+    said = talk.hear(seed, refuse)
+    assert talk.own.generation == 501
+    assert said.sent(Join, seed)
+
+
+def test_a_node_already_above_the_generation_named_does_nothing() -> None:
+    talk = Talk(alone=False)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    said = talk.hear(seed, Refuse(nonce, Refusal.GENERATION_TOO_LOW, ("10.0.3.3", 1), 5))
+    assert not said.effects
+
+
+def test_a_nack_that_nobody_waits_for_is_dropped() -> None:
+    talk = Talk(peers=1)
+    assert talk.hear(talk.peer("p0"), Nack(3)).drops == [Drop.UNASKED]

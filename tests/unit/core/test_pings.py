@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from gossipd.core.pings import IN_FLIGHT_MAX, Flight, Pings, Purpose, RoundTrips
+from gossipd.core.settings import Settings
+
+FLIGHT = Flight("bob", Purpose.PROBE, 1.0)
+
+
+def test_a_ping_is_answered_once_and_by_its_nonce_alone() -> None:
+    pings = Pings(Random(1))
+    nonce = pings.start(FLIGHT)
+    assert pings.answer(nonce + 1) is None
+    assert pings.peek(nonce) == FLIGHT
+    assert pings.answer(nonce) == FLIGHT
+    assert pings.peek(nonce) is None
+    assert pings.answer(nonce) is None
+
+
+def test_the_oldest_pings_are_given_up_first() -> None:
+    pings = Pings(Random(1))
+    nonces = [pings.start(FLIGHT) for _ in range(IN_FLIGHT_MAX + 2)]
+    assert [pings.peek(nonce) for nonce in nonces[:3]] == [None, None, FLIGHT]
+    assert pings.peek(nonces[-1]) == FLIGHT
+
+
+def test_round_trips_are_smoothed_as_rfc_6298_says() -> None:
+    trips = RoundTrips(Settings())
+    assert trips.mean("bob") is None
+    trips.sample("bob", 0.08)
+    assert trips.mean("bob") == 0.08
+    assert trips.timeout("bob") == pytest.approx(0.08 + 4 * 0.04)
+    trips.sample("bob", 0.16)
+    assert trips.mean("bob") == pytest.approx(0.09)
+    assert trips.timeout("bob") == pytest.approx(0.09 + 4 * (0.75 * 0.04 + 0.25 * 0.08))
+
+
+def test_a_probe_timeout_stays_within_its_bounds() -> None:
+    settings = Settings()
+    trips = RoundTrips(settings)
+    assert trips.timeout("new") == settings.probe_timeout
+    trips.sample("near", 0.0001)
+    assert trips.timeout("near") == settings.probe_timeout_min
+    trips.sample("far", 3.0)
+    assert trips.timeout("far") == settings.probe_interval / 2
+    trips.forget("far")
+    trips.forget("nobody")
+    assert trips.timeout("far") == settings.probe_timeout

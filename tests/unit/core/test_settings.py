@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError, fields
+from typing import get_args
+
+import pytest
+
+from gossipd.core.settings import Profile, Settings, SettingsError
+
+
+@pytest.mark.parametrize("profile", get_args(Profile))
+def test_every_profile_is_possible(profile: Profile) -> None:
+    settings = Settings.of(profile)
+    assert settings.probe_timeout <= settings.probe_interval / 2
+
+
+def test_figures_of_a_profile_are_replaced() -> None:
+    assert Settings.of("wan", gossip_fanout=9) != Settings.of("wan")
+    assert Settings.of("wan", gossip_fanout=9).gossip_fanout == 9
+    assert Settings.of("lan") == Settings()
+
+
+def test_settings_never_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().probe_interval = 2.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_no_figure_is_negative_or_infinite(name: str, value: float) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.of("lan", **{name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["corroborators", "corroboration_delay", "indirect_probes", "flush_after"]
+)
+def test_some_figures_may_be_0(name: str) -> None:
+    assert getattr(Settings.of("lan", **{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize(
+    ("figures", "named"),
+    [
+        ({"probe_interval": 0}, "probe_interval"),
+        ({"datagram_size": 639}, "datagram_size"),
+        ({"datagram_size": 1401}, "datagram_size"),
+        ({"probe_timeout": 0.6}, "probe_timeout"),
+        ({"probe_timeout_min": 0.51}, "probe_timeout_min"),
+        ({"suspicion_max_mult": 0.5}, "suspicion_max_mult"),
+        ({"join_retry_min": 11}, "join_retry_min"),
+    ],
+)
+def test_an_impossible_figure_or_combination_is_refused_by_name(
+    figures: dict[str, float], named: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{named} "):
+        Settings.of("lan", **figures)

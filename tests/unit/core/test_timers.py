@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from gossipd.core.timers import Timer, Timers
+
+
+def _drained(timers: Timers, now: float) -> list[tuple[Timer, str]]:
+    fired = []
+    while key := timers.pop(now):
+        fired.append(key)
+    return fired
+
+
+def test_timers_fire_in_the_order_of_their_deadlines() -> None:
+    timers = Timers()
+    timers.set(Timer.PULL, 2.0)
+    timers.set(Timer.PROBE, 1.0)
+    timers.set(Timer.LEAVE, 3.0)
+    assert timers.next == 1.0
+    assert timers.pop(0.9) is None
+    assert _drained(timers, 2.0) == [(Timer.PROBE, ""), (Timer.PULL, "")]
+    assert timers.next == 3.0
+
+
+def test_equal_deadlines_fire_in_the_order_in_which_they_were_set() -> None:
+    timers = Timers()
+    for name in "cab":
+        timers.set(Timer.SUSPICION, 1.0, name)
+    timers.set(Timer.SUSPICION, 1.0, "c")
+    assert [name for _, name in _drained(timers, 1.0)] == ["a", "b", "c"]
+
+
+def test_setting_a_timer_again_replaces_its_deadline() -> None:
+    timers = Timers()
+    timers.set(Timer.PROBE, 1.0)
+    timers.set(Timer.PROBE, 5.0)
+    assert timers.at(Timer.PROBE) == 5.0
+    timers.set(Timer.PROBE, 2.0)
+    assert _drained(timers, 9.0) == [(Timer.PROBE, "")]
+    assert timers.next is None
+    assert timers.at(Timer.PROBE) is None
+
+
+def test_a_timer_is_set_sooner_but_never_later_on_request() -> None:
+    timers = Timers()
+    timers.set_if_sooner(Timer.FLUSH, 2.0)
+    timers.set_if_sooner(Timer.FLUSH, 3.0)
+    assert timers.at(Timer.FLUSH) == 2.0
+    timers.set_if_sooner(Timer.FLUSH, 1.0)
+    assert timers.at(Timer.FLUSH) == 1.0
+
+
+def test_a_cancelled_timer_does_not_fire() -> None:
+    timers = Timers()
+    timers.set(Timer.PROBE, 1.0)
+    timers.cancel(Timer.PROBE)
+    timers.cancel(Timer.PULL)
+    assert timers.next is None
+    assert timers.pop(9.0) is None
+
+
+def test_some_timers_are_postponed_and_keep_their_order() -> None:
+    timers = Timers()
+    timers.set(Timer.SUSPICION, 1.0, "a")
+    timers.set(Timer.PROBE, 1.0)
+    timers.set(Timer.SUSPICION, 1.0, "b")
+    timers.set(Timer.SUSPICION, 1.0, "a")
+    timers.postpone(frozenset({Timer.SUSPICION}), 0.5)
+    assert _drained(timers, 1.0) == [(Timer.PROBE, "")]
+    assert _drained(timers, 1.5) == [(Timer.SUSPICION, "b"), (Timer.SUSPICION, "a")]
+
+
+def test_a_timer_that_is_set_for_ever_costs_no_memory_for_ever() -> None:
+    timers = Timers()
+    timers.set(Timer.PROBE, 1e9)
+    for step in range(1000):
+        timers.set(Timer.FLUSH, 1000.0 - step)
+    assert timers.next == 1.0
+    assert _drained(timers, 1e9) == [(Timer.FLUSH, ""), (Timer.PROBE, "")]

@@ -1,0 +1,126 @@
+"""The rules of the design's layout and of the code's style, checked on the source itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "gossipd"
+CORE = sorted((PACKAGE / "core").glob("*.py"))
+EVERYTHING = sorted(PACKAGE.rglob("*.py"))
+
+PURE = {
+    "__future__",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "hashlib",
+    "heapq",
+    "ipaddress",
+    "itertools",
+    "math",
+    "msgpack",
+    "random",
+    "typing",
+    "unicodedata",
+    "uuid",
+}
+"""What the core may import from outside; none of it reaches the world as it is used."""
+
+ONLY = {"random": {"Random"}, "uuid": {"UUID"}}
+"""Of these modules only the types: their functions would be global state."""
+
+FUNCTION_LINES_MAX = 70
+
+SHELL = {
+    "udp": {"core"},
+    "store": {"core"},
+    "notify": set[str](),
+    "seeds": {"core", "endpoint", "udp"},
+    "reports": {"core", "endpoint"},
+    "counting": {"core", "sideport", "store"},
+    "endpoint": set[str](),
+    "config": {"core", "endpoint"},
+    "client": {"endpoint"},
+}
+"""Which of the package each module of the shell may import; the rest meets in `daemon`."""
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, set[str]]]:
+    """(module, names) of every import in a file; relative ones begin with a dot."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, set()
+        elif isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            yield "." * node.level + (node.module or ""), names
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_the_core_imports_nothing_that_touches_the_world(path: Path) -> None:
+    for module, names in imports_of(path):
+        if module.startswith("."):
+            assert not module.startswith(".."), f"{path.name} climbs out of the core: {module}"
+            continue
+        top = module.partition(".")[0]
+        assert top in PURE, f"{path.name} imports {module}"
+        assert names <= ONLY.get(top, names), f"{path.name} imports {names} of {module}"
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_the_core_iterates_over_no_sets(path: Path) -> None:
+    """Their order changes with the hash seed, and with it the bytes that a seed gives."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        loops = (node.iter,) if isinstance(node, ast.For | ast.comprehension) else ()
+        for iterated in loops:
+            assert not isinstance(iterated, ast.Set | ast.SetComp), path.name
+
+
+def core_imports() -> dict[str, set[str]]:
+    return {
+        path.stem: {module[1:] for module, _ in imports_of(path) if module.startswith(".")}
+        for path in CORE
+        if path.stem != "__init__"
+    }
+
+
+def test_the_core_has_no_import_cycles() -> None:
+    waiting = core_imports()
+    while waiting:
+        free = [name for name, needs in waiting.items() if not needs & set(waiting)]
+        assert free, f"a cycle among {sorted(waiting)}"
+        for name in free:
+            del waiting[name]
+
+
+@pytest.mark.parametrize("name", SHELL)
+def test_siblings_beside_the_core_meet_only_in_the_daemon(name: str) -> None:
+    for module, _ in imports_of(PACKAGE / f"{name}.py"):
+        parts = module.split(".")
+        if parts[0] == "gossipd" and len(parts) > 1:
+            assert parts[1] in SHELL[name], f"{name} imports {module}"
+
+
+def test_the_side_port_and_the_simulator_stand_on_their_own() -> None:
+    for folder, allowed in (("sideport", {"sideport"}), ("simulator", {"simulator", "core"})):
+        for path in sorted((PACKAGE / folder).glob("*.py")):
+            for module, _ in imports_of(path):
+                parts = module.split(".")
+                if parts[0] == "gossipd" and len(parts) > 1:
+                    assert parts[1] in allowed, f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_says_its_idea_and_its_functions_fit_a_screen(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), f"{path} opens without its idea"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= FUNCTION_LINES_MAX, f"{path.name}: {node.name} has {lines} lines"
