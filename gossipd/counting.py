@@ -60,7 +60,7 @@ class Counting:
     async def drain(self) -> None:
         """Return when nothing waits any more."""
         while self._writer is not None:
-            await self._writer
+            await asyncio.wait([self._writer])
 
     async def _write(self) -> None:
         try:
@@ -73,7 +73,9 @@ class Counting:
                     _refuse_all(taken, "the daemon made a mistake: it may have been counted")
                     raise
         finally:
-            self._writer = None
+            # After a mistake nobody else would wake those who came meanwhile.
+            loop = asyncio.get_running_loop()
+            self._writer = loop.create_task(self._write()) if self._waiting else None
 
     async def _commit(self, taken: list[_Waiting]) -> None:
         increments = [(counter, by) for counter, by, _ in taken]

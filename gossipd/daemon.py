@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import assert_never
@@ -64,6 +64,9 @@ MOMENT = 0.001
 
 READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
+
+EARLY_MAX = 1024
+"""Datagrams kept while names are still being resolved; older ones go first."""
 
 WARN_AGAIN_AFTER = 60.0
 
@@ -125,6 +128,8 @@ class Daemon:
         self._drops: Counter[Drop] = Counter()
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
+        self._early: deque[tuple[bytes, Address]] = deque()
+        """What came in before the node served."""
 
     # --- phases ------------------------------------------------------------------------------
 
@@ -136,23 +141,27 @@ class Daemon:
             sock = open_socket(config.bind.host, config.bind.port)
         except OSError as error:
             raise StartError(f"cannot bind {config.bind}: {_reason(error)}") from error
-        arrived: list[tuple[bytes, Address]] = []
-        udp = Udp(sock, lambda data, source: arrived.append((data, source)))
+        early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
+        udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
-        seeds = await loop.run_in_executor(None, _resolve_seeds, config)
-        own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
-        daemon = cls(config, udp, own, seeds)
-        udp.receive_with(daemon._receive)
-        for data, source in arrived:
-            daemon._receive(data, source)
-        api = config.api
+        try:
+            seeds = await loop.run_in_executor(None, _resolve_seeds, config)
+            own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
+            daemon = cls(config, udp, own, seeds)
+            daemon._early = early
+            await daemon._open_port()
+        except StartError:
+            udp.close()
+            raise
+        return daemon
+
+    async def _open_port(self) -> None:
+        api = self._config.api
         assert api is not None
         try:
-            await daemon._port.start(api.host or None, api.port)
+            await self._port.start(api.host or None, api.port)
         except OSError as error:
-            udp.close()
             raise StartError(f"cannot bind the side port {api}: {_reason(error)}") from error
-        return daemon
 
     async def serve(self) -> int:
         """Run until the node has left; its exit code."""
@@ -170,6 +179,9 @@ class Daemon:
             self._loop.add_signal_handler(number, self._on_signal, number)
         alone = not [seed for seed in self._seed_addresses if seed != own.address]
         self._perform(self._node.start(alone, time.monotonic()))
+        self._udp.receive_with(self._receive)
+        while self._early:
+            self._receive(*self._early.popleft())
         for text in self._config.join:
             self._seeds.keep(Endpoint.parse_peer(text))
         notify.ready(f"{own.name} at {reports.address_text(own.address)}")
@@ -236,8 +248,10 @@ class Daemon:
                 case Dropped(source, reason):
                     self._note_drop(source, reason)
                 case Joined():
-                    self._seeds.joined(effect)
-                    log.info("joined through %s at %s", effect.name, _at(effect.address))
+                    # Others than seeds take a node in too, again and again if somebody forges
+                    # joins in its name.
+                    level = logging.INFO if self._seeds.joined(effect) else logging.DEBUG
+                    log.log(level, "joined through %s at %s", effect.name, _at(effect.address))
                 case NameLost(detail):
                     self._lose_name(detail)
                 case Left(undrained):
@@ -343,8 +357,10 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
     match effect:
         case MemberChanged(view, before):
             level = logging.WARNING if view.status is Status.FAILED else logging.INFO
-            was = f" (was {before.name.lower()})" if before is not None else ""
             state = view.status.name.lower()
+            was = "" if before is None else f" (was {before.name.lower()})"
+            if before is view.status:
+                was = " again"  # it has started anew
             log.log(level, "member %s at %s is %s%s", view.name, _at(view.address), state, was)
         case Refuted(claimed, incarnation):
             claim = claimed.name.lower()
@@ -378,15 +394,14 @@ def _reason(error: OSError) -> str:
 def _resolve_seeds(config: Config) -> list[Address]:
     """Every address of every seed. Raises `StartError` when no seed can be resolved."""
     addresses: list[Address] = []
-    failure = ""
+    failures: list[str] = []
     for text in config.join:
         try:
             addresses += resolve_now(Endpoint.parse_peer(text))
         except OSError as error:
-            failure = f"cannot resolve {text}: {_reason(error)}"
-            log.warning("%s; trying again", failure)
-    if failure and not addresses:
-        raise StartError(failure)
+            failures.append(f"cannot resolve {text}: {_reason(error)}")
+    if failures and not addresses:
+        raise StartError("; ".join(failures))
     return addresses
 
 

@@ -43,17 +43,23 @@ class Seeds:
         self._names: dict[Address, str] = {}
         """Which member answered at an address, for it may advertise another."""
         self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
+        self._addresses: dict[Endpoint, list[Address]] = {}
+        """What each seed was resolved to last."""
 
     def keep(self, seed: Endpoint, once: bool = False) -> None:
         """Join through a seed from now on; `once`: only until that has succeeded."""
         if seed not in self._tasks:
             task = asyncio.get_running_loop().create_task(self._keep(seed, once))
             self._tasks[seed] = task
-            task.add_done_callback(lambda _: self._tasks.pop(seed, None))
+            task.add_done_callback(lambda _: self._end(seed))
 
-    def joined(self, effect: Joined) -> None:
-        """A member took this node in."""
+    def joined(self, effect: Joined) -> bool:
+        """A member took this node in; whether that is news of a seed."""
+        if not any(effect.address in addresses for addresses in self._addresses.values()):
+            return False
+        before = self._names.get(effect.address)
         self._names[effect.address] = effect.name
+        return before != effect.name
 
     async def stop(self) -> None:
         """End all tries."""
@@ -61,6 +67,16 @@ class Seeds:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _end(self, seed: Endpoint) -> None:
+        del self._tasks[seed]
+        self._resolved(seed, [])
+
+    def _resolved(self, seed: Endpoint, addresses: list[Address]) -> None:
+        """Remember where a seed is, and names only of addresses that are still some seed's."""
+        self._addresses[seed] = addresses
+        current = {address for listed in self._addresses.values() for address in listed}
+        self._names = {at: name for at, name in self._names.items() if at in current}
 
     async def _keep(self, seed: Endpoint, once: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -71,6 +87,7 @@ class Seeds:
             except OSError as error:
                 log.warning("cannot resolve the seed %s: %s; trying again", seed, error)
                 addresses = []
+            self._resolved(seed, addresses)
             if self._node.own.address in addresses or (once and self._is_alive(addresses)):
                 return
             if self._is_alive(addresses):

@@ -8,7 +8,7 @@ repeated at once, at most three times in a row.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from .drops import Drop
 from .membership import Membership
@@ -83,7 +83,7 @@ class Detector:
         relays = self._state.sample(others, self._state.settings.indirect_probes)
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
-            turn.send(ask, self._held(name).address, name)
+            turn.send(ask, self._state.member(name).address, name)
         return len(relays)
 
     def probe_failed(self, turn: Turn) -> None:
@@ -120,10 +120,12 @@ class Detector:
                 self._state.timers.cancel(Timer.CORROBORATE, flight.target)
             case Purpose.RELAY:
                 self._state.timers.cancel(Timer.RELAY_NACK, str(nonce))
-                if flight.asker is not None:
-                    turn.send(RelayedAck(flight.asked), flight.asker)
+                assert flight.asker is not None
+                turn.send(RelayedAck(flight.asked), flight.asker)
             case Purpose.CONTACT | Purpose.NAME_CHECK:
                 pass
+            case _:
+                assert_never(flight.purpose)
 
     def stall(self, turn: Turn) -> None:
         """This node stood still: the probe under way proves nothing, so repeat it."""
@@ -165,17 +167,12 @@ class Detector:
     def _ping(self, target: MemberView, nonce: int, turn: Turn) -> None:
         turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name)
 
-    def _held(self, name: str) -> MemberView:
-        view = self._state.members.get(name)
-        assert view is not None
-        return view
-
     # --- second opinions on somebody else's suspect ------------------------------------------
 
     def corroborate(self, name: str, turn: Turn) -> None:
         """Ping a suspect; when all pings stayed unanswered, agree with the accuser."""
         state = self._state
-        suspect = self._held(name)
+        suspect = state.member(name)
         pinged, pings = self._opinions.pop(name, (suspect, 0))
         if (pinged.generation, pinged.incarnation) != (suspect.generation, suspect.incarnation):
             pings = 0  # those were about a suspicion that it has refuted
@@ -222,6 +219,6 @@ class Detector:
         mean = state.settings.contact_interval * state.members.live_count / len(down)
         wait = mean * (0.5 + state.rng.random())
         state.timers.set(Timer.CONTACT, turn.now + max(0.02, wait))
-        view = self._held(state.rng.choice(down))
+        view = state.member(state.rng.choice(down))
         nonce = state.pings.start(Flight(view.name, Purpose.CONTACT, turn.now))
         self._ping(view, nonce, turn)

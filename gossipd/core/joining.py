@@ -54,6 +54,7 @@ class _Newcomer(NamedTuple):
 @dataclass(slots=True)
 class _Check:
     newcomer: _Newcomer
+    holder: MemberView
     nonces: tuple[int, ...]
 
 
@@ -145,10 +146,9 @@ class Joining:
     def name_answered(self, name: str, turn: Turn) -> None:
         """The holder of a name that somebody wants lives: refuse the newcomer."""
         check = self._checks.pop(name, None)
-        holder = self._state.members.get(name)
-        if check is not None and holder is not None:
+        if check is not None:
             self._state.timers.cancel(Timer.NAME_CHECK, name)
-            self._refuse(check.newcomer, Refusal.NAME_TAKEN, holder, turn)
+            self._refuse(check.newcomer, Refusal.NAME_TAKEN, check.holder, turn)
 
     def check_relayed(self, nonce: int, turn: Turn) -> bool:
         """A relay reached the holder of a name; False if no check asked for that."""
@@ -160,14 +160,12 @@ class Joining:
 
     def name_vacant(self, name: str, turn: Turn) -> None:
         """The holder did not answer: the newcomer may have the name."""
-        check = self._checks.pop(name, None)
-        if check is not None:
-            address = check.newcomer.view.address
-            self._vacant = {
-                held: (to, until) for held, (to, until) in self._vacant.items() if until > turn.now
-            }
-            self._vacant[name] = (address, turn.now + VACANT_FOR)
-            self._consider(check.newcomer, turn)
+        newcomer = self._checks.pop(name).newcomer
+        self._vacant = {
+            held: (to, until) for held, (to, until) in self._vacant.items() if until > turn.now
+        }
+        self._vacant[name] = (newcomer.view.address, turn.now + VACANT_FOR)
+        self._consider(newcomer, turn)
 
     def _cookie(self, address: Address, now: float) -> bytes:
         slot = int(now // COOKIE_SLOT)
@@ -220,7 +218,7 @@ class Joining:
             return
         direct = state.pings.start(Flight(holder.name, Purpose.NAME_CHECK, turn.now))
         relayed = state.rng.getrandbits(64)
-        self._checks[holder.name] = _Check(newcomer, (direct, relayed))
+        self._checks[holder.name] = _Check(newcomer, holder, (direct, relayed))
         wait = state.settings.name_check
         state.timers.set(Timer.NAME_CHECK, turn.now + wait, holder.name)
         turn.send(Ping(direct, holder.name, state.shown), holder.address, holder.name)

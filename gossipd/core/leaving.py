@@ -135,8 +135,8 @@ class Leaving:
         return above_held and version >= self._wanted[stream]
 
     def _send_holds(self, turn: Turn) -> None:
-        peer = self._state.members.get(self._peer or "")
-        assert peer is not None
+        assert self._peer is not None
+        peer = self._state.member(self._peer)
         streams = list(self._missing)
         for _ in range(HOLDS_PER_STEP):
             if not streams:
@@ -190,7 +190,5 @@ class Leaving:
             return
         self._farewells += 1
         for name in state.sample(state.members.live, FAREWELL_PEERS):
-            view = state.members.get(name)
-            if view is not None:
-                turn.send(Gossip(), view.address, name, (state.own,))
+            turn.send(Gossip(), state.member(name).address, name, (state.own,))
         state.timers.set(Timer.LEAVE, turn.now + STEP)

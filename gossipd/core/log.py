@@ -24,7 +24,8 @@ from .messages import Leaf, Register
 
 STREAMS_MAX = 1_000_000
 REGISTERS_MAX = 5_000_000
-"""What one node keeps at most (about 250 bytes each); more is refused, never evicted."""
+"""What one node keeps at most (a register takes 250 to 950 bytes, most where streams hold few);
+more is refused, never evicted."""
 
 
 class Advance(NamedTuple):
@@ -104,6 +105,8 @@ class Log:
         self._registers_max = registers_max
         self._streams: dict[Stream, _StreamLog] = {}
         self._values: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        """One object per counter name, for every datagram brings its own copy."""
         self._trie = Trie(self._sum_of)
         self._registers = 0
 
@@ -247,6 +250,7 @@ class Log:
         counter, seq, total = register
         delta = hash64("r", stream, counter, seq, total)
         if before == (0, 0):
+            counter = self._names.setdefault(counter, counter)
             self._registers += 1
         else:
             delta -= hash64("r", stream, counter, *before)

@@ -61,14 +61,12 @@ class Membership:
 
     def suspicion_ended(self, name: str, turn: Turn) -> None:
         """A suspicion's deadline has passed without a refutation."""
-        view = self._state.members.get(name)
-        assert view is not None
+        view = self._state.member(name)
         self.learn(view._replace(status=Status.FAILED, accusers=()), turn)
 
     def forget(self, name: str, turn: Turn) -> None:
         """Let a member that is not live be shown nowhere any more."""
-        view = self._state.members.get(name)
-        assert view is not None
+        view = self._state.member(name)
         self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
 
     def stall(self, stalled_at: float, turn: Turn) -> None:
@@ -83,8 +81,7 @@ class Membership:
 
     def tell(self, name: str, turn: Turn) -> None:
         """Answer a member with what is held of it, as it seems not to know."""
-        view = self._state.members.get(name)  # also one too old to be shared with others
-        assert view is not None
+        view = self._state.member(name)  # also one too old to be shared with others
         if turn.now - self._told_at.get(name, float("-inf")) < TELL_AGAIN_AFTER:
             return
         if self._state.own.status is Status.LEFT:

@@ -246,17 +246,16 @@ class Held:
     versions: tuple[tuple[Stream, int], ...]
 
 
-Message: TypeAlias = (
+JoinMessage: TypeAlias = Join | Cookie | Welcome | Refuse
+"""What nodes say to each other while one of them is not a member yet."""
+
+MemberMessage: TypeAlias = (
     Ping
     | Ack
     | PingReq
     | RelayedAck
     | Nack
     | Gossip
-    | Join
-    | Cookie
-    | Welcome
-    | Refuse
     | DigestAsk
     | Digest
     | PassAsk
@@ -266,6 +265,8 @@ Message: TypeAlias = (
     | Hold
     | Held
 )
+
+Message: TypeAlias = JoinMessage | MemberMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,10 @@ from .messages import (
     Held,
     Hold,
     Join,
+    MemberMessage,
     MembersAsk,
     MembersPage,
     MemberView,
-    Message,
     Nack,
     Pages,
     PassAsk,
@@ -298,7 +298,7 @@ class Node:
             case _:
                 assert_never(message)
 
-    def _dispatch(self, message: Message, sender: str, turn: Turn) -> None:  # noqa: C901  a table
+    def _dispatch(self, message: MemberMessage, sender: str, turn: Turn) -> None:  # noqa: C901  a table
         match message:
             case Ping(nonce, target, shown):
                 if target != self._state.own.name:
@@ -337,8 +337,6 @@ class Node:
                 self._leaving.asked(message, sender, turn)
             case Held():
                 self._leaving.held(message, sender, turn)
-            case Join() | Cookie() | Welcome() | Refuse():
-                raise AssertionError("routed before")
             case _:
                 assert_never(message)
 

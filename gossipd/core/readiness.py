@@ -42,8 +42,7 @@ class Readiness:
 
     def waited(self, turn: Turn) -> None:
         """No ready peer was found in all the time."""
-        if not self._state.ready:
-            self._become(True, turn)
+        self._become(True, turn)
 
     def _wait(self, turn: Turn) -> None:
         self._state.timers.set(Timer.READY, turn.now + self._state.settings.ready_after)

@@ -218,8 +218,8 @@ class LogRepair:
 
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
-        if running.claim is not None:
-            self._claim(stream, running.claim)
+        assert running.claim is not None
+        self._claim(stream, running.claim)
         if 0 < self._gained.pop(stream, 0) <= NEWS_MAX:
             self._gossiping.push_log(stream, running.start, turn)
 

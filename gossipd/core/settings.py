@@ -60,7 +60,7 @@ class Settings:
     """Corroborating pings are spread over this many seconds."""
 
     corroboration_pings: int = 2
-    """Pings that a corroborator sends, half a probe timeout apart, before it agrees. More survive
+    """Pings that a corroborator sends, one probe timeout apart, before it agrees. More survive
     more loss and take longer."""
 
     health_max: int = 8
@@ -114,8 +114,9 @@ class Settings:
     """Seconds after which a leave ends, whatever is still missing."""
 
     remember: float = 72 * 3600.0
-    """Seconds for which failed, left and forgotten members are remembered. For the first half
-    they are shared and contacted; a partition longer than that needs a seed to heal."""
+    """Seconds for which failed, left and forgotten members are remembered, and failed ones
+    contacted; for the first half they are also told to others. A partition longer than that needs
+    a seed to heal."""
 
     tail_size: int = 1000
     """Recent events kept for reading (`/log`)."""

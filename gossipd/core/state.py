@@ -58,6 +58,12 @@ class State:
         """What this node shows of its state."""
         return Shown(self.log.fingerprint, self.members.fingerprint, self.ready)
 
+    def member(self, name: str) -> MemberView:
+        """What is held of somebody of whom something is held."""
+        view = self.members.get(name)
+        assert view is not None
+        return view
+
     def sample(self, names: list[str], count: int) -> list[str]:
         """Up to `count` of some names, at random."""
         return self.rng.sample(names, min(count, len(names)))
@@ -90,9 +96,7 @@ class Turn:
     def answer_to(self, name: str) -> None:
         """Answers go where the member is known to be: that address has been proven, while the
         one that a datagram came from may be any of the sender's."""
-        view = self._state.members.get(name)
-        if view is not None:
-            self.source = view.address
+        self.source = self._state.member(name).address
 
     def emit(self, effect: Effect) -> None:
         """Something happened that the shell is told."""

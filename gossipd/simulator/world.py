@@ -44,6 +44,8 @@ class Host:
     stalled: bool = False
     missed: list[tuple[bytes, Address]] = field(default_factory=list)
     lives: int = 0
+    clock: float = 0.0
+    """Seconds by which its wall clock is ahead."""
     ended: str = ""
     """Why the process ended by itself."""
 
@@ -121,7 +123,7 @@ class World:
         host.lives += 1
         host.stalled, host.missed, host.ended = False, [], ""
         self._by_address[host.address] = name
-        generation = int((EPOCH + self.now) * 1000) + host.lives
+        generation = int((EPOCH + self.now + host.clock) * 1000) + host.lives
         own = MemberView(as_name or name, host.address, generation, 0, Status.ALIVE)
         rng = Random(self.rng.getrandbits(64))
         host.node = Node(own, self.settings, self._frame, rng, self.now)
@@ -197,7 +199,7 @@ class World:
         """One acknowledged increment at a node."""
         host = self.hosts[name]
         node = self.node(name)
-        batch = node.prepare([(counter, by)], self.now, EPOCH + self.now)
+        batch = node.prepare([(counter, by)], self.now, EPOCH + self.now + host.clock)
         self._perform(host, node.expose(batch, self.now))
         self.made += [
             Made(name, batch.stream, done.seq, done.counter, done.by)

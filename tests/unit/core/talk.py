@@ -31,6 +31,7 @@ from gossipd.core.messages import (
     Group,
     Join,
     Message,
+    Page,
     Ping,
     Register,
     Shown,
@@ -291,3 +292,15 @@ def group(number: int, registers: Sequence[Register], start: int = 0, to: int = 
     newest = max((seq for _, seq, _ in registers), default=start)
     ordered = tuple(sorted(registers, key=lambda register: -register[1]))
     return Group(stream(number), start, to or newest, ordered)
+
+
+def page(
+    number: int,
+    registers: tuple[Register, ...],
+    version: int,
+    after: str = "",
+    upto: str = "",
+    start: int = 0,
+) -> Page:
+    """A page of a pass over a stream."""
+    return Page(stream(number), start, after, upto, version, registers)

@@ -286,6 +286,33 @@ def test_a_name_whose_holder_is_silent_is_taken_over() -> None:
     assert talk.held("p0").address == rival.address
 
 
+def test_two_names_are_checked_side_by_side() -> None:
+    talk = Talk(peers=3)
+    for name in ("p0", "p1"):
+        talk.peer(name).answers = False
+    rivals = [Peer(name, ("10.0.6.6", port), 5000) for name, port in (("p0", 1), ("p1", 2))]
+    nonces = []
+    for rival in rivals:
+        cookie = talk.ask_in(rival).sent(Cookie, rival)[0].cookie
+        nonces.append(talk.ask_in(rival, cookie).sent(PingReq)[0].nonce)
+    said = talk.hear(talk.peer("p2"), RelayedAck(nonces[1]))
+    assert said.sent(Refuse, rivals[1])
+    assert talk.wait(2.1).sent(Welcome, rivals[0])
+
+
+def test_a_holder_that_answers_too_late_has_lost_the_name() -> None:
+    talk = Talk(peers=2)
+    talk.peer("p0").answers = False
+    rival, cookie = rival_of(talk, "p0")
+    nonce = talk.ask_in(rival, cookie).sent(Ping, talk.peer("p0"))[0].nonce
+    talk.wait(2.1)
+    said = talk.hear(talk.peer("p0"), Ack(nonce, talk.shown))
+    assert {view.address for view in said.views("p0")} == {rival.address}
+    assert talk.held("p0").address == rival.address
+    late = Cookie(nonce, b"c", talk.me.address)
+    assert not talk.hear(talk.peer("p0"), late).sent(Refuse)
+
+
 def test_a_newcomer_below_the_silent_holders_generation_is_told_to_rise_and_then_let_in() -> None:
     talk = Talk(peers=2)
     talk.peer("p0").answers = False

@@ -1,0 +1,1 @@
+"""Whole clusters in a fake world: real cores, virtual time, one seed."""

@@ -1,0 +1,108 @@
+"""Cut networks: both sides count on, and agree soon after the heal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+import pytest
+
+from gossipd.simulator.checkers import Checker
+from gossipd.simulator.world import World
+
+from .test_cluster import formed, values, verdicts
+
+NAMES = [f"n{number}" for number in range(5)]
+
+
+def count_on(world: World, seconds: float) -> None:
+    """Increments at every node while time passes."""
+    until = world.now + seconds
+    while world.now < until:
+        world.increment(world.rng.choice(NAMES), world.rng.choice("ab"))
+        world.run(0.5)
+
+
+def heal_time(seed: int, cut: Callable[[World], None]) -> float:
+    """A minute of a cut with increments everywhere; seconds until all agree after the heal."""
+    world = formed(seed, 5)
+    checker = Checker(world)
+    cut(world)
+    count_on(world, 60)
+    checker.check()
+    world.network.heal()
+    began = world.now
+    while not world.settled():
+        assert world.now - began < 15, f"seed {seed}"
+        world.run(0.05)
+    checker.check()
+    for counter in "ab":
+        assert values(world, counter) == {checker.expected(counter)}
+    return world.now - began
+
+
+def halves(world: World) -> None:
+    world.partition(["n0", "n1"], ["n2", "n3", "n4"])
+
+
+def seeds_alone(world: World) -> None:
+    world.partition(["n0"], ["n1", "n2", "n3", "n4"])
+
+
+def nothing_reaches_one(world: World) -> None:
+    world.cut([name for name in NAMES if name != "n2"], ["n2"])
+
+
+def nothing_comes_from_one(world: World) -> None:
+    world.cut(["n2"], [name for name in NAMES if name != "n2"])
+
+
+def nothing_passes_from_half_to_half(world: World) -> None:
+    world.cut(["n0", "n1"], ["n2", "n3", "n4"])
+
+
+def everybody_alone(world: World) -> None:
+    world.partition(*([name] for name in NAMES))
+
+
+@pytest.mark.parametrize(
+    ("cut", "seeds"),
+    [
+        (halves, 30),
+        (seeds_alone, 10),
+        (nothing_reaches_one, 30),
+        (nothing_comes_from_one, 30),
+        (nothing_passes_from_half_to_half, 10),
+        (everybody_alone, 10),
+    ],
+)
+def test_a_cut_of_a_minute_heals_within_five_seconds(
+    cut: Callable[[World], None], seeds: int
+) -> None:
+    times = [heal_time(seed, cut) for seed in range(seeds)]
+    print(f"{cut.__name__}: median {median(times):.2f} s, max {max(times):.2f} s")
+    assert max(times) <= 5
+
+
+def test_a_single_cut_link_blames_nobody() -> None:
+    for seed in range(10):
+        world = formed(seed, 5)
+        world.cut(["n1"], ["n3"])
+        count_on(world, 30)
+        assert not verdicts(world)
+        world.run(2)
+        assert len(values(world, "a")) == 1
+
+
+def test_a_partition_of_a_cluster_without_seeds_in_reach_heals_by_contact() -> None:
+    world = formed(1, 4)
+    world.crash("n0")
+    world.run(15)
+    world.partition(["n1"], ["n2", "n3"])
+    world.run(60)
+    world.network.heal()
+    began = world.now
+    while world.node("n1").live_count < 3:
+        assert world.now - began < 5
+        world.run(0.05)
+    assert world.run_until_settled(5)
