@@ -51,7 +51,7 @@ from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.port import SidePort
 from gossipd.store import MemoryStore
-from gossipd.udp import Udp, open_socket, routed_address
+from gossipd.udp import Udp, interface_address, open_socket, routed_address
 
 log = logging.getLogger("gossipd")
 
@@ -202,7 +202,7 @@ class Daemon:
             self._end(1)
             return
         log.info("%s: leaving", signal.Signals(number).name)
-        self.leave()
+        self._begin_leave()
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -256,7 +256,9 @@ class Daemon:
                     self._lose_name(detail)
                 case Left(undrained):
                     if undrained:
-                        log.error("left; %d streams may be held by nobody else", undrained)
+                        log.warning("left; %d streams may be held by nobody else", undrained)
+                    else:
+                        log.info("left")
                     self._end(self._exit_code)
                 case MemberChanged() | Refuted() | Stalled() | JoinDoubtful() | BecameReady():
                     _tell(effect)
@@ -279,7 +281,7 @@ class Daemon:
         if not self._exit_code:
             log.error("%s; leaving", detail)
             self._exit_code = 1
-            self.leave()
+            self._begin_leave()
 
     # --- what the side port asks -------------------------------------------------------------
 
@@ -334,6 +336,10 @@ class Daemon:
             self._seeds.keep(endpoint, once=True)
 
     def leave(self) -> None:
+        log.info("asked to leave: leaving")
+        self._begin_leave()
+
+    def _begin_leave(self) -> None:
         if self._leave_task is None:
             notify.stopping()
             self._leave_task = self._loop.create_task(self._leave())
@@ -428,7 +434,7 @@ def _advertised(config: Config, udp: Udp, seeds: list[Address]) -> Address:
         if host is not None:
             break
     else:
-        host = "127.0.0.1"
+        host = interface_address() or "127.0.0.1"
     if host in ("127.0.0.1", "::1") and any(not _is_loopback(seed) for seed in seeds):
         log.warning("advertising %s, which other hosts cannot reach: set --advertise", host)
     return host, bound[1]

@@ -70,24 +70,29 @@ class Seeds:
 
     def _end(self, seed: Endpoint) -> None:
         del self._tasks[seed]
-        self._resolved(seed, [])
+        self._addresses.pop(seed, None)
+        self._forget_names()
 
-    def _resolved(self, seed: Endpoint, addresses: list[Address]) -> None:
-        """Remember where a seed is, and names only of addresses that are still some seed's."""
-        self._addresses[seed] = addresses
+    def _forget_names(self) -> None:
+        """Keep the names only of addresses that are still some seed's."""
         current = {address for listed in self._addresses.values() for address in listed}
         self._names = {at: name for at, name in self._names.items() if at in current}
 
     async def _keep(self, seed: Endpoint, once: bool) -> None:
         loop = asyncio.get_running_loop()
         pause = self._settings.join_retry_min
+        failed = False
         while not self._node.leaving:
             try:
                 addresses = await loop.run_in_executor(None, resolve_now, seed)
             except OSError as error:
-                log.warning("cannot resolve the seed %s: %s; trying again", seed, error)
+                level = logging.DEBUG if failed else logging.WARNING
+                reason = error.strerror or error
+                log.log(level, "cannot resolve the seed %s: %s; trying again", seed, reason)
                 addresses = []
-            self._resolved(seed, addresses)
+            failed = not addresses
+            self._addresses[seed] = addresses
+            self._forget_names()
             if self._node.own.address in addresses or (once and self._is_alive(addresses)):
                 return
             if self._is_alive(addresses):

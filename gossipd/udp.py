@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import ipaddress
 import socket
 from collections import Counter
@@ -19,6 +20,8 @@ from gossipd.core import Address
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for datagrams that wait; it may grant less."""
 
+_SIOCGIFADDR = 0x8915
+_IFREQ_SIZE = 40
 _MAPPED = "::ffff:"
 
 
@@ -80,6 +83,24 @@ def routed_address(towards: Address, sock: socket.socket) -> str | None:
         except OSError:
             return None
         return plain(probe.getsockname())[0]
+
+
+def interface_address() -> str | None:
+    """The first IPv4 address of an interface other than loopback; None where there is none.
+
+    What is left to advertise on a network without a default route (asked as Linux wants it).
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            request = name.encode().ljust(_IFREQ_SIZE, b"\0")
+            try:
+                answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
+            except OSError:
+                continue  # it has none
+            host = socket.inet_ntoa(answer[20:24])
+            if not host.startswith("127."):
+                return host
+    return None
 
 
 def speaks(sock: socket.socket, address: Address) -> bool:

@@ -69,12 +69,13 @@ ACCUSERS_MAX = 8
 AGE_MAX = 2**32 - 1
 PAGES_MAX = 32
 PASS_ITEMS_MAX = 32
-HOLD_GROUPS_MAX = 40
+HOLD_GROUPS_MAX = 20
 DIGEST_BITS = 6
 DIGEST_FANOUT = 2**DIGEST_BITS
 DIGEST_DEPTH_MAX = STREAM_BITS // DIGEST_BITS
 TIMEOUT_MS_MAX = 2**31
 _U64 = 2**64 - 1
+NONCE_MAX = _U64
 _ITEMS_MAX = DATAGRAM_SIZE_MAX
 
 REGISTER = 0
@@ -250,6 +251,10 @@ def _nonce(value: object) -> int:
     return _integer(value, 0, _U64)
 
 
+def _size(value: object) -> int:
+    return _integer(value, DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX)
+
+
 # --- one reader per kind; the index in `_READERS` is the kind on the wire ------------------------
 
 
@@ -306,7 +311,8 @@ def _prefix(depth: object, prefix: object) -> tuple[int, int]:
 
 
 def _read_digest_ask(f: list[object], _: _Reader) -> DigestAsk:
-    return DigestAsk(_nonce(f[0]), *_prefix(f[1], _big(f[2])))
+    depth, prefix = _prefix(f[1], _big(f[2]))
+    return DigestAsk(_nonce(f[0]), depth, prefix, _size(f[3]))
 
 
 def _big(value: object) -> int:
@@ -343,7 +349,7 @@ def _read_pass_ask(f: list[object], r: _Reader) -> PassAsk:
         _nonce(f[0]),
         tuple(wishes),
         _integer(f[2], 1, PAGES_MAX),
-        _integer(f[3], DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX),
+        _size(f[3]),
     )
 
 
@@ -356,7 +362,7 @@ def _read_members_ask(f: list[object], _: _Reader) -> MembersAsk:
         _nonce(f[0]),
         _start_or_name(f[1]),
         _integer(f[2], 1, PAGES_MAX),
-        _integer(f[3], DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX),
+        _size(f[3]),
     )
 
 
@@ -395,7 +401,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (Cookie, 4, _read_cookie),
     (Welcome, 4, _read_welcome),
     (Refuse, 5, _read_refuse),
-    (DigestAsk, 3, _read_digest_ask),
+    (DigestAsk, 4, _read_digest_ask),
     (Digest, 5, _read_digest),
     (PassAsk, 4, _read_pass_ask),
     (Pages, 3, _read_pages),
@@ -496,6 +502,12 @@ GROUP_OVERHEAD = 1 + 2 + STREAM_BYTES + 2 * 9 + 3
 PAGE_OVERHEAD = GROUP_OVERHEAD + 9
 """Bytes that a page takes at most, beside its registers and the two counters that bound it."""
 
+
+def pass_item_size(item: PassItem) -> int:
+    """Bytes that a wish takes in a question for passes."""
+    return len(_pack(item))
+
+
 LEAF_SIZE_MAX = 1 + 2 + STREAM_BYTES + 9 + 9
 """Bytes that a leaf takes at most."""
 
@@ -544,8 +556,8 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
             return nonce, cookie, *seen
         case Refuse(nonce, reason, holder, generation):
             return nonce, reason.value, *holder, generation
-        case DigestAsk(nonce, depth, prefix):
-            return nonce, depth, _unsigned(prefix)
+        case DigestAsk(nonce, depth, prefix, size):
+            return nonce, depth, _unsigned(prefix), size
         case Digest(nonce, depth, prefix, leaves, sums):
             packed = None if sums is None else b"".join(s.to_bytes(8, "big") for s in sums)
             return nonce, depth, _unsigned(prefix), leaves, packed

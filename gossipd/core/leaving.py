@@ -7,7 +7,7 @@ that is behind pulls from the leaver, as from anybody. Then LEFT is told, and th
 
 from __future__ import annotations
 
-from .codec import GROUP_OVERHEAD, pack_register
+from .codec import GROUP_OVERHEAD, HOLD_GROUPS_MAX, NONCE_MAX, pack_register
 from .drops import Drop
 from .effects import Left
 from .identity import Address, Stream
@@ -148,10 +148,10 @@ class Leaving:
     def _send_hold(self, streams: list[Stream], to: Address, turn: Turn) -> None:
         """Take streams from the end of the list until a datagram is full."""
         state = self._state
-        room = state.courier.room(Hold(0, ()), state.settings.datagram_size)
+        room = state.courier.room(Hold(NONCE_MAX, ()), state.settings.datagram_size)
         groups: list[Group] = []
         sent: dict[Stream, int] = {}
-        while streams and room > GROUP_OVERHEAD:
+        while streams and room > GROUP_OVERHEAD and len(groups) < HOLD_GROUPS_MAX:
             stream = streams[-1]
             done = self._above_sent.get(stream, 0)
             above: list[Register] = []

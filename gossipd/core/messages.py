@@ -2,7 +2,7 @@
 
 A datagram is one `Envelope`: who speaks, one message, and news that rides along (views of members,
 groups of the log). Nothing here knows bytes (see `codec`) or what to do with a message (see
-`node`). The order of `Kind` is the wire's numbering: append only.
+`node`). Their numbers on the wire are `codec`'s: append only.
 
 Indirect probe, SWIM 4.1, with Lifeguard's nack:
 
@@ -183,6 +183,7 @@ class DigestAsk:
     nonce: int
     depth: int
     prefix: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

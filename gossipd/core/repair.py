@@ -1,15 +1,24 @@
 """Repair of the log: pull what a peer holds and this node does not (design section 5).
 
-A repair walks the digest of one peer where it differs, then asks for passes over the streams
-found. At most one runs, at most one begins per `pull_interval`. A question that stays open is
-asked again, at last for smaller pages, then the repair goes on at another peer: what was learned
-stays.
+A repair walks the digest of one peer where it differs and passes over the streams found, both at
+once: each step asks for a few prefixes and a few streams, and the next step begins when all of
+them are answered, or asks again for what is missing. At most one repair runs, at most one begins
+per `pull_interval`. A peer that answers nothing three times, the last time for smaller packets, is
+left for another, which goes on where the first one stopped: a prefix or a page may come from
+anybody.
 """
 
 from __future__ import annotations
 
 from .answering import answer_digest, answer_passes
-from .codec import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT, PAGES_MAX, PASS_ITEMS_MAX
+from .codec import (
+    DIGEST_BITS,
+    DIGEST_DEPTH_MAX,
+    DIGEST_FANOUT,
+    PAGES_MAX,
+    PASS_ITEMS_MAX,
+    pass_item_size,
+)
 from .drops import Drop
 from .gossiping import Gossiping
 from .identity import Stream
@@ -36,6 +45,12 @@ ASKS_MAX = 3
 PEERS_MAX = 3
 """Peers that one repair tries."""
 
+DIGESTS_AT_ONCE = 16
+"""Prefixes asked for in one step."""
+
+_PASSES = (-1, -1)
+"""Stands for the passes among the prefixes that a step has asked for."""
+
 DEEP_AFTER = 60.0
 """Seconds between two passes from 0 over one stream whose versions agree and hashes do not."""
 
@@ -55,7 +70,10 @@ class LogRepair:
         self._next_at = float("-inf")
         self._nonce = 0
         self._asks = 0
-        self._prefixes: list[tuple[int, int]] = []
+        self._prefixes: dict[tuple[int, int], None] = {}
+        """(depth, prefix) of the digest's nodes that differ and have not been looked into."""
+        self._open: dict[tuple[int, int], None] = {}
+        """What the present step has asked for and not got: prefixes, and `_PASSES`."""
         self._passes: dict[Stream, Pass] = {}
         self._gained: dict[Stream, int] = {}
         self._unequal: dict[Stream, tuple[int, int, int]] = {}
@@ -103,23 +121,22 @@ class LogRepair:
 
     def digest_came(self, digest: Digest, turn: Turn) -> None:
         """What a peer holds below a prefix: descend, or note the streams to pass over."""
-        wanted = (digest.depth, digest.prefix)
-        if digest.nonce != self._nonce or wanted not in self._prefixes[-1:]:
+        prefix = (digest.depth, digest.prefix)
+        if digest.nonce != self._nonce or prefix not in self._prefixes:
             turn.drop(Drop.UNASKED)
             return
-        self._prefixes.pop()
+        del self._prefixes[prefix]
+        self._open.pop(prefix, None)
         if digest.leaves is not None:
             for leaf in digest.leaves:
                 self._compare(leaf, turn.now)
         elif digest.sums is not None and digest.depth < DIGEST_DEPTH_MAX:
-            mine = self._state.log.sums_below(digest.depth, digest.prefix)
+            mine = self._state.log.sums_below(*prefix)
             first = digest.prefix << DIGEST_BITS
-            self._prefixes += [
-                (digest.depth + 1, first + child)
-                for child in range(DIGEST_FANOUT)
-                if digest.sums[child] and digest.sums[child] != mine[child]
-            ]
-        self._ask(turn)
+            for child in range(DIGEST_FANOUT):
+                if digest.sums[child] and digest.sums[child] != mine[child]:
+                    self._prefixes[digest.depth + 1, first + child] = None
+        self._go_on(turn)
 
     def pages_came(self, pages: Pages, turn: Turn) -> None:
         """Pages of passes: every record merges, whoever sent it and whenever."""
@@ -136,68 +153,85 @@ class LogRepair:
                 self._asks = 0
             if running.complete:
                 self._finish_pass(page.stream, running, turn)
-        expected = pages.nonce == self._nonce and pages.last
-        if expected or not (self._prefixes or self._passes):
-            self._ask(turn)
+        if not self._passes or (pages.last and pages.nonce == self._nonce):
+            self._open.pop(_PASSES, None)
+            self._go_on(turn)
 
     def unanswered(self, turn: Turn) -> None:
-        """The question that is open has not been answered in time."""
+        """Something that was asked for has not come in time."""
         asked = self._peer
         assert asked is not None
         live = self._state.members.live
         if self._asks < ASKS_MAX and asked.name in live:
-            self._ask_once_more(turn)
+            self._ask(turn)
             return
         others = [name for name in live if name != asked.name]
         if others and self._peers_tried < PEERS_MAX:
             self._peers_tried += 1
-            self._begin(self._state.rng.choice(others), turn)
+            self._turn_to(self._state.rng.choice(others), turn)
         else:
             self._end()
 
     def _begin(self, peer: str, turn: Turn) -> None:
+        self._prefixes = {(0, 0): None}
+        self._turn_to(peer, turn)
+
+    def _turn_to(self, peer: str, turn: Turn) -> None:
         self._peer = self._state.members.get(peer)
-        self._prefixes = [(0, 0)]
-        self._passes = {}
-        self._gained = {}
+        # One nonce for all that one peer is asked: on a slow link a late answer is as good.
+        self._nonce = self._state.rng.getrandbits(64)
+        self._asks = 0
         self._ask(turn)
 
     def _end(self) -> None:
         self._peer = None
-        self._prefixes = []
+        self._prefixes = {}
         self._passes = {}
         self._gained = {}
         self._state.timers.cancel(Timer.PULL)
 
-    def _ask(self, turn: Turn) -> None:
-        """Ask the next question: first the digest, prefix by prefix, then the passes."""
+    def _go_on(self, turn: Turn) -> None:
+        """Something was answered: go on when all is, end when there is nothing left."""
         assert self._peer is not None
-        if not self._prefixes and not self._passes:
-            peer = self._peer.name
-            self._end()
-            self._readiness.walked(peer, turn)
-            return
         self._asks = 0
-        self._nonce = self._state.rng.getrandbits(64)
-        self._ask_once_more(turn)
+        if not self._prefixes and not self._passes:
+            peer, whole = self._peer.name, self._peers_tried == 1
+            self._end()
+            if whole:
+                self._readiness.walked(peer, turn)
+        elif not self._open:
+            self._ask(turn)
 
-    def _ask_once_more(self, turn: Turn) -> None:
-        """The nonce stays: on a slow link the answer to an earlier asking is as good."""
+    def _ask(self, turn: Turn) -> None:
+        """Ask for the first few prefixes and streams of those that are missing."""
         assert self._peer is not None
         self._asks += 1
-        if self._prefixes:
-            ask: DigestAsk | PassAsk = DigestAsk(self._nonce, *self._prefixes[-1])
-        else:
-            items = [
-                PassItem(stream, running.start, running.after)
-                for stream, running in list(self._passes.items())[:PASS_ITEMS_MAX]
-            ]
-            settings = self._state.settings
-            size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
-            ask = PassAsk(self._nonce, tuple(items), PAGES_MAX, size)
         wait = self._state.settings.pull_timeout * self._state.health.factor
         self._state.timers.set(Timer.PULL, turn.now + wait)
-        turn.send(ask, self._peer.address, self._peer.name)
+        settings = self._state.settings
+        size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
+        self._open = dict.fromkeys(list(self._prefixes)[:DIGESTS_AT_ONCE])
+        asks: list[DigestAsk | PassAsk] = [
+            DigestAsk(self._nonce, *prefix, size) for prefix in self._open
+        ]
+        if self._passes:
+            self._open[_PASSES] = None
+            asks.append(self._pass_ask(size))
+        for ask in asks:
+            turn.send(ask, self._peer.address, self._peer.name)
+
+    def _pass_ask(self, size: int) -> PassAsk:
+        """As many of the passes under way as one datagram can ask for."""
+        empty = PassAsk(self._nonce, (), PAGES_MAX, size)
+        room = self._state.courier.room(empty, size)
+        items: list[PassItem] = []
+        for stream, running in self._passes.items():
+            item = PassItem(stream, running.start, running.after)
+            room -= pass_item_size(item)
+            if room < 0 or len(items) == PASS_ITEMS_MAX:
+                break
+            items.append(item)
+        return PassAsk(self._nonce, tuple(items), PAGES_MAX, size)
 
     def _compare(self, leaf: Leaf, now: float) -> None:
         mine = self._state.log.leaf(leaf.stream)

@@ -140,7 +140,9 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Cookie: st.builds(Cookie, u64, _cookies, addresses),
     Welcome: st.builds(Welcome, u64, shown),
     Refuse: st.builds(Refuse, u64, st.sampled_from(Refusal), addresses, generations),
-    DigestAsk: st.builds(lambda nonce, at: DigestAsk(nonce, *at), u64, _prefixes),
+    DigestAsk: st.builds(
+        lambda nonce, at, size: DigestAsk(nonce, at[0], at[1], size), u64, _prefixes, _sizes
+    ),
     Digest: st.builds(
         _digest,
         u64,

@@ -7,6 +7,7 @@ from statistics import median
 
 import pytest
 
+from gossipd.core import Settings
 from gossipd.simulator.checkers import Checker
 from gossipd.simulator.world import World
 
@@ -106,3 +107,22 @@ def test_a_partition_of_a_cluster_without_seeds_in_reach_heals_by_contact() -> N
         assert world.now - began < 5
         world.run(0.05)
     assert world.run_until_settled(5)
+
+
+@pytest.mark.parametrize("size", [640, 1200])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_late_joiner_catches_up_through_heavy_loss(size: int, seed: int) -> None:
+    """Forty streams do not fit one digest: a walk whose questions get lost must still get on."""
+    world = World(seed, Settings(datagram_size=size))
+    world.add("a" * 64)
+    log = world.node("a" * 64).log
+    counters = [f"c{number:02}" + "x" * 110 for number in range(6)]
+    for number in range(40):
+        stream = (number << 66 | 5).to_bytes(10, "big")
+        registers = [(counter, 2**40 + at, at + 1) for at, counter in enumerate(counters)]
+        log.merge(stream, registers)
+        log.claim(stream, 2**40 + len(counters))
+    world.network.loss = 0.2
+    world.add("b", seeds=["a" * 64])
+    world.run(30)
+    assert world.node("b").log.fingerprint == log.fingerprint

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner, Result
-from fake_daemon import FakeDaemon, fake_daemon
 
 from gossipd import __version__
 from gossipd.cli import gossipd
 from gossipd.cli.tables import age, aligned, local_time
+from tests.unit.fake_daemon import FakeDaemon, fake_daemon
 
 Call = Callable[..., Result]
 

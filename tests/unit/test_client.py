@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fake_daemon import FakeDaemon, fake_daemon
 
 from gossipd.client import Client, NoAnswerError, RefusedError
 from gossipd.endpoint import Endpoint
+from tests.unit.fake_daemon import FakeDaemon, fake_daemon
 
 
 @pytest.fixture

@@ -36,9 +36,9 @@ def test_few_streams_are_told_as_leaves() -> None:
     state.log.merge(A, [("x", 1, 1)])
     state.log.merge(B, [("x", 1, 1)])
     state.log.claim(B, 1)
-    digest = answer_digest(state, DigestAsk(7, 0, 0))
+    digest = answer_digest(state, DigestAsk(7, 0, 0, 1200))
     assert digest == Digest(7, 0, 0, (state.log.leaf(A), state.log.leaf(B)), None)
-    assert answer_digest(state, DigestAsk(7, 1, 5)) == Digest(7, 1, 5, (), None)
+    assert answer_digest(state, DigestAsk(7, 1, 5, 1200)) == Digest(7, 1, 5, (), None)
 
 
 @pytest.mark.parametrize("size", [640, 1200])
@@ -47,7 +47,7 @@ def test_many_streams_are_told_as_sums(size: int) -> None:
     streams = [(n << 40).to_bytes(10, "big") for n in range(100)]
     for stream in streams:
         state.log.merge(stream, [("x", 1, 1)])
-    digest = answer_digest(state, DigestAsk(7, 0, 0))
+    digest = answer_digest(state, DigestAsk(7, 0, 0, 1200))
     assert digest == Digest(7, 0, 0, None, state.log.sums_below(0, 0))
     for depth in (1, 11):
         prefix = 2 ** (6 * depth) - 1
@@ -57,7 +57,7 @@ def test_many_streams_are_told_as_sums(size: int) -> None:
     walk = [(0, 0)]
     while walk:
         depth, prefix = walk.pop()
-        answer = answer_digest(state, DigestAsk(7, depth, prefix))
+        answer = answer_digest(state, DigestAsk(7, depth, prefix, 1200))
         assert _size(state, answer) <= size
         found += answer.leaves or ()
         children = enumerate(answer.sums or ())
@@ -111,6 +111,15 @@ def test_pages_of_several_streams_share_datagrams() -> None:
     state.log.merge(B, [("x", 4, 1)])
     (answer,) = answer_passes(state, _ask(PassItem(A, 0, ""), PassItem(B, 0, "")))
     assert [(page.stream, page.version) for page in answer.pages] == [(A, 3), (B, 0)]
+
+
+def test_pages_without_registers_are_split_between_datagrams_too() -> None:
+    state = _large_state(1, "c{}")
+    wishes = [PassItem(bytes((0, number)) + bytes(8), 0, "") for number in range(32)]
+    answers = list(answer_passes(state, _ask(*wishes)))
+    assert len(answers) > 1
+    assert [page.stream for answer in answers for page in answer.pages] == [w[0] for w in wishes]
+    assert all(_size(state, answer) <= 1200 for answer in answers)
 
 
 def test_the_rest_of_many_wishes_goes_into_further_datagrams() -> None:

@@ -151,9 +151,9 @@ def test_the_third_time_smaller_pages_are_asked_for_then_another_peer() -> None:
     sizes = [ask.size for ask in talk.wait(0.9).sent(PassAsk, p0)]
     assert sizes == [1200, DATAGRAM_SIZE_FLOOR]
     said = talk.wait(0.4)
-    assert not said.sent(PassAsk)
-    assert said.sent(DigestAsk)
-    assert not said.sent(DigestAsk, p0)
+    assert not said.sent(DigestAsk), "what the walk has found is not looked for again"
+    assert said.sent(PassAsk)
+    assert not said.sent(PassAsk, p0)
 
 
 def test_a_repair_gives_up_after_three_peers() -> None:
@@ -278,13 +278,32 @@ def test_the_walk_goes_only_where_sums_differ() -> None:
     talk = quiet()
     asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
     sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
-    down = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, sums)).sent(DigestAsk)[0]
-    assert (down.depth, down.prefix) == (1, 40)
+    down = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, sums)).sent(DigestAsk)
+    assert [(ask.depth, ask.prefix) for ask in down] == [(1, 3), (1, 40)]
     deeper = tuple(9 if child == 0 else 0 for child in range(64))
-    next_ = talk.hear(talk.peer("p0"), Digest(down.nonce, 1, 40, None, deeper)).sent(DigestAsk)[0]
-    assert (next_.depth, next_.prefix) == (2, 40 << 6)
-    third = talk.hear(talk.peer("p0"), Digest(next_.nonce, 2, 40 << 6, (), None)).sent(DigestAsk)
-    assert [(ask.depth, ask.prefix) for ask in third] == [(1, 3)]
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 1, 40, None, deeper))
+    assert not said.sent(DigestAsk), "the step is not over"
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 1, 3, (), None))
+    assert [(ask.depth, ask.prefix) for ask in said.sent(DigestAsk)] == [(2, 40 << 6)]
+
+
+def test_a_step_asks_again_only_for_what_is_missing_and_passes_begin_while_it_walks() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    asked = shows_other_log(talk, p0).sent(DigestAsk)[0]
+    sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
+    talk.hear(p0, Digest(asked.nonce, 0, 0, None, sums))
+    talk.hear(p0, Digest(asked.nonce, 1, 3, (leaf_of(1, [("a", 1, 1)], 1),), None))
+    said = talk.wait(0.41)
+    assert [(ask.depth, ask.prefix) for ask in said.sent(DigestAsk, p0)] == [(1, 40)]
+    assert [item.stream for item in said.sent(PassAsk, p0)[0].items] == [stream(1)]
+
+
+def test_a_step_asks_for_a_bounded_number_of_prefixes() -> None:
+    talk = quiet()
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, (7,) * 64))
+    assert len(said.sent(DigestAsk)) == 16
 
 
 def test_sums_below_the_deepest_level_are_no_answer_to_walk_on() -> None:
@@ -310,14 +329,14 @@ def test_few_streams_are_told_as_leaves_and_many_as_sums() -> None:
     talk = quiet()
     hold_many(talk, 20)
     p0 = talk.peer("p0")
-    (few,) = talk.hear(p0, DigestAsk(5, 0, 0)).sent(Digest, p0)
+    (few,) = talk.hear(p0, DigestAsk(5, 0, 0, 1200)).sent(Digest, p0)
     assert few.leaves is not None
     assert [leaf.stream for leaf in few.leaves] == [spread(number) for number in range(20)]
     hold_many(talk, 200)
-    (many,) = talk.hear(p0, DigestAsk(5, 0, 0)).sent(Digest, p0)
+    (many,) = talk.hear(p0, DigestAsk(5, 0, 0, 1200)).sent(Digest, p0)
     assert many.sums is not None
     assert sum(many.sums) % 2**64 == talk.node.log.fingerprint
-    (below,) = talk.hear(p0, DigestAsk(6, 1, 1)).sent(Digest, p0)
+    (below,) = talk.hear(p0, DigestAsk(6, 1, 1, 1200)).sent(Digest, p0)
     assert below.leaves is not None
     assert len(below.leaves) == 4
 

@@ -76,7 +76,7 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
     ("cookie", spoken(Cookie(11, b"\x01" * 8, ("10.0.0.1", 40000)))),
     ("welcome", spoken(Welcome(12, SHOWN), (ALIVE,))),
     ("refuse", spoken(Refuse(13, Refusal.GENERATION_TOO_LOW, ("10.0.0.3", 7946), 2**52 - 1))),
-    ("digest ask", spoken(DigestAsk(14, 3, 0x1234))),
+    ("digest ask", spoken(DigestAsk(14, 3, 0x1234, 1200))),
     ("digest of leaves", spoken(Digest(15, 0, 0, (Leaf(STREAM, 9, 2**63),), None))),
     ("digest of sums", spoken(Digest(16, 12, 2**72 - 1, None, tuple(range(64))))),
     (

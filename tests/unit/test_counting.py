@@ -1,0 +1,141 @@
+"""Group commit: together, in order, exposed only when committed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from gossipd.core import Batch, Incremented
+from gossipd.counting import Counting
+from gossipd.sideport.backend import Refused
+from tests.unit.pair import Pair
+from tests.unit.waiting import until
+
+
+class SlowStore:
+    """Commits when it is told to, or fails."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.failure: Exception | None = None
+        self.may_commit = asyncio.Event()
+        self.may_commit.set()
+
+    async def commit(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        await self.may_commit.wait()
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.pair = Pair()
+        self.node = self.pair.node
+        self.store = SlowStore()
+        self.counting = Counting(self.node, self.store, self.pair.perform)
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def refusal(future: asyncio.Future[Any]) -> tuple[int, str]:
+    with pytest.raises(Refused) as caught:
+        await future
+    return caught.value.status, caught.value.detail
+
+
+async def test_what_waits_is_committed_together_and_answered_in_order(bench: Bench) -> None:
+    futures = [
+        bench.counting.increment(counter, by) for counter, by in (("a", 1), ("b", 5), ("a", -3))
+    ]
+    answers = await asyncio.gather(*futures)
+    assert [(answer.counter, answer.by, answer.count) for answer in answers] == [
+        ("a", 1, 1),
+        ("b", 5, 5),
+        ("a", -3, -2),
+    ]
+    assert [str(answer.id)[-1] for answer in answers] == ["1", "2", "3"]
+    assert len(bench.store.batches) == 1
+    assert sum(isinstance(effect, Incremented) for effect in bench.pair.effects) == 1
+
+
+async def test_nothing_is_exposed_before_its_commit_and_the_next_batch_collects(
+    bench: Bench,
+) -> None:
+    bench.store.may_commit.clear()
+    first = bench.counting.increment("a", 1)
+    await until(lambda: bench.store.batches)
+    others = [bench.counting.increment("a", 1) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert not first.done()
+    assert bench.node.log.value("a") == 0
+    bench.store.may_commit.set()
+    assert (await first).count == 1
+    assert [answer.count for answer in await asyncio.gather(*others)] == [2, 3, 4, 5, 6]
+    assert len(bench.store.batches) == 2
+
+
+async def test_a_commit_that_fails_is_answered_and_its_stream_ends(bench: Bench) -> None:
+    await bench.counting.increment("a", 1)
+    stream = bench.node.stream
+    bench.store.failure = OSError(28, "No space left on device")
+    status, detail = await refusal(bench.counting.increment("a", 1))
+    assert status == 503
+    assert "may have been counted" in detail
+    answer = await bench.counting.increment("a", 1)
+    assert answer.count == 2
+    assert bench.node.stream != stream
+
+
+async def test_a_mistake_is_answered_and_nobody_waits_for_ever(bench: Bench) -> None:
+    heard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+    bench.store.may_commit.clear()
+    bench.store.failure = RuntimeError("a bug")
+    first = bench.counting.increment("a", 1)
+    await until(lambda: bench.store.batches)
+    second = bench.counting.increment("a", 1)
+    bench.store.may_commit.set()
+    async with asyncio.timeout(5):
+        assert (await refusal(first))[0] == 503
+        assert (await refusal(second))[0] == 503
+        await bench.counting.drain()
+
+
+async def test_what_would_leave_the_range_is_a_conflict_and_the_rest_counts(bench: Bench) -> None:
+    await asyncio.gather(*(bench.counting.increment("a", 2**53) for _ in range(512)))
+    over, fine = bench.counting.increment("a", 2**53), bench.counting.increment("b", 1)
+    status, detail = await refusal(over)
+    assert (status, "2^62" in detail) == (409, True)
+    assert (await fine).count == 1
+
+
+async def test_a_client_that_went_away_is_counted_all_the_same(bench: Bench) -> None:
+    gone, stays = bench.counting.increment("a", 1), bench.counting.increment("a", 1)
+    gone.cancel()
+    assert (await stays).count == 2
+
+
+async def test_a_leaving_node_takes_nothing_more(bench: Bench) -> None:
+    bench.pair.start()
+    waiting = bench.counting.increment("a", 1)
+    bench.pair.perform(bench.node.leave(time.monotonic()))
+    status, detail = await refusal(waiting)
+    assert (status, "not counted" in detail) == (503, True)
+    with pytest.raises(Refused, match="leaving"):
+        bench.counting.increment("a", 1)
+
+
+async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
+    futures = [bench.counting.increment("a", 1) for _ in range(25_000)]
+    await bench.counting.drain()
+    assert all(future.done() for future in futures)
+    assert bench.node.log.value("a") == 25_000
+    assert len(bench.store.batches) == 3

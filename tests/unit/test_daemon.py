@@ -1,0 +1,199 @@
+"""The daemon in this process: opening, serving, what the side port asks, leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from uuid import UUID, uuid4
+
+import pytest
+
+from gossipd import daemon as module
+from gossipd.config import Config
+from gossipd.core import Address
+from gossipd.daemon import Daemon, StartError
+from gossipd.endpoint import Endpoint
+from gossipd.sideport.backend import Refused
+from tests.unit.waiting import until
+
+ANY = Endpoint("127.0.0.1", 0)
+
+
+@pytest.fixture
+async def daemon() -> AsyncIterator[Daemon]:
+    """One that serves, alone."""
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.not_ready() is None)
+    yield made
+    made.leave()
+    async with asyncio.timeout(10):
+        assert await serving == 0
+
+
+def gossip_address(daemon: Daemon) -> Address:
+    endpoint = Endpoint.parse(str(daemon.status()["address"]))
+    return endpoint.host, endpoint.port
+
+
+async def test_a_port_in_use_cannot_be_opened() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        bind = Endpoint(*taken.getsockname())
+        with pytest.raises(StartError, match=f"cannot bind {bind}: Address already in use"):
+            await Daemon.open(Config(bind=bind, api=ANY))
+
+
+async def test_a_side_port_in_use_cannot_be_opened() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        api = Endpoint(*taken.getsockname())
+        with pytest.raises(StartError, match="cannot bind the side port"):
+            await Daemon.open(Config(bind=ANY, api=api))
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        (Config(bind=ANY, api=ANY, join=("a.invalid", "b.invalid")), r"a\.invalid.*b\.invalid"),
+        (
+            Config(bind=ANY, api=ANY, advertise=Endpoint("a.invalid", 1)),
+            r"cannot resolve --advertise a\.invalid:1",
+        ),
+        (Config(bind=Endpoint("a.invalid", 1), api=ANY), r"cannot bind a\.invalid:1"),
+    ],
+)
+async def test_names_that_cannot_be_resolved_end_the_start(config: Config, complaint: str) -> None:
+    with pytest.raises(StartError, match=complaint):
+        await Daemon.open(config)
+
+
+def test_run_says_why_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert module.run(Config(bind=ANY, api=Endpoint(*taken.getsockname()))) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("gossipd: cannot bind the side port 127.0.0.1:")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("bind", "join", "advertise", "host"),
+    [
+        ("127.0.0.1", (), None, "127.0.0.1"),
+        ("127.0.0.1", (), Endpoint("127.3.2.1", 9), "127.3.2.1"),
+        ("", ("127.0.0.1:1",), None, "127.0.0.1"),
+        ("", ("[::1]:1",), None, "::1"),
+        ("::1", (), None, "::1"),
+    ],
+)
+async def test_a_node_advertises_what_others_reach_it_at(
+    bind: str, join: tuple[str, ...], advertise: Endpoint | None, host: str
+) -> None:
+    config = Config(bind=Endpoint(bind, 0), api=ANY, join=join, advertise=advertise)
+    made = await Daemon.open(config)
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.status()["udp"])
+    address = Endpoint.parse(str(made.status()["address"]))
+    assert address.host == host
+    assert str(made.status()["name"]).endswith(f":{address.port}")
+    made.leave()
+    assert await serving == 0
+
+
+async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
+    answer = await daemon.increment("a", 3)
+    assert (answer.counter, answer.by, answer.count, answer.duplicate) == ("a", 3, 3, False)
+    assert daemon.count("a") == 3
+    assert daemon.counters() == {"a": 3}
+    assert daemon.counted(answer.id, None)
+    assert daemon.counted(answer.id, "a")
+    assert not daemon.counted(UUID(int=answer.id.int + 1), "a")
+    assert [event["id"] for event in daemon.log(5)] == [str(answer.id)]
+    with pytest.raises(Refused) as caught:
+        daemon.counted(uuid4(), None)
+    assert caught.value.status == 400
+
+
+async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for data in (b"x", b"nonsense nonsense nonsense", b"gd\x09\x00" + bytes(30)):
+            stranger.sendto(data, gossip_address(daemon))
+        await until(lambda: len(daemon.status()["dropped"]) == 3)  # type: ignore[arg-type]
+    assert daemon.status()["dropped"] == {"too_short": 1, "magic": 1, "version": 1}
+
+
+async def test_a_ping_is_answered_by_a_pong(daemon: Daemon) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        client.sendto(b"ping\n", gossip_address(daemon))
+        async with asyncio.timeout(5):
+            assert await asyncio.get_running_loop().sock_recv(client, 100) == b"pong\n"
+
+
+async def test_wishes_that_cannot_be_done_are_refused(daemon: Daemon) -> None:
+    wishes: tuple[tuple[Callable[[], None], int], ...] = (
+        (partial(daemon.join, ["nonsense:x"]), 400),
+        (partial(daemon.forget, "nobody"), 404),
+        (partial(daemon.forget, "one"), 409),
+    )
+    for wish, status in wishes:
+        with pytest.raises(Refused) as caught:
+            wish()
+        assert caught.value.status == status
+
+
+async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    await daemon.increment("a", 1)
+    seed = str(daemon.status()["address"])
+    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    with caplog.at_level(logging.INFO):
+        serving = asyncio.create_task(other.serve())
+        await until(lambda: other.not_ready() is None)
+    assert other.count("a") == 1
+    assert other.peers() == [seed]
+    assert caplog.messages.count(f"joined through one at {seed}") == 1
+    await other.increment("a", 1)
+    other.leave()
+    async with asyncio.timeout(5):
+        assert await serving == 0
+    with pytest.raises(Refused, match="leaving"):
+        other.increment("a", 1)
+    await until(lambda: daemon.members()[1]["state"] == "left")
+    assert daemon.count("a") == 2
+    daemon.forget("two")
+    assert len(daemon.members()) == 1
+
+
+async def test_a_taken_name_ends_the_newcomer(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    seed = str(daemon.status()["address"])
+    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    serving = asyncio.create_task(other.serve())
+    await until(lambda: other.not_ready() is None)
+    twin = await Daemon.open(
+        Config(bind=ANY, api=ANY, name="one", join=(str(other.status()["address"]),))
+    )
+    async with asyncio.timeout(10):
+        assert await twin.serve() == 1
+    assert (
+        f"the name 'one' is taken by a live node at {seed.replace(':', ' port ')}" in caplog.text
+    )
+    assert [member["address"] for member in other.members() if member["name"] == "one"] == [seed]
+    other.leave()
+    assert await serving == 0
+
+
+async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="three"))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.not_ready() is None)
+    with caplog.at_level(logging.INFO):
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await serving == 0
+    assert "SIGTERM: leaving" in caplog.messages

@@ -1,0 +1,244 @@
+"""The documents are true: what they name exists, what they count is counted from the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+import click
+import msgpack
+import pytest
+
+from gossipd.cli import gossipd
+from gossipd.core.codec import pack_body, pack_head
+from gossipd.core.log import REGISTERS_MAX, STREAMS_MAX
+from gossipd.core.members import MEMBERS_MAX
+from gossipd.core.messages import (
+    Ack,
+    Cookie,
+    Digest,
+    DigestAsk,
+    Gossip,
+    Group,
+    Held,
+    Hold,
+    Join,
+    MembersAsk,
+    MembersPage,
+    Message,
+    Nack,
+    Pages,
+    PassAsk,
+    PassItem,
+    Ping,
+    PingReq,
+    Refusal,
+    Refuse,
+    RelayedAck,
+    Shown,
+    Welcome,
+)
+from gossipd.core.settings import Profile, Settings
+from gossipd.schema import VARIABLE_PREFIX, keys
+from gossipd.sideport.calls import CALLS
+from gossipd.sideport.limits import Limits
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "gossipd" / "core"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROTOCOL = (CORE / "README.md").read_text(encoding="utf-8")
+
+FOREIGN = "Coming from other counter daemons"
+"""The section whose table has the calls and options of others in its first column."""
+
+SHOWN = Shown(1, 2, True)
+ADDRESS = ("127.0.0.1", 7946)
+STREAM = bytes(10)
+MESSAGES: tuple[Message, ...] = (
+    Ping(1, "b", SHOWN),
+    Ack(1, SHOWN),
+    PingReq(1, "b", ADDRESS, 500),
+    RelayedAck(1),
+    Nack(1),
+    Gossip(),
+    Join(1, ADDRESS, (), b""),
+    Cookie(1, b"", ADDRESS),
+    Welcome(1, SHOWN),
+    Refuse(1, Refusal.NAME_TAKEN, ADDRESS, 1),
+    DigestAsk(1, 0, 0, 1200),
+    Digest(1, 0, 0, (), None),
+    PassAsk(1, (PassItem(STREAM, 0, ""),), 1, 640),
+    Pages(1, (), True),
+    MembersAsk(1, "", 1, 640),
+    MembersPage(1, "", "", ()),
+    Hold(1, (Group(STREAM, 0, 0, ()),)),
+    Held(1, False, ()),
+)
+
+
+def section(title: str) -> str:
+    """The text of a section of the README, its subsections included."""
+    found = re.search(
+        rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL
+    )
+    assert found, f"no section {title!r}"
+    return found[1]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The cells of every line of a table, headers included."""
+    for line in text.splitlines():
+        if line.startswith("| "):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def own_text() -> str:
+    """The README without what it says of other daemons."""
+    foreign = section(FOREIGN)
+    own = "\n".join(row[1] for row in rows(foreign))
+    return README.replace(foreign, f"\n{own}\n")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def spans() -> list[str]:
+    """What stands in `backticks`, outside of blocks."""
+    text = re.sub(r"^```.*?^```$", "", own_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def command_lines() -> Iterator[str]:
+    for block in blocks("sh"):
+        yield from (line for line in block.splitlines() if not line.startswith("#"))
+    for block in blocks("console"):
+        yield from (line[2:] for line in block.splitlines() if line.startswith("$ "))
+    yield from (span for span in spans() if span.startswith("gossipd "))
+
+
+def calls_of_gossipd() -> list[list[str]]:
+    """The words of every call of gossipd that the README shows, without `gossipd`."""
+    found = []
+    for line in command_lines():
+        for part in re.split(r"&&|;|\||&(?= |$)", line) if "'" not in line else [line]:
+            words = shlex.split(part)
+            if words and Path(words[0]).name == "gossipd":
+                found.append(words[1:])
+    return found
+
+
+def flags_of(name: str) -> set[str]:
+    command = gossipd.get_command(click.Context(gossipd), name)
+    assert command is not None, f"gossipd has no command {name!r}"
+    return {flag for param in command.params for flag in param.opts}
+
+
+def test_every_command_and_option_shown_exists() -> None:
+    calls = calls_of_gossipd()
+    assert {"run", "increment", "count", "members", "leave"} <= {call[0] for call in calls}
+    for command, *words in calls:
+        flags = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert flags <= flags_of(command), (command, words)
+
+
+def test_every_option_named_in_the_text_exists() -> None:
+    known = set().union(*map(flags_of, gossipd.list_commands(click.Context(gossipd))))
+    named = {word for span in spans() for word in re.findall(r"(?<!\S)--[a-z][a-z-]*", span)}
+    assert {"--advertise", "--json", "--config"} <= named
+    assert named <= known
+
+
+def test_every_variable_named_exists() -> None:
+    known = {key.variable for key in keys()} | {f"{VARIABLE_PREFIX}CONFIG"}
+    assert set(re.findall(rf"{VARIABLE_PREFIX}[A-Z_]+", README)) <= known
+
+
+def test_the_option_tables_are_the_schema() -> None:
+    by_flag = {key.flag: key for key in keys()}
+    named = [row[0].strip("`") for row in rows(section("Configuration")) if row[0][:3] == "`--"]
+    assert len(named) == len(set(named))
+    assert set(named) <= set(by_flag)
+    assert {flag for flag, key in by_flag.items() if not key.figure} <= set(named)
+
+
+@pytest.mark.parametrize(("column", "profile"), [(1, "lan"), (2, "wan"), (3, "local")])
+def test_the_table_of_figures_is_that_of_the_profiles(column: int, profile: Profile) -> None:
+    figures = {key.flag: key.name for key in keys() if key.figure}
+    of_profile = asdict(Settings.of(profile))
+    table = [row for row in rows(section("Configuration")) if row[0].strip("`") in figures]
+    told = {figures[row[0].strip("`")]: row[column] for row in table}
+    assert len(told) > 10
+    assert {name: float(figure) for name, figure in told.items()} == {
+        name: of_profile[name] for name in told
+    }
+
+
+def test_the_table_of_calls_is_the_side_ports() -> None:
+    named = re.findall(r"`((?:GET|POST) /\S*)`", section("Three nodes on one machine"))
+    assert sorted(named) == sorted(f"{call.method} {call.path}" for call in CALLS)
+
+
+def test_every_call_shown_exists() -> None:
+    paths = {call.path.partition("{")[0].rstrip("/") for call in CALLS}
+    shown = re.findall(r"\$ curl .*?127\.0\.0\.1:\d+(/[a-z]*)", README)
+    assert len(shown) > 5
+    assert set(shown) <= paths
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    text, limits = section("Guarantees and limits"), Limits()
+    for count in (MEMBERS_MAX, STREAMS_MAX, REGISTERS_MAX, limits.connections_max):
+        assert f"{count:,}" in text
+    for size in (limits.head_size_max, limits.body_size_max, limits.line_size_max):
+        assert f"{size // 1024} KiB" in text
+
+
+def test_continuous_integration_runs_the_test_command() -> None:
+    (command,) = [line for line in blocks("sh")[0].splitlines() if "-m tests" in line]
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_directory_map_is_complete() -> None:
+    (block,) = blocks("text")
+    named = [line.split()[0] for line in block.splitlines()]
+    for name in named:
+        path = ROOT / name
+        assert path.is_dir() if name.endswith("/") else path.is_file(), name
+    modules = {f"gossipd/{path.name}" for path in (ROOT / "gossipd").glob("[!_]*.py")}
+    folders = {
+        f"{path.parent.relative_to(ROOT)}/"
+        for parent in ("gossipd", "tests")
+        for path in (ROOT / parent).glob("*/*.py")
+    }
+    assert modules | folders <= set(named)
+
+
+@pytest.mark.parametrize("text", [README, PROTOCOL], ids=["README", "core/README"])
+def test_every_file_named_exists(text: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    paths = re.findall(r"`((?:gossipd|tests|configs|systemd|\.ci)/[\w./@-]*)`", text)
+    for path in links + paths:
+        assert (ROOT / path).exists(), path
+
+
+def test_every_module_of_the_core_is_on_its_map() -> None:
+    named = re.findall(r"`(\w+\.py)`", PROTOCOL)
+    modules = {path.name for path in CORE.glob("*.py")} - {"__init__.py"}
+    assert len(named) == len(set(named))
+    assert set(named) == modules
+
+
+def test_the_table_of_kinds_is_the_wires() -> None:
+    assert {type(message) for message in MESSAGES} == set(get_args(Message))
+    table = [row for row in rows(PROTOCOL) if len(row) == 3 and row[0].isdecimal()]
+    told = {name: int(kind) for kind, name, _ in table}
+    spoken = {}
+    for message in MESSAGES:
+        body = pack_body(pack_head("a", 1, 0, message), (), ())
+        spoken[type(message).__name__] = msgpack.unpackb(body)[0]
+    assert told == spoken
