@@ -24,7 +24,7 @@ from .messages import Leaf, Register
 
 STREAMS_MAX = 1_000_000
 REGISTERS_MAX = 5_000_000
-"""What one node keeps at most (a register takes 250 to 950 bytes, most where streams hold few);
+"""What one node keeps at most (a register takes 190 to 780 bytes, most where streams hold few);
 more is refused, never evicted."""
 
 
