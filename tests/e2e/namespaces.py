@@ -1,0 +1,148 @@
+"""Network namespaces joined by a bridge, whose links can be cut one direction at a time.
+
+Everything lives in namespaces made here: the bridge too, so nothing of the machine's own network
+is touched, and all of it goes with them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+_CLONE_NEWNET = 0x40000000
+
+
+@cache
+def why_none() -> str:
+    """Why namespaces cannot be made here; empty if they can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    if shutil.which("ip") is None:
+        return "network namespaces need iproute2"
+    name = f"gossipd-{secrets.token_hex(4)}"
+    made = subprocess.run(("ip", "netns", "add", name), capture_output=True, check=False)
+    if made.returncode:
+        return f"no network namespaces here: {made.stderr.decode().strip()}"
+    _ip("netns", "del", name)
+    return ""
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(("ip", *arguments), check=True, timeout=20)
+
+
+def _set_namespace(path: str | Path) -> None:
+    with open(path) as file:  # noqa: PTH123  /proc/thread-self is no ordinary path
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"cannot enter {path}")
+
+
+class Namespace:
+    """A network of its own, with loopback up."""
+
+    def __init__(self) -> None:
+        self.name = f"gossipd-{secrets.token_hex(4)}"
+        _ip("netns", "add", self.name)
+        self.ip("link", "set", "lo", "up")
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What goes before a command that is to run inside."""
+        return ("ip", "netns", "exec", self.name)
+
+    def ip(self, *arguments: str) -> None:
+        """Configure the network inside."""
+        _ip("-n", self.name, *arguments)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """What this thread opens meanwhile belongs to this network."""
+        with open("/proc/thread-self/ns/net") as home:  # noqa: PTH123
+            _set_namespace(f"/run/netns/{self.name}")
+            try:
+                yield
+            finally:
+                _set_namespace(f"/proc/self/fd/{home.fileno()}")
+
+    def close(self) -> None:
+        _ip("netns", "del", self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Network:
+    """Hosts 10.77.0.1, 10.77.0.2, ... on one bridge."""
+
+    def __init__(self, size: int) -> None:
+        self._made: list[Namespace] = []
+        try:
+            self._hub = self._make()
+            self._hub.ip("link", "add", "hub", "type", "bridge", "forward_delay", "0")
+            self._hub.ip("link", "set", "hub", "up")
+            self.hosts = [self._host(number) for number in range(1, size + 1)]
+        except BaseException:
+            self.close()
+            raise
+
+    def address(self, host: int) -> str:
+        """Of host 0, 1, ..."""
+        return f"10.77.0.{host + 1}"
+
+    def _make(self) -> Namespace:
+        namespace = Namespace()
+        self._made.append(namespace)
+        return namespace
+
+    def _host(self, number: int) -> Namespace:
+        host = self._make()
+        port = f"port{number}"
+        peer = ("peer", "name", port, "netns", self._hub.name)
+        _ip("link", "add", "eth0", "netns", host.name, "type", "veth", *peer)
+        self._hub.ip("link", "set", port, "master", "hub", "up")
+        host.ip("addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
+        host.ip("link", "set", "eth0", "up")
+        # A rule can drop what comes in only if it is asked before the table of local addresses.
+        host.ip("rule", "add", "pref", "32000", "lookup", "local")
+        host.ip("rule", "del", "pref", "0")
+        return host
+
+    def _rule(self, action: str, source: int, target: int) -> None:
+        where = ("iif", "eth0", "from", self.address(source))
+        self.hosts[target].ip("rule", action, "pref", "10", *where, "blackhole")
+
+    def cut(self, source: int, target: int) -> None:
+        """Nothing that `source` sends reaches `target` any more, without a word to either."""
+        self._rule("add", source, target)
+
+    def heal(self, source: int, target: int) -> None:
+        self._rule("del", source, target)
+
+    def between(self, one: Sequence[int], other: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """All links between two groups of hosts, both directions."""
+        for a in one:
+            for b in other:
+                yield a, b
+                yield b, a
+
+    def close(self) -> None:
+        for namespace in self._made:
+            namespace.close()
+        self._made.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,219 @@
+"""One real node as a child process, watched from outside: through the side port and its log.
+
+Nothing here waits without a deadline.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.e2e.namespaces import Namespace
+
+ROOT = Path(__file__).parents[2]
+GOSSIP = 7946
+API = 7947
+POLL = 0.02
+"""Seconds between two looks at a condition."""
+
+
+def until(condition: Callable[[], object], within: float, what: str) -> float:
+    """Poll until `condition` holds; the seconds that took. Raises `AssertionError` if it does not.
+
+    A node that cannot be asked yet is one for which the condition does not hold.
+    """
+    began = time.monotonic()
+    while True:
+        trouble: object = ""
+        try:
+            if condition():
+                return time.monotonic() - began
+        except (OSError, http.client.HTTPException) as error:
+            trouble = error
+        if time.monotonic() - began > within:
+            raise AssertionError(f"not within {within:g} s: {what} {trouble}")
+        time.sleep(POLL)
+
+
+def at_once(tasks: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Run all of them in threads beside each other; their results in order."""
+    listed = list(tasks)
+    with ThreadPoolExecutor(max(1, len(listed))) as pool:
+        return [future.result() for future in [pool.submit(task) for task in listed]]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's, without what would steer a node."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GOSSIPD_")}
+    return {**kept, **variables}
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    data: Any
+
+
+class Node:
+    """One process under one address; it may be started again."""
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        directory: Path,
+        port: int = GOSSIP,
+        namespace: Namespace | None = None,
+    ) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
+        self.api = ("127.0.0.1" if namespace else host, port + 1)
+        self.logs: list[Path] = []
+        self._directory = directory
+        self._namespace = namespace
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    # --- the process -------------------------------------------------------------------------
+
+    def start(self, *options: str, join: Sequence[Node] = (), **variables: str) -> None:
+        """Start the process; `options` may override what is given here."""
+        joins = [part for node in join for part in ("--join", node.address)]
+        own = ("--bind", self.address, "--name", self.name)
+        self.start_as("run", *own, *joins, *options, **variables)
+
+    def start_as(self, *arguments: str, **variables: str) -> None:
+        """Start `gossipd` with just these arguments."""
+        prefix = self._namespace.prefix if self._namespace else ()
+        self.logs.append(self._directory / f"{self.name}.{len(self.logs)}.log")
+        with self.logs[-1].open("wb") as log:
+            self._process = subprocess.Popen(
+                (*prefix, sys.executable, "-m", "gossipd", *arguments),
+                cwd=ROOT,
+                env=environment(**variables),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def ended(self, within: float = 10.0) -> int:
+        """The exit code of a process that is expected to end."""
+        return self.process.wait(within)
+
+    @property
+    def log(self) -> str:
+        """The log of the present process."""
+        return self.logs[-1].read_text(errors="replace")
+
+    # --- the side port -----------------------------------------------------------------------
+
+    def connect(self, timeout: float = 5.0) -> socket.socket:
+        """A connection to the side port."""
+        if self._namespace is None:
+            return socket.create_connection(self.api, timeout)
+        with self._namespace.entered():
+            return socket.create_connection(self.api, timeout)
+
+    def ask(self, method: str, path: str, body: object = None, raw: bytes | None = None) -> Reply:
+        """One HTTP request on a connection of its own."""
+        connection = http.client.HTTPConnection(*self.api)
+        connection.sock = self.connect()
+        try:
+            sent = raw if body is None else json.dumps(body).encode()
+            connection.request(method, path, sent)
+            response = connection.getresponse()
+            text = response.read().decode()
+            is_json = "json" in response.headers.get_content_type()
+            data = json.loads(text) if is_json else text
+            return Reply(response.status, dict(response.headers), data)
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        """The data of a call that succeeds. Raises `OSError` where it does not."""
+        reply = self.ask("GET", path)
+        if reply.status != 200:
+            raise OSError(f"{self.name} {path}: {reply}")
+        return reply.data
+
+    def increment(self, counter: str = "default", by: int = 1) -> int:
+        """Count; the new count. Raises `OSError` where that is refused."""
+        reply = self.ask("POST", "/increment", {"counter": counter, "by": by})
+        if reply.status != 200:
+            raise OSError(f"{self.name} does not count: {reply}")
+        return int(reply.data["count"])
+
+    def count(self, counter: str = "default") -> int:
+        return int(self.get(f"/count?counter={counter}")["count"])
+
+    def states(self) -> dict[str, str]:
+        """The state of each member by name."""
+        return {member["name"]: member["state"] for member in self.get("/members")}
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.get("/status"))
+
+    @property
+    def ready(self) -> bool:
+        return self.ask("GET", "/ready").status == 200
+
+    def text(self, *lines: str | bytes) -> list[str]:
+        """Say lines in the text dialect, end the input, and read all answers."""
+        with self.connect() as connection:
+            said = (line if isinstance(line, bytes) else line.encode() for line in lines)
+            connection.sendall(b"".join(line + b"\n" for line in said))
+            connection.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        return answer.decode().splitlines()
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A client command of the command line."""
+        assert self._namespace is None
+        host = f"[{self.api[0]}]" if ":" in self.api[0] else self.api[0]
+        return gossipd(*arguments, GOSSIPD_API=f"{host}:{self.api[1]}")
+
+
+def gossipd(
+    *arguments: str, prefix: Sequence[str] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        (*prefix, sys.executable, "-m", "gossipd", *arguments),
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
