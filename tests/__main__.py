@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PYTHON = sys.executable
 
-CHECKS = (
+CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "format", "--check", "."),
     ("ruff", "check", "."),
     ("mypy",),
@@ -21,9 +21,8 @@ CHECKS = (
     ("coverage", "report", "--fail-under=100"),
     ("pytest", "tests/simulation", "tests/e2e"),
 )
-"""Each is a module and its arguments. What fails first ends the run. Coverage is asked of the tests
-that meet the core through its public inputs alone: it slows the others down and proves nothing
-there."""
+"""Each is a module and its arguments. What fails first ends the run. Coverage is asked of the
+tests that meet the core through its public inputs: it slows the others down for nothing."""
 
 
 def main(arguments: list[str]) -> int:

@@ -107,6 +107,8 @@ class Joining:
         if address is None:
             turn.drop(Drop.UNASKED)
         elif refuse.reason is Refusal.NAME_TAKEN:
+            if self._state.members.live_count > 1 and own.generation >= refuse.generation:
+                return  # two holders meet: the larger generation keeps the name
             host, port = refuse.holder
             turn.emit(
                 NameLost(f"the name {own.name!r} is taken by a live node at {host} port {port}")

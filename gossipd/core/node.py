@@ -225,12 +225,13 @@ class Node:
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):
             self._receive_join(envelope, message, size, turn)
+        elif isinstance(message, Cookie | Welcome | Refuse):
+            # Before namesakes: the holder of this node's name answers its join like anybody.
+            self._receive_answer_to_join(envelope, message, turn)
         elif envelope.sender == own.name:
             self._receive_from_namesake(envelope, turn)
-        elif isinstance(message, Cookie | Welcome | Refuse):
-            self._receive_answer_to_join(envelope, message, turn)
         elif self._is_member(envelope, turn):
-            turn.answer_to(envelope.sender)
+            turn.answer_to(envelope.sender, envelope.generation)
             for view in envelope.views:
                 self._membership.learn(view, turn)
             for group in envelope.groups:

@@ -93,10 +93,13 @@ class Turn:
         else:
             self.drop(Drop.LIMITED)
 
-    def answer_to(self, name: str) -> None:
+    def answer_to(self, name: str, generation: int) -> None:
         """Answers go where the member is known to be: that address has been proven, while the
-        one that a datagram came from may be any of the sender's."""
-        self.source = self._state.member(name).address
+        one that a datagram came from may be any of the sender's. Only who has lost its name to
+        another address is answered where it speaks from."""
+        view = self._state.member(name)
+        if view.generation == generation:
+            self.source = view.address
 
     def emit(self, effect: Effect) -> None:
         """Something happened that the shell is told."""

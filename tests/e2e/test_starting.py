@@ -107,10 +107,6 @@ def test_a_name_that_is_taken_is_refused(cluster: Cluster) -> None:
     assert nodes[1].running
 
 
-@pytest.mark.xfail(
-    reason="core: the twin takes the holder's Cookie for the speech of a namesake, and the "
-    "holder leaves instead of the newcomer (Node._receive routes namesakes first)"
-)
 def test_a_name_is_refused_by_its_very_holder(cluster: Cluster) -> None:
     (holder,) = cluster.start(1)
     holder.increment()
@@ -121,11 +117,6 @@ def test_a_name_is_refused_by_its_very_holder(cluster: Cluster) -> None:
     assert holder.count() == 1
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="core: the newer holder has to join the other half as a newcomer, is refused for the "
-    "older one, and both end (a node that has been welcomed before should not obey a Refuse)",
-)
 def test_of_two_holders_that_meet_the_newer_one_stays(cluster: Cluster) -> None:
     older = cluster.start(3)
     gate, newer = cluster.add(), cluster.add(name="n3")

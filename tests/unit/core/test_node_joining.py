@@ -352,6 +352,28 @@ def test_a_node_that_is_refused_its_name_ends() -> None:
     assert "10.0.3.3 port 1" in lost.detail
 
 
+def test_the_newer_of_two_holders_of_a_name_does_not_obey_a_refusal() -> None:
+    talk = Talk(peers=1)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
+    assert not talk.hear(seed, older).of(NameLost)
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    newer = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 1001)
+    assert talk.hear(seed, newer).of(NameLost)
+
+
+def test_the_holder_of_the_name_itself_is_a_seed_like_any_other() -> None:
+    talk = Talk(alone=False)
+    holder = Peer("me", ("10.0.8.8", 7946), generation=999)
+    nonce = talk.join(holder.address).sent(Join)[0].nonce
+    said = talk.hear(holder, Cookie(nonce, b"12345678", talk.me.address))
+    (again,) = said.sent(Join, holder)
+    assert again.cookie == b"12345678"
+    refuse = Refuse(again.nonce, Refusal.NAME_TAKEN, holder.address, 999)
+    assert talk.hear(holder, refuse).of(NameLost)
+
+
 def test_a_node_told_that_its_generation_is_too_low_rises_and_asks_again() -> None:
     talk = Talk(alone=False, generation=10)
     seed = Peer("seed", ("10.0.8.8", 7946))

@@ -6,9 +6,9 @@ import pytest
 
 from gossipd.core import Drop, MemberChanged, NameLost, Refuted, Settings, Status
 from gossipd.core.identity import GENERATION_MAX, INCARNATION_MAX
-from gossipd.core.messages import Gossip, Join, MemberView, Ping
+from gossipd.core.messages import Gossip, Held, Hold, Join, MemberView, Ping
 
-from .talk import Peer, Said, Talk
+from .talk import Peer, Said, Talk, group
 
 
 def told_of_itself(talk: Talk, status: Status, generation: int, incarnation: int) -> Said:
@@ -250,6 +250,14 @@ def test_a_namesake_that_only_speaks_of_others_changes_nothing() -> None:
     assert said.drops == [Drop.STRANGER]
     assert len(talk.node.members) == 2
     assert not said.envelopes()
+
+
+def test_who_has_lost_its_name_is_answered_where_it_speaks_from() -> None:
+    """Else what it asks while it drains would be answered to the new holder."""
+    talk = Talk(peers=1)
+    loser = Peer("p0", ELSEWHERE, generation=999)
+    said = talk.hear(loser, Hold(5, (group(1, [("a", 1, 1)]),)))
+    assert said.sent(Held, loser)
 
 
 # --- what is dropped -----------------------------------------------------------------------------
