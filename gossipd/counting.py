@@ -45,10 +45,11 @@ class Counting:
         self._perform = perform
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
+        self._draining = False
 
     def increment(self, counter: str, by: int) -> asyncio.Future[Answer]:
         """Count `by` on `counter`; the future ends when that is committed, or with `Refused`."""
-        if self._node.leaving:
+        if self._draining or self._node.leaving:
             raise Refused(503, "Service Unavailable", "this node is leaving the cluster")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
@@ -58,7 +59,8 @@ class Counting:
         return future
 
     async def drain(self) -> None:
-        """Return when nothing waits any more."""
+        """Take no more increments; return when those that were taken are answered."""
+        self._draining = True
         while self._writer is not None:
             await asyncio.wait([self._writer])
 

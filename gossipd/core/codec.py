@@ -100,6 +100,8 @@ class _Reader:
 
     def __init__(self) -> None:
         self.unknown = 0
+        self.whole = True
+        """Whether every log record was understood."""
 
     def array(self, value: object, length_min: int = 0) -> list[object]:
         if type(value) is not list or len(value) < length_min:
@@ -207,7 +209,7 @@ def _registers(value: object, reader: _Reader) -> tuple[tuple[Register, ...], bo
         fields = reader.array(record, 1)
         if _integer(fields[0], 0, _U64) != REGISTER:
             reader.unknown += 1
-            whole = False
+            whole = reader.whole = False
             continue
         _, counter, seq, total = reader.fields(fields, 4)[:4]
         registers.append(
@@ -376,10 +378,14 @@ def _read_members_page(f: list[object], r: _Reader) -> MembersPage:
 
 
 def _read_hold(f: list[object], r: _Reader) -> Hold:
+    """Who holds only what it understands must not say that it holds everything."""
     groups = r.array(f[1], 1)
     if len(groups) > HOLD_GROUPS_MAX:
         raise _MalformedError  # the answer has to fit a datagram too
-    return Hold(_nonce(f[0]), tuple(_group(group, r) for group in groups))
+    hold = Hold(_nonce(f[0]), tuple(_group(group, r) for group in groups))
+    if not r.whole:
+        raise _UnknownKindError
+    return hold
 
 
 def _read_held(f: list[object], r: _Reader) -> Held:

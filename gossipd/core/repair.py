@@ -10,6 +10,8 @@ anybody.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from .answering import answer_digest, answer_passes
 from .codec import (
     DIGEST_BITS,
@@ -57,6 +59,16 @@ DEEP_AFTER = 60.0
 NEWS_MAX = 64
 """A pass that brought at most so many registers is news for others; more is left to repair."""
 
+NEWS_STREAMS_MAX = 64
+"""Streams of which one repair makes news at most. A node that is not ready makes none: what it
+lacks the others have."""
+
+PASSES_MAX = 1024
+"""Passes under way from which on no further prefixes are asked for."""
+
+DIGESTS_MAX = 100_000
+"""Answers to prefixes that one repair uses at most, so that no peer can lead it on for ever."""
+
 
 class LogRepair:
     """The one repair of the log that runs, and the answers to those of others."""
@@ -70,6 +82,10 @@ class LogRepair:
         self._next_at = float("-inf")
         self._nonce = 0
         self._asks = 0
+        self._moved = False
+        """Whether a pass has come forward since the last asking."""
+        self._digests_left = 0
+        self._news_left = 0
         self._prefixes: dict[tuple[int, int], None] = {}
         """(depth, prefix) of the digest's nodes that differ and have not been looked into."""
         self._open: dict[tuple[int, int], None] = {}
@@ -125,6 +141,10 @@ class LogRepair:
         if digest.nonce != self._nonce or prefix not in self._prefixes:
             turn.drop(Drop.UNASKED)
             return
+        self._digests_left -= 1
+        if not self._digests_left:
+            self._end()
+            return
         del self._prefixes[prefix]
         self._open.pop(prefix, None)
         if digest.leaves is not None:
@@ -150,10 +170,13 @@ class LogRepair:
                 continue
             self._gained[page.stream] = self._gained.get(page.stream, 0) + gained
             if running.use(page):
+                self._moved = True
                 self._asks = 0
             if running.complete:
                 self._finish_pass(page.stream, running, turn)
-        if not self._passes or (pages.last and pages.nonce == self._nonce):
+        # Who answers with nothing is not asked on at once, for that would never end.
+        answered = pages.last and pages.nonce == self._nonce and self._moved
+        if answered or not self._passes:
             self._open.pop(_PASSES, None)
             self._go_on(turn)
 
@@ -174,6 +197,8 @@ class LogRepair:
 
     def _begin(self, peer: str, turn: Turn) -> None:
         self._prefixes = {(0, 0): None}
+        self._digests_left = DIGESTS_MAX
+        self._news_left = NEWS_STREAMS_MAX
         self._turn_to(peer, turn)
 
     def _turn_to(self, peer: str, turn: Turn) -> None:
@@ -206,11 +231,14 @@ class LogRepair:
         """Ask for the first few prefixes and streams of those that are missing."""
         assert self._peer is not None
         self._asks += 1
+        self._moved = False
         wait = self._state.settings.pull_timeout * self._state.health.factor
         self._state.timers.set(Timer.PULL, turn.now + wait)
         settings = self._state.settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
-        self._open = dict.fromkeys(list(self._prefixes)[:DIGESTS_AT_ONCE])
+        # The deepest first, and none while there is much to pass over: so neither list grows long.
+        deepest = reversed(self._prefixes) if len(self._passes) < PASSES_MAX else ()
+        self._open = dict.fromkeys(islice(deepest, DIGESTS_AT_ONCE))
         asks: list[DigestAsk | PassAsk] = [
             DigestAsk(self._nonce, *prefix, size) for prefix in self._open
         ]
@@ -239,9 +267,14 @@ class LogRepair:
             self._passes[leaf.stream] = Pass(mine.version)
         elif leaf.version == mine.version and leaf.digest != mine.digest:
             self._passes[leaf.stream] = Pass(self._start_of_unequal(mine, leaf, now))
+        elif leaf.version == mine.version:
+            self._unequal.pop(leaf.stream, None)
+            self._deep_at.pop(leaf.stream, None)
 
     def _start_of_unequal(self, mine: Leaf, theirs: Leaf, now: float) -> int:
         """From the version, which finds records above it; if that was in vain, once from 0."""
+        if not mine.version:
+            return 0
         unequal = (mine.version, mine.digest, theirs.digest)
         last_deep = self._deep_at.get(mine.stream, float("-inf"))
         if self._unequal.get(mine.stream) == unequal and now - last_deep >= DEEP_AFTER:
@@ -254,7 +287,9 @@ class LogRepair:
         del self._passes[stream]
         assert running.claim is not None
         self._claim(stream, running.claim)
-        if 0 < self._gained.pop(stream, 0) <= NEWS_MAX:
+        gained = self._gained.pop(stream, 0)
+        if self._state.ready and 0 < gained <= NEWS_MAX and self._news_left:
+            self._news_left -= 1
             self._gossiping.push_log(stream, running.start, turn)
 
     # --- answering ---------------------------------------------------------------------------

@@ -139,3 +139,18 @@ async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
     assert all(future.done() for future in futures)
     assert bench.node.log.value("a") == 25_000
     assert len(bench.store.batches) == 3
+
+
+async def test_who_drains_takes_no_more_so_that_clients_in_a_loop_cannot_delay_it(
+    bench: Bench,
+) -> None:
+    bench.store.may_commit.clear()
+    before = bench.counting.increment("a", 1)
+    await until(lambda: bench.store.batches)
+    draining = asyncio.create_task(bench.counting.drain())
+    await asyncio.sleep(0)
+    with pytest.raises(Refused, match="leaving"):
+        bench.counting.increment("a", 1)
+    bench.store.may_commit.set()
+    await draining
+    assert (await before).count == 1

@@ -279,7 +279,7 @@ def test_the_walk_goes_only_where_sums_differ() -> None:
     asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
     sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
     down = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, sums)).sent(DigestAsk)
-    assert [(ask.depth, ask.prefix) for ask in down] == [(1, 3), (1, 40)]
+    assert [(ask.depth, ask.prefix) for ask in down] == [(1, 40), (1, 3)]
     deeper = tuple(9 if child == 0 else 0 for child in range(64))
     said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 1, 40, None, deeper))
     assert not said.sent(DigestAsk), "the step is not over"
@@ -297,6 +297,73 @@ def test_a_step_asks_again_only_for_what_is_missing_and_passes_begin_while_it_wa
     said = talk.wait(0.41)
     assert [(ask.depth, ask.prefix) for ask in said.sent(DigestAsk, p0)] == [(1, 40)]
     assert [item.stream for item in said.sent(PassAsk, p0)[0].items] == [stream(1)]
+
+
+def test_pages_that_bring_nothing_do_not_lead_on_for_ever() -> None:
+    talk = quiet(peers=1)
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    for useless in ((), (page(1, (("a", 1, 1),), 1, start=5),)):
+        assert not talk.hear(talk.peer("p0"), Pages(ask.nonce, useless, True)).sent(PassAsk)
+    assert len(talk.wait(10).sent(PassAsk)) == 2, "as often as if nothing came, then no more"
+
+
+def test_no_peer_can_lead_a_walk_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.repair.DIGESTS_MAX", 40)
+    talk = quiet(peers=1)
+    p0 = talk.peer("p0")
+    open_ = shows_other_log(talk, p0).sent(DigestAsk)
+    answered = 0
+    while open_ and answered < 100:
+        ask = open_.pop()
+        sums = (7,) * 64
+        said = talk.hear(p0, Digest(ask.nonce, ask.depth, ask.prefix, None, sums))
+        open_ += said.sent(DigestAsk)
+        answered += not said.drops
+    assert answered == 40
+    assert not talk.wait(5).sent(DigestAsk)
+
+
+def test_no_prefixes_are_asked_for_while_there_is_much_to_pass_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gossipd.core.repair.PASSES_MAX", 1)
+    talk = quiet()
+    p0 = talk.peer("p0")
+    asked = shows_other_log(talk, p0).sent(DigestAsk)[0]
+    sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
+    talk.hear(p0, Digest(asked.nonce, 0, 0, None, sums))
+    talk.hear(p0, Digest(asked.nonce, 1, 3, (leaf_of(1, [("a", 1, 1)], 1),), None))
+    said = talk.wait(0.41)
+    assert not said.sent(DigestAsk)
+    done = Pages(asked.nonce, (page(1, (("a", 1, 1),), 1),), True)
+    (ask,) = talk.hear(p0, done).sent(DigestAsk)
+    assert (ask.depth, ask.prefix) == (1, 40)
+
+
+def test_a_node_that_is_not_ready_makes_no_news_of_what_it_pulls() -> None:
+    talk = Talk(peers=1, alone=False)
+    talk.settle()
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 1),), True))
+    assert talk.node.log.version(stream(1)) == 1
+    assert not [g for said in talk.wait(1).envelopes() for g in said.groups]
+
+
+def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
+    talk = quiet()
+    learn(talk, 1, [("a", 5, 5)])
+    other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
+    same = (leaf_of(1, [("a", 5, 5)], 5),)
+    starts = []
+    for leaves in (other, other, same, other, other):
+        asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+        said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, leaves, None))
+        for ask in said.sent(PassAsk):
+            starts.append(ask.items[0].start)
+            empty = page(1, (), 5, start=ask.items[0].start)
+            talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
+        talk.wait(1.1)
+    assert starts == [5, 0, 5, 0]
 
 
 def test_a_step_asks_for_a_bounded_number_of_prefixes() -> None:

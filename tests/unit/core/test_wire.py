@@ -299,9 +299,10 @@ def test_a_page_that_ends_before_it_begins_is_malformed(after: str, upto: str) -
         (2, [1, "bob", "10.0.0.1", 1, 0]),
         (6, [1, "10.0.0.1", 1, [], b"x" * 17]),
         (9, [1, 2, "10.0.0.1", 1, 1]),
-        (10, [1, 13, b""]),
-        (10, [1, 1, b"\x40"]),
-        (10, [1, 1, b"x" * 11]),
+        (10, [1, 13, b"", 1200]),
+        (10, [1, 1, b"\x40", 1200]),
+        (10, [1, 1, b"x" * 11, 1200]),
+        (10, [1, 0, b"", 1401]),
         (11, [1, 0, b"", None, b"x" * 511]),
         (11, [1, 0, b"", None, None]),
         (12, [1, [], 1, 1200]),
@@ -318,6 +319,13 @@ def test_an_illegal_message_is_malformed(kind: int, message: list[object]) -> No
     fields = _fields(spoken(Gossip()))
     body = msgpack.packb([kind, *fields[1:4], message, [], []])
     assert decode(body) is Drop.MALFORMED
+
+
+def test_a_hold_with_a_record_that_is_not_known_is_not_promised() -> None:
+    fields = _fields(spoken(Gossip()))
+    groups = [[STREAM, 0, 1, [[0, "a", 1, 1], [1, "a later kind"]]]]
+    body = msgpack.packb([16, *fields[1:4], [1, groups], [], []])
+    assert decode(body) is Drop.UNKNOWN_KIND
 
 
 @pytest.mark.parametrize(
