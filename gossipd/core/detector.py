@@ -8,7 +8,7 @@ repeated at once, at most three times in a row.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from .drops import Drop
 from .membership import Membership
@@ -34,13 +34,6 @@ class _Probe:
     nacks: int = 0
 
 
-class _Opinion(NamedTuple):
-    suspect: MemberView
-    """As it was held when the first ping was sent."""
-    pings: int
-    """How many were sent."""
-
-
 class Detector:
     """Decides whom to ping when, and whom to accuse."""
 
@@ -49,8 +42,6 @@ class Detector:
         self._membership = membership
         self._order: list[str] = []
         self._probe: _Probe | None = None
-        self._opinions: dict[str, _Opinion] = {}
-        """What this node is about to find out of somebody else's suspects, by name."""
 
     def start(self, turn: Turn) -> None:
         """Begin to probe, at a random phase so that nodes started together do not march."""
@@ -116,7 +107,7 @@ class Detector:
                 self._state.round_trips.sample(flight.target, turn.now - flight.sent_at)
                 self._probe_succeeded()
             case Purpose.CORROBORATE:
-                self._opinions.pop(flight.target, None)
+                self._state.corroborations.pop(flight.target, None)
                 self._state.timers.cancel(Timer.CORROBORATE, flight.target)
             case Purpose.RELAY:
                 self._state.timers.cancel(Timer.RELAY_NACK, str(nonce))
@@ -173,13 +164,11 @@ class Detector:
         """Ping a suspect; when all pings stayed unanswered, agree with the accuser."""
         state = self._state
         suspect = state.member(name)
-        pinged, pings = self._opinions.pop(name, (suspect, 0))
-        if (pinged.generation, pinged.incarnation) != (suspect.generation, suspect.incarnation):
-            pings = 0  # those were about a suspicion that it has refuted
+        pings = state.corroborations.pop(name, 0)
         if pings >= state.settings.corroboration_pings:
             self._membership.accuse(suspect, turn)
             return
-        self._opinions[name] = _Opinion(suspect, pings + 1)
+        state.corroborations[name] = pings + 1
         nonce = state.pings.start(Flight(name, Purpose.CORROBORATE, turn.now))
         wait = state.round_trips.timeout(name) * state.health.factor
         state.timers.set(Timer.CORROBORATE, turn.now + wait, name)
@@ -194,16 +183,22 @@ class Detector:
         if view is None or view.address != ask.address:
             turn.send(Nack(ask.nonce), turn.source)
             return
+        oldest = state.pings.make_room_to_relay()
+        if oldest is not None:
+            state.timers.cancel(Timer.RELAY_NACK, str(oldest))
         flight = Flight(ask.target, Purpose.RELAY, turn.now, turn.source, ask.nonce)
         nonce = state.pings.start(flight)
-        state.timers.set(Timer.RELAY_NACK, turn.now + NACK_AT * ask.timeout_ms / 1000, str(nonce))
+        longest = state.settings.probe_interval * state.settings.health_max
+        wait = NACK_AT * min(ask.timeout_ms / 1000, longest)
+        state.timers.set(Timer.RELAY_NACK, turn.now + wait, str(nonce))
         self._ping(view, nonce, turn)
 
     def relay_expired(self, nonce: int, turn: Turn) -> None:
         """The target did not answer: tell who asked that this relay lives."""
         flight = self._state.pings.answer(nonce)
-        if flight is not None and flight.asker is not None:
-            turn.send(Nack(flight.asked), flight.asker)
+        assert flight is not None
+        assert flight.asker is not None
+        turn.send(Nack(flight.asked), flight.asker)
 
     # --- failed members ----------------------------------------------------------------------
 

@@ -43,12 +43,19 @@ class Trie:
 
     def below(self, depth: int, prefix: int) -> list[Stream]:
         """The streams whose ids begin with a prefix, in order."""
+        first, behind = self._bounds(depth, prefix)
+        return self._streams[first:behind]
+
+    def count_below(self, depth: int, prefix: int) -> int:
+        """How many streams `below` would give, without listing them."""
+        first, behind = self._bounds(depth, prefix)
+        return behind - first
+
+    def _bounds(self, depth: int, prefix: int) -> tuple[int, int]:
         shift = STREAM_BITS - DIGEST_BITS * depth
         first = (prefix << shift).to_bytes(STREAM_BYTES, "big")
         behind = ((prefix + 1) << shift).to_bytes(STREAM_BYTES, "big")
-        return self._streams[
-            bisect_left(self._streams, first) : bisect_left(self._streams, behind)
-        ]
+        return bisect_left(self._streams, first), bisect_left(self._streams, behind)
 
     def sums(self, depth: int, prefix: int) -> tuple[int, ...]:
         """The 64 sums one level below a prefix (depth below `DIGEST_DEPTH_MAX`)."""

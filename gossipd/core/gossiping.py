@@ -1,8 +1,9 @@
 """When news is sent: soon after it arrives, then in rounds until it was sent often enough.
 
-Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers at once; what is left
-follows every `gossip_interval` and rides on whatever else is sent. Peers are drawn in a shuffled
-round robin, so that consecutive rounds reach different ones. A token bucket bounds the packets.
+Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers at once, in several
+rounds if one has no room for all of it; what is left follows every `gossip_interval` and rides on
+whatever else is sent. Peers are drawn in a shuffled round robin, so that consecutive rounds reach
+different ones. A token bucket bounds the packets.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Gossiping:
             view = state.members.get(name)
             if view is not None and (state.member_lane or state.log_lane):
                 turn.send(Gossip(), view.address, name)
-        if state.member_lane.fresh or state.log_lane.fresh:
+        spread = min(state.settings.gossip_fanout, len(state.members.live))
+        if state.member_lane.fresh or state.log_lane.sent_less_than(spread):
             self._flush_soon(turn)
         elif state.member_lane or state.log_lane:
             state.timers.set(Timer.GOSSIP, turn.now + state.settings.gossip_interval)

@@ -107,12 +107,15 @@ class Joining:
         if address is None:
             turn.drop(Drop.UNASKED)
         elif refuse.reason is Refusal.NAME_TAKEN:
-            if self._state.members.live_count > 1 and own.generation >= refuse.generation:
-                return  # two holders meet: the larger generation keeps the name
+            holder = (refuse.generation, refuse.holder)
+            if self._state.members.live_count > 1 and (own.generation, own.address) >= holder:
+                return  # two holders meet: the larger generation, then address, keeps the name
             host, port = refuse.holder
             turn.emit(
                 NameLost(f"the name {own.name!r} is taken by a live node at {host} port {port}")
             )
+        elif self._state.leaving:
+            return  # who goes does not come to life again for a name
         elif own.generation <= refuse.generation < GENERATION_MAX:
             self._membership.restate(turn, refuse.generation + 1, 0)
             self._send_join(address, b"", turn)
@@ -127,15 +130,15 @@ class Joining:
 
     # --- as the one who is asked -------------------------------------------------------------
 
-    def challenge(self, nonce: int, to: Address, turn: Turn) -> None:
-        """Ask whoever is at `to` to prove that it reads what is sent there."""
-        turn.send(Cookie(nonce, self._cookie(to, turn.now), turn.source), to)
+    def challenge(self, name: str, nonce: int, to: Address, turn: Turn) -> None:
+        """Ask who calls itself `name` at `to` to prove that it reads what is sent there."""
+        turn.send(Cookie(nonce, self._cookie(name, to, turn.now), turn.source), to)
 
     def asked(self, join: Join, newcomer: MemberView, size: int, turn: Turn) -> None:
         """Somebody wants in; `size` is that of its datagram."""
         proven = join.cookie and join.cookie in (
-            self._cookie(join.address, turn.now),
-            self._cookie(join.address, turn.now - COOKIE_SLOT),
+            self._cookie(newcomer.name, join.address, turn.now),
+            self._cookie(newcomer.name, join.address, turn.now - COOKIE_SLOT),
         )
         if proven:
             self._consider(_Newcomer(newcomer, join.nonce), turn)
@@ -143,7 +146,7 @@ class Joining:
         if join.address != turn.source:
             self._state.strangers.received(join.address, size)
             turn.send(Cookie(join.nonce, b"", turn.source), turn.source)
-        self.challenge(join.nonce, join.address, turn)
+        self.challenge(newcomer.name, join.nonce, join.address, turn)
 
     def name_answered(self, name: str, turn: Turn) -> None:
         """The holder of a name that somebody wants lives: refuse the newcomer."""
@@ -169,9 +172,10 @@ class Joining:
         self._vacant[name] = (newcomer.view.address, turn.now + VACANT_FOR)
         self._consider(newcomer, turn)
 
-    def _cookie(self, address: Address, now: float) -> bytes:
+    def _cookie(self, name: str, address: Address, now: float) -> bytes:
+        """Bound to the name, too: each one costs its bearer an exchange of its own."""
         slot = int(now // COOKIE_SLOT)
-        message: bytes = msgpack.packb((*address, slot))
+        message: bytes = msgpack.packb((name, *address, slot))
         return blake2b(message, digest_size=8, key=self._secret).digest()
 
     def _consider(self, newcomer: _Newcomer, turn: Turn) -> None:

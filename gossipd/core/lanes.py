@@ -1,14 +1,16 @@
 """What there is to tell: two queues from which every datagram is filled.
 
 Members first, within a reserved share, then news of the log; in each the item that was sent least
-comes first. An item leaves after `retransmit_mult x ceil(log10(N + 1))` transmissions. Nothing
-here sends: an item is counted when the caller takes it for a datagram.
+comes first, of equal ones the one that has waited longest. An item leaves after
+`retransmit_mult x ceil(log10(N + 1))` transmissions. Nothing here sends: an item is counted when
+the caller takes it for a datagram.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 from .codec import GROUP_OVERHEAD, Packed, pack_group, pack_register
 from .identity import Stream
@@ -18,30 +20,73 @@ _SPANS_MAX = 8
 _MISSES_MAX = 8
 """Items that do not fit before a datagram counts as full."""
 
+_OPEN = 2**64
+"""The end of a span that has none: above every seq."""
+
+T = TypeVar("T")
+
 
 def transmissions(retransmit_mult: int, live_count: int) -> int:
     """How often each item is sent in a cluster of that size."""
     return retransmit_mult * math.ceil(math.log10(live_count + 1))
 
 
-class MemberLane:
-    """Members of which there is news, and how often it was sent."""
+class _Queue(Generic[T]):
+    """Items by how often they were sent, so that no datagram has to look at all of them."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, int] = {}
+        self._sent: dict[T, int] = {}
+        self._by_sent: dict[int, dict[T, None]] = {}
 
     def __len__(self) -> int:
         return len(self._sent)
 
+    def __iter__(self) -> Iterator[T]:
+        """Least sent first; nothing may change meanwhile."""
+        for sent in sorted(self._by_sent):
+            yield from self._by_sent[sent]
+
+    @property
+    def least(self) -> int | None:
+        """How often the item was sent that was sent least; None when there is none."""
+        return min(self._by_sent, default=None)
+
+    def sent(self, item: T) -> int | None:
+        """How often an item was sent, None where it is not in the queue."""
+        return self._sent.get(item)
+
+    def put(self, item: T, sent: int) -> None:
+        """Put an item, in the queue or not, behind all that were sent as often."""
+        self.drop(item)
+        self._sent[item] = sent
+        self._by_sent.setdefault(sent, {})[item] = None
+
+    def drop(self, item: T) -> None:
+        """Take an item out, if it is in."""
+        sent = self._sent.pop(item, None)
+        if sent is not None:
+            del self._by_sent[sent][item]
+            if not self._by_sent[sent]:
+                del self._by_sent[sent]
+
+
+class MemberLane:
+    """Members of which there is news, and how often it was sent."""
+
+    def __init__(self) -> None:
+        self._queue: _Queue[str] = _Queue()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
     def push(self, name: str) -> None:
         """There is news of a member."""
-        self._sent.pop(name, None)
-        self._sent[name] = 0
+        self._queue.put(name, 0)
 
     @property
     def fresh(self) -> bool:
         """Whether something was never sent."""
-        return 0 in self._sent.values()
+        return self._queue.least == 0
 
     def take(
         self, share: int, room: int, sends_max: int, pack: Callable[[str], Packed | None]
@@ -50,97 +95,166 @@ class MemberLane:
 
         `pack` gives None for a member not shared.
         """
-        taken: list[Packed] = []
+        taken: dict[str, Packed] = {}
+        unshared: list[str] = []
         misses = 0
-        for name in sorted(self._sent, key=self._sent.__getitem__):
+        for name in self._queue:
+            free = share if taken else room
+            if free <= 0 or misses == _MISSES_MAX:
+                break
             packed = pack(name)
             if packed is None:
-                del self._sent[name]
-                continue
-            if len(packed) > (share if taken else room):
+                unshared.append(name)
+            elif len(packed) > free:
                 misses += 1
-                if misses == _MISSES_MAX:
-                    break
-                continue
-            share -= len(packed)
-            taken.append(packed)
-            self._sent[name] += 1
-            if self._sent[name] >= sends_max:
-                del self._sent[name]
-        return taken
+            else:
+                share -= len(packed)
+                taken[name] = packed
+        for name in unshared:
+            self._queue.drop(name)
+        for name in taken:
+            sent = (self._queue.sent(name) or 0) + 1
+            if sent < sends_max:
+                self._queue.put(name, sent)
+            else:
+                self._queue.drop(name)
+        return list(taken.values())
+
+
+class _Span(NamedTuple):
+    """News `(start, end]` of a stream, and how often it was sent."""
+
+    start: int
+    end: int
+    sent: int
+
+
+class _Cut(NamedTuple):
+    """What became of a group: everything in `(above, end]` is in it."""
+
+    packed: Packed
+    above: int
+    end: int
 
 
 class LogLane:
-    """Streams of which there is news: spans `(start, ...]` and how often each was sent.
+    """Streams of which there is news: disjoint spans, oldest first, each with a count.
 
     A stream that changes all the time keeps a few spans, so that what was sent often enough leaves
-    while newer news stays.
+    while newer news stays. A span that is larger than a datagram is split: what did not fit keeps
+    its count, and follows.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._spans: dict[Stream, list[tuple[int, int]]] = {}
+        self._spans: dict[Stream, list[_Span]] = {}
+        self._queue: _Queue[Stream] = _Queue()
+        """Each stream by the count of its least sent span."""
 
     def __len__(self) -> int:
         return len(self._spans)
 
-    @property
-    def fresh(self) -> bool:
-        """Whether something was never sent."""
-        return any(spans[-1][1] == 0 for spans in self._spans.values())
+    def sent_less_than(self, times: int) -> bool:
+        """Whether something was sent fewer than `times` times."""
+        least = self._queue.least
+        return least is not None and least < times
 
     def push(self, stream: Stream, start: int) -> None:
         """There is news of a stream above seq `start`."""
-        spans = self._spans.setdefault(stream, [])
-        if spans and spans[-1][1] == 0:
-            spans[-1] = (min(start, spans[-1][0]), 0)
-        else:
-            spans.append((start, 0))
-        if len(spans) > _SPANS_MAX:
-            (first, sent), (second, sent_less) = spans[:2]
-            spans[:2] = [(min(first, second), min(sent, sent_less))]
+        older = (
+            span._replace(end=min(span.end, start))
+            for span in self._spans.get(stream, ())
+            if span.start < start
+        )
+        self._spans[stream] = _joined([*older, _Span(start, _OPEN, 0)])
+        if self._queue.sent(stream) != 0:
+            self._queue.put(stream, 0)
 
     def take(self, budget: int, sends_max: int) -> list[Packed]:
         """Packed groups of at most `budget` bytes."""
-        taken: list[Packed] = []
+        taken: dict[Stream, _Cut] = {}
+        silent: list[Stream] = []
         misses = 0
-        for stream in sorted(self._spans, key=lambda stream: self._spans[stream][-1][1]):
-            start = min(start for start, _ in self._spans[stream])
-            if self._log.newest(stream) <= start:
-                del self._spans[stream]  # nothing to tell
+        for stream in self._queue:
+            if budget <= GROUP_OVERHEAD or misses == _MISSES_MAX:
+                break
+            start, end = self._untold(stream)
+            if self._log.newest_at_or_below(stream, end) <= start:
+                silent.append(stream)
                 continue
-            packed = self._group(stream, start, budget)
-            if packed is None:
+            cut = self._group(stream, start, end, budget)
+            if cut is None:
                 misses += 1
-                if misses == _MISSES_MAX:
-                    break
                 continue
-            budget -= len(packed)
-            taken.append(packed)
-            spans = [(start, sent + 1) for start, sent in self._spans[stream]]
-            self._spans[stream] = [span for span in spans if span[1] < sends_max]
-            if not self._spans[stream]:
-                del self._spans[stream]
-        return taken
+            budget -= len(cut.packed)
+            taken[stream] = cut
+        for stream in silent:
+            self._count(stream, *self._untold(stream), 0)
+        for stream, cut in taken.items():
+            self._count(stream, cut.above, cut.end, sends_max)
+        return [cut.packed for cut in taken.values()]
 
-    def _group(self, stream: Stream, start: int, budget: int) -> Packed | None:
-        """Everything above `start`, newest first; None when not one register fits.
+    def _untold(self, stream: Stream) -> tuple[int, int]:
+        """What the next group is made from: from the newest span sent least down to the oldest."""
+        spans = self._spans[stream]
+        least = self._queue.sent(stream)
+        return spans[0].start, max(span.end for span in spans if span.sent == least)
+
+    def _group(self, stream: Stream, start: int, end: int, budget: int) -> _Cut | None:
+        """Everything in `(start, end]`, newest first; None when not one register fits.
 
         What does not fit raises `start` to the newest seq left out. What lies below `start`
-        without a register between costs nothing, so `start` falls to the next register.
+        without a register between costs nothing, so `start` falls to the next register. A group
+        without the newest registers claims nothing, for one of those may stand for an older event.
         """
         budget -= GROUP_OVERHEAD
+        above, lowest = start, end + 1
         records: list[Packed] = []
-        for register in self._log.newest_first(stream, start):
+        for register in self._log.newest_first(stream, start, end):
             packed = pack_register(register)
             if len(packed) > budget:
                 start = register[1]
+                # Of those under one seq some may be in: it counts, or it would come for ever.
+                above = min(start, lowest - 1)
                 break
             budget -= len(packed)
             records.append(packed)
+            lowest = register[1]
         else:
             start = self._log.newest_at_or_below(stream, start)
         if not records:
             return None
-        to = max(start, self._log.version(stream))
-        return pack_group(stream, start, to, records)
+        to = self._log.version(stream) if self._log.newest(stream) <= end else start
+        return _Cut(pack_group(stream, start, max(start, to), records), above, end)
+
+    def _count(self, stream: Stream, above: int, end: int, sends_max: int) -> None:
+        """What is in `(above, end]` was sent once more."""
+        parts: list[_Span] = []
+        for span in self._spans[stream]:
+            told = _Span(max(span.start, above), min(span.end, end), span.sent + 1)
+            parts.append(span._replace(end=min(span.end, above)))
+            if told.sent < sends_max:
+                parts.append(told)
+            parts.append(span._replace(start=max(span.start, end)))
+        spans = _joined(part for part in parts if part.start < part.end)
+        if spans:
+            self._spans[stream] = spans
+            self._queue.put(stream, min(span.sent for span in spans))
+        else:
+            del self._spans[stream]
+            self._queue.drop(stream)
+
+
+def _joined(parts: Iterable[_Span]) -> list[_Span]:
+    """Neighbours sent equally often as one; of too many, the two that were sent most."""
+    spans: list[_Span] = []
+    for part in parts:
+        if spans and (spans[-1].end, spans[-1].sent) == (part.start, part.sent):
+            part = part._replace(start=spans.pop().start)
+        spans.append(part)
+    while len(spans) > _SPANS_MAX:
+        # Never two of which one was sent least while there are others: it would come for ever.
+        at = max(range(len(spans) - 1), key=lambda at: min(spans[at].sent, spans[at + 1].sent))
+        older, newer = spans[at : at + 2]
+        spans[at : at + 2] = [_Span(older.start, newer.end, min(older.sent, newer.sent))]
+    return spans

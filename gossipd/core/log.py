@@ -27,6 +27,10 @@ REGISTERS_MAX = 5_000_000
 """What one node keeps at most (a register takes 190 to 780 bytes, most where streams hold few);
 more is refused, never evicted."""
 
+_FEW = 8
+"""Up to the root of so many times a stream's counters, those above a seq are sorted for each page;
+if there are more, so many pages share the way through all names that it costs less."""
+
 
 class Advance(NamedTuple):
     """A register went up: `by` is what the event added to what was known here."""
@@ -65,10 +69,11 @@ class _StreamLog:
         if len(self.by_seq) > 2 * len(self.registers) + 16:
             self.by_seq = sorted((seq, name) for name, (seq, _) in self.registers.items())
 
-    def newest_first(self, above: int) -> Iterator[Register]:
+    def newest_first(self, above: int, upto: int | None) -> Iterator[Register]:
         previous: tuple[int, str] | None = None
-        for entry in reversed(self.by_seq):
-            seq, counter = entry
+        behind = len(self.by_seq) if upto is None else bisect_left(self.by_seq, (upto + 1, ""))
+        for index in reversed(range(behind)):
+            entry = seq, counter = self.by_seq[index]
             if seq <= above:
                 return
             held_seq, total = self.registers[counter]
@@ -87,14 +92,25 @@ class _StreamLog:
         return 0
 
     def by_name(self, above: int, after: str) -> Iterator[Register]:
+        first = bisect_left(self.by_seq, (above + 1, ""))
+        few = len(self.by_seq) - first
+        if few * few <= _FEW * len(self.names):
+            names: Iterable[str] = sorted(
+                {counter for _, counter in self.by_seq[first:] if counter > after}
+            )
+        else:
+            names = self._names_after(after)
+        for counter in names:
+            seq, total = self.registers[counter]
+            if seq > above:
+                yield counter, seq, total
+
+    def _names_after(self, after: str) -> Iterator[str]:
         if not self.sorted_names:
             self.names.sort()
             self.sorted_names = True
         for index in range(bisect_right(self.names, after), len(self.names)):
-            counter = self.names[index]
-            seq, total = self.registers[counter]
-            if seq > above:
-                yield counter, seq, total
+            yield self.names[index]
 
 
 class Log:
@@ -161,10 +177,12 @@ class Log:
         held = self._streams.get(stream)
         return held.by_seq[-1][0] if held and held.by_seq else 0
 
-    def newest_first(self, stream: Stream, above: int) -> Iterator[Register]:
-        """The registers of a stream with seq > `above`, largest seq first."""
+    def newest_first(
+        self, stream: Stream, above: int, upto: int | None = None
+    ) -> Iterator[Register]:
+        """The registers of a stream with `above` < seq <= `upto`, largest seq first."""
         held = self._streams.get(stream)
-        return held.newest_first(above) if held else iter(())
+        return held.newest_first(above, upto) if held else iter(())
 
     def newest_at_or_below(self, stream: Stream, seq: int) -> int:
         """The largest seq of a register that is not above `seq`, or 0.
@@ -182,6 +200,10 @@ class Log:
     def leaves_below(self, depth: int, prefix: int) -> list[Stream]:
         """The streams below a prefix of the digest."""
         return self._trie.below(depth, prefix)
+
+    def count_below(self, depth: int, prefix: int) -> int:
+        """How many streams there are below a prefix of the digest."""
+        return self._trie.count_below(depth, prefix)
 
     def leaf(self, stream: Stream) -> Leaf:
         """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""

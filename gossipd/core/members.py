@@ -16,7 +16,7 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from .codec import ACCUSERS_MAX
+from .codec import ACCUSERS_MAX, AGE_MAX
 from .hashing import MASK, hash64
 from .identity import Address
 from .messages import MemberView, Status
@@ -104,7 +104,8 @@ class MemberTable:
         return self._entries[name].since
 
     def is_address(self, address: Address) -> bool:
-        """Whether `address` is held as that of a member: it was proven by a join."""
+        """Whether `address` is held as that of a member: it was proven by a join, here or with
+        the member that told of it."""
         return address in self._addresses
 
     def shared(self, name: str, now: float) -> MemberView | None:
@@ -114,7 +115,8 @@ class MemberTable:
             return None
         if entry.view.status <= Status.SUSPECT:
             return entry.view
-        return entry.view._replace(age=math.ceil(max(0.0, now - entry.verdict_at) / 60))
+        age = math.ceil(max(0.0, now - entry.verdict_at) / 60)
+        return entry.view._replace(age=min(age, AGE_MAX))
 
     def names_after(self, name: str) -> list[str]:
         """The names behind `name`, in order."""
@@ -125,14 +127,15 @@ class MemberTable:
     def merge(self, view: MemberView, now: float) -> Change | None:
         """Join a view into the table; None when that changes nothing that matters to others.
 
-        A view of a member not held before is refused (None) when the table is full or the view
-        is too old to be shared.
+        Refused (None) are a verdict too old to be shared, which its giver should not have told,
+        and a member not held before when the table is full.
         """
         entry = self._entries.get(view.name)
         verdict_at = now - 60.0 * view.age
+        if view.status > Status.SUSPECT and self._is_old(now - verdict_at):
+            return None
         if entry is None:
-            too_old = view.status > Status.SUSPECT and self._is_old(now - verdict_at)
-            if too_old or len(self._entries) >= MEMBERS_MAX:
+            if len(self._entries) >= MEMBERS_MAX:
                 return None
         elif rank(view) < rank(entry.view):
             return None
@@ -152,8 +155,12 @@ class MemberTable:
                 self._fingerprint = (self._fingerprint - entry.digest) & MASK
                 entry.digest = 0
             if age >= self._remember:
-                self._remove(name)
+                del self._entries[name]
+                self._unlink(entry)
                 gone.append(entry.view)
+        if gone:
+            self._names = [name for name in self._names if name in self._entries]
+            self._down = [name for name in self._down if name in self._entries]
         return gone
 
     def _is_old(self, age: float) -> bool:
@@ -180,6 +187,7 @@ class MemberTable:
         before = self._entries.get(view.name)
         if before is not None:
             self._unlink(before)
+            self._unlist(view.name)
         else:
             insort(self._names, view.name)
         same = before is not None and before.view.status is view.status
@@ -196,19 +204,18 @@ class MemberTable:
         elif view.status is Status.FAILED:
             insort(self._down, view.name)
 
-    def _remove(self, name: str) -> None:
-        self._unlink(self._entries.pop(name))
-        self._names.remove(name)
-
     def _unlink(self, entry: _Entry) -> None:
+        """Take an entry out of the sums; `_unlist` takes its name out of the lists."""
         self._fingerprint = (self._fingerprint - entry.digest) & MASK
         address = entry.view.address
         self._addresses[address] -= 1
         if not self._addresses[address]:
             del self._addresses[address]
+
+    def _unlist(self, name: str) -> None:
         for names in (self._live, self._down):
-            index = bisect_right(names, entry.view.name) - 1
-            if index >= 0 and names[index] == entry.view.name:
+            index = bisect_right(names, name) - 1
+            if index >= 0 and names[index] == name:
                 del names[index]
 
 

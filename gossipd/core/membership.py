@@ -21,6 +21,10 @@ ADOPTIONS_WITHIN = 60.0
 TELL_AGAIN_AFTER = 0.1
 """Seconds between two answers that tell the same member what is held of it."""
 
+TELL_ELSEWHERE_AFTER = 10.0
+"""The same where only the address that it speaks from differs: that of a twin, or another one of
+its host."""
+
 
 class Membership:
     """Turns views of members into changes of the table and their consequences."""
@@ -79,10 +83,10 @@ class Membership:
         for view in self._state.members.expire(turn.now):
             self._told_at.pop(view.name, None)
 
-    def tell(self, name: str, turn: Turn) -> None:
+    def tell(self, name: str, turn: Turn, again_after: float = TELL_AGAIN_AFTER) -> None:
         """Answer a member with what is held of it, as it seems not to know."""
         view = self._state.member(name)  # also one too old to be shared with others
-        if turn.now - self._told_at.get(name, float("-inf")) < TELL_AGAIN_AFTER:
+        if turn.now - self._told_at.get(name, float("-inf")) < again_after:
             return
         if self._state.own.status is Status.LEFT:
             return  # two that have left would tell each other for ever
@@ -98,12 +102,14 @@ class Membership:
             deadline, new = self._suspicions.raise_(view, state.members.live_count, turn.now)
             # A confirmation may put it into the past, which must not look like a late timer.
             state.timers.set(Timer.SUSPICION, max(turn.now, deadline), view.name)
-            if new and state.own.name not in view.accusers:
-                self._maybe_corroborate(view.name, turn)
+            if new:
+                self._end_corroboration(view.name)  # it was about an earlier suspicion
+                if state.own.name not in view.accusers:
+                    self._maybe_corroborate(view.name, turn)
         else:
             self._suspicions.lift(view.name)
             state.timers.cancel(Timer.SUSPICION, view.name)
-            state.timers.cancel(Timer.CORROBORATE, view.name)
+            self._end_corroboration(view.name)
         if view.status > Status.SUSPECT:
             state.shown_by.pop(view.name, None)
             state.round_trips.forget(view.name)
@@ -121,6 +127,10 @@ class Membership:
         if state.rng.random() * others < state.settings.corroborators:
             delay = state.rng.random() * state.settings.corroboration_delay
             state.timers.set(Timer.CORROBORATE, turn.now + delay, name)
+
+    def _end_corroboration(self, name: str) -> None:
+        self._state.timers.cancel(Timer.CORROBORATE, name)
+        self._state.corroborations.pop(name, None)
 
     # --- this node itself --------------------------------------------------------------------
 
@@ -157,7 +167,8 @@ class Membership:
     def _rise_above(self, view: MemberView, turn: Turn) -> None:
         own = self._state.own
         generation, incarnation = own.generation, view.incarnation + 1
-        if view.generation > own.generation or incarnation > INCARNATION_MAX:
+        outranked = (view.generation, view.address) > (own.generation, own.address)
+        if outranked or incarnation > INCARNATION_MAX:
             generation, incarnation = view.generation + 1, 0
         if generation > GENERATION_MAX:
             turn.emit(NameLost(f"the generations of the name {own.name!r} are used up"))

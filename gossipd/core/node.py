@@ -32,7 +32,7 @@ from .leaving import Leaving
 from .log import Log
 from .member_repair import MemberRepair
 from .members import MemberTable
-from .membership import Membership
+from .membership import TELL_ELSEWHERE_AFTER, Membership
 from .messages import (
     Ack,
     Cookie,
@@ -221,7 +221,7 @@ class Node:
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
         own = self._state.own
         message = envelope.message
-        if envelope.sender == own.name and envelope.generation == own.generation:
+        if self._is_own(envelope, turn.source):
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):
             self._receive_join(envelope, message, size, turn)
@@ -240,11 +240,19 @@ class Node:
         else:
             turn.drop(Drop.STRANGER)
             nonce = message.nonce if isinstance(message, Ping) else 0
-            self._joining.challenge(nonce, turn.source, turn)
+            self._joining.challenge(envelope.sender, nonce, turn.source, turn)
+
+    def _is_own(self, envelope: Envelope, source: Address) -> bool:
+        """Whether this node has sent it, and no twin at another address."""
+        own = self._state.own
+        message = envelope.message
+        address = message.address if isinstance(message, Join) else source
+        said = (envelope.sender, envelope.generation, address)
+        return said == (own.name, own.generation, own.address)
 
     def _is_member(self, envelope: Envelope, turn: Turn) -> bool:
-        """Whether the sender is held in this generation; a member that is held otherwise than it
-        speaks of itself is told so."""
+        """Whether the sender is held in this generation or a later one; a member that is held
+        otherwise than it speaks of itself, or elsewhere than it speaks from, is told so."""
         held = self._state.members.get(envelope.sender)
         if held is None or envelope.generation > held.generation:
             return False
@@ -256,6 +264,9 @@ class Node:
             )
         elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
             self._membership.tell(envelope.sender, turn)
+        if envelope.generation == held.generation and turn.source != held.address:
+            # A twin, or a host with several addresses, to which its own view is no news.
+            self._membership.tell(envelope.sender, turn, TELL_ELSEWHERE_AFTER)
         return True
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
@@ -273,14 +284,13 @@ class Node:
         self._joining.asked(join, newcomer, size, turn)
 
     def _receive_from_namesake(self, envelope: Envelope, turn: Turn) -> None:
-        """Another process speaks under this node's name: the larger generation keeps it."""
+        """Another process speaks under this node's name. It has proven nothing, so its word is
+        not used: which holder keeps the name, each learns from the members."""
         own = self._state.own
-        for view in envelope.views:
-            if view.name == own.name:
-                self._membership.learn(view, turn)
         if envelope.generation < own.generation:
             turn.send(Gossip(), turn.source, None, (own,))
-        turn.drop(Drop.STRANGER)
+        # In the same generation it may be reflected, and an answer would be, too.
+        turn.drop(Drop.OWN if envelope.generation == own.generation else Drop.STRANGER)
 
     def _receive_answer_to_join(
         self, envelope: Envelope, message: Cookie | Welcome | Refuse, turn: Turn

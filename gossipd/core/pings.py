@@ -14,7 +14,10 @@ from .identity import Address
 from .settings import Settings
 
 IN_FLIGHT_MAX = 4096
-"""Pings remembered at most; the oldest are given up first."""
+"""Own pings remembered at most; the oldest are given up first."""
+
+RELAYED_MAX = 4096
+"""The same for pings sent for others, so that they cannot crowd out this node's own."""
 
 
 class Purpose(Enum):
@@ -38,27 +41,39 @@ class Flight(NamedTuple):
 
 
 class Pings:
-    """The pings under way, oldest first."""
+    """The pings under way, oldest first: this node's own, and those it relays."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._flights: dict[int, Flight] = {}
+        self._own: dict[int, Flight] = {}
+        self._relayed: dict[int, Flight] = {}
 
     def start(self, flight: Flight) -> int:
         """Remember a ping that is about to be sent; its nonce."""
         nonce = self._rng.getrandbits(64)
-        self._flights[nonce] = flight
-        if len(self._flights) > IN_FLIGHT_MAX:
-            del self._flights[next(iter(self._flights))]
+        if flight.purpose is Purpose.RELAY:
+            self._relayed[nonce] = flight
+            return nonce
+        self._own[nonce] = flight
+        if len(self._own) > IN_FLIGHT_MAX:
+            del self._own[next(iter(self._own))]
         return nonce
+
+    def make_room_to_relay(self) -> int | None:
+        """Give up the oldest relayed ping if there is no room for one more; its nonce."""
+        if len(self._relayed) < RELAYED_MAX:
+            return None
+        oldest = next(iter(self._relayed))
+        del self._relayed[oldest]
+        return oldest
 
     def answer(self, nonce: int) -> Flight | None:
         """Take the ping that an ack answers."""
-        return self._flights.pop(nonce, None)
+        return self._own.pop(nonce, None) or self._relayed.pop(nonce, None)
 
     def peek(self, nonce: int) -> Flight | None:
         """The ping with that nonce, left under way."""
-        return self._flights.get(nonce)
+        return self._own.get(nonce) or self._relayed.get(nonce)
 
 
 class RoundTrips:

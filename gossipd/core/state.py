@@ -45,6 +45,9 @@ class State:
     courier: Courier
     shown_by: dict[str, Shown] = field(default_factory=dict)
     """What live members last showed of their state."""
+    corroborations: dict[str, int] = field(default_factory=dict)
+    """Pings sent to each member that somebody else suspects, to find out; they end with the
+    suspicion."""
     ready: bool = False
     leaving: bool = False
 

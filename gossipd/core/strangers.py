@@ -1,7 +1,8 @@
 """The 3x rule: an address that has proven nothing is never sent more than three times what came.
 
 So nobody can use a node to amplify traffic towards somebody else. Members have proven their
-addresses by a cookie; addresses that the operator gave as seeds are trusted.
+addresses by a cookie, here or with the member that told of them. Addresses that the operator gave
+as seeds are trusted, and so are newcomers that are refused with a good cookie.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Strangers:
             del self._allowances[next(iter(self._allowances))]
 
     def trust(self, address: Address) -> None:
-        """The operator named `address`."""
+        """The operator named `address`, or a cookie has proven it."""
         self._trusted.pop(address, None)
         self._trusted[address] = None
         if len(self._trusted) > TRUSTED_MAX:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core.answering import answer_digest, answer_members, answer_passes
+from gossipd.core.log import Log
 from gossipd.core.messages import (
     Digest,
     DigestAsk,
@@ -63,6 +64,15 @@ def test_many_streams_are_told_as_sums(size: int) -> None:
         children = enumerate(answer.sums or ())
         walk += [(depth + 1, (prefix << 6) + n) for n, value in children if value]
     assert sorted(leaf.stream for leaf in found) == streams
+
+
+def test_many_streams_are_not_listed_to_be_told_as_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = state_of()
+    for number in range(100):
+        state.log.merge(number.to_bytes(10, "big"), [("x", 1, 1)])
+    monkeypatch.delattr(Log, "leaves_below")
+    digest = answer_digest(state, DigestAsk(7, 0, 0, 1200))
+    assert digest == Digest(7, 0, 0, None, state.log.sums_below(0, 0))
 
 
 # --- passes --------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ def test_the_root_is_the_sum_of_everything_modulo_2_to_the_64() -> None:
 def test_streams_are_found_below_their_prefixes() -> None:
     trie = _trie({LAST: 3, ONE: 2, ZERO: 1})
     assert trie.below(0, 0) == [ZERO, ONE, LAST]
+    assert [trie.count_below(0, 0), trie.count_below(1, 0), trie.count_below(1, 1)] == [3, 2, 0]
     for depth in range(1, DIGEST_DEPTH_MAX + 1):
         assert trie.below(depth, 0) == [ZERO, ONE]
         assert trie.below(depth, 2 ** (DIGEST_BITS * depth) - 1) == [LAST]

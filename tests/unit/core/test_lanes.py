@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from random import Random
+from time import process_time
+
 import pytest
 
 from gossipd.core.codec import decode, pack_body, pack_head
@@ -50,10 +53,13 @@ def test_news_is_fresh_until_it_was_sent_once() -> None:
     members, log = MemberLane(), LogLane(_log(1))
     members.push("bob")
     log.push(A, 0)
-    assert [members.fresh, log.fresh] == [True, True]
+    assert [members.fresh, log.sent_less_than(1)] == [True, True]
     members.take(PLENTY, PLENTY, 2, _pack)
     log.take(PLENTY, 2)
-    assert [members.fresh, log.fresh] == [False, False]
+    assert [members.fresh, log.sent_less_than(1)] == [False, False]
+    assert log.sent_less_than(2)
+    log.take(PLENTY, 2)
+    assert not log.sent_less_than(2)
 
 
 def test_the_members_sent_least_come_first() -> None:
@@ -121,7 +127,7 @@ def test_a_group_holds_everything_above_its_start() -> None:
     assert len(lane) == 1
     (group,) = _groups(lane.take(PLENTY, 9))
     assert group == Group(A, 1, 3, (("c003", 3, 3), ("c002", 2, 2)))
-    assert not lane.fresh
+    assert not lane.sent_less_than(1)
 
 
 def test_what_does_not_fit_raises_the_start_of_a_group() -> None:
@@ -220,7 +226,7 @@ def test_a_stream_with_nothing_above_its_span_does_not_hold_up_others() -> None:
     lane.push(B, 0)
     assert [group.stream for group in _groups(lane.take(PLENTY, 9))] == [B]
     assert len(lane) == 1
-    assert not lane.fresh
+    assert not lane.sent_less_than(1)
 
 
 def test_a_stream_that_does_not_fit_waits_for_more_room_and_lets_others_pass() -> None:
@@ -230,7 +236,7 @@ def test_a_stream_that_does_not_fit_waits_for_more_room_and_lets_others_pass() -
     lane.push(A, 0)
     lane.push(B, 0)
     assert [group.stream for group in _groups(lane.take(100, 9))] == [B]
-    assert lane.fresh
+    assert lane.sent_less_than(1)
     assert [group.stream for group in _groups(lane.take(200, 9))] == [A, B]
 
 
@@ -254,4 +260,111 @@ def test_more_registers_under_one_seq_than_fit_do_not_hold_up_a_stream() -> None
     (group,) = _groups(lane.take(500, 1))
     assert (group.start, group.to) == (5, 5)
     assert len(group.registers) == 3
+    assert lane.take(500, 1) == []
     assert len(lane) == 0
+
+
+# --- more than fits ------------------------------------------------------------------------------
+
+
+def _drained(lane: LogLane, budget: int, sends_max: int) -> list[Group]:
+    groups: list[Group] = []
+    while lane:
+        groups += _groups(lane.take(budget, sends_max))
+        assert len(groups) < 1000
+    return groups
+
+
+@pytest.mark.parametrize("sends_max", [1, 2, 4])
+def test_what_did_not_fit_follows_until_everything_was_sent_equally_often(sends_max: int) -> None:
+    lane = LogLane(_log(50))
+    lane.push(A, 0)
+    sent = [r[1] for group in _drained(lane, 120, sends_max) for r in group.registers]
+    assert sent[:50] == list(range(50, 0, -1))
+    assert sorted(sent) == sorted(list(range(1, 51)) * sends_max)
+
+
+def test_only_a_group_with_the_newest_registers_claims() -> None:
+    lane = LogLane(_log(50))
+    lane.push(A, 0)
+    for group in _drained(lane, 120, 1):
+        newest = group.registers[0][1] == 50
+        assert group.to == (50 if newest else group.start)
+        assert group.start == group.registers[-1][1] - 1
+
+
+def test_when_room_comes_a_stream_sent_in_parts_is_claimed_whole() -> None:
+    lane = LogLane(_log(50))
+    lane.push(A, 0)
+    while lane.sent_less_than(1):
+        lane.take(120, 9)
+    (group,) = _groups(lane.take(PLENTY, 9))
+    assert (group.start, group.to, len(group.registers)) == (0, 50, 50)
+
+
+def test_newer_news_goes_before_the_rest_of_what_did_not_fit() -> None:
+    log = _log(50)
+    lane = LogLane(log)
+    lane.push(A, 0)
+    (first,) = _groups(lane.take(120, 1))
+    log.merge(A, [("c051", 51, 51)])
+    lane.push(A, 50)
+    (second,) = _groups(lane.take(43, 1))
+    assert [r[1] for r in second.registers] == [51]
+    sent = [r[1] for group in _drained(lane, 120, 1) for r in group.registers]
+    assert sent[-first.start :] == list(range(first.start, 0, -1))
+
+
+def test_a_stream_with_more_than_fits_takes_turns_with_others() -> None:
+    log = _log(50)
+    log.merge(B, [("x", 1, 1)])
+    lane = LogLane(log)
+    lane.push(A, 0)
+    lane.push(B, 0)
+    assert [group.stream for group in _groups(lane.take(120, 9))] == [A]
+    assert [group.stream for group in _groups(lane.take(120, 9))] == [B, A]
+
+
+def test_what_was_superseded_before_it_followed_is_not_waited_for() -> None:
+    log = _log(2, "{:064}")
+    lane = LogLane(log)
+    lane.push(A, 0)
+    lane.take(120, 1)
+    log.merge(A, [(f"{1:064}", 3, 9)])
+    assert lane.take(120, 1) == []
+    assert len(lane) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_busy_stream_with_more_than_fits_comes_to_an_end(seed: int) -> None:
+    rng = Random(seed)
+    log = Log()
+    lane = LogLane(log)
+    sent: set[int] = set()
+    for seq in range(1, 300):
+        log.merge(A, [(f"c{seq:04}", seq, 1)])
+        log.claim(A, seq)
+        lane.push(A, rng.choice([seq - 1, seq - 1, rng.randrange(seq)]))
+        groups = _groups(lane.take(rng.randrange(300), 4)) if rng.random() < 0.7 else []
+        sent |= {r[1] for group in groups for r in group.registers}
+    sent |= {r[1] for group in _drained(lane, 120, 4) for r in group.registers}
+    assert sent == set(range(1, 300))
+
+
+def test_a_datagram_does_not_cost_more_where_many_streams_and_members_wait() -> None:
+    log = Log()
+    lane, members = LogLane(log), MemberLane()
+    for number in range(20_000):
+        stream = number.to_bytes(10, "big")
+        log.merge(stream, [("x", 1, 1)])
+        lane.push(stream, 0)
+        members.push(str(number))
+    began_at = process_time()
+    for _ in range(500):
+        assert len(lane.take(70, 9)) == 2
+        assert len(members.take(2, 2, 9, lambda name: b"x")) == 2
+        assert not lane.take(20, 9)
+        assert not members.take(0, 0, 9, _pack)
+        assert lane.sent_less_than(1)
+        assert members.fresh
+    assert process_time() - began_at < 1.0

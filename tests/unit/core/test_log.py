@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from gossipd.core.hashing import MASK, hash64
@@ -67,6 +69,7 @@ def test_the_fingerprint_is_the_sum_of_hashes_of_registers_and_versions() -> Non
     assert log.sums_below(0, 0)[0] == log.fingerprint
     assert log.sums_below(5, 0)[0] == log.fingerprint
     assert log.leaves_below(2, 0) == [A]
+    assert log.count_below(2, 0) == 1
 
 
 def test_a_version_only_rises_and_only_where_something_is_held() -> None:
@@ -83,6 +86,8 @@ def test_registers_are_listed_newest_first_without_superseded_ones() -> None:
     log = _merged(("x", 1, 1), ("y", 2, 1), ("x", 5, 2), ("z", 4, 1), ("y", 3, 2))
     assert list(log.newest_first(A, 0)) == [("x", 5, 2), ("z", 4, 1), ("y", 3, 2)]
     assert list(log.newest_first(A, 3)) == [("x", 5, 2), ("z", 4, 1)]
+    assert list(log.newest_first(A, 3, 4)) == [("z", 4, 1)]
+    assert list(log.newest_first(A, 0, 2)) == []
     assert log.newest(A) == 5
 
 
@@ -109,6 +114,29 @@ def test_registers_are_listed_by_name_whatever_their_order() -> None:
     assert [r[0] for r in log.by_name(A, 1, "a")] == ["c", "d"]
     log.merge(A, [("bb", 5, 1)])
     assert [r[0] for r in log.by_name(A, 0, "b")] == ["bb", "c", "d"]
+
+
+@pytest.mark.parametrize("above", [0, 50, 150, 190, 200])
+def test_few_and_many_registers_above_a_seq_are_listed_alike(above: int) -> None:
+    log = Log()
+    for seq in range(1, 201):
+        log.merge(A, [(f"c{seq * 37 % 120:03}", seq, seq)])
+    for after in ("", "c060", "c119"):
+        expected = sorted(r for r in log.newest_first(A, above) if r[0] > after)
+        assert list(log.by_name(A, above, after)) == expected
+
+
+def test_a_few_registers_of_many_are_listed_at_little_cost() -> None:
+    log = Log()
+    log.merge(A, [(f"c{seq:06}", seq, 1) for seq in range(1, 20_001)])
+    began_at = process_time()
+    for _ in range(20):
+        assert len(list(log.by_name(A, 0, ""))) == 20_000
+    all_took = process_time() - began_at
+    began_at = process_time()
+    for _ in range(200):
+        assert len(list(log.by_name(A, 19_990, ""))) == 10
+    assert process_time() - began_at < all_took
 
 
 @pytest.mark.parametrize("room", [1, 2])

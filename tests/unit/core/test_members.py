@@ -185,3 +185,22 @@ def test_what_the_owner_says_of_itself_is_merged_like_any_view() -> None:
     assert table.merge(risen, 1.0) == Change(risen, OWN)
     assert table.own == risen
     assert table.live == []
+
+
+def test_a_verdict_too_old_to_be_shared_is_refused_of_a_held_member_too() -> None:
+    table = _table(ALIVE)
+    assert table.merge(FAILED._replace(age=2**32 - 1), 0.0) is None
+    assert table.get("bob") == ALIVE
+    assert table.merge(FAILED._replace(age=1), 0.0) is not None
+
+
+def test_expiry_takes_many_at_once_out_of_every_list() -> None:
+    table = _table()
+    for number in range(50):
+        name, address = f"m{number:02}", ("10.1.0.1", number + 1)
+        table.merge(MemberView(name, address, 5, 0, Status.FAILED), 0.0)
+    table.merge(ALIVE, 0.0)
+    assert len(table.expire(REMEMBER)) == 50
+    assert [view.name for view in table.views()] == ["bob", "own"]
+    assert table.down == []
+    assert table.live == ["bob"]

@@ -208,6 +208,25 @@ def test_a_relay_pings_the_target_and_passes_its_ack_on() -> None:
     assert not said.sent(Nack)
 
 
+def test_a_relay_does_not_wait_for_weeks() -> None:
+    talk = Talk(peers=2)
+    talk.settle()
+    silent(talk, "p0")
+    target = talk.peer("p0")
+    talk.hear(talk.peer("p1"), PingReq(77, target.name, target.address, 2**31))
+    assert talk.wait(6.5).sent(Nack) == [Nack(77)]
+
+
+def test_a_relay_bounds_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.pings.RELAYED_MAX", 2)
+    talk = Talk(peers=2)
+    talk.settle()
+    silent(talk, "p0")
+    for _ in range(5):
+        ask_relay(talk, talk.peer("p0"))
+    assert len(talk.wait(0.6).sent(Nack)) == 2
+
+
 def test_a_relay_says_at_80_percent_that_the_target_is_silent() -> None:
     talk = Talk(peers=2)
     talk.settle()

@@ -8,6 +8,7 @@ from gossipd.core import Drop, Incremented, Send, Settings, Status, TagFrame
 from gossipd.core.codec import pack_body, pack_head
 from gossipd.core.log import Log
 from gossipd.core.messages import Gossip
+from gossipd.simulator.world import World
 
 from .talk import FRAME, WALL, Peer, Talk, group, stream
 
@@ -159,6 +160,22 @@ def test_more_news_than_fits_goes_on_with_the_next_flush() -> None:
     said = talk.wait(0.1)
     assert {g.stream for g in said.groups()} == {stream(number) for number in range(120)}
     assert len(said.sent(Gossip)) >= 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_burst_of_300_counters_is_everywhere_within_300_milliseconds(seed: int) -> None:
+    world = World(seed)
+    world.cluster(5)
+    assert world.run_until_settled(20)
+    world.run(5)
+    for number in range(300):
+        world.increment("n0", f"counter-{number:03}", number + 1)
+    world.increment("n1", "other")
+    world.run(0.3)
+    assert len({tuple(sorted(n.log.values.items())) for n in world.running.values()}) == 1
+    assert world.node("n4").log.counter_count == 301
+    world.run(5)
+    assert world.settled()
 
 
 def test_news_waits_for_somebody_to_tell_it_to() -> None:

@@ -384,6 +384,24 @@ def test_a_node_told_that_its_generation_is_too_low_rises_and_asks_again() -> No
     assert said.sent(Join, seed)
 
 
+def test_a_node_that_leaves_does_not_come_to_life_for_a_name() -> None:
+    talk = Talk(peers=1, generation=10)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    talk.node.leave(talk.now)
+    refuse = Refuse(nonce, Refusal.GENERATION_TOO_LOW, ("10.0.3.3", 1), 500)
+    assert not talk.hear(seed, refuse).sent(Join)
+    assert talk.own.generation == 10
+
+
+def test_a_cookie_is_good_for_one_name_only() -> None:
+    talk = Talk(peers=1)
+    rival, cookie = rival_of(talk, "someone")
+    other = Peer("another", rival.address, rival.generation)
+    assert not talk.ask_in(other, cookie).sent(Welcome, other)
+    assert talk.ask_in(rival, cookie).sent(Welcome, rival)
+
+
 def test_a_node_already_above_the_generation_named_does_nothing() -> None:
     talk = Talk(alone=False)
     seed = Peer("seed", ("10.0.8.8", 7946))

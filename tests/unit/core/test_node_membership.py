@@ -239,8 +239,46 @@ def test_namesakes_do_not_answer_each_other_for_ever() -> None:
     assert len(told.envelopes()) == 1
     view = large.own._replace(address=("10.0.6.6", 7946))
     answer = small.hear(newer, Gossip(), [view])
-    assert answer.of(NameLost)
     assert not answer.envelopes()
+
+
+def test_what_a_stranger_says_under_the_name_of_a_node_does_not_end_it() -> None:
+    talk = Talk(peers=1)
+    view = talk.own._replace(address=ELSEWHERE, generation=GENERATION_MAX)
+    said = talk.hear(Peer("me", ELSEWHERE, generation=5000), Gossip(), [view])
+    assert not said.of(NameLost)
+    assert talk.own.generation == 1000
+    assert talk.hear(talk.peer("p0"), Gossip(), [view]).of(NameLost), "a member is believed"
+
+
+def test_a_twin_of_the_same_generation_is_neither_itself_nor_answered() -> None:
+    talk = Talk(peers=1)
+    said = talk.hear(Peer("me", ELSEWHERE), Gossip())
+    assert said.drops == [Drop.OWN]
+    assert not said.envelopes()
+
+
+def test_a_member_that_speaks_from_elsewhere_is_told_now_and_then_where_it_is_held() -> None:
+    """Of two processes with one name and generation, the one that lost it hears of that."""
+    talk = Talk(peers=1)
+    twin = Peer("p0", ELSEWHERE)
+    told = talk.hear(twin, Gossip()).views("p0", ELSEWHERE)
+    assert [view.address for view in told] == [talk.peer("p0").address]
+    assert not talk.hear(twin, Gossip()).envelopes()
+    talk.wait(10)
+    assert talk.hear(twin, Gossip()).views("p0", ELSEWHERE)
+
+
+def test_opinions_end_with_the_suspicion_they_are_about() -> None:
+    talk = Talk(peers=3, settings=Settings(corroborators=1000, corroboration_delay=0.0))
+    suspect = talk.peer("p0")
+    suspect.answers = False
+    for incarnation in range(3):
+        view = suspect.seen(Status.SUSPECT, incarnation, ["p1"])
+        talk.hear(talk.peer("p1"), Gossip(), [view])
+        said = talk.wait(0.01)
+        assert len(said.sent(Ping, suspect)) == 1, "the count begins anew"
+        talk.hear(talk.peer("p1"), Gossip(), [suspect.seen(Status.ALIVE, incarnation + 1)])
 
 
 def test_a_namesake_that_only_speaks_of_others_changes_nothing() -> None:

@@ -307,6 +307,26 @@ def test_pages_that_bring_nothing_do_not_lead_on_for_ever() -> None:
     assert len(talk.wait(10).sent(PassAsk)) == 2, "as often as if nothing came, then no more"
 
 
+def test_a_stream_without_a_version_is_passed_over_from_the_beginning() -> None:
+    talk = quiet()
+    talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("b", 9, 9)], start=5)])
+    assert talk.node.log.version(stream(1)) == 0
+    ask = begin(talk, (leaf_of(1, [("a", 3, 3)], 0),))
+    assert ask.items == (PassItem(stream(1), 0, ""),)
+
+
+def test_a_walk_that_two_peers_answered_does_not_make_ready() -> None:
+    talk = Talk(peers=2, alone=False)
+    talk.settle()
+    p0, p1 = talk.peer("p0"), talk.peer("p1")
+    shows_other_log(talk, p1)
+    shows_other_log(talk, p0)
+    asked = talk.wait(1.3).sent(DigestAsk)
+    assert len({ask.nonce for ask in asked}) == 2, "one peer was silent, another is asked"
+    assert not talk.hear(p0, Digest(asked[-1].nonce, 0, 0, (), None)).drops
+    assert not talk.node.ready
+
+
 def test_no_peer_can_lead_a_walk_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gossipd.core.repair.DIGESTS_MAX", 40)
     talk = quiet(peers=1)

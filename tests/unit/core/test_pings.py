@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from gossipd.core.pings import IN_FLIGHT_MAX, Flight, Pings, Purpose, RoundTrips
+from gossipd.core.pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Pings, Purpose, RoundTrips
 from gossipd.core.settings import Settings
 
 FLIGHT = Flight("bob", Purpose.PROBE, 1.0)
@@ -25,6 +25,20 @@ def test_the_oldest_pings_are_given_up_first() -> None:
     nonces = [pings.start(FLIGHT) for _ in range(IN_FLIGHT_MAX + 2)]
     assert [pings.peek(nonce) for nonce in nonces[:3]] == [None, None, FLIGHT]
     assert pings.peek(nonces[-1]) == FLIGHT
+
+
+def test_relayed_pings_do_not_crowd_out_own_ones() -> None:
+    pings = Pings(Random(1))
+    own = pings.start(FLIGHT)
+    relayed = Flight("bob", Purpose.RELAY, 1.0, ("10.0.0.1", 1), 7)
+    nonces = []
+    for _ in range(RELAYED_MAX + 1):
+        given_up = pings.make_room_to_relay()
+        nonces.append(pings.start(relayed))
+    assert given_up == nonces[0]
+    assert pings.peek(nonces[0]) is None
+    assert pings.answer(nonces[-1]) == relayed
+    assert pings.peek(own) == FLIGHT
 
 
 def test_round_trips_are_smoothed_as_rfc_6298_says() -> None:
