@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import members
-from gossipd.core.codec import ACCUSERS_MAX
+from gossipd.core.codec import ACCUSERS_MAX, AGE_MAX
 from gossipd.core.members import Change, MemberTable
 from gossipd.core.messages import MemberView, Status
 
@@ -158,6 +158,12 @@ def test_a_verdict_too_old_to_be_shared_does_not_enter_a_table() -> None:
     assert table.merge(LEFT._replace(age=int(HALF / 60)), 0.0) is None
     assert table.get("bob") is None
     assert table.merge(LEFT._replace(age=int(HALF / 60) - 1), 0.0) is not None
+
+
+def test_an_age_that_is_told_fits_a_datagram() -> None:
+    table = MemberTable(OWN, 1e15, 0.0)
+    table.merge(LEFT._replace(age=AGE_MAX), 0.0)
+    assert table.shared("bob", 90.0) == LEFT._replace(age=AGE_MAX)
 
 
 def test_a_verdict_that_others_gave_later_is_shared_again() -> None:

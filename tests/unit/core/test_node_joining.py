@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gossipd.core import Drop, JoinDoubtful, Joined, Left, NameLost, Send, Status
 from gossipd.core.messages import (
     Ack,
@@ -228,6 +230,21 @@ def test_the_name_of_the_node_itself_is_taken() -> None:
     assert not said.of(NameLost)
 
 
+def test_a_joining_twin_in_the_same_generation_is_refused() -> None:
+    talk = Talk()
+    rival, cookie = rival_of(talk, "me", generation=1000)
+    said = talk.ask_in(rival, cookie)
+    assert [r.reason for r in said.sent(Refuse, rival)] == [Refusal.NAME_TAKEN]
+
+
+def test_a_refusal_of_a_twin_in_the_same_generation_is_heard() -> None:
+    talk = Talk(alone=False)
+    holder = Peer("me", ("10.0.8.8", 7946))
+    nonce = talk.join(holder.address).sent(Join)[0].nonce
+    refuse = Refuse(nonce, Refusal.NAME_TAKEN, holder.address, 1000)
+    assert talk.hear(holder, refuse).of(NameLost)
+
+
 def test_the_nodes_own_earlier_life_is_not_answered() -> None:
     talk = Talk()
     before = Peer("me", talk.me.address, generation=10)
@@ -361,6 +378,17 @@ def test_the_newer_of_two_holders_of_a_name_does_not_obey_a_refusal() -> None:
     nonce = talk.join(seed.address).sent(Join)[0].nonce
     newer = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 1001)
     assert talk.hear(seed, newer).of(NameLost)
+
+
+@pytest.mark.parametrize(("host", "loses"), [("10.0.0.0", False), ("10.0.3.3", True)])
+def test_in_one_generation_the_larger_address_does_not_obey_a_refusal(
+    host: str, loses: bool
+) -> None:
+    talk = Talk(peers=1)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    refuse = Refuse(nonce, Refusal.NAME_TAKEN, (host, 1), 1000)
+    assert bool(talk.hear(seed, refuse).of(NameLost)) is loses
 
 
 def test_the_holder_of_the_name_itself_is_a_seed_like_any_other() -> None:

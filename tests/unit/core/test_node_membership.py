@@ -290,6 +290,14 @@ def test_a_namesake_that_only_speaks_of_others_changes_nothing() -> None:
     assert not said.envelopes()
 
 
+def test_a_verdict_on_another_holder_with_a_larger_address_is_exceeded_for_good() -> None:
+    talk = Talk(peers=1)
+    verdict = other_holder(1000, Status.FAILED)
+    talk.hear(talk.peer("p0"), Gossip(), [verdict])
+    assert talk.own.generation == 1001
+    assert not talk.hear(talk.peer("p0"), Gossip(), [verdict]).of(Refuted)
+
+
 def test_who_has_lost_its_name_is_answered_where_it_speaks_from() -> None:
     """Else what it asks while it drains would be answered to the new holder."""
     talk = Talk(peers=1)
