@@ -52,7 +52,7 @@ class Leaving:
 
     @property
     def undrained(self) -> int:
-        """Streams that nobody else has shown to hold."""
+        """Streams that the peer asked last has not shown to hold."""
         return len(self._missing)
 
     def start(self, turn: Turn) -> None:

@@ -222,7 +222,7 @@ class MembersAsk:
 
 @dataclass(frozen=True, slots=True)
 class MembersPage:
-    """The views with names in `(after, upto]` ride along; `upto` "" is the end of the table."""
+    """All views with names in `(after, upto]`; `upto` "" is the end of the table."""
 
     nonce: int
     after: str

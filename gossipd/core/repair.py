@@ -299,6 +299,6 @@ class LogRepair:
         turn.send(answer_digest(self._state, ask), turn.source, asker)
 
     def passes_asked(self, ask: PassAsk, asker: str, turn: Turn) -> None:
-        """Send pages; somebody whose address is not a member's gets what 3x allows."""
+        """Send the pages that were asked for."""
         for pages in answer_passes(self._state, ask):
             turn.send(pages, turn.source, asker)

@@ -1,4 +1,4 @@
-"""What the parts of a node share: one object, built by `node`, that holds no behaviour.
+"""What the parts of a node share: one object, built by `node`, that decides nothing.
 
 Also `Turn`, one input on its way through the parts: the time, and the effects that it has caused.
 """

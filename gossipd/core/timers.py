@@ -62,11 +62,6 @@ class Timers:
         """Forget a deadline; nothing happens where there is none."""
         self._deadlines.pop((timer, about), None)
 
-    def at(self, timer: Timer, about: str = "") -> float | None:
-        """When `timer` fires."""
-        held = self._deadlines.get((timer, about))
-        return held[0] if held else None
-
     @property
     def next(self) -> float | None:
         """The earliest deadline."""

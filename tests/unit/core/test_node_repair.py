@@ -431,15 +431,17 @@ def test_few_streams_are_told_as_leaves_and_many_as_sums() -> None:
 # --- answering passes ----------------------------------------------------------------------------
 
 
-def test_a_pass_is_answered_with_pages_by_name() -> None:
+def holding_200_counters() -> tuple[Talk, list[Register]]:
     talk = quiet()
     registers: list[Register] = [(f"counter-{n:03}", n + 1, n) for n in range(200)]
     for first in range(0, 200, 20):
-        talk.hear(
-            talk.peer("p0"),
-            Gossip(),
-            groups=[group(1, registers[first : first + 20], start=first)],
-        )
+        part = group(1, registers[first : first + 20], start=first)
+        talk.hear(talk.peer("p0"), Gossip(), groups=[part])
+    return talk, registers
+
+
+def test_a_pass_is_answered_with_pages_by_name() -> None:
+    talk, registers = holding_200_counters()
     ask = PassAsk(5, (PassItem(stream(1), 0, ""),), 32, 1200)
     answers = talk.hear(talk.peer("p0"), ask).sent(Pages, talk.peer("p0"))
     pages = [page for answer in answers for page in answer.pages]
@@ -450,14 +452,7 @@ def test_a_pass_is_answered_with_pages_by_name() -> None:
 
 
 def test_only_as_many_pages_as_asked_are_sent_and_of_the_size_asked() -> None:
-    talk = quiet()
-    registers: list[Register] = [(f"counter-{n:03}", n + 1, n) for n in range(200)]
-    for first in range(0, 200, 20):
-        talk.hear(
-            talk.peer("p0"),
-            Gossip(),
-            groups=[group(1, registers[first : first + 20], start=first)],
-        )
+    talk, _ = holding_200_counters()
     talk.wait(2)
     ask = PassAsk(5, (PassItem(stream(1), 0, "counter-004"),), 2, DATAGRAM_SIZE_FLOOR)
     said = talk.hear(talk.peer("p0"), ask)
