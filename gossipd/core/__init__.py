@@ -17,6 +17,7 @@ from .effects import (
 )
 from .frame import Frame, TagFrame
 from .identity import Address, Stream, increment_id, parse_increment_id
+from .image import Image, StreamImage
 from .messages import MemberView, Status
 from .node import Node
 from .settings import Profile, Settings, SettingsError
@@ -32,6 +33,7 @@ __all__ = [
     "Dropped",
     "Effect",
     "Frame",
+    "Image",
     "Incremented",
     "JoinDoubtful",
     "Joined",
@@ -50,6 +52,7 @@ __all__ = [
     "Stalled",
     "Status",
     "Stream",
+    "StreamImage",
     "TagFrame",
     "TailEntry",
     "increment_id",

@@ -26,6 +26,7 @@ from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
 from .identity import Address, Stream
+from .image import Image, StreamImage
 from .joining import Joining
 from .lanes import LogLane, MemberLane
 from .leaving import Leaving
@@ -125,6 +126,17 @@ class Node:
         self._detector.start(turn)
         self._readiness.start(alone, turn)
         self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
+        return turn.effects
+
+    def load(self, image: Image, now: float) -> list[Effect]:
+        """Join what an earlier life has kept; before `start`. What does not fit is left out."""
+        turn = self._turn(now)
+        for stream, version, registers in image.streams:
+            if self._state.log.merge(stream, registers) is not None:
+                self._state.log.claim(stream, version)
+        for view in image.members:
+            if view.name != self._state.own.name:
+                self._membership.learn(view, turn, pulled=True)
         return turn.effects
 
     def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
@@ -459,6 +471,17 @@ class Node:
     def live_count(self) -> int:
         """Live members, this node included."""
         return self._state.members.live_count
+
+    def image(self, now: float) -> Image:
+        """What the next life of this node may `load`."""
+        log, members = self._state.log, self._state.members
+        streams = tuple(
+            StreamImage(stream, log.version(stream), tuple(log.by_name(stream, 0, "")))
+            for stream in log.streams
+        )
+        names = (view.name for view in members.views() if view.name != self._state.own.name)
+        views = (members.shared(name, now) for name in names)
+        return Image(streams, tuple(view for view in views if view is not None))
 
     @property
     def log(self) -> Log:

@@ -5,13 +5,13 @@ Setting a key replaces its deadline; equal deadlines come out in the order in wh
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 
-class Timer(Enum):
-    """What a deadline is for. Those that wait for somebody else move when this node stalled."""
+class Timer(IntEnum):
+    """What a deadline is for (an integer, for that hashes fast). Those that wait for somebody else move when this node stalled."""
 
     PROBE = auto()
     PROBE_TIMEOUT = auto()

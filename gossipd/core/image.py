@@ -1,0 +1,28 @@
+"""What a node keeps from one life to the next: its log and its members, as values.
+
+An image may be of any age: everything in it only joins, so an old one, or that of a twin, does no
+harm. What is this life's own (generation, stream) is not part of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .identity import Stream
+from .messages import MemberView, Register
+
+
+class StreamImage(NamedTuple):
+    """One stream: all its registers, and up to where they are complete."""
+
+    stream: Stream
+    version: int
+    registers: tuple[Register, ...]
+
+
+class Image(NamedTuple):
+    """The state of a node at one moment."""
+
+    streams: tuple[StreamImage, ...]
+    members: tuple[MemberView, ...]
+    """With the age of verdicts; the node's own entry is not among them."""

@@ -1,0 +1,52 @@
+"""What one life keeps and the next one loads."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from gossipd.core import Address, Image, MemberView, Node, Settings, Status, StreamImage, TagFrame
+from gossipd.core.log import Log
+
+HERE: Address = ("10.0.0.1", 7946)
+THERE: Address = ("10.0.0.2", 7946)
+STREAM = bytes(9) + b"\x07"
+
+
+def life(generation: int = 1000) -> Node:
+    own = MemberView("here", HERE, generation, 0, Status.ALIVE)
+    return Node(own, Settings(), TagFrame("c"), Random(1), 0.0)
+
+
+def test_a_life_goes_on_from_what_the_last_one_kept() -> None:
+    first = life()
+    first.start(True, 0.0)
+    first.expose(first.prepare([("a", 2), ("b", 3), ("a", 1)], 0.0, 1e9), 0.0)
+    failed = MemberView("there", THERE, 5, 0, Status.FAILED, age=3)
+    first.load(Image((), (failed,)), 0.0)
+    image = first.image(60.0)
+
+    second = life(2000)
+    second.load(image, 60.0)
+    assert second.log.fingerprint == first.log.fingerprint
+    assert second.log.values == {"a": 3, "b": 3}
+    assert [view.status for view in second.members] == [Status.ALIVE, Status.FAILED]
+    assert second.image(60.0) == image
+    assert image.members[0].age == 4
+    assert second.stream is None
+
+
+def test_the_own_entry_of_an_image_is_left_out() -> None:
+    node = life()
+    own = MemberView("here", HERE, 9000, 3, Status.FAILED)
+    node.load(Image((), (own,)), 0.0)
+    assert (node.own.generation, node.own.status) == (1000, Status.ALIVE)
+
+
+def test_a_stream_that_does_not_fit_is_left_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.node.Log", lambda: Log(registers_max=1))
+    node = life()
+    node.load(Image((StreamImage(STREAM, 2, (("a", 1, 1), ("b", 2, 1))),), ()), 0.0)
+    assert node.log.version(STREAM) == 0
+    assert node.log.values == {}
