@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 
 class Timer(IntEnum):
-    """What a deadline is for (an integer, for that hashes fast). Those that wait for somebody else move when this node stalled."""
+    """What a deadline is for; an integer, as that hashes fast. Those that wait for somebody else
+    move when this node stalled."""
 
     PROBE = auto()
     PROBE_TIMEOUT = auto()
