@@ -32,6 +32,7 @@ from gossipd.core import (
     Incremented,
     JoinDoubtful,
     Joined,
+    Learned,
     Left,
     MemberChanged,
     MemberView,
@@ -243,7 +244,7 @@ class Daemon:
             match effect:
                 case Send(data, to):
                     self._udp.send(data, to)
-                case Incremented():
+                case Incremented() | Learned():
                     pass
                 case Dropped(source, reason):
                     self._note_drop(source, reason)

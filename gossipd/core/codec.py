@@ -74,6 +74,7 @@ DIGEST_BITS = 6
 DIGEST_FANOUT = 2**DIGEST_BITS
 DIGEST_DEPTH_MAX = STREAM_BITS // DIGEST_BITS
 TIMEOUT_MS_MAX = 2**31
+ROUND_MAX = 2**32 - 1
 _U64 = 2**64 - 1
 NONCE_MAX = _U64
 _ITEMS_MAX = DATAGRAM_SIZE_MAX
@@ -245,8 +246,13 @@ def _page(value: object, reader: _Reader) -> Page:
     return Page(_stream(stream), first, begin, end, _integer(version, 0, SEQ_MAX), registers)
 
 
-def _shown(log: object, members: object, ready: object) -> Shown:
-    return Shown(_integer(log, 0, _U64), _integer(members, 0, _U64), _flag(ready))
+def _shown(log: object, members: object, ready: object, number: object) -> Shown:
+    return Shown(
+        _integer(log, 0, _U64),
+        _integer(members, 0, _U64),
+        _flag(ready),
+        _integer(number, 0, ROUND_MAX),
+    )
 
 
 def _nonce(value: object) -> int:
@@ -261,11 +267,11 @@ def _size(value: object) -> int:
 
 
 def _read_ping(f: list[object], _: _Reader) -> Ping:
-    return Ping(_nonce(f[0]), _name(f[1]), _shown(f[2], f[3], f[4]))
+    return Ping(_nonce(f[0]), _name(f[1]), _shown(f[2], f[3], f[4], f[5]))
 
 
 def _read_ack(f: list[object], _: _Reader) -> Ack:
-    return Ack(_nonce(f[0]), _shown(f[1], f[2], f[3]))
+    return Ack(_nonce(f[0]), _shown(f[1], f[2], f[3], f[4]))
 
 
 def _read_ping_req(f: list[object], _: _Reader) -> PingReq:
@@ -295,7 +301,7 @@ def _read_cookie(f: list[object], _: _Reader) -> Cookie:
 
 
 def _read_welcome(f: list[object], _: _Reader) -> Welcome:
-    return Welcome(_nonce(f[0]), _shown(f[1], f[2], f[3]))
+    return Welcome(_nonce(f[0]), _shown(f[1], f[2], f[3], f[4]))
 
 
 def _read_refuse(f: list[object], _: _Reader) -> Refuse:
@@ -397,15 +403,15 @@ def _read_held(f: list[object], r: _Reader) -> Held:
 
 
 _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Message]], ...] = (
-    (Ping, 5, _read_ping),
-    (Ack, 4, _read_ack),
+    (Ping, 6, _read_ping),
+    (Ack, 5, _read_ack),
     (PingReq, 5, _read_ping_req),
     (RelayedAck, 1, _read_relayed_ack),
     (Nack, 1, _read_nack),
     (Gossip, 0, _read_gossip),
     (Join, 5, _read_join),
     (Cookie, 4, _read_cookie),
-    (Welcome, 4, _read_welcome),
+    (Welcome, 5, _read_welcome),
     (Refuse, 5, _read_refuse),
     (DigestAsk, 4, _read_digest_ask),
     (Digest, 5, _read_digest),

@@ -26,7 +26,8 @@ NACK_AT = 0.8
 class _Probe:
     target: MemberView
     """As it was held when the probe began."""
-    nonce: int
+    nonces: list[int]
+    """One per ping, so that each answer tells a round trip; relays know the first one."""
     verdict_at: float
     voids: int
     relays: int = 0
@@ -54,19 +55,23 @@ class Detector:
         """Probe the next member, unless a stretched probe is still under way."""
         interval = self._state.settings.probe_interval
         self._state.timers.set(Timer.PROBE, turn.now + interval)
+        self._state.rounds.next()
         if self._probe is None:
             target = self._next_target()
             if target is not None:
                 self._start_probe(target, 0, turn)
 
     def probe_unanswered(self, turn: Turn) -> None:
-        """The direct ping was not answered in time: ask relays, and ping once more."""
+        """A direct ping was not answered in time: ask relays once, and ping again and again."""
         probe = self._probe
         assert probe is not None
-        probe.relays = self.ask_relays(
-            probe.target, probe.nonce, probe.verdict_at - turn.now, turn
-        )
-        self._ping(probe.target, probe.nonce, turn)
+        if len(probe.nonces) == 1:
+            wait = probe.verdict_at - turn.now
+            probe.relays = self.ask_relays(probe.target, probe.nonces[0], wait, turn)
+        again_at = turn.now + self._state.round_trips.timeout(probe.target.name)
+        if again_at < probe.verdict_at:
+            self._state.timers.set(Timer.PROBE_TIMEOUT, again_at)
+        probe.nonces.append(self._ping(probe.target, Purpose.PROBE, turn))
 
     def ask_relays(self, target: MemberView, nonce: int, wait: float, turn: Turn) -> int:
         """Ask members to ping `target` within `wait` seconds and to tell; how many were asked."""
@@ -81,22 +86,21 @@ class Detector:
         """Nothing came back in the whole time: accuse, and note silent relays."""
         probe, self._probe = self._probe, None
         assert probe is not None
-        self._state.pings.answer(probe.nonce)
+        self._give_up(probe)
         self._state.health.worse(probe.relays - min(probe.nacks, probe.relays))
         self._membership.accuse(probe.target, turn)
 
     def relay_nacked(self, nonce: int, turn: Turn) -> None:
         """A relay lives, the target did not answer it."""
-        if self._probe is not None and self._probe.nonce == nonce:
+        if self._probe is not None and self._probe.nonces[0] == nonce:
             self._probe.nacks += 1
         else:
             turn.drop(Drop.UNASKED)
 
     def relay_acked(self, nonce: int) -> bool:
         """A relay reached the target of our probe; False if that was no probe."""
-        if self._probe is None or self._probe.nonce != nonce:
+        if self._probe is None or self._probe.nonces[0] != nonce:
             return False
-        self._state.pings.answer(nonce)
         self._probe_succeeded()
         return True
 
@@ -104,8 +108,10 @@ class Detector:
         """One of our pings was answered by its target."""
         match flight.purpose:
             case Purpose.PROBE:
+                # Also when a relay was faster: or a link that became slow would never be known.
                 self._state.round_trips.sample(flight.target, turn.now - flight.sent_at)
-                self._probe_succeeded()
+                if self._probe is not None and nonce in self._probe.nonces:
+                    self._probe_succeeded()
             case Purpose.CORROBORATE:
                 self._state.corroborations.pop(flight.target, None)
                 self._state.timers.cancel(Timer.CORROBORATE, flight.target)
@@ -123,19 +129,23 @@ class Detector:
         self._state.health.worse()
         probe = self._probe
         if probe is not None and probe.voids < VOIDS_MAX:
-            self._state.pings.answer(probe.nonce)
+            self._give_up(probe)
             self._start_probe(probe.target, probe.voids + 1, turn)
 
     def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
         state = self._state
-        nonce = state.pings.start(Flight(target.name, Purpose.PROBE, turn.now))
         factor = state.health.factor
         timeout = state.round_trips.timeout(target.name) * factor
-        verdict_at = turn.now + state.settings.probe_interval * factor
-        self._probe = _Probe(target, nonce, verdict_at, voids)
+        patience = state.settings.probe_patience * state.settings.probe_interval
+        verdict_at = turn.now + patience * factor
+        nonce = self._ping(target, Purpose.PROBE, turn)
+        self._probe = _Probe(target, [nonce], verdict_at, voids)
         state.timers.set(Timer.PROBE_TIMEOUT, turn.now + timeout)
         state.timers.set(Timer.PROBE_VERDICT, verdict_at)
-        self._ping(target, nonce, turn)
+
+    def _give_up(self, probe: _Probe) -> None:
+        for nonce in probe.nonces:
+            self._state.pings.answer(nonce)
 
     def _probe_succeeded(self) -> None:
         self._probe = None
@@ -144,35 +154,43 @@ class Detector:
         self._state.timers.cancel(Timer.PROBE_VERDICT)
 
     def _next_target(self) -> MemberView | None:
-        live = self._state.members.live
-        if not live:
+        members = self._state.members
+        if not members.live:
             return None
+        if self._state.settings.probe_order == "ring":
+            return members.get(self._state.rounds.target(members.own.name, members.live))
         while True:
             if not self._order:
-                self._order = list(live)
+                self._order = list(members.live)
                 self._state.rng.shuffle(self._order)
-            view = self._state.members.get(self._order.pop())
+            view = members.get(self._order.pop())
             if view is not None and view.status <= Status.SUSPECT:
                 return view
 
-    def _ping(self, target: MemberView, nonce: int, turn: Turn) -> None:
+    def _ping(self, target: MemberView, purpose: Purpose, turn: Turn) -> int:
+        nonce = self._state.pings.start(Flight(target.name, purpose, turn.now))
+        self._send_ping(target, nonce, turn)
+        return nonce
+
+    def _send_ping(self, target: MemberView, nonce: int, turn: Turn) -> None:
         turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name)
 
     # --- second opinions on somebody else's suspect ------------------------------------------
 
     def corroborate(self, name: str, turn: Turn) -> None:
-        """Ping a suspect; when all pings stayed unanswered, agree with the accuser."""
+        """Ping a suspect until it answers or its suspicion ends: each ping tells it to refute.
+
+        When the first few stayed unanswered, agree with the accuser.
+        """
         state = self._state
         suspect = state.member(name)
-        pings = state.corroborations.pop(name, 0)
-        if pings >= state.settings.corroboration_pings:
+        pings = state.corroborations.get(name, 0)
+        if pings == state.settings.corroboration_pings:
             self._membership.accuse(suspect, turn)
-            return
         state.corroborations[name] = pings + 1
-        nonce = state.pings.start(Flight(name, Purpose.CORROBORATE, turn.now))
         wait = state.round_trips.timeout(name) * state.health.factor
         state.timers.set(Timer.CORROBORATE, turn.now + wait, name)
-        self._ping(suspect, nonce, turn)
+        self._ping(suspect, Purpose.CORROBORATE, turn)
 
     # --- as a relay for others ---------------------------------------------------------------
 
@@ -191,7 +209,7 @@ class Detector:
         longest = state.settings.probe_interval * state.settings.health_max
         wait = NACK_AT * min(ask.timeout_ms / 1000, longest)
         state.timers.set(Timer.RELAY_NACK, turn.now + wait, str(nonce))
-        self._ping(view, nonce, turn)
+        self._send_ping(view, nonce, turn)
 
     def relay_expired(self, nonce: int, turn: Turn) -> None:
         """The target did not answer: tell who asked that this relay lives."""
@@ -215,5 +233,4 @@ class Detector:
         wait = mean * (0.5 + state.rng.random())
         state.timers.set(Timer.CONTACT, turn.now + max(0.02, wait))
         view = state.member(state.rng.choice(down))
-        nonce = state.pings.start(Flight(view.name, Purpose.CONTACT, turn.now))
-        self._ping(view, nonce, turn)
+        self._ping(view, Purpose.CONTACT, turn)

@@ -61,6 +61,13 @@ class Incremented:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """Registers of the log went up by what a peer sent: one advance for each, in order."""
+
+    advances: tuple[Advance, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """The member `name`, asked at `address`, accepted this node."""
 
@@ -101,6 +108,7 @@ Effect: TypeAlias = (
     Send
     | Dropped
     | Incremented
+    | Learned
     | MemberChanged
     | Refuted
     | Stalled

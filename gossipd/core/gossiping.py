@@ -1,17 +1,26 @@
-"""When news is sent: soon after it arrives, then in rounds until it was sent often enough.
+"""When news is sent: soon after it arrives, then again and again until it was sent often enough.
 
-Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers at once, in several
-rounds if one has no room for all of it; what is left follows every `gossip_interval` and rides on
-whatever else is sent. Peers are drawn in a shuffled round robin, so that consecutive rounds reach
-different ones. A token bucket bounds the packets.
+Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers at once; the next rounds
+follow as fast as the pace allows until it was sent often enough, or once to every peer; what is
+still to be sent after that follows every `gossip_interval`. What else is sent carries news, too. Peers come in a fixed random order, so
+that consecutive packets go to different ones. The pace is a token bucket: news that fits one
+packet waits for `gossip_rate`, so that under load packets carry more instead of being more; only a
+backlog of news never sent goes at `gossip_rate_max`.
 """
 
 from __future__ import annotations
 
 from .identity import Stream
+from .lanes import transmissions
 from .messages import Gossip, Status
 from .state import State, Turn
 from .timers import Timer
+
+_ALMOST = 1e-6
+"""Tokens that rounding may have lost while a timer waited for a whole one."""
+
+BURST_MAX = 0.2
+"""Seconds for which unused packets are saved up."""
 
 
 class Gossiping:
@@ -20,63 +29,86 @@ class Gossiping:
     def __init__(self, state: State) -> None:
         self._state = state
         self._order: list[str] = []
+        self._peers: list[str] = []
+        """The live members that are in the order."""
+        self._place = 0
         self._flushed_at = float("-inf")
         self._tokens = 0.0
         self._filled_at = float("-inf")
+        self._backlog = False
+        """Whether the last round has left news that was never sent."""
 
     def push_member(self, name: str, turn: Turn) -> None:
         """There is news of a member."""
         self._state.member_lane.push(name)
-        self._flush_soon(turn)
+        self._flush_soon(turn.now)
 
     def push_log(self, stream: Stream, start: int, turn: Turn) -> None:
         """There is news of a stream above seq `start`."""
         self._state.log_lane.push(stream, start)
-        self._flush_soon(turn)
+        self._flush_soon(turn.now)
 
     def round(self, turn: Turn) -> None:
         """Send what there is to some peers, and arrange for the next round."""
-        state = self._state
-        self._flushed_at = turn.now
-        state.timers.cancel(Timer.FLUSH)
+        state, settings = self._state, self._state.settings
         state.timers.cancel(Timer.GOSSIP)
         if not state.members.live:
             return
-        for name in self._next_peers(self._take_tokens(turn.now)):
-            view = state.members.get(name)
-            if view is not None and (state.member_lane or state.log_lane):
-                turn.send(Gossip(), view.address, name)
-        spread = min(state.settings.gossip_fanout, len(state.members.live))
-        if state.member_lane.fresh or state.log_lane.sent_less_than(spread):
-            self._flush_soon(turn)
+        self._flushed_at = turn.now
+        self._fill(turn.now)
+        peers = self._next_peers(min(settings.gossip_fanout, int(self._tokens + _ALMOST)))
+        self._tokens -= len(peers)
+        for name in peers:
+            if state.member_lane or state.log_lane:
+                turn.send(Gossip(), state.member(name).address, name)
+        self._backlog = state.member_lane.sent_less_than(1) or state.log_lane.sent_less_than(1)
+        eager = self._eager()
+        if state.member_lane.sent_less_than(eager) or state.log_lane.sent_less_than(eager):
+            self._flush_soon(turn.now)
         elif state.member_lane or state.log_lane:
-            state.timers.set(Timer.GOSSIP, turn.now + state.settings.gossip_interval)
+            state.timers.set(Timer.GOSSIP, turn.now + settings.gossip_interval)
 
-    def _flush_soon(self, turn: Turn) -> None:
+    def _eager(self) -> int:
+        """Transmissions that follow each other at once."""
         settings = self._state.settings
-        wait = settings.flush_after
-        pause = max(wait, 1 / settings.gossip_rate_max)
-        at = max(turn.now + wait / 2, self._flushed_at + pause)
-        self._state.timers.set_if_sooner(Timer.FLUSH, at)
+        often = transmissions(settings.retransmit_mult, self._state.members.live_count)
+        return min(often, len(self._state.members.live))
 
-    def _take_tokens(self, now: float) -> int:
+    def _flush_soon(self, now: float) -> None:
+        """A round once fresh news was collected for a moment and the pace allows a packet."""
+        pause = self._state.settings.flush_after
+        wait = max(pause / 2, self._flushed_at + pause - now)
+        self._fill(now)
+        missing = 1 - self._tokens
+        if missing > 0:
+            wait = max(wait, missing / self._rate())
+        self._state.timers.set_if_sooner(Timer.GOSSIP, now + wait)
+
+    def _rate(self) -> float:
         settings = self._state.settings
-        rate = settings.gossip_rate_max
-        burst = max(float(settings.gossip_fanout), rate / 10)
-        self._tokens = min(burst, self._tokens + (now - self._filled_at) * rate)
+        return settings.gossip_rate_max if self._backlog else settings.gossip_rate
+
+    def _fill(self, now: float) -> None:
+        rate = self._rate()
+        full = max(float(self._state.settings.gossip_fanout), rate * BURST_MAX)
+        self._tokens = min(full, self._tokens + (now - self._filled_at) * rate)
         self._filled_at = now
-        count = min(settings.gossip_fanout, int(self._tokens))
-        self._tokens -= count
-        return count
 
     def _next_peers(self, count: int) -> list[str]:
+        """The next ones in the order, each at most once."""
         live = self._state.members.live
         peers: list[str] = []
-        while len(peers) < min(count, len(live)):
-            if not self._order:
-                self._order = list(live)
-                self._state.rng.shuffle(self._order)
-            name = self._order.pop()
+        looked = 0
+        while len(peers) < min(count, len(live)) and looked <= 2 * len(live):
+            if self._place >= len(self._order):
+                self._place = 0
+                if self._peers != live:
+                    self._peers = list(live)
+                    self._order = list(live)
+                    self._state.rng.shuffle(self._order)
+            name = self._order[self._place]
+            self._place += 1
+            looked += 1
             view = self._state.members.get(name)
             if view is not None and view.status <= Status.SUSPECT and name not in peers:
                 peers.append(name)

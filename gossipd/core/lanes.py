@@ -83,10 +83,10 @@ class MemberLane:
         """There is news of a member."""
         self._queue.put(name, 0)
 
-    @property
-    def fresh(self) -> bool:
-        """Whether something was never sent."""
-        return self._queue.least == 0
+    def sent_less_than(self, times: int) -> bool:
+        """Whether something was sent fewer than `times` times."""
+        least = self._queue.least
+        return least is not None and least < times
 
     def take(
         self, share: int, room: int, sends_max: int, pack: Callable[[str], Packed | None]

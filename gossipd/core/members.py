@@ -12,7 +12,7 @@ but only the node itself changes it (I12): who holds a view of it above its own 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -121,6 +121,14 @@ class MemberTable:
     def names_after(self, name: str) -> list[str]:
         """The names behind `name`, in order."""
         return self._names[bisect_right(self._names, name) :]
+
+    def place_after(self, name: str) -> tuple[int, int]:
+        """This node's place, from 0, among the live members that follow a live one in a circle by
+        name, and how many these are."""
+        count = len(self._live)
+        return (
+            bisect_left(self._live, self._own) - bisect_left(self._live, name) - 1
+        ) % count, count
 
     # --- changes -----------------------------------------------------------------------------
 

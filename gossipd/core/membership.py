@@ -12,6 +12,7 @@ from .gossiping import Gossiping
 from .identity import GENERATION_MAX, INCARNATION_MAX
 from .members import Change, rank
 from .messages import Gossip, MemberView, Status
+from .rounds import is_spread
 from .state import State, Turn
 from .suspicion import Suspicions
 from .timers import Timer
@@ -104,8 +105,7 @@ class Membership:
             state.timers.set(Timer.SUSPICION, max(turn.now, deadline), view.name)
             if new:
                 self._end_corroboration(view.name)  # it was about an earlier suspicion
-                if state.own.name not in view.accusers:
-                    self._maybe_corroborate(view.name, turn)
+                self._look_into(view, turn)
         else:
             self._suspicions.lift(view.name)
             state.timers.cancel(Timer.SUSPICION, view.name)
@@ -120,13 +120,18 @@ class Membership:
         if before is None or (before.status, before.generation) != (view.status, view.generation):
             turn.emit(MemberChanged(view, status))
 
-    def _maybe_corroborate(self, name: str, turn: Turn) -> None:
-        """About `corroborators` of the members probe the suspect themselves, at once."""
-        state = self._state
-        others = max(1, state.members.live_count - 2)
-        if state.rng.random() * others < state.settings.corroborators:
-            delay = state.rng.random() * state.settings.corroboration_delay
-            state.timers.set(Timer.CORROBORATE, turn.now + delay, name)
+    def _look_into(self, suspect: MemberView, turn: Turn) -> None:
+        """`corroborators` of the members, spread evenly from the suspect on, probe it themselves
+        at once; the accuser, which has done that, goes on to ping it."""
+        state, settings = self._state, self._state.settings
+        if state.own.name in suspect.accusers:
+            if settings.corroborators:
+                state.corroborations[suspect.name] = settings.corroboration_pings + 1
+                wait = state.round_trips.timeout(suspect.name)
+                state.timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
+        elif is_spread(*state.members.place_after(suspect.name), settings.corroborators):
+            delay = state.rng.random() * settings.corroboration_delay
+            state.timers.set(Timer.CORROBORATE, turn.now + delay, suspect.name)
 
     def _end_corroboration(self, name: str) -> None:
         self._state.timers.cancel(Timer.CORROBORATE, name)

@@ -99,6 +99,8 @@ class Shown(NamedTuple):
     log: int
     members: int
     ready: bool
+    round: int = 0
+    """The round of probes that it is in, modulo 2^32 (see `rounds`)."""
 
 
 @dataclass(frozen=True, slots=True)

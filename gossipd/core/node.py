@@ -381,6 +381,7 @@ class Node:
         if view is None or view.status > Status.SUSPECT:
             return
         state.shown_by[sender] = shown
+        state.rounds.hear(shown.round)
         self._readiness.shown(shown, turn)
         if shown.log != state.log.fingerprint:
             self._repair.want(sender, turn, urgent)
@@ -404,7 +405,7 @@ class Node:
                 self._membership.suspicion_ended(about, turn)
             case Timer.CORROBORATE:
                 self._detector.corroborate(about, turn)
-            case Timer.FLUSH | Timer.GOSSIP:
+            case Timer.GOSSIP:
                 self._gossiping.round(turn)
             case Timer.PULL:
                 self._repair.unanswered(turn)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .identity import Address
 from .settings import Settings
@@ -76,22 +76,22 @@ class Pings:
         return self._own.get(nonce) or self._relayed.get(nonce)
 
 
+_Estimate: TypeAlias = tuple[float, float]
+"""Mean and deviation, seconds."""
+
+
 class RoundTrips:
     """Smoothed round trip times by member, seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._estimates: dict[str, tuple[float, float]] = {}
+        self._estimates: dict[str, _Estimate] = {}
+        self._overall: _Estimate | None = None
 
     def sample(self, name: str, seconds: float) -> None:
-        """Take one measured round trip in (RFC 6298, section 2)."""
-        held = self._estimates.get(name)
-        if held is None:
-            self._estimates[name] = (seconds, seconds / 2)
-        else:
-            mean, deviation = held
-            deviation += (abs(seconds - mean) - deviation) / 4
-            self._estimates[name] = (mean + (seconds - mean) / 8, deviation)
+        """Take one measured round trip in."""
+        self._estimates[name] = _next(self._estimates.get(name), seconds)
+        self._overall = _next(self._overall, seconds)
 
     def mean(self, name: str) -> float | None:
         """The smoothed round trip, None before the first sample."""
@@ -99,8 +99,11 @@ class RoundTrips:
         return held[0] if held else None
 
     def timeout(self, name: str) -> float:
-        """Seconds to wait for a member's ack: never above half of the probe interval."""
-        held = self._estimates.get(name)
+        """Seconds to wait for a member's ack: never above half of the probe interval.
+
+        A member that was never measured is taken to be as far as the others are.
+        """
+        held = self._estimates.get(name, self._overall)
         if held is None:
             return self._settings.probe_timeout
         adapted = max(self._settings.probe_timeout_min, held[0] + 4 * held[1])
@@ -109,3 +112,12 @@ class RoundTrips:
     def forget(self, name: str) -> None:
         """Drop what is known of a member."""
         self._estimates.pop(name, None)
+
+
+def _next(held: _Estimate | None, seconds: float) -> _Estimate:
+    """RFC 6298, section 2."""
+    if held is None:
+        return seconds, seconds / 2
+    mean, deviation = held
+    deviation += (abs(seconds - mean) - deviation) / 4
+    return mean + (seconds - mean) / 8, deviation

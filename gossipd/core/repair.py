@@ -22,6 +22,7 @@ from .codec import (
     pass_item_size,
 )
 from .drops import Drop
+from .effects import Learned
 from .gossiping import Gossiping
 from .identity import Stream
 from .messages import (
@@ -118,6 +119,7 @@ class LogRepair:
         if advances:
             self._state.tail.append(advances, turn.now)
             self._state.writer.heard_more_of(stream)
+            turn.emit(Learned(tuple(advances)))
         return len(advances)
 
     def _claim(self, stream: Stream, version: int) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 Profile = Literal["lan", "wan", "local"]
+ProbeOrder = Literal["ring", "shuffled"]
 
 DATAGRAM_SIZE_FLOOR = 640
 DATAGRAM_SIZE_MAX = 1400
@@ -32,19 +33,33 @@ class Settings:
     """Seconds between two probes by one node. Detection time is proportional to it; so is the
     inverse of the idle traffic (about 2 packets per interval and node)."""
 
+    probe_order: ProbeOrder = "ring"
+    """Whom each probe goes to. `ring`: all members count rounds together, and in each one every
+    member is probed by exactly one other. `shuffled`: at random as in SWIM, where about a third
+    of the members is not probed in a round, and one in fifty not in four."""
+
     probe_timeout: float = 0.5
-    """Seconds until relays are asked, for a peer whose round trip is not known yet. At most half
-    of `probe_interval`; with samples it becomes `mean + 4 x deviation` of the round trip."""
+    """Seconds until relays are asked, before any round trip was measured. At most half of
+    `probe_interval`; with samples it becomes `mean + 4 x deviation` of the round trip."""
 
     probe_timeout_min: float = 0.1
     """Seconds below which an adapted probe timeout never falls: room for a busy peer."""
 
+    probe_patience: float = 1.5
+    """An unanswered probe becomes a suspicion after this x `probe_interval`; SWIM's is 1. More
+    makes fewer suspicions of nodes that only stall, and detects later."""
+
     indirect_probes: int = 3
     """Relays asked when a direct ping is not answered (SWIM's k). More survive more loss."""
 
-    suspicion_mult: float = 2.0
-    """Shortest suspicion = this x max(1, log10 N) x `probe_interval` (Lifeguard's alpha): what a
-    fully confirmed suspect is given to refute."""
+    suspicion_mult: float = 0.7
+    """Shortest suspicion = this x max(1, log10 N)^`suspicion_growth` x `probe_interval`
+    (Lifeguard's alpha): what a fully confirmed suspect is given to refute. A larger one forgives
+    longer stalls and detects later by as much."""
+
+    suspicion_growth: float = 0.5
+    """How the shortest suspicion grows with the cluster; 1 is Lifeguard's rule, for news that
+    takes a gossip interval per step. 0: not at all."""
 
     suspicion_max_mult: float = 6.0
     """Longest suspicion = this x the shortest (Lifeguard's beta), when nobody confirms."""
@@ -52,16 +67,17 @@ class Settings:
     confirmations: int = 3
     """Independent accusers after which a suspicion is as short as it gets (Lifeguard's K)."""
 
-    corroborators: int = 3
-    """How many members, about, probe a suspect themselves as soon as they hear of the suspicion;
-    0 switches corroboration off. More detect faster and cost that many packets per suspicion."""
+    corroborators: int = 5
+    """How many members probe a suspect themselves as soon as they hear of the suspicion; 0
+    switches corroboration off. More than `confirmations` make up for those that are stalled, dead
+    or the accuser; each costs about ten packets per suspicion."""
 
     corroboration_delay: float = 0.1
     """Corroborating pings are spread over this many seconds."""
 
     corroboration_pings: int = 2
-    """Pings that a corroborator sends, one probe timeout apart, before it agrees. More survive
-    more loss and take longer."""
+    """Unanswered pings, one probe timeout apart, after which a corroborator agrees. More survive
+    more loss and take longer. It and the accuser go on to ping until the suspicion ends."""
 
     health_max: int = 8
     """A node that notices its own slowness stretches its timeouts by at most this factor
@@ -72,7 +88,8 @@ class Settings:
     whom it waits for the time that it lost."""
 
     gossip_interval: float = 0.2
-    """Seconds between two rounds for news that has been sent at least once."""
+    """Seconds between two rounds for news that was sent to every peer once, but not yet often
+    enough."""
 
     gossip_fanout: int = 3
     """Peers that one round of gossip goes to."""
@@ -84,8 +101,12 @@ class Settings:
     retransmit_mult: int = 4
     """Each item of news is sent this x ceil(log10(N + 1)) times by each node that learns it."""
 
+    gossip_rate: int = 90
+    """Packets of gossip per second that a node sends at most while its news fits into them.
+    Smaller saves packets under load, for each then carries more; larger is sooner."""
+
     gossip_rate_max: int = 600
-    """Packets of gossip that a node sends per second at most, whatever the load."""
+    """Packets of gossip per second at most, while there is more news than they hold."""
 
     pull_interval: float = 1.0
     """Seconds between two repairs that this node starts, at least."""
@@ -124,6 +145,8 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name == "probe_order":
+                continue
             if not math.isfinite(value) or value < 0:
                 raise SettingsError(f"{field.name} must be a number >= 0, not {value!r}")
             if value == 0 and field.name not in _MAY_BE_ZERO:
@@ -160,7 +183,13 @@ class Settings:
         return replace(_PROFILES[profile], **figures)  # type: ignore[arg-type]  # by the schema
 
 
-_MAY_BE_ZERO = {"corroborators", "corroboration_delay", "indirect_probes", "flush_after"}
+_MAY_BE_ZERO = {
+    "corroborators",
+    "corroboration_delay",
+    "indirect_probes",
+    "flush_after",
+    "suspicion_growth",
+}
 
 _PROFILES: dict[Profile, Settings] = {
     "lan": Settings(),
@@ -168,7 +197,7 @@ _PROFILES: dict[Profile, Settings] = {
         probe_interval=5.0,
         probe_timeout=2.5,
         probe_timeout_min=0.5,
-        suspicion_mult=3.0,
+        suspicion_mult=1.5,
         corroboration_delay=0.5,
         stall_after=0.5,
         gossip_interval=0.5,
@@ -183,7 +212,7 @@ _PROFILES: dict[Profile, Settings] = {
         probe_timeout=0.2,
         probe_timeout_min=0.05,
         indirect_probes=1,
-        suspicion_mult=1.5,
+        suspicion_mult=1.0,
         gossip_interval=0.1,
         retransmit_mult=2,
     ),

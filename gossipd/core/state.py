@@ -18,6 +18,7 @@ from .log import Log
 from .members import MemberTable
 from .messages import MemberView, Message, Shown
 from .pings import Pings, RoundTrips
+from .rounds import Rounds
 from .settings import Settings
 from .strangers import Strangers
 from .tail import Tail
@@ -43,6 +44,7 @@ class State:
     health: Health
     strangers: Strangers
     courier: Courier
+    rounds: Rounds = field(default_factory=Rounds)
     shown_by: dict[str, Shown] = field(default_factory=dict)
     """What live members last showed of their state."""
     corroborations: dict[str, int] = field(default_factory=dict)
@@ -59,7 +61,9 @@ class State:
     @property
     def shown(self) -> Shown:
         """What this node shows of its state."""
-        return Shown(self.log.fingerprint, self.members.fingerprint, self.ready)
+        return Shown(
+            self.log.fingerprint, self.members.fingerprint, self.ready, self.rounds.number
+        )
 
     def member(self, name: str) -> MemberView:
         """What is held of somebody of whom something is held."""

@@ -1,6 +1,7 @@
 """How long a suspect has to refute (Lifeguard, LHA-Suspicion): a formula and its books.
 
-    low  = suspicion_mult x max(1, log10 N) x probe_interval,  high = suspicion_max_mult x low
+    low  = suspicion_mult x max(1, log10 N)^suspicion_growth x probe_interval
+    high = suspicion_max_mult x low
     length = max(low, high - (high - low) x log(c + 1) / log(k + 1))
 
 c: accusers beside the first; k: `confirmations`, at most N - 2. A stall of this node moves a
@@ -79,7 +80,7 @@ class Suspicions:
         self, view: MemberView, life: tuple[int, int], live_count: int, now: float
     ) -> _Suspicion:
         settings = self._settings
-        scale = max(1.0, math.log10(live_count))
+        scale = max(1.0, math.log10(live_count)) ** settings.suspicion_growth
         low = settings.suspicion_mult * scale * settings.probe_interval
         high = settings.suspicion_max_mult * low
         confirmations = max(0, min(settings.confirmations, live_count - 2))

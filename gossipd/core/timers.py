@@ -20,7 +20,6 @@ class Timer(IntEnum):
     RELAY_NACK = auto()
     SUSPICION = auto()
     CORROBORATE = auto()
-    FLUSH = auto()
     GOSSIP = auto()
     PULL = auto()
     MEMBER_PULL = auto()
