@@ -124,6 +124,7 @@ class Engine:
         rng = Random(self.rng.getrandbits(64))
         node = Node(own, self.settings, self._frame, rng, self.now)
         host.begin(node)
+        host.join_pause = self.settings.join_retry_min
         self._by_address[host.address] = host
         self._running[host.name] = node
         return node
@@ -188,18 +189,32 @@ class Engine:
         self._arm(host)
 
     def _join(self, host: Host, life: int) -> None:
-        """Try the seeds that are not members, as the shell does."""
+        """Try the seeds that are not members, as often as the shell does: soon at first, and all
+        nodes together about once per `contact_interval`."""
         node = host.node
-        if node is None or host.lives != life or not host.seeds:
+        if node is None or host.lives != life or not host.seeds or node.leaving:
             return
-        if not host.stalled and node.members_fingerprint != host.seeds_seen:
-            live = {view.address for view in node.members if view.status <= Status.SUSPECT}
-            missing = [seed for seed in host.seeds if seed not in live]
-            host.seeds_seen = None if missing else node.members_fingerprint
-            if missing and not node.leaving:
-                self._perform(host, node.join(missing, self.now))
-        pause = 0.5 + self.rng.random()
-        self._push(self.now + pause, partial(self._join, host, life))
+        settings = self.settings
+        if host.stalled:
+            wait = settings.join_retry_min
+        elif missing := self._missing_seeds(host, node):
+            self._perform(host, node.join(missing, self.now))
+            share = settings.contact_interval * node.live_count if node.live_count > 1 else 0.0
+            wait = max(host.join_pause, share)
+            host.join_pause = min(2 * host.join_pause, settings.join_retry_max)
+        else:
+            host.join_pause = settings.join_retry_min
+            wait = settings.join_retry_max
+        wait *= 0.75 + 0.5 * self.rng.random()
+        self._push(self.now + wait, partial(self._join, host, life))
+
+    def _missing_seeds(self, host: Host, node: Node) -> list[Address]:
+        if node.members_fingerprint == host.seeds_seen:
+            return []
+        live = {view.address for view in node.members if view.status <= Status.SUSPECT}
+        missing = [seed for seed in host.seeds if seed not in live]
+        host.seeds_seen = None if missing else node.members_fingerprint
+        return missing
 
     def _write(self, host: Host, life: int) -> None:
         """Write to the disk what is not there yet, from time to time."""

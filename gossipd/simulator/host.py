@@ -37,6 +37,8 @@ class Host:
     before that. None: no timer is due."""
     wake_at: float | None = None
     """When the world wakes the process for a timer."""
+    join_pause: float = 0.0
+    """Seconds until the next try to join, if this one is in vain."""
     seeds_seen: int | None = None
     """The member table's fingerprint when all seeds were last found in it."""
 
