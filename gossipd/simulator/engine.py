@@ -44,6 +44,15 @@ class Captured(NamedTuple):
     source: Address
 
 
+class Received(NamedTuple):
+    """A datagram that a node took in, and what it caused."""
+
+    host: str
+    data: bytes
+    source: Address
+    effects: list[Effect]
+
+
 class Engine:
     """A clock, a network, and processes on hosts that exchange bytes."""
 
@@ -70,6 +79,8 @@ class Engine:
         """Bytes of the largest datagram so far, without headers."""
         self.captured: list[Captured] | None = None
         """Set it to a list to have every datagram noted there."""
+        self.received: list[Received] | None = None
+        """Set it to a list to have it noted what every datagram caused."""
         self.now = 0.0
         self._frame = TagFrame(cluster)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -136,7 +147,13 @@ class Engine:
             host.inbox.append((data, source))
             self._work(host)
         else:
-            self._perform(host, host.node.receive_datagram(data, source, self.now))
+            self._receive(host, host.node, data, source)
+
+    def _receive(self, host: Host, node: Node, data: bytes, source: Address) -> None:
+        effects = node.receive_datagram(data, source, self.now)
+        if self.received is not None:
+            self.received.append(Received(host.name, data, source, effects))
+        self._perform(host, effects)
 
     def _arm(self, host: Host) -> None:
         """Wake the process for its next timer; a timer that has moved back is met by waking too
@@ -184,7 +201,7 @@ class Engine:
         if _is_due(node, self.now) and host.turns_to_timer():
             self._fire(host, node)
         elif host.inbox:
-            self._perform(host, node.receive_datagram(*host.inbox.popleft(), self.now))
+            self._receive(host, node, *host.inbox.popleft())
         self._work(host)
         self._arm(host)
 

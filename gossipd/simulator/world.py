@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from gossipd.core import Accepted, Address, Image, Node, Settings, Stream
 from gossipd.simulator.disk import Disk
-from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine
+from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
 from gossipd.simulator.link import Link
 from gossipd.simulator.network import Path
 
-__all__ = ["EPOCH", "HEADERS", "Captured", "Disk", "Host", "Made", "World"]
+__all__ = ["EPOCH", "HEADERS", "Captured", "Disk", "Host", "Made", "Received", "World"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class World(Engine):
         host = self.hosts[name]
         host.stalled = False
         while host.inbox and not host.work and host.node is not None:
-            self._perform(host, host.node.receive_datagram(*host.inbox.popleft(), self.now))
+            self._receive(host, host.node, *host.inbox.popleft())
         self._arm(host)
         self._work(host)
 
@@ -219,7 +219,7 @@ class World(Engine):
 
     def deliver(self, name: str, data: bytes, source: Address) -> None:
         """Hand a datagram to a node as if it came from `source`."""
-        self._perform(self.hosts[name], self.node(name).receive_datagram(data, source, self.now))
+        self._receive(self.hosts[name], self.node(name), data, source)
 
     # --- agreement ---------------------------------------------------------------------------
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import Settings, Status
+from gossipd.core import Send, Settings, Status
 from gossipd.simulator.link import Constant
 from gossipd.simulator.network import Fate
-from gossipd.simulator.world import HEADERS, World
+from gossipd.simulator.world import HEADERS, Received, World
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,6 +75,22 @@ def test_a_datagram_can_be_delivered_as_if_it_came_from_anybody() -> None:
     before = dict(world.sent)
     world.deliver("n0", b"ping", ("192.0.2.9", 99))
     assert world.sent["n0"] == before["n0"] + 1
+
+
+def test_what_a_datagram_caused_is_noted_on_demand() -> None:
+    world = pair()
+    world.deliver("n0", b"ping", ("192.0.2.9", 99))
+    world.received = []
+    world.deliver("n0", b"ping", ("192.0.2.9", 99))
+    assert world.received == [
+        Received("n0", b"ping", ("192.0.2.9", 99), [Send(b"pong", ("192.0.2.9", 99))])
+    ]
+    world.stall("n0")
+    world.run(3)
+    assert {noted.host for noted in world.received} == {"n0"}
+    world.resume("n0")
+    sources = {noted.source for noted in world.received}
+    assert sources == {("192.0.2.9", 99), world.hosts["n1"].address}
 
 
 # --- hosts ---------------------------------------------------------------------------------------
