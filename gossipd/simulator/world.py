@@ -1,53 +1,23 @@
-"""Virtual time and the nodes in it: one seed, the same run every time.
+"""Hosts, nodes and faults: one seed, the same run every time.
 
-Nodes exchange bytes. A node that crashes loses its memory; a node that stalls gets no events until
-it goes on, then all at once, timers last, as a stopped process would.
+Nodes exchange bytes. A node that crashes loses its memory, and what its disk does not hold; one
+that stalls gets no events until it goes on, then all at once, timers last, as a stopped process
+would; a slow one takes its time over each event, so that they queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from heapq import heappop, heappush
-from random import Random
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from gossipd.core import (
-    Accepted,
-    Address,
-    Effect,
-    Left,
-    MemberView,
-    NameLost,
-    Node,
-    Send,
-    Settings,
-    Status,
-    Stream,
-    TagFrame,
-)
-from gossipd.simulator.network import Network
+from gossipd.core import Accepted, Address, Image, Node, Settings, Stream
+from gossipd.simulator.disk import Disk
+from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
+from gossipd.simulator.host import Host
+from gossipd.simulator.link import Link
+from gossipd.simulator.network import Path
 
-EPOCH = 1_700_000_000.0
-"""The wall clock at the beginning, seconds since 1970."""
-
-
-@dataclass(slots=True)
-class Host:
-    """One place in the world where a process may run."""
-
-    name: str
-    address: Address
-    seeds: list[Address]
-    node: Node | None = None
-    stalled: bool = False
-    missed: list[tuple[bytes, Address]] = field(default_factory=list)
-    lives: int = 0
-    clock: float = 0.0
-    """Seconds by which its wall clock is ahead."""
-    ended: str = ""
-    """Why the process ended by itself."""
+__all__ = ["EPOCH", "HEADERS", "Captured", "Disk", "Host", "Made", "Received", "World"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +31,23 @@ class Made:
     by: int
 
 
-class Captured(NamedTuple):
-    """A datagram that was sent to a host, to be delivered again."""
+class World(Engine):
+    """What an operator, a client, or bad luck does to hosts."""
 
-    to: str
-    data: bytes
-    source: Address
-
-
-class World:
-    """Hosts, a network and a clock."""
-
-    def __init__(self, seed: int, settings: Settings | None = None, cluster: str = "sim") -> None:
-        self.rng = Random(seed)
-        self.settings = settings or Settings()
-        self.network = Network()
-        self.hosts: dict[str, Host] = {}
+    def __init__(
+        self,
+        seed: int,
+        settings: Settings | None = None,
+        cluster: str = "sim",
+        *,
+        traced: bool = True,
+        disks: bool = False,
+    ) -> None:
+        """`traced`: keep the hash `trace`; `disks`: hosts have one, unless it is taken away."""
+        super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
-        self.effects: list[tuple[float, str, Effect]] = []
-        """Everything but sends, with the time and the host."""
-        self.sent: dict[str, int] = {}
-        self.captured: list[Captured] | None = None
-        """Set it to a list to have every datagram noted there."""
-        self.now = 0.0
-        self._frame = TagFrame(cluster)
-        self._events: list[tuple[float, int, str, bytes, Address]] = []
-        self._order = 0
-        self._by_address: dict[Address, str] = {}
-        self._trace = blake2b(digest_size=16)
+        """Every increment that was acknowledged."""
+        self._disks = disks
 
     # --- hosts -------------------------------------------------------------------------------
 
@@ -105,8 +64,8 @@ class World:
         """A new host, on which nothing runs yet."""
         number = len(self.hosts) + 1
         where = address or (f"10.0.{number // 250}.{number % 250 + 1}", 7946)
-        host = self.hosts[name] = Host(name, where, [])
-        self.sent[name] = 0
+        host = self.hosts[name] = Host(name, where, [], disk=Disk() if self._disks else None)
+        self.sent[name] = self.sent_bytes[name] = 0
         return host
 
     def add_with_mutual_seeds(self, names: Iterable[str]) -> None:
@@ -117,62 +76,93 @@ class World:
         for host in hosts:
             self.start(host.name)
 
-    def start(self, name: str, as_name: str | None = None) -> None:
-        """Start a new process on a host, with an empty memory; `as_name`: its node's name."""
-        host = self.hosts[name]
-        host.lives += 1
-        host.stalled, host.missed, host.ended = False, [], ""
-        self._by_address[host.address] = name
-        generation = int((EPOCH + self.now + host.clock) * 1000) + host.lives
-        own = MemberView(as_name or name, host.address, generation, 0, Status.ALIVE)
-        rng = Random(self.rng.getrandbits(64))
-        host.node = Node(own, self.settings, self._frame, rng, self.now)
-        self._perform(host, host.node.start(not host.seeds, self.now))
-        self._join(host)
-
     def cluster(self, count: int, prefix: str = "n") -> list[Host]:
         """Start `count` nodes, the first one alone and the others joining it."""
         names = [f"{prefix}{number}" for number in range(len(self.hosts), len(self.hosts) + count)]
         first = next(iter(self.hosts), names[0])
         return [self.add(name, seeds=[] if name == first else [first]) for name in names]
 
-    def crash(self, name: str) -> None:
-        """End a process without a word."""
-        self.hosts[name].node = None
+    def formed(self, count: int, prefix: str = "n") -> list[Host]:
+        """`count` nodes that know each other and are ready, as if they had joined long ago; the
+        first one is the seed of the others. They probe at random phases."""
+        hosts = [self.place(f"{prefix}{number}") for number in range(count)]
+        for host in hosts[1:]:
+            host.seeds = [hosts[0].address]
+        nodes = [self._process(host, host.name) for host in hosts]
+        views = Image((), tuple(sorted(node.own for node in nodes)))
+        for host, node in zip(hosts, nodes, strict=True):
+            node.load(views, self.now)
+            self._perform(host, node.start(True, self.now))
+            self._join(host, host.lives)
+        return hosts
+
+    def start(self, name: str, as_name: str | None = None, disk: Disk | None = None) -> None:
+        """Start a new process on a host, with an empty memory but for what its disk holds.
+
+        `as_name`: its node's name; `disk`: a copy of this one, such as a backup, takes the place
+        of the host's.
+        """
+        host = self.hosts[name]
+        if disk is not None:
+            host.disk = disk.copy()
+        node = self._process(host, as_name or name)
+        image = host.disk.image(self._wall(host)) if host.disk is not None else Image((), ())
+        self._perform(host, node.load(image, self.now))
+        self._perform(host, node.start(not host.seeds and not image.members, self.now))
+        self._join(host, host.lives)
+
+    def clone(
+        self, original: str, name: str, address: Address | None = None, as_name: str | None = None
+    ) -> Host:
+        """Start a process on a new host with a copy of another host's disk, which may live on;
+        `as_name`: its node's name, such as the original's."""
+        source = self.hosts[original]
+        assert source.disk is not None, f"{original} has no disk"
+        host = self.place(name, address)
+        host.seeds = [*source.seeds, source.address]
+        self.start(name, as_name, source.disk)
+        return host
+
+    def crash(self, name: str, disk_lost: bool = False) -> None:
+        """End a process without a word; `disk_lost`: the host gets a new, empty disk."""
+        host = self.hosts[name]
+        self._end(host)
+        if disk_lost and host.disk is not None:
+            host.disk = Disk()
 
     def leave(self, name: str) -> None:
         """Ask a node to leave."""
-        host = self.hosts[name]
-        self._perform(host, self.node(name).leave(self.now))
+        self._perform(self.hosts[name], self.node(name).leave(self.now))
+
+    def forget(self, name: str, member: str) -> None:
+        """Let a node forget a member that is not live."""
+        self._perform(self.hosts[name], self.node(name).forget(member, self.now))
 
     def stall(self, name: str) -> None:
         """Stop a process as SIGSTOP does."""
         self.hosts[name].stalled = True
 
     def resume(self, name: str) -> None:
-        """Let a stopped process go on: first it reads its socket, then it looks at its clock."""
+        """Let a stalled process go on: first what came meanwhile, then its timers."""
         host = self.hosts[name]
         host.stalled = False
-        missed, host.missed = host.missed, []
-        for data, source in missed:
-            if host.node is not None:
-                self._perform(host, host.node.receive_datagram(data, source, self.now))
+        while host.inbox and not host.work and host.node is not None:
+            self._receive(host, host.node, *host.inbox.popleft())
+        self._arm(host)
+        self._work(host)
+
+    def slow(self, name: str, work: float) -> None:
+        """Let every datagram and timer take `work` seconds of a host's CPU; 0: none, as before."""
+        host = self.hosts[name]
+        host.work = work
+        if not host.stalled:
+            self.resume(name)
 
     def node(self, name: str) -> Node:
         """The node that runs on a host."""
         node = self.hosts[name].node
         assert node is not None, f"{name} is down"
         return node
-
-    @property
-    def trace(self) -> str:
-        """A hash over every effect so far, sends included: equal runs have equal ones."""
-        return self._trace.hexdigest()
-
-    @property
-    def running(self) -> dict[str, Node]:
-        """Nodes that run, by name."""
-        return {host.name: host.node for host in self.hosts.values() if host.node is not None}
 
     # --- faults ------------------------------------------------------------------------------
 
@@ -184,22 +174,42 @@ class World:
 
     def cut(self, sources: Iterable[str], targets: Iterable[str]) -> None:
         """Let nothing pass from some hosts to others; the other direction stays."""
-        to = [self.hosts[name].address for name in targets]
-        for source in sources:
-            for address in to:
-                self.network.cut(self.hosts[source].address, address)
+        for source, to in self._paths(sources, targets):
+            self.network.cut(source, to)
+
+    def clog(self, sources: Iterable[str], targets: Iterable[str]) -> None:
+        """Hold back what some hosts send to others, until `unclog` or `network.heal`."""
+        for source, to in self._paths(sources, targets):
+            self.network.clog(source, to)
+
+    def unclog(self, sources: Iterable[str], targets: Iterable[str]) -> None:
+        """Let go what was held back between hosts."""
+        for source, to in self._paths(sources, targets):
+            self.network.unclog(source, to)
+
+    def link(self, source: str, to: str) -> Link:
+        """The link from one host to another as its own, to be given figures of its own."""
+        return self.network.link(self.hosts[source].address, self.hosts[to].address)
 
     def isolate(self, name: str) -> None:
         """Cut one host off from all others."""
         self.partition([name], [other for other in self.hosts if other != name])
 
+    def _paths(self, sources: Iterable[str], targets: Iterable[str]) -> Iterator[Path]:
+        to = [self.hosts[name].address for name in targets]
+        for source in sources:
+            for address in to:
+                yield self.hosts[source].address, address
+
     # --- clients -----------------------------------------------------------------------------
 
     def increment(self, name: str, counter: str = "default", by: int = 1) -> None:
-        """One acknowledged increment at a node."""
+        """One acknowledged increment at a node, committed before anybody hears of it."""
         host = self.hosts[name]
         node = self.node(name)
-        batch = node.prepare([(counter, by)], self.now, EPOCH + self.now + host.clock)
+        batch = node.prepare([(counter, by)], self.now, self._wall(host))
+        if host.disk is not None:
+            host.disk.commit(batch)
         self._perform(host, node.expose(batch, self.now))
         self.made += [
             Made(name, batch.stream, done.seq, done.counter, done.by)
@@ -207,18 +217,11 @@ class World:
             if isinstance(done, Accepted)
         ]
 
-    # --- time --------------------------------------------------------------------------------
+    def deliver(self, name: str, data: bytes, source: Address) -> None:
+        """Hand a datagram to a node as if it came from `source`."""
+        self._receive(self.hosts[name], self.node(name), data, source)
 
-    def run(self, seconds: float) -> None:
-        """Let time pass."""
-        until = self.now + seconds
-        while True:
-            due = self._next_due()
-            if due is None or due[0] > until:
-                break
-            self.now = max(self.now, due[0])
-            self._step(due[1])
-        self.now = until
+    # --- agreement ---------------------------------------------------------------------------
 
     def run_until_settled(self, seconds_max: float) -> bool:
         """Let time pass until all running nodes agree; False if they do not in that time."""
@@ -231,77 +234,14 @@ class World:
 
     def settled(self) -> bool:
         """Whether logs and tables are equal and every running node is alive everywhere."""
-        nodes = list(self.running.values())
-        logs = {node.log.fingerprint for node in nodes}
-        tables = {node.members_fingerprint for node in nodes}
-        return len(logs) == len(tables) == 1 and {n.live_count for n in nodes} == {len(nodes)}
-
-    def deliver(self, name: str, data: bytes, source: Address) -> None:
-        """Hand a datagram to a node as if it came from `source`."""
-        host = self.hosts[name]
-        self._perform(host, self.node(name).receive_datagram(data, source, self.now))
-
-    def _next_due(self) -> tuple[float, str] | None:
-        best: tuple[float, str] | None = None
-        if self._events:
-            best = (self._events[0][0], "")
-        for host in self.hosts.values():
-            at = host.node.next_timeout if host.node is not None and not host.stalled else None
-            if at is not None and (best is None or at < best[0]):
-                best = (at, host.name)
-        return best
-
-    def _step(self, name: str) -> None:
-        if name:
-            host = self.hosts[name]
-            self._perform(host, self.node(name).handle_timeout(self.now))
-            after = host.node.next_timeout if host.node is not None else None
-            assert after is None or after > self.now, "a timer does not advance"
-            return
-        _, _, to, data, source = heappop(self._events)
-        if not to:
-            self._join(self.hosts[data.decode()])
-            return
-        host = self.hosts[to]
-        if host.stalled:
-            host.missed.append((data, source))
-        elif host.node is not None:
-            self._perform(host, host.node.receive_datagram(data, source, self.now))
-
-    def _join(self, host: Host) -> None:
-        """Try the seeds until one takes the host in, as the shell does."""
-        if host.node is None or not host.seeds:
-            return
-        members = {view.address for view in host.node.members if view.status <= Status.SUSPECT}
-        missing = [seed for seed in host.seeds if seed not in members]
-        if missing and not host.stalled and not host.node.leaving:
-            self._perform(host, host.node.join(missing, self.now))
-        self._push(self.now + 0.5 + self.rng.random(), "", host.name.encode(), host.address)
-
-    def _push(self, at: float, to: str, data: bytes, source: Address) -> None:
-        self._order += 1
-        heappush(self._events, (at, self._order, to, data, source))
-
-    def _perform(self, host: Host, effects: list[Effect]) -> None:
-        for effect in effects:
-            self._trace.update(repr((self.now, host.name, effect)).encode())
-            match effect:
-                case Send(data, to):
-                    assert len(data) <= self.settings.datagram_size, "I10: a datagram too large"
-                    self.sent[host.name] += 1
-                    self._transmit(data, host.address, to)
-                case Left() | NameLost():
-                    self.effects.append((self.now, host.name, effect))
-                    host.ended = host.ended or repr(effect)
-                    host.node = None
-                case _:
-                    self.effects.append((self.now, host.name, effect))
-
-    def _transmit(self, data: bytes, source: Address, to: Address) -> None:
-        name = self._by_address.get(to)
-        if name is None:
-            return
-        if self.captured is not None:
-            self.captured.append(Captured(name, data, source))
-        for delay, copy in self.network.arrivals(data, source, to, self.rng):
-            self._push(self.now + delay, name, copy, source)
+        nodes = self._running.values()
+        one = next(iter(nodes), None)
+        if one is None:
+            return False
+        log, members, live = one.log.fingerprint, one.members_fingerprint, len(nodes)
+        return all(
+            node.live_count == live
+            and node.log.fingerprint == log
+            and node.members_fingerprint == members
+            for node in nodes
+        )

@@ -1,0 +1,304 @@
+"""Virtual time and the processes in it: what happens by itself, in one heap by time.
+
+Nothing looks at all hosts for each event, so that thousands of nodes cost little more than what
+the nodes themselves do. What is done to hosts from outside is the world's (`world`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from hashlib import blake2b
+from heapq import heappop, heappush
+from random import Random
+from typing import NamedTuple
+
+from gossipd.core import (
+    Address,
+    Effect,
+    Left,
+    MemberView,
+    NameLost,
+    Node,
+    Send,
+    Settings,
+    Status,
+    TagFrame,
+)
+from gossipd.simulator.disk import WRITE_INTERVAL
+from gossipd.simulator.host import Host
+from gossipd.simulator.network import Network
+
+EPOCH = 1_700_000_000.0
+"""The wall clock at the beginning, seconds since 1970."""
+
+HEADERS = 28
+"""Bytes of the IPv4 and UDP headers of each packet."""
+
+
+class Captured(NamedTuple):
+    """A datagram that was sent to a host, to be delivered again."""
+
+    to: str
+    data: bytes
+    source: Address
+
+
+class Received(NamedTuple):
+    """A datagram that a node took in, and what it caused."""
+
+    host: str
+    data: bytes
+    source: Address
+    effects: list[Effect]
+
+
+class Engine:
+    """A clock, a network, and processes on hosts that exchange bytes."""
+
+    def __init__(
+        self,
+        seed: int,
+        settings: Settings | None = None,
+        cluster: str = "sim",
+        *,
+        traced: bool = True,
+    ) -> None:
+        """`traced`: keep the hash `trace`, which takes some time for each datagram."""
+        self.rng = Random(seed)
+        self.settings = settings or Settings()
+        self.network = Network()
+        self.hosts: dict[str, Host] = {}
+        self.effects: list[tuple[float, str, Effect]] = []
+        """Everything but sends, with the time and the host."""
+        self.sent: dict[str, int] = {}
+        """Packets sent by each host."""
+        self.sent_bytes: dict[str, int] = {}
+        """Bytes sent by each host, headers included."""
+        self.largest_sent = 0
+        """Bytes of the largest datagram so far, without headers."""
+        self.captured: list[Captured] | None = None
+        """Set it to a list to have every datagram noted there."""
+        self.received: list[Received] | None = None
+        """Set it to a list to have it noted what every datagram caused."""
+        self.now = 0.0
+        self._frame = TagFrame(cluster)
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+        self._running: dict[str, Node] = {}
+        self._by_address: dict[Address, Host] = {}
+        self._trace = blake2b(digest_size=16) if traced else None
+
+    @property
+    def running(self) -> dict[str, Node]:
+        """Nodes that run, by name of their host, in the order in which they were started."""
+        return dict(self._running)
+
+    @property
+    def trace(self) -> str:
+        """A hash over every effect so far, sends included: equal runs have equal ones."""
+        assert self._trace is not None, "this world is not traced"
+        return self._trace.hexdigest()
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        until = self.now + seconds
+        self._release()
+        events = self._events
+        while events and events[0][0] <= until:
+            at, _, act = heappop(events)
+            if at > self.now:
+                self.now = at
+            act()
+        self.now = until
+
+    def _push(self, at: float, act: Callable[[], None]) -> None:
+        self._order += 1
+        heappush(self._events, (at, self._order, act))
+
+    def _wall(self, host: Host) -> float:
+        """A host's wall clock, seconds since the epoch."""
+        return EPOCH + self.now + host.clock
+
+    # --- processes ---------------------------------------------------------------------------
+
+    def _process(self, host: Host, name: str) -> Node:
+        """A new process on a host, whatever ran there before, that has done nothing yet."""
+        host.lives += 1
+        generation = int(self._wall(host) * 1000) + host.lives
+        if host.disk is not None:
+            generation = max(generation, host.disk.generation + 1)
+            host.disk.begin(generation)
+            phase = WRITE_INTERVAL * self.rng.random()
+            self._push(self.now + phase, partial(self._write, host, host.lives))
+        own = MemberView(name, host.address, generation, 0, Status.ALIVE)
+        rng = Random(self.rng.getrandbits(64))
+        node = Node(own, self.settings, self._frame, rng, self.now)
+        host.begin(node)
+        host.join_pause = self.settings.join_retry_min
+        self._by_address[host.address] = host
+        self._running[host.name] = node
+        return node
+
+    def _arrive(self, host: Host, data: bytes, source: Address) -> None:
+        if host.node is None:
+            return
+        if host.stalled or host.work:
+            host.inbox.append((data, source))
+            self._work(host)
+        else:
+            self._receive(host, host.node, data, source)
+
+    def _receive(self, host: Host, node: Node, data: bytes, source: Address) -> None:
+        effects = node.receive_datagram(data, source, self.now)
+        if self.received is not None:
+            self.received.append(Received(host.name, data, source, effects))
+        self._perform(host, effects)
+
+    def _arm(self, host: Host) -> None:
+        """Wake the process for its next timer; a timer that has moved back is met by waking too
+        early, which costs less than to note every move."""
+        at = host.node.next_timeout if host.node is not None else None
+        if at is not None and (host.wake_at is None or at < host.wake_at):
+            host.wake_at = at
+            self._push(at, partial(self._wake, host, at, host.lives))
+
+    def _wake(self, host: Host, at: float, life: int) -> None:
+        if host.wake_at != at or host.lives != life:
+            return
+        host.wake_at = None
+        if host.node is None or host.stalled:
+            return
+        if host.work:
+            host.note_timer()
+            self._work(host)
+        elif _is_due(host.node, self.now):
+            self._fire(host, host.node)
+        else:
+            self._arm(host)
+
+    def _fire(self, host: Host, node: Node) -> None:
+        self._perform(host, node.handle_timeout(self.now))
+        after = node.next_timeout
+        assert after is None or after > self.now, "a timer does not advance"
+
+    def _work(self, host: Host) -> None:
+        """Let a slow CPU take up what waits for it."""
+        if host.node is None or host.stalled or host.busy or not host.work:
+            return
+        if host.inbox or _is_due(host.node, self.now):
+            host.busy = True
+            self._push(self.now + host.work, partial(self._worked, host, host.lives))
+
+    def _worked(self, host: Host, life: int) -> None:
+        """A slow CPU is done with one datagram or timer: its effects come now."""
+        if host.lives != life:
+            return
+        host.busy = False
+        node = host.node
+        if node is None or host.stalled:
+            return
+        if _is_due(node, self.now) and host.turns_to_timer():
+            self._fire(host, node)
+        elif host.inbox:
+            self._receive(host, node, *host.inbox.popleft())
+        self._work(host)
+        self._arm(host)
+
+    def _join(self, host: Host, life: int) -> None:
+        """Try the seeds that are not members, as often as the shell does: soon at first, and all
+        nodes together about once per `contact_interval`."""
+        node = host.node
+        if node is None or host.lives != life or not host.seeds or node.leaving:
+            return
+        settings = self.settings
+        if host.stalled:
+            wait = settings.join_retry_min
+        elif missing := self._missing_seeds(host, node):
+            self._perform(host, node.join(missing, self.now))
+            share = settings.contact_interval * node.live_count if node.live_count > 1 else 0.0
+            wait = max(host.join_pause, share)
+            host.join_pause = min(2 * host.join_pause, settings.join_retry_max)
+        else:
+            host.join_pause = settings.join_retry_min
+            wait = settings.join_retry_max
+        wait *= 0.75 + 0.5 * self.rng.random()
+        self._push(self.now + wait, partial(self._join, host, life))
+
+    def _missing_seeds(self, host: Host, node: Node) -> list[Address]:
+        if node.members_fingerprint == host.seeds_seen:
+            return []
+        live = {view.address for view in node.members if view.status <= Status.SUSPECT}
+        missing = [seed for seed in host.seeds if seed not in live]
+        host.seeds_seen = None if missing else node.members_fingerprint
+        return missing
+
+    def _write(self, host: Host, life: int) -> None:
+        """Write to the disk what is not there yet, from time to time."""
+        if host.node is None or host.lives != life or host.disk is None:
+            return
+        if not host.stalled:
+            host.disk.write(host.node, self.now, self._wall(host))
+        self._push(self.now + WRITE_INTERVAL, partial(self._write, host, life))
+
+    def _end(self, host: Host) -> None:
+        host.node = None
+        self._running.pop(host.name, None)
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def _perform(self, host: Host, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._note(host, effect)
+            match effect:
+                case Send(data, to):
+                    self._transmit(host, data, to)
+                case Left() | NameLost():
+                    self.effects.append((self.now, host.name, effect))
+                    self._exit(host, repr(effect))
+                case _:
+                    self.effects.append((self.now, host.name, effect))
+        self._arm(host)
+
+    def _note(self, host: Host, effect: Effect) -> None:
+        if self._trace is not None:
+            # The bytes of a datagram as they are: their `repr` takes longer than all the rest.
+            what = effect.to if isinstance(effect, Send) else effect
+            self._trace.update(f"{self.now!r} {host.name} {what!r}".encode())
+            if isinstance(effect, Send):
+                self._trace.update(effect.data)
+
+    def _exit(self, host: Host, why: str) -> None:
+        """A process ends by itself, in order: what it holds is on its disk."""
+        host.ended = host.ended or why
+        if host.node is not None and host.disk is not None:
+            host.disk.write(host.node, self.now, self._wall(host))
+        self._end(host)
+
+    def _transmit(self, host: Host, data: bytes, to: Address) -> None:
+        size = len(data)
+        assert size <= self.settings.datagram_size, "I10: a datagram too large"
+        self.sent[host.name] += 1
+        self.sent_bytes[host.name] += size + HEADERS
+        if size > self.largest_sent:
+            self.largest_sent = size
+        target = self._by_address.get(to)
+        if target is None:
+            return
+        source = host.address
+        if self.captured is not None:
+            self.captured.append(Captured(target.name, data, source))
+        self.network.now = self.now
+        for delay, copy in self.network.arrivals(data, source, to, self.rng):
+            self._push(self.now + delay, partial(self._arrive, target, copy, source))
+
+    def _release(self) -> None:
+        """Send on what unclogged paths have let go."""
+        released, self.network.released = self.network.released, []
+        for delay, data, source, to in released:
+            self._push(self.now + delay, partial(self._arrive, self._by_address[to], data, source))
+
+
+def _is_due(node: Node, now: float) -> bool:
+    at = node.next_timeout
+    return at is not None and at <= now

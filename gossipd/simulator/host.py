@@ -1,0 +1,63 @@
+"""One place in the world where a process may run, and what that process suffers."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from gossipd.core import Address, Node
+from gossipd.simulator.disk import Disk
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """A name, an address, and at most one process."""
+
+    name: str
+    address: Address
+    seeds: list[Address]
+    node: Node | None = None
+    disk: Disk | None = None
+    """None: whatever a process knows dies with it."""
+    lives: int = 0
+    """Processes that were started here."""
+    ended: str = ""
+    """Why the process ended by itself."""
+    clock: float = 0.0
+    """Seconds by which its wall clock is ahead."""
+    stalled: bool = False
+    work: float = 0.0
+    """Seconds of its CPU that every datagram and timer takes; set it with `World.slow`."""
+    busy: bool = False
+    """Whether its slow CPU is at work."""
+    inbox: deque[tuple[bytes, Address]] = field(default_factory=deque)
+    """Datagrams that came while it was stalled or busy."""
+    reading: int | None = None
+    """Datagrams that a slow process reads before it turns to a timer that is due: those that came
+    before that. None: no timer is due."""
+    wake_at: float | None = None
+    """When the world wakes the process for a timer."""
+    join_pause: float = 0.0
+    """Seconds until the next try to join, if this one is in vain."""
+    seeds_seen: int | None = None
+    """The member table's fingerprint when all seeds were last found in it."""
+
+    def begin(self, node: Node) -> None:
+        """A new process runs here."""
+        self.node, self.ended = node, ""
+        self.stalled = self.busy = False
+        self.inbox.clear()
+        self.reading = self.wake_at = self.seeds_seen = None
+
+    def note_timer(self) -> None:
+        """A timer is due at a slow process."""
+        if self.reading is None:
+            self.reading = len(self.inbox)
+
+    def turns_to_timer(self) -> bool:
+        """Whether a slow process turns to the timer that is due; if not, to its inbox."""
+        if self.inbox and self.reading:
+            self.reading -= 1
+            return False
+        self.reading = None
+        return True
