@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from gossipd.core import Incremented, MemberChanged, Node
+from gossipd.core import Incremented, MemberChanged, Node, Stream
 from gossipd.simulator.spread import Spread
 from gossipd.simulator.traffic import Traffic
 from gossipd.simulator.verdicts import Verdicts
@@ -21,6 +22,15 @@ READ_INTERVAL = 1.0
 """Simulated seconds between two readings while time passes."""
 
 
+class Made(NamedTuple):
+    """The newest increment that `host` made in a register."""
+
+    host: str
+    seq: int
+    total: int
+    """The sum of `by` up to it."""
+
+
 class Measures:
     """Watches from its beginning on."""
 
@@ -28,10 +38,10 @@ class Measures:
         """`bucket`: length of the stretches of `spread.over_time`, seconds."""
         self._world = world
         self.verdicts = Verdicts(world)
-        self.spread = Spread(bucket)
+        self.spread = Spread(world.now, bucket)
         self.traffic = Traffic(world)
-        self.expected: dict[str, int] = {}
-        """The sum of `by` over all increments made, by counter."""
+        self.made: dict[tuple[Stream, str], Made] = {}
+        """The newest increment of every register: what a complete log holds."""
         self._running = world.running
         self._names = set(self._running)
         self.spread.begin(self._running)
@@ -103,8 +113,9 @@ class Measures:
 
     def _incremented(self, at: float, host: str, effect: Incremented) -> None:
         for advance in effect.advances:
-            counter = advance.counter
-            self.expected[counter] = self.expected.get(counter, 0) + advance.by
+            place = (advance.stream, advance.counter)
+            total = self.made[place].total if place in self.made else 0
+            self.made[place] = Made(host, advance.seq, total + advance.by)
             self.spread.increment(at, host, advance, self._names, self.verdicts.apart)
 
     def _follow_processes(self) -> None:

@@ -38,8 +38,8 @@ class _Open:
 class Spread:
     """Follows increments from where they are made to everywhere."""
 
-    def __init__(self, bucket: float = math.inf) -> None:
-        """`bucket`: length of the stretches of `over_time`, seconds."""
+    def __init__(self, since: float = 0.0, bucket: float = math.inf) -> None:
+        """`since`: when it begins; `bucket`: length of the stretches of `over_time`, seconds."""
         self.made = 0
         self.whole = Distribution()
         """Seconds until everybody held an increment that met no partition."""
@@ -49,6 +49,7 @@ class Spread:
         """Seconds until one node held one increment, over all pairs that met no partition."""
         self.over_time: dict[int, Distribution] = {}
         """Seconds until everybody held an increment, by the stretch in which it was made."""
+        self._since = since
         self._bucket = bucket
         self._open: dict[_Place, list[_Open]] = {}
         self._last: dict[Node, TailEntry] = {}
@@ -139,5 +140,5 @@ class Spread:
     def _close(self, increment: _Open) -> None:
         seconds = increment.held_at - increment.made_at
         (self.apart if increment.apart else self.whole).add(seconds)
-        stretch = int(increment.made_at // self._bucket)
+        stretch = int((increment.made_at - self._since) // self._bucket)
         self.over_time.setdefault(stretch, Distribution()).add(seconds)
