@@ -14,7 +14,7 @@ def table(report: Report) -> str:
     """The report in blocks of aligned lines; ends with the seed that replays it."""
     parts = [
         "\n".join(_asked(report)),
-        aligned([["", "MEDIAN", "P99", "MAX", "OF"], *_durations(report)]),
+        aligned([["", "MEDIAN", "P99", "MAX", "COUNT"], *_durations(report)]),
         aligned([[f"{name}:", value] for name, value in _figures(report)], numbers_right=False),
         aligned(
             [["THEORY", "EXPECTED", "MEASURED", "SOURCE"], *_theory(report)], numbers_right=False
@@ -44,16 +44,16 @@ def _asked(report: Report) -> Iterator[str]:
 def _durations(report: Report) -> Iterator[list[str]]:
     spread = report.convergence
     rows = [
-        ("a killed node is suspected by one", report.first_suspicion, "kills"),
-        ("  failed for one", report.first_verdict, "kills"),
-        ("  failed for all", report.known_to_all, "kills"),
-        ("an increment is on one more node", spread.pairs, "arrivals"),
-        ("  on all nodes", spread.whole, "increments"),
+        ("a killed node is suspected by one", report.first_suspicion),
+        ("  failed for one", report.first_verdict),
+        ("  failed for all", report.known_to_all),
+        ("an increment is on one more node", spread.pairs),
+        ("  on all nodes", spread.whole),
     ]
     if report.partition:
-        rows.append(("  on all, if it met the partition", spread.apart, "increments"))
-    for name, summary, what in rows:
-        yield [name, *_percentiles(summary), f"{summary.count:,} {what}"]
+        rows.append(("  on all, if it met the partition", spread.apart))
+    for name, summary in rows:
+        yield [name, *_percentiles(summary), str(summary.count)]
 
 
 def _percentiles(summary: Summary) -> list[str]:

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from random import SystemRandom
@@ -228,20 +228,15 @@ def _settings(
 
 
 def _run(experiment: Experiment) -> Report:
-    for _ in _shown(experiment.steps()):
-        pass
+    """Run to the end, with a bar on stderr if that is a terminal."""
+    if sys.stderr.isatty():
+        with click.progressbar(length=1000, label="simulating", file=sys.stderr) as bar:
+            for done in experiment.steps():
+                bar.update(round(1000 * done) - bar.pos)
+    else:
+        for _ in experiment.steps():
+            pass
     return experiment.report()
-
-
-def _shown(steps: Iterator[float]) -> Iterator[float]:
-    """The steps, with a bar on stderr if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield from steps
-        return
-    with click.progressbar(length=1000, label="simulating", file=sys.stderr) as bar:
-        for done in steps:
-            bar.update(round(1000 * done) - bar.pos)
-            yield done
 
 
 def _as_json(report: Report) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from gossipd.core import Settings
 
 NODES_MAX = 2_000
-RATE_MAX = 10_000.0
-MINUTES_MAX = 10_080.0
-LATENCY_MAX = 10.0
+RATE_MAX = 10_000
+MINUTES_MAX = 10_080
+LATENCY_MAX = 10
 SEED_MAX = 2**53 - 1
 
 
@@ -50,13 +50,13 @@ class Wishes:
     def __post_init__(self) -> None:
         self._demand("seed", 0, SEED_MAX)
         self._demand("nodes", 2, NODES_MAX)
-        self._demand("latency", 0, LATENCY_MAX)
+        self._demand("latency", 0, LATENCY_MAX, " seconds")
         self._demand("rate", 0, RATE_MAX)
         if not 0 <= self.loss < 1:
             raise WishError("loss", f"must be at least 0 and below 1, not {self.loss:g}")
         if not 0 < self.minutes <= MINUTES_MAX:
             raise WishError(
-                "minutes", f"must be above 0 and at most {MINUTES_MAX:,.0f}, not {self.minutes:g}"
+                "minutes", f"must be above 0 and at most {MINUTES_MAX:,}, not {self.minutes:g}"
             )
         if not 0 <= self.kill < self.nodes:
             raise WishError(
@@ -68,11 +68,8 @@ class Wishes:
                 f"must be shorter than the run of {self.seconds:g} s, not {self.partition:g} s",
             )
 
-    def _demand(self, name: str, least: float, most: float) -> None:
+    def _demand(self, name: str, least: int, most: int, unit: str = "") -> None:
         value = getattr(self, name)
         if not least <= value <= most:
-            raise WishError(name, f"must be from {least:,g} to {_shown(most)}, not {value}")
-
-
-def _shown(most: float) -> str:
-    return f"{most:,.0f}" if most < SEED_MAX else "2^53 - 1"
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+            raise WishError(name, f"must be from {least:,} to {most:,}{unit}, not {shown}")
