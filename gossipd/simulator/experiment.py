@@ -183,7 +183,7 @@ class Experiment:
         return self._faults(), self._increments(), self._sampling()
 
     def _increments(self) -> Iterator[_Action]:
-        count = math.floor(self._wishes.seconds * self._wishes.rate)
+        count = round(self._wishes.seconds * self._wishes.rate)
         for number in range(count):
             yield self._began_at + number / self._wishes.rate, self._increment
 

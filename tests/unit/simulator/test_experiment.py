@@ -79,10 +79,13 @@ def test_the_end_is_exact(report: Report) -> None:
 
 
 def test_what_only_killed_nodes_knew_is_told_as_lost() -> None:
-    final = run(seed=3, nodes=3, loss=0.5, kill=2, rate=200, minutes=0.05, partition=0.5).final
-    assert final.lost_with_the_killed > 0
-    assert final.counts == [600 - final.lost_with_the_killed]
-    assert final.exact
+    ends = [
+        run(seed=seed, nodes=4, loss=0.8, kill=3, rate=400, minutes=0.03).final
+        for seed in range(3)
+    ]
+    assert sum(end.lost_with_the_killed for end in ends) > 0
+    assert [end.counts for end in ends] == [[720 - end.lost_with_the_killed] for end in ends]
+    assert all(end.exact for end in ends)
 
 
 def test_the_stretches_add_up_to_the_traffic(report: Report) -> None:
