@@ -1,7 +1,8 @@
 """The command `gossipd`: a group whose commands are loaded when they are called.
 
 A client command starts in a blink because nothing of the daemon is imported for it; only `run`
-loads the schema of its options, and the daemon once these are good.
+loads the schema of its options, and the daemon once these are good; only `simulate` loads the
+simulator.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from gossipd.cli.commands import COMMANDS
 from gossipd.cli.failure import Misuse
 
 _RUN = "run"
+_SIMULATE = "simulate"
 
 
 class _Group(click.Group):
-    """Knows `run` by name and builds it on demand."""
+    """Knows `run` and `simulate` by name and builds them on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return [_RUN, *self.commands]
+        return [_RUN, *self.commands, _SIMULATE]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != _RUN:
-            return super().get_command(ctx, cmd_name)
-        from gossipd.cli.run import run
+        if cmd_name == _RUN:
+            from gossipd.cli.run import run
 
-        return run
+            return run
+        if cmd_name == _SIMULATE:
+            from gossipd.cli.simulate import simulate
+
+            return simulate
+        return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for arg in args:

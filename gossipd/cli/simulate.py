@@ -1,0 +1,259 @@
+"""`gossipd simulate`: a cluster with the user's settings in the simulator, and what came of it.
+
+The settings are those of `run`: a profile, the figures in the same configuration file, single
+ones by `--set`. What else the file says (addresses, names) is checked as `run` does, and not used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import click
+
+from gossipd.cli.failure import Failure, Misuse
+from gossipd.cli.findings import table
+from gossipd.cli.tables import emit
+from gossipd.config import Config, ConfigError
+from gossipd.configfile import CLOSE, FileError, read
+from gossipd.core.settings import Profile, Settings, SettingsError
+from gossipd.schema import keys
+from gossipd.simulator.experiment import Experiment, NotFormedError
+from gossipd.simulator.report import Report
+from gossipd.simulator.wishes import WishError, Wishes
+
+LATENCIES: dict[Profile, float] = {"lan": 0.0005, "wan": 0.05, "local": 0.00005}
+"""Seconds one way, where none is given: what the profile is made for."""
+
+PLOT_FORMATS = (".svg", ".pdf", ".png")
+
+_SEEDS = 2**32
+"""A seed that is drawn is below it: short enough to be typed again."""
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class _Interrupted(Failure):
+    """The user has seen enough: the exit code of a process that SIGINT ended."""
+
+    exit_code = 130
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise ValueError(f"expected a whole number, not {text!r}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"expected a number, not {text!r}")
+    return number
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(us|ms|s|m|h)", text)
+    if not found:
+        raise ValueError(f"expected a duration like 20s, 500ms or 2m, not {text!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _profile(text: str) -> object:
+    return next(key for key in keys() if key.name == "profile").parse(text)
+
+
+def _plot(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in PLOT_FORMATS:
+        raise ValueError(f"expected a file name that ends in {', '.join(PLOT_FORMATS)}: {text!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no directory {str(path.parent)!r}")
+    return path
+
+
+def _figure(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"expected KEY=VALUE, not {text!r}")
+    figures = {key.name: key for key in keys() if key.figure}
+    name = name.strip().replace("-", "_")
+    if name not in figures:
+        close = get_close_matches(name, figures, 1, CLOSE)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"unknown figure {name!r}{hint}")
+    try:
+        return name, figures[name].parse(value.strip())
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _option(
+    flag: str, parse: Callable[[str], object], metavar: str, default: str | None, doc: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def callback(_ctx: click.Context, _param: click.Parameter, text: Any) -> Any:
+        try:
+            if isinstance(text, tuple):
+                return tuple(map(parse, text))
+            return None if text is None else parse(text)
+        except ValueError as error:
+            raise Misuse(f"{flag}: {error}") from None
+
+    return click.option(
+        flag,
+        type=click.UNPROCESSED,
+        callback=callback,
+        metavar=metavar,
+        default=default,
+        multiple=flag == "--set",
+        show_default=default is not None,
+        help=doc,
+    )
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd simulate
+  gossipd simulate --nodes 100 --loss 0.1 --kill 3 --partition 20s --rate 50 --seed 7 --minutes 5
+  gossipd simulate --profile wan --latency 80ms --set probe_interval=3
+  gossipd simulate --config /etc/gossipd/gossipd.toml --json
+  gossipd simulate --nodes 50 --loss 0.2 --plot figure.svg"""
+)
+@_option("--nodes", _whole, "N", "20", "Size of the cluster, 2 to 2,000.")
+@_option("--loss", _number, "PART", "0", "Part of the datagrams that are lost, 0 to below 1.")
+@_option(
+    "--latency",
+    _duration,
+    "TIME",
+    None,
+    "One way, on average (20 % more or less). Default:"
+    " 0.5ms, 50ms with the profile wan, 50us with local.",
+)
+@_option("--kill", _whole, "N", "1", "Nodes that are killed, one after the other.")
+@_option("--partition", _duration, "TIME", "0s", "How long the network is cut in two halves.")
+@_option("--rate", _number, "N", "10", "Increments per second in the whole cluster.")
+@_option("--minutes", _number, "N", "1", "How long increments are made, simulated.")
+@_option("--seed", _whole, "N", None, "Replays a run. Default: a random one, which is printed.")
+@_option("--profile", _profile, "[lan|wan|local]", None, "As in run; wins over that of the file.")
+@_option("--config", str, "FILE", None, "The configuration file of run, for its figures.")
+@_option("--set", _figure, "KEY=VALUE", None, "A single figure, as in the file; several times.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@_option(
+    "--plot",
+    _plot,
+    "FILE",
+    None,
+    "Draw detection, convergence and traffic over time: .svg, .pdf or .png. Needs gossipd[plot].",
+)
+def simulate(as_json: bool, plot: Path | None, **given: Any) -> None:
+    """Try settings on a simulated cluster.
+
+    The real protocol runs in simulated time, with loss, kills and a partition in two halves at
+    60 % of the rest. It prints how fast failures were detected, how many verdicts were false, how
+    fast increments spread, what it cost, and whether all counts ended exact. The same seed gives
+    the same run.
+
+    Durations are written 20s, 500ms or 2m.
+    """
+    wishes = _wishes(**given)
+    draw = _drawing(plot) if plot else None
+    try:
+        report = _run(Experiment(wishes))
+        emit(_as_json(report) if as_json else table(report))
+        if draw:
+            draw(report)
+    except NotFormedError as error:
+        raise Failure(str(error)) from None
+    except KeyboardInterrupt:
+        raise _Interrupted(f"interrupted; the seed was {wishes.seed}") from None
+    if not report.final.exact or report.final.settled_after is None:
+        raise Failure(f"the cluster did not end with equal and exact counts; seed {report.seed}")
+
+
+def _wishes(
+    profile: Profile | None,
+    config: str | None,
+    set: tuple[tuple[str, object], ...],  # noqa: A002  # click names it after the flag
+    latency: float | None,
+    seed: int | None,
+    **plain: Any,
+) -> Wishes:
+    used, settings = _settings(profile, config, dict(set))
+    try:
+        return Wishes(
+            seed=SystemRandom().randrange(_SEEDS) if seed is None else seed,
+            latency=LATENCIES[used] if latency is None else latency,
+            settings=settings,
+            **plain,
+        )
+    except WishError as error:
+        raise Misuse(f"--{error.name} {error.problem}") from None
+
+
+def _settings(
+    profile: Profile | None, path: str | None, single: dict[str, object]
+) -> tuple[Profile, Settings]:
+    """The profile and the figures that hold, as `run` would find them."""
+    try:
+        from_file = read(path) if path else {}
+    except FileError as error:
+        raise Misuse(str(error)) from None
+    from_flags = single | ({"profile": profile} if profile else {})
+
+    def spelled(word: str) -> str:
+        if word in single:
+            return f"--set {word}"
+        return f"{path}: {word}" if word in from_file else word
+
+    try:
+        # An empty value of the file is a default, as in run.
+        values = {key: value for key, value in from_file.items() if value not in (None, ())}
+        config = Config.of(**(values | from_flags))
+    except ConfigError as error:
+        raise Misuse(f"{path}: {error.key}: {error.problem}") from None
+    except SettingsError as error:
+        raise Misuse(re.sub(r"\w+", lambda word: spelled(word[0]), str(error))) from None
+    return config.profile, config.settings
+
+
+def _run(experiment: Experiment) -> Report:
+    """Run to the end, with a bar on stderr if that is a terminal."""
+    if sys.stderr.isatty():
+        with click.progressbar(length=1000, label="simulating", file=sys.stderr) as bar:
+            for done in experiment.steps():
+                bar.update(round(1000 * done) - bar.pos)
+    else:
+        for _ in experiment.steps():
+            pass
+    return experiment.report()
+
+
+def _as_json(report: Report) -> str:
+    return json.dumps(report.plain(), indent=2)
+
+
+def _drawing(path: Path) -> Callable[[Report], None]:
+    """What draws into a file; fails at once where the library is missing."""
+    try:
+        from gossipd.cli.plotting import draw
+    except ImportError:
+        raise Failure("--plot needs matplotlib: pip install 'gossipd[plot]'") from None
+
+    def drawing(report: Report) -> None:
+        try:
+            draw(report, path)
+        except OSError as error:
+            raise Failure(f"cannot write {path}: {error.strerror or error}") from None
+
+    return drawing
