@@ -25,7 +25,7 @@ from gossipd.config import Config, ConfigError
 from gossipd.configfile import CLOSE, FileError, read
 from gossipd.core.settings import Profile, Settings, SettingsError
 from gossipd.schema import keys
-from gossipd.simulator.experiment import Experiment, NotFormedError
+from gossipd.simulator.experiment import Experiment
 from gossipd.simulator.report import Report
 from gossipd.simulator.wishes import WishError, Wishes
 
@@ -173,8 +173,6 @@ def simulate(as_json: bool, plot: Path | None, **given: Any) -> None:
         emit(_as_json(report) if as_json else table(report))
         if draw:
             draw(report)
-    except NotFormedError as error:
-        raise Failure(str(error)) from None
     except KeyboardInterrupt:
         raise _Interrupted(f"interrupted; the seed was {wishes.seed}") from None
     if not report.final.exact or report.final.settled_after is None:

@@ -2,7 +2,7 @@
 
 Phases, in simulated time:
 
-1. *Form.* The nodes find each other on a network without loss, until all agree.
+1. *Form.* The nodes know each other from the beginning; for a while nothing happens.
 2. *Load*, for the whole time that is asked for: increments at a steady rate, each on a random node
    that runs; loss from the beginning. Kills of random nodes are spread evenly over the time before
    the partition. The partition, into two halves, begins after 60 % of the time that is not
@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeAlias
 
 from gossipd.simulator import theory
 from gossipd.simulator.distribution import Distribution
+from gossipd.simulator.link import Uniform
 from gossipd.simulator.measures import READ_INTERVAL, Measures
 from gossipd.simulator.report import (
     Convergence,
@@ -40,8 +41,8 @@ from gossipd.simulator.verdicts import Subject
 from gossipd.simulator.wishes import Wishes
 from gossipd.simulator.world import World
 
-FORM_MAX = 120.0
-"""Seconds within which the nodes must have found each other."""
+WARM_UP_PERIODS = 3.0
+"""Probe intervals for which the cluster runs before it is measured."""
 
 SETTLE_MAX = 300.0
 """Seconds within which all must be equal in the end."""
@@ -57,10 +58,6 @@ STRETCHES_MAX = 240
 COUNTER = "default"
 
 _STEP = 0.1
-
-
-class NotFormedError(Exception):
-    """With these figures the nodes do not find each other."""
 
 
 _Action: TypeAlias = tuple[float, Callable[[], None]]
@@ -88,16 +85,13 @@ class Experiment:
             replace(wishes.settings, tail_size=max(wishes.settings.tail_size, tail_size)),
         )
         spread = JITTER * wishes.latency
-        self._world.network.delay = (wishes.latency - spread, wishes.latency + spread)
+        self._world.network.latency = Uniform(wishes.latency - spread, wishes.latency + spread)
         self._bucket = max(1.0, wishes.seconds / STRETCHES_MAX)
         self._settled_after: float | None = None
         self._begin()
 
     def steps(self) -> Iterator[float]:
-        """Run; gives the part that is done, 0 to 1, again and again.
-
-        Raises `NotFormedError`.
-        """
+        """Run; gives the part that is done, 0 to 1, again and again."""
         yield 0.0
         self._form()
         self._begin()
@@ -127,7 +121,6 @@ class Experiment:
             seed=wishes.pop("seed"),
             settings=wishes.pop("settings"),
             wishes=wishes,
-            formed_after=self._began_at,
             detections=detections,
             first_suspicion=Summary.of_all(found.suspected_after for found in detections),
             first_verdict=Summary.of_all(found.failed_after for found in detections),
@@ -159,14 +152,10 @@ class Experiment:
         self._samples = [_Sample(self._began_at)]
 
     def _form(self) -> None:
-        hosts = self._world.cluster(self._wishes.nodes)
-        if not self._world.run_until_settled(FORM_MAX):
-            raise NotFormedError(
-                f"{len(hosts)} nodes do not find each other within {FORM_MAX:.0f} s: "
-                f"is the latency too large for these settings?"
-            )
+        hosts = self._world.formed(self._wishes.nodes)
         for host in hosts:
             host.seeds = []  # else all would ask for a killed seed for ever
+        self._world.run(WARM_UP_PERIODS * self._wishes.settings.probe_interval)
 
     def _settle(self) -> None:
         world, began_at = self._world, self._world.now

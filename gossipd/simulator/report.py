@@ -132,7 +132,6 @@ class Report:
     seed: int
     wishes: dict[str, float]
     settings: dict[str, float]
-    formed_after: float
     detections: list[Detection]
     """One for each kill; `killed_at` is seconds after the load began."""
     first_suspicion: Summary

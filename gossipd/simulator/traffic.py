@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from gossipd.simulator.world import World
 
-HEADERS = 28
-"""Bytes that a datagram has beside its payload: 20 of IPv4, 8 of UDP."""
-
 
 class Traffic:
     """Counts from its beginning on."""
 
     def __init__(self, world: World) -> None:
-        world.captured = []
         self._world = world
         self._packets_before = sum(world.sent.values())
+        self._bytes_before = sum(world.sent_bytes.values())
         self._read_at = world.now
         self.bytes = 0
         self.packets = 0
@@ -29,8 +26,7 @@ class Traffic:
         """Take in what was sent since the last call, while `running` nodes ran."""
         world = self._world
         self.packets = sum(world.sent.values()) - self._packets_before
-        captured, world.captured = world.captured or [], []
-        self.bytes += sum(len(datagram.data) + HEADERS for datagram in captured)
+        self.bytes = sum(world.sent_bytes.values()) - self._bytes_before
         self.node_seconds += running * (world.now - self._read_at)
         self._read_at = world.now
 

@@ -232,13 +232,6 @@ def test_a_mistake_in_the_file_is_blamed_on_it(file: Path, text: str, complaint:
     assert result.stderr.count("\n") == 1
 
 
-def test_nodes_that_do_not_find_each_other_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.simulator.experiment.FORM_MAX", 0.0)
-    result = simulate(*TINY)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("gossipd: 3 nodes do not find each other within 0 s")
-
-
 class Inexact(Experiment):
     """Finds a count that is one too high."""
 
