@@ -78,11 +78,9 @@ class Experiment:
 
     def __init__(self, wishes: Wishes) -> None:
         self._wishes = wishes
-        tail_size = 1000 + 2 * wishes.nodes + math.ceil(2 * wishes.rate * READ_INTERVAL)
         self._world = World(
             wishes.seed,
-            # The tail is only read; so long, nothing falls out of it between two readings.
-            replace(wishes.settings, tail_size=max(wishes.settings.tail_size, tail_size)),
+            wishes.settings,
         )
         spread = JITTER * wishes.latency
         self._world.network.latency = Uniform(wishes.latency - spread, wishes.latency + spread)

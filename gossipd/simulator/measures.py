@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gossipd.core import Incremented, MemberChanged, Node, Stream
+from gossipd.core import Incremented, Learned, MemberChanged, Node, Stream
 from gossipd.simulator.spread import Spread
 from gossipd.simulator.traffic import Traffic
 from gossipd.simulator.verdicts import Verdicts
@@ -44,7 +44,6 @@ class Measures:
         """The newest increment of every register: what a complete log holds."""
         self._running = world.running
         self._names = set(self._running)
-        self.spread.begin(self._running)
         world.effects.clear()
 
     @property
@@ -108,8 +107,11 @@ class Measures:
                     self.verdicts.changed(at, host, effect)
                 case Incremented():
                     self._incremented(at, host, effect)
+                case Learned():
+                    for advance in effect.advances:
+                        self.spread.arrived(at, host, advance)
         self._world.effects.clear()
-        self.spread.read(self._running)
+        self.spread.sweep()
 
     def _incremented(self, at: float, host: str, effect: Incremented) -> None:
         for advance in effect.advances:
@@ -123,9 +125,9 @@ class Measures:
         running = self._world.running
         for name, node in self._running.items():
             if running.get(name) is not node:
-                self._gone(name, node)
+                self._gone(name)
         self._running, self._names = running, set(running)
 
-    def _gone(self, name: str, node: Node) -> None:
+    def _gone(self, name: str) -> None:
         self.verdicts.gone(name, self._world.now)
-        self.spread.gone(name, node)
+        self.spread.gone(name)

@@ -1,8 +1,8 @@
 """How fast increments spread: for each one, when every other node held it, to the event.
 
-What a node's tail tells of an arrival (the register went up to a seq) speaks for all increments of
-that register up to there, so a coalesced one is not missed. Each (increment, node) pair is looked
-at once, when it arrives; an increment is forgotten when everybody holds it.
+An arrival (a register went up to a seq) speaks for all increments of that register up to there, so
+a coalesced one is not missed. Each (increment, node) pair is looked at once, when it arrives; an
+increment is forgotten when everybody holds it.
 
 Who must hold an increment are the nodes that ran when it was made, but those that ended since.
 """
@@ -14,12 +14,9 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gossipd.core import Node, Stream, TailEntry
+from gossipd.core import Stream
 from gossipd.core.log import Advance
 from gossipd.simulator.distribution import Distribution
-
-_READ_FIRST = 32
-"""Entries of a tail that are looked at first; twice as many until a known one is among them."""
 
 _Place: TypeAlias = tuple[Stream, str]
 
@@ -52,17 +49,11 @@ class Spread:
         self._since = since
         self._bucket = bucket
         self._open: dict[_Place, list[_Open]] = {}
-        self._last: dict[Node, TailEntry] = {}
 
     @property
     def unfinished(self) -> int:
         """Increments that somebody who must hold them does not hold yet."""
         return sum(map(len, self._open.values()))
-
-    def begin(self, nodes: dict[str, Node]) -> None:
-        """Leave out what these nodes hold already."""
-        for node in nodes.values():
-            self._news(node)
 
     def increment(
         self, at: float, host: str, advance: Advance, running: set[str], apart: bool
@@ -81,38 +72,15 @@ class Spread:
             for increment in waiting:
                 increment.apart = True
 
-    def read(self, nodes: dict[str, Node]) -> None:
-        """Take in what arrived at these nodes since they were read last."""
-        for name, node in nodes.items():
-            for entry in self._news(node):
-                self._arrived(name, entry)
-        self._sweep()
-
-    def gone(self, name: str, node: Node) -> None:
+    def gone(self, name: str) -> None:
         """A node does not run any more: nothing has to reach it."""
-        self._last.pop(node, None)
         for waiting in self._open.values():
             for increment in waiting:
                 increment.waiting.discard(name)
-        self._sweep()
+        self.sweep()
 
-    def _news(self, node: Node) -> list[TailEntry]:
-        """What the tail has got since it was read last, oldest first."""
-        last, limit = self._last.get(node), _READ_FIRST
-        while True:
-            entries = node.tail(limit)
-            known = next((i for i, entry in enumerate(entries) if entry is last), None)
-            if known is not None or len(entries) < limit:
-                break
-            limit *= 2
-        if known is None and last is not None:
-            raise ValueError("a tail was read too late: read more often or raise tail_size")
-        if entries:
-            self._last[node] = entries[0]
-        return entries[:known][::-1]
-
-    def _arrived(self, name: str, entry: TailEntry) -> None:
-        advance = entry.advance
+    def arrived(self, at: float, name: str, advance: Advance) -> None:
+        """A node heard of an increment."""
         waiting = self._open.get((advance.stream, advance.counter))
         if waiting is None:
             return
@@ -121,11 +89,12 @@ class Spread:
             index -= 1
             increment = waiting[index]
             increment.waiting.discard(name)
-            increment.held_at = max(increment.held_at, entry.at)
+            increment.held_at = max(increment.held_at, at)
             if not increment.apart:
-                self.pairs.add(entry.at - increment.made_at)
+                self.pairs.add(at - increment.made_at)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Forget what everybody holds."""
         for place in list(self._open):
             waiting = self._open[place]
             still = [increment for increment in waiting if increment.waiting]

@@ -184,17 +184,6 @@ def test_what_was_read_is_dropped() -> None:
         assert world.effects == []
 
 
-def test_a_tail_that_is_too_short_is_an_error() -> None:
-    world = formed(3, settings=Settings(tail_size=10))
-    measures = Measures(world)
-    world.increment("n0")
-    measures.run(1)
-    for _ in range(20):
-        world.increment("n0")
-    with pytest.raises(ValueError, match="raise tail_size"):
-        measures.run(1)
-
-
 def test_increments_are_told_by_the_stretch_in_which_they_were_made() -> None:
     world = formed(3)
     measures = Measures(world, bucket=10)
