@@ -151,7 +151,7 @@ class WatchedNode:
             assert self._sent[send.to] <= allowed, f"3x: {send.to} has proven nothing"
 
     def _note_join(self, join: Join, source: Address, size: int) -> None:
-        if (join.address, join.cookie) in self._cookies:
+        if join.cookie and (join.address, join.cookie) in self._cookies:
             self._proven.add(join.address)
         if join.address != source:
             self._received[join.address] = self._received.get(join.address, 0) + size

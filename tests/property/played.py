@@ -64,17 +64,24 @@ _ANSWERS: dict[type[Question], tuple[type[Message], ...]] = {
     Hold: (Held,),
 }
 
-views = st.builds(
+_HOMES = {OWN.name: OWN.address, **dict(PEERS)}
+_strays = st.sampled_from((None, None, None, *ADDRESSES))
+_views = st.builds(
     MemberView,
-    st.sampled_from(NAMES),
-    st.sampled_from(ADDRESSES),
-    st.sampled_from((0, 999, 1000, 1001, 1002, GENERATION_MAX)),
-    st.sampled_from((0, 1, 2, INCARNATION_MAX)),
+    st.sampled_from((OWN.name, *NAMES)),
+    st.just(STRANGER),
+    st.sampled_from((0, 999, *[1000] * 6, 1001, 1002, GENERATION_MAX)),
+    st.sampled_from((0, 1, 2, 3, INCARNATION_MAX)),
     st.sampled_from(Status),
     st.sampled_from(((), (("k", "v"),))),
     st.sampled_from((0, 0, 1, 2000, 2**32 - 1)),
     st.lists(st.sampled_from(NAMES), max_size=3, unique=True).map(tuple),
 )
+views = st.tuples(_views, _strays).map(
+    lambda two: two[0]._replace(address=two[1] or _HOMES.get(two[0].name, STRANGER))
+)
+"""Views of members, mostly at the addresses that are really theirs."""
+
 _seqs = st.integers(0, 12) | st.just(SEQ_MAX)
 _registers = st.tuples(
     st.sampled_from(COUNTERS),

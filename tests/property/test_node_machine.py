@@ -32,6 +32,7 @@ from gossipd.core import (
 from gossipd.core.codec import decode
 from gossipd.core.identity import BY_MAX, GENERATION_MAX
 from gossipd.core.messages import Cookie, Envelope, Gossip, Group, Join, Message, PingReq, Welcome
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from tests.unit.core.talk import FRAME, WALL, Peer
 
 from .contract import WatchedNode
@@ -72,7 +73,6 @@ class NodeMachine(RuleBasedStateMachine):
         super().__init__()
         self.now = 100.0
         self.lives = 1
-        self.watched = WatchedNode(OWN, Settings(), FRAME, self.lives, self.now)
         self.peers = [Peer(name, address) for name, address in PEERS]
         self.heard: list[tuple[bytes, Address]] = []
         self.told: list[Send] = []
@@ -83,8 +83,14 @@ class NodeMachine(RuleBasedStateMachine):
         self.cloned: set[Stream] = set()
         self.ended = False
 
-    @initialize(alone=st.booleans(), members=st.integers(0, len(PEERS)))
-    def begins(self, alone: bool, members: int) -> None:
+    @initialize(
+        alone=st.booleans(),
+        members=st.integers(0, len(PEERS)),
+        size=st.sampled_from((DATAGRAM_SIZE_FLOOR, 1200)),
+    )
+    def begins(self, alone: bool, members: int, size: int) -> None:
+        figures = Settings(datagram_size=size)
+        self.watched = WatchedNode(OWN, figures, FRAME, self.lives, self.now)
         self._done(self.watched.start(alone, self.now))
         for peer in self.peers[:members]:
             self._admit(peer)
@@ -190,6 +196,14 @@ class NodeMachine(RuleBasedStateMachine):
         peer = next((peer for peer in self.peers if peer.address == to), self.peers[0])
         self._hear(peer, aimed(answer, question, groups, views), views[:1], groups[:1])
 
+    @rule(
+        generation=st.sampled_from((0, 1000, GENERATION_MAX)),
+        source=st.sampled_from(ADDRESSES),
+        message=messages,
+    )
+    def hears_a_namesake(self, generation: int, source: Address, message: Message) -> None:
+        self._hear(Peer(OWN.name, source, generation), message)
+
     @rule(peer=_peers, about=_peers, nonce=st.integers(0, 3))
     def is_asked_to_relay(self, peer: int, about: int, nonce: int) -> None:
         silent = self.peers[about]
@@ -222,13 +236,14 @@ class NodeMachine(RuleBasedStateMachine):
         sent = self.told[-1 - pick % len(self.told)]
         self._receive(sent.data, source or sent.to)
 
+    @precondition(lambda self: self.batches is None and self.watched.node.stream is not None)
     @rule(peer=_peers, counter=st.sampled_from(COUNTERS), ahead=st.integers(1, 9))
     def hears_of_a_clone(self, peer: int, counter: str, ahead: int) -> None:
         """Somebody else has written on under this node's stream."""
         node = self.watched.node
         stream = node.stream
-        if stream is None or self.batches is not None:
-            return
+        assert stream is not None
+        self._admit(self.peers[peer])
         seq = node.log.newest(stream) + ahead
         self._hear(self.peers[peer], Gossip(), (), [Group(stream, 0, 0, ((counter, seq, 7),))])
         if node.log.register(stream, counter) == (seq, 7):
