@@ -1,0 +1,162 @@
+"""A node under the contract of `gossipd.core.node`: every input is checked, twice over.
+
+Each input goes to the node and to a twin that was built alike: their effects must be the same,
+byte for byte. Nothing is raised, no datagram is too large, timers advance, and an address that has
+proven nothing is sent at most three times the bytes that came from it or in its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TypeVar, get_args
+
+from gossipd.core import (
+    Address,
+    Batch,
+    Drop,
+    Effect,
+    Frame,
+    Image,
+    MemberView,
+    Node,
+    Send,
+    Settings,
+)
+from gossipd.core.codec import decode
+from gossipd.core.messages import Cookie, Envelope, Join
+from gossipd.core.strangers import AMPLIFICATION_MAX
+
+from .books import Books
+
+T = TypeVar("T")
+
+
+class WatchedNode:
+    """A node with its twin. `now` is given by the caller and never decreases."""
+
+    def __init__(
+        self, own: MemberView, settings: Settings, frame: Frame, seed: int, now: float
+    ) -> None:
+        self.settings = settings
+        self.books = Books(settings)
+        self._frame = frame
+        self._received: dict[Address, int] = {}
+        self._sent: dict[Address, int] = {}
+        self._proven: set[Address] = set()
+        self._cookies: set[tuple[Address, bytes]] = set()
+        self._begin(own, seed, now)
+
+    def _begin(self, own: MemberView, seed: int, now: float) -> None:
+        self.node = Node(own, self.settings, self._frame, Random(seed), now)
+        self._twin = Node(own, self.settings, self._frame, Random(seed), now)
+
+    def restart(self, own: MemberView, image: Image, seed: int, now: float) -> list[Effect]:
+        """End this life and load its image in the next, which is yet to be started."""
+        self._begin(own, seed, now)
+        self.books.new_life()
+        return self._watch(lambda node: node.load(image, now))
+
+    # --- inputs ------------------------------------------------------------------------------
+
+    def start(self, alone: bool, now: float) -> list[Effect]:
+        return self._watch(lambda node: node.start(alone, now))
+
+    def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
+        self._proven.update(addresses)
+        return self._watch(lambda node: node.join(addresses, now))
+
+    def leave(self, now: float) -> list[Effect]:
+        return self._watch(lambda node: node.leave(now))
+
+    def forget(self, name: str, now: float) -> list[Effect]:
+        return self._watch(lambda node: node.forget(name, now))
+
+    def prepare(
+        self, increments: Sequence[tuple[str, int]], now: float, wall: float
+    ) -> tuple[Batch, Batch]:
+        """The batch of the node, and that of its twin."""
+        batch, same = self._both(lambda node: node.prepare(increments, now, wall))
+        assert batch == same, "the same inputs, other rows"
+        return batch, same
+
+    def expose(self, batches: tuple[Batch, Batch], now: float) -> list[Effect]:
+        by_node = {id(self.node): batches[0], id(self._twin): batches[1]}
+        return self._watch(lambda node: node.expose(by_node[id(node)], now))
+
+    def abandon(self, batches: tuple[Batch, Batch]) -> None:
+        self.node.abandon(batches[0])
+        self._twin.abandon(batches[1])
+
+    def receive(self, data: bytes, source: Address, now: float) -> list[Effect]:
+        """Hand over one datagram."""
+        self._received[source] = self._received.get(source, 0) + len(data)
+        envelope = self._opened(data)
+        said: tuple[Address, ...] = ()
+        if envelope is not None:
+            said = tuple(view.address for view in envelope.views)
+            if isinstance(envelope.message, Join):
+                self._note_join(envelope.message, source, len(data))
+        return self._watch(lambda node: node.receive_datagram(data, source, now), said)
+
+    def timeout(self, now: float) -> list[Effect]:
+        """Let the node look at its clock."""
+        effects = self._watch(lambda node: node.handle_timeout(now))
+        due = self.node.next_timeout
+        assert due is None or due > now, "a timer does not advance"
+        return effects
+
+    # --- checks ------------------------------------------------------------------------------
+
+    def check(self, now: float) -> None:
+        """Check the books of both."""
+        self.books.check(self.node, now)
+        assert self._twin.log.fingerprint == self.node.log.fingerprint
+        assert self._twin.members == self.node.members
+
+    def _both(self, give: Callable[[Node], T]) -> tuple[T, T]:
+        """Both results; if the node raises, so must its twin."""
+        try:
+            first = give(self.node)
+        except (KeyError, ValueError) as error:
+            try:
+                give(self._twin)
+            except type(error):
+                raise error from None
+            raise AssertionError("the same input, no error") from error
+        return first, give(self._twin)
+
+    def _watch(
+        self, give: Callable[[Node], list[Effect]], said: tuple[Address, ...] = ()
+    ) -> list[Effect]:
+        proven = {*said, *(view.address for view in self.node.members)}
+        effects, same = self._both(give)
+        assert effects == same, "the same inputs, other effects"
+        assert self._twin.next_timeout == self.node.next_timeout
+        proven |= self._proven | {view.address for view in self.node.members}
+        for effect in effects:
+            assert isinstance(effect, get_args(Effect))
+            if isinstance(effect, Send):
+                self._check_send(effect, proven)
+        return effects
+
+    def _check_send(self, send: Send, proven: set[Address]) -> None:
+        assert len(send.data) <= self.settings.datagram_size, "I10: a datagram too large"
+        envelope = self._opened(send.data)
+        if envelope is not None and isinstance(envelope.message, Cookie):
+            self._cookies.add((send.to, envelope.message.cookie))
+        if send.to not in proven:
+            self._sent[send.to] = self._sent.get(send.to, 0) + len(send.data)
+            allowed = AMPLIFICATION_MAX * self._received.get(send.to, 0)
+            assert self._sent[send.to] <= allowed, f"3x: {send.to} has proven nothing"
+
+    def _note_join(self, join: Join, source: Address, size: int) -> None:
+        if join.cookie and (join.address, join.cookie) in self._cookies:
+            self._proven.add(join.address)
+        if join.address != source:
+            self._received[join.address] = self._received.get(join.address, 0) + size
+
+    def _opened(self, data: bytes) -> Envelope | None:
+        body = self._frame.open(data)
+        envelope = body if isinstance(body, Drop) else decode(body)
+        return envelope if isinstance(envelope, Envelope) else None
