@@ -122,10 +122,10 @@ class Ghosts:
             return
         counter, seq, total = register
         found = self._made.get((stream, seq))
-        assert found is not None, f"I1: {where}: {register}, which nobody made"
+        assert found is not None, f"I1: {where} {register}, which nobody made"
         made, sum_made = found
-        assert made.counter == counter, f"I1: {where}: {register}, made was {made}"
-        assert total == sum_made, f"I2: {where}: {register}, the sum is {sum_made}"
+        assert made.counter == counter, f"I1: {where} {register}, made was {made}"
+        assert total == sum_made, f"I2: {where} {register}, the sum is {sum_made}"
 
     def check_clones(self) -> None:
         """I1: after its news has spread, no clone writes on under a stream of which it holds
