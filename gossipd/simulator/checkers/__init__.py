@@ -1,0 +1,39 @@
+"""Checks of the design's invariants against ghost records: what was made, and what was said.
+
+One idea a file; every failure is an `AssertionError` that begins with the invariant's name (design
+section 9). Nothing here trusts what it checks: ranks, sums and hashes are computed again.
+
+| file | invariants |
+|---|---|
+| `ghosts.py` | I1 and I11 of what was made |
+| `wire.py` | I1, I2, I3, I10, I12 of what is said |
+| `logs.py` | I1, I2, I3, I6, I7, I8, I9 of what is held of the log |
+| `tables.py` | I6, I9, I12 of what is held of members |
+| `bounds.py` | I10: memory |
+| `merging.py` | I5: merging in any order, and again |
+| `liveness.py` | Q1, Q3, Q6: what must be true once the faults have stopped |
+| `traffic.py` | Q7: what rest costs |
+
+Not here: I4, Q2, Q4 and Q5, which need the store and the keys.
+"""
+
+from __future__ import annotations
+
+from .checker import Checker
+from .liveness import demand_agreement, demand_rounds, rounds_max
+from .merging import check_merging, check_replay
+from .tables import demand_calm
+from .traffic import Traffic, compare_idle, idle_traffic
+
+__all__ = [
+    "Checker",
+    "Traffic",
+    "check_merging",
+    "check_replay",
+    "compare_idle",
+    "demand_agreement",
+    "demand_calm",
+    "demand_rounds",
+    "idle_traffic",
+    "rounds_max",
+]

@@ -1,0 +1,71 @@
+"""All safety checks of one world in one call, often."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from gossipd.core import Frame, Stream, TagFrame
+from gossipd.simulator.world import World
+
+from .bounds import check_bounds
+from .ghosts import Ghosts
+from .liveness import check_agreement, check_sums
+from .logs import LogChecker
+from .merging import check_merging
+from .tables import TableChecker, Words
+from .wire import WireChecker
+
+FULL_EVERY = 16
+"""Every so many checks everything is read and computed again, not only what seems to have
+changed."""
+
+
+class Checker:
+    """Compares the nodes of a world with what was made and said in it."""
+
+    def __init__(self, world: World, frame: Frame | None = None, *, wire: bool = True) -> None:
+        """`frame` opens the world's datagrams, by default those of the cluster "sim"; without
+        `wire` they are not looked at, which costs less than half as much."""
+        self._world = world
+        self._ghosts = Ghosts(world)
+        words = Words()
+        self._tables = TableChecker(world, words)
+        self._logs = LogChecker(self._ghosts)
+        self._wire = (
+            WireChecker(world, self._ghosts, words, frame or TagFrame("sim")) if wire else None
+        )
+        self._checks = 0
+
+    def check(self, full: bool = False) -> None:
+        """Raise `AssertionError` if a safety invariant does not hold now (I1 to I3, I6 to I12).
+
+        Costs what has changed since the last time, unless `full`, and every `FULL_EVERY` times.
+        """
+        full = full or self._checks % FULL_EVERY == 0
+        self._checks += 1
+        self._ghosts.read()
+        nodes = self._world.running
+        self._logs.check(nodes, full)
+        if self._wire is not None:
+            self._wire.check()
+        self._tables.check(nodes, full)
+        for name, node in nodes.items():
+            check_bounds(self._world, self._ghosts, name, node)
+
+    def check_rest(self, lost: Container[Stream] = ()) -> None:
+        """Raise `AssertionError` unless everything holds that must hold once the faults have
+        stopped and all agree (also I5, Q1 and Q3); `lost`: see `check_sums`."""
+        self.check(full=True)
+        check_agreement(self._world)
+        check_sums(self._world, self._ghosts, lost)
+        check_merging(self._world)
+        self._ghosts.check_clones()
+
+    def share(self, stream: Stream) -> None:
+        """The process that writes `stream` has a live clone from now on: I1 excepts that one,
+        and `check_rest` demands that it was noticed."""
+        self._ghosts.share(stream)
+
+    def expected(self, counter: str) -> int:
+        """The sum over everything that was acknowledged anywhere."""
+        return sum(made.by for made in self._world.made if made.counter == counter)

@@ -1,0 +1,341 @@
+"""Broken variants of single functions of the core. They reach into what they break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import TypeAlias
+from uuid import UUID
+
+import pytest
+
+from gossipd.core import MemberView, Status, codec, hashing, identity
+from gossipd.core.detector import Detector
+from gossipd.core.digest import Trie
+from gossipd.core.identity import Address, Stream
+from gossipd.core.leaving import Leaving
+from gossipd.core.log import Advance, Log
+from gossipd.core.members import Change, MemberTable
+from gossipd.core.membership import Membership
+from gossipd.core.messages import Held, Hold, Page, Register
+from gossipd.core.passes import Pass
+from gossipd.core.repair import LogRepair
+from gossipd.core.state import Turn
+from gossipd.core.tail import Tail
+from gossipd.core.writer import Writer
+
+Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+
+_CORE = "gossipd.core"
+
+
+def nothing(*_: object, **__: object) -> None:
+    """Stands for whatever is left out."""
+
+
+# --- streams, ids and registers ------------------------------------------------------------------
+
+
+def one_stream_for_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.writer.new_stream", lambda rng: bytes(9) + b"\1")
+
+
+def clones_unheard(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Writer, "heard_more_of", nothing)
+
+
+def seq_off_by_one_on_the_wire(patch: pytest.MonkeyPatch) -> None:
+    def pack(register: Register) -> codec.Packed:
+        counter, seq, total = register
+        return codec.pack_register((counter, seq + 1, total))
+
+    patch.setattr(f"{_CORE}.lanes.pack_register", pack)
+
+
+def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
+    def pack(register: Register) -> codec.Packed:
+        counter, seq, total = register
+        return codec.pack_register((counter, seq, abs(total)))
+
+    patch.setattr(f"{_CORE}.lanes.pack_register", pack)
+
+
+def totals_of_the_event_alone(patch: pytest.MonkeyPatch) -> None:
+    sound = Log.merge
+
+    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+        alone = [(c, seq, total - self.register(stream, c)[1]) for c, seq, total in registers]
+        return sound(self, stream, alone)
+
+    patch.setattr(Log, "merge", merge)
+
+
+def other_variant_of_uuid(patch: pytest.MonkeyPatch) -> None:
+    sound = identity.increment_id
+
+    def increment_id(stream: Stream, seq: int) -> UUID:
+        return UUID(int=sound(stream, seq).int | 1 << 62)
+
+    patch.setattr(identity, "increment_id", increment_id)
+
+
+def streams_of_any_kind(patch: pytest.MonkeyPatch) -> None:
+    def new_stream(rng: Random) -> Stream:
+        return (rng.getrandbits(73) | 1 << 73).to_bytes(10, "big")
+
+    patch.setattr(f"{_CORE}.writer.new_stream", new_stream)
+
+
+# --- claims --------------------------------------------------------------------------------------
+
+
+def one_more_claimed(patch: pytest.MonkeyPatch) -> None:
+    sound = Log.claim
+
+    def claim(self: Log, stream: Stream, version: int) -> bool:
+        return sound(self, stream, version + 1)
+
+    patch.setattr(Log, "claim", claim)
+
+
+def groups_claim_what_they_leave_out(patch: pytest.MonkeyPatch) -> None:
+    sound = codec.pack_group
+
+    def pack_group(stream: Stream, start: int, to: int, packed: list[bytes]) -> bytes:
+        return sound(stream, 0, to, packed)
+
+    patch.setattr(f"{_CORE}.lanes.pack_group", pack_group)
+
+
+def passes_claim_the_largest_version(patch: pytest.MonkeyPatch) -> None:
+    sound = Pass.use
+
+    def use(self: Pass, page: Page) -> bool:
+        used = sound(self, page)
+        self.claim = max(self.claim or 0, page.version)
+        return used
+
+    patch.setattr(Pass, "use", use)
+
+
+# --- joins ---------------------------------------------------------------------------------------
+
+
+def the_last_register_wins(patch: pytest.MonkeyPatch) -> None:
+    sound = Log.merge
+
+    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+        advances: list[Advance] = []
+        for register in registers:
+            before = self.register(stream, register[0])
+            if before in ((0, 0), register[1:]):
+                advances += sound(self, stream, [register]) or []
+            else:
+                held = self._streams[stream]
+                advances.append(self._put(stream, held, register, before))
+        return advances
+
+    patch.setattr(Log, "merge", merge)
+
+
+def the_last_claim_wins(patch: pytest.MonkeyPatch) -> None:
+    sound = Log.claim
+
+    def claim(self: Log, stream: Stream, version: int) -> bool:
+        held = self._streams.get(stream)
+        if held is not None and 0 < version < held.version:
+            delta = hashing.hash64("v", stream, version)
+            self._trie.add(stream, delta - hashing.hash64("v", stream, held.version))
+            held.version = version
+        return sound(self, stream, version)
+
+    patch.setattr(Log, "claim", claim)
+
+
+def registers_count_again(patch: pytest.MonkeyPatch) -> None:
+    sound = Log.merge
+
+    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+        registers = tuple(registers)
+        for counter, seq, total in registers:
+            if self.register(stream, counter) == (seq, total):
+                self._values[counter] += total
+        return sound(self, stream, registers)
+
+    patch.setattr(Log, "merge", merge)
+
+
+def the_last_view_wins(patch: pytest.MonkeyPatch) -> None:
+    sound = MemberTable.merge
+
+    def merge(self: MemberTable, view: MemberView, now: float) -> Change | None:
+        before = self.get(view.name)
+        change = sound(self, view, now)
+        if change is None and before is not None and before.status is not view.status:
+            self._store(view, now, now)
+            return Change(view, before)
+        return change
+
+    patch.setattr(MemberTable, "merge", merge)
+
+
+def status_first(patch: pytest.MonkeyPatch) -> None:
+    def rank(view: MemberView) -> tuple[int, Address, int, int]:
+        return view.generation, view.address, view.status, view.incarnation
+
+    patch.setattr(f"{_CORE}.members.rank", rank)
+
+
+def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:
+    sound = MemberTable.expire
+
+    def expire(self: MemberTable, now: float) -> list[MemberView]:
+        return sound(self, now + 500)
+
+    patch.setattr(MemberTable, "expire", expire)
+
+
+# --- sums ----------------------------------------------------------------------------------------
+
+
+def _summing_otherwise(patch: pytest.MonkeyPatch, wrong: Callable[[int, int], int]) -> None:
+    """`wrong` gets (seq before, what an event added) and gives what to add to the value, too."""
+    sound = Log._put
+
+    def put(
+        self: Log, stream: Stream, held: object, register: Register, before: tuple[int, int]
+    ) -> Advance:
+        advance = sound(self, stream, held, register, before)  # type: ignore[arg-type]
+        self._values[register[0]] += wrong(before[0], advance.by)
+        return advance
+
+    patch.setattr(Log, "_put", put)
+
+
+def events_count_twice(patch: pytest.MonkeyPatch) -> None:
+    _summing_otherwise(patch, lambda before, by: by)
+
+
+def only_the_first_event_counts(patch: pytest.MonkeyPatch) -> None:
+    _summing_otherwise(patch, lambda before, by: -by if before else 0)
+
+
+def sums_that_only_grow(patch: pytest.MonkeyPatch) -> None:
+    sound = Trie.add
+
+    def add(self: Trie, stream: Stream, delta: int) -> None:
+        if delta > 0:
+            sound(self, stream, delta)
+
+    patch.setattr(Trie, "add", add)
+
+
+def deep_sums_shifted(patch: pytest.MonkeyPatch) -> None:
+    sound = Trie.sums
+
+    def sums(self: Trie, depth: int, prefix: int) -> tuple[int, ...]:
+        right = sound(self, depth, prefix)
+        return right if depth < 2 else right[1:] + right[:1]
+
+    patch.setattr(Trie, "sums", sums)
+
+
+def hashes_without_totals(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.log.hash64", lambda *fields: hashing.hash64(*fields[:4]))
+
+
+def hashes_without_status(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        f"{_CORE}.members.hash64", lambda *fields: hashing.hash64(*fields[:6], 0, *fields[7:])
+    )
+
+
+def a_salt_in_every_fingerprint(patch: pytest.MonkeyPatch) -> None:
+    salts: dict[Trie, int] = {}
+
+    def root(self: Trie) -> int:
+        right = self._sums[0].get(0, 0)
+        return right and right ^ salts.setdefault(self, len(salts))
+
+    patch.setattr(Trie, "root", property(root))
+
+
+# --- sizes ---------------------------------------------------------------------------------------
+
+
+def datagrams_without_budget(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.courier.BODY_OVERHEAD", -500)
+
+
+def a_tail_without_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.node.Tail", lambda size: Tail(100 * size))
+
+
+def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
+    """Datagrams that their receivers refuse are found where they are sent."""
+    sound = codec.pack_group
+
+    def pack_group(stream: Stream, start: int, to: int, packed: list[bytes]) -> bytes:
+        return sound(stream, start, to + 2**48, packed)
+
+    patch.setattr(f"{_CORE}.lanes.pack_group", pack_group)
+
+
+# --- members -------------------------------------------------------------------------------------
+
+
+def accusers_raise_the_incarnation(patch: pytest.MonkeyPatch) -> None:
+    def accuse(self: Membership, pinged: MemberView, turn: Turn) -> None:
+        raised = pinged._replace(incarnation=pinged.incarnation + 1, status=Status.SUSPECT)
+        self.learn(raised, turn)
+
+    patch.setattr(Membership, "accuse", accuse)
+
+
+def deaf_to_acks(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Detector, "_probe_succeeded", nothing)
+
+
+def nobody_refutes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Membership, "_rise_above", nothing)
+
+
+def nobody_contacts_the_failed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Detector, "contact", nothing)
+
+
+# --- liveness ------------------------------------------------------------------------------------
+
+
+def no_repair(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LogRepair, "want", nothing)
+
+
+def everything_counts_as_held(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Leaving, "_is_held", lambda *_: True)
+
+
+def held_without_holding(patch: pytest.MonkeyPatch) -> None:
+    def asked(self: Leaving, hold: Hold, sender: str, turn: Turn) -> None:
+        versions = tuple((group.stream, group.to) for group in hold.groups)
+        turn.send(Held(hold.nonce, False, versions), turn.source, sender)
+
+    patch.setattr(Leaving, "asked", asked)
+
+
+def told_once_only(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.courier.transmissions", lambda *_: 1)
+
+
+def told_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.courier.transmissions", lambda *_: 10**9)
+
+
+def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
+    sound = LogRepair.want
+
+    def want(self: LogRepair, peer: str, turn: Turn, urgent: bool = False) -> None:
+        if turn.now % 20 > 19:
+            sound(self, peer, turn, urgent)
+
+    patch.setattr(LogRepair, "want", want)

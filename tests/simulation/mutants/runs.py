@@ -1,0 +1,271 @@
+"""Small worlds with the load and the faults that bring a broken core to light.
+
+Each run checks all that it can. With a sound core every one of them passes; that is tested, too,
+so that a failure under a mutant is the mutant's.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from copy import deepcopy
+from hashlib import blake2b
+from random import Random
+from unittest.mock import patch
+
+from gossipd.core import Left, Node, Settings
+from gossipd.simulator.checkers import (
+    Checker,
+    check_merging,
+    check_replay,
+    compare_idle,
+    demand_agreement,
+    demand_calm,
+    demand_rounds,
+    idle_traffic,
+)
+from gossipd.simulator.network import Network
+from gossipd.simulator.world import Captured, World
+
+
+def formed(count: int, settings: Settings | None = None, seed: int = 1) -> World:
+    """A cluster in which all know each other and there is nothing left to tell."""
+    world = World(seed, settings)
+    world.cluster(count)
+    demand_agreement(world, 10)
+    world.run(3)
+    return world
+
+
+def pass_time(world: World, checker: Checker, seconds: float) -> None:
+    """Let time pass and check every 0.1 s."""
+    until = world.now + seconds
+    while world.now < until:
+        world.run(0.1)
+        checker.check()
+
+
+def copied(node: Node) -> Node:
+    """A process with the same memory; what it draws from the system's generator is its own."""
+    rules = {blake2b: lambda state: (state.copy, ()), Random: lambda _: (Random, ("of the copy",))}
+    with patch.dict(copyreg.dispatch_table, rules):
+        return deepcopy(node)
+
+
+def come_to_rest(world: World, checker: Checker) -> None:
+    """No more faults: demand agreement and everything that must hold then."""
+    world.network = Network()
+    demand_agreement(world, 20)
+    checker.check_rest()
+
+
+def busy() -> None:
+    """Counting up and down on a network that loses, doubles and reorders."""
+    world = formed(4)
+    checker = Checker(world)
+    world.network.loss, world.network.duplication = 0.2, 0.1
+    world.network.delay = (0.0005, 0.08)
+    for number in range(240):
+        world.increment(f"n{number % 4}", world.rng.choice("abcd"), number % 3 + 1)
+        world.increment(f"n{number % 3}", "down", -3)
+        world.run(0.02)
+        if number % 5 == 0:
+            checker.check()
+    come_to_rest(world, checker)
+
+
+def burst() -> None:
+    """More news at once than a datagram has room for, from one node."""
+    world = formed(3, Settings(datagram_size=640, tail_size=50))
+    checker = Checker(world)
+    for number in range(400):
+        world.increment("n0", f"counter {number % 120}")
+    pass_time(world, checker, 1)
+    come_to_rest(world, checker)
+
+
+def pulling() -> None:
+    """Repair of a stream that moves all the time, in many small pages and with loss."""
+    world = formed(2, Settings(datagram_size=640, flush_after=2.0, gossip_interval=2.0))
+    checker = Checker(world)
+    world.network.delay = (0.03, 0.06)
+    for number in range(400):
+        world.increment("n0", f"a rather long name of a counter, number {number}")
+    world.add("late", seeds=["n1"])
+    for number in range(600):
+        world.increment("n0", f"a rather long name of a counter, number {number * 7 % 400}")
+        world.run(0.005)
+        checker.check()
+    come_to_rest(world, checker)
+
+
+def restarting() -> None:
+    """The only writer comes back and counts on."""
+    world = formed(3)
+    checker = Checker(world)
+    for _ in range(3):
+        world.increment("n1")
+        pass_time(world, checker, 0.5)
+        world.crash("n1")
+        world.start("n1")
+        pass_time(world, checker, 2)
+    come_to_rest(world, checker)
+
+
+def cloned() -> None:
+    """A running process is copied, with its memory, and both go on."""
+    world = formed(3)
+    checker = Checker(world)
+    world.increment("n1", "common")
+    pass_time(world, checker, 1)
+    stream = world.node("n1").stream
+    assert stream is not None
+    world.place("copy").node = copied(world.node("n1"))
+    checker.share(stream)
+    for name in ("n1", "copy", "copy"):
+        world.increment(name, f"by {name}")
+    pass_time(world, checker, 3)
+    world.crash("copy")
+    demand_agreement(world, 20)
+    checker.check_rest()
+
+
+def cut_off() -> None:
+    """One member is cut off until it is suspected, and again until it is held failed."""
+    world = formed(5)
+    checker = Checker(world)
+    for seconds in (2.5, 8.0):
+        world.network.delay = (0.001, 0.15)
+        world.isolate("n2")
+        for _ in range(int(seconds * 10)):
+            world.increment(world.rng.choice(list(world.running)))
+            pass_time(world, checker, 0.1)
+        world.network.heal()
+        pass_time(world, checker, 3)
+    come_to_rest(world, checker)
+
+
+def split_without_seeds() -> None:
+    """A partition that only contact with failed members can heal, as the one seed is gone."""
+    world = formed(4)
+    checker = Checker(world)
+    world.crash("n0")
+    world.run(15)
+    world.partition(["n1"], ["n2", "n3"])
+    world.run(40)
+    checker.check()
+    world.network.heal()
+    come_to_rest(world, checker)
+
+
+def ageing() -> None:
+    """Verdicts grow old, leave sharing and then the table."""
+    world = formed(3, Settings(remember=600))
+    checker = Checker(world)
+    world.crash("n2")
+    for _ in range(700):
+        world.run(1)
+        checker.check()
+    assert len(world.node("n0").members) == 2
+    come_to_rest(world, checker)
+
+
+def departing() -> None:
+    """A member that could not tell its news for a while leaves as soon as it can."""
+    world = formed(4)
+    checker = Checker(world)
+    world.isolate("n3")
+    for number in range(20):
+        world.increment("n3", f"c{number % 5}")
+    pass_time(world, checker, 2)
+    world.network.heal()
+    world.network.delay = (0.08, 0.12)
+    world.leave("n3")
+    pass_time(world, checker, 3)
+    left = [effect for _, _, effect in world.effects if isinstance(effect, Left)]
+    assert left == [Left(0)]
+    come_to_rest(world, checker)
+
+
+def calm() -> None:
+    """Nothing happens."""
+    world = World(1)
+    world.cluster(5)
+    pass_time(world, Checker(world), 20)
+    demand_calm(world)
+
+
+def parted() -> None:
+    """Two sides count on and hold each other failed; then their states are merged."""
+    world = formed(4)
+    for number in range(24):
+        world.increment(f"n{number % 4}", f"c{number % 3}")
+    world.run(1)
+    world.partition(["n0", "n1"], ["n2", "n3"])
+    for number in range(40):
+        world.increment(f"n{number % 4}", f"c{number % 3}")
+        world.run(0.4)
+    check_merging(world)
+
+
+def settled_after_talk() -> tuple[World, list[Captured]]:
+    """A cluster at rest, and everything that its nodes ever said."""
+    world = World(1)
+    world.captured = []
+    world.cluster(4)
+    for number in range(60):
+        world.increment(f"n{number % 4}", f"c{number % 3}")
+        world.run(0.05)
+    demand_agreement(world, 10)
+    world.run(3)
+    captured, world.captured = world.captured, None
+    world.rng.shuffle(captured)
+    return world, captured
+
+
+def replayed() -> None:
+    """All that was ever said is said again, and changes nothing."""
+    check_replay(*settled_after_talk())
+
+
+def echoed() -> None:
+    """All that was ever said is said again, and takes nothing away."""
+    world, captured = settled_after_talk()
+    checker = Checker(world)
+    checker.check()
+    for again in captured:
+        world.deliver(*again)
+        checker.check()
+
+
+def spreading() -> None:
+    """One increment each time; how many rounds of gossip until all have it."""
+    world = formed(20)
+    for number in range(10):
+        world.increment(f"n{number}")
+        demand_rounds(world, world.settings.gossip_interval)
+        world.run(1)
+
+
+def mending() -> None:
+    """What was told while one member was cut off; how many rounds of probes until it has it."""
+    world = formed(8)
+    for _ in range(4):
+        world.isolate("n5")
+        world.increment("n2")
+        world.increment("n5")
+        world.run(1.7)
+        world.network.heal()
+        demand_rounds(world, world.settings.probe_interval)
+        world.run(5)
+
+
+def resting() -> None:
+    """Rest with an empty log, and with thousands of registers."""
+    world = formed(4)
+    empty = idle_traffic(world, 30)
+    for number in range(2000):
+        world.increment(f"n{number % 4}", f"counter {number}")
+        if number % 20 == 0:
+            world.run(0.02)
+    world.run(15)
+    compare_idle(empty, idle_traffic(world, 30))

@@ -1,0 +1,91 @@
+"""Every checker can fail: a core that is broken in one place is caught, under the right name.
+
+| invariant | mutants |
+|---|---|
+| I1 | `one_stream_for_all` (two runs), `seq_off_by_one_on_the_wire`, `clones_unheard` |
+| I2 | `sign_lost_on_the_wire`, `totals_of_the_event_alone` |
+| I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `passes_claim_the_largest_version` |
+| I5 | `the_last_register_wins`, `the_last_view_wins`, `registers_count_again` |
+| I6 | `the_last_register_wins`, `the_last_claim_wins`, `status_first`, `the_failed_go_at_once` |
+| I7 | `only_the_first_event_counts` |
+| I8 | `events_count_twice` |
+| I9 | `sums_that_only_grow`, `deep_sums_shifted`, and `hashes_without_` totals or status |
+| I10 | `datagrams_without_budget`, `numbers_without_end`, `a_tail_without_end` |
+| I11 | `other_variant_of_uuid`, `streams_of_any_kind` |
+| I12 | `accusers_raise_the_incarnation`, `deaf_to_acks` |
+| Q1 | `no_repair`, `nobody_refutes`, `nobody_contacts_the_failed` |
+| Q3 | `everything_counts_as_held`, `held_without_holding` |
+| Q6 | `told_once_only`, `repair_at_leisure` |
+| Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .mutants import cores, runs
+
+MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
+    ("I1", cores.one_stream_for_all, runs.busy),
+    ("I1", cores.one_stream_for_all, runs.restarting),
+    ("I1", cores.seq_off_by_one_on_the_wire, runs.busy),
+    ("I1", cores.clones_unheard, runs.cloned),
+    ("I2", cores.sign_lost_on_the_wire, runs.busy),
+    ("I2", cores.totals_of_the_event_alone, runs.busy),
+    ("I3", cores.one_more_claimed, runs.busy),
+    ("I3", cores.groups_claim_what_they_leave_out, runs.burst),
+    ("I3", cores.passes_claim_the_largest_version, runs.pulling),
+    ("I5", cores.the_last_register_wins, runs.parted),
+    ("I5", cores.the_last_view_wins, runs.parted),
+    ("I5", cores.registers_count_again, runs.replayed),
+    ("I6", cores.the_last_register_wins, runs.echoed),
+    ("I6", cores.the_last_claim_wins, runs.echoed),
+    ("I6", cores.status_first, runs.cut_off),
+    ("I6", cores.the_failed_go_at_once, runs.ageing),
+    ("I7", cores.only_the_first_event_counts, runs.busy),
+    ("I8", cores.events_count_twice, runs.busy),
+    ("I9", cores.sums_that_only_grow, runs.busy),
+    ("I9", cores.deep_sums_shifted, runs.busy),
+    ("I9", cores.hashes_without_totals, runs.busy),
+    ("I9", cores.hashes_without_status, runs.cut_off),
+    ("I10", cores.datagrams_without_budget, runs.burst),
+    ("I10", cores.numbers_without_end, runs.burst),
+    ("I10", cores.a_tail_without_end, runs.burst),
+    ("I11", cores.other_variant_of_uuid, runs.busy),
+    ("I11", cores.streams_of_any_kind, runs.busy),
+    ("I12", cores.accusers_raise_the_incarnation, runs.cut_off),
+    ("I12", cores.deaf_to_acks, runs.calm),
+    ("Q1", cores.no_repair, runs.busy),
+    ("Q1", cores.nobody_refutes, runs.cut_off),
+    ("Q1", cores.nobody_contacts_the_failed, runs.split_without_seeds),
+    ("Q3", cores.everything_counts_as_held, runs.departing),
+    ("Q3", cores.held_without_holding, runs.departing),
+    ("Q6", cores.told_once_only, runs.spreading),
+    ("Q6", cores.repair_at_leisure, runs.mending),
+    ("Q7", cores.told_for_ever, runs.resting),
+    ("Q7", cores.a_salt_in_every_fingerprint, runs.resting),
+]
+
+RUNS = list(dict.fromkeys(run for _, _, run in MUTANTS))
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)
+def test_a_sound_core_passes_every_run(run: Callable[[], None]) -> None:
+    run()
+
+
+@pytest.mark.parametrize(
+    ("invariant", "mutate", "run"),
+    [pytest.param(*row, id=f"{row[0]}-{row[1].__name__}-{row[2].__name__}") for row in MUTANTS],
+)
+def test_a_broken_core_is_caught_by_the_name_of_what_it_breaks(
+    invariant: str,
+    mutate: cores.Break,
+    run: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mutate(monkeypatch)
+    with pytest.raises(AssertionError, match=f"^{invariant}: "):
+        run()
