@@ -153,10 +153,10 @@ class MemberTable:
         return Change(self._entries[view.name].view, entry.view if entry else None)
 
     def expire(self, now: float) -> list[MemberView]:
-        """Let old verdicts leave sharing at half their life and the table at its end."""
+        """Let old verdicts on others leave sharing at half their life and the table at its end."""
         gone: list[MemberView] = []
         for name, entry in list(self._entries.items()):
-            if entry.view.status <= Status.SUSPECT:
+            if entry.view.status <= Status.SUSPECT or name == self._own:
                 continue
             age = now - entry.verdict_at
             if self._is_old(age) and entry.digest:

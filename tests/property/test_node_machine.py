@@ -272,10 +272,9 @@ class NodeMachine(RuleBasedStateMachine):
         """Time passes and nobody looks at the clock."""
         self.now += seconds
 
-    @precondition(lambda self: self.watched.node.own.status is Status.ALIVE)
     @rule(seconds=st.sampled_from((10_000.0, 200_000.0)))
     def is_suspended(self, seconds: float) -> None:
-        """A stall that verdicts do not outlive; but for that of a node on itself, which ends."""
+        """A stall that verdicts do not outlive."""
         self.now += seconds
 
     @rule()

@@ -210,3 +210,13 @@ def test_expiry_takes_many_at_once_out_of_every_list() -> None:
     assert [view.name for view in table.views()] == ["bob", "own"]
     assert table.down == []
     assert table.live == ["bob"]
+
+
+def test_the_own_entry_never_expires_not_even_as_left() -> None:
+    table = _table()
+    left = OWN._replace(status=Status.LEFT)
+    table.merge(left, 0.0)
+    fingerprint = table.fingerprint
+    assert table.expire(2 * REMEMBER) == []
+    assert table.own == left
+    assert table.fingerprint == fingerprint
