@@ -102,7 +102,7 @@ class Experiment:
                     self._measures.read()
                     self._world.made.clear()
                     read_at = self._world.now
-                    yield (read_at - self._began_at) / self._wishes.seconds
+                    yield min(1.0, (read_at - self._began_at) / self._wishes.seconds)
             act()
         self._settle()
         yield 1.0

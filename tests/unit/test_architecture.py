@@ -50,6 +50,9 @@ SHELL = {
 }
 """Which of the package each module of the shell may import; the rest meets in `daemon`."""
 
+SIMULATING = {"simulate", "findings", "plotting"}
+"""The modules of the command line that know the simulator; no other command waits for it."""
+
 
 def imports_of(path: Path) -> Iterator[tuple[str, set[str]]]:
     """(module, names) of every import in a file; relative ones begin with a dot."""
@@ -114,6 +117,15 @@ def test_the_side_port_and_the_simulator_stand_on_their_own() -> None:
                 parts = module.split(".")
                 if parts[0] == "gossipd" and len(parts) > 1:
                     assert parts[1] in allowed, f"{path.name} imports {module}"
+
+
+def test_only_simulate_knows_the_simulator_and_only_its_figure_the_plotting_library() -> None:
+    for path in EVERYTHING:
+        modules = [module for module, _ in imports_of(path)]
+        if path.parent.name != "simulator" and path.stem not in SIMULATING:
+            assert not [name for name in modules if name.startswith("gossipd.simulator")], path
+        if path.stem != "plotting":
+            assert not [name for name in modules if name.startswith("matplotlib")], path
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PACKAGE)))
