@@ -59,7 +59,6 @@ class Words:
 class _Seen:
     fingerprint: int | None = None
     views: dict[str, MemberView] = field(default_factory=dict)
-    since: dict[str, float] = field(default_factory=dict)
 
 
 class TableChecker:
@@ -69,6 +68,17 @@ class TableChecker:
         self._world = world
         self._words = words
         self._seen: dict[Node, _Seen] = {}
+        self._given: dict[tuple[str, Precedence], float] = {}
+        """When each view was first held anywhere."""
+
+    @property
+    def _life(self) -> float:
+        """Seconds for which a verdict is remembered at least: ages are told rounded up to a
+        minute, and are those of the wall clock on a disk."""
+        remember = self._world.settings.remember
+        if any(host.clock for host in self._world.hosts.values()):
+            return remember / 2
+        return max(remember / 2, remember - 60 * len(self._world.hosts))
 
     def check(self, nodes: dict[str, Node], full: bool) -> None:
         """Look at the tables of all running nodes; those that did not change only if `full`."""
@@ -88,12 +98,13 @@ class TableChecker:
                 assert risen, f"I6: {name} held {before}, now {view}"
         for member, before in seen.views.items():
             if member not in views:
-                held_for = self._world.now - seen.since[member]
-                old = held_for >= self._world.settings.remember / 2
-                assert old, f"I6: {name} let {before} go after {held_for} s"
                 assert before.status > Status.SUSPECT, f"I6: {name} let {before} go"
+                held_for = self._world.now - self._given[member, precedence(before)]
+                assert held_for >= self._life, f"I6: {name} let {before} go after {held_for} s"
         seen.views = views
-        seen.since = {member: node.since(member) for member in views}
+        for member, view in views.items():
+            given = self._given.get((member, precedence(view)), self._world.now)
+            self._given[member, precedence(view)] = min(given, node.since(member))
         seen.fingerprint = node.members_fingerprint
         right = _fingerprint(node, self._world.now)
         said = seen.fingerprint
