@@ -7,13 +7,14 @@
 | I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `passes_claim_the_largest_version` |
 | I5 | `the_last_register_wins`, `the_last_view_wins`, `registers_count_again` |
 | I6 | `the_last_register_wins`, `the_last_claim_wins`, `status_first`, `the_failed_go_at_once` |
+| I6 | `verdicts_go_at_half_their_life` |
 | I7 | `only_the_first_event_counts` |
 | I8 | `events_count_twice` |
 | I9 | `sums_that_only_grow`, `deep_sums_shifted`, and `hashes_without_` totals or status |
 | I10 | `datagrams_without_budget`, `numbers_without_end`, `a_tail_without_end` |
 | I11 | `other_variant_of_uuid`, `streams_of_any_kind` |
 | I12 | `accusers_raise_the_incarnation`, `deaf_to_acks` |
-| Q1 | `no_repair`, `nobody_refutes`, `nobody_contacts_the_failed` |
+| Q1 | `no_repair`, `nobody_refutes`, `nobody_contacts_the_failed`, `equal_versions_end_it` |
 | Q3 | `everything_counts_as_held`, `held_without_holding` |
 | Q6 | `told_once_only`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
@@ -44,6 +45,7 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I6", cores.the_last_claim_wins, runs.echoed),
     ("I6", cores.status_first, runs.cut_off),
     ("I6", cores.the_failed_go_at_once, runs.ageing),
+    ("I6", cores.verdicts_go_at_half_their_life, runs.ageing),
     ("I7", cores.only_the_first_event_counts, runs.busy),
     ("I8", cores.events_count_twice, runs.busy),
     ("I9", cores.sums_that_only_grow, runs.busy),
@@ -60,6 +62,7 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q1", cores.no_repair, runs.busy),
     ("Q1", cores.nobody_refutes, runs.cut_off),
     ("Q1", cores.nobody_contacts_the_failed, runs.split_without_seeds),
+    ("Q1", cores.equal_versions_end_it, runs.partly_held),
     ("Q3", cores.everything_counts_as_held, runs.departing),
     ("Q3", cores.held_without_holding, runs.departing),
     ("Q6", cores.told_once_only, runs.spreading),

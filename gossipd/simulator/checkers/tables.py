@@ -6,6 +6,7 @@ otherwise does not judge itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -25,8 +26,19 @@ def precedence(view: MemberView) -> Precedence:
 class Words:
     """What members said of themselves: the largest (generation, incarnation) of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, all_heard: bool) -> None:
+        """`all_heard`: every datagram is looked at. Else only what processes say that run now is
+        known, as others may have come, spoken and gone unseen."""
+        self._all_heard = all_heard
         self._said: dict[Life, tuple[int, int]] = {}
+
+    def ask(self, nodes: Iterable[Node]) -> None:
+        """Hear what all running processes say of themselves now."""
+        if not self._all_heard:
+            self._said.clear()
+        for node in nodes:
+            own = node.own
+            self.hear(own.name, own.address, own.generation, own.incarnation)
 
     def hear(self, name: str, address: Address, generation: int, incarnation: int) -> None:
         """A member spoke for itself."""
@@ -36,6 +48,8 @@ class Words:
     def check(self, view: MemberView, where: str) -> None:
         """I12: nobody holds or tells more of a member than it said."""
         said = self._said.get((view.name, view.address))
+        if said is None and not self._all_heard:
+            return
         assert said is not None, f"I12: {where} {view}, which never spoke"
         stated = (view.generation, view.incarnation)
         assert stated <= said, f"I12: {where} {stated} of {view.name}, which said {said}"
@@ -45,7 +59,6 @@ class Words:
 class _Seen:
     fingerprint: int | None = None
     views: dict[str, MemberView] = field(default_factory=dict)
-    since: dict[str, float] = field(default_factory=dict)
 
 
 class TableChecker:
@@ -55,13 +68,22 @@ class TableChecker:
         self._world = world
         self._words = words
         self._seen: dict[Node, _Seen] = {}
+        self._given: dict[tuple[str, Precedence], float] = {}
+        """When each view was first held anywhere."""
+
+    @property
+    def _life(self) -> float:
+        """Seconds for which a verdict is remembered at least: ages are told rounded up to a
+        minute, and are those of the wall clock on a disk."""
+        remember = self._world.settings.remember
+        if any(host.clock for host in self._world.hosts.values()):
+            return remember / 2
+        return max(remember / 2, remember - 60 * len(self._world.hosts))
 
     def check(self, nodes: dict[str, Node], full: bool) -> None:
         """Look at the tables of all running nodes; those that did not change only if `full`."""
         self._seen = {node: self._seen.get(node, _Seen()) for node in nodes.values()}
-        for node in nodes.values():
-            own = node.own
-            self._words.hear(own.name, own.address, own.generation, own.incarnation)
+        self._words.ask(nodes.values())
         for name, node in nodes.items():
             if full or node.members_fingerprint != self._seen[node].fingerprint:
                 self._look(name, node, self._seen[node])
@@ -76,12 +98,13 @@ class TableChecker:
                 assert risen, f"I6: {name} held {before}, now {view}"
         for member, before in seen.views.items():
             if member not in views:
-                held_for = self._world.now - seen.since[member]
-                old = held_for >= self._world.settings.remember / 2
-                assert old, f"I6: {name} let {before} go after {held_for} s"
                 assert before.status > Status.SUSPECT, f"I6: {name} let {before} go"
+                held_for = self._world.now - self._given[member, precedence(before)]
+                assert held_for >= self._life, f"I6: {name} let {before} go after {held_for} s"
         seen.views = views
-        seen.since = {member: node.since(member) for member in views}
+        for member, view in views.items():
+            given = self._given.get((member, precedence(view)), self._world.now)
+            self._given[member, precedence(view)] = min(given, node.since(member))
         seen.fingerprint = node.members_fingerprint
         right = _fingerprint(node, self._world.now)
         said = seen.fingerprint

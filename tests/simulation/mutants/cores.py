@@ -17,7 +17,7 @@ from gossipd.core.leaving import Leaving
 from gossipd.core.log import Advance, Log
 from gossipd.core.members import Change, MemberTable
 from gossipd.core.membership import Membership
-from gossipd.core.messages import Held, Hold, Page, Register
+from gossipd.core.messages import Held, Hold, Leaf, Page, Register
 from gossipd.core.passes import Pass
 from gossipd.core.repair import LogRepair
 from gossipd.core.state import Turn
@@ -195,6 +195,15 @@ def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemberTable, "expire", expire)
 
 
+def verdicts_go_at_half_their_life(patch: pytest.MonkeyPatch) -> None:
+    sound = MemberTable.expire
+
+    def expire(self: MemberTable, now: float) -> list[MemberView]:
+        return sound(self, now + self._remember / 2)
+
+    patch.setattr(MemberTable, "expire", expire)
+
+
 # --- sums ----------------------------------------------------------------------------------------
 
 
@@ -309,6 +318,16 @@ def nobody_contacts_the_failed(patch: pytest.MonkeyPatch) -> None:
 
 def no_repair(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LogRepair, "want", nothing)
+
+
+def equal_versions_end_it(patch: pytest.MonkeyPatch) -> None:
+    sound = LogRepair._compare
+
+    def compare(self: LogRepair, leaf: Leaf, now: float) -> None:
+        if leaf.version != self._state.log.version(leaf.stream):
+            sound(self, leaf, now)
+
+    patch.setattr(LogRepair, "_compare", compare)
 
 
 def everything_counts_as_held(patch: pytest.MonkeyPatch) -> None:

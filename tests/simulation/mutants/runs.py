@@ -169,6 +169,22 @@ def ageing() -> None:
     come_to_rest(world, checker)
 
 
+def partly_held() -> None:
+    """All that is left of a stream is an event above a gap, and one node has it."""
+    world = formed(4)
+    checker = Checker(world)
+    world.isolate("n3")
+    world.increment("n3", "lost")
+    world.increment("n3", "kept")
+    stream = world.made[0].stream
+    world.node("n1").log.merge(stream, [("kept", 2, 1)])
+    world.crash("n3")
+    world.network.heal()
+    demand_agreement(world, 20)
+    checker.check_rest(lost={stream})
+    assert world.node("n0").log.value("kept") == 1
+
+
 def departing() -> None:
     """A member that could not tell its news for a while leaves as soon as it can."""
     world = formed(4)

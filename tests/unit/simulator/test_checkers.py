@@ -143,8 +143,11 @@ def test_a_list_of_datagrams_that_somebody_else_keeps_is_read_along_and_left_who
 
 def test_without_the_wire_nothing_is_noted(world: World) -> None:
     checker = Checker(world, wire=False)
+    world.add("n2", seeds=["n0"])
     world.run(3)
+    world.crash("n2")
     checker.check()
+    assert len(world.node("n0").members) == 3
     assert world.captured is None
 
 
