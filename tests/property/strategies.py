@@ -12,6 +12,7 @@ from gossipd.core.codec import (
     COOKIE_BYTES_MAX,
     DIGEST_DEPTH_MAX,
     PAGES_MAX,
+    ROUND_MAX,
     TIMEOUT_MS_MAX,
     pack_body,
     pack_group,
@@ -110,7 +111,7 @@ _ends = st.tuples(counters, counters).map(lambda two: ("", "") if two[0] >= two[
 pages = st.tuples(_ends, streams, seqs, seqs, _many(registers)).map(
     lambda p: Page(p[1], p[2], *p[0], p[3], p[4])  # type: ignore[arg-type]
 )
-shown = st.builds(Shown, u64, u64, st.booleans())
+shown = st.builds(Shown, u64, u64, st.booleans(), st.integers(0, ROUND_MAX))
 _depths = st.integers(0, DIGEST_DEPTH_MAX)
 _prefixes = _depths.flatmap(
     lambda depth: st.tuples(st.just(depth), st.integers(0, 2 ** (6 * depth) - 1))
