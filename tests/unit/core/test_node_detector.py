@@ -63,11 +63,11 @@ def test_shuffled_every_member_is_probed_once_in_each_cycle_in_a_new_order() -> 
 @pytest.mark.parametrize("order", get_args(ProbeOrder))
 def test_who_is_not_live_is_not_probed(order: ProbeOrder) -> None:
     talk = Talk(peers=5, settings=Settings(probe_order=order, contact_interval=1e6))
-    talk.wait(4.5)
+    talk.wait(1.5)
     talk.fail("p0")
     talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p2").seen(Status.LEFT)])
     targets = [ping.target for ping in talk.wait(30.0).sent(Ping)]
-    assert {targets.count(name) for name in ("p1", "p3", "p4")} == {10}
+    assert {targets.count(name) for name in ("p1", "p3", "p4")} <= {9, 10, 11}
     assert len(targets) == 30
 
 
