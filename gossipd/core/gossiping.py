@@ -1,11 +1,11 @@
 """When news is sent: soon after it arrives, then again and again until it was sent often enough.
 
-Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers at once; the next rounds
-follow as fast as the pace allows until it was sent often enough, or once to every peer; what is
-still to be sent after that follows every `gossip_interval`. What else is sent carries news, too. Peers come in a fixed random order, so
-that consecutive packets go to different ones. The pace is a token bucket: news that fits one
-packet waits for `gossip_rate`, so that under load packets carry more instead of being more; only a
-backlog of news never sent goes at `gossip_rate_max`.
+Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers; the next rounds follow
+as fast as the pace allows until it was sent often enough, or as often as there are peers; what is
+still to be sent after that follows every `gossip_interval`. What else is sent carries news, too.
+Peers come in a fixed random order, so that consecutive packets go to different ones. The pace is a
+token bucket: news that fits one packet waits for `gossip_rate`, so that under load packets carry
+more instead of being more; only a backlog of news never sent goes at `gossip_rate_max`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Gossiping:
         while len(peers) < min(count, len(live)) and looked <= 2 * len(live):
             if self._place >= len(self._order):
                 self._place = 0
-                if self._peers != live:
+                if self._backlog or self._peers != live:
                     self._peers = list(live)
                     self._order = list(live)
                     self._state.rng.shuffle(self._order)

@@ -48,9 +48,18 @@ class Membership:
         if change is None:
             return None
         self._follow(change, turn)
-        if not (pulled and change.before is None):
+        if not (pulled and change.before is None) and not self._is_settled(change):
             self._gossiping.push_member(view.name, turn)
         return change
+
+    def _is_settled(self, change: Change) -> bool:
+        """Whether one more accuser tells nothing, for the suspicion is as short as it gets."""
+        before = change.before
+        return (
+            before is not None
+            and rank(before) == rank(change.view)
+            and len(before.accusers) > self._state.settings.confirmations
+        )
 
     def accuse(self, pinged: MemberView, turn: Turn) -> None:
         """This node's own pings to a member, as it was held then, were not answered.

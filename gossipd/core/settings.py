@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Literal, get_args
 
 Profile = Literal["lan", "wan", "local"]
 ProbeOrder = Literal["ring", "shuffled"]
@@ -143,14 +143,11 @@ class Settings:
     """Recent events kept for reading (`/log`)."""
 
     def __post_init__(self) -> None:
+        if self.probe_order not in get_args(ProbeOrder):
+            raise SettingsError(f"probe_order must be ring or shuffled, not {self.probe_order!r}")
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "probe_order":
-                continue
-            if not math.isfinite(value) or value < 0:
-                raise SettingsError(f"{field.name} must be a number >= 0, not {value!r}")
-            if value == 0 and field.name not in _MAY_BE_ZERO:
-                raise SettingsError(f"{field.name} must be greater than 0")
+            if field.name != "probe_order":
+                _check_figure(field.name, getattr(self, field.name))
         if not DATAGRAM_SIZE_FLOOR <= self.datagram_size <= DATAGRAM_SIZE_MAX:
             raise SettingsError(
                 f"datagram_size must be from {DATAGRAM_SIZE_FLOOR} to {DATAGRAM_SIZE_MAX} bytes, "
@@ -166,8 +163,15 @@ class Settings:
                 f"probe_timeout_min ({self.probe_timeout_min}) must be at most probe_timeout "
                 f"({self.probe_timeout})"
             )
+        if self.probe_patience < 1:
+            raise SettingsError("probe_patience must be at least 1")
         if self.suspicion_max_mult < 1:
             raise SettingsError("suspicion_max_mult must be at least 1")
+        if self.gossip_rate > self.gossip_rate_max:
+            raise SettingsError(
+                f"gossip_rate ({self.gossip_rate}) must be at most gossip_rate_max "
+                f"({self.gossip_rate_max})"
+            )
         if self.join_retry_min > self.join_retry_max:
             raise SettingsError(
                 f"join_retry_min ({self.join_retry_min}) must be at most join_retry_max "
@@ -175,12 +179,19 @@ class Settings:
             )
 
     @classmethod
-    def of(cls, profile: Profile, **figures: float) -> Settings:
+    def of(cls, profile: Profile, **figures: float | str) -> Settings:
         """The figures of a profile, some of them replaced.
 
         Raises `SettingsError` for an impossible value or combination.
         """
         return replace(_PROFILES[profile], **figures)  # type: ignore[arg-type]  # by the schema
+
+
+def _check_figure(name: str, value: float) -> None:
+    if not math.isfinite(value) or value < 0:
+        raise SettingsError(f"{name} must be a number >= 0, not {value!r}")
+    if value == 0 and name not in _MAY_BE_ZERO:
+        raise SettingsError(f"{name} must be greater than 0")
 
 
 _MAY_BE_ZERO = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from statistics import median
 
 import pytest
 
-from gossipd.core import BecameReady, Left, MemberChanged, NameLost, Settings, Status
+from gossipd.core import BecameReady, Left, MemberChanged, NameLost, Settings, Status, TagFrame
+from gossipd.core.codec import decode
+from gossipd.core.messages import Envelope, Ping
 from gossipd.simulator.checkers import Checker
 from gossipd.simulator.world import World
 
@@ -180,6 +183,34 @@ def test_without_faults_nobody_is_ever_suspected(count: int) -> None:
         world.run(60)
         changes = [e for _, _, e in world.effects if isinstance(e, MemberChanged)]
         assert {change.view.status for change in changes} == {Status.ALIVE}
+
+
+def probes(world: World, seconds: float) -> dict[int, list[tuple[str, str]]]:
+    """By round, who probes whom in the time that follows, in a cluster without suspicions."""
+    world.captured = []
+    world.run(seconds)
+    frame, by_round = TagFrame("sim"), defaultdict(list)
+    for captured in world.captured:
+        body = frame.open(captured.data)
+        assert isinstance(body, bytes)
+        said = decode(body)
+        assert isinstance(said, Envelope)
+        if isinstance(said.message, Ping):
+            by_round[said.message.shown.round].append((said.sender, said.message.target))
+    return dict(by_round)
+
+
+@pytest.mark.parametrize("count", [3, 8, 21])
+def test_every_member_is_probed_by_one_other_in_each_round(count: int) -> None:
+    world = formed(1, count)
+    by_round = probes(world, count + 3.0)
+    whole = sorted(by_round)[2:-2]  # at the ends others are in the round before or after
+    assert len(whole) >= count - 1
+    for number in whole:
+        assert sorted(by for by, _ in by_round[number]) == sorted(world.running)
+        assert sorted(target for _, target in by_round[number]) == sorted(world.running)
+    cycle = [probe for number in whole[: count - 1] for probe in by_round[number]]
+    assert len(set(cycle)) == count * (count - 1), "each member probes each other one"
 
 
 @pytest.mark.parametrize(("count", "loss"), [(5, 0.1), (5, 0.3), (12, 0.1)])

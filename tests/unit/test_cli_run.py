@@ -87,7 +87,7 @@ def test_every_figure_is_flag_variable_and_key(
     run: Run, module: FakeDaemonModule, file: Path, figure: str
 ) -> None:
     value = getattr(Settings.of("lan"), figure)
-    file.write_text(f"{figure} = {value}")
+    file.write_text(f"{figure} = {value!r}")
     run(f"--{figure.replace('_', '-')}", str(value), "--profile", "lan")
     run(**{f"GOSSIPD_RUN_{figure.upper()}": str(value)})
     run("--config", str(file))

@@ -49,17 +49,20 @@ def test_news_of_members_leaves_when_it_was_sent_often_enough() -> None:
     assert lane.take(PLENTY, PLENTY, 2, _pack) == []
 
 
-def test_news_is_fresh_until_it_was_sent_once() -> None:
+def test_a_lane_knows_how_often_its_news_was_sent_at_least() -> None:
     members, log = MemberLane(), LogLane(_log(1))
+    assert not members.sent_less_than(9)
+    assert not log.sent_less_than(9)
     members.push("bob")
     log.push(A, 0)
-    assert [members.fresh, log.sent_less_than(1)] == [True, True]
+    assert [members.sent_less_than(1), log.sent_less_than(1)] == [True, True]
     members.take(PLENTY, PLENTY, 2, _pack)
     log.take(PLENTY, 2)
-    assert [members.fresh, log.sent_less_than(1)] == [False, False]
-    assert log.sent_less_than(2)
+    assert [members.sent_less_than(1), log.sent_less_than(1)] == [False, False]
+    assert [members.sent_less_than(2), log.sent_less_than(2)] == [True, True]
+    members.take(PLENTY, PLENTY, 2, _pack)
     log.take(PLENTY, 2)
-    assert not log.sent_less_than(2)
+    assert [members.sent_less_than(2), log.sent_less_than(2)] == [False, False]
 
 
 def test_the_members_sent_least_come_first() -> None:
@@ -100,7 +103,7 @@ def test_a_view_that_does_not_fit_does_not_hold_up_others() -> None:
     lane.push("x" * 20)
     lane.push("y")
     assert lane.take(10, 10, 9, _pack) == [b"y"]
-    assert lane.fresh
+    assert lane.sent_less_than(1)
 
 
 def test_only_a_few_views_that_do_not_fit_are_tried() -> None:
@@ -366,5 +369,5 @@ def test_a_datagram_does_not_cost_more_where_many_streams_and_members_wait() -> 
         assert not lane.take(20, 9)
         assert not members.take(0, 0, 9, _pack)
         assert lane.sent_less_than(1)
-        assert members.fresh
+        assert members.sent_less_than(1)
     assert process_time() - began_at < 1.0

@@ -220,3 +220,16 @@ def test_the_own_entry_never_expires_not_even_as_left() -> None:
     assert table.expire(2 * REMEMBER) == []
     assert table.own == left
     assert table.fingerprint == fingerprint
+
+
+@pytest.mark.parametrize("suspect", ["a", "c", "e"])
+def test_places_behind_a_member_are_those_of_a_circle_by_name(suspect: str) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    circle = [*names[names.index(suspect) + 1 :], *names[: names.index(suspect)]]
+    for own in circle:
+        table = MemberTable(OWN._replace(name=own), REMEMBER, 0.0)
+        for name in names:
+            if name != own:
+                table.merge(ALIVE._replace(name=name), 0.0)
+        table.merge(FAILED._replace(name="bb"), 0.0)
+        assert table.place_after(suspect) == (circle.index(own), 4)

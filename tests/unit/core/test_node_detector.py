@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import get_args
+
 import pytest
 
 from gossipd.core import Drop, MemberChanged, Settings, Stalled, Status
 from gossipd.core.messages import Ack, Cookie, Gossip, Nack, Ping, PingReq, RelayedAck
+from gossipd.core.settings import ProbeOrder
 
 from .talk import Peer, Said, Talk
+
+SHUFFLED = Settings(probe_order="shuffled")
 
 
 def until_probed(talk: Talk, name: str) -> Ping:
@@ -32,13 +38,72 @@ def accused(said: Said) -> list[str]:
     ]
 
 
-def test_every_member_is_probed_once_in_each_round() -> None:
+# --- whom and when -------------------------------------------------------------------------------
+
+
+def test_in_the_ring_every_member_is_probed_once_in_each_cycle() -> None:
     talk = Talk(peers=4)
+    talk.wait(4.0)
+    targets = [ping.target for ping in talk.wait(4 * 8.0).sent(Ping)]
+    assert len(targets) == 4 * 8
+    assert set(targets[:4]) == set(talk.peers)
+    assert targets == targets[:4] * 8
+
+
+def test_shuffled_every_member_is_probed_once_in_each_cycle_in_a_new_order() -> None:
+    talk = Talk(peers=4, settings=SHUFFLED)
     talk.wait(4.0)
     targets = [ping.target for ping in talk.wait(4 * 8.0).sent(Ping)]
     assert len(targets) == 4 * 8
     assert {targets.count(name) for name in talk.peers} <= {7, 8, 9}
     assert all(len(set(targets[at : at + 7])) == 4 for at in range(4 * 8 - 7))
+    assert len({tuple(targets[at : at + 4]) for at in range(4 * 8 - 4)}) > 4
+
+
+@pytest.mark.parametrize("order", get_args(ProbeOrder))
+def test_who_is_not_live_is_not_probed(order: ProbeOrder) -> None:
+    talk = Talk(peers=5, settings=Settings(probe_order=order, contact_interval=1e6))
+    talk.wait(1.5)
+    talk.fail("p0")
+    talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p2").seen(Status.LEFT)])
+    targets = [ping.target for ping in talk.wait(30.0).sent(Ping)]
+    assert {targets.count(name) for name in ("p1", "p3", "p4")} <= {9, 10, 11}
+    assert len(targets) == 30
+
+
+def test_pings_and_acks_show_the_round_and_the_largest_one_is_followed() -> None:
+    talk = Talk(peers=3)
+    talk.wait(3.0)
+    numbers = [ping.shown.round for ping in talk.wait(5.0).sent(Ping)]
+    assert numbers == list(range(numbers[0], numbers[0] + 5))
+    p0 = talk.peer("p0")
+    (ack,) = talk.hear(p0, Ping(1, "me", talk.shown._replace(round=1000))).sent(Ack)
+    assert ack.shown.round == numbers[-1]
+    assert [ping.shown.round for ping in talk.wait(2.0).sent(Ping)] == [1000, 1001]
+    (ack,) = talk.hear(p0, Ping(2, "me", talk.shown._replace(round=1000))).sent(Ack)
+    assert ack.shown.round == 1001
+
+
+def test_a_round_shown_by_who_is_no_live_member_is_not_followed() -> None:
+    talk = Talk(peers=3)
+    talk.wait(3.0)
+    talk.fail("p0")
+    far = talk.shown._replace(round=1000)
+    talk.hear(talk.peer("p0"), Ping(1, "me", far))
+    talk.hear(Peer("stranger", ("10.0.9.9", 1)), Ping(1, "me", far))
+    assert max(ping.shown.round for ping in talk.wait(3.0).sent(Ping)) < 20
+
+
+def test_while_a_silent_target_is_waited_for_the_rounds_go_on() -> None:
+    talk = Talk(peers=4, settings=Settings(corroborators=0))
+    talk.wait(8.0)
+    silent(talk, "p0")
+    begun = until_probed(talk, "p0").shown.round
+    (ping,) = talk.wait(2.0).sent(Ping)[-1:]
+    assert (ping.shown.round, ping.target == "p0") == (begun + 2, False)
+
+
+# --- the probe -----------------------------------------------------------------------------------
 
 
 def test_a_direct_ack_ends_the_probe() -> None:
@@ -55,15 +120,53 @@ def test_a_node_alone_probes_nobody() -> None:
 
 def test_relays_are_asked_when_the_direct_ping_is_not_answered_in_time() -> None:
     talk = Talk(peers=5)
-    silent(talk, "p0")
-    ping = until_probed(talk, "p0")
-    assert not talk.wait(0.45).sent(PingReq)
-    said = talk.wait(0.1)
-    requests = said.sent(PingReq)
+    silent(talk, *talk.peers)
+    ping = until_probed(talk, "p3")
+    assert not talk.wait(0.48).sent(PingReq)
+    requests = talk.wait(0.04).sent(PingReq)
     assert len(requests) == 3
-    assert {(r.nonce, r.target) for r in requests} == {(ping.nonce, "p0")}
-    assert 400 <= requests[0].timeout_ms <= 500
-    assert said.sent(Ping, talk.peer("p0")), "and it is pinged once more"
+    assert {(r.nonce, r.target) for r in requests} == {(ping.nonce, "p3")}
+    assert {request.timeout_ms for request in requests} == {1000}
+
+
+def test_a_silent_target_is_pinged_again_every_timeout_and_relays_are_asked_once() -> None:
+    talk = Talk(peers=5, settings=Settings(corroborators=0, probe_patience=1.45))
+    talk.settle()
+    silent(talk, "p0")
+    begun = until_probed(talk, "p0")
+    said = talk.wait(1.6)
+    pings = said.sent(Ping, talk.peer("p0"))
+    assert len(pings) == 14, "every 0.1 s, the least timeout, until the verdict"
+    assert len({ping.nonce for ping in pings} | {begun.nonce}) == 15
+    assert [request.nonce for request in said.sent(PingReq)] == [begun.nonce] * 3
+
+
+def test_an_answer_to_any_of_the_pings_ends_the_probe() -> None:
+    talk = Talk(peers=5)
+    talk.settle()
+    silent(talk, "p0")
+    until_probed(talk, "p0")
+    pings = talk.wait(1.2).sent(Ping, talk.peer("p0"))
+    assert not talk.hear(talk.peer("p0"), Ack(pings[4].nonce, talk.shown)).drops
+    said = talk.wait(1.5)
+    assert not accused(said)
+    assert not said.sent(PingReq)
+
+
+def test_each_of_the_answers_tells_a_round_trip() -> None:
+    talk = Talk(peers=5)
+    talk.wait(8)
+    silent(talk, "p0")
+    first = until_probed(talk, "p0")
+    begun = talk.now
+    second = talk.wait(0.195).sent(Ping, talk.peer("p0"))[0]
+    held = talk.node.round_trip("p0") or 0.0
+    talk.hear(talk.peer("p0"), Ack(second.nonce, talk.shown))
+    trips = [talk.node.round_trip("p0") or 0.0]
+    assert trips[0] == pytest.approx(held + (0.1 - held) / 8, abs=0.002)
+    assert not talk.hear(talk.peer("p0"), Ack(first.nonce, talk.shown)).drops
+    late = talk.now - begun
+    assert talk.node.round_trip("p0") == pytest.approx(trips[0] + (late - trips[0]) / 8, abs=0.002)
 
 
 def test_an_ack_through_a_relay_saves_the_probe() -> None:
@@ -72,7 +175,7 @@ def test_an_ack_through_a_relay_saves_the_probe() -> None:
     ping = until_probed(talk, "p0")
     talk.wait(0.6)
     talk.hear(talk.peer("p1"), RelayedAck(ping.nonce))
-    assert not accused(talk.wait(0.39))
+    assert not accused(talk.wait(1.5))
     assert talk.hear(talk.peer("p2"), RelayedAck(ping.nonce)).drops == [Drop.UNASKED]
 
 
@@ -101,13 +204,23 @@ def test_a_cookie_in_answer_to_a_probe_shows_that_the_target_lives() -> None:
     assert not accused(talk.wait(0.98))
 
 
-def test_silence_for_the_whole_interval_is_an_accusation() -> None:
-    talk = Talk(peers=3)
+@pytest.mark.parametrize("patience", [1.0, 1.5, 3.0])
+def test_silence_for_as_long_as_patience_lasts_is_an_accusation(patience: float) -> None:
+    talk = Talk(peers=3, settings=Settings(probe_patience=patience))
     silent(talk, "p0")
     until_probed(talk, "p0")
-    said = talk.wait(1.0)
-    assert accused(said) == ["p0"]
+    assert not accused(talk.wait(patience - 0.02))
+    assert accused(talk.wait(0.03)) == ["p0"]
     assert talk.held("p0").accusers == ("me",)
+
+
+def test_relays_may_answer_until_the_verdict() -> None:
+    talk = Talk(peers=3)
+    silent(talk, "p0")
+    ping = until_probed(talk, "p0")
+    talk.wait(1.48)
+    talk.hear(talk.peer("p1"), RelayedAck(ping.nonce))
+    assert not accused(talk.wait(0.5))
 
 
 def test_a_suspect_is_told_of_its_suspicion_in_every_message_to_it() -> None:
@@ -153,7 +266,7 @@ def test_silent_relays_worsen_the_local_health_and_nacks_do_not() -> None:
         talk.wait(0.6)
         for name in nacking:
             assert not talk.hear(talk.peer(name), Nack(ping.nonce)).drops
-        talk.wait(0.4)
+        talk.wait(0.91)
         assert talk.node.health_score == score
 
 
@@ -263,7 +376,7 @@ def suspect(talk: Talk, *accusers: str) -> Said:
     return talk.hear(talk.peer("p1"), Gossip(), [view])
 
 
-NO_CORROBORATION = Settings(corroborators=0, probe_interval=1000.0)
+NO_CORROBORATION = Settings(corroborators=0, probe_interval=1000.0, suspicion_mult=2.0)
 
 
 def test_a_suspicion_without_confirmation_lasts_long() -> None:
@@ -312,7 +425,86 @@ def test_a_refuted_suspicion_never_ends_in_a_verdict() -> None:
 
 # --- corroboration -------------------------------------------------------------------------------
 
+NO_RELAYS = Settings(indirect_probes=0)
+"""So that silent ones do not worsen the local health."""
+
 CORROBORATING = Settings(probe_interval=1000.0, probe_timeout=0.5, corroborators=100)
+
+
+@pytest.mark.parametrize("corroborators", [1, 5, 12, 100])
+def test_of_those_who_hear_of_a_suspicion_exactly_so_many_ping_the_suspect(
+    corroborators: int,
+) -> None:
+    names = [f"p{number:02}" for number in range(13)]
+    settings = Settings(probe_interval=1000.0, corroborators=corroborators)
+    looked_into = []
+    for own in names:
+        if own == "p07":
+            continue
+        talk = Talk(name=own, settings=settings)
+        for number, name in enumerate(names):
+            if name != own:
+                talk.admit(Peer(name, (f"10.0.1.{number + 1}", 7946)))
+        accuser = talk.peer("p03" if own != "p03" else "p02")
+        view = talk.peer("p07").seen(Status.SUSPECT, accusers=[accuser.name])
+        talk.hear(accuser, Gossip(), [view])
+        if talk.wait(0.15).sent(Ping, talk.peer("p07")):
+            looked_into.append(names.index(own))
+    assert len(looked_into) == min(corroborators, 12)
+    if corroborators == 5:
+        places = sorted((place - 8) % 13 for place in looked_into)
+        assert {after - before for before, after in pairwise(places)} <= {2, 3}
+
+
+def test_a_corroborator_goes_on_to_ping_until_the_suspicion_ends() -> None:
+    talk = Talk(peers=6, settings=Settings(corroborators=100, probe_interval=10.0))
+    talk.wait(100)
+    silent(talk, "p0")
+    suspect(talk, "p1")
+    said = talk.wait(5.0)
+    assert 47 <= len(said.sent(Ping, talk.peer("p0"))) <= 51, "every 0.1 s, the least timeout"
+    suspect(talk, "p2", "p3", "p4")
+    while talk.status("p0") is Status.SUSPECT:
+        talk.wait(0.1)
+    contacts = Settings().contact_interval
+    assert len(talk.wait(1.0).sent(Ping, talk.peer("p0"))) <= 1 / contacts + 1
+
+
+def test_the_accuser_goes_on_to_ping_until_the_suspect_refutes() -> None:
+    talk = Talk(peers=6, settings=NO_RELAYS)
+    talk.settle()
+    silent(talk, "p0")
+    until_probed(talk, "p0")
+    talk.wait(1.5)
+    assert talk.held("p0").accusers == ("me",)
+    said = talk.wait(0.5)
+    assert 4 <= len(said.sent(Ping, talk.peer("p0"))) <= 6
+    assert {view.status for view in said.views("p0", talk.peer("p0"))} == {Status.SUSPECT}
+    talk.hear(talk.peer("p0"), Gossip(), [talk.peer("p0").seen(incarnation=1)])
+    talk.peer("p0").incarnation = 1
+    assert talk.status("p0") is Status.ALIVE
+    assert not talk.wait(0.5).sent(Ping, talk.peer("p0"))
+
+
+def test_the_accusers_pings_end_when_one_of_them_is_answered() -> None:
+    talk = Talk(peers=6, settings=NO_RELAYS)
+    talk.settle()
+    silent(talk, "p0")
+    until_probed(talk, "p0")
+    talk.wait(1.5)
+    ping = talk.wait(0.15).sent(Ping, talk.peer("p0"))[-1]
+    talk.hear(talk.peer("p0"), Ack(ping.nonce, talk.shown))
+    assert not talk.wait(0.3).sent(Ping, talk.peer("p0"))
+
+
+def test_without_corroboration_the_accuser_does_not_ping_on() -> None:
+    talk = Talk(peers=6, settings=Settings(corroborators=0))
+    talk.settle()
+    silent(talk, "p0")
+    until_probed(talk, "p0")
+    talk.wait(1.5)
+    assert talk.status("p0") is Status.SUSPECT
+    assert not talk.wait(0.5).sent(Ping, talk.peer("p0"))
 
 
 def test_who_hears_of_a_suspicion_pings_the_suspect_twice_and_then_agrees() -> None:

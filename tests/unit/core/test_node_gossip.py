@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, Incremented, Send, Settings, Status, TagFrame
+from gossipd.core import Drop, Incremented, Learned, Send, Settings, Status, TagFrame
 from gossipd.core.codec import pack_body, pack_head
 from gossipd.core.log import Log
 from gossipd.core.messages import Gossip
 from gossipd.simulator.world import World
 
-from .talk import FRAME, WALL, Peer, Talk, group, stream
+from .talk import FRAME, WALL, Peer, Talk, envelope, group, stream
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
@@ -103,6 +103,16 @@ def test_news_that_was_heard_is_passed_on() -> None:
     assert {(g.stream, g.start, g.to) for g in told} == {(stream(1), 0, 2)}
 
 
+def test_what_was_learned_is_an_effect_and_what_was_known_is_none() -> None:
+    talk = Talk(peers=1)
+    talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("hits", 2, 7)])])
+    news = [group(1, [("hits", 3, 9), ("x", 1, 1)]), group(2, [("hits", 1, -4)])]
+    said = talk.hear(talk.peer("p0"), Gossip(), groups=news)
+    told = [[(a.counter, a.by, a.value) for a in learned.advances] for learned in said.of(Learned)]
+    assert told == [[("hits", 2, 9), ("x", 1, 1)], [("hits", -4, 5)]]
+    assert not talk.hear(talk.peer("p0"), Gossip(), groups=news).of(Learned)
+
+
 def test_news_that_is_known_is_not_passed_on() -> None:
     talk = Talk(peers=3)
     news = [group(1, [("hits", 2, 7)])]
@@ -130,25 +140,141 @@ def test_a_claim_alone_is_news_too() -> None:
     assert {(g.start, g.to) for g in talk.wait(0.1).groups()} == {(0, 3)}
 
 
-def test_a_token_bucket_bounds_the_packets() -> None:
-    talk = Talk(peers=9, settings=Settings(gossip_rate_max=50))
+def test_the_transmissions_follow_each_other_at_once_and_to_different_peers() -> None:
+    talk = Talk(peers=9)
     talk.settle()
-    sends = 0
-    for _ in range(400):
-        talk.increment()
-        sends += len(talk.wait(0.005).sent(Gossip))
-    assert sends <= 2 * 50 + 5
+    talk.increment()
+    said = talk.wait(0.04)
+    told = [name for name, peer in talk.peers.items() if said.groups(peer)]
+    assert len(told) == len(said.groups()) == 8
+    assert not talk.wait(10).groups()
 
 
-@pytest.mark.parametrize("rate", [2, 50])
-def test_no_delay_of_the_flush_still_means_a_bounded_rate(rate: int) -> None:
-    talk = Talk(peers=9, settings=Settings(gossip_rate_max=rate, flush_after=0.0))
+def test_news_that_every_peer_got_once_follows_in_the_interval() -> None:
+    talk = Talk(peers=2)
     talk.settle()
-    sends = 0
-    for _ in range(400):
+    talk.increment()
+    said = talk.wait(0.15)
+    assert [len(said.groups(peer)) for peer in talk.peers.values()] == [1, 1]
+    said = talk.wait(0.1)
+    assert [len(said.groups(peer)) for peer in talk.peers.values()] == [1, 1]
+    assert not talk.wait(10).groups()
+
+
+# --- to whom -------------------------------------------------------------------------------------
+
+
+def told_in_order(talk: Talk, count: int) -> list[str]:
+    """Whom the next packets of gossip go to, while there is always news."""
+    names = {peer.address: name for name, peer in talk.peers.items()}
+    told: list[str] = []
+    while len(told) < count:
         talk.increment()
-        sends += len(talk.wait(0.005).sent(Gossip))
-    assert 0 < sends <= 2 * rate + 5
+        sends = talk.wait(0.01).of(Send)
+        told += [names[s.to] for s in sends if isinstance(envelope(s.data).message, Gossip)]
+    return told[:count]
+
+
+def test_packets_go_to_all_peers_in_turn_in_an_order_that_stays() -> None:
+    talk = Talk(peers=7)
+    talk.settle()
+    told = told_in_order(talk, 70)
+    assert set(told[:7]) == set(talk.peers)
+    assert told == told[:7] * 10
+
+
+def test_nodes_have_orders_of_their_own() -> None:
+    orders = set()
+    for seed in range(5):
+        talk = Talk(peers=7, seed=seed)
+        talk.settle()
+        told = told_in_order(talk, 7)
+        first = told.index("p0")
+        orders.add(tuple(told[first:] + told[:first]))
+    assert len(orders) > 3
+
+
+def test_a_new_member_has_its_place_in_the_order_after_one_cycle() -> None:
+    talk = Talk(peers=7)
+    talk.settle()
+    told_in_order(talk, 3)
+    talk.admit(Peer("new", ("10.0.2.1", 7946)))
+    told_in_order(talk, 7)
+    assert set(told_in_order(talk, 8)) == set(talk.peers)
+
+
+def test_the_dead_are_skipped_in_the_order() -> None:
+    talk = Talk(peers=7)
+    talk.settle()
+    told_in_order(talk, 3)
+    for name in ("p0", "p1", "p2", "p3", "p4"):
+        talk.fail(name)
+    told = told_in_order(talk, 20)
+    assert [told.count("p5"), told.count("p6")] == [10, 10]
+
+
+# --- pace ----------------------------------------------------------------------------------------
+
+
+def sent_under_load(talk: Talk, seconds: float) -> int:
+    """Packets of gossip while there is news all the time, little enough for one packet."""
+    sent = 0
+    for _ in range(round(seconds / 0.005)):
+        talk.increment()
+        sent += len(talk.wait(0.005).sent(Gossip))
+    return sent
+
+
+@pytest.mark.parametrize("flush_after", [0.01, 0.0])
+@pytest.mark.parametrize("rate", [2, 50, 90])
+def test_under_load_packets_carry_more_instead_of_being_more(
+    rate: int, flush_after: float
+) -> None:
+    talk = Talk(peers=9, settings=Settings(gossip_rate=rate, flush_after=flush_after))
+    talk.settle()
+    sent_under_load(talk, 2.0)
+    assert 9 * rate <= sent_under_load(talk, 10.0) <= 10 * rate + 1
+
+
+def test_what_was_not_sent_for_a_while_is_saved_up_for_a_fifth_of_a_second() -> None:
+    talk = Talk(peers=30, settings=Settings(gossip_rate=50))
+    talk.wait(20)
+    assert 8 <= sent_under_load(talk, 0.1) <= 0.2 * 50 + 0.1 * 50
+
+
+def test_a_round_goes_to_the_fan_out_however_slow_the_pace() -> None:
+    talk = Talk(peers=9, settings=Settings(gossip_rate=1, gossip_fanout=4))
+    talk.wait(20)
+    talk.increment()
+    assert len(talk.wait(0.02).sent(Gossip)) == 4
+
+
+def test_a_backlog_goes_at_the_largest_rate_until_all_of_it_was_sent_once() -> None:
+    settings = Settings(gossip_rate=20, gossip_rate_max=200, probe_interval=1000.0)
+    talk = Talk(peers=9, settings=settings)
+    talk.wait(20)
+    for number in range(3000):
+        talk.hear(talk.peer("p0"), Gossip(), groups=[group(number, [("a-long-name", 1, 1)])])
+    said = talk.wait(0.3)
+    assert 0.25 * 200 <= len(said.sent(Gossip)) <= 0.3 * 200 + 4
+    told = {g.stream for g in said.groups()}
+    assert len(told) == len(said.groups()), "nothing twice before all was sent once"
+    while len(told) < 3000:
+        told |= {g.stream for g in talk.wait(0.05).groups()}
+    talk.wait(0.1)
+    assert len(talk.wait(1.0).sent(Gossip)) <= 20 + 1
+
+
+def test_a_backlog_of_members_goes_at_the_largest_rate_too() -> None:
+    settings = Settings(gossip_rate=20, gossip_rate_max=200, probe_interval=1000.0)
+    talk = Talk(peers=2, settings=settings)
+    talk.wait(20)
+    others = [
+        Peer(f"member-{n}-{'x' * 40}", (f"10.1.{n // 250}.{n % 250}", 1)) for n in range(999)
+    ]
+    for at in range(0, 999, 10):
+        talk.hear(talk.peer("p0"), Gossip(), [peer.view for peer in others[at : at + 10]])
+    assert 0.25 * 200 <= len(talk.wait(0.3).sent(Gossip)) <= 0.3 * 200 + 4
 
 
 def test_more_news_than_fits_goes_on_with_the_next_flush() -> None:
@@ -162,20 +288,25 @@ def test_more_news_than_fits_goes_on_with_the_next_flush() -> None:
     assert len(said.sent(Gossip)) >= 4
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_burst_of_300_counters_is_everywhere_within_300_milliseconds(seed: int) -> None:
-    world = World(seed)
-    world.cluster(5)
-    assert world.run_until_settled(20)
-    world.run(5)
-    for number in range(300):
-        world.increment("n0", f"counter-{number:03}", number + 1)
-    world.increment("n1", "other")
-    world.run(0.3)
-    assert len({tuple(sorted(n.log.values.items())) for n in world.running.values()}) == 1
-    assert world.node("n4").log.counter_count == 301
-    world.run(5)
-    assert world.settled()
+def test_a_burst_of_300_counters_is_everywhere_within_300_milliseconds() -> None:
+    """In nine of ten clusters: push alone may miss somebody, whom a repair reaches."""
+    times = []
+    for seed in range(10):
+        world = World(seed)
+        world.cluster(5)
+        assert world.run_until_settled(20)
+        world.run(5)
+        for number in range(300):
+            world.increment("n0", f"counter-{number:03}", number + 1)
+        world.increment("n1", "other")
+        began = world.now
+        while {node.log.counter_count for node in world.running.values()} != {301}:
+            world.run(0.01)
+        times.append(world.now - began)
+        world.run(5)
+        assert world.settled()
+    assert sorted(times)[8] <= 0.3
+    assert max(times) <= 1.5
 
 
 def test_news_waits_for_somebody_to_tell_it_to() -> None:

@@ -50,3 +50,28 @@ def test_a_stream_that_does_not_fit_is_left_out_whole(monkeypatch: pytest.Monkey
     node.load(Image((StreamImage(STREAM, 2, (("a", 1, 1), ("b", 2, 1))),), ()), 0.0)
     assert node.log.version(STREAM) == 0
     assert node.log.values == {}
+
+
+def test_an_old_image_takes_nothing_back() -> None:
+    node = life()
+    node.start(True, 0.0)
+    node.load(Image((), (MemberView("there", THERE, 5, 0, Status.ALIVE),)), 0.0)
+    node.expose(node.prepare([("a", 2)], 0.0, 1e9), 0.0)
+    old = node.image(0.0)
+    node.expose(node.prepare([("a", 3), ("b", 1)], 0.0, 1e9), 0.0)
+    node.load(Image((), (MemberView("there", THERE, 5, 4, Status.LEFT, age=1),)), 0.0)
+    newer = node.image(0.0)
+
+    node.load(old, 0.0)
+    assert node.image(0.0) == newer
+    assert node.log.values == {"a": 5, "b": 1}
+
+
+def test_an_image_is_of_its_moment() -> None:
+    node = life()
+    node.start(True, 0.0)
+    node.expose(node.prepare([("a", 2)], 0.0, 1e9), 0.0)
+    image = node.image(0.0)
+    node.expose(node.prepare([("a", 3)], 0.0, 1e9), 0.0)
+    ((_, version, registers),) = image.streams
+    assert (version, registers) == (1, (("a", 1, 2),))

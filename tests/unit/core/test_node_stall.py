@@ -7,6 +7,8 @@ from gossipd.core.messages import Ack, Cookie, DigestAsk, Gossip, Ping, PingReq,
 
 from .talk import Peer, Said, Talk
 
+PATIENT = Settings(corroborators=0, suspicion_mult=2.0)
+
 
 def stand_still(talk: Talk, seconds: float) -> Said:
     """Time passes without the node, then it looks at its clock."""
@@ -70,7 +72,7 @@ def test_the_socket_is_read_before_the_clock() -> None:
 
 
 def test_a_stall_gives_suspects_the_time_that_was_lost() -> None:
-    talk = Talk(peers=3, settings=Settings(corroborators=0))
+    talk = Talk(peers=3, settings=PATIENT)
     view = talk.peer("p0").seen(Status.SUSPECT, accusers=["p1"])
     talk.hear(talk.peer("p1"), Gossip(), [view])
     talk.wait(10.5)
@@ -81,7 +83,7 @@ def test_a_stall_gives_suspects_the_time_that_was_lost() -> None:
 
 
 def test_a_suspicion_that_is_heard_after_the_stall_is_not_moved_by_it() -> None:
-    talk = Talk(peers=3, settings=Settings(corroborators=0))
+    talk = Talk(peers=3, settings=PATIENT)
     talk.wait(5)
     talk.now += 30
     view = talk.peer("p0").seen(Status.SUSPECT, accusers=["p1"])

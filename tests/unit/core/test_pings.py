@@ -60,6 +60,22 @@ def test_a_probe_timeout_stays_within_its_bounds() -> None:
     assert trips.timeout("near") == settings.probe_timeout_min
     trips.sample("far", 3.0)
     assert trips.timeout("far") == settings.probe_interval / 2
-    trips.forget("far")
+
+
+def test_a_member_that_was_never_measured_is_taken_to_be_as_far_as_the_others() -> None:
+    trips = RoundTrips(Settings(probe_interval=10.0, probe_timeout=5.0))
+    trips.sample("bob", 0.2)
+    trips.sample("eve", 0.4)
+    mean, deviation = 0.2 + 0.2 / 8, 0.1 + (0.2 - 0.1) / 4
+    assert trips.timeout("new") == pytest.approx(mean + 4 * deviation)
+    assert trips.mean("new") is None
+    assert trips.timeout("bob") == pytest.approx(0.2 + 4 * 0.1)
+
+
+def test_what_a_forgotten_member_has_taught_about_the_others_stays() -> None:
+    trips = RoundTrips(Settings())
+    trips.sample("bob", 0.08)
+    trips.forget("bob")
     trips.forget("nobody")
-    assert trips.timeout("far") == settings.probe_timeout
+    assert trips.mean("bob") is None
+    assert trips.timeout("bob") == pytest.approx(0.08 + 4 * 0.04)

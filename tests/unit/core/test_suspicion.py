@@ -6,7 +6,7 @@ from gossipd.core.messages import MemberView, Status
 from gossipd.core.settings import Settings
 from gossipd.core.suspicion import Suspicions
 
-SETTINGS = Settings()
+SETTINGS = Settings(suspicion_mult=2.0)
 LOW, HIGH = 2.0, 12.0
 
 
@@ -36,9 +36,17 @@ def test_a_suspicion_is_long_until_others_confirm_it() -> None:
     assert [at for at, _ in deadlines] == pytest.approx([7.0, 4.0752, LOW, LOW], abs=1e-3)
 
 
-def test_a_suspicion_scales_with_the_logarithm_of_the_cluster() -> None:
-    assert _raised(100)[1] == pytest.approx(2 * HIGH)
-    assert _raised(5)[1] == pytest.approx(HIGH)
+@pytest.mark.parametrize(("growth", "scale"), [(0.0, 1.0), (0.5, 2**0.5), (1.0, 2.0)])
+def test_a_suspicion_grows_with_the_logarithm_of_the_cluster(growth: float, scale: float) -> None:
+    settings = Settings(suspicion_mult=2.0, suspicion_growth=growth)
+    for live_count, expected in ((100, scale * HIGH), (10, HIGH), (5, HIGH)):
+        deadline, _ = Suspicions(settings).raise_(_suspect(), live_count, 0.0)
+        assert deadline == pytest.approx(expected)
+
+
+def test_a_suspicion_is_by_default_short_and_grows_with_the_root_of_the_logarithm() -> None:
+    deadline, _ = Suspicions(Settings()).raise_(_suspect(4), 100, 0.0)
+    assert deadline == pytest.approx(0.7 * 2**0.5)
 
 
 def test_where_nobody_can_confirm_a_suspicion_is_short_at_once() -> None:

@@ -41,10 +41,10 @@ def test_setting_a_timer_again_replaces_its_deadline() -> None:
 
 def test_a_timer_is_set_sooner_but_never_later_on_request() -> None:
     timers = Timers()
-    timers.set_if_sooner(Timer.FLUSH, 2.0)
-    timers.set_if_sooner(Timer.FLUSH, 3.0)
+    timers.set_if_sooner(Timer.GOSSIP, 2.0)
+    timers.set_if_sooner(Timer.GOSSIP, 3.0)
     assert timers.next == 2.0
-    timers.set_if_sooner(Timer.FLUSH, 1.0)
+    timers.set_if_sooner(Timer.GOSSIP, 1.0)
     assert timers.next == 1.0
 
 
@@ -72,6 +72,6 @@ def test_a_timer_that_is_set_for_ever_costs_no_memory_for_ever() -> None:
     timers = Timers()
     timers.set(Timer.PROBE, 1e9)
     for step in range(1000):
-        timers.set(Timer.FLUSH, 1000.0 - step)
+        timers.set(Timer.GOSSIP, 1000.0 - step)
     assert timers.next == 1.0
-    assert _drained(timers, 1e9) == [(Timer.FLUSH, ""), (Timer.PROBE, "")]
+    assert _drained(timers, 1e9) == [(Timer.GOSSIP, ""), (Timer.PROBE, "")]

@@ -31,12 +31,12 @@ FRAME = TagFrame("golden")
 
 GOLDEN: dict[str, str] = {
     "ping": (
-        "67640100941a9be552960f10840a6b1b9700a3616e6ecf0000018bcfe5687b059507a3626f62cf0123456789"
-        "abcdefcfffffffffffffffffc39090"
+        "67640100941a9be512b6d94a274e69999700a3616e6ecf0000018bcfe5687b059607a3626f62cf0123456789"
+        "abcdefcfffffffffffffffffc3ce010203049090"
     ),
     "ack": (
-        "67640100941a9be565be9f43d9f3d4009701a3616e6ecf0000018bcfe5687b0594cfffffffffffffffffcf01"
-        "23456789abcdefcfffffffffffffffffc39090"
+        "67640100941a9be5b0ceec354541274a9701a3616e6ecf0000018bcfe5687b0595cfffffffffffffffffcf01"
+        "23456789abcdefcfffffffffffffffffc3ce010203049090"
     ),
     "ping-req": (
         "67640100941a9be50df0f9119f64c4fd9702a3616e6ecf0000018bcfe5687b059508a3626f62a831302e302e"
@@ -68,8 +68,9 @@ GOLDEN: dict[str, str] = {
         "a831302e302e302e31cd9c409090"
     ),
     "welcome": (
-        "67640100941a9be51596d7c0f3705bf69708a3616e6ecf0000018bcfe5687b05940ccf0123456789abcdefcf"
-        "ffffffffffffffffc39199a3626f62a831302e302e302e32cd1f0acf0000018bcfe56800030090009090"
+        "67640100941a9be531bff6eff6fd4bc69708a3616e6ecf0000018bcfe5687b05950ccf0123456789abcdefcf"
+        "ffffffffffffffffc3ce010203049199a3626f62a831302e302e302e32cd1f0acf0000018bcfe56800030090"
+        "009090"
     ),
     "refuse": (
         "67640100941a9be51d350ba1f23363219709a3616e6ecf0000018bcfe5687b05950d01a831302e302e302e33"
@@ -293,9 +294,12 @@ def test_a_page_that_ends_before_it_begins_is_malformed(after: str, upto: str) -
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (0, [1, "bob", 1, 2]),
-        (1, [1, 2, 3, 1]),
-        (1, [1, 2, 3, 1.0]),
+        (0, [1, "bob", 1, 2, True]),
+        (1, [1, 2, 3, 1, 0]),
+        (1, [1, 2, 3, 1.0, 0]),
+        (1, [1, 2, 3, True, -1]),
+        (1, [1, 2, 3, True, 2**32]),
+        (8, [1, 2, 3, True, None]),
         (2, [1, "bob", "10.0.0.1", 1, 0]),
         (6, [1, "10.0.0.1", 1, [], b"x" * 17]),
         (9, [1, 2, "10.0.0.1", 1, 1]),

@@ -38,7 +38,7 @@ from gossipd.core.messages import (
 
 STREAM = bytes.fromhex("01020304050607080910")
 OTHER = bytes.fromhex("03ffffffffffffffffff")
-SHOWN = Shown(0x0123456789ABCDEF, 2**64 - 1, True)
+SHOWN = Shown(0x0123456789ABCDEF, 2**64 - 1, True, 0x01020304)
 ALIVE = MemberView("bob", ("10.0.0.2", 7946), 1_700_000_000_000, 3, Status.ALIVE)
 SUSPECT = ALIVE._replace(status=Status.SUSPECT, accusers=("ann", "eve"))
 LEFT = MemberView(
