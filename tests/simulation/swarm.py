@@ -1,165 +1,336 @@
-"""Random faults from one seed, the invariants checked all the time; then heal and converge."""
+"""Random faults from one seed, the invariants checked all the time; then heal and converge.
+
+One seed draws the cluster, its settings, the faults and the load. As a program it runs many seeds:
+
+    python -m tests.simulation.swarm --seeds 3000 [--first N] [--jobs 2]
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from random import Random
+from typing import assert_never
 
-from gossipd.core import Left, NameLost, Settings, Stream
+from gossipd.core import Left, NameLost, Settings
 from gossipd.simulator.checkers import Checker
+from gossipd.simulator.link import Bursts
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
 
-CHECK_INTERVAL = 0.1
+from .certain import Certain
+from .faults import KINDS, Fault, Faults
+from .rare import Witness
+
+STEP = 0.2
+"""Seconds between two checks, and between two tries to do something bad."""
+
+SAFETY = 10.0
+"""Seconds of faults."""
+
+AGREEMENT_MAX = 60.0
+"""Q1, Q6: probe intervals within which all agree after the faults have ended."""
+
+REMEMBER = 600.0
+"""Seconds for which gone members are remembered in worlds that are to see ghosts go. Each hop
+rounds the age of a verdict up to the next minute, so half of this must be several minutes."""
+
+SIZES = (2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 10, 12)
+
+
+class Theme(Enum):
+    """What a seed is about, since some events need several others before them."""
+
+    ANY = auto()
+    SPLIT = auto()
+    """A partition that lasts until each part has given the other one up."""
+    REPAIR = auto()
+    """Long streams, and links that die for seconds while they are fetched."""
+    GHOSTS = auto()
+    """Members that go and are forgotten."""
+    STRANGERS = auto()
+    """Long names, and much talk from outside."""
+
+
+def drawn_settings(rng: Random, theme: Theme) -> Settings:
+    """The figures of one cluster: mostly those of a LAN, each now and then another."""
+    figures: dict[str, tuple[float, ...]] = {
+        "datagram_size": (640, 1200, 1400),
+        "corroborators": (3, 3, 0),
+        "indirect_probes": (3, 3, 1, 0),
+        "gossip_fanout": (3, 3, 1),
+        "retransmit_mult": (4, 4, 2),
+        "flush_after": (0.01, 0.01, 0.0, 0.05),
+        "gossip_rate_max": (600, 600, 40),
+        "suspicion_mult": (2.0, 2.0, 2.0 if theme is Theme.SPLIT else 4.0),
+        "health_max": (8, 8, 1),
+        "stall_after": (0.25, 0.25, 1.0),
+        "tail_size": (1000, 5),
+        "remember": (REMEMBER if theme is Theme.GHOSTS else 72 * 3600.0,),
+    }
+    drawn = {name: rng.choice(values) for name, values in figures.items()}
+    return Settings.of(rng.choice(("lan", "lan", "lan", "local")), **drawn)
 
 
 class Swarm:
-    """One seed draws the cluster, its settings, the faults and the load."""
+    """One seed's world, on its way from chaos to agreement."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = Random(f"swarm {seed}")
-        size = self.rng.choice((640, 1200, 1400))
-        self.world = World(seed, Settings(datagram_size=size))
+        self.rng = rng = Random(f"swarm {seed}")
+        self.theme = rng.choice((*Theme, Theme.ANY, Theme.SPLIT, Theme.REPAIR))
+        settings = drawn_settings(rng, self.theme)
+        self.world = World(seed, settings, disks=rng.random() < 0.6)
+        self.size = 25 if rng.random() < 0.02 else rng.choice(SIZES)
+        if self.theme is Theme.GHOSTS:
+            self.size = rng.randint(4, 5)  # as it takes long
+        seeds = self._form()
         self.checker = Checker(self.world)
-        self.happened: dict[str, int] = {}
-        self._uncertain: set[Stream] = set()
-        """Streams that a crash may have shortened: those whose writer had drained to it."""
-        self._writers: dict[Stream, tuple[str, int]] = {}
-        """The host of each stream, and which of its lives it was."""
-        self._seeds = [f"n{number}" for number in range(self.rng.randint(2, 6))]
-        self.world.add_with_mutual_seeds(self._seeds)
+        self.witness = Witness(self.world)
+        self.faults = Faults(self.world, rng, seeds, self.size + 4)
+        self.happened: Counter[str] = Counter()
+        self.diary: list[str] = []
+        """Every fault with its time, to understand a failure by."""
+        self._seeds = seeds
+        self._certain = Certain(self.world)
+        self._effects = 0
+        self._destroyed = 0
+        self._kinds = [kind for kind in KINDS if rng.random() < 0.7]
+        self._fault_rate = rng.choice((0.1, 0.2, 0.4))
+        self._load = rng.choice((0.2, 1.0, 3.0))
+        self._counters = rng.choice((1, 4, 40, 400))
+        self._padding = rng.choice(("", "", "x" * 100))
+        self._begin()
 
-    def run(self, seconds: float) -> None:
-        """Let time pass with load and faults."""
-        until = self.world.now + seconds
+    def _begin(self) -> None:
+        """Set the scene for the theme."""
+        match self.theme:
+            case Theme.SPLIT:
+                self._do(Faults.partition)
+                self._kinds = [kind for kind in self._kinds if kind is not Faults.heal]
+            case Theme.REPAIR:
+                self._counters, self._padding = 400, "x" * 100
+                self.world.network.bursts = Bursts(1.5, 2.0)
+                self._kinds += [Faults.add, Faults.crash_and_start] * 3
+            case Theme.GHOSTS:
+                self._do(Faults.crash)
+                self._do(Faults.leave)
+                bring_back = (Faults.start, Faults.restore, Faults.crash_and_start)
+                self._kinds = [kind for kind in self._kinds if kind not in bring_back]
+            case Theme.STRANGERS:
+                self._kinds = [Faults.strange] * 20 + self._kinds
+            case Theme.ANY:
+                pass
+            case _:
+                assert_never(self.theme)
+
+    def _form(self) -> list[str]:
+        """Build the cluster in one of the ways in which clusters come to be; its seeds."""
+        padding = "y" * 60 if self.theme is Theme.STRANGERS else ""
+        names = [f"n{number}{padding}" for number in range(self.size)]
+        way = self.rng.choice(("formed", "together", "after the first"))
+        if way == "together":
+            seeds = names[:3]
+            self.world.add_with_mutual_seeds(seeds)
+        else:
+            seeds = names[:1]
+            self.world.add(names[0])
+        for name in names[len(seeds) :]:
+            self.world.add(name, seeds=seeds)
+        if way == "formed" or self.theme is not Theme.ANY:
+            self.world.run_until_settled(10)
+        for host in self.world.hosts.values():
+            if host.disk is not None and self.rng.random() < 0.2:
+                host.disk = None
+        return seeds
+
+    # --- chaos -------------------------------------------------------------------------------
+
+    def run(self, seconds: float = SAFETY) -> None:
+        """Let time pass with load and faults; it takes twice as long to give others up."""
+        until = self.world.now + seconds * (2 if self.theme is Theme.SPLIT else 1)
         while self.world.now < until:
-            self._load()
-            if self.rng.random() < 0.06:
-                fault = self.rng.choice(_FAULTS)
-                fault(self)
-                self.happened[fault.__name__] = self.happened.get(fault.__name__, 0) + 1
-            self.world.run(CHECK_INTERVAL)
-            self.checker.check()
+            self._increment()
+            self._read()
+            if self._kinds and self.rng.random() < self._fault_rate:
+                weights = [KINDS[kind] for kind in self._kinds]
+                self._do(self.rng.choices(self._kinds, weights)[0])
+            self._step()
 
-    def converge(self, seconds_max: float) -> float:
-        """Undo the faults and demand agreement; the time that it took."""
+    def _do(self, fault: Fault) -> None:
+        what = fault(self.faults)
+        if what:
+            self.happened[fault.__name__] += 1
+            self.diary.append(f"{self.world.now:7.2f} {fault.__name__}: {what}")
+        self._give_up_what_is_destroyed()
+
+    def _step(self) -> None:
+        self.world.run(STEP)
+        self._certain.read()
+        self._note_ends()
+        self.witness.look()
+        self.checker.check()
+
+    def _increment(self) -> None:
+        world, rng = self.world, self.rng
+        names = self._serving()
+        count = int(self._load * len(names) * rng.random() * 2 * STEP + rng.random())
+        if names and rng.random() < (0.1 if self.theme is Theme.REPAIR else 0.01):
+            count = 200  # a burst at one node: news that no packet holds
+            names = [rng.choice(names)]
+        for _ in range(count if names else 0):
+            counter = f"{rng.randrange(self._counters)}{self._padding}"
+            world.increment(rng.choice(names), counter, rng.choice((1, 1, 5, -2, 2**40)))
+        self._certain.read()
+
+    def _read(self) -> None:
+        """A client asks for an increment that the very process has acknowledged."""
+        for made in self.world.made[-3:]:
+            node = self.world.running.get(made.host)
+            if node is not None and node.stream == made.stream:
+                counted = node.counted(made.stream, made.seq, made.counter)
+                assert counted, f"{made.host} does not count its own {made}"
+
+    def _serving(self) -> list[str]:
+        hosts = self.world.hosts
+        return [
+            name
+            for name, node in self.world.running.items()
+            if not hosts[name].stalled and not node.leaving
+        ]
+
+    def _note_ends(self) -> None:
+        """Processes ended by themselves: who left in order has lost nothing."""
+        ends = [(name, effect) for _, name, effect in self.world.effects[self._effects :]]
+        self._effects = len(self.world.effects)
+        for name, effect in ends:
+            if isinstance(effect, NameLost):
+                shared = self.faults.names[name] in self.faults.contested
+                assert shared, f"nobody shared the name of {name}: {effect.detail}"
+                self.faults.destroyed += 1
+            elif isinstance(effect, Left) and effect.undrained:
+                self.happened["left, undrained"] += 1
+                self.faults.destroyed += 1
+        for name, effect in ends:
+            if isinstance(effect, Left) and not self.faults.was_disturbed(name):
+                self._certain.demand_held(self.faults.returning(), f"{name} left")
+                self.happened["left, all drained"] += 1
+        self._give_up_what_is_destroyed()
+
+    def _give_up_what_is_destroyed(self) -> None:
+        if self.faults.destroyed > self._destroyed:
+            self._certain.lower(self.faults.returning())
+            self._destroyed = self.faults.destroyed
+
+    # --- agreement ---------------------------------------------------------------------------
+
+    def converge(self, seconds_max: float | None = None) -> float:
+        """Undo the faults and demand agreement; the seconds that it took."""
         world = self.world
+        most = seconds_max or AGREEMENT_MAX * world.settings.probe_interval
+        self._undo()
+        estranged = self.witness.estranged()
+        began = world.now
+        while not world.settled():
+            assert world.now - began < most, f"Q1: no agreement in {most} s"
+            self._step()
+        self._certain.demand_counted()
+        self.witness.agreed(estranged)
+        return world.now - began
+
+    def outlive(self) -> None:
+        """Let everything be forgotten that is gone, and demand agreement again."""
+        if self.theme is not Theme.GHOSTS:
+            return
+        until = self.world.now + REMEMBER + 70
+        while self.world.now < until:
+            self.world.run(20)
+            self.witness.look()
+            self.checker.check()
+        self.converge()
+
+    def _undo(self) -> None:
+        world = self.world
+        world.network.heal()
+        world.run(0.0)
+        for fate, count in world.network.fates.items():
+            self.happened[fate.name.lower()] += count
         world.network = Network()
         for host in world.hosts.values():
-            if host.stalled:
-                world.resume(host.name)
-        if not any(world.hosts[name].node for name in self._seeds):
-            world.start(self._seeds[0])  # else a late restart has nobody to ask
-        healed_at = world.now
-        while not world.settled():
-            assert world.now - healed_at < seconds_max, "Q1: not converged"
-            world.run(CHECK_INTERVAL)
-            self.checker.check()
-        self._demand_sums()
-        lost = [effect for _, _, effect in world.effects if isinstance(effect, NameLost)]
-        assert not lost, f"nobody shared a name: {lost}"
-        return world.now - healed_at
-
-    def _demand_sums(self) -> None:
-        """Q3: everything acknowledged counts, but what died with the only process that had it."""
-        undrained = {
-            name
-            for _, name, effect in self.world.effects
-            if isinstance(effect, Left) and effect.undrained
-        }
-        for node in self.world.running.values():
-            for made in self.world.made:
-                if made.stream not in self._uncertain and made.host not in undrained:
-                    held = node.log.register(made.stream, made.counter)[0]
-                    assert held >= made.seq, f"Q3: {made} is missing"
-
-    def _load(self) -> None:
-        for name in list(self.world.running):
-            if not self.world.hosts[name].stalled and not self.world.node(name).leaving:
-                for _ in range(self.rng.choice((0, 0, 1, 3))):
-                    counter = self.rng.choice("abcd")
-                    self.world.increment(name, counter, self.rng.choice((1, 1, 5, -2)))
-                    lives = self.world.hosts[name].lives
-                    self._writers[self.world.made[-1].stream] = (name, lives)
-
-    # --- faults ------------------------------------------------------------------------------
-
-    def crash(self) -> None:
-        names = [n for n in self.world.running if not self.world.node(n).leaving]
-        if len(names) > 1:
-            name = self.rng.choice(names)
-            self.world.crash(name)
-            self._uncertain |= {
-                made.stream for made in self.world.made if not self._still_runs(made.stream)
-            }
-
-    def _still_runs(self, stream: Stream) -> bool:
-        name, lives = self._writers[stream]
-        host = self.world.hosts[name]
-        return host.lives == lives and host.node is not None and not host.node.leaving
-
-    def start(self) -> None:
-        down = [host for host in self.world.hosts.values() if host.node is None]
-        if down:
-            self.world.start(self.rng.choice(down).name)
-
-    def add(self) -> None:
-        if len(self.world.hosts) < 8:
-            self.world.add(f"n{len(self.world.hosts)}", seeds=self._seeds)
-
-    def leave(self) -> None:
-        names = [n for n, node in self.world.running.items() if not node.leaving]
-        names = [n for n in names if not self.world.hosts[n].stalled]
-        if len(names) > 2:
-            self.world.leave(self.rng.choice(names))
-
-    def stall(self) -> None:
-        name = self.rng.choice(list(self.world.running))
-        self.world.stall(name)
-
-    def resume(self) -> None:
-        for host in self.world.hosts.values():
-            if host.stalled:
-                self.world.resume(host.name)
-
-    def partition(self) -> None:
-        names = list(self.world.hosts)
-        self.rng.shuffle(names)
-        half = self.rng.randint(1, len(names) - 1)
-        self.world.partition(names[:half], names[half:])
-
-    def cut(self) -> None:
-        source, to = self.rng.sample(list(self.world.hosts), 2)
-        self.world.cut([source], [to])
-
-    def isolate(self) -> None:
-        self.world.isolate(self.rng.choice(list(self.world.hosts)))
-
-    def heal(self) -> None:
-        self.world.network.heal()
-
-    def damage(self) -> None:
-        network, rng = self.world.network, self.rng
-        network.loss = rng.choice((0.0, 0.1, 0.3))
-        network.duplication = rng.choice((0.0, 0.1))
-        network.truncation = rng.choice((0.0, 0.02))
-        network.bit_flips = rng.choice((0.0, 0.02))
-        network.delay = rng.choice(((0.0002, 0.002), (0.001, 0.1)))
+            host.work = 0.0
+            world.resume(host.name)
+        while any(node.leaving for node in world.running.values()):
+            self._step()  # a seed that is still to go would be missed later
+        for host in self.faults.crashed():
+            if host.disk is not None or host.name in self._seeds:
+                world.start(host.name, self.faults.names[host.name])
+        if world.hosts[self._seeds[0]].node is None:
+            world.start(self._seeds[0])
 
 
-_FAULTS: tuple[Callable[[Swarm], None], ...] = (
-    Swarm.crash,
-    Swarm.start,
-    Swarm.start,
-    Swarm.add,
-    Swarm.leave,
-    Swarm.stall,
-    Swarm.resume,
-    Swarm.resume,
-    Swarm.partition,
-    Swarm.cut,
-    Swarm.isolate,
-    Swarm.heal,
-    Swarm.heal,
-    Swarm.damage,
-)
+# --- many seeds ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one seed."""
+
+    seed: int
+    failure: str = ""
+    took: float = 0.0
+    """Seconds until all agreed."""
+    happened: Counter[str] = field(default_factory=Counter)
+    diary: list[str] = field(default_factory=list)
+
+
+def run_seed(seed: int) -> Outcome:
+    """A whole run; a violation is told, not raised."""
+    outcome = Outcome(seed)
+    swarm = Swarm(seed)
+    try:
+        swarm.run()
+        outcome.took = swarm.converge()
+        swarm.outlive()
+    except AssertionError as error:
+        outcome.failure = f"seed {seed} at {swarm.world.now:.2f} s: {error}"
+        outcome.diary = swarm.diary
+    outcome.happened = swarm.happened
+    outcome.happened.update({rare.name: n for rare, n in swarm.witness.counts.items()})
+    return outcome
+
+
+def total(outcomes: Iterable[Outcome]) -> Counter[str]:
+    """In how many swarms each fault and each rare event happened."""
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts.update({what: 1 for what, count in outcome.happened.items() if count})
+    return counts
+
+
+def main() -> int:
+    """Run many seeds; 1 if any of them fails."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=100, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first one")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    options = parser.parse_args()
+    seeds = range(options.first, options.first + options.seeds)
+    outcomes = []
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for outcome in pool.map(run_seed, seeds, chunksize=4):
+            outcomes.append(outcome)
+            if outcome.failure:
+                print(outcome.failure, *outcome.diary, sep="\n", flush=True)
+    failed = [outcome.seed for outcome in outcomes if outcome.failure]
+    for what, count in sorted(total(outcomes).items()):
+        print(f"{count:6} of {len(outcomes)} seeds: {what.replace('_', ' ').lower()}")
+    print(f"longest way to agreement: {max(outcome.took for outcome in outcomes):.1f} s")
+    print(f"{len(failed)} of {len(outcomes)} seeds failed", *failed)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

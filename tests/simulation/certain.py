@@ -1,0 +1,71 @@
+"""What must be counted at the end: acknowledged, and at no time only where it was destroyed.
+
+A register carries the total of its stream, so for each (stream, counter) one seq says it all:
+everything up to it must be there. Nothing lowers it but the end of a process or of a disk, and
+then only to what the rest of the world still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gossipd.core import Node, Stream
+from gossipd.simulator.world import Disk, World
+
+Held = dict[tuple[Stream, str], int]
+
+
+class Certain:
+    """Follows a world's increments, and what is left of them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._read = 0
+        self._needed: Held = {}
+
+    def read(self) -> None:
+        """Take in what was acknowledged since the last time."""
+        for made in self._world.made[self._read :]:
+            self._needed[made.stream, made.counter] = made.seq
+        self._read = len(self._world.made)
+
+    def lower(self, disks: Iterable[Disk]) -> None:
+        """Something was destroyed: give up what neither a running node nor one of these disks
+        holds, which are those of hosts that will come back."""
+        survivors = self._survivors(disks)
+        for place, seq in self._needed.items():
+            self._needed[place] = min(seq, max(held.get(place, 0) for held in survivors))
+
+    def demand_held(self, disks: Iterable[Disk], what: str) -> None:
+        """Q3: raise unless somebody holds each increment, when nothing was destroyed."""
+        survivors = self._survivors(disks)
+        for place, seq in self._needed.items():
+            held = max(held.get(place, 0) for held in survivors)
+            assert held >= seq, f"Q3: {what}: of {place} only {held} of {seq} are left"
+
+    def demand_counted(self) -> None:
+        """Q3: raise unless every running node holds everything."""
+        for name, node in self._world.running.items():
+            for (stream, counter), seq in self._needed.items():
+                held = node.log.register(stream, counter)[0]
+                assert held >= seq, f"Q3: {name} holds {counter} up to {held}, needed is {seq}"
+
+    def _survivors(self, disks: Iterable[Disk]) -> list[Held]:
+        nodes = (_held(node) for node in self._world.running.values())
+        return [{}, *nodes, *(_kept(disk) for disk in disks)]
+
+
+def _held(node: Node) -> Held:
+    return {
+        (stream, counter): seq
+        for stream in node.log.streams
+        for counter, seq, _ in node.log.by_name(stream, 0, "")
+    }
+
+
+def _kept(disk: Disk) -> Held:
+    return {
+        (stream, counter): seq
+        for stream, _, registers in disk.image(0.0).streams
+        for counter, seq, _ in registers
+    }

@@ -1,0 +1,142 @@
+"""Rare events of a world, seen in its effects and datagrams: a swarm in which one never happens
+tests less than it seems to."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from gossipd.core import (
+    Drop,
+    Dropped,
+    MemberChanged,
+    NameLost,
+    Node,
+    Refuted,
+    Stalled,
+    Status,
+    Stream,
+    TagFrame,
+)
+from gossipd.core.codec import decode
+from gossipd.core.messages import Envelope, Held, Pages, PassAsk, RelayedAck
+from gossipd.simulator.world import Received, World
+
+KINDS = frozenset({b"\x03", b"\x0c", b"\x0d", b"\x11"})
+"""RelayedAck, PassAsk, Pages and Held on the wire: the others are not looked into."""
+
+_KIND_AT = 17
+
+FULL_WITHIN = 16
+"""A packet counts as filled if no more than so many bytes are left of its size."""
+
+
+class Rare(Enum):
+    """An event that a good swarm has to meet."""
+
+    REFUTED = "a node refuted what was said of it"
+    RELAY_SAVED_A_PROBE = "a probe succeeded by way of a relay"
+    REPAIRED = "pages were asked for and came"
+    PASS_RESUMED = "a pass that one peer began was continued by another"
+    CAME_BACK = "a failed member came back to life"
+    PARTITION_HEALED = "two that held each other failed agree again"
+    PACKET_FILLED = "a packet was filled to the limit"
+    STALL_NOTICED = "a node noticed that it stood still"
+    STRANGER_LIMITED = "an answer to a stranger was withheld"
+    GHOST_FORGOTTEN = "a member that was gone for long was forgotten"
+    DRAINED = "a leaving node was told that another one holds what it holds"
+    NAME_LOST = "a process ended because another one has its name"
+    DAMAGE_DROPPED = "a damaged datagram was dropped"
+
+
+class Witness:
+    """Counts the rare events of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._received: list[Received] = []
+        world.received = self._received
+        self._world = world
+        self._frame = TagFrame("sim")
+        self._effects = 0
+        self._names: dict[Node, set[str]] = {}
+        self._passes: dict[tuple[str, int, Stream, int], str] = {}
+        """(asker, its generation, stream, start) and who was asked last."""
+        self.counts = dict.fromkeys(Rare, 0)
+
+    def look(self) -> None:
+        """Take in what has happened since the last time."""
+        for _, _, effect in self._world.effects[self._effects :]:
+            match effect:
+                case Refuted():
+                    self._saw(Rare.REFUTED)
+                case Stalled():
+                    self._saw(Rare.STALL_NOTICED)
+                case NameLost():
+                    self._saw(Rare.NAME_LOST)
+                case Dropped(_, Drop.LIMITED):
+                    self._saw(Rare.STRANGER_LIMITED)
+                case Dropped(_, Drop.TAG | Drop.TOO_SHORT | Drop.FOREIGN | Drop.MAGIC):
+                    self._saw(Rare.DAMAGE_DROPPED)
+                case MemberChanged(view, Status.FAILED) if view.status is Status.ALIVE:
+                    self._saw(Rare.CAME_BACK)
+                case _:
+                    pass
+        self._effects = len(self._world.effects)
+        for received in self._received:
+            self._hear(received)
+        self._received.clear()
+        self._look_at_tables()
+        if self._world.largest_sent > self._world.settings.datagram_size - FULL_WITHIN:
+            self.counts[Rare.PACKET_FILLED] = 1
+
+    def estranged(self) -> list[tuple[str, str]]:
+        """Pairs of hosts, both running, of which the first one holds the second one failed."""
+        running = self._world.running
+        hosts = {node.own.name: host for host, node in running.items()}
+        return [
+            (host, hosts[view.name])
+            for host, node in running.items()
+            for view in node.members
+            if view.status is Status.FAILED and view.name in hosts
+        ]
+
+    def agreed(self, estranged: list[tuple[str, str]]) -> None:
+        """All agree now; these had been estranged before the network healed."""
+        for one, other in estranged:
+            if (other, one) in estranged and {one, other} <= set(self._world.running):
+                self._saw(Rare.PARTITION_HEALED)
+
+    def _saw(self, rare: Rare) -> None:
+        self.counts[rare] += 1
+
+    def _hear(self, received: Received) -> None:
+        if received.data[_KIND_AT : _KIND_AT + 1] not in KINDS:
+            return
+        body = self._frame.open(received.data)
+        envelope = decode(body) if isinstance(body, bytes) else body
+        if not isinstance(envelope, Envelope):
+            return
+        used = not any(isinstance(effect, Dropped) for effect in received.effects)
+        match envelope.message:
+            case RelayedAck() if used:
+                self._saw(Rare.RELAY_SAVED_A_PROBE)
+            case Pages() if used:
+                self._saw(Rare.REPAIRED)
+            case Held() if used:
+                self._saw(Rare.DRAINED)
+            case PassAsk(_, items):
+                for stream, start, after in items:
+                    asker = (envelope.sender, envelope.generation, stream, start)
+                    before = self._passes.get(asker, received.host)
+                    if after and before != received.host:
+                        self._saw(Rare.PASS_RESUMED)
+                    self._passes[asker] = received.host
+            case _:
+                pass
+
+    def _look_at_tables(self) -> None:
+        before, self._names = self._names, {}
+        for node in self._world.running.values():
+            names = {view.name for view in node.members}
+            if before.get(node, names) - names:
+                self._saw(Rare.GHOST_FORGOTTEN)
+            self._names[node] = names
