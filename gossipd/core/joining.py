@@ -70,6 +70,8 @@ class Joining:
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
+        self._taken_in = False
+        """Whether this node is a member for others, not only by what it has loaded."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class Joining:
         if asked is None:
             turn.drop(Drop.UNASKED)
             return False
+        self._taken_in = True
         turn.emit(Joined(asked, sender))
         return True
 
@@ -108,7 +111,7 @@ class Joining:
             turn.drop(Drop.UNASKED)
         elif refuse.reason is Refusal.NAME_TAKEN:
             holder = (refuse.generation, refuse.holder)
-            if self._state.members.live_count > 1 and (own.generation, own.address) >= holder:
+            if self._taken_in and (own.generation, own.address) >= holder:
                 return  # two holders meet: the larger generation, then address, keeps the name
             host, port = refuse.holder
             turn.emit(
@@ -201,6 +204,7 @@ class Joining:
     def _admit(self, newcomer: _Newcomer, turn: Turn) -> None:
         state = self._state
         view = newcomer.view
+        self._taken_in = True
         self._membership.learn(view, turn)
         held = state.members.get(view.name)
         if held is None:

@@ -107,8 +107,7 @@ class Faults:
         backups = [
             (name, disk)
             for name, disk in self._backups
-            if self.names[name] not in self.contested
-            and (self._world.hosts[name].node is None or name in spare)
+            if self._world.hosts[name].node is None or name in spare
         ]
         if not backups:
             return None
@@ -128,6 +127,17 @@ class Faults:
         self._world.clone(name, new)
         return f"{name} as {new}"
 
+    def clone_with_name(self) -> str | None:
+        """Start a copy of a host's disk at another address under the very name."""
+        names = [n for n in self._own_names() if self._world.hosts[n].disk is not None]
+        name = self._pick(names)
+        if not name or not self._has_room():
+            return None
+        new = self._new_name()
+        self._contest(name, new)
+        self._world.clone(name, new, as_name=self.names[name])
+        return f"{name} at {new}"
+
     def take_over(self) -> str | None:
         """Start a host under the name of another one, whether that runs or not."""
         name = self._pick(self._own_names())
@@ -135,8 +145,7 @@ class Faults:
             return None
         new = self._new_name()
         self._contest(name, new)
-        host = self._world.place(new)
-        host.seeds, host.disk = self._seed_addresses(), None
+        self._world.place(new).seeds = self._seed_addresses()
         self._world.start(new, self.names[name])
         return f"{name} at {new}"
 
@@ -312,7 +321,6 @@ class Faults:
     def _contest(self, name: str, new: str) -> None:
         self.names[new] = self.names[name]
         self.contested[self.names[name]] = None
-        self._world.hosts[name].disk = None  # else it would come back with old members
         self.destroyed += 1  # whoever loses the name ends with what it alone has
 
     def _has_room(self) -> bool:
@@ -335,6 +343,7 @@ KINDS: dict[Fault, int] = {
     Faults.back_up: 2,
     Faults.restore: 3,
     Faults.clone: 1,
+    Faults.clone_with_name: 1,
     Faults.take_over: 1,
     Faults.add: 1,
     Faults.leave: 2,

@@ -301,3 +301,12 @@ def test_a_name_can_be_taken_over_by_another_host() -> None:
     held = {view.name: view for view in world.node("n1").members}
     assert held["n2"].status is Status.ALIVE
     assert held["n2"].address == world.hosts["other"].address
+
+
+def test_a_clone_that_knows_the_members_is_refused_like_anybody() -> None:
+    world = formed(3, disks=True)
+    world.run(2)
+    world.clone("n1", "copy", as_name="n1")
+    world.run(5)
+    assert "copy" not in world.running
+    assert world.settled()
