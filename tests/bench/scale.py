@@ -3,9 +3,9 @@
     python -m tests.bench.scale [--nodes 1000 2000] [--seconds 60] [--profile] [--quick] [--json]
 
 Each size runs for a simulated minute in which one node is killed and one increment a second is
-made, in a process of its own. CPU is that of the process while the minute runs; forming the cluster
-is told apart. `--profile` runs the first size under cProfile, which slows it about twofold, and
-prints the functions that took most.
+made, in a process of its own. CPU is that of the process while the minute runs; forming the
+cluster is told apart. `--profile` runs the first size under cProfile, which slows it several
+times, and prints the functions that took most.
 
 About 4 minutes. Sizes run one after the other unless `--jobs` says otherwise, as two processes on
 one machine slow each other down.
