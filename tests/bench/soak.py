@@ -7,8 +7,9 @@ Simulated: five nodes probe every 10 s, which makes a week affordable (about 4 m
 of it for tracing memory), and remember the dead for 4 h. Every 10 minutes one of four of them dies
 and comes back, leaves and comes back, comes back under a name never used before, or a failed name
 is forgotten. The fifth one stays and counts. Nobody else counts: each life that does adds a stream
-to the log for ever, by design. In every sample all counts are exact. What is measured is the
-slope of the memory that Python objects hold, by least squares, after 18 h: until then what is
+to the log for ever, by design. Every 2 h all but that one start anew, which leaves their random
+ages out of the figures; then all counts must be exact and memory is sampled. What is measured is
+the slope of the memory that Python objects hold, by least squares, after 18 h: until then what is
 bounded by count fills up (the last 4,096 pings without an answer take longest).
 
 Real: five processes, of which two are killed or asked to leave in turn, one every 20 s, and come
@@ -60,7 +61,7 @@ WARM_UP = 18 * HOUR
 """Until then memory fills what is bounded."""
 
 SLOPE_MAX = 100.0
-"""KiB per week for all five nodes and the world: a few hundred bytes for every fifty restarts."""
+"""KiB per week of five nodes and their world: a hundred bytes for each restart would be more."""
 MEMBERS_MAX = 60
 """Entries in any table: those who live, and the ghosts of `remember`."""
 
@@ -139,6 +140,16 @@ class Restless:
         if failed:
             self.world.forget(STAYING, self.world.rng.choice(failed))
 
+    def renew(self) -> None:
+        """Let all start anew but the one that stays."""
+        for name in GOING:
+            self.world.crash(name)
+        self.run(DOWN)
+        for name in GOING:
+            self.world.start(name, self.names[name])
+        self.run(DOWN)
+        self.world.run(COUNT_INTERVAL)
+
     def check(self) -> None:
         """All that run see each other, and all counts are exact."""
         nodes = self.world.running.values()
@@ -159,7 +170,7 @@ def soak(task: Ask) -> Soaked:
             restless.event()
             restless.run(EVENT_INTERVAL - DOWN)
             members = max(members, *(len(node.members) for node in world.running.values()))
-        world.run(COUNT_INTERVAL)
+        restless.renew()
         restless.check()
         gc.collect()
         samples.append((world.now / WEEK, tracemalloc.get_traced_memory()[0]))
