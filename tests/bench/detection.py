@@ -6,7 +6,7 @@ Each seed is a cluster on a network with LAN latencies, in which a random node i
 random moment of the probe rounds. The same seeds run with the classic settings. Beside them stand
 Serf's medians, measured on real processes on one machine, and SWIM's expected first detection.
 
-About 5 minutes with two jobs, two thirds of them for 1,000 nodes.
+About 4 minutes with two jobs, half of them for 1,000 nodes.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ SWIM's formula predicts. In the end `suspicion_mult` is varied: how often stalle
 declared failed, against the time until a kill is known.
 
 Clusters run one hour at most, stalling ones ten minutes, so that memory stays what one task needs.
-About an hour with two jobs, a third of it for 16 of 100; two minutes with --quick.
+About 45 minutes with two jobs, most of them for 500 node-hours; a minute or two with --quick.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ and comes back, leaves and comes back, comes back under a name never used before
 is forgotten. The fifth one stays and counts. Nobody else counts: each life that does adds a stream
 to the log for ever, by design. Every 2 h all but that one start anew, which leaves their random
 ages out of the figures; then all counts must be exact and memory is sampled. What is measured is
-the slope of the memory that Python objects hold, by least squares, after 18 h: until then what is
+the slope of the memory that Python objects hold, by least squares, after 30 h: until then what is
 bounded by count fills up (the last 4,096 pings without an answer take longest).
 
 Real: five processes, of which two are killed or asked to leave in turn, one every 20 s, and come
@@ -57,7 +57,7 @@ DOWN = 120.0
 """Seconds until a process that ended is started again, in which it was found to be gone."""
 COUNT_INTERVAL = 120.0
 SAMPLE_INTERVAL = 2 * HOUR
-WARM_UP = 18 * HOUR
+WARM_UP = 30 * HOUR
 """Until then memory fills what is bounded."""
 
 SLOPE_MAX = 100.0
@@ -74,7 +74,7 @@ REAL_SLOPE_MAX = 20.0
 TAIL_FULL = 1500
 """Increments that fill `/log`, and with it what is bounded by count."""
 
-QUICK_WEEKS = 1.5 / 7
+QUICK_WEEKS = 2 / 7
 
 
 class Ask(NamedTuple):
