@@ -2,7 +2,7 @@
 
     python -m tests.bench.figures [--json]
 
-It takes about five minutes and wants a machine that does nothing else. Partitions are measured in
+It takes about seven minutes and wants a machine that does nothing else. Partitions are measured in
 network namespaces, so as root; elsewhere those rows say why they are missing.
 """
 
@@ -19,10 +19,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.e2e import namespaces, scenarios
-from tests.e2e.cluster import Cluster, agree, counted
+from tests.e2e.cluster import Cluster, agree, counted, see
 from tests.e2e.namespaces import Network
+from tests.e2e.node import until
 
 KILLS = 5
+DETECTING = (5, 20)
+DETECTED_BOUND = 3.5
+"""Seconds: half a second more than in the simulator, for processes that share a machine."""
 STOPPED = 30.0
 CUT = 60.0
 CUT_ONE_WAY = 20.0
@@ -92,6 +96,27 @@ def failing() -> Iterator[Figure]:
         yield Figure(f"SIGSTOP for {STOPPED:g} s: back with the full count", took, 3.0)
 
 
+def detecting() -> Iterator[Figure]:
+    for count in DETECTING:
+        with fresh() as cluster:
+            *others, victim = nodes = cluster.start(count)
+            found: list[float] = []
+            for number in range(KILLS):
+                _pause(1 + number / KILLS)  # at another moment of the probes each time
+                victim.kill()
+                found.append(see(others, victim.name, "failed", within=20))
+                victim.start(join=nodes[:1])
+                agree(nodes, within=20)
+            tries = " ".join(f"{seconds:.1f}" for seconds in found)
+            what = f"kill -9 of one of {count} at rest: known to all, median"
+            yield Figure(what, statistics.median(found), DETECTED_BOUND, note=tries)
+
+
+def _pause(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() >= end, seconds + 1, "the time is over")
+
+
 def leaving() -> Iterator[Figure]:
     with fresh() as cluster:
         nodes = cluster.start(5)
@@ -128,6 +153,7 @@ PARTS: tuple[Callable[[], Iterator[Figure]], ...] = (
     forming,
     counting,
     failing,
+    detecting,
     leaving,
     partitions,
 )
