@@ -13,6 +13,9 @@ from typing import NamedTuple, TypeAlias
 from .identity import Address
 from .settings import Settings
 
+ANSWER_WITHIN = 60.0
+"""Seconds after which an own ping is given up: nothing waits for it any more."""
+
 IN_FLIGHT_MAX = 4096
 """Own pings remembered at most; the oldest are given up first."""
 
@@ -55,9 +58,13 @@ class Pings:
             self._relayed[nonce] = flight
             return nonce
         self._own[nonce] = flight
-        if len(self._own) > IN_FLIGHT_MAX:
+        while len(self._own) > IN_FLIGHT_MAX or self._oldest_is_lost(flight.sent_at):
             del self._own[next(iter(self._own))]
         return nonce
+
+    def _oldest_is_lost(self, now: float) -> bool:
+        oldest = next(iter(self._own.values()))
+        return now - oldest.sent_at > ANSWER_WITHIN
 
     def make_room_to_relay(self) -> int | None:
         """Give up the oldest relayed ping if there is no room for one more; its nonce."""

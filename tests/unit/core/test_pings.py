@@ -79,3 +79,11 @@ def test_what_a_forgotten_member_has_taught_about_the_others_stays() -> None:
     trips.forget("nobody")
     assert trips.mean("bob") is None
     assert trips.timeout("bob") == pytest.approx(0.08 + 4 * 0.04)
+
+
+def test_own_pings_are_given_up_after_a_minute_in_which_others_were_sent() -> None:
+    pings = Pings(Random(1))
+    nonces = [pings.start(Flight("a", Purpose.PROBE, float(at))) for at in range(0, 70, 10)]
+    assert [pings.peek(nonce) is not None for nonce in nonces] == [True] * 7
+    pings.start(Flight("a", Purpose.PROBE, 75.0))
+    assert [pings.peek(nonce) is not None for nonce in nonces] == [False] * 2 + [True] * 5
