@@ -58,7 +58,7 @@ class Theme(Enum):
 
 def drawn_settings(rng: Random, theme: Theme) -> Settings:
     """The figures of one cluster: mostly those of a LAN, each now and then another."""
-    figures: dict[str, tuple[float, ...]] = {
+    figures: dict[str, tuple[float | str, ...]] = {
         "datagram_size": (640, 1200, 1400),
         "probe_order": ("ring", "ring", "shuffled"),
         "probe_patience": (1.5, 1.5, 1.0),
