@@ -39,6 +39,7 @@ from gossipd.core import (
     NameLost,
     Node,
     Refuted,
+    SaveWanted,
     Send,
     Stalled,
     Status,
@@ -244,7 +245,7 @@ class Daemon:
             match effect:
                 case Send(data, to):
                     self._udp.send(data, to)
-                case Incremented() | Learned():
+                case Incremented() | Learned() | SaveWanted():
                     pass
                 case Dropped(source, reason):
                     self._note_drop(source, reason)

@@ -13,6 +13,7 @@ from .effects import (
     MemberChanged,
     NameLost,
     Refuted,
+    SaveWanted,
     Send,
     Stalled,
 )
@@ -21,6 +22,7 @@ from .identity import Address, Stream, increment_id, parse_increment_id
 from .image import Image, StreamImage
 from .messages import MemberView, Status
 from .node import Node
+from .saving import Changes
 from .settings import Profile, Settings, SettingsError
 from .tail import TailEntry
 from .writer import Accepted, Batch, LogFull, OutOfRange
@@ -30,6 +32,7 @@ __all__ = [
     "Address",
     "Batch",
     "BecameReady",
+    "Changes",
     "Drop",
     "Dropped",
     "Effect",
@@ -48,6 +51,7 @@ __all__ = [
     "OutOfRange",
     "Profile",
     "Refuted",
+    "SaveWanted",
     "Send",
     "Settings",
     "SettingsError",

@@ -68,6 +68,11 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveWanted:
+    """A peer waits until what it sent is on the disk: store what has changed now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """The member `name`, asked at `address`, accepted this node."""
 
@@ -109,6 +114,7 @@ Effect: TypeAlias = (
     | Dropped
     | Incremented
     | Learned
+    | SaveWanted
     | MemberChanged
     | Refuted
     | Stalled

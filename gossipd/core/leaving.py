@@ -7,9 +7,11 @@ that is behind pulls from the leaver, as from anybody. Then LEFT is told, and th
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .codec import GROUP_OVERHEAD, HOLD_GROUPS_MAX, NONCE_MAX, pack_register
 from .drops import Drop
-from .effects import Left
+from .effects import Left, SaveWanted
 from .identity import Address, Stream
 from .membership import Membership
 from .messages import Gossip, Group, Held, Hold, Register, Status
@@ -24,8 +26,21 @@ STEPS_PER_PEER = 8
 """Steps without progress after which another peer is asked."""
 
 HOLDS_PER_STEP = 32
+WISHES_MAX = 256
+"""Holds that wait for the disk at most; who leaves asks again."""
+
 FAREWELLS = 3
 FAREWELL_PEERS = 24
+
+
+class _Wish(NamedTuple):
+    """A Hold that is answered when everything in it is on the disk."""
+
+    hold: Hold
+    asker: str
+    address: Address
+    cycle: int
+    """The cycle of saving at whose end it is."""
 
 
 class Leaving:
@@ -44,11 +59,14 @@ class Leaving:
         self._above_sent: dict[Stream, int] = {}
         """How many of these the peer has confirmed to hold."""
         self._peer: str | None = None
+        self._peer_life = 0
+        """Its generation: what an earlier life told may be gone with it."""
         self._refused_by: dict[str, None] = {}
         self._idle_steps = 0
         self._open: dict[int, dict[Stream, int]] = {}
         """Holds under way: by nonce, for each stream how many registers above it were sent."""
         self._farewells = 0
+        self._wishes: list[_Wish] = []
 
     @property
     def undrained(self) -> int:
@@ -107,22 +125,49 @@ class Leaving:
         if not all(learned):
             return  # for lack of room, not everything in it is held
         behind = any(log.version(group.stream) < group.to for group in hold.groups)
-        versions = tuple((group.stream, log.version(group.stream)) for group in hold.groups)
-        turn.send(Held(hold.nonce, self._state.leaving, versions), turn.source, sender)
+        wish = _Wish(hold, sender, turn.source, self._state.saving.begun + 1)
+        if log.keeps_marks and self._state.saving.pending:
+            if len(self._wishes) < WISHES_MAX:
+                self._wishes.append(wish)
+                turn.emit(SaveWanted())
+        else:
+            self._answer(wish, turn)
         if behind and not self._state.leaving:
             self._repair.want(sender, turn, urgent=True)
+
+    def stored(self, turn: Turn) -> None:
+        """Something is on the disk: answer those whose wish was there before it was taken."""
+        done = self._state.saving.done
+        ready = [wish for wish in self._wishes if wish.cycle <= done]
+        self._wishes = [wish for wish in self._wishes if wish.cycle > done]
+        for wish in ready:
+            self._answer(wish, turn)
+        if self._wishes:
+            turn.emit(SaveWanted())
+
+    def _answer(self, wish: _Wish, turn: Turn) -> None:
+        log = self._state.log
+        streams = (group.stream for group in wish.hold.groups)
+        versions = tuple((stream, log.durable(stream)) for stream in streams)
+        held = Held(wish.hold.nonce, self._state.leaving, versions)
+        turn.send(held, wish.address, wish.asker)
 
     # --- draining ----------------------------------------------------------------------------
 
     def _choose_peer(self) -> bool:
         """Keep the peer that is asked, or take another; False when nobody stays."""
         live = self._state.members.live
-        if self._peer in live and self._idle_steps < STEPS_PER_PEER:
+        if (
+            self._peer in live
+            and self._state.member(self._peer).generation == self._peer_life
+            and self._idle_steps < STEPS_PER_PEER
+        ):
             return True
         staying = [name for name in live if name not in self._refused_by]
         if not staying:
             return False
         self._peer = self._state.rng.choice(staying)
+        self._peer_life = self._state.member(self._peer).generation
         self._missing = dict.fromkeys(self._wanted)
         self._above_sent = {}
         self._open = {}

@@ -43,14 +43,39 @@ class Advance(NamedTuple):
     """The counter's value after it."""
 
 
+class Marks:
+    """What has changed in a log since it was taken: registers, and streams with a new version."""
+
+    __slots__ = ("registers", "versions")
+
+    def __init__(self) -> None:
+        self.registers: dict[tuple[Stream, str], None] = {}
+        self.versions: dict[Stream, None] = {}
+
+    def take(self) -> tuple[dict[tuple[Stream, str], None], dict[Stream, None]]:
+        """Everything so far; from now on nothing has changed."""
+        taken = self.registers, self.versions
+        self.registers, self.versions = {}, {}
+        return taken
+
+
 class _StreamLog:
     """The registers of one stream, findable by counter, by seq and in the order of names."""
 
-    __slots__ = ("by_seq", "digest", "names", "registers", "sorted_names", "version")
+    __slots__ = (
+        "by_seq",
+        "digest",
+        "durable",
+        "names",
+        "registers",
+        "sorted_names",
+        "version",
+    )
 
     def __init__(self) -> None:
         self.registers: dict[str, tuple[int, int]] = {}
         self.version = 0
+        self.durable = 0
         self.digest = 0
         self.by_seq: list[tuple[int, str]] = []  # sorted; superseded entries stay until compacted
         self.names: list[str] = []
@@ -125,6 +150,10 @@ class Log:
         """One object per counter name, for every datagram brings its own copy."""
         self._trie = Trie(self._sum_of)
         self._registers = 0
+        self.changed = Marks()
+        """What is to be stored, while `keeps_marks`."""
+        self.keeps_marks = False
+        """Whether there is a disk; without one, what is held counts as stored."""
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -214,7 +243,20 @@ class Log:
         """The 64 sums of the digest below a prefix."""
         return self._trie.sums(depth, prefix)
 
+    def durable(self, stream: Stream) -> int:
+        """The version of a stream that a restart would find."""
+        held = self._streams.get(stream)
+        if held is None:
+            return 0
+        return held.durable if self.keeps_marks else held.version
+
     # --- changes -----------------------------------------------------------------------------
+
+    def set_durable(self, stream: Stream, version: int) -> None:
+        """Everything of a stream up to `version` is on the disk."""
+        held = self._streams.get(stream)
+        if held is not None:
+            held.durable = max(held.durable, version)
 
     def merge(self, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
         """Join registers into the log; what went up is told.
@@ -247,6 +289,8 @@ class Log:
             delta -= hash64("v", stream, held.version)
         held.version = version
         self._trie.add(stream, delta)
+        if self.keeps_marks:
+            self.changed.versions[stream] = None
         return True
 
     def has_room(self, stream: Stream, counter: str, beside: int = 0) -> bool:
@@ -279,6 +323,8 @@ class Log:
         held.put(counter, seq, total)
         held.digest = (held.digest + delta) & (2**64 - 1)
         self._trie.add(stream, delta)
+        if self.keeps_marks:
+            self.changed.registers[stream, counter] = None
         by = total - before[1]
         value = self._values[counter] = self._values.get(counter, 0) + by
         return Advance(stream, counter, seq, by, value)

@@ -61,6 +61,9 @@ class MemberTable:
         self._down: list[str] = []
         self._addresses: dict[Address, int] = {}
         self._fingerprint = 0
+        self.changed: dict[str, None] = {}
+        """Names of what is to be stored, while `keeps_marks`."""
+        self.keeps_marks = False
         self._store(own, now, now)
 
     # --- queries -----------------------------------------------------------------------------
@@ -165,6 +168,7 @@ class MemberTable:
             if age >= self._remember:
                 del self._entries[name]
                 self._unlink(entry)
+                self._mark(name)
                 gone.append(entry.view)
         if gone:
             self._names = [name for name in self._names if name in self._entries]
@@ -178,7 +182,10 @@ class MemberTable:
         self, entry: _Entry, view: MemberView, verdict_at: float, now: float
     ) -> Change | None:
         before = entry.view
-        entry.verdict_at = max(entry.verdict_at, verdict_at)
+        if verdict_at > entry.verdict_at:
+            entry.verdict_at = verdict_at
+            if before.status > Status.SUSPECT:
+                self._mark(view.name)
         if not entry.digest and not self._is_old(now - entry.verdict_at):
             # Others gave the verdict later, as after a partition: it is shared again.
             entry.digest = _digest(before)
@@ -192,6 +199,7 @@ class MemberTable:
 
     def _store(self, view: MemberView, now: float, verdict_at: float) -> None:
         view = view._replace(age=0)
+        self._mark(view.name)
         before = self._entries.get(view.name)
         if before is not None:
             self._unlink(before)
@@ -211,6 +219,10 @@ class MemberTable:
             insort(self._live, view.name)
         elif view.status is Status.FAILED:
             insort(self._down, view.name)
+
+    def _mark(self, name: str) -> None:
+        if self.keeps_marks:
+            self.changed[name] = None
 
     def _unlink(self, entry: _Entry) -> None:
         """Take an entry out of the sums; `_unlist` takes its name out of the lists."""

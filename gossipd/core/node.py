@@ -62,6 +62,7 @@ from .messages import (
 from .pings import Pings, Purpose, RoundTrips
 from .readiness import Readiness
 from .repair import LogRepair
+from .saving import Changes, Saving
 from .settings import Settings
 from .state import State, Turn
 from .strangers import Strangers
@@ -82,11 +83,22 @@ class Node:
     """The protocol of one process lifetime under one name, address and generation."""
 
     def __init__(
-        self, own: MemberView, settings: Settings, frame: Frame, rng: Random, now: float
+        self,
+        own: MemberView,
+        settings: Settings,
+        frame: Frame,
+        rng: Random,
+        now: float,
+        *,
+        durable: bool = False,
     ) -> None:
-        """`rng` also mints streams and secrets: in production it must be `random.SystemRandom`."""
+        """`rng` also mints streams and secrets: in production it must be `random.SystemRandom`.
+
+        `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
+        """
         log = Log()
         members = MemberTable(own, settings.remember, now)
+        log.keeps_marks = members.keeps_marks = durable
         member_lane, log_lane = MemberLane(), LogLane(log)
         self._state = state = State(
             settings=settings,
@@ -103,6 +115,7 @@ class Node:
             health=Health(settings.health_max),
             strangers=Strangers(),
             courier=Courier(settings, frame, members, member_lane, log_lane),
+            saving=Saving(log, members),
         )
         self._frame = frame
         self._now = now
@@ -134,9 +147,11 @@ class Node:
         for stream, version, registers in image.streams:
             if self._state.log.merge(stream, registers) is not None:
                 self._state.log.claim(stream, version)
+                self._state.log.set_durable(stream, version)
         for view in image.members:
             if view.name != self._state.own.name:
                 self._membership.learn(view, turn, pulled=True)
+        self._state.saving.skip()
         return turn.effects
 
     def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
@@ -182,6 +197,7 @@ class Node:
         advances = self._state.writer.expose(batch)
         self._state.tail.append(advances, now)
         if advances:
+            self._state.log.set_durable(batch.stream, batch.version)
             turn.emit(Incremented(tuple(advances)))
             self._gossiping.push_log(batch.stream, advances[0].seq - 1, turn)
         return turn.effects
@@ -189,6 +205,24 @@ class Node:
     def abandon(self, batch: Batch) -> None:
         """A batch could not be committed: nothing of it is told, its stream ends."""
         self._state.writer.abandon(batch)
+
+    # --- inputs of the disk ------------------------------------------------------------------
+
+    def take_changes(self, registers_max: int, now: float) -> Changes | None:
+        """A part of what is not stored yet; None when all is. Then `stored` or `not_stored`."""
+        self._advance(now)
+        return self._state.saving.take(registers_max, now)
+
+    def stored(self, changes: Changes, now: float) -> list[Effect]:
+        """A part is on the disk: those who wait for that are answered."""
+        turn = self._turn(now)
+        self._state.saving.stored(changes)
+        self._leaving.stored(turn)
+        return turn.effects
+
+    def not_stored(self, changes: Changes) -> None:
+        """A part could not be stored: it is taken again."""
+        self._state.saving.not_stored(changes)
 
     # --- inputs of the world -----------------------------------------------------------------
 

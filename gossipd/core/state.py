@@ -19,6 +19,7 @@ from .members import MemberTable
 from .messages import MemberView, Message, Shown
 from .pings import Pings, RoundTrips
 from .rounds import Rounds
+from .saving import Saving
 from .settings import Settings
 from .strangers import Strangers
 from .tail import Tail
@@ -44,6 +45,7 @@ class State:
     health: Health
     strangers: Strangers
     courier: Courier
+    saving: Saving
     rounds: Rounds = field(default_factory=Rounds)
     shown_by: dict[str, Shown] = field(default_factory=dict)
     """What live members last showed of their state."""

@@ -1,8 +1,8 @@
 """The disk of a host: what is left of a process after a crash.
 
-Own increments are committed before they are exposed; what comes from others, and the members, are
-written as a whole from time to time. The generation is kept from the moment of the start, so that
-the next life begins above it.
+Own increments are committed before they are exposed; what comes from others, and the members, is
+stored in parts from time to time, so that a crash may come between two of them. The generation is
+kept from the moment of the start, so that the next life begins above it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ import math
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from gossipd.core import Batch, Image, MemberView, Node, Status, Stream, StreamImage
+from gossipd.core import Batch, Changes, Image, MemberView, Status, Stream, StreamImage
 from gossipd.core.messages import Register
 
 WRITE_INTERVAL = 1.0
-"""Seconds after which anything that is held is on the disk, at most."""
+"""Seconds after which what has changed begins to be stored."""
+
+WRITE_TAKES = 0.005
+"""Seconds that a part of it takes."""
+
+PART_MAX = 20
+"""Registers in one part."""
 
 
 @dataclass(slots=True)
@@ -31,8 +37,8 @@ class Disk:
         self.generation = 0
         """The largest one that a process with this disk has had."""
         self._streams: dict[Stream, _StreamRows] = {}
-        self._members: tuple[MemberView, ...] = ()
-        self._written_at = 0.0
+        self._members: dict[str, tuple[MemberView, float]] = {}
+        """Views, and the wall time at which they were stored."""
 
     def begin(self, generation: int) -> None:
         """A process starts with this disk."""
@@ -44,14 +50,20 @@ class Disk:
         rows.version = batch.version
         rows.registers.update((register[0], register) for register in batch.rows)
 
-    def write(self, node: Node, now: float, wall: float) -> None:
-        """Write everything that a node holds; `wall` is seconds since the epoch."""
-        self.begin(node.own.generation)
-        image = node.image(now)
-        self._members, self._written_at = image.members, wall
-        for stream, version, registers in image.streams:
-            rows = {register[0]: register for register in registers}
-            self._streams[stream] = _StreamRows(version, rows)
+    def store(self, changes: Changes, generation: int, wall: float) -> None:
+        """Write a part of what a node of that generation holds; `wall`: seconds since 1970."""
+        self.begin(generation)
+        for stream, counter, seq, total in changes.registers:
+            rows = self._streams.setdefault(stream, _StreamRows())
+            held = rows.registers.get(counter, (counter, 0, 0))
+            rows.registers[counter] = max(held, (counter, seq, total))
+        for stream, version in changes.versions:
+            rows = self._streams.setdefault(stream, _StreamRows())
+            rows.version = max(rows.version, version)
+        for view in changes.members:
+            self._members[view.name] = (view, wall)
+        for name in changes.gone:
+            self._members.pop(name, None)
 
     def image(self, wall: float) -> Image:
         """What the next life finds; verdicts have aged meanwhile."""
@@ -59,13 +71,15 @@ class Disk:
             StreamImage(stream, rows.version, tuple(rows.registers.values()))
             for stream, rows in self._streams.items()
         )
-        minutes = math.ceil(max(0.0, wall - self._written_at) / 60)
-        members = (
-            view._replace(age=view.age + minutes) if view.status > Status.SUSPECT else view
-            for view in self._members
-        )
+        members = (_aged(view, wall - stored_at) for view, stored_at in self._members.values())
         return Image(tuple(streams), tuple(members))
 
     def copy(self) -> Disk:
         """A backup, or the disk of a clone."""
         return deepcopy(self)
+
+
+def _aged(view: MemberView, seconds: float) -> MemberView:
+    if view.status <= Status.SUSPECT:
+        return view
+    return view._replace(age=view.age + math.ceil(max(0.0, seconds) / 60))

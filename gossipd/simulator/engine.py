@@ -20,12 +20,13 @@ from gossipd.core import (
     MemberView,
     NameLost,
     Node,
+    SaveWanted,
     Send,
     Settings,
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import WRITE_INTERVAL
+from gossipd.simulator.disk import PART_MAX, WRITE_INTERVAL, WRITE_TAKES
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
@@ -133,7 +134,8 @@ class Engine:
             self._push(self.now + phase, partial(self._write, host, host.lives))
         own = MemberView(name, host.address, generation, 0, Status.ALIVE)
         rng = Random(self.rng.getrandbits(64))
-        node = Node(own, self.settings, self._frame, rng, self.now)
+        durable = host.disk is not None
+        node = Node(own, self.settings, self._frame, rng, self.now, durable=durable)
         host.begin(node)
         host.join_pause = self.settings.join_retry_min
         self._by_address[host.address] = host
@@ -234,12 +236,25 @@ class Engine:
         return missing
 
     def _write(self, host: Host, life: int) -> None:
-        """Write to the disk what is not there yet, from time to time."""
-        if host.node is None or host.lives != life or host.disk is None:
-            return
-        if not host.stalled:
-            host.disk.write(host.node, self.now, self._wall(host))
-        self._push(self.now + WRITE_INTERVAL, partial(self._write, host, life))
+        """Store what is not on the disk yet, from time to time."""
+        if host.node is not None and host.lives == life and host.disk is not None:
+            self._store(host, life)
+            self._push(self.now + WRITE_INTERVAL, partial(self._write, host, life))
+
+    def _store(self, host: Host, life: int) -> None:
+        """Store one part after the other until there is nothing left."""
+        if host.lives == life and not host.stalled and self._store_part(host):
+            self._push(self.now + WRITE_TAKES, partial(self._store, host, life))
+
+    def _store_part(self, host: Host) -> bool:
+        """Whether there was something to store."""
+        node, disk = host.node, host.disk
+        changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
+        if node is None or disk is None or changes is None:
+            return False
+        disk.store(changes, node.own.generation, self._wall(host))
+        self._perform(host, node.stored(changes, self.now))
+        return True
 
     def _end(self, host: Host) -> None:
         host.node = None
@@ -256,6 +271,8 @@ class Engine:
                 case Left() | NameLost():
                     self.effects.append((self.now, host.name, effect))
                     self._exit(host, repr(effect))
+                case SaveWanted():
+                    self._push(self.now + WRITE_TAKES, partial(self._store, host, host.lives))
                 case _:
                     self.effects.append((self.now, host.name, effect))
         self._arm(host)
@@ -271,8 +288,8 @@ class Engine:
     def _exit(self, host: Host, why: str) -> None:
         """A process ends by itself, in order: what it holds is on its disk."""
         host.ended = host.ended or why
-        if host.node is not None and host.disk is not None:
-            host.disk.write(host.node, self.now, self._wall(host))
+        while self._store_part(host):
+            pass
         self._end(host)
 
     def _transmit(self, host: Host, data: bytes, to: Address) -> None:

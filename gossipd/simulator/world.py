@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gossipd.core import Accepted, Address, Image, Node, Settings, Stream
+from gossipd.core import Accepted, Address, Changes, Image, Node, Settings, Stream
 from gossipd.simulator.disk import Disk
 from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
@@ -92,6 +92,10 @@ class World(Engine):
         views = Image((), tuple(sorted(node.own for node in nodes)))
         for host, node in zip(hosts, nodes, strict=True):
             node.load(views, self.now)
+            if host.disk is not None:
+                others = tuple(view for view in views.members if view.name != node.own.name)
+                changes = Changes((), (), others, (), last=True)
+                host.disk.store(changes, node.own.generation, self._wall(host))
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts

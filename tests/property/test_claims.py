@@ -33,6 +33,7 @@ from gossipd.core.messages import (
 )
 from gossipd.core.passes import Pass
 from gossipd.core.pings import Pings, RoundTrips
+from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
 from gossipd.core.state import State
 from gossipd.core.strangers import Strangers
@@ -117,6 +118,7 @@ def _peer(seed: int) -> _Peer:
             health=Health(1),
             strangers=Strangers(),
             courier=courier,
+            saving=Saving(log, members),
         )
     )
 

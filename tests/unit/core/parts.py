@@ -12,6 +12,7 @@ from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
 from gossipd.core.messages import MemberView, Status
 from gossipd.core.pings import Pings, RoundTrips
+from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
 from gossipd.core.state import State
 from gossipd.core.strangers import Strangers
@@ -58,4 +59,5 @@ def state_of(*views: MemberView, datagram_size: int = 1200, own: MemberView = OW
         health=Health(settings.health_max),
         strangers=Strangers(),
         courier=Courier(settings, FRAME, members, member_lane, log_lane),
+        saving=Saving(log, members),
     )
