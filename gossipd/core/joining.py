@@ -111,7 +111,8 @@ class Joining:
             turn.drop(Drop.UNASKED)
         elif refuse.reason is Refusal.NAME_TAKEN:
             holder = (refuse.generation, refuse.holder)
-            if self._taken_in and (own.generation, own.address) >= holder:
+            among_others = self._taken_in and self._state.members.live_count > 1
+            if among_others and (own.generation, own.address) >= holder:
                 return  # two holders meet: the larger generation, then address, keeps the name
             host, port = refuse.holder
             turn.emit(

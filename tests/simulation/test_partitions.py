@@ -126,3 +126,23 @@ def test_a_late_joiner_catches_up_through_heavy_loss(size: int, seed: int) -> No
     world.add("b", seeds=["a" * 64])
     world.run(30)
     assert world.node("b").log.fingerprint == log.fingerprint
+
+
+def test_a_second_holder_of_a_name_whose_members_are_gone_ends_when_it_is_refused() -> None:
+    world = formed(1, 3)
+    world.partition(["n0", "n1"], ["n2"])
+    world.run(10)
+    other = world.place("other")
+    other.seeds = [world.hosts["n2"].address, world.hosts["n0"].address]
+    world.cut(["other"], ["n0", "n1"])
+    world.cut(["n0", "n1"], ["other"])
+    world.start("other", as_name="n1")
+    world.run(5)
+    assert world.node("other").live_count == 2, "n2, which holds n1 as failed, has let it in"
+    world.crash("n2")
+    world.run(10)
+    assert world.node("other").live_count == 1
+    world.network.heal()
+    world.run(15)
+    assert "n1" in world.running
+    assert "taken" in world.hosts["other"].ended
