@@ -43,8 +43,9 @@ class Settings:
 
     probe_order: ProbeOrder = "ring"
     """Whom each probe goes to. `ring`: all members count rounds together, and in each one every
-    member is probed by one other, unless that one still waits for somebody silent. `shuffled`: at random as in SWIM, where about a third
-    of the members is not probed in a round, and one in fifty not in four."""
+    member is probed by one other, unless that one still waits for somebody silent. `shuffled`: at
+    random as in SWIM, where about a third of the members is not probed in a round, and one in
+    fifty not in four."""
 
     probe_timeout: float = 0.5
     """Seconds until relays are asked, before any round trip was measured. At most half of
