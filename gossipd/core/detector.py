@@ -67,10 +67,12 @@ class Detector:
         """A direct ping was not answered in time: ask relays once, and ping again and again."""
         probe = self._probe
         assert probe is not None
+        wait = probe.verdict_at - turn.now
+        if wait <= 0:
+            return  # both timers were late
         if len(probe.nonces) == 1:
-            wait = probe.verdict_at - turn.now
             probe.relays = self.ask_relays(probe.target, probe.nonces[0], wait, turn)
-        again_at = turn.now + self._state.round_trips.timeout(probe.target.name)
+        again_at = turn.now + self._timeout(probe.target.name)
         if again_at < probe.verdict_at:
             self._state.timers.set(Timer.PROBE_TIMEOUT, again_at)
         probe.nonces.append(self._ping(probe.target, Purpose.PROBE, turn))
@@ -137,13 +139,16 @@ class Detector:
     def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
         state = self._state
         factor = state.health.factor
-        timeout = state.round_trips.timeout(target.name) * factor
+        timeout = self._timeout(target.name)
         patience = state.settings.probe_patience * state.settings.probe_interval
         verdict_at = turn.now + patience * factor
         nonce = self._ping(target, Purpose.PROBE, turn)
         self._probe = _Probe(target, [nonce], verdict_at, voids)
         state.timers.set(Timer.PROBE_TIMEOUT, turn.now + timeout)
         state.timers.set(Timer.PROBE_VERDICT, verdict_at)
+
+    def _timeout(self, name: str) -> float:
+        return self._state.round_trips.timeout(name) * self._state.health.factor
 
     def _give_up(self, probe: _Probe) -> None:
         for nonce in probe.nonces:
@@ -190,7 +195,7 @@ class Detector:
         if pings == state.settings.corroboration_pings:
             self._membership.accuse(suspect, turn)
         state.corroborations[name] = pings + 1
-        wait = state.round_trips.timeout(name) * state.health.factor
+        wait = self._timeout(name)
         state.timers.set(Timer.CORROBORATE, turn.now + wait, name)
         self._ping(suspect, Purpose.CORROBORATE, turn)
 

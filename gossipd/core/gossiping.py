@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from .identity import Stream
 from .lanes import transmissions
-from .messages import Gossip, Status
+from .messages import Gossip
 from .state import State, Turn
 from .timers import Timer
 
@@ -56,10 +56,9 @@ class Gossiping:
             return
         self._flushed_at = turn.now
         self._fill(turn.now)
-        peers = self._next_peers(min(settings.gossip_fanout, int(self._tokens + _ALMOST)))
-        self._tokens -= len(peers)
-        for name in peers:
+        for name in self._next_peers(min(settings.gossip_fanout, int(self._tokens + _ALMOST))):
             if state.member_lane or state.log_lane:
+                self._tokens -= 1
                 turn.send(Gossip(), state.member(name).address, name)
         self._backlog = state.member_lane.sent_less_than(1) or state.log_lane.sent_less_than(1)
         eager = self._eager()
@@ -97,19 +96,20 @@ class Gossiping:
     def _next_peers(self, count: int) -> list[str]:
         """The next ones in the order, each at most once."""
         live = self._state.members.live
+        if self._peers != live:
+            self._mix(live)
         peers: list[str] = []
-        looked = 0
-        while len(peers) < min(count, len(live)) and looked <= 2 * len(live):
-            if self._place >= len(self._order):
+        while len(peers) < min(count, len(live)):
+            if self._place == len(self._order):
                 self._place = 0
-                if self._backlog or self._peers != live:
-                    self._peers = list(live)
-                    self._order = list(live)
-                    self._state.rng.shuffle(self._order)
+                if self._backlog:  # else each part of it would come to the same peers again
+                    self._mix(live)
             name = self._order[self._place]
             self._place += 1
-            looked += 1
-            view = self._state.members.get(name)
-            if view is not None and view.status <= Status.SUSPECT and name not in peers:
+            if name not in peers:
                 peers.append(name)
         return peers
+
+    def _mix(self, live: list[str]) -> None:
+        self._peers, self._order, self._place = list(live), list(live), 0
+        self._state.rng.shuffle(self._order)

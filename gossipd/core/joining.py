@@ -43,6 +43,9 @@ VACANT_FOR = 10.0
 """Seconds for which a name that was found vacant is kept for the newcomer."""
 
 ASKED_MAX = 64
+SETTLED_CHECKS = 2
+"""A name is held for good after so many times `name_check`: by then a refusal would have come."""
+
 CHECKS_MAX = 256
 
 
@@ -70,8 +73,8 @@ class Joining:
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
-        self._taken_in = False
-        """Whether this node is a member for others, not only by what it has loaded."""
+        self._member_since = float("inf")
+        """When somebody first took this node in, or was taken in by it."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -99,7 +102,7 @@ class Joining:
         if asked is None:
             turn.drop(Drop.UNASKED)
             return False
-        self._taken_in = True
+        self._member_since = min(self._member_since, turn.now)
         turn.emit(Joined(asked, sender))
         return True
 
@@ -111,8 +114,10 @@ class Joining:
             turn.drop(Drop.UNASKED)
         elif refuse.reason is Refusal.NAME_TAKEN:
             holder = (refuse.generation, refuse.holder)
-            among_others = self._taken_in and self._state.members.live_count > 1
-            if among_others and (own.generation, own.address) >= holder:
+            # Who has just been taken in, perhaps by another newcomer, is none that holds a name.
+            settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
+            holds_it = turn.now >= settled_at and self._state.members.live_count > 1
+            if holds_it and (own.generation, own.address) >= holder:
                 return  # two holders meet: the larger generation, then address, keeps the name
             host, port = refuse.holder
             turn.emit(
@@ -205,7 +210,7 @@ class Joining:
     def _admit(self, newcomer: _Newcomer, turn: Turn) -> None:
         state = self._state
         view = newcomer.view
-        self._taken_in = True
+        self._member_since = min(self._member_since, turn.now)
         self._membership.learn(view, turn)
         held = state.members.get(view.name)
         if held is None:

@@ -115,6 +115,8 @@ class Membership:
             if new:
                 self._end_corroboration(view.name)  # it was about an earlier suspicion
                 self._look_into(view, turn)
+            elif state.own.name in view.accusers and view.name not in state.corroborations:
+                self._ping_on(view, turn)
         else:
             self._suspicions.lift(view.name)
             state.timers.cancel(Timer.SUSPICION, view.name)
@@ -126,7 +128,7 @@ class Membership:
             wait = state.settings.contact_interval * state.rng.random()
             state.timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
         status = before.status if before else None
-        if before is None or (before.status, before.generation) != (view.status, view.generation):
+        if before is None or _stands(before) != _stands(view):
             turn.emit(MemberChanged(view, status))
 
     def _look_into(self, suspect: MemberView, turn: Turn) -> None:
@@ -134,13 +136,18 @@ class Membership:
         at once; the accuser, which has done that, goes on to ping it."""
         state, settings = self._state, self._state.settings
         if state.own.name in suspect.accusers:
-            if settings.corroborators:
-                state.corroborations[suspect.name] = settings.corroboration_pings + 1
-                wait = state.round_trips.timeout(suspect.name)
-                state.timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
+            self._ping_on(suspect, turn)
         elif is_spread(*state.members.place_after(suspect.name), settings.corroborators):
             delay = state.rng.random() * settings.corroboration_delay
             state.timers.set(Timer.CORROBORATE, turn.now + delay, suspect.name)
+
+    def _ping_on(self, suspect: MemberView, turn: Turn) -> None:
+        """This node has accused a member: what follows are pings beyond those that it took."""
+        state, settings = self._state, self._state.settings
+        if settings.corroborators:
+            state.corroborations[suspect.name] = settings.corroboration_pings + 1
+            wait = state.round_trips.timeout(suspect.name) * state.health.factor
+            state.timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
 
     def _end_corroboration(self, name: str) -> None:
         self._state.timers.cancel(Timer.CORROBORATE, name)
@@ -202,3 +209,9 @@ class Membership:
         )
         self._state.members.merge(view, turn.now)
         self._gossiping.push_member(view.name, turn)
+
+
+def _stands(view: MemberView) -> tuple[Status, int, int]:
+    """What the shell is told of; an incarnation counts where it makes another suspicion."""
+    incarnation = view.incarnation if view.status is Status.SUSPECT else 0
+    return view.status, view.generation, incarnation

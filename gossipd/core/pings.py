@@ -96,7 +96,10 @@ class RoundTrips:
         self._overall: _Estimate | None = None
 
     def sample(self, name: str, seconds: float) -> None:
-        """Take one measured round trip in."""
+        """Take one measured round trip in; one above the longest timeout tells of a stall, here
+        or there, and not of the way."""
+        if seconds > self._settings.probe_interval / 2:
+            return
         self._estimates[name] = _next(self._estimates.get(name), seconds)
         self._overall = _next(self._overall, seconds)
 

@@ -1,4 +1,4 @@
-"""Rounds of probes that all members count together: in each of them every member is probed once.
+"""Rounds of probes that all members count together, and a target for each member in each of them.
 
 SWIM's shuffled round robin (4.3) leaves a member unprobed for some periods by chance. Here a
 member's target follows from its place among the names and the number of the round, so the targets

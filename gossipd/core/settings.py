@@ -14,6 +14,14 @@ from typing import Literal, get_args
 Profile = Literal["lan", "wan", "local"]
 ProbeOrder = Literal["ring", "shuffled"]
 
+SECONDS_MIN = 0.001
+"""The shortest interval or timeout, seconds: below it timers would not advance."""
+
+CONFIRMATIONS_MAX = 7
+"""A view holds so many accusers beside the first one."""
+
+PATIENCE_MAX = 10.0
+
 DATAGRAM_SIZE_FLOOR = 640
 DATAGRAM_SIZE_MAX = 1400
 """What a datagram may measure at most (bytes of UDP payload); a larger one is dropped unread."""
@@ -35,8 +43,9 @@ class Settings:
 
     probe_order: ProbeOrder = "ring"
     """Whom each probe goes to. `ring`: all members count rounds together, and in each one every
-    member is probed by exactly one other. `shuffled`: at random as in SWIM, where about a third
-    of the members is not probed in a round, and one in fifty not in four."""
+    member is probed by one other, unless that one still waits for somebody silent. `shuffled`: at
+    random as in SWIM, where about a third of the members is not probed in a round, and one in
+    fifty not in four."""
 
     probe_timeout: float = 0.5
     """Seconds until relays are asked, before any round trip was measured. At most half of
@@ -163,8 +172,10 @@ class Settings:
                 f"probe_timeout_min ({self.probe_timeout_min}) must be at most probe_timeout "
                 f"({self.probe_timeout})"
             )
-        if self.probe_patience < 1:
-            raise SettingsError("probe_patience must be at least 1")
+        if not 1 <= self.probe_patience <= PATIENCE_MAX:
+            raise SettingsError(f"probe_patience must be from 1 to {PATIENCE_MAX:g}")
+        if self.confirmations > CONFIRMATIONS_MAX:
+            raise SettingsError(f"confirmations must be at most {CONFIRMATIONS_MAX}")
         if self.suspicion_max_mult < 1:
             raise SettingsError("suspicion_max_mult must be at least 1")
         if self.gossip_rate > self.gossip_rate_max:
@@ -192,7 +203,22 @@ def _check_figure(name: str, value: float) -> None:
         raise SettingsError(f"{name} must be a number >= 0, not {value!r}")
     if value == 0 and name not in _MAY_BE_ZERO:
         raise SettingsError(f"{name} must be greater than 0")
+    if name in _SECONDS and value < SECONDS_MIN:
+        raise SettingsError(f"{name} must be at least {SECONDS_MIN} s")
 
+
+_SECONDS = {
+    "probe_interval",
+    "probe_timeout",
+    "probe_timeout_min",
+    "gossip_interval",
+    "pull_interval",
+    "pull_timeout",
+    "contact_interval",
+    "join_retry_min",
+    "join_retry_max",
+    "name_check",
+}
 
 _MAY_BE_ZERO = {
     "corroborators",

@@ -298,11 +298,20 @@ def test_the_timeout_is_never_above_half_the_interval() -> None:
     silent(talk, "p0")
     for _ in range(3):
         ping = until_probed(talk, "p0")
-        talk.wait(0.9)
+        talk.wait(0.45)
         talk.hear(talk.peer("p0"), Ack(ping.nonce, talk.shown))
-    assert talk.node.round_trip("p0") == pytest.approx(0.9, abs=0.05)
+    assert talk.node.round_trip("p0") == pytest.approx(0.45, abs=0.05)
     until_probed(talk, "p0")
     assert talk.wait(0.51).sent(PingReq)
+
+
+def test_an_answer_after_a_stall_tells_nothing_of_the_way() -> None:
+    talk = Talk(peers=3)
+    silent(talk, "p0")
+    ping = until_probed(talk, "p0")
+    talk.wait(1.2)
+    talk.hear(talk.peer("p0"), Ack(ping.nonce, talk.shown))
+    assert talk.node.round_trip("p0") is None
 
 
 # --- as a relay ----------------------------------------------------------------------------------
@@ -544,6 +553,25 @@ def test_corroboration_can_be_switched_off() -> None:
     talk = Talk(peers=6, settings=NO_CORROBORATION)
     suspect(talk, "p1")
     assert not talk.wait(3).sent(Ping, talk.peer("p0"))
+
+
+def test_a_prober_whose_probe_fails_during_a_suspicion_of_others_pings_on() -> None:
+    talk = Talk(peers=9, settings=Settings(corroborators=1, indirect_probes=0))
+    silent(talk, "p0")
+    until_probed(talk, "p0")
+    talk.wait(1.3)
+    suspect(talk, "p1")
+    talk.wait(0.25)
+    assert set(talk.held("p0").accusers) == {"p1", "me"}
+    assert len(talk.wait(0.5).sent(Ping, talk.peer("p0"))) >= 3
+
+
+def test_each_new_suspicion_is_told_though_the_refutation_was_missed() -> None:
+    talk = Talk(peers=6)
+    assert accused(suspect(talk, "p1")) == ["p0"]
+    talk.peer("p0").incarnation = 1
+    assert accused(suspect(talk, "p1")) == ["p0"]
+    assert accused(suspect(talk, "p2")) == []
 
 
 # --- failed members ------------------------------------------------------------------------------

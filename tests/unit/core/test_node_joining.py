@@ -369,8 +369,17 @@ def test_a_node_that_is_refused_its_name_ends() -> None:
     assert "10.0.3.3 port 1" in lost.detail
 
 
+def test_who_was_taken_in_a_moment_ago_obeys_a_refusal() -> None:
+    talk = Talk(peers=1)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
+    assert talk.hear(seed, older).of(NameLost)
+
+
 def test_the_newer_of_two_holders_of_a_name_does_not_obey_a_refusal() -> None:
     talk = Talk(peers=1)
+    talk.wait(2 * talk.settings.name_check)
     seed = Peer("seed", ("10.0.8.8", 7946))
     nonce = talk.join(seed.address).sent(Join)[0].nonce
     older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
@@ -385,6 +394,7 @@ def test_in_one_generation_the_larger_address_does_not_obey_a_refusal(
     host: str, loses: bool
 ) -> None:
     talk = Talk(peers=1)
+    talk.wait(2 * talk.settings.name_check)
     seed = Peer("seed", ("10.0.8.8", 7946))
     nonce = talk.join(seed.address).sent(Join)[0].nonce
     refuse = Refuse(nonce, Refusal.NAME_TAKEN, (host, 1), 1000)

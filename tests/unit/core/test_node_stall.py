@@ -144,3 +144,15 @@ def test_a_relay_request_after_a_stall_is_served() -> None:
     talk.now += 30
     request = PingReq(1, "p0", talk.peer("p0").address, 500)
     assert talk.hear(talk.peer("p1"), request).sent(Ping, talk.peer("p0"))
+
+
+def test_relays_are_not_asked_when_the_verdict_was_late_too() -> None:
+    talk = Talk(peers=4)
+    talk.peer("p0").answers = False
+    begin_probe(talk, "p0")
+    for _ in range(3):
+        stand_still(talk, 60)
+    said = stand_still(talk, 60)
+    assert suspects(talk) == ["p0"]
+    assert not said.sent(PingReq)
+    assert talk.node.health_score == 4, "for its stalls, not for silent relays"

@@ -58,7 +58,9 @@ def test_a_probe_timeout_stays_within_its_bounds() -> None:
     assert trips.timeout("new") == settings.probe_timeout
     trips.sample("near", 0.0001)
     assert trips.timeout("near") == settings.probe_timeout_min
-    trips.sample("far", 3.0)
+    trips.sample("far", 0.4)
+    trips.sample("stalled", 0.6)
+    assert trips.mean("stalled") is None
     assert trips.timeout("far") == settings.probe_interval / 2
 
 

@@ -80,3 +80,17 @@ def test_an_impossible_figure_or_combination_is_refused_by_name(
 ) -> None:
     with pytest.raises(SettingsError, match=f"^{named} "):
         Settings.of("lan", **figures)
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"gossip_interval": 1e-17},
+        {"probe_timeout_min": 0.0009},
+        {"probe_patience": 11},
+        {"confirmations": 8},
+    ],
+)
+def test_figures_that_the_protocol_cannot_live_with_are_refused(figures: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(figures))):
+        Settings.of("lan", **figures)
