@@ -17,6 +17,7 @@ from gossipd.core.settings import Profile, Settings
 from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+Durability = Literal["full", "normal"]
 
 NAME_SIZE_MAX = 64
 TAG_KEY_SIZE_MAX = 64
@@ -74,9 +75,16 @@ class Config:
     """The set of figures to start from: lan (detects in seconds), wan (patient, fewer packets)
     or local (many nodes on one machine)."""
 
-    in_memory: bool = True
-    """Keep the state in memory only: what no other node holds is lost when this one stops. The
-    only mode of this version."""
+    data_dir: str | None = None
+    """Directory of this node's state, for it alone. Default: in $STATE_DIRECTORY (as systemd sets
+    it), else in gossipd below $XDG_STATE_HOME or ~/.local/state, a directory called like the node."""
+
+    in_memory: bool = False
+    """Keep the state in memory only: what no other node holds is lost when this one stops."""
+
+    durability: Durability = "full"
+    """What an answered increment survives: power cuts (full), or only crashes of processes
+    (normal), which spares one wait for the disk per commit."""
 
     tag: tuple[str, ...] = ()
     """A label K=V that all members see; keys unique and at most 64 bytes, at most 32 tags, all
@@ -106,8 +114,10 @@ class Config:
         return dict(_tag(text) for text in self.tag)
 
     def __post_init__(self) -> None:
-        if not self.in_memory:
-            raise ConfigError("in_memory", "must be true: this version keeps state in memory only")
+        if self.in_memory and self.data_dir is not None:
+            raise ConfigError("data_dir", "must not be given together with in_memory")
+        if self.data_dir == "":
+            raise ConfigError("data_dir", "expected a directory, not nothing")
         if self.api is None:
             object.__setattr__(self, "api", _default_api(self.bind))
         if self.name is None and self.bind.port:

@@ -24,12 +24,15 @@ from gossipd.core import (
 )
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Refused
-from gossipd.store import Store
+from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
 
 BATCH_MAX = 10_000
 """Increments committed together at most, so that one batch does not hold the loop for long."""
+
+RETRY_MIN, RETRY_MAX = 0.1, 5.0
+"""Seconds for which a disk that takes nothing is not tried again; doubles at each failure."""
 
 _Waiting = tuple[str, int, "asyncio.Future[Answer]"]
 
@@ -38,11 +41,19 @@ class Counting:
     """Takes increments one by one and commits them in batches."""
 
     def __init__(
-        self, node: Node, store: Store, perform: Callable[[Sequence[Effect]], None]
+        self,
+        node: Node,
+        store: Store,
+        perform: Callable[[Sequence[Effect]], None],
+        broken: Callable[[OSError], None],
     ) -> None:
+        """`broken` is told of a commit that failed for good."""
         self._node = node
         self._store = store
         self._perform = perform
+        self._broken = broken
+        self._pause = 0.0
+        self._closed_until = float("-inf")
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
         self._draining = False
@@ -51,6 +62,8 @@ class Counting:
         """Count `by` on `counter`; the future ends when that is committed, or with `Refused`."""
         if self._draining or self._node.leaving:
             raise Refused(503, "Service Unavailable", "this node is leaving the cluster")
+        if time.monotonic() < self._closed_until:
+            raise Refused(503, "Service Unavailable", "the disk takes nothing: not counted")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((counter, by, future))
@@ -92,7 +105,12 @@ class Counting:
             log.error("cannot commit %d increments: %s", len(taken), error)
             self._node.abandon(batch)
             _refuse_all(taken, f"it may have been counted: {error}")
+            if isinstance(error, BrokenError):
+                self._broken(error)
+            self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
+            self._closed_until = time.monotonic() + self._pause
             return
+        self._pause = 0.0
         effects = self._node.expose(batch, time.monotonic())
         counts = [
             advance.value

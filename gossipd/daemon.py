@@ -47,12 +47,14 @@ from gossipd.core import (
     parse_increment_id,
 )
 from gossipd.counting import Counting
+from gossipd.datadir import data_directory
 from gossipd.endpoint import Endpoint
 from gossipd.seeds import Seeds, resolve_now
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.port import SidePort
-from gossipd.store import MemoryStore
+from gossipd.saver import Saver
+from gossipd.store import DiskStore, MemoryStore, StoreError
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
 
 log = logging.getLogger("gossipd")
@@ -112,15 +114,25 @@ def _raise_file_limit() -> None:
 class Daemon:
     """One running node; also what the side port asks (`sideport.backend.Backend`)."""
 
-    def __init__(self, config: Config, udp: Udp, own: MemberView, seeds: list[Address]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        udp: Udp,
+        own: MemberView,
+        seeds: list[Address],
+        store: DiskStore | MemoryStore,
+    ) -> None:
         self._config = config
+        self._store = store
         self._loop = asyncio.get_running_loop()
         rng = random.SystemRandom()
         frame = TagFrame(config.cluster)
         self._udp = udp
-        self._node = Node(own, config.settings, frame, rng, time.monotonic())
+        durable = isinstance(store, DiskStore)
+        self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
-        self._counting = Counting(self._node, MemoryStore(), self._perform)
+        self._counting = Counting(self._node, store, self._perform, self._lose_disk)
+        self._saver = Saver(self._node, store, self._perform, self._lose_disk)
         self._seeds = Seeds(self._node, config.settings, self._perform)
         self._port = SidePort(self)
         self._timer: asyncio.TimerHandle | None = None
@@ -149,7 +161,9 @@ class Daemon:
         try:
             seeds = await loop.run_in_executor(None, _resolve_seeds, config)
             own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
-            daemon = cls(config, udp, own, seeds)
+            store = await loop.run_in_executor(None, _open_store, config, own.name)
+            generation = await loop.run_in_executor(None, store.begin_life, time.time())
+            daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
             await daemon._open_port()
         except StartError:
@@ -179,8 +193,12 @@ class Daemon:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
-        alone = not [seed for seed in self._seed_addresses if seed != own.address]
+        self._perform(self._node.load(self._store.load(), time.monotonic()))
+        others = [view for view in self._node.members if view.name != own.name]
+        known = [view for view in others if view.status < Status.LEFT]
+        alone = not known and not [seed for seed in self._seed_addresses if seed != own.address]
         self._perform(self._node.start(alone, time.monotonic()))
+        self._saver.start()
         self._udp.receive_with(self._receive)
         while self._early:
             self._receive(*self._early.popleft())
@@ -196,6 +214,8 @@ class Daemon:
             self._timer.cancel()
         await self._seeds.stop()
         await self._port.stop()
+        await self._saver.drain()
+        await self._store.close()
         self._udp.close()
 
     def _on_signal(self, number: int) -> None:
@@ -245,8 +265,10 @@ class Daemon:
             match effect:
                 case Send(data, to):
                     self._udp.send(data, to)
-                case Incremented() | Learned() | SaveWanted():
+                case Incremented() | Learned():
                     pass
+                case SaveWanted():
+                    self._saver.want()
                 case Dropped(source, reason):
                     self._note_drop(source, reason)
                 case Joined():
@@ -278,6 +300,13 @@ class Daemon:
                 log.warning("dropped a datagram from %s: %s", _at(source), reason.value)
         else:
             log.debug("dropped a datagram from %s: %s", _at(source), reason.value)
+
+    def _lose_disk(self, error: OSError) -> None:
+        """Nothing can be committed any more: what the others can take over, they shall."""
+        if not self._exit_code:
+            log.critical("%s; leaving", error)
+            self._exit_code = 1
+            self._begin_leave()
 
     def _lose_name(self, detail: str) -> None:
         if not self._exit_code:
@@ -411,6 +440,16 @@ def _resolve_seeds(config: Config) -> list[Address]:
     if failures and not addresses:
         raise StartError("; ".join(failures))
     return addresses
+
+
+def _open_store(config: Config, name: str) -> DiskStore | MemoryStore:
+    if config.in_memory:
+        return MemoryStore()
+    try:
+        directory = data_directory(config.data_dir, name)
+        return DiskStore.open(directory, durability=config.durability, node=name)
+    except StoreError as error:
+        raise StartError(str(error)) from error
 
 
 def _own_view(config: Config, udp: Udp, seeds: list[Address]) -> MemberView:

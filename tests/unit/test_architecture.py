@@ -39,7 +39,8 @@ FUNCTION_LINES_MAX = 70
 
 SHELL = {
     "udp": {"core"},
-    "store": {"core"},
+    "saver": {"core", "store"},
+    "datadir": {"store"},
     "notify": set[str](),
     "seeds": {"core", "endpoint", "udp"},
     "reports": {"core", "endpoint"},
