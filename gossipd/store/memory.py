@@ -1,7 +1,6 @@
-"""Where batches are committed before they are exposed: so far, memory.
+"""A batch that is committed survives what the store survives; this one survives nothing.
 
-A batch that is committed survives what the store survives; this one survives nothing, and commits
-at once. What the disk needs is in `Batch`: the rows of the changed registers and the version.
+What a store needs is in `Batch`: the rows of the changed registers and the version.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """Keeps nothing beside what the core holds."""
+    """Keeps nothing beside what the core holds, and commits at once."""
 
     async def commit(self, batch: Batch) -> None:
         """Nothing to do."""

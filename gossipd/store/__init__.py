@@ -1,0 +1,29 @@
+"""Where the log and the members are kept from one life to the next: memory, or one SQLite file.
+
+| file | idea |
+|---|---|
+| `memory.py` | what a store is; the one that keeps nothing |
+| `disk.py` | one thread that writes: batches first, what others told in slices |
+| `opening.py` | from a directory to a file that is known to be good, or one clear error |
+| `lock.py` | one process a directory |
+| `schema.py` | tables, versions, migrations |
+| `rows.py` | values to rows and back; every write is a join; every row has a checksum |
+| `failures.py` | full, or broken |
+| `checking.py`, `lines.py`, `copies.py` | what `gossipd data` does |
+"""
+
+from .changes import Changes
+from .disk import DiskStore, Durability
+from .failures import BrokenError, NoSpaceError, StoreError
+from .memory import MemoryStore, Store
+
+__all__ = [
+    "BrokenError",
+    "Changes",
+    "DiskStore",
+    "Durability",
+    "MemoryStore",
+    "NoSpaceError",
+    "Store",
+    "StoreError",
+]

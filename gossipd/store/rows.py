@@ -1,0 +1,165 @@
+"""Values as rows and back; every write is a join, so a late or repeated one does no harm.
+
+Every row ends in a checksum of its other fields. SQLite has none of its own, and one flipped bit
+in a total would be gossiped and never go away again.
+
+Verdicts are kept as wall time, so that they age while the node is down.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeAlias
+
+import msgpack
+
+from gossipd.core import Image, MemberView, Status, Stream, StreamImage
+from gossipd.core.codec import AGE_MAX
+from gossipd.core.messages import Register
+
+from .changes import Changes
+
+Value: TypeAlias = int | str | bytes
+Write: TypeAlias = tuple[str, tuple[Value, ...]]
+"""A statement and its parameters."""
+
+_PUT_REGISTER = """INSERT INTO registers VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (stream, counter) DO UPDATE
+    SET seq = excluded.seq, total = excluded.total, sum = excluded.sum
+    WHERE (excluded.seq, excluded.total) > (seq, total)"""
+_PUT_VERSION = """INSERT INTO streams VALUES (?, ?, ?)
+    ON CONFLICT (stream) DO UPDATE SET version = excluded.version, sum = excluded.sum
+    WHERE excluded.version > version"""
+_PUT_MEMBER = """INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (name) DO UPDATE
+    SET host = excluded.host, port = excluded.port, generation = excluded.generation,
+        incarnation = excluded.incarnation, status = excluded.status, tags = excluded.tags,
+        verdict = excluded.verdict, accusers = excluded.accusers, sum = excluded.sum
+    WHERE (excluded.generation, excluded.host, excluded.port, excluded.incarnation,
+           excluded.status) >= (generation, host, port, incarnation, status)"""
+_REMOVE_MEMBER = "DELETE FROM members WHERE name = ?"
+_PUT_META = """INSERT INTO meta VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum"""
+
+
+class DamagedError(Exception):
+    """A row is not what was written."""
+
+
+def checksum(*fields: Value) -> int:
+    """CRC-32 of a row's fields."""
+    return zlib.crc32(msgpack.packb(fields))
+
+
+def put_register(stream: Stream, counter: str, seq: int, total: int) -> Write:
+    """Join one register."""
+    fields = (stream, counter, seq, total)
+    return _PUT_REGISTER, (*fields, checksum(*fields))
+
+
+def put_version(stream: Stream, version: int) -> Write:
+    """Join the version of a stream; every register that it covers is written before."""
+    return _PUT_VERSION, (stream, version, checksum(stream, version))
+
+
+def put_meta(name: str, value: Value) -> Write:
+    """Set one of the facts about the file itself."""
+    return _PUT_META, (name, value, checksum(name, value))
+
+
+def _put_member(view: MemberView, wall: float) -> Write:
+    verdict = int(1000 * (wall - 60 * view.age)) if view.status > Status.SUSPECT else 0
+    fields = (
+        view.name,
+        *view.address,
+        view.generation,
+        view.incarnation,
+        view.status.value,
+        json.dumps(view.tags),
+        verdict,
+        json.dumps(view.accusers),
+    )
+    return _PUT_MEMBER, (*fields, checksum(*fields))
+
+
+def writes_of(changes: Changes, wall: float) -> Iterator[Write]:
+    """Everything to be written, all registers before any version. `wall`: seconds since 1970."""
+    for register in changes.registers:
+        yield put_register(*register)
+    for stream, version in changes.versions:
+        yield put_version(stream, version)
+    for name in changes.gone:
+        yield _REMOVE_MEMBER, (name,)
+    for view in changes.members:
+        yield _put_member(view, wall)
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def image_of(connection: sqlite3.Connection, wall: float) -> Image:
+    """Everything that is stored; one ordered scan. Raises `DamagedError`."""
+    versions = dict(versions_of(connection))
+    streams = []
+    for stream, rows in groupby(registers_of(connection), itemgetter(0)):
+        registers: tuple[Register, ...] = tuple(row[1:] for row in rows)
+        streams.append(StreamImage(stream, versions.get(stream, 0), registers))
+    return Image(tuple(streams), tuple(members_of(connection, wall)))
+
+
+def registers_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, str, int, int]]:
+    """(stream, counter, seq, total) in the order of streams, then counters."""
+    names: dict[str, str] = {}
+    crc32, pack = zlib.crc32, msgpack.Packer().pack  # a million times: names are looked up once
+    query = "SELECT stream, counter, seq, total, sum FROM registers ORDER BY stream, counter"
+    for stream, counter, seq, total, kept in connection.execute(query):
+        if crc32(pack((stream, counter, seq, total))) != kept:
+            raise DamagedError(f"the register of {counter!r} in stream {_shown(stream)}")
+        yield stream, names.setdefault(counter, counter), seq, total
+
+
+def versions_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, int]]:
+    """(stream, version) in the order of streams."""
+    for stream, version, kept in connection.execute("SELECT * FROM streams ORDER BY stream"):
+        if checksum(stream, version) != kept:
+            raise DamagedError(f"the version of stream {_shown(stream)}")
+        yield stream, version
+
+
+def members_of(connection: sqlite3.Connection, wall: float) -> Iterator[MemberView]:
+    """All members in the order of names, verdicts with the age that they have by now."""
+    for *fields, kept in connection.execute("SELECT * FROM members ORDER BY name"):
+        if checksum(*fields) != kept:
+            raise DamagedError(f"the member {fields[0]!r}")
+        name, host, port, generation, incarnation, status, tags, verdict, accusers = fields
+        age = math.ceil(max(0.0, wall - verdict / 1000) / 60) if verdict else 0
+        yield MemberView(
+            name,
+            (host, port),
+            generation,
+            incarnation,
+            Status(status),
+            tuple((key, value) for key, value in json.loads(tags)),
+            min(age, AGE_MAX),
+            tuple(json.loads(accusers)),
+        )
+
+
+def meta_of(connection: sqlite3.Connection) -> dict[str, Value]:
+    """The facts about the file: `generation`, `node`, `cluster`, `created` (ms since 1970)."""
+    facts: dict[str, Value] = {}
+    for name, value, kept in connection.execute("SELECT * FROM meta ORDER BY name"):
+        if checksum(name, value) != kept:
+            raise DamagedError(f"the fact {name!r}")
+        facts[name] = value
+    return facts
+
+
+def _shown(stream: object) -> str:
+    return stream.hex() if isinstance(stream, bytes) else repr(stream)

@@ -1,0 +1,59 @@
+"""The tables, and how a file of an older version becomes one of this version.
+
+A file is ours by its application id; its version is the number of migrations it has seen. One
+migration is one transaction with the version in it, so a crash leaves the old file or the new one.
+A register is found by stream, then counter, which is the order in which all are read at a start;
+stream and counter are spelled out in every row, since the tables that numbers for them would need
+cost more than they save where streams hold few counters.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+APPLICATION_ID = 0x676F7370
+"""`gosp`, at offset 68 of the file."""
+
+Migration = tuple[str, ...]
+
+MIGRATIONS: tuple[Migration, ...] = (
+    (
+        """CREATE TABLE registers (
+            stream BLOB, counter TEXT, seq INTEGER, total INTEGER, sum INTEGER,
+            PRIMARY KEY (stream, counter)) WITHOUT ROWID""",
+        """CREATE TABLE streams (
+            stream BLOB PRIMARY KEY, version INTEGER, sum INTEGER) WITHOUT ROWID""",
+        """CREATE TABLE members (
+            name TEXT PRIMARY KEY, host TEXT, port INTEGER, generation INTEGER,
+            incarnation INTEGER, status INTEGER, tags TEXT, verdict INTEGER, accusers TEXT,
+            sum INTEGER) WITHOUT ROWID""",
+        """CREATE TABLE meta (
+            name TEXT PRIMARY KEY, value, sum INTEGER) WITHOUT ROWID""",
+    ),
+)
+
+
+def application_of(connection: sqlite3.Connection) -> int:
+    """Whose file it is."""
+    return _number(connection, "PRAGMA application_id")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """How many migrations a file has seen."""
+    return _number(connection, "PRAGMA user_version")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file up to this version, one transaction a step. New files begin at version 0."""
+    for version in range(version_of(connection), len(MIGRATIONS)):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in MIGRATIONS[version]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    (number,) = connection.execute(query).fetchone()
+    return int(number)

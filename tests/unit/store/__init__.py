@@ -1,0 +1,1 @@
+"""The store: one SQLite file, and the memory that keeps nothing."""

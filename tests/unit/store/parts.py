@@ -1,0 +1,79 @@
+"""Rows to store, stores to put them in, and what a directory holds."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gossipd.core import Batch, Image, MemberView, Status
+from gossipd.store import Changes, DiskStore, Durability
+
+STREAM = bytes(9) + b"\x07"
+OTHER = bytes(9) + b"\x09"
+NOTHING = Changes((), (), (), ())
+
+
+def batch(seq: int, counter: str = "default", by: int = 1) -> Batch:
+    """The increment `seq` of a stream that only adds `by` to one counter."""
+    return Batch(STREAM, seq, ((counter, seq, seq * by),), ())
+
+
+def member(
+    name: str, generation: int = 5, status: Status = Status.ALIVE, age: int = 0
+) -> MemberView:
+    return MemberView(
+        name, ("10.0.0.2", 7946), generation, 1, status, (("zone", "b"),), age, ("accuser",)
+    )
+
+
+@asynccontextmanager
+async def opened(
+    directory: Path, durability: Durability = "normal", node: str = "here"
+) -> AsyncIterator[DiskStore]:
+    """A store that is closed at the end."""
+    store = DiskStore.open(directory, durability=durability, node=node)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def stored(directory: Path) -> Image:
+    """What the next life finds."""
+    async with opened(directory) as store:
+        return store.load()
+
+
+async def filled(directory: Path) -> Path:
+    """A directory with two streams, two members and a life behind it; its file."""
+    async with opened(directory) as store:
+        store.begin_life(time.time())
+        for seq in range(1, 200):
+            await store.commit(batch(seq, f"counter {seq % 40}"))
+        registers = tuple((OTHER, f"other {seq}", seq, -seq) for seq in range(1, 200))
+        gone = member("gone", status=Status.FAILED)
+        await store.save(Changes(registers, ((OTHER, 199),), (member("there"), gone), ()))
+    return directory / "gossipd.db"
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """The bytes of every file that holds something; the index of the log is made afresh."""
+    files = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+    return {
+        name: data for name, data in files.items() if data and not name.endswith(("-shm", ".lock"))
+    }
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def set_mode(path: Path, mode: int) -> None:
+    path.chmod(mode)
+
+
+def names_in(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}

@@ -1,0 +1,184 @@
+"""What is committed is there in the next life, in whatever order it was written."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from gossipd.core import Batch, Image, Status, StreamImage
+from gossipd.store import BrokenError, Changes, DiskStore
+from tests.unit.store.parts import NOTHING, OTHER, STREAM, batch, filled, member, opened, stored
+
+
+async def test_a_new_directory_holds_nothing(tmp_path: Path) -> None:
+    assert await stored(tmp_path / "data") == Image((), ())
+
+
+async def test_the_next_life_finds_what_was_committed(tmp_path: Path) -> None:
+    async with opened(tmp_path, "full") as store:
+        await store.commit(batch(1, "b", 2))
+        await store.commit(batch(2, "a", 3))
+    assert await stored(tmp_path) == Image(
+        (StreamImage(STREAM, 2, (("a", 2, 6), ("b", 1, 2))),), ()
+    )
+
+
+async def test_a_batch_without_rows_writes_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(Batch(STREAM, 0, (), ()))
+    assert await stored(tmp_path) == Image((), ())
+
+
+async def test_writes_are_joins_in_any_order(tmp_path: Path) -> None:
+    changes = (
+        Changes(((STREAM, "a", 3, 9),), ((STREAM, 3),), (member("m", 6),), ()),
+        Changes(((STREAM, "a", 2, 7),), ((STREAM, 2),), (member("m", 5, Status.LEFT),), ()),
+        Changes(((STREAM, "a", 3, 8),), ((STREAM, 1),), (member("m", 4),), ()),
+    )
+    for number, order in enumerate(permutations(changes)):
+        async with opened(tmp_path / str(number)) as store:
+            for each in (*order, order[0]):
+                await store.save(each)
+        assert await stored(tmp_path / str(number)) == Image(
+            (StreamImage(STREAM, 3, (("a", 3, 9),)),), (member("m", 6),)
+        )
+
+
+async def test_members_come_back_whole_and_go_when_they_are_gone(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(NOTHING._replace(members=(member("a"), member("b"), member("c", 9))))
+        await store.save(NOTHING._replace(gone=("a", "c"), members=(member("c", 2),)))
+    assert (await stored(tmp_path)).members == (member("b"), member("c", 2))
+
+
+async def test_verdicts_age_while_the_node_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(NOTHING._replace(members=(member("a", 5, Status.FAILED, 3), member("b"))))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 590)
+    failed, alive = (await stored(tmp_path)).members
+    assert failed == member("a", 5, Status.FAILED, 3 + 10)
+    assert alive == member("b")
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    assert (await stored(tmp_path)).members[0].age == 0
+
+
+async def test_generations_only_rise_whatever_the_wall_clock_says(tmp_path: Path) -> None:
+    found = []
+    for wall in (2000.0, 2000.0, 1000.0, 3000.5):
+        async with opened(tmp_path) as store:
+            found.append(store.begin_life(wall))
+    assert found == [2_000_000, 2_000_001, 2_000_002, 3_000_500]
+
+
+async def test_a_generation_that_was_adopted_while_running_is_not_used_again(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(NOTHING._replace(members=(member("here", 9000), member("there", 99_000))))
+    async with opened(tmp_path) as store:
+        assert store.begin_life(1.0) == 9001
+
+
+async def test_an_old_copy_gives_the_old_image(tmp_path: Path) -> None:
+    file = await filled(tmp_path / "data")
+    old = await stored(tmp_path / "data")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / file.name).write_bytes(file.read_bytes())
+    async with opened(tmp_path / "data") as store:
+        await store.commit(batch(200))
+    assert await stored(tmp_path / "copy") == old
+    assert await stored(tmp_path / "data") != old
+
+
+async def test_no_version_is_stored_before_all_that_it_covers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    streams = [bytes(9) + bytes([number]) for number in range(20)]
+    registers = tuple((stream, f"c{seq}", seq, seq) for seq in range(1, 6) for stream in streams)
+    changes = Changes(registers, tuple((stream, 5) for stream in streams), (), ())
+    counts: set[tuple[int, int]] = set()
+    async with opened(tmp_path) as store:
+        with closing(sqlite3.connect(tmp_path / "gossipd.db")) as second:
+            saving = asyncio.create_task(store.save(changes))
+            while not saving.done():
+                (seen,) = second.execute(
+                    "SELECT (SELECT count(*) FROM registers), (SELECT count(*) FROM streams)"
+                )
+                counts.add(seen)
+                await asyncio.sleep(0)
+            await saving
+    assert any(0 < found < len(registers) for found, _ in counts)
+    assert all(found == len(registers) for found, versions in counts if versions)
+    assert len((await stored(tmp_path)).streams) == 20
+
+
+async def test_a_batch_goes_before_what_others_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    registers = tuple((OTHER, f"c{seq}", seq, seq) for seq in range(1, 500))
+    async with opened(tmp_path) as store:
+        saving = asyncio.create_task(store.save(Changes(registers, ((OTHER, 499),), (), ())))
+        await asyncio.sleep(0)
+        await store.commit(batch(1))
+        assert not saving.done()
+        await saving
+    assert [each.version for each in (await stored(tmp_path)).streams] == [1, 499]
+
+
+async def test_the_loop_goes_on_while_the_disk_is_written(tmp_path: Path) -> None:
+    turns = 0
+    async with opened(tmp_path, "full") as store:
+        commit = asyncio.create_task(store.commit(batch(1)))
+        while not commit.done():
+            turns += 1
+            await asyncio.sleep(0)
+    assert turns > 3
+
+
+async def test_a_file_removed_while_in_use_takes_no_more(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(batch(1))
+        (tmp_path / "gossipd.db").unlink()
+        for _ in range(2):
+            with pytest.raises(BrokenError, match="removed or replaced"):
+                await store.commit(batch(2))
+
+
+async def test_the_file_grows_with_counters_not_with_increments(tmp_path: Path) -> None:
+    sizes = []
+    for count in (100, 5000):
+        async with opened(tmp_path / str(count)) as store:
+            for seq in range(1, count + 1):
+                await store.commit(batch(seq))
+            log = (tmp_path / str(count) / "gossipd.db-wal").stat().st_size
+            assert log < 5_000_000
+        sizes.append((tmp_path / str(count) / "gossipd.db").stat().st_size)
+        assert not (tmp_path / str(count) / "gossipd.db-wal").exists()
+    assert sizes[0] == sizes[1]
+
+
+async def test_a_hundred_thousand_registers_are_loaded_in_seconds(tmp_path: Path) -> None:
+    registers = tuple(
+        (bytes(8) + divmod(number, 1000)[0].to_bytes(2, "big"), f"c{number % 1000}", number + 1, 1)
+        for number in range(100_000)
+    )
+    async with opened(tmp_path) as store:
+        await store.save(Changes(registers, (), (), ()))
+    began = time.monotonic()
+    store = DiskStore.open(tmp_path, durability="full", node="here")
+    took = time.monotonic() - began
+    assert sum(len(each.registers) for each in store.load().streams) == 100_000
+    await store.close()
+    print(f"100,000 registers in {took:.2f} s")
+    assert took < 10

@@ -1,0 +1,252 @@
+"""Crashes, full disks and disks that cannot be written: what was committed stays committed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from gossipd.core import Batch
+from gossipd.store import BrokenError, NoSpaceError, StoreError
+from gossipd.store.failures import classify
+from tests.unit.store.parts import STREAM, batch, names_in, opened, stored
+
+ROOT = Path(__file__).parents[3]
+
+WRITER = """
+import asyncio, sys
+from itertools import count
+from pathlib import Path
+from gossipd.store import DiskStore
+from tests.unit.store.parts import batch
+
+async def main():
+    store = DiskStore.open(Path(sys.argv[1]), durability=sys.argv[2], node="here")
+    for seq in count(1):
+        await store.commit(batch(seq, f"c{seq % 7}"))
+        print(seq, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def writer(directory: Path, durability: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that commits one increment after another and says each seq."""
+    command = [sys.executable, "-c", WRITER, str(directory), durability]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("durability", ["full", "normal"])
+async def test_what_a_killed_process_had_committed_is_there(
+    tmp_path: Path, durability: str
+) -> None:
+    told = 0
+    for life in range(3):
+        with writer(tmp_path / str(life), durability) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if int(line) == 20 * (life + 1):
+                    process.kill()
+                told = int(line)
+        log = tmp_path / str(life) / "gossipd.db-wal"
+        assert log.stat().st_size > 0, "nothing was left to recover"
+        (found,) = (await stored(tmp_path / str(life))).streams
+        assert told <= found.version <= told + 1
+        assert max(seq for _, seq, _ in found.registers) == found.version
+        assert len(found.registers) == 7
+
+
+async def test_a_second_process_is_refused_by_the_number_of_the_first(tmp_path: Path) -> None:
+    with writer(tmp_path, "full") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1\n"
+        with pytest.raises(StoreError, match=f"is in use by process {process.pid}$"):
+            await stored(tmp_path)
+    assert (await stored(tmp_path)).streams[0].version >= 1
+
+
+async def test_the_torn_end_of_the_log_costs_only_what_is_torn(tmp_path: Path) -> None:
+    with writer(tmp_path, "full") as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "30\n":
+            pass
+    log = tmp_path / "gossipd.db-wal"
+    os.truncate(log, log.stat().st_size * 2 // 3 + 5)
+    (found,) = (await stored(tmp_path)).streams
+    assert found.version >= 1
+    assert max(seq for _, seq, _ in found.registers) == found.version
+
+
+@contextmanager
+def mounted(directory: Path, *options: str) -> Iterator[Path]:
+    """A file system of 1 MiB in memory."""
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", ",".join(("size=1m", *options)), "tmpfs"]
+    try:
+        subprocess.run([*command, str(directory)], check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting a file system is not allowed here")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True, timeout=10)
+
+
+def remount(directory: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(directory)], check=True, timeout=10)
+
+
+def fill(disk: Path) -> None:
+    """Leave no space, not even what was freed since it was filled last."""
+    with pytest.raises(OSError, match="No space left"):
+        append_for_ever(disk / "filler")
+
+
+def append_for_ever(path: Path) -> None:
+    with path.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+async def test_a_full_disk_takes_batches_again_when_there_is_space(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        async with opened(disk / "data", "full") as store:
+            await store.commit(batch(1))
+            fill(disk)
+            committed = 1
+            for seq in count(2):
+                try:
+                    await store.commit(batch(seq, f"c{seq}"))
+                except NoSpaceError:
+                    break
+                committed = seq
+            for seq in range(committed + 2, committed + 5):
+                fill(disk)
+                with pytest.raises(NoSpaceError):
+                    await store.commit(batch(seq, f"c{seq}"))
+            (disk / "filler").unlink()
+            last = committed + 10
+            await store.commit(batch(last, "last"))
+        (found,) = (await stored(disk / "data")).streams
+        assert found.version == last
+        counters = {counter for counter, _, _ in found.registers}
+        assert {f"c{seq}" for seq in range(2, committed + 1)} | {"default", "last"} <= counters
+
+
+async def test_a_full_disk_is_told_at_the_start_and_nothing_is_left(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        (disk / "data").mkdir()
+        fill(disk)
+        with pytest.raises(StoreError, match=r"full|space"):
+            await stored(disk / "data")
+        assert names_in(disk / "data") <= {"gossipd.lock"}
+
+
+async def test_a_disk_that_became_read_only_is_waited_for(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        await stored(disk / "data")
+        remount(disk, "ro")
+        with pytest.raises(StoreError, match="Read-only file system"):
+            await stored(disk / "data")
+        remount(disk, "rw")
+        assert (await stored(disk / "data")).streams == ()
+
+
+async def test_a_limit_on_the_size_of_files_is_waited_for(tmp_path: Path) -> None:
+    """SQLite tells it, like a quota, as an I/O error; the directory is asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    rows = tuple((f"counter {seq}", seq, seq) for seq in range(1, 9000))
+    async with opened(tmp_path) as store:
+        await store.commit(batch(1))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            with pytest.raises(NoSpaceError, match="File too large"):
+                await store.commit(Batch(STREAM, 9000, rows, ()))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await store.commit(batch(2, "after"))
+    (found,) = (await stored(tmp_path)).streams
+    assert (found.version, found.registers) == (2, (("after", 2, 2), ("default", 1, 1)))
+
+
+def told(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("as SQLite says")
+    error.sqlite_errorcode = code
+    return error
+
+
+def refusing(number: int) -> Callable[..., None]:
+    def refuse(*_args: object, **_named: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_READONLY_DIRECTORY,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_NOMEM,
+    ],
+)
+def test_what_may_end_by_itself_is_waited_for(tmp_path: Path, code: int) -> None:
+    assert isinstance(classify(told(code), tmp_path), NoSpaceError)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY_DBMOVED,
+        sqlite3.SQLITE_ERROR,
+    ],
+)
+def test_a_disk_that_can_be_written_otherwise_is_broken(tmp_path: Path, code: int) -> None:
+    assert isinstance(classify(told(code), tmp_path), BrokenError)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, NoSpaceError),
+        (errno.EDQUOT, NoSpaceError),
+        (errno.EROFS, NoSpaceError),
+        (errno.EIO, BrokenError),
+        (errno.ENOENT, BrokenError),
+    ],
+)
+def test_an_unclear_error_is_what_the_directory_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[OSError]
+) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", refusing(number))
+    assert isinstance(classify(told(sqlite3.SQLITE_IOERR_WRITE), tmp_path), kind)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_READ])
+def test_a_failed_sync_or_read_is_for_good_even_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", refusing(errno.ENOSPC))
+    assert isinstance(classify(told(code), tmp_path), BrokenError)

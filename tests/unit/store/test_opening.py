@@ -1,0 +1,201 @@
+"""A directory is good, or it is refused in one line and nothing in it has changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from gossipd.store import StoreError, schema
+from tests.unit.store.parts import batch, contents, filled, mode_of, opened, set_mode, stored
+
+
+async def refused(directory: Path) -> str:
+    """The one line with which opening is refused; nothing has changed."""
+    before = contents(directory)
+    with pytest.raises(StoreError) as caught:
+        await stored(directory)
+    assert contents(directory) == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_what_is_made_is_private_whatever_the_mask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        async with opened(tmp_path / "parent" / "data") as store:
+            await store.commit(batch(1))
+            directory = tmp_path / "parent" / "data"
+            files = {path.name: mode_of(path) for path in directory.iterdir()}
+    finally:
+        os.umask(before)
+    assert mode_of(directory) == 0o700
+    assert files == dict.fromkeys(
+        ("gossipd.db", "gossipd.db-shm", "gossipd.db-wal", "gossipd.lock"), 0o600
+    )
+
+
+async def test_a_directory_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    set_mode(tmp_path, 0o755)
+    await filled(tmp_path)
+    assert mode_of(tmp_path) == 0o755
+
+
+async def test_a_second_process_is_told_who_holds_the_directory(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        with pytest.raises(StoreError, match=f"^{re.escape(str(tmp_path))} is in use by process"):
+            await stored(tmp_path)
+    assert (await stored(tmp_path)).streams == ()
+
+
+async def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match="is not a directory"):
+        await stored(tmp_path / "file")
+    with pytest.raises(StoreError, match="Not a directory"):
+        await stored(tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def other_program(file: Path) -> None:
+    file.unlink()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url)")
+
+
+def newer(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[63] += 1
+    file.write_bytes(data)
+
+
+def newer_in_the_log(file: Path) -> None:
+    """Only the write-ahead log, which a crash left behind, says so."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+        left = {path: path.read_bytes() for path in file.parent.glob("gossipd.db*")}
+    for path, data in left.items():
+        path.write_bytes(data)
+    file.with_name("gossipd.db-shm").unlink()
+
+
+def truncated(file: Path) -> None:
+    os.truncate(file, file.stat().st_size - 4096)
+
+
+def halved(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2 + 100)
+
+
+def emptied(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def text(file: Path) -> None:
+    file.write_text("this is not a database " * 100)
+
+
+def lost(file: Path) -> None:
+    """Only its write-ahead log is still there."""
+    file.rename(file.with_name("gossipd.db-wal"))
+
+
+def directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def changed(file: Path) -> None:
+    """Another total, written as SQLite writes."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("UPDATE registers SET total = total + 1 WHERE seq = 199")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (other_program, "database of another program"),
+        (newer, "newer gossipd"),
+        (newer_in_the_log, "newer gossipd"),
+        (truncated, "is damaged"),
+        (halved, "is damaged"),
+        (emptied, "is damaged"),
+        (text, "not made by gossipd"),
+        (lost, "is missing"),
+        (directory, "Is a directory"),
+        (changed, "is damaged: the register of"),
+    ],
+)
+async def test_what_is_not_sound_is_refused_and_left_as_it_was(
+    tmp_path: Path, damage: Callable[[Path], None], says: str
+) -> None:
+    damage(await filled(tmp_path))
+    assert says in await refused(tmp_path)
+    assert (tmp_path / "gossipd.db").exists() is (damage is not lost)
+
+
+async def test_a_flipped_bit_is_refused_or_does_no_harm(tmp_path: Path) -> None:
+    file = await filled(tmp_path)
+    image, sound, rng = await stored(tmp_path), file.read_bytes(), Random(4)
+    refusals = 0
+    for _ in range(150):
+        data = bytearray(sound)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        file.write_bytes(data)
+        try:
+            found = await stored(tmp_path)
+        except StoreError:
+            refusals += 1
+            assert file.read_bytes() == data
+        else:
+            assert found.streams == image.streams
+    assert refusals > 30
+
+
+async def test_a_file_that_was_never_finished_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "gossipd.db.new").write_text("half")
+    await filled(tmp_path)
+    assert not (tmp_path / "gossipd.db.new").exists()
+
+
+async def test_an_older_file_is_migrated_and_then_too_new_for_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = await filled(tmp_path)
+    image = await stored(tmp_path)
+    known = schema.MIGRATIONS
+    more = (("CREATE TABLE more (a)", "INSERT INTO more VALUES (7)"), ("DELETE FROM more",))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*known, more[0]))
+    assert await stored(tmp_path) == image
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT a FROM more").fetchall() == [(7,)]
+    monkeypatch.setattr(schema, "MIGRATIONS", (*known, *more))
+    assert await stored(tmp_path) == image
+    monkeypatch.setattr(schema, "MIGRATIONS", known)
+    assert "newer gossipd (version 3" in await refused(tmp_path)
+
+
+async def test_a_migration_that_fails_leaves_the_old_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(tmp_path)
+    image = await stored(tmp_path)
+    known = schema.MIGRATIONS
+    monkeypatch.setattr(schema, "MIGRATIONS", (*known, ("CREATE TABLE more (a)", "nonsense")))
+    with pytest.raises(StoreError, match="syntax error"):
+        await stored(tmp_path)
+    monkeypatch.setattr(schema, "MIGRATIONS", known)
+    assert await stored(tmp_path) == image
+
+
+async def test_the_first_life_of_a_copy_is_above_that_of_its_original(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    async with opened(tmp_path, node="another name") as store:
+        assert store.begin_life(0.0) > 1000 * (time.time() - 3600)

@@ -1,0 +1,184 @@
+"""`gossipd data`: what it says of a directory, and that copies lose and double nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gossipd.cli.data import data
+from gossipd.core import Image, MemberView, Node, Settings, Status, TagFrame
+from tests.unit.store.parts import OTHER, STREAM, batch, contents, filled, names_in, opened, stored
+
+
+def call(*args: object, lines: str | None = None) -> Result:
+    return CliRunner().invoke(data, [str(arg) for arg in args], input=lines)
+
+
+def node_with(image: Image) -> Node:
+    own = MemberView("here", ("10.0.0.1", 7946), 1, 0, Status.ALIVE)
+    node = Node(own, Settings(), TagFrame("c"), Random(1), 0.0)
+    node.load(image, 0.0)
+    return node
+
+
+async def test_check_counts_as_a_node_does(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    node = node_with(await stored(tmp_path))
+    result = call("check", tmp_path)
+    assert result.exit_code == 0, result.output
+    found = dict(line.split("\t") for line in result.stdout.splitlines())
+    assert (found["streams"], found["registers"], found["members"]) == ("2", "239", "2")
+    assert found["fingerprint"] == f"{node.log.fingerprint:016x}"
+    assert int(found["generation"]) > 1000 * (time.time() - 3600)
+
+
+async def test_check_tells_what_is_wrong_in_one_line_and_changes_nothing(tmp_path: Path) -> None:
+    file = await filled(tmp_path)
+    sound = file.read_bytes()
+    wrong = {
+        sound.replace(b"counter 39", b"counter 3:"): "'counter 3:'",
+        sound[:-4096]: "is damaged",
+        bytes(len(sound)): "no SQLite header",
+    }
+    for damaged, says in wrong.items():
+        file.write_bytes(damaged)
+        result = call("check", tmp_path)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert says in result.stderr
+        assert file.read_bytes() == damaged
+
+
+async def test_check_of_nothing_makes_nothing(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing"):
+        result = call("check", path)
+        assert result.exit_code == 1
+        assert "No such file" in result.stderr
+    assert names_in(tmp_path) == set()
+
+
+async def test_a_log_goes_out_as_lines_and_comes_in_again(tmp_path: Path) -> None:
+    await filled(tmp_path / "old")
+    lines = call("export", tmp_path / "old").stdout
+    rows = [json.loads(line) for line in lines.splitlines()]
+    assert rows[0]["node"] == "here"
+    assert {"stream": STREAM.hex(), "counter": "counter 7", "seq": 167, "total": 167} in rows
+    assert {"stream": OTHER.hex(), "version": 199} in rows
+    assert rows[-1] == {"lines": len(rows) - 1}
+
+    for _ in range(2):
+        result = call("import", tmp_path / "new", lines=lines)
+        assert (result.exit_code, result.stdout) == (0, ""), result.output
+        old, new = await stored(tmp_path / "old"), await stored(tmp_path / "new")
+        assert new.streams == old.streams
+    async with opened(tmp_path / "new") as store:
+        assert store.begin_life(0.0) == rows[0]["generation"] + 1
+
+
+async def test_old_lines_take_nothing_back(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    lines = call("export", tmp_path).stdout
+    async with opened(tmp_path) as store:
+        await store.commit(batch(300, "counter 7"))
+    before = await stored(tmp_path)
+    assert call("import", tmp_path, lines=lines).exit_code == 0
+    assert await stored(tmp_path) == before
+
+
+REGISTER = {"stream": STREAM.hex(), "counter": "a", "seq": 1, "total": 1}
+HEAD = {"format": "gossipd log 1"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([], "the end is missing"),
+        ([HEAD, REGISTER], "the end is missing behind line 2"),
+        ([REGISTER, {"lines": 1}], "line 1: not in its place"),
+        ([HEAD, REGISTER, {"lines": 3}], "line 3: lines are missing before it"),
+        ([HEAD, REGISTER, {"lines": 2}, REGISTER], "line 4: not in its place"),
+        ([HEAD, HEAD, {"lines": 2}], "line 2: not in its place"),
+        ([{"format": "gossipd log 2"}, {"lines": 1}], "line 1: its format is not"),
+        ([HEAD, [1], {"lines": 2}], "line 2: not a JSON object"),
+        ([HEAD, {**REGISTER, "seq": 0}, {"lines": 2}], "line 2: not an integer from 1"),
+        ([HEAD, {**REGISTER, "seq": True}, {"lines": 2}], "line 2: not an integer from 1"),
+        ([HEAD, {**REGISTER, "total": 2**62 + 1}, {"lines": 2}], "line 2: not an integer from -"),
+        ([HEAD, {**REGISTER, "counter": "\n"}, {"lines": 2}], "line 2: not the name"),
+        ([HEAD, {**REGISTER, "stream": "ff" * 10}, {"lines": 2}], "line 2: not a stream"),
+        ([HEAD, {**REGISTER, "stream": "07"}, {"lines": 2}], "line 2: not a stream"),
+    ],
+)
+async def test_lines_that_are_not_whole_and_right_change_nothing(
+    tmp_path: Path, rows: list[object], says: str
+) -> None:
+    await filled(tmp_path)
+    before = await stored(tmp_path)
+    result = call("import", tmp_path, lines="".join(f"{json.dumps(row)}\n" for row in rows))
+    assert result.exit_code == 1
+    assert says in result.stderr
+    assert await stored(tmp_path) == before
+
+
+async def test_what_is_in_use_is_read_but_not_written(tmp_path: Path) -> None:
+    async with opened(tmp_path / "data") as store:
+        await store.commit(batch(1))
+        for command in (("import",), ("move-aside",)):
+            result = call(*command, tmp_path / "data", lines="")
+            assert (result.exit_code, "is in use by process" in result.stderr) == (1, True)
+        assert "registers\t1\n" in call("check", tmp_path / "data").stdout
+        assert '"counter": "default"' in call("export", tmp_path / "data").stdout
+        assert call("backup", tmp_path / "data", tmp_path / "copy").exit_code == 0
+        await store.commit(batch(2))
+    assert "registers\t1\n" in call("check", tmp_path / "copy").stdout
+
+
+async def test_a_backup_made_while_running_is_the_state_of_one_moment(tmp_path: Path) -> None:
+    async with opened(tmp_path / "data") as store:
+        for seq in range(1, 50):
+            await store.commit(batch(seq, f"c{seq % 5}"))
+        result = call("backup", tmp_path / "data", tmp_path / "copy")
+        assert (result.exit_code, result.output) == (0, "")
+        for seq in range(50, 60):
+            await store.commit(batch(seq, f"c{seq % 5}"))
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "copy").rename(tmp_path / "restored" / "gossipd.db")
+    (found,) = (await stored(tmp_path / "restored")).streams
+    assert found.version == max(seq for _, seq, _ in found.registers) == 49
+    (whole,) = (await stored(tmp_path / "data")).streams
+    assert whole.version == 59
+
+
+async def test_a_backup_overwrites_nothing_and_leaves_nothing_half(tmp_path: Path) -> None:
+    await filled(tmp_path / "data")
+    (tmp_path / "mine").write_text("mine")
+    assert "already there" in call("backup", tmp_path / "data", tmp_path / "mine").stderr
+    assert call("backup", tmp_path / "nowhere", tmp_path / "copy").exit_code == 1
+    assert names_in(tmp_path) == {"data", "mine"}
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+async def test_a_damaged_file_is_moved_aside_with_its_log(tmp_path: Path) -> None:
+    async with opened(tmp_path / "live") as store:
+        await store.commit(batch(1))
+        left = contents(tmp_path / "live")
+    (tmp_path / "dead").mkdir()
+    for name, content in left.items():
+        (tmp_path / "dead" / name).write_bytes(content)
+
+    result = call("move-aside", tmp_path / "dead")
+    aside = Path(result.stdout.strip())
+    assert contents(tmp_path / "dead") == {
+        aside.name: left["gossipd.db"],
+        f"{aside.name}-wal": left["gossipd.db-wal"],
+    }
+    assert "registers\t1\n" in call("check", aside).stdout
+    assert (await stored(tmp_path / "dead")).streams == ()
+
+
+async def test_there_may_be_nothing_to_move_aside(tmp_path: Path) -> None:
+    assert "to move" in call("move-aside", tmp_path).stderr
+    assert "No such file" in call("move-aside", tmp_path / "missing").stderr
