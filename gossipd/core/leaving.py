@@ -103,7 +103,8 @@ class Leaving:
     def held(self, held: Held, sender: str, turn: Turn) -> None:
         """A peer told what it durably holds."""
         sent = self._open.pop(held.nonce, None)
-        if sent is None or sender != self._peer:
+        life = self._state.member(sender).generation
+        if sent is None or (sender, life) != (self._peer, self._peer_life):
             turn.drop(Drop.UNASKED)
             return
         if held.leaving:
@@ -136,8 +137,10 @@ class Leaving:
             self._repair.want(sender, turn, urgent=True)
 
     def stored(self, turn: Turn) -> None:
-        """Something is on the disk: answer those whose wish was there before it was taken."""
-        done = self._state.saving.done
+        """Something is on the disk: answer those whose wish was there before it was taken; all
+        of them when everything is, as then no cycle follows."""
+        saving = self._state.saving
+        done = saving.done if saving.pending else saving.begun + 1
         ready = [wish for wish in self._wishes if wish.cycle <= done]
         self._wishes = [wish for wish in self._wishes if wish.cycle > done]
         for wish in ready:

@@ -151,7 +151,7 @@ class Node:
         for view in image.members:
             if view.name != self._state.own.name:
                 self._membership.learn(view, turn, pulled=True)
-        self._state.saving.skip()
+        self._state.saving.skip(image.members)
         return turn.effects
 
     def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:

@@ -11,6 +11,7 @@ A node that keeps its state in memory only has none of this: there, what is held
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeAlias
@@ -64,10 +65,12 @@ class Saving:
             marks.registers or marks.versions or self._members.changed
         )
 
-    def skip(self) -> None:
-        """What has changed so far comes from the disk."""
+    def skip(self, members: Iterable[MemberView]) -> None:
+        """What has changed so far comes from the disk, these members, too; those that did not
+        enter the table, as they are too old, have to go from the disk."""
         self._log.changed.take()
-        self._members.changed = {}
+        refused = [view.name for view in members if self._members.get(view.name) is None]
+        self._members.changed = dict.fromkeys(refused if self._members.keeps_marks else ())
 
     def take(self, limit: int, now: float) -> Changes | None:
         """The next part, of at most `limit` registers, in a new cycle if none runs."""

@@ -65,6 +65,22 @@ class Disk:
         for name in changes.gone:
             self._members.pop(name, None)
 
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream of which something is on the disk."""
+        return tuple(self._streams)
+
+    def version(self, stream: Stream) -> int:
+        """The version of a stream, 0 where there is none."""
+        rows = self._streams.get(stream)
+        return rows.version if rows else 0
+
+    def register(self, stream: Stream, counter: str) -> tuple[int, int]:
+        """(seq, total) of a register, (0, 0) where there is none."""
+        rows = self._streams.get(stream)
+        found = rows.registers.get(counter) if rows else None
+        return found[1:] if found else (0, 0)
+
     def image(self, wall: float) -> Image:
         """What the next life finds; verdicts have aged meanwhile."""
         streams = (

@@ -5,6 +5,9 @@
 | I1 | `one_stream_for_all` (two runs), `seq_off_by_one_on_the_wire`, `clones_unheard` |
 | I2 | `sign_lost_on_the_wire`, `totals_of_the_event_alone` |
 | I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `passes_claim_the_largest_version` |
+| I4 | `own_increments_stored_lazily`, `exposed_before_the_commit`, `held_before_it_is_stored` |
+| I4 | `held_counts_as_durable`, `holds_answered_by_any_part`, `versions_in_the_first_part` |
+| I4 | `versions_as_of_the_end`, `versions_are_not_loaded` |
 | I5 | `the_last_register_wins`, `the_last_view_wins`, `registers_count_again` |
 | I6 | `the_last_register_wins`, `the_last_claim_wins`, `status_first`, `the_failed_go_at_once` |
 | I6 | `verdicts_go_at_half_their_life` |
@@ -15,6 +18,7 @@
 | I11 | `other_variant_of_uuid`, `streams_of_any_kind` |
 | I12 | `accusers_raise_the_incarnation`, `deaf_to_acks` |
 | Q1 | `no_repair`, `nobody_refutes`, `nobody_contacts_the_failed`, `equal_versions_end_it` |
+| Q2 | `own_increments_stored_lazily`, `held_before_it_is_stored`, `held_without_holding` |
 | Q3 | `everything_counts_as_held`, `held_without_holding` |
 | Q6 | `told_once_only`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
@@ -38,6 +42,14 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I3", cores.one_more_claimed, runs.busy),
     ("I3", cores.groups_claim_what_they_leave_out, runs.burst),
     ("I3", cores.passes_claim_the_largest_version, runs.pulling),
+    ("I4", cores.own_increments_stored_lazily, runs.storing),
+    ("I4", cores.exposed_before_the_commit, runs.storing),
+    ("I4", cores.held_before_it_is_stored, runs.departing_to_disks),
+    ("I4", cores.held_counts_as_durable, runs.storing),
+    ("I4", cores.holds_answered_by_any_part, runs.departing_with_a_part),
+    ("I4", cores.versions_in_the_first_part, runs.storing),
+    ("I4", cores.versions_as_of_the_end, runs.storing),
+    ("I4", cores.versions_are_not_loaded, runs.storing),
     ("I5", cores.the_last_register_wins, runs.parted),
     ("I5", cores.the_last_view_wins, runs.parted),
     ("I5", cores.registers_count_again, runs.replayed),
@@ -63,6 +75,9 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q1", cores.nobody_refutes, runs.cut_off),
     ("Q1", cores.nobody_contacts_the_failed, runs.split_without_seeds),
     ("Q1", cores.equal_versions_end_it, runs.partly_held),
+    ("Q2", cores.own_increments_stored_lazily, runs.crashing),
+    ("Q2", cores.held_before_it_is_stored, runs.departing_before_a_crash),
+    ("Q2", cores.held_without_holding, runs.departing_before_a_crash),
     ("Q3", cores.everything_counts_as_held, runs.departing),
     ("Q3", cores.held_without_holding, runs.departing),
     ("Q6", cores.told_once_only, runs.spreading),

@@ -6,21 +6,22 @@ section 9). Nothing here trusts what it checks: ranks, sums and hashes are compu
 | file | invariants |
 |---|---|
 | `ghosts.py` | I1 and I11 of what was made |
+| `disks.py` | I4 of what is said and held, and of what is on the disks |
 | `wire.py` | I1, I2, I3, I10, I12 of what is said |
 | `logs.py` | I1, I2, I3, I6, I7, I8, I9 of what is held of the log |
 | `tables.py` | I6, I9, I12 of what is held of members |
 | `bounds.py` | I10: memory |
 | `merging.py` | I5: merging in any order, and again |
-| `liveness.py` | Q1, Q3, Q6: what must be true once the faults have stopped |
+| `liveness.py` | Q1, Q2, Q3, Q6: what must be true once the faults have stopped |
 | `traffic.py` | Q7: what rest costs |
 
-Not here: I4, Q2, Q4 and Q5, which need the store and the keys.
+Not here: Q4 and Q5, which need the keys.
 """
 
 from __future__ import annotations
 
 from .checker import Checker
-from .liveness import demand_agreement, demand_rounds, rounds_max
+from .liveness import check_survival, demand_agreement, demand_rounds, rounds_max
 from .merging import check_merging, check_replay
 from .tables import demand_calm
 from .traffic import Traffic, compare_idle, idle_traffic
@@ -30,6 +31,7 @@ __all__ = [
     "Traffic",
     "check_merging",
     "check_replay",
+    "check_survival",
     "compare_idle",
     "demand_agreement",
     "demand_calm",

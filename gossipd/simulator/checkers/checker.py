@@ -8,6 +8,7 @@ from gossipd.core import Frame, Stream, TagFrame
 from gossipd.simulator.world import World
 
 from .bounds import check_bounds
+from .disks import DiskChecker
 from .ghosts import Ghosts
 from .liveness import check_agreement, check_sums
 from .logs import LogChecker
@@ -31,23 +32,25 @@ class Checker:
         words = Words(all_heard=wire)
         self._tables = TableChecker(world, words)
         self._logs = LogChecker(self._ghosts)
-        self._wire = (
-            WireChecker(world, self._ghosts, words, frame or TagFrame("sim")) if wire else None
-        )
+        self._disks = DiskChecker(world, self._ghosts)
+        frame = frame or TagFrame("sim")
+        self._wire = WireChecker(world, self._ghosts, words, self._disks, frame) if wire else None
         self._checks = 0
 
     def check(self, full: bool = False) -> None:
-        """Raise `AssertionError` if a safety invariant does not hold now (I1 to I3, I6 to I12).
+        """Raise `AssertionError` if a safety invariant does not hold now (I1 to I4, I6 to I12).
 
         Costs what has changed since the last time, unless `full`, and every `FULL_EVERY` times.
         """
         full = full or self._checks % FULL_EVERY == 0
         self._checks += 1
         self._ghosts.read()
+        self._disks.read()
         nodes = self._world.running
         self._logs.check(nodes, full)
         if self._wire is not None:
             self._wire.check()
+        self._disks.check(nodes, full)
         self._tables.check(nodes, full)
         for name, node in nodes.items():
             check_bounds(self._world, self._ghosts, name, node)

@@ -70,6 +70,16 @@ def check_agreement(world: World) -> None:
         assert live == names, f"Q1: {name} has {live} alive, running are {names}"
 
 
+def check_survival(world: World, intact: Container[str]) -> None:
+    """Q2: what was acknowledged on these hosts, whose disks were neither lost nor replaced, counts
+    on every running node, whatever crashed."""
+    for made in world.made:
+        if made.host in intact:
+            for name, node in world.running.items():
+                seq, _ = node.log.register(made.stream, made.counter)
+                assert seq >= made.seq, f"Q2: {name} has {seq} of {made}"
+
+
 def check_sums(world: World, ghosts: Ghosts, lost: Container[Stream]) -> None:
     """Q3: every counter at every node is the sum over what was made, each once.
 

@@ -21,18 +21,22 @@ from gossipd.core.messages import (
 )
 from gossipd.simulator.world import Captured, World
 
+from .disks import DiskChecker
 from .ghosts import Ghosts
 from .tables import Words
 
 
 class WireChecker:
-    """I1, I2, I3, I10 and I12 of what is said. Has the world note its datagrams; where somebody
+    """I1 to I4, I10 and I12 of what is said. Has the world note its datagrams; where somebody
     else does so, too, it reads along."""
 
-    def __init__(self, world: World, ghosts: Ghosts, words: Words, frame: Frame) -> None:
+    def __init__(
+        self, world: World, ghosts: Ghosts, words: Words, disks: DiskChecker, frame: Frame
+    ) -> None:
         self._world = world
         self._ghosts = ghosts
         self._words = words
+        self._disks = disks
         self._frame = frame
         self._own: list[Captured] = []
         self._read = 0
@@ -67,9 +71,11 @@ class WireChecker:
         assert isinstance(envelope, Envelope), f"I10: a datagram that is dropped: {envelope}"
         where = f"{envelope.sender} says"
         self._hear_words(envelope, captured, where)
+        self._disks.check_told(envelope, captured.source)
         for stream, registers in _registers(envelope):
             for register in registers:
                 self._ghosts.check_register(stream, register, where)
+                self._disks.check_exposed(stream, register[1], where)
         for group in envelope.groups:
             self._check_group(group, where)
         if isinstance(envelope.message, Pages):

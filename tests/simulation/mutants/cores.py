@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
 from typing import TypeAlias
 from uuid import UUID
 
 import pytest
 
-from gossipd.core import MemberView, Status, codec, hashing, identity
+from gossipd.core import Batch, Effect, Image, MemberView, Node, Status, codec, hashing, identity
 from gossipd.core.detector import Detector
 from gossipd.core.digest import Trie
 from gossipd.core.identity import Address, Stream
@@ -20,9 +21,11 @@ from gossipd.core.membership import Membership
 from gossipd.core.messages import Held, Hold, Leaf, Page, Register
 from gossipd.core.passes import Pass
 from gossipd.core.repair import LogRepair
+from gossipd.core.saving import Changes, Saving
 from gossipd.core.state import Turn
 from gossipd.core.tail import Tail
 from gossipd.core.writer import Writer
+from gossipd.simulator.world import Disk, World
 
 Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
@@ -358,3 +361,90 @@ def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
             sound(self, peer, turn, urgent)
 
     patch.setattr(LogRepair, "want", want)
+
+
+# --- the disk ------------------------------------------------------------------------------------
+
+
+def own_increments_stored_lazily(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Disk, "commit", nothing)
+
+
+def exposed_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    sound = World.increment
+
+    def increment(self: World, name: str, counter: str = "default", by: int = 1) -> None:
+        host = self.hosts[name]
+        disk, host.disk = host.disk, None
+        sound(self, name, counter, by)
+        host.disk = disk
+        done = self.made[-1]
+        total = self.node(name).log.register(done.stream, done.counter)[1]
+        batch = Batch(done.stream, done.seq, ((done.counter, done.seq, total),), ())
+        if disk is not None:
+            self._push(self.now + 0.03, partial(disk.commit, batch))
+
+    patch.setattr(World, "increment", increment)
+
+
+def held_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
+    sound = Leaving.asked
+
+    def asked(self: Leaving, hold: Hold, sender: str, turn: Turn) -> None:
+        log = self._state.log
+        log.keeps_marks = False
+        for group in hold.groups:
+            log.merge(group.stream, group.registers)
+        sound(self, hold, sender, turn)
+        log.keeps_marks = True
+
+    patch.setattr(Leaving, "asked", asked)
+
+
+def held_counts_as_durable(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Log, "durable", Log.version)
+
+
+def holds_answered_by_any_part(patch: pytest.MonkeyPatch) -> None:
+    sound = Leaving.stored
+
+    def stored(self: Leaving, turn: Turn) -> None:
+        self._wishes = [wish._replace(cycle=0) for wish in self._wishes]
+        sound(self, turn)
+
+    patch.setattr(Leaving, "stored", stored)
+
+
+def versions_in_the_first_part(patch: pytest.MonkeyPatch) -> None:
+    sound = Saving.take
+
+    def take(self: Saving, limit: int, now: float) -> Changes | None:
+        changes = sound(self, limit, now)
+        if changes is None or self._cycle is None:
+            return changes
+        return changes._replace(versions=tuple(self._cycle.versions.items()))
+
+    patch.setattr(Saving, "take", take)
+
+
+def versions_as_of_the_end(patch: pytest.MonkeyPatch) -> None:
+    sound = Saving.take
+
+    def take(self: Saving, limit: int, now: float) -> Changes | None:
+        changes = sound(self, limit, now)
+        if changes is None:
+            return changes
+        versions = ((stream, self._log.version(stream)) for stream, _ in changes.versions)
+        return changes._replace(versions=tuple(versions))
+
+    patch.setattr(Saving, "take", take)
+
+
+def versions_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
+    sound = Node.load
+
+    def load(self: Node, image: Image, now: float) -> list[Effect]:
+        streams = tuple(stream._replace(version=0) for stream in image.streams)
+        return sound(self, image._replace(streams=streams), now)
+
+    patch.setattr(Node, "load", load)

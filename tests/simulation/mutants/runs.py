@@ -7,6 +7,7 @@ so that a failure under a mutant is the mutant's.
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Iterator
 from copy import deepcopy
 from hashlib import blake2b
 from random import Random
@@ -17,6 +18,7 @@ from gossipd.simulator.checkers import (
     Checker,
     check_merging,
     check_replay,
+    check_survival,
     compare_idle,
     demand_agreement,
     demand_calm,
@@ -27,20 +29,22 @@ from gossipd.simulator.network import Network
 from gossipd.simulator.world import Captured, World
 
 
-def formed(count: int, settings: Settings | None = None, seed: int = 1) -> World:
+def formed(
+    count: int, settings: Settings | None = None, seed: int = 1, *, disks: bool = False
+) -> World:
     """A cluster in which all know each other and there is nothing left to tell."""
-    world = World(seed, settings)
+    world = World(seed, settings, disks=disks)
     world.cluster(count)
     demand_agreement(world, 10)
     world.run(3)
     return world
 
 
-def pass_time(world: World, checker: Checker, seconds: float) -> None:
-    """Let time pass and check every 0.1 s."""
+def pass_time(world: World, checker: Checker, seconds: float, step: float = 0.1) -> None:
+    """Let time pass and check every `step` seconds."""
     until = world.now + seconds
     while world.now < until:
-        world.run(0.1)
+        world.run(step)
         checker.check()
 
 
@@ -200,6 +204,96 @@ def departing() -> None:
     left = [effect for _, _, effect in world.effects if isinstance(effect, Left)]
     assert left == [Left(0)]
     come_to_rest(world, checker)
+
+
+def storing() -> None:
+    """What comes from others is stored in many parts while more comes; then all restart."""
+    world = formed(3, disks=True)
+    checker = Checker(world)
+    for number in range(300):
+        world.increment(f"n{number % 2}", f"counter {number % 150}")
+        pass_time(world, checker, 0.005, 0.005)
+    pass_time(world, checker, 0.2, 0.005)
+    _restart(world)
+    come_to_rest(world, checker)
+    check_survival(world, world.hosts)
+
+
+def _departing(world: World) -> Iterator[None]:
+    """A member tells its news for the first time while it leaves; a yield every 2 ms."""
+    world.isolate("n3")
+    for number in range(60):
+        world.increment("n3", f"c{number % 30}")
+    world.run(2)
+    world.network.heal()
+    world.leave("n3")
+    while "n3" in world.running:
+        world.run(0.002)
+        yield
+    left = [effect for _, _, effect in world.effects if isinstance(effect, Left)]
+    assert left == [Left(0)]
+
+
+def departing_to_disks() -> None:
+    """A member leaves, and what it leaves behind is stored by others in parts."""
+    world = formed(4, disks=True)
+    checker = Checker(world)
+    for _ in _departing(world):
+        checker.check()
+    come_to_rest(world, checker)
+
+
+def departing_with_a_part() -> None:
+    """Of a stream whose beginning was destroyed, a member that leaves has what is left."""
+    world = formed(4, disks=True)
+    checker = Checker(world)
+    world.isolate("n2")
+    for number in range(61):
+        world.increment("n2", f"k{number}")
+    first, *others = world.made
+    checker.check()
+    world.crash("n2", disk_lost=True)
+    world.node("n3").log.merge(first.stream, [(made.counter, made.seq, 1) for made in others])
+    for _ in _departing(world):
+        checker.check()
+    world.start("n2")
+    demand_agreement(world, 20)
+    checker.check_rest(lost={first.stream})
+    assert world.node("n0").log.value("k60") == 1
+
+
+def departing_before_a_crash() -> None:
+    """All others crash as soon as a member has left, and start again with their disks."""
+    for seed in range(8):
+        world = formed(4, seed=seed, disks=True)
+        for _ in _departing(world):
+            pass
+        _restart(world)
+        demand_agreement(world, 20)
+        check_survival(world, world.hosts)
+
+
+def crashing() -> None:
+    """Crashes of one and of all, each right after something was acknowledged."""
+    world = formed(3, disks=True)
+    for number in range(12):
+        victims = list(world.hosts) if number % 4 == 3 else [f"n{number % 3}"]
+        for name in victims:
+            world.increment(name, f"c{number}")
+        world.run(world.rng.choice((0.0, 0.004)))
+        _restart(world, victims)
+        world.run(0.5)
+    demand_agreement(world, 20)
+    check_survival(world, world.hosts)
+
+
+def _restart(world: World, names: list[str] | None = None) -> None:
+    """Crash some of the processes that run, or all, and start them again with their disks."""
+    names = names or list(world.running)
+    for name in names:
+        world.crash(name)
+    for name in names:
+        world.start(name)
 
 
 def calm() -> None:

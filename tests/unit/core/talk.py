@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from gossipd.core import (
     Address,
+    Changes,
     Drop,
     Dropped,
     Effect,
@@ -154,11 +155,13 @@ class Talk:
         generation: int = 1000,
         incarnation: int = 0,
         seed: int = 1,
+        durable: bool = False,
     ) -> None:
         self.now = 100.0
         self.settings = settings or Settings()
         self.me = Peer(name, ("10.0.0.1", 7946), generation, incarnation)
-        self.node = Node(self.me.view, self.settings, FRAME, Random(seed), self.now)
+        view, rng = self.me.view, Random(seed)
+        self.node = Node(view, self.settings, FRAME, rng, self.now, durable=durable)
         self.peers: dict[str, Peer] = {}
         self._answers: list[tuple[float, bytes, Address]] = []
         self.beginning = self._done(self.node.start(alone, self.now))
@@ -200,6 +203,14 @@ class Talk:
         """Let a peer say something."""
         return self.deliver(peer.says(message, views, groups), source or peer.address)
 
+    def hear_news(self, *groups: Group) -> Said:
+        """Let the first peer tell news of the log."""
+        return self.hear(self.peer("p0"), Gossip(), groups=groups)
+
+    def hear_views(self, *views: MemberView) -> Said:
+        """Let the first peer tell news of members."""
+        return self.hear(self.peer("p0"), Gossip(), views)
+
     def wait(self, seconds: float) -> Said:
         """Let time pass, with every timer in time."""
         until = self.now + seconds
@@ -239,6 +250,25 @@ class Talk:
     def increment(self, counter: str = "hits", by: int = 1, times: int = 1) -> Said:
         batch = self.node.prepare([(counter, by)] * times, self.now, WALL + self.now)
         return self._done(self.node.expose(batch, self.now))
+
+    # --- the disk ----------------------------------------------------------------------------
+
+    def take(self, registers_max: int = 100) -> Changes:
+        """A part of what is not stored yet, on its way to the disk."""
+        changes = self.node.take_changes(registers_max, self.now)
+        assert changes is not None, "everything is stored"
+        return changes
+
+    def stored(self, changes: Changes) -> Said:
+        """A part is on the disk."""
+        return self._done(self.node.stored(changes, self.now))
+
+    def store_all(self) -> Said:
+        """Store until nothing is left."""
+        done: list[tuple[float, Effect]] = []
+        while changes := self.node.take_changes(100, self.now):
+            done += self.stored(changes).timed
+        return Said(done)
 
     # --- members -----------------------------------------------------------------------------
 

@@ -171,3 +171,33 @@ def test_one_register_more_fits_beside_others_until_the_log_is_full() -> None:
     log.merge(A, [("x", 1, 1)])
     assert log.has_room(A, "new", 1)
     assert not log.has_room(A, "new", 2)
+
+
+def test_a_log_notes_what_is_to_be_stored_only_if_it_is_told_to() -> None:
+    log = _merged(("x", 1, 1))
+    log.claim(A, 1)
+    assert log.changed.take() == ({}, {})
+    log.keeps_marks = True
+    log.merge(A, [("x", 1, 1), ("y", 2, 1)])
+    log.claim(A, 1)
+    assert log.changed.take() == ({(A, "y"): None}, {})
+    log.claim(A, 2)
+    assert log.changed.take() == ({}, {A: None})
+    assert log.changed.take() == ({}, {})
+
+
+def test_the_durable_version_is_the_one_held_where_there_is_no_disk() -> None:
+    log = _merged(("x", 1, 1))
+    log.claim(A, 1)
+    assert (log.durable(A), log.durable(B)) == (1, 0)
+
+
+def test_a_durable_version_only_rises_and_only_where_something_is_held() -> None:
+    log = _merged(("x", 5, 1))
+    log.keeps_marks = True
+    log.claim(A, 5)
+    assert log.durable(A) == 0
+    log.set_durable(A, 4)
+    log.set_durable(A, 3)
+    log.set_durable(B, 3)
+    assert (log.durable(A), log.durable(B)) == (4, 0)

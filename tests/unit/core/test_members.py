@@ -233,3 +233,42 @@ def test_places_behind_a_member_are_those_of_a_circle_by_name(suspect: str) -> N
                 table.merge(ALIVE._replace(name=name), 0.0)
         table.merge(FAILED._replace(name="bb"), 0.0)
         assert table.place_after(suspect) == (circle.index(own), 4)
+
+
+def _marked() -> MemberTable:
+    table = _table(ALIVE)
+    assert table.changed == {}
+    table.keeps_marks = True
+    return table
+
+
+def test_a_view_that_changes_is_to_be_stored() -> None:
+    table = _marked()
+    table.merge(SUSPECT, 1.0)
+    table.merge(ALIVE, 1.0)
+    table.merge(SUSPECT._replace(accusers=("eve",)), 1.0)
+    assert list(table.changed) == ["bob"]
+
+
+def test_a_verdict_that_others_gave_later_is_to_be_stored() -> None:
+    table = _marked()
+    table.merge(FAILED._replace(age=3), 0.0)
+    table.changed = {}
+    table.merge(FAILED._replace(age=4), 0.0)
+    assert table.changed == {}
+    table.merge(FAILED._replace(age=1), 0.0)
+    assert list(table.changed) == ["bob"]
+
+
+def test_hearing_again_that_a_member_lives_is_nothing_to_store() -> None:
+    table = _marked()
+    table.merge(ALIVE, 50.0)
+    assert table.changed == {}
+
+
+def test_a_member_that_goes_is_to_be_stored() -> None:
+    table = _marked()
+    table.merge(FAILED, 0.0)
+    table.changed = {}
+    assert table.expire(REMEMBER) == [FAILED]
+    assert list(table.changed) == ["bob"]

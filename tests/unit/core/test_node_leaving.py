@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, Left, Status
+from gossipd.core import Drop, Left, SaveWanted, Status
+from gossipd.core.leaving import WISHES_MAX
 from gossipd.core.log import Log
 from gossipd.core.messages import (
     DigestAsk,
@@ -21,6 +22,14 @@ def leaver(peers: int = 2, increments: int = 3) -> Talk:
     if increments:
         talk.increment(times=increments)
     talk.settle()
+    return talk
+
+
+def keeper() -> Talk:
+    """A node with a disk, on which everything is that the node holds."""
+    talk = Talk(peers=2, durable=True)
+    talk.settle()
+    talk.store_all()
     return talk
 
 
@@ -125,6 +134,29 @@ def test_a_peer_that_fails_is_left_for_another() -> None:
     other, hold = asked_one(talk, talk.wait(0.07))
     assert other is not peer
     confirm(talk, other, hold)
+    assert talk.wait(1).of(Left) == [Left(0)]
+
+
+def test_a_peer_that_restarts_in_the_middle_of_a_drain_is_asked_from_the_beginning() -> None:
+    talk = leaver(increments=0)
+    for number in range(60):
+        talk.hear_news(group(number, [(f"c{number}", 7, 1)], start=6))
+    said = talk.leave()
+    peer, _ = asked_one(talk, said)
+    first, *others = said.sent(Hold, peer)
+    confirm(talk, peer, first)
+    peer.generation += 1
+    tell = next(other for other in talk.peers.values() if other is not peer)
+    talk.hear(tell, Gossip(), [peer.view])
+    for hold in others:
+        assert Drop.UNASKED in confirm(talk, peer, hold).drops
+    assert talk.own.status is Status.ALIVE
+    said = talk.wait(0.07)
+    again, _ = asked_one(talk, said)
+    holds = said.sent(Hold, again)
+    assert {g.stream for h in holds for g in h.groups} == {stream(n) for n in range(60)}
+    for hold in holds:
+        confirm(talk, again, hold)
     assert talk.wait(1).of(Left) == [Left(0)]
 
 
@@ -268,3 +300,90 @@ def test_who_has_no_room_does_not_say_that_it_holds(monkeypatch: pytest.MonkeyPa
     said = talk.hear(talk.peer("p0"), Hold(5, (group(1, [("a", 1, 1)]),)))
     assert said.drops == [Drop.STREAMS_FULL]
     assert not said.sent(Held)
+
+
+# --- as the one who stays and has a disk ---------------------------------------------------------
+
+
+def test_a_hold_is_answered_when_everything_in_it_is_on_the_disk() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    said = talk.hear(p0, Hold(5, (group(1, [("a", 1, 1), ("b", 2, 1), ("c", 3, 1)]),)))
+    assert said.of(SaveWanted)
+    assert not said.sent(Held)
+    for _ in range(2):
+        assert not talk.stored(talk.take(1)).sent(Held)
+    said = talk.stored(talk.take(1))
+    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 3),))]
+    assert not said.of(SaveWanted)
+
+
+def test_a_hold_that_brings_nothing_new_is_answered_at_once_when_everything_is_stored() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    said = talk.hear(p0, Hold(5, (group(1, [], start=4),)))
+    assert not said.of(SaveWanted)
+    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 0),))]
+
+
+def test_a_hold_waits_for_the_cycle_that_begins_after_it() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    talk.hear_news(group(1, [("a", 1, 1)]))
+    running = talk.take()
+    assert not talk.hear(p0, Hold(5, (group(2, [("b", 9, 1)], start=8),))).sent(Held)
+    said = talk.stored(running)
+    assert not said.sent(Held)
+    assert said.of(SaveWanted)
+    assert talk.stored(talk.take()).sent(Held, p0) == [Held(5, False, ((stream(2), 0),))]
+
+
+def test_a_hold_that_adds_nothing_to_what_is_being_stored_is_answered_when_that_is() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    news = group(1, [("a", 1, 1)])
+    talk.hear_news(news)
+    running = talk.take()
+    assert not talk.hear(p0, Hold(5, (news,))).sent(Held)
+    said = talk.stored(running)
+    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 1),))]
+    assert not said.of(SaveWanted)
+
+
+def test_a_hold_is_not_answered_by_a_part_that_could_not_be_stored() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    talk.hear(p0, Hold(5, (group(1, [("a", 1, 1)]),)))
+    talk.node.not_stored(talk.take())
+    assert talk.stored(talk.take()).sent(Held, p0) == [Held(5, False, ((stream(1), 1),))]
+
+
+def test_a_version_that_is_only_held_in_memory_is_not_told() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    talk.hear_news(group(1, [("a", 1, 1)]))
+    talk.hear(p0, Hold(5, (group(1, [("b", 2, 1)], start=1),)))
+    running = talk.take()
+    talk.hear_news(group(1, [("c", 3, 1)], start=2))
+    assert talk.stored(running).sent(Held, p0) == [Held(5, False, ((stream(1), 2),))]
+
+
+def test_so_many_wait_for_the_disk_and_no_more() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    groups = (group(1, [("a", 1, 1)]),)
+    for nonce in range(WISHES_MAX):
+        assert talk.hear(p0, Hold(nonce, groups)).of(SaveWanted)
+    assert not talk.hear(p0, Hold(WISHES_MAX, groups)).of(SaveWanted)
+    said = talk.store_all()
+    assert [held.nonce for held in said.sent(Held, p0)] == list(range(WISHES_MAX))
+
+
+def test_everybody_who_waits_is_answered() -> None:
+    talk = keeper()
+    p0, p1 = talk.peer("p0"), talk.peer("p1")
+    talk.hear(p0, Hold(5, (group(1, [("a", 1, 1)]),)))
+    talk.hear(p1, Hold(6, (group(2, [("b", 9, 1)], start=8),)))
+    said = talk.store_all()
+    assert [held.nonce for held in said.sent(Held, p0)] == [5]
+    assert said.sent(Held, p1) == [Held(6, False, ((stream(2), 0),))]

@@ -1,0 +1,189 @@
+"""What is to be stored, in which parts, and what is durable once they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from gossipd.core import Changes, Image, MemberView, Status, StreamImage
+from gossipd.core.saving import Row
+
+from .parts import ALIVE
+from .talk import WALL, Talk, group, stream
+
+REGISTERS = tuple((f"c{number}", number, 1) for number in range(1, 6))
+
+
+def keeper() -> Talk:
+    """A node with a disk that holds all the node does, and a peer."""
+    talk = Talk(peers=1, durable=True)
+    talk.settle()
+    talk.store_all()
+    return talk
+
+
+def hear_five(talk: Talk) -> None:
+    """Five registers of somebody else's stream, and the claim that these are all."""
+    talk.hear_news(group(1, REGISTERS))
+
+
+def test_without_a_disk_nothing_is_noted_and_what_is_held_counts_as_stored() -> None:
+    talk = Talk(peers=1)
+    talk.increment()
+    hear_five(talk)
+    log = talk.node.log
+    assert talk.node.take_changes(100, talk.now) is None
+    assert not log.changed.registers
+    assert not log.changed.versions
+    assert log.durable(stream(1)) == 5
+
+
+def test_when_everything_is_stored_there_is_nothing_to_take() -> None:
+    assert keeper().node.take_changes(100, 1e9) is None
+
+
+def test_a_cycle_that_fits_is_one_part() -> None:
+    talk = keeper()
+    hear_five(talk)
+    changes = talk.take(5)
+    rows = {(stream(1), *register) for register in REGISTERS}
+    assert set(changes.registers) == rows
+    assert changes == Changes(changes.registers, ((stream(1), 5),), (), (), last=True)
+
+
+def test_the_versions_follow_in_the_last_part_when_every_record_is_stored() -> None:
+    talk = keeper()
+    hear_five(talk)
+    log = talk.node.log
+    parts: list[Changes] = []
+    while not parts or not parts[-1].last:
+        assert log.durable(stream(1)) == 0
+        parts.append(talk.take(2))
+        talk.stored(parts[-1])
+    assert [len(part.registers) for part in parts] == [2, 2, 1]
+    assert [part.versions for part in parts] == [(), (), ((stream(1), 5),)]
+    assert {row[1:] for part in parts for row in part.registers} == set(REGISTERS)
+    assert log.durable(stream(1)) == 5
+
+
+def test_a_version_is_stored_as_it_was_when_its_cycle_began() -> None:
+    talk = keeper()
+    hear_five(talk)
+    talk.stored(talk.take(4))
+    talk.hear_news(group(1, [("late", 6, 1)], start=5))
+    last = talk.take(4)
+    assert last.versions == ((stream(1), 5),)
+    assert "late" not in {counter for _, counter, _, _ in last.registers}
+    talk.stored(last)
+    assert talk.node.log.durable(stream(1)) == 5
+    following = talk.take(4)
+    assert following == Changes(((stream(1), "late", 6, 1),), ((stream(1), 6),), (), (), last=True)
+    talk.stored(following)
+    assert talk.node.log.durable(stream(1)) == 6
+    assert talk.node.take_changes(4, talk.now) is None
+
+
+def test_a_register_is_stored_as_it_is_when_it_is_taken() -> None:
+    talk = keeper()
+    hear_five(talk)
+    talk.stored(talk.take(4))
+    talk.hear_news(group(1, [("c1", 6, 7)], start=5))
+    assert talk.take(4).registers == ((stream(1), "c1", 6, 7),)
+
+
+@pytest.mark.parametrize("limit", [2, 5])
+def test_a_part_that_could_not_be_stored_comes_again(limit: int) -> None:
+    talk = keeper()
+    hear_five(talk)
+    first = talk.take(limit)
+    talk.node.not_stored(first)
+    assert talk.node.log.durable(stream(1)) == 0
+    rows: list[Row] = []
+    while changes := talk.node.take_changes(limit, talk.now):
+        talk.stored(changes)
+        rows += changes.registers
+    assert {row[1:] for row in rows} == set(REGISTERS)
+    assert talk.node.log.durable(stream(1)) == 5
+
+
+def test_a_last_part_without_registers_comes_again_too() -> None:
+    talk = keeper()
+    talk.hear_news(group(1, [("b", 2, 1)], start=1))
+    talk.store_all()
+    talk.hear_news(group(1, [("a", 1, 1), ("b", 2, 1)]))
+    talk.stored(talk.take(1))
+    talk.hear_news(group(1, [], start=2, to=9))
+    changes = talk.take()
+    assert (changes.registers, changes.versions) == ((), ((stream(1), 9),))
+    talk.node.not_stored(changes)
+    assert talk.take() == changes
+
+
+def test_increments_are_durable_when_they_are_exposed() -> None:
+    talk = keeper()
+    talk.increment(times=3)
+    own = talk.node.stream
+    assert own is not None
+    assert talk.node.log.durable(own) == 3
+
+
+def test_a_batch_that_was_abandoned_is_not_durable() -> None:
+    talk = keeper()
+    batch = talk.node.prepare([("hits", 1)], talk.now, WALL + talk.now)
+    talk.node.abandon(batch)
+    assert talk.node.log.durable(batch.stream) == 0
+
+
+def test_members_that_changed_are_stored_with_the_age_of_verdicts() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    talk.hear_views(ALIVE, p0.seen(Status.SUSPECT, accusers=("bob",)))
+    changes = talk.take()
+    assert {view.name: view.status for view in changes.members} == {
+        "bob": Status.ALIVE,
+        "p0": Status.SUSPECT,
+    }
+    talk.stored(changes)
+    talk.hear_views(ALIVE._replace(status=Status.FAILED, age=7))
+    talk.wait(30)
+    ages = {view.name: view.age for view in talk.take().members}
+    assert ages["bob"] == 8
+
+
+def test_the_own_entry_is_not_stored() -> None:
+    talk = keeper()
+    talk.hear_views(talk.me.seen(Status.SUSPECT))
+    assert talk.own.incarnation == 1
+    assert [view.name for view in talk.take().members] == []
+
+
+def test_a_member_that_is_not_remembered_any_more_goes_from_the_disk() -> None:
+    talk = Talk(durable=True)
+    gone = MemberView("gone", ("10.9.9.9", 1), 5, 0, Status.LEFT)
+    talk.node.load(Image((), (gone,)), talk.now)
+    assert talk.node.take_changes(100, talk.now) is None
+    talk.wait(talk.settings.remember + 60)
+    assert talk.take().gone == ("gone",)
+
+
+def test_a_verdict_that_is_too_old_to_be_loaded_goes_from_the_disk() -> None:
+    talk = Talk(durable=True)
+    old = MemberView("old", ("10.9.9.9", 1), 5, 0, Status.LEFT, age=2**32 - 1)
+    talk.node.load(Image((), (old,)), talk.now)
+    assert talk.take() == Changes((), (), (), ("old",), last=True)
+    without = Talk()
+    without.node.load(Image((), (old,)), without.now)
+    assert without.node.take_changes(100, without.now) is None
+
+
+def test_what_was_loaded_is_durable_and_nothing_of_it_is_stored_again() -> None:
+    talk = Talk(durable=True)
+    image = Image((StreamImage(stream(1), 5, REGISTERS),), (ALIVE,))
+    talk.node.load(image, talk.now)
+    assert talk.node.log.durable(stream(1)) == 5
+    assert talk.node.take_changes(100, talk.now) is None
+
+
+def test_what_did_not_fit_when_it_was_loaded_is_not_durable() -> None:
+    talk = Talk(durable=True)
+    talk.node.load(Image((StreamImage(stream(1), 5, ()),), ()), talk.now)
+    assert talk.node.log.durable(stream(1)) == 0
