@@ -76,8 +76,9 @@ class Config:
     or local (many nodes on one machine)."""
 
     data_dir: str | None = None
-    """Directory of this node's state, for it alone. Default: in $STATE_DIRECTORY (as systemd sets
-    it), else in gossipd below $XDG_STATE_HOME or ~/.local/state, a directory called like the node."""
+    """Directory of this node's state, for it alone. Default: one called like the node, in
+    $STATE_DIRECTORY (which systemd sets), else in gossipd below $XDG_STATE_HOME or
+    ~/.local/state."""
 
     in_memory: bool = False
     """Keep the state in memory only: what no other node holds is lost when this one stops."""

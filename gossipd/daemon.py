@@ -49,12 +49,12 @@ from gossipd.core import (
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory
 from gossipd.endpoint import Endpoint
+from gossipd.saver import Saver
 from gossipd.seeds import Seeds, resolve_now
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.port import SidePort
-from gossipd.saver import Saver
-from gossipd.store import DiskStore, MemoryStore, StoreError
+from gossipd.store import DiskStore, MemoryStore, Store, StoreError
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
 
 log = logging.getLogger("gossipd")
@@ -120,7 +120,7 @@ class Daemon:
         udp: Udp,
         own: MemberView,
         seeds: list[Address],
-        store: DiskStore | MemoryStore,
+        store: Store,
     ) -> None:
         self._config = config
         self._store = store
@@ -128,7 +128,7 @@ class Daemon:
         rng = random.SystemRandom()
         frame = TagFrame(config.cluster)
         self._udp = udp
-        durable = isinstance(store, DiskStore)
+        durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
@@ -158,16 +158,19 @@ class Daemon:
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
+        store: Store | None = None
         try:
             seeds = await loop.run_in_executor(None, _resolve_seeds, config)
             own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
             store = await loop.run_in_executor(None, _open_store, config, own.name)
-            generation = await loop.run_in_executor(None, store.begin_life, time.time())
+            generation = await loop.run_in_executor(None, _begin_life, store)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
             await daemon._open_port()
         except StartError:
             udp.close()
+            if store is not None:
+                await store.close()
             raise
         return daemon
 
@@ -442,13 +445,20 @@ def _resolve_seeds(config: Config) -> list[Address]:
     return addresses
 
 
-def _open_store(config: Config, name: str) -> DiskStore | MemoryStore:
+def _open_store(config: Config, name: str) -> Store:
     if config.in_memory:
         return MemoryStore()
     try:
         directory = data_directory(config.data_dir, name)
         return DiskStore.open(directory, durability=config.durability, node=name)
     except StoreError as error:
+        raise StartError(str(error)) from error
+
+
+def _begin_life(store: Store) -> int:
+    try:
+        return store.begin_life(time.time())
+    except OSError as error:
         raise StartError(str(error)) from error
 
 

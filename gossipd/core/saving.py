@@ -34,7 +34,7 @@ class Changes(NamedTuple):
     """With the age of verdicts."""
     gone: tuple[str, ...]
     """Members that are not remembered any more."""
-    last: bool
+    last: bool = True
     """Whether the cycle ends with it."""
 
 

@@ -12,14 +12,12 @@
 | `checking.py`, `lines.py`, `copies.py` | what `gossipd data` does |
 """
 
-from .changes import Changes
 from .disk import DiskStore, Durability
 from .failures import BrokenError, NoSpaceError, StoreError
 from .memory import MemoryStore, Store
 
 __all__ = [
     "BrokenError",
-    "Changes",
     "DiskStore",
     "Durability",
     "MemoryStore",

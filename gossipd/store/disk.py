@@ -20,9 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
-from gossipd.core import Batch, Image
+from gossipd.core import Batch, Changes, Image
 
-from .changes import Changes
 from .failures import BrokenError, NoSpaceError, classify
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image, reading

@@ -7,18 +7,47 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gossipd.core import Batch
+from gossipd.core import Batch, Changes, Image
 
 
 class Store(Protocol):
-    """Commits one batch at a time."""
+    """Commits one batch at a time, and saves one part of the rest at a time."""
+
+    def begin_life(self, wall: float) -> int:
+        """The generation of a process that starts now, above those before it; blocks.
+
+        `wall` is seconds since the epoch. Raises `OSError`.
+        """
+
+    def load(self) -> Image:
+        """What the lives before have kept; once."""
 
     async def commit(self, batch: Batch) -> None:
         """Return when the batch is as durable as it gets here. Raises `OSError` if it is not."""
+
+    async def save(self, changes: Changes) -> None:
+        """Return when all changes are as durable as they get. Raises `OSError` if they are not."""
+
+    async def close(self) -> None:
+        """Nothing more is to come."""
 
 
 class MemoryStore:
     """Keeps nothing beside what the core holds, and commits at once."""
 
+    def begin_life(self, wall: float) -> int:
+        """The wall clock in ms: there is nothing that it must be above."""
+        return int(1000 * wall)
+
+    def load(self) -> Image:
+        """Nothing."""
+        return Image((), ())
+
     async def commit(self, batch: Batch) -> None:
+        """Nothing to do."""
+
+    async def save(self, changes: Changes) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
         """Nothing to do."""

@@ -19,11 +19,9 @@ from typing import TypeAlias
 
 import msgpack
 
-from gossipd.core import Image, MemberView, Status, Stream, StreamImage
+from gossipd.core import Changes, Image, MemberView, Status, Stream, StreamImage
 from gossipd.core.codec import AGE_MAX
 from gossipd.core.messages import Register
-
-from .changes import Changes
 
 Value: TypeAlias = int | str | bytes
 Write: TypeAlias = tuple[str, tuple[Value, ...]]

@@ -104,7 +104,7 @@ class Node:
             self._process = subprocess.Popen(
                 (*prefix, sys.executable, "-m", "gossipd", *arguments),
                 cwd=ROOT,
-                env=environment(**variables),
+                env=environment(**{"XDG_STATE_HOME": str(self._directory / "state"), **variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -68,14 +68,16 @@ def test_the_daemon_decides_the_exit_code(
 def test_every_flag_reaches_the_configuration(run: Run, module: FakeDaemonModule) -> None:
     run(
         "--bind", "[::1]:7956", "--api", ":80", "--join", "a:1", "--join", "b", "--name", "x y",
-        "--advertise", "c:2", "--cluster", "d", "--profile", "wan", "--in-memory",
+        "--advertise", "c:2", "--cluster", "d", "--profile", "wan", "--data-dir", "/e",
+        "--durability", "normal",
         "--tag", "k=v, w", "--tag", "l=", "--log-level", "debug", "--gossip-fanout", "5",
         "--probe-interval", "6",
     )  # fmt: skip
     assert module.started == [
         Config(
             bind=Endpoint("::1", 7956), api=Endpoint("", 80), join=("a:1", "b:7946"), name="x y",
-            advertise=Endpoint("c", 2), cluster="d", profile="wan", tag=("k=v, w", "l="),
+            advertise=Endpoint("c", 2), cluster="d", profile="wan", data_dir="/e",
+            durability="normal", tag=("k=v, w", "l="),
             log_level="debug",
             settings=Settings.of("wan", gossip_fanout=5, probe_interval=6.0),
         )
@@ -190,8 +192,8 @@ def test_a_mistake_in_a_variable_is_blamed_on_it(run: Run) -> None:
         "gossipd: GOSSIPD_RUN_BIND: 'x' has no port"
     )
     assert run(GOSSIPD_RUN_NAME="x\n").stderr.startswith("gossipd: GOSSIPD_RUN_NAME: no control")
-    assert run(GOSSIPD_RUN_IN_MEMORY="no").stderr.startswith(
-        "gossipd: GOSSIPD_RUN_IN_MEMORY: must"
+    assert run(GOSSIPD_RUN_DATA_DIR="/e", GOSSIPD_RUN_IN_MEMORY="yes").stderr.startswith(
+        "gossipd: GOSSIPD_RUN_DATA_DIR: must not be given together"
     )
     assert run(GOSSIPD_RUN_IN_MEMORY="what").exit_code == 2
 

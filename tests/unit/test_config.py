@@ -97,7 +97,7 @@ def test_a_configuration_does_not_change() -> None:
         ("tag", ("zone",)), ("tag", ("=a",)), ("tag", ("a=1", "a=2")), ("tag", ("x" * 65 + "=",)),
         ("tag", tuple(f"{n:03}=" + "x" * 60 for n in range(5))), ("tag", ("a=\x1b",)),
         ("tag", ("a=\udcff",)), ("tag", tuple(f"{n}=" for n in range(33))),
-        ("in_memory", False),
+        ("data_dir", ""),
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused_by_name(key: str, value: Any) -> None:
@@ -108,3 +108,8 @@ def test_impossible_values_are_refused_by_name(key: str, value: Any) -> None:
 
 def test_the_limits_themselves_are_allowed() -> None:
     Config.of(name="é" * 32, cluster="x" * 64, tag=("k" * 64 + "=" + "v" * 192,))
+
+
+def test_a_directory_and_none_are_a_contradiction() -> None:
+    with pytest.raises(ConfigError, match="data_dir: must not be given together with in_memory"):
+        Config(data_dir="/data", in_memory=True)

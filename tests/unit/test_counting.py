@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from gossipd.core import Batch, Incremented
 from gossipd.counting import Counting
+from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Refused
+from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from tests.unit.pair import Pair
 from tests.unit.waiting import until
 
 
-class SlowStore:
+class SlowStore(MemoryStore):
     """Commits when it is told to, or fails."""
 
     def __init__(self) -> None:
@@ -37,12 +40,26 @@ class Bench:
         self.pair = Pair()
         self.node = self.pair.node
         self.store = SlowStore()
-        self.counting = Counting(self.node, self.store, self.pair.perform)
+        self.broken: list[OSError] = []
+        self.counting = Counting(self.node, self.store, self.pair.perform, self.broken.append)
 
 
 @pytest.fixture
 async def bench() -> Bench:
     return Bench()
+
+
+async def taken(bench: Bench) -> Answer:
+    """The answer to an increment, asked again for as long as it is refused."""
+    futures: list[asyncio.Future[Answer]] = []
+
+    def asked() -> bool:
+        with suppress(Refused):
+            futures.append(bench.counting.increment("a", 1))
+        return bool(futures)
+
+    await until(asked)
+    return await futures[0]
 
 
 async def refusal(future: asyncio.Future[Any]) -> tuple[int, str]:
@@ -85,13 +102,30 @@ async def test_nothing_is_exposed_before_its_commit_and_the_next_batch_collects(
 async def test_a_commit_that_fails_is_answered_and_its_stream_ends(bench: Bench) -> None:
     await bench.counting.increment("a", 1)
     stream = bench.node.stream
-    bench.store.failure = OSError(28, "No space left on device")
+    bench.store.failure = NoSpaceError(28, "No space left on device")
     status, detail = await refusal(bench.counting.increment("a", 1))
     assert status == 503
     assert "may have been counted" in detail
-    answer = await bench.counting.increment("a", 1)
+    assert not bench.broken
+    answer = await taken(bench)
     assert answer.count == 2
     assert bench.node.stream != stream
+
+
+async def test_a_disk_that_takes_nothing_is_left_alone_for_a_moment(bench: Bench) -> None:
+    bench.store.failure = NoSpaceError(28, "No space left on device")
+    await refusal(bench.counting.increment("a", 1))
+    with pytest.raises(Refused, match="not counted") as caught:
+        bench.counting.increment("a", 1)
+    assert caught.value.status == 503
+    assert len(bench.store.batches) == 1
+    assert (await taken(bench)).count == 1
+
+
+async def test_a_disk_that_is_broken_is_told(bench: Bench) -> None:
+    bench.store.failure = failure = BrokenError(5, "Input/output error")
+    await refusal(bench.counting.increment("a", 1))
+    assert bench.broken == [failure]
 
 
 async def test_a_mistake_is_answered_and_nobody_waits_for_ever(bench: Bench) -> None:

@@ -176,7 +176,9 @@ async def test_a_taken_name_ends_the_newcomer(
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.not_ready() is None)
     twin = await Daemon.open(
-        Config(bind=ANY, api=ANY, name="one", join=(str(other.status()["address"]),))
+        Config(
+            bind=ANY, api=ANY, name="one", join=(str(other.status()["address"]),), in_memory=True
+        )
     )
     async with asyncio.timeout(10):
         assert await twin.serve() == 1
@@ -197,3 +199,22 @@ async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
         async with asyncio.timeout(5):
             assert await serving == 0
     assert "SIGTERM: leaving" in caplog.messages
+
+
+async def test_a_directory_in_use_ends_the_start(daemon: Daemon) -> None:
+    with pytest.raises(StartError, match=r"state/gossipd/one is in use by process \d+"):
+        await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
+
+
+async def test_a_life_goes_on_where_the_last_one_ended() -> None:
+    config = Config(bind=ANY, api=ANY, name="one")
+    answers = []
+    for _ in range(3):
+        daemon = await Daemon.open(config)
+        serving = asyncio.create_task(daemon.serve())
+        await until(lambda daemon=daemon: daemon.not_ready() is None)  # type: ignore[misc]
+        answers.append(await daemon.increment("a", 1))
+        daemon.leave()
+        assert await serving == 0
+    assert [answer.count for answer in answers] == [1, 2, 3]
+    assert len({answer.id.hex[:20] for answer in answers}) == 3, "a stream for each life"

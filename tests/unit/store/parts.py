@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gossipd.core import Batch, Image, MemberView, Status
-from gossipd.store import Changes, DiskStore, Durability
+from gossipd.core import Batch, Changes, Image, MemberView, Status
+from gossipd.store import DiskStore, Durability
 
 STREAM = bytes(9) + b"\x07"
 OTHER = bytes(9) + b"\x09"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import Batch, Image, Status, StreamImage
-from gossipd.store import BrokenError, Changes, DiskStore
+from gossipd.core import Batch, Changes, Image, Status, StreamImage
+from gossipd.store import BrokenError, DiskStore
 from tests.unit.store.parts import NOTHING, OTHER, STREAM, batch, filled, member, opened, stored
 
 

@@ -1,0 +1,119 @@
+"""What the core has learned is stored lazily, at once when asked, and again after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest_asyncio
+
+from gossipd.core import Changes, Effect, MemberView, Node, Settings, Status, TagFrame
+from gossipd.saver import PART_MAX, Saver
+from gossipd.store import BrokenError, MemoryStore, NoSpaceError
+from tests.unit.waiting import until
+
+STREAM = bytes(9) + b"\x07"
+
+
+class Shelf(MemoryStore):
+    """Keeps the parts that it was given, or fails."""
+
+    def __init__(self) -> None:
+        self.parts: list[Changes] = []
+        self.failures: list[OSError] = []
+
+    async def save(self, changes: Changes) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.parts.append(changes)
+
+    def has_failed(self, left: int) -> bool:
+        """Whether so many failures are left."""
+        return len(self.failures) == left
+
+    @property
+    def versions(self) -> list[int]:
+        return [version for part in self.parts for _, version in part.versions]
+
+
+class Bench:
+    def __init__(self) -> None:
+        own = MemberView("here", ("10.0.0.1", 1), 1, 0, Status.ALIVE)
+        now = time.monotonic()
+        self.node = Node(own, Settings(), TagFrame("c"), random.Random(1), now, durable=True)
+        self.shelf = Shelf()
+        self.effects: list[Effect] = []
+        self.broken: list[OSError] = []
+        self.saver = Saver(self.node, self.shelf, self.effects.extend, self.broken.append)
+
+    def learn(self, seq: int, count: int = 1) -> None:
+        """Registers reach the log."""
+        registers = [(f"c{number}", seq + number, 1) for number in range(count)]
+        self.node.log.merge(STREAM, registers)
+        self.node.log.claim(STREAM, seq + count - 1)
+
+
+@pytest_asyncio.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    made.saver.start()
+    yield made
+    await made.saver.drain()
+
+
+async def test_what_was_learned_is_stored_soon_and_once(bench: Bench) -> None:
+    bench.learn(1)
+    await until(lambda: bench.shelf.versions == [1])
+    await bench.saver.drain()
+    assert bench.shelf.versions == [1]
+    assert bench.node.log.durable(STREAM) == 1
+
+
+async def test_who_waits_does_not_wait_for_the_interval(bench: Bench) -> None:
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    for version in range(1, 21):
+        bench.learn(version)
+        bench.saver.want()
+        await until(lambda: bench.node.log.durable(STREAM) == bench.node.log.version(STREAM))
+    assert time.monotonic() - began < 15, "twenty intervals"
+
+
+async def test_much_is_stored_in_parts_with_the_version_in_the_last_one(bench: Bench) -> None:
+    bench.learn(1, count=2 * PART_MAX + 1)
+    bench.saver.want()
+    await until(lambda: bench.shelf.versions)
+    sizes = [len(part.registers) for part in bench.shelf.parts]
+    assert sizes == [PART_MAX, PART_MAX, 1]
+    assert [bool(part.versions) for part in bench.shelf.parts] == [False, False, True]
+
+
+async def test_what_could_not_be_stored_is_stored_later(bench: Bench) -> None:
+    bench.shelf.failures = [NoSpaceError(28, "full"), NoSpaceError(28, "full")]
+    bench.learn(1)
+    for left in (1, 0):
+        bench.saver.want()
+        await until(partial(bench.shelf.has_failed, left))
+    bench.saver.want()
+    await until(lambda: bench.shelf.versions == [1])
+    assert not bench.broken
+
+
+async def test_a_broken_disk_is_told_and_not_tried_again(bench: Bench) -> None:
+    failure = BrokenError(5, "Input/output error")
+    bench.shelf.failures = [failure]
+    bench.learn(1)
+    bench.saver.want()
+    await until(lambda: bench.broken)
+    assert bench.broken == [failure]
+    await bench.saver.drain()
+    assert not bench.shelf.parts
+
+
+async def test_a_drain_stores_what_there_is(bench: Bench) -> None:
+    bench.learn(5)
+    await bench.saver.drain()
+    assert bench.shelf.versions == [5]
