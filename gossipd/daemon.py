@@ -287,7 +287,10 @@ class Daemon:
                     else:
                         log.info("left")
                     self._end(self._exit_code)
-                case MemberChanged() | Refuted() | Stalled() | JoinDoubtful() | BecameReady():
+                case MemberChanged():
+                    self._saver.want()  # whom the next life asks, even if this one ends soon
+                    _tell(effect)
+                case Refuted() | Stalled() | JoinDoubtful() | BecameReady():
                     _tell(effect)
                 case _:
                     assert_never(effect)

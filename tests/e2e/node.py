@@ -85,6 +85,11 @@ class Node:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def state_home(self) -> Path:
+        """Below it the node keeps its state, unless it is told otherwise."""
+        return self._directory / "state"
+
+    @property
     def address(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -104,7 +109,7 @@ class Node:
             self._process = subprocess.Popen(
                 (*prefix, sys.executable, "-m", "gossipd", *arguments),
                 cwd=ROOT,
-                env=environment(**{"XDG_STATE_HOME": str(self._directory / "state"), **variables}),
+                env=environment(**{"XDG_STATE_HOME": str(self.state_home), **variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,146 @@
+"""Nodes killed at random moments under full load, and what they had acknowledged asked for by id.
+
+Every acknowledged increment must be counted everywhere in the end; beyond these there may be only
+those whose requests were under way when a node died. A refused connection is not under way.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import BinaryIO, cast
+
+from tests.e2e.cluster import agree
+from tests.e2e.node import Node, at_once, until
+
+CLIENTS_PER_NODE = 2
+ASKED_AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What clients know: ids that were acknowledged, and requests that never got an answer."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    unanswered: int = 0
+    refused: int = 0
+    """Answered otherwise than with 200, or not taken at all."""
+
+
+class Client(threading.Thread):
+    """One increment after the other on one node, for as long as it may."""
+
+    def __init__(self, node: Node, over: threading.Event) -> None:
+        super().__init__()
+        self._node = node
+        self._over = over
+        self.ledger = Ledger()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                connection = http.client.HTTPConnection(*self._node.api)
+                connection.sock = self._node.connect()
+            except OSError:
+                self.ledger.refused += 1
+                self._over.wait(0.02)
+                continue
+            self._count(connection)
+            connection.close()
+
+    def _count(self, connection: http.client.HTTPConnection) -> None:
+        while not self._over.is_set():
+            try:
+                connection.request("POST", "/increment")
+                response = connection.getresponse()
+                body = response.read()
+            except (OSError, http.client.HTTPException):
+                self.ledger.unanswered += 1
+                return
+            if response.status == 200:
+                self.ledger.acknowledged.append(json.loads(body)["id"])
+            else:
+                # A commit that failed may have been counted, which the answer says.
+                self.ledger.refused += 1
+                self.ledger.unanswered += b"may have been counted" in body
+
+
+@contextmanager
+def load(nodes: Sequence[Node]) -> Iterator[list[Client]]:
+    """Clients on every node while the block lasts."""
+    stop = threading.Event()
+    clients = [Client(node, stop) for node in nodes for _ in range(CLIENTS_PER_NODE)]
+    for client in clients:
+        client.start()
+    try:
+        yield clients
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+
+
+def missing(node: Node, ids: Sequence[str]) -> list[str]:
+    """Which of these increments a node does not count; asked many at a time on one connection."""
+    lost: list[str] = []
+    with node.connect(30.0) as connection, connection.makefile("rb") as stream:
+        answers = cast(BinaryIO, stream)
+        for at in range(0, len(ids), ASKED_AT_ONCE):
+            asked = ids[at : at + ASKED_AT_ONCE]
+            wishes = (f"GET /increments/{id_} HTTP/1.1\r\nHost: n\r\n\r\n" for id_ in asked)
+            connection.sendall("".join(wishes).encode())
+            lost += [id_ for id_ in asked if not _counted(answers)]
+    return lost
+
+
+def _counted(answers: BinaryIO) -> bool:
+    """The next answer."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = answers.readline()
+        assert line, "the connection ended"
+        head += line
+    assert head.startswith(b"HTTP/1.1 200"), head
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    assert length is not None
+    return bool(json.loads(answers.read(int(length[1])))["counted"])
+
+
+@dataclass(slots=True)
+class Outcome:
+    acknowledged: int
+    unanswered: int
+    beyond: int
+    """Counted beyond what was acknowledged."""
+    lost: int
+
+
+def rounds(nodes: Sequence[Node], count: int, seed: int) -> Outcome:
+    """`count` rounds of load, SIGKILL of one node (every tenth round of all) and a restart."""
+    rng = random.Random(seed)
+    with load(nodes) as clients:
+        for number in range(1, count + 1):
+            victims = list(nodes) if number % 10 == 0 else [rng.choice(nodes)]
+            time.sleep(rng.uniform(0.05, 0.6))  # a random moment, not a wait for something
+            at_once(victim.kill for victim in victims)
+            for victim in victims:
+                victim.start(join=[node for node in nodes if node is not victim])
+            for victim in victims:
+                until(partial(getattr, victim, "ready"), 20.0, f"{victim.name} is ready again")
+    ledgers = [client.ledger for client in clients]
+    agree(nodes, within=20.0)
+    ids = [id_ for ledger in ledgers for id_ in ledger.acknowledged]
+    assert len(set(ids)) == len(ids), "an id was given twice"
+    counts = {node.count() for node in nodes}
+    assert len(counts) == 1, counts
+    lost = sum(len(missing(node, ids)) for node in nodes)
+    unanswered = sum(ledger.unanswered for ledger in ledgers)
+    return Outcome(len(ids), unanswered, counts.pop() - len(ids), lost)
