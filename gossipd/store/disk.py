@@ -22,6 +22,7 @@ from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
 from gossipd.core import Batch, Image
 
+from . import opening
 from .changes import Changes
 from .failures import BrokenError, NoSpaceError, classify
 from .lock import Lock
@@ -51,6 +52,8 @@ class DiskStore:
         self._thread = ThreadPoolExecutor(1, "store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
+        self._folded = 0
+        """Rows written by the connection when the log was folded last."""
         self._broken: BrokenError | None = None
 
     @classmethod
@@ -133,9 +136,24 @@ class DiskStore:
             connection.execute("BEGIN IMMEDIATE")
             done = _execute(connection, writes, seconds)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:  # damaged names need not be text
             raise self._failed(classify(error, self._path.parent)) from error
+        self._fold(connection)
         return done
+
+    def _fold(self, connection: sqlite3.Connection) -> None:
+        """Now and then fold the write-ahead log into the file.
+
+        SQLite would do it by itself, and tell nobody when it fails. What was committed is safe in
+        the log all the same, so a failure concerns only what follows.
+        """
+        if connection.total_changes - self._folded < opening.LOG_PAGES // 2:
+            return
+        self._folded = connection.total_changes
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            self._failed(classify(error, self._path.parent))
 
     def _check_in_place(self) -> None:
         """What is written to a file that was removed would be lost with the process."""
@@ -150,6 +168,8 @@ class DiskStore:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connect(self._path, self._durability)
+            self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+            self._folded = 0
         return self._connection
 
     def _failed(self, problem: NoSpaceError | BrokenError) -> OSError:

@@ -53,7 +53,7 @@ async def filled(directory: Path) -> Path:
         store.begin_life(time.time())
         for seq in range(1, 200):
             await store.commit(batch(seq, f"counter {seq % 40}"))
-        registers = tuple((OTHER, f"other {seq}", seq, -seq) for seq in range(1, 200))
+        registers = tuple((OTHER, f"other é {seq}", seq, -seq) for seq in range(1, 200))
         gone = member("gone", status=Status.FAILED)
         await store.save(Changes(registers, ((OTHER, 199),), (member("there"), gone), ()))
     return directory / "gossipd.db"

@@ -104,6 +104,7 @@ HEAD = {"format": "gossipd log 1"}
         ([HEAD, HEAD, {"lines": 2}], "line 2: not in its place"),
         ([{"format": "gossipd log 2"}, {"lines": 1}], "line 1: its format is not"),
         ([HEAD, [1], {"lines": 2}], "line 2: not a JSON object"),
+        ([HEAD, "\udcff"], "line 2: not a JSON object"),
         ([HEAD, {**REGISTER, "seq": 0}, {"lines": 2}], "line 2: not an integer from 1"),
         ([HEAD, {**REGISTER, "seq": True}, {"lines": 2}], "line 2: not an integer from 1"),
         ([HEAD, {**REGISTER, "total": 2**62 + 1}, {"lines": 2}], "line 2: not an integer from -"),
