@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gossipd.core.log import Log
 
+from . import schema
 from .opening import database_path, reading
 from .rows import DamagedError, image_of, meta_of
 
@@ -43,10 +44,12 @@ def check(path: Path) -> Finding:
         found = [text for (text,) in connection.execute("PRAGMA integrity_check")]
         if found != ["ok"]:
             return Finding(tuple(" ".join(text.split()) for text in found))
+        if not schema.is_whole(connection):
+            return Finding(("its tables are not as they were made",))
         try:
             return _count(connection)
         except DamagedError as error:
-            return Finding((f"{error} is not as it was written",))
+            return Finding((f"damaged: {error}",))
 
 
 def _count(connection: sqlite3.Connection) -> Finding:

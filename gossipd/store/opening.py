@@ -102,10 +102,12 @@ def make_directory(directory: Path) -> None:
 
 
 def check_pages(connection: sqlite3.Connection) -> None:
-    """SQLite's own check of the whole file. Raises `DamagedError`."""
+    """SQLite's own check of the whole file, and the tables. Raises `DamagedError`."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise DamagedError(" ".join(found.split()))
+    if not schema.is_whole(connection):
+        raise DamagedError("its tables are not as they were made")
 
 
 @contextmanager

@@ -118,6 +118,11 @@ def changed(file: Path) -> None:
         connection.execute("UPDATE registers SET total = total + 1 WHERE seq = 199")
 
 
+def reshaped(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE streams ADD COLUMN more")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -131,6 +136,7 @@ def changed(file: Path) -> None:
         (lost, "is missing"),
         (directory, "Is a directory"),
         (changed, "is damaged: the register of"),
+        (reshaped, "is damaged: its tables are not"),
     ],
 )
 async def test_what_is_not_sound_is_refused_and_left_as_it_was(
