@@ -7,6 +7,9 @@ version on the disk never covers what is not there (I3), wherever the power goes
 
 `full` syncs every commit (`synchronous=FULL`); `normal` survives the end of the process, however
 it ends, but a power cut or a crash of the system may take back the last commits.
+
+While it is open nothing else in this process may open the file: closing it would give up the
+locks that SQLite holds on it (POSIX locks belong to the process).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
@@ -26,8 +29,16 @@ from . import opening
 from .changes import Changes
 from .failures import BrokenError, NoSpaceError, classify
 from .lock import Lock
-from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image, reading
-from .rows import Write, meta_of, put_meta, put_register, put_version, writes_of
+from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
+from .rows import (
+    DamagedError,
+    Write,
+    generation_of,
+    put_meta,
+    put_register,
+    put_version,
+    writes_of,
+)
 
 Durability: TypeAlias = Literal["full", "normal"]
 _Given = TypeVarTuple("_Given")
@@ -116,12 +127,9 @@ class DiskStore:
     # --- in the thread -----------------------------------------------------------------------
 
     def _begin_life(self, wall: float) -> int:
-        with reading(self._path) as connection:
-            generation = meta_of(connection).get("generation", 0)
-            query = "SELECT generation FROM members WHERE name = ?"
-            own = connection.execute(query, (self._node,)).fetchone()
-        assert isinstance(generation, int)
-        generation = max(int(1000 * wall), generation + 1, own[0] + 1 if own else 0)
+        with self._classified():
+            stored = generation_of(self._connected(), self._node)
+        generation = max(int(1000 * wall), stored + 1)
         facts = (put_meta("generation", generation), put_meta("node", self._node))
         self._write(iter(facts), None)
         return generation
@@ -130,16 +138,21 @@ class DiskStore:
         """One transaction, ended after `seconds`; True when it was the last one."""
         if self._broken is not None:
             raise self._broken
-        try:
-            self._check_in_place()
+        self._check_in_place()
+        with self._classified():
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
             done = _execute(connection, writes, seconds)
             connection.execute("COMMIT")
-        except (sqlite3.Error, UnicodeError) as error:  # damaged names need not be text
-            raise self._failed(classify(error, self._path.parent)) from error
         self._fold(connection)
         return done
+
+    @contextmanager
+    def _classified(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, UnicodeError, DamagedError) as error:
+            raise self._failed(classify(error, self._path.parent)) from error
 
     def _fold(self, connection: sqlite3.Connection) -> None:
         """Now and then fold the write-ahead log into the file.
