@@ -7,7 +7,6 @@ import os
 import resource
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import count
@@ -18,36 +17,7 @@ import pytest
 from gossipd.core import Batch
 from gossipd.store import BrokenError, NoSpaceError, StoreError
 from gossipd.store.failures import classify
-from tests.unit.store.parts import STREAM, batch, names_in, opened, stored
-
-ROOT = Path(__file__).parents[3]
-
-WRITER = """
-import asyncio, sys
-from itertools import count
-from pathlib import Path
-from gossipd.store import DiskStore
-from tests.unit.store.parts import batch
-
-async def main():
-    store = DiskStore.open(Path(sys.argv[1]), durability=sys.argv[2], node="here")
-    for seq in count(1):
-        await store.commit(batch(seq, f"c{seq % 7}"))
-        print(seq, flush=True)
-
-asyncio.run(main())
-"""
-
-
-@contextmanager
-def writer(directory: Path, durability: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that commits one increment after another and says each seq."""
-    command = [sys.executable, "-c", WRITER, str(directory), durability]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+from tests.unit.store.parts import STREAM, batch, names_in, opened, stored, writer
 
 
 @pytest.mark.parametrize("durability", ["full", "normal"])
