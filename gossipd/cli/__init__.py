@@ -1,8 +1,8 @@
 """The command `gossipd`: a group whose commands are loaded when they are called.
 
 A client command starts in a blink because nothing of the daemon is imported for it; only `run`
-loads the schema of its options, and the daemon once these are good; only `simulate` loads the
-simulator.
+loads the schema of its options, and the daemon once these are good; only `data` loads the store,
+only `simulate` the simulator.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from gossipd.cli.failure import Misuse
 
 _RUN = "run"
 _SIMULATE = "simulate"
+_DATA = "data"
 
 
 class _Group(click.Group):
-    """Knows `run` and `simulate` by name and builds them on demand."""
+    """Knows `run`, `data` and `simulate` by name and builds them on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return [_RUN, *self.commands, _SIMULATE]
+        return [_RUN, *self.commands, _DATA, _SIMULATE]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == _RUN:
@@ -32,6 +33,10 @@ class _Group(click.Group):
             from gossipd.cli.simulate import simulate
 
             return simulate
+        if cmd_name == _DATA:
+            from gossipd.cli.data import data
+
+            return data
         return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

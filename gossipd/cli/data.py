@@ -69,7 +69,7 @@ def import_data(path: Path) -> None:
     DIR is made if it is not there. All lines are taken in, or none.
     """
     with _refusing():
-        count = import_lines(path, sys.stdin)
+        count = import_lines(path, sys.stdin.buffer)
     click.echo(f"{count} lines", err=True)
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from gossipd.core.log import Log
 
+from . import schema
 from .opening import database_path, reading
-from .rows import DamagedError, image_of, meta_of
+from .rows import DamagedError, generation_of, image_of
 
 _SUMS = """SELECT counter, sum(total >> 32), sum(total & 4294967295)
     FROM registers GROUP BY counter"""
@@ -43,10 +44,12 @@ def check(path: Path) -> Finding:
         found = [text for (text,) in connection.execute("PRAGMA integrity_check")]
         if found != ["ok"]:
             return Finding(tuple(" ".join(text.split()) for text in found))
+        if not schema.is_whole(connection):
+            return Finding(("its tables are not as they were made",))
         try:
             return _count(connection)
         except DamagedError as error:
-            return Finding((f"{error} is not as it was written",))
+            return Finding((f"damaged: {error}",))
 
 
 def _count(connection: sqlite3.Connection) -> Finding:
@@ -62,13 +65,12 @@ def _count(connection: sqlite3.Connection) -> Finding:
         for counter, value in log.values.items()
         if value != sums.get(counter)
     ]
-    generation = meta_of(connection).get("generation", 0)
     return Finding(
         tuple(problems),
         log.stream_count,
         log.register_count,
         log.counter_count,
         len(image.members),
-        int(generation),
+        generation_of(connection, ""),
         log.fingerprint,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -21,19 +22,20 @@ def back_up(path: Path, to: Path) -> None:
 
     The copy is one read: the node goes on writing, and only its write-ahead log is kept meanwhile.
     """
-    made = to.with_name(f"{to.name}.part")
     with clear_errors(to):
         if to.exists():
             raise StoreError(f"{to} is already there")
-        os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        file, name = tempfile.mkstemp(prefix=f"{to.name}.", dir=to.parent)
+        os.close(file)
+        made = Path(name)
         try:
             with reading(database_path(path)) as source, closing(sqlite3.connect(made)) as target:
                 source.backup(target)
                 # A file that may lie alone, in a folder that is not to be written.
                 target.execute("PRAGMA journal_mode = DELETE")
-            os.link(made, to)
+            made.rename(to)
         finally:
-            made.unlink()
+            made.unlink(missing_ok=True)
         sync_directory(to.parent)
 
 

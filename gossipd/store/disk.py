@@ -7,6 +7,9 @@ version on the disk never covers what is not there (I3), wherever the power goes
 
 `full` syncs every commit (`synchronous=FULL`); `normal` survives the end of the process, however
 it ends, but a power cut or a crash of the system may take back the last commits.
+
+While it is open nothing else in this process may open the file: closing it would give up the
+locks that SQLite holds on it (POSIX locks belong to the process).
 """
 
 from __future__ import annotations
@@ -16,16 +19,25 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
 from gossipd.core import Batch, Changes, Image
 
+from . import opening
 from .failures import BrokenError, NoSpaceError, classify
 from .lock import Lock
-from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image, reading
-from .rows import Write, meta_of, put_meta, put_register, put_version, writes_of
+from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
+from .rows import (
+    DamagedError,
+    Write,
+    generation_of,
+    put_meta,
+    put_register,
+    put_version,
+    writes_of,
+)
 
 Durability: TypeAlias = Literal["full", "normal"]
 _Given = TypeVarTuple("_Given")
@@ -50,6 +62,8 @@ class DiskStore:
         self._thread = ThreadPoolExecutor(1, "store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
+        self._folded = 0
+        """Rows written by the connection when the log was folded last."""
         self._broken: BrokenError | None = None
 
     @classmethod
@@ -112,12 +126,9 @@ class DiskStore:
     # --- in the thread -----------------------------------------------------------------------
 
     def _begin_life(self, wall: float) -> int:
-        with reading(self._path) as connection:
-            generation = meta_of(connection).get("generation", 0)
-            query = "SELECT generation FROM members WHERE name = ?"
-            own = connection.execute(query, (self._node,)).fetchone()
-        assert isinstance(generation, int)
-        generation = max(int(1000 * wall), generation + 1, own[0] + 1 if own else 0)
+        with self._classified():
+            stored = generation_of(self._connected(), self._node)
+        generation = max(int(1000 * wall), stored + 1)
         facts = (put_meta("generation", generation), put_meta("node", self._node))
         self._write(iter(facts), None)
         return generation
@@ -126,15 +137,35 @@ class DiskStore:
         """One transaction, ended after `seconds`; True when it was the last one."""
         if self._broken is not None:
             raise self._broken
-        try:
-            self._check_in_place()
+        self._check_in_place()
+        with self._classified():
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
             done = _execute(connection, writes, seconds)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._failed(classify(error, self._path.parent)) from error
+        self._fold(connection)
         return done
+
+    @contextmanager
+    def _classified(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, UnicodeError, DamagedError) as error:
+            raise self._failed(classify(error, self._path.parent)) from error
+
+    def _fold(self, connection: sqlite3.Connection) -> None:
+        """Now and then fold the write-ahead log into the file.
+
+        SQLite would do it by itself, and tell nobody when it fails. What was committed is safe in
+        the log all the same, so a failure concerns only what follows.
+        """
+        if connection.total_changes - self._folded < opening.LOG_PAGES // 2:
+            return
+        self._folded = connection.total_changes
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            self._failed(classify(error, self._path.parent))
 
     def _check_in_place(self) -> None:
         """What is written to a file that was removed would be lost with the process."""
@@ -149,6 +180,8 @@ class DiskStore:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connect(self._path, self._durability)
+            self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+            self._folded = 0
         return self._connection
 
     def _failed(self, problem: NoSpaceError | BrokenError) -> OSError:

@@ -66,8 +66,8 @@ class BrokenError(OSError):
     """The disk fails or the file is damaged: nothing more can be committed."""
 
 
-def classify(error: sqlite3.Error, directory: Path) -> NoSpaceError | BrokenError:
-    """Which kind of failure of a commit `error` is. May write to `directory` to find out."""
+def classify(error: Exception, directory: Path) -> NoSpaceError | BrokenError:
+    """Which kind of failure `error` of SQLite is. May write to `directory` to find out."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     kind = code & 0xFF
     if code in _FOR_GOOD:

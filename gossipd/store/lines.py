@@ -61,7 +61,7 @@ def export_lines(path: Path) -> Iterator[str]:
     with reading(database_path(path)) as connection:
         count = 0
         for line in _lines(connection):
-            yield json.dumps(line, ensure_ascii=False)
+            yield json.dumps(line)
             count += 1
         yield json.dumps({"lines": count})
 
@@ -76,7 +76,7 @@ def _lines(connection: sqlite3.Connection) -> Iterator[_Line]:
             yield {"stream": stream.hex(), "version": versions[stream]}
 
 
-def import_lines(directory: Path, lines: Iterable[str]) -> int:
+def import_lines(directory: Path, lines: Iterable[bytes]) -> int:
     """Join exported lines into a directory that no node is using; how many there were.
 
     All or nothing. Raises `StoreError` and `LineError`.
@@ -93,7 +93,7 @@ def import_lines(directory: Path, lines: Iterable[str]) -> int:
         lock.release()
 
 
-def _import(connection: sqlite3.Connection, lines: Iterable[str]) -> int:
+def _import(connection: sqlite3.Connection, lines: Iterable[bytes]) -> int:
     connection.execute("BEGIN IMMEDIATE")
     count, generation, ended = 0, meta_of(connection).get("generation", 0), False
     for number, text in enumerate(lines, 1):
@@ -110,7 +110,7 @@ def _import(connection: sqlite3.Connection, lines: Iterable[str]) -> int:
                     raise ValueError("lines are missing before it")
             else:
                 connection.execute(*_write_of(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LineError(f"line {number}: {error}") from None
         count = number
     if not ended:
@@ -119,7 +119,7 @@ def _import(connection: sqlite3.Connection, lines: Iterable[str]) -> int:
     return count
 
 
-def _parse(text: str) -> _Line:
+def _parse(text: bytes) -> _Line:
     line = json.loads(text)
     if not isinstance(line, dict):
         raise ValueError("not a JSON object")

@@ -21,16 +21,16 @@ from gossipd.core import Image
 
 from . import schema
 from .failures import StoreError
-from .rows import DamagedError, image_of, put_meta
+from .rows import DamagedError, image_of, meta_of, put_meta
 
 FILE_NAME = "gossipd.db"
 _MAGIC = b"SQLite format 3\0"
 _BUSY_SECONDS = 5.0
 """A backup, or somebody with another program, is waited for so long."""
 
-_LOG_PAGES = 1000
+LOG_PAGES = 1000
 _PAGE_BYTES = 4096
-"""The write-ahead log is folded into the file at so many pages, and kept no longer than that."""
+"""The write-ahead log is folded into the file at about so many pages, and kept no longer."""
 
 
 def database_path(path: Path) -> Path:
@@ -49,8 +49,7 @@ def connect(path: Path, durability: str = "full") -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {durability}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {_LOG_PAGES * _PAGE_BYTES}")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_PAGES * _PAGE_BYTES}")
     except sqlite3.Error:
         connection.close()
         raise
@@ -87,6 +86,7 @@ def open_image(directory: Path, wall: float) -> Image:
         with clear_errors(path), closing(connect(path)) as writer:
             schema.migrate(writer)
     with reading(path) as connection:
+        meta_of(connection)  # so that what is damaged there is found here, too
         return image_of(connection, wall)
 
 
@@ -102,10 +102,12 @@ def make_directory(directory: Path) -> None:
 
 
 def check_pages(connection: sqlite3.Connection) -> None:
-    """SQLite's own check of the whole file. Raises `DamagedError`."""
+    """SQLite's own check of the whole file, and the tables. Raises `DamagedError`."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise DamagedError(" ".join(found.split()))
+    if not schema.is_whole(connection):
+        raise DamagedError("its tables are not as they were made")
 
 
 @contextmanager
@@ -115,7 +117,7 @@ def clear_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
-    except (sqlite3.Error, DamagedError) as error:
+    except (sqlite3.Error, DamagedError, UnicodeError) as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         damaged = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         raise StoreError(f"{path}{' is damaged' if damaged else ''}: {error}") from error

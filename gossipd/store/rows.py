@@ -159,5 +159,13 @@ def meta_of(connection: sqlite3.Connection) -> dict[str, Value]:
     return facts
 
 
+def generation_of(connection: sqlite3.Connection, node: str) -> int:
+    """The largest generation of an earlier life, or of the member `node`; 0 for none."""
+    generation = int(meta_of(connection).get("generation", 0))
+    query = "SELECT generation FROM members WHERE name = ?"
+    own = connection.execute(query, (node,)).fetchone()
+    return max(generation, own[0]) if own else generation
+
+
 def _shown(stream: object) -> str:
     return stream.hex() if isinstance(stream, bytes) else repr(stream)

@@ -10,6 +10,7 @@ cost more than they save where streams hold few counters.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 APPLICATION_ID = 0x676F7370
 """`gosp`, at offset 68 of the file."""
@@ -43,15 +44,26 @@ def version_of(connection: sqlite3.Connection) -> int:
     return _number(connection, "PRAGMA user_version")
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file up to this version, one transaction a step. New files begin at version 0."""
-    for version in range(version_of(connection), len(MIGRATIONS)):
+def migrate(connection: sqlite3.Connection, to: int | None = None) -> None:
+    """Bring a file up to this version (or `to`), one transaction a step. New ones begin at 0."""
+    for version in range(version_of(connection), len(MIGRATIONS) if to is None else to):
         connection.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS[version]:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute("COMMIT")
+
+
+def is_whole(connection: sqlite3.Connection) -> bool:
+    """Whether all tables are there as the migrations make them (others may be beside them)."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        migrate(fresh, version_of(connection))
+        return _tables(fresh) <= _tables(connection)
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(connection.execute("SELECT name, sql FROM sqlite_master"))
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:

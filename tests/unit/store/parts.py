@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from gossipd.core import Batch, Changes, Image, MemberView, Status
@@ -13,6 +15,7 @@ from gossipd.store import DiskStore, Durability
 
 STREAM = bytes(9) + b"\x07"
 OTHER = bytes(9) + b"\x09"
+ROOT = Path(__file__).parents[3]
 NOTHING = Changes((), (), (), ())
 
 
@@ -53,7 +56,7 @@ async def filled(directory: Path) -> Path:
         store.begin_life(time.time())
         for seq in range(1, 200):
             await store.commit(batch(seq, f"counter {seq % 40}"))
-        registers = tuple((OTHER, f"other {seq}", seq, -seq) for seq in range(1, 200))
+        registers = tuple((OTHER, f"other é {seq}", seq, -seq) for seq in range(1, 200))
         gone = member("gone", status=Status.FAILED)
         await store.save(Changes(registers, ((OTHER, 199),), (member("there"), gone), ()))
     return directory / "gossipd.db"
@@ -77,3 +80,31 @@ def set_mode(path: Path, mode: int) -> None:
 
 def names_in(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
+
+
+WRITER = """
+import asyncio, sys
+from itertools import count
+from pathlib import Path
+from gossipd.store import DiskStore
+from tests.unit.store.parts import batch
+
+async def main():
+    store = DiskStore.open(Path(sys.argv[1]), durability=sys.argv[2], node="here")
+    for seq in count(1):
+        await store.commit(batch(seq, f"c{seq % 7}"))
+        print(seq, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def writer(directory: Path, durability: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that commits one increment after another and says each seq."""
+    command = [sys.executable, "-c", WRITER, str(directory), durability]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

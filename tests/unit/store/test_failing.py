@@ -7,9 +7,8 @@ import os
 import resource
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 
@@ -18,36 +17,7 @@ import pytest
 from gossipd.core import Batch
 from gossipd.store import BrokenError, NoSpaceError, StoreError
 from gossipd.store.failures import classify
-from tests.unit.store.parts import STREAM, batch, names_in, opened, stored
-
-ROOT = Path(__file__).parents[3]
-
-WRITER = """
-import asyncio, sys
-from itertools import count
-from pathlib import Path
-from gossipd.store import DiskStore
-from tests.unit.store.parts import batch
-
-async def main():
-    store = DiskStore.open(Path(sys.argv[1]), durability=sys.argv[2], node="here")
-    for seq in count(1):
-        await store.commit(batch(seq, f"c{seq % 7}"))
-        print(seq, flush=True)
-
-asyncio.run(main())
-"""
-
-
-@contextmanager
-def writer(directory: Path, durability: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that commits one increment after another and says each seq."""
-    command = [sys.executable, "-c", WRITER, str(directory), durability]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+from tests.unit.store.parts import STREAM, batch, names_in, opened, stored, writer
 
 
 @pytest.mark.parametrize("durability", ["full", "normal"])
@@ -166,21 +136,46 @@ async def test_a_disk_that_became_read_only_is_waited_for(tmp_path: Path) -> Non
         assert (await stored(disk / "data")).streams == ()
 
 
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 async def test_a_limit_on_the_size_of_files_is_waited_for(tmp_path: Path) -> None:
     """SQLite tells it, like a quota, as an I/O error; the directory is asked."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     rows = tuple((f"counter {seq}", seq, seq) for seq in range(1, 9000))
     async with opened(tmp_path) as store:
         await store.commit(batch(1))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-        try:
-            with pytest.raises(NoSpaceError, match="File too large"):
-                await store.commit(Batch(STREAM, 9000, rows, ()))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with files_limited_to(100_000), pytest.raises(NoSpaceError, match="File too large"):
+            await store.commit(Batch(STREAM, 9000, rows, ()))
         await store.commit(batch(2, "after"))
     (found,) = (await stored(tmp_path)).streams
     assert (found.version, found.registers) == (2, (("after", 2, 2), ("default", 1, 1)))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_log_that_cannot_be_folded_takes_back_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    many = tuple((f"c{seq:04}", seq, seq) for seq in range(1, 5001))
+    async with opened(tmp_path) as store:
+        await store.commit(Batch(STREAM, 5000, many, ()))
+    monkeypatch.setattr("gossipd.store.opening.LOG_PAGES", 4)
+    if broken:
+        monkeypatch.setattr("tempfile.TemporaryFile", refusing(errno.EIO))
+    async with opened(tmp_path) as store:
+        # Less than the file, whose end is written, and more than the log.
+        with files_limited_to(100_000):
+            await store.commit(batch(5001, "c5000"))
+        with pytest.raises(BrokenError) if broken else nullcontext():
+            await store.commit(batch(5002, "c5000"))
+    (found,) = (await stored(tmp_path)).streams
+    assert found.version == (5001 if broken else 5002)
 
 
 def told(code: int) -> sqlite3.Error:

@@ -12,7 +12,17 @@ from click.testing import CliRunner, Result
 
 from gossipd.cli.data import data
 from gossipd.core import Image, MemberView, Node, Settings, Status, TagFrame
-from tests.unit.store.parts import OTHER, STREAM, batch, contents, filled, names_in, opened, stored
+from tests.unit.store.parts import (
+    OTHER,
+    STREAM,
+    batch,
+    contents,
+    filled,
+    names_in,
+    opened,
+    stored,
+    writer,
+)
 
 
 def call(*args: object, lines: str | None = None) -> Result:
@@ -104,6 +114,7 @@ HEAD = {"format": "gossipd log 1"}
         ([HEAD, HEAD, {"lines": 2}], "line 2: not in its place"),
         ([{"format": "gossipd log 2"}, {"lines": 1}], "line 1: its format is not"),
         ([HEAD, [1], {"lines": 2}], "line 2: not a JSON object"),
+        ([HEAD, "\udcff"], "line 2: not a JSON object"),
         ([HEAD, {**REGISTER, "seq": 0}, {"lines": 2}], "line 2: not an integer from 1"),
         ([HEAD, {**REGISTER, "seq": True}, {"lines": 2}], "line 2: not an integer from 1"),
         ([HEAD, {**REGISTER, "total": 2**62 + 1}, {"lines": 2}], "line 2: not an integer from -"),
@@ -124,32 +135,34 @@ async def test_lines_that_are_not_whole_and_right_change_nothing(
 
 
 async def test_what_is_in_use_is_read_but_not_written(tmp_path: Path) -> None:
-    async with opened(tmp_path / "data") as store:
-        await store.commit(batch(1))
-        for command in (("import",), ("move-aside",)):
-            result = call(*command, tmp_path / "data", lines="")
-            assert (result.exit_code, "is in use by process" in result.stderr) == (1, True)
-        assert "registers\t1\n" in call("check", tmp_path / "data").stdout
-        assert '"counter": "default"' in call("export", tmp_path / "data").stdout
-        assert call("backup", tmp_path / "data", tmp_path / "copy").exit_code == 0
-        await store.commit(batch(2))
-    assert "registers\t1\n" in call("check", tmp_path / "copy").stdout
+    with writer(tmp_path / "data", "full") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1\n"
+        for command in ("import", "move-aside"):
+            result = call(command, tmp_path / "data", lines="")
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert f"is in use by process {process.pid}" in result.stderr
+        assert "streams\t1\n" in call("check", tmp_path / "data").stdout
+        assert STREAM.hex() in call("export", tmp_path / "data").stdout
 
 
 async def test_a_backup_made_while_running_is_the_state_of_one_moment(tmp_path: Path) -> None:
-    async with opened(tmp_path / "data") as store:
-        for seq in range(1, 50):
-            await store.commit(batch(seq, f"c{seq % 5}"))
-        result = call("backup", tmp_path / "data", tmp_path / "copy")
-        assert (result.exit_code, result.output) == (0, "")
-        for seq in range(50, 60):
-            await store.commit(batch(seq, f"c{seq % 5}"))
-    (tmp_path / "restored").mkdir()
-    (tmp_path / "copy").rename(tmp_path / "restored" / "gossipd.db")
-    (found,) = (await stored(tmp_path / "restored")).streams
-    assert found.version == max(seq for _, seq, _ in found.registers) == 49
+    seen = []
+    with writer(tmp_path / "data", "normal") as process:
+        assert process.stdout is not None
+        for number in range(3):
+            told = int(process.stdout.readline())
+            (tmp_path / str(number)).mkdir()
+            result = call("backup", tmp_path / "data", tmp_path / str(number) / "gossipd.db")
+            assert (result.exit_code, result.output) == (0, "")
+            (found,) = (await stored(tmp_path / str(number))).streams
+            assert found.version == max(seq for _, seq, _ in found.registers) >= told
+            seen.append(found.version)
+            while int(process.stdout.readline()) <= found.version:
+                pass
+    assert seen == sorted(set(seen))
     (whole,) = (await stored(tmp_path / "data")).streams
-    assert whole.version == 59
+    assert whole.version > seen[-1]
 
 
 async def test_a_backup_overwrites_nothing_and_leaves_nothing_half(tmp_path: Path) -> None:
