@@ -28,7 +28,7 @@ class Certain:
         """The host of that process, and which of its lives it is."""
 
     def read(self) -> None:
-        """Take in what was acknowledged since the last time, by processes that still run."""
+        """Take in what was acknowledged since the last time, on disks that are still in place."""
         for made in self._world.made[self._read :]:
             self._needed[made.stream, made.counter] = made.seq
             host = self._world.hosts[made.host]

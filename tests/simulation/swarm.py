@@ -167,6 +167,7 @@ class Swarm:
         if what:
             self.happened[fault.__name__] += 1
             self.diary.append(f"{self.world.now:7.2f} {fault.__name__}: {what}")
+        self._certain.read()
         self._give_up_what_is_destroyed()
 
     def _step(self) -> None:
