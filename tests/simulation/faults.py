@@ -94,8 +94,13 @@ class Faults:
         return name
 
     def cut_power(self) -> str | None:
-        """All that are at work restart, each right after an increment; disks stay."""
-        names = [name for name in self._spare() if not self._world.hosts[name].stalled]
+        """All that are at work restart, each right after an increment; disks stay. Not those of
+        which several have one name, as they would begin in one generation."""
+        names = [
+            name
+            for name in self._spare()
+            if not self._world.hosts[name].stalled and self.names[name] not in self.contested
+        ]
         for name in names:
             self._world.increment(name, "at the power cut")
         for name in names:

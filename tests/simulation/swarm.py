@@ -217,6 +217,8 @@ class Swarm:
             elif isinstance(effect, Left) and effect.undrained:
                 self.happened["left, undrained"] += 1
                 self.faults.destroyed += 1
+            elif isinstance(effect, Left) and self.faults.was_disturbed(name):
+                self.faults.destroyed += 1  # what it heard after its leave began was not drained
         for name, effect in ends:
             if isinstance(effect, Left) and not self.faults.was_disturbed(name):
                 self._certain.demand_held(self.faults.returning(), f"{name} left")
