@@ -1,8 +1,8 @@
 """What must be counted at the end: acknowledged, and at no time only where it was destroyed.
 
 A register carries the total of its stream, so for each (stream, counter) one seq says it all:
-everything up to it must be there. Nothing lowers it but the end of a process or of a disk, and
-then only to what the rest of the world still holds.
+everything up to it must be there. Nothing lowers it but the end of a disk, or of a process without
+one, and then only to what the rest of the world still holds.
 """
 
 from __future__ import annotations
@@ -22,19 +22,33 @@ class Certain:
         self._world = world
         self._read = 0
         self._needed: Held = {}
+        self._disks: dict[Stream, Disk | None] = {}
+        """The disk of the process that writes a stream."""
+        self._lives: dict[Stream, tuple[str, int]] = {}
+        """The host of that process, and which of its lives it is."""
 
     def read(self) -> None:
-        """Take in what was acknowledged since the last time."""
+        """Take in what was acknowledged since the last time, on disks that are still in place."""
         for made in self._world.made[self._read :]:
             self._needed[made.stream, made.counter] = made.seq
+            host = self._world.hosts[made.host]
+            self._disks[made.stream] = host.disk
+            self._lives[made.stream] = (made.host, host.lives)
         self._read = len(self._world.made)
 
     def lower(self, disks: Iterable[Disk]) -> None:
         """Something was destroyed: give up what neither a running node nor one of these disks
-        holds, which are those of hosts that will come back."""
+        holds, which are those of hosts that will come back. Q2: raise where the disk on which it
+        was acknowledged is among them, or that of a running node."""
+        disks = list(disks)
+        running = [self._world.hosts[name].disk for name in self._world.running]
+        intact = dict.fromkeys(disk for disk in (*running, *disks) if disk is not None)
         survivors = self._survivors(disks)
         for place, seq in self._needed.items():
-            self._needed[place] = min(seq, max(held.get(place, 0) for held in survivors))
+            held = max(held.get(place, 0) for held in survivors)
+            if self._disks[place[0]] in intact:
+                assert held >= seq, f"Q2: of {place} only {held} of {seq} survived a crash"
+            self._needed[place] = min(seq, held)
 
     def demand_held(self, disks: Iterable[Disk], what: str) -> None:
         """Q3: raise unless somebody holds each increment, when nothing was destroyed."""
@@ -42,6 +56,20 @@ class Certain:
         for place, seq in self._needed.items():
             held = max(held.get(place, 0) for held in survivors)
             assert held >= seq, f"Q3: {what}: of {place} only {held} of {seq} are left"
+
+    def demand_kept(self, disks: Iterable[Disk], leaver: str) -> None:
+        """Q2: raise unless all that the process that has left was told is where no crash takes it
+        away: on a disk, or with a node that has none."""
+        hosts = self._world.hosts
+        kept = [{}, *(_kept(disk) for disk in disks)]
+        for name, node in self._world.running.items():
+            disk = hosts[name].disk
+            kept.append(_held(node) if disk is None else _kept(disk))
+        last = (leaver, hosts[leaver].lives)
+        for place, seq in self._needed.items():
+            if self._lives[place[0]] == last:
+                held = max(held.get(place, 0) for held in kept)
+                assert held >= seq, f"Q2: {leaver} left: of {place} {held} of {seq} are stored"
 
     def demand_counted(self) -> None:
         """Q3: raise unless every running node holds everything."""

@@ -93,6 +93,23 @@ class Faults:
             self._world.start(name, self.names[name])
         return name
 
+    def cut_power(self) -> str | None:
+        """All that are at work restart, each right after an increment; disks stay. Not those of
+        which several have one name, as they would begin in one generation."""
+        names = [
+            name
+            for name in self._spare()
+            if not self._world.hosts[name].stalled and self.names[name] not in self.contested
+        ]
+        for name in names:
+            self._world.increment(name, "at the power cut")
+        for name in names:
+            self._world.crash(name)
+        for name in names:
+            self._world.start(name, self.names[name])
+        self.destroyed += bool(names)
+        return ", ".join(names)
+
     def back_up(self) -> str | None:
         """Copy a disk."""
         name = self._pick([h.name for h in self._world.hosts.values() if h.disk is not None])
@@ -340,6 +357,7 @@ KINDS: dict[Fault, int] = {
     Faults.crash_with_disk: 2,
     Faults.start: 5,
     Faults.crash_and_start: 2,
+    Faults.cut_power: 1,
     Faults.back_up: 2,
     Faults.restore: 3,
     Faults.clone: 1,

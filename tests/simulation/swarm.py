@@ -135,19 +135,18 @@ class Swarm:
         padding = "y" * 60 if self.theme is Theme.STRANGERS else ""
         names = [f"n{number}{padding}" for number in range(self.size)]
         way = self.rng.choice(("formed", "together", "after the first"))
-        if way == "together":
-            seeds = names[:3]
-            self.world.add_with_mutual_seeds(seeds)
-        else:
-            seeds = names[:1]
-            self.world.add(names[0])
-        for name in names[len(seeds) :]:
-            self.world.add(name, seeds=seeds)
-        if way == "formed" or self.theme is not Theme.ANY:
-            self.world.run_until_settled(10)
-        for host in self.world.hosts.values():
+        seeds = names[:3] if way == "together" else names[:1]
+        hosts = [self.world.place(name) for name in names]
+        for host in hosts:
             if host.disk is not None and self.rng.random() < 0.2:
                 host.disk = None
+            host.seeds = [self.world.hosts[seed].address for seed in seeds]
+        if way != "together":
+            hosts[0].seeds = []
+        for host in hosts:
+            self.world.start(host.name)
+        if way == "formed" or self.theme is not Theme.ANY:
+            self.world.run_until_settled(10)
         return seeds
 
     # --- chaos -------------------------------------------------------------------------------
@@ -168,6 +167,7 @@ class Swarm:
         if what:
             self.happened[fault.__name__] += 1
             self.diary.append(f"{self.world.now:7.2f} {fault.__name__}: {what}")
+        self._certain.read()
         self._give_up_what_is_destroyed()
 
     def _step(self) -> None:
@@ -217,9 +217,12 @@ class Swarm:
             elif isinstance(effect, Left) and effect.undrained:
                 self.happened["left, undrained"] += 1
                 self.faults.destroyed += 1
+            elif isinstance(effect, Left) and self.faults.was_disturbed(name):
+                self.faults.destroyed += 1  # what it heard after its leave began was not drained
         for name, effect in ends:
             if isinstance(effect, Left) and not self.faults.was_disturbed(name):
                 self._certain.demand_held(self.faults.returning(), f"{name} left")
+                self._certain.demand_kept(self.faults.returning(), name)
                 self.happened["left, all drained"] += 1
         self._give_up_what_is_destroyed()
 

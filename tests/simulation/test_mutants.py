@@ -77,6 +77,8 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q1", cores.equal_versions_end_it, runs.partly_held),
     ("Q2", cores.own_increments_stored_lazily, runs.crashing),
     ("Q2", cores.held_before_it_is_stored, runs.departing_before_a_crash),
+    ("Q2", cores.own_increments_stored_lazily, runs.crashing_for_certain),
+    ("Q2", cores.held_before_it_is_stored, runs.departing_for_certain),
     ("Q2", cores.held_without_holding, runs.departing_before_a_crash),
     ("Q3", cores.everything_counts_as_held, runs.departing),
     ("Q3", cores.held_without_holding, runs.departing),

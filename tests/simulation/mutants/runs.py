@@ -28,6 +28,8 @@ from gossipd.simulator.checkers import (
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import Captured, World
 
+from ..certain import Certain
+
 
 def formed(
     count: int, settings: Settings | None = None, seed: int = 1, *, disks: bool = False
@@ -285,6 +287,30 @@ def crashing() -> None:
         world.run(0.5)
     demand_agreement(world, 20)
     check_survival(world, world.hosts)
+
+
+def crashing_for_certain() -> None:
+    """As the swarm follows it: what was acknowledged outlives the process as its disk does."""
+    world = formed(3, disks=True)
+    certain = Certain(world)
+    for name in world.hosts:
+        world.increment(name)
+        certain.read()
+        world.crash(name)
+        certain.lower([disk for host in world.hosts.values() if (disk := host.disk)])
+        world.start(name)
+    demand_agreement(world, 20)
+    certain.demand_counted()
+
+
+def departing_for_certain() -> None:
+    """As the swarm follows it: what a member leaves behind is on a disk when it has left."""
+    for seed in range(8):
+        world = formed(4, seed=seed, disks=True)
+        certain = Certain(world)
+        for _ in _departing(world):
+            certain.read()
+        certain.demand_kept([], "n3")
 
 
 def _restart(world: World, names: list[str] | None = None) -> None:
