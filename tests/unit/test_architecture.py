@@ -39,6 +39,7 @@ FUNCTION_LINES_MAX = 70
 
 SHELL = {
     "udp": {"core"},
+    "store": {"core", "store"},
     "saver": {"core", "store"},
     "datadir": {"store"},
     "notify": set[str](),
