@@ -62,6 +62,7 @@ def _percentiles(summary: Summary) -> list[str]:
 
 def _figures(report: Report) -> Iterator[tuple[str, str]]:
     healthy, cut = report.false_verdicts["healthy"], report.false_verdicts["cut"]
+    yield "killed nodes never found by all", f"{report.never_found:,}"
     yield "healthy nodes suspected", f"{healthy.suspicions:,}"
     yield "  declared failed", f"{healthy.verdicts:,}"
     if report.partition:

@@ -123,6 +123,7 @@ class Experiment:
             first_suspicion=Summary.of_all(found.suspected_after for found in detections),
             first_verdict=Summary.of_all(found.failed_after for found in detections),
             known_to_all=Summary.of_all(found.known_after for found in detections),
+            never_found=sum(found.known_after is None for found in detections),
             false_verdicts={
                 subject.value: verdicts.tallies[subject]
                 for subject in (Subject.HEALTHY, Subject.CUT)

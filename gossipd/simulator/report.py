@@ -131,12 +131,14 @@ class Stretch:
 class Report:
     seed: int
     wishes: dict[str, float]
-    settings: dict[str, float]
+    settings: dict[str, float | str]
     detections: list[Detection]
     """One for each kill; `killed_at` is seconds after the load began."""
     first_suspicion: Summary
     first_verdict: Summary
     known_to_all: Summary
+    never_found: int
+    """Kills that some of the others never held as failed; `known_to_all` leaves them out."""
     false_verdicts: dict[str, Tally]
     """Suspicions and verdicts on members that ran, by how these fared."""
     convergence: Convergence

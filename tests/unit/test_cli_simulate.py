@@ -64,6 +64,7 @@ def test_the_table_tells_everything_and_the_seed() -> None:
         r"  failed for all  +[\d.]+ s +[\d.]+ s +[\d.]+ s +2",
         r"  on all nodes  +[\d.]+ m?s +[\d.]+ m?s +[\d.]+ m?s +\d+",
         r"  on all, if it met the partition  +[\d.]+ m?s",
+        r"killed nodes never found by all: +0",
         r"healthy nodes suspected: +\d+",
         r"nodes across the cut suspected: +\d+",
         r"packets per node and second: +[\d.]+",

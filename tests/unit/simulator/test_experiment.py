@@ -50,9 +50,16 @@ def test_every_kill_is_detected_in_order_and_summed_up(report: Report) -> None:
         assert found.known_after is not None
         assert 0 < found.suspected_after < found.failed_after <= found.known_after < 10
         known.append(found.known_after)
-    assert report.known_to_all.count == 2
+    assert (report.known_to_all.count, report.never_found) == (2, 0)
     assert report.known_to_all.median == pytest.approx(min(known), abs=1e-4)
     assert report.known_to_all.max == pytest.approx(max(known), abs=1e-4)
+
+
+def test_kills_that_are_never_found_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.simulator.experiment.SETTLE_MAX", 0.0)
+    report = run(seed=1, nodes=4, kill=2, rate=0, minutes=0.05)
+    assert [found.known_after for found in report.detections] == [None, None]
+    assert (report.known_to_all.count, report.never_found) == (0, 2)
 
 
 def test_increments_come_at_the_rate_that_is_asked_for(report: Report) -> None:
