@@ -17,6 +17,7 @@ from random import Random
 from typing import assert_never
 
 from gossipd.core import Left, NameLost, Settings
+from gossipd.core.settings import Profile
 from gossipd.simulator.checkers import Checker
 from gossipd.simulator.link import Bursts
 from gossipd.simulator.network import Network
@@ -63,6 +64,8 @@ def drawn_settings(rng: Random, theme: Theme) -> Settings:
         "probe_order": ("ring", "ring", "shuffled"),
         "probe_patience": (1.5, 1.5, 1.0),
         "corroborators": (5, 5, 0),
+        "corroboration_pings": (2, 2, 1, 4),
+        "confirmations": (3, 3, 1, 5),
         "indirect_probes": (3, 3, 1, 0),
         "gossip_fanout": (3, 3, 1),
         "retransmit_mult": (4, 4, 2),
@@ -70,13 +73,17 @@ def drawn_settings(rng: Random, theme: Theme) -> Settings:
         "gossip_rate": (90, 90, 20),
         "gossip_rate_max": (600, 600, 90),
         "suspicion_mult": (0.7, 0.7, 0.7 if theme is Theme.SPLIT else 4.0),
+        "suspicion_growth": (0.5, 0.5, 0.0, 1.0),
         "health_max": (8, 8, 1),
         "stall_after": (0.25, 0.25, 1.0),
         "tail_size": (1000, 5),
         "remember": (REMEMBER if theme is Theme.GHOSTS else 72 * 3600.0,),
     }
     drawn = {name: rng.choice(values) for name, values in figures.items()}
-    return Settings.of(rng.choice(("lan", "lan", "lan", "local")), **drawn)
+    profiles: tuple[Profile, ...] = ("lan",) * 6 + ("local", "local")
+    if theme is not Theme.SPLIT:  # the parts of a WAN need minutes to give each other up
+        profiles += ("wan",)
+    return Settings.of(rng.choice(profiles), **drawn)
 
 
 class Swarm:
