@@ -256,6 +256,8 @@ class Experiment:
         sends = settings.retransmit_mult * math.ceil(math.log10(wishes.nodes + 1))
         verdicts = self._measures.verdicts
         tally = verdicts.tallies[Subject.HEALTHY]
+        median = self._measures.spread.whole.median
+        round_length = wishes.latency + settings.flush_after
         found = [d.suspected_after for d in verdicts.detections if d.suspected_after is not None]
         return Theory(
             theory.first_detection_periods() * settings.probe_interval,
@@ -263,6 +265,7 @@ class Experiment:
             theory.false_suspicion_probability(wishes.loss, settings.indirect_probes),
             tally.suspicions / probes,
             theory.dissemination_rounds(wishes.nodes, settings.gossip_fanout),
+            median / round_length if median is not None and round_length else None,
             theory.missed_by_push(sends, wishes.loss),
         )
 

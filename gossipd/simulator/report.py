@@ -110,8 +110,12 @@ class Theory:
     """Suspicions of healthy members over probes (node-seconds / probe interval)."""
     rounds: float
     """log N to the base of fan-out + 1: rounds of gossip until all know, at least."""
+    measured_rounds: float | None
+    """The median time until all knew, in rounds of `latency` + `flush_after`: what a node waits
+    with fresh news, and its way. None where nothing arrived or rounds take no time."""
     missed_by_push: float
-    """Share of nodes that gossip without repair would miss."""
+    """Share of nodes that gossip without repair would miss; there is repair, so it cannot be
+    measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def test_the_table_tells_everything_and_the_seed() -> None:
         r"counts in the end: +\d+ \(exact\)",
         r"first suspicion, mean +1.58 s +[\d.]+ m?s +SWIM",
         r"false suspicions per probe +0.00773 ",
+        r"rounds of gossip until all know +1.16 +[\d.]+ +log N",
         r"seed: 7$",
     ):
         assert re.search(rf"^{line}", result.stdout, re.MULTILINE), line

@@ -115,6 +115,15 @@ def test_without_increments_there_is_nothing_to_divide_by() -> None:
     assert report.convergence.whole.count == 0
     assert (report.final.counts, report.final.exact) == ([0], True)
     assert report.theory.measured_first_suspicion is None
+    assert report.theory.measured_rounds is None
+
+
+def test_rounds_that_take_no_time_are_not_counted() -> None:
+    report = run(
+        seed=1, nodes=3, kill=0, minutes=0.1, latency=0.0, settings=Settings(flush_after=0.0)
+    )
+    assert report.convergence.whole.median == 0
+    assert report.theory.measured_rounds is None
 
 
 def test_theory_stands_beside_what_was_measured(report: Report) -> None:
@@ -126,6 +135,8 @@ def test_theory_stands_beside_what_was_measured(report: Report) -> None:
         healthy.suspicions / seconds
     )
     assert theory.rounds == pytest.approx(1.29, abs=0.01)
+    assert report.convergence.whole.median is not None
+    assert theory.measured_rounds == pytest.approx(report.convergence.whole.median / 0.0105)
 
 
 def test_the_parts_done_rise_from_nothing_to_everything() -> None:
