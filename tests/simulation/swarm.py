@@ -8,6 +8,7 @@ One seed draws the cluster, its settings, the faults and the load. As a program 
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +19,7 @@ from typing import assert_never
 
 from gossipd.core import Left, NameLost, Settings
 from gossipd.core.settings import Profile
-from gossipd.simulator.checkers import Checker
+from gossipd.simulator.checkers import Checker, rounds_max
 from gossipd.simulator.link import Bursts
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
@@ -32,9 +33,6 @@ STEP = 0.2
 
 SAFETY = 10.0
 """Seconds of faults."""
-
-AGREEMENT_MAX = 60.0
-"""Q1, Q6: probe intervals within which all agree after the faults have ended."""
 
 REMEMBER = 600.0
 """Seconds for which gone members are remembered in worlds that are to see ghosts go. Each hop
@@ -55,6 +53,22 @@ class Theme(Enum):
     """Members that go and are forgotten."""
     STRANGERS = auto()
     """Long names, and much talk from outside."""
+
+
+def agreement_max(settings: Settings, count: int) -> float:
+    """Q1, Q6: seconds within which `count` nodes agree after the faults have ended.
+
+    What hosts that stay down leave behind must be found first: by a probe of a node that takes
+    itself for slow, then by the longest suspicion, as perhaps nobody is left to confirm it. Who
+    was away asks to join, after the longest pause, and may have to wait until it is ready. Then
+    all agree in Q6's rounds of repair, c x log2 N.
+    """
+    probe = settings.probe_patience * settings.health_max * settings.probe_interval
+    growth = math.pow(max(1.0, math.log10(count)), settings.suspicion_growth)
+    shortest = settings.suspicion_mult * growth * settings.probe_interval
+    found = probe + settings.suspicion_max_mult * shortest
+    back = settings.join_retry_max + settings.ready_after
+    return found + back + rounds_max(count) * settings.probe_interval
 
 
 def drawn_settings(rng: Random, theme: Theme) -> Settings:
@@ -237,17 +251,18 @@ class Swarm:
 
     # --- agreement ---------------------------------------------------------------------------
 
-    def converge(self, seconds_max: float | None = None) -> float:
+    def converge(self) -> float:
         """Undo the faults and demand agreement; the seconds that it took."""
         world = self.world
-        most = seconds_max or AGREEMENT_MAX * world.settings.probe_interval
         self._undo()
+        most = agreement_max(world.settings, len(world.hosts))
         estranged = self.witness.estranged()
         began = world.now
         while not world.settled():
             assert world.now - began < most, f"Q1: no agreement in {most} s"
             self._step()
         self._certain.demand_counted()
+        self.checker.check_rest(self._certain.lost)
         self.witness.agreed(estranged)
         return world.now - began
 
