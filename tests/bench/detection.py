@@ -7,9 +7,9 @@ random moment of the probe rounds. The same seeds run with the classic settings.
 Serf's medians, measured on real processes on one machine, and SWIM's expected first detection.
 Last, half of a cluster of 20 is killed at once; that has no bound.
 
-There are 50 kills and more for each size but 1,000 nodes, where each one takes about a minute of
-CPU; `--seeds-large 50` makes as many of them, in an hour. About 5 minutes with two jobs, nearly
-half of them for 1,000 nodes.
+There are 50 kills and more for each size but 1,000 nodes, where each one takes a quarter of a
+minute of CPU or more under each rule; `--seeds-large 50` makes as many of them, in about half an
+hour. About 5 minutes with two jobs, nearly half of them for 1,000 nodes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BOUNDS = {2: 4.0, 5: 3.0, 20: 3.0, 100: 3.5, 1000: 4.0}
 P99_BOUNDS = {20: 5.0}
 
 LARGE = 1000
-"""From this size on there are fewer seeds than 50: a minute of CPU each."""
+"""From this size on there are fewer seeds than 50, for each one takes long."""
 
 MANY, OF_NODES = 10, 20
 """Killed at once, of how many."""
