@@ -22,6 +22,8 @@ class Certain:
         self._world = world
         self._read = 0
         self._needed: Held = {}
+        self.lost: dict[Stream, None] = {}
+        """Streams whose end may have died with the last one that had it."""
 
     def read(self) -> None:
         """Take in what was acknowledged since the last time."""
@@ -34,7 +36,10 @@ class Certain:
         holds, which are those of hosts that will come back."""
         survivors = self._survivors(disks)
         for place, seq in self._needed.items():
-            self._needed[place] = min(seq, max(held.get(place, 0) for held in survivors))
+            kept = max(held.get(place, 0) for held in survivors)
+            if kept < seq:
+                self._needed[place] = kept
+                self.lost[place[0]] = None
 
     def demand_held(self, disks: Iterable[Disk], what: str) -> None:
         """Q3: raise unless somebody holds each increment, when nothing was destroyed."""
