@@ -62,6 +62,7 @@ def _percentiles(summary: Summary) -> list[str]:
 
 def _figures(report: Report) -> Iterator[tuple[str, str]]:
     healthy, cut = report.false_verdicts["healthy"], report.false_verdicts["cut"]
+    yield "killed nodes never found by all", f"{report.never_found:,}"
     yield "healthy nodes suspected", f"{healthy.suspicions:,}"
     yield "  declared failed", f"{healthy.verdicts:,}"
     if report.partition:
@@ -106,14 +107,8 @@ def _theory(report: Report) -> Iterator[list[str]]:
     yield [
         "rounds of gossip until all know",
         f"{theory.rounds:.2f}",
-        _NONE,
-        "log N to the base of fan-out + 1",
-    ]
-    yield [
-        "missed by gossip without repair",
-        f"{theory.missed_by_push:.3g}",
-        _NONE,
-        "epidemics: f = e^(-m(1-f)(1-p))",
+        _NONE if theory.measured_rounds is None else f"{theory.measured_rounds:.2f}",
+        "log N to the base of fan-out + 1; median",
     ]
 
 

@@ -27,6 +27,12 @@ class Distribution:
         self._times[rounded] = self._times.get(rounded, 0) + 1
         self._count += 1
 
+    def include(self, other: Distribution) -> None:
+        """Count all durations of another one."""
+        for rounded, times in other._times.items():
+            self._times[rounded] = self._times.get(rounded, 0) + times
+        self._count += other._count
+
     @property
     def count(self) -> int:
         """How many durations were counted."""

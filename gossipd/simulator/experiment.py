@@ -123,6 +123,7 @@ class Experiment:
             first_suspicion=Summary.of_all(found.suspected_after for found in detections),
             first_verdict=Summary.of_all(found.failed_after for found in detections),
             known_to_all=Summary.of_all(found.known_after for found in detections),
+            never_found=sum(found.known_after is None for found in detections),
             false_verdicts={
                 subject.value: verdicts.tallies[subject]
                 for subject in (Subject.HEALTHY, Subject.CUT)
@@ -255,6 +256,8 @@ class Experiment:
         sends = settings.retransmit_mult * math.ceil(math.log10(wishes.nodes + 1))
         verdicts = self._measures.verdicts
         tally = verdicts.tallies[Subject.HEALTHY]
+        median = self._measures.spread.whole.median
+        round_length = wishes.latency + settings.flush_after
         found = [d.suspected_after for d in verdicts.detections if d.suspected_after is not None]
         return Theory(
             theory.first_detection_periods() * settings.probe_interval,
@@ -262,6 +265,7 @@ class Experiment:
             theory.false_suspicion_probability(wishes.loss, settings.indirect_probes),
             tally.suspicions / probes,
             theory.dissemination_rounds(wishes.nodes, settings.gossip_fanout),
+            median / round_length if median is not None and round_length else None,
             theory.missed_by_push(sends, wishes.loss),
         )
 

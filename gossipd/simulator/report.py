@@ -110,8 +110,12 @@ class Theory:
     """Suspicions of healthy members over probes (node-seconds / probe interval)."""
     rounds: float
     """log N to the base of fan-out + 1: rounds of gossip until all know, at least."""
+    measured_rounds: float | None
+    """The median time until all knew, in rounds of `latency` + `flush_after`: what a node waits
+    with fresh news, and its way. None where nothing arrived or rounds take no time."""
     missed_by_push: float
-    """Share of nodes that gossip without repair would miss."""
+    """Share of nodes that gossip without repair would miss; there is repair, so it cannot be
+    measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +135,14 @@ class Stretch:
 class Report:
     seed: int
     wishes: dict[str, float]
-    settings: dict[str, float]
+    settings: dict[str, float | str]
     detections: list[Detection]
     """One for each kill; `killed_at` is seconds after the load began."""
     first_suspicion: Summary
     first_verdict: Summary
     known_to_all: Summary
+    never_found: int
+    """Kills that some of the others never held as failed; `known_to_all` leaves them out."""
     false_verdicts: dict[str, Tally]
     """Suspicions and verdicts on members that ran, by how these fared."""
     convergence: Convergence

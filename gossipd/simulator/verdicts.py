@@ -4,7 +4,7 @@ A kill is detected when others suspect the dead, give it up, and all have. A sus
 on a member that runs is false, but it makes a difference whether that member was healthy, stood
 still or could not be reached by who suspected it. One (subject, generation, incarnation) is one
 suspicion, however many hold it: the state of its subject when it was first held decides, as all
-later holders may only have heard of it.
+later holders may only have heard of it. A verdict that follows a suspicion is of the same kind.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from gossipd.core import MemberChanged, Status
 from gossipd.simulator.world import World
 
 GRACE_PERIODS = 2.0
-"""Probe intervals for which a member counts as stalled or cut off after it is so no more: a probe
-that had begun before ends within one, two where the prober has stretched its timeouts."""
+"""Probe intervals for which a member counts as stalled or cut off after it is so no more, or
+`probe_patience` if that is more: a probe that began before becomes a suspicion `probe_patience`
+intervals (1.5) later. A prober that notices its own slowness takes up to `health_max` times as
+long; what it says after the grace counts as said of a healthy member."""
 
 
 class Subject(Enum):
@@ -61,6 +63,38 @@ _Life: TypeAlias = tuple[str, int, int]
 """(name, generation, incarnation)"""
 
 
+@dataclass(slots=True)
+class _Search:
+    """How the others find out about one kill."""
+
+    detection: Detection
+    others: set[str]
+    """Who ran when it was killed, but those that ended since."""
+    waiting: set[str]
+    """Those of them that do not hold it as failed."""
+
+    def changed(self, at: float, observer: str, status: Status) -> None:
+        """What `observer` holds of the killed changed, perhaps by its last words."""
+        detection = self.detection
+        after = at - detection.killed_at
+        if status in (Status.SUSPECT, Status.FAILED) and detection.suspected_after is None:
+            detection.suspected_after = after
+        if status is Status.FAILED:
+            if detection.failed_after is None:
+                detection.failed_after = after
+            self.waiting.discard(observer)
+            self.maybe_over(at)
+        elif observer in self.others:
+            self.waiting.add(observer)
+
+    def maybe_over(self, now: float) -> None:
+        """All know, if nobody is left who does not."""
+        detection = self.detection
+        known = not self.waiting and detection.failed_after is not None
+        if known and detection.known_after is None:
+            detection.known_after = now - detection.killed_at
+
+
 class Verdicts:
     """Follows every change of a member's status, in the order in which they happened."""
 
@@ -70,8 +104,10 @@ class Verdicts:
         self.rejoined_after: list[float] = []
         """Seconds from each healing until no node that ran held another that ran as failed."""
         self._world = world
-        self._grace = GRACE_PERIODS * world.settings.probe_interval
-        self._waiting: dict[str, tuple[Detection, set[str]]] = {}
+        settings = world.settings
+        self._grace = max(GRACE_PERIODS, settings.probe_patience) * settings.probe_interval
+        self._searches: dict[str, _Search] = {}
+        """By the name of the killed."""
         self._suspicions: dict[_Life, Subject] = {}
         self._verdicts: dict[_Life, Subject] = {}
         self._stalled_until: dict[str, float] = {}
@@ -84,18 +120,26 @@ class Verdicts:
     # --- faults ------------------------------------------------------------------------------
 
     def killed(self, name: str, others: set[str], now: float) -> None:
-        """A process ended without a word while `others` ran."""
+        """A process ended without a word while `others` ran.
+
+        Who holds it as failed already, wrongly so far, has found it after 0 s.
+        """
+        knowing = {other for other in others if (other, name) in self._wrong}
         detection = Detection(name, now)
+        if knowing:
+            detection.suspected_after = detection.failed_after = 0.0
         self.detections.append(detection)
         self.gone(name, now)
-        self._waiting[name] = (detection, others)
+        self._searches[name] = search = _Search(detection, others, others - knowing)
+        search.maybe_over(now)
 
     def gone(self, name: str, now: float) -> None:
         """A process does not run any more, so nobody waits for its opinion."""
-        for detection, waiting in self._waiting.values():
-            if name in waiting:
-                waiting.discard(name)
-                self._maybe_known(detection, waiting, now)
+        for search in self._searches.values():
+            if name in search.others:
+                search.others.discard(name)
+                search.waiting.discard(name)
+                search.maybe_over(now)
         self._wrong = {pair: None for pair in self._wrong if name not in pair}
         self._maybe_rejoined(now)
 
@@ -137,25 +181,8 @@ class Verdicts:
                 self._maybe_rejoined(at)
             if view.status is Status.SUSPECT:
                 self._suspect(life, self._subject(observer, view.name, at))
-        elif view.name in self._waiting:
-            self._detect(at, observer, view.name, view.status)
-
-    def _detect(self, at: float, observer: str, name: str, status: Status) -> None:
-        detection, waiting = self._waiting[name]
-        after = at - detection.killed_at
-        if status is Status.SUSPECT and detection.suspected_after is None:
-            detection.suspected_after = after
-        if status is Status.FAILED:
-            if detection.suspected_after is None:
-                detection.suspected_after = after
-            if detection.failed_after is None:
-                detection.failed_after = after
-            waiting.discard(observer)
-            self._maybe_known(detection, waiting, at)
-
-    def _maybe_known(self, detection: Detection, waiting: set[str], at: float) -> None:
-        if not waiting and detection.known_after is None and detection.failed_after is not None:
-            detection.known_after = at - detection.killed_at
+        elif view.name in self._searches:
+            self._searches[view.name].changed(at, observer, view.status)
 
     def _suspect(self, life: _Life, subject: Subject) -> None:
         first = life not in self._suspicions
@@ -166,9 +193,7 @@ class Verdicts:
     def _judge(self, life: _Life, subject: Subject) -> None:
         first = life not in self._verdicts
         if first:
-            if subject is Subject.HEALTHY:
-                subject = self._suspicions.get(life, subject)
-            self._verdicts[life] = subject
+            self._verdicts[life] = self._suspicions.get(life, subject)
         tally = self.tallies[self._verdicts[life]]
         tally.verdicts += first
         tally.verdict_observers += 1

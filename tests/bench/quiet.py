@@ -1,13 +1,18 @@
 """How often members that live are suspected and declared failed: by loss, and by stalled members.
 
     python -m tests.bench.quiet [--hours 500] [--stall-hours 1] [--jobs 2] [--quick] [--json]
+        [--losses 0,0.05,0.1,0.3] [--classic-hours 500] [--parts loss,stall,trade]
 
 Clusters of 20 run for `--hours` node-hours at each rate of loss. Then 4 of 20 and 16 of 100
 members stall for an hour in all: each goes on for a random 2 to 8 s, stops for a random 1 to 6 s,
 and so on, independently of the others. The same seeds run with the classic settings. A suspicion
-is a distinct (member, incarnation), whoever holds it; beside those of healthy members stands what
-SWIM's formula predicts. In the end `suspicion_mult` is varied: how often stalled members are
-declared failed, against the time until a kill is known.
+is a distinct (member, generation, incarnation), whoever holds it. Beside those of healthy members
+stands how many probes fail by SWIM's formula, which may be more: several that fail on one
+incarnation are one suspicion. In the end `suspicion_mult` is varied: how often stalled members are
+declared failed, against the time until a kill is known. `--parts` runs some of these alone.
+
+The classic rule runs `--classic-hours` where it is only shown; where it is the bound, at 30 % loss
+and where members stall, as long as the defaults.
 
 Clusters run one hour at most, stalling ones ten minutes, so that memory stays what one task needs.
 About 45 minutes with two jobs, most of them for 500 node-hours; a minute or two with --quick.
@@ -35,6 +40,8 @@ NODES = 20
 LOSSES = (0.0, 0.05, 0.1, 0.3)
 HARSH = 0.3
 """From this loss on the bound is what the classic rule does in the same runs, not zero."""
+
+PARTS = ("loss", "stall", "trade")
 
 STALLING = ((4, 20), (16, 100))
 """(members that stall, of how many)."""
@@ -67,7 +74,7 @@ class Watch(NamedTuple):
 
 
 class Blame(NamedTuple):
-    """Distinct (member, incarnation) that ran and were held as suspect, as failed."""
+    """Distinct (member, generation, incarnation) that ran and were held as suspect, as failed."""
 
     suspected: int = 0
     failed: int = 0
@@ -111,8 +118,8 @@ def watch(task: Watch) -> Blame:
     world = quiet_cluster(task.seed, task.settings, task.nodes)
     world.network.loss = task.loss
     pulses = Pulses(world, task.stalling)
-    suspected: set[tuple[str, int]] = set()
-    failed: set[tuple[str, int]] = set()
+    suspected: set[tuple[str, int, int]] = set()
+    failed: set[tuple[str, int, int]] = set()
     end = world.now + task.seconds
     while world.now < end:
         world.run(min(READ, end - world.now, max(0.0, pulses.next_at - world.now)))
@@ -120,41 +127,49 @@ def watch(task: Watch) -> Blame:
             pulses.turn()
         for _, _, effect in world.effects:
             if isinstance(effect, MemberChanged):
-                life = (effect.view.name, effect.view.incarnation)
-                if effect.view.status is Status.SUSPECT:
+                view = effect.view
+                life = (view.name, view.generation, view.incarnation)
+                if view.status is Status.SUSPECT:
                     suspected.add(life)
-                elif effect.view.status is Status.FAILED:
+                elif view.status is Status.FAILED:
                     failed.add(life)
         world.effects.clear()
     return Blame(
         *(
-            sum((name in pulses.victims) is stalled for name, _ in lives)
+            sum((name in pulses.victims) is stalled for name, _, _ in lives)
             for stalled in (False, True)
             for lives in (suspected, failed)
         )
     )
 
 
-def _sums(rules: Sequence[Settings], like: Watch, jobs: int) -> list[Blame]:
-    """What `like.seconds` of one cluster give under each rule, in tasks of bounded size."""
+def _sums(wanted: Sequence[Watch], jobs: int) -> list[Blame]:
+    """What each of them gives, run in tasks of bounded size, a seed each."""
+    tasks = [list(_tasks(like)) for like in wanted]
+    found = spread(watch, [task for parts in tasks for task in parts], jobs)
+    return [sum((next(found) for _ in parts), Blame()) for parts in tasks]
+
+
+def _tasks(like: Watch) -> Iterator[Watch]:
     count = max(1, round(like.seconds / (STALL_TASK if like.stalling else TASK)))
-    part = like._replace(seconds=like.seconds / count)
-    tasks = [part._replace(settings=rule, seed=seed) for rule in rules for seed in range(count)]
-    found = list(spread(watch, tasks, jobs))
-    return [sum(found[at : at + count], Blame()) for at in range(0, len(found), count)]
+    for seed in range(count):
+        yield like._replace(seed=seed, seconds=like.seconds / count)
 
 
-def lossy(hours: float, jobs: int) -> Iterator[Row]:
-    """Nobody stalls, datagrams are lost; `hours` of one node."""
-    for loss in LOSSES:
+def lossy(losses: Sequence[float], hours: float, classic_hours: float, jobs: int) -> Iterator[Row]:
+    """Nobody stalls, datagrams are lost; hours of one node."""
+    for loss in losses:
+        then_hours = hours if loss >= HARSH else classic_hours
         like = Watch(0, OURS, NODES, hours / NODES * HOUR, loss)
-        ours, classic = _sums(RULES, like, jobs)
+        then_like = like._replace(settings=CLASSIC, seconds=then_hours / NODES * HOUR)
+        ours, classic = _sums((like, then_like), jobs)
         bound = classic.failed if loss >= HARSH else 0
         label = f"{100 * loss:g} % loss, {hours:g} node-hours"
-        yield Row(f"{label}: healthy failed", ours.failed, bound, "", classic.failed)
+        note = "" if then_hours == hours else f"classic: {then_hours:g} node-hours"
+        yield Row(f"{label}: healthy failed", ours.failed, bound, "", classic.failed, note)
         probes = hours * HOUR / OURS.probe_interval
         expected = theory.false_suspicion_probability(loss, OURS.indirect_probes) * probes
-        note = f"SWIM predicts {expected:,.0f}"
+        note = f"SWIM predicts {expected:,.0f} failed probes"
         yield Row("  healthy suspected", ours.suspected, None, "", classic.suspected, note)
 
 
@@ -162,7 +177,7 @@ def stalling(hours: float, jobs: int) -> Iterator[Row]:
     """Some members stall; `hours` of the cluster."""
     for count, nodes in STALLING:
         like = Watch(0, OURS, nodes, hours * HOUR, stalling=count)
-        ours, classic = _sums(RULES, like, jobs)
+        ours, classic = _sums([like._replace(settings=rule) for rule in RULES], jobs)
         label = f"{count} of {nodes} stall for {hours:g} h"
         yield Row(f"{label}: healthy failed", ours.failed, 0, "", classic.failed)
         yield Row("  healthy suspected", ours.suspected, classic.suspected, "", classic.suspected)
@@ -176,7 +191,8 @@ def trading(hours: float, seeds: int, jobs: int) -> Iterator[Row]:
     count, nodes = STALLING[0]
     rules = [*(replace(OURS, suspicion_mult=mult) for mult in MULTS), CLASSIC]
     like = Watch(0, OURS, nodes, hours * HOUR, stalling=count)
-    for rule, blame in zip(rules, _sums(rules, like, jobs), strict=True):
+    blames = _sums([like._replace(settings=rule) for rule in rules], jobs)
+    for rule, blame in zip(rules, blames, strict=True):
         kills = [Kill(seed, rule, nodes) for seed in range(seeds)]
         known = Summary.of_all(found.known_after for found in spread(kill, kills, jobs))
         name = "classic" if rule is CLASSIC else f"suspicion_mult = {rule.suspicion_mult:g}"
@@ -188,9 +204,28 @@ def trading(hours: float, seeds: int, jobs: int) -> Iterator[Row]:
 def measure(wanted: Namespace) -> Iterator[Row]:
     hours = QUICK_HOURS if wanted.quick else wanted.hours
     stall_hours = QUICK_STALL_HOURS if wanted.quick else wanted.stall_hours
-    yield from lossy(hours, wanted.jobs)
-    yield from stalling(stall_hours, wanted.jobs)
-    yield from trading(stall_hours, QUICK_SEEDS if wanted.quick else MULT_SEEDS, wanted.jobs)
+    classic_hours = hours if wanted.quick or not wanted.classic_hours else wanted.classic_hours
+    if "loss" in wanted.parts:
+        yield from lossy(wanted.losses, hours, classic_hours, wanted.jobs)
+    if "stall" in wanted.parts:
+        yield from stalling(stall_hours, wanted.jobs)
+    if "trade" in wanted.parts:
+        seeds = QUICK_SEEDS if wanted.quick else MULT_SEEDS
+        yield from trading(stall_hours, seeds, wanted.jobs)
+
+
+def _losses(text: str) -> tuple[float, ...]:
+    losses = tuple(map(float, text.split(",")))
+    if not all(0 <= loss < 1 for loss in losses):
+        raise ValueError("a part is at least 0 and below 1")
+    return losses
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    if not set(parts) <= set(PARTS):
+        raise ValueError(f"parts are {', '.join(PARTS)}")
+    return parts
 
 
 def main(arguments: list[str]) -> int:
@@ -198,6 +233,14 @@ def main(arguments: list[str]) -> int:
     parser = options(__doc__)
     parser.add_argument("--hours", type=float, default=500.0, help="node-hours per loss (500)")
     parser.add_argument("--stall-hours", type=float, default=1.0, help="hours of stalls (1)")
+    parser.add_argument("--losses", type=_losses, default=LOSSES, help="0,0.05,0.1,0.3")
+    parser.add_argument("--parts", type=_parts, default=PARTS, help="loss,stall,trade")
+    parser.add_argument(
+        "--classic-hours",
+        type=float,
+        default=0.0,
+        help="node-hours of the classic rule where it is only shown (those of --hours)",
+    )
     wanted = parser.parse_args(arguments)
     return report(measure(wanted), wanted.json)
 

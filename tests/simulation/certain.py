@@ -26,6 +26,8 @@ class Certain:
         """The disk of the process that writes a stream."""
         self._lives: dict[Stream, tuple[str, int]] = {}
         """The host of that process, and which of its lives it is."""
+        self.lost: dict[Stream, None] = {}
+        """Streams whose end may have died with the last one that had it."""
 
     def read(self) -> None:
         """Take in what was acknowledged since the last time, on disks that are still in place."""
@@ -45,10 +47,12 @@ class Certain:
         intact = dict.fromkeys(disk for disk in (*running, *disks) if disk is not None)
         survivors = self._survivors(disks)
         for place, seq in self._needed.items():
-            held = max(held.get(place, 0) for held in survivors)
+            kept = max(held.get(place, 0) for held in survivors)
             if self._disks[place[0]] in intact:
-                assert held >= seq, f"Q2: of {place} only {held} of {seq} survived a crash"
-            self._needed[place] = min(seq, held)
+                assert kept >= seq, f"Q2: of {place} only {kept} of {seq} survived a crash"
+            if kept < seq:
+                self._needed[place] = kept
+                self.lost[place[0]] = None
 
     def demand_held(self, disks: Iterable[Disk], what: str) -> None:
         """Q3: raise unless somebody holds each increment, when nothing was destroyed."""

@@ -185,7 +185,7 @@ class Faults:
 
     def forget(self) -> str | None:
         """An operator has a node forget a member that it holds as failed or left."""
-        name = self._pick(list(self._world.running))
+        name = self._pick(self._awake())
         gone = (Status.FAILED, Status.LEFT)
         views = self._world.node(name).members if name else []
         member = self._pick([view.name for view in views if view.status in gone])
@@ -295,7 +295,7 @@ class Faults:
 
     def strange(self) -> str | None:
         """Let a stranger speak to a node: garbage, plain words, or as a member would."""
-        name = self._pick([n for n in self._world.running if not self._world.hosts[n].stalled])
+        name = self._pick(self._awake())
         if not name:
             return None
         said = pack_body(pack_head("s", 1, 0, Gossip()), (), ())
@@ -316,6 +316,10 @@ class Faults:
 
     def _pick(self, names: list[str]) -> str | None:
         return self._rng.choice(names) if names else None
+
+    def _awake(self) -> list[str]:
+        """Hosts whose process runs and does not stand still."""
+        return [name for name in self._world.running if not self._world.hosts[name].stalled]
 
     def _spare(self) -> list[str]:
         """Hosts whose process may go: it is not leaving, and not the last one."""

@@ -8,6 +8,7 @@ One seed draws the cluster, its settings, the faults and the load. As a program 
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +18,8 @@ from random import Random
 from typing import assert_never
 
 from gossipd.core import Left, NameLost, Settings
-from gossipd.simulator.checkers import Checker
+from gossipd.core.settings import Profile
+from gossipd.simulator.checkers import Checker, rounds_max
 from gossipd.simulator.link import Bursts
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
@@ -31,9 +33,6 @@ STEP = 0.2
 
 SAFETY = 10.0
 """Seconds of faults."""
-
-AGREEMENT_MAX = 60.0
-"""Q1, Q6: probe intervals within which all agree after the faults have ended."""
 
 REMEMBER = 600.0
 """Seconds for which gone members are remembered in worlds that are to see ghosts go. Each hop
@@ -56,6 +55,22 @@ class Theme(Enum):
     """Long names, and much talk from outside."""
 
 
+def agreement_max(settings: Settings, count: int) -> float:
+    """Q1, Q6: seconds within which `count` nodes agree after the faults have ended.
+
+    What hosts that stay down leave behind must be found first: by a probe of a node that takes
+    itself for slow, then by the longest suspicion, as perhaps nobody is left to confirm it. Who
+    was away asks to join, after the longest pause, and may have to wait until it is ready. Then
+    all agree in Q6's rounds of repair, c x log2 N.
+    """
+    probe = settings.probe_patience * settings.health_max * settings.probe_interval
+    growth = math.pow(max(1.0, math.log10(count)), settings.suspicion_growth)
+    shortest = settings.suspicion_mult * growth * settings.probe_interval
+    found = probe + settings.suspicion_max_mult * shortest
+    back = settings.join_retry_max + settings.ready_after
+    return found + back + rounds_max(count) * settings.probe_interval
+
+
 def drawn_settings(rng: Random, theme: Theme) -> Settings:
     """The figures of one cluster: mostly those of a LAN, each now and then another."""
     figures: dict[str, tuple[float | str, ...]] = {
@@ -63,6 +78,8 @@ def drawn_settings(rng: Random, theme: Theme) -> Settings:
         "probe_order": ("ring", "ring", "shuffled"),
         "probe_patience": (1.5, 1.5, 1.0),
         "corroborators": (5, 5, 0),
+        "corroboration_pings": (2, 2, 1, 4),
+        "confirmations": (3, 3, 1, 5),
         "indirect_probes": (3, 3, 1, 0),
         "gossip_fanout": (3, 3, 1),
         "retransmit_mult": (4, 4, 2),
@@ -70,13 +87,17 @@ def drawn_settings(rng: Random, theme: Theme) -> Settings:
         "gossip_rate": (90, 90, 20),
         "gossip_rate_max": (600, 600, 90),
         "suspicion_mult": (0.7, 0.7, 0.7 if theme is Theme.SPLIT else 4.0),
+        "suspicion_growth": (0.5, 0.5, 0.0, 1.0),
         "health_max": (8, 8, 1),
         "stall_after": (0.25, 0.25, 1.0),
         "tail_size": (1000, 5),
         "remember": (REMEMBER if theme is Theme.GHOSTS else 72 * 3600.0,),
     }
     drawn = {name: rng.choice(values) for name, values in figures.items()}
-    return Settings.of(rng.choice(("lan", "lan", "lan", "local")), **drawn)
+    profiles: tuple[Profile, ...] = ("lan",) * 6 + ("local", "local")
+    if theme is not Theme.SPLIT:  # the parts of a WAN need minutes to give each other up
+        profiles += ("wan",)
+    return Settings.of(rng.choice(profiles), **drawn)
 
 
 class Swarm:
@@ -233,17 +254,18 @@ class Swarm:
 
     # --- agreement ---------------------------------------------------------------------------
 
-    def converge(self, seconds_max: float | None = None) -> float:
+    def converge(self) -> float:
         """Undo the faults and demand agreement; the seconds that it took."""
         world = self.world
-        most = seconds_max or AGREEMENT_MAX * world.settings.probe_interval
         self._undo()
+        most = agreement_max(world.settings, len(world.hosts))
         estranged = self.witness.estranged()
         began = world.now
         while not world.settled():
             assert world.now - began < most, f"Q1: no agreement in {most} s"
             self._step()
         self._certain.demand_counted()
+        self.checker.check_rest(self._certain.lost)
         self.witness.agreed(estranged)
         return world.now - began
 

@@ -64,6 +64,7 @@ def test_the_table_tells_everything_and_the_seed() -> None:
         r"  failed for all  +[\d.]+ s +[\d.]+ s +[\d.]+ s +2",
         r"  on all nodes  +[\d.]+ m?s +[\d.]+ m?s +[\d.]+ m?s +\d+",
         r"  on all, if it met the partition  +[\d.]+ m?s",
+        r"killed nodes never found by all: +0",
         r"healthy nodes suspected: +\d+",
         r"nodes across the cut suspected: +\d+",
         r"packets per node and second: +[\d.]+",
@@ -72,6 +73,7 @@ def test_the_table_tells_everything_and_the_seed() -> None:
         r"counts in the end: +\d+ \(exact\)",
         r"first suspicion, mean +1.58 s +[\d.]+ m?s +SWIM",
         r"false suspicions per probe +0.00773 ",
+        r"rounds of gossip until all know +1.16 +[\d.]+ +log N",
         r"seed: 7$",
     ):
         assert re.search(rf"^{line}", result.stdout, re.MULTILINE), line

@@ -26,6 +26,13 @@ def test_of_a_hundred_durations_the_p99_is_the_ninety_ninth() -> None:
     assert (made.count, made.median, made.p99, made.max) == (100, 50, 99, 100)
 
 
+def test_what_two_distributions_hold_can_be_taken_together() -> None:
+    both, other = distribution(1, 3), distribution(1, 2, 7)
+    both.include(other)
+    assert (both.count, both.median, both.percentile(0.4), both.max) == (5, 2, 1, 7)
+    assert other.count == 3
+
+
 def test_equal_durations_count_each() -> None:
     assert distribution(1, 1, 1, 7).percentile(0.75) == 1
     assert distribution(1, 7, 7, 7).median == 7

@@ -50,9 +50,16 @@ def test_every_kill_is_detected_in_order_and_summed_up(report: Report) -> None:
         assert found.known_after is not None
         assert 0 < found.suspected_after < found.failed_after <= found.known_after < 10
         known.append(found.known_after)
-    assert report.known_to_all.count == 2
+    assert (report.known_to_all.count, report.never_found) == (2, 0)
     assert report.known_to_all.median == pytest.approx(min(known), abs=1e-4)
     assert report.known_to_all.max == pytest.approx(max(known), abs=1e-4)
+
+
+def test_kills_that_are_never_found_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.simulator.experiment.SETTLE_MAX", 0.0)
+    report = run(seed=1, nodes=4, kill=2, rate=0, minutes=0.05)
+    assert [found.known_after for found in report.detections] == [None, None]
+    assert (report.known_to_all.count, report.never_found) == (0, 2)
 
 
 def test_increments_come_at_the_rate_that_is_asked_for(report: Report) -> None:
@@ -108,6 +115,15 @@ def test_without_increments_there_is_nothing_to_divide_by() -> None:
     assert report.convergence.whole.count == 0
     assert (report.final.counts, report.final.exact) == ([0], True)
     assert report.theory.measured_first_suspicion is None
+    assert report.theory.measured_rounds is None
+
+
+def test_rounds_that_take_no_time_are_not_counted() -> None:
+    report = run(
+        seed=1, nodes=3, kill=0, minutes=0.1, latency=0.0, settings=Settings(flush_after=0.0)
+    )
+    assert report.convergence.whole.median == 0
+    assert report.theory.measured_rounds is None
 
 
 def test_theory_stands_beside_what_was_measured(report: Report) -> None:
@@ -119,6 +135,8 @@ def test_theory_stands_beside_what_was_measured(report: Report) -> None:
         healthy.suspicions / seconds
     )
     assert theory.rounds == pytest.approx(1.29, abs=0.01)
+    assert report.convergence.whole.median is not None
+    assert theory.measured_rounds == pytest.approx(report.convergence.whole.median / 0.0105)
 
 
 def test_the_parts_done_rise_from_nothing_to_everything() -> None:

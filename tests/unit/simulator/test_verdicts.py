@@ -92,14 +92,41 @@ def test_who_hears_later_of_a_verdict_does_not_make_it_another(told: Told) -> No
     assert told.verdicts.tallies[Subject.HEALTHY] == NOBODY
 
 
-def test_a_member_that_is_healthy_when_suspected_and_stalled_when_judged_is_not_healthy(
-    told: Told,
-) -> None:
+def test_a_verdict_is_of_the_kind_of_the_first_suspicion_before_it(told: Told) -> None:
     told.change(5, "a", "d", Status.SUSPECT)
     told.verdicts.stalled("d")
     told.change(8, "a", "d", Status.FAILED)
-    assert told.verdicts.tallies[Subject.HEALTHY] == Tally(1, 1, 0, 0)
-    assert told.verdicts.tallies[Subject.STALLED] == Tally(0, 0, 1, 1)
+    assert told.verdicts.tallies[Subject.HEALTHY] == Tally(1, 1, 1, 1)
+    assert told.verdicts.tallies[Subject.STALLED] == NOBODY
+
+
+def test_a_kill_is_not_waited_for_by_those_who_hold_it_as_failed_already(told: Told) -> None:
+    told.change(5, "a", "d", Status.FAILED)
+    told.change(6, "b", "d", Status.FAILED)
+    told.kill("d", at=10)
+    (detection,) = told.verdicts.detections
+    assert detection == Detection("d", 10, 0, 0, None)
+    told.change(12, "c", "d", Status.FAILED)
+    assert detection == Detection("d", 10, 0, 0, 2)
+
+
+def test_a_kill_that_all_hold_as_failed_already_is_known_at_once(told: Told) -> None:
+    for observer in "abc":
+        told.change(5, observer, "d", Status.FAILED)
+    told.kill("d", at=10)
+    assert told.verdicts.detections == [Detection("d", 10, 0, 0, 0)]
+
+
+def test_who_takes_back_its_verdict_on_the_killed_is_waited_for_again(told: Told) -> None:
+    for observer in "ab":
+        told.change(5, observer, "d", Status.FAILED)
+    told.kill("d", at=10)
+    told.change(11, "a", "d", Status.ALIVE, incarnation=1)
+    told.change(13, "c", "d", Status.FAILED, incarnation=1)
+    (detection,) = told.verdicts.detections
+    before = detection.known_after
+    told.change(14, "a", "d", Status.FAILED, incarnation=1)
+    assert (before, detection.known_after) == (None, 4)
 
 
 def test_only_members_on_the_other_side_are_cut_off(told: Told) -> None:
