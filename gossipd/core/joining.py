@@ -43,6 +43,9 @@ VACANT_FOR = 10.0
 """Seconds for which a name that was found vacant is kept for the newcomer."""
 
 ASKED_MAX = 64
+HELD_PROBES = 5.0
+"""Probe intervals for which an answer shows that this node is a member for somebody."""
+
 SETTLED_CHECKS = 2
 """A name is held for good after so many times `name_check`: by then a refusal would have come."""
 
@@ -75,6 +78,8 @@ class Joining:
         self._doubts: dict[Address, None] = {}
         self._member_since = float("inf")
         """When somebody first took this node in, or was taken in by it."""
+        self._acked_at = float("-inf")
+        """When a member last answered this node as one of its own."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -106,6 +111,10 @@ class Joining:
         turn.emit(Joined(asked, sender))
         return True
 
+    def acked(self, turn: Turn) -> None:
+        """A member has answered a ping, as it does for those that it holds."""
+        self._acked_at = turn.now
+
     def refused(self, refuse: Refuse, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
         address = self._asked.pop(refuse.nonce, None)
@@ -114,9 +123,11 @@ class Joining:
             turn.drop(Drop.UNASKED)
         elif refuse.reason is Refusal.NAME_TAKEN:
             holder = (refuse.generation, refuse.holder)
-            # Who has just been taken in, perhaps by another newcomer, is none that holds a name.
+            # Who has just been taken in, perhaps by another newcomer, or is no member for anybody
+            # any more, is none that holds a name.
             settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
-            holds_it = turn.now >= settled_at and self._state.members.live_count > 1
+            held_until = self._acked_at + HELD_PROBES * self._state.settings.probe_interval
+            holds_it = settled_at <= turn.now <= held_until
             if holds_it and (own.generation, own.address) >= holder:
                 return  # two holders meet: the larger generation, then address, keeps the name
             host, port = refuse.holder

@@ -364,7 +364,9 @@ class Node:
                 turn.send(Ack(nonce, self._state.shown), turn.source, sender)
                 self._show(shown, sender, turn)
             case Ack(nonce, shown):
-                if not self._answered(nonce, sender, turn):
+                if self._answered(nonce, sender, turn):
+                    self._joining.acked(turn)
+                else:
                     turn.drop(Drop.UNASKED)
                 self._show(shown, sender, turn)
             case PingReq():

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, JoinDoubtful, Joined, Left, NameLost, Send, Status
+from gossipd.core import (
+    Drop,
+    JoinDoubtful,
+    Joined,
+    Left,
+    NameLost,
+    Send,
+    Settings,
+    Status,
+)
 from gossipd.core.messages import (
     Ack,
     Cookie,
@@ -371,6 +380,20 @@ def test_a_node_that_is_refused_its_name_ends() -> None:
 
 def test_who_was_taken_in_a_moment_ago_obeys_a_refusal() -> None:
     talk = Talk(peers=1)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
+    assert talk.hear(seed, older).of(NameLost)
+
+
+def test_who_is_a_member_for_nobody_any_more_obeys_a_refusal() -> None:
+    """Those whom it holds as alive answer it as a stranger: with cookies."""
+    talk = Talk(peers=3, settings=Settings(suspicion_mult=100.0))
+    talk.wait(10)
+    for name in talk.peers:
+        talk.peer(name).answers = False
+    talk.wait(6)
+    assert talk.node.live_count == 4
     seed = Peer("seed", ("10.0.8.8", 7946))
     nonce = talk.join(seed.address).sent(Join)[0].nonce
     older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
