@@ -10,20 +10,27 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from functools import partial
+from typing import NamedTuple, assert_never
+from uuid import UUID
 
 from gossipd.core import (
     Accepted,
     Batch,
+    CatchingUp,
+    Duplicate,
     Effect,
     Incremented,
+    KeyExpired,
+    KeyReused,
+    KeysFull,
     LogFull,
     Node,
     OutOfRange,
     increment_id,
 )
 from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Refused
+from gossipd.sideport.backend import Item, Refused
 from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
@@ -34,7 +41,16 @@ BATCH_MAX = 10_000
 RETRY_MIN, RETRY_MAX = 0.1, 5.0
 """Seconds for which a disk that takes nothing is not tried again; doubles at each failure."""
 
-_Waiting = tuple[str, int, "asyncio.Future[Answer]"]
+
+class _Waiting(NamedTuple):
+    """An increment that is not committed yet."""
+
+    counter: str
+    by: int
+    key: bytes | None
+    answer: Callable[[Answer | Refused], None]
+    joined: bool = False
+    """Whether it must be committed together with the one before it."""
 
 
 class Counting:
@@ -58,17 +74,34 @@ class Counting:
         self._writer: asyncio.Task[None] | None = None
         self._draining = False
 
-    def increment(self, counter: str, by: int) -> asyncio.Future[Answer]:
+    def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
         """Count `by` on `counter`; the future ends when that is committed, or with `Refused`."""
-        if self._draining or self._node.leaving:
-            raise Refused(503, "Service Unavailable", "this node is leaving the cluster")
-        if time.monotonic() < self._closed_until:
-            raise Refused(503, "Service Unavailable", "the disk takes nothing: not counted")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((counter, by, future))
-        if self._writer is None:
-            self._writer = loop.create_task(self._write())
+        self._check_open()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        bits = None if key is None else key.bytes
+        self._wait([_Waiting(counter, by, bits, partial(_settle, future))])
+        return future
+
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Answer | Refused]]:
+        """Count all of these with one commit; the future ends with an answer for each."""
+        self._check_open()
+        future: asyncio.Future[list[Answer | Refused]]
+        future = asyncio.get_running_loop().create_future()
+        answers: list[Answer | Refused] = []
+
+        def answer(one: Answer | Refused) -> None:
+            answers.append(one)
+            if len(answers) == len(items) and not future.done():
+                future.set_result(answers)
+
+        self._wait(
+            [
+                _Waiting(counter, by, None if key is None else key.bytes, answer, bool(place))
+                for place, (counter, by, key) in enumerate(items)
+            ]
+        )
+        if not items:
+            future.set_result(answers)
         return future
 
     async def drain(self) -> None:
@@ -77,11 +110,21 @@ class Counting:
         while self._writer is not None:
             await asyncio.wait([self._writer])
 
+    def _check_open(self) -> None:
+        if self._draining or self._node.leaving:
+            raise _unavailable("this node is leaving the cluster")
+        if time.monotonic() < self._closed_until:
+            raise _unavailable("the disk takes nothing: not counted")
+
+    def _wait(self, increments: list[_Waiting]) -> None:
+        self._waiting += increments
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
     async def _write(self) -> None:
         try:
             while self._waiting:
-                taken = self._waiting[:BATCH_MAX]
-                del self._waiting[:BATCH_MAX]
+                taken = self._take()
                 try:
                     await self._commit(taken)
                 except Exception:
@@ -92,23 +135,28 @@ class Counting:
             loop = asyncio.get_running_loop()
             self._writer = loop.create_task(self._write()) if self._waiting else None
 
+    def _take(self) -> list[_Waiting]:
+        end = BATCH_MAX
+        while end < len(self._waiting) and self._waiting[end].joined:
+            end += 1
+        taken = self._waiting[:end]
+        del self._waiting[:end]
+        return taken
+
     async def _commit(self, taken: list[_Waiting]) -> None:
-        increments = [(counter, by) for counter, by, _ in taken]
         try:
-            batch = self._node.prepare(increments, time.monotonic(), time.time())
+            batch = await self._prepare(taken)
         except ValueError as error:  # a leave began in between
             _refuse_all(taken, f"not counted: {error}")
+            return
+        except OSError as error:
+            self._failed(error, taken, "not counted")
             return
         try:
             await self._store.commit(batch)
         except OSError as error:
-            log.error("cannot commit %d increments: %s", len(taken), error)
             self._node.abandon(batch)
-            _refuse_all(taken, f"it may have been counted: {error}")
-            if isinstance(error, BrokenError):
-                self._broken(error)
-            self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
-            self._closed_until = time.monotonic() + self._pause
+            self._failed(error, taken, "it may have been counted")
             return
         self._pause = 0.0
         effects = self._node.expose(batch, time.monotonic())
@@ -118,33 +166,80 @@ class Counting:
             if isinstance(effect, Incremented)
             for advance in effect.advances
         ]
-        _answer_all(taken, batch, counts)
+        self._answer_all(taken, batch, counts)
         self._perform(effects)
+
+    async def _prepare(self, taken: list[_Waiting]) -> Batch:
+        """The batch of these, once the disk was asked for keys that only it may know."""
+        increments = [(one.counter, one.by) for one in taken]
+        keys = [one.key for one in taken]
+        if not any(keys):
+            return self._node.prepare(increments, time.monotonic(), time.time())
+        wall = time.time()
+        doubtful = [key for key in keys if key is not None and self._node.is_doubtful(key, wall)]
+        stored = await self._store.find_keys(doubtful) if doubtful else {}
+        return self._node.prepare(increments, time.monotonic(), time.time(), keys, stored)
+
+    def _failed(self, error: OSError, taken: list[_Waiting], outcome: str) -> None:
+        log.error("cannot commit %d increments: %s", len(taken), error)
+        _refuse_all(taken, f"{outcome}: {error}")
+        if isinstance(error, BrokenError):
+            self._broken(error)
+        self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
+        self._closed_until = time.monotonic() + self._pause
+
+    def _answer_all(self, taken: list[_Waiting], batch: Batch, counts: list[int]) -> None:
+        counted = iter(counts)
+        for one, result in zip(taken, batch.results, strict=True):
+            if isinstance(result, Accepted):
+                uuid = increment_id(batch.stream, result.seq)
+                one.answer(Answer(uuid, one.counter, one.by, next(counted), False))
+            elif isinstance(result, Duplicate):
+                uuid = increment_id(result.event.stream, result.event.seq)
+                count = self._node.log.value(one.counter)
+                one.answer(Answer(uuid, one.counter, one.by, count, True))
+            else:
+                one.answer(_refusal(result))
+
+
+def _settle(future: asyncio.Future[Answer], answer: Answer | Refused) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Refused):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
 
 
 def _refuse_all(taken: list[_Waiting], detail: str) -> None:
-    for _, _, future in taken:
-        if not future.done():
-            future.set_exception(Refused(503, "Service Unavailable", detail))
+    for one in taken:
+        one.answer(_unavailable(detail))
 
 
-def _answer_all(taken: list[_Waiting], batch: Batch, counts: list[int]) -> None:
-    counted = iter(counts)
-    for (counter, by, future), result in zip(taken, batch.results, strict=True):
-        match result:
-            case Accepted(seq):
-                count = next(counted)
-                if not future.done():
-                    uuid = increment_id(batch.stream, seq)
-                    future.set_result(Answer(uuid, counter, by, count, False))
-            case OutOfRange():
-                _refuse(future, 409, "Conflict", f"{by} would take {counter!r} beyond +-2^62")
-            case LogFull():
-                _refuse(future, 503, "Service Unavailable", "the log holds no more counters")
-            case _:
-                assert_never(result)
+def _unavailable(detail: str) -> Refused:
+    return Refused(503, "Service Unavailable", detail)
 
 
-def _refuse(future: asyncio.Future[Answer], status: int, title: str, detail: str) -> None:
-    if not future.done():
-        future.set_exception(Refused(status, title, detail))
+def _refusal(
+    result: OutOfRange | LogFull | KeyReused | KeyExpired | KeysFull | CatchingUp,
+) -> Refused:
+    match result:
+        case OutOfRange(counter, by):
+            return Refused(409, "Conflict", f"{by} would take {counter!r} beyond +-2^62")
+        case LogFull():
+            return _unavailable("the log holds no more counters")
+        case KeyReused(event):
+            detail = f"the key was used before, to add {event.by} to {event.counter!r}"
+            return Refused(422, "Unprocessable Entity", f"not counted: {detail}")
+        case KeyExpired(seconds) if seconds < 0:
+            detail = f"expired: the key is {-seconds:.0f} s in the future; this call did nothing"
+            return Refused(422, "Unprocessable Entity", detail)
+        case KeyExpired(seconds):
+            detail = f"expired: the key is {seconds:.0f} s old; this call did nothing, an earlier"
+            return Refused(422, "Unprocessable Entity", f"{detail} one may have been counted")
+        case KeysFull():
+            return _unavailable("not counted: as many keys as this node keeps are in the window")
+        case CatchingUp():
+            return _unavailable("not counted: catching up, so an earlier try may be unknown here")
+        case _:
+            assert_never(result)

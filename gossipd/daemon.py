@@ -22,6 +22,7 @@ from typing import assert_never
 from uuid import UUID
 
 from gossipd import notify, reports
+from gossipd.archive import Archive
 from gossipd.config import Config
 from gossipd.core import (
     Address,
@@ -32,6 +33,7 @@ from gossipd.core import (
     Incremented,
     JoinDoubtful,
     Joined,
+    KeysWanted,
     Learned,
     Left,
     MemberChanged,
@@ -133,6 +135,7 @@ class Daemon:
         self._seed_addresses = seeds
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
+        self._archive = Archive(self._node, store, self._perform)
         self._seeds = Seeds(self._node, config.settings, self._perform)
         self._port = SidePort(self)
         self._timer: asyncio.TimerHandle | None = None
@@ -217,6 +220,7 @@ class Daemon:
             self._timer.cancel()
         await self._seeds.stop()
         await self._port.stop()
+        await self._archive.drain()
         await self._saver.drain()
         await self._store.close()
         self._udp.close()
@@ -263,7 +267,7 @@ class Daemon:
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
 
-    def _perform(self, effects: Sequence[Effect]) -> None:
+    def _perform(self, effects: Sequence[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:
             match effect:
                 case Send(data, to):
@@ -272,6 +276,8 @@ class Daemon:
                     pass
                 case SaveWanted():
                     self._saver.want()
+                case KeysWanted():
+                    self._archive.want(effect)
                 case Dropped(source, reason):
                     self._note_drop(source, reason)
                 case Joined():
@@ -322,8 +328,8 @@ class Daemon:
 
     # --- what the side port asks -------------------------------------------------------------
 
-    def increment(self, counter: str, by: int) -> asyncio.Future[Answer]:
-        return self._counting.increment(counter, by)
+    def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
+        return self._counting.increment(counter, by, key)
 
     def count(self, counter: str) -> int:
         return self._node.log.value(counter)

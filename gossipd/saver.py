@@ -94,9 +94,9 @@ class Saver:
         if changes is None:
             return False
         try:
-            await self._store.save(changes)
+            twins = await self._store.save(changes)
         except OSError:
             self._node.not_stored(changes)
             raise
-        self._perform(self._node.stored(changes, time.monotonic()))
+        self._perform(self._node.stored(changes, time.monotonic(), twins))
         return not changes.last

@@ -8,6 +8,7 @@ from .effects import (
     Incremented,
     JoinDoubtful,
     Joined,
+    KeysWanted,
     Learned,
     Left,
     MemberChanged,
@@ -18,29 +19,41 @@ from .effects import (
     Stalled,
 )
 from .frame import Frame, TagFrame
-from .identity import Address, Stream, increment_id, parse_increment_id
+from .identity import Address, Stream, increment_id, key_time, parse_increment_id
 from .image import Image, StreamImage
-from .messages import MemberView, Status
+from .judge import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
+from .keys import KeyedEvent
+from .messages import AGE_TICK, Double, KeyRecord, MemberView, Status
 from .node import Node
 from .saving import Changes
 from .settings import Profile, Settings, SettingsError
 from .tail import TailEntry
-from .writer import Accepted, Batch, LogFull, OutOfRange
+from .writer import Accepted, Batch, LogFull, OutOfRange, Stored
 
 __all__ = [
+    "AGE_TICK",
     "Accepted",
     "Address",
     "Batch",
     "BecameReady",
+    "CatchingUp",
     "Changes",
+    "Double",
     "Drop",
     "Dropped",
+    "Duplicate",
     "Effect",
     "Frame",
     "Image",
     "Incremented",
     "JoinDoubtful",
     "Joined",
+    "KeyExpired",
+    "KeyRecord",
+    "KeyReused",
+    "KeyedEvent",
+    "KeysFull",
+    "KeysWanted",
     "Learned",
     "Left",
     "LogFull",
@@ -57,10 +70,12 @@ __all__ = [
     "SettingsError",
     "Stalled",
     "Status",
+    "Stored",
     "Stream",
     "StreamImage",
     "TagFrame",
     "TailEntry",
     "increment_id",
+    "key_time",
     "parse_increment_id",
 ]

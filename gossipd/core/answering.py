@@ -7,12 +7,21 @@ one position is never split, so pages may be lost, doubled or asked for singly.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
-from .codec import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_register, pack_view
-from .identity import NAME_BYTES_MAX
+from .codec import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_record, pack_view, position_size
+from .identity import NAME_BYTES_MAX, Stream
 from .messages import (
+    AGE_TICK,
+    END,
     Digest,
     DigestAsk,
+    Double,
+    KeyRecord,
     MembersAsk,
     MembersPage,
     MemberView,
@@ -20,6 +29,8 @@ from .messages import (
     Pages,
     PassAsk,
     PassItem,
+    Position,
+    Record,
     Register,
 )
 from .state import State, Turn
@@ -41,8 +52,30 @@ def answer_digest(state: State, ask: DigestAsk) -> Digest:
     )
 
 
-def answer_passes(state: State, ask: PassAsk) -> Iterator[Pages]:
-    """Up to `ask.pages` datagrams with the pages asked for, in the order of the wishes."""
+class Archive(NamedTuple):
+    """The key records of a stream with `above` < seq <= `upto`, read from the disk."""
+
+    stream: Stream
+    above: int
+    upto: int
+    records: tuple[KeyRecord, ...]
+
+
+class Lack(NamedTuple):
+    """An answer cannot go on without the key records of a stream in `(above, upto]`."""
+
+    stream: Stream
+    above: int
+    upto: int
+    ask: PassAsk
+    """What is left of the question, this stream first."""
+
+
+def answer_passes(
+    state: State, ask: PassAsk, archive: Archive | None, now: float
+) -> Iterator[Pages | Lack]:
+    """Up to `ask.pages` datagrams with the pages asked for, in the order of the wishes; it ends
+    with what it lacks where key records are on the disk only and not in `archive`."""
     size = min(ask.size, state.settings.datagram_size)
     room = state.courier.room(Pages(ask.nonce, (), False), size)
     filling: list[Page] = []
@@ -51,44 +84,107 @@ def answer_passes(state: State, ask: PassAsk) -> Iterator[Pages]:
     wishes = list(ask.items)
     while wishes and sent < ask.pages:
         wish = wishes.pop(0)
-        page, used = _page(state, wish, free)
+        stop = _stop(state, wish, ask.age, archive, now)
+        parts = _parts(state, wish, ask.age, archive, now)
+        page, used, full = _page(state, wish, parts, stop, free)
         if page is not None:
             filling.append(page)
             free -= used
-        if page is None or page.upto:
-            wishes.insert(0, wish if page is None else wish._replace(after=page.upto))
+            wish = wish._replace(after=page.upto)
+        if wish.after == END:
+            continue
+        wishes.insert(0, wish)
+        if filling or full:
             sent += 1
             yield Pages(ask.nonce, tuple(filling), sent == ask.pages)
             filling, free = [], room
+        if not full and sent < ask.pages:
+            rest = replace(ask, items=tuple(wishes), pages=ask.pages - sent)
+            yield Lack(wish.stream, stop, state.log.archived(wish.stream, now), rest)
+            return
     if filling:
         yield Pages(ask.nonce, tuple(filling), True)
 
 
-def _page(state: State, wish: PassItem, free: int) -> tuple[Page | None, int]:
-    """As much of a pass as fits and the bytes that takes; None when not one register does."""
+def _stop(state: State, wish: PassItem, age: int, archive: Archive | None, now: float) -> int:
+    """Up to which seq all key records that are asked for are known here without the disk."""
+    archived = state.log.archived(wish.stream, now)
+    above = max(wish.start, wish.after[0])
+    if archived <= above or age * AGE_TICK <= state.settings.key_window:
+        return END[0]
+    if archive is None or archive.stream != wish.stream or archive.above > above:
+        return above
+    return END[0] if archive.upto >= archived else max(above, archive.upto)
+
+
+def _page(
+    state: State,
+    wish: PassItem,
+    parts: Iterator[tuple[Position, list[Record]]],
+    stop: int,
+    free: int,
+) -> tuple[Page | None, int, bool]:
+    """As much of a pass up to seq `stop` as fits, the bytes that takes, and whether there is
+    more; None when that is nothing."""
     version = state.log.version(wish.stream)
-    registers: list[Register] = []
-    used = PAGE_OVERHEAD + _text_size(wish.after)
-    upto = ""
-    for register in state.log.by_name(wish.stream, wish.start, wish.after):
-        size = len(pack_register(register))
-        if used + size + _text_size(register[0]) > free:
-            if not registers:
-                return None, 0
-            upto = registers[-1][0]
+    records: list[Record] = []
+    used = PAGE_OVERHEAD + position_size(wish.after)
+    upto, full = wish.after, False
+    for position, part in parts:
+        if position[0] > stop:
             break
-        registers.append(register)
+        size = sum(len(pack_record(record)) for record in part)
+        full = used + size + position_size(position) > free
+        if full:
+            break
+        records += part
         used += size
-    used += _text_size(upto)
-    if used > free:
-        return None, 0
-    page = Page(wish.stream, wish.start, wish.after, upto, version, tuple(registers))
-    return page, used
+        upto = position
+    if not full:
+        upto = max(upto, (stop, ""))
+    used += position_size(upto)
+    if upto == wish.after or used > free:
+        return None, 0, full or used > free
+    page = Page(wish.stream, wish.start, wish.after, upto, version, *_by_kind(records))
+    return page, used, full
 
 
-def _text_size(text: str) -> int:
-    """Bytes that a text takes at most in a datagram."""
-    return 2 + len(text.encode())
+def _by_kind(
+    records: list[Record],
+) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
+    registers: list[Register] = []
+    keys: list[KeyRecord] = []
+    doubles: list[Double] = []
+    for record in records:
+        if isinstance(record, KeyRecord):
+            keys.append(record)
+        elif isinstance(record, Double):
+            doubles.append(record)
+        else:
+            registers.append(record)
+    return tuple(registers), tuple(keys), tuple(doubles)
+
+
+def _parts(
+    state: State, wish: PassItem, age: int, archive: Archive | None, now: float
+) -> Iterator[tuple[Position, list[Record]]]:
+    """What a wish is for, by positions, none of which may be split."""
+    log, (after_seq, after_name) = state.log, wish.after
+    if not after_seq:
+        for register in log.by_name(wish.stream, wish.start, after_name):
+            yield (0, register[0]), [register]
+    above = max(wish.start, after_seq)
+    keys: dict[int, KeyRecord] = {}
+    if archive is not None and archive.stream == wish.stream:
+        keys = {record.seq: record for record in archive.records if record.seq > above}
+    in_memory = (r for r in log.keys.oldest_first(wish.stream, above, now) if r.seq not in keys)
+    records = merge(sorted(keys.values(), key=itemgetter(1)), in_memory, key=itemgetter(1))
+    doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above)
+    rest: Iterator[Record] = merge(
+        (record for record in records if record.age <= age), doubles, key=itemgetter(1)
+    )
+    for seq, part in groupby(rest, key=itemgetter(1)):
+        yield (seq, ""), list(part)
 
 
 def answer_members(state: State, ask: MembersAsk, turn: Turn) -> Iterator[MembersPage]:

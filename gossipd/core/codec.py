@@ -16,9 +16,11 @@ import msgpack
 
 from .drops import Drop
 from .identity import (
+    BY_MAX,
     COUNTER_BYTES_MAX,
     GENERATION_MAX,
     INCARNATION_MAX,
+    KEY_BYTES,
     NAME_BYTES_MAX,
     SEQ_MAX,
     STREAM_BITS,
@@ -32,16 +34,21 @@ from .identity import (
     is_text,
 )
 from .messages import (
+    AGE_WANTED_MAX,
+    BEGINNING,
+    END,
     Ack,
     Cookie,
     Digest,
     DigestAsk,
+    Double,
     Envelope,
     Gossip,
     Group,
     Held,
     Hold,
     Join,
+    KeyRecord,
     Leaf,
     MembersAsk,
     MembersPage,
@@ -54,6 +61,8 @@ from .messages import (
     PassItem,
     Ping,
     PingReq,
+    Position,
+    Record,
     Refusal,
     Refuse,
     Register,
@@ -79,8 +88,8 @@ _U64 = 2**64 - 1
 NONCE_MAX = _U64
 _ITEMS_MAX = DATAGRAM_SIZE_MAX
 
-REGISTER = 0
-"""The one kind of log record known so far; keys and conflicts follow."""
+REGISTER, KEY, DOUBLE = 0, 1, 2
+"""The kinds of log records."""
 
 Packed: TypeAlias = bytes
 
@@ -148,10 +157,6 @@ def _text_or_empty(value: object, bytes_max: int) -> str:
     return "" if value == "" else _text(value, bytes_max)
 
 
-def _start_or_counter(value: object) -> str:
-    return _text_or_empty(value, COUNTER_BYTES_MAX)
-
-
 def _start_or_name(value: object) -> str:
     return _text_or_empty(value, NAME_BYTES_MAX)
 
@@ -202,48 +207,79 @@ def _view(value: object, reader: _Reader) -> MemberView:
     )
 
 
-def _registers(value: object, reader: _Reader) -> tuple[tuple[Register, ...], bool]:
-    """The registers among some records, and whether these were all of them."""
-    registers: list[Register] = []
-    whole = True
-    for record in reader.array(value):
-        fields = reader.array(record, 1)
-        if _integer(fields[0], 0, _U64) != REGISTER:
+class _Records:
+    """Log records, by kind."""
+
+    def __init__(self, value: object, reader: _Reader) -> None:
+        self.registers: list[Register] = []
+        self.keys: list[KeyRecord] = []
+        self.doubles: list[Double] = []
+        self.whole = True
+        """Whether all of them were understood."""
+        for record in reader.array(value):
+            self._take(reader.array(record, 1), reader)
+
+    def _take(self, record: list[object], reader: _Reader) -> None:
+        kind = _integer(record[0], 0, _U64)
+        if kind == REGISTER:
+            _, counter, seq, total = reader.fields(record, 4)[:4]
+            register = _text(counter, COUNTER_BYTES_MAX), _integer(seq, 1, SEQ_MAX)
+            self.registers.append((*register, _integer(total, -TOTAL_MAX, TOTAL_MAX)))
+        elif kind == KEY:
+            age = _integer(reader.fields(record, 6)[5], 0, AGE_WANTED_MAX)
+            self.keys.append(KeyRecord(*_keyed(record), age))
+        elif kind == DOUBLE:
+            reader.fields(record, 5)
+            self.doubles.append(Double(*_keyed(record)))
+        else:
             reader.unknown += 1
-            whole = reader.whole = False
-            continue
-        _, counter, seq, total = reader.fields(fields, 4)[:4]
-        registers.append(
-            (
-                _text(counter, COUNTER_BYTES_MAX),
-                _integer(seq, 1, SEQ_MAX),
-                _integer(total, -TOTAL_MAX, TOTAL_MAX),
-            )
-        )
-    return tuple(registers), whole
+            self.whole = reader.whole = False
+
+    @property
+    def all(self) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
+        return tuple(self.registers), tuple(self.keys), tuple(self.doubles)
+
+
+def _keyed(record: list[object]) -> tuple[bytes, int, str, int]:
+    """(key, seq, counter, by) of a record."""
+    _, key, seq, counter, by = record[:5]
+    amount = _integer(by, -BY_MAX, BY_MAX)
+    if not amount:
+        raise _MalformedError
+    return (
+        _bytes(key, KEY_BYTES, KEY_BYTES),
+        _integer(seq, 1, SEQ_MAX),
+        _text(counter, COUNTER_BYTES_MAX),
+        amount,
+    )
 
 
 def _group(value: object, reader: _Reader) -> Group:
     stream, start, to, records = reader.fields(value, 4)[:4]
     first = _integer(start, 0, SEQ_MAX)
     last = _integer(to, 0, SEQ_MAX)
-    registers, whole = _registers(records, reader)
+    found = _Records(records, reader)
     # What is not understood may be below `to`: such a group claims nothing.
-    return Group(_stream(stream), first, last if whole else min(first, last), registers)
+    return Group(_stream(stream), first, last if found.whole else min(first, last), *found.all)
+
+
+def _position(value: object, empty: Position) -> Position:
+    """A counter among the registers, a seq among what follows; `empty` stands for ""."""
+    if type(value) is int:
+        return _integer(value, 1, SEQ_MAX), ""
+    return (0, _text(value, COUNTER_BYTES_MAX)) if value != "" else empty
 
 
 def _page(value: object, reader: _Reader) -> Page:
     stream, start, after, upto, version, records = reader.fields(value, 6)[:6]
-    registers, whole = _registers(records, reader)
-    begin = _start_or_counter(after)
-    first = _integer(start, 0, SEQ_MAX)
-    if not whole:
-        # An interval that is empty covers nothing; its registers are merged all the same.
-        return Page(_stream(stream), first, "\U0010ffff", "\U0010ffff", first, registers)
-    end = _start_or_counter(upto)
-    if end and end <= begin:
+    found = _Records(records, reader)
+    begin, end = _position(after, BEGINNING), _position(upto, END)
+    if end <= begin:
         raise _MalformedError
-    return Page(_stream(stream), first, begin, end, _integer(version, 0, SEQ_MAX), registers)
+    first, last = _integer(start, 0, SEQ_MAX), _integer(version, 0, SEQ_MAX)
+    if not found.whole:
+        begin, last = end, first  # an empty interval covers nothing; its records are merged
+    return Page(_stream(stream), first, begin, end, last, *found.all)
 
 
 def _shown(log: object, members: object, ready: object, number: object) -> Shown:
@@ -349,15 +385,16 @@ def _read_pass_ask(f: list[object], r: _Reader) -> PassAsk:
         raise _MalformedError
     wishes: list[PassItem] = []
     for item in items:
-        stream, start, after = r.fields(item, 3)[:3]
-        wishes.append(
-            PassItem(_stream(stream), _integer(start, 0, SEQ_MAX), _start_or_counter(after))
-        )
+        stream, start, after, doubles = r.fields(item, 4)[:4]
+        begin = _position(after, BEGINNING)
+        first = _integer(start, 0, SEQ_MAX)
+        wishes.append(PassItem(_stream(stream), first, begin, _flag(doubles)))
     return PassAsk(
         _nonce(f[0]),
         tuple(wishes),
         _integer(f[2], 1, PAGES_MAX),
         _size(f[3]),
+        _integer(f[4], 0, AGE_WANTED_MAX),
     )
 
 
@@ -415,7 +452,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (Refuse, 5, _read_refuse),
     (DigestAsk, 4, _read_digest_ask),
     (Digest, 5, _read_digest),
-    (PassAsk, 4, _read_pass_ask),
+    (PassAsk, 5, _read_pass_ask),
     (Pages, 3, _read_pages),
     (MembersAsk, 4, _read_members_ask),
     (MembersPage, 4, _read_members_page),
@@ -497,27 +534,35 @@ def pack_view(view: MemberView) -> Packed:
     return _pack(_view_fields(view))
 
 
-def pack_register(register: Register) -> Packed:
-    """One register as it stands in a group or page."""
-    return _pack((REGISTER, *register))
+def pack_record(record: Record) -> Packed:
+    """One record as it stands in a group or page."""
+    return _pack((_KIND_OF_RECORD.get(type(record), REGISTER), *record))
 
 
-def pack_group(stream: Stream, start: int, to: int, registers: Sequence[Packed]) -> Packed:
-    """A group from registers that are packed already."""
-    head = (b"\x94", _pack(stream), _pack(start), _pack(to), _array(len(registers)))
-    return b"".join((*head, *registers))
+_KIND_OF_RECORD: dict[type, int] = {KeyRecord: KEY, Double: DOUBLE}
+
+
+def pack_group(stream: Stream, start: int, to: int, records: Sequence[Packed]) -> Packed:
+    """A group from records that are packed already."""
+    head = (b"\x94", _pack(stream), _pack(start), _pack(to), _array(len(records)))
+    return b"".join((*head, *records))
 
 
 GROUP_OVERHEAD = 1 + 2 + STREAM_BYTES + 2 * 9 + 3
-"""Bytes that a group takes at most, beside its registers."""
+"""Bytes that a group takes at most, beside its records."""
 
 PAGE_OVERHEAD = GROUP_OVERHEAD + 9
-"""Bytes that a page takes at most, beside its registers and the two counters that bound it."""
+"""Bytes that a page takes at most, beside its records and the two positions that bound it."""
+
+
+def position_size(position: Position) -> int:
+    """Bytes that a position takes in a page or a wish."""
+    return len(_pack(_position_field(position)))
 
 
 def pass_item_size(item: PassItem) -> int:
     """Bytes that a wish takes in a question for passes."""
-    return len(_pack(item))
+    return len(_pack(_pass_item_fields(item)))
 
 
 LEAF_SIZE_MAX = 1 + 2 + STREAM_BYTES + 9 + 9
@@ -538,16 +583,28 @@ def _view_fields(view: MemberView) -> tuple[object, ...]:
     )
 
 
-def _records(registers: Sequence[Register]) -> list[tuple[object, ...]]:
-    return [(REGISTER, *register) for register in registers]
+def _records(of: Group | Page) -> list[tuple[object, ...]]:
+    registers = [(REGISTER, *register) for register in of.registers]
+    keys = [(KEY, *record) for record in of.keys]
+    return [*registers, *keys, *((DOUBLE, *double) for double in of.doubles)]
 
 
 def _group_fields(group: Group) -> tuple[object, ...]:
-    return group.stream, group.start, group.to, _records(group.registers)
+    return group.stream, group.start, group.to, _records(group)
 
 
 def _page_fields(page: Page) -> tuple[object, ...]:
-    return (*page[:5], _records(page.registers))
+    bounds = _position_field(page.after), _position_field(page.upto)
+    return (page.stream, page.start, *bounds, page.version, _records(page))
+
+
+def _pass_item_fields(item: PassItem) -> tuple[object, ...]:
+    return item.stream, item.start, _position_field(item.after), item.doubles
+
+
+def _position_field(position: Position) -> int | str:
+    seq, counter = position
+    return "" if position == END else seq or counter
 
 
 def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per kind
@@ -573,8 +630,8 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
         case Digest(nonce, depth, prefix, leaves, sums):
             packed = None if sums is None else b"".join(s.to_bytes(8, "big") for s in sums)
             return nonce, depth, _unsigned(prefix), leaves, packed
-        case PassAsk(nonce, items, pages, size):
-            return nonce, items, pages, size
+        case PassAsk(nonce, items, pages, size, age):
+            return nonce, [_pass_item_fields(item) for item in items], pages, size, age
         case Pages(nonce, pages_, last):
             return nonce, [_page_fields(page) for page in pages_], last
         case MembersAsk(nonce, after, pages, size):

@@ -82,7 +82,7 @@ class Courier:
         sends_max = transmissions(self._settings.retransmit_mult, self._members.live_count)
         share = int(budget * MEMBER_SHARE) if self._log_lane else budget
         views = self._member_lane.take(share, budget, sends_max, pack)
-        return views, self._log_lane.take(budget - sum(map(len, views)), sends_max)
+        return views, self._log_lane.take(budget - sum(map(len, views)), sends_max, now)
 
 
 def _pack_within(view: MemberView, room: int) -> Packed:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .drops import Drop
-from .identity import Address
+from .identity import Address, Stream
 from .log import Advance
-from .messages import MemberView, Status
+from .messages import MemberView, PassAsk, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,21 @@ class SaveWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """A peer needs key records that are on the disk only: read those of `stream` with `above` <
+    seq <= `upto`, at most `limit` from the oldest on, and hand them to `Node.keys_read`."""
+
+    stream: Stream
+    above: int
+    upto: int
+    limit: int
+    ask: PassAsk
+    """What is left of the peer's question, this stream first."""
+    asker: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """The member `name`, asked at `address`, accepted this node."""
 
@@ -115,6 +130,7 @@ Effect: TypeAlias = (
     | Incremented
     | Learned
     | SaveWanted
+    | KeysWanted
     | MemberChanged
     | Refuted
     | Stalled

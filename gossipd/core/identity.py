@@ -23,6 +23,7 @@ Stream: TypeAlias = bytes
 STREAM_BITS = 74
 STREAM_BYTES = 10
 SEQ_MAX = 2**48 - 1
+KEY_BYTES = 16
 TOTAL_MAX = 2**62
 BY_MAX = 2**53
 GENERATION_MAX = 2**52 - 1
@@ -64,6 +65,11 @@ def parse_increment_id(uuid: UUID) -> tuple[Stream, int]:
         raise ValueError("not an increment id: its last group, the seq, must be above 0")
     bits = (value >> 80) << 26 | ((value >> 64) & _LOW_12) << 14 | (value >> 48) & _LOW_14
     return bits.to_bytes(STREAM_BYTES, "big"), seq
+
+
+def key_time(key: bytes) -> int | None:
+    """The milliseconds since 1970 in a UUIDv7 (RFC 9562, 5.7); None for keys of other versions."""
+    return int.from_bytes(key[:6], "big") if key[6] >> 4 == 7 else None
 
 
 def is_text(value: str, bytes_max: int) -> bool:

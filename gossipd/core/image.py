@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .identity import Stream
-from .messages import MemberView, Register
+from .messages import Double, KeyRecord, MemberView, Register
 
 
 class StreamImage(NamedTuple):
@@ -18,6 +18,11 @@ class StreamImage(NamedTuple):
     stream: Stream
     version: int
     registers: tuple[Register, ...]
+    keys: tuple[KeyRecord, ...] = ()
+    """Those that belong into memory."""
+    doubles: tuple[Double, ...] = ()
+    archived: int = 0
+    """The newest seq of the key records that stay on the disk only."""
 
 
 class Image(NamedTuple):
@@ -26,3 +31,5 @@ class Image(NamedTuple):
     streams: tuple[StreamImage, ...]
     members: tuple[MemberView, ...]
     """With the age of verdicts; the node's own entry is not among them."""
+    horizon: int = 0
+    """The largest time, ms since 1970, in a key whose record does not belong into memory."""

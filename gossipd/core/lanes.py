@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from .codec import GROUP_OVERHEAD, Packed, pack_group, pack_register
+from .codec import GROUP_OVERHEAD, Packed, pack_group, pack_record
 from .identity import Stream
 from .log import Log
 
@@ -170,7 +170,7 @@ class LogLane:
         if self._queue.sent(stream) != 0:
             self._queue.put(stream, 0)
 
-    def take(self, budget: int, sends_max: int) -> list[Packed]:
+    def take(self, budget: int, sends_max: int, now: float) -> list[Packed]:
         """Packed groups of at most `budget` bytes."""
         taken: dict[Stream, _Cut] = {}
         silent: list[Stream] = []
@@ -179,10 +179,10 @@ class LogLane:
             if budget <= GROUP_OVERHEAD or misses == _MISSES_MAX:
                 break
             start, end = self._untold(stream)
-            if self._log.newest_at_or_below(stream, end) <= start:
+            if not self._log.has_news(stream, start, end):
                 silent.append(stream)
                 continue
-            cut = self._group(stream, start, end, budget)
+            cut = self._group(stream, start, end, budget, now)
             if cut is None:
                 misses += 1
                 continue
@@ -200,28 +200,30 @@ class LogLane:
         least = self._queue.sent(stream)
         return spans[0].start, max(span.end for span in spans if span.sent == least)
 
-    def _group(self, stream: Stream, start: int, end: int, budget: int) -> _Cut | None:
-        """Everything in `(start, end]`, newest first; None when not one register fits.
+    def _group(self, stream: Stream, start: int, end: int, budget: int, now: float) -> _Cut | None:
+        """Everything in `(start, end]`, newest first; None when not one record fits.
 
-        What does not fit raises `start` to the newest seq left out. What lies below `start`
-        without a register between costs nothing, so `start` falls to the next register. A group
-        without the newest registers claims nothing, for one of those may stand for an older event.
+        What does not fit raises `start` to the newest seq left out, as does what is on the disk
+        only. What lies below `start` without a record between costs nothing, so `start` falls to
+        the next record. A group without the newest records claims nothing, for one of those may
+        stand for an older event.
         """
         budget -= GROUP_OVERHEAD
         above, lowest = start, end + 1
         records: list[Packed] = []
-        for register in self._log.newest_first(stream, start, end):
-            packed = pack_register(register)
+        for record in self._log.records_newest_first(stream, start, end, now):
+            packed = pack_record(record)
             if len(packed) > budget:
-                start = register[1]
+                start = record[1]
                 # Of those under one seq some may be in: it counts, or it would come for ever.
                 above = min(start, lowest - 1)
                 break
             budget -= len(packed)
             records.append(packed)
-            lowest = register[1]
+            lowest = record[1]
         else:
             start = self._log.newest_at_or_below(stream, start)
+        start = max(start, self._log.archived(stream, now))
         if not records:
             return None
         to = self._log.version(stream) if self._log.newest(stream) <= end else start

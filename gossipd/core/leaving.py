@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .codec import GROUP_OVERHEAD, HOLD_GROUPS_MAX, NONCE_MAX, pack_register
+from .codec import GROUP_OVERHEAD, HOLD_GROUPS_MAX, NONCE_MAX, pack_record
 from .drops import Drop
 from .effects import Left, SaveWanted
 from .identity import Address, Stream
@@ -205,7 +205,7 @@ class Leaving:
             above: list[Register] = []
             free = room - GROUP_OVERHEAD
             for register in self._above.get(stream, ())[done:]:
-                free -= len(pack_register(register))
+                free -= len(pack_record(register))
                 if free < 0:
                     break
                 above.append(register)

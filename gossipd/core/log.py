@@ -5,22 +5,30 @@ buffer, and merging is `max` of (seq, total). Nothing here knows peers, time or 
 
 Invariants (design section 9):
 - I2  register (q, t) means t = sum of `by` of that (stream, counter) with seq <= q.
-- I3  version v means every register of the stream is at least at its last event <= v.
+- I3  version v means every register of the stream is at least at its last event <= v, and every
+  key record <= v that has not expired is held.
 - I6  registers and versions never shrink.
-- I7  `value` = sum of totals over the registers of a counter.
-- I9  `fingerprint` = sum of the hashes of all registers and versions.
+- I7  `value` = sum of totals over the registers of a counter, less what `doubles` leave out.
+- I9  `fingerprint` = sum of the hashes of all registers, versions, doubles, and of the key records
+  above versions: those at or below are held by whoever holds the version.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from .digest import Trie
-from .hashing import hash64
-from .identity import Stream
-from .messages import Leaf, Register
+from .doubles import Doubles, LeftOut
+from .hashing import MASK, hash64
+from .identity import SEQ_MAX, Stream
+from .image import StreamImage
+from .keys import KeyedEvent, Keys
+from .messages import Double, KeyRecord, Leaf, Record, Register
 
 STREAMS_MAX = 1_000_000
 REGISTERS_MAX = 5_000_000
@@ -32,8 +40,14 @@ _FEW = 8
 if there are more, so many pages share the way through all names that it costs less."""
 
 
+KEYS_MAX = 4_000_000
+"""Key records from others that one node keeps in memory at most (about 200 bytes each): what four
+sides of a partition may have accepted."""
+
+
 class Advance(NamedTuple):
-    """A register went up: `by` is what the event added to what was known here."""
+    """A register went up: `by` is what the event added to what was known here. Where an event is
+    left out, as its double counts, it is what that took off."""
 
     stream: Stream
     counter: str
@@ -44,19 +58,20 @@ class Advance(NamedTuple):
 
 
 class Marks:
-    """What has changed in a log since it was taken: registers, and streams with a new version."""
+    """What has changed in a log and is to be stored."""
 
-    __slots__ = ("registers", "versions")
+    __slots__ = ("doubles", "keys", "registers", "versions")
 
     def __init__(self) -> None:
         self.registers: dict[tuple[Stream, str], None] = {}
         self.versions: dict[Stream, None] = {}
+        """Streams with a new one."""
+        self.keys: dict[tuple[Stream, int], None] = {}
+        """(stream, seq) of new key records."""
+        self.doubles: dict[tuple[Stream, Double], None] = {}
 
-    def take(self) -> tuple[dict[tuple[Stream, str], None], dict[Stream, None]]:
-        """Everything so far; from now on nothing has changed."""
-        taken = self.registers, self.versions
-        self.registers, self.versions = {}, {}
-        return taken
+    def __bool__(self) -> bool:
+        return bool(self.registers or self.versions or self.keys or self.doubles)
 
 
 class _StreamLog:
@@ -150,6 +165,13 @@ class Log:
         """One object per counter name, for every datagram brings its own copy."""
         self._trie = Trie(self._sum_of)
         self._registers = 0
+        self.keys = Keys()
+        """To be read; `merge_keys` and `drop_keys` change them."""
+        self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
+        """To be read; `enter` changes them."""
+        self._archived: dict[Stream, tuple[int, float]] = {}
+        """Of streams whose oldest key records are on the disk only: the newest seq of these, and
+        when it expires."""
         self.changed = Marks()
         """What is to be stored, while `keeps_marks`."""
         self.keeps_marks = False
@@ -204,7 +226,8 @@ class Log:
     def newest(self, stream: Stream) -> int:
         """The largest seq held of a stream, above its version or not."""
         held = self._streams.get(stream)
-        return held.by_seq[-1][0] if held and held.by_seq else 0
+        newest = held.by_seq[-1][0] if held and held.by_seq else 0
+        return max(newest, self.keys.newest_at_or_below(stream, SEQ_MAX))
 
     def newest_first(
         self, stream: Stream, above: int, upto: int | None = None
@@ -213,13 +236,45 @@ class Log:
         held = self._streams.get(stream)
         return held.newest_first(above, upto) if held else iter(())
 
+    def records_newest_first(
+        self, stream: Stream, above: int, upto: int, now: float
+    ) -> Iterator[Record]:
+        """Its registers and key records in that order; records under one seq follow each other."""
+        registers = self.newest_first(stream, above, upto)
+        keys = self.keys.newest_first(stream, above, upto, now)
+        first = next(keys, None)
+        if first is None:
+            return iter(registers)
+        return merge(registers, chain((first,), keys), key=itemgetter(1), reverse=True)
+
+    def has_news(self, stream: Stream, above: int, upto: int) -> bool:
+        """Whether a register or a key record in memory has `above` < seq <= `upto`."""
+        held = self._streams.get(stream)
+        registers = held.newest_at_or_below(upto) if held else 0
+        return max(registers, self.keys.newest_at_or_below(stream, upto)) > above
+
     def newest_at_or_below(self, stream: Stream, seq: int) -> int:
-        """The largest seq of a register that is not above `seq`, or 0.
+        """The largest seq of a register or key record that is not above `seq`, or 0.
 
         Between it and `seq` lies nothing, so a group that claims from `seq` may claim from it.
         """
         held = self._streams.get(stream)
-        return held.newest_at_or_below(seq) if held else 0
+        registers = held.newest_at_or_below(seq) if held else 0
+        archived = self._archived.get(stream, (0, 0.0))[0]
+        return max(registers, self.keys.newest_at_or_below(stream, seq), min(archived, seq))
+
+    def archived(self, stream: Stream, now: float) -> int:
+        """The newest seq of the key records that are on the disk only, 0 where there are none."""
+        seq, expires = self._archived.get(stream, (0, 0.0))
+        return seq if now < expires else 0
+
+    def events(self, key: bytes) -> set[KeyedEvent]:
+        """Every event known in memory that was counted under a key."""
+        return {*self.keys.events(key), *self.doubles.events(key)}
+
+    def is_present(self, event: KeyedEvent) -> bool:
+        """Whether the register of an event has reached it."""
+        return self.register(event.stream, event.counter)[0] >= event.seq
 
     def by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register]:
         """The registers with seq > `above` and counter > `after`, in the order of counters."""
@@ -252,6 +307,27 @@ class Log:
 
     # --- changes -----------------------------------------------------------------------------
 
+    def load(self, kept: StreamImage, now: float, expires: float) -> bool:
+        """Join what was stored of a stream; False, with nothing changed, where it does not fit.
+
+        `expires`: when the last of its key records does that stays on the disk.
+        """
+        stream = kept.stream
+        keyed = len(kept.keys) + len(kept.doubles)
+        if keyed and not self.has_room_for_keys(stream, keyed):
+            return False
+        if self.merge(stream, kept.registers) is None:
+            return False
+        self.claim(stream, kept.version)
+        self.set_durable(stream, kept.version)
+        if kept.keys:
+            self.merge_keys(stream, kept.keys, now)
+        for double in kept.doubles:
+            self.enter(stream, double)
+        if kept.archived:
+            self._archived[stream] = (kept.archived, expires)
+        return True
+
     def set_durable(self, stream: Stream, version: int) -> None:
         """Everything of a stream up to `version` is on the disk."""
         held = self._streams.get(stream)
@@ -277,7 +353,68 @@ class Log:
             before = held.registers.get(counter, (0, 0))
             if (seq, total) > before:
                 advances.append(self._put(stream, held, (counter, seq, total), before))
+                left_out = self.doubles.reached(stream, counter, seq)
+                advances += map(self._leave_out, left_out)
         return advances
+
+    def merge_keys(
+        self, stream: Stream, records: Iterable[KeyRecord], now: float
+    ) -> tuple[int, list[Advance]]:
+        """Join key records; how many were new, and what values lost by the doubles they showed.
+
+        Whoever calls has asked `has_room_for_keys`.
+        """
+        held = self._streams.get(stream) or self._open(stream)
+        new = 0
+        advances: list[Advance] = []
+        for record in records:
+            replaced = self.keys.add(stream, record, now)
+            if replaced is record:
+                continue
+            new += 1
+            if replaced is not None:
+                self._sum(stream, held, -self._hash_of(stream, held, replaced))
+            self._sum(stream, held, self._hash_of(stream, held, record))
+            if self.keeps_marks:
+                self.changed.keys[stream, record.seq] = None
+            if self.keys.is_shared(record.key) or record.key in self.doubles:
+                advances += self.find_doubles(record.key, self.events(record.key))
+        return new, advances
+
+    def find_doubles(self, key: bytes, events: Iterable[KeyedEvent]) -> list[Advance]:
+        """Enter those of the events of a key that say the same; what values lost by that."""
+        groups: dict[tuple[str, int], list[KeyedEvent]] = {}
+        for event in sorted(events):
+            groups.setdefault((event.counter, event.by), []).append(event)
+        advances: list[Advance] = []
+        for group in groups.values():
+            if len(group) > 1:
+                for event in group:
+                    double = Double(key, event.seq, event.counter, event.by)
+                    advances += self.enter(event.stream, double) or ()
+        return advances
+
+    def enter(self, stream: Stream, double: Double) -> list[Advance] | None:
+        """Join a double; what values lost by that, None if it is known."""
+        left_out = self.doubles.add(stream, double)
+        if left_out is None:
+            return None
+        held = self._streams.get(stream) or self._open(stream)
+        self._sum(stream, held, hash64("c", stream, *double))
+        if self.keeps_marks:
+            self.changed.doubles[stream, double] = None
+        return [self._leave_out(event) for event in left_out]
+
+    def drop_keys(self, stream: Stream, records: Sequence[KeyRecord], expires: float) -> None:
+        """Hold the oldest key records of a stream no more; they are on the disk until `expires`,
+        if that is to come."""
+        held = self._streams[stream]
+        for record in records:
+            self._sum(stream, held, -self._hash_of(stream, held, record))
+        self.keys.drop_oldest(stream, len(records))
+        self._archived[stream] = max(
+            self._archived.get(stream, (0, 0.0)), (records[-1].seq, expires)
+        )
 
     def claim(self, stream: Stream, version: int) -> bool:
         """Everything of `stream` up to `version` is held now; False if that was known."""
@@ -287,6 +424,8 @@ class Log:
         delta = hash64("v", stream, version)
         if held.version:
             delta -= hash64("v", stream, held.version)
+        for record in self.keys.newest_first(stream, held.version, version, 0.0):
+            self._sum(stream, held, -self._hash_of(stream, held, record))
         held.version = version
         self._trie.add(stream, delta)
         if self.keeps_marks:
@@ -299,6 +438,10 @@ class Log:
         if held is not None and counter in held.registers:
             return True
         return self._fits(held, beside + 1)
+
+    def has_room_for_keys(self, stream: Stream, count: int) -> bool:
+        """Whether so many key records or doubles of a stream may be joined."""
+        return len(self.keys) + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
 
     def _fits(self, held: _StreamLog | None, new: int) -> bool:
         if held is None and len(self._streams) >= self._streams_max:
@@ -321,13 +464,26 @@ class Log:
         else:
             delta -= hash64("r", stream, counter, *before)
         held.put(counter, seq, total)
-        held.digest = (held.digest + delta) & (2**64 - 1)
-        self._trie.add(stream, delta)
+        self._sum(stream, held, delta)
         if self.keeps_marks:
             self.changed.registers[stream, counter] = None
         by = total - before[1]
         value = self._values[counter] = self._values.get(counter, 0) + by
         return Advance(stream, counter, seq, by, value)
+
+    def _leave_out(self, event: LeftOut) -> Advance:
+        stream, seq, counter, by = event
+        value = self._values[counter] = self._values[counter] - by
+        return Advance(stream, counter, seq, -by, value)
+
+    def _hash_of(self, stream: Stream, held: _StreamLog, record: KeyRecord) -> int:
+        """What a key record adds to the fingerprint."""
+        return hash64("k", stream, *record.said) if record.seq > held.version else 0
+
+    def _sum(self, stream: Stream, held: _StreamLog, delta: int) -> None:
+        if delta:
+            held.digest = (held.digest + delta) & MASK
+            self._trie.add(stream, delta)
 
     def _sum_of(self, stream: Stream) -> int:
         held = self._streams[stream]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from .identity import Address, Stream
+from .identity import SEQ_MAX, Address, Stream
 
 
 class Status(IntEnum):
@@ -49,9 +49,51 @@ class MemberView(NamedTuple):
 Register: TypeAlias = tuple[str, int, int]
 """(counter, seq, total): the newest event known of a stream on a counter."""
 
+AGE_TICK = 0.1
+"""Seconds in one unit of a key record's age."""
+
+AGE_WANTED_MAX = 2**31 - 1
+"""The largest age of a key record, in `AGE_TICK` (6.8 years)."""
+
+
+class KeyRecord(NamedTuple):
+    """Event `seq` of a stream was `by` on `counter` under an idempotency key."""
+
+    key: bytes
+    """A UUID's 16 bytes."""
+    seq: int
+    counter: str
+    by: int
+    age: int
+    """Since it was accepted first, in `AGE_TICK`; not part of what it says."""
+
+    @property
+    def said(self) -> tuple[bytes, int, str, int]:
+        """What all copies of it have in common."""
+        return self[:4]
+
+
+class Double(NamedTuple):
+    """An event of a key under which the same was counted more than once (see `doubles`)."""
+
+    key: bytes
+    seq: int
+    counter: str
+    by: int
+
+
+Record: TypeAlias = Register | KeyRecord | Double
+"""What the log consists of; the second field of each is its seq."""
+
+Position: TypeAlias = tuple[int, str]
+"""How far a pass has come: (0, counter) among the registers, then (seq, "") among what follows."""
+
+BEGINNING: Position = (0, "")
+END: Position = (SEQ_MAX + 1, "")
+
 
 class Group(NamedTuple):
-    """All registers of a stream above `start`, newest first; `to` claims completeness.
+    """All registers and key records of a stream above `start`; `to` claims completeness.
 
     A receiver whose version is at least `start` holds everything up to `to` once it has merged
     the records.
@@ -61,28 +103,35 @@ class Group(NamedTuple):
     start: int
     to: int
     registers: tuple[Register, ...]
+    keys: tuple[KeyRecord, ...] = ()
+    doubles: tuple[Double, ...] = ()
 
 
 class Page(NamedTuple):
-    """The registers with seq above `start` whose counter is in `(after, upto]`, by name.
+    """What a stream holds above seq `start`, as far as it stands in `(after, upto]`.
 
-    `after` "" is the beginning, `upto` "" the end; `version` is the answerer's at that moment.
+    Registers come in the order of their names, then key records and doubles in that of seqs;
+    `version` is the answerer's at that moment.
     """
 
     stream: Stream
     start: int
-    after: str
-    upto: str
+    after: Position
+    upto: Position
     version: int
     registers: tuple[Register, ...]
+    keys: tuple[KeyRecord, ...] = ()
+    doubles: tuple[Double, ...] = ()
 
 
 class PassItem(NamedTuple):
-    """A wish for the pages of one stream: everything above `start`, after counter `after`."""
+    """A wish for the pages of one stream: everything above `start` that comes after `after`."""
 
     stream: Stream
     start: int
-    after: str
+    after: Position
+    doubles: bool = False
+    """Whether all doubles of the stream are wanted, those at or below `start` too."""
 
 
 class Leaf(NamedTuple):
@@ -205,6 +254,8 @@ class PassAsk:
     items: tuple[PassItem, ...]
     pages: int
     size: int
+    age: int = AGE_WANTED_MAX
+    """Key records that are older are not wanted, in `AGE_TICK`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,15 @@ from .codec import decode
 from .courier import Courier
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
-from .effects import Effect, Incremented, Send, Stalled
+from .effects import Effect, Incremented, KeysWanted, Send, Stalled
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
 from .identity import Address, Stream
 from .image import Image, StreamImage
 from .joining import Joining
+from .judge import Judge
+from .keys import KeyedEvent
 from .lanes import LogLane, MemberLane
 from .leaving import Leaving
 from .log import Log
@@ -44,6 +46,7 @@ from .messages import (
     Held,
     Hold,
     Join,
+    KeyRecord,
     MemberMessage,
     MembersAsk,
     MembersPage,
@@ -62,13 +65,14 @@ from .messages import (
 from .pings import Pings, Purpose, RoundTrips
 from .readiness import Readiness
 from .repair import LogRepair
+from .retention import Retention
 from .saving import Changes, Saving
 from .settings import Settings
 from .state import State, Turn
 from .strangers import Strangers
 from .tail import Tail, TailEntry
 from .timers import Key, Timer, Timers
-from .writer import Batch, Writer
+from .writer import NOTHING_STORED, Batch, Stored, Writer
 
 EXPIRE_INTERVAL = 60.0
 
@@ -99,6 +103,7 @@ class Node:
         log = Log()
         members = MemberTable(own, settings.remember, now)
         log.keeps_marks = members.keeps_marks = durable
+        judge = Judge(log, settings, lambda: self._state.ready)
         member_lane, log_lane = MemberLane(), LogLane(log)
         self._state = state = State(
             settings=settings,
@@ -106,7 +111,8 @@ class Node:
             timers=Timers(),
             members=members,
             log=log,
-            writer=Writer(log, rng),
+            judge=judge,
+            writer=Writer(log, judge, rng),
             tail=Tail(int(settings.tail_size)),
             member_lane=member_lane,
             log_lane=log_lane,
@@ -115,7 +121,7 @@ class Node:
             health=Health(settings.health_max),
             strangers=Strangers(),
             courier=Courier(settings, frame, members, member_lane, log_lane),
-            saving=Saving(log, members),
+            saving=Saving(log, members, judge),
         )
         self._frame = frame
         self._now = now
@@ -126,7 +132,8 @@ class Node:
         self._membership = Membership(state, self._gossiping)
         self._detector = Detector(state, self._membership)
         self._readiness = Readiness(state)
-        self._repair = LogRepair(state, self._gossiping, self._readiness)
+        self._retention = Retention(state)
+        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
         self._member_repair = MemberRepair(state, self._membership)
         self._joining = Joining(state, self._membership, self._detector)
         self._leaving = Leaving(state, self._membership, self._repair)
@@ -139,19 +146,20 @@ class Node:
         self._detector.start(turn)
         self._readiness.start(alone, turn)
         self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
+        self._retention.start(turn)
         return turn.effects
 
     def load(self, image: Image, now: float) -> list[Effect]:
         """Join what an earlier life has kept; before `start`. What does not fit is left out."""
         turn = self._turn(now)
-        for stream, version, registers in image.streams:
-            if self._state.log.merge(stream, registers) is not None:
-                self._state.log.claim(stream, version)
-                self._state.log.set_durable(stream, version)
+        expires = now + self._state.settings.key_retention
+        for stream in image.streams:
+            self._state.log.load(stream, now, expires)
+        self._state.judge.horizon = image.horizon
         for view in image.members:
             if view.name != self._state.own.name:
                 self._membership.learn(view, turn, pulled=True)
-        self._state.saving.skip(image.members)
+        self._state.saving.skip(image)
         return turn.effects
 
     def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
@@ -180,21 +188,34 @@ class Node:
         self._membership.forget(name, turn)
         return turn.effects
 
-    def prepare(self, increments: Sequence[tuple[str, int]], now: float, wall: float) -> Batch:
+    def is_doubtful(self, key: bytes, wall: float) -> bool:
+        """Whether only the disk may know an idempotency key: look there before `prepare`."""
+        return self._state.log.keeps_marks and self._state.judge.is_doubtful(key, wall)
+
+    def prepare(
+        self,
+        increments: Sequence[tuple[str, int]],
+        now: float,
+        wall: float,
+        keys: Sequence[bytes | None] = (),
+        stored: Stored = NOTHING_STORED,
+    ) -> Batch:
         """Assign ids to (counter, by) pairs; commit the rows of the batch, then `expose` it.
 
         Counters and `by` must be legal (see `identity`); `wall` is seconds since the epoch.
-        Raises `ValueError` on a node that is leaving.
+        `keys`: beside each pair its idempotency key (a UUID of any version but 8, its 16 bytes)
+        or None; empty where there is none at all. `stored`: what the disk holds of those that are
+        doubtful. Raises `ValueError` on a node that is leaving.
         """
         if self._state.leaving:
             raise ValueError("this node is leaving")
         self._advance(now)
-        return self._state.writer.prepare(increments, now, wall)
+        return self._state.writer.prepare(increments, now, wall, keys, stored)
 
     def expose(self, batch: Batch, now: float) -> list[Effect]:
         """A batch is committed: count it and tell others; an `Incremented` effect says what."""
         turn = self._turn(now)
-        advances = self._state.writer.expose(batch)
+        advances = self._state.writer.expose(batch, now)
         self._state.tail.append(advances, now)
         if advances:
             self._state.log.set_durable(batch.stream, batch.version)
@@ -213,9 +234,13 @@ class Node:
         self._advance(now)
         return self._state.saving.take(registers_max, now)
 
-    def stored(self, changes: Changes, now: float) -> list[Effect]:
-        """A part is on the disk: those who wait for that are answered."""
+    def stored(self, changes: Changes, now: float, twins: Stored = NOTHING_STORED) -> list[Effect]:
+        """A part is on the disk: those who wait for that are answered.
+
+        `twins`: of keys in it that the disk knows several events of, all of these.
+        """
         turn = self._turn(now)
+        self._repair.found_stored(twins, turn)
         self._state.saving.stored(changes)
         self._leaving.stored(turn)
         return turn.effects
@@ -223,6 +248,14 @@ class Node:
     def not_stored(self, changes: Changes) -> None:
         """A part could not be stored: it is taken again."""
         self._state.saving.not_stored(changes)
+
+    def keys_read(
+        self, wanted: KeysWanted, records: Sequence[KeyRecord], now: float
+    ) -> list[Effect]:
+        """Key records that a peer waits for have been read from the disk."""
+        turn = self._turn(now)
+        self._repair.keys_read(wanted, records, turn)
+        return turn.effects
 
     # --- inputs of the world -----------------------------------------------------------------
 
@@ -458,6 +491,8 @@ class Node:
             case Timer.EXPIRE:
                 self._membership.expire(turn)
                 self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
+            case Timer.KEYS:
+                self._retention.drop(turn)
             case _:
                 assert_never(timer)
 
@@ -513,12 +548,20 @@ class Node:
         """What the next life of this node may `load`."""
         log, members = self._state.log, self._state.members
         streams = tuple(
-            StreamImage(stream, log.version(stream), tuple(log.by_name(stream, 0, "")))
+            StreamImage(
+                stream,
+                log.version(stream),
+                tuple(log.by_name(stream, 0, "")),
+                tuple(log.keys.oldest_first(stream, 0, now)),
+                tuple(log.doubles.of(stream)),
+                log.archived(stream, now),
+            )
             for stream in log.streams
         )
         names = (view.name for view in members.views() if view.name != self._state.own.name)
         views = (members.shared(name, now) for name in names)
-        return Image(streams, tuple(view for view in views if view is not None))
+        known = tuple(view for view in views if view is not None)
+        return Image(streams, known, self._state.judge.horizon)
 
     @property
     def log(self) -> Log:
@@ -553,6 +596,10 @@ class Node:
     def round_trip(self, name: str) -> float | None:
         """The smoothed round trip to a member, seconds."""
         return self._state.round_trips.mean(name)
+
+    def events(self, key: bytes) -> set[KeyedEvent]:
+        """What was counted under an idempotency key, as far as it is known in memory."""
+        return self._state.log.events(key)
 
     def counted(self, stream: Stream, seq: int, counter: str | None = None) -> bool:
         """Whether an increment is counted here, as far as is known; exact with `counter`."""

@@ -10,9 +10,10 @@ anybody.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
-from .answering import answer_digest, answer_passes
+from .answering import Archive, answer_digest, answer_passes
 from .codec import (
     DIGEST_BITS,
     DIGEST_DEPTH_MAX,
@@ -22,25 +23,29 @@ from .codec import (
     pass_item_size,
 )
 from .drops import Drop
-from .effects import Learned
+from .effects import KeysWanted, Learned
 from .gossiping import Gossiping
-from .identity import Stream
+from .identity import Address, Stream
+from .log import Advance
 from .messages import (
     Digest,
     DigestAsk,
     Group,
+    KeyRecord,
     Leaf,
     MemberView,
+    Page,
     Pages,
     PassAsk,
     PassItem,
-    Register,
 )
 from .passes import Pass
 from .readiness import Readiness
+from .retention import Retention
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn
 from .timers import Timer
+from .writer import Stored
 
 ASKS_MAX = 3
 """Times a question is asked of one peer."""
@@ -67,6 +72,9 @@ lacks the others have."""
 PASSES_MAX = 1024
 """Passes under way from which on no further prefixes are asked for."""
 
+ARCHIVED_AT_ONCE = 1_000
+"""Key records read from the disk for one answer: as many as it can hold."""
+
 DIGESTS_MAX = 100_000
 """Answers to prefixes that one repair uses at most, so that no peer can lead it on for ever."""
 
@@ -74,10 +82,13 @@ DIGESTS_MAX = 100_000
 class LogRepair:
     """The one repair of the log that runs, and the answers to those of others."""
 
-    def __init__(self, state: State, gossiping: Gossiping, readiness: Readiness) -> None:
+    def __init__(
+        self, state: State, gossiping: Gossiping, readiness: Readiness, retention: Retention
+    ) -> None:
         self._state = state
         self._gossiping = gossiping
         self._readiness = readiness
+        self._retention = retention
         self._peer: MemberView | None = None
         self._peers_tried = 0
         self._next_at = float("-inf")
@@ -102,25 +113,56 @@ class LogRepair:
     def learn(self, group: Group, turn: Turn) -> bool:
         """Join news of the log; what was new goes on to others. False if there is no room."""
         version = self._state.log.version(group.stream)
-        gained = self._merge(group.stream, group.registers, turn)
+        gained = self._merge(group, turn)
         if gained is None:
             return False
         claimed = version >= group.start and self._claim(group.stream, group.to)
+        gained += self._merge_keyed(group, turn)
         if gained or claimed:
             self._gossiping.push_log(group.stream, min(group.start, version), turn)
         return True
 
-    def _merge(self, stream: Stream, registers: tuple[Register, ...], turn: Turn) -> int | None:
-        """How many registers went up; None, and nothing may be claimed, when they do not fit."""
-        advances = self._state.log.merge(stream, registers)
+    def _merge(self, of: Group | Page, turn: Turn) -> int | None:
+        """How many registers went up; None, and nothing may be claimed, when there is no room for
+        all records."""
+        log = self._state.log
+        keyed = len(of.keys) + len(of.doubles)
+        fits = not keyed or log.has_room_for_keys(of.stream, keyed)
+        advances = log.merge(of.stream, of.registers) if fits else None
         if advances is None:
             turn.drop(Drop.STREAMS_FULL)
             return None
         if advances:
-            self._state.tail.append(advances, turn.now)
-            self._state.writer.heard_more_of(stream)
-            turn.emit(Learned(tuple(advances)))
+            self._state.writer.heard_more_of(of.stream)
+            self._learned(advances, turn)
         return len(advances)
+
+    def _merge_keyed(self, of: Group | Page, turn: Turn) -> int:
+        """How many of its key records and doubles were new. After the claim, as what a version
+        covers need not be hashed."""
+        keys = self._retention.accepted(of.keys)
+        new, advances = 0, list[Advance]()
+        if keys:
+            new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
+        for double in of.doubles:
+            left_out = self._state.log.enter(of.stream, double)
+            new += left_out is not None
+            advances += left_out or ()
+        if advances:
+            self._learned(advances, turn)
+        return new
+
+    def found_stored(self, stored: Stored, turn: Turn) -> None:
+        """Of some keys the disk holds these events: some may be doubles."""
+        log = self._state.log
+        for key, events in stored.items():
+            advances = log.find_doubles(key, {*events, *log.events(key)})
+            if advances:
+                self._learned(advances, turn)
+
+    def _learned(self, advances: list[Advance], turn: Turn) -> None:
+        self._state.tail.append(advances, turn.now)
+        turn.emit(Learned(tuple(advances)))
 
     def _claim(self, stream: Stream, version: int) -> bool:
         if not self._state.log.claim(stream, version):
@@ -166,9 +208,12 @@ class LogRepair:
             turn.drop(Drop.UNASKED)
             return
         for page in pages.pages:
-            gained = self._merge(page.stream, page.registers, turn)
+            gained = self._merge(page, turn)
+            if gained is None:
+                continue
+            gained += self._merge_keyed(page, turn)
             running = self._passes.get(page.stream)
-            if running is None or gained is None:
+            if running is None:
                 continue
             self._gained[page.stream] = self._gained.get(page.stream, 0) + gained
             if running.use(page):
@@ -252,23 +297,24 @@ class LogRepair:
 
     def _pass_ask(self, size: int) -> PassAsk:
         """As many of the passes under way as one datagram can ask for."""
-        empty = PassAsk(self._nonce, (), PAGES_MAX, size)
+        age = self._retention.age_wanted
+        empty = PassAsk(self._nonce, (), PAGES_MAX, size, age)
         room = self._state.courier.room(empty, size)
         items: list[PassItem] = []
         for stream, running in self._passes.items():
-            item = PassItem(stream, running.start, running.after)
+            item = PassItem(stream, running.start, running.after, running.doubles)
             room -= pass_item_size(item)
             if room < 0 or len(items) == PASS_ITEMS_MAX:
                 break
             items.append(item)
-        return PassAsk(self._nonce, tuple(items), PAGES_MAX, size)
+        return PassAsk(self._nonce, tuple(items), PAGES_MAX, size, age)
 
     def _compare(self, leaf: Leaf, now: float) -> None:
         mine = self._state.log.leaf(leaf.stream)
         if leaf.version > mine.version:
             self._passes[leaf.stream] = Pass(mine.version)
         elif leaf.version == mine.version and leaf.digest != mine.digest:
-            self._passes[leaf.stream] = Pass(self._start_of_unequal(mine, leaf, now))
+            self._passes[leaf.stream] = Pass(self._start_of_unequal(mine, leaf, now), True)
         elif leaf.version == mine.version:
             self._unequal.pop(leaf.stream, None)
             self._deep_at.pop(leaf.stream, None)
@@ -302,5 +348,20 @@ class LogRepair:
 
     def passes_asked(self, ask: PassAsk, asker: str, turn: Turn) -> None:
         """Send the pages that were asked for."""
-        for pages in answer_passes(self._state, ask):
-            turn.send(pages, turn.source, asker)
+        self._answer(ask, asker, turn.source, None, turn)
+
+    def keys_read(self, wanted: KeysWanted, records: Sequence[KeyRecord], turn: Turn) -> None:
+        """The disk has told what an answer lacked: go on with it."""
+        upto = wanted.upto if len(records) < wanted.limit else records[-1].seq
+        archive = Archive(wanted.stream, wanted.above, upto, tuple(records))
+        self._answer(wanted.ask, wanted.asker, wanted.address, archive, turn)
+
+    def _answer(
+        self, ask: PassAsk, asker: str, to: Address, archive: Archive | None, turn: Turn
+    ) -> None:
+        for answer in answer_passes(self._state, ask, archive, turn.now):
+            if isinstance(answer, Pages):
+                turn.send(answer, to, asker)
+            else:
+                stream, above, upto, rest = answer
+                turn.emit(KeysWanted(stream, above, upto, ARCHIVED_AT_ONCE, rest, asker, to))

@@ -11,15 +11,16 @@ A node that keeps its state in memory only has none of this: there, what is held
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from .identity import Stream
-from .log import Log
+from .image import Image
+from .judge import Judge
+from .log import Log, Marks
 from .members import MemberTable
-from .messages import MemberView
+from .messages import Double, KeyRecord, MemberView
 
 Row: TypeAlias = tuple[Stream, str, int, int]
 """(stream, counter, seq, total): a register with its stream."""
@@ -36,21 +37,27 @@ class Changes(NamedTuple):
     """Members that are not remembered any more."""
     last: bool = True
     """Whether the cycle ends with it."""
+    keys: tuple[tuple[Stream, KeyRecord], ...] = ()
+    doubles: tuple[tuple[Stream, Double], ...] = ()
+    horizon: int = 0
+    """See `judge`."""
 
 
 @dataclass(slots=True)
 class _Cycle:
-    registers: dict[tuple[Stream, str], None]
+    marks: Marks
+    """What is not stored of it."""
     versions: dict[Stream, int]
-    members: dict[str, None] = field(default_factory=dict)
+    members: dict[str, None]
 
 
 class Saving:
     """The cycles of one node. One part is under way at a time."""
 
-    def __init__(self, log: Log, members: MemberTable) -> None:
+    def __init__(self, log: Log, members: MemberTable, judge: Judge) -> None:
         self._log = log
         self._members = members
+        self._judge = judge
         self._cycle: _Cycle | None = None
         self.begun = 0
         """Cycles that have begun."""
@@ -60,29 +67,40 @@ class Saving:
     @property
     def pending(self) -> bool:
         """Whether there is anything to store."""
-        marks = self._log.changed
-        return self._cycle is not None or bool(
-            marks.registers or marks.versions or self._members.changed
-        )
+        return self._cycle is not None or bool(self._log.changed or self._members.changed)
 
-    def skip(self, members: Iterable[MemberView]) -> None:
-        """What has changed so far comes from the disk, these members, too; those that did not
-        enter the table, as they are too old, have to go from the disk."""
-        self._log.changed.take()
-        refused = [view.name for view in members if self._members.get(view.name) is None]
+    def skip(self, image: Image) -> None:
+        """What has changed so far comes from the disk, but for doubles that only showed in this
+        image; members that did not enter the table, as they are too old, have to go from it."""
+        marks, self._log.changed = self._log.changed, Marks()
+        self._log.changed.doubles = marks.doubles
+        for stream in image.streams:
+            for double in stream.doubles:
+                marks.doubles.pop((stream.stream, double), None)
+        refused = [view.name for view in image.members if self._members.get(view.name) is None]
         self._members.changed = dict.fromkeys(refused if self._members.keeps_marks else ())
 
+    def is_unsaved(self, stream: Stream, seq: int) -> bool:
+        """Whether the key record of an event is yet to be stored."""
+        place = (stream, seq)
+        if place in self._log.changed.keys:
+            return True
+        return self._cycle is not None and place in self._cycle.marks.keys
+
     def take(self, limit: int, now: float) -> Changes | None:
-        """The next part, of at most `limit` registers, in a new cycle if none runs."""
+        """The next part, of at most `limit` records, in a new cycle if none runs."""
         if not self.pending:
             return None
         cycle = self._cycle = self._cycle or self._begin()
-        places = list(islice(cycle.registers, limit))
+        marks = cycle.marks
+        places = list(islice(marks.registers, limit))
         for place in places:
-            del cycle.registers[place]
+            del marks.registers[place]
         rows = tuple((*place, *self._log.register(*place)) for place in places)
-        if cycle.registers:
-            return Changes(rows, (), (), (), last=False)
+        keys = self._keys(marks, limit - len(rows), now)
+        doubles = tuple(islice(marks.doubles, limit - len(rows) - len(keys)))
+        if marks.registers or len(keys) < len(marks.keys) or len(doubles) < len(marks.doubles):
+            return Changes(rows, (), (), (), last=False, keys=keys, doubles=doubles)
         views = {name: self._members.shared(name, now) for name in cycle.members}
         return Changes(
             rows,
@@ -90,10 +108,18 @@ class Saving:
             tuple(view for view in views.values() if view is not None),
             tuple(name for name, view in views.items() if view is None),
             last=True,
+            keys=keys,
+            doubles=doubles,
+            horizon=self._judge.horizon,
         )
 
     def stored(self, changes: Changes) -> None:
         """A part is on the disk."""
+        assert self._cycle is not None
+        for stream, record in changes.keys:
+            del self._cycle.marks.keys[stream, record.seq]
+        for double in changes.doubles:
+            del self._cycle.marks.doubles[double]
         for stream, version in changes.versions:
             self._log.set_durable(stream, version)
         if changes.last:
@@ -104,12 +130,23 @@ class Saving:
         """A part could not be stored: it comes again."""
         assert self._cycle is not None
         for stream, counter, _, _ in changes.registers:
-            self._cycle.registers[stream, counter] = None
+            self._cycle.marks.registers[stream, counter] = None
 
     def _begin(self) -> _Cycle:
         self.begun += 1
-        registers, streams = self._log.changed.take()
-        versions = {stream: self._log.version(stream) for stream in streams}
+        marks, self._log.changed = self._log.changed, Marks()
+        versions = {stream: self._log.version(stream) for stream in marks.versions}
         members, self._members.changed = self._members.changed, {}
         members.pop(self._members.own.name, None)
-        return _Cycle(registers, versions, members)
+        return _Cycle(marks, versions, members)
+
+    def _keys(self, marks: Marks, limit: int, now: float) -> tuple[tuple[Stream, KeyRecord], ...]:
+        """Marked until they are stored; those that expired meanwhile are not marked any more."""
+        taken: list[tuple[Stream, KeyRecord]] = []
+        for stream, seq in list(islice(marks.keys, limit)):
+            record = self._log.keys.at(stream, seq, now)
+            if record is None:
+                del marks.keys[stream, seq]
+            else:
+                taken.append((stream, record))
+        return tuple(taken)

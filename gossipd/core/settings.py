@@ -148,6 +148,18 @@ class Settings:
     contacted; for the first half they are also told to others. A partition longer than that needs
     a seed to heal."""
 
+    key_window: float = 600.0
+    """Seconds for which an increment may be retried under its idempotency key, and for which a
+    key stays in memory (about 200 bytes). A larger window is kinder to slow clients; the
+    sustained rate of keyed increments in the cluster is `key_limit` / `key_window`."""
+
+    key_limit: int = 1_000_000
+    """Keys in the window at most; above it keyed increments are refused, none is forgotten."""
+
+    key_retention: float = 6 * 3600.0
+    """Seconds for which keys are kept on the disk. Keys that were used on both sides of a
+    separation are counted once if it was shorter than that."""
+
     tail_size: int = 1000
     """Recent events kept for reading (`/log`)."""
 
@@ -167,27 +179,16 @@ class Settings:
                 f"probe_timeout ({self.probe_timeout}) must be at most half of probe_interval "
                 f"({self.probe_interval})"
             )
-        if self.probe_timeout_min > self.probe_timeout:
-            raise SettingsError(
-                f"probe_timeout_min ({self.probe_timeout_min}) must be at most probe_timeout "
-                f"({self.probe_timeout})"
-            )
         if not 1 <= self.probe_patience <= PATIENCE_MAX:
             raise SettingsError(f"probe_patience must be from 1 to {PATIENCE_MAX:g}")
         if self.confirmations > CONFIRMATIONS_MAX:
             raise SettingsError(f"confirmations must be at most {CONFIRMATIONS_MAX}")
         if self.suspicion_max_mult < 1:
             raise SettingsError("suspicion_max_mult must be at least 1")
-        if self.gossip_rate > self.gossip_rate_max:
-            raise SettingsError(
-                f"gossip_rate ({self.gossip_rate}) must be at most gossip_rate_max "
-                f"({self.gossip_rate_max})"
-            )
-        if self.join_retry_min > self.join_retry_max:
-            raise SettingsError(
-                f"join_retry_min ({self.join_retry_min}) must be at most join_retry_max "
-                f"({self.join_retry_max})"
-            )
+        for smaller, larger in _ORDERED:
+            low, high = getattr(self, smaller), getattr(self, larger)
+            if low > high:
+                raise SettingsError(f"{smaller} ({low}) must be at most {larger} ({high})")
 
     @classmethod
     def of(cls, profile: Profile, **figures: float | str) -> Settings:
@@ -218,7 +219,15 @@ _SECONDS = {
     "join_retry_min",
     "join_retry_max",
     "name_check",
+    "key_window",
 }
+
+_ORDERED = (
+    ("probe_timeout_min", "probe_timeout"),
+    ("gossip_rate", "gossip_rate_max"),
+    ("join_retry_min", "join_retry_max"),
+    ("key_window", "key_retention"),
+)
 
 _MAY_BE_ZERO = {
     "corroborators",

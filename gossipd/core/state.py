@@ -13,6 +13,7 @@ from .drops import Drop
 from .effects import Dropped, Effect, Send
 from .health import Health
 from .identity import Address
+from .judge import Judge
 from .lanes import LogLane, MemberLane
 from .log import Log
 from .members import MemberTable
@@ -36,6 +37,7 @@ class State:
     timers: Timers
     members: MemberTable
     log: Log
+    judge: Judge
     writer: Writer
     tail: Tail
     member_lane: MemberLane

@@ -28,6 +28,7 @@ class Timer(IntEnum):
     READY = auto()
     LEAVE = auto()
     EXPIRE = auto()
+    KEYS = auto()
 
 
 Key: TypeAlias = tuple[Timer, str]

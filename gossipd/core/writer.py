@@ -11,14 +11,18 @@ process, after an abandoned batch, after wall and monotonic clock have parted by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from random import Random
+from types import MappingProxyType
 from typing import TypeAlias
 
 from .identity import SEQ_MAX, TOTAL_MAX, Stream, new_stream
+from .judge import Duplicate, Judge, Judgement, KeyReused
+from .keys import KeyedEvent
 from .log import Advance, Log
-from .messages import Register
+from .messages import KeyRecord, Register
 
 CLOCKS_PART_MAX = 1.0
 """Seconds by which wall and monotonic clock may part between two batches."""
@@ -49,7 +53,12 @@ class LogFull:
     by: int
 
 
-Result: TypeAlias = Accepted | OutOfRange | LogFull
+Result: TypeAlias = Accepted | OutOfRange | LogFull | Judgement
+
+Stored: TypeAlias = Mapping[bytes, Collection[KeyedEvent]]
+"""What the disk holds of some keys."""
+
+NOTHING_STORED: Stored = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +69,51 @@ class Batch:
     version: int
     rows: tuple[Register, ...]
     results: tuple[Result, ...]
+    keys: tuple[KeyRecord, ...] = ()
+
+
+class _Draft:
+    """A batch while it is being made."""
+
+    def __init__(self, log: Log, stream: Stream) -> None:
+        self._log = log
+        self.stream = stream
+        self.seq = log.version(stream)
+        self.rows: dict[str, Register] = {}
+        self.keys: dict[bytes, KeyRecord] = {}
+        self._new = 0
+
+    def add(self, counter: str, by: int) -> Result:
+        log, row = self._log, self.rows.get(counter)
+        start = log.register(self.stream, counter)[1]
+        total = (row[2] if row else start) + by
+        if abs(total) > TOTAL_MAX or abs(log.value(counter) + total - start) > TOTAL_MAX:
+            return OutOfRange(counter, by)
+        if row is None and not log.has_room(self.stream, counter, self._new):
+            return LogFull(counter, by)
+        self._new += row is None and log.register(self.stream, counter) == (0, 0)
+        self.seq += 1
+        self.rows[counter] = (counter, self.seq, total)
+        return Accepted(self.seq, counter, by)
+
+    def add_keyed(self, key: bytes, counter: str, by: int) -> Result:
+        """An increment whose key is new to the log; it may be in the batch already."""
+        held = self.keys.get(key)
+        if held is not None:
+            event = KeyedEvent(self.stream, held.seq, held.counter, held.by)
+            return (Duplicate if (held.counter, held.by) == (counter, by) else KeyReused)(event)
+        result = self.add(counter, by)
+        if isinstance(result, Accepted):
+            self.keys[key] = KeyRecord(key, result.seq, counter, by, 0)
+        return result
 
 
 class Writer:
     """The single writer of this node's streams."""
 
-    def __init__(self, log: Log, rng: Random) -> None:
+    def __init__(self, log: Log, judge: Judge, rng: Random) -> None:
         self._log = log
+        self._judge = judge
         self._rng = rng
         self._stream: Stream | None = None
         self._pending: Batch | None = None
@@ -77,42 +124,51 @@ class Writer:
         """The stream of the next increment, None when one is to be minted."""
         return self._stream
 
-    def prepare(self, increments: Sequence[tuple[str, int]], now: float, wall: float) -> Batch:
-        """Assign seqs to (counter, by) pairs. `now` and `wall` are seconds of both clocks."""
+    def prepare(
+        self,
+        increments: Sequence[tuple[str, int]],
+        now: float,
+        wall: float,
+        keys: Sequence[bytes | None] = (),
+        stored: Stored = NOTHING_STORED,
+    ) -> Batch:
+        """Assign seqs to (counter, by) pairs. `now` and `wall` are seconds of both clocks.
+
+        `keys`: beside each its idempotency key or None; empty where there is none at all.
+        `stored`: what the disk holds of those that are doubtful.
+        """
         assert self._pending is None, "one batch at a time"
         self._watch_clocks(now, wall)
         log = self._log
         if self._stream is None or log.version(self._stream) + len(increments) > SEQ_MAX:
             self._stream = new_stream(self._rng)
-        stream = self._stream
-        seq = log.version(stream)
-        rows: dict[str, Register] = {}
-        new = 0
+        draft = _Draft(log, self._stream)
         results: list[Result] = []
-        for counter, by in increments:
-            row = rows.get(counter)
-            start = log.register(stream, counter)[1]
-            total = (row[2] if row else start) + by
-            if abs(total) > TOTAL_MAX or abs(log.value(counter) + total - start) > TOTAL_MAX:
-                results.append(OutOfRange(counter, by))
+        for (counter, by), key in zip_longest(increments, keys):
+            if key is None:
+                results.append(draft.add(counter, by))
                 continue
-            if row is None and not log.has_room(stream, counter, new):
-                results.append(LogFull(counter, by))
-                continue
-            new += row is None and log.register(stream, counter) == (0, 0)
-            seq += 1
-            rows[counter] = (counter, seq, total)
-            results.append(Accepted(seq, counter, by))
-        self._pending = Batch(stream, seq, tuple(rows.values()), tuple(results))
+            pending = len(draft.keys)
+            judgement = self._judge.judge(key, counter, by, wall, stored.get(key, ()), pending)
+            results.append(judgement or draft.add_keyed(key, counter, by))
+        self._pending = Batch(
+            draft.stream,
+            draft.seq,
+            tuple(draft.rows.values()),
+            tuple(results),
+            tuple(draft.keys.values()),
+        )
         return self._pending
 
-    def expose(self, batch: Batch) -> list[Advance]:
+    def expose(self, batch: Batch, now: float) -> list[Advance]:
         """Make a committed batch visible; every event of it is told, in order."""
         assert batch is self._pending, "only the batch under way can be exposed"
         self._pending = None
         values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
         self._log.merge(batch.stream, batch.rows)
         self._log.claim(batch.stream, batch.version)
+        if batch.keys:
+            self._log.merge_keys(batch.stream, batch.keys, now)
         advances: list[Advance] = []
         for done in batch.results:
             if isinstance(done, Accepted):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 
@@ -21,6 +21,14 @@ class Incremented:
     by: int
     count: int
     duplicate: bool
+
+
+class Item(NamedTuple):
+    """One increment of a batch."""
+
+    counter: str
+    by: int
+    key: UUID | None = None
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer rather than a failure of the program

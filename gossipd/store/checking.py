@@ -53,12 +53,13 @@ def check(path: Path) -> Finding:
 
 
 def _count(connection: sqlite3.Connection) -> Finding:
-    log, problems = Log(), []
+    log = Log()
     image = image_of(connection, 0.0)
-    for stream, version, registers in image.streams:
-        if log.merge(stream, registers) is None:
-            problems.append(f"stream {stream.hex()} is more than a node holds")
-        log.claim(stream, version)
+    problems = [
+        f"stream {kept.stream.hex()} is more than a node holds"
+        for kept in image.streams
+        if not log.load(kept, 0.0, 0.0)
+    ]
     sums = {counter: (high << 32) + low for counter, high, low in connection.execute(_SUMS)}
     problems += [
         f"{counter!r} is {value} by its registers and {sums.get(counter)} by SQL"

@@ -5,9 +5,10 @@ What a store needs is in `Batch`: the rows of the changed registers and the vers
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from gossipd.core import Batch, Changes, Image
+from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream
 
 
 class Store(Protocol):
@@ -25,8 +26,24 @@ class Store(Protocol):
     async def commit(self, batch: Batch) -> None:
         """Return when the batch is as durable as it gets here. Raises `OSError` if it is not."""
 
-    async def save(self, changes: Changes) -> None:
-        """Return when all changes are as durable as they get. Raises `OSError` if they are not."""
+    async def save(self, changes: Changes) -> Stored:
+        """Return when all changes are as durable as they get. Raises `OSError` if they are not.
+
+        What it returns are all events stored of those keys in it that have several.
+        """
+        ...
+
+    async def find_keys(self, keys: Sequence[bytes]) -> Stored:
+        """What is stored of some keys; those of which there is nothing are left out. Raises
+        `OSError`."""
+        ...
+
+    async def read_keys(
+        self, stream: Stream, above: int, upto: int, limit: int
+    ) -> Sequence[KeyRecord]:
+        """The key records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`.
+        Raises `OSError`."""
+        ...
 
     async def close(self) -> None:
         """Nothing more is to come."""
@@ -46,8 +63,19 @@ class MemoryStore:
     async def commit(self, batch: Batch) -> None:
         """Nothing to do."""
 
-    async def save(self, changes: Changes) -> None:
+    async def save(self, _changes: Changes) -> Stored:
         """Nothing to do."""
+        return {}
+
+    async def find_keys(self, _keys: Sequence[bytes]) -> Stored:
+        """Nothing."""
+        return {}
+
+    async def read_keys(
+        self, _stream: Stream, _above: int, _upto: int, _limit: int
+    ) -> Sequence[KeyRecord]:
+        """Nothing."""
+        return ()
 
     async def close(self) -> None:
         """Nothing to do."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgpack
 
-from gossipd.core.codec import pack_body, pack_group, pack_head, pack_register, pack_view
+from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import new_stream
 from gossipd.core.messages import (
@@ -167,7 +167,7 @@ class Mischief:
     def _body(self, rng: random.Random, sender: str, message: Message) -> bytes:
         target = rng.choice(self._members)
         lie = MemberView(target.name, (target.host, target.port), NOW_MS, 9, Status.FAILED)
-        group = pack_group(new_stream(rng), 0, 5, [pack_register(("default", 5, 1_000_000))])
+        group = pack_group(new_stream(rng), 0, 5, [pack_record(("default", 5, 1_000_000))])
         return pack_body(pack_head(sender, NOW_MS, 0, message), [pack_view(lie)], [group])
 
 

@@ -17,7 +17,7 @@ from gossipd.core.codec import (
     pack_body,
     pack_group,
     pack_head,
-    pack_register,
+    pack_record,
     pack_view,
 )
 from gossipd.core.identity import (
@@ -174,7 +174,7 @@ def encode(envelope: Envelope) -> bytes:
     """The body of an envelope, as a courier would write it."""
     head = pack_head(envelope.sender, envelope.generation, envelope.incarnation, envelope.message)
     packed = [
-        pack_group(group.stream, group.start, group.to, list(map(pack_register, group.registers)))
+        pack_group(group.stream, group.start, group.to, list(map(pack_record, group.registers)))
         for group in envelope.groups
     ]
     return pack_body(head, list(map(pack_view, envelope.views)), packed)

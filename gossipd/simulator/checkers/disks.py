@@ -97,9 +97,9 @@ class DiskChecker:
 
     def _check_records(self, where: str, disk: Disk) -> None:
         """I1, I2: a record on a disk is that of an event that was made."""
-        for stream, _, registers in disk.image(0.0).streams:
-            for register in registers:
-                self._ghosts.check_register(stream, register, where)
+        for kept in disk.image(0.0).streams:
+            for register in kept.registers:
+                self._ghosts.check_register(kept.stream, register, where)
 
 
 def _check_durable(name: str, node: Node, disk: Disk) -> None:

@@ -100,7 +100,7 @@ class WireChecker:
         """I3: a page brings everything between its counters, from its start to its version."""
         told = {counter: seq for counter, seq, _ in page.registers}
         for counter, needed in self._covered(page.stream, page.start, page.version, where):
-            if page.after < counter and (not page.upto or counter <= page.upto):
+            if page.after < (0, counter) <= page.upto:
                 has = told.get(counter, 0)
                 assert has >= needed, f"I3: {where} a page without {counter} {needed}"
 

@@ -50,17 +50,17 @@ def clones_unheard(patch: pytest.MonkeyPatch) -> None:
 def seq_off_by_one_on_the_wire(patch: pytest.MonkeyPatch) -> None:
     def pack(register: Register) -> codec.Packed:
         counter, seq, total = register
-        return codec.pack_register((counter, seq + 1, total))
+        return codec.pack_record((counter, seq + 1, total))
 
-    patch.setattr(f"{_CORE}.lanes.pack_register", pack)
+    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
 
 
 def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
     def pack(register: Register) -> codec.Packed:
         counter, seq, total = register
-        return codec.pack_register((counter, seq, abs(total)))
+        return codec.pack_record((counter, seq, abs(total)))
 
-    patch.setattr(f"{_CORE}.lanes.pack_register", pack)
+    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
 
 
 def totals_of_the_event_alone(patch: pytest.MonkeyPatch) -> None:

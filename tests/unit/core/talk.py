@@ -23,7 +23,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.core.codec import decode, pack_body, pack_group, pack_head, pack_register, pack_view
+from gossipd.core.codec import decode, pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.messages import (
     Ack,
     Cookie,
@@ -83,7 +83,7 @@ class Peer:
         """A datagram of this peer."""
         head = pack_head(self.name, self.generation, self.incarnation, message)
         packed = [
-            pack_group(group.stream, group.start, group.to, list(map(pack_register, group[3])))
+            pack_group(group.stream, group.start, group.to, list(map(pack_record, group[3])))
             for group in groups
         ]
         return FRAME.close(pack_body(head, [pack_view(view) for view in views], packed))

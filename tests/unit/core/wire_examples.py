@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gossipd.core.codec import pack_body, pack_group, pack_head, pack_register, pack_view
+from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.messages import (
     Ack,
     Cookie,
@@ -51,7 +51,7 @@ def encode(envelope: Envelope) -> bytes:
     """The body of an envelope, as a courier would write it."""
     head = pack_head(envelope.sender, envelope.generation, envelope.incarnation, envelope.message)
     groups = [
-        pack_group(group.stream, group.start, group.to, list(map(pack_register, group.registers)))
+        pack_group(group.stream, group.start, group.to, list(map(pack_record, group.registers)))
         for group in envelope.groups
     ]
     return pack_body(head, list(map(pack_view, envelope.views)), groups)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gossipd.core import MemberView, Status, TagFrame
-from gossipd.core.codec import pack_body, pack_group, pack_head, pack_register, pack_view
+from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.messages import Gossip, Message, Page, Pages
 from gossipd.simulator.checkers import (
     Checker,
@@ -51,7 +51,7 @@ def said(
 
 def group_of(world: World, start: int, to: int, *registers: tuple[str, int, int]) -> bytes:
     stream = world.made[0].stream
-    return pack_group(stream, start, to, [pack_register(register) for register in registers])
+    return pack_group(stream, start, to, [pack_record(register) for register in registers])
 
 
 # --- what is said --------------------------------------------------------------------------------

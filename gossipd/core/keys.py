@@ -1,0 +1,220 @@
+"""Idempotency keys: which events they named, in little memory.
+
+A record says that event `seq` of a stream was `by` on `counter` under a key. It is one packed
+value under its key; with what finds it by stream and seq it takes some 200 bytes, half of what a
+tuple would. Several events may have one key: retries on both sides of a partition.
+
+Ages are on the clock of `now`, so that wall clocks matter to nobody but the node that judges
+whether a new key is too old.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from .identity import Stream
+from .messages import AGE_TICK, KeyRecord
+
+_ENTRY = struct.Struct("<IQIqi")
+"""Stream and counter as numbers, seq, by, and the tick of its birth."""
+
+T = TypeVar("T", bound=Hashable)
+
+
+class KeyedEvent(NamedTuple):
+    """What was counted under a key."""
+
+    stream: Stream
+    seq: int
+    counter: str
+    by: int
+
+
+class _Numbered(Generic[T]):
+    """A number for each of some values, which stand in many entries."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[T, int] = {}
+        self._values: list[T] = []
+
+    def number(self, value: T) -> int:
+        number = self._numbers.setdefault(value, len(self._values))
+        if number == len(self._values):
+            self._values.append(value)
+        return number
+
+    def __getitem__(self, number: int) -> T:
+        return self._values[number]
+
+
+class _Order:
+    """The keys of one stream in the order of seqs."""
+
+    __slots__ = ("keys", "seqs")
+
+    def __init__(self) -> None:
+        self.seqs = array("Q")
+        self.keys: list[bytes] = []
+
+    def place(self, seq: int) -> tuple[int, bool]:
+        """Where a seq stands or would stand, and whether it does."""
+        if not self.seqs or self.seqs[-1] < seq:
+            return len(self.seqs), False
+        at = bisect_left(self.seqs, seq)
+        return at, self.seqs[at] == seq
+
+
+class Keys:
+    """The records that are held in memory."""
+
+    def __init__(self) -> None:
+        self._streams: _Numbered[Stream] = _Numbered()
+        self._counters: _Numbered[str] = _Numbered()
+        self._first: dict[bytes, bytes] = {}
+        self._more: dict[bytes, list[bytes]] = {}
+        """Entries of keys that name several events, beside the first one."""
+        self._orders: dict[Stream, _Order] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def events(self, key: bytes) -> list[KeyedEvent]:
+        """Everything held that was counted under a key."""
+        return [self._event(entry) for entry in self._entries(key)]
+
+    def is_shared(self, key: bytes) -> bool:
+        """Whether several events are held under a key."""
+        return key in self._more
+
+    def at(self, stream: Stream, seq: int, now: float) -> KeyRecord | None:
+        """The record of an event."""
+        return next(self.newest_first(stream, seq - 1, seq, now), None)
+
+    def newest_first(
+        self, stream: Stream, above: int, upto: int, now: float
+    ) -> Iterator[KeyRecord]:
+        """The records of a stream with `above` < seq <= `upto`, largest seq first."""
+        order = self._orders.get(stream)
+        if order is None:
+            return
+        place = order.place(upto + 1)[0]
+        while place and order.seqs[place - 1] > above:
+            place -= 1
+            yield self._record(stream, order, place, now)
+
+    def oldest_first(self, stream: Stream, above: int, now: float) -> Iterator[KeyRecord]:
+        """The records of a stream with seq > `above`, smallest seq first."""
+        order = self._orders.get(stream)
+        if order is None:
+            return
+        for place in range(order.place(above + 1)[0], len(order.seqs)):
+            yield self._record(stream, order, place, now)
+
+    def newest_at_or_below(self, stream: Stream, seq: int) -> int:
+        """The largest seq of a record that is not above `seq`, or 0."""
+        order = self._orders.get(stream)
+        place = order.place(seq + 1)[0] if order else 0
+        return order.seqs[place - 1] if order and place else 0
+
+    # --- changes -----------------------------------------------------------------------------
+
+    def add(self, stream: Stream, record: KeyRecord, now: float) -> KeyRecord | None:
+        """Hold a record; what it replaced, itself if it is not used, None if it is simply new.
+
+        An event has one key. Should a live copy of a process have given the same seq to another
+        one, everybody keeps the smaller of them.
+        """
+        order = self._orders.setdefault(stream, _Order())
+        place, held = order.place(record.seq)
+        replaced: KeyRecord | None = None
+        if held:
+            replaced = self._record(stream, order, place, now)
+            if replaced.said <= record.said:
+                return record
+            self._remove(stream, order, place)
+        entry = _ENTRY.pack(
+            self._streams.number(stream),
+            record.seq,
+            self._counters.number(record.counter),
+            record.by,
+            int(now / AGE_TICK) - record.age,
+        )
+        self._put(record.key, entry)
+        order.seqs.insert(place, record.seq)
+        order.keys.insert(place, record.key)
+        self._count += 1
+        return replaced
+
+    def old(self, age: float, limit: int, now: float) -> list[tuple[Stream, list[KeyRecord]]]:
+        """Records of at least `age` seconds, of each stream from the oldest on."""
+        found: list[tuple[Stream, list[KeyRecord]]] = []
+        for stream, order in self._orders.items():
+            records: list[KeyRecord] = []
+            while len(records) < min(limit, len(order.seqs)):
+                record = self._record(stream, order, len(records), now)
+                if record.age * AGE_TICK < age:
+                    break
+                records.append(record)
+            limit -= len(records)
+            if records:
+                found.append((stream, records))
+        return found
+
+    def drop_oldest(self, stream: Stream, count: int) -> None:
+        """Hold the first `count` records of a stream no more."""
+        order = self._orders[stream]
+        for place in range(count):
+            self._take_entry(stream, order.keys[place], order.seqs[place])
+        del order.seqs[:count], order.keys[:count]
+        self._count -= count
+        if not order.seqs:
+            del self._orders[stream]
+
+    # --- entries -----------------------------------------------------------------------------
+
+    def _entries(self, key: bytes) -> list[bytes]:
+        first = self._first.get(key)
+        return [] if first is None else [first, *self._more.get(key, ())]
+
+    def _put(self, key: bytes, entry: bytes) -> None:
+        if key in self._first:
+            self._more.setdefault(key, []).append(entry)
+        else:
+            self._first[key] = entry
+
+    def _take_entry(self, stream: Stream, key: bytes, seq: int) -> None:
+        others = [entry for entry in self._entries(key) if not self._is(entry, stream, seq)]
+        self._more.pop(key, None)
+        if others:
+            self._first[key] = others[0]
+            if others[1:]:
+                self._more[key] = others[1:]
+        else:
+            del self._first[key]
+
+    def _remove(self, stream: Stream, order: _Order, place: int) -> None:
+        self._take_entry(stream, order.keys[place], order.seqs[place])
+        del order.seqs[place], order.keys[place]
+        self._count -= 1
+
+    def _is(self, entry: bytes, stream: Stream, seq: int) -> bool:
+        event = self._event(entry)
+        return (event.stream, event.seq) == (stream, seq)
+
+    def _event(self, entry: bytes) -> KeyedEvent:
+        stream, seq, counter, by, _ = _ENTRY.unpack(entry)
+        return KeyedEvent(self._streams[stream], seq, self._counters[counter], by)
+
+    def _record(self, stream: Stream, order: _Order, place: int, now: float) -> KeyRecord:
+        key, seq = order.keys[place], order.seqs[place]
+        entry = self._first[key]
+        if key in self._more:
+            entry = next(one for one in self._entries(key) if self._is(one, stream, seq))
+        _, _, counter, by, born = _ENTRY.unpack(entry)
+        age = max(0, int(now / AGE_TICK) - born)
+        return KeyRecord(key, seq, self._counters[counter], by, age)

@@ -1,0 +1,75 @@
+"""How long key records are held: in memory for the window, on a disk for the retention.
+
+What is dropped raises the horizon, below which keys are not judged from memory any more. A record
+leaves memory for the disk only once it is stored, and covered by its stream's version: above it,
+it is part of the fingerprint, which is to be equal on nodes with and without a disk.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import takewhile
+
+from .identity import Stream
+from .messages import AGE_TICK, KeyRecord
+from .state import State, Turn
+from .timers import Timer
+
+DROPPED_AT_ONCE = 2_000
+"""Records dropped in one turn, some milliseconds; more follow soon."""
+
+PAUSE = 0.02
+"""Seconds until more are dropped."""
+
+INTERVAL_MAX = 5.0
+
+
+class Retention:
+    """Drops what is too old."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        settings = state.settings
+        self._interval = min(INTERVAL_MAX, settings.key_window / 20)
+        self._longest = settings.key_retention if state.log.keeps_marks else settings.key_window
+
+    @property
+    def age_wanted(self) -> int:
+        """Records that are older are not accepted, in `AGE_TICK`."""
+        return int(self._longest / AGE_TICK)
+
+    def start(self, turn: Turn) -> None:
+        """Begin to look for what is too old."""
+        self._state.timers.set(Timer.KEYS, turn.now + self._interval)
+
+    def accepted(self, records: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
+        """Those that have not expired; of the others nothing more will be known here."""
+        young = tuple(record for record in records if record.age < self.age_wanted)
+        if len(young) < len(records):
+            for record in records:
+                if record.age >= self.age_wanted:
+                    self._state.judge.dropped(record.key)
+        return young
+
+    def drop(self, turn: Turn) -> None:
+        """Drop some of what is too old, and look again later."""
+        log, judge = self._state.log, self._state.judge
+        window = self._state.settings.key_window
+        count = 0
+        for stream, records in log.keys.old(window, DROPPED_AT_ONCE, turn.now):
+            count += len(records)
+            leaving = [*takewhile(partial(self._may_go, stream), records)]
+            if not leaving:
+                continue
+            for record in leaving:
+                judge.dropped(record.key)
+            expires = turn.now + self._longest - leaving[-1].age * AGE_TICK
+            log.drop_keys(stream, leaving, expires if log.keeps_marks else turn.now)
+        pause = PAUSE if count >= DROPPED_AT_ONCE else self._interval
+        self._state.timers.set(Timer.KEYS, turn.now + pause)
+
+    def _may_go(self, stream: Stream, record: KeyRecord) -> bool:
+        if record.age >= self.age_wanted:
+            return True
+        is_stored = not self._state.saving.is_unsaved(stream, record.seq)
+        return is_stored and record.seq <= self._state.log.version(stream)
