@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, TypeAlias, TypeVar, assert_never
 from uuid import UUID
 
 from gossipd.core import (
@@ -27,6 +27,10 @@ from gossipd.core import (
     LogFull,
     Node,
     OutOfRange,
+    Put,
+    PutConflicts,
+    PutRefused,
+    PutTaken,
     increment_id,
 )
 from gossipd.sideport.backend import Incremented as Answer
@@ -34,6 +38,8 @@ from gossipd.sideport.backend import Item, Refused
 from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BATCH_MAX = 10_000
 """Increments committed together at most, so that one batch does not hold the loop for long."""
@@ -51,6 +57,9 @@ class _Waiting(NamedTuple):
     answer: Callable[[Answer | Refused], None]
     joined: bool = False
     """Whether it must be committed together with the one before it."""
+
+
+_WaitingPut: TypeAlias = tuple[Put, "asyncio.Future[tuple[PutTaken, int]]"]
 
 
 class Counting:
@@ -71,6 +80,7 @@ class Counting:
         self._pause = 0.0
         self._closed_until = float("-inf")
         self._waiting: list[_Waiting] = []
+        self._puts: list[_WaitingPut] = []
         self._writer: asyncio.Task[None] | None = None
         self._draining = False
 
@@ -104,6 +114,15 @@ class Counting:
             future.set_result(answers)
         return future
 
+    def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
+        """Set a source; the future ends with what it holds then and the counter's value."""
+        self._check_open()
+        future: asyncio.Future[tuple[PutTaken, int]]
+        future = asyncio.get_running_loop().create_future()
+        self._puts.append((put, future))
+        self._wait([])
+        return future
+
     async def drain(self) -> None:
         """Take no more increments; return when those that were taken are answered."""
         self._draining = True
@@ -123,40 +142,44 @@ class Counting:
 
     async def _write(self) -> None:
         try:
-            while self._waiting:
-                taken = self._take()
+            while self._waiting or self._puts:
+                taken, puts = self._take()
                 try:
-                    await self._commit(taken)
+                    await self._commit(taken, puts)
                 except Exception:
-                    _refuse_all(taken, "the daemon made a mistake: it may have been counted")
+                    detail = "the daemon made a mistake: it may have been counted"
+                    _refuse_all(taken, puts, detail)
                     raise
         finally:
             # After a mistake nobody else would wake those who came meanwhile.
             loop = asyncio.get_running_loop()
-            self._writer = loop.create_task(self._write()) if self._waiting else None
+            more = self._waiting or self._puts
+            self._writer = loop.create_task(self._write()) if more else None
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> tuple[list[_Waiting], list[_WaitingPut]]:
         end = BATCH_MAX
         while end < len(self._waiting) and self._waiting[end].joined:
             end += 1
-        taken = self._waiting[:end]
-        del self._waiting[:end]
-        return taken
+        taken, puts = self._waiting[:end], self._puts[:BATCH_MAX]
+        del self._waiting[:end], self._puts[:BATCH_MAX]
+        return taken, puts
 
-    async def _commit(self, taken: list[_Waiting]) -> None:
+    async def _commit(self, taken: list[_Waiting], puts: list[_WaitingPut]) -> None:
         try:
-            batch = await self._prepare(taken)
+            batch = await self._prepare(taken, [put for put, _ in puts])
         except ValueError as error:  # a leave began in between
-            _refuse_all(taken, f"not counted: {error}")
+            _refuse_all(taken, puts, f"not counted: {error}")
             return
         except OSError as error:
-            self._failed(error, taken, "not counted")
+            self._failed(error)
+            _refuse_all(taken, puts, f"not counted: {error}")
             return
         try:
             await self._store.commit(batch)
         except OSError as error:
             self._node.abandon(batch)
-            self._failed(error, taken, "it may have been counted")
+            self._failed(error)
+            _refuse_all(taken, puts, f"it may have been counted: {error}")
             return
         self._pause = 0.0
         effects = self._node.expose(batch, time.monotonic())
@@ -167,22 +190,26 @@ class Counting:
             for advance in effect.advances
         ]
         self._answer_all(taken, batch, counts)
+        for (put, settled), result in zip(puts, batch.put_results, strict=True):
+            if isinstance(result, PutTaken):
+                _settle(settled, (result, self._node.log.value(put.counter)))
+            else:
+                _settle(settled, _refused_put(result, put))
         self._perform(effects)
 
-    async def _prepare(self, taken: list[_Waiting]) -> Batch:
+    async def _prepare(self, taken: list[_Waiting], puts: list[Put]) -> Batch:
         """The batch of these, once the disk was asked for keys that only it may know."""
         increments = [(one.counter, one.by) for one in taken]
         keys = [one.key for one in taken]
         if not any(keys):
-            return self._node.prepare(increments, time.monotonic(), time.time())
+            return self._node.prepare(increments, time.monotonic(), time.time(), puts=puts)
         wall = time.time()
         doubtful = [key for key in keys if key is not None and self._node.is_doubtful(key, wall)]
         stored = await self._store.find_keys(doubtful) if doubtful else {}
-        return self._node.prepare(increments, time.monotonic(), time.time(), keys, stored)
+        return self._node.prepare(increments, time.monotonic(), time.time(), keys, stored, puts)
 
-    def _failed(self, error: OSError, taken: list[_Waiting], outcome: str) -> None:
-        log.error("cannot commit %d increments: %s", len(taken), error)
-        _refuse_all(taken, f"{outcome}: {error}")
+    def _failed(self, error: OSError) -> None:
+        log.error("cannot commit increments: %s", error)
         if isinstance(error, BrokenError):
             self._broken(error)
         self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
@@ -202,7 +229,7 @@ class Counting:
                 one.answer(_refusal(result))
 
 
-def _settle(future: asyncio.Future[Answer], answer: Answer | Refused) -> None:
+def _settle(future: asyncio.Future[T], answer: T | Refused) -> None:
     if future.done():
         return
     if isinstance(answer, Refused):
@@ -211,9 +238,25 @@ def _settle(future: asyncio.Future[Answer], answer: Answer | Refused) -> None:
         future.set_result(answer)
 
 
-def _refuse_all(taken: list[_Waiting], detail: str) -> None:
+def _refuse_all(taken: list[_Waiting], puts: list[_WaitingPut], detail: str) -> None:
     for one in taken:
         one.answer(_unavailable(detail))
+    for _, settled in puts:
+        _settle(settled, _unavailable(detail))
+
+
+def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
+    match result:
+        case PutConflicts(total):
+            detail = f"seq {put.seq} of this source was put with the total {total}"
+            return Refused(409, "Conflict", f"{detail}, not {put.total}: not changed")
+        case PutRefused(full=True):
+            return _unavailable("the log holds no more counters")
+        case PutRefused():
+            detail = f"{put.total} would take {put.counter!r} beyond +-2^62"
+            return Refused(409, "Conflict", detail)
+        case _:
+            assert_never(result)
 
 
 def _unavailable(detail: str) -> Refused:

@@ -27,6 +27,7 @@ from .messages import AGE_TICK, Double, KeyRecord, MemberView, Status
 from .node import Node
 from .saving import Changes
 from .settings import Profile, Settings, SettingsError
+from .sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
 from .tail import TailEntry
 from .writer import Accepted, Batch, LogFull, OutOfRange, Stored
 
@@ -63,6 +64,10 @@ __all__ = [
     "Node",
     "OutOfRange",
     "Profile",
+    "Put",
+    "PutConflicts",
+    "PutRefused",
+    "PutTaken",
     "Refuted",
     "SaveWanted",
     "Send",
@@ -78,4 +83,5 @@ __all__ = [
     "increment_id",
     "key_time",
     "parse_increment_id",
+    "source_stream",
 ]

@@ -62,7 +62,7 @@ class Incremented:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Registers of the log went up by what a peer sent: one advance for each, in order."""
+    """Registers of the log went up by what a peer or a source sent: one advance for each."""
 
     advances: tuple[Advance, ...]
 

@@ -1,8 +1,9 @@
 """Who and what things are called: addresses, names, streams, increments.
 
 A stream is 74 bits kept as 10 big-endian bytes, so that bytes sort as the integers do; its highest
-bit is the kind (0: the increments of one process lifetime). An increment id is the UUID (RFC 9562,
-version 8) whose 122 free bits are the stream and the 48-bit `seq`: a bijection, readable in a log.
+bit is the kind (0: the increments of one process lifetime, 1: a register that a client owns). An
+increment id is the UUID (RFC 9562, version 8) whose 122 free bits are the stream and the 48-bit
+`seq`: a bijection, readable in a log.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ Stream: TypeAlias = bytes
 
 STREAM_BITS = 74
 STREAM_BYTES = 10
+SOURCE_BIT = 2
+"""In a stream's first byte: the register belongs to a client (see `sources`)."""
+
 SEQ_MAX = 2**48 - 1
 KEY_BYTES = 16
 TOTAL_MAX = 2**62

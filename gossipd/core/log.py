@@ -7,7 +7,7 @@ Invariants (design section 9):
 - I2  register (q, t) means t = sum of `by` of that (stream, counter) with seq <= q.
 - I3  version v means every register of the stream is at least at its last event <= v, and every
   key record <= v that has not expired is held.
-- I6  registers and versions never shrink.
+- I6  registers and versions never shrink. A source's version is the seq of its one register.
 - I7  `value` = sum of totals over the registers of a counter, less what `doubles` leave out.
 - I9  `fingerprint` = sum of the hashes of all registers, versions, doubles, and of the key records
   above versions: those at or below are held by whoever holds the version.
@@ -25,7 +25,7 @@ from typing import NamedTuple
 from .digest import Trie
 from .doubles import Doubles, LeftOut
 from .hashing import MASK, hash64
-from .identity import SEQ_MAX, Stream
+from .identity import SEQ_MAX, SOURCE_BIT, Stream
 from .image import StreamImage
 from .keys import KeyedEvent, Keys
 from .messages import Double, KeyRecord, Leaf, Record, Register
@@ -355,6 +355,8 @@ class Log:
                 advances.append(self._put(stream, held, (counter, seq, total), before))
                 left_out = self.doubles.reached(stream, counter, seq)
                 advances += map(self._leave_out, left_out)
+        if advances and stream[0] & SOURCE_BIT:
+            self.claim(stream, self.newest(stream))
         return advances
 
     def merge_keys(

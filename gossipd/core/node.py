@@ -21,7 +21,7 @@ from .codec import decode
 from .courier import Courier
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
-from .effects import Effect, Incremented, KeysWanted, Send, Stalled
+from .effects import Effect, Incremented, KeysWanted, Learned, Send, Stalled
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
@@ -68,6 +68,7 @@ from .repair import LogRepair
 from .retention import Retention
 from .saving import Changes, Saving
 from .settings import Settings
+from .sources import Put
 from .state import State, Turn
 from .strangers import Strangers
 from .tail import Tail, TailEntry
@@ -199,28 +200,35 @@ class Node:
         wall: float,
         keys: Sequence[bytes | None] = (),
         stored: Stored = NOTHING_STORED,
+        puts: Sequence[Put] = (),
     ) -> Batch:
         """Assign ids to (counter, by) pairs; commit the rows of the batch, then `expose` it.
 
         Counters and `by` must be legal (see `identity`); `wall` is seconds since the epoch.
         `keys`: beside each pair its idempotency key (a UUID of any version but 8, its 16 bytes)
         or None; empty where there is none at all. `stored`: what the disk holds of those that are
-        doubtful. Raises `ValueError` on a node that is leaving.
+        doubtful. `puts`: new totals of sources. Raises `ValueError` on a node that is leaving.
         """
         if self._state.leaving:
             raise ValueError("this node is leaving")
         self._advance(now)
-        return self._state.writer.prepare(increments, now, wall, keys, stored)
+        return self._state.writer.prepare(increments, now, wall, keys, stored, puts)
 
     def expose(self, batch: Batch, now: float) -> list[Effect]:
         """A batch is committed: count it and tell others; an `Incremented` effect says what."""
         turn = self._turn(now)
-        advances = self._state.writer.expose(batch, now)
-        self._state.tail.append(advances, now)
+        log = self._state.log
+        advances, put = self._state.writer.expose(batch, now)
+        self._state.tail.append(advances + put, now)
         if advances:
-            self._state.log.set_durable(batch.stream, batch.version)
+            log.set_durable(batch.stream, batch.version)
             turn.emit(Incremented(tuple(advances)))
             self._gossiping.push_log(batch.stream, advances[0].seq - 1, turn)
+        if put:
+            turn.emit(Learned(tuple(put)))
+        for stream, (_, seq, _) in batch.sources:
+            log.set_durable(stream, seq)
+            self._gossiping.push_log(stream, seq - 1, turn)
         return turn.effects
 
     def abandon(self, batch: Batch) -> None:

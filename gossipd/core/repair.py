@@ -25,7 +25,7 @@ from .codec import (
 from .drops import Drop
 from .effects import KeysWanted, Learned
 from .gossiping import Gossiping
-from .identity import Address, Stream
+from .identity import SOURCE_BIT, Address, Stream
 from .log import Advance
 from .messages import (
     Digest,
@@ -321,8 +321,8 @@ class LogRepair:
 
     def _start_of_unequal(self, mine: Leaf, theirs: Leaf, now: float) -> int:
         """From the version, which finds records above it; if that was in vain, once from 0."""
-        if not mine.version:
-            return 0
+        if not mine.version or mine.stream[0] & SOURCE_BIT:
+            return 0  # of a source the one register differs
         unequal = (mine.version, mine.digest, theirs.digest)
         last_deep = self._deep_at.get(mine.stream, float("-inf"))
         if self._unequal.get(mine.stream) == unequal and now - last_deep >= DEEP_AFTER:

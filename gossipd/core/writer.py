@@ -23,6 +23,7 @@ from .judge import Duplicate, Judge, Judgement, KeyReused
 from .keys import KeyedEvent
 from .log import Advance, Log
 from .messages import KeyRecord, Register
+from .sources import Put, PutResult, Puts
 
 CLOCKS_PART_MAX = 1.0
 """Seconds by which wall and monotonic clock may part between two batches."""
@@ -70,6 +71,9 @@ class Batch:
     rows: tuple[Register, ...]
     results: tuple[Result, ...]
     keys: tuple[KeyRecord, ...] = ()
+    sources: tuple[tuple[Stream, Register], ...] = ()
+    """Registers of clients; the seq of each is its stream's version."""
+    put_results: tuple[PutResult, ...] = ()
 
 
 class _Draft:
@@ -131,11 +135,12 @@ class Writer:
         wall: float,
         keys: Sequence[bytes | None] = (),
         stored: Stored = NOTHING_STORED,
+        puts: Sequence[Put] = (),
     ) -> Batch:
         """Assign seqs to (counter, by) pairs. `now` and `wall` are seconds of both clocks.
 
         `keys`: beside each its idempotency key or None; empty where there is none at all.
-        `stored`: what the disk holds of those that are doubtful.
+        `stored`: what the disk holds of those that are doubtful. `puts`: new totals of sources.
         """
         assert self._pending is None, "one batch at a time"
         self._watch_clocks(now, wall)
@@ -151,17 +156,21 @@ class Writer:
             pending = len(draft.keys)
             judgement = self._judge.judge(key, counter, by, wall, stored.get(key, ()), pending)
             results.append(judgement or draft.add_keyed(key, counter, by))
+        sources = Puts(log)
+        put_results = tuple(sources.judge(put) for put in puts)
         self._pending = Batch(
             draft.stream,
             draft.seq,
             tuple(draft.rows.values()),
             tuple(results),
             tuple(draft.keys.values()),
+            tuple(sources.rows.items()),
+            put_results,
         )
         return self._pending
 
-    def expose(self, batch: Batch, now: float) -> list[Advance]:
-        """Make a committed batch visible; every event of it is told, in order."""
+    def expose(self, batch: Batch, now: float) -> tuple[list[Advance], list[Advance]]:
+        """Make a committed batch visible: every own event, in order, and what sources brought."""
         assert batch is self._pending, "only the batch under way can be exposed"
         self._pending = None
         values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
@@ -176,7 +185,10 @@ class Writer:
                 advances.append(
                     Advance(batch.stream, done.counter, done.seq, done.by, values[done.counter])
                 )
-        return advances
+        put: list[Advance] = []
+        for stream, register in batch.sources:
+            put += self._log.merge(stream, (register,)) or ()
+        return advances, put
 
     def abandon(self, batch: Batch) -> None:
         """The commit failed: what it wrote is unknown, so its stream ends here."""

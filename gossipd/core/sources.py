@@ -1,0 +1,84 @@
+"""Registers that clients own: they keep their totals themselves and put them anywhere.
+
+A source is a stream of the second kind with one register. Its id is a hash of the client's and the
+counter's name, so every node finds the same one. The client numbers its puts; a put that is
+repeated, or late, changes nothing, for ever and on any node, without any window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple, TypeAlias
+
+import msgpack
+
+from .identity import SOURCE_BIT, STREAM_BYTES, TOTAL_MAX, Stream
+from .log import Log
+from .messages import Register
+
+
+class Put(NamedTuple):
+    """A client's total after its `seq`-th change."""
+
+    stream: Stream
+    counter: str
+    seq: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutTaken:
+    """What the source holds now: this put, or a newer one that was known."""
+
+    seq: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutConflicts:
+    """Another total is held under the same seq; nothing is done."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutRefused:
+    """The counter's value would leave its range, or the log is full; nothing is done."""
+
+    full: bool
+
+
+PutResult: TypeAlias = PutTaken | PutConflicts | PutRefused
+
+
+def source_stream(client: str, counter: str) -> Stream:
+    """The stream of a client's register: 73 bits of blake2b under a kind bit of 1."""
+    digest = blake2b(msgpack.packb((client, counter)), digest_size=STREAM_BYTES).digest()
+    return bytes((SOURCE_BIT | digest[0] & (SOURCE_BIT - 1),)) + digest[1:]
+
+
+class Puts:
+    """Puts on their way into one batch, judged one after the other."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.rows: dict[Stream, Register] = {}
+        """The newest register of each source that changes."""
+
+    def judge(self, put: Put) -> PutResult:
+        """What becomes of a put, once the batch is committed."""
+        held = self._log.register(put.stream, put.counter)
+        row = self.rows.get(put.stream)
+        seq, total = row[1:] if row else held
+        if put.seq < seq or (put.seq, put.total) == (seq, total):
+            return PutTaken(seq, total)
+        if put.seq == seq:
+            return PutConflicts(total)
+        value = self._log.value(put.counter) + put.total - held[1]
+        if abs(value) > TOTAL_MAX:
+            return PutRefused(full=False)
+        if not self._log.has_room(put.stream, put.counter, len(self.rows)):
+            return PutRefused(full=True)
+        self.rows[put.stream] = (put.counter, put.seq, put.total)
+        return PutTaken(put.seq, put.total)
