@@ -31,20 +31,24 @@ from tests.e2e import retries, scenarios, waiting
 from tests.e2e.cluster import Cluster
 from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, at_once
-from tests.e2e.pipelined import ask_all
 
 PARTS = ("retries", "after", "acks", "speed")
 LOSS = 20
 BLOCKS = 6
 PER_BLOCK = 4_000
 """Increments on each node in one block."""
+AT_ONCE = 500
+"""Of them under way together."""
 
 
 @contextmanager
 def _networked() -> Iterator[tuple[list[Node], Network]]:
-    with tempfile.TemporaryDirectory() as directory, Network(5) as network:
-        with Cluster(Path(directory)) as cluster:
-            yield scenarios.networked(cluster, network), network
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Network(5) as network,
+        Cluster(Path(directory)) as cluster,
+    ):
+        yield scenarios.networked(cluster, network), network
 
 
 def _retries(wanted: Namespace) -> Iterator[Row]:
@@ -93,22 +97,29 @@ def _speed(wanted: Namespace) -> Iterator[Row]:
 
 
 def _rate(nodes: Sequence[Node], keyed: bool, seed: int) -> float:
+    """Increments per second over all nodes, by lines of text that cost the client next to
+    nothing."""
     rng = random.Random(seed)
     asked = [
         [
-            f"POST /increment?key={retries.minted(rng)}" if keyed else "POST /increment"
+            f"increment key={retries.minted(rng)}\n" if keyed else "increment\n"
             for _ in range(PER_BLOCK)
         ]
         for _ in nodes
     ]
-
-    def pump(node: Node, requests: Sequence[str]) -> None:
-        for answer in ask_all(node, requests):
-            assert answer.status == 200, answer
-
     began = time.monotonic()
-    at_once(partial(pump, node, requests) for node, requests in zip(nodes, asked, strict=True))
+    at_once(partial(_pump, node, lines) for node, lines in zip(nodes, asked, strict=True))
     return PER_BLOCK * len(nodes) / (time.monotonic() - began)
+
+
+def _pump(node: Node, lines: Sequence[str]) -> None:
+    with node.connect(30.0) as connection:
+        for at in range(0, len(lines), AT_ONCE):
+            connection.sendall("".join(lines[at : at + AT_ONCE]).encode())
+            answers = b""
+            while answers.count(b"\n") < len(lines[at : at + AT_ONCE]):
+                answers += connection.recv(65536)
+            assert b"error" not in answers, answers
 
 
 _MEASURES: dict[str, Callable[[Namespace], Iterator[Row]]] = {
