@@ -258,6 +258,16 @@ class Log:
         if held is not None:
             held.durable = max(held.durable, version)
 
+    def set_committed(self, stream: Stream, registers: Iterable[Register], version: int) -> None:
+        """These registers, just merged, and the version are on the disk: they are no changes,
+        unless more than them is held."""
+        self.set_durable(stream, version)
+        for counter, seq, total in registers:
+            if self.register(stream, counter) == (seq, total):
+                self.changed.registers.pop((stream, counter), None)
+        if self.version(stream) == version:
+            self.changed.versions.pop(stream, None)
+
     def merge(self, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
         """Join registers into the log; what went up is told.
 

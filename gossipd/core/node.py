@@ -197,7 +197,7 @@ class Node:
         advances = self._state.writer.expose(batch)
         self._state.tail.append(advances, now)
         if advances:
-            self._state.log.set_durable(batch.stream, batch.version)
+            self._state.log.set_committed(batch.stream, batch.rows, batch.version)
             turn.emit(Incremented(tuple(advances)))
             self._gossiping.push_log(batch.stream, advances[0].seq - 1, turn)
         return turn.effects

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Changes, Image, MemberView, Status, StreamImage
+from gossipd.core.messages import Group
 from gossipd.core.saving import Row
 
 from .parts import ALIVE
@@ -124,6 +125,19 @@ def test_increments_are_durable_when_they_are_exposed() -> None:
     own = talk.node.stream
     assert own is not None
     assert talk.node.log.durable(own) == 3
+    assert talk.node.take_changes(100, talk.now) is None, "they are on the disk already"
+
+
+def test_what_a_twin_tells_of_the_own_stream_during_a_commit_is_stored() -> None:
+    talk = keeper()
+    talk.increment(times=3)
+    batch = talk.node.prepare([("hits", 1), ("more", 1)], talk.now, WALL + talk.now)
+    told = Group(batch.stream, 3, 7, (("hits", 7, 9),))
+    talk.hear_news(told)
+    talk.node.expose(batch, talk.now)
+    changes = talk.take()
+    assert changes.registers == ((batch.stream, "hits", 7, 9),)
+    assert changes.versions == ((batch.stream, 7),)
 
 
 def test_a_batch_that_was_abandoned_is_not_durable() -> None:
