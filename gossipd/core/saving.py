@@ -36,6 +36,8 @@ class Changes(NamedTuple):
     """Members that are not remembered any more."""
     last: bool = True
     """Whether the cycle ends with it."""
+    generation: int = 0
+    """The node's own one, which never falls, where it has said something new of itself; else 0."""
 
 
 @dataclass(slots=True)
@@ -83,13 +85,17 @@ class Saving:
         rows = tuple((*place, *self._log.register(*place)) for place in places)
         if cycle.registers:
             return Changes(rows, (), (), (), last=False)
-        views = {name: self._members.shared(name, now) for name in cycle.members}
+        own = self._members.own
+        generation = own.generation if own.name in cycle.members else 0
+        names = (name for name in cycle.members if name != own.name)
+        views = {name: self._members.shared(name, now) for name in names}
         return Changes(
             rows,
             tuple(cycle.versions.items()),
             tuple(view for view in views.values() if view is not None),
             tuple(name for name, view in views.items() if view is None),
             last=True,
+            generation=generation,
         )
 
     def stored(self, changes: Changes) -> None:
@@ -111,5 +117,4 @@ class Saving:
         registers, streams = self._log.changed.take()
         versions = {stream: self._log.version(stream) for stream in streams}
         members, self._members.changed = self._members.changed, {}
-        members.pop(self._members.own.name, None)
         return _Cycle(registers, versions, members)

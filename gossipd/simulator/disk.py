@@ -50,9 +50,9 @@ class Disk:
         rows.version = batch.version
         rows.registers.update((register[0], register) for register in batch.rows)
 
-    def store(self, changes: Changes, generation: int, wall: float) -> None:
-        """Write a part of what a node of that generation holds; `wall`: seconds since 1970."""
-        self.begin(generation)
+    def store(self, changes: Changes, wall: float) -> None:
+        """Write a part of what a node holds; `wall`: seconds since 1970."""
+        self.generation = max(self.generation, changes.generation)
         for stream, counter, seq, total in changes.registers:
             rows = self._streams.setdefault(stream, _StreamRows())
             held = rows.registers.get(counter, (counter, 0, 0))

@@ -95,7 +95,7 @@ class World(Engine):
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
-                host.disk.store(changes, node.own.generation, self._wall(host))
+                host.disk.store(changes, self._wall(host))
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
 from gossipd.core import Batch, Changes, Image
+from gossipd.core.identity import GENERATION_MAX
 
 from . import opening
 from .failures import BrokenError, NoSpaceError, classify
@@ -91,8 +92,9 @@ class DiskStore:
     def begin_life(self, wall: float) -> int:
         """The generation of this life: `wall` in ms, above any stored; blocks until committed.
 
-        Stored are those of earlier lives and that of a member with this node's name. Raises
-        `OSError` as `commit` does.
+        Stored are those of earlier lives, adopted ones included, and that of a member with this
+        node's name. Where one is the largest that there is, so is this life's. Raises `OSError`
+        as `commit` does.
         """
         return self._thread.submit(self._begin_life, wall).result()
 
@@ -128,7 +130,7 @@ class DiskStore:
     def _begin_life(self, wall: float) -> int:
         with self._classified():
             stored = generation_of(self._connected(), self._node)
-        generation = max(int(1000 * wall), stored + 1)
+        generation = min(max(int(1000 * wall), stored + 1), GENERATION_MAX)
         facts = (put_meta("generation", generation), put_meta("node", self._node))
         self._write(iter(facts), None)
         return generation

@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from gossipd.core import BecameReady, NameLost, Stalled, Status
+from gossipd.core import BecameReady, NameLost, Stalled, Status, TagFrame
+from gossipd.core.codec import pack_body, pack_head, pack_view
+from gossipd.core.messages import Gossip
 from gossipd.simulator.link import Constant
 from gossipd.simulator.world import World
 
@@ -252,6 +254,24 @@ def test_generations_rise_on_a_disk_though_the_clock_goes_back() -> None:
         generations.append(world.node("n1").own.generation)
         world.run(1)
     assert all(before < after for before, after in pairwise(generations))
+
+
+def test_an_adopted_generation_is_on_the_disk_a_second_later() -> None:
+    world = formed(disks=True)
+    node, other = world.node("n1"), world.node("n0")
+    risen = node.own.generation + 5_000
+    said = pack_body(
+        pack_head("n0", other.own.generation, other.own.incarnation, Gossip()),
+        [pack_view(node.own._replace(generation=risen, status=Status.FAILED))],
+        (),
+    )
+    world.deliver("n1", TagFrame("sim").close(said), world.hosts["n0"].address)
+    assert node.own.generation == risen + 1
+    world.run(1.5)
+    world.crash("n1")
+    world.hosts["n1"].clock = -3600
+    world.start("n1")
+    assert world.node("n1").own.generation == risen + 2
 
 
 def test_verdicts_age_on_a_disk_while_its_host_is_down() -> None:
