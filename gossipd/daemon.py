@@ -453,7 +453,9 @@ def _open_store(config: Config, name: str) -> Store:
         return MemoryStore()
     try:
         directory = data_directory(config.data_dir, name)
-        return DiskStore.open(directory, durability=config.durability, node=name)
+        return DiskStore.open(
+            directory, durability=config.durability, node=name, cluster=config.cluster
+        )
     except StoreError as error:
         raise StartError(str(error)) from error
 

@@ -206,6 +206,17 @@ async def test_a_directory_in_use_ends_the_start(daemon: Daemon) -> None:
         await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
 
 
+async def test_a_directory_of_another_cluster_ends_the_start() -> None:
+    config = Config(bind=ANY, api=ANY, name="one", cluster="a")
+    daemon = await Daemon.open(config)
+    serving = asyncio.create_task(daemon.serve())
+    await until(lambda: daemon.not_ready() is None)
+    daemon.leave()
+    assert await serving == 0
+    with pytest.raises(StartError, match=r"state/gossipd/one belongs to cluster 'a', not 'b'$"):
+        await Daemon.open(Config(bind=ANY, api=ANY, name="one", cluster="b"))
+
+
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:
     config = Config(bind=ANY, api=ANY, name="one")
     answers = []
