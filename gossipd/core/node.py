@@ -150,7 +150,7 @@ class Node:
                 self._state.log.set_durable(stream, version)
         for view in image.members:
             if view.name != self._state.own.name:
-                self._membership.learn(view, turn, pulled=True)
+                self._membership.restore(view, turn)
         self._state.saving.skip(image.members)
         return turn.effects
 
@@ -517,8 +517,14 @@ class Node:
             for stream in log.streams
         )
         names = (view.name for view in members.views() if view.name != self._state.own.name)
-        views = (members.shared(name, now) for name in names)
+        views = (members.remembered(name, now) for name in names)
         return Image(streams, tuple(view for view in views if view is not None))
+
+    def shared_members(self, now: float) -> list[MemberView]:
+        """All members, this node included, as others are told of them, by name: without verdicts
+        older than half of `settings.remember`."""
+        views = (self._state.members.shared(view.name, now) for view in self.members)
+        return [view for view in views if view is not None]
 
     @property
     def log(self) -> Log:

@@ -88,7 +88,7 @@ class Saving:
         own = self._members.own
         generation = own.generation if own.name in cycle.members else 0
         names = (name for name in cycle.members if name != own.name)
-        views = {name: self._members.shared(name, now) for name in names}
+        views = {name: self._members.remembered(name, now) for name in names}
         return Changes(
             rows,
             tuple(cycle.versions.items()),

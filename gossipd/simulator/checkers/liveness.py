@@ -14,7 +14,6 @@ from gossipd.core import Node, Status, Stream
 from gossipd.simulator.world import World
 
 from .ghosts import Ghosts
-from .tables import shared_views
 
 ROUNDS_FACTOR = 1.5
 """Q6's c: rounds until all agree are at most this x log2 of the number of nodes (of two at
@@ -108,4 +107,4 @@ def _held(node: Node) -> list[tuple[Stream, int, list[tuple[str, int, int]]]]:
 
 
 def _table(node: Node, now: float) -> list[tuple[object, ...]]:
-    return [view[:6] for view in shared_views(node, now)]
+    return [view[:6] for view in node.shared_members(now)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Changes, Image, MemberView, Status, StreamImage
+from gossipd.core import Changes, Image, MemberView, Settings, Status, StreamImage
 from gossipd.core.messages import Group
 from gossipd.core.saving import Row
 
@@ -178,6 +178,33 @@ def test_a_member_that_is_not_remembered_any_more_goes_from_the_disk() -> None:
     assert talk.node.take_changes(100, talk.now) is None
     talk.wait(talk.settings.remember + 60)
     assert talk.take().gone == ("gone",)
+
+
+def test_a_verdict_that_is_too_old_to_be_shared_stays_on_the_disk() -> None:
+    talk = Talk(durable=True)
+    half = int(talk.settings.remember / 120)
+    old = MemberView("old", ("10.9.9.9", 1), 5, 0, Status.LEFT, age=half)
+    talk.node.load(Image((), (old,)), talk.now)
+    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.node.image(talk.now).members == (old,)
+    assert talk.node.shared_members(talk.now) == [talk.own]
+    talk.wait(60 * half + 60)
+    assert talk.take().gone == ("old",)
+
+
+def test_a_verdict_that_grew_old_before_it_could_be_stored_is_stored() -> None:
+    talk = Talk(peers=1, settings=Settings(remember=3600.0), durable=True)
+    talk.settle()
+    talk.store_all()
+    talk.peer("p0").answers = False
+    talk.wait(10)
+    failed = talk.take()
+    assert [view.status for view in failed.members] == [Status.FAILED]
+    talk.node.not_stored(failed)
+    talk.wait(talk.settings.remember / 2 + 60)
+    again = talk.take()
+    assert [view.name for view in again.members] == ["p0"]
+    assert again.gone == ()
 
 
 def test_a_verdict_that_is_too_old_to_be_loaded_goes_from_the_disk() -> None:

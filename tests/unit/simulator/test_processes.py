@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from gossipd.core import BecameReady, NameLost, Stalled, Status, TagFrame
+from gossipd.core import BecameReady, NameLost, Settings, Stalled, Status, TagFrame
 from gossipd.core.codec import pack_body, pack_head, pack_view
 from gossipd.core.messages import Gossip
 from gossipd.simulator.link import Constant
@@ -242,6 +242,20 @@ def test_a_disk_alone_is_somebody_to_join() -> None:
     assert world.node("n0").ready
     ready = [e for _, host, e in world.effects if host == "n0" and isinstance(e, BecameReady)]
     assert not ready[-1].alone
+
+
+def test_a_partition_heals_after_restarts_for_as_long_as_members_are_remembered() -> None:
+    world = World(1, Settings(remember=3600.0), disks=True)
+    world.formed(2)
+    world.hosts["n1"].seeds = []
+    world.partition(["n0"], ["n1"])
+    world.run(2400)
+    for name in ("n0", "n1"):
+        world.crash(name)
+        world.start(name)
+    world.run(10)
+    world.network.heal()
+    assert world.run_until_settled(20)
 
 
 def test_generations_rise_on_a_disk_though_the_clock_goes_back() -> None:
