@@ -283,7 +283,8 @@ class Daemon:
                     self._lose_name(detail)
                 case Left(undrained):
                     if undrained:
-                        log.warning("left; %d streams may be held by nobody else", undrained)
+                        where = "lost" if self._config.in_memory else "on this disk only"
+                        log.warning("left; %d streams may be %s", undrained, where)
                     else:
                         log.info("left")
                     self._end(self._exit_code)
