@@ -1,8 +1,9 @@
 """The disk of a host: what is left of a process after a crash.
 
-Own increments are committed before they are exposed; what comes from others, and the members, is
-stored in parts from time to time, so that a crash may come between two of them. The generation is
-kept from the moment of the start, so that the next life begins above it.
+Own increments are committed before they are exposed, and what comes from others, and the members,
+is stored in parts from time to time, so that a crash may come between a commit and its exposure,
+and between two parts. The generation is kept from the moment of the start, so that the next life
+begins above it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def check_survival(world: World, intact: Container[str]) -> None:
     """Q2: what was acknowledged on these hosts, whose disks were neither lost nor replaced, counts
     on every running node, whatever crashed."""
     for made in world.made:
-        if made.host in intact:
+        if made.acknowledged and made.host in intact:
             for name, node in world.running.items():
                 seq, _ = node.log.register(made.stream, made.counter)
                 assert seq >= made.seq, f"Q2: {name} has {seq} of {made}"

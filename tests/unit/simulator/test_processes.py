@@ -9,6 +9,7 @@ import pytest
 from gossipd.core import BecameReady, NameLost, Settings, Stalled, Status, TagFrame
 from gossipd.core.codec import pack_body, pack_head, pack_view
 from gossipd.core.messages import Gossip
+from gossipd.simulator.checkers import Checker, check_survival
 from gossipd.simulator.link import Constant
 from gossipd.simulator.world import World
 
@@ -149,6 +150,42 @@ def test_own_increments_are_on_the_disk_at_once() -> None:
     world.start("n1")
     assert count(world, "n1") == 6
     assert world.made[0].stream in world.node("n1").log.streams
+
+
+def test_an_increment_that_was_committed_when_its_process_died_counts_from_the_restart_on() -> (
+    None
+):
+    world = formed(disks=True)
+    checker = Checker(world)
+    world.increment("n1", by=2)
+    world.run(0.1)
+    world.crash_in_commit("n1", by=3)
+    world.run(1)
+    checker.check(full=True)
+    assert count(world, "n0") == 2
+    world.start("n1")
+    assert count(world, "n1") == 5
+    assert world.run_until_settled(5)
+    checker.check_rest()
+    assert count(world, "n0") == checker.expected("default") == 5
+    assert [made.acknowledged for made in world.made] == [True, False]
+    check_survival(world, world.hosts)
+
+
+def test_what_nobody_was_told_of_need_not_be_seen_before_the_restart() -> None:
+    world = formed(disks=True)
+    world.crash_in_commit("n1")
+    assert count(world, "n0") == 0
+    check_survival(world, world.hosts)
+    world.increment("n0")
+    world.start("n1")
+    with pytest.raises(AssertionError, match="Q2: n1 has 0 of Made"):
+        check_survival(world, world.hosts)
+
+
+def test_a_process_without_a_disk_does_not_die_in_a_commit() -> None:
+    with pytest.raises(AssertionError, match="n1 has no disk"):
+        formed().crash_in_commit("n1")
 
 
 def test_what_comes_from_others_is_on_the_disk_a_second_later() -> None:
