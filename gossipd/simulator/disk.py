@@ -1,8 +1,9 @@
 """The disk of a host: what is left of a process after a crash.
 
-Own increments are committed before they are exposed; what comes from others, and the members, is
-stored in parts from time to time, so that a crash may come between two of them. The generation is
-kept from the moment of the start, so that the next life begins above it.
+Own increments are committed before they are exposed, and what comes from others, and the members,
+is stored in parts from time to time, so that a crash may come between a commit and its exposure,
+and between two parts. The generation is kept from the moment of the start, so that the next life
+begins above it.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ class Disk:
         rows.version = batch.version
         rows.registers.update((register[0], register) for register in batch.rows)
 
-    def store(self, changes: Changes, generation: int, wall: float) -> None:
-        """Write a part of what a node of that generation holds; `wall`: seconds since 1970."""
-        self.begin(generation)
+    def store(self, changes: Changes, wall: float) -> None:
+        """Write a part of what a node holds; `wall`: seconds since 1970."""
+        self.generation = max(self.generation, changes.generation)
         for stream, counter, seq, total in changes.registers:
             rows = self._streams.setdefault(stream, _StreamRows())
             held = rows.registers.get(counter, (counter, 0, 0))

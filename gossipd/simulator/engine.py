@@ -252,7 +252,7 @@ class Engine:
         changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
         if node is None or disk is None or changes is None:
             return False
-        disk.store(changes, node.own.generation, self._wall(host))
+        disk.store(changes, self._wall(host))
         self._perform(host, node.stored(changes, self.now))
         return True
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gossipd.core import Accepted, Address, Changes, Image, Node, Settings, Stream
+from gossipd.core import Accepted, Address, Batch, Changes, Image, Node, Settings, Stream
 from gossipd.simulator.disk import Disk
 from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
@@ -22,13 +22,15 @@ __all__ = ["EPOCH", "HEADERS", "Captured", "Disk", "Host", "Made", "Received", "
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An increment that was acknowledged: the ghost record that checkers compare with."""
+    """An increment that was committed: the ghost record that checkers compare with."""
 
     host: str
     stream: Stream
     seq: int
     counter: str
     by: int
+    acknowledged: bool = True
+    """Whether its client was told. If not, it counts from the next start on."""
 
 
 class World(Engine):
@@ -46,7 +48,7 @@ class World(Engine):
         """`traced`: keep the hash `trace`; `disks`: hosts have one, unless it is taken away."""
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
-        """Every increment that was acknowledged."""
+        """Every increment that was committed."""
         self._disks = disks
 
     # --- hosts -------------------------------------------------------------------------------
@@ -95,7 +97,7 @@ class World(Engine):
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
-                host.disk.store(changes, node.own.generation, self._wall(host))
+                host.disk.store(changes, self._wall(host))
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts
@@ -210,13 +212,27 @@ class World(Engine):
     def increment(self, name: str, counter: str = "default", by: int = 1) -> None:
         """One acknowledged increment at a node, committed before anybody hears of it."""
         host = self.hosts[name]
-        node = self.node(name)
-        batch = node.prepare([(counter, by)], self.now, self._wall(host))
+        batch = self._commit(host, counter, by)
+        self._perform(host, self.node(name).expose(batch, self.now))
+        self._note_made(name, batch, acknowledged=True)
+
+    def crash_in_commit(self, name: str, counter: str = "default", by: int = 1) -> None:
+        """End a process when an increment is on its disk and nobody has heard of it yet."""
+        host = self.hosts[name]
+        assert host.disk is not None, f"{name} has no disk"
+        batch = self._commit(host, counter, by)
+        self.crash(name)
+        self._note_made(name, batch, acknowledged=False)
+
+    def _commit(self, host: Host, counter: str, by: int) -> Batch:
+        batch = self.node(host.name).prepare([(counter, by)], self.now, self._wall(host))
         if host.disk is not None:
             host.disk.commit(batch)
-        self._perform(host, node.expose(batch, self.now))
+        return batch
+
+    def _note_made(self, name: str, batch: Batch, acknowledged: bool) -> None:
         self.made += [
-            Made(name, batch.stream, done.seq, done.counter, done.by)
+            Made(name, batch.stream, done.seq, done.counter, done.by, acknowledged)
             for done in batch.results
             if isinstance(done, Accepted)
         ]
