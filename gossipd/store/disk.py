@@ -27,7 +27,7 @@ from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 from gossipd.core import Batch, Changes, Image
 from gossipd.core.identity import GENERATION_MAX
 
-from . import opening
+from . import opening, schema
 from .failures import BrokenError, NoSpaceError, classify
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
@@ -171,12 +171,17 @@ class DiskStore:
 
         SQLite would do it by itself, and tell nobody when it fails. What was committed is safe in
         the log all the same, so a failure concerns only what follows.
+
+        The log begins anew with the next write, so one is made at once. Until then its pages are
+        older than those in the file, and if it were damaged a crash would leave the pages before
+        the damage on top of newer ones: a version might cover what is not there.
         """
         if connection.total_changes - self._folded < opening.LOG_PAGES // 2:
             return
         self._folded = connection.total_changes
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            connection.execute(f"PRAGMA user_version = {schema.version_of(connection)}")
         except sqlite3.Error as error:
             self._failed(classify(error, self._path.parent))
 
