@@ -234,7 +234,7 @@ class MembersPage:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep these groups durably and say so: the question of a leaving node."""
+    """Keep these groups durably and say so: the question of who leaves, or waits for copies."""
 
     nonce: int
     groups: tuple[Group, ...]
@@ -247,6 +247,8 @@ class Held:
     nonce: int
     leaving: bool
     versions: tuple[tuple[Stream, int], ...]
+    durable: bool
+    """Whether that is on a disk; without one, memory counts as durable."""
 
 
 JoinMessage: TypeAlias = Join | Cookie | Welcome | Refuse

@@ -25,6 +25,7 @@ from .effects import Effect, Incremented, Send, Stalled
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
+from .holding import Holding
 from .identity import Address, Stream
 from .image import Image, StreamImage
 from .joining import Joining
@@ -129,7 +130,8 @@ class Node:
         self._repair = LogRepair(state, self._gossiping, self._readiness)
         self._member_repair = MemberRepair(state, self._membership)
         self._joining = Joining(state, self._membership, self._detector)
-        self._leaving = Leaving(state, self._membership, self._repair)
+        self._holding = Holding(state, self._repair)
+        self._leaving = Leaving(state, self._membership)
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -217,7 +219,7 @@ class Node:
         """A part is on the disk: those who wait for that are answered."""
         turn = self._turn(now)
         self._state.saving.stored(changes)
-        self._leaving.stored(turn)
+        self._holding.stored(turn)
         return turn.effects
 
     def not_stored(self, changes: Changes) -> None:
@@ -393,7 +395,7 @@ class Node:
             case MembersPage():
                 self._member_repair.page_came(message, turn)
             case Hold():
-                self._leaving.asked(message, sender, turn)
+                self._holding.asked(message, sender, turn)
             case Held():
                 self._leaving.held(message, sender, turn)
             case _:
