@@ -23,9 +23,11 @@ from uuid import UUID
 
 from gossipd import notify, reports
 from gossipd.config import Config
+from gossipd.copying import Copying
 from gossipd.core import (
     Address,
     BecameReady,
+    Copies,
     Drop,
     Dropped,
     Effect,
@@ -43,6 +45,7 @@ from gossipd.core import (
     Send,
     Stalled,
     Status,
+    Stream,
     TagFrame,
     parse_increment_id,
 )
@@ -56,6 +59,7 @@ from gossipd.sideport.backend import Refused
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, MemoryStore, Store, StoreError
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
+from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
 
@@ -132,6 +136,8 @@ class Daemon:
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
+        self._copying = Copying(self._node, self._perform)
+        self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
         self._seeds = Seeds(self._node, config.settings, self._perform)
         self._port = SidePort(self)
@@ -216,6 +222,8 @@ class Daemon:
         if self._timer is not None:
             self._timer.cancel()
         await self._seeds.stop()
+        self._copying.stop()
+        self._waiting.stop()
         await self._port.stop()
         await self._saver.drain()
         await self._store.close()
@@ -263,7 +271,7 @@ class Daemon:
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
 
-    def _perform(self, effects: Sequence[Effect]) -> None:
+    def _perform(self, effects: Sequence[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:
             match effect:
                 case Send(data, to):
@@ -272,6 +280,8 @@ class Daemon:
                     pass
                 case SaveWanted():
                     self._saver.want()
+                case Copies():
+                    self._copying.done(effect)
                 case Dropped(source, reason):
                     self._note_drop(source, reason)
                 case Joined():
@@ -294,6 +304,7 @@ class Daemon:
                     _tell(effect)
                 case _:
                     assert_never(effect)
+        self._waiting.look(effects)
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
@@ -332,11 +343,17 @@ class Daemon:
         return dict(sorted(self._node.log.values.items()))
 
     def counted(self, increment: UUID, counter: str | None) -> bool:
-        try:
-            stream, seq = parse_increment_id(increment)
-        except ValueError as error:
-            raise Refused(400, "Bad Request", str(error)) from error
-        return self._node.counted(stream, seq, counter)
+        return self._node.counted(*_event(increment), counter)
+
+    def included(
+        self, increment: UUID, counter: str | None, timeout: float
+    ) -> asyncio.Future[bool]:
+        return self._waiting.wait(*_event(increment), counter, timeout)
+
+    def held(
+        self, increment: UUID, copies: int, memory: bool, timeout: float
+    ) -> asyncio.Future[int]:
+        return self._copying.wait(*_event(increment), copies, memory, timeout)
 
     def log(self, limit: int) -> list[dict[str, object]]:
         return reports.tail(self._node, limit, time.monotonic())
@@ -424,6 +441,13 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
                 log.info("ready")
         case _:
             assert_never(effect)
+
+
+def _event(increment: UUID) -> tuple[Stream, int]:
+    try:
+        return parse_increment_id(increment)
+    except ValueError as error:
+        raise Refused(400, "Bad Request", str(error)) from error
 
 
 def _at(address: Address) -> str:

@@ -3,6 +3,7 @@
 from .drops import Drop
 from .effects import (
     BecameReady,
+    Copies,
     Dropped,
     Effect,
     Incremented,
@@ -33,6 +34,7 @@ __all__ = [
     "Batch",
     "BecameReady",
     "Changes",
+    "Copies",
     "Drop",
     "Dropped",
     "Effect",
