@@ -48,10 +48,10 @@ class Asker(Talk):
         )
         return self._done(effects)
 
-    def counted(self, copies: int, **named: bool) -> tuple[Said, list[Copies]]:
+    def counted(self, copies: int, memory: bool = False) -> tuple[Said, list[Copies]]:
         """Make an increment and wait for copies of it."""
         self.increment()
-        said = self.want(copies, **named)
+        said = self.want(copies, memory=memory)
         return said, said.of(Copies)
 
     def asked(self, said: Said) -> dict[str, list[Hold]]:
@@ -266,6 +266,13 @@ def test_when_the_time_is_over_it_is_told_how_many_there_are() -> None:
     assert not talk.wait(1.99).of(Copies)
     assert talk.wait(0.02).of(Copies) == [Copies(1, 2, False)]
     assert not talk.wait(5).sent(Hold), "nobody waits any more"
+
+
+def test_what_is_there_when_the_time_is_over_is_enough() -> None:
+    talk = Asker()
+    talk.want(1, of=stream(1), seq=1, memory=True, seconds=0.05)
+    talk.hear_news(group(1, [("a", 1, 1)]))
+    assert talk.wait(0.06).of(Copies) == [Copies(1, 1, True)]
 
 
 def test_a_silent_peer_is_asked_again_and_others_before_it() -> None:
