@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from gossipd.core import Batch, Effect, Image, MemberView, Node, Status, codec, hashing, identity
+from gossipd.core.copies import CopiesWanted
 from gossipd.core.detector import Detector
 from gossipd.core.digest import Trie
 from gossipd.core.holding import Holding
@@ -362,6 +363,33 @@ def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
             sound(self, peer, turn, urgent)
 
     patch.setattr(LogRepair, "want", want)
+
+
+# --- promises ------------------------------------------------------------------------------------
+
+
+def copies_in_memory_count(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.copies._counts", lambda peer, memory: True)
+
+
+def who_was_asked_counts(patch: pytest.MonkeyPatch) -> None:
+    sound = CopiesWanted._ask
+
+    def ask(self: CopiesWanted, turn: Turn) -> None:
+        sound(self, turn)
+        for peer in self._peers.values():
+            for question in peer.open.values():
+                for stream, span in question.claims:
+                    peer.learn(stream, span)
+
+    patch.setattr(CopiesWanted, "_ask", ask)
+
+
+def any_later_event_counts(patch: pytest.MonkeyPatch) -> None:
+    def counted(self: Node, stream: Stream, seq: int, counter: str | None = None) -> bool:
+        return self.log.newest(stream) >= seq
+
+    patch.setattr(Node, "counted", counted)
 
 
 # --- the disk ------------------------------------------------------------------------------------
