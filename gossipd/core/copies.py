@@ -34,7 +34,7 @@ ANSWER_AFTER = 0.1
 
 ANSWER_AFTER_MAX = 1.0
 
-PAUSE = 0.005
+PAUSE = 0.002
 """Seconds between two questions to one peer that answers, at least; meanwhile more gathers."""
 
 PAUSE_FOR_NEWS = 0.02
