@@ -24,9 +24,11 @@ from uuid import UUID
 from gossipd import notify, reports
 from gossipd.archive import Archive
 from gossipd.config import Config
+from gossipd.copying import Copying
 from gossipd.core import (
     Address,
     BecameReady,
+    Copies,
     Drop,
     Dropped,
     Effect,
@@ -45,6 +47,7 @@ from gossipd.core import (
     Send,
     Stalled,
     Status,
+    Stream,
     TagFrame,
     parse_increment_id,
 )
@@ -58,6 +61,7 @@ from gossipd.sideport.backend import Refused
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, MemoryStore, Store, StoreError
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
+from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
 
@@ -134,6 +138,8 @@ class Daemon:
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
+        self._copying = Copying(self._node, self._perform)
+        self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
         self._archive = Archive(self._node, store, self._perform)
         self._seeds = Seeds(self._node, config.settings, self._perform)
@@ -219,6 +225,8 @@ class Daemon:
         if self._timer is not None:
             self._timer.cancel()
         await self._seeds.stop()
+        self._copying.stop()
+        self._waiting.stop()
         await self._port.stop()
         await self._archive.drain()
         await self._saver.drain()
@@ -278,6 +286,8 @@ class Daemon:
                     self._saver.want()
                 case KeysWanted():
                     self._archive.want(effect)
+                case Copies():
+                    self._copying.done(effect)
                 case Dropped(source, reason):
                     self._note_drop(source, reason)
                 case Joined():
@@ -301,6 +311,7 @@ class Daemon:
                     _tell(effect)
                 case _:
                     assert_never(effect)
+        self._waiting.look(effects)
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
@@ -339,11 +350,17 @@ class Daemon:
         return dict(sorted(self._node.log.values.items()))
 
     def counted(self, increment: UUID, counter: str | None) -> bool:
-        try:
-            stream, seq = parse_increment_id(increment)
-        except ValueError as error:
-            raise Refused(400, "Bad Request", str(error)) from error
-        return self._node.counted(stream, seq, counter)
+        return self._node.counted(*_event(increment), counter)
+
+    def included(
+        self, increment: UUID, counter: str | None, timeout: float
+    ) -> asyncio.Future[bool]:
+        return self._waiting.wait(*_event(increment), counter, timeout)
+
+    def held(
+        self, increment: UUID, copies: int, memory: bool, timeout: float
+    ) -> asyncio.Future[int]:
+        return self._copying.wait(*_event(increment), copies, memory, timeout)
 
     def log(self, limit: int) -> list[dict[str, object]]:
         return reports.tail(self._node, limit, time.monotonic())
@@ -431,6 +448,13 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
                 log.info("ready")
         case _:
             assert_never(effect)
+
+
+def _event(increment: UUID) -> tuple[Stream, int]:
+    try:
+        return parse_increment_id(increment)
+    except ValueError as error:
+        raise Refused(400, "Bad Request", str(error)) from error
 
 
 def _at(address: Address) -> str:

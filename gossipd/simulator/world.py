@@ -10,14 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gossipd.core import Accepted, Address, Batch, Changes, Image, Node, Settings, Stream
+from gossipd.core import (
+    Accepted,
+    Address,
+    Batch,
+    Changes,
+    Copies,
+    Image,
+    Node,
+    Settings,
+    Stream,
+)
 from gossipd.simulator.disk import Disk
 from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
 from gossipd.simulator.link import Link
 from gossipd.simulator.network import Path
 
-__all__ = ["EPOCH", "HEADERS", "Captured", "Disk", "Host", "Made", "Received", "World"]
+__all__ = [
+    "EPOCH",
+    "HEADERS",
+    "Answered",
+    "Captured",
+    "Disk",
+    "Host",
+    "Made",
+    "Received",
+    "World",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +51,21 @@ class Made:
     by: int
     acknowledged: bool = True
     """Whether its client was told. If not, it counts from the next start on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a client that waited for copies of an increment was told, and what was true then."""
+
+    made: Made
+    wanted: int
+    memory: bool
+    """Whether copies in memory were to count."""
+    told: int
+    """How many hold it."""
+    enough: bool
+    disks: int
+    """On how many disks it was, of those that hosts have had."""
 
 
 class World(Engine):
@@ -49,7 +84,12 @@ class World(Engine):
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
         """Every increment that was committed."""
+        self.answered: list[Answered] = []
+        """What was told to those who waited for copies."""
         self._disks = disks
+        self._waiting: dict[int, tuple[Made, int, bool]] = {}
+        """By token: of what, how many, and whether in memory, too."""
+        self._tokens = 0
 
     # --- hosts -------------------------------------------------------------------------------
 
@@ -236,6 +276,31 @@ class World(Engine):
             for done in batch.results
             if isinstance(done, Accepted)
         ]
+
+    def await_copies(
+        self, made: Made, copies: int, seconds: float = 2.0, *, memory: bool = False
+    ) -> None:
+        """Let a client wait at the node that acknowledged an increment until so many hold it."""
+        host = self.hosts[made.host]
+        self._tokens += 1
+        self._waiting[self._tokens] = (made, copies, memory)
+        effects = self.node(made.host).await_copies(
+            self._tokens,
+            made.stream,
+            made.seq,
+            copies,
+            self.now + seconds,
+            self.now,
+            memory=memory,
+        )
+        self._perform(host, effects)
+
+    def _note_copies(self, copies: Copies) -> None:
+        made, wanted, memory = self._waiting.pop(copies.token)
+        disks = sum(
+            disk.register(made.stream, made.counter)[0] >= made.seq for disk in self.all_disks
+        )
+        self.answered.append(Answered(made, wanted, memory, copies.count, copies.enough, disks))
 
     def deliver(self, name: str, data: bytes, source: Address) -> None:
         """Hand a datagram to a node as if it came from `source`."""

@@ -44,6 +44,7 @@ class Rare(Enum):
     STRANGER_LIMITED = "an answer to a stranger was withheld"
     GHOST_FORGOTTEN = "a member that was gone for long was forgotten"
     DRAINED = "a leaving node was told that another one holds what it holds"
+    COPIED = "a client that waits was told of another one that holds its increment"
     NAME_LOST = "a process ended because another one has its name"
     DAMAGE_DROPPED = "a damaged datagram was dropped"
 
@@ -122,7 +123,8 @@ class Witness:
             case Pages() if used:
                 self._saw(Rare.REPAIRED)
             case Held() if used:
-                self._saw(Rare.DRAINED)
+                node = self._world.hosts[received.host].node
+                self._saw(Rare.DRAINED if node is None or node.leaving else Rare.COPIED)
             case PassAsk(_, items):
                 for stream, start, after in items:
                     asker = (envelope.sender, envelope.generation, stream, start)

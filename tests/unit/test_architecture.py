@@ -46,6 +46,8 @@ SHELL = {
     "seeds": {"core", "endpoint", "udp"},
     "reports": {"core", "endpoint"},
     "counting": {"core", "sideport", "store"},
+    "copying": {"core"},
+    "waiting": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
     "client": {"endpoint"},

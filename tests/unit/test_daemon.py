@@ -9,16 +9,19 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from gossipd import daemon as module
 from gossipd.config import Config
-from gossipd.core import Address
+from gossipd.core import Address, parse_increment_id
+from gossipd.core.messages import Register
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
 from gossipd.sideport.backend import Refused
+from gossipd.store import DiskStore
 from tests.unit.waiting import until
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -116,6 +119,66 @@ async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
     with pytest.raises(Refused) as caught:
         daemon.counted(uuid4(), None)
     assert caught.value.status == 400
+
+
+async def test_what_is_no_increment_is_not_waited_for(daemon: Daemon) -> None:
+    with pytest.raises(Refused, match="not an increment id"):
+        daemon.included(uuid4(), None, 1)
+    with pytest.raises(Refused, match="not an increment id"):
+        daemon.held(uuid4(), 2, False, 1)
+
+
+async def test_what_two_hold_is_on_the_disk_of_the_other_one(
+    daemon: Daemon, state_home: Path, tmp_path: Path
+) -> None:
+    """So it survives the one that answered, disk included."""
+    seed = str(daemon.status()["address"])
+    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    serving = asyncio.create_task(other.serve())
+    await until(lambda: other.not_ready() is None)
+    for number in range(10):
+        answer = await daemon.increment(f"counter {number % 3}", 1)
+        assert await daemon.held(answer.id, 2, False, 5) == 2
+        copy = tmp_path / f"copy {number}"
+        copying = await asyncio.create_subprocess_exec("cp", "-r", state_home / "two", copy)
+        assert await copying.wait() == 0
+        [kept] = await stored_registers(copy, answer.id)
+        assert kept[0] == answer.counter
+    assert await daemon.held(answer.id, 3, False, 0.05) == 2
+    other.leave()
+    assert await serving == 0
+
+
+async def stored_registers(directory: Path, increment: UUID) -> list[Register]:
+    """The register of an increment's stream on a copy of a disk that ends with it."""
+    stream, seq = parse_increment_id(increment)
+    store = DiskStore.open(directory, durability="full", node="copy")
+    streams = store.load().streams
+    await store.close()
+    return [
+        register
+        for held in streams
+        if held.stream == stream
+        for register in held.registers
+        if register[1] == seq
+    ]
+
+
+async def test_a_read_waits_until_what_it_is_to_include_has_come(daemon: Daemon) -> None:
+    seed = str(daemon.status()["address"])
+    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    serving = asyncio.create_task(other.serve())
+    await until(lambda: other.not_ready() is None)
+    for number in range(1, 21):
+        answer = await daemon.increment("a", 1)
+        assert await other.included(answer.id, "a", 5)
+        assert other.count("a") == number
+    later = UUID(int=answer.id.int + 1)
+    assert not await other.included(later, None, 0.01)
+    waits = other.included(later, None, 60), other.held(later, 1, False, 60)
+    other.leave()
+    assert await serving == 0
+    assert (await waits[0], await waits[1]) == (False, 0)
 
 
 async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:

@@ -76,7 +76,7 @@ MESSAGES: tuple[Message, ...] = (
     MembersAsk(1, "", 1, 640),
     MembersPage(1, "", "", ()),
     Hold(1, (Group(STREAM, 0, 0, ()),)),
-    Held(1, False, ()),
+    Held(1, False, (), True),
 )
 
 

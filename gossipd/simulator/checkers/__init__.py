@@ -13,9 +13,10 @@ section 9). Nothing here trusts what it checks: ranks, sums and hashes are compu
 | `bounds.py` | I10: memory |
 | `merging.py` | I5: merging in any order, and again |
 | `liveness.py` | Q1, Q2, Q3, Q6: what must be true once the faults have stopped |
+| `promises.py` | I4 of copies that clients wait for, Q5 |
 | `traffic.py` | Q7: what rest costs |
 
-Not here: Q4 and Q5, which need the keys.
+Not here: Q4, which needs the keys.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from .ghosts import Ghosts
 from .liveness import check_agreement, check_sums
 from .logs import LogChecker
 from .merging import check_merging
+from .promises import PromiseChecker
 from .tables import TableChecker, Words
 from .wire import WireChecker
 
@@ -33,12 +34,13 @@ class Checker:
         self._tables = TableChecker(world, words)
         self._logs = LogChecker(self._ghosts)
         self._disks = DiskChecker(world, self._ghosts)
+        self._promises = PromiseChecker(world, self._ghosts)
         frame = frame or TagFrame("sim")
         self._wire = WireChecker(world, self._ghosts, words, self._disks, frame) if wire else None
         self._checks = 0
 
     def check(self, full: bool = False) -> None:
-        """Raise `AssertionError` if a safety invariant does not hold now (I1 to I4, I6 to I12).
+        """Raise `AssertionError` unless I1 to I4, I6 to I12 and Q5 hold now.
 
         Costs what has changed since the last time, unless `full`, and every `FULL_EVERY` times.
         """
@@ -51,6 +53,7 @@ class Checker:
         if self._wire is not None:
             self._wire.check()
         self._disks.check(nodes, full)
+        self._promises.check(nodes)
         self._tables.check(nodes, full)
         for name, node in nodes.items():
             check_bounds(self._world, self._ghosts, name, node)

@@ -76,7 +76,8 @@ class WireChecker:
             for register in registers:
                 self._ghosts.check_register(stream, register, where)
                 self._disks.check_exposed(stream, register[1], where)
-        for group in envelope.groups:
+        message = envelope.message
+        for group in (*envelope.groups, *(message.groups if isinstance(message, Hold) else ())):
             self._check_group(group, where)
         if isinstance(envelope.message, Pages):
             for page in envelope.message.pages:
