@@ -22,6 +22,7 @@ from typing import assert_never
 from uuid import UUID
 
 from gossipd import notify, reports
+from gossipd.alarm import Alarm
 from gossipd.config import Config
 from gossipd.core import (
     Address,
@@ -131,6 +132,7 @@ class Daemon:
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
+        self._alarm = Alarm(self._node)
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
         self._seeds = Seeds(self._node, config.settings, self._perform)
@@ -294,6 +296,7 @@ class Daemon:
                     _tell(effect)
                 case _:
                     assert_never(effect)
+        self._alarm.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
@@ -354,6 +357,7 @@ class Daemon:
         udp = self._udp
         return {
             **reports.status(self._node, self._config.cluster),
+            "alarms": self._alarm.texts,
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,

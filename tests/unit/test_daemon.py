@@ -15,7 +15,7 @@ import pytest
 
 from gossipd import daemon as module
 from gossipd.config import Config
-from gossipd.core import Address
+from gossipd.core import Address, Settings
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
 from gossipd.sideport.backend import Refused
@@ -124,6 +124,23 @@ async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:
             stranger.sendto(data, gossip_address(daemon))
         await until(lambda: len(daemon.status()["dropped"]) == 3)  # type: ignore[arg-type]
     assert daemon.status()["dropped"] == {"too_short": 1, "magic": 1, "version": 1}
+
+
+async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(registers_max=5)
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="small", settings=settings))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.not_ready() is None)
+    for number in range(5):
+        await made.increment(f"c{number}", 1)
+    with pytest.raises(Refused, match="the log holds no more counters"):
+        await made.increment("one more", 1)
+    assert (await made.increment("c0", 1)).count == 2
+    assert made.status()["alarms"] == ["5 of at most 5 registers"]
+    warned = [text for text in caplog.messages if text.startswith("the log holds")]
+    assert len(warned) == 2
+    made.leave()
+    assert await serving == 0
 
 
 async def test_a_ping_is_answered_by_a_pong(daemon: Daemon) -> None:
