@@ -31,6 +31,7 @@ from gossipd.core import (
     Drop,
     Dropped,
     Effect,
+    Image,
     Incremented,
     JoinDoubtful,
     Joined,
@@ -147,6 +148,8 @@ class Daemon:
         self._leave_task: asyncio.Task[None] | None = None
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
+        self._image = Image((), ())
+        """What the lives before have stored, until it is loaded."""
 
     # --- phases ------------------------------------------------------------------------------
 
@@ -169,6 +172,7 @@ class Daemon:
             generation = await loop.run_in_executor(None, _begin_life, store)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
+            daemon._image = _stored(store, config)
             await daemon._open_port()
         except StartError:
             udp.close()
@@ -220,9 +224,10 @@ class Daemon:
         look through a million registers, neither now nor later."""
         gc.disable()
         try:
-            effects = self._node.load(self._store.load(), time.monotonic())
+            effects = self._node.load(self._image, time.monotonic())
         finally:
             gc.enable()
+        self._image = Image((), ())
         gc.freeze()
         self._perform(effects)
 
@@ -462,6 +467,20 @@ def _resolve_seeds(config: Config) -> list[Address]:
     if failures and not addresses:
         raise StartError("; ".join(failures))
     return addresses
+
+
+def _stored(store: Store, config: Config) -> Image:
+    """What the log has room for, all of it. Raises `StartError` where some would be left out."""
+    image, limits = store.load(), config.settings
+    streams = len(image.streams)
+    registers = sum(len(stream.registers) for stream in image.streams)
+    if streams > limits.streams_max or registers > limits.registers_max:
+        raise StartError(
+            f"{streams:,} streams with {registers:,} registers are stored, more than the limits "
+            f"{limits.streams_max:,} and {limits.registers_max:,}: raise --streams-max or "
+            "--registers-max"
+        )
+    return image
 
 
 def _open_store(config: Config, name: str) -> Store:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -221,6 +222,23 @@ async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_directory_in_use_ends_the_start(daemon: Daemon) -> None:
     with pytest.raises(StartError, match=r"state/gossipd/one is in use by process \d+"):
         await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
+
+
+async def test_a_limit_below_what_is_stored_ends_the_start_and_loses_nothing() -> None:
+    config = Config(bind=ANY, api=ANY, name="one")
+    counts = []
+    for limits in (Settings(), Settings(), Settings(streams_max=3, registers_max=6)):
+        daemon = await Daemon.open(replace(config, settings=limits))
+        serving = asyncio.create_task(daemon.serve())
+        await until(lambda daemon=daemon: daemon.not_ready() is None)  # type: ignore[misc]
+        await daemon.increment("a", 1)
+        counts.append((await daemon.increment("b", 1)).count)
+        daemon.leave()
+        assert await serving == 0
+    for limits in (Settings(registers_max=5), Settings(streams_max=2)):
+        with pytest.raises(StartError, match="3 streams with 6 registers are stored, more than"):
+            await Daemon.open(replace(config, settings=limits))
+    assert counts == [1, 2, 3]
 
 
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:
