@@ -96,7 +96,7 @@ class Node:
 
         `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
         """
-        log = Log()
+        log = Log(settings.streams_max, settings.registers_max)
         members = MemberTable(own, settings.remember, now)
         log.keeps_marks = members.keeps_marks = durable
         member_lane, log_lane = MemberLane(), LogLane(log)
@@ -145,9 +145,7 @@ class Node:
         """Join what an earlier life has kept; before `start`. What does not fit is left out."""
         turn = self._turn(now)
         for stream, version, registers in image.streams:
-            if self._state.log.merge(stream, registers) is not None:
-                self._state.log.claim(stream, version)
-                self._state.log.set_durable(stream, version)
+            self._state.log.load(stream, version, registers)
         for view in image.members:
             if view.name != self._state.own.name:
                 self._membership.restore(view, turn)

@@ -46,6 +46,7 @@ SHELL = {
     "seeds": {"core", "endpoint", "udp"},
     "reports": {"core", "endpoint"},
     "counting": {"core", "sideport", "store"},
+    "alarm": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
     "client": {"endpoint"},
