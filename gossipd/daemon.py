@@ -8,6 +8,7 @@ its next deadline.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import resource
@@ -22,6 +23,7 @@ from typing import assert_never
 from uuid import UUID
 
 from gossipd import notify, reports
+from gossipd.alarm import Alarm
 from gossipd.archive import Archive
 from gossipd.config import Config
 from gossipd.copying import Copying
@@ -32,6 +34,7 @@ from gossipd.core import (
     Drop,
     Dropped,
     Effect,
+    Image,
     Incremented,
     JoinDoubtful,
     Joined,
@@ -137,6 +140,7 @@ class Daemon:
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
+        self._alarm = Alarm(self._node)
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
@@ -153,6 +157,8 @@ class Daemon:
         self._leave_task: asyncio.Task[None] | None = None
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
+        self._image = Image((), ())
+        """What the lives before have stored, until it is loaded."""
 
     # --- phases ------------------------------------------------------------------------------
 
@@ -175,6 +181,7 @@ class Daemon:
             generation = await loop.run_in_executor(None, _begin_life, store)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
+            daemon._image = _stored(store, config)
             await daemon._open_port()
         except StartError:
             udp.close()
@@ -205,7 +212,7 @@ class Daemon:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
-        self._perform(self._node.load(self._store.load(), time.monotonic()))
+        self._load()
         others = [view for view in self._node.members if view.name != own.name]
         known = [view for view in others if view.status < Status.LEFT]
         alone = not known and not [seed for seed in self._seed_addresses if seed != own.address]
@@ -220,6 +227,18 @@ class Daemon:
         code = await self._ended
         await self._stop()
         return code
+
+    def _load(self) -> None:
+        """Take in what the lives before have stored. It stays for good, so the collector need not
+        look through a million registers, neither now nor later."""
+        gc.disable()
+        try:
+            effects = self._node.load(self._image, time.monotonic())
+        finally:
+            gc.enable()
+        self._image = Image((), ())
+        gc.freeze()
+        self._perform(effects)
 
     async def _stop(self) -> None:
         if self._timer is not None:
@@ -312,6 +331,7 @@ class Daemon:
                 case _:
                     assert_never(effect)
         self._waiting.look(effects)
+        self._alarm.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
@@ -378,6 +398,7 @@ class Daemon:
         udp = self._udp
         return {
             **reports.status(self._node, self._config.cluster),
+            "alarms": self._alarm.texts,
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,
@@ -477,6 +498,20 @@ def _resolve_seeds(config: Config) -> list[Address]:
     if failures and not addresses:
         raise StartError("; ".join(failures))
     return addresses
+
+
+def _stored(store: Store, config: Config) -> Image:
+    """What the log has room for, all of it. Raises `StartError` where some would be left out."""
+    image, limits = store.load(), config.settings
+    streams = len(image.streams)
+    registers = sum(len(stream.registers) for stream in image.streams)
+    if streams > limits.streams_max or registers > limits.registers_max:
+        raise StartError(
+            f"{streams:,} streams with {registers:,} registers are stored, more than the limits "
+            f"{limits.streams_max:,} and {limits.registers_max:,}: raise --streams-max or "
+            "--registers-max"
+        )
+    return image
 
 
 def _open_store(config: Config, name: str) -> Store:

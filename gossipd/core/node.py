@@ -103,7 +103,7 @@ class Node:
 
         `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
         """
-        log = Log()
+        log = Log(settings.streams_max, settings.registers_max)
         members = MemberTable(own, settings.remember, now)
         log.keeps_marks = members.keeps_marks = durable
         judge = Judge(log, settings, lambda: self._state.ready)

@@ -13,8 +13,6 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -69,8 +67,8 @@ def export_lines(path: Path) -> Iterator[str]:
 def _lines(connection: sqlite3.Connection) -> Iterator[_Line]:
     yield {"format": _FORMAT, **meta_of(connection)}
     versions = dict(versions_of(connection))
-    for stream, rows in groupby(registers_of(connection), itemgetter(0)):
-        for _, counter, seq, total in rows:
+    for stream, registers in registers_of(connection):
+        for counter, seq, total in registers:
             yield {"stream": stream.hex(), "counter": counter, "seq": seq, "total": total}
         if stream in versions:
             yield {"stream": stream.hex(), "version": versions[stream]}

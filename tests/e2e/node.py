@@ -145,6 +145,21 @@ class Node:
         return self.process.wait(within)
 
     @property
+    def resident(self) -> int:
+        """Bytes of the process that are in memory."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmRSS":
+                return 1024 * int(value.split()[0])
+        raise AssertionError(f"{self.name} has no resident memory")
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU that the process has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def log(self) -> str:
         """The log of the present process."""
         return self.logs[-1].read_text(errors="replace")

@@ -48,6 +48,7 @@ SHELL = {
     "counting": {"core", "sideport", "store"},
     "copying": {"core"},
     "waiting": {"core"},
+    "alarm": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
     "client": {"endpoint"},

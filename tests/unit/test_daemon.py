@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ import pytest
 
 from gossipd import daemon as module
 from gossipd.config import Config
-from gossipd.core import Address, parse_increment_id
+from gossipd.core import Address, Settings, parse_increment_id
 from gossipd.core.messages import Register
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
@@ -189,6 +190,23 @@ async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:
     assert daemon.status()["dropped"] == {"too_short": 1, "magic": 1, "version": 1}
 
 
+async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(registers_max=5)
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="small", settings=settings))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.not_ready() is None)
+    for number in range(5):
+        await made.increment(f"c{number}", 1)
+    with pytest.raises(Refused, match="the log holds no more counters"):
+        await made.increment("one more", 1)
+    assert (await made.increment("c0", 1)).count == 2
+    assert made.status()["alarms"] == ["5 of at most 5 registers"]
+    warned = [text for text in caplog.messages if text.startswith("the log holds")]
+    assert len(warned) == 2
+    made.leave()
+    assert await serving == 0
+
+
 async def test_a_ping_is_answered_by_a_pong(daemon: Daemon) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setblocking(False)
@@ -291,6 +309,23 @@ async def test_a_directory_of_another_cluster_ends_the_start() -> None:
     assert await serving == 0
     with pytest.raises(StartError, match=r"state/gossipd/one belongs to cluster 'a', not 'b'$"):
         await Daemon.open(Config(bind=ANY, api=ANY, name="one", cluster="b"))
+
+
+async def test_a_limit_below_what_is_stored_ends_the_start_and_loses_nothing() -> None:
+    config = Config(bind=ANY, api=ANY, name="one")
+    counts = []
+    for limits in (Settings(), Settings(), Settings(streams_max=3, registers_max=6)):
+        daemon = await Daemon.open(replace(config, settings=limits))
+        serving = asyncio.create_task(daemon.serve())
+        await until(lambda daemon=daemon: daemon.not_ready() is None)  # type: ignore[misc]
+        await daemon.increment("a", 1)
+        counts.append((await daemon.increment("b", 1)).count)
+        daemon.leave()
+        assert await serving == 0
+    for limits in (Settings(registers_max=5), Settings(streams_max=2)):
+        with pytest.raises(StartError, match="3 streams with 6 registers are stored, more than"):
+            await Daemon.open(replace(config, settings=limits))
+    assert counts == [1, 2, 3]
 
 
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from gossipd.cli import gossipd
 from gossipd.core.codec import pack_body, pack_head
-from gossipd.core.log import REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.members import MEMBERS_MAX
 from gossipd.core.messages import (
     Ack,
@@ -42,7 +41,7 @@ from gossipd.core.messages import (
     Shown,
     Welcome,
 )
-from gossipd.core.settings import Profile, Settings
+from gossipd.core.settings import REGISTERS_MAX, STREAMS_MAX, Profile, Settings
 from gossipd.schema import VARIABLE_PREFIX, keys
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.limits import Limits
