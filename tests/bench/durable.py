@@ -219,7 +219,7 @@ def starting(quick: bool) -> Iterator[Row]:
 async def fill(directory: Path, name: str, streams: int, counters: int) -> None:
     """Store a log as a node would, in which every stream has touched every counter."""
     rng = Random(1)
-    store = DiskStore.open(directory, durability="normal", node=name)
+    store = DiskStore.open(directory, durability="normal", node=name, cluster="gossipd")
     names = [f"counter-{number}" for number in range(counters)]
     ids = [new_stream(rng) for _ in range(streams)]
     rows = tuple((id_, counter, seq, seq) for id_ in ids for seq, counter in enumerate(names, 1))

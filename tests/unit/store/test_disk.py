@@ -162,7 +162,7 @@ async def test_the_loop_goes_on_while_the_disk_is_written(tmp_path: Path) -> Non
         while not commit.done():
             turns += 1
             await asyncio.sleep(0)
-    assert turns > 3
+    assert turns > 1  # all of what ran in the loop itself would be one turn
 
 
 async def test_a_file_removed_while_in_use_takes_no_more(tmp_path: Path) -> None:
