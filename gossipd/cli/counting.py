@@ -7,9 +7,10 @@ counted once.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
+from click.core import ParameterSource
 
 from gossipd.cli.asking import TRY_TIMEOUT, Daemons, Patience
 from gossipd.cli.failure import Failure, printable
@@ -43,6 +44,9 @@ WAITING_MAX = 60.0
 
 ACK_MAX = 64
 
+BATCH_TIMEOUT = 20.0
+"""Seconds for one try at one daemon to count a request of many."""
+
 GRACE = 5.0
 """Seconds beyond the time for which the daemon itself waits until it counts as not answering."""
 
@@ -60,6 +64,7 @@ Examples:
   gossipd increment visits --by 5
   gossipd increment visits --by -3
   gossipd increment visits --ack 2 --timeout 5s
+  gossipd increment --batch events.jsonl
   gossipd increment --api 10.0.0.1:7947 --api 10.0.0.2:7947
   gossipd increment --json -- -a-name-with-a-dash"""
 )
@@ -87,11 +92,22 @@ Examples:
     help="Be done when K nodes, the one asked included, hold it durably.",
 )
 @click.option("--ack-memory", is_flag=True, help="With --ack: count nodes without a disk too.")
+@click.option(
+    "--batch",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Add what the lines of FILE (-: stdin) say, JSON objects with counter, by and key, and"
+    " print how many were counted. --timeout is for every 10,000 of them.",
+)
 @json_option
 @api_option
 @timeout_option("30s", TRYING_MAX, True, "How long to try, in all; 0: once at each address.")
 def increment(
-    addresses: tuple[Endpoint, ...], timeout: float, as_json: bool, **wanted: Any
+    addresses: tuple[Endpoint, ...],
+    timeout: float,
+    as_json: bool,
+    batch: BinaryIO | None,
+    **wanted: Any,
 ) -> None:
     """Add to COUNTER and print the new count.
 
@@ -99,6 +115,9 @@ def increment(
     counted once however often it was sent. With --ack it is counted, but exits with 1, if fewer
     nodes held it in time.
     """
+    if batch is not None:
+        _send_batch(addresses, timeout, batch)
+        return
     if wanted["ack_memory"] and not wanted["ack"]:
         raise click.UsageError("--ack-memory needs --ack")
     fields = {name: value for name, value in wanted.items() if value}
@@ -182,6 +201,23 @@ def _count_after(daemons: Daemons, counter: str, after: str) -> Answer:
         missing = f"increment {after} has not come to this node within {waited:g} s"
         without = f"without it {counter!r} is at {error.problem['count']}"
         raise Failure(f"{missing}; {without}") from None
+
+
+def _send_batch(addresses: tuple[Endpoint, ...], timeout: float, lines: BinaryIO) -> None:
+    from gossipd.cli.batch import Batch
+
+    ctx = click.get_current_context()
+    for name in ("counter", "by", "key", "ack", "ack_memory", "as_json"):
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError("with --batch, only --api and --timeout may be given")
+    batch = Batch(Daemons(addresses, BATCH_TIMEOUT), Patience(timeout, _say), _say)
+    with exits():
+        try:
+            batch.send(lines)
+        finally:
+            emit(str(batch.counted))
+    if batch.failed:
+        raise Failure(f"{batch.failed} lines failed")
 
 
 def _say(text: str) -> None:
