@@ -115,7 +115,8 @@ class Patience:
                 doubtful |= error.doubtful
                 remaining = deadline - self._clock()
                 if not error.passing or remaining < PAUSE_MIN:
-                    said = f"; {tries} tries in {self._within:g} s" if tries > 1 else ""
+                    unanswered = error.passing and tries > 1
+                    said = f"; {tries} tries in {self._within:g} s" if unanswered else ""
                     unsure = _unsure(error, doubt) if doubtful else ""
                     raise type(error)(f"{error}{said}{unsure}") from None
                 if tries == 1:
