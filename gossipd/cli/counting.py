@@ -120,7 +120,7 @@ def increment(
         return
     if wanted["ack_memory"] and not wanted["ack"]:
         raise click.UsageError("--ack-memory needs --ack")
-    fields = {name: value for name, value in wanted.items() if value}
+    fields = {name: value for name, value in wanted.items() if value not in (None, False)}
     key = fields.setdefault("key", mint())
     acked = "ack" in fields
 
@@ -217,7 +217,7 @@ def _send_batch(addresses: tuple[Endpoint, ...], timeout: float, lines: BinaryIO
         finally:
             emit(str(batch.counted))
     if batch.failed:
-        raise Failure(f"{batch.failed} lines failed")
+        raise Failure(f"failed lines: {batch.failed}")
 
 
 def _say(text: str) -> None:

@@ -185,7 +185,7 @@ def test_stdin_is_counted_and_failed_lines_exit_1(daemon: FakeDaemon, call: Call
     daemon.answers([COUNTED, {"status": 409, "detail": "too large"}])
     result = call("--batch", "-", input="{}\n{}\n")
     assert (result.exit_code, result.stdout) == (1, "1\n")
-    assert result.stderr == "gossipd: line 2: too large\ngossipd: 1 lines failed\n"
+    assert result.stderr == "gossipd: line 2: too large\ngossipd: failed lines: 1\n"
 
 
 def test_what_was_counted_is_told_also_where_it_stops(daemon: FakeDaemon, call: Call) -> None:

@@ -54,9 +54,11 @@ def test_increment_takes_negative_amounts_and_odd_names(daemon: FakeDaemon, call
     daemon.answers({"count": -3})
     assert call("increment", "a b", "--by", "-3", "--key", KEY).stdout == "-3\n"
     assert call("increment", "--by=5", "--key", KEY.upper(), "--", "-x").exit_code == 0
+    assert call("increment", "", "--key", KEY).exit_code == 0
     assert daemon.requests == [
         ("POST", "/increment", {"counter": "a b", "by": -3, "key": KEY}),
         ("POST", "/increment", {"counter": "-x", "by": 5, "key": KEY}),
+        ("POST", "/increment", {"counter": "", "by": 1, "key": KEY}),
     ]
 
 
