@@ -31,6 +31,10 @@ from .keys import KeyedEvent, Keys
 from .messages import Double, KeyRecord, Leaf, Record, Register
 from .settings import REGISTERS_MAX, STREAMS_MAX
 
+_FEW = 8
+"""Up to the root of so many times a stream's counters, those above a seq are sorted for each page;
+if there are more, so many pages share the way through all names that it costs less."""
+
 KEYS_MAX = 4_000_000
 """Key records from others that one node keeps in memory at most (about 200 bytes each): what four
 sides of a partition may have accepted."""
