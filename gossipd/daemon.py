@@ -51,8 +51,8 @@ from gossipd.datadir import data_directory
 from gossipd.endpoint import Endpoint
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds, resolve_now
+from gossipd.sideport.backend import Event, Item, Refused, Source
 from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Refused
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, MemoryStore, Store, StoreError
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
@@ -322,8 +322,13 @@ class Daemon:
 
     # --- what the side port asks -------------------------------------------------------------
 
-    def increment(self, counter: str, by: int) -> asyncio.Future[Answer]:
+    def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
+        if key is not None:
+            raise _not_built("keys")
         return self._counting.increment(counter, by)
+
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Answer | Refused]]:
+        raise _not_built("batches", items)
 
     def count(self, counter: str) -> int:
         return self._node.log.value(counter)
@@ -337,6 +342,24 @@ class Daemon:
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from error
         return self._node.counted(stream, seq, counter)
+
+    def event_of(self, key: UUID) -> Event:
+        raise _not_built("keys", key)
+
+    def included(
+        self, increment: UUID, counter: str | None, timeout: float
+    ) -> asyncio.Future[bool]:
+        raise _not_built("after", increment, counter, timeout)
+
+    def held(
+        self, increment: UUID, copies: int, memory: bool, timeout: float
+    ) -> asyncio.Future[int]:
+        raise _not_built("ack", increment, copies, memory, timeout)
+
+    def put_source(
+        self, client: str, counter: str, seq: int, total: int
+    ) -> asyncio.Future[Source]:
+        raise _not_built("sources", client, counter, seq, total)
 
     def log(self, limit: int) -> list[dict[str, object]]:
         return reports.tail(self._node, limit, time.monotonic())
@@ -424,6 +447,10 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
                 log.info("ready")
         case _:
             assert_never(effect)
+
+
+def _not_built(what: str, *_: object) -> Refused:
+    return Refused(503, "Service Unavailable", f"{what} are not served by this node yet")
 
 
 def _at(address: Address) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import cast
 
 from gossipd.sideport import answers
-from gossipd.sideport.commands import Commands, refusal
+from gossipd.sideport.commands import Commands
 from gossipd.sideport.deadline import NEVER, Deadline
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
@@ -24,6 +24,7 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.text import TextDialect
+from gossipd.sideport.values import refusal
 
 SLICE_SIZE = 4096
 """Input is parsed in slices of this size, between which the limits on pending work are heeded."""
@@ -154,8 +155,10 @@ class Connection(asyncio.Protocol):
         self._rearm()
 
     def _has_room(self) -> bool:
-        pipeline = self._pipeline
-        return not (pipeline.closed or pipeline.held) and len(pipeline) < self._limits.pending_max
+        pipeline, limits = self._pipeline, self._limits
+        if pipeline.closed or pipeline.held:
+            return False
+        return len(pipeline) < limits.pending_max and pipeline.size <= limits.body_size_max
 
     def _set_reading(self, reading: bool) -> None:
         if reading is self._reading or self._eof or self._transport is None:

@@ -14,14 +14,17 @@ from functools import partial
 import httptools
 
 from gossipd.sideport import answers, calls
-from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Answer, Framing
+from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing
 from gossipd.sideport.backend import Incremented, Refused
-from gossipd.sideport.commands import Commands, attempt, outcome, refusal
+from gossipd.sideport.commands import Ack, Acknowledged, Commands
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.origin import is_same_host
+from gossipd.sideport.outcomes import Later, answer_later, attempt, outcome
 from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.values import refusal, shown
 
-_KEPT = frozenset({b"host", b"origin", b"expect", b"content-length", b"transfer-encoding"})
+_KEY = b"idempotency-key"
+_KEPT = frozenset({b"host", b"origin", b"expect", b"content-length", b"transfer-encoding", _KEY})
 _VERSIONS = ("1.0", "1.1")
 _HEADER_OVERHEAD = 4
 """The colon, blank and line end that stand around a header field's name and value."""
@@ -109,13 +112,13 @@ class HttpDialect:
             return
         headers = self._headers
         has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
-        version = self._parser.get_http_version()
+        version = self._version = self._parser.get_http_version()
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
             self._fail(refusal(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
         elif has_body and self._parser.should_upgrade():
             self._fail(refusal(400, "a request with a body cannot ask for an upgrade"))
-        elif int(headers.get(b"content-length", b"0")) > self._limits.body_size_max:
+        elif has_body and self._is_too_large(int(headers.get(b"content-length", b"0"))):
             self._fail_body()
         elif b"expect" in headers:
             self._expect(headers[b"expect"], has_body)
@@ -125,7 +128,7 @@ class HttpDialect:
         if self._pipeline.closed:
             return
         self._body += part
-        if len(self._body) > self._limits.body_size_max:
+        if self._is_too_large(len(self._body)):
             self._fail_body()
 
     def on_message_complete(self) -> None:
@@ -150,33 +153,40 @@ class HttpDialect:
         self._body = bytearray()
         self._head_size = 0
         self._head_complete = False
+        self._version = ""
         self._in_request = False
 
     def _request(self) -> None:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive() and method != "CONNECT"
-        framing = _framing(keep, self._parser.get_http_version(), method)
-        command = attempt(partial(self._command, method, framing))
-        if isinstance(command, tuple):
-            self._pipeline.add_increment(*command)
-        elif isinstance(command, Refused):
-            self._pipeline.add(partial(_refused, command, framing))
-        else:
-            self._pipeline.add(command)
+        framing = _framing(keep, self._version, method)
+        refused = attempt(partial(self._add, method, framing))
+        if refused is not None:
+            self._pipeline.add(partial(_refused, refused, framing))
         if not keep:
             self._pipeline.end()
 
-    def _command(
-        self, method: str, framing: Framing
-    ) -> tuple[str, int, Callable[[asyncio.Future[Incremented]], bytes]] | Callable[[], bytes]:
+    def _add(self, method: str, framing: Framing) -> None:
         if self._headers:
             self._check_origin()
-        call, fields = calls.find(method, self._target, bytes(self._body))
-        if call is calls.INCREMENT:
-            counter, by = self._commands.increment_of(**fields)
-            return counter, by, partial(_incremented, framing=framing)
-        return partial(_answer, call, self._commands, fields, framing)
+        body = bytes(self._body)
+        call, fields = calls.find(method, self._target, body)
+        if call is not calls.INCREMENT:
+            if call.batch and _KEY in self._headers:
+                raise refusal(400, "a batch has no key of its own: give each of its lines a key")
+            run = partial(_answer, call, self._commands, fields, framing)
+            self._pipeline.add(run, len(body) if call.batch else 0)
+            return
+        if _KEY in self._headers:
+            _add_key(fields, self._headers[_KEY])
+        counter, by, key, ack = self._commands.increment_of(**fields)
+        if ack is None:
+            render = partial(_incremented, framing=framing)
+            self._pipeline.add_increment(counter, by, key, render)
+        else:
+            start = partial(self._commands.increment_acknowledged, counter, by, key, ack)
+            self._pipeline.add_acknowledged(partial(_acknowledged, start, ack, framing))
 
     def _check_origin(self) -> None:
         host = self._headers.get(b"host", b"").decode("latin-1") or None
@@ -189,7 +199,7 @@ class HttpDialect:
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":
             self._fail(refusal(417, "the only expectation known here is 100-continue"))
-        elif has_body and self._parser.get_http_version() == "1.1":
+        elif has_body and self._version == "1.1":
             self._pipeline.add(lambda: answers.CONTINUE)
 
     def _check_head(self) -> None:
@@ -201,8 +211,16 @@ class HttpDialect:
         limit = self._limits.head_size_max
         self._fail(refusal(431, f"the request's {part} larger than {limit} bytes"))
 
+    def _is_too_large(self, size: int) -> bool:
+        return size > self._limits.body_size_max and size > self._body_size_max()
+
+    def _body_size_max(self) -> int:
+        method = self._parser.get_method().decode("latin-1")
+        batch = calls.is_batch(method, self._target)
+        return self._limits.batch_size_max if batch else self._limits.body_size_max
+
     def _fail_body(self) -> None:
-        limit = self._limits.body_size_max
+        limit = self._body_size_max()
         self._fail(refusal(413, f"the request's body is larger than {limit} bytes"))
 
     def _fail(self, refused: Refused) -> None:
@@ -221,13 +239,42 @@ def _refused(refused: Refused, framing: Framing) -> bytes:
     return answers.frame(answers.problem(refused), framing)
 
 
-def _answer(call: calls.Call, commands: Commands, fields: calls.Fields, framing: Framing) -> bytes:
-    answer: Answer | Refused = attempt(lambda: calls.answer(call, commands, fields))
-    return (
-        _refused(answer, framing)
-        if isinstance(answer, Refused)
-        else answers.frame(answer, framing)
-    )
+def _add_key(fields: dict[str, object], header: bytes) -> None:
+    """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
+    key = header.decode("latin-1")
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    given = fields.setdefault("key", key)
+    if given != key and not (isinstance(given, str) and given.lower() == key.lower()):
+        raise refusal(400, f"Idempotency-Key and key differ: {shown(key)}, {shown(given)}")
+
+
+def _answer(
+    call: calls.Call, commands: Commands, fields: calls.Fields, framing: Framing
+) -> bytes | asyncio.Future[bytes]:
+    value = attempt(lambda: call.run(commands, fields))
+    render = partial(_rendered, call, framing)
+    return answer_later(value, render) if isinstance(value, Later) else render(value)
+
+
+def _rendered(call: calls.Call, framing: Framing, value: object) -> bytes:
+    if not isinstance(value, Refused):
+        answer = attempt(lambda: calls.answer(call, value))
+        if not isinstance(answer, Refused):
+            return answers.frame(answer, framing)
+        value = answer
+    return _refused(value, framing)
+
+
+def _acknowledged(
+    start: Callable[[], Later[Acknowledged]], ack: Ack, framing: Framing
+) -> asyncio.Future[bytes]:
+    def render(result: Acknowledged | Refused) -> bytes:
+        if isinstance(result, Refused):
+            return _refused(result, framing)
+        return answers.frame(answers.acknowledged(result, ack.copies), framing)
+
+    return answer_later(start(), render)
 
 
 def _incremented(future: asyncio.Future[Incremented], framing: Framing) -> bytes:

@@ -179,7 +179,7 @@ def test_the_table_of_figures_is_that_of_the_profiles(column: int, profile: Prof
 
 
 def test_the_table_of_calls_is_the_side_ports() -> None:
-    named = re.findall(r"`((?:GET|POST) /\S*)`", section("Three nodes on one machine"))
+    named = re.findall(r"`((?:GET|POST|PUT) /\S*)`", section("Three nodes on one machine"))
     assert sorted(named) == sorted(f"{call.method} {call.path}" for call in CALLS)
 
 

@@ -37,7 +37,7 @@ def test_no_input_escapes_the_protocol(
             lambda _, context: escaped.append(context)
         )
         backend, transport = FakeBackend(), FakeTransport()
-        backend.held = held
+        backend.paused = held
         gone: list[Connection] = []
         commands = Commands(backend)
         connection = Connection(commands, Limits(), lambda _: True, gone.append)

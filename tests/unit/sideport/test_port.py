@@ -85,7 +85,7 @@ async def test_refusing_costs_a_bounded_number_of_connections(
 async def test_stopping_answers_what_is_pending_and_closes_the_idle(
     port: SidePort, connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     busy, idle, half = await connect(), await connect(), await connect()
     await busy.send(b"POST /increment HTTP/1.1\r\n\r\n")
     await half.send(b"POST /increment HTTP/1.1\r\n")
@@ -105,7 +105,7 @@ async def test_stopping_answers_what_is_pending_and_closes_the_idle(
 async def test_stopping_cuts_who_is_not_done_in_time(
     port: SidePort, client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"increment\n")
     await until(lambda: len(backend.waiting) == 1)
     await port.stop(0.05)
@@ -141,7 +141,7 @@ async def test_a_client_that_goes_on_after_its_last_answer_is_cut_in_the_end(
 async def test_a_flood_after_the_last_request_is_not_read_for_ever(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"increment\nquit\n")
     await until(lambda: len(backend.waiting) == 1)
     flood = asyncio.create_task(client.send(b"x" * 64 * 1024 * 1024))

@@ -128,7 +128,7 @@ async def test_an_empty_list_is_an_empty_line(client: Client) -> None:
 async def test_quit_closes_after_the_answers_before_it(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"increment\nquit\nincrement\n")
     await until(lambda: len(backend.waiting) == 1)
     backend.commit()
