@@ -241,7 +241,7 @@ def _refused(refused: Refused, framing: Framing) -> bytes:
 
 def _add_key(fields: dict[str, object], header: bytes) -> None:
     """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
-    key = header.decode("latin-1")
+    key = header.strip(b" \t").decode("latin-1")
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     given = fields.setdefault("key", key)

@@ -72,7 +72,7 @@ class FakeBackend:
             raise self.unstartable
         future: asyncio.Future[list[Incremented | Refused]]
         future = asyncio.get_running_loop().create_future()
-        self.items += items
+        self.items = list(items)
         self.batches.append(future)
         if not self.slow:
             future.set_result(self.count_all())

@@ -182,7 +182,11 @@ SEEDS = (
     b'POST /increment HTTP/1.1\r\nContent-Length: 8\r\n\r\n{"by":1}',
     b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     b"POST /increment HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b'increment "a b" 3\ncount\nlog 5\n',
+    b"POST /increments HTTP/1.1\r\nContent-Length: 5\r\n\r\n{}\n{}",
+    b'PUT /sources/a/b HTTP/1.1\r\nContent-Length: 21\r\n\r\n{"seq":10,"total":10}',
+    b"POST /increment?ack=2&timeout=1s HTTP/1.1\r\nIdempotency-Key: x\r\n\r\n",
+    b"GET /count?after=00000000-0000-8000-8000-000000000001 HTTP/1.1\r\n\r\n",
+    b'increment "a b" 3 ack=1\ncount\nlog 5\n',
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 )
 
