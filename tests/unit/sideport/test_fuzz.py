@@ -65,7 +65,7 @@ def test_no_input_escapes_the_protocol(
             if full:
                 connection.resume_writing()
             for _ in range(TURNS_MAX):
-                if transport.closing:
+                if transport.is_closing():
                     break
                 backend.commit()
                 await asyncio.sleep(0)
