@@ -16,7 +16,7 @@ import httptools
 from gossipd.sideport import answers, calls
 from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing
 from gossipd.sideport.backend import Incremented, Refused
-from gossipd.sideport.commands import Ack, Acknowledged, Commands
+from gossipd.sideport.commands import RETRY_AFTER, Ack, Acknowledged, Commands
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.origin import is_same_host
 from gossipd.sideport.outcomes import Later, answer_later, attempt, outcome
@@ -35,10 +35,18 @@ class HttpDialect:
     callbacks: they come from within `feed`, and after the end of the connection they do nothing
     more (the parser cannot be stopped within a slice of input)."""
 
-    def __init__(self, commands: Commands, pipeline: Pipeline, limits: Limits) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        pipeline: Pipeline,
+        limits: Limits,
+        held_size: Callable[[], int],
+    ) -> None:
+        """`held_size`: bytes of large bodies that all connections hold, this one included."""
         self._commands = commands
         self._pipeline = pipeline
         self._limits = limits
+        self._held_size = held_size
         self._parser = httptools.HttpRequestParser(self)
         self._since: float | None = None
         """When the part that is being received (head or body) began; None: no request is."""
@@ -118,18 +126,19 @@ class HttpDialect:
             self._fail(refusal(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
         elif has_body and self._parser.should_upgrade():
             self._fail(refusal(400, "a request with a body cannot ask for an upgrade"))
-        elif has_body and self._is_too_large(int(headers.get(b"content-length", b"0"))):
-            self._fail_body()
-        elif b"expect" in headers:
-            self._expect(headers[b"expect"], has_body)
+        else:
+            if has_body:
+                announced = int(headers.get(b"content-length", b"0"))
+                self._check_body(announced, announced)
+            if b"expect" in headers and not self._pipeline.closed:
+                self._expect(headers[b"expect"], has_body)
 
     def on_body(self, part: bytes) -> None:
         self._delivered = True
         if self._pipeline.closed:
             return
         self._body += part
-        if self._is_too_large(len(self._body)):
-            self._fail_body()
+        self._check_body(len(self._body), self._limits.batch_size_max)
 
     def on_message_complete(self) -> None:
         self._delivered = True
@@ -151,6 +160,7 @@ class HttpDialect:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._body = bytearray()
+        self.size = 0
         self._head_size = 0
         self._head_complete = False
         self._version = ""
@@ -176,7 +186,7 @@ class HttpDialect:
             if call.batch and _KEY in self._headers:
                 raise refusal(400, "a batch has no key of its own: give each of its lines a key")
             run = partial(_answer, call, self._commands, fields, framing)
-            self._pipeline.add(run, len(body) if call.batch else 0)
+            self._pipeline.add(run, self.size)
             return
         if _KEY in self._headers:
             _add_key(fields, self._headers[_KEY])
@@ -211,17 +221,23 @@ class HttpDialect:
         limit = self._limits.head_size_max
         self._fail(refusal(431, f"the request's {part} larger than {limit} bytes"))
 
-    def _is_too_large(self, size: int) -> bool:
-        return size > self._limits.body_size_max and size > self._body_size_max()
-
-    def _body_size_max(self) -> int:
+    def _check_body(self, size: int, size_max: int) -> None:
+        """Heed the limits of a body that has `size` bytes already and will have `size_max` at
+        most."""
+        limits = self._limits
+        if size <= limits.body_size_max:
+            return
         method = self._parser.get_method().decode("latin-1")
-        batch = calls.is_batch(method, self._target)
-        return self._limits.batch_size_max if batch else self._limits.body_size_max
-
-    def _fail_body(self) -> None:
-        limit = self._body_size_max()
-        self._fail(refusal(413, f"the request's body is larger than {limit} bytes"))
+        allowed = limits.body_size_max
+        if calls.is_batch(method, self._target):
+            allowed = limits.batch_size_max
+        if size > allowed:
+            self._fail(refusal(413, f"the request's body is larger than {allowed} bytes"))
+        elif not self.size:
+            self.size = size_max
+            if self._held_size() > limits.batches_size_max:
+                self.size = 0
+                self._fail(refusal(503, "too many large batches at a time", RETRY_AFTER))
 
     def _fail(self, refused: Refused) -> None:
         """Answer a broken request and end the connection; what else it sends is thrown away."""

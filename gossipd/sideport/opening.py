@@ -55,6 +55,8 @@ def tell(first: bytes, size_max: int) -> Opening:
 class OpeningDialect:
     """The time before the dialect is known: keeps the first line until it tells."""
 
+    size = 0
+
     def __init__(
         self,
         http: Callable[[], Dialect],

@@ -84,7 +84,7 @@ class Pipeline:
         self._answers: list[bytes] = []
         self._answers_size = 0
         self.size = 0
-        """Bytes of input that the pending commands hold."""
+        """Bytes of large bodies that the pending commands hold."""
         self.held = False
         """The transport takes no more: nothing is rendered or started."""
         self.closed = False
@@ -106,8 +106,8 @@ class Pipeline:
 
     def add(self, run: Callable[[], bytes | asyncio.Future[bytes]], size: int = 0) -> None:
         """`run` must not raise; it is called when all before it is answered. If it returns a
-        future, that must not fail, and is cancelled when the client goes. `size`: bytes of input
-        that it holds."""
+        future, that must not fail, and is cancelled when the client goes. `size`: bytes of a
+        large body that it holds."""
         self._waiting.append(_Command(run, size))
         self.size += size
 

@@ -100,6 +100,8 @@ VERBS: dict[str, Verb] = {
 class TextDialect:
     """Splits input into lines, lines into words, and adds their commands to the pipeline."""
 
+    size = 0
+
     def __init__(self, commands: Commands, pipeline: Pipeline, limits: Limits) -> None:
         self._commands = commands
         self._pipeline = pipeline

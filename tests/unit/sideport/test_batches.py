@@ -257,3 +257,49 @@ async def test_no_second_large_batch_is_read_before_the_first_is_answered(
         assert len(rows(await client.response())) == 1000
     flood.cancel()
     client.writer.transport.abort()
+
+
+@pytest.mark.parametrize("limits", [{"batches_size_max": 1_000_000}], indirect=True)
+@pytest.mark.parametrize("length", ["Content-Length: 700000", "Transfer-Encoding: chunked"])
+async def test_all_connections_together_hold_a_bounded_size_of_batches(
+    port: SidePort, connect: Connect, backend: FakeBackend, limits: Limits, length: str
+) -> None:
+    backend.slow = True
+    body = LARGE * 2000
+    holding = await connect()
+    await holding.send(
+        b"POST /increments HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    await until(lambda: len(backend.batches) == 1)
+    other = await connect()
+    head = f"POST /increments HTTP/1.1\r\n{length}\r\nExpect: 100-continue\r\n\r\n"
+    await other.send(head.encode())
+    answer = await other.response()
+    if answer.status == 100:
+        await other.send(b"20000\r\n" + b"\n" * 0x20000 + b"\r\n")
+        answer = await other.response()
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.detail == "too many large batches at a time"
+    assert await other.rest() == b""
+    small = await connect()
+    assert rows(await small.request("POST", "/increments", b"\n" * 64 * 1024)) == []
+    backend.batches[0].set_result(backend.count_all())
+    assert len(rows(await holding.response())) == 2000
+    backend.slow = False
+    assert len(rows(await small.request("POST", "/increments", body))) == 2000
+
+
+@pytest.mark.parametrize("limits", [{"batches_size_max": 1_000_000}], indirect=True)
+async def test_a_batch_that_never_came_makes_room_for_others(
+    port: SidePort, connect: Connect, limits: Limits
+) -> None:
+    gone = await connect()
+    await gone.send(
+        b"POST /increments HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 900000\r\n\r\n"
+    )
+    assert (await gone.response()).status == 100
+    body = LARGE * 2000
+    assert (await (await connect()).request("POST", "/increments", body)).status == 503
+    await gone.close()
+    await until(lambda: port.connection_count <= 1)
+    assert len(rows(await (await connect()).request("POST", "/increments", body))) == 2000

@@ -46,7 +46,7 @@ def test_no_input_escapes_the_protocol(
         backend.paused = held
         gone: list[Connection] = []
         commands = Commands(backend)
-        connection = Connection(commands, Limits(), lambda _: True, gone.append)
+        connection = Connection(commands, Limits(), lambda _: True, gone.append, lambda: 0)
         connection.connection_made(transport)
         for number, piece in enumerate(pieces):
             if transport.closing:

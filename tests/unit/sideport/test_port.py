@@ -157,7 +157,7 @@ async def test_a_client_that_takes_some_of_its_answers_is_given_more_time(
 ) -> None:
     transport = FakeTransport()
     connection = Connection(
-        Commands(backend), Limits(write_timeout=0.05), lambda _: True, lambda _: None
+        Commands(backend), Limits(write_timeout=0.05), lambda _: True, lambda _: None, lambda: 0
     )
     connection.connection_made(transport)
     transport.buffered = 5
