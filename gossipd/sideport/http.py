@@ -7,19 +7,18 @@ connection, since where the next one would begin is unknown; any other mistake c
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
 import httptools
 
-from gossipd.sideport import answers, calls
+from gossipd.sideport import answers, calls, rendering
 from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing
-from gossipd.sideport.backend import Incremented, Refused
-from gossipd.sideport.commands import RETRY_AFTER, Ack, Acknowledged, Commands
+from gossipd.sideport.backend import Refused
+from gossipd.sideport.commands import RETRY_AFTER, Commands
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.origin import is_same_host
-from gossipd.sideport.outcomes import Later, answer_later, attempt, outcome
+from gossipd.sideport.outcomes import attempt
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.values import refusal, shown
 
@@ -173,7 +172,7 @@ class HttpDialect:
         framing = _framing(keep, self._version, method)
         refused = attempt(partial(self._add, method, framing))
         if refused is not None:
-            self._pipeline.add(partial(_refused, refused, framing))
+            self._pipeline.add(partial(rendering.problem, refused, framing))
         if not keep:
             self._pipeline.end()
 
@@ -185,18 +184,18 @@ class HttpDialect:
         if call is not calls.INCREMENT:
             if call.batch and _KEY in self._headers:
                 raise refusal(400, "a batch has no key of its own: give each of its lines a key")
-            run = partial(_answer, call, self._commands, fields, framing)
+            run = partial(rendering.answer, call, self._commands, fields, framing)
             self._pipeline.add(run, self.size)
             return
         if _KEY in self._headers:
             _add_key(fields, self._headers[_KEY])
         counter, by, key, ack = self._commands.increment_of(**fields)
         if ack is None:
-            render = partial(_incremented, framing=framing)
+            render = partial(rendering.incremented, framing=framing)
             self._pipeline.add_increment(counter, by, key, render)
         else:
             start = partial(self._commands.increment_acknowledged, counter, by, key, ack)
-            self._pipeline.add_acknowledged(partial(_acknowledged, start, ack, framing))
+            self._pipeline.add_acknowledged(partial(rendering.acknowledged, start, ack, framing))
 
     def _check_origin(self) -> None:
         host = self._headers.get(b"host", b"").decode("latin-1") or None
@@ -242,17 +241,13 @@ class HttpDialect:
     def _fail(self, refused: Refused) -> None:
         """Answer a broken request and end the connection; what else it sends is thrown away."""
         if not self._pipeline.closed:
-            self._pipeline.add(partial(_refused, refused, CLOSE))
+            self._pipeline.add(partial(rendering.problem, refused, CLOSE))
             self._pipeline.end(linger=True)
 
 
 def _framing(keep: bool, version: str, method: str) -> Framing:
     framing = CLOSE if not keep else KEEP if version == "1.1" else KEEP_OLD
     return framing if method != "HEAD" else Framing(framing.connection, body=False)
-
-
-def _refused(refused: Refused, framing: Framing) -> bytes:
-    return answers.frame(answers.problem(refused), framing)
 
 
 def _add_key(fields: dict[str, object], header: bytes) -> None:
@@ -263,38 +258,3 @@ def _add_key(fields: dict[str, object], header: bytes) -> None:
     given = fields.setdefault("key", key)
     if given != key and not (isinstance(given, str) and given.lower() == key.lower()):
         raise refusal(400, f"Idempotency-Key and key differ: {shown(key)}, {shown(given)}")
-
-
-def _answer(
-    call: calls.Call, commands: Commands, fields: calls.Fields, framing: Framing
-) -> bytes | asyncio.Future[bytes]:
-    value = attempt(lambda: call.run(commands, fields))
-    render = partial(_rendered, call, framing)
-    return answer_later(value, render) if isinstance(value, Later) else render(value)
-
-
-def _rendered(call: calls.Call, framing: Framing, value: object) -> bytes:
-    if not isinstance(value, Refused):
-        answer = attempt(lambda: calls.answer(call, value))
-        if not isinstance(answer, Refused):
-            return answers.frame(answer, framing)
-        value = answer
-    return _refused(value, framing)
-
-
-def _acknowledged(
-    start: Callable[[], Later[Acknowledged]], ack: Ack, framing: Framing
-) -> asyncio.Future[bytes]:
-    def render(result: Acknowledged | Refused) -> bytes:
-        if isinstance(result, Refused):
-            return _refused(result, framing)
-        return answers.frame(answers.acknowledged(result, ack.copies), framing)
-
-    return answer_later(start(), render)
-
-
-def _incremented(future: asyncio.Future[Incremented], framing: Framing) -> bytes:
-    result = outcome(future)
-    if isinstance(result, Refused):
-        return _refused(result, framing)
-    return answers.incremented(result, framing)
