@@ -20,7 +20,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import assert_never
-from uuid import UUID
 
 from gossipd import notify, reports
 from gossipd.alarm import Alarm
@@ -50,17 +49,14 @@ from gossipd.core import (
     Send,
     Stalled,
     Status,
-    Stream,
     TagFrame,
-    parse_increment_id,
 )
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory
 from gossipd.endpoint import Endpoint
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds, resolve_now
-from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Refused
+from gossipd.service import Service
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, MemoryStore, Store, StoreError
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
@@ -121,7 +117,7 @@ def _raise_file_limit() -> None:
 
 
 class Daemon:
-    """One running node; also what the side port asks (`sideport.backend.Backend`)."""
+    """One running node."""
 
     def __init__(
         self,
@@ -147,7 +143,19 @@ class Daemon:
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
         self._archive = Archive(self._node, store, self._perform)
         self._seeds = Seeds(self._node, config.settings, self._perform)
-        self._port = SidePort(self)
+        self.service = Service(
+            self._node,
+            store,
+            self._counting,
+            self._copying,
+            self._waiting,
+            self._seeds,
+            self._perform,
+            self._begin_leave,
+            self._process,
+            config.cluster,
+        )
+        self._port = SidePort(self.service)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._ended: asyncio.Future[int] = self._loop.create_future()
@@ -358,68 +366,7 @@ class Daemon:
             self._exit_code = 1
             self._begin_leave()
 
-    # --- what the side port asks -------------------------------------------------------------
-
-    def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
-        return self._counting.increment(counter, by, key)
-
-    def count(self, counter: str) -> int:
-        return self._node.log.value(counter)
-
-    def counters(self) -> dict[str, int]:
-        return dict(sorted(self._node.log.values.items()))
-
-    def counted(self, increment: UUID, counter: str | None) -> bool:
-        return self._node.counted(*_event(increment), counter)
-
-    def included(
-        self, increment: UUID, counter: str | None, timeout: float
-    ) -> asyncio.Future[bool]:
-        return self._waiting.wait(*_event(increment), counter, timeout)
-
-    def held(
-        self, increment: UUID, copies: int, memory: bool, timeout: float
-    ) -> asyncio.Future[int]:
-        return self._copying.wait(*_event(increment), copies, memory, timeout)
-
-    def log(self, limit: int) -> list[dict[str, object]]:
-        return reports.tail(self._node, limit, time.monotonic())
-
-    def not_ready(self) -> str | None:
-        return None if self._node.ready else "no complete copy of the log was pulled yet"
-
-    def peers(self) -> list[str]:
-        return reports.peers(self._node)
-
-    def members(self) -> list[dict[str, object]]:
-        return reports.members(self._node, time.monotonic())
-
-    def status(self) -> dict[str, object]:
-        udp = self._udp
-        return {
-            **reports.status(self._node, self._config.cluster),
-            "alarms": self._alarm.texts,
-            "udp": {
-                "received": udp.received_count,
-                "sent": udp.sent_count,
-                "sent_bytes": udp.sent_bytes,
-                "refused": dict(udp.refusals),
-                "receive_buffer": udp.receive_buffer,
-            },
-            "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
-        }
-
-    def join(self, peers: list[str]) -> None:
-        try:
-            endpoints = [Endpoint.parse_peer(text) for text in peers]
-        except ValueError as error:
-            raise Refused(400, "Bad Request", str(error)) from error
-        for endpoint in endpoints:
-            self._seeds.keep(endpoint, once=True)
-
-    def leave(self) -> None:
-        log.info("asked to leave: leaving")
-        self._begin_leave()
+    # --- leaving and state -------------------------------------------------------------------
 
     def _begin_leave(self) -> None:
         if self._leave_task is None:
@@ -431,13 +378,20 @@ class Daemon:
         await self._counting.drain()
         self._perform(self._node.leave(time.monotonic()))
 
-    def forget(self, name: str) -> None:
-        try:
-            self._perform(self._node.forget(name, time.monotonic()))
-        except KeyError:
-            raise Refused(404, "Not Found", f"no member is called {name!r}") from None
-        except ValueError as error:
-            raise Refused(409, "Conflict", f"{error}; only who is gone is forgotten") from None
+    def _process(self) -> dict[str, object]:
+        """What clients are shown of the process."""
+        udp = self._udp
+        return {
+            "alarms": self._alarm.texts,
+            "udp": {
+                "received": udp.received_count,
+                "sent": udp.sent_count,
+                "sent_bytes": udp.sent_bytes,
+                "refused": dict(udp.refusals),
+                "receive_buffer": udp.receive_buffer,
+            },
+            "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
+        }
 
 
 def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady) -> None:
@@ -469,13 +423,6 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
                 log.info("ready")
         case _:
             assert_never(effect)
-
-
-def _event(increment: UUID) -> tuple[Stream, int]:
-    try:
-        return parse_increment_id(increment)
-    except ValueError as error:
-        raise Refused(400, "Bad Request", str(error)) from error
 
 
 def _at(address: Address) -> str:

@@ -46,6 +46,11 @@ SHELL = {
     "seeds": {"core", "endpoint", "udp"},
     "reports": {"core", "endpoint"},
     "counting": {"core", "sideport", "store"},
+    "service": {
+        *("copying", "core", "counting", "endpoint", "reports", "seeds", "sideport", "store"),
+        "waiting",
+    },
+    "archive": {"core", "store"},
     "copying": {"core"},
     "waiting": {"core"},
     "alarm": {"core"},

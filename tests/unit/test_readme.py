@@ -70,7 +70,7 @@ MESSAGES: tuple[Message, ...] = (
     Refuse(1, Refusal.NAME_TAKEN, ADDRESS, 1),
     DigestAsk(1, 0, 0, 1200),
     Digest(1, 0, 0, (), None),
-    PassAsk(1, (PassItem(STREAM, 0, ""),), 1, 640),
+    PassAsk(1, (PassItem(STREAM, 0, BEGINNING),), 1, 640),
     Pages(1, (), True),
     MembersAsk(1, "", 1, 640),
     MembersPage(1, "", "", ()),
@@ -178,7 +178,7 @@ def test_the_table_of_figures_is_that_of_the_profiles(column: int, profile: Prof
 
 
 def test_the_table_of_calls_is_the_side_ports() -> None:
-    named = re.findall(r"`((?:GET|POST) /\S*)`", section("Three nodes on one machine"))
+    named = re.findall(r"`((?:GET|POST|PUT) /\S*)`", section("Three nodes on one machine"))
     assert sorted(named) == sorted(f"{call.method} {call.path}" for call in CALLS)
 
 

@@ -25,10 +25,11 @@ class Shelf(MemoryStore):
         self.parts: list[Changes] = []
         self.failures: list[OSError] = []
 
-    async def save(self, changes: Changes) -> None:
+    async def save(self, changes: Changes) -> Stored:
         if self.failures:
             raise self.failures.pop(0)
         self.parts.append(changes)
+        return {}
 
     def has_failed(self, left: int) -> bool:
         """Whether so many failures are left."""

@@ -53,12 +53,12 @@ class History:
 
     def check(self, image: Image) -> dict[Stream, int]:
         """Every register as it was once, none missing that a version covers; the versions."""
-        for stream, version, registers in image.streams:
-            events = self.events[stream]
-            seqs = {counter: seq for counter, seq, _ in registers}
-            for counter, seq, total in registers:
+        for kept in image.streams:
+            events = self.events[kept.stream]
+            seqs = {counter: seq for counter, seq, _ in kept.registers}
+            for counter, seq, total in kept.registers:
                 assert events[seq - 1] == counter
                 assert events[:seq].count(counter) == total
-            for seq, counter in enumerate(events[:version], 1):
-                assert seqs[counter] >= seq, f"{version} covers {counter} at {seq}"
-        return {stream: version for stream, version, _ in image.streams}
+            for seq, counter in enumerate(events[: kept.version], 1):
+                assert seqs[counter] >= seq, f"{kept.version} covers {counter} at {seq}"
+        return {kept.stream: kept.version for kept in image.streams}
