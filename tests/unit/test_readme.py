@@ -17,6 +17,7 @@ from gossipd.cli import gossipd
 from gossipd.core.codec import pack_body, pack_head
 from gossipd.core.members import MEMBERS_MAX
 from gossipd.core.messages import (
+    BEGINNING,
     Ack,
     Cookie,
     Digest,

@@ -10,7 +10,16 @@ from functools import partial
 
 import pytest_asyncio
 
-from gossipd.core import Changes, Effect, MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import (
+    Changes,
+    Effect,
+    MemberView,
+    Node,
+    Settings,
+    Status,
+    Stored,
+    TagFrame,
+)
 from gossipd.saver import PART_MAX, Saver
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from tests.unit.waiting import until
