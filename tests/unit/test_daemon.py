@@ -258,7 +258,11 @@ async def test_a_taken_name_ends_the_newcomer(
     await until(lambda: other.service.not_ready() is None)
     twin = await Daemon.open(
         Config(
-            bind=ANY, api=ANY, name="one", join=(str(other.service.status()["address"]),), in_memory=True
+            bind=ANY,
+            api=ANY,
+            name="one",
+            join=(str(other.service.status()["address"]),),
+            in_memory=True,
         )
     )
     async with asyncio.timeout(10):
@@ -266,7 +270,9 @@ async def test_a_taken_name_ends_the_newcomer(
     assert (
         f"the name 'one' is taken by a live node at {seed.replace(':', ' port ')}" in caplog.text
     )
-    assert [member["address"] for member in other.service.members() if member["name"] == "one"] == [seed]
+    assert [
+        member["address"] for member in other.service.members() if member["name"] == "one"
+    ] == [seed]
     other.service.leave()
     assert await serving == 0
 
