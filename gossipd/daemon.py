@@ -467,7 +467,12 @@ def _open_store(config: Config, name: str) -> Store:
     try:
         directory = data_directory(config.data_dir, name)
         return DiskStore.open(
-            directory, durability=config.durability, node=name, cluster=config.cluster
+            directory,
+            durability=config.durability,
+            node=name,
+            cluster=config.cluster,
+            key_window=config.settings.key_window,
+            key_retention=config.settings.key_retention,
         )
     except StoreError as error:
         raise StartError(str(error)) from error

@@ -32,7 +32,7 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
-from gossipd.core import Changes
+from gossipd.core import Changes, Settings
 from gossipd.core.identity import new_stream
 from gossipd.store import DiskStore
 from tests.bench.program import Row, options, report
@@ -219,7 +219,14 @@ def starting(quick: bool) -> Iterator[Row]:
 async def fill(directory: Path, name: str, streams: int, counters: int) -> None:
     """Store a log as a node would, in which every stream has touched every counter."""
     rng = Random(1)
-    store = DiskStore.open(directory, durability="normal", node=name, cluster="gossipd")
+    store = DiskStore.open(
+        directory,
+        durability="normal",
+        node=name,
+        cluster="gossipd",
+        key_window=Settings().key_window,
+        key_retention=Settings().key_retention,
+    )
     names = [f"counter-{number}" for number in range(counters)]
     ids = [new_stream(rng) for _ in range(streams)]
     rows = tuple((id_, counter, seq, seq) for id_ in ids for seq, counter in enumerate(names, 1))

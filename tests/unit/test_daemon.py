@@ -153,7 +153,14 @@ async def test_what_two_hold_is_on_the_disk_of_the_other_one(
 async def stored_registers(directory: Path, increment: UUID) -> list[Register]:
     """The register of an increment's stream on a copy of a disk that ends with it."""
     stream, seq = parse_increment_id(increment)
-    store = DiskStore.open(directory, durability="full", node="copy", cluster="gossipd")
+    store = DiskStore.open(
+        directory,
+        durability="full",
+        node="copy",
+        cluster="gossipd",
+        key_window=600,
+        key_retention=3600,
+    )
     streams = store.load().streams
     await store.close()
     return [
