@@ -41,8 +41,8 @@ if there are more, so many pages share the way through all names that it costs l
 
 
 KEYS_MAX = 4_000_000
-"""Key records from others that one node keeps in memory at most (about 200 bytes each): what four
-sides of a partition may have accepted."""
+"""Key records and doubles from which on a node takes no more of them from others (about 200 bytes
+each): what four sides of a partition may have accepted."""
 
 
 class Advance(NamedTuple):
@@ -441,7 +441,8 @@ class Log:
 
     def has_room_for_keys(self, stream: Stream, count: int) -> bool:
         """Whether so many key records or doubles of a stream may be joined."""
-        return len(self.keys) + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
+        held = len(self.keys) + len(self.doubles)
+        return held + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
 
     def _fits(self, held: _StreamLog | None, new: int) -> bool:
         if held is None and len(self._streams) >= self._streams_max:

@@ -21,7 +21,7 @@ from .codec import decode
 from .courier import Courier
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
-from .effects import Effect, Incremented, KeysWanted, Send, Stalled
+from .effects import Effect, Incremented, KeysWanted, Learned, Send, Stalled
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
@@ -155,7 +155,8 @@ class Node:
         expires = now + self._state.settings.key_retention
         for stream in image.streams:
             self._state.log.load(stream, now, expires)
-        self._state.judge.horizon = image.horizon
+        judge = self._state.judge
+        judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
             if view.name != self._state.own.name:
                 self._membership.learn(view, turn, pulled=True)
@@ -213,14 +214,19 @@ class Node:
         return self._state.writer.prepare(increments, now, wall, keys, stored)
 
     def expose(self, batch: Batch, now: float) -> list[Effect]:
-        """A batch is committed: count it and tell others; an `Incremented` effect says what."""
+        """A batch is committed: count it and tell others; an `Incremented` effect says what.
+
+        A key in it may have been used elsewhere meanwhile: `Learned` says what that takes off.
+        """
         turn = self._turn(now)
-        advances = self._state.writer.expose(batch, now)
-        self._state.tail.append(advances, now)
-        if advances:
+        made, left_out = self._state.writer.expose(batch, now)
+        self._state.tail.append(made + left_out, now)
+        if made:
             self._state.log.set_durable(batch.stream, batch.version)
-            turn.emit(Incremented(tuple(advances)))
-            self._gossiping.push_log(batch.stream, advances[0].seq - 1, turn)
+            turn.emit(Incremented(tuple(made)))
+            self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
+        if left_out:
+            turn.emit(Learned(tuple(left_out)))
         return turn.effects
 
     def abandon(self, batch: Batch) -> None:

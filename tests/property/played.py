@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gossipd.core import Address, MemberView, Status
 from gossipd.core.identity import GENERATION_MAX, INCARNATION_MAX, SEQ_MAX, TOTAL_MAX
 from gossipd.core.messages import (
+    END,
     Ack,
     Cookie,
     Digest,
@@ -113,10 +114,10 @@ def aimed(
     match answer, question:
         case Digest(), DigestAsk(nonce, depth, prefix, _):
             return replace(answer, nonce=nonce, depth=depth, prefix=prefix)
-        case Pages(), PassAsk(nonce, items, _, _):
-            pages = [page for page in answer.pages if page.after < page.upto or not page.upto]
+        case Pages(), PassAsk(nonce, items):
+            pages = [page for page in answer.pages if page.after < page.upto]
             asked = [
-                page._replace(stream=item.stream, start=item.start, after=item.after, upto="")
+                page._replace(stream=item.stream, start=item.start, after=item.after, upto=END)
                 for page, item in zip(pages, items, strict=False)
             ]
             return replace(answer, nonce=nonce, pages=tuple(asked))

@@ -18,6 +18,7 @@ from gossipd.core.codec import pack_body, pack_head
 from gossipd.core.log import REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.members import MEMBERS_MAX
 from gossipd.core.messages import (
+    BEGINNING,
     Ack,
     Cookie,
     Digest,
@@ -71,7 +72,7 @@ MESSAGES: tuple[Message, ...] = (
     Refuse(1, Refusal.NAME_TAKEN, ADDRESS, 1),
     DigestAsk(1, 0, 0, 1200),
     Digest(1, 0, 0, (), None),
-    PassAsk(1, (PassItem(STREAM, 0, ""),), 1, 640),
+    PassAsk(1, (PassItem(STREAM, 0, BEGINNING),), 1, 640),
     Pages(1, (), True),
     MembersAsk(1, "", 1, 640),
     MembersPage(1, "", "", ()),
