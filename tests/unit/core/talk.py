@@ -161,10 +161,11 @@ class Talk:
         incarnation: int = 0,
         seed: int = 1,
         durable: bool = False,
+        host: str = "10.0.0.1",
     ) -> None:
         self.now = 100.0
         self.settings = settings or Settings()
-        self.me = Peer(name, ("10.0.0.1", 7946), generation, incarnation)
+        self.me = Peer(name, (host, 7946), generation, incarnation)
         view, rng = self.me.view, Random(seed)
         self.node = Node(view, self.settings, FRAME, rng, self.now, durable=durable)
         self.peers: dict[str, Peer] = {}

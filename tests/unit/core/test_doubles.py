@@ -35,7 +35,7 @@ def test_nothing_is_left_out_where_nothing_was_counted_twice() -> None:
     doubles = Registers().doubles
     assert len(doubles) == doubles.left_out == doubles.left_out_of("x") == 0
     assert K not in doubles
-    assert doubles.events(K) == doubles.of(A) == doubles.streams() == []
+    assert (doubles.events(K), doubles.of(A), doubles.streams()) == ([], [], [])
 
 
 def test_of_two_present_events_the_larger_is_left_out() -> None:

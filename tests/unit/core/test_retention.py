@@ -137,9 +137,7 @@ def test_many_records_are_dropped_in_several_turns() -> None:
     assert bench.seqs() == []
 
 
-def test_many_records_that_may_not_go_yet_do_not_hold_up_others_nor_are_looked_at_all_the_time() -> (
-    None
-):
+def test_many_records_that_may_not_go_yet_hold_up_nothing_and_cost_nothing() -> None:
     bench = Bench(True)
     bench.hold(A, *map(record, range(1, DROPPED_AT_ONCE + 2)))
     bench.hold(B, record(1), version=1)
