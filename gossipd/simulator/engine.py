@@ -16,6 +16,7 @@ from typing import NamedTuple
 from gossipd.core import (
     Address,
     Effect,
+    KeysWanted,
     Left,
     MemberView,
     NameLost,
@@ -26,7 +27,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import PART_MAX, WRITE_INTERVAL, WRITE_TAKES
+from gossipd.simulator.disk import PART_MAX, READ_TAKES, WRITE_INTERVAL, WRITE_TAKES
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
@@ -252,9 +253,20 @@ class Engine:
         changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
         if node is None or disk is None or changes is None:
             return False
-        disk.store(changes, node.own.generation, self._wall(host))
-        self._perform(host, node.stored(changes, self.now))
+        retention = self.settings.key_retention
+        twins = disk.store(changes, node.own.generation, self._wall(host), retention)
+        self._perform(host, node.stored(changes, self.now, twins))
         return True
+
+    def _read_keys(self, host: Host, life: int, wanted: KeysWanted) -> None:
+        """Key records that a peer waits for have been read; a stopped process reads nothing, and
+        the peer asks again."""
+        node, disk = host.node, host.disk
+        if node is None or disk is None or host.lives != life or host.stalled:
+            return
+        stream, above, upto, limit = wanted.stream, wanted.above, wanted.upto, wanted.limit
+        records = disk.read_keys(stream, above, upto, limit, self._wall(host))
+        self._perform(host, node.keys_read(wanted, records, self.now))
 
     def _end(self, host: Host) -> None:
         host.node = None
@@ -273,6 +285,10 @@ class Engine:
                     self._exit(host, repr(effect))
                 case SaveWanted():
                     self._push(self.now + WRITE_TAKES, partial(self._store, host, host.lives))
+                case KeysWanted():
+                    self.effects.append((self.now, host.name, effect))
+                    read = partial(self._read_keys, host, host.lives, effect)
+                    self._push(self.now + READ_TAKES, read)
                 case _:
                     self.effects.append((self.now, host.name, effect))
         self._arm(host)

@@ -7,17 +7,45 @@ would; a slow one takes its time over each event, so that they queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from gossipd.core import Accepted, Address, Changes, Image, Node, Settings, Stream
+from gossipd.core import (
+    Accepted,
+    Address,
+    Changes,
+    Image,
+    Node,
+    Put,
+    Settings,
+    Stream,
+    source_stream,
+)
+from gossipd.core.sources import PutResult
+from gossipd.core.writer import NOTHING_STORED, Batch, Result, Stored
 from gossipd.simulator.disk import Disk
 from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
 from gossipd.simulator.link import Link
 from gossipd.simulator.network import Path
 
-__all__ = ["EPOCH", "HEADERS", "Captured", "Disk", "Host", "Made", "Received", "World"]
+__all__ = [
+    "EPOCH",
+    "HEADERS",
+    "Answer",
+    "Captured",
+    "Disk",
+    "Host",
+    "Increment",
+    "Made",
+    "PutAnswer",
+    "Received",
+    "World",
+]
+
+Increment: TypeAlias = tuple[str, int, bytes | None]
+"""(counter, by, idempotency key): what a client asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +57,41 @@ class Made:
     seq: int
     counter: str
     by: int
+    key: bytes | None = None
+    at: float = 0.0
+    """When."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client was told of an increment with a key."""
+
+    at: float
+    host: str
+    life: int
+    """Which of the host's processes it was."""
+    disk: Disk | None
+    """The one that this process had."""
+    wall: float
+    """The host's clock, seconds since 1970."""
+    ready: bool
+    key: bytes
+    counter: str
+    by: int
+    result: Result
+    stream: Stream
+    """Under which it is, if it was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutAnswer:
+    """What a client was told of a put."""
+
+    host: str
+    put: Put
+    result: PutResult
+    committed: bool
+    """Whether this put itself was."""
 
 
 class World(Engine):
@@ -47,6 +110,10 @@ class World(Engine):
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
         """Every increment that was acknowledged."""
+        self.answers: list[Answer] = []
+        """What became of every increment with a key."""
+        self.puts: list[PutAnswer] = []
+        """What became of every put."""
         self._disks = disks
 
     # --- hosts -------------------------------------------------------------------------------
@@ -95,7 +162,8 @@ class World(Engine):
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
-                host.disk.store(changes, node.own.generation, self._wall(host))
+                generation, retention = node.own.generation, self.settings.key_retention
+                host.disk.store(changes, generation, self._wall(host), retention)
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts
@@ -110,7 +178,10 @@ class World(Engine):
         if disk is not None:
             host.disk = disk.copy()
         node = self._process(host, as_name or name)
-        image = host.disk.image(self._wall(host)) if host.disk is not None else Image((), ())
+        image = Image((), ())
+        if host.disk is not None:
+            settings = self.settings
+            image = host.disk.load(self._wall(host), settings.key_window, settings.key_retention)
         self._perform(host, node.load(image, self.now))
         self._perform(host, node.start(not host.seeds and not image.members, self.now))
         self._join(host, host.lives)
@@ -207,19 +278,67 @@ class World(Engine):
 
     # --- clients -----------------------------------------------------------------------------
 
-    def increment(self, name: str, counter: str = "default", by: int = 1) -> None:
-        """One acknowledged increment at a node, committed before anybody hears of it."""
-        host = self.hosts[name]
-        node = self.node(name)
-        batch = node.prepare([(counter, by)], self.now, self._wall(host))
+    def increment(
+        self, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
+    ) -> Result:
+        """One increment at a node, committed before anybody hears of it; what became of it."""
+        return self.batch(name, [(counter, by, key)])[0]
+
+    def batch(self, name: str, increments: Sequence[Increment]) -> tuple[Result, ...]:
+        """Several increments in one commit; what became of each."""
+        host, node, wall = self.hosts[name], self.node(name), self._wall(self.hosts[name])
+        keys = [key for _, _, key in increments]
+        batch = node.prepare(
+            [(counter, by) for counter, by, _ in increments],
+            self.now,
+            wall,
+            keys if any(keys) else (),
+            self._stored(host, node, [key for key in keys if key is not None]),
+        )
+        ready = node.ready
+        self._commit(host, node, batch)
+        for (counter, by, key), result in zip(increments, batch.results, strict=True):
+            if isinstance(result, Accepted):
+                made = Made(name, batch.stream, result.seq, counter, by, key, self.now)
+                self.made.append(made)
+            if key is not None:
+                self.answers.append(
+                    Answer(
+                        self.now,
+                        name,
+                        host.lives,
+                        host.disk,
+                        wall,
+                        ready,
+                        key,
+                        counter,
+                        by,
+                        result,
+                        batch.stream,
+                    )
+                )
+        return batch.results
+
+    def put(self, name: str, client: str, counter: str, seq: int, total: int) -> PutResult:
+        """A client puts the total of a source that it owns; what became of it."""
+        host, node = self.hosts[name], self.node(name)
+        put = Put(source_stream(client, counter), counter, seq, total)
+        batch = node.prepare((), self.now, self._wall(host), puts=(put,))
+        self._commit(host, node, batch)
+        self.puts.append(PutAnswer(name, put, batch.put_results[0], bool(batch.sources)))
+        return batch.put_results[0]
+
+    def _stored(self, host: Host, node: Node, keys: list[bytes]) -> Stored:
+        """What the disk holds of keys that only it may know."""
+        if host.disk is None:
+            return NOTHING_STORED
+        wall = self._wall(host)
+        return host.disk.find(key for key in keys if node.is_doubtful(key, wall))
+
+    def _commit(self, host: Host, node: Node, batch: Batch) -> None:
         if host.disk is not None:
-            host.disk.commit(batch)
+            host.disk.commit(batch, self._wall(host))
         self._perform(host, node.expose(batch, self.now))
-        self.made += [
-            Made(name, batch.stream, done.seq, done.counter, done.by)
-            for done in batch.results
-            if isinstance(done, Accepted)
-        ]
 
     def deliver(self, name: str, data: bytes, source: Address) -> None:
         """Hand a datagram to a node as if it came from `source`."""

@@ -97,7 +97,7 @@ def _held(node: Node) -> Held:
 
 def _kept(disk: Disk) -> Held:
     return {
-        (stream, counter): seq
-        for stream, _, registers in disk.image(0.0).streams
-        for counter, seq, _ in registers
+        (kept.stream, counter): seq
+        for kept in disk.image(0.0).streams
+        for counter, seq, _ in kept.registers
     }

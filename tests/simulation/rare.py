@@ -18,7 +18,7 @@ from gossipd.core import (
     TagFrame,
 )
 from gossipd.core.codec import decode
-from gossipd.core.messages import Envelope, Held, Pages, PassAsk, RelayedAck
+from gossipd.core.messages import BEGINNING, Envelope, Held, Pages, PassAsk, RelayedAck
 from gossipd.simulator.world import Received, World
 
 KINDS = frozenset({b"\x03", b"\x0c", b"\x0d", b"\x11"})
@@ -124,10 +124,10 @@ class Witness:
             case Held() if used:
                 self._saw(Rare.DRAINED)
             case PassAsk(_, items):
-                for stream, start, after in items:
+                for stream, start, after, _ in items:
                     asker = (envelope.sender, envelope.generation, stream, start)
                     before = self._passes.get(asker, received.host)
-                    if after and before != received.host:
+                    if after > BEGINNING and before != received.host:
                         self._saw(Rare.PASS_RESUMED)
                     self._passes[asker] = received.host
             case _:
