@@ -289,7 +289,8 @@ class Daemon:
                     self._lose_name(detail)
                 case Left(undrained):
                     if undrained:
-                        log.warning("left; %d streams may be held by nobody else", undrained)
+                        where = "lost" if self._config.in_memory else "on this disk only"
+                        log.warning("left; %d streams may be %s", undrained, where)
                     else:
                         log.info("left")
                     self._end(self._exit_code)
@@ -459,7 +460,9 @@ def _open_store(config: Config, name: str) -> Store:
         return MemoryStore()
     try:
         directory = data_directory(config.data_dir, name)
-        return DiskStore.open(directory, durability=config.durability, node=name)
+        return DiskStore.open(
+            directory, durability=config.durability, node=name, cluster=config.cluster
+        )
     except StoreError as error:
         raise StartError(str(error)) from error
 

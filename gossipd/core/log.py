@@ -334,6 +334,26 @@ class Log:
         if held is not None:
             held.durable = max(held.durable, version)
 
+    def set_committed(
+        self,
+        stream: Stream,
+        registers: Iterable[Register],
+        version: int,
+        keys: Iterable[KeyRecord] = (),
+    ) -> None:
+        """These records, just merged, and the version are on the disk: they are no changes,
+        unless more than them is held."""
+        self.set_durable(stream, version)
+        for counter, seq, total in registers:
+            if self.register(stream, counter) == (seq, total):
+                self.changed.registers.pop((stream, counter), None)
+        for record in keys:
+            held = self.keys.at(stream, record.seq, 0.0)
+            if held is not None and held.said == record.said:
+                self.changed.keys.pop((stream, record.seq), None)
+        if self.version(stream) == version:
+            self.changed.versions.pop(stream, None)
+
     def merge(self, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
         """Join registers into the log; what went up is told.
 

@@ -47,6 +47,7 @@ class _Entry:
     verdict_at: float
     """When the verdict was first given anywhere, as far as known."""
     digest: int
+    """Its part of the fingerprint; 0 when it is too old to be shared."""
 
 
 class MemberTable:
@@ -114,7 +115,12 @@ class MemberTable:
     def shared(self, name: str, now: float) -> MemberView | None:
         """A view as others are told it, with its age; None when it is too old to be shared."""
         entry = self._entries.get(name)
-        if entry is None or not entry.digest:
+        return self.remembered(name, now) if entry is not None and entry.digest else None
+
+    def remembered(self, name: str, now: float) -> MemberView | None:
+        """A view as a disk keeps it, with its age; None when nothing is held of the name."""
+        entry = self._entries.get(name)
+        if entry is None:
             return None
         if entry.view.status <= Status.SUSPECT:
             return entry.view
@@ -135,15 +141,17 @@ class MemberTable:
 
     # --- changes -----------------------------------------------------------------------------
 
-    def merge(self, view: MemberView, now: float) -> Change | None:
+    def merge(self, view: MemberView, now: float, *, kept: bool = False) -> Change | None:
         """Join a view into the table; None when that changes nothing that matters to others.
 
-        Refused (None) are a verdict too old to be shared, which its giver should not have told,
-        and a member not held before when the table is full.
+        Refused (None) are a verdict too old to be shared, which its giver should not have told
+        (one that an earlier life has `kept` is good as long as it is remembered), and a member not
+        held before when the table is full.
         """
         entry = self._entries.get(view.name)
         verdict_at = now - 60.0 * view.age
-        if view.status > Status.SUSPECT and self._is_old(now - verdict_at):
+        age_max = self._remember if kept else self._remember / 2
+        if view.status > Status.SUSPECT and now - verdict_at >= age_max:
             return None
         if entry is None:
             if len(self._entries) >= MEMBERS_MAX:
@@ -207,7 +215,8 @@ class MemberTable:
         else:
             insort(self._names, view.name)
         same = before is not None and before.view.status is view.status
-        digest = _digest(view)
+        is_shared = view.status <= Status.SUSPECT or not self._is_old(now - verdict_at)
+        digest = _digest(view) if is_shared else 0
         self._entries[view.name] = _Entry(
             view, before.since if same and before else now, verdict_at, digest
         )

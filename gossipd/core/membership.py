@@ -52,6 +52,12 @@ class Membership:
             self._gossiping.push_member(view.name, turn)
         return change
 
+    def restore(self, view: MemberView, turn: Turn) -> None:
+        """Join a view that an earlier life has kept, before anybody is told anything."""
+        change = self._state.members.merge(view, turn.now, kept=True)
+        if change is not None:
+            self._follow(change, turn)
+
     def _is_settled(self, change: Change) -> bool:
         """Whether one more accuser tells nothing, for the suspicion is as short as it gets."""
         before = change.before

@@ -159,7 +159,7 @@ class Node:
         self._state.judge.horizon = image.horizon
         for view in image.members:
             if view.name != self._state.own.name:
-                self._membership.learn(view, turn, pulled=True)
+                self._membership.restore(view, turn)
         self._state.saving.skip(image)
         return turn.effects
 
@@ -221,14 +221,14 @@ class Node:
         advances, put = self._state.writer.expose(batch, now)
         self._state.tail.append(advances + put, now)
         if advances:
-            log.set_durable(batch.stream, batch.version)
+            log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
             turn.emit(Incremented(tuple(advances)))
             self._gossiping.push_log(batch.stream, advances[0].seq - 1, turn)
         if put:
             turn.emit(Learned(tuple(put)))
-        for stream, (_, seq, _) in batch.sources:
-            log.set_durable(stream, seq)
-            self._gossiping.push_log(stream, seq - 1, turn)
+        for stream, register in batch.sources:
+            log.set_committed(stream, (register,), register[1])
+            self._gossiping.push_log(stream, register[1] - 1, turn)
         return turn.effects
 
     def abandon(self, batch: Batch) -> None:
@@ -567,9 +567,15 @@ class Node:
             for stream in log.streams
         )
         names = (view.name for view in members.views() if view.name != self._state.own.name)
-        views = (members.shared(name, now) for name in names)
+        views = (members.remembered(name, now) for name in names)
         known = tuple(view for view in views if view is not None)
         return Image(streams, known, self._state.judge.horizon)
+
+    def shared_members(self, now: float) -> list[MemberView]:
+        """All members, this node included, as others are told of them, by name: without verdicts
+        older than half of `settings.remember`."""
+        views = (self._state.members.shared(view.name, now) for view in self.members)
+        return [view for view in views if view is not None]
 
     @property
     def log(self) -> Log:

@@ -41,6 +41,8 @@ class Changes(NamedTuple):
     doubles: tuple[tuple[Stream, Double], ...] = ()
     horizon: int = 0
     """See `judge`."""
+    generation: int = 0
+    """The node's own one, which never falls, where it has said something new of itself; else 0."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,10 @@ class Saving:
         doubles = tuple(islice(marks.doubles, limit - len(rows) - len(keys)))
         if marks.registers or len(keys) < len(marks.keys) or len(doubles) < len(marks.doubles):
             return Changes(rows, (), (), (), last=False, keys=keys, doubles=doubles)
-        views = {name: self._members.shared(name, now) for name in cycle.members}
+        own = self._members.own
+        generation = own.generation if own.name in cycle.members else 0
+        names = (name for name in cycle.members if name != own.name)
+        views = {name: self._members.remembered(name, now) for name in names}
         return Changes(
             rows,
             tuple(cycle.versions.items()),
@@ -111,6 +116,7 @@ class Saving:
             keys=keys,
             doubles=doubles,
             horizon=self._judge.horizon,
+            generation=generation,
         )
 
     def stored(self, changes: Changes) -> None:
@@ -137,7 +143,6 @@ class Saving:
         marks, self._log.changed = self._log.changed, Marks()
         versions = {stream: self._log.version(stream) for stream in marks.versions}
         members, self._members.changed = self._members.changed, {}
-        members.pop(self._members.own.name, None)
         return _Cycle(marks, versions, members)
 
     def _keys(self, marks: Marks, limit: int, now: float) -> tuple[tuple[Stream, KeyRecord], ...]:

@@ -1,9 +1,10 @@
 """The disk of a host: what is left of a process after a crash.
 
-Own increments are committed before they are exposed; what comes from others, and the members, is
-stored in parts from time to time, so that a crash may come between two of them. The generation is
-kept from the moment of the start, so that the next life begins above it. Key records are kept with
-the wall time at which they were accepted first, and go when that is longer ago than the retention.
+Own increments are committed before they are exposed, and what comes from others, and the members,
+is stored in parts from time to time, so that a crash may come between a commit and its exposure,
+and between two parts. The generation is kept from the moment of the start, so that the next life
+begins above it. Key records are kept with the wall time at which they were accepted first, and go
+when that is longer ago than the retention.
 """
 
 from __future__ import annotations
@@ -97,14 +98,13 @@ class Disk:
             rows.join(register)
             rows.version = max(rows.version, register[1])
 
-    def store(self, changes: Changes, generation: int, wall: float, retention: float) -> Stored:
-        """Write a part of what a node of that generation holds; `wall`: seconds since 1970.
+    def store(self, changes: Changes, wall: float, retention: float) -> Stored:
+        """Write a part of what a node holds; `wall`: seconds since 1970.
 
         What comes back are all events of those keys in it that have several.
         """
-        self.begin(generation)
-        for stream, *register in changes.registers:
-            counter, seq, total = register
+        self.generation = max(self.generation, changes.generation)
+        for stream, counter, seq, total in changes.registers:
             self._rows(stream).join((counter, seq, total))
         for stream, record in changes.keys:
             self._keep(stream, record, wall)

@@ -253,8 +253,7 @@ class Engine:
         changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
         if node is None or disk is None or changes is None:
             return False
-        retention = self.settings.key_retention
-        twins = disk.store(changes, node.own.generation, self._wall(host), retention)
+        twins = disk.store(changes, self._wall(host), self.settings.key_retention)
         self._perform(host, node.stored(changes, self.now, twins))
         return True
 

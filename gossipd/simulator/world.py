@@ -14,6 +14,7 @@ from typing import TypeAlias
 from gossipd.core import (
     Accepted,
     Address,
+    Batch,
     Changes,
     Image,
     Node,
@@ -23,7 +24,7 @@ from gossipd.core import (
     source_stream,
 )
 from gossipd.core.sources import PutResult
-from gossipd.core.writer import NOTHING_STORED, Batch, Result, Stored
+from gossipd.core.writer import NOTHING_STORED, Result
 from gossipd.simulator.disk import Disk
 from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
@@ -50,37 +51,36 @@ Increment: TypeAlias = tuple[str, int, bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An increment that was acknowledged: the ghost record that checkers compare with."""
+    """An increment that was committed: the ghost record that checkers compare with."""
 
     host: str
     stream: Stream
     seq: int
     counter: str
     by: int
+    acknowledged: bool = True
+    """Whether its client was told. If not, it counts from the next start on."""
     key: bytes | None = None
     at: float = 0.0
     """When."""
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client was told of an increment with a key."""
+    """What a client was told of an increment with a key, and by which process."""
 
-    at: float
-    host: str
-    life: int
-    """Which of the host's processes it was."""
-    disk: Disk | None
-    """The one that this process had."""
-    wall: float
-    """The host's clock, seconds since 1970."""
-    ready: bool
-    key: bytes
-    counter: str
-    by: int
-    result: Result
-    stream: Stream
-    """Under which it is, if it was accepted."""
+    __slots__ = ("at", "by", "counter", "disk", "host", "key", "life", "ready", "result", "wall")
+
+    def __init__(
+        self, at: float, host: Host, key: bytes, counter: str, by: int, result: Result
+    ) -> None:
+        self.at = at
+        self.wall = EPOCH + at + host.clock
+        """The time on the host's own clock."""
+        self.host, self.life, self.disk = host.name, host.lives, host.disk
+        """The process: which one on that host it was, and the disk that it had."""
+        self.ready = host.node is not None and host.node.ready
+        self.key, self.counter, self.by = key, counter, by
+        self.result = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class PutAnswer:
     put: Put
     result: PutResult
     committed: bool
-    """Whether this put itself was."""
+    """Whether this very put was."""
 
 
 class World(Engine):
@@ -109,7 +109,7 @@ class World(Engine):
         """`traced`: keep the hash `trace`; `disks`: hosts have one, unless it is taken away."""
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
-        """Every increment that was acknowledged."""
+        """Every increment that was committed."""
         self.answers: list[Answer] = []
         """What became of every increment with a key."""
         self.puts: list[PutAnswer] = []
@@ -162,8 +162,7 @@ class World(Engine):
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
-                generation, retention = node.own.generation, self.settings.key_retention
-                host.disk.store(changes, generation, self._wall(host), retention)
+                host.disk.store(changes, self._wall(host), self.settings.key_retention)
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts
@@ -286,59 +285,62 @@ class World(Engine):
 
     def batch(self, name: str, increments: Sequence[Increment]) -> tuple[Result, ...]:
         """Several increments in one commit; what became of each."""
-        host, node, wall = self.hosts[name], self.node(name), self._wall(self.hosts[name])
-        keys = [key for _, _, key in increments]
-        batch = node.prepare(
-            [(counter, by) for counter, by, _ in increments],
-            self.now,
-            wall,
-            keys if any(keys) else (),
-            self._stored(host, node, [key for key in keys if key is not None]),
-        )
-        ready = node.ready
-        self._commit(host, node, batch)
-        for (counter, by, key), result in zip(increments, batch.results, strict=True):
-            if isinstance(result, Accepted):
-                made = Made(name, batch.stream, result.seq, counter, by, key, self.now)
-                self.made.append(made)
-            if key is not None:
-                self.answers.append(
-                    Answer(
-                        self.now,
-                        name,
-                        host.lives,
-                        host.disk,
-                        wall,
-                        ready,
-                        key,
-                        counter,
-                        by,
-                        result,
-                        batch.stream,
-                    )
-                )
+        host = self.hosts[name]
+        batch = self._prepare(host, increments)
+        self._commit(host, batch)
+        self._perform(host, self.node(name).expose(batch, self.now))
+        self._note_made(name, batch, increments, acknowledged=True)
+        self.answers += [
+            Answer(self.now, host, key, counter, by, result)
+            for (counter, by, key), result in zip(increments, batch.results, strict=True)
+            if key is not None
+        ]
         return batch.results
+
+    def crash_in_commit(
+        self, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
+    ) -> None:
+        """End a process when an increment is on its disk and nobody has heard of it yet."""
+        host = self.hosts[name]
+        assert host.disk is not None, f"{name} has no disk"
+        increments = [(counter, by, key)]
+        batch = self._prepare(host, increments)
+        self._commit(host, batch)
+        self.crash(name)
+        self._note_made(name, batch, increments, acknowledged=False)
 
     def put(self, name: str, client: str, counter: str, seq: int, total: int) -> PutResult:
         """A client puts the total of a source that it owns; what became of it."""
         host, node = self.hosts[name], self.node(name)
         put = Put(source_stream(client, counter), counter, seq, total)
         batch = node.prepare((), self.now, self._wall(host), puts=(put,))
-        self._commit(host, node, batch)
-        self.puts.append(PutAnswer(name, put, batch.put_results[0], bool(batch.sources)))
-        return batch.put_results[0]
+        self._commit(host, batch)
+        self._perform(host, node.expose(batch, self.now))
+        result = batch.put_results[0]
+        self.puts.append(PutAnswer(name, put, result, bool(batch.sources)))
+        return result
 
-    def _stored(self, host: Host, node: Node, keys: list[bytes]) -> Stored:
-        """What the disk holds of keys that only it may know."""
-        if host.disk is None:
-            return NOTHING_STORED
-        wall = self._wall(host)
-        return host.disk.find(key for key in keys if node.is_doubtful(key, wall))
+    def _prepare(self, host: Host, increments: Sequence[Increment]) -> Batch:
+        """A batch, in which keys that only the disk may know were looked up there."""
+        node, wall = self.node(host.name), self._wall(host)
+        keys = [key for _, _, key in increments]
+        doubtful = (key for key in keys if key is not None and node.is_doubtful(key, wall))
+        stored = host.disk.find(doubtful) if host.disk is not None else NOTHING_STORED
+        pairs = [(counter, by) for counter, by, _ in increments]
+        return node.prepare(pairs, self.now, wall, keys if any(keys) else (), stored)
 
-    def _commit(self, host: Host, node: Node, batch: Batch) -> None:
+    def _commit(self, host: Host, batch: Batch) -> None:
         if host.disk is not None:
             host.disk.commit(batch, self._wall(host))
-        self._perform(host, node.expose(batch, self.now))
+
+    def _note_made(
+        self, name: str, batch: Batch, increments: Sequence[Increment], acknowledged: bool
+    ) -> None:
+        self.made += [
+            Made(name, batch.stream, done.seq, counter, by, acknowledged, key, self.now)
+            for (counter, by, key), done in zip(increments, batch.results, strict=True)
+            if isinstance(done, Accepted)
+        ]
 
     def deliver(self, name: str, data: bytes, source: Address) -> None:
         """Hand a datagram to a node as if it came from `source`."""

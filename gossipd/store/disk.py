@@ -20,10 +20,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import starmap
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
 from gossipd.core import Batch, Changes, Image
+from gossipd.core.identity import GENERATION_MAX
 
 from . import opening
 from .failures import BrokenError, NoSpaceError, classify
@@ -51,7 +53,13 @@ class DiskStore:
     """The store in a directory, locked while it is open."""
 
     def __init__(
-        self, directory: Path, lock: Lock, image: Image, durability: Durability, node: str
+        self,
+        directory: Path,
+        lock: Lock,
+        image: Image,
+        durability: Durability,
+        node: str,
+        cluster: str,
     ) -> None:
         """Made by `open`."""
         self._path = directory / FILE_NAME
@@ -59,6 +67,7 @@ class DiskStore:
         self._image: Image | None = image
         self._durability = durability
         self._node = node
+        self._cluster = cluster
         self._thread = ThreadPoolExecutor(1, "store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
@@ -67,17 +76,20 @@ class DiskStore:
         self._broken: BrokenError | None = None
 
     @classmethod
-    def open(cls, directory: Path, *, durability: Durability, node: str) -> DiskStore:
+    def open(
+        cls, directory: Path, *, durability: Durability, node: str, cluster: str
+    ) -> DiskStore:
         """Lock a directory and read what it holds; blocks. Made if it is not there.
 
-        Raises `StoreError`; what was there is then as it was.
+        Raises `StoreError`, also when it belongs to another cluster; what was there is then as it
+        was. It belongs to `cluster` from `begin_life` on.
         """
         make_directory(directory)
         with clear_errors(directory):
             lock = Lock(directory)
         try:
-            image = open_image(directory, time.time())
-            return cls(directory, lock, image, durability, node)
+            image = open_image(directory, time.time(), cluster)
+            return cls(directory, lock, image, durability, node, cluster)
         except BaseException:
             lock.release()
             raise
@@ -91,8 +103,9 @@ class DiskStore:
     def begin_life(self, wall: float) -> int:
         """The generation of this life: `wall` in ms, above any stored; blocks until committed.
 
-        Stored are those of earlier lives and that of a member with this node's name. Raises
-        `OSError` as `commit` does.
+        Stored are those of earlier lives, adopted ones included, and that of a member with this
+        node's name. Where one is the largest that there is, so is this life's. Raises `OSError`
+        as `commit` does.
         """
         return self._thread.submit(self._begin_life, wall).result()
 
@@ -128,9 +141,9 @@ class DiskStore:
     def _begin_life(self, wall: float) -> int:
         with self._classified():
             stored = generation_of(self._connected(), self._node)
-        generation = max(int(1000 * wall), stored + 1)
-        facts = (put_meta("generation", generation), put_meta("node", self._node))
-        self._write(iter(facts), None)
+        generation = min(max(int(1000 * wall), stored + 1), GENERATION_MAX)
+        facts = {"generation": generation, "node": self._node, "cluster": self._cluster}
+        self._write(starmap(put_meta, facts.items()), None)
         return generation
 
     def _write(self, writes: Iterator[Write], seconds: float | None) -> bool:

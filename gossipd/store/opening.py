@@ -73,14 +73,20 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def open_image(directory: Path, wall: float) -> Image:
-    """What a locked directory holds, its file made or migrated if need be. Raises `StoreError`."""
+def open_image(directory: Path, wall: float, cluster: str | None = None) -> Image:
+    """What a locked directory holds, its file made or migrated if need be.
+
+    Raises `StoreError`, also when its last life was in another cluster than `cluster`: counts of
+    two clusters once joined cannot be told apart again.
+    """
     path = directory / FILE_NAME
     with clear_errors(path):
         if not path.exists():
             _create(path, wall)
     with reading(path) as connection:
         check_pages(connection)
+        if cluster is not None:
+            _check_cluster(connection, directory, cluster)
         old = schema.version_of(connection) < len(schema.MIGRATIONS)
     if old:
         with clear_errors(path), closing(connect(path)) as writer:
@@ -156,6 +162,12 @@ def _check_version(path: Path, version: int) -> None:
             f"{path} was written by a newer gossipd (version {version} of its tables; this one "
             f"knows up to {known})"
         )
+
+
+def _check_cluster(connection: sqlite3.Connection, directory: Path, cluster: str) -> None:
+    held = meta_of(connection).get("cluster", cluster)
+    if held != cluster:
+        raise StoreError(f"{directory} belongs to cluster {held!r}, not {cluster!r}")
 
 
 def _create(path: Path, wall: float) -> None:

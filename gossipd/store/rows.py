@@ -96,6 +96,8 @@ def writes_of(changes: Changes, wall: float) -> Iterator[Write]:
         yield _REMOVE_MEMBER, (name,)
     for view in changes.members:
         yield _put_member(view, wall)
+    if changes.generation:
+        yield put_meta("generation", changes.generation)
 
 
 # --- reading ---------------------------------------------------------------------------------

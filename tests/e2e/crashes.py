@@ -9,17 +9,16 @@ from __future__ import annotations
 import http.client
 import json
 import random
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO, cast
 
 from tests.e2e.cluster import agree
 from tests.e2e.node import Node, at_once, until
+from tests.e2e.pipelined import Answer, ask_all
 
 CLIENTS_PER_NODE = 2
 ASKED_AT_ONCE = 500
@@ -89,29 +88,14 @@ def load(nodes: Sequence[Node]) -> Iterator[list[Client]]:
 
 
 def missing(node: Node, ids: Sequence[str]) -> list[str]:
-    """Which of these increments a node does not count; asked many at a time on one connection."""
-    lost: list[str] = []
-    with node.connect(30.0) as connection, connection.makefile("rb") as stream:
-        answers = cast(BinaryIO, stream)
-        for at in range(0, len(ids), ASKED_AT_ONCE):
-            asked = ids[at : at + ASKED_AT_ONCE]
-            wishes = (f"GET /increments/{id_} HTTP/1.1\r\nHost: n\r\n\r\n" for id_ in asked)
-            connection.sendall("".join(wishes).encode())
-            lost += [id_ for id_ in asked if not _counted(answers)]
-    return lost
+    """Which of these increments a node does not count."""
+    answers = ask_all(node, [f"GET /increments/{id_}" for id_ in ids], ASKED_AT_ONCE)
+    return [id_ for id_, answer in zip(ids, answers, strict=True) if not _is_counted(answer)]
 
 
-def _counted(answers: BinaryIO) -> bool:
-    """The next answer."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        line = answers.readline()
-        assert line, "the connection ended"
-        head += line
-    assert head.startswith(b"HTTP/1.1 200"), head
-    length = re.search(rb"(?i)content-length: *(\d+)", head)
-    assert length is not None
-    return bool(json.loads(answers.read(int(length[1])))["counted"])
+def _is_counted(answer: Answer) -> bool:
+    assert answer.status == 200, answer
+    return bool(answer.data["counted"])
 
 
 @dataclass(slots=True)

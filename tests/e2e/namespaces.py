@@ -129,6 +129,18 @@ class Network:
     def heal(self, source: int, target: int) -> None:
         self._rule("del", source, target)
 
+    def lose(self, percent: int) -> None:
+        """Of the UDP packets that any host is sent, so many are lost at random."""
+        for host in self.hosts:
+            chain = "{ type filter hook input priority 0; }"
+            dropped = f"meta l4proto udp numgen random mod 100 < {percent} drop"
+            for rule in (
+                "add table ip loss",
+                f"add chain ip loss in {chain}",
+                f"add rule ip loss in {dropped}",
+            ):
+                subprocess.run((*host.prefix, "nft", rule), check=True, timeout=20)
+
     def between(self, one: Sequence[int], other: Sequence[int]) -> Iterator[tuple[int, int]]:
         """All links between two groups of hosts, both directions."""
         for a in one:

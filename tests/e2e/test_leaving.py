@@ -69,7 +69,7 @@ def test_the_last_one_leaves_at_once(cluster: Cluster) -> None:
     assert node.ended(3) == 0
     leaving, left = node.log.splitlines()[-2:]
     assert leaving.endswith("INFO SIGTERM: leaving")
-    assert left.endswith("WARNING left; 1 streams may be held by nobody else")
+    assert left.endswith("WARNING left; 1 streams may be on this disk only")
 
 
 def test_all_leaving_at_once_end(cluster: Cluster) -> None:

@@ -66,7 +66,7 @@ class Books:
             else:
                 assert before.status > Status.SUSPECT, "I6: a live member vanished"
         again = MemberTable(node.own, self._remember, now)
-        for view in node.image(now).members:
+        for view in node.shared_members(now):
             again.merge(view._replace(age=0), now)
         assert again.fingerprint == node.members_fingerprint, "I9: not that of the table"
         self._views = views

@@ -1,4 +1,6 @@
-"""What must be counted at the end: acknowledged, and at no time only where it was destroyed.
+"""What must be counted at the end: committed, and at no time only where it was destroyed.
+
+Whether it was acknowledged, too, makes no difference to that: the disk has it, and tells it.
 
 A register carries the total of its stream, so for each (stream, counter) one seq says it all:
 everything up to it must be there. Nothing lowers it but the end of a disk, or of a process without
@@ -30,7 +32,7 @@ class Certain:
         """Streams whose end may have died with the last one that had it."""
 
     def read(self) -> None:
-        """Take in what was acknowledged since the last time, on disks that are still in place."""
+        """Take in what was committed since the last time, on disks that are still in place."""
         for made in self._world.made[self._read :]:
             self._needed[made.stream, made.counter] = made.seq
             host = self._world.hosts[made.host]
@@ -41,7 +43,7 @@ class Certain:
     def lower(self, disks: Iterable[Disk]) -> None:
         """Something was destroyed: give up what neither a running node nor one of these disks
         holds, which are those of hosts that will come back. Q2: raise where the disk on which it
-        was acknowledged is among them, or that of a running node."""
+        was committed is among them, or that of a running node."""
         disks = list(disks)
         running = [self._world.hosts[name].disk for name in self._world.running]
         intact = dict.fromkeys(disk for disk in (*running, *disks) if disk is not None)

@@ -72,6 +72,17 @@ class Faults:
             self.destroyed += 1
         return name
 
+    def crash_in_commit(self) -> str | None:
+        """End a process between the commit of an increment and its acknowledgement."""
+        hosts = self._world.hosts
+        name = self._pick(
+            [n for n in self._spare() if hosts[n].disk is not None and not hosts[n].stalled]
+        )
+        if name:
+            self._world.crash_in_commit(name, "at the crash")
+            self.destroyed += 1
+        return name
+
     def crash_with_disk(self) -> str | None:
         """End a process and destroy its disk."""
         name = self._pick([n for n in self._spare() if self._world.hosts[n].disk is not None])
@@ -94,17 +105,20 @@ class Faults:
         return name
 
     def cut_power(self) -> str | None:
-        """All that are at work restart, each right after an increment; disks stay. Not those of
-        which several have one name, as they would begin in one generation."""
+        """All that are at work restart, each right after an increment or, with a disk, when one is
+        committed but nobody was told; disks stay. Not those of which several have one name, as
+        they would begin in one generation."""
         names = [
             name
             for name in self._spare()
             if not self._world.hosts[name].stalled and self.names[name] not in self.contested
         ]
         for name in names:
-            self._world.increment(name, "at the power cut")
-        for name in names:
-            self._world.crash(name)
+            if self._world.hosts[name].disk is not None and self._rng.random() < 0.5:
+                self._world.crash_in_commit(name, "at the power cut")
+            else:
+                self._world.increment(name, "at the power cut")
+                self._world.crash(name)
         for name in names:
             self._world.start(name, self.names[name])
         self.destroyed += bool(names)
@@ -358,6 +372,7 @@ Fault: TypeAlias = Callable[[Faults], str | None]
 
 KINDS: dict[Fault, int] = {
     Faults.crash: 2,
+    Faults.crash_in_commit: 2,
     Faults.crash_with_disk: 2,
     Faults.start: 5,
     Faults.crash_and_start: 2,

@@ -201,9 +201,33 @@ async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
     assert "SIGTERM: leaving" in caplog.messages
 
 
+@pytest.mark.parametrize(("in_memory", "where"), [(False, "on this disk only"), (True, "lost")])
+async def test_what_nobody_took_over_is_said_to_be_where_it_is(
+    in_memory: bool, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="one", in_memory=in_memory))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.not_ready() is None)
+    await made.increment("a", 1)
+    made.leave()
+    assert await serving == 0
+    assert f"left; 1 streams may be {where}" in caplog.messages
+
+
 async def test_a_directory_in_use_ends_the_start(daemon: Daemon) -> None:
     with pytest.raises(StartError, match=r"state/gossipd/one is in use by process \d+"):
         await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
+
+
+async def test_a_directory_of_another_cluster_ends_the_start() -> None:
+    config = Config(bind=ANY, api=ANY, name="one", cluster="a")
+    daemon = await Daemon.open(config)
+    serving = asyncio.create_task(daemon.serve())
+    await until(lambda: daemon.not_ready() is None)
+    daemon.leave()
+    assert await serving == 0
+    with pytest.raises(StartError, match=r"state/gossipd/one belongs to cluster 'a', not 'b'$"):
+        await Daemon.open(Config(bind=ANY, api=ANY, name="one", cluster="b"))
 
 
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:

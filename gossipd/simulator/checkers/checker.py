@@ -70,5 +70,5 @@ class Checker:
         self._ghosts.share(stream)
 
     def expected(self, counter: str) -> int:
-        """The sum over everything that was acknowledged anywhere."""
+        """The sum over everything that was committed anywhere, acknowledged or not."""
         return sum(made.by for made in self._world.made if made.counter == counter)

@@ -1,4 +1,4 @@
-"""The ghost record: every increment that was acknowledged, which nobody in the world can see.
+"""The ghost record: every increment that was committed, which nobody in the world can see.
 
 I1: one content per (stream, seq), one writer per stream. I11: increment ids are a bijection.
 """

@@ -14,7 +14,6 @@ from gossipd.core import Node, Status, Stream
 from gossipd.simulator.world import World
 
 from .ghosts import Ghosts
-from .tables import shared_views
 
 ROUNDS_FACTOR = 1.5
 """Q6's c: rounds until all agree are at most this x log2 of the number of nodes (of two at
@@ -74,7 +73,7 @@ def check_survival(world: World, intact: Container[str]) -> None:
     """Q2: what was acknowledged on these hosts, whose disks were neither lost nor replaced, counts
     on every running node, whatever crashed."""
     for made in world.made:
-        if made.host in intact:
+        if made.acknowledged and made.host in intact:
             for name, node in world.running.items():
                 seq, _ = node.log.register(made.stream, made.counter)
                 assert seq >= made.seq, f"Q2: {name} has {seq} of {made}"
@@ -108,4 +107,4 @@ def _held(node: Node) -> list[tuple[Stream, int, list[tuple[str, int, int]]]]:
 
 
 def _table(node: Node, now: float) -> list[tuple[object, ...]]:
-    return [view[:6] for view in shared_views(node, now)]
+    return [view[:6] for view in node.shared_members(now)]

@@ -111,17 +111,8 @@ class TableChecker:
         assert said == right, f"I9: {name}: the members' fingerprint is not the recomputed one"
 
 
-def shared_views(node: Node, now: float) -> list[MemberView]:
-    """What a node tells others of members, in the order of names."""
-    views = node.members
-    if any(view.status > Status.SUSPECT for view in views):
-        # Old verdicts are held, but not shared; only an image tells which.
-        views = [*node.image(now).members, node.own]
-    return sorted(views)
-
-
 def _fingerprint(node: Node, now: float) -> int:
-    return sum(_hash(view) for view in shared_views(node, now)) & MASK
+    return sum(_hash(view) for view in node.shared_members(now)) & MASK
 
 
 def _hash(view: MemberView) -> int:

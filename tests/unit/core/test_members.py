@@ -160,6 +160,28 @@ def test_a_verdict_too_old_to_be_shared_does_not_enter_a_table() -> None:
     assert table.merge(LEFT._replace(age=int(HALF / 60) - 1), 0.0) is not None
 
 
+def test_a_kept_verdict_too_old_to_be_shared_is_remembered_to_the_end_of_its_life() -> None:
+    old = FAILED._replace(age=int(HALF / 60))
+    table = _table()
+    assert table.merge(old, 0.0, kept=True) == Change(FAILED, None)
+    assert table.down == ["bob"]
+    assert table.shared("bob", 0.0) is None
+    assert table.remembered("bob", 0.0) == old
+    assert table.fingerprint == _table().fingerprint
+    assert table.expire(HALF - 1) == []
+    assert table.expire(HALF) == [FAILED]
+    assert table.remembered("bob", HALF) is None
+    assert table.merge(FAILED._replace(age=int(REMEMBER / 60)), HALF, kept=True) is None
+
+
+def test_a_kept_verdict_is_shared_again_when_others_gave_it_later() -> None:
+    table = _table()
+    table.merge(FAILED._replace(age=int(HALF / 60)), 0.0, kept=True)
+    table.merge(FAILED._replace(age=2), 0.0)
+    assert table.shared("bob", 0.0) == FAILED._replace(age=2)
+    assert table.fingerprint == _table(FAILED).fingerprint
+
+
 def test_an_age_that_is_told_fits_a_datagram() -> None:
     table = MemberTable(OWN, 1e15, 0.0)
     table.merge(LEFT._replace(age=AGE_MAX), 0.0)

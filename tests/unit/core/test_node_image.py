@@ -37,6 +37,20 @@ def test_a_life_goes_on_from_what_the_last_one_kept() -> None:
     assert second.stream is None
 
 
+def test_a_verdict_is_kept_as_long_as_it_is_remembered() -> None:
+    first, remember = life(), Settings().remember
+    failed = MemberView("there", THERE, 5, 0, Status.FAILED)
+    first.load(Image((), (failed,)), 0.0)
+    now = 0.9 * remember
+    second = life(2000)
+    second.load(first.image(now), now)
+    assert [view.name for view in second.members] == ["here", "there"]
+    assert second.shared_members(now) == [second.own]
+    third = life(3000)
+    third.load(first.image(remember), remember)
+    assert third.members == [third.own]
+
+
 def test_the_own_entry_of_an_image_is_left_out() -> None:
     node = life()
     own = MemberView("here", HERE, 9000, 3, Status.FAILED)

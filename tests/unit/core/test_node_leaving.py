@@ -326,6 +326,15 @@ def test_a_hold_that_brings_nothing_new_is_answered_at_once_when_everything_is_s
     assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 0),))]
 
 
+def test_a_hold_does_not_wait_for_own_increments() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    talk.increment(times=3)
+    said = talk.hear(p0, Hold(5, (group(1, [], start=4),)))
+    assert not said.of(SaveWanted)
+    assert said.sent(Held, p0)
+
+
 def test_a_hold_waits_for_the_cycle_that_begins_after_it() -> None:
     talk = keeper()
     p0 = talk.peer("p0")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Changes, Image, MemberView, Status, StreamImage
+from gossipd.core import Changes, Image, MemberView, Settings, Status, StreamImage
+from gossipd.core.messages import Group
 from gossipd.core.saving import Row
 
 from .parts import ALIVE
@@ -124,6 +125,19 @@ def test_increments_are_durable_when_they_are_exposed() -> None:
     own = talk.node.stream
     assert own is not None
     assert talk.node.log.durable(own) == 3
+    assert talk.node.take_changes(100, talk.now) is None, "they are on the disk already"
+
+
+def test_what_a_twin_tells_of_the_own_stream_during_a_commit_is_stored() -> None:
+    talk = keeper()
+    talk.increment(times=3)
+    batch = talk.node.prepare([("hits", 1), ("more", 1)], talk.now, WALL + talk.now)
+    told = Group(batch.stream, 3, 7, (("hits", 7, 9),))
+    talk.hear_news(told)
+    talk.node.expose(batch, talk.now)
+    changes = talk.take()
+    assert changes.registers == ((batch.stream, "hits", 7, 9),)
+    assert changes.versions == ((batch.stream, 7),)
 
 
 def test_a_batch_that_was_abandoned_is_not_durable() -> None:
@@ -149,11 +163,12 @@ def test_members_that_changed_are_stored_with_the_age_of_verdicts() -> None:
     assert ages["bob"] == 8
 
 
-def test_the_own_entry_is_not_stored() -> None:
+def test_of_the_own_entry_only_the_generation_is_stored() -> None:
     talk = keeper()
-    talk.hear_views(talk.me.seen(Status.SUSPECT))
-    assert talk.own.incarnation == 1
-    assert [view.name for view in talk.take().members] == []
+    later = talk.me.seen(Status.SUSPECT)._replace(generation=9000)
+    talk.hear_views(later)
+    assert talk.own.generation == 9001
+    assert talk.take() == Changes((), (), (), (), last=True, generation=9001)
 
 
 def test_a_member_that_is_not_remembered_any_more_goes_from_the_disk() -> None:
@@ -163,6 +178,33 @@ def test_a_member_that_is_not_remembered_any_more_goes_from_the_disk() -> None:
     assert talk.node.take_changes(100, talk.now) is None
     talk.wait(talk.settings.remember + 60)
     assert talk.take().gone == ("gone",)
+
+
+def test_a_verdict_that_is_too_old_to_be_shared_stays_on_the_disk() -> None:
+    talk = Talk(durable=True)
+    half = int(talk.settings.remember / 120)
+    old = MemberView("old", ("10.9.9.9", 1), 5, 0, Status.LEFT, age=half)
+    talk.node.load(Image((), (old,)), talk.now)
+    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.node.image(talk.now).members == (old,)
+    assert talk.node.shared_members(talk.now) == [talk.own]
+    talk.wait(60 * half + 60)
+    assert talk.take().gone == ("old",)
+
+
+def test_a_verdict_that_grew_old_before_it_could_be_stored_is_stored() -> None:
+    talk = Talk(peers=1, settings=Settings(remember=3600.0), durable=True)
+    talk.settle()
+    talk.store_all()
+    talk.peer("p0").answers = False
+    talk.wait(10)
+    failed = talk.take()
+    assert [view.status for view in failed.members] == [Status.FAILED]
+    talk.node.not_stored(failed)
+    talk.wait(talk.settings.remember / 2 + 60)
+    again = talk.take()
+    assert [view.name for view in again.members] == ["p0"]
+    assert again.gone == ()
 
 
 def test_a_verdict_that_is_too_old_to_be_loaded_goes_from_the_disk() -> None:

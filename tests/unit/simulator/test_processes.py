@@ -6,7 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from gossipd.core import BecameReady, NameLost, Stalled, Status
+from gossipd.core import BecameReady, NameLost, Settings, Stalled, Status, TagFrame
+from gossipd.core.codec import pack_body, pack_head, pack_view
+from gossipd.core.messages import Gossip
+from gossipd.simulator.checkers import Checker, check_survival
 from gossipd.simulator.link import Constant
 from gossipd.simulator.world import World
 
@@ -149,6 +152,42 @@ def test_own_increments_are_on_the_disk_at_once() -> None:
     assert world.made[0].stream in world.node("n1").log.streams
 
 
+def test_an_increment_that_was_committed_when_its_process_died_counts_from_the_restart_on() -> (
+    None
+):
+    world = formed(disks=True)
+    checker = Checker(world)
+    world.increment("n1", by=2)
+    world.run(0.1)
+    world.crash_in_commit("n1", by=3)
+    world.run(1)
+    checker.check(full=True)
+    assert count(world, "n0") == 2
+    world.start("n1")
+    assert count(world, "n1") == 5
+    assert world.run_until_settled(5)
+    checker.check_rest()
+    assert count(world, "n0") == checker.expected("default") == 5
+    assert [made.acknowledged for made in world.made] == [True, False]
+    check_survival(world, world.hosts)
+
+
+def test_what_nobody_was_told_of_need_not_be_seen_before_the_restart() -> None:
+    world = formed(disks=True)
+    world.crash_in_commit("n1")
+    assert count(world, "n0") == 0
+    check_survival(world, world.hosts)
+    world.increment("n0")
+    world.start("n1")
+    with pytest.raises(AssertionError, match="Q2: n1 has 0 of Made"):
+        check_survival(world, world.hosts)
+
+
+def test_a_process_without_a_disk_does_not_die_in_a_commit() -> None:
+    with pytest.raises(AssertionError, match="n1 has no disk"):
+        formed().crash_in_commit("n1")
+
+
 def test_what_comes_from_others_is_on_the_disk_a_second_later() -> None:
     world = formed(disks=True)
     world.increment("n0")
@@ -242,6 +281,20 @@ def test_a_disk_alone_is_somebody_to_join() -> None:
     assert not ready[-1].alone
 
 
+def test_a_partition_heals_after_restarts_for_as_long_as_members_are_remembered() -> None:
+    world = World(1, Settings(remember=3600.0), disks=True)
+    world.formed(2)
+    world.hosts["n1"].seeds = []
+    world.partition(["n0"], ["n1"])
+    world.run(2400)
+    for name in ("n0", "n1"):
+        world.crash(name)
+        world.start(name)
+    world.run(10)
+    world.network.heal()
+    assert world.run_until_settled(20)
+
+
 def test_generations_rise_on_a_disk_though_the_clock_goes_back() -> None:
     world = formed(disks=True)
     generations = [world.node("n1").own.generation]
@@ -252,6 +305,24 @@ def test_generations_rise_on_a_disk_though_the_clock_goes_back() -> None:
         generations.append(world.node("n1").own.generation)
         world.run(1)
     assert all(before < after for before, after in pairwise(generations))
+
+
+def test_an_adopted_generation_is_on_the_disk_a_second_later() -> None:
+    world = formed(disks=True)
+    node, other = world.node("n1"), world.node("n0")
+    risen = node.own.generation + 5_000
+    said = pack_body(
+        pack_head("n0", other.own.generation, other.own.incarnation, Gossip()),
+        [pack_view(node.own._replace(generation=risen, status=Status.FAILED))],
+        (),
+    )
+    world.deliver("n1", TagFrame("sim").close(said), world.hosts["n0"].address)
+    assert node.own.generation == risen + 1
+    world.run(1.5)
+    world.crash("n1")
+    world.hosts["n1"].clock = -3600
+    world.start("n1")
+    assert world.node("n1").own.generation == risen + 2
 
 
 def test_verdicts_age_on_a_disk_while_its_host_is_down() -> None:

@@ -34,10 +34,13 @@ def member(
 
 @asynccontextmanager
 async def opened(
-    directory: Path, durability: Durability = "normal", node: str = "here"
+    directory: Path,
+    durability: Durability = "normal",
+    node: str = "here",
+    cluster: str = "ours",
 ) -> AsyncIterator[DiskStore]:
     """A store that is closed at the end."""
-    store = DiskStore.open(directory, durability=durability, node=node)
+    store = DiskStore.open(directory, durability=durability, node=node, cluster=cluster)
     try:
         yield store
     finally:
@@ -90,7 +93,7 @@ from gossipd.store import DiskStore
 from tests.unit.store.parts import batch
 
 async def main():
-    store = DiskStore.open(Path(sys.argv[1]), durability=sys.argv[2], node="here")
+    store = DiskStore.open(Path(sys.argv[1]), durability=sys.argv[2], node="here", cluster="")
     for seq in count(1):
         await store.commit(batch(seq, f"c{seq % 7}"))
         print(seq, flush=True)

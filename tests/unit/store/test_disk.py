@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gossipd.core import Batch, Changes, Image, Status, StreamImage
+from gossipd.core.identity import GENERATION_MAX
 from gossipd.store import BrokenError, DiskStore
 from tests.unit.store.parts import NOTHING, OTHER, STREAM, batch, filled, member, opened, stored
 
@@ -80,6 +81,24 @@ async def test_generations_only_rise_whatever_the_wall_clock_says(tmp_path: Path
 
 
 async def test_a_generation_that_was_adopted_while_running_is_not_used_again(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        assert store.begin_life(1.0) == 1000
+        await store.save(NOTHING._replace(generation=9000))
+        await store.save(NOTHING)
+    async with opened(tmp_path) as store:
+        assert store.begin_life(1.0) == 9001
+
+
+async def test_after_the_largest_generation_comes_the_largest_one(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(NOTHING._replace(generation=GENERATION_MAX))
+    async with opened(tmp_path) as store:
+        assert store.begin_life(1.0) == GENERATION_MAX
+
+
+async def test_a_generation_of_a_member_with_the_own_name_is_not_used_again(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as store:
@@ -176,7 +195,7 @@ async def test_a_hundred_thousand_registers_are_loaded_in_seconds(tmp_path: Path
     async with opened(tmp_path) as store:
         await store.save(Changes(registers, (), (), ()))
     began = time.monotonic()
-    store = DiskStore.open(tmp_path, durability="full", node="here")
+    store = DiskStore.open(tmp_path, durability="full", node="here", cluster="ours")
     took = time.monotonic() - began
     assert sum(len(each.registers) for each in store.load().streams) == 100_000
     await store.close()

@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from gossipd.store import StoreError, schema
+from gossipd.store.rows import put_meta
 from tests.unit.store.parts import batch, contents, filled, mode_of, opened, set_mode, stored
 
 
@@ -123,6 +124,17 @@ def reshaped(file: Path) -> None:
         connection.execute("ALTER TABLE streams ADD COLUMN more")
 
 
+def of_another_cluster(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(*put_meta("cluster", "theirs"))
+
+
+def without_a_cluster(file: Path) -> None:
+    """As it was made before directories kept the name."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM meta WHERE name = 'cluster'")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -137,6 +149,7 @@ def reshaped(file: Path) -> None:
         (directory, "Is a directory"),
         (changed, "is damaged: the register of"),
         (reshaped, "is damaged: its tables are not"),
+        (of_another_cluster, "belongs to cluster 'theirs', not 'ours'"),
     ],
 )
 async def test_what_is_not_sound_is_refused_and_left_as_it_was(
@@ -145,6 +158,22 @@ async def test_what_is_not_sound_is_refused_and_left_as_it_was(
     damage(await filled(tmp_path))
     assert says in await refused(tmp_path)
     assert (tmp_path / "gossipd.db").exists() is (damage is not lost)
+
+
+async def test_a_directory_that_knows_no_cluster_belongs_to_that_of_its_next_life(
+    tmp_path: Path,
+) -> None:
+    without_a_cluster(await filled(tmp_path))
+    for cluster in ("one", "another"):
+        async with opened(tmp_path, cluster=cluster):
+            pass  # only a life in it tells where it belongs
+    async with opened(tmp_path, cluster="one") as store:
+        store.begin_life(1.0)
+    with pytest.raises(StoreError, match="belongs to cluster 'one', not 'another'"):
+        async with opened(tmp_path, cluster="another"):
+            pass
+    async with opened(tmp_path, cluster="one"):
+        pass
 
 
 async def test_a_flipped_bit_is_refused_or_does_no_harm(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ async def test_a_log_goes_out_as_lines_and_comes_in_again(tmp_path: Path) -> Non
     await filled(tmp_path / "old")
     lines = call("export", tmp_path / "old").stdout
     rows = [json.loads(line) for line in lines.splitlines()]
-    assert rows[0]["node"] == "here"
+    assert (rows[0]["node"], rows[0]["cluster"]) == ("here", "ours")
     assert {"stream": STREAM.hex(), "counter": "counter 7", "seq": 167, "total": 167} in rows
     assert {"stream": OTHER.hex(), "version": 199} in rows
     assert rows[-1] == {"lines": len(rows) - 1}
@@ -87,6 +87,17 @@ async def test_a_log_goes_out_as_lines_and_comes_in_again(tmp_path: Path) -> Non
         assert new.streams == old.streams
     async with opened(tmp_path / "new") as store:
         assert store.begin_life(0.0) == rows[0]["generation"] + 1
+
+
+async def test_lines_of_another_cluster_come_in_and_leave_the_directory_where_it_is(
+    tmp_path: Path,
+) -> None:
+    await filled(tmp_path / "ours")
+    async with opened(tmp_path / "theirs", cluster="theirs") as store:
+        store.begin_life(1.0)
+    call("import", tmp_path / "theirs", lines=call("export", tmp_path / "ours").stdout)
+    async with opened(tmp_path / "theirs", cluster="theirs") as store:
+        assert store.load().streams == (await stored(tmp_path / "ours")).streams
 
 
 async def test_old_lines_take_nothing_back(tmp_path: Path) -> None:
