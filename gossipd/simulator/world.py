@@ -20,6 +20,7 @@ from gossipd.core import (
     Node,
     Put,
     Settings,
+    Stored,
     Stream,
     source_stream,
 )
@@ -68,10 +69,27 @@ class Made:
 class Answer:
     """What a client was told of an increment with a key, and by which process."""
 
-    __slots__ = ("at", "by", "counter", "disk", "host", "key", "life", "ready", "result", "wall")
+    __slots__ = (
+        "at",
+        "by",
+        "counter",
+        "disk",
+        "from_disk",
+        "host",
+        "key",
+        "life",
+        "ready",
+        "result",
+        "wall",
+    )
 
     def __init__(
-        self, at: float, host: Host, key: bytes, counter: str, by: int, result: Result
+        self,
+        at: float,
+        host: Host,
+        increment: tuple[str, int, bytes],
+        result: Result,
+        from_disk: bool,
     ) -> None:
         self.at = at
         self.wall = EPOCH + at + host.clock
@@ -79,8 +97,10 @@ class Answer:
         self.host, self.life, self.disk = host.name, host.lives, host.disk
         """The process: which one on that host it was, and the disk that it had."""
         self.ready = host.node is not None and host.node.ready
-        self.key, self.counter, self.by = key, counter, by
+        self.counter, self.by, self.key = increment
         self.result = result
+        self.from_disk = from_disk
+        """Whether the disk had been asked, and had something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,12 +306,13 @@ class World(Engine):
     def batch(self, name: str, increments: Sequence[Increment]) -> tuple[Result, ...]:
         """Several increments in one commit; what became of each."""
         host = self.hosts[name]
-        batch = self._prepare(host, increments)
+        stored = self._stored(host, increments)
+        batch = self._prepare(host, increments, stored)
         self._commit(host, batch)
         self._perform(host, self.node(name).expose(batch, self.now))
         self._note_made(name, batch, increments, acknowledged=True)
         self.answers += [
-            Answer(self.now, host, key, counter, by, result)
+            Answer(self.now, host, (counter, by, key), result, key in stored)
             for (counter, by, key), result in zip(increments, batch.results, strict=True)
             if key is not None
         ]
@@ -304,7 +325,7 @@ class World(Engine):
         host = self.hosts[name]
         assert host.disk is not None, f"{name} has no disk"
         increments = [(counter, by, key)]
-        batch = self._prepare(host, increments)
+        batch = self._prepare(host, increments, self._stored(host, increments))
         self._commit(host, batch)
         self.crash(name)
         self._note_made(name, batch, increments, acknowledged=False)
@@ -320,14 +341,20 @@ class World(Engine):
         self.puts.append(PutAnswer(name, put, result, bool(batch.sources)))
         return result
 
-    def _prepare(self, host: Host, increments: Sequence[Increment]) -> Batch:
-        """A batch, in which keys that only the disk may know were looked up there."""
+    def _stored(self, host: Host, increments: Sequence[Increment]) -> Stored:
+        """What the disk has of those keys that only it may know."""
+        if host.disk is None:
+            return NOTHING_STORED
         node, wall = self.node(host.name), self._wall(host)
+        keys = (key for _, _, key in increments if key is not None)
+        return host.disk.find(key for key in keys if node.is_doubtful(key, wall))
+
+    def _prepare(self, host: Host, increments: Sequence[Increment], stored: Stored) -> Batch:
         keys = [key for _, _, key in increments]
-        doubtful = (key for key in keys if key is not None and node.is_doubtful(key, wall))
-        stored = host.disk.find(doubtful) if host.disk is not None else NOTHING_STORED
         pairs = [(counter, by) for counter, by, _ in increments]
-        return node.prepare(pairs, self.now, wall, keys if any(keys) else (), stored)
+        return self.node(host.name).prepare(
+            pairs, self.now, self._wall(host), keys if any(keys) else (), stored
+        )
 
     def _commit(self, host: Host, batch: Batch) -> None:
         if host.disk is not None:
