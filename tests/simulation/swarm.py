@@ -277,19 +277,26 @@ class Swarm:
         self._undo()
         most = agreement_max(world.settings, len(world.hosts))
         estranged = self.witness.estranged()
-        began = world.now
         took = self._settle(most)
         if self._clients is not None:
-            until = world.now + RETRIED_AFTER
-            while world.now < until:
-                self._step()
-            self._settle(began + most + RETRIED_AFTER - world.now)
+            self._make_ready_for_retries()
+            self._settle(most)
         self._certain.demand_counted()
         self._certain.forget_keys(())
         self.checker.check_rest(self._certain.lost, self._certain.forgotten)
         self.witness.look()
         self.witness.agreed(estranged)
         return took
+
+    def _make_ready_for_retries(self) -> None:
+        """Let disks store and compare what their nodes hold, and nodes find that they are ready,
+        which takes them long where none is."""
+        began = self.world.now
+        nodes = self.world.running.values()
+        while self.world.now - began < RETRIED_AFTER or not all(node.ready for node in nodes):
+            waited = self.world.now - began
+            assert waited < RETRIED_AFTER + self.world.settings.ready_after, "Q1: not ready"
+            self._step()
 
     def _settle(self, most: float) -> float:
         """Let time pass until all agree; the seconds that it took."""

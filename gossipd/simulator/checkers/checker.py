@@ -90,6 +90,11 @@ class Checker:
         and `check_rest` demands that it was noticed."""
         self._ghosts.share(stream)
 
+    def check_once(self, forgotten: Container[tuple[Stream, int]] = ()) -> None:
+        """Q3 of keys alone: raise unless each logical operation counts once; see `check_rest`."""
+        self._keyed.read()
+        self._keyed.check_once(self._world.running, forgotten)
+
     def over(self, name: str) -> dict[str, int]:
         """By how much each counter of a node is more than the sum over logical operations."""
         self._keyed.read()

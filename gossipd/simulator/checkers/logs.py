@@ -171,7 +171,7 @@ class LogChecker:
             most = self._ghosts.positive(counter)
             assert value <= most, f"I8: {name} counts {value} of {counter}, made were {most}"
             gone = out.sums.get(counter, 0)
-            least = seen.values.get(counter, value) - self._ghosts.negative(counter)
+            least = seen.values.get(counter, 0) - self._ghosts.negative(counter)
             least -= max(0, gone - before.get(counter, 0))
             assert value >= least, f"I6: {name}: {counter} fell to {value}"
             right = seen.totals.get(counter, 0) - gone
