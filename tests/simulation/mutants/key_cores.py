@@ -13,10 +13,18 @@ from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.judge import Duplicate, Judge, Judgement
 from gossipd.core.keys import Keys
 from gossipd.core.log import Advance, Log, Marks
-from gossipd.core.messages import END, Double, Group, Page, Record, Register
+from gossipd.core.messages import (
+    END,
+    Group,
+    Page,
+    PassItem,
+    Position,
+    Record,
+    Register,
+)
 from gossipd.core.repair import LogRepair
 from gossipd.core.saving import Saving
-from gossipd.core.state import Turn
+from gossipd.core.state import State, Turn
 
 from .cores import nothing
 
@@ -54,15 +62,19 @@ def groups_without_keys(patch: pytest.MonkeyPatch) -> None:
 
 
 def pages_without_keys(patch: pytest.MonkeyPatch) -> None:
-    sound = answering._by_kind
+    sound = answering._page
 
-    def by_kind(
-        records: list[Record],
-    ) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
-        registers, _, doubles = sound(records)
-        return registers, (), doubles
+    def page_of(
+        state: State,
+        wish: PassItem,
+        parts: Iterator[tuple[Position, list[Record]]],
+        stop: int,
+        free: int,
+    ) -> tuple[Page | None, int, bool]:
+        page, used, full = sound(state, wish, parts, stop, free)
+        return page and page._replace(keys=()), used, full
 
-    patch.setattr(answering, "_by_kind", by_kind)
+    patch.setattr(answering, "_page", page_of)
 
 
 def pages_without_the_archive(patch: pytest.MonkeyPatch) -> None:
