@@ -70,8 +70,13 @@ class Clients:
         if names and rng.random() < self._load * seconds:
             self._put(names)
 
-    def operation(self) -> Increment:
-        """A new logical operation."""
+    def unanswered(self) -> Increment:
+        """A new operation, the first try of which is up to somebody else."""
+        operation = self._operation()
+        self._retry_later(operation)
+        return operation
+
+    def _operation(self) -> Increment:
         rng = self._rng
         by = rng.choice((1, 1, 1, 3, -2))
         operation = (f"keyed {rng.randrange(3)}", by, self._key())
@@ -84,16 +89,18 @@ class Clients:
             counter, by, key = rng.choice(self._operations[-20:])
             world.increment(rng.choice(names), counter, by + 1, key)
             return
-        operation = self.operation()
-        tries = rng.randint(1, TRIES_MAX)
-        for _ in range(tries - 1):
-            self._number += 1
-            wait = rng.choice((0.0, 0.2, 2.0, 15.0)) * rng.random()
-            heappush(self._retries, Retry(world.now + wait, self._number, operation))
+        operation = self._operation()
+        self._retry_later(operation)
         if rng.random() < 0.1:
             world.batch(rng.choice(names), [operation, ("keyed 0", 2, None), operation])
         else:
             world.increment(rng.choice(names), *operation)
+
+    def _retry_later(self, operation: Increment) -> None:
+        for _ in range(self._rng.randint(0, TRIES_MAX - 1)):
+            self._number += 1
+            wait = self._rng.choice((0.0, 0.2, 2.0, 15.0)) * self._rng.random()
+            heappush(self._retries, Retry(self._world.now + wait, self._number, operation))
 
     def _key(self) -> bytes:
         rng, now = self._rng, self._world.now

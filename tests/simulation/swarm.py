@@ -141,6 +141,7 @@ class Swarm:
         self._clients: Clients | None = None
         if rng.random() < KEYED:
             self._clients = Clients(self.world, rng, rng.choice((0.3, 1.0, 3.0)))
+            self.faults.unanswered = self._clients.unanswered
         self._begin()
 
     def _begin(self) -> None:
