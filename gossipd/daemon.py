@@ -8,6 +8,7 @@ its next deadline.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import resource
@@ -19,17 +20,20 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import assert_never
-from uuid import UUID
 
 from gossipd import notify, reports
+from gossipd.alarm import Alarm
 from gossipd.archive import Archive
 from gossipd.config import Config
+from gossipd.copying import Copying
 from gossipd.core import (
     Address,
     BecameReady,
+    Copies,
     Drop,
     Dropped,
     Effect,
+    Image,
     Incremented,
     JoinDoubtful,
     Joined,
@@ -46,18 +50,17 @@ from gossipd.core import (
     Stalled,
     Status,
     TagFrame,
-    parse_increment_id,
 )
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory
 from gossipd.endpoint import Endpoint
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds, resolve_now
-from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Refused
+from gossipd.service import Service
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, MemoryStore, Store, StoreError
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
+from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
 
@@ -114,7 +117,7 @@ def _raise_file_limit() -> None:
 
 
 class Daemon:
-    """One running node; also what the side port asks (`sideport.backend.Backend`)."""
+    """One running node."""
 
     def __init__(
         self,
@@ -133,11 +136,26 @@ class Daemon:
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
+        self._alarm = Alarm(self._node)
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
+        self._copying = Copying(self._node, self._perform)
+        self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
         self._archive = Archive(self._node, store, self._perform)
         self._seeds = Seeds(self._node, config.settings, self._perform)
-        self._port = SidePort(self)
+        self.service = Service(
+            self._node,
+            store,
+            self._counting,
+            self._copying,
+            self._waiting,
+            self._seeds,
+            self._perform,
+            self._begin_leave,
+            self._process,
+            config.cluster,
+        )
+        self._port = SidePort(self.service)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._ended: asyncio.Future[int] = self._loop.create_future()
@@ -147,6 +165,8 @@ class Daemon:
         self._leave_task: asyncio.Task[None] | None = None
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
+        self._image = Image((), ())
+        """What the lives before have stored, until it is loaded."""
 
     # --- phases ------------------------------------------------------------------------------
 
@@ -169,6 +189,7 @@ class Daemon:
             generation = await loop.run_in_executor(None, _begin_life, store)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
+            daemon._image = _stored(store, config)
             await daemon._open_port()
         except StartError:
             udp.close()
@@ -199,7 +220,7 @@ class Daemon:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
-        self._perform(self._node.load(self._store.load(), time.monotonic()))
+        self._load()
         others = [view for view in self._node.members if view.name != own.name]
         known = [view for view in others if view.status < Status.LEFT]
         alone = not known and not [seed for seed in self._seed_addresses if seed != own.address]
@@ -215,10 +236,24 @@ class Daemon:
         await self._stop()
         return code
 
+    def _load(self) -> None:
+        """Take in what the lives before have stored. It stays for good, so the collector need not
+        look through a million registers, neither now nor later."""
+        gc.disable()
+        try:
+            effects = self._node.load(self._image, time.monotonic())
+        finally:
+            gc.enable()
+        self._image = Image((), ())
+        gc.freeze()
+        self._perform(effects)
+
     async def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         await self._seeds.stop()
+        self._copying.stop()
+        self._waiting.stop()
         await self._port.stop()
         await self._archive.drain()
         await self._saver.drain()
@@ -278,6 +313,8 @@ class Daemon:
                     self._saver.want()
                 case KeysWanted():
                     self._archive.want(effect)
+                case Copies():
+                    self._copying.done(effect)
                 case Dropped(source, reason):
                     self._note_drop(source, reason)
                 case Joined():
@@ -301,6 +338,8 @@ class Daemon:
                     _tell(effect)
                 case _:
                     assert_never(effect)
+        self._waiting.look(effects)
+        self._alarm.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
@@ -327,61 +366,7 @@ class Daemon:
             self._exit_code = 1
             self._begin_leave()
 
-    # --- what the side port asks -------------------------------------------------------------
-
-    def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
-        return self._counting.increment(counter, by, key)
-
-    def count(self, counter: str) -> int:
-        return self._node.log.value(counter)
-
-    def counters(self) -> dict[str, int]:
-        return dict(sorted(self._node.log.values.items()))
-
-    def counted(self, increment: UUID, counter: str | None) -> bool:
-        try:
-            stream, seq = parse_increment_id(increment)
-        except ValueError as error:
-            raise Refused(400, "Bad Request", str(error)) from error
-        return self._node.counted(stream, seq, counter)
-
-    def log(self, limit: int) -> list[dict[str, object]]:
-        return reports.tail(self._node, limit, time.monotonic())
-
-    def not_ready(self) -> str | None:
-        return None if self._node.ready else "no complete copy of the log was pulled yet"
-
-    def peers(self) -> list[str]:
-        return reports.peers(self._node)
-
-    def members(self) -> list[dict[str, object]]:
-        return reports.members(self._node, time.monotonic())
-
-    def status(self) -> dict[str, object]:
-        udp = self._udp
-        return {
-            **reports.status(self._node, self._config.cluster),
-            "udp": {
-                "received": udp.received_count,
-                "sent": udp.sent_count,
-                "sent_bytes": udp.sent_bytes,
-                "refused": dict(udp.refusals),
-                "receive_buffer": udp.receive_buffer,
-            },
-            "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
-        }
-
-    def join(self, peers: list[str]) -> None:
-        try:
-            endpoints = [Endpoint.parse_peer(text) for text in peers]
-        except ValueError as error:
-            raise Refused(400, "Bad Request", str(error)) from error
-        for endpoint in endpoints:
-            self._seeds.keep(endpoint, once=True)
-
-    def leave(self) -> None:
-        log.info("asked to leave: leaving")
-        self._begin_leave()
+    # --- leaving and state -------------------------------------------------------------------
 
     def _begin_leave(self) -> None:
         if self._leave_task is None:
@@ -393,13 +378,20 @@ class Daemon:
         await self._counting.drain()
         self._perform(self._node.leave(time.monotonic()))
 
-    def forget(self, name: str) -> None:
-        try:
-            self._perform(self._node.forget(name, time.monotonic()))
-        except KeyError:
-            raise Refused(404, "Not Found", f"no member is called {name!r}") from None
-        except ValueError as error:
-            raise Refused(409, "Conflict", f"{error}; only who is gone is forgotten") from None
+    def _process(self) -> dict[str, object]:
+        """What clients are shown of the process."""
+        udp = self._udp
+        return {
+            "alarms": self._alarm.texts,
+            "udp": {
+                "received": udp.received_count,
+                "sent": udp.sent_count,
+                "sent_bytes": udp.sent_bytes,
+                "refused": dict(udp.refusals),
+                "receive_buffer": udp.receive_buffer,
+            },
+            "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
+        }
 
 
 def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady) -> None:
@@ -455,13 +447,32 @@ def _resolve_seeds(config: Config) -> list[Address]:
     return addresses
 
 
+def _stored(store: Store, config: Config) -> Image:
+    """What the log has room for, all of it. Raises `StartError` where some would be left out."""
+    image, limits = store.load(), config.settings
+    streams = len(image.streams)
+    registers = sum(len(stream.registers) for stream in image.streams)
+    if streams > limits.streams_max or registers > limits.registers_max:
+        raise StartError(
+            f"{streams:,} streams with {registers:,} registers are stored, more than the limits "
+            f"{limits.streams_max:,} and {limits.registers_max:,}: raise --streams-max or "
+            "--registers-max"
+        )
+    return image
+
+
 def _open_store(config: Config, name: str) -> Store:
     if config.in_memory:
         return MemoryStore()
     try:
         directory = data_directory(config.data_dir, name)
         return DiskStore.open(
-            directory, durability=config.durability, node=name, cluster=config.cluster
+            directory,
+            durability=config.durability,
+            node=name,
+            cluster=config.cluster,
+            key_window=config.settings.key_window,
+            key_retention=config.settings.key_retention,
         )
     except StoreError as error:
         raise StartError(str(error)) from error

@@ -47,7 +47,7 @@ def check(path: Path) -> None:
         click.echo(f"gossipd: {path}: {problem}", err=True)
     if finding.problems:
         raise SystemExit(1)
-    for name in ("streams", "registers", "counters", "members", "generation"):
+    for name in ("streams", "registers", "counters", "members", "keys", "doubles", "generation"):
         click.echo(f"{name}\t{getattr(finding, name)}")
     click.echo(f"fingerprint\t{finding.fingerprint:016x}")
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from gossipd.cli.durations import duration
 from gossipd.cli.failure import Failure, Misuse
 from gossipd.cli.findings import table
 from gossipd.cli.tables import emit
@@ -36,8 +37,6 @@ PLOT_FORMATS = (".svg", ".pdf", ".png")
 
 _SEEDS = 2**32
 """A seed that is drawn is below it: short enough to be typed again."""
-
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class _Interrupted(Failure):
@@ -60,13 +59,6 @@ def _number(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"expected a number, not {text!r}")
     return number
-
-
-def _duration(text: str) -> float:
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(us|ms|s|m|h)", text)
-    if not found:
-        raise ValueError(f"expected a duration like 20s, 500ms or 2m, not {text!r}")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _profile(text: str) -> object:
@@ -134,14 +126,14 @@ Examples:
 @_option("--loss", _number, "PART", "0", "Part of the datagrams that are lost, 0 to below 1.")
 @_option(
     "--latency",
-    _duration,
+    duration,
     "TIME",
     None,
     "One way, on average (20 % more or less). Default:"
     " 0.5ms, 50ms with the profile wan, 50us with local.",
 )
 @_option("--kill", _whole, "N", "1", "Nodes that are killed, one after the other.")
-@_option("--partition", _duration, "TIME", "0s", "How long the network is cut in two halves.")
+@_option("--partition", duration, "TIME", "0s", "How long the network is cut in two halves.")
 @_option("--rate", _number, "N", "10", "Increments per second in the whole cluster.")
 @_option("--minutes", _number, "N", "1", "How long increments are made, simulated.")
 @_option("--seed", _whole, "N", None, "Replays a run. Default: a random one, which is printed.")

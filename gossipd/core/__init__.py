@@ -3,6 +3,7 @@
 from .drops import Drop
 from .effects import (
     BecameReady,
+    Copies,
     Dropped,
     Effect,
     Incremented,
@@ -39,6 +40,7 @@ __all__ = [
     "BecameReady",
     "CatchingUp",
     "Changes",
+    "Copies",
     "Double",
     "Drop",
     "Dropped",

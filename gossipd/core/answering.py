@@ -20,7 +20,6 @@ from .messages import (
     END,
     Digest,
     DigestAsk,
-    Double,
     KeyRecord,
     MembersAsk,
     MembersPage,
@@ -31,7 +30,7 @@ from .messages import (
     PassItem,
     Position,
     Record,
-    Register,
+    by_kind,
 )
 from .state import State, Turn
 
@@ -145,24 +144,8 @@ def _page(
     used += position_size(upto)
     if upto == wish.after or used > free:
         return None, 0, full or used > free
-    page = Page(wish.stream, wish.start, wish.after, upto, version, *_by_kind(records))
+    page = Page(wish.stream, wish.start, wish.after, upto, version, *by_kind(records))
     return page, used, full
-
-
-def _by_kind(
-    records: list[Record],
-) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
-    registers: list[Register] = []
-    keys: list[KeyRecord] = []
-    doubles: list[Double] = []
-    for record in records:
-        if isinstance(record, KeyRecord):
-            keys.append(record)
-        elif isinstance(record, Double):
-            doubles.append(record)
-        else:
-            registers.append(record)
-    return tuple(registers), tuple(keys), tuple(doubles)
 
 
 def _parts(

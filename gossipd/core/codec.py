@@ -436,7 +436,7 @@ def _read_held(f: list[object], r: _Reader) -> Held:
     for item in r.array(f[2]):
         stream, version = r.fields(item, 2)[:2]
         versions.append((_stream(stream), _integer(version, 0, SEQ_MAX)))
-    return Held(_nonce(f[0]), _flag(f[1]), tuple(versions))
+    return Held(_nonce(f[0]), _flag(f[1]), tuple(versions), _flag(f[3]))
 
 
 _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Message]], ...] = (
@@ -457,7 +457,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (MembersAsk, 4, _read_members_ask),
     (MembersPage, 4, _read_members_page),
     (Hold, 2, _read_hold),
-    (Held, 3, _read_held),
+    (Held, 4, _read_held),
 )
 _KINDS: dict[type[Message], int] = {row[0]: kind for kind, row in enumerate(_READERS)}
 
@@ -640,8 +640,8 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
             return nonce, after, upto, [_view_fields(view) for view in views]
         case Hold(nonce, groups):
             return nonce, [_group_fields(group) for group in groups]
-        case Held(nonce, leaving, versions):
-            return nonce, leaving, versions
+        case Held(nonce, leaving, versions, durable):
+            return nonce, leaving, versions, durable
         case _:
             assert_never(message)
 

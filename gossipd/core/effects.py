@@ -69,7 +69,17 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class SaveWanted:
-    """A peer waits until what it sent is on the disk: store what has changed now."""
+    """Somebody waits until what was learned is on the disk: store what has changed now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """So many hold the increment of the wish `token`, this node included; `enough`: as many as
+    were wanted, else its time is over."""
+
+    token: int
+    count: int
+    enough: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,7 @@ Effect: TypeAlias = (
     | Learned
     | SaveWanted
     | KeysWanted
+    | Copies
     | MemberChanged
     | Refuted
     | Stalled

@@ -7,15 +7,12 @@ that is behind pulls from the leaver, as from anybody. Then LEFT is told, and th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from .codec import GROUP_OVERHEAD, HOLD_GROUPS_MAX, NONCE_MAX, pack_record
 from .drops import Drop
-from .effects import Left, SaveWanted
-from .identity import Address, Stream
+from .effects import Left
+from .identity import SEQ_MAX, Address, Stream
 from .membership import Membership
-from .messages import Gossip, Group, Held, Hold, Register, Status
-from .repair import LogRepair
+from .messages import Gossip, Group, Held, Hold, Record, Status, by_kind
 from .state import State, Turn
 from .timers import Timer
 
@@ -26,36 +23,24 @@ STEPS_PER_PEER = 8
 """Steps without progress after which another peer is asked."""
 
 HOLDS_PER_STEP = 32
-WISHES_MAX = 256
-"""Holds that wait for the disk at most; who leaves asks again."""
 
 FAREWELLS = 3
 FAREWELL_PEERS = 24
 
 
-class _Wish(NamedTuple):
-    """A Hold that is answered when everything in it is on the disk."""
-
-    hold: Hold
-    asker: str
-    address: Address
-    cycle: int
-    """The cycle of saving at whose end it is."""
-
-
 class Leaving:
-    """The leave of this node, and what others who leave ask of it."""
+    """The leave of this node."""
 
-    def __init__(self, state: State, membership: Membership, repair: LogRepair) -> None:
+    def __init__(self, state: State, membership: Membership) -> None:
         self._state = state
         self._membership = membership
-        self._repair = repair
         self._deadline = float("inf")
         self._wanted: dict[Stream, int] = {}
         """The versions that one peer must hold, as of the beginning of the leave."""
         self._missing: dict[Stream, None] = {}
         """Streams of which the peer that is asked has not shown everything yet."""
-        self._above: dict[Stream, tuple[Register, ...]] = {}
+        self._above: dict[Stream, tuple[Record, ...]] = {}
+        """Records above these versions, and doubles."""
         self._above_sent: dict[Stream, int] = {}
         """How many of these the peer has confirmed to hold."""
         self._peer: str | None = None
@@ -66,7 +51,6 @@ class Leaving:
         self._open: dict[int, dict[Stream, int]] = {}
         """Holds under way: by nonce, for each stream how many registers above it were sent."""
         self._farewells = 0
-        self._wishes: list[_Wish] = []
 
     @property
     def undrained(self) -> int:
@@ -82,7 +66,10 @@ class Leaving:
         self._deadline = turn.now + state.settings.leave_timeout
         for stream in state.log.streams:
             version = self._wanted[stream] = state.log.version(stream)
-            above = tuple(state.log.newest_first(stream, version))
+            above = (
+                *state.log.records_newest_first(stream, version, SEQ_MAX, turn.now),
+                *state.log.doubles.of(stream),
+            )
             if above:
                 self._above[stream] = above
         self._missing = dict.fromkeys(self._wanted)
@@ -118,42 +105,6 @@ class Leaving:
                 self._idle_steps = 0
         if not self._missing:
             self._say_left(turn)
-
-    def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
-        """Somebody who leaves asks this node to keep something."""
-        log = self._state.log
-        learned = [self._repair.learn(group, turn) for group in hold.groups]
-        if not all(learned):
-            return  # for lack of room, not everything in it is held
-        behind = any(log.version(group.stream) < group.to for group in hold.groups)
-        wish = _Wish(hold, sender, turn.source, self._state.saving.begun + 1)
-        if log.keeps_marks and self._state.saving.pending:
-            if len(self._wishes) < WISHES_MAX:
-                self._wishes.append(wish)
-                turn.emit(SaveWanted())
-        else:
-            self._answer(wish, turn)
-        if behind and not self._state.leaving:
-            self._repair.want(sender, turn, urgent=True)
-
-    def stored(self, turn: Turn) -> None:
-        """Something is on the disk: answer those whose wish was there before it was taken; all
-        of them when everything is, as then no cycle follows."""
-        saving = self._state.saving
-        done = saving.done if saving.pending else saving.begun + 1
-        ready = [wish for wish in self._wishes if wish.cycle <= done]
-        self._wishes = [wish for wish in self._wishes if wish.cycle > done]
-        for wish in ready:
-            self._answer(wish, turn)
-        if self._wishes:
-            turn.emit(SaveWanted())
-
-    def _answer(self, wish: _Wish, turn: Turn) -> None:
-        log = self._state.log
-        streams = (group.stream for group in wish.hold.groups)
-        versions = tuple((stream, log.durable(stream)) for stream in streams)
-        held = Held(wish.hold.nonce, self._state.leaving, versions)
-        turn.send(held, wish.address, wish.asker)
 
     # --- draining ----------------------------------------------------------------------------
 
@@ -202,18 +153,18 @@ class Leaving:
         while streams and room > GROUP_OVERHEAD and len(groups) < HOLD_GROUPS_MAX:
             stream = streams[-1]
             done = self._above_sent.get(stream, 0)
-            above: list[Register] = []
+            above: list[Record] = []
             free = room - GROUP_OVERHEAD
-            for register in self._above.get(stream, ())[done:]:
-                free -= len(pack_record(register))
+            for record in self._above.get(stream, ())[done:]:
+                free -= len(pack_record(record))
                 if free < 0:
                     break
-                above.append(register)
+                above.append(record)
             version = self._wanted[stream]
             if not above and done < len(self._above.get(stream, ())):
                 break
             streams.pop()
-            groups.append(Group(stream, version, version, tuple(above)))
+            groups.append(Group(stream, version, version, *by_kind(above)))
             sent[stream] = done + len(above)
             room = free
         nonce = state.rng.getrandbits(64)

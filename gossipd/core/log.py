@@ -29,16 +29,11 @@ from .identity import SEQ_MAX, SOURCE_BIT, Stream
 from .image import StreamImage
 from .keys import KeyedEvent, Keys
 from .messages import Double, KeyRecord, Leaf, Record, Register
-
-STREAMS_MAX = 1_000_000
-REGISTERS_MAX = 5_000_000
-"""What one node keeps at most (a register takes 190 to 780 bytes, most where streams hold few);
-more is refused, never evicted."""
+from .settings import REGISTERS_MAX, STREAMS_MAX
 
 _FEW = 8
 """Up to the root of so many times a stream's counters, those above a seq are sorted for each page;
 if there are more, so many pages share the way through all names that it costs less."""
-
 
 KEYS_MAX = 4_000_000
 """Key records from others that one node keeps in memory at most (about 200 bytes each): what four
@@ -78,7 +73,7 @@ class _StreamLog:
     """The registers of one stream, findable by counter, by seq and in the order of names."""
 
     __slots__ = (
-        "by_seq",
+        "_by_seq",
         "digest",
         "durable",
         "names",
@@ -92,28 +87,47 @@ class _StreamLog:
         self.version = 0
         self.durable = 0
         self.digest = 0
-        self.by_seq: list[tuple[int, str]] = []  # sorted; superseded entries stay until compacted
+        self._by_seq: list[tuple[int, str]] | None = []
         self.names: list[str] = []
         self.sorted_names = True
+
+    @property
+    def by_seq(self) -> list[tuple[int, str]]:
+        """Sorted; superseded entries stay until compacted. Made when it is first asked for: of a
+        stream that came from the disk nobody may ever want it."""
+        if self._by_seq is None:
+            self._by_seq = sorted((seq, name) for name, (seq, _) in self.registers.items())
+        return self._by_seq
+
+    def fill(self, registers: dict[str, tuple[int, int]]) -> None:
+        """Hold just these, one for each counter."""
+        self.registers = registers
+        self.names = list(registers)
+        self.sorted_names = False
+        self._by_seq = None
 
     def put(self, counter: str, seq: int, total: int) -> None:
         if counter not in self.registers:
             self.sorted_names = not self.names or (self.sorted_names and self.names[-1] < counter)
             self.names.append(counter)
         self.registers[counter] = (seq, total)
+        by_seq = self._by_seq
+        if by_seq is None:
+            return
         entry = (seq, counter)
-        if not self.by_seq or self.by_seq[-1] < entry:
-            self.by_seq.append(entry)
+        if not by_seq or by_seq[-1] < entry:
+            by_seq.append(entry)
         else:
-            insort(self.by_seq, entry)
-        if len(self.by_seq) > 2 * len(self.registers) + 16:
-            self.by_seq = sorted((seq, name) for name, (seq, _) in self.registers.items())
+            insort(by_seq, entry)
+        if len(by_seq) > 2 * len(self.registers) + 16:
+            self._by_seq = None
 
     def newest_first(self, above: int, upto: int | None) -> Iterator[Register]:
         previous: tuple[int, str] | None = None
-        behind = len(self.by_seq) if upto is None else bisect_left(self.by_seq, (upto + 1, ""))
+        by_seq = self.by_seq
+        behind = len(by_seq) if upto is None else bisect_left(by_seq, (upto + 1, ""))
         for index in reversed(range(behind)):
-            entry = seq, counter = self.by_seq[index]
+            entry = seq, counter = by_seq[index]
             if seq <= above:
                 return
             held_seq, total = self.registers[counter]
@@ -123,20 +137,22 @@ class _StreamLog:
 
     def newest_at_or_below(self, seq: int) -> int:
         """The seq of the newest register that is not above `seq`, or 0."""
-        index = bisect_left(self.by_seq, (seq + 1, ""))
+        by_seq = self.by_seq
+        index = bisect_left(by_seq, (seq + 1, ""))
         while index:
             index -= 1
-            held, counter = self.by_seq[index]
+            held, counter = by_seq[index]
             if self.registers[counter][0] == held:
                 return held
         return 0
 
     def by_name(self, above: int, after: str) -> Iterator[Register]:
-        first = bisect_left(self.by_seq, (above + 1, ""))
-        few = len(self.by_seq) - first
+        by_seq = self.by_seq
+        first = bisect_left(by_seq, (above + 1, ""))
+        few = len(by_seq) - first
         if few * few <= _FEW * len(self.names):
             names: Iterable[str] = sorted(
-                {counter for _, counter in self.by_seq[first:] if counter > after}
+                {counter for _, counter in by_seq[first:] if counter > after}
             )
         else:
             names = self._names_after(after)
@@ -157,8 +173,9 @@ class Log:
     """All streams that this node knows of."""
 
     def __init__(self, streams_max: int = STREAMS_MAX, registers_max: int = REGISTERS_MAX) -> None:
-        self._streams_max = streams_max
-        self._registers_max = registers_max
+        self.streams_max = streams_max
+        self.registers_max = registers_max
+        """How much it takes; what would be more is refused."""
         self._streams: dict[Stream, _StreamLog] = {}
         self._values: dict[str, int] = {}
         self._names: dict[str, str] = {}
@@ -308,18 +325,25 @@ class Log:
     # --- changes -----------------------------------------------------------------------------
 
     def load(self, kept: StreamImage, now: float, expires: float) -> bool:
-        """Join what was stored of a stream; False, with nothing changed, where it does not fit.
+        """Join what an earlier life has stored of a stream, one register for each counter; False,
+        with nothing changed, where it does not fit.
 
-        `expires`: when the last of its key records does that stays on the disk.
+        A stream that is new here is taken in as a whole, which costs a third of its registers one
+        by one. `expires`: when the last of its key records does that stays on the disk.
         """
-        stream = kept.stream
+        stream, registers = kept.stream, kept.registers
         keyed = len(kept.keys) + len(kept.doubles)
         if keyed and not self.has_room_for_keys(stream, keyed):
             return False
-        if self.merge(stream, kept.registers) is None:
+        if stream not in self._streams and registers:
+            if not self._fits(None, len(registers)):
+                return False
+            self._fill(stream, kept.version, registers)
+        elif self.merge(stream, registers) is None:
             return False
-        self.claim(stream, kept.version)
-        self.set_durable(stream, kept.version)
+        else:
+            self.claim(stream, kept.version)
+            self.set_durable(stream, kept.version)
         if kept.keys:
             self.merge_keys(stream, kept.keys, now)
         for double in kept.doubles:
@@ -466,14 +490,30 @@ class Log:
         return len(self.keys) + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
 
     def _fits(self, held: _StreamLog | None, new: int) -> bool:
-        if held is None and len(self._streams) >= self._streams_max:
+        if held is None and len(self._streams) >= self.streams_max:
             return False
-        return self._registers + new <= self._registers_max
+        return self._registers + new <= self.registers_max
 
     def _open(self, stream: Stream) -> _StreamLog:
         held = self._streams[stream] = _StreamLog()
         self._trie.insert(stream)
         return held
+
+    def _fill(self, stream: Stream, version: int, registers: Sequence[Register]) -> None:
+        held = self._open(stream)
+        names, values = self._names, self._values
+        filled: dict[str, tuple[int, int]] = {}
+        digest = 0
+        for counter, seq, total in registers:
+            name = names.setdefault(counter, counter)
+            filled[name] = (seq, total)
+            values[name] = values.get(name, 0) + total
+            digest += hash64("r", stream, name, seq, total)
+        held.fill(filled)
+        held.version = held.durable = version
+        held.digest = digest & MASK
+        self._registers += len(filled)
+        self._trie.add(stream, self._sum_of(stream))
 
     def _put(
         self, stream: Stream, held: _StreamLog, register: Register, before: tuple[int, int]

@@ -14,6 +14,7 @@ Indirect probe, SWIM 4.1, with Lifeguard's nack:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
@@ -84,6 +85,24 @@ class Double(NamedTuple):
 
 Record: TypeAlias = Register | KeyRecord | Double
 """What the log consists of; the second field of each is its seq."""
+
+
+def by_kind(
+    records: Iterable[Record],
+) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
+    """The fields that records have in a group or page."""
+    registers: list[Register] = []
+    keys: list[KeyRecord] = []
+    doubles: list[Double] = []
+    for record in records:
+        if isinstance(record, KeyRecord):
+            keys.append(record)
+        elif isinstance(record, Double):
+            doubles.append(record)
+        else:
+            registers.append(record)
+    return tuple(registers), tuple(keys), tuple(doubles)
+
 
 Position: TypeAlias = tuple[int, str]
 """How far a pass has come: (0, counter) among the registers, then (seq, "") among what follows."""
@@ -285,7 +304,7 @@ class MembersPage:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep these groups durably and say so: the question of a leaving node."""
+    """Keep these groups durably and say so: the question of who leaves, or waits for copies."""
 
     nonce: int
     groups: tuple[Group, ...]
@@ -298,6 +317,8 @@ class Held:
     nonce: int
     leaving: bool
     versions: tuple[tuple[Stream, int], ...]
+    durable: bool
+    """Whether that is on a disk; without one, memory counts as durable."""
 
 
 JoinMessage: TypeAlias = Join | Cookie | Welcome | Refuse

@@ -18,6 +18,7 @@ from random import Random
 from typing import assert_never
 
 from .codec import decode
+from .copies import CopiesWanted, Demand
 from .courier import Courier
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
@@ -25,6 +26,7 @@ from .effects import Effect, Incremented, KeysWanted, Learned, Send, Stalled
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
+from .holding import Holding
 from .identity import Address, Stream
 from .image import Image, StreamImage
 from .joining import Joining
@@ -101,7 +103,7 @@ class Node:
 
         `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
         """
-        log = Log()
+        log = Log(settings.streams_max, settings.registers_max)
         members = MemberTable(own, settings.remember, now)
         log.keeps_marks = members.keeps_marks = durable
         judge = Judge(log, settings, lambda: self._state.ready)
@@ -137,7 +139,9 @@ class Node:
         self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
         self._member_repair = MemberRepair(state, self._membership)
         self._joining = Joining(state, self._membership, self._detector)
-        self._leaving = Leaving(state, self._membership, self._repair)
+        self._holding = Holding(state, self._repair)
+        self._leaving = Leaving(state, self._membership)
+        self._copies = CopiesWanted(state)
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -235,6 +239,24 @@ class Node:
         """A batch could not be committed: nothing of it is told, its stream ends."""
         self._state.writer.abandon(batch)
 
+    def await_copies(
+        self,
+        token: int,
+        stream: Stream,
+        seq: int,
+        copies: int,
+        until: float,
+        now: float,
+        *,
+        memory: bool = False,
+    ) -> list[Effect]:
+        """Tell with `Copies` when `copies` nodes, this one included, hold an increment durably,
+        or at `until` how many do. `memory`: nodes without a disk count, too. Only what counts
+        here is asked for; `token` names the wish until that effect."""
+        turn = self._turn(now)
+        self._copies.want(token, stream, seq, Demand(copies, memory), until, turn)
+        return turn.effects
+
     # --- inputs of the disk ------------------------------------------------------------------
 
     def take_changes(self, registers_max: int, now: float) -> Changes | None:
@@ -250,7 +272,8 @@ class Node:
         turn = self._turn(now)
         self._repair.found_stored(twins, turn)
         self._state.saving.stored(changes)
-        self._leaving.stored(turn)
+        self._holding.stored(turn)
+        self._copies.go_on(turn)
         return turn.effects
 
     def not_stored(self, changes: Changes) -> None:
@@ -434,9 +457,10 @@ class Node:
             case MembersPage():
                 self._member_repair.page_came(message, turn)
             case Hold():
-                self._leaving.asked(message, sender, turn)
+                self._holding.asked(message, sender, turn)
             case Held():
-                self._leaving.held(message, sender, turn)
+                if not self._copies.held(message, sender, turn):
+                    self._leaving.held(message, sender, turn)
             case _:
                 assert_never(message)
 
@@ -496,6 +520,10 @@ class Node:
                 self._readiness.waited(turn)
             case Timer.LEAVE:
                 self._leaving.step(turn)
+            case Timer.HOLD:
+                self._copies.go_on(turn)
+            case Timer.COPIES:
+                self._copies.expired(int(about), turn)
             case Timer.EXPIRE:
                 self._membership.expire(turn)
                 self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
@@ -621,6 +649,10 @@ class Node:
         if seq <= log.version(stream) or self._state.tail.has(stream, seq):
             return True
         return counter is not None and log.register(stream, counter)[0] >= seq
+
+    def copies(self, token: int) -> int:
+        """How many are known to hold the increment of a wish that waits."""
+        return self._copies.count(token)
 
     def tail(self, limit: int) -> list[TailEntry]:
         """The last events seen, newest first."""

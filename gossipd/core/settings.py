@@ -22,6 +22,10 @@ CONFIRMATIONS_MAX = 7
 
 PATIENCE_MAX = 10.0
 
+STREAMS_MAX = 1_000_000
+REGISTERS_MAX = 5_000_000
+"""What a log holds at most unless it is told otherwise."""
+
 DATAGRAM_SIZE_FLOOR = 640
 DATAGRAM_SIZE_MAX = 1400
 """What a datagram may measure at most (bytes of UDP payload); a larger one is dropped unread."""
@@ -162,6 +166,15 @@ class Settings:
 
     tail_size: int = 1000
     """Recent events kept for reading (`/log`)."""
+
+    streams_max: int = STREAMS_MAX
+    """Streams that the log holds at most: one for each life of a process that ever counted.
+    Beyond, new ones are refused, never old ones evicted, and this node is not equal to those that
+    hold them: raise it on all nodes."""
+
+    registers_max: int = REGISTERS_MAX
+    """Registers that the log holds at most: one for each counter that a stream touched, about 0.2
+    to 0.8 KB of memory. Beyond, as with `streams_max`."""
 
     def __post_init__(self) -> None:
         if self.probe_order not in get_args(ProbeOrder):

@@ -27,6 +27,8 @@ class Timer(IntEnum):
     NAME_CHECK = auto()
     READY = auto()
     LEAVE = auto()
+    HOLD = auto()
+    COPIES = auto()
     EXPIRE = auto()
     KEYS = auto()
 

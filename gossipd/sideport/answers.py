@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gossipd.sideport.backend import Incremented, Refused
+from gossipd.sideport.commands import Acknowledged, NotIncluded
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -75,8 +76,19 @@ def problem(refused: Refused) -> Answer:
         headers += b"Retry-After: %d\r\n" % refused.retry_after
     if isinstance(refused, WrongMethod):
         headers += b"Allow: %b\r\n" % refused.allow.encode()
-    body = {"title": refused.title, "status": refused.status, "detail": refused.detail}
-    return Answer(refused.status, PROBLEM, encode(body), headers)
+    return Answer(refused.status, PROBLEM, encode(problem_object(refused)), headers)
+
+
+def problem_object(refused: Refused) -> dict[str, object]:
+    """A refusal as RFC 9457 has it, with its extension members."""
+    body: dict[str, object] = {
+        "title": refused.title,
+        "status": refused.status,
+        "detail": refused.detail,
+    }
+    if isinstance(refused, NotIncluded):
+        body |= {"counter": refused.counter, "count": refused.count}
+    return body
 
 
 def frame(answer: Answer, framing: Framing) -> bytes:
@@ -92,8 +104,19 @@ def frame(answer: Answer, framing: Framing) -> bytes:
 
 def incremented(done: Incremented, framing: Framing) -> bytes:
     """The answer to an increment: the hot path, so it is formatted by hand."""
-    body = (
-        f'{{"id": "{done.id}", "counter": {encode_string(done.counter)}, "by": {done.by}, '
-        f'"count": {done.count}, "duplicate": {"true" if done.duplicate else "false"}}}\n'
-    ).encode()
+    body = f"{{{incremented_members(done)}}}\n".encode()
     return b"%b%d\r\n%b\r\n%b" % (_OK_JSON, len(body), framing.connection, body)
+
+
+def incremented_members(done: Incremented) -> str:
+    """An increment as the members of a JSON object, without its braces."""
+    return (
+        f'"id": "{done.id}", "counter": {encode_string(done.counter)}, "by": {done.by}, '
+        f'"count": {done.count}, "duplicate": {"true" if done.duplicate else "false"}'
+    )
+
+
+def acknowledged(answer: Acknowledged, wanted: int) -> Answer:
+    """200 when as many nodes hold the increment as was wished, 202 when the time was over."""
+    body = f'{{{incremented_members(answer.done)}, "acks": {answer.acks}}}\n'
+    return Answer(200 if answer.acks >= wanted else 202, JSON, body.encode())

@@ -7,6 +7,7 @@ that cannot be done raises `Refused`, or its future ends with it, in the words o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -31,6 +32,28 @@ class Item(NamedTuple):
     key: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a client's key stands for: the winning event where there are several."""
+
+    id: UUID
+    counter: str
+    by: int
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A client's own register, committed."""
+
+    client: str
+    counter: str
+    seq: int
+    total: int
+    count: int
+    """The counter's value after it."""
+
+
 class Refused(Exception):  # noqa: N818 - it is an answer rather than a failure of the program
     """Why a call was not done. `status` is HTTP's; text clients are told `detail` alone."""
 
@@ -47,9 +70,17 @@ class Refused(Exception):  # noqa: N818 - it is an answer rather than a failure 
 class Backend(Protocol):
     """The daemon, as the side port sees it. Nothing here waits except on the returned future."""
 
-    def increment(self, counter: str, by: int) -> asyncio.Future[Incremented]:
+    def increment(
+        self, counter: str, by: int, key: UUID | None = None
+    ) -> asyncio.Future[Incremented]:
         """Start an increment; the future ends when it is committed, or with `Refused`
-        (409: total out of range, 503: leaving, or it cannot be committed)."""
+        (409: total out of range, 422: the key is expired or was used for something else, 503:
+        leaving, too many keys, or it cannot be committed)."""
+        ...
+
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Incremented | Refused]]:
+        """Start many increments, which share one commit; the future ends with an answer for each
+        of them in their order, or with `Refused` for all of them."""
         ...
 
     def count(self, counter: str) -> int:
@@ -61,6 +92,33 @@ class Backend(Protocol):
     def counted(self, increment: UUID, counter: str | None) -> bool:
         """Whether this node counts that increment; `Refused` (400) where the UUID is not the id
         of an increment."""
+        ...
+
+    def event_of(self, key: UUID) -> asyncio.Future[Event]:
+        """What a key stands for; the future ends with `Refused` 404 when no record of it is held,
+        in memory or on the disk."""
+        ...
+
+    def included(
+        self, increment: UUID, counter: str | None, timeout: float
+    ) -> asyncio.Future[bool]:
+        """The future ends with True once this node counts that increment (as `counted` says it),
+        with False after `timeout` seconds. Nobody waits any more when it is cancelled."""
+        ...
+
+    def held(
+        self, increment: UUID, copies: int, memory: bool, timeout: float
+    ) -> asyncio.Future[int]:
+        """How many nodes, this one included, hold that increment durably (with `memory` also
+        those that hold it in memory). The future ends once there are `copies`, or after
+        `timeout` seconds. Nobody waits any more when it is cancelled."""
+        ...
+
+    def put_source(
+        self, client: str, counter: str, seq: int, total: int
+    ) -> asyncio.Future[Source]:
+        """Set what `client` counted on `counter` by itself; the future ends when it is committed,
+        or with `Refused` (409: another total is known at that seq, 503 as for increments)."""
         ...
 
     def log(self, limit: int) -> list[dict[str, object]]:

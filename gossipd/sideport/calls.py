@@ -1,18 +1,23 @@
 """The HTTP calls as a table, and the way from a request to its row.
 
 A row says where a call is found, which fields it takes and what it answers. Only the increment
-is more than a row: it is not done at once, so the dialect hands it to the pipeline.
+is more than a row: the dialect hands it to the pipeline, where increments are started together.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 
 from gossipd.sideport.answers import JSON, TEXT, Answer, WrongMethod, encode
-from gossipd.sideport.commands import COUNTER_DEFAULT, LOG_LIMIT_DEFAULT, Commands, refusal, shown
+from gossipd.sideport.backend import Refused
+from gossipd.sideport.batch import FIELDS, count_batch
+from gossipd.sideport.commands import COUNTER_DEFAULT, LOG_LIMIT_DEFAULT, Commands
 from gossipd.sideport.fields import from_body, from_query, merge, unescape
+from gossipd.sideport.outcomes import Later
+from gossipd.sideport.values import refusal, shown
 
 Fields = Mapping[str, object]
 
@@ -21,8 +26,8 @@ NONE: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A row: `run` gets the fields (and, as `id`, the last part of the path) and returns text or
-    what becomes JSON."""
+    """A row: `run` gets the fields (and those parts of the path that stand in braces) and returns
+    text, what becomes JSON, bytes that are JSON already, or `Later` one of them."""
 
     method: str
     path: str
@@ -31,10 +36,12 @@ class Call:
     query: frozenset[str] = NONE
     body: frozenset[str] = NONE
     status: int = 200
+    batch: bool = False
+    """The body is no object of fields but lines, which `run` gets as the field `body`."""
 
 
 def _index(_: Commands, __: Fields) -> object:
-    rows = "".join(f"{call.method:<5} {call.path:<17} {call.summary}\n" for call in CALLS)
+    rows = "".join(f"{call.method:<5} {call.path:<27} {call.summary}\n" for call in CALLS)
     return (
         f"gossipd: a replicated counter\n\n{rows}\n"
         'Fields go into the query (?counter=x) or into a JSON body ({"counter": "x"}).\n'
@@ -43,13 +50,50 @@ def _index(_: Commands, __: Fields) -> object:
 
 
 def _count(commands: Commands, fields: Fields) -> object:
+    if "after" in fields:
+        return Later(partial(_count_after, commands, fields))
     counter, count = commands.count(fields.get("counter", COUNTER_DEFAULT))
+    return {"counter": counter, "count": count}
+
+
+async def _count_after(commands: Commands, fields: Fields) -> object:
+    counter, count = await commands.count_after(**fields)
     return {"counter": counter, "count": count}
 
 
 def _counted(commands: Commands, fields: Fields) -> object:
     increment, counted = commands.counted(fields["id"], fields.get("counter"))
     return {"id": str(increment), "counted": counted}
+
+
+def _event(commands: Commands, fields: Fields) -> object:
+    return Later(partial(_event_of, commands, _needed(fields, "key")))
+
+
+async def _event_of(commands: Commands, wanted: object) -> object:
+    key, event = await commands.event_of(wanted)
+    return {
+        "key": str(key),
+        "id": str(event.id),
+        "counter": event.counter,
+        "by": event.by,
+        "counted": event.counted,
+    }
+
+
+def _batch(commands: Commands, fields: Fields) -> object:
+    body = fields["body"]
+    assert isinstance(body, bytes)
+    return Later(partial(count_batch, commands, body))
+
+
+def _source(commands: Commands, fields: Fields) -> object:
+    return Later(partial(_put_source, commands, fields))
+
+
+async def _put_source(commands: Commands, fields: Fields) -> object:
+    seq, total = _needed(fields, "seq"), _needed(fields, "total")
+    return asdict(await commands.put_source(fields["client"], fields["counter"], seq, total))
 
 
 def _ready(commands: Commands, _: Fields) -> object:
@@ -77,14 +121,27 @@ def _needed(fields: Fields, key: str) -> object:
 
 
 COUNTER = frozenset({"counter"})
-AMOUNT = frozenset({"counter", "by"})
-INCREMENT = Call("POST", "/increment", "add; fields: counter, by", lambda *_: None, AMOUNT, AMOUNT)
+AFTER = frozenset({"counter", "after", "timeout"})
+AMOUNT = FIELDS | {"ack", "ack_memory", "timeout"}
+INCREMENT = Call(
+    "POST", "/increment", "add; fields: counter, by, key, ack, ack_memory, timeout",
+    lambda *_: None, AMOUNT, AMOUNT,
+)  # fmt: skip
 
 CALLS: tuple[Call, ...] = (
     INCREMENT,
-    Call("GET", "/count", "one count; field: counter", _count, COUNTER),
+    Call(
+        "POST", "/increments", "add many; a line of JSON each; fields: counter, by, key",
+        _batch, batch=True,
+    ),
+    Call("GET", "/count", "one count; fields: counter, after, timeout", _count, AFTER),
     Call("GET", "/counters", "every counter's count", lambda commands, _: commands.counters()),
     Call("GET", "/increments/{id}", "whether an increment is counted", _counted, COUNTER),
+    Call("GET", "/increments", "what a key stands for; field: key", _event, frozenset({"key"})),
+    Call(
+        "PUT", "/sources/{client}/{counter}", "a client's own total; body: seq, total",
+        _source, body=frozenset({"seq", "total"}),
+    ),
     Call(
         "GET", "/log", "recent increments; field: limit",
         lambda commands, fields: commands.log(fields.get("limit", LOG_LIMIT_DEFAULT)),
@@ -101,40 +158,58 @@ CALLS: tuple[Call, ...] = (
     Call("GET", "/", "this page", _index),
 )  # fmt: skip
 
-_BY_PATH: dict[str, dict[str, Call]] = {}
+_Rows = dict[str, Call]
+_BY_PATH: dict[str, _Rows] = {}
+_PATTERNS: list[tuple[re.Pattern[bytes], _Rows]] = []
 for _call in CALLS:
-    _BY_PATH.setdefault(_call.path, {})[_call.method] = _call
+    if "{" in _call.path:
+        _pattern = re.sub("{(.*?)}", "(?P<\\1>[^/]*)", _call.path)
+        _PATTERNS.append((re.compile(_pattern.encode()), {_call.method: _call}))
+    else:
+        _BY_PATH.setdefault(_call.path, {})[_call.method] = _call
 
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
-_COUNTED = re.compile("/increments/([^/]*)")
 
 
 def find(method: str, target: bytes, body: bytes) -> tuple[Call, dict[str, object]]:
     """The call that a request means, with its fields; raises `Refused`."""
-    if not target.startswith(b"/"):
-        target = _origin_form(target)
-    path_raw, _, query = target.partition(b"#")[0].partition(b"?")
-    call, fields = _row(method, unescape(path_raw, "the path"))
+    path, query = _split(target)
+    call, fields = _row(method, path)
     if query:
         fields |= from_query(query, call.query)
-    if body:
+    if call.batch:
+        fields["body"] = body
+    elif body:
         fields = merge(fields, from_body(body, call.body))
     return call, fields
 
 
-def answer(call: Call, commands: Commands, fields: Fields) -> Answer:
-    value = call.run(commands, fields)
-    if isinstance(value, str):
-        return Answer(call.status, TEXT, value.encode())
-    return Answer(call.status, JSON, encode(value))
+def is_batch(method: str, target: bytes) -> bool:
+    """Whether a request's body may be as large as that of a batch."""
+    try:
+        return _row(method, _split(target)[0])[0].batch
+    except Refused:
+        return False
 
 
-def _row(method: str, path: str) -> tuple[Call, dict[str, object]]:
-    rows = _BY_PATH.get(path)
+def answer(call: Call, value: object) -> Answer:
+    """What the row's `run` returned, as an answer."""
+    match value:
+        case bytes():
+            return Answer(call.status, JSON, value)
+        case str():
+            return Answer(call.status, TEXT, value.encode())
+        case _:
+            return Answer(call.status, JSON, encode(value))
+
+
+def _row(method: str, path_raw: bytes) -> tuple[Call, dict[str, object]]:
+    path = unescape(path_raw, "the path")
     fields: dict[str, object] = {}
-    if rows is None and (found := _COUNTED.fullmatch(path)):
-        rows, fields = _BY_PATH["/increments/{id}"], {"id": found[1]}
+    rows = _BY_PATH.get(path)
     if rows is None:
+        rows, fields = _matching(path_raw)
+    if not rows:
         raise refusal(404, f"there is no {shown(path)} here; GET / lists the calls")
     call = rows.get("GET" if method == "HEAD" else method)
     if call is None:
@@ -143,10 +218,20 @@ def _row(method: str, path: str) -> tuple[Call, dict[str, object]]:
     return call, fields
 
 
-def _origin_form(target: bytes) -> bytes:
-    """Proxies are sent the absolute form; what follows the authority is what we serve."""
-    found = _ABSOLUTE.match(target)
-    if found is None:
-        return target
-    rest = target[found.end() :]
-    return rest if rest.startswith(b"/") else b"/" + rest
+def _matching(path_raw: bytes) -> tuple[_Rows, dict[str, object]]:
+    """The rows of a path that has names in it, which may themselves hold an escaped slash."""
+    for pattern, rows in _PATTERNS:
+        if found := pattern.fullmatch(path_raw):
+            parts = found.groupdict()
+            return rows, {part: unescape(raw, "the path") for part, raw in parts.items()}
+    return {}, {}
+
+
+def _split(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query. Proxies are sent the absolute form; what follows the authority is what we
+    serve."""
+    if not target.startswith(b"/") and (found := _ABSOLUTE.match(target)):
+        rest = target[found.end() :]
+        target = rest if rest.startswith(b"/") else b"/" + rest
+    path, _, query = target.partition(b"#")[0].partition(b"?")
+    return path, query

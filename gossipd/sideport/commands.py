@@ -1,130 +1,149 @@
-"""The one set of commands: what may be asked, with which values.
+"""The one set of commands: what may be asked.
 
-Both dialects bring their arguments here as they found them (`object`) and get back plain data or
-`Refused`. This module knows no HTTP and no text, and every rule about values stands here once.
+Both dialects bring their arguments here as they found them (`object`) and get back plain data,
+`Later` for what takes time, or `Refused`. This module knows no HTTP and no text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import Callable
-from http import HTTPStatus
-from typing import TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
-from gossipd.sideport.backend import Backend, Incremented, Refused
-
-T = TypeVar("T")
+from gossipd.sideport import values
+from gossipd.sideport.backend import Backend, Event, Incremented, Item, Refused, Source
+from gossipd.sideport.outcomes import Later, ended, failed, look
+from gossipd.sideport.values import refusal
 
 log = logging.getLogger(__name__)
 
 COUNTER_DEFAULT = "default"
-NAME_SIZE_MAX = 128
-BY_MAX = 2**53
 LOG_LIMIT_DEFAULT = 100
-LOG_LIMIT_MAX = 1000
-PEERS_MAX = 256
-ADDRESS_SIZE_MAX = 300
+TIMEOUT_DEFAULT = 2.0
+"""Seconds for which `ack` and `after` wait unless told otherwise."""
+
 RETRY_AFTER = 1
 """Seconds after which a node that was not ready is worth asking again."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_INTEGER = re.compile("[+-]?[0-9]{1,100}")
+
+class Ack(NamedTuple):
+    """The wish to be answered once `copies` nodes hold the increment."""
+
+    copies: int
+    memory: bool
+    """Nodes that keep their state in memory count too."""
+
+    timeout: float
+    """Seconds after which it is answered all the same, the commit included."""
 
 
-def refusal(status: int, detail: str, retry_after: int | None = None) -> Refused:
-    """A refusal under the status' usual title (RFC 9457 wants that for `about:blank`)."""
-    return Refused(status, HTTPStatus(status).phrase, detail, retry_after)
+class Acknowledged(NamedTuple):
+    done: Incremented
+    acks: int
+    """Nodes known to hold it, the one that was asked included."""
 
 
-def shown(value: object) -> str:
-    """A client's value for an error message: on one line, and short."""
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+class NotIncluded(Refused):
+    """504: what a count was to include did not come in time. The count without it is told."""
 
-
-def number(text: str) -> int | str:
-    """An integer as clients type it; anything else is left for the rules below to refuse."""
-    return int(text) if _INTEGER.fullmatch(text) else text
-
-
-def name(value: object, what: str = "counter") -> str:
-    if not isinstance(value, str):
-        raise refusal(400, f"{what} must be a string, not {shown(value)}")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise refusal(400, f"{what} must be valid Unicode, not {shown(value)}") from None
-    if not 1 <= size <= NAME_SIZE_MAX:
-        raise refusal(400, f"{what} must have 1 to {NAME_SIZE_MAX} bytes of UTF-8, not {size}")
-    if _CONTROL.search(value):
-        raise refusal(400, f"{what} must not contain control characters: {shown(value)}")
-    return value
-
-
-def amount(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise refusal(400, f"by must be an integer, not {shown(value)}")
-    if value == 0:
-        raise refusal(400, "by must not be 0")
-    if abs(value) > BY_MAX:
-        raise refusal(400, f"by must be within -2^53 and 2^53, not {shown(value)}")
-    return value
-
-
-def log_limit(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LOG_LIMIT_MAX:
-        raise refusal(400, f"limit must be an integer from 1 to {LOG_LIMIT_MAX}")
-    return value
-
-
-def increment_id(value: object) -> UUID:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise refusal(400, f"an increment id is a UUID with hyphens, not {shown(value)}")
-    return UUID(value)
-
-
-def addresses(value: object) -> list[str]:
-    if not isinstance(value, list) or not 1 <= len(value) <= PEERS_MAX:
-        raise refusal(400, f'peers must be a list of 1 to {PEERS_MAX} strings "host:port"')
-    found: list[str] = []
-    for item in value:
-        if not isinstance(item, str) or not 1 <= len(item) <= ADDRESS_SIZE_MAX:
-            raise refusal(400, f'a peer must be a string "host:port", not {shown(item)}')
-        found.append(item)
-    return found
+    def __init__(self, increment: UUID, counter: str, count: int, waited: float) -> None:
+        detail = (
+            f"increment {increment} has not come to this node within {waited:g}s; "
+            f"the count without it is {count}"
+        )
+        super().__init__(504, "Gateway Timeout", detail)
+        self.counter = counter
+        self.count = count
 
 
 class Commands:
-    """The commands that answer at once. Increments alone take time: `increment_of` validates one,
-    the connection's pipeline starts it in its turn."""
+    """What may be asked of the daemon. Plain increments take another way: `increment_of`
+    validates one, and the connection's pipeline starts it in its turn."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.increment = backend.increment
 
     @staticmethod
-    def increment_of(counter: object = COUNTER_DEFAULT, by: object = 1) -> tuple[str, int]:
-        return name(counter), amount(by)
+    def increment_of(
+        counter: object = COUNTER_DEFAULT, by: object = 1, **options: object
+    ) -> tuple[str, int, UUID | None, Ack | None]:
+        """An increment from the fields `counter`, `by`, `key`, `ack`, `ack_memory`, `timeout`."""
+        if not options:
+            return values.name(counter), values.amount(by), None, None
+        key = values.key(options["key"]) if "key" in options else None
+        return values.name(counter), values.amount(by), key, _ack(options)
+
+    def increment_acknowledged(
+        self, counter: str, by: int, key: UUID | None, ack: Ack
+    ) -> Later[Acknowledged]:
+        """Start an increment now; later it is committed, and held as wished or the time is over.
+        It goes on when nobody waits for it any more."""
+        try:
+            started = self.increment(counter, by, key)
+        except Exception as failure:  # ends as an answer like any other failure
+            started = failed(failure)
+        started.add_done_callback(look)
+        return Later(partial(self._acknowledged, started, ack))
+
+    async def increment_all(self, items: Sequence[Item]) -> list[Incremented | Refused]:
+        """Count all that can be counted, in one commit; it goes on when nobody waits."""
+        return await ended(self._backend.increment_all(items)) if items else []
 
     def count(self, counter: object = COUNTER_DEFAULT) -> tuple[str, int]:
-        known = name(counter)
+        known = values.name(counter)
         self._caught_up()
         return known, self._backend.count(known)
+
+    async def count_after(
+        self,
+        after: object,
+        counter: object = COUNTER_DEFAULT,
+        timeout: object = TIMEOUT_DEFAULT,  # noqa: ASYNC109 - a client's wish, kept by the daemon
+    ) -> tuple[str, int]:
+        """The count once this node includes the increment `after`; raises `NotIncluded`."""
+        increment, known = values.increment_id(after), values.name(counter)
+        patience = values.timeout(timeout)
+        self._caught_up()
+        waiting = self._backend.included(increment, known, patience)
+        included = await ended(waiting, drop=True)
+        _, count = self.count(known)
+        if not included:
+            raise NotIncluded(increment, known, count, patience)
+        return known, count
 
     def counters(self) -> dict[str, int]:
         self._caught_up()
         return self._backend.counters()
 
     def counted(self, increment: object, counter: object = None) -> tuple[UUID, bool]:
-        uuid = increment_id(increment)
-        return uuid, self._backend.counted(uuid, None if counter is None else name(counter))
+        uuid = values.increment_id(increment)
+        known = None if counter is None else values.name(counter)
+        return uuid, self._backend.counted(uuid, known)
+
+    async def event_of(self, key: object) -> tuple[UUID, Event]:
+        """What a key stands for."""
+        uuid = values.key(key)
+        return uuid, await ended(self._backend.event_of(uuid), drop=True)
+
+    async def put_source(
+        self, client: object, counter: object, seq: object, total: object
+    ) -> Source:
+        """Set a client's own total; it goes on when nobody waits for it any more."""
+        return await ended(
+            self._backend.put_source(
+                values.name(client, "client"),
+                values.name(counter),
+                values.source_seq(seq),
+                values.source_total(total),
+            )
+        )
 
     def log(self, limit: object = LOG_LIMIT_DEFAULT) -> list[dict[str, object]]:
-        return self._backend.log(log_limit(limit))
+        return self._backend.log(values.log_limit(limit))
 
     def ready(self) -> None:
         """Returns when the node is ready, else raises `Refused` with the reason."""
@@ -142,7 +161,7 @@ class Commands:
         return self._backend.status()
 
     def join(self, peers: object) -> list[str]:
-        known = addresses(peers)
+        known = values.addresses(peers)
         self._backend.join(known)
         return known
 
@@ -150,9 +169,22 @@ class Commands:
         self._backend.leave()
 
     def forget(self, member: object) -> str:
-        known = name(member, "name")
+        known = values.name(member, "name")
         self._backend.forget(known)
         return known
+
+    async def _acknowledged(self, started: asyncio.Future[Incremented], ack: Ack) -> Acknowledged:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ack.timeout
+        done = await ended(started)
+        left = max(0.0, until - loop.time())
+        try:
+            held = self._backend.held(done.id, ack.copies, ack.memory, left)
+            return Acknowledged(done, await ended(held, drop=True))
+        except Exception:
+            # It counted, and an error would say that it did not.
+            log.warning("cannot tell which nodes hold increment %s", done.id, exc_info=True)
+            return Acknowledged(done, 0)
 
     def _caught_up(self) -> None:
         """A count that lacks what the others already have would be a wrong answer."""
@@ -161,25 +193,7 @@ class Commands:
             raise refusal(503, f"catching up: {reason}", RETRY_AFTER)
 
 
-def attempt(run: Callable[[], T]) -> T | Refused:
-    """Run a command. A fault in the daemon costs one answer, not the connection."""
-    try:
-        return run()
-    except Refused as refused:
-        return refused
-    except Exception:
-        log.exception("a command failed")
-        return refusal(500, "the daemon made a mistake; its log has the details")
-
-
-def outcome(future: asyncio.Future[Incremented]) -> Incremented | Refused:
-    """What became of an increment whose future is done."""
-    if future.cancelled():
-        return refusal(503, "the node is shutting down")
-    failure = future.exception()
-    if failure is None:
-        return future.result()
-    if isinstance(failure, Refused):
-        return failure
-    log.error("an increment failed", exc_info=failure)
-    return refusal(500, "the daemon made a mistake; its log has the details")
+def _ack(options: dict[str, object]) -> Ack | None:
+    memory = values.flag(options.get("ack_memory", False), "ack_memory")
+    timeout = values.timeout(options.get("timeout", TIMEOUT_DEFAULT))
+    return Ack(values.copies(options["ack"]), memory, timeout) if "ack" in options else None

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import cast
 
 from gossipd.sideport import answers
-from gossipd.sideport.commands import Commands, refusal
+from gossipd.sideport.commands import Commands
 from gossipd.sideport.deadline import NEVER, Deadline
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
@@ -24,6 +24,7 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.text import TextDialect
+from gossipd.sideport.values import refusal
 
 SLICE_SIZE = 4096
 """Input is parsed in slices of this size, between which the limits on pending work are heeded."""
@@ -32,7 +33,8 @@ _TOO_MANY = answers.frame(answers.problem(refusal(503, "too many connections", 1
 
 
 class Connection(asyncio.Protocol):
-    """`admit` is asked once whether the connection may stay, `gone` is told when it has ended."""
+    """`admit` is asked once whether the connection may stay, `gone` is told when it has ended,
+    `held_size` tells how many bytes of large bodies all connections hold, this one included."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Connection(asyncio.Protocol):
         limits: Limits,
         admit: Callable[[Connection], bool],
         gone: Callable[[Connection], None],
+        held_size: Callable[[], int],
     ) -> None:
         self._commands = commands
         self._limits = limits
@@ -49,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._deadline = Deadline(self._loop, self._expire)
         self._pipeline = Pipeline(commands.increment, self._write, self._progress, self._end)
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(commands, self._pipeline, limits),
+            lambda: HttpDialect(commands, self._pipeline, limits, held_size),
             lambda: TextDialect(commands, self._pipeline, limits),
             self._become,
             self._pipeline,
@@ -111,7 +114,12 @@ class Connection(asyncio.Protocol):
         self._pipeline.held = False
         self._progress()
 
-    # What the port says.
+    # What the port says and asks.
+
+    @property
+    def held_size(self) -> int:
+        """Bytes of large bodies that it holds or is about to receive."""
+        return self._dialect.size + self._pipeline.size
 
     def refuse(self, answer: bytes) -> None:
         """Say `answer` and close, whatever the client wants."""
@@ -154,8 +162,10 @@ class Connection(asyncio.Protocol):
         self._rearm()
 
     def _has_room(self) -> bool:
-        pipeline = self._pipeline
-        return not (pipeline.closed or pipeline.held) and len(pipeline) < self._limits.pending_max
+        pipeline, limits = self._pipeline, self._limits
+        if pipeline.closed or pipeline.held:
+            return False
+        return len(pipeline) < limits.pending_max and not pipeline.size
 
     def _set_reading(self, reading: bool) -> None:
         if reading is self._reading or self._eof or self._transport is None:

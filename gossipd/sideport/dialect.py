@@ -8,6 +8,11 @@ from typing import Protocol
 class Dialect(Protocol):
     """A dialect never writes and never closes: it adds answers, and the end, to the pipeline."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of a large body that it holds or is about to receive; 0 for what is small."""
+        ...
+
     def feed(self, data: bytes, now: float) -> None:
         """Take input; it is not called again once the pipeline is closed."""
         ...

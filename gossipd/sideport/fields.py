@@ -1,6 +1,6 @@
 """The fields of a call, from the query and from the JSON body, each given once.
 
-Values keep their type (`object`): whether they are good is for `commands` to say.
+Values keep their type (`object`): whether they are good is for `values` to say.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
 from gossipd.sideport.backend import Refused
-from gossipd.sideport.commands import number, refusal, shown
+from gossipd.sideport.values import TYPED, from_text, refusal, shown
 
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-
-NUMBERS = frozenset({"by", "limit"})
-"""Fields that are integers: a query has only text, so theirs is read as one."""
 
 
 def unescape(raw: bytes, what: str) -> str:
@@ -42,27 +39,27 @@ def from_query(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
             raise _unknown(key, allowed)
         if key in fields:
             raise refusal(400, f"{key} is given twice")
-        fields[key] = number(value) if key in NUMBERS else value
+        fields[key] = from_text(key, value) if key in TYPED else value
     return fields
 
 
 def from_body(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
     """The fields of a JSON object, whatever the content type says: curl -d says "form"."""
+    return {} if not raw or raw.isspace() else from_object(raw, allowed, "the body")
+
+
+def from_object(raw: bytes, allowed: Collection[str], what: str) -> dict[str, object]:
+    """The fields of a JSON object; `what` is where it stands, for messages."""
     try:
-        text = raw.decode()
-        if not text or text.isspace():
-            return {}
-        value: object = json.loads(
-            text, object_pairs_hook=_each_once, parse_constant=_not_a_constant
-        )
+        value: object = _DECODER.decode(raw.decode())
     except Refused:
         raise
     except (ValueError, RecursionError):
         raise refusal(
-            400, 'the body is not JSON: send an object like {"field": "value"}'
+            400, f'{what} is not JSON: send an object like {{"field": "value"}}'
         ) from None
     if not isinstance(value, dict):
-        raise refusal(400, f"the body must be a JSON object, not {shown(value)}")
+        raise refusal(400, f"{what} must be a JSON object, not {shown(value)}")
     for key in value:
         if key not in allowed:
             raise _unknown(key, allowed)
@@ -78,7 +75,7 @@ def merge(query: dict[str, object], body: dict[str, object]) -> dict[str, object
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise refusal(400, "the body gives a field twice")
+        raise refusal(400, "a field is given twice in one JSON object")
     return fields
 
 
@@ -89,3 +86,6 @@ def _not_a_constant(text: str) -> object:
 def _unknown(key: str, allowed: Collection[str]) -> Refused:
     known = ", ".join(sorted(allowed)) or "none"
     return refusal(400, f"unknown field {shown(key)}; known here: {known}")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_not_a_constant)

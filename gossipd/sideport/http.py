@@ -7,21 +7,23 @@ connection, since where the next one would begin is unknown; any other mistake c
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
 import httptools
 
-from gossipd.sideport import answers, calls
-from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Answer, Framing
-from gossipd.sideport.backend import Incremented, Refused
-from gossipd.sideport.commands import Commands, attempt, outcome, refusal
+from gossipd.sideport import answers, calls, rendering
+from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing
+from gossipd.sideport.backend import Refused
+from gossipd.sideport.commands import RETRY_AFTER, Commands
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.origin import is_same_host
+from gossipd.sideport.outcomes import attempt
 from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.values import refusal, shown
 
-_KEPT = frozenset({b"host", b"origin", b"expect", b"content-length", b"transfer-encoding"})
+_KEY = b"idempotency-key"
+_KEPT = frozenset({b"host", b"origin", b"expect", b"content-length", b"transfer-encoding", _KEY})
 _VERSIONS = ("1.0", "1.1")
 _HEADER_OVERHEAD = 4
 """The colon, blank and line end that stand around a header field's name and value."""
@@ -32,10 +34,18 @@ class HttpDialect:
     callbacks: they come from within `feed`, and after the end of the connection they do nothing
     more (the parser cannot be stopped within a slice of input)."""
 
-    def __init__(self, commands: Commands, pipeline: Pipeline, limits: Limits) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        pipeline: Pipeline,
+        limits: Limits,
+        held_size: Callable[[], int],
+    ) -> None:
+        """`held_size`: bytes of large bodies that all connections hold, this one included."""
         self._commands = commands
         self._pipeline = pipeline
         self._limits = limits
+        self._held_size = held_size
         self._parser = httptools.HttpRequestParser(self)
         self._since: float | None = None
         """When the part that is being received (head or body) began; None: no request is."""
@@ -109,24 +119,25 @@ class HttpDialect:
             return
         headers = self._headers
         has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
-        version = self._parser.get_http_version()
+        version = self._version = self._parser.get_http_version()
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
             self._fail(refusal(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
         elif has_body and self._parser.should_upgrade():
             self._fail(refusal(400, "a request with a body cannot ask for an upgrade"))
-        elif int(headers.get(b"content-length", b"0")) > self._limits.body_size_max:
-            self._fail_body()
-        elif b"expect" in headers:
-            self._expect(headers[b"expect"], has_body)
+        else:
+            if has_body:
+                announced = int(headers.get(b"content-length", b"0"))
+                self._check_body(announced, announced)
+            if b"expect" in headers and not self._pipeline.closed:
+                self._expect(headers[b"expect"], has_body)
 
     def on_body(self, part: bytes) -> None:
         self._delivered = True
         if self._pipeline.closed:
             return
         self._body += part
-        if len(self._body) > self._limits.body_size_max:
-            self._fail_body()
+        self._check_body(len(self._body), self._limits.batch_size_max)
 
     def on_message_complete(self) -> None:
         self._delivered = True
@@ -148,35 +159,43 @@ class HttpDialect:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._body = bytearray()
+        self.size = 0
         self._head_size = 0
         self._head_complete = False
+        self._version = ""
         self._in_request = False
 
     def _request(self) -> None:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive() and method != "CONNECT"
-        framing = _framing(keep, self._parser.get_http_version(), method)
-        command = attempt(partial(self._command, method, framing))
-        if isinstance(command, tuple):
-            self._pipeline.add_increment(*command)
-        elif isinstance(command, Refused):
-            self._pipeline.add(partial(_refused, command, framing))
-        else:
-            self._pipeline.add(command)
+        framing = _framing(keep, self._version, method)
+        refused = attempt(partial(self._add, method, framing))
+        if refused is not None:
+            self._pipeline.add(partial(rendering.problem, refused, framing))
         if not keep:
             self._pipeline.end()
 
-    def _command(
-        self, method: str, framing: Framing
-    ) -> tuple[str, int, Callable[[asyncio.Future[Incremented]], bytes]] | Callable[[], bytes]:
+    def _add(self, method: str, framing: Framing) -> None:
         if self._headers:
             self._check_origin()
-        call, fields = calls.find(method, self._target, bytes(self._body))
-        if call is calls.INCREMENT:
-            counter, by = self._commands.increment_of(**fields)
-            return counter, by, partial(_incremented, framing=framing)
-        return partial(_answer, call, self._commands, fields, framing)
+        body = bytes(self._body)
+        call, fields = calls.find(method, self._target, body)
+        if call is not calls.INCREMENT:
+            if call.batch and _KEY in self._headers:
+                raise refusal(400, "a batch has no key of its own: give each of its lines a key")
+            run = partial(rendering.answer, call, self._commands, fields, framing)
+            self._pipeline.add(run, self.size)
+            return
+        if _KEY in self._headers:
+            _add_key(fields, self._headers[_KEY])
+        counter, by, key, ack = self._commands.increment_of(**fields)
+        if ack is None:
+            render = partial(rendering.incremented, framing=framing)
+            self._pipeline.add_increment(counter, by, key, render)
+        else:
+            start = partial(self._commands.increment_acknowledged, counter, by, key, ack)
+            self._pipeline.add_acknowledged(partial(rendering.acknowledged, start, ack, framing))
 
     def _check_origin(self) -> None:
         host = self._headers.get(b"host", b"").decode("latin-1") or None
@@ -189,7 +208,7 @@ class HttpDialect:
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":
             self._fail(refusal(417, "the only expectation known here is 100-continue"))
-        elif has_body and self._parser.get_http_version() == "1.1":
+        elif has_body and self._version == "1.1":
             self._pipeline.add(lambda: answers.CONTINUE)
 
     def _check_head(self) -> None:
@@ -201,14 +220,28 @@ class HttpDialect:
         limit = self._limits.head_size_max
         self._fail(refusal(431, f"the request's {part} larger than {limit} bytes"))
 
-    def _fail_body(self) -> None:
-        limit = self._limits.body_size_max
-        self._fail(refusal(413, f"the request's body is larger than {limit} bytes"))
+    def _check_body(self, size: int, size_max: int) -> None:
+        """Heed the limits of a body that has `size` bytes already and will have `size_max` at
+        most."""
+        limits = self._limits
+        if size <= limits.body_size_max:
+            return
+        method = self._parser.get_method().decode("latin-1")
+        allowed = limits.body_size_max
+        if calls.is_batch(method, self._target):
+            allowed = limits.batch_size_max
+        if size > allowed:
+            self._fail(refusal(413, f"the request's body is larger than {allowed} bytes"))
+        elif not self.size:
+            self.size = size_max
+            if self._held_size() > limits.batches_size_max:
+                self.size = 0
+                self._fail(refusal(503, "too many large batches at a time", RETRY_AFTER))
 
     def _fail(self, refused: Refused) -> None:
         """Answer a broken request and end the connection; what else it sends is thrown away."""
         if not self._pipeline.closed:
-            self._pipeline.add(partial(_refused, refused, CLOSE))
+            self._pipeline.add(partial(rendering.problem, refused, CLOSE))
             self._pipeline.end(linger=True)
 
 
@@ -217,21 +250,11 @@ def _framing(keep: bool, version: str, method: str) -> Framing:
     return framing if method != "HEAD" else Framing(framing.connection, body=False)
 
 
-def _refused(refused: Refused, framing: Framing) -> bytes:
-    return answers.frame(answers.problem(refused), framing)
-
-
-def _answer(call: calls.Call, commands: Commands, fields: calls.Fields, framing: Framing) -> bytes:
-    answer: Answer | Refused = attempt(lambda: calls.answer(call, commands, fields))
-    return (
-        _refused(answer, framing)
-        if isinstance(answer, Refused)
-        else answers.frame(answer, framing)
-    )
-
-
-def _incremented(future: asyncio.Future[Incremented], framing: Framing) -> bytes:
-    result = outcome(future)
-    if isinstance(result, Refused):
-        return _refused(result, framing)
-    return answers.incremented(result, framing)
+def _add_key(fields: dict[str, object], header: bytes) -> None:
+    """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
+    key = header.strip(b" \t").decode("latin-1")
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    given = fields.setdefault("key", key)
+    if given != key and not (isinstance(given, str) and given.lower() == key.lower()):
+        raise refusal(400, f"Idempotency-Key and key differ: {shown(key)}, {shown(given)}")

@@ -20,6 +20,14 @@ class Limits:
     body_size_max: int = 64 * 1024
     """Bytes of an HTTP body: beyond, 413."""
 
+    batch_size_max: int = 4 * 1024 * 1024
+    """Bytes of the body of a batch of increments: beyond, 413. While a batch that is larger than
+    `body_size_max` waits for its answer, nothing more is read from its connection."""
+
+    batches_size_max: int = 64 * 1024 * 1024
+    """Bytes of the bodies larger than `body_size_max` that all connections together may hold;
+    one more is refused (503) before it is read."""
+
     line_size_max: int = 4096
     """Bytes of a text line: beyond, an error and the end of the connection."""
 

@@ -13,10 +13,10 @@ from enum import Enum
 from functools import partial
 
 from gossipd.sideport import answers
-from gossipd.sideport.commands import refusal
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.values import refusal
 
 METHODS = (
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
@@ -54,6 +54,8 @@ def tell(first: bytes, size_max: int) -> Opening:
 
 class OpeningDialect:
     """The time before the dialect is known: keeps the first line until it tells."""
+
+    size = 0
 
     def __init__(
         self,

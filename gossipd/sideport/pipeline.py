@@ -3,9 +3,10 @@
 Increments that follow each other are started together and share a commit. Everything else is run
 only when all commands before it are answered, and nothing is started past it: so a client sees
 one history, its own, however it fills its packets. One callback hangs on the oldest unfinished
-increment alone: a commit that ends a hundred of them costs one callback and one write.
+command alone: a commit that ends a hundred increments costs one callback and one write.
 
-Invariant: `running` holds increments only, and all of them are older than any in `waiting`.
+Invariant: `running` holds increments only, or one other command alone; all of them are older than
+any in `waiting`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from gossipd.sideport.backend import Incremented
+from gossipd.sideport.outcomes import failed, look
 
-Increment = Callable[[str, int], asyncio.Future[Incremented]]
+Increment = Callable[[str, int, UUID | None], asyncio.Future[Incremented]]
 Render = Callable[[asyncio.Future[Incremented]], bytes]
 
 WRITE_SIZE = 64 * 1024
@@ -29,7 +32,21 @@ says so before the next large answer is made."""
 class _Increment:
     counter: str
     by: int
+    key: UUID | None
     render: Render
+
+
+@dataclass(frozen=True, slots=True)
+class _Acknowledged:
+    """An increment that is answered later than it is committed."""
+
+    start: Callable[[], asyncio.Future[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    run: Callable[[], bytes | asyncio.Future[bytes]]
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +54,15 @@ class _End:
     linger: bool
 
 
-_Step = _Increment | Callable[[], bytes] | _End
+_Step = _Increment | _Acknowledged | _Command | _End
+_Running = tuple[asyncio.Future[Incremented], Render] | asyncio.Future[bytes]
 
 
 class Pipeline:
     """The commands of one connection that have not been answered yet.
 
-    `write` takes answers, `progressed` is called when an increment has ended and `advance` is
-    worth calling, `ended` when the end was reached and everything before it was written.
+    `write` takes answers, `progressed` is called when a command has ended and `advance` is worth
+    calling, `ended` when the end was reached and everything before it was written.
     """
 
     def __init__(
@@ -58,11 +76,15 @@ class Pipeline:
         self._write = write
         self._progressed = progressed
         self._ended = ended
-        self._running: deque[tuple[asyncio.Future[Incremented], Render]] = deque()
+        self._running: deque[_Running] = deque()
+        self._alone: _Command | None = None
+        """The command that is running and is no increment."""
         self._waiting: deque[_Step] = deque()
-        self._watched: asyncio.Future[Incremented] | None = None
+        self._watched: asyncio.Future[Incremented] | asyncio.Future[bytes] | None = None
         self._answers: list[bytes] = []
         self._answers_size = 0
+        self.size = 0
+        """Bytes of large bodies that the pending commands hold."""
         self.held = False
         """The transport takes no more: nothing is rendered or started."""
         self.closed = False
@@ -71,15 +93,23 @@ class Pipeline:
     def __len__(self) -> int:
         return len(self._running) + len(self._waiting)
 
-    def add_increment(self, counter: str, by: int, render: Render) -> None:
-        if self._waiting or self.held:
-            self._waiting.append(_Increment(counter, by, render))
+    def add_increment(self, counter: str, by: int, key: UUID | None, render: Render) -> None:
+        if self._waiting or self.held or self._alone:
+            self._waiting.append(_Increment(counter, by, key, render))
         else:
-            self._start(counter, by, render)
+            self._start(counter, by, key, render)
 
-    def add(self, run: Callable[[], bytes]) -> None:
-        """`run` must not raise; it is called when all before it is answered."""
-        self._waiting.append(run)
+    def add_acknowledged(self, start: Callable[[], asyncio.Future[bytes]]) -> None:
+        """`start`, which must not raise, starts an increment, in its turn among the others; the
+        future of its answer must not fail, and is cancelled when the client goes."""
+        self._waiting.append(_Acknowledged(start))
+
+    def add(self, run: Callable[[], bytes | asyncio.Future[bytes]], size: int = 0) -> None:
+        """`run` must not raise; it is called when all before it is answered. If it returns a
+        future, that must not fail, and is cancelled when the client goes. `size`: bytes of a
+        large body that it holds."""
+        self._waiting.append(_Command(run, size))
+        self.size += size
 
     def end(self, *, linger: bool = False) -> None:
         """Nothing follows: when all is answered, `ended(linger)` is called."""
@@ -97,39 +127,70 @@ class Pipeline:
 
     def abandon(self) -> None:
         """The client is gone. Its increments go on; somebody must still look at how they end."""
-        for future, _ in self._running:
-            future.add_done_callback(_look)
+        for running in self._running:
+            if isinstance(running, tuple):
+                running[0].add_done_callback(look)
+            else:
+                running.cancel()
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()
+        self._alone = None
+        self.size = 0
         self.closed = True
 
     def _step(self) -> bool:
         """One step; False when there is none to be made now."""
         running, waiting = self._running, self._waiting
-        if running and running[0][0].done():
-            future, render = running.popleft()
-            self._emit(render(future))
-            return True
-        if not waiting or (running and not isinstance(waiting[0], _Increment)):
+        if running:
+            oldest = running[0]
+            if (oldest[0] if isinstance(oldest, tuple) else oldest).done():
+                self._answer(running.popleft())
+                return True
+            if not waiting or not self._may_share(waiting[0]):
+                return False
+        elif not waiting:
             return False
         match waiting.popleft():
-            case _Increment(counter, by, render):
-                self._start(counter, by, render)
+            case _Increment(counter, by, key, render):
+                self._start(counter, by, key, render)
+            case _Acknowledged(start):
+                self._running.append(start())
             case _End(linger):
                 self._flush()
                 self._ended(linger)
-            case run:
-                self._emit(run())
+            case command:
+                self._run(command)
         return True
 
-    def _start(self, counter: str, by: int, render: Render) -> None:
+    def _start(self, counter: str, by: int, key: UUID | None, render: Render) -> None:
         try:
-            future = self._increment(counter, by)
+            future = self._increment(counter, by, key)
         except Exception as failure:  # ends as an answer like any other failure
-            future = asyncio.get_running_loop().create_future()
-            future.set_exception(failure)
+            future = failed(failure)
         self._running.append((future, render))
+
+    def _may_share(self, step: _Step) -> bool:
+        return self._alone is None and isinstance(step, _Increment | _Acknowledged)
+
+    def _answer(self, running: _Running) -> None:
+        if isinstance(running, tuple):
+            future, render = running
+            self._emit(render(future))
+            return
+        if self._alone is not None:
+            self.size -= self._alone.size
+            self._alone = None
+        self._emit(running.result())
+
+    def _run(self, command: _Command) -> None:
+        answer = command.run()
+        if isinstance(answer, bytes):
+            self.size -= command.size
+            self._emit(answer)
+        else:
+            self._alone = command
+            self._running.append(answer)
 
     def _emit(self, answer: bytes) -> None:
         self._answers.append(answer)
@@ -144,18 +205,13 @@ class Pipeline:
 
     def _watch(self) -> None:
         if self._running and not self.held:
-            oldest = self._running[0][0]
-            if oldest is not self._watched:
-                self._watched = oldest
-                oldest.add_done_callback(self._on_done)
+            oldest = self._running[0]
+            future = oldest[0] if isinstance(oldest, tuple) else oldest
+            if future is not self._watched:
+                self._watched = future
+                future.add_done_callback(self._on_done)
 
-    def _on_done(self, future: asyncio.Future[Incremented]) -> None:
+    def _on_done(self, future: asyncio.Future[Incremented] | asyncio.Future[bytes]) -> None:
         if future is self._watched:
             self._watched = None
             self._progressed()
-
-
-def _look(future: asyncio.Future[Incremented]) -> None:
-    """Retrieve a failure nobody waits for, or asyncio would log it as forgotten."""
-    if not future.cancelled():
-        future.exception()

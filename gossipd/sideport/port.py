@@ -66,7 +66,10 @@ class SidePort:
         return [*self._connections, *self._refused]
 
     def _connection(self) -> Connection:
-        return Connection(self._commands, self._limits, self._admit, self._gone)
+        return Connection(self._commands, self._limits, self._admit, self._gone, self._held_size)
+
+    def _held_size(self) -> int:
+        return sum(connection.held_size for connection in self._connections)
 
     def _admit(self, connection: Connection) -> bool:
         self._empty.clear()

@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from gossipd.sideport.backend import Incremented, Refused
-from gossipd.sideport.commands import (
-    LOG_LIMIT_DEFAULT,
-    Commands,
-    attempt,
-    number,
-    outcome,
-    refusal,
-    shown,
-)
+from gossipd.sideport.commands import LOG_LIMIT_DEFAULT, Ack, Acknowledged, Commands
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.listing import aligned, event_row, member_row, pairs
+from gossipd.sideport.outcomes import Later, answer_later, attempt, outcome
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.words import quote, split
+from gossipd.sideport.values import from_text, number, refusal, shown
+from gossipd.sideport.words import options, quote, split
+
+Options = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +30,59 @@ class Verb:
     usage: str
     summary: str
     arguments_max: int
-    run: Callable[[Commands, list[str]], str]
+    run: Callable[[Commands, list[str], Options], str | Later[str]]
+    options: frozenset[str] = frozenset()
 
 
-def _count(commands: Commands, arguments: list[str]) -> str:
-    return f"{commands.count(*arguments)[1]}\n"
+def _count(commands: Commands, arguments: list[str], options: Options) -> str | Later[str]:
+    if "after" not in options:
+        return f"{commands.count(*arguments)[1]}\n"
+    fields: Options = {"counter": arguments[0]} if arguments else {}
+    return Later(partial(_count_after, commands, fields | options))
 
 
-def _counters(commands: Commands, _: list[str]) -> str:
+async def _count_after(commands: Commands, fields: Options) -> str:
+    return f"{(await commands.count_after(**fields))[1]}\n"
+
+
+def _counters(commands: Commands, *_: object) -> str:
     counters = sorted(commands.counters().items())
     return "".join(f"{quote(counter)}\t{count}\n" for counter, count in counters) + "\n"
 
 
-def _members(commands: Commands, _: list[str]) -> str:
+def _members(commands: Commands, *_: object) -> str:
     return aligned([member_row(member) for member in commands.members()]) + "\n"
 
 
-def _peers(commands: Commands, _: list[str]) -> str:
+def _peers(commands: Commands, *_: object) -> str:
     return "".join(f"{peer}\n" for peer in commands.peers()) + "\n"
 
 
-def _status(commands: Commands, _: list[str]) -> str:
+def _status(commands: Commands, *_: object) -> str:
     return pairs(commands.status()) + "\n"
 
 
-def _log(commands: Commands, arguments: list[str]) -> str:
+def _log(commands: Commands, arguments: list[str], _: Options) -> str:
     limit = number(arguments[0]) if arguments else LOG_LIMIT_DEFAULT
     return aligned([event_row(event) for event in commands.log(limit)]) + "\n"
 
 
-def _help(_: Commands, __: list[str]) -> str:
+def _help(*_: object) -> str:
     return aligned([(verb.usage, verb.summary) for verb in VERBS.values()]) + "\n"
 
 
 VERBS: dict[str, Verb] = {
     verb.usage.split()[0]: verb
     for verb in (
-        Verb("increment [COUNTER] [BY]", "add BY (1), answer the new count", 2, lambda *_: ""),
-        Verb("count [COUNTER]", "the count", 1, _count),
+        Verb(
+            "increment [COUNTER] [BY] [key=UUID] [ack=K] [ack_memory=true] [timeout=2s]",
+            "add BY (1), answer the new count; with ack once K nodes hold it", 2, lambda *_: "",
+            frozenset({"key", "ack", "ack_memory", "timeout"}),
+        ),
+        Verb(
+            "count [COUNTER] [after=ID] [timeout=2s]", "the count; with after once ID is in it", 1,
+            _count, frozenset({"after", "timeout"}),
+        ),
         Verb("counters", "every counter with its count", 0, _counters),
         Verb("members", "the members of the cluster", 0, _members),
         Verb("peers", "gossip addresses of the other alive members", 0, _peers),
@@ -79,15 +90,17 @@ VERBS: dict[str, Verb] = {
         Verb("log [LIMIT]", "recent increments, newest first", 1, _log),
         Verb("ping", "answers pong", 0, lambda *_: "pong\n"),
         Verb("health", "answers OK", 0, lambda *_: "OK\n"),
-        Verb("help", 'this list; write a name with spaces as "a name"', 0, _help),
+        Verb("help", 'this list; write a name with spaces or like key=x as "a name"', 0, _help),
         Verb("quit", "close the connection", 0, lambda *_: ""),
     )
-}
+}  # fmt: skip
 """`increment` and `quit` are more than an answer: `TextDialect` does them itself."""
 
 
 class TextDialect:
     """Splits input into lines, lines into words, and adds their commands to the pipeline."""
+
+    size = 0
 
     def __init__(self, commands: Commands, pipeline: Pipeline, limits: Limits) -> None:
         self._commands = commands
@@ -133,24 +146,33 @@ class TextDialect:
     def _command(self, line: bytes) -> None:
         """One command. Raises `Refused` for a mistake in the line itself."""
         try:
-            words = split(line.decode())
+            text = line.decode()
         except UnicodeDecodeError:
             raise refusal(400, "a line must be UTF-8") from None
+        words = split(text)
         if not words:
             return
         verb = VERBS.get(words[0].lower())
         if verb is None:
             raise refusal(400, f"unknown command {shown(words[0])}; try help")
-        arguments = words[1:]
+        arguments, given = _options(verb, words) if "=" in text else (words[1:], {})
         if len(arguments) > verb.arguments_max:
             raise refusal(400, f"too many arguments; usage: {verb.usage}")
         if verb is VERBS["increment"]:
-            values: list[object] = [*arguments[:1], *map(number, arguments[1:])]
-            self._pipeline.add_increment(*self._commands.increment_of(*values), _incremented)
+            self._increment(arguments, given)
         elif verb is VERBS["quit"]:
             self._pipeline.end()
         else:
-            self._pipeline.add(partial(_answer, verb, self._commands, arguments))
+            self._pipeline.add(partial(_answer, verb, self._commands, arguments, given))
+
+    def _increment(self, arguments: list[str], given: Options) -> None:
+        values: list[object] = [*arguments[:1], *map(number, arguments[1:])]
+        counter, by, key, ack = self._commands.increment_of(*values, **given)
+        if ack is None:
+            self._pipeline.add_increment(counter, by, key, _incremented)
+        else:
+            start = partial(self._commands.increment_acknowledged, counter, by, key, ack)
+            self._pipeline.add_acknowledged(partial(_acknowledged, start, ack))
 
     def _too_long(self) -> None:
         self._close(f"a line has at most {self._limits.line_size_max} bytes")
@@ -160,9 +182,39 @@ class TextDialect:
         self._pipeline.end(linger=True)
 
 
-def _answer(verb: Verb, commands: Commands, arguments: list[str]) -> bytes:
-    answer = attempt(lambda: verb.run(commands, arguments).encode(errors="replace"))
-    return _error(answer.detail) if isinstance(answer, Refused) else answer
+def _options(verb: Verb, words: list[str]) -> tuple[list[str], Options]:
+    arguments, typed = options(words[1:])
+    for option in typed.keys() - verb.options:
+        raise refusal(400, f"{option}= is no option here; usage: {verb.usage}")
+    return arguments, {option: from_text(option, value) for option, value in typed.items()}
+
+
+def _answer(
+    verb: Verb, commands: Commands, arguments: list[str], options: Options
+) -> bytes | asyncio.Future[bytes]:
+    answer = attempt(lambda: verb.run(commands, arguments, options))
+    return answer_later(answer, _rendered) if isinstance(answer, Later) else _rendered(answer)
+
+
+def _rendered(answer: str | Refused) -> bytes:
+    return (
+        _error(answer.detail) if isinstance(answer, Refused) else answer.encode(errors="replace")
+    )
+
+
+def _acknowledged(start: Callable[[], Later[Acknowledged]], ack: Ack) -> asyncio.Future[bytes]:
+    def render(result: Acknowledged | Refused) -> bytes:
+        if isinstance(result, Refused):
+            return _error(result.detail)
+        if result.acks >= ack.copies:
+            return b"%d\n" % result.done.count
+        durably = "" if ack.memory else " durably"
+        return _error(
+            f"counted, but only {result.acks} of {ack.copies} nodes hold it{durably} "
+            f"after {ack.timeout:g}s"
+        )
+
+    return answer_later(start(), render)
 
 
 def _incremented(future: asyncio.Future[Incremented]) -> bytes:

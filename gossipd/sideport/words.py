@@ -1,19 +1,27 @@
 """A line as words: separated by blanks; a word in double quotes may hold blanks.
 
 Within quotes, `\"` and `\\` stand for the character after the backslash. `quote` is the inverse:
-what it writes, `split` reads as one word.
+what it writes, `split` reads as one word. A word like `ack=2` is an option of its command; a name
+that looks so is written in quotes.
 """
 
 from __future__ import annotations
 
 import re
 
-from gossipd.sideport.commands import refusal
+from gossipd.sideport.values import refusal
 
 _WORD = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\["\\])*)"|([^ \t"][^ \t]*))(?=[ \t]|$)')
 _ESCAPE = re.compile(r'\\(["\\])')
 _MISQUOTED = 'a quoted name ends with " and a blank; within it write \\" for " and \\\\ for \\'
 _PLAIN = re.compile(r'[^ \t"]\S*')
+_OPTION = re.compile("(ack|ack_memory|after|key|timeout)=(.*)", re.DOTALL)
+
+
+class Quoted(str):
+    """A word that stood in quotes: a name or a value, whatever it looks like."""
+
+    __slots__ = ()
 
 
 def split(line: str) -> list[str]:
@@ -25,13 +33,28 @@ def split(line: str) -> list[str]:
         if found is None:
             raise refusal(400, _MISQUOTED)
         quoted, plain = found.groups()
-        words.append(plain if quoted is None else _ESCAPE.sub(r"\1", quoted))
+        words.append(plain if quoted is None else Quoted(_ESCAPE.sub(r"\1", quoted)))
         at = found.end()
     return words
 
 
+def options(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The words that are no options, and the options."""
+    plain: list[str] = []
+    found: dict[str, str] = {}
+    for word in words:
+        option = None if isinstance(word, Quoted) else _OPTION.fullmatch(word)
+        if option is None:
+            plain.append(word)
+        elif option[1] in found:
+            raise refusal(400, f"{option[1]}= is given twice")
+        else:
+            found[option[1]] = option[2]
+    return plain, found
+
+
 def quote(word: str) -> str:
-    if _PLAIN.fullmatch(word):
+    if _PLAIN.fullmatch(word) and not _OPTION.fullmatch(word):
         return word
     escaped = word.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from gossipd.core import (
     Address,
+    Copies,
     Effect,
     KeysWanted,
     Left,
@@ -27,7 +28,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import PART_MAX, READ_TAKES, WRITE_INTERVAL, WRITE_TAKES
+from gossipd.simulator.disk import PART_MAX, READ_TAKES, WRITE_INTERVAL, WRITE_TAKES, Disk
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
@@ -83,6 +84,8 @@ class Engine:
         """Set it to a list to have every datagram noted there."""
         self.received: list[Received] | None = None
         """Set it to a list to have it noted what every datagram caused."""
+        self.all_disks: dict[Disk, None] = {}
+        """Every disk that a process ever had, destroyed ones included."""
         self.now = 0.0
         self._frame = TagFrame(cluster)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -131,6 +134,7 @@ class Engine:
         if host.disk is not None:
             generation = max(generation, host.disk.generation + 1)
             host.disk.begin(generation)
+            self.all_disks[host.disk] = None
             phase = WRITE_INTERVAL * self.rng.random()
             self._push(self.now + phase, partial(self._write, host, host.lives))
         own = MemberView(name, host.address, generation, 0, Status.ALIVE)
@@ -282,6 +286,9 @@ class Engine:
                 case Left() | NameLost():
                     self.effects.append((self.now, host.name, effect))
                     self._exit(host, repr(effect))
+                case Copies():
+                    self.effects.append((self.now, host.name, effect))
+                    self._note_copies(effect)
                 case SaveWanted():
                     self._push(self.now + WRITE_TAKES, partial(self._store, host, host.lives))
                 case KeysWanted():
@@ -291,6 +298,10 @@ class Engine:
                 case _:
                     self.effects.append((self.now, host.name, effect))
         self._arm(host)
+
+    def _note_copies(self, copies: Copies) -> None:
+        """Somebody who waited for copies is answered."""
+        raise NotImplementedError
 
     def _note(self, host: Host, effect: Effect) -> None:
         if self._trace is not None:

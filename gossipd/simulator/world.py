@@ -16,6 +16,7 @@ from gossipd.core import (
     Address,
     Batch,
     Changes,
+    Copies,
     Image,
     Node,
     Put,
@@ -35,11 +36,12 @@ from gossipd.simulator.network import Path
 __all__ = [
     "EPOCH",
     "HEADERS",
-    "Answer",
+    "Answered",
     "Captured",
     "Disk",
     "Host",
     "Increment",
+    "Judged",
     "Made",
     "PutAnswer",
     "Received",
@@ -66,7 +68,7 @@ class Made:
     """When."""
 
 
-class Answer:
+class Judged:
     """What a client was told of an increment with a key, and by which process."""
 
     __slots__ = (
@@ -114,6 +116,21 @@ class PutAnswer:
     """Whether this very put was."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a client that waited for copies of an increment was told, and what was true then."""
+
+    made: Made
+    wanted: int
+    memory: bool
+    """Whether copies in memory were to count."""
+    told: int
+    """How many hold it."""
+    enough: bool
+    disks: int
+    """On how many disks it was, of those that hosts have had."""
+
+
 class World(Engine):
     """What an operator, a client, or bad luck does to hosts."""
 
@@ -130,11 +147,16 @@ class World(Engine):
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
         """Every increment that was committed."""
-        self.answers: list[Answer] = []
+        self.judged: list[Judged] = []
         """What became of every increment with a key."""
         self.puts: list[PutAnswer] = []
         """What became of every put."""
+        self.answered: list[Answered] = []
+        """What was told to those who waited for copies."""
         self._disks = disks
+        self._waiting: dict[int, tuple[Made, int, bool]] = {}
+        """By token: of what, how many, and whether in memory, too."""
+        self._tokens = 0
 
     # --- hosts -------------------------------------------------------------------------------
 
@@ -311,8 +333,8 @@ class World(Engine):
         self._commit(host, batch)
         self._perform(host, self.node(name).expose(batch, self.now))
         self._note_made(name, batch, increments, acknowledged=True)
-        self.answers += [
-            Answer(self.now, host, (counter, by, key), result, key in stored)
+        self.judged += [
+            Judged(self.now, host, (counter, by, key), result, key in stored)
             for (counter, by, key), result in zip(increments, batch.results, strict=True)
             if key is not None
         ]
@@ -368,6 +390,31 @@ class World(Engine):
             for (counter, by, key), done in zip(increments, batch.results, strict=True)
             if isinstance(done, Accepted)
         ]
+
+    def await_copies(
+        self, made: Made, copies: int, seconds: float = 2.0, *, memory: bool = False
+    ) -> None:
+        """Let a client wait at the node that acknowledged an increment until so many hold it."""
+        host = self.hosts[made.host]
+        self._tokens += 1
+        self._waiting[self._tokens] = (made, copies, memory)
+        effects = self.node(made.host).await_copies(
+            self._tokens,
+            made.stream,
+            made.seq,
+            copies,
+            self.now + seconds,
+            self.now,
+            memory=memory,
+        )
+        self._perform(host, effects)
+
+    def _note_copies(self, copies: Copies) -> None:
+        made, wanted, memory = self._waiting.pop(copies.token)
+        disks = sum(
+            disk.register(made.stream, made.counter)[0] >= made.seq for disk in self.all_disks
+        )
+        self.answered.append(Answered(made, wanted, memory, copies.count, copies.enough, disks))
 
     def deliver(self, name: str, data: bytes, source: Address) -> None:
         """Hand a datagram to a node as if it came from `source`."""

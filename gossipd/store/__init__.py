@@ -8,6 +8,8 @@
 | `lock.py` | one process a directory |
 | `schema.py` | tables, versions, migrations |
 | `rows.py` | values to rows and back; every write is a join; every row has a checksum |
+| `keys.py` | the rows of idempotency keys and of doubles |
+| `aging.py` | which key records go into memory, stay on the disk, or are removed |
 | `failures.py` | full, or broken |
 | `checking.py`, `lines.py`, `copies.py` | what `gossipd data` does |
 """

@@ -17,22 +17,26 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import starmap
+from itertools import chain, groupby, islice, starmap
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
-from gossipd.core import Batch, Changes, Image
+from gossipd.core import Batch, Changes, Image, KeyedEvent, KeyRecord, Stored, Stream
 from gossipd.core.identity import GENERATION_MAX
 
-from . import opening
+from . import opening, schema
+from .aging import Lifetimes, expired_writes
 from .failures import BrokenError, NoSpaceError, classify
+from .keys import batch_writes, changes_writes, find, find_twins, parts, read
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
 from .rows import (
     DamagedError,
+    Value,
     Write,
     generation_of,
     put_meta,
@@ -42,11 +46,26 @@ from .rows import (
 )
 
 Durability: TypeAlias = Literal["full", "normal"]
+_Run: TypeAlias = tuple[str, list[tuple[Value, ...]]]
+"""A statement and the parameters of some executions in a row."""
+
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
 SLICE_SECONDS = 0.004
 """A slice takes no more rows after so long; with its sync a batch waits some ms at most."""
+
+RUN_MAX = 20
+"""Rows between two looks at the clock."""
+
+FOUND_AT_ONCE = 500
+"""Keys that are looked up at a time, a millisecond or two."""
+
+EXPIRE_INTERVAL = 10.0
+"""Seconds after which a save also removes key records that have expired ..."""
+
+EXPIRED_AT_ONCE = 50_000
+"""... at most so many: half a second."""
 
 
 class DiskStore:
@@ -60,6 +79,7 @@ class DiskStore:
         durability: Durability,
         node: str,
         cluster: str,
+        lifetimes: Lifetimes,
     ) -> None:
         """Made by `open`."""
         self._path = directory / FILE_NAME
@@ -68,6 +88,8 @@ class DiskStore:
         self._durability = durability
         self._node = node
         self._cluster = cluster
+        self._lifetimes = lifetimes
+        self._expire_at = 0.0
         self._thread = ThreadPoolExecutor(1, "store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
@@ -77,19 +99,28 @@ class DiskStore:
 
     @classmethod
     def open(
-        cls, directory: Path, *, durability: Durability, node: str, cluster: str
+        cls,
+        directory: Path,
+        *,
+        durability: Durability,
+        node: str,
+        cluster: str,
+        key_window: float,
+        key_retention: float,
     ) -> DiskStore:
         """Lock a directory and read what it holds; blocks. Made if it is not there.
 
-        Raises `StoreError`, also when it belongs to another cluster; what was there is then as it
-        was. It belongs to `cluster` from `begin_life` on.
+        Key records younger than `key_window` seconds are for memory, and those older than
+        `key_retention` are removed in time. Raises `StoreError`, also when it belongs to another
+        cluster; what was there is then as it was. It belongs to `cluster` from `begin_life` on.
         """
         make_directory(directory)
         with clear_errors(directory):
             lock = Lock(directory)
         try:
-            image = open_image(directory, time.time(), cluster)
-            return cls(directory, lock, image, durability, node, cluster)
+            lifetimes = Lifetimes(key_window, key_retention)
+            image = open_image(directory, time.time(), lifetimes, cluster)
+            return cls(directory, lock, image, durability, node, cluster, lifetimes)
         except BaseException:
             lock.release()
             raise
@@ -110,28 +141,62 @@ class DiskStore:
         return self._thread.submit(self._begin_life, wall).result()
 
     async def commit(self, batch: Batch) -> None:
-        """Return when the registers of a batch and its version are on the disk.
+        """Return when the registers of a batch, its keys and its version are on the disk.
 
         Raises `NoSpaceError` (it may be written later) or `BrokenError` (never again). Either
         way the batch may be on the disk.
         """
-        if batch.rows:
-            await self._in_thread(self._write, _writes_of(batch), None)
+        if batch.rows or batch.sources:
+            await self._in_thread(self._write, _in_runs(_writes_of(batch, time.time())), None)
 
-    async def save(self, changes: Changes) -> None:
+    async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
 
-        After an error some of it may be stored; the same may be saved again.
+        What it returns are all events stored of those keys in it that have several. After an
+        error some of it may be stored; the same may be saved again.
         """
-        writes = writes_of(changes, time.time())
-        while not await self._in_thread(self._write, writes, SLICE_SECONDS):
-            pass
+        wall = time.time()
+        await self._write_in_slices(chain(changes_writes(changes, wall), writes_of(changes, wall)))
+        if time.monotonic() >= self._expire_at:
+            self._expire_at = time.monotonic() + EXPIRE_INTERVAL
+            await self._write_in_slices(
+                expired_writes(self._connected, wall, self._lifetimes, EXPIRED_AT_ONCE)
+            )
+        return await self._look_up(find_twins, [record.key for _, record in changes.keys])
+
+    async def find_keys(self, keys: Sequence[bytes]) -> Stored:
+        """What is stored of some keys; those of which there is nothing are left out. Raises as
+        `commit` does."""
+        return await self._look_up(find, keys)
+
+    async def read_keys(
+        self, stream: Stream, above: int, upto: int, limit: int
+    ) -> Sequence[KeyRecord]:
+        """The key records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`.
+        Raises as `commit` does."""
+        wall = time.time()
+        return await self._in_thread(self._read, read, stream, above, upto, limit, wall)
 
     async def close(self) -> None:
         """Fold the write-ahead log into the file, close and unlock it."""
         await self._in_thread(self._close)
         self._thread.shutdown()
         self._lock.release()
+
+    async def _write_in_slices(self, writes: Iterator[Write]) -> None:
+        runs = _in_runs(writes)
+        while not await self._in_thread(self._write, runs, SLICE_SECONDS):
+            pass
+
+    async def _look_up(
+        self,
+        query: Callable[[sqlite3.Connection, Sequence[bytes]], dict[bytes, list[KeyedEvent]]],
+        of: Sequence[bytes],
+    ) -> Stored:
+        found: dict[bytes, list[KeyedEvent]] = {}
+        for some in parts(of, FOUND_AT_ONCE):
+            found |= await self._in_thread(self._read, query, some)
+        return found
 
     async def _in_thread(self, work: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
@@ -143,10 +208,10 @@ class DiskStore:
             stored = generation_of(self._connected(), self._node)
         generation = min(max(int(1000 * wall), stored + 1), GENERATION_MAX)
         facts = {"generation": generation, "node": self._node, "cluster": self._cluster}
-        self._write(starmap(put_meta, facts.items()), None)
+        self._write(_in_runs(starmap(put_meta, facts.items())), None)
         return generation
 
-    def _write(self, writes: Iterator[Write], seconds: float | None) -> bool:
+    def _write(self, runs: Iterator[_Run], seconds: float | None) -> bool:
         """One transaction, ended after `seconds`; True when it was the last one."""
         if self._broken is not None:
             raise self._broken
@@ -154,10 +219,19 @@ class DiskStore:
         with self._classified():
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
-            done = _execute(connection, writes, seconds)
+            done = _execute(connection, runs, seconds)
             connection.execute("COMMIT")
         self._fold(connection)
         return done
+
+    def _read(
+        self, query: Callable[[sqlite3.Connection, *_Given], _Result], *given: *_Given
+    ) -> _Result:
+        if self._broken is not None:
+            raise self._broken
+        self._check_in_place()
+        with self._classified():
+            return query(self._connected(), *given)
 
     @contextmanager
     def _classified(self) -> Iterator[None]:
@@ -171,12 +245,17 @@ class DiskStore:
 
         SQLite would do it by itself, and tell nobody when it fails. What was committed is safe in
         the log all the same, so a failure concerns only what follows.
+
+        The log begins anew with the next write, so one is made at once. Until then its pages are
+        older than those in the file, and if it were damaged a crash would leave the pages before
+        the damage on top of newer ones: a version might cover what is not there.
         """
         if connection.total_changes - self._folded < opening.LOG_PAGES // 2:
             return
         self._folded = connection.total_changes
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            connection.execute(f"PRAGMA user_version = {schema.version_of(connection)}")
         except sqlite3.Error as error:
             self._failed(classify(error, self._path.parent))
 
@@ -217,18 +296,30 @@ class DiskStore:
             self._connection = None
 
 
-def _writes_of(batch: Batch) -> Iterator[Write]:
+def _writes_of(batch: Batch, wall: float) -> Iterator[Write]:
+    yield from batch_writes(batch, wall)
     for counter, seq, total in batch.rows:
         yield put_register(batch.stream, counter, seq, total)
-    yield put_version(batch.stream, batch.version)
+    for stream, register in batch.sources:
+        yield put_register(stream, *register)
+    if batch.rows:
+        yield put_version(batch.stream, batch.version)
+    for stream, (_, seq, _) in batch.sources:
+        yield put_version(stream, seq)
 
 
-def _execute(
-    connection: sqlite3.Connection, writes: Iterator[Write], seconds: float | None
-) -> bool:
+def _in_runs(writes: Iterator[Write]) -> Iterator[_Run]:
+    """Writes with one statement in a row, some at a time."""
+    for statement, group in groupby(writes, itemgetter(0)):
+        rows = map(itemgetter(1), group)
+        while run := list(islice(rows, RUN_MAX)):
+            yield statement, run
+
+
+def _execute(connection: sqlite3.Connection, runs: Iterator[_Run], seconds: float | None) -> bool:
     until = None if seconds is None else time.monotonic() + seconds
-    for statement, fields in writes:
-        connection.execute(statement, fields)
+    for statement, rows in runs:
+        connection.executemany(statement, rows)
         if until is not None and time.monotonic() >= until:
             return False
     return True

@@ -1,8 +1,9 @@
 """The log as JSON lines: out of a file, into another one.
 
 The first line is about the file, then come the registers of each stream with its version behind
-them, and the last line says how many lines there were: what was cut off is not taken in. Reading
-in is one transaction of joins, so lines may be given twice, to any node, in any order of files.
+them, then key records and doubles, and the last line says how many lines there were: what was cut
+off is not taken in. A line is what its fields say, and one with others is refused. Reading in is
+one transaction of joins, so lines may be given twice, to any node, in any order of files.
 Members are not part of it; they are learned by joining.
 """
 
@@ -13,13 +14,13 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
+from uuid import UUID
 
-from gossipd.core import Stream
+from gossipd.core import Double, Stream
 from gossipd.core.identity import (
+    BY_MAX,
     COUNTER_BYTES_MAX,
     GENERATION_MAX,
     SEQ_MAX,
@@ -28,6 +29,7 @@ from gossipd.core.identity import (
     is_text,
 )
 
+from .keys import are_kept, doubles_of, put_double, put_horizon, put_keys, records_of
 from .lock import Lock
 from .opening import (
     FILE_NAME,
@@ -51,6 +53,14 @@ from .rows import (
 _FORMAT = "gossipd log 1"
 _Line: TypeAlias = dict[str, object]
 
+_TIME_MAX = 2**48 - 1
+"""The last ms since 1970 that a UUID of version 7 can tell."""
+
+_REGISTER = {"stream", "counter", "seq", "total"}
+_VERSION = {"stream", "version"}
+_KEY = {"key", "stream", "seq", "counter", "by", "at"}
+_DOUBLE = {"double", "stream", "seq", "counter", "by"}
+
 
 class LineError(Exception):
     """A line cannot be taken in; the text says which and why."""
@@ -69,11 +79,22 @@ def export_lines(path: Path) -> Iterator[str]:
 def _lines(connection: sqlite3.Connection) -> Iterator[_Line]:
     yield {"format": _FORMAT, **meta_of(connection)}
     versions = dict(versions_of(connection))
-    for stream, rows in groupby(registers_of(connection), itemgetter(0)):
-        for _, counter, seq, total in rows:
+    for stream, registers in registers_of(connection):
+        for counter, seq, total in registers:
             yield {"stream": stream.hex(), "counter": counter, "seq": seq, "total": total}
         if stream in versions:
             yield {"stream": stream.hex(), "version": versions[stream]}
+    if are_kept(connection):
+        yield from _key_lines(connection)
+
+
+def _key_lines(connection: sqlite3.Connection) -> Iterator[_Line]:
+    for stream, seq, bits, counter, by, at in records_of(connection):
+        event = {"stream": stream.hex(), "seq": seq, "counter": counter, "by": by}
+        yield {"key": str(UUID(bytes=bits)), **event, "at": at}
+    for stream, (bits, seq, counter, by) in doubles_of(connection):
+        event = {"stream": stream.hex(), "seq": seq, "counter": counter, "by": by}
+        yield {"double": str(UUID(bytes=bits)), **event}
 
 
 def import_lines(directory: Path, lines: Iterable[bytes]) -> int:
@@ -104,6 +125,8 @@ def _import(connection: sqlite3.Connection, lines: Iterable[bytes]) -> int:
             if number == 1:
                 given = _integer(line.get("generation", 0), 0, GENERATION_MAX)
                 connection.execute(*put_meta("generation", max(int(generation), given)))
+                horizon = _integer(line.get("horizon", 0), 0, _TIME_MAX)
+                connection.execute(*put_horizon(horizon))
             elif "lines" in line:
                 ended = line["lines"] == number - 1
                 if not ended:
@@ -129,21 +152,53 @@ def _parse(text: bytes) -> _Line:
 
 
 def _write_of(line: _Line) -> Write:
-    stream = _stream(line.get("stream"))
-    if "version" in line:
-        return put_version(stream, _integer(line["version"], 0, SEQ_MAX))
-    counter = line.get("counter")
-    if not isinstance(counter, str) or not is_text(counter, COUNTER_BYTES_MAX):
-        raise ValueError(f"not the name of a counter: {counter!r}")
-    seq = _integer(line.get("seq"), 1, SEQ_MAX)
-    return put_register(stream, counter, seq, _integer(line.get("total"), -TOTAL_MAX, TOTAL_MAX))
+    fields = line.keys()
+    if fields == _VERSION:
+        return put_version(_stream(line), _integer(line["version"], 0, SEQ_MAX))
+    if fields == _REGISTER:
+        total = _integer(line["total"], -TOTAL_MAX, TOTAL_MAX)
+        return put_register(_stream(line), _counter(line), _seq(line), total)
+    if fields == _KEY:
+        at = _integer(line["at"], 0, _TIME_MAX)
+        event = (_stream(line), _seq(line), _key(line["key"]), _counter(line), _by(line))
+        return next(put_keys([(*event, at)]))
+    if fields == _DOUBLE:
+        double = Double(_key(line["double"]), _seq(line), _counter(line), _by(line))
+        return put_double(_stream(line), double)
+    raise ValueError(f"neither a register nor a version, key or double: {', '.join(line)}")
 
 
-def _stream(text: object) -> Stream:
+def _stream(line: _Line) -> Stream:
+    text = line["stream"]
     stream = bytes.fromhex(text) if isinstance(text, str) else b""
     if len(stream) != STREAM_BYTES or stream[0] >> 2:
         raise ValueError(f"not a stream: {text!r}")
     return stream
+
+
+def _counter(line: _Line) -> str:
+    counter = line["counter"]
+    if not isinstance(counter, str) or not is_text(counter, COUNTER_BYTES_MAX):
+        raise ValueError(f"not the name of a counter: {counter!r}")
+    return counter
+
+
+def _seq(line: _Line) -> int:
+    return _integer(line["seq"], 1, SEQ_MAX)
+
+
+def _by(line: _Line) -> int:
+    by = _integer(line["by"], -BY_MAX, BY_MAX)
+    if not by:
+        raise ValueError("it adds nothing")
+    return by
+
+
+def _key(text: object) -> bytes:
+    """A UUID as the command line and HTTP take it, too."""
+    if not isinstance(text, str):
+        raise ValueError(f"not a UUID: {text!r}")
+    return UUID(text).bytes
 
 
 def _integer(value: object, low: int, high: int) -> int:

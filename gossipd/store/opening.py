@@ -20,7 +20,9 @@ from pathlib import Path
 from gossipd.core import Image
 
 from . import schema
+from .aging import FOREVER, Lifetimes, add_keys
 from .failures import StoreError
+from .keys import put_double
 from .rows import DamagedError, image_of, meta_of, put_meta
 
 FILE_NAME = "gossipd.db"
@@ -73,8 +75,11 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def open_image(directory: Path, wall: float, cluster: str | None = None) -> Image:
-    """What a locked directory holds, its file made or migrated if need be.
+def open_image(
+    directory: Path, wall: float, lifetimes: Lifetimes = FOREVER, cluster: str | None = None
+) -> Image:
+    """What a locked directory holds, its file made or migrated if need be; doubles that only show
+    when all is read are entered there.
 
     Raises `StoreError`, also when its last life was in another cluster than `cluster`: counts of
     two clusters once joined cannot be told apart again.
@@ -88,12 +93,20 @@ def open_image(directory: Path, wall: float, cluster: str | None = None) -> Imag
         if cluster is not None:
             _check_cluster(connection, directory, cluster)
         old = schema.version_of(connection) < len(schema.MIGRATIONS)
+        if old:
+            image_of(connection, wall)
     if old:
         with clear_errors(path), closing(connect(path)) as writer:
             schema.migrate(writer)
     with reading(path) as connection:
         meta_of(connection)  # so that what is damaged there is found here, too
-        return image_of(connection, wall)
+        image, found = add_keys(connection, image_of(connection, wall), wall, lifetimes)
+    if found:
+        with clear_errors(path), closing(connect(path)) as writer, writer:
+            writer.execute("BEGIN IMMEDIATE")
+            for double in found:
+                writer.execute(*put_double(*double))
+    return image
 
 
 def make_directory(directory: Path) -> None:

@@ -13,8 +13,6 @@ import math
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from itertools import groupby
-from operator import itemgetter
 from typing import TypeAlias
 
 import msgpack
@@ -106,22 +104,30 @@ def writes_of(changes: Changes, wall: float) -> Iterator[Write]:
 def image_of(connection: sqlite3.Connection, wall: float) -> Image:
     """Everything that is stored; one ordered scan. Raises `DamagedError`."""
     versions = dict(versions_of(connection))
-    streams = []
-    for stream, rows in groupby(registers_of(connection), itemgetter(0)):
-        registers: tuple[Register, ...] = tuple(row[1:] for row in rows)
-        streams.append(StreamImage(stream, versions.get(stream, 0), registers))
-    return Image(tuple(streams), tuple(members_of(connection, wall)))
+    streams = tuple(
+        StreamImage(stream, versions.get(stream, 0), tuple(registers))
+        for stream, registers in registers_of(connection)
+    )
+    return Image(streams, tuple(members_of(connection, wall)))
 
 
-def registers_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, str, int, int]]:
-    """(stream, counter, seq, total) in the order of streams, then counters."""
+def registers_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, list[Register]]]:
+    """The registers of each stream, in the order of streams, then counters."""
     names: dict[str, str] = {}
     crc32, pack = zlib.crc32, msgpack.Packer().pack  # a million times: names are looked up once
     query = "SELECT stream, counter, seq, total, sum FROM registers ORDER BY stream, counter"
+    current: Stream | None = None
+    registers: list[Register] = []
     for stream, counter, seq, total, kept in connection.execute(query):
         if crc32(pack((stream, counter, seq, total))) != kept:
             raise DamagedError(f"the register of {counter!r} in stream {_shown(stream)}")
-        yield stream, names.setdefault(counter, counter), seq, total
+        if stream != current:
+            if current is not None:
+                yield current, registers
+            current, registers = stream, []
+        registers.append((names.setdefault(counter, counter), seq, total))
+    if current is not None:
+        yield current, registers
 
 
 def versions_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, int]]:

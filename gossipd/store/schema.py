@@ -31,7 +31,19 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE meta (
             name TEXT PRIMARY KEY, value, sum INTEGER) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE keys (
+            stream BLOB, seq INTEGER, key BLOB, counter TEXT, by INTEGER, at INTEGER,
+            sum INTEGER, PRIMARY KEY (stream, seq)) WITHOUT ROWID""",
+        "CREATE INDEX keys_by_key ON keys (key)",
+        """CREATE TABLE doubles (
+            stream BLOB, seq INTEGER, key BLOB, counter TEXT, by INTEGER, sum INTEGER,
+            PRIMARY KEY (stream, seq, key, counter, by)) WITHOUT ROWID""",
+    ),
 )
+
+WITH_KEYS = 2
+"""The first version with tables for idempotency keys."""
 
 
 def application_of(connection: sqlite3.Connection) -> int:

@@ -2,6 +2,9 @@
 
     python -m tests.bench.figures [--json]
 
+Nodes keep their state as they do by default, on the disk that holds the directory for temporary
+files (`TMPDIR`), except where a line says `in memory`.
+
 It takes about seven minutes and wants a machine that does nothing else. Partitions are measured in
 network namespaces, so as root; elsewhere those rows say why they are missing.
 """
@@ -81,6 +84,10 @@ def counting() -> Iterator[Figure]:
         yield Figure("at rest each node sends at most", max(rates), 3.0, "packets/s")
         took = scenarios.late_joiner(cluster, nodes)
         yield Figure("a late joiner is ready with the full count", took, 2.0)
+    with fresh() as cluster:
+        rate, lag = scenarios.full_speed(cluster.start(5, "--in-memory"), FULL_SPEED)
+        yield Figure("5 nodes at full speed, in memory: answered", rate, None, "1/s")
+        yield Figure("... and all exact after", lag, None)
 
 
 def failing() -> Iterator[Figure]:

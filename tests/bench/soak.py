@@ -234,7 +234,7 @@ def real(minutes: float) -> Iterator[Row]:
             )
             for node in staying:
                 at = (time.monotonic() - began) / 60
-                samples.setdefault(node.name, []).append((at, _resident(node)))
+                samples.setdefault(node.name, []).append((at, node.resident / 1024))
         mishaps = cluster.mishaps()
     for name, found in samples.items():
         warm = found[int(REAL_WARM_UP * len(found)) :]
@@ -254,15 +254,6 @@ def _restart(nodes: list[Node], staying: list[Node], victim: Node, kill: bool) -
     see(staying, victim.name, "failed" if kill else "left", within=20)
     victim.start(join=nodes[:1])
     agree(nodes, within=20)
-
-
-def _resident(node: Node) -> float:
-    """KiB of a process that are in memory."""
-    for line in Path(f"/proc/{node.process.pid}/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == "VmRSS":
-            return float(value.split()[0])
-    raise AssertionError(f"{node.name} has no resident memory")
 
 
 def main(arguments: list[str]) -> int:

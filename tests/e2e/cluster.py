@@ -68,8 +68,11 @@ class Cluster:
         return node
 
     def start(self, count: int, *options: str) -> list[Node]:
+        """Add nodes and form a cluster of them."""
+        return self.form([self.add() for _ in range(count)], *options)
+
+    def form(self, nodes: list[Node], *options: str) -> list[Node]:
         """Start nodes at once, each joining the first; wait until all see all and are ready."""
-        nodes = [self.add() for _ in range(count)]
         for node in nodes:
             node.start(*options, join=[nodes[0]] if node is not nodes[0] else [])
         agree(nodes, within=20.0)

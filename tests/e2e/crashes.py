@@ -1,7 +1,10 @@
-"""Nodes killed at random moments under full load, and what they had acknowledged asked for by id.
+"""Nodes that die at random moments under full load; what they acknowledged is asked for by id.
 
 Every acknowledged increment must be counted everywhere in the end; beyond these there may be only
 those whose requests were under way when a node died. A refused connection is not under way.
+
+A death is SIGKILL, which leaves what was written to the system, or also a power cut, which leaves
+what was synced and, torn, some of the rest (`PowerCuts`).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +22,7 @@ from functools import partial
 from tests.e2e.cluster import agree
 from tests.e2e.node import Node, at_once, until
 from tests.e2e.pipelined import Answer, ask_all
+from tests.power.disk import Disk
 
 CLIENTS_PER_NODE = 2
 ASKED_AT_ONCE = 500
@@ -30,6 +34,9 @@ class Ledger:
 
     acknowledged: list[str] = field(default_factory=list)
     unanswered: int = 0
+    """Those that were answered as doubtful among them."""
+    doubtful: int = 0
+    """Answered that they may have been counted, as a commit that failed is."""
     refused: int = 0
     """Answered otherwise than with 200, or not taken at all."""
 
@@ -67,9 +74,10 @@ class Client(threading.Thread):
             if response.status == 200:
                 self.ledger.acknowledged.append(json.loads(body)["id"])
             else:
-                # A commit that failed may have been counted, which the answer says.
+                doubtful = b"may have been counted" in body
                 self.ledger.refused += 1
-                self.ledger.unanswered += b"may have been counted" in body
+                self.ledger.doubtful += doubtful
+                self.ledger.unanswered += doubtful
 
 
 @contextmanager
@@ -98,6 +106,29 @@ def _is_counted(answer: Answer) -> bool:
     return bool(answer.data["counted"])
 
 
+class PowerCuts:
+    """Data directories on disks whose power can be cut; each node must be put on one first."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._disks: dict[Node, tuple[Disk, random.Random]] = {}
+        self.took_back: list[bool] = []
+        """Of each cut, whether it left something else than SIGKILL alone would have left."""
+
+    def put(self, node: Node) -> Disk:
+        """Let a node that does not run keep its state on such a disk from now on."""
+        disk = Disk(node.data_directory)
+        self._disks[node] = disk, random.Random(f"{self._seed} {node.name}")
+        node.program = ("tests.power", str(disk.directory))
+        return disk
+
+    def cut(self, node: Node) -> None:
+        """Every other time nothing that was not synced is left, else a random part of it."""
+        node.kill()
+        disk, rng = self._disks[node]
+        self.took_back.append(disk.cut(rng.choice((None, rng))))
+
+
 @dataclass(slots=True)
 class Outcome:
     acknowledged: int
@@ -105,21 +136,28 @@ class Outcome:
     beyond: int
     """Counted beyond what was acknowledged."""
     lost: int
+    """Acknowledged and not counted, over all nodes."""
 
 
-def rounds(nodes: Sequence[Node], count: int, seed: int) -> Outcome:
-    """`count` rounds of load, SIGKILL of one node (every tenth round of all) and a restart."""
+def rounds(
+    nodes: Sequence[Node], count: int, seed: int, die: Callable[[Node], None] = Node.kill
+) -> Outcome:
+    """`count` rounds of load, death of one node (every tenth round of all) and a restart."""
     rng = random.Random(seed)
     with load(nodes) as clients:
         for number in range(1, count + 1):
             victims = list(nodes) if number % 10 == 0 else [rng.choice(nodes)]
             time.sleep(rng.uniform(0.05, 0.6))  # a random moment, not a wait for something
-            at_once(victim.kill for victim in victims)
+            at_once(partial(die, victim) for victim in victims)
             for victim in victims:
                 victim.start(join=[node for node in nodes if node is not victim])
             for victim in victims:
                 until(partial(getattr, victim, "ready"), 20.0, f"{victim.name} is ready again")
-    ledgers = [client.ledger for client in clients]
+    return settled(nodes, [client.ledger for client in clients])
+
+
+def settled(nodes: Sequence[Node], ledgers: Sequence[Ledger]) -> Outcome:
+    """What these nodes hold of what clients were told, once they agree."""
     agree(nodes, within=20.0)
     ids = [id_ for ledger in ledgers for id_ in ledger.acknowledged]
     assert len(set(ids)) == len(ids), "an id was given twice"

@@ -80,14 +80,23 @@ class Node:
         self.port = port
         self.api = ("127.0.0.1" if namespace else host, port + 1)
         self.logs: list[Path] = []
+        self.prefix: tuple[str, ...] = namespace.prefix if namespace else ()
+        """The command that runs the process."""
+        self.program: tuple[str, ...] = ("gossipd",)
+        """The module that is run, with what comes before the node's own arguments."""
         self._directory = directory
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def state_home(self) -> Path:
-        """Below it the node keeps its state, unless it is told otherwise."""
+        """The XDG state directory that it is given."""
         return self._directory / "state"
+
+    @property
+    def data_directory(self) -> Path:
+        """Where it keeps its state, unless it is told otherwise."""
+        return self.state_home / "gossipd" / self.name
 
     @property
     def address(self) -> str:
@@ -102,12 +111,11 @@ class Node:
         self.start_as("run", *own, *joins, *options, **variables)
 
     def start_as(self, *arguments: str, **variables: str) -> None:
-        """Start `gossipd` with just these arguments."""
-        prefix = self._namespace.prefix if self._namespace else ()
+        """Start `gossipd`, or what runs in its place, with just these arguments."""
         self.logs.append(self._directory / f"{self.name}.{len(self.logs)}.log")
         with self.logs[-1].open("wb") as log:
             self._process = subprocess.Popen(
-                (*prefix, sys.executable, "-m", "gossipd", *arguments),
+                (*self.prefix, sys.executable, "-m", *self.program, *arguments),
                 cwd=ROOT,
                 env=environment(**{"XDG_STATE_HOME": str(self.state_home), **variables}),
                 stdin=subprocess.DEVNULL,
@@ -135,6 +143,21 @@ class Node:
     def ended(self, within: float = 10.0) -> int:
         """The exit code of a process that is expected to end."""
         return self.process.wait(within)
+
+    @property
+    def resident(self) -> int:
+        """Bytes of the process that are in memory."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmRSS":
+                return 1024 * int(value.split()[0])
+        raise AssertionError(f"{self.name} has no resident memory")
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU that the process has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def log(self) -> str:

@@ -12,15 +12,10 @@ import pytest
 from tests.e2e import crashes
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import why_none
-from tests.e2e.node import Node, until
+from tests.e2e.node import until
 
 ROUNDS = 11
 """One of them kills all three."""
-
-
-def directory_of(node: Node) -> Path:
-    """Where a node of these tests keeps its state."""
-    return node.state_home / "gossipd" / node.name
 
 
 def test_nodes_killed_under_load_lose_nothing_and_count_nothing_twice(cluster: Cluster) -> None:
@@ -55,15 +50,15 @@ def test_an_old_copy_brings_nothing_back_and_takes_nothing_away(cluster: Cluster
     nodes[1].increment(by=5)
     counted(nodes, 5, within=3)
     nodes[1].kill()
-    copy = directory_of(nodes[1]).with_name("copy")
-    shutil.copytree(directory_of(nodes[1]), copy)
+    copy = nodes[1].data_directory.with_name("copy")
+    shutil.copytree(nodes[1].data_directory, copy)
     nodes[1].start(join=nodes[:1])
     agree(nodes, within=10)
     nodes[1].increment(by=7)
     counted(nodes, 12, within=3)
     nodes[1].kill()
-    shutil.rmtree(directory_of(nodes[1]))
-    copy.rename(directory_of(nodes[1]))
+    shutil.rmtree(nodes[1].data_directory)
+    copy.rename(nodes[1].data_directory)
     nodes[1].start(join=nodes[:1])
     agree(nodes, within=10)
     counted(nodes, 12, within=3)
@@ -76,7 +71,7 @@ def test_a_copy_beside_its_original_counts_for_itself(cluster: Cluster) -> None:
     nodes[0].increment(by=5)
     counted(nodes, 5, within=3)
     copy = cluster.add()
-    shutil.copytree(directory_of(nodes[0]), directory_of(copy))
+    shutil.copytree(nodes[0].data_directory, copy.data_directory)
     copy.start(join=nodes)
     agree([*nodes, copy], within=10)
     for node in (*nodes, copy):
@@ -88,12 +83,12 @@ def test_a_second_process_on_a_directory_and_a_damaged_file_are_refused(cluster:
     (node,) = cluster.start(1)
     node.increment(by=3)
     second = cluster.add()
-    second.start("--data-dir", str(directory_of(node)))
+    second.start("--data-dir", str(node.data_directory))
     assert second.ended() == 1
     assert f"in use by process {node.process.pid}" in second.log
     node.kill()
-    file = directory_of(node) / "gossipd.db"
-    for path in directory_of(node).iterdir():
+    file = node.data_directory / "gossipd.db"
+    for path in node.data_directory.iterdir():
         if path.name.startswith("gossipd.db-"):
             path.unlink()
     damaged = file.read_bytes()[:100] + b"no page" + file.read_bytes()[107:]

@@ -22,6 +22,7 @@ from gossipd.core import (
     Node,
     Send,
     Settings,
+    Stream,
 )
 from gossipd.core.codec import decode
 from gossipd.core.messages import Cookie, Envelope, Join
@@ -87,6 +88,15 @@ class WatchedNode:
     def abandon(self, batches: tuple[Batch, Batch]) -> None:
         self.node.abandon(batches[0])
         self._twin.abandon(batches[1])
+
+    def await_copies(
+        self, token: int, stream: Stream, seq: int, copies: int, memory: bool, now: float
+    ) -> list[Effect]:
+        return self._watch(
+            lambda node: node.await_copies(
+                token, stream, seq, copies, until=now + 2, now=now, memory=memory
+            )
+        )
 
     def receive(self, data: bytes, source: Address, now: float) -> list[Effect]:
         """Hand over one datagram."""

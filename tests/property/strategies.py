@@ -156,7 +156,7 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     MembersAsk: st.builds(MembersAsk, u64, _starts, _page_counts, _sizes),
     MembersPage: st.builds(MembersPage, u64, _starts, _starts, _many(views)),
     Hold: st.builds(Hold, u64, _many(groups, 4, 1)),
-    Held: st.builds(Held, u64, st.booleans(), _many(st.tuples(streams, seqs))),
+    Held: st.builds(Held, u64, st.booleans(), _many(st.tuples(streams, seqs)), st.booleans()),
 }
 """A strategy for every kind of message."""
 

@@ -115,3 +115,20 @@ def test_a_register_that_moves_all_the_time_keeps_the_books_right(steps: list[in
     for seq, counter in enumerate(steps, 1):
         log.merge(_STREAMS[0], [("abc"[counter - 1], seq, seq)])
     _check(log)
+
+
+@settings(deadline=None, max_examples=100)
+@given(_BATCHES, _BATCHES)
+def test_a_log_that_was_loaded_goes_on_as_the_one_that_was_stored(
+    stored: list[tuple[bytes, list[Register], int]],
+    later: list[tuple[bytes, list[Register], int]],
+) -> None:
+    log, loaded = _merged(stored), Log()
+    for stream, (version, held) in _state(log).items():
+        loaded.load(stream, version, [(name, *register) for name, register in held.items()])
+    assert (_state(loaded), loaded.fingerprint) == (_state(log), log.fingerprint)
+    for stream, registers, version in later:
+        assert loaded.merge(stream, registers) == log.merge(stream, registers)
+        assert loaded.claim(stream, version) == log.claim(stream, version)
+    assert _state(loaded) == _state(log)
+    _check(loaded)

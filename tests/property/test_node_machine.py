@@ -17,6 +17,7 @@ from gossipd.core import (
     Accepted,
     Address,
     Batch,
+    Copies,
     Dropped,
     Effect,
     Incremented,
@@ -82,6 +83,9 @@ class NodeMachine(RuleBasedStateMachine):
         self.made: Counter[tuple[Stream, str]] = Counter()
         self.cloned: set[Stream] = set()
         self.ended = False
+        self.wishes = 0
+        self.awaited: dict[int, int] = {}
+        """How many copies each wish that waits wants."""
 
     @initialize(
         alone=st.booleans(),
@@ -158,13 +162,24 @@ class NodeMachine(RuleBasedStateMachine):
         self.watched.abandon(self.batches)
         self.batches = None
 
+    @precondition(lambda self: self.made)
+    @rule(pick=_picks, copies=st.integers(1, 4), memory=st.booleans(), back=st.integers(0, 3))
+    def waits_for_copies(self, pick: int, copies: int, memory: bool, back: int) -> None:
+        """Of an increment that was made, in this life or before."""
+        node = self.watched.node
+        stream, _ = list(self.made)[pick % len(self.made)]
+        seq = max(1, node.log.version(stream) - back)
+        self.wishes += 1
+        self.awaited[self.wishes] = copies
+        self._done(self.watched.await_copies(self.wishes, stream, seq, copies, memory, self.now))
+
     @rule(alone=st.booleans(), rise=st.integers(1, 3))
     def restarts(self, alone: bool, rise: int) -> None:
         """The next life loads what this one held; a batch under way is lost."""
         node = self.watched.node
         generation = min(GENERATION_MAX, node.own.generation + rise)
         own = MemberView(OWN.name, OWN.address, generation, 0, Status.ALIVE)
-        self.batches, self.ended, self.questions = None, False, []
+        self.batches, self.ended, self.questions, self.awaited = None, False, [], {}
         self.lives += 1
         self._done(self.watched.restart(own, node.image(self.now), self.lives, self.now))
         self._done(self.watched.start(alone, self.now))
@@ -337,6 +352,9 @@ class NodeMachine(RuleBasedStateMachine):
                             self.questions = [*self.questions[-_KEPT_MAX:], asked]
                 case Left() | NameLost():
                     self.ended = True
+                case Copies(token, count, enough):
+                    assert enough == (count >= self.awaited.pop(token))
+                    assert count <= 1 + len(self.peers)
                 case _:
                     pass
         if end:

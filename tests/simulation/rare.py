@@ -51,6 +51,7 @@ class Rare(Enum):
     STRANGER_LIMITED = "an answer to a stranger was withheld"
     GHOST_FORGOTTEN = "a member that was gone for long was forgotten"
     DRAINED = "a leaving node was told that another one holds what it holds"
+    COPIED = "a client that waits was told of another one that holds its increment"
     NAME_LOST = "a process ended because another one has its name"
     DAMAGE_DROPPED = "a damaged datagram was dropped"
     DOUBLE_LEFT_OUT = "an event was left out of a value, as its double counts"
@@ -145,7 +146,8 @@ class Witness:
                 if any(page.keys for page in pages):
                     self._saw(Rare.KEY_REPAIRED)
             case Held() if used:
-                self._saw(Rare.DRAINED)
+                node = self._world.hosts[received.host].node
+                self._saw(Rare.DRAINED if node is None or node.leaving else Rare.COPIED)
             case PassAsk(_, items):
                 for stream, start, after, _ in items:
                     asker = (envelope.sender, envelope.generation, stream, start)
@@ -157,7 +159,7 @@ class Witness:
                 pass
 
     def _look_at_answers(self) -> None:
-        for answer in self._world.answers[self._answers :]:
+        for answer in self._world.judged[self._answers :]:
             match answer.result:
                 case Duplicate() if answer.from_disk:
                     self._saw(Rare.RETRY_KNOWN_FROM_DISK)
@@ -171,7 +173,7 @@ class Witness:
                     self._saw(Rare.NOT_READY)
                 case _:
                     pass
-        self._answers = len(self._world.answers)
+        self._answers = len(self._world.judged)
         for put in self._world.puts[self._puts :]:
             if isinstance(put.result, PutConflicts):
                 self._saw(Rare.PUT_CONFLICTED)

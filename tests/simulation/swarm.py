@@ -135,6 +135,8 @@ class Swarm:
         self._destroyed = 0
         self._kinds = [kind for kind in KINDS if rng.random() < 0.7]
         self._fault_rate = rng.choice((0.1, 0.2, 0.4))
+        self._patience = rng.choice((0.0, 0.0, 0.3))
+        """How often a client waits for copies of what it has counted."""
         self._load = rng.choice((0.2, 1.0, 3.0))
         self._counters = rng.choice((1, 4, 40, 400))
         self._padding = rng.choice(("", "", "x" * 100))
@@ -223,6 +225,9 @@ class Swarm:
         for _ in range(count if names else 0):
             counter = f"{rng.randrange(self._counters)}{self._padding}"
             world.increment(rng.choice(names), counter, rng.choice((1, 1, 5, -2, 2**40)))
+            if rng.random() < self._patience:
+                copies, memory = rng.choice((1, 2, 2, 3)), rng.random() < 0.2
+                world.await_copies(world.made[-1], copies, memory=memory)
         if self._clients is not None:
             self._clients.act(self._serving(), STEP)
         self._certain.read()

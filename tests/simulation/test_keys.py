@@ -76,7 +76,7 @@ def test_keys_used_on_both_sides_of_a_cut_count_once_and_are_told_as_doubles(dis
     settle(world, checker, NOTHING)
     assert values(world) == {2 * KEYED}
     assert left_out(world) == {KEYED}
-    accepted = [a for a in world.answers if isinstance(a.result, Accepted)]
+    accepted = [a for a in world.judged if isinstance(a.result, Accepted)]
     assert len(accepted) - 2 * KEYED == KEYED
 
 

@@ -15,7 +15,8 @@
 | I10 | `keys_stay_in_memory` |
 | I4 | `own_increments_stored_lazily`, `exposed_before_the_commit`, `held_before_it_is_stored` |
 | I4 | `held_counts_as_durable`, `holds_answered_by_any_part`, `versions_in_the_first_part` |
-| I4 | `versions_as_of_the_end`, `versions_are_not_loaded` |
+| I4 | `versions_as_of_the_end`, `versions_are_not_loaded`, `copies_in_memory_count` |
+| I4 | `who_was_asked_counts` |
 | I5 | `the_last_register_wins`, `the_last_view_wins`, `registers_count_again` |
 | I6 | `the_last_register_wins`, `the_last_claim_wins`, `status_first`, `the_failed_go_at_once` |
 | I6 | `verdicts_go_at_half_their_life` |
@@ -28,10 +29,12 @@
 | Q1 | `no_repair`, `nobody_refutes`, `nobody_contacts_the_failed`, `equal_versions_end_it` |
 | Q1 | `the_first_put_of_a_seq_wins` |
 | Q2 | `own_increments_stored_lazily`, `held_before_it_is_stored`, `held_without_holding` |
+| Q2 | `who_was_asked_counts` |
 | Q3 | `everything_counts_as_held`, `held_without_holding` |
 | Q3 | `twins_are_not_compared`, `keys_of_others_unheard` |
 | Q4 | `keys_unknown`, `the_largest_twin_wins`, `the_horizon_stays`, `the_horizon_is_not_loaded` |
 | Q4 | `keys_of_any_age`, `the_disk_is_not_asked` |
+| Q5 | `any_later_event_counts` |
 | Q6 | `told_once_only`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
 """
@@ -62,6 +65,8 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I4", cores.versions_in_the_first_part, runs.storing),
     ("I4", cores.versions_as_of_the_end, runs.storing),
     ("I4", cores.versions_are_not_loaded, runs.storing),
+    ("I4", cores.copies_in_memory_count, runs.copying),
+    ("I4", cores.who_was_asked_counts, runs.copying),
     ("I5", cores.the_last_register_wins, runs.parted),
     ("I5", cores.the_last_view_wins, runs.parted),
     ("I5", cores.registers_count_again, runs.replayed),
@@ -92,8 +97,10 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q2", cores.own_increments_stored_lazily, runs.crashing_for_certain),
     ("Q2", cores.held_before_it_is_stored, runs.departing_for_certain),
     ("Q2", cores.held_without_holding, runs.departing_before_a_crash),
+    ("Q2", cores.who_was_asked_counts, runs.destroyed_after_copies),
     ("Q3", cores.everything_counts_as_held, runs.departing),
     ("Q3", cores.held_without_holding, runs.departing),
+    ("Q5", cores.any_later_event_counts, runs.busy),
     ("Q6", cores.told_once_only, runs.spreading),
     ("Q6", cores.repair_at_leisure, runs.mending),
     ("Q7", cores.told_for_ever, runs.resting),

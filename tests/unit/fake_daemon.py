@@ -17,6 +17,12 @@ class FakeDaemon:
     status: int = 200
     body: bytes = b"{}"
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    retry_after: str = ""
+    hanging_up: int = 0
+    """How many further requests get no answer at all."""
+
+    refusing: int = 0
+    """How many further requests get 503."""
 
     def answers(self, data: object, status: int = 200) -> None:
         self.status, self.body = status, json.dumps(data).encode()
@@ -32,11 +38,24 @@ def fake_daemon() -> Iterator[FakeDaemon]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fake.requests.append((self.command, self.path, json.loads(body) if body else None))
-            self.send_response(fake.status)
-            self.send_header("Content-Length", str(len(fake.body)))
+            lines = [json.loads(line) for line in body.splitlines()]
+            asked = lines if self.path == "/increments" else lines[0] if lines else None
+            fake.requests.append((self.command, self.path, asked))
+            if fake.hanging_up:
+                fake.hanging_up -= 1
+            elif fake.refusing:
+                fake.refusing -= 1
+                self._answer(503, b'{"status": 503, "detail": "catching up"}')
+            else:
+                self._answer(fake.status, fake.body)
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if fake.retry_after:
+                self.send_header("Retry-After", fake.retry_after)
             self.end_headers()
-            self.wfile.write(fake.body)
+            self.wfile.write(body)
 
         do_POST = do_GET  # noqa: N815
 

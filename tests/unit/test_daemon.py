@@ -8,17 +8,21 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from gossipd import daemon as module
 from gossipd.config import Config
-from gossipd.core import Address
+from gossipd.core import Address, Settings, parse_increment_id
+from gossipd.core.messages import Register
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
 from gossipd.sideport.backend import Refused
+from gossipd.store import DiskStore
 from tests.unit.waiting import until
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -29,15 +33,15 @@ async def daemon() -> AsyncIterator[Daemon]:
     """One that serves, alone."""
     made = await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
     serving = asyncio.create_task(made.serve())
-    await until(lambda: made.not_ready() is None)
+    await until(lambda: made.service.not_ready() is None)
     yield made
-    made.leave()
+    made.service.leave()
     async with asyncio.timeout(10):
         assert await serving == 0
 
 
 def gossip_address(daemon: Daemon) -> Address:
-    endpoint = Endpoint.parse(str(daemon.status()["address"]))
+    endpoint = Endpoint.parse(str(daemon.service.status()["address"]))
     return endpoint.host, endpoint.port
 
 
@@ -96,34 +100,118 @@ async def test_a_node_advertises_what_others_reach_it_at(
     config = Config(bind=Endpoint(bind, 0), api=ANY, join=join, advertise=advertise)
     made = await Daemon.open(config)
     serving = asyncio.create_task(made.serve())
-    await until(lambda: made.status()["udp"])
-    address = Endpoint.parse(str(made.status()["address"]))
+    await until(lambda: made.service.status()["udp"])
+    address = Endpoint.parse(str(made.service.status()["address"]))
     assert address.host == host
-    assert str(made.status()["name"]).endswith(f":{address.port}")
-    made.leave()
+    assert str(made.service.status()["name"]).endswith(f":{address.port}")
+    made.service.leave()
     assert await serving == 0
 
 
 async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
-    answer = await daemon.increment("a", 3)
+    answer = await daemon.service.increment("a", 3)
     assert (answer.counter, answer.by, answer.count, answer.duplicate) == ("a", 3, 3, False)
-    assert daemon.count("a") == 3
-    assert daemon.counters() == {"a": 3}
-    assert daemon.counted(answer.id, None)
-    assert daemon.counted(answer.id, "a")
-    assert not daemon.counted(UUID(int=answer.id.int + 1), "a")
-    assert [event["id"] for event in daemon.log(5)] == [str(answer.id)]
+    assert daemon.service.count("a") == 3
+    assert daemon.service.counters() == {"a": 3}
+    assert daemon.service.counted(answer.id, None)
+    assert daemon.service.counted(answer.id, "a")
+    assert not daemon.service.counted(UUID(int=answer.id.int + 1), "a")
+    assert [event["id"] for event in daemon.service.log(5)] == [str(answer.id)]
     with pytest.raises(Refused) as caught:
-        daemon.counted(uuid4(), None)
+        daemon.service.counted(uuid4(), None)
     assert caught.value.status == 400
+
+
+async def test_what_is_no_increment_is_not_waited_for(daemon: Daemon) -> None:
+    with pytest.raises(Refused, match="not an increment id"):
+        daemon.service.included(uuid4(), None, 1)
+    with pytest.raises(Refused, match="not an increment id"):
+        daemon.service.held(uuid4(), 2, False, 1)
+
+
+async def test_what_two_hold_is_on_the_disk_of_the_other_one(
+    daemon: Daemon, state_home: Path, tmp_path: Path
+) -> None:
+    """So it survives the one that answered, disk included."""
+    seed = str(daemon.service.status()["address"])
+    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    serving = asyncio.create_task(other.serve())
+    await until(lambda: other.service.not_ready() is None)
+    for number in range(10):
+        answer = await daemon.service.increment(f"counter {number % 3}", 1)
+        assert await daemon.service.held(answer.id, 2, False, 5) == 2
+        copy = tmp_path / f"copy {number}"
+        copying = await asyncio.create_subprocess_exec("cp", "-r", state_home / "two", copy)
+        assert await copying.wait() == 0
+        [kept] = await stored_registers(copy, answer.id)
+        assert kept[0] == answer.counter
+    assert await daemon.service.held(answer.id, 3, False, 0.05) == 2
+    other.service.leave()
+    assert await serving == 0
+
+
+async def stored_registers(directory: Path, increment: UUID) -> list[Register]:
+    """The register of an increment's stream on a copy of a disk that ends with it."""
+    stream, seq = parse_increment_id(increment)
+    store = DiskStore.open(
+        directory,
+        durability="full",
+        node="copy",
+        cluster="gossipd",
+        key_window=600,
+        key_retention=3600,
+    )
+    streams = store.load().streams
+    await store.close()
+    return [
+        register
+        for held in streams
+        if held.stream == stream
+        for register in held.registers
+        if register[1] == seq
+    ]
+
+
+async def test_a_read_waits_until_what_it_is_to_include_has_come(daemon: Daemon) -> None:
+    seed = str(daemon.service.status()["address"])
+    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    serving = asyncio.create_task(other.serve())
+    await until(lambda: other.service.not_ready() is None)
+    for number in range(1, 21):
+        answer = await daemon.service.increment("a", 1)
+        assert await other.service.included(answer.id, "a", 5)
+        assert other.service.count("a") == number
+    later = UUID(int=answer.id.int + 1)
+    assert not await other.service.included(later, None, 0.01)
+    waits = other.service.included(later, None, 60), other.service.held(later, 1, False, 60)
+    other.service.leave()
+    assert await serving == 0
+    assert (await waits[0], await waits[1]) == (False, 0)
 
 
 async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for data in (b"x", b"nonsense nonsense nonsense", b"gd\x09\x00" + bytes(30)):
             stranger.sendto(data, gossip_address(daemon))
-        await until(lambda: len(daemon.status()["dropped"]) == 3)  # type: ignore[arg-type]
-    assert daemon.status()["dropped"] == {"too_short": 1, "magic": 1, "version": 1}
+        await until(lambda: len(daemon.service.status()["dropped"]) == 3)  # type: ignore[arg-type]
+    assert daemon.service.status()["dropped"] == {"too_short": 1, "magic": 1, "version": 1}
+
+
+async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(registers_max=5)
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="small", settings=settings))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.service.not_ready() is None)
+    for number in range(5):
+        await made.service.increment(f"c{number}", 1)
+    with pytest.raises(Refused, match="the log holds no more counters"):
+        await made.service.increment("one more", 1)
+    assert (await made.service.increment("c0", 1)).count == 2
+    assert made.service.status()["alarms"] == ["5 of at most 5 registers"]
+    warned = [text for text in caplog.messages if text.startswith("the log holds")]
+    assert len(warned) == 2
+    made.service.leave()
+    assert await serving == 0
 
 
 async def test_a_ping_is_answered_by_a_pong(daemon: Daemon) -> None:
@@ -136,9 +224,9 @@ async def test_a_ping_is_answered_by_a_pong(daemon: Daemon) -> None:
 
 async def test_wishes_that_cannot_be_done_are_refused(daemon: Daemon) -> None:
     wishes: tuple[tuple[Callable[[], None], int], ...] = (
-        (partial(daemon.join, ["nonsense:x"]), 400),
-        (partial(daemon.forget, "nobody"), 404),
-        (partial(daemon.forget, "one"), 409),
+        (partial(daemon.service.join, ["nonsense:x"]), 400),
+        (partial(daemon.service.forget, "nobody"), 404),
+        (partial(daemon.service.forget, "one"), 409),
     )
     for wish, status in wishes:
         with pytest.raises(Refused) as caught:
@@ -147,37 +235,41 @@ async def test_wishes_that_cannot_be_done_are_refused(daemon: Daemon) -> None:
 
 
 async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
-    await daemon.increment("a", 1)
-    seed = str(daemon.status()["address"])
+    await daemon.service.increment("a", 1)
+    seed = str(daemon.service.status()["address"])
     other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
     with caplog.at_level(logging.INFO):
         serving = asyncio.create_task(other.serve())
-        await until(lambda: other.not_ready() is None)
-    assert other.count("a") == 1
-    assert other.peers() == [seed]
+        await until(lambda: other.service.not_ready() is None)
+    assert other.service.count("a") == 1
+    assert other.service.peers() == [seed]
     assert caplog.messages.count(f"joined through one at {seed}") == 1
-    await other.increment("a", 1)
-    other.leave()
+    await other.service.increment("a", 1)
+    other.service.leave()
     async with asyncio.timeout(5):
         assert await serving == 0
     with pytest.raises(Refused, match="leaving"):
-        other.increment("a", 1)
-    await until(lambda: daemon.members()[1]["state"] == "left")
-    assert daemon.count("a") == 2
-    daemon.forget("two")
-    assert len(daemon.members()) == 1
+        other.service.increment("a", 1)
+    await until(lambda: daemon.service.members()[1]["state"] == "left")
+    assert daemon.service.count("a") == 2
+    daemon.service.forget("two")
+    assert len(daemon.service.members()) == 1
 
 
 async def test_a_taken_name_ends_the_newcomer(
     daemon: Daemon, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seed = str(daemon.status()["address"])
+    seed = str(daemon.service.status()["address"])
     other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
     serving = asyncio.create_task(other.serve())
-    await until(lambda: other.not_ready() is None)
+    await until(lambda: other.service.not_ready() is None)
     twin = await Daemon.open(
         Config(
-            bind=ANY, api=ANY, name="one", join=(str(other.status()["address"]),), in_memory=True
+            bind=ANY,
+            api=ANY,
+            name="one",
+            join=(str(other.service.status()["address"]),),
+            in_memory=True,
         )
     )
     async with asyncio.timeout(10):
@@ -185,15 +277,17 @@ async def test_a_taken_name_ends_the_newcomer(
     assert (
         f"the name 'one' is taken by a live node at {seed.replace(':', ' port ')}" in caplog.text
     )
-    assert [member["address"] for member in other.members() if member["name"] == "one"] == [seed]
-    other.leave()
+    assert [
+        member["address"] for member in other.service.members() if member["name"] == "one"
+    ] == [seed]
+    other.service.leave()
     assert await serving == 0
 
 
 async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
     made = await Daemon.open(Config(bind=ANY, api=ANY, name="three"))
     serving = asyncio.create_task(made.serve())
-    await until(lambda: made.not_ready() is None)
+    await until(lambda: made.service.not_ready() is None)
     with caplog.at_level(logging.INFO):
         os.kill(os.getpid(), signal.SIGTERM)
         async with asyncio.timeout(5):
@@ -207,9 +301,9 @@ async def test_what_nobody_took_over_is_said_to_be_where_it_is(
 ) -> None:
     made = await Daemon.open(Config(bind=ANY, api=ANY, name="one", in_memory=in_memory))
     serving = asyncio.create_task(made.serve())
-    await until(lambda: made.not_ready() is None)
-    await made.increment("a", 1)
-    made.leave()
+    await until(lambda: made.service.not_ready() is None)
+    await made.service.increment("a", 1)
+    made.service.leave()
     assert await serving == 0
     assert f"left; 1 streams may be {where}" in caplog.messages
 
@@ -223,11 +317,28 @@ async def test_a_directory_of_another_cluster_ends_the_start() -> None:
     config = Config(bind=ANY, api=ANY, name="one", cluster="a")
     daemon = await Daemon.open(config)
     serving = asyncio.create_task(daemon.serve())
-    await until(lambda: daemon.not_ready() is None)
-    daemon.leave()
+    await until(lambda: daemon.service.not_ready() is None)
+    daemon.service.leave()
     assert await serving == 0
     with pytest.raises(StartError, match=r"state/gossipd/one belongs to cluster 'a', not 'b'$"):
         await Daemon.open(Config(bind=ANY, api=ANY, name="one", cluster="b"))
+
+
+async def test_a_limit_below_what_is_stored_ends_the_start_and_loses_nothing() -> None:
+    config = Config(bind=ANY, api=ANY, name="one")
+    counts = []
+    for limits in (Settings(), Settings(), Settings(streams_max=3, registers_max=6)):
+        daemon = await Daemon.open(replace(config, settings=limits))
+        serving = asyncio.create_task(daemon.serve())
+        await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
+        await daemon.service.increment("a", 1)
+        counts.append((await daemon.service.increment("b", 1)).count)
+        daemon.service.leave()
+        assert await serving == 0
+    for limits in (Settings(registers_max=5), Settings(streams_max=2)):
+        with pytest.raises(StartError, match="3 streams with 6 registers are stored, more than"):
+            await Daemon.open(replace(config, settings=limits))
+    assert counts == [1, 2, 3]
 
 
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:
@@ -236,9 +347,9 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
     for _ in range(3):
         daemon = await Daemon.open(config)
         serving = asyncio.create_task(daemon.serve())
-        await until(lambda daemon=daemon: daemon.not_ready() is None)  # type: ignore[misc]
-        answers.append(await daemon.increment("a", 1))
-        daemon.leave()
+        await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
+        answers.append(await daemon.service.increment("a", 1))
+        daemon.service.leave()
         assert await serving == 0
     assert [answer.count for answer in answers] == [1, 2, 3]
     assert len({answer.id.hex[:20] for answer in answers}) == 3, "a stream for each life"

@@ -15,9 +15,9 @@ import pytest
 
 from gossipd.cli import gossipd
 from gossipd.core.codec import pack_body, pack_head
-from gossipd.core.log import REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.members import MEMBERS_MAX
 from gossipd.core.messages import (
+    BEGINNING,
     Ack,
     Cookie,
     Digest,
@@ -42,7 +42,7 @@ from gossipd.core.messages import (
     Shown,
     Welcome,
 )
-from gossipd.core.settings import Profile, Settings
+from gossipd.core.settings import REGISTERS_MAX, STREAMS_MAX, Profile, Settings
 from gossipd.schema import VARIABLE_PREFIX, keys
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.limits import Limits
@@ -71,12 +71,12 @@ MESSAGES: tuple[Message, ...] = (
     Refuse(1, Refusal.NAME_TAKEN, ADDRESS, 1),
     DigestAsk(1, 0, 0, 1200),
     Digest(1, 0, 0, (), None),
-    PassAsk(1, (PassItem(STREAM, 0, ""),), 1, 640),
+    PassAsk(1, (PassItem(STREAM, 0, BEGINNING),), 1, 640),
     Pages(1, (), True),
     MembersAsk(1, "", 1, 640),
     MembersPage(1, "", "", ()),
     Hold(1, (Group(STREAM, 0, 0, ()),)),
-    Held(1, False, ()),
+    Held(1, False, (), True),
 )
 
 
@@ -179,7 +179,7 @@ def test_the_table_of_figures_is_that_of_the_profiles(column: int, profile: Prof
 
 
 def test_the_table_of_calls_is_the_side_ports() -> None:
-    named = re.findall(r"`((?:GET|POST) /\S*)`", section("Three nodes on one machine"))
+    named = re.findall(r"`((?:GET|POST|PUT) /\S*)`", section("Three nodes on one machine"))
     assert sorted(named) == sorted(f"{call.method} {call.path}" for call in CALLS)
 
 

@@ -10,7 +10,16 @@ from functools import partial
 
 import pytest_asyncio
 
-from gossipd.core import Changes, Effect, MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import (
+    Changes,
+    Effect,
+    MemberView,
+    Node,
+    Settings,
+    Status,
+    Stored,
+    TagFrame,
+)
 from gossipd.saver import PART_MAX, Saver
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from tests.unit.waiting import until
@@ -25,10 +34,11 @@ class Shelf(MemoryStore):
         self.parts: list[Changes] = []
         self.failures: list[OSError] = []
 
-    async def save(self, changes: Changes) -> None:
+    async def save(self, changes: Changes) -> Stored:
         if self.failures:
             raise self.failures.pop(0)
         self.parts.append(changes)
+        return {}
 
     def has_failed(self, left: int) -> bool:
         """Whether so many failures are left."""

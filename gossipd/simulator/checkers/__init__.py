@@ -17,9 +17,9 @@ section 9). Nothing here trusts what it checks: ranks, sums and hashes are compu
 | `bounds.py` | I10: memory |
 | `merging.py` | I5: merging in any order, and again |
 | `liveness.py` | Q1, Q2, Q3, Q6: what must be true once the faults have stopped |
+| `promises.py` | I4 of copies that clients wait for, Q5 |
 | `traffic.py` | Q7: what rest costs |
 
-Not here: Q5.
 """
 
 from __future__ import annotations

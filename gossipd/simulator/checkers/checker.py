@@ -15,6 +15,7 @@ from .keyed import Keyed
 from .liveness import check_agreement, check_sums
 from .logs import LogChecker
 from .merging import check_merging
+from .promises import PromiseChecker
 from .retries import RetryChecker
 from .tables import TableChecker, Words
 from .wire import WireChecker
@@ -36,6 +37,7 @@ class Checker:
         self._tables = TableChecker(world, words)
         self._logs = LogChecker(self._ghosts)
         self._disks = DiskChecker(world, self._ghosts)
+        self._promises = PromiseChecker(world, self._ghosts)
         self._keyed = Keyed(world, self._ghosts)
         self._keepers = KeyKeeperChecker(world, self._keyed)
         self._retries = RetryChecker(world, self._ghosts, self._keyed)
@@ -47,7 +49,7 @@ class Checker:
         self._checks = 0
 
     def check(self, full: bool = False) -> None:
-        """Raise `AssertionError` if a safety invariant does not hold now (I1 to I4, I6 to I12).
+        """Raise `AssertionError` unless I1 to I4, I6 to I12 and Q5 hold now.
 
         Costs what has changed since the last time, unless `full`, and every `FULL_EVERY` times.
         """
@@ -63,6 +65,7 @@ class Checker:
             self._wire.check()
         self._disks.check(nodes, full)
         self._keepers.check(nodes, full)
+        self._promises.check(nodes)
         self._tables.check(nodes, full)
         for name, node in nodes.items():
             check_bounds(self._world, self._ghosts, name, node)

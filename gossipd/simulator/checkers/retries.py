@@ -25,7 +25,7 @@ from gossipd.core import (
     key_time,
 )
 from gossipd.core.judge import AHEAD_MAX
-from gossipd.simulator.world import Answer, Disk, World
+from gossipd.simulator.world import Disk, Judged, World
 
 from .doubles import Group, is_present
 from .ghosts import Ghosts
@@ -50,9 +50,9 @@ class RetryChecker:
 
     def read(self) -> None:
         """Look at what was answered since the last time."""
-        for answer in self._world.answers[self._read :]:
+        for answer in self._world.judged[self._read :]:
             self._judge(answer)
-        self._read = len(self._world.answers)
+        self._read = len(self._world.judged)
 
     def check_rest(self, forgotten: Container[tuple[Stream, int]]) -> None:
         """Once all agree: retry everything that must be remembered on every node. `forgotten`:
@@ -81,7 +81,7 @@ class RetryChecker:
 
     # --- answers -----------------------------------------------------------------------------
 
-    def _judge(self, answer: Answer) -> None:
+    def _judge(self, answer: Judged) -> None:
         group = (answer.key, answer.counter, answer.by)
         where = f"Q4: {answer.host} at {answer.at:.2f} s"
         result = answer.result
@@ -112,7 +112,7 @@ class RetryChecker:
             case _:
                 assert_never(result)
 
-    def _check_new(self, answer: Answer, group: Group, where: str) -> None:
+    def _check_new(self, answer: Judged, group: Group, where: str) -> None:
         assert answer.ready, f"{where} accepts a key and is not ready"
         time = key_time(answer.key)
         settings = self._world.settings
@@ -127,7 +127,7 @@ class RetryChecker:
             assert not young, f"{what}, which it has known for {answer.at - (at or 0.0):.2f} s"
             assert at is None or time is None, f"{what}, though its key tells its age"
 
-    def _check_retry(self, answer: Answer, event: KeyedEvent, where: str) -> None:
+    def _check_retry(self, answer: Judged, event: KeyedEvent, where: str) -> None:
         made = self._keyed.event(event.stream, event.seq)
         said = (answer.key, answer.counter, answer.by)
         right = made is not None and (made.key, made.counter, made.by) == said
@@ -135,7 +135,7 @@ class RetryChecker:
             f"{where} takes {said} for a retry of {made}"
         )
 
-    def _check_expired(self, answer: Answer, where: str) -> None:
+    def _check_expired(self, answer: Judged, where: str) -> None:
         time = key_time(answer.key)
         assert time is not None, f"{where} takes a key for expired that tells no time"
         age = answer.wall - time / 1000
@@ -143,14 +143,14 @@ class RetryChecker:
         behind = time <= self._newest_time
         assert outside or behind, f"{where} takes a key of {age:.2f} s for expired"
 
-    def _know(self, answer: Answer, group: Group, at: float) -> None:
+    def _know(self, answer: Judged, group: Group, at: float) -> None:
         self._know_in_memory(answer, group, at)
         if answer.disk is not None:
             self._known.setdefault(answer.disk, {})[group] = at
 
-    def _know_in_memory(self, answer: Answer, group: Group, at: float) -> None:
+    def _know_in_memory(self, answer: Judged, group: Group, at: float) -> None:
         self._known.setdefault(_process(answer), {})[group] = at
 
 
-def _process(answer: Answer) -> tuple[str, int]:
+def _process(answer: Judged) -> tuple[str, int]:
     return answer.host, answer.life

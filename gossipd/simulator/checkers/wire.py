@@ -82,7 +82,8 @@ class WireChecker:
         self._disks.check_told(envelope, captured.source)
         for part in _parts(envelope):
             self._check_records(part, where)
-        for group in envelope.groups:
+        message = envelope.message
+        for group in (*envelope.groups, *(message.groups if isinstance(message, Hold) else ())):
             self._check_group(group, where)
         if isinstance(envelope.message, Pages):
             for page in envelope.message.pages:

@@ -11,8 +11,10 @@ from uuid import UUID
 import pytest
 
 from gossipd.core import Batch, Effect, Image, MemberView, Node, Status, codec, hashing, identity
+from gossipd.core.copies import CopiesWanted
 from gossipd.core.detector import Detector
 from gossipd.core.digest import Trie
+from gossipd.core.holding import Holding
 from gossipd.core.identity import Address, Stream
 from gossipd.core.leaving import Leaving
 from gossipd.core.log import Advance, Log
@@ -338,11 +340,11 @@ def everything_counts_as_held(patch: pytest.MonkeyPatch) -> None:
 
 
 def held_without_holding(patch: pytest.MonkeyPatch) -> None:
-    def asked(self: Leaving, hold: Hold, sender: str, turn: Turn) -> None:
+    def asked(self: Holding, hold: Hold, sender: str, turn: Turn) -> None:
         versions = tuple((group.stream, group.to) for group in hold.groups)
-        turn.send(Held(hold.nonce, False, versions), turn.source, sender)
+        turn.send(Held(hold.nonce, False, versions, True), turn.source, sender)
 
-    patch.setattr(Leaving, "asked", asked)
+    patch.setattr(Holding, "asked", asked)
 
 
 def told_once_only(patch: pytest.MonkeyPatch) -> None:
@@ -361,6 +363,33 @@ def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
             sound(self, peer, turn, urgent)
 
     patch.setattr(LogRepair, "want", want)
+
+
+# --- promises ------------------------------------------------------------------------------------
+
+
+def copies_in_memory_count(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.copies._counts", lambda peer, memory: True)
+
+
+def who_was_asked_counts(patch: pytest.MonkeyPatch) -> None:
+    sound = CopiesWanted._ask
+
+    def ask(self: CopiesWanted, turn: Turn) -> None:
+        sound(self, turn)
+        for peer in self._peers.values():
+            for question in peer.open.values():
+                for stream, span in question.claims:
+                    peer.learn(stream, span)
+
+    patch.setattr(CopiesWanted, "_ask", ask)
+
+
+def any_later_event_counts(patch: pytest.MonkeyPatch) -> None:
+    def counted(self: Node, stream: Stream, seq: int, counter: str | None = None) -> bool:
+        return self.log.newest(stream) >= seq
+
+    patch.setattr(Node, "counted", counted)
 
 
 # --- the disk ------------------------------------------------------------------------------------
@@ -391,9 +420,9 @@ def exposed_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 
 
 def held_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
-    sound = Leaving.asked
+    sound = Holding.asked
 
-    def asked(self: Leaving, hold: Hold, sender: str, turn: Turn) -> None:
+    def asked(self: Holding, hold: Hold, sender: str, turn: Turn) -> None:
         log = self._state.log
         log.keeps_marks = False
         for group in hold.groups:
@@ -401,7 +430,7 @@ def held_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
         sound(self, hold, sender, turn)
         log.keeps_marks = True
 
-    patch.setattr(Leaving, "asked", asked)
+    patch.setattr(Holding, "asked", asked)
 
 
 def held_counts_as_durable(patch: pytest.MonkeyPatch) -> None:
@@ -409,13 +438,13 @@ def held_counts_as_durable(patch: pytest.MonkeyPatch) -> None:
 
 
 def holds_answered_by_any_part(patch: pytest.MonkeyPatch) -> None:
-    sound = Leaving.stored
+    sound = Holding.stored
 
-    def stored(self: Leaving, turn: Turn) -> None:
+    def stored(self: Holding, turn: Turn) -> None:
         self._wishes = [wish._replace(cycle=0) for wish in self._wishes]
         sound(self, turn)
 
-    patch.setattr(Leaving, "stored", stored)
+    patch.setattr(Holding, "stored", stored)
 
 
 def versions_in_the_first_part(patch: pytest.MonkeyPatch) -> None:

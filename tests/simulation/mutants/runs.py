@@ -303,6 +303,45 @@ def crashing_for_certain() -> None:
     certain.demand_counted()
 
 
+def copying() -> None:
+    """Clients wait until two, or three, hold what they count; one of the hosts has no disk."""
+    world = formed(4, disks=True)
+    checker = Checker(world)
+    world.crash("n3")
+    world.hosts["n3"].disk = None
+    world.start("n3")
+    demand_agreement(world, 20)
+    world.network.loss = 0.1
+    for number in range(150):
+        world.increment(f"n{number % 3}", f"c{number % 40}")
+        world.await_copies(world.made[-1], 2 + number % 2)
+        pass_time(world, checker, 0.01, 0.01)
+    pass_time(world, checker, 2)
+    assert len(world.answered) == 150
+    assert sum(told.enough for told in world.answered) > 140
+    come_to_rest(world, checker)
+
+
+def destroyed_after_copies() -> None:
+    """A node is destroyed, with its disk, in the moment in which it tells that two hold it."""
+    for seed in range(6):
+        world = formed(3, seed=seed, disks=True)
+        world.isolate("n1")
+        world.increment("n1", "a")
+        world.await_copies(world.made[-1], 2)
+        began = world.now
+        while not world.answered:
+            world.run(0.0005)
+            if world.now > began + 0.3:
+                world.network.heal()
+        assert world.answered[0].enough
+        world.crash("n1", disk_lost=True)
+        world.network.heal()
+        world.start("n1")
+        demand_agreement(world, 20)
+        check_survival(world, ["n1"])
+
+
 def departing_for_certain() -> None:
     """As the swarm follows it: what a member leaves behind is on a disk when it has left."""
     for seed in range(8):

@@ -157,6 +157,58 @@ def test_a_full_log_refuses_new_registers_whole_and_takes_known_ones(room: int) 
     assert log.register_count == 2 + room
 
 
+def test_what_an_earlier_life_stored_is_taken_in_as_if_it_had_been_merged() -> None:
+    stored = [("b", 3, 7), ("a", 5, -2), ("c", 1, 1)]
+    merged, loaded = Log(), Log()
+    merged.merge(A, stored)
+    merged.claim(A, 5)
+    loaded.keeps_marks = True
+    loaded.load(A, 5, stored)
+    for log in (merged, loaded):
+        assert (log.leaf(A), log.values) == (merged.leaf(A), {"a": -2, "b": 7, "c": 1})
+        assert log.fingerprint == log.sums_below(0, 0)[0] == merged.fingerprint
+        assert log.leaves_below(0, 0) == [A]
+        assert (log.newest(A), log.version(A), log.durable(A)) == (5, 5, 5)
+        assert log.newest_at_or_below(A, 4) == 3
+        assert list(log.newest_first(A, 1)) == [("a", 5, -2), ("b", 3, 7)]
+        assert list(log.by_name(A, 0, "")) == sorted(stored)
+        assert (log.register_count, log.counter_count) == (3, 3)
+    assert loaded.changed.take() == ({}, {})
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_what_was_loaded_goes_on_as_any_other_stream(asked_before: bool) -> None:
+    log = Log()
+    log.load(A, 2, [("a", 1, 1), ("b", 2, 1)])
+    if asked_before:
+        assert log.newest(A) == 2
+    assert log.merge(A, [("a", 4, 3), ("aa", 3, 1)]) == [
+        Advance(A, "a", 4, 2, 3),
+        Advance(A, "aa", 3, 1, 1),
+    ]
+    assert list(log.newest_first(A, 0)) == [("a", 4, 3), ("aa", 3, 1), ("b", 2, 1)]
+    assert [counter for counter, _, _ in log.by_name(A, 0, "")] == ["a", "aa", "b"]
+    assert log.merge(A, [("a", 3, 9)]) == []
+
+
+def test_loading_what_is_held_already_joins() -> None:
+    log = _merged(("x", 3, 3))
+    log.claim(A, 3)
+    log.load(A, 2, [("x", 2, 2), ("y", 1, 1)])
+    assert (log.register(A, "x"), log.register(A, "y"), log.version(A)) == ((3, 3), (1, 1), 3)
+    log.load(A, 4, [("x", 4, 5)])
+    assert (log.value("x"), log.version(A)) == (5, 4)
+
+
+def test_a_stream_is_loaded_whole_or_not_at_all() -> None:
+    log = Log(streams_max=2, registers_max=3)
+    log.load(B, 7, [])
+    log.load(A, 2, [("x", 1, 1), ("y", 2, 1)])
+    log.load(B, 2, [("x", 1, 1), ("y", 2, 1)])
+    log.load(A, 4, [("z", 3, 1), ("zz", 4, 1)])
+    assert (log.streams, log.values, log.version(A)) == ((A,), {"x": 1, "y": 1}, 2)
+
+
 def test_a_full_log_refuses_new_streams() -> None:
     log = Log(streams_max=1)
     log.merge(A, [("x", 1, 1)])

@@ -59,7 +59,7 @@ def test_the_own_entry_of_an_image_is_left_out() -> None:
 
 
 def test_a_stream_that_does_not_fit_is_left_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.node.Log", lambda: Log(registers_max=1))
+    monkeypatch.setattr("gossipd.core.node.Log", lambda *_: Log(registers_max=1))
     node = life()
     node.load(Image((StreamImage(STREAM, 2, (("a", 1, 1), ("b", 2, 1))),), ()), 0.0)
     assert node.log.version(STREAM) == 0

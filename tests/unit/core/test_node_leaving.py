@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, Left, SaveWanted, Status
-from gossipd.core.leaving import WISHES_MAX
-from gossipd.core.log import Log
+from gossipd.core import Drop, Left, Status
 from gossipd.core.messages import (
-    DigestAsk,
     Gossip,
     Held,
     Hold,
@@ -25,14 +22,6 @@ def leaver(peers: int = 2, increments: int = 3) -> Talk:
     return talk
 
 
-def keeper() -> Talk:
-    """A node with a disk, on which everything is that the node holds."""
-    talk = Talk(peers=2, durable=True)
-    talk.settle()
-    talk.store_all()
-    return talk
-
-
 def asked_one(talk: Talk, said: Said) -> tuple[Peer, Hold]:
     """The peer that is asked to hold everything, and the question."""
     for peer in talk.peers.values():
@@ -44,7 +33,7 @@ def asked_one(talk: Talk, said: Said) -> tuple[Peer, Hold]:
 
 def confirm(talk: Talk, peer: Peer, hold: Hold, leaving: bool = False) -> Said:
     versions = tuple((g.stream, g.to) for g in hold.groups)
-    return talk.hear(peer, Held(hold.nonce, leaving, versions))
+    return talk.hear(peer, Held(hold.nonce, leaving, versions, True))
 
 
 def test_a_leaver_goes_when_one_peer_holds_everything_and_tells_it_often_enough() -> None:
@@ -71,7 +60,7 @@ def test_a_second_leave_changes_nothing() -> None:
 def test_a_peer_that_is_behind_is_asked_until_it_has_caught_up() -> None:
     talk = leaver()
     peer, hold = asked_one(talk, talk.leave())
-    behind = Held(hold.nonce, False, ((hold.groups[0].stream, 2),))
+    behind = Held(hold.nonce, False, ((hold.groups[0].stream, 2),), True)
     assert not talk.hear(peer, behind).views("me")
     _, again = asked_one(talk, talk.wait(0.07))
     assert confirm(talk, peer, again).views("me")
@@ -235,7 +224,7 @@ def test_so_many_streams_that_a_step_cannot_ask_for_all_are_asked_for_in_turns()
 def test_a_confirmation_that_was_not_asked_for_is_dropped() -> None:
     talk = leaver()
     p0 = talk.peer("p0")
-    assert talk.hear(p0, Held(1, False, ())).drops == [Drop.UNASKED]
+    assert talk.hear(p0, Held(1, False, (), True)).drops == [Drop.UNASKED]
     peer, hold = asked_one(talk, talk.leave())
     other = next(p for p in talk.peers.values() if p is not peer)
     assert Drop.UNASKED in confirm(talk, other, hold).drops
@@ -245,7 +234,7 @@ def test_a_confirmation_that_was_not_asked_for_is_dropped() -> None:
 def test_a_confirmation_that_names_other_streams_confirms_nothing() -> None:
     talk = leaver()
     peer, hold = asked_one(talk, talk.leave())
-    assert not talk.hear(peer, Held(hold.nonce, False, ((stream(9), 99),))).views("me")
+    assert not talk.hear(peer, Held(hold.nonce, False, ((stream(9), 99),), True)).views("me")
 
 
 def test_a_confirmation_that_comes_after_the_end_changes_nothing() -> None:
@@ -263,136 +252,3 @@ def test_a_leave_with_nobody_left_to_tell_ends() -> None:
     confirm(talk, peer, hold)
     talk.hear(peer, Gossip(), [peer.seen(Status.LEFT)])
     assert talk.wait(0.07).of(Left) == [Left(0)]
-
-
-# --- as the one who stays ------------------------------------------------------------------------
-
-
-def test_who_stays_keeps_what_it_is_sent_and_shows_its_versions() -> None:
-    talk = leaver(increments=0)
-    p0 = talk.peer("p0")
-    said = talk.hear(p0, Hold(5, (group(1, [("a", 1, 1)]),)))
-    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 1),))]
-    assert talk.node.log.value("a") == 1
-
-
-def test_who_stays_and_is_behind_pulls_from_the_leaver_at_once() -> None:
-    talk = leaver(increments=0)
-    p0 = talk.peer("p0")
-    hold = Hold(5, (group(1, [("a", 9, 1)], start=8),))
-    said = talk.hear(p0, hold)
-    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 0),))]
-    assert said.sent(DigestAsk, p0)
-
-
-def test_who_leaves_too_says_so_and_pulls_nothing() -> None:
-    talk = leaver()
-    talk.leave()
-    p0 = talk.peer("p0")
-    said = talk.hear(p0, Hold(5, (group(1, [("a", 9, 1)], start=8),)))
-    assert [held.leaving for held in said.sent(Held, p0)] == [True]
-    assert not said.sent(DigestAsk)
-
-
-def test_who_has_no_room_does_not_say_that_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.node.Log", lambda: Log(registers_max=0))
-    talk = leaver(increments=0)
-    said = talk.hear(talk.peer("p0"), Hold(5, (group(1, [("a", 1, 1)]),)))
-    assert said.drops == [Drop.STREAMS_FULL]
-    assert not said.sent(Held)
-
-
-# --- as the one who stays and has a disk ---------------------------------------------------------
-
-
-def test_a_hold_is_answered_when_everything_in_it_is_on_the_disk() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    said = talk.hear(p0, Hold(5, (group(1, [("a", 1, 1), ("b", 2, 1), ("c", 3, 1)]),)))
-    assert said.of(SaveWanted)
-    assert not said.sent(Held)
-    for _ in range(2):
-        assert not talk.stored(talk.take(1)).sent(Held)
-    said = talk.stored(talk.take(1))
-    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 3),))]
-    assert not said.of(SaveWanted)
-
-
-def test_a_hold_that_brings_nothing_new_is_answered_at_once_when_everything_is_stored() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    said = talk.hear(p0, Hold(5, (group(1, [], start=4),)))
-    assert not said.of(SaveWanted)
-    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 0),))]
-
-
-def test_a_hold_does_not_wait_for_own_increments() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    talk.increment(times=3)
-    said = talk.hear(p0, Hold(5, (group(1, [], start=4),)))
-    assert not said.of(SaveWanted)
-    assert said.sent(Held, p0)
-
-
-def test_a_hold_waits_for_the_cycle_that_begins_after_it() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    talk.hear_news(group(1, [("a", 1, 1)]))
-    running = talk.take()
-    assert not talk.hear(p0, Hold(5, (group(2, [("b", 9, 1)], start=8),))).sent(Held)
-    said = talk.stored(running)
-    assert not said.sent(Held)
-    assert said.of(SaveWanted)
-    assert talk.stored(talk.take()).sent(Held, p0) == [Held(5, False, ((stream(2), 0),))]
-
-
-def test_a_hold_that_adds_nothing_to_what_is_being_stored_is_answered_when_that_is() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    news = group(1, [("a", 1, 1)])
-    talk.hear_news(news)
-    running = talk.take()
-    assert not talk.hear(p0, Hold(5, (news,))).sent(Held)
-    said = talk.stored(running)
-    assert said.sent(Held, p0) == [Held(5, False, ((stream(1), 1),))]
-    assert not said.of(SaveWanted)
-
-
-def test_a_hold_is_not_answered_by_a_part_that_could_not_be_stored() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    talk.hear(p0, Hold(5, (group(1, [("a", 1, 1)]),)))
-    talk.node.not_stored(talk.take())
-    assert talk.stored(talk.take()).sent(Held, p0) == [Held(5, False, ((stream(1), 1),))]
-
-
-def test_a_version_that_is_only_held_in_memory_is_not_told() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    talk.hear_news(group(1, [("a", 1, 1)]))
-    talk.hear(p0, Hold(5, (group(1, [("b", 2, 1)], start=1),)))
-    running = talk.take()
-    talk.hear_news(group(1, [("c", 3, 1)], start=2))
-    assert talk.stored(running).sent(Held, p0) == [Held(5, False, ((stream(1), 2),))]
-
-
-def test_so_many_wait_for_the_disk_and_no_more() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
-    groups = (group(1, [("a", 1, 1)]),)
-    for nonce in range(WISHES_MAX):
-        assert talk.hear(p0, Hold(nonce, groups)).of(SaveWanted)
-    assert not talk.hear(p0, Hold(WISHES_MAX, groups)).of(SaveWanted)
-    said = talk.store_all()
-    assert [held.nonce for held in said.sent(Held, p0)] == list(range(WISHES_MAX))
-
-
-def test_everybody_who_waits_is_answered() -> None:
-    talk = keeper()
-    p0, p1 = talk.peer("p0"), talk.peer("p1")
-    talk.hear(p0, Hold(5, (group(1, [("a", 1, 1)]),)))
-    talk.hear(p1, Hold(6, (group(2, [("b", 9, 1)], start=8),)))
-    said = talk.store_all()
-    assert [held.nonce for held in said.sent(Held, p0)] == [5]
-    assert said.sent(Held, p1) == [Held(6, False, ((stream(2), 0),))]

@@ -99,5 +99,5 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
     ("members ask", spoken(MembersAsk(19, "bob", 4, 640))),
     ("members page", spoken(MembersPage(20, "bob", "", (LEFT,)))),
     ("hold", spoken(Hold(21, (GROUP,)))),
-    ("held", spoken(Held(22, True, ((STREAM, 9), (OTHER, 2**48 - 1))))),
+    ("held", spoken(Held(22, True, ((STREAM, 9), (OTHER, 2**48 - 1)), True))),
 )  # fmt: skip

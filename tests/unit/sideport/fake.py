@@ -6,22 +6,25 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from gossipd.sideport.backend import Incremented, Refused
+from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
 
 DEADLINE = 10.0
+KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+"""A UUIDv7, the only key whose event the fake daemon knows."""
 
 
 class FakeBackend:
-    """Counts in a dictionary. While `held`, increments wait for `commit`."""
+    """Counts in a dictionary. While `paused`, increments wait for `commit`; what waits for other
+    nodes ends when a test says so (`waits`), or at once with what it would find (`copies`)."""
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
         self.reason: str | None = None
-        self.held = False
+        self.paused = False
         self.waiting: list[tuple[asyncio.Future[Incremented], str, int]] = []
         self.started: list[tuple[str, int]] = []
         self.refusal: Exception | None = None
@@ -31,14 +34,27 @@ class FakeBackend:
         self.forgotten: list[str] = []
         self.limits: list[int] = []
         self.broken = False
+        self.keys: list[UUID | None] = []
+        self.batches: list[asyncio.Future[list[Incremented | Refused]]] = []
+        self.items: list[Item] = []
+        self.slow = False
+        """Waits and batches do not end by themselves."""
+        self.copies = 1
+        self.included_at_once = True
+        self.asked: list[tuple[object, ...]] = []
+        self.waits: list[asyncio.Future[int] | asyncio.Future[bool]] = []
+        self.sources: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def increment(self, counter: str, by: int) -> asyncio.Future[Incremented]:
+    def increment(
+        self, counter: str, by: int, key: UUID | None = None
+    ) -> asyncio.Future[Incremented]:
         future: asyncio.Future[Incremented] = asyncio.get_running_loop().create_future()
         if self.unstartable is not None:
             raise self.unstartable
         self.started.append((counter, by))
+        self.keys.append(key)
         self.waiting.append((future, counter, by))
-        if not self.held:
+        if not self.paused:
             self.commit()
         return future
 
@@ -50,6 +66,72 @@ class FakeBackend:
                 continue
             value = self.values[counter] = self.values.get(counter, 0) + by
             future.set_result(Incremented(increment_id(value), counter, by, value, False))
+
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Incremented | Refused]]:
+        if self.unstartable is not None:
+            raise self.unstartable
+        future: asyncio.Future[list[Incremented | Refused]]
+        future = asyncio.get_running_loop().create_future()
+        self.items = list(items)
+        self.batches.append(future)
+        if not self.slow:
+            future.set_result(self.count_all())
+        return future
+
+    def count_all(self) -> list[Incremented | Refused]:
+        """Count the items of the last batch; those on `full` are out of range."""
+        answers: list[Incremented | Refused] = []
+        for counter, by, _ in self.items:
+            if counter == "full":
+                answers.append(Refused(409, "Conflict", "out of range"))
+                continue
+            value = self.values[counter] = self.values.get(counter, 0) + by
+            answers.append(Incremented(increment_id(value), counter, by, value, False))
+        return answers
+
+    def included(
+        self, increment: UUID, counter: str | None, timeout: float
+    ) -> asyncio.Future[bool]:
+        if increment.version != 8:
+            raise Refused(400, "Bad Request", "not an increment id")
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.asked.append((increment, counter, timeout))
+        self.waits.append(future)
+        if not self.slow:
+            future.set_result(self.included_at_once)
+        return future
+
+    def held(
+        self, increment: UUID, copies: int, memory: bool, timeout: float
+    ) -> asyncio.Future[int]:
+        if self.broken:
+            raise ZeroDivisionError
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.asked.append((increment, copies, memory, timeout))
+        self.waits.append(future)
+        if not self.slow:
+            future.set_result(self.copies)
+        return future
+
+    def event_of(self, key: UUID) -> asyncio.Future[Event]:
+        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        if key == KEY:
+            future.set_result(Event(increment_id(7), "hits", 3, True))
+        else:
+            future.set_exception(Refused(404, "Not Found", "no record of that key is held"))
+        return future
+
+    def put_source(
+        self, client: str, counter: str, seq: int, total: int
+    ) -> asyncio.Future[Source]:
+        future: asyncio.Future[Source] = asyncio.get_running_loop().create_future()
+        held_seq, held_total = self.sources.get((client, counter), (0, 0))
+        if held_seq == seq and held_total != total:
+            future.set_exception(Refused(409, "Conflict", "another total is known at that seq"))
+            return future
+        self.sources[client, counter] = (seq, total)
+        future.set_result(Source(client, counter, seq, total, total + 100))
+        return future
 
     def count(self, counter: str) -> int:
         if self.broken:

@@ -78,8 +78,8 @@ BAD_INCREMENTS = [
     ("?counter=a&counter=b", None, "given twice"),
     ("?counter=a", b'{"counter": "a"}', "in the query and in the body"),
     ("", b'{"by": 1, "by": 2}', "twice"),
-    ("", b'{"key": "x"}', "unknown field 'key'; known here: by, counter"),
-    ("?key=x", None, "unknown field"),
+    ("", b'{"origin": "x"}', "known here: ack, ack_memory, by, counter, key, timeout"),
+    ("?origin=x", None, "unknown field"),
     ("", b"counter=x", "not JSON"),
     ("", b'{"by": 1', "not JSON"),
     ("", b"\xff", "not JSON"),
@@ -130,7 +130,7 @@ async def test_an_increment_that_fails_unexpectedly_is_a_500(
 
 
 async def test_a_cancelled_increment_is_a_503(client: Client, backend: FakeBackend) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /health HTTP/1.1\r\n\r\n")
     await until(lambda: len(backend.waiting) == 1)
     backend.waiting[0][0].cancel()
@@ -289,7 +289,7 @@ async def test_head_answers_the_head_that_get_would(client: Client, target: str)
 
 
 @pytest.mark.parametrize(
-    "target", ["/nowhere", "/Count", "/count/", "/increments", "/increments/a/b", "//count"]
+    "target", ["/nowhere", "/Count", "/count/", "/increments/a/b", "/sources/a", "//count"]
 )
 async def test_an_unknown_path_is_a_404(client: Client, target: str) -> None:
     assert "GET / lists the calls" in (await client.request("GET", target)).detail

@@ -238,7 +238,7 @@ async def test_an_idle_connection_is_closed_silently(client: Client, limits: Lim
 async def test_a_slow_commit_is_not_the_clients_fault(
     client: Client, backend: FakeBackend, limits: Limits
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /count HTT")
     answer = asyncio.create_task(client.response())
     await asyncio.wait([answer], timeout=0.3)

@@ -22,7 +22,7 @@ COUNT = b"GET /count HTTP/1.1\r\n\r\n"
 async def test_increments_that_follow_each_other_share_a_commit(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(POST * 10)
     await until(lambda: len(backend.waiting) == 10)
     backend.commit()
@@ -33,7 +33,7 @@ async def test_increments_that_follow_each_other_share_a_commit(
 async def test_answers_keep_their_order_when_commits_do_not(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"increment a\nincrement b\nincrement c\n")
     await until(lambda: len(backend.waiting) == 3)
     backend.waiting.reverse()
@@ -47,7 +47,7 @@ async def test_answers_keep_their_order_when_commits_do_not(
 async def test_a_read_sees_the_increments_before_it_and_none_after(
     client: Client, backend: FakeBackend, text: bool
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send((b"increment\ncount\n" if text else POST + COUNT) * 3)
     for number in range(1, 4):
         await until(lambda number=number: len(backend.started) == number)  # type: ignore[misc]
@@ -71,7 +71,7 @@ async def test_errors_stand_in_their_place(client: Client) -> None:
 async def test_no_more_is_started_than_may_be_pending(
     client: Client, backend: FakeBackend, limits: Limits
 ) -> None:
-    backend.held = True
+    backend.paused = True
     flood = asyncio.create_task(client.send(b"increment\n" * 200_000))
     await until(lambda: len(backend.waiting) >= 8)
     most = 0
@@ -131,7 +131,7 @@ async def test_a_slow_reader_gets_everything(client: Client, backend: FakeBacken
 async def test_a_client_that_vanishes_leaves_no_trace(
     port: SidePort, connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     client = await connect()
     await client.send(POST * 3 + COUNT + POST)
     await until(lambda: len(backend.waiting) == 3)

@@ -85,7 +85,7 @@ async def test_refusing_costs_a_bounded_number_of_connections(
 async def test_stopping_answers_what_is_pending_and_closes_the_idle(
     port: SidePort, connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     busy, idle, half = await connect(), await connect(), await connect()
     await busy.send(b"POST /increment HTTP/1.1\r\n\r\n")
     await half.send(b"POST /increment HTTP/1.1\r\n")
@@ -105,7 +105,7 @@ async def test_stopping_answers_what_is_pending_and_closes_the_idle(
 async def test_stopping_cuts_who_is_not_done_in_time(
     port: SidePort, client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"increment\n")
     await until(lambda: len(backend.waiting) == 1)
     await port.stop(0.05)
@@ -141,7 +141,7 @@ async def test_a_client_that_goes_on_after_its_last_answer_is_cut_in_the_end(
 async def test_a_flood_after_the_last_request_is_not_read_for_ever(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"increment\nquit\n")
     await until(lambda: len(backend.waiting) == 1)
     flood = asyncio.create_task(client.send(b"x" * 64 * 1024 * 1024))
@@ -157,7 +157,7 @@ async def test_a_client_that_takes_some_of_its_answers_is_given_more_time(
 ) -> None:
     transport = FakeTransport()
     connection = Connection(
-        Commands(backend), Limits(write_timeout=0.05), lambda _: True, lambda _: None
+        Commands(backend), Limits(write_timeout=0.05), lambda _: True, lambda _: None, lambda: 0
     )
     connection.connection_made(transport)
     transport.buffered = 5
@@ -182,7 +182,11 @@ SEEDS = (
     b'POST /increment HTTP/1.1\r\nContent-Length: 8\r\n\r\n{"by":1}',
     b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     b"POST /increment HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b'increment "a b" 3\ncount\nlog 5\n',
+    b"POST /increments HTTP/1.1\r\nContent-Length: 5\r\n\r\n{}\n{}",
+    b'PUT /sources/a/b HTTP/1.1\r\nContent-Length: 21\r\n\r\n{"seq":10,"total":10}',
+    b"POST /increment?ack=2&timeout=1s HTTP/1.1\r\nIdempotency-Key: x\r\n\r\n",
+    b"GET /count?after=00000000-0000-8000-8000-000000000001 HTTP/1.1\r\n\r\n",
+    b'increment "a b" 3 ack=1\ncount\nlog 5\n',
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 )
 

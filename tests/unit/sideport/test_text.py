@@ -7,7 +7,7 @@ import pytest
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.limits import Limits
 
-from .fake import Client, FakeBackend, increment_id, until
+from .fake import KEY, Client, FakeBackend, increment_id, until
 
 
 async def test_what_the_manual_pipes_through_netcat_works(client: Client) -> None:
@@ -28,6 +28,10 @@ async def test_what_the_manual_pipes_through_netcat_works(client: Client) -> Non
         (r'increment "a \"b\" \\"', ('a "b" \\', 1)),
         ('increment a"b', ('a"b', 1)),
         ("increment é", ("é", 1)),
+        ("increment a=b", ("a=b", 1)),
+        ('increment "ack=2"', ("ack=2", 1)),
+        (f"increment key={KEY}", ("default", 1)),
+        (f"increment key={KEY} hits timeout=2s 3", ("hits", 3)),
     ],
 )
 async def test_an_increment_answers_the_count(
@@ -46,6 +50,17 @@ async def test_an_increment_answers_the_count(
         (b"increment x x", "must be an integer"),
         (b"increment x 1180591620717411303424", "within -2^53 and 2^53"),
         (b"increment x 1 2", "usage: increment [COUNTER] [BY]"),
+        (b"increment x 1 ack=2 3", "usage: increment [COUNTER] [BY]"),
+        (b"increment ack=x", "ack must be an integer"),
+        (b"increment ack=65", "ack must be an integer"),
+        (b"increment ack=1 ack=1", "ack= is given twice"),
+        (b"increment ack=1 ack_memory=yes", "ack_memory must be true or false"),
+        (b"increment key=x", "a key is a UUID"),
+        (b"increment timeout=1m", "timeout must be"),
+        (b"increment after=x", "after= is no option here; usage: increment"),
+        (b"count after=x", "an increment id is a UUID"),
+        (b"count ack=1", "ack= is no option here; usage: count"),
+        (b"ping key=x", "key= is no option here; usage: ping"),
         (b'increment ""', "1 to 128 bytes"),
         (b'increment "a', "quoted name"),
         (b'increment "a"b', "quoted name"),
@@ -77,6 +92,52 @@ async def test_a_refused_increment_is_an_error_line(client: Client, backend: Fak
     await client.send(b"increment\nping\n")
     assert await client.line() == "error: total out of range"
     assert await client.line() == "pong"
+
+
+@pytest.mark.parametrize("text", [f"key={KEY}", f"key={str(KEY).upper()} a 2"])
+async def test_an_increment_takes_a_key(client: Client, backend: FakeBackend, text: str) -> None:
+    await client.send(f"increment {text}\nincrement\n".encode())
+    await client.line()
+    await client.line()
+    assert backend.keys == [KEY, None]
+
+
+async def test_an_increment_waits_for_other_nodes(client: Client, backend: FakeBackend) -> None:
+    backend.copies = 2
+    await client.send(b"increment a 5 ack=2\nincrement ack=3 timeout=500ms\n")
+    await client.send(b"increment ack=3 ack_memory=true\nincrement ack=3 ack_memory=false\n")
+    assert [await client.line() for _ in range(4)] == [
+        "5",
+        "error: counted, but only 2 of 3 nodes hold it durably after 0.5s",
+        "error: counted, but only 2 of 3 nodes hold it after 2s",
+        "error: counted, but only 2 of 3 nodes hold it durably after 2s",
+    ]
+    assert [memory for _, _, memory, _ in backend.asked] == [False, False, True, False]
+    backend.refusal = Refused(409, "Conflict", "out of range")
+    await client.send(b"increment ack=2\n")
+    assert await client.line() == "error: out of range"
+
+
+async def test_a_count_waits_for_an_increment(client: Client, backend: FakeBackend) -> None:
+    backend.values = {"default": 3, "a": 5}
+    await client.send(f"count after={increment_id(7)}\n".encode())
+    assert await client.line() == "3"
+    backend.included_at_once = False
+    await client.send(f"count a after={increment_id(7)} timeout=10ms\nping\n".encode())
+    assert await client.line() == (
+        f"error: increment {increment_id(7)} has not come to this node within 0.01s; "
+        "the count without it is 5"
+    )
+    assert await client.line() == "pong"
+    assert [asked[1:] for asked in backend.asked] == [("default", 2.0), ("a", 0.01)]
+
+
+async def test_names_that_look_like_options_are_listed_in_quotes(
+    client: Client, backend: FakeBackend
+) -> None:
+    backend.values = {"ack=2": 1, "a=b": 2}
+    await client.send(b"counters\n")
+    assert await client.lines() == ["a=b\t2", '"ack=2"\t1']
 
 
 async def test_counts_wait_for_a_node_that_catches_up(
@@ -128,7 +189,7 @@ async def test_an_empty_list_is_an_empty_line(client: Client) -> None:
 async def test_quit_closes_after_the_answers_before_it(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.held = True
+    backend.paused = True
     await client.send(b"increment\nquit\nincrement\n")
     await until(lambda: len(backend.waiting) == 1)
     backend.commit()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gossipd.core import MemberView, Status, TagFrame
+from gossipd.core import MemberView, Node, Status, TagFrame
 from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.messages import BEGINNING, END, Gossip, Message, Page, Pages, Position
 from gossipd.simulator.checkers import (
@@ -20,7 +20,7 @@ from gossipd.simulator.checkers import (
     idle_traffic,
     rounds_max,
 )
-from gossipd.simulator.world import Captured, Made, World
+from gossipd.simulator.world import Answered, Captured, Made, World
 
 STREAM = bytes(9) + b"\7"
 
@@ -205,6 +205,58 @@ def test_a_version_without_an_event_below_it_is_named() -> None:
     world.node("n1").log.claim(stream, 2)
     with pytest.raises(AssertionError, match=r"^I3: n1 holds version 2 without a 1"):
         checker.check()
+
+
+# --- what is promised ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "disks", "memory", "enough", "true"),
+    [
+        (2, 2, False, True, True),
+        (2, 3, False, True, True),
+        (2, 1, False, True, False),
+        (2, 0, True, True, True),
+        (1, 1, False, True, False),
+        (1, 1, False, False, True),
+        (2, 2, False, False, False),
+    ],
+)
+def test_copies_that_are_told_of_are_on_so_many_disks(
+    world: World, told: int, disks: int, memory: bool, enough: bool, true: bool
+) -> None:
+    checker = Checker(world)
+    world.answered.append(Answered(world.made[0], 2, memory, told, enough, disks))
+    if true:
+        checker.check()
+    else:
+        with pytest.raises(AssertionError, match=f"^I4: n0 told that {told} hold "):
+            checker.check()
+
+
+def test_a_node_that_counts_what_it_does_not_hold_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checker = Checker(world)
+    checker.check()
+    world.isolate("n1")
+    world.increment("n0")
+    checker.check()
+    monkeypatch.setattr(Node, "counted", lambda *_: True)
+    with pytest.raises(AssertionError, match=r"^Q5: n1 says it counts "):
+        checker.check()
+
+
+def test_nobody_is_asked_for_what_a_clone_has_made_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checker = Checker(world)
+    checker.check()
+    checker.share(world.made[0].stream)
+    world.isolate("n1")
+    world.increment("n0")
+    monkeypatch.setattr(Node, "counted", lambda *_: True)
+    checker.check()
 
 
 # --- rest ----------------------------------------------------------------------------------------

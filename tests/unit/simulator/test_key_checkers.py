@@ -11,7 +11,7 @@ from gossipd.core.keys import KeyedEvent
 from gossipd.core.messages import Double, Gossip, KeyRecord, Record
 from gossipd.core.writer import Result
 from gossipd.simulator.checkers import Checker
-from gossipd.simulator.world import Answer, Captured, World
+from gossipd.simulator.world import Captured, Judged, World
 
 KEY, SPARE = bytes(6) + b"\x40" + bytes(9), bytes(6) + b"\x40" + bytes(8) + b"\1"
 
@@ -39,8 +39,8 @@ def say(world: World, start: int, to: int, *records: Record) -> None:
 
 def answer(world: World, result: Result, key: bytes = KEY, by: int = 2) -> None:
     """Note that a client of the second node was told something."""
-    told = Answer(world.now, world.hosts["n1"], ("a", by, key), result, from_disk=False)
-    world.answers.append(told)
+    told = Judged(world.now, world.hosts["n1"], ("a", by, key), result, from_disk=False)
+    world.judged.append(told)
 
 
 REGISTER = ("a", 2, 3)

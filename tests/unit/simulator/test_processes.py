@@ -141,6 +141,27 @@ def test_without_a_disk_nothing_is_left_after_a_crash() -> None:
     assert [view.name for view in world.node("n1").members] == ["n1"]
 
 
+def test_who_waits_for_copies_is_told_and_it_is_noted_on_how_many_disks_they_are() -> None:
+    world = World(1, disks=True)
+    world.cluster(3)
+    world.run_until_settled(10)
+    world.increment("n1")
+    world.await_copies(world.made[0], 2)
+    assert not world.answered
+    world.run(0.5)
+    [told] = world.answered
+    assert (told.made, told.wanted, told.memory) == (world.made[0], 2, False)
+    assert told.enough
+    assert told.told == 2
+    assert told.disks >= 2
+    world.isolate("n1")
+    world.increment("n1")
+    world.await_copies(world.made[1], 3, 1.0, memory=True)
+    world.run(1.1)
+    told = world.answered[1]
+    assert (told.told, told.enough, told.disks) == (1, False, 1)
+
+
 def test_own_increments_are_on_the_disk_at_once() -> None:
     world = formed(disks=True)
     world.isolate("n1")

@@ -16,6 +16,8 @@ from gossipd.store import DiskStore, Durability
 STREAM = bytes(9) + b"\x07"
 OTHER = bytes(9) + b"\x09"
 ROOT = Path(__file__).parents[3]
+WINDOW = 600.0
+RETENTION = 6 * 3600.0
 NOTHING = Changes((), (), (), ())
 
 
@@ -38,9 +40,18 @@ async def opened(
     durability: Durability = "normal",
     node: str = "here",
     cluster: str = "ours",
+    window: float = WINDOW,
+    retention: float = RETENTION,
 ) -> AsyncIterator[DiskStore]:
     """A store that is closed at the end."""
-    store = DiskStore.open(directory, durability=durability, node=node, cluster=cluster)
+    store = DiskStore.open(
+        directory,
+        durability=durability,
+        node=node,
+        cluster=cluster,
+        key_window=window,
+        key_retention=retention,
+    )
     try:
         yield store
     finally:
@@ -93,7 +104,10 @@ from gossipd.store import DiskStore
 from tests.unit.store.parts import batch
 
 async def main():
-    store = DiskStore.open(Path(sys.argv[1]), durability=sys.argv[2], node="here", cluster="")
+    store = DiskStore.open(
+        Path(sys.argv[1]), durability=sys.argv[2], node="here", cluster="",
+        key_window=600, key_retention=3600
+    )
     for seq in count(1):
         await store.commit(batch(seq, f"c{seq % 7}"))
         print(seq, flush=True)

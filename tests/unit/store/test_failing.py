@@ -5,18 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from gossipd.core import Batch
 from gossipd.store import BrokenError, NoSpaceError, StoreError
 from gossipd.store.failures import classify
+from tests.unit.store.history import History
 from tests.unit.store.parts import STREAM, batch, names_in, opened, stored, writer
 
 
@@ -59,6 +62,31 @@ async def test_the_torn_end_of_the_log_costs_only_what_is_torn(tmp_path: Path) -
     (found,) = (await stored(tmp_path)).streams
     assert found.version >= 1
     assert max(seq for _, seq, _ in found.registers) == found.version
+
+
+async def test_a_flipped_byte_in_a_log_costs_what_came_after_it_and_nothing_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any time of a life: also when the log has just been folded into the file."""
+    monkeypatch.setattr("gossipd.store.opening.LOG_PAGES", 100)
+    history, rng = History(counters=3000), Random(1)
+    damaged = []
+    async with opened(tmp_path / "data") as store:
+        for number in range(200):
+            await history.step(store, rng)
+            damaged.append(tmp_path / f"damaged{number}")
+            copy_with_a_flipped_byte(tmp_path / "data", damaged[-1], rng)
+    versions = [history.check(await stored(each)).get(STREAM, 0) for each in damaged]
+    fell = sum(after < before for before, after in pairwise(versions))
+    assert 10 < fell < 190
+
+
+def copy_with_a_flipped_byte(directory: Path, to: Path, rng: Random) -> None:
+    to.mkdir()
+    shutil.copyfile(directory / "gossipd.db", to / "gossipd.db")
+    log = bytearray((directory / "gossipd.db-wal").read_bytes())
+    log[rng.randrange(len(log))] ^= 1 << rng.randrange(8)
+    (to / "gossipd.db-wal").write_bytes(log)
 
 
 @contextmanager

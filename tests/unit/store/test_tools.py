@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -11,8 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gossipd.cli.data import data
-from gossipd.core import Image, MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import Double, Image, MemberView, Node, Settings, Status, TagFrame
+from tests.unit.store.keyed import keyed, plain_key, record, told
 from tests.unit.store.parts import (
+    NOTHING,
     OTHER,
     STREAM,
     batch,
@@ -23,6 +27,8 @@ from tests.unit.store.parts import (
     stored,
     writer,
 )
+
+THIRD = bytes(9) + b"\x0b"
 
 
 def call(*args: object, lines: str | None = None) -> Result:
@@ -111,6 +117,9 @@ async def test_old_lines_take_nothing_back(tmp_path: Path) -> None:
 
 
 REGISTER = {"stream": STREAM.hex(), "counter": "a", "seq": 1, "total": 1}
+UUID = "00000000-0001-4000-8000-000000000000"
+DOUBLE = {"double": UUID, "stream": STREAM.hex(), "seq": 1, "counter": "a", "by": 1}
+KEY = {"key": UUID, "stream": STREAM.hex(), "seq": 1, "counter": "a", "by": 1, "at": 0}
 HEAD = {"format": "gossipd log 1"}
 
 
@@ -132,6 +141,15 @@ HEAD = {"format": "gossipd log 1"}
         ([HEAD, {**REGISTER, "counter": "\n"}, {"lines": 2}], "line 2: not the name"),
         ([HEAD, {**REGISTER, "stream": "ff" * 10}, {"lines": 2}], "line 2: not a stream"),
         ([HEAD, {**REGISTER, "stream": "07"}, {"lines": 2}], "line 2: not a stream"),
+        ([{**HEAD, "horizon": 2**48}, {"lines": 1}], "line 1: not an integer from 0"),
+        ([HEAD, KEY, {**KEY, "at": -1}, {"lines": 3}], "line 3: not an integer from 0"),
+        ([HEAD, {**KEY, "at": 1.5}, {"lines": 2}], "line 2: not an integer from 0"),
+        ([HEAD, {**KEY, "key": 7}, {"lines": 2}], "line 2: not a UUID: 7"),
+        ([HEAD, {**KEY, "key": "7"}, {"lines": 2}], "line 2: badly formed"),
+        ([HEAD, DOUBLE, {**DOUBLE, "by": 0}, {"lines": 3}], "line 3: it adds nothing"),
+        ([HEAD, {**DOUBLE, "by": 2**53 + 1}, {"lines": 2}], "line 2: not an integer from -"),
+        ([HEAD, {**REGISTER, "more": 1}, {"lines": 2}], "line 2: neither a register nor"),
+        ([HEAD, {"secret": 1}, {"lines": 2}], "line 2: neither a register nor"),
     ],
 )
 async def test_lines_that_are_not_whole_and_right_change_nothing(
@@ -143,6 +161,91 @@ async def test_lines_that_are_not_whole_and_right_change_nothing(
     assert result.exit_code == 1
     assert says in result.stderr
     assert await stored(tmp_path) == before
+
+
+async def filled_with_keys(directory: Path) -> None:
+    """Keys in memory and archived, doubles known and yet to be found, a horizon."""
+    await filled(directory)
+    known = plain_key(7)
+    async with opened(directory) as store:
+        await store.commit(keyed(300, record(299, plain_key(1), by=5), record(300)))
+        await store.save(told(record(7, age=1000), record(8), stream=OTHER, version=199))
+        await store.save(told(record(9, plain_key(1), by=5), stream=THIRD))
+        await store.save(told(record(11, plain_key(1)), stream=THIRD))
+        doubles = ((STREAM, Double(known, 2, "default", 3)), (OTHER, Double(known, 4, "a", 3)))
+        await store.save(NOTHING._replace(doubles=(*doubles, (THIRD, doubles[0][1])), horizon=77))
+
+
+async def test_check_counts_doubles_as_a_node_does(tmp_path: Path) -> None:
+    await filled_with_keys(tmp_path)
+    found = dict(line.split("\t") for line in call("check", tmp_path).stdout.splitlines())
+    assert (found["keys"], found["doubles"]) == ("6", "5")
+    node = node_with(await stored(tmp_path))
+    without = sum(
+        register[2]
+        for each in (await stored(tmp_path)).streams
+        for register in each.registers
+        if register[0] == "default"
+    )
+    assert node.log.value("default") == without - 5 - 3
+    assert call("check", tmp_path).exit_code == 0
+
+
+async def test_check_finds_what_is_damaged_among_keys(tmp_path: Path) -> None:
+    await filled_with_keys(tmp_path)
+    for change, says in (
+        ("UPDATE keys SET by = 6 WHERE seq = 299", "the key record of event 299 in stream"),
+        ("UPDATE doubles SET by = 2 WHERE by = 3", "the double 2 in stream"),
+        ("DROP INDEX keys_by_key", "its tables are not as they were made"),
+    ):
+        copy = tmp_path / "copy.db"
+        call("backup", tmp_path, copy)
+        with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute(change)
+        result = call("check", copy)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert says in result.stderr
+        copy.unlink()
+
+
+async def test_keys_and_doubles_go_out_as_lines_and_come_in_again(tmp_path: Path) -> None:
+    await filled_with_keys(tmp_path / "old")
+    old = await stored(tmp_path / "old")
+    lines = call("export", tmp_path / "old").stdout
+    rows = [json.loads(line) for line in lines.splitlines()]
+    event = {"stream": STREAM.hex(), "seq": 299, "counter": "default", "by": 5}
+    (found,) = (
+        row
+        for row in rows
+        if row.get("key") == "00000000-0001-4000-8000-000000000000"
+        and row["stream"] == STREAM.hex()
+    )
+    assert {**found, "at": 0} == {"key": found["key"], **event, "at": 0}
+    assert abs(found["at"] - 1000 * time.time()) < 60_000
+    double = {"double": "00000000-0007-4000-8000-000000000000", "seq": 4, "counter": "a", "by": 3}
+    assert {**double, "stream": OTHER.hex()} in rows
+
+    for _ in range(2):
+        result = call("import", tmp_path / "new", lines=lines)
+        assert (result.exit_code, result.stdout) == (0, ""), result.output
+        assert ageless(await stored(tmp_path / "new")) == ageless(old)
+    again = call("export", tmp_path / "new").stdout.splitlines()
+    assert again[1:] == lines.splitlines()[1:]
+
+
+def ageless(image: Image) -> list[object]:
+    """What does not change while time goes on."""
+    return [
+        image.horizon,
+        *((each._replace(keys=()), [key.said for key in each.keys]) for each in image.streams),
+    ]
+
+
+async def test_a_backup_has_the_keys(tmp_path: Path) -> None:
+    await filled_with_keys(tmp_path / "data")
+    (tmp_path / "copy").mkdir()
+    assert call("backup", tmp_path / "data", tmp_path / "copy" / "gossipd.db").exit_code == 0
+    assert ageless(await stored(tmp_path / "copy")) == ageless(await stored(tmp_path / "data"))
 
 
 async def test_what_is_in_use_is_read_but_not_written(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Says in time that the log is getting full: nothing is evicted, so what does not fit is refused.
+
+What a log holds never becomes less in one process, so each of its two limits is warned of at most
+twice: when most of it is used, and when it is reached.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from gossipd.core import Node
+
+log = logging.getLogger(__name__)
+
+NEAR = 0.8
+"""The share of a limit from which on there is an alarm."""
+
+WHOLE = 1.0
+
+
+class Alarm:
+    """Watches the log of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._log = node.log
+        self._told: dict[str, float] = {}
+        """The share up to which each limit was warned of."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The limits that are near or reached, for people; empty while there is room."""
+        return [_text(*of) for of in self._used() if of[1] >= NEAR * of[2]]
+
+    def look(self) -> None:
+        """Log what became near or full since the last look; cheap enough for every datagram."""
+        for what, held, limit in self._used():
+            if held < NEAR * limit:
+                continue
+            share = WHOLE if held >= limit else NEAR
+            if share > self._told.get(what, 0.0):
+                self._told[what] = share
+                when = "" if share == WHOLE else "beyond that "
+                log.warning(
+                    "the log holds %s: %snew ones are refused", _text(what, held, limit), when
+                )
+
+    def _used(self) -> Iterator[tuple[str, int, int]]:
+        yield "streams", self._log.stream_count, self._log.streams_max
+        yield "registers", self._log.register_count, self._log.registers_max
+
+
+def _text(what: str, held: int, limit: int) -> str:
+    return f"{held:,} of at most {limit:,} {what}"

@@ -1,0 +1,81 @@
+"""What others ask this node to hold, answered once everything in the question is durable here.
+
+A `Hold` that arrived before a cycle of saving began is answered at the end of that cycle, at once
+where nothing is to be stored. The answer also tells the durable versions, whether this node keeps
+them on a disk or in its memory only, and whether it is about to leave.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .effects import SaveWanted
+from .identity import Address
+from .messages import Held, Hold
+from .repair import LogRepair
+from .state import State, Turn
+
+WISHES_MAX = 256
+"""Holds that wait for the disk at most; who asked asks again."""
+
+
+class _Wish(NamedTuple):
+    """A Hold that is answered when everything in it is on the disk."""
+
+    hold: Hold
+    asker: str
+    address: Address
+    cycle: int
+    """The cycle of saving at whose end it is."""
+
+
+class Holding:
+    """The answering side of `Hold`."""
+
+    def __init__(self, state: State, repair: LogRepair) -> None:
+        self._state = state
+        self._repair = repair
+        self._wishes: list[_Wish] = []
+
+    def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
+        """Somebody asks this node to keep something."""
+        log = self._state.log
+        learned = [self._repair.learn(group, turn) for group in hold.groups]
+        if not all(learned):
+            return  # for lack of room, not everything in it is held
+        wish = _Wish(hold, sender, turn.source, self._state.saving.begun + 1)
+        if log.keeps_marks and self._state.saving.pending:
+            if len(self._wishes) < WISHES_MAX:
+                self._wishes.append(wish)
+                turn.emit(SaveWanted())
+        else:
+            self._answer(wish, turn)
+        self._catch_up(hold, sender, turn)
+
+    def stored(self, turn: Turn) -> None:
+        """Something is on the disk: answer those whose wish was there before it was taken; all
+        of them when everything is, as then no cycle follows."""
+        saving = self._state.saving
+        done = saving.done if saving.pending else saving.begun + 1
+        ready = [wish for wish in self._wishes if wish.cycle <= done]
+        self._wishes = [wish for wish in self._wishes if wish.cycle > done]
+        for wish in ready:
+            self._answer(wish, turn)
+        if self._wishes:
+            turn.emit(SaveWanted())
+
+    def _answer(self, wish: _Wish, turn: Turn) -> None:
+        log = self._state.log
+        streams = (group.stream for group in wish.hold.groups)
+        versions = tuple((stream, log.durable(stream)) for stream in streams)
+        held = Held(wish.hold.nonce, self._state.leaving, versions, log.keeps_marks)
+        turn.send(held, wish.address, wish.asker)
+
+    def _catch_up(self, hold: Hold, sender: str, turn: Turn) -> None:
+        """Pull what the asker holds below what it sent. A group that claims nothing asks for the
+        version, by somebody who is about to go: that is urgent."""
+        version = self._state.log.version
+        behind = [group for group in hold.groups if version(group.stream) < group.start]
+        if behind and not self._state.leaving:
+            urgent = any(group.start == group.to for group in behind)
+            self._repair.want(sender, turn, urgent)

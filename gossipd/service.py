@@ -1,0 +1,164 @@
+"""What the side port asks of a node (`sideport.backend.Backend`), answered from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from gossipd import reports
+from gossipd.copying import Copying
+from gossipd.core import (
+    Effect,
+    KeyedEvent,
+    Node,
+    Put,
+    PutTaken,
+    Stream,
+    increment_id,
+    parse_increment_id,
+    source_stream,
+)
+from gossipd.counting import Counting
+from gossipd.endpoint import Endpoint
+from gossipd.seeds import Seeds
+from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
+from gossipd.store import Store
+from gossipd.waiting import Waiting
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One node, as its clients see it."""
+
+    def __init__(
+        self,
+        node: Node,
+        store: Store,
+        counting: Counting,
+        copying: Copying,
+        waiting: Waiting,
+        seeds: Seeds,
+        perform: Callable[[Sequence[Effect]], None],
+        begin_leave: Callable[[], None],
+        process: Callable[[], dict[str, object]],
+        cluster: str,
+    ) -> None:
+        """`process` tells what is to be shown of the process around the node."""
+        self._node = node
+        self._store = store
+        self._counting = counting
+        self._copying = copying
+        self._waiting = waiting
+        self._seeds = seeds
+        self._perform = perform
+        self._begin_leave = begin_leave
+        self._process = process
+        self._cluster = cluster
+
+    # --- counting ----------------------------------------------------------------------------
+
+    def increment(
+        self, counter: str, by: int, key: UUID | None = None
+    ) -> asyncio.Future[Incremented]:
+        return self._counting.increment(counter, by, key)
+
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Incremented | Refused]]:
+        return self._counting.increment_all(items)
+
+    def put_source(
+        self, client: str, counter: str, seq: int, total: int
+    ) -> asyncio.Future[Source]:
+        put = Put(source_stream(client, counter), counter, seq, total)
+        return asyncio.ensure_future(self._put(client, put))
+
+    async def _put(self, client: str, put: Put) -> Source:
+        taken: PutTaken
+        taken, count = await self._counting.put(put)
+        return Source(client, put.counter, taken.seq, taken.total, count)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def count(self, counter: str) -> int:
+        return self._node.log.value(counter)
+
+    def counters(self) -> dict[str, int]:
+        return dict(sorted(self._node.log.values.items()))
+
+    def counted(self, increment: UUID, counter: str | None) -> bool:
+        return self._node.counted(*_event(increment), counter)
+
+    def event_of(self, key: UUID) -> asyncio.Future[Event]:
+        return asyncio.ensure_future(self._event_of(key))
+
+    async def _event_of(self, key: UUID) -> Event:
+        events = self._node.events(key.bytes)
+        if self._node.is_doubtful(key.bytes, time.time()):
+            try:
+                stored = await self._store.find_keys([key.bytes])
+            except OSError as error:
+                raise Refused(503, "Service Unavailable", f"cannot look: {error}") from error
+            events.update(stored.get(key.bytes, ()))
+        if not events:
+            raise Refused(404, "Not Found", f"nothing is known here of the key {key}")
+        is_present = self._node.log.is_present
+        winner: KeyedEvent = min(filter(is_present, events), default=min(events))
+        uuid = increment_id(winner.stream, winner.seq)
+        return Event(uuid, winner.counter, winner.by, is_present(winner))
+
+    def included(
+        self, increment: UUID, counter: str | None, timeout: float
+    ) -> asyncio.Future[bool]:
+        return self._waiting.wait(*_event(increment), counter, timeout)
+
+    def held(
+        self, increment: UUID, copies: int, memory: bool, timeout: float
+    ) -> asyncio.Future[int]:
+        return self._copying.wait(*_event(increment), copies, memory, timeout)
+
+    def log(self, limit: int) -> list[dict[str, object]]:
+        return reports.tail(self._node, limit, time.monotonic())
+
+    # --- the cluster -------------------------------------------------------------------------
+
+    def not_ready(self) -> str | None:
+        return None if self._node.ready else "no complete copy of the log was pulled yet"
+
+    def peers(self) -> list[str]:
+        return reports.peers(self._node)
+
+    def members(self) -> list[dict[str, object]]:
+        return reports.members(self._node, time.monotonic())
+
+    def status(self) -> dict[str, object]:
+        return {**reports.status(self._node, self._cluster), **self._process()}
+
+    def join(self, peers: list[str]) -> None:
+        try:
+            endpoints = [Endpoint.parse_peer(text) for text in peers]
+        except ValueError as error:
+            raise Refused(400, "Bad Request", str(error)) from error
+        for endpoint in endpoints:
+            self._seeds.keep(endpoint, once=True)
+
+    def leave(self) -> None:
+        log.info("asked to leave: leaving")
+        self._begin_leave()
+
+    def forget(self, name: str) -> None:
+        try:
+            self._perform(self._node.forget(name, time.monotonic()))
+        except KeyError:
+            raise Refused(404, "Not Found", f"no member is called {name!r}") from None
+        except ValueError as error:
+            raise Refused(409, "Conflict", f"{error}; only who is gone is forgotten") from None
+
+
+def _event(increment: UUID) -> tuple[Stream, int]:
+    try:
+        return parse_increment_id(increment)
+    except ValueError as error:
+        raise Refused(400, "Bad Request", str(error)) from error

@@ -1,0 +1,168 @@
+"""Which key records a start takes into memory, which stay on the disk, and which go from it.
+
+The rule is that of the core's retention: of each stream the oldest leave memory, in the order of
+seqs, once they are older than the window and covered by the stream's version; what has expired
+goes in any case. All that is not in memory lies below the horizon.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from itertools import groupby, takewhile
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
+
+from gossipd.core import Double, Image, KeyRecord, Stream, StreamImage
+from gossipd.core.identity import SEQ_MAX
+from gossipd.core.log import Log
+
+from .keys import (
+    Kept,
+    aged,
+    all_twins,
+    are_kept,
+    doubles_of,
+    newest_time,
+    put_horizon,
+    sound,
+)
+from .rows import Write, meta_of, versions_of
+
+DROPPED_AT_ONCE = 200
+"""Expired records that go with one statement: a millisecond."""
+
+_REMOVE_KEYS = "DELETE FROM keys WHERE stream = ? AND seq <= ?"
+
+Found: TypeAlias = list[tuple[Stream, Double]]
+
+
+class Lifetimes(NamedTuple):
+    """For how many seconds key records are held."""
+
+    in_memory: float
+    on_disk: float
+
+
+FOREVER = Lifetimes(0.0, math.inf)
+"""On the disk; in memory are only those above versions."""
+
+
+class _Part(NamedTuple):
+    """The key records of one stream."""
+
+    in_memory: tuple[KeyRecord, ...]
+    archived: int
+    horizon: int
+
+
+def add_keys(
+    connection: sqlite3.Connection, image: Image, wall: float, lifetimes: Lifetimes
+) -> tuple[Image, Found]:
+    """An image with all that is stored of keys, and the doubles in it that are not stored: twins
+    that both came to the disk, where only one of them may have been in memory.
+
+    `wall`: seconds since 1970. Raises `DamagedError`.
+    """
+    if not are_kept(connection):
+        return image, []
+    versions = dict(versions_of(connection))
+    horizon = int(meta_of(connection).get("horizon", 0))
+    streams = {each.stream: each for each in image.streams}
+    for stream in _streams(connection):
+        version = versions.get(stream, 0)
+        part = _part(connection, stream, version, wall, lifetimes)
+        held = streams.get(stream) or StreamImage(stream, version, ())
+        streams[stream] = held._replace(keys=part.in_memory, archived=part.archived)
+        horizon = max(horizon, part.horizon)
+    stored = list(doubles_of(connection))
+    found = _unknown_doubles(connection, stored)
+    for stream, some in groupby(sorted(stored + found), itemgetter(0)):
+        held = streams.get(stream) or StreamImage(stream, versions.get(stream, 0), ())
+        streams[stream] = held._replace(doubles=tuple(double for _, double in some))
+    return Image(tuple(streams.values()), image.members, horizon), found
+
+
+def expired_writes(
+    connected: Callable[[], sqlite3.Connection], wall: float, lifetimes: Lifetimes, limit: int
+) -> Iterator[Write]:
+    """What removes some `limit` key records that have expired, and raises the horizon to them.
+
+    The connection is asked for again at each step, for it may have been replaced in between.
+    """
+    cutoff = 1000 * (wall - lifetimes.on_disk)
+    stream = b""
+    while limit > 0 and (stream := _next_stream(connected(), stream)):
+        above = 0
+        while limit > 0 and (records := _expired(connected(), stream, above, cutoff)):
+            above = records[-1][1]
+            limit -= len(records)
+            # The horizon first: between the two a retry is still known by its record.
+            yield put_horizon(newest_time(key for _, _, key, *_ in records))
+            yield _REMOVE_KEYS, (stream, above)
+
+
+def _expired(
+    connection: sqlite3.Connection, stream: Stream, above: int, cutoff: float
+) -> list[Kept]:
+    """The next expired records of a stream, none behind one that has not expired."""
+    query = "SELECT * FROM keys WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
+    rows = sound(connection.execute(query, (stream, above, DROPPED_AT_ONCE)))
+    return list(takewhile(lambda record: record[5] <= cutoff, rows))
+
+
+def _part(
+    connection: sqlite3.Connection,
+    stream: Stream,
+    version: int,
+    wall: float,
+    lifetimes: Lifetimes,
+) -> _Part:
+    """What stays on the disk is looked through by SQLite alone, for it may be much."""
+    old = 1000 * (wall - lifetimes.in_memory)
+    expired = 1000 * (wall - lifetimes.on_disk)
+    query = """SELECT seq FROM keys WHERE stream = ? AND (at > ? OR seq > ? AND at > ?)
+        ORDER BY seq LIMIT 1"""
+    found = connection.execute(query, (stream, old, version, expired)).fetchone()
+    first = found[0] if found else SEQ_MAX + 1
+    query = "SELECT * FROM keys WHERE stream = ? AND seq >= ? ORDER BY seq"
+    in_memory = aged(sound(connection.execute(query, (stream, first))), wall)
+    query = """SELECT * FROM keys WHERE stream = ? AND seq < ? AND at > ?
+        ORDER BY seq DESC LIMIT 1"""
+    archived = list(sound(connection.execute(query, (stream, first, expired))))
+    # Of those that tell their time, which are UUIDs of version 7, the largest is the latest.
+    query = """SELECT stream, seq, max(key), counter, by, at, sum FROM keys
+        WHERE stream = ? AND seq < ? AND substr(key, 7, 1) BETWEEN x'70' AND x'7f'
+        GROUP BY stream"""
+    newest = sound(connection.execute(query, (stream, first)))
+    return _Part(
+        tuple(in_memory),
+        archived[0][1] if archived else 0,
+        newest_time(key for _, _, key, *_ in newest),
+    )
+
+
+def _unknown_doubles(connection: sqlite3.Connection, stored: Found) -> Found:
+    """The doubles among stored records, by the log's own rule, that are not stored."""
+    log = Log()
+    log.keeps_marks = True
+    for stream, double in stored:
+        log.enter(stream, double)
+    for key, events in all_twins(connection):
+        log.find_doubles(key, {*events, *log.events(key)})
+    known = set(stored)
+    return [double for double in log.changed.doubles if double not in known]
+
+
+def _streams(connection: sqlite3.Connection) -> Iterator[Stream]:
+    stream = b""
+    while stream := _next_stream(connection, stream):
+        yield stream
+
+
+def _next_stream(connection: sqlite3.Connection, after: Stream) -> Stream:
+    """The next stream that has key records; empty behind the last one."""
+    query = "SELECT stream FROM keys WHERE stream > ? ORDER BY stream LIMIT 1"
+    found = connection.execute(query, (after,)).fetchone()
+    return bytes(found[0]) if found else b""

@@ -1,0 +1,178 @@
+"""Idempotency keys as rows: records of keyed events, and doubles; joined like all the rest.
+
+An event has one key: of two records of one (stream, seq) the smaller (key, counter, by) stays, as
+in memory. A record is found by its stream in the order of seqs, which is how records expire and
+are told, and by its key, which is how a retry is known. When it was accepted first is kept as wall
+time, so that it ages while the node is down. Doubles never expire.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TypeAlias
+
+import msgpack
+
+from gossipd.core import AGE_TICK, Batch, Changes, Double, KeyedEvent, KeyRecord, Stream, key_time
+from gossipd.core.messages import AGE_WANTED_MAX
+
+from . import schema
+from .rows import DamagedError, Write, checksum
+
+Kept: TypeAlias = tuple[Stream, int, bytes, str, int, int]
+"""(stream, seq, key, counter, by, at) of a record; `at` is ms since 1970."""
+
+_TICK_MS = round(1000 * AGE_TICK)
+
+_PUT_KEY = """INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (stream, seq) DO UPDATE
+    SET key = excluded.key, counter = excluded.counter, by = excluded.by, at = excluded.at,
+        sum = excluded.sum
+    WHERE (excluded.key, excluded.counter, excluded.by) < (key, counter, by)"""
+_PUT_DOUBLE = "INSERT INTO doubles VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_PUT_HORIZON = """INSERT INTO meta VALUES ('horizon', ?, ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum
+    WHERE excluded.value > value"""
+
+
+def are_kept(connection: sqlite3.Connection) -> bool:
+    """Whether a file is new enough to have tables for keys."""
+    return schema.version_of(connection) >= schema.WITH_KEYS
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def put_keys(records: Iterable[Kept]) -> Iterator[Write]:
+    """Join key records; when a record was accepted is as it was told first."""
+    crc32, pack = zlib.crc32, msgpack.Packer().pack
+    for fields in records:
+        yield _PUT_KEY, (*fields, crc32(pack(fields)))
+
+
+def put_double(stream: Stream, double: Double) -> Write:
+    """Join one double."""
+    key, seq, counter, by = double
+    fields = (stream, seq, key, counter, by)
+    return _PUT_DOUBLE, (*fields, checksum(*fields))
+
+
+def put_horizon(horizon: int) -> Write:
+    """Raise the horizon, if it is above the stored one."""
+    return _PUT_HORIZON, (horizon, checksum("horizon", horizon))
+
+
+def batch_writes(batch: Batch, wall: float) -> Iterator[Write]:
+    """The key records of a batch that is committed at `wall`, seconds since 1970."""
+    return put_keys(_kept(((batch.stream, record) for record in batch.keys), wall))
+
+
+def changes_writes(changes: Changes, wall: float) -> Iterator[Write]:
+    """All that concerns keys; to be written before any version."""
+    yield from put_keys(_kept(changes.keys, wall))
+    for stream, double in changes.doubles:
+        yield put_double(stream, double)
+    if changes.horizon:
+        yield put_horizon(changes.horizon)
+
+
+def _kept(records: Iterable[tuple[Stream, KeyRecord]], wall: float) -> Iterator[Kept]:
+    now = int(1000 * wall)
+    for stream, (key, seq, counter, by, age) in records:
+        yield stream, seq, key, counter, by, now - _TICK_MS * age
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def sound(rows: Iterable[tuple[Stream, int, bytes, str, int, int, int]]) -> Iterator[Kept]:
+    """Rows of key records without their checksums. Raises `DamagedError`."""
+    crc32, pack = zlib.crc32, msgpack.Packer().pack
+    for stream, seq, key, counter, by, at, kept in rows:
+        fields = (stream, seq, key, counter, by, at)
+        if crc32(pack(fields)) != kept:
+            raise DamagedError(f"the key record of event {seq} in stream {stream.hex()}")
+        yield fields
+
+
+def records_of(connection: sqlite3.Connection) -> Iterator[Kept]:
+    """All key records in the order of streams, then seqs. Raises `DamagedError`."""
+    return sound(connection.execute("SELECT * FROM keys ORDER BY stream, seq"))
+
+
+def doubles_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, Double]]:
+    """All doubles in the order of streams, then seqs. Raises `DamagedError`."""
+    for *fields, kept in connection.execute("SELECT * FROM doubles ORDER BY stream, seq"):
+        if checksum(*fields) != kept:
+            raise DamagedError(f"the double {fields[1]} in stream {fields[0].hex()}")
+        stream, seq, key, counter, by = fields
+        yield stream, Double(key, seq, counter, by)
+
+
+def read(
+    connection: sqlite3.Connection, stream: Stream, above: int, upto: int, limit: int, wall: float
+) -> list[KeyRecord]:
+    """The records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`, with
+    the age that they have at `wall`."""
+    query = "SELECT * FROM keys WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+    return aged(sound(connection.execute(query, (stream, above, upto, limit))), wall)
+
+
+def aged(records: Iterable[Kept], wall: float) -> list[KeyRecord]:
+    """Records with the age that they have at `wall`."""
+    now = int(1000 * wall)
+    names: dict[str, str] = {}
+    return [
+        KeyRecord(
+            key,
+            seq,
+            names.setdefault(counter, counter),
+            by,
+            min(max(0, now - at) // _TICK_MS, AGE_WANTED_MAX),
+        )
+        for _, seq, key, counter, by, at in records
+    ]
+
+
+def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, list[KeyedEvent]]:
+    """What is stored of some keys; those of which there is nothing are left out."""
+    query = f"SELECT * FROM keys WHERE key IN ({_marks(keys)})"
+    found: dict[bytes, list[KeyedEvent]] = {}
+    for stream, seq, key, counter, by, _ in sound(connection.execute(query, keys)):
+        found.setdefault(key, []).append(KeyedEvent(stream, seq, counter, by))
+    return found
+
+
+def find_twins(
+    connection: sqlite3.Connection, keys: Sequence[bytes]
+) -> dict[bytes, list[KeyedEvent]]:
+    """What is stored of those of some keys that have several events."""
+    query = f"""SELECT key FROM keys WHERE key IN ({_marks(keys)})
+        GROUP BY key HAVING count(*) > 1"""
+    several = [key for (key,) in connection.execute(query, keys)]
+    return find(connection, several) if several else {}
+
+
+def all_twins(connection: sqlite3.Connection) -> Iterator[tuple[bytes, list[KeyedEvent]]]:
+    """What is stored of all keys that have several events, or one and a double."""
+    query = """SELECT key FROM keys GROUP BY key HAVING count(*) > 1
+        UNION SELECT key FROM keys JOIN doubles USING (key)"""
+    several = [key for (key,) in connection.execute(query)]
+    return chain.from_iterable(find(connection, some).items() for some in parts(several, 500))
+
+
+def newest_time(keys: Iterable[bytes]) -> int:
+    """The largest time, ms since 1970, in keys that tell theirs; 0 where none does."""
+    return max((key_time(key) or 0 for key in keys), default=0)
+
+
+def parts(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """Some keys at a time."""
+    return (keys[start : start + size] for start in range(0, len(keys), size))
+
+
+def _marks(keys: Sequence[bytes]) -> str:
+    return ", ".join("?" * len(keys))

@@ -1,0 +1,119 @@
+"""Keyed increments and nodes that make them, for tests of a store."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from random import Random
+
+from gossipd.core import (
+    Batch,
+    Changes,
+    Double,
+    Image,
+    KeyRecord,
+    MemberView,
+    Node,
+    Settings,
+    Status,
+    Stored,
+    Stream,
+    TagFrame,
+)
+from gossipd.store import DiskStore
+from tests.unit.store.parts import STREAM
+
+Doubles = set[tuple[Stream, Double]]
+
+
+def timed_key(seconds_ago: float, number: int = 0) -> bytes:
+    """A UUID of version 7 minted so long ago."""
+    bits = int(1000 * (time.time() - seconds_ago)).to_bytes(6, "big")
+    return bits + b"\x70\x00\x80" + number.to_bytes(7, "big")
+
+
+def plain_key(number: int) -> bytes:
+    """A UUID of version 4, which does not tell its time."""
+    return number.to_bytes(6, "big") + b"\x40\x00\x80" + bytes(7)
+
+
+def record(
+    seq: int, key: bytes | None = None, age: float = 0.0, counter: str = "default", by: int = 1
+) -> KeyRecord:
+    """What event `seq` was, accepted `age` seconds ago."""
+    return KeyRecord(key or plain_key(seq), seq, counter, by, round(10 * age))
+
+
+def keyed(seq: int, *records: KeyRecord, stream: Stream = STREAM) -> Batch:
+    """A batch up to `seq` on one counter with these records."""
+    return Batch(stream, seq, (("default", seq, seq),), (), records)
+
+
+def told(*records: KeyRecord, stream: Stream = STREAM, version: int = 0) -> Changes:
+    """Key records of others, with the register of their newest event."""
+    newest = max(each.seq for each in records)
+    return Changes(
+        ((stream, "default", newest, newest),),
+        ((stream, version),) if version else (),
+        (),
+        (),
+        keys=tuple((stream, each) for each in records),
+    )
+
+
+def doubles_in(image: Image) -> Doubles:
+    return {(each.stream, double) for each in image.streams for double in each.doubles}
+
+
+def records_in(image: Image) -> dict[Stream, list[int]]:
+    """The seqs of the records for memory, by stream."""
+    return {each.stream: [key.seq for key in each.keys] for each in image.streams}
+
+
+class Life:
+    """A node on a store, alone and ready."""
+
+    def __init__(self, store: DiskStore, seed: int) -> None:
+        self.store = store
+        own = MemberView(
+            "here", ("10.0.0.1", 7946), store.begin_life(time.time()), 0, Status.ALIVE
+        )
+        self.node = Node(
+            own, Settings(), TagFrame("c"), Random(seed), time.monotonic(), durable=True
+        )
+        self.node.load(store.load(), time.monotonic())
+        self.node.start(True, time.monotonic())
+
+    async def prepare(self, key: bytes, by: int = 1) -> Batch:
+        """One increment under a key, as the daemon prepares it."""
+        wall = time.time()
+        doubtful = self.node.is_doubtful(key, wall)
+        stored: Stored = await self.store.find_keys([key]) if doubtful else {}
+        return self.node.prepare([("default", by)], time.monotonic(), wall, [key], stored)
+
+    async def increment(self, key: bytes, by: int = 1) -> Batch:
+        batch = await self.prepare(key, by)
+        await self.store.commit(batch)
+        self.node.expose(batch, time.monotonic())
+        return batch
+
+    async def save(self) -> None:
+        """Store what is not stored."""
+        while changes := self.node.take_changes(1000, time.monotonic()):
+            twins = await self.store.save(changes)
+            self.node.stored(changes, time.monotonic(), twins)
+
+
+def new_life(
+    directory: Path, seed: int, window: float = 600.0, retention: float = 21_600.0
+) -> Life:
+    """Close its store at the end."""
+    store = DiskStore.open(
+        directory,
+        durability="normal",
+        node="here",
+        cluster="ours",
+        key_window=window,
+        key_retention=retention,
+    )
+    return Life(store, seed)

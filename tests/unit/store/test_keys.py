@@ -1,0 +1,396 @@
+"""Keys on the disk: what is committed with them is known for as long as it may be retried."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from gossipd.core import AGE_TICK, Double, KeyedEvent, Stored, Stream
+from gossipd.store import BrokenError, StoreError, schema
+from gossipd.store.aging import Lifetimes, expired_writes
+from gossipd.store.checking import check
+from gossipd.store.lines import export_lines
+from gossipd.store.opening import connect
+from tests.unit.store.keyed import (
+    Doubles,
+    doubles_in,
+    keyed,
+    plain_key,
+    record,
+    records_in,
+    timed_key,
+    told,
+)
+from tests.unit.store.parts import NOTHING, OTHER, STREAM, batch, contents, opened, stored
+
+
+async def test_the_next_life_has_the_keys_of_a_batch_in_memory(tmp_path: Path) -> None:
+    async with opened(tmp_path, "full") as store:
+        await store.commit(keyed(3, record(1), record(3, by=-2)))
+    (found,) = (await stored(tmp_path)).streams
+    assert [each.said for each in found.keys] == [record(1).said, record(3, by=-2).said]
+    assert all(each.age * AGE_TICK < 60 for each in found.keys)
+    assert (found.version, found.archived, found.doubles) == (3, 0, ())
+
+
+async def test_records_age_while_the_node_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(told(record(1, age=30.0)))
+    now = time.time()
+    for later, low, high in ((100.0, 129.9, 140.0), (-3600.0, 0.0, 0.0)):
+        monkeypatch.setattr(time, "time", lambda later=later: now + later)
+        async with opened(tmp_path) as store:
+            (held,) = store.load().streams[0].keys
+            assert low <= held.age * AGE_TICK <= high
+            assert list(await store.read_keys(STREAM, 0, 9, 9)) == [held]
+
+
+async def test_an_event_has_one_key_whichever_was_written_first(tmp_path: Path) -> None:
+    several = (
+        record(1, plain_key(2), counter="b"),
+        record(1, plain_key(2), counter="a", by=3),
+        record(1, plain_key(2), counter="a", by=2),
+        record(1, plain_key(3), counter="a", by=1),
+    )
+    for number, order in enumerate(permutations(several)):
+        async with opened(tmp_path / str(number)) as store:
+            for each in (*order, order[0]):
+                await store.save(told(each))
+        ((found,),) = [each.keys for each in (await stored(tmp_path / str(number))).streams]
+        assert found.said == several[2].said
+
+
+async def test_a_record_that_is_written_again_is_as_old_as_before(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(told(record(1, age=300.0)))
+        await store.save(told(record(1, age=0.0)))
+        await store.save(told(record(1, age=500.0)))
+        (found,) = await store.read_keys(STREAM, 0, 1, 1)
+    assert 300 <= found.age * AGE_TICK < 360
+
+
+async def test_doubles_are_joined_by_union(tmp_path: Path) -> None:
+    doubles = (
+        (STREAM, Double(plain_key(1), 4, "a", 1)),
+        (STREAM, Double(plain_key(1), 4, "a", 2)),
+        (STREAM, Double(plain_key(2), 4, "a", 1)),
+        (OTHER, Double(plain_key(1), 9, "a", 1)),
+    )
+    async with opened(tmp_path) as store:
+        for _ in range(2):
+            await store.save(NOTHING._replace(doubles=doubles[:2]))
+            await store.save(NOTHING._replace(doubles=doubles))
+    assert doubles_in(await stored(tmp_path)) == set(doubles)
+
+
+async def test_the_horizon_never_moves_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for horizon in (7, 5, 0):
+            await store.save(NOTHING._replace(horizon=horizon))
+    assert (await stored(tmp_path)).horizon == 7
+
+
+async def test_a_stream_of_which_only_records_came_is_loaded(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(NOTHING._replace(keys=((OTHER, record(4)),)))
+        await store.commit(keyed(1, record(1)))
+    assert records_in(await stored(tmp_path)) == {STREAM: [1], OTHER: [4]}
+
+
+# --- what belongs into memory --------------------------------------------------------------------
+
+
+async def test_memory_gets_the_window_and_the_rest_is_archived(tmp_path: Path) -> None:
+    records = (
+        record(1, timed_key(9000), age=9000),  # has expired
+        record(2, timed_key(5000), age=5000),
+        record(4, timed_key(1000), age=1000),
+        record(5, age=900),
+        record(7, timed_key(100), age=100),
+        record(8, age=800),  # behind one that stays
+    )
+    async with opened(tmp_path, retention=1e6) as store:
+        await store.save(told(*records, version=8))
+    async with opened(tmp_path, retention=6000) as store:
+        image = store.load()
+    assert records_in(image) == {STREAM: [7, 8]}
+    assert image.streams[0].archived == 5
+    assert image.horizon == int.from_bytes(records[2].key[:6], "big")
+
+
+async def test_what_no_version_covers_belongs_into_memory_until_it_expires(tmp_path: Path) -> None:
+    records = [record(seq, timed_key(7000 - 1000 * seq), 7000 - 1000 * seq) for seq in range(1, 6)]
+    async with opened(tmp_path, retention=1e6) as store:
+        await store.save(told(*records, version=3))
+        await store.save(told(*records, stream=OTHER))
+    async with opened(tmp_path, retention=4500) as store:
+        image = store.load()
+    assert records_in(image) == {STREAM: [4, 5], OTHER: [3, 4, 5]}
+    assert [each.archived for each in image.streams] == [3, 0]
+    assert image.horizon == int.from_bytes(records[2].key[:6], "big")
+
+
+async def test_the_horizon_is_that_of_all_that_has_left_memory(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(NOTHING._replace(horizon=10**9))
+        await store.save(told(record(1, age=1000), version=1))
+    assert (await stored(tmp_path)).horizon == 10**9
+
+
+async def test_a_time_that_was_not_written_does_not_become_the_horizon(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(told(record(1, timed_key(1000), age=1000), version=1))
+    with closing(sqlite3.connect(tmp_path / "gossipd.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE keys SET key = x'ffffffffffff70008000000000000000'")
+    with pytest.raises(StoreError, match="is damaged: the key record of event 1 in"):
+        await stored(tmp_path)
+
+
+# --- looking up ----------------------------------------------------------------------------------
+
+
+async def test_keys_are_found_with_all_their_events(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(keyed(1500, *(record(seq) for seq in range(1, 1501))))
+        await store.save(told(record(7, plain_key(2), by=5), stream=OTHER))
+        found = await store.find_keys([plain_key(number) for number in range(1400, 3000)])
+        assert sorted(found) == [plain_key(number) for number in range(1400, 1501)]
+        two = await store.find_keys([plain_key(2)])
+        assert set(two[plain_key(2)]) == {
+            KeyedEvent(STREAM, 2, "default", 1),
+            KeyedEvent(OTHER, 7, "default", 5),
+        }
+        assert await store.find_keys([]) == {}
+
+
+async def test_records_of_a_stream_are_read_from_the_oldest_on(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(keyed(50, *(record(seq) for seq in range(1, 51))))
+        await store.save(told(record(20), stream=OTHER))
+        found = [each.seq for each in await store.read_keys(STREAM, 10, 30, 5)]
+        assert found == [11, 12, 13, 14, 15]
+        assert [each.seq for each in await store.read_keys(STREAM, 48, 99, 5)] == [49, 50]
+        assert list(await store.read_keys(STREAM, 50, 99, 5)) == []
+
+
+async def test_a_save_tells_of_keys_in_it_that_have_several_events(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(keyed(2000, *(record(seq) for seq in range(1, 2001))))
+        assert await store.save(told(record(1))) == {}
+        several = tuple(record(seq, plain_key(seq + 1000)) for seq in range(1, 2001))
+        twins = await store.save(told(*several, stream=OTHER))
+        assert set(twins) == {plain_key(seq) for seq in range(1001, 2001)}
+        assert set(twins[plain_key(1001)]) == {
+            KeyedEvent(STREAM, 1001, "default", 1),
+            KeyedEvent(OTHER, 1, "default", 1),
+        }
+        assert await store.save(told(record(1), record(2))) == {}
+
+
+async def test_what_is_damaged_is_told_as_nothing_else(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(told(record(1, age=1000), record(2, age=1000), version=2))
+    with closing(sqlite3.connect(tmp_path / "gossipd.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE keys SET by = 2 WHERE seq = 1")
+    async with opened(tmp_path) as store:
+        assert await store.find_keys([plain_key(2)])
+        with pytest.raises(BrokenError, match="the key record of event 1"):
+            await store.find_keys([plain_key(1)])
+        with pytest.raises(BrokenError, match="the key record of event 1"):
+            await store.read_keys(STREAM, 0, 1, 1)
+    with pytest.raises(StoreError, match="is damaged: the key record of event 1"):
+        async with opened(tmp_path, window=5000):
+            pass
+
+
+async def test_a_file_that_was_removed_is_not_looked_up_in(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(keyed(1, record(1)))
+        (tmp_path / "gossipd.db").unlink()
+        with pytest.raises(BrokenError, match="removed or replaced"):
+            await store.find_keys([plain_key(1)])
+        with pytest.raises(BrokenError, match="removed or replaced"):
+            await store.read_keys(STREAM, 0, 1, 1)
+
+
+# --- order of writes -----------------------------------------------------------------------------
+
+
+async def test_no_version_is_stored_before_the_keys_that_it_covers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    records = tuple(record(seq) for seq in range(1, 1001))
+    seen: set[tuple[int, int]] = set()
+    async with opened(tmp_path) as store:
+        with closing(sqlite3.connect(tmp_path / "gossipd.db")) as second:
+            saving = asyncio.create_task(store.save(told(*records, version=1000)))
+            while not saving.done():
+                seen.update(
+                    second.execute("SELECT (SELECT count(*) FROM keys), count(*) FROM streams")
+                )
+                await asyncio.sleep(0)
+            await saving
+    assert any(0 < found < len(records) for found, _ in seen)
+    assert all(found == len(records) for found, versions in seen if versions)
+
+
+async def test_a_batch_goes_before_keys_that_are_saved_or_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    records = tuple(record(seq) for seq in range(1, 2001))
+    async with opened(tmp_path) as store:
+        starts: tuple[Callable[[], Coroutine[None, None, Stored]], ...] = (
+            lambda: store.save(told(*records, stream=OTHER)),
+            lambda: store.find_keys([each.key for each in records]),
+        )
+        for start in starts:
+            slow = asyncio.create_task(start())
+            await asyncio.sleep(0)
+            await store.commit(keyed(1, record(1)))
+            assert not slow.done()
+            await slow
+
+
+# --- expiry --------------------------------------------------------------------------------------
+
+
+def held(directory: Path) -> dict[bytes, list[int]]:
+    """The seqs of the records in a file that is open, by stream."""
+    found: dict[bytes, list[int]] = {}
+    with closing(sqlite3.connect(directory / "gossipd.db")) as connection:
+        for stream, seq in connection.execute("SELECT stream, seq FROM keys ORDER BY seq"):
+            found.setdefault(stream, []).append(seq)
+    return found
+
+
+async def test_expired_records_go_with_a_save_and_raise_the_horizon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.store.disk.EXPIRE_INTERVAL", 0.0)
+    old = tuple(record(seq, timed_key(5000, seq), 5000) for seq in range(1, 501))
+    async with opened(tmp_path, retention=1e6) as store:
+        await store.save(told(*old, record(501, age=100), record(502, age=5000), version=502))
+        await store.save(told(*old, stream=OTHER))
+    async with opened(tmp_path, retention=1000) as store:
+        await store.save(NOTHING)
+    assert held(tmp_path) == {STREAM: [501, 502]}
+    assert (await stored(tmp_path)).horizon == max(int.from_bytes(r.key[:6], "big") for r in old)
+
+
+async def test_expired_records_go_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("gossipd.store.disk.EXPIRED_AT_ONCE", 600)
+    async with opened(tmp_path, retention=1e6) as store:
+        await store.save(told(*(record(seq, age=5000) for seq in range(1, 2001)), version=2000))
+    async with opened(tmp_path, retention=1000) as store:
+        await store.save(NOTHING)
+        assert len(held(tmp_path)[STREAM]) == 1400
+        await store.save(NOTHING)
+        assert len(held(tmp_path)[STREAM]) == 1400, "not yet again"
+        monkeypatch.setattr("gossipd.store.disk.EXPIRE_INTERVAL", 0.0)
+    async with opened(tmp_path, retention=1000) as store:
+        for _ in range(3):
+            await store.save(NOTHING)
+        assert held(tmp_path) == {}
+
+
+async def test_expired_records_go_on_to_go_after_an_error_closed_the_connection(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(told(*(record(seq, age=5000) for seq in range(1, 401)), version=400))
+    with closing(connect(tmp_path / "gossipd.db")) as later:
+        now = connect(tmp_path / "gossipd.db")
+        writes = expired_writes(lambda: now, time.time(), Lifetimes(0.0, 1000.0), 10**6)
+        for _ in range(2):
+            now.execute(*next(writes))
+        now.close()
+        now = later
+        for write in writes:
+            now.execute(*write)
+    assert held(tmp_path) == {}
+
+
+# --- twins that only show when all is read -------------------------------------------------------
+
+
+def twins(key: bytes, *events: tuple[Stream, int]) -> Doubles:
+    return {(stream, Double(key, seq, "default", 1)) for stream, seq in events}
+
+
+@pytest.mark.parametrize("ages", [(0.0, 0.0), (1000.0, 0.0), (1000.0, 1000.0)])
+async def test_events_of_one_key_are_doubles_wherever_their_records_are(
+    tmp_path: Path, ages: tuple[float, float]
+) -> None:
+    key = plain_key(1)
+    async with opened(tmp_path) as store:
+        await store.save(told(record(3, key, ages[0]), version=3))
+        await store.save(told(record(5, key, ages[1]), stream=OTHER, version=5))
+        await store.save(told(record(7, key, ages[1], by=9), stream=bytes(10), version=7))
+    assert doubles_in(await stored(tmp_path)) == twins(key, (STREAM, 3), (OTHER, 5))
+    # They are stored by now: the records may expire.
+    async with opened(tmp_path, retention=0.0) as store:
+        await store.save(NOTHING)
+    assert held(tmp_path) == {}
+    assert doubles_in(await stored(tmp_path)) == twins(key, (STREAM, 3), (OTHER, 5))
+
+
+async def test_a_record_beside_doubles_of_its_key_is_one_of_them(tmp_path: Path) -> None:
+    key = plain_key(1)
+    known = twins(key, (STREAM, 3), (OTHER, 5))
+    async with opened(tmp_path) as store:
+        await store.save(NOTHING._replace(doubles=tuple(known)))
+        await store.save(told(record(7, key), stream=bytes(10)))
+    assert doubles_in(await stored(tmp_path)) == known | twins(key, (bytes(10), 7))
+
+
+# --- an older file -------------------------------------------------------------------------------
+
+
+async def test_a_file_from_before_there_were_keys_is_migrated_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gossipd.db"
+    await filled_before_keys(tmp_path, monkeypatch)
+    finding = check(file)
+    assert (finding.problems, finding.registers, finding.generation) == ((), 1, 1000)
+    assert len(list(export_lines(file))) == 4
+    async with opened(tmp_path) as store:
+        await store.commit(keyed(2, record(2)))
+    (found,) = (await stored(tmp_path)).streams
+    assert (found.version, found.registers) == (2, (("default", 2, 2),))
+    assert records_in(await stored(tmp_path)) == {STREAM: [2]}
+
+
+async def test_a_damaged_file_from_before_there_were_keys_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled_before_keys(tmp_path, monkeypatch)
+    file = tmp_path / "gossipd.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("UPDATE registers SET total = 2")
+    before = contents(tmp_path)
+    with pytest.raises(StoreError, match="is damaged: the register of"):
+        await stored(tmp_path)
+    assert contents(tmp_path) == before
+
+
+async def filled_before_keys(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        async with opened(directory) as store:
+            assert store.begin_life(1.0) == 1000
+            await store.commit(batch(1))

@@ -1,0 +1,59 @@
+"""Warnings before the log is full, and when it is."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from gossipd.alarm import Alarm
+from gossipd.core import MemberView, Node, Settings, Status, TagFrame
+
+
+@pytest.fixture
+def node() -> Node:
+    own = MemberView("n", ("127.0.0.1", 1001), 1, 0, Status.ALIVE)
+    made = Node(own, Settings(registers_max=10), TagFrame("c"), Random(1), 0.0)
+    made.start(True, 0.0)
+    return made
+
+
+def count(node: Node, counters: int) -> None:
+    """Touch so many counters."""
+    increments = [(f"c{number}", 1) for number in range(counters)]
+    node.expose(node.prepare(increments, 0.0, 1e9), 0.0)
+
+
+def test_below_four_fifths_of_a_limit_nothing_is_said(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarm = Alarm(node)
+    count(node, 7)
+    alarm.look()
+    assert (alarm.texts, caplog.messages) == ([], [])
+
+
+def test_a_limit_is_warned_of_when_it_is_near_and_when_it_is_reached_once_each(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarm = Alarm(node)
+    for counters in (8, 9, 10, 11):
+        count(node, counters)
+        alarm.look()
+        alarm.look()
+    assert caplog.messages == [
+        "the log holds 8 of at most 10 registers: beyond that new ones are refused",
+        "the log holds 10 of at most 10 registers: new ones are refused",
+    ]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert alarm.texts == ["10 of at most 10 registers"]
+
+
+def test_a_limit_that_is_reached_at_once_is_warned_of_once(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarm = Alarm(node)
+    count(node, 10)
+    alarm.look()
+    alarm.look()
+    assert len(caplog.messages) == 1
