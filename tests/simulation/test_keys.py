@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Accepted, Duplicate, KeyExpired, Settings
+from gossipd.core import Accepted, Duplicate, KeyExpired, KeyRecord, Settings
 from gossipd.simulator.checkers import Checker, demand_agreement
 from gossipd.simulator.world import World
 
@@ -31,12 +31,17 @@ def pass_time(world: World, checker: Checker, seconds: float) -> None:
         checker.check()
 
 
-def settle(world: World, checker: Checker, forgotten: frozenset[tuple[bytes, int]]) -> None:
+def settle(
+    world: World,
+    checker: Checker,
+    forgotten: frozenset[tuple[bytes, int]],
+    lost: frozenset[bytes] = frozenset(),
+) -> None:
     """Let all agree, disks have their time, and demand all that must hold then."""
     demand_agreement(world, 30)
     pass_time(world, checker, 3)
     demand_agreement(world, 5)
-    checker.check_rest(forgotten=forgotten)
+    checker.check_rest(lost, forgotten)
 
 
 NOTHING: frozenset[tuple[bytes, int]] = frozenset()
@@ -229,6 +234,58 @@ def test_a_key_whose_only_record_was_destroyed_may_count_again_and_nothing_else_
     checker.check_rest(lost={made.stream}, forgotten={(made.stream, 1)})
     assert values(world) == {3}
     assert checker.over("n0") == {"default": 1}
+
+
+def test_nodes_with_and_without_a_disk_agree_on_keys_of_a_stream_that_lost_its_beginning() -> None:
+    world = World(1, Settings(key_window=5.0, key_retention=60.0), disks=True)
+    for name in ("n0", "memory", "n2"):
+        host = world.place(name)
+        host.seeds = [] if name == "n0" else [world.hosts["n0"].address]
+        if name == "memory":
+            host.disk = None
+        world.start(name)
+    demand_agreement(world, 10)
+    checker = Checker(world)
+    stream = lose_the_beginning(world, checker)
+    world.start("n2")
+    for _ in range(5):
+        pass_time(world, checker, 4)
+        demand_agreement(world, 3)
+    late = world.place("late")
+    late.disk, late.seeds = None, [world.hosts["n0"].address]
+    world.start("late")
+    demand_agreement(world, 5)
+    checker.check_rest(lost={stream}, forgotten={(stream, 1), (stream, 2)})
+    assert all(len(node.log.keys) == 1 for node in world.running.values())
+
+
+def lose_the_beginning(world: World, checker: Checker) -> bytes:
+    """The second event of a stream, with its key, is at one node, and nobody has the first."""
+    world.isolate("n2")
+    first, second = random_key(world.rng), random_key(world.rng)
+    world.increment("n2", "first", key=first)
+    world.increment("n2", "second", key=second)
+    checker.check()
+    stream = world.made[0].stream
+    log = world.node("n0").log
+    log.merge(stream, [("second", 2, 1)])
+    log.merge_keys(stream, [KeyRecord(second, 2, "second", 1, 0)], world.now)
+    world.crash("n2", disk_lost=True)
+    world.network.heal()
+    return stream
+
+
+def test_who_leaves_leaves_the_keys_behind_that_no_version_covers() -> None:
+    world, checker = formed(4)
+    stream = lose_the_beginning(world, checker)
+    world.isolate("n0")
+    world.run(2)
+    world.network.heal()
+    world.leave("n0")
+    pass_time(world, checker, 3)
+    assert "n0" not in world.running
+    settle(world, checker, frozenset({(stream, 1)}), lost=frozenset({stream}))
+    assert all(len(node.log.keys) == 1 for node in world.running.values())
 
 
 # --- lost datagrams ------------------------------------------------------------------------------

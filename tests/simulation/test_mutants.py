@@ -27,13 +27,13 @@
 | I11 | `other_variant_of_uuid`, `streams_of_any_kind` |
 | I12 | `accusers_raise_the_incarnation`, `deaf_to_acks` |
 | Q1 | `no_repair`, `nobody_refutes`, `nobody_contacts_the_failed`, `equal_versions_end_it` |
-| Q1 | `the_first_put_of_a_seq_wins` |
+| Q1 | `the_first_put_of_a_seq_wins`, `keys_above_versions_go_with_the_window` |
 | Q2 | `own_increments_stored_lazily`, `held_before_it_is_stored`, `held_without_holding` |
 | Q2 | `who_was_asked_counts` |
 | Q3 | `everything_counts_as_held`, `held_without_holding` |
 | Q3 | `twins_are_not_compared`, `keys_of_others_unheard` |
 | Q4 | `keys_unknown`, `the_largest_twin_wins`, `the_horizon_stays`, `the_horizon_is_not_loaded` |
-| Q4 | `keys_of_any_age`, `the_disk_is_not_asked` |
+| Q4 | `keys_of_any_age`, `the_disk_is_not_asked`, `holds_without_keys` |
 | Q5 | `any_later_event_counts` |
 | Q6 | `told_once_only`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
@@ -129,6 +129,8 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q4", key_cores.the_horizon_is_not_loaded, key_runs.restarting_with_keys),
     ("Q4", key_cores.keys_of_any_age, key_runs.forgetting),
     ("Q4", key_cores.the_disk_is_not_asked, key_runs.restarting_with_keys),
+    ("Q4", key_cores.holds_without_keys, key_runs.departing_with_a_key),
+    ("Q1", key_cores.keys_above_versions_go_with_the_window, key_runs.without_a_beginning),
 ]
 
 RUNS = list(dict.fromkeys(run for _, _, run in MUTANTS))

@@ -6,7 +6,17 @@ from collections.abc import Collection, Iterable, Iterator
 
 import pytest
 
-from gossipd.core import Effect, Image, KeyedEvent, KeyRecord, Node, Stream, answering, codec
+from gossipd.core import (
+    Effect,
+    Image,
+    KeyedEvent,
+    KeyRecord,
+    Node,
+    Stream,
+    answering,
+    codec,
+    messages,
+)
 from gossipd.core.doubles import LeftOut
 from gossipd.core.hashing import hash64
 from gossipd.core.identity import SOURCE_BIT
@@ -15,6 +25,7 @@ from gossipd.core.keys import Keys
 from gossipd.core.log import Advance, Log, Marks
 from gossipd.core.messages import (
     END,
+    Double,
     Group,
     Page,
     PassItem,
@@ -23,6 +34,7 @@ from gossipd.core.messages import (
     Register,
 )
 from gossipd.core.repair import LogRepair
+from gossipd.core.retention import Retention
 from gossipd.core.saving import Saving
 from gossipd.core.state import State, Turn
 
@@ -103,6 +115,22 @@ def keys_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
 
 def keys_stay_in_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Keys, "old", lambda *_: [])
+
+
+def holds_without_keys(patch: pytest.MonkeyPatch) -> None:
+    def by_kind(
+        records: Iterable[Record],
+    ) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
+        return messages.by_kind(records)[0], (), ()
+
+    patch.setattr(f"{_CORE}.leaving.by_kind", by_kind)
+
+
+def keys_above_versions_go_with_the_window(patch: pytest.MonkeyPatch) -> None:
+    def is_expired(self: Retention, _stream: Stream, record: KeyRecord) -> bool:
+        return record.age >= self.age_wanted
+
+    patch.setattr(Retention, "_is_expired", is_expired)
 
 
 # --- doubles -------------------------------------------------------------------------------------
