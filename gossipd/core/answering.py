@@ -163,8 +163,11 @@ def _parts(
     in_memory = (r for r in log.keys.oldest_first(wish.stream, above, now) if r.seq not in keys)
     records = merge(sorted(keys.values(), key=itemgetter(1)), in_memory, key=itemgetter(1))
     doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above)
+    version = log.version(wish.stream)
     rest: Iterator[Record] = merge(
-        (record for record in records if record.age <= age), doubles, key=itemgetter(1)
+        (record for record in records if record.age <= age or record.seq > version),
+        doubles,
+        key=itemgetter(1),
     )
     for seq, part in groupby(rest, key=itemgetter(1)):
         yield (seq, ""), list(part)

@@ -274,7 +274,7 @@ class PassAsk:
     pages: int
     size: int
     age: int = AGE_WANTED_MAX
-    """Key records that are older are not wanted, in `AGE_TICK`."""
+    """Key records that are older, and that a version covers, are not wanted, in `AGE_TICK`."""
 
 
 @dataclass(frozen=True, slots=True)

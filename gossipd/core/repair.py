@@ -140,7 +140,7 @@ class LogRepair:
     def _merge_keyed(self, of: Group | Page, turn: Turn) -> int:
         """How many of its key records and doubles were new. After the claim, as what a version
         covers need not be hashed."""
-        keys = self._retention.accepted(of.keys)
+        keys = self._retention.accepted(of.stream, of.keys)
         new, advances = 0, list[Advance]()
         if keys:
             new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)

@@ -2,7 +2,8 @@
 
 What is dropped raises the horizon, below which keys are not judged from memory any more. A record
 leaves memory for the disk only once it is stored, and covered by its stream's version: above it,
-it is part of the fingerprint, which is to be equal on nodes with and without a disk.
+it is part of the fingerprint, which is to be equal on nodes with and without a disk, so there all
+hold it for the retention.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ class Retention:
         """Begin to look for what is too old."""
         self._state.timers.set(Timer.KEYS, turn.now + self._interval)
 
-    def accepted(self, records: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
+    def accepted(self, stream: Stream, records: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
         """Those that have not expired; of the others nothing more will be known here."""
-        young = tuple(record for record in records if record.age < self.age_wanted)
+        young = tuple(record for record in records if not self._is_expired(stream, record))
         if len(young) < len(records):
             for record in records:
-                if record.age >= self.age_wanted:
+                if self._is_expired(stream, record):
                     self._state.judge.dropped(record.key)
         return young
 
@@ -65,7 +66,13 @@ class Retention:
     def _may_go(self, stream: Stream, record: KeyRecord) -> bool:
         if record.age * AGE_TICK < self._state.settings.key_window:
             return False
-        if record.age >= self.age_wanted:
+        if self._is_expired(stream, record):
             return True
         is_stored = not self._state.saving.is_unsaved(stream, record.seq)
         return is_stored and record.seq <= self._state.log.version(stream)
+
+    def _is_expired(self, stream: Stream, record: KeyRecord) -> bool:
+        if record.age < self.age_wanted:
+            return False
+        covered = record.seq <= self._state.log.version(stream)
+        return covered or record.age * AGE_TICK >= self._state.settings.key_retention

@@ -3,16 +3,33 @@
 Own increments are committed before they are exposed, and what comes from others, and the members,
 is stored in parts from time to time, so that a crash may come between a commit and its exposure,
 and between two parts. The generation is kept from the moment of the start, so that the next life
-begins above it.
+begins above it. Key records are kept with the wall time at which they were accepted first, and go
+when that is longer ago than the retention.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from gossipd.core import Batch, Changes, Image, MemberView, Status, Stream, StreamImage
+from gossipd.core import (
+    AGE_TICK,
+    Batch,
+    Changes,
+    Double,
+    Image,
+    KeyedEvent,
+    KeyRecord,
+    MemberView,
+    Status,
+    Stored,
+    Stream,
+    StreamImage,
+    key_time,
+)
 from gossipd.core.messages import Register
 
 WRITE_INTERVAL = 1.0
@@ -21,14 +38,33 @@ WRITE_INTERVAL = 1.0
 WRITE_TAKES = 0.005
 """Seconds that a part of it takes."""
 
+READ_TAKES = 0.005
+"""Seconds that it takes to read key records for a peer."""
+
 PART_MAX = 20
-"""Registers in one part."""
+"""Records in one part."""
+
+
+class _KeyRow(NamedTuple):
+    record: KeyRecord
+    at: float
+    """Wall time at which it was accepted first."""
+
+    def aged(self, wall: float) -> KeyRecord:
+        return self.record._replace(age=max(0, int((wall - self.at) / AGE_TICK)))
 
 
 @dataclass(slots=True)
 class _StreamRows:
     version: int = 0
     registers: dict[str, Register] = field(default_factory=dict)
+    keys: dict[int, _KeyRow] = field(default_factory=dict)
+    doubles: dict[Double, None] = field(default_factory=dict)
+
+    def join(self, register: Register) -> None:
+        counter, seq, total = register
+        held = self.registers.get(counter, (counter, 0, 0))
+        self.registers[counter] = max(held, (counter, seq, total))
 
 
 class Disk:
@@ -40,31 +76,83 @@ class Disk:
         self._streams: dict[Stream, _StreamRows] = {}
         self._members: dict[str, tuple[MemberView, float]] = {}
         """Views, and the wall time at which they were stored."""
+        self._events: dict[bytes, dict[KeyedEvent, None]] = {}
+        """By key: the events that have a record here."""
+        self._horizon = 0
 
     def begin(self, generation: int) -> None:
         """A process starts with this disk."""
         self.generation = max(self.generation, generation)
 
-    def commit(self, batch: Batch) -> None:
-        """Write the rows of own increments, which may be exposed from now on."""
-        rows = self._streams.setdefault(batch.stream, _StreamRows())
+    # --- writing -----------------------------------------------------------------------------
+
+    def commit(self, batch: Batch, wall: float) -> None:
+        """Write the rows of own increments and of puts, which may be exposed from now on."""
+        rows = self._rows(batch.stream)
         rows.version = batch.version
         rows.registers.update((register[0], register) for register in batch.rows)
+        for record in batch.keys:
+            self._keep(batch.stream, record, wall)
+        for stream, register in batch.sources:
+            rows = self._rows(stream)
+            rows.join(register)
+            rows.version = max(rows.version, register[1])
 
-    def store(self, changes: Changes, wall: float) -> None:
-        """Write a part of what a node holds; `wall`: seconds since 1970."""
+    def store(self, changes: Changes, wall: float, retention: float) -> Stored:
+        """Write a part of what a node holds; `wall`: seconds since 1970.
+
+        What comes back are all events of those keys in it that have several.
+        """
         self.generation = max(self.generation, changes.generation)
         for stream, counter, seq, total in changes.registers:
-            rows = self._streams.setdefault(stream, _StreamRows())
-            held = rows.registers.get(counter, (counter, 0, 0))
-            rows.registers[counter] = max(held, (counter, seq, total))
+            self._rows(stream).join((counter, seq, total))
+        for stream, record in changes.keys:
+            self._keep(stream, record, wall)
+        for stream, double in changes.doubles:
+            self._rows(stream).doubles[double] = None
         for stream, version in changes.versions:
-            rows = self._streams.setdefault(stream, _StreamRows())
+            rows = self._rows(stream)
             rows.version = max(rows.version, version)
+        self._horizon = max(self._horizon, changes.horizon)
         for view in changes.members:
             self._members[view.name] = (view, wall)
         for name in changes.gone:
             self._members.pop(name, None)
+        if changes.last:
+            self._expire(wall, retention)
+        found = self.find(record.key for _, record in changes.keys)
+        return {key: events for key, events in found.items() if len(events) > 1}
+
+    def _rows(self, stream: Stream) -> _StreamRows:
+        return self._streams.setdefault(stream, _StreamRows())
+
+    def _keep(self, stream: Stream, record: KeyRecord, wall: float) -> None:
+        """Keep a record; of two under one seq the smaller, as in memory."""
+        keys = self._rows(stream).keys
+        held = keys.get(record.seq)
+        if held is not None:
+            if held.record.said <= record.said:
+                return
+            self._drop(stream, held.record)
+        keys[record.seq] = _KeyRow(record._replace(age=0), wall - record.age * AGE_TICK)
+        self._events.setdefault(record.key, {})[_event(stream, record)] = None
+
+    def _drop(self, stream: Stream, record: KeyRecord) -> None:
+        del self._streams[stream].keys[record.seq]
+        events = self._events[record.key]
+        del events[_event(stream, record)]
+        if not events:
+            del self._events[record.key]
+
+    def _expire(self, wall: float, retention: float) -> None:
+        """Key records that are too old go; the horizon keeps that they were here."""
+        for stream, rows in self._streams.items():
+            for row in list(rows.keys.values()):
+                if wall - row.at >= retention:
+                    self._horizon = max(self._horizon, key_time(row.record.key) or 0)
+                    self._drop(stream, row.record)
+
+    # --- reading -----------------------------------------------------------------------------
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -82,18 +170,85 @@ class Disk:
         found = rows.registers.get(counter) if rows else None
         return found[1:] if found else (0, 0)
 
-    def image(self, wall: float) -> Image:
-        """What the next life finds; verdicts have aged meanwhile."""
-        streams = (
-            StreamImage(stream, rows.version, tuple(rows.registers.values()))
-            for stream, rows in self._streams.items()
+    def has_key(self, stream: Stream, seq: int) -> bool:
+        """Whether the key record of an event is here."""
+        rows = self._streams.get(stream)
+        return rows is not None and seq in rows.keys
+
+    def doubles(self, stream: Stream) -> Collection[Double]:
+        """The doubles of a stream."""
+        rows = self._streams.get(stream)
+        return rows.doubles.keys() if rows else ()
+
+    def find(self, keys: Iterable[bytes]) -> Stored:
+        """All events that have a record here of some keys."""
+        return {key: tuple(self._events[key]) for key in keys if key in self._events}
+
+    def read_keys(
+        self, stream: Stream, above: int, upto: int, limit: int, wall: float
+    ) -> list[KeyRecord]:
+        """The records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`."""
+        rows = self._streams.get(stream, _StreamRows())
+        seqs = sorted(seq for seq in rows.keys if above < seq <= upto)
+        return [rows.keys[seq].aged(wall) for seq in seqs[:limit]]
+
+    def load(self, wall: float, window: float, retention: float) -> Image:
+        """What the next life finds. Keys with several events that nobody has compared yet, as a
+        crash came before, are entered as doubles."""
+        self._expire(wall, retention)
+        for key, events in self._events.items():
+            for event in events:
+                if any(_say_same(event, other) for other in events if other != event):
+                    double = Double(key, event.seq, event.counter, event.by)
+                    self._streams[event.stream].doubles[double] = None
+        return self.image(wall, window)
+
+    def image(self, wall: float, window: float = math.inf) -> Image:
+        """Everything, aged by `wall`; key records of at least `window` seconds are named only."""
+        streams = tuple(
+            _stream_image(stream, rows, wall, window) for stream, rows in self._streams.items()
+        )
+        dropped = (
+            key_time(row.record.key) or 0
+            for rows in self._streams.values()
+            for row in rows.keys.values()
+            if not _belongs_into_memory(row, rows, wall, window)
         )
         members = (_aged(view, wall - stored_at) for view, stored_at in self._members.values())
-        return Image(tuple(streams), tuple(members))
+        return Image(streams, tuple(members), max((self._horizon, *dropped)))
 
     def copy(self) -> Disk:
         """A backup, or the disk of a clone."""
         return deepcopy(self)
+
+
+def _event(stream: Stream, record: KeyRecord) -> KeyedEvent:
+    return KeyedEvent(stream, record.seq, record.counter, record.by)
+
+
+def _say_same(one: KeyedEvent, other: KeyedEvent) -> bool:
+    return (one.counter, one.by) == (other.counter, other.by)
+
+
+def _belongs_into_memory(row: _KeyRow, rows: _StreamRows, wall: float, window: float) -> bool:
+    """Young ones, and those above the version: these are part of the fingerprint."""
+    return wall - row.at < window or row.record.seq > rows.version
+
+
+def _stream_image(stream: Stream, rows: _StreamRows, wall: float, window: float) -> StreamImage:
+    kept = {
+        seq: row
+        for seq, row in sorted(rows.keys.items())
+        if _belongs_into_memory(row, rows, wall, window)
+    }
+    return StreamImage(
+        stream,
+        rows.version,
+        tuple(rows.registers.values()),
+        tuple(row.aged(wall) for row in kept.values()),
+        tuple(rows.doubles),
+        max((seq for seq in rows.keys if seq not in kept), default=0),
+    )
 
 
 def _aged(view: MemberView, seconds: float) -> MemberView:

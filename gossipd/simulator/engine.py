@@ -17,6 +17,7 @@ from gossipd.core import (
     Address,
     Copies,
     Effect,
+    KeysWanted,
     Left,
     MemberView,
     NameLost,
@@ -27,7 +28,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import PART_MAX, WRITE_INTERVAL, WRITE_TAKES, Disk
+from gossipd.simulator.disk import PART_MAX, READ_TAKES, WRITE_INTERVAL, WRITE_TAKES, Disk
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
@@ -256,9 +257,19 @@ class Engine:
         changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
         if node is None or disk is None or changes is None:
             return False
-        disk.store(changes, self._wall(host))
-        self._perform(host, node.stored(changes, self.now))
+        twins = disk.store(changes, self._wall(host), self.settings.key_retention)
+        self._perform(host, node.stored(changes, self.now, twins))
         return True
+
+    def _read_keys(self, host: Host, life: int, wanted: KeysWanted) -> None:
+        """Key records that a peer waits for have been read; a stopped process reads nothing, and
+        the peer asks again."""
+        node, disk = host.node, host.disk
+        if node is None or disk is None or host.lives != life or host.stalled:
+            return
+        stream, above, upto, limit = wanted.stream, wanted.above, wanted.upto, wanted.limit
+        records = disk.read_keys(stream, above, upto, limit, self._wall(host))
+        self._perform(host, node.keys_read(wanted, records, self.now))
 
     def _end(self, host: Host) -> None:
         host.node = None
@@ -280,6 +291,10 @@ class Engine:
                     self._note_copies(effect)
                 case SaveWanted():
                     self._push(self.now + WRITE_TAKES, partial(self._store, host, host.lives))
+                case KeysWanted():
+                    self.effects.append((self.now, host.name, effect))
+                    read = partial(self._read_keys, host, host.lives, effect)
+                    self._push(self.now + READ_TAKES, read)
                 case _:
                     self.effects.append((self.now, host.name, effect))
         self._arm(host)

@@ -7,8 +7,9 @@ would; a slow one takes its time over each event, so that they queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from gossipd.core import (
     Accepted,
@@ -18,9 +19,14 @@ from gossipd.core import (
     Copies,
     Image,
     Node,
+    Put,
     Settings,
+    Stored,
     Stream,
+    source_stream,
 )
+from gossipd.core.sources import PutResult
+from gossipd.core.writer import NOTHING_STORED, Result
 from gossipd.simulator.disk import Disk
 from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
@@ -34,10 +40,16 @@ __all__ = [
     "Captured",
     "Disk",
     "Host",
+    "Increment",
+    "Judged",
     "Made",
+    "PutAnswer",
     "Received",
     "World",
 ]
+
+Increment: TypeAlias = tuple[str, int, bytes | None]
+"""(counter, by, idempotency key): what a client asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,57 @@ class Made:
     by: int
     acknowledged: bool = True
     """Whether its client was told. If not, it counts from the next start on."""
+    key: bytes | None = None
+    at: float = 0.0
+    """When."""
+
+
+class Judged:
+    """What a client was told of an increment with a key, and by which process."""
+
+    __slots__ = (
+        "at",
+        "by",
+        "counter",
+        "disk",
+        "from_disk",
+        "host",
+        "key",
+        "life",
+        "ready",
+        "result",
+        "wall",
+    )
+
+    def __init__(
+        self,
+        at: float,
+        host: Host,
+        increment: tuple[str, int, bytes],
+        result: Result,
+        from_disk: bool,
+    ) -> None:
+        self.at = at
+        self.wall = EPOCH + at + host.clock
+        """The time on the host's own clock."""
+        self.host, self.life, self.disk = host.name, host.lives, host.disk
+        """The process: which one on that host it was, and the disk that it had."""
+        self.ready = host.node is not None and host.node.ready
+        self.counter, self.by, self.key = increment
+        self.result = result
+        self.from_disk = from_disk
+        """Whether the disk had been asked, and had something."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutAnswer:
+    """What a client was told of a put."""
+
+    host: str
+    put: Put
+    result: PutResult
+    committed: bool
+    """Whether this very put was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +147,10 @@ class World(Engine):
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
         """Every increment that was committed."""
+        self.judged: list[Judged] = []
+        """What became of every increment with a key."""
+        self.puts: list[PutAnswer] = []
+        """What became of every put."""
         self.answered: list[Answered] = []
         """What was told to those who waited for copies."""
         self._disks = disks
@@ -137,7 +204,7 @@ class World(Engine):
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
-                host.disk.store(changes, self._wall(host))
+                host.disk.store(changes, self._wall(host), self.settings.key_retention)
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts
@@ -152,7 +219,10 @@ class World(Engine):
         if disk is not None:
             host.disk = disk.copy()
         node = self._process(host, as_name or name)
-        image = host.disk.image(self._wall(host)) if host.disk is not None else Image((), ())
+        image = Image((), ())
+        if host.disk is not None:
+            settings = self.settings
+            image = host.disk.load(self._wall(host), settings.key_window, settings.key_retention)
         self._perform(host, node.load(image, self.now))
         self._perform(host, node.start(not host.seeds and not image.members, self.now))
         self._join(host, host.lives)
@@ -249,31 +319,75 @@ class World(Engine):
 
     # --- clients -----------------------------------------------------------------------------
 
-    def increment(self, name: str, counter: str = "default", by: int = 1) -> None:
-        """One acknowledged increment at a node, committed before anybody hears of it."""
-        host = self.hosts[name]
-        batch = self._commit(host, counter, by)
-        self._perform(host, self.node(name).expose(batch, self.now))
-        self._note_made(name, batch, acknowledged=True)
+    def increment(
+        self, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
+    ) -> Result:
+        """One increment at a node, committed before anybody hears of it; what became of it."""
+        return self.batch(name, [(counter, by, key)])[0]
 
-    def crash_in_commit(self, name: str, counter: str = "default", by: int = 1) -> None:
+    def batch(self, name: str, increments: Sequence[Increment]) -> tuple[Result, ...]:
+        """Several increments in one commit; what became of each."""
+        host = self.hosts[name]
+        stored = self._stored(host, increments)
+        batch = self._prepare(host, increments, stored)
+        self._commit(host, batch)
+        self._perform(host, self.node(name).expose(batch, self.now))
+        self._note_made(name, batch, increments, acknowledged=True)
+        self.judged += [
+            Judged(self.now, host, (counter, by, key), result, key in stored)
+            for (counter, by, key), result in zip(increments, batch.results, strict=True)
+            if key is not None
+        ]
+        return batch.results
+
+    def crash_in_commit(
+        self, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
+    ) -> None:
         """End a process when an increment is on its disk and nobody has heard of it yet."""
         host = self.hosts[name]
         assert host.disk is not None, f"{name} has no disk"
-        batch = self._commit(host, counter, by)
+        increments = [(counter, by, key)]
+        batch = self._prepare(host, increments, self._stored(host, increments))
+        self._commit(host, batch)
         self.crash(name)
-        self._note_made(name, batch, acknowledged=False)
+        self._note_made(name, batch, increments, acknowledged=False)
 
-    def _commit(self, host: Host, counter: str, by: int) -> Batch:
-        batch = self.node(host.name).prepare([(counter, by)], self.now, self._wall(host))
+    def put(self, name: str, client: str, counter: str, seq: int, total: int) -> PutResult:
+        """A client puts the total of a source that it owns; what became of it."""
+        host, node = self.hosts[name], self.node(name)
+        put = Put(source_stream(client, counter), counter, seq, total)
+        batch = node.prepare((), self.now, self._wall(host), puts=(put,))
+        self._commit(host, batch)
+        self._perform(host, node.expose(batch, self.now))
+        result = batch.put_results[0]
+        self.puts.append(PutAnswer(name, put, result, bool(batch.sources)))
+        return result
+
+    def _stored(self, host: Host, increments: Sequence[Increment]) -> Stored:
+        """What the disk has of those keys that only it may know."""
+        if host.disk is None:
+            return NOTHING_STORED
+        node, wall = self.node(host.name), self._wall(host)
+        keys = (key for _, _, key in increments if key is not None)
+        return host.disk.find(key for key in keys if node.is_doubtful(key, wall))
+
+    def _prepare(self, host: Host, increments: Sequence[Increment], stored: Stored) -> Batch:
+        keys = [key for _, _, key in increments]
+        pairs = [(counter, by) for counter, by, _ in increments]
+        return self.node(host.name).prepare(
+            pairs, self.now, self._wall(host), keys if any(keys) else (), stored
+        )
+
+    def _commit(self, host: Host, batch: Batch) -> None:
         if host.disk is not None:
-            host.disk.commit(batch)
-        return batch
+            host.disk.commit(batch, self._wall(host))
 
-    def _note_made(self, name: str, batch: Batch, acknowledged: bool) -> None:
+    def _note_made(
+        self, name: str, batch: Batch, increments: Sequence[Increment], acknowledged: bool
+    ) -> None:
         self.made += [
-            Made(name, batch.stream, done.seq, done.counter, done.by, acknowledged)
-            for done in batch.results
+            Made(name, batch.stream, done.seq, counter, by, acknowledged, key, self.now)
+            for (counter, by, key), done in zip(increments, batch.results, strict=True)
             if isinstance(done, Accepted)
         ]
 

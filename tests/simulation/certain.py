@@ -10,9 +10,13 @@ one, and then only to what the rest of the world still holds.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from gossipd.core import Node, Stream
-from gossipd.simulator.world import Disk, World
+from gossipd.simulator.world import Disk, PutAnswer, World
+
+Place: TypeAlias = tuple[Stream, int]
+"""(stream, seq) of an event."""
 
 Held = dict[tuple[Stream, str], int]
 
@@ -30,6 +34,11 @@ class Certain:
         """The host of that process, and which of its lives it is."""
         self.lost: dict[Stream, None] = {}
         """Streams whose end may have died with the last one that had it."""
+        self._puts_read = 0
+        self._records: dict[Place, None] = {}
+        """Events of which somebody has the key record."""
+        self.forgotten: dict[Place, None] = {}
+        """Events whose key record may have died with the last one that had it."""
 
     def read(self) -> None:
         """Take in what was committed since the last time, on disks that are still in place."""
@@ -38,7 +47,22 @@ class Certain:
             host = self._world.hosts[made.host]
             self._disks[made.stream] = host.disk
             self._lives[made.stream] = (made.host, host.lives)
+            if made.key is not None:
+                self._records[made.stream, made.seq] = None
         self._read = len(self._world.made)
+        for put in self._world.puts[self._puts_read :]:
+            if put.committed:
+                self._take_put(put)
+        self._puts_read = len(self._world.puts)
+
+    def _take_put(self, answer: PutAnswer) -> None:
+        """Of a source the largest put counts, which is on the disk where it was put."""
+        stream, counter, seq, _ = answer.put
+        if seq > self._needed.get((stream, counter), 0):
+            host = self._world.hosts[answer.host]
+            self._needed[stream, counter] = seq
+            self._disks[stream] = host.disk
+            self._lives[stream] = (answer.host, host.lives)
 
     def lower(self, disks: Iterable[Disk]) -> None:
         """Something was destroyed: give up what neither a running node nor one of these disks
@@ -55,6 +79,7 @@ class Certain:
             if kept < seq:
                 self._needed[place] = kept
                 self.lost[place[0]] = None
+        self.forget_keys(disks)
 
     def demand_held(self, disks: Iterable[Disk], what: str) -> None:
         """Q3: raise unless somebody holds each increment, when nothing was destroyed."""
@@ -62,6 +87,31 @@ class Certain:
         for place, seq in self._needed.items():
             held = max(held.get(place, 0) for held in survivors)
             assert held >= seq, f"Q3: {what}: of {place} only {held} of {seq} are left"
+
+    def demand_keys(self, disks: Iterable[Disk], leaver: str) -> None:
+        """Q3: raise unless somebody has each key record that was there before a process left, and
+        has not expired."""
+        born = self._world.now - self._key_life()
+        for stream, seq in self.forget_keys(disks):
+            young = [made for made in self._world.made if (made.stream, made.seq) == (stream, seq)]
+            gone = [made for made in young if made.at > born]
+            assert not gone, f"Q3: {leaver} left, and nobody has the key of {gone}"
+
+    def _key_life(self) -> float:
+        """Seconds for which all keep key records at least."""
+        world = self._world
+        return world.settings.key_window - 0.5 - sum(abs(h.clock) for h in world.hosts.values())
+
+    def forget_keys(self, disks: Iterable[Disk]) -> list[Place]:
+        """Give up the key records that nobody has any more; which these are."""
+        nodes = list(self._world.running.values())
+        running = [self._world.hosts[name].disk for name in self._world.running]
+        kept = [disk for disk in (*running, *disks) if disk is not None]
+        gone = [record for record in self._records if not _has_key(record, nodes, kept)]
+        for record in gone:
+            del self._records[record]
+            self.forgotten[record] = None
+        return gone
 
     def demand_kept(self, disks: Iterable[Disk], leaver: str) -> None:
         """Q2: raise unless all that the process that has left was told is where no crash takes it
@@ -89,6 +139,19 @@ class Certain:
         return [{}, *nodes, *(_kept(disk) for disk in disks)]
 
 
+def _has_key(record: Place, nodes: Iterable[Node], disks: Iterable[Disk]) -> bool:
+    """Whether a node or a disk has the key of an event, as a record or as a double."""
+    stream, seq = record
+    return any(
+        node.log.keys.newest_at_or_below(stream, seq) == seq
+        or any(double.seq == seq for double in node.log.doubles.of(stream, seq - 1)[:1])
+        for node in nodes
+    ) or any(
+        disk.has_key(stream, seq) or any(double.seq == seq for double in disk.doubles(stream))
+        for disk in disks
+    )
+
+
 def _held(node: Node) -> Held:
     return {
         (stream, counter): seq
@@ -99,7 +162,7 @@ def _held(node: Node) -> Held:
 
 def _kept(disk: Disk) -> Held:
     return {
-        (stream, counter): seq
-        for stream, _, registers in disk.image(0.0).streams
-        for counter, seq, _ in registers
+        (kept.stream, counter): seq
+        for kept in disk.image(0.0).streams
+        for counter, seq, _ in kept.registers
     }

@@ -14,7 +14,7 @@ from gossipd.core import Status, TagFrame
 from gossipd.core.codec import pack_body, pack_head
 from gossipd.core.messages import Gossip
 from gossipd.simulator.link import Bursts, Constant, Latency, Link, LogNormal, Uniform
-from gossipd.simulator.world import Disk, Host, World
+from gossipd.simulator.world import Disk, Host, Increment, World
 
 LATENCIES: tuple[Latency, ...] = (
     Uniform(0.0002, 0.002),
@@ -36,6 +36,8 @@ class Faults:
         self._backups: list[tuple[str, Disk]] = []
         self._leaving: dict[str, int] = {}
         """What `destroyed` was when each host began to leave."""
+        self.unanswered: Callable[[], Increment] = lambda: ("at the crash", 1, None)
+        """What a client asks for whose node crashes before it answers."""
         self.destroyed = 0
         """How often a memory or a disk was destroyed."""
         self.names: dict[str, str] = {name: name for name in world.hosts}
@@ -79,7 +81,7 @@ class Faults:
             [n for n in self._spare() if hosts[n].disk is not None and not hosts[n].stalled]
         )
         if name:
-            self._world.crash_in_commit(name, "at the crash")
+            self._world.crash_in_commit(name, *self.unanswered())
             self.destroyed += 1
         return name
 

@@ -6,11 +6,18 @@ from __future__ import annotations
 from enum import Enum
 
 from gossipd.core import (
+    CatchingUp,
     Drop,
     Dropped,
+    Duplicate,
+    KeyExpired,
+    KeyReused,
+    KeysFull,
+    KeysWanted,
     MemberChanged,
     NameLost,
     Node,
+    PutConflicts,
     Refuted,
     Stalled,
     Status,
@@ -18,7 +25,7 @@ from gossipd.core import (
     TagFrame,
 )
 from gossipd.core.codec import decode
-from gossipd.core.messages import Envelope, Held, Pages, PassAsk, RelayedAck
+from gossipd.core.messages import BEGINNING, Envelope, Held, Pages, PassAsk, RelayedAck
 from gossipd.simulator.world import Received, World
 
 KINDS = frozenset({b"\x03", b"\x0c", b"\x0d", b"\x11"})
@@ -47,6 +54,15 @@ class Rare(Enum):
     COPIED = "a client that waits was told of another one that holds its increment"
     NAME_LOST = "a process ended because another one has its name"
     DAMAGE_DROPPED = "a damaged datagram was dropped"
+    DOUBLE_LEFT_OUT = "an event was left out of a value, as its double counts"
+    KEY_REPAIRED = "a page brought a key record"
+    RETRY_KNOWN_FROM_DISK = "a retry was known from the disk alone"
+    ARCHIVE_READ = "key records were read from a disk for a peer"
+    KEY_EXPIRED = "a key was refused as too old or too new"
+    KEYS_FULL = "a key was refused for lack of room"
+    KEY_REUSED = "a key was used for something else"
+    NOT_READY = "a key was refused by a node that is not ready"
+    PUT_CONFLICTED = "two totals of a source had one seq"
 
 
 class Witness:
@@ -61,6 +77,8 @@ class Witness:
         self._names: dict[Node, set[str]] = {}
         self._passes: dict[tuple[str, int, Stream, int], str] = {}
         """(asker, its generation, stream, start) and who was asked last."""
+        self._answers = 0
+        self._puts = 0
         self.counts = dict.fromkeys(Rare, 0)
 
     def look(self) -> None:
@@ -79,9 +97,12 @@ class Witness:
                     self._saw(Rare.DAMAGE_DROPPED)
                 case MemberChanged(view, Status.FAILED) if view.status is Status.ALIVE:
                     self._saw(Rare.CAME_BACK)
+                case KeysWanted():
+                    self._saw(Rare.ARCHIVE_READ)
                 case _:
                     pass
         self._effects = len(self._world.effects)
+        self._look_at_answers()
         for received in self._received:
             self._hear(received)
         self._received.clear()
@@ -120,20 +141,45 @@ class Witness:
         match envelope.message:
             case RelayedAck() if used:
                 self._saw(Rare.RELAY_SAVED_A_PROBE)
-            case Pages() if used:
+            case Pages(_, pages) if used:
                 self._saw(Rare.REPAIRED)
+                if any(page.keys for page in pages):
+                    self._saw(Rare.KEY_REPAIRED)
             case Held() if used:
                 node = self._world.hosts[received.host].node
                 self._saw(Rare.DRAINED if node is None or node.leaving else Rare.COPIED)
             case PassAsk(_, items):
-                for stream, start, after in items:
+                for stream, start, after, _ in items:
                     asker = (envelope.sender, envelope.generation, stream, start)
                     before = self._passes.get(asker, received.host)
-                    if after and before != received.host:
+                    if after > BEGINNING and before != received.host:
                         self._saw(Rare.PASS_RESUMED)
                     self._passes[asker] = received.host
             case _:
                 pass
+
+    def _look_at_answers(self) -> None:
+        for answer in self._world.judged[self._answers :]:
+            match answer.result:
+                case Duplicate() if answer.from_disk:
+                    self._saw(Rare.RETRY_KNOWN_FROM_DISK)
+                case KeyExpired():
+                    self._saw(Rare.KEY_EXPIRED)
+                case KeysFull():
+                    self._saw(Rare.KEYS_FULL)
+                case KeyReused():
+                    self._saw(Rare.KEY_REUSED)
+                case CatchingUp():
+                    self._saw(Rare.NOT_READY)
+                case _:
+                    pass
+        self._answers = len(self._world.judged)
+        for put in self._world.puts[self._puts :]:
+            if isinstance(put.result, PutConflicts):
+                self._saw(Rare.PUT_CONFLICTED)
+        self._puts = len(self._world.puts)
+        if any(node.log.doubles.left_out for node in self._world.running.values()):
+            self.counts[Rare.DOUBLE_LEFT_OUT] = 1
 
     def _look_at_tables(self) -> None:
         before, self._names = self._names, {}

@@ -25,6 +25,7 @@ from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
 
 from .certain import Certain
+from .clients import Clients
 from .faults import KINDS, Fault, Faults
 from .rare import Witness
 
@@ -37,6 +38,12 @@ SAFETY = 10.0
 REMEMBER = 600.0
 """Seconds for which gone members are remembered in worlds that are to see ghosts go. Each hop
 rounds the age of a verdict up to the next minute, so half of this must be several minutes."""
+
+KEYED = 0.7
+"""Part of the swarms that have clients with keys and sources."""
+
+RETRIED_AFTER = 2.5
+"""Seconds after which a disk has stored, and compared, what its node holds."""
 
 SIZES = (2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 10, 12)
 
@@ -92,8 +99,12 @@ def drawn_settings(rng: Random, theme: Theme) -> Settings:
         "stall_after": (0.25, 0.25, 1.0),
         "tail_size": (1000, 5),
         "remember": (REMEMBER if theme is Theme.GHOSTS else 72 * 3600.0,),
+        "key_window": (3.0, 8.0, 30.0, 600.0),
+        "key_limit": (1_000_000, 1_000_000, 20),
     }
     drawn = {name: rng.choice(values) for name, values in figures.items()}
+    window = float(drawn["key_window"])
+    drawn["key_retention"] = max(window, rng.choice((window, 12.0, 60.0, 6 * 3600.0)))
     profiles: tuple[Profile, ...] = ("lan",) * 6 + ("local", "local")
     if theme is not Theme.SPLIT:  # the parts of a WAN need minutes to give each other up
         profiles += ("wan",)
@@ -129,6 +140,10 @@ class Swarm:
         self._load = rng.choice((0.2, 1.0, 3.0))
         self._counters = rng.choice((1, 4, 40, 400))
         self._padding = rng.choice(("", "", "x" * 100))
+        self._clients: Clients | None = None
+        if rng.random() < KEYED:
+            self._clients = Clients(self.world, rng, rng.choice((0.3, 1.0, 3.0)))
+            self.faults.unanswered = self._clients.unanswered
         self._begin()
 
     def _begin(self) -> None:
@@ -213,6 +228,8 @@ class Swarm:
             if rng.random() < self._patience:
                 copies, memory = rng.choice((1, 2, 2, 3)), rng.random() < 0.2
                 world.await_copies(world.made[-1], copies, memory=memory)
+        if self._clients is not None:
+            self._clients.act(self._serving(), STEP)
         self._certain.read()
 
     def _read(self) -> None:
@@ -249,6 +266,7 @@ class Swarm:
             if isinstance(effect, Left) and not self.faults.was_disturbed(name):
                 self._certain.demand_held(self.faults.returning(), f"{name} left")
                 self._certain.demand_kept(self.faults.returning(), name)
+                self._certain.demand_keys(self.faults.returning(), name)
                 self.happened["left, all drained"] += 1
         self._give_up_what_is_destroyed()
 
@@ -265,14 +283,34 @@ class Swarm:
         self._undo()
         most = agreement_max(world.settings, len(world.hosts))
         estranged = self.witness.estranged()
-        began = world.now
-        while not world.settled():
-            assert world.now - began < most, f"Q1: no agreement in {most} s"
-            self._step()
+        took = self._settle(most)
+        if self._clients is not None:
+            self._make_ready_for_retries()
+            self._settle(most)
         self._certain.demand_counted()
-        self.checker.check_rest(self._certain.lost)
+        self._certain.forget_keys(())
+        self.checker.check_rest(self._certain.lost, self._certain.forgotten)
+        self.witness.look()
         self.witness.agreed(estranged)
-        return world.now - began
+        return took
+
+    def _make_ready_for_retries(self) -> None:
+        """Let disks store and compare what their nodes hold, and nodes find that they are ready,
+        which takes them long where none is."""
+        began = self.world.now
+        nodes = self.world.running.values()
+        while self.world.now - began < RETRIED_AFTER or not all(node.ready for node in nodes):
+            waited = self.world.now - began
+            assert waited < RETRIED_AFTER + self.world.settings.ready_after, "Q1: not ready"
+            self._step()
+
+    def _settle(self, most: float) -> float:
+        """Let time pass until all agree; the seconds that it took."""
+        began = self.world.now
+        while not self.world.settled():
+            assert self.world.now - began < most, f"Q1: no agreement in {most} s"
+            self._step()
+        return self.world.now - began
 
     def outlive(self) -> None:
         """Let everything be forgotten that is gone, and demand agreement again."""

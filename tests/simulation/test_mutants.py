@@ -5,6 +5,14 @@
 | I1 | `one_stream_for_all` (two runs), `seq_off_by_one_on_the_wire`, `clones_unheard` |
 | I2 | `sign_lost_on_the_wire`, `totals_of_the_event_alone` |
 | I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `passes_claim_the_largest_version` |
+| I1 | `keys_of_another_event_on_the_wire` |
+| I3 | `keys_of_others_unheard`, `groups_without_keys`, `pages_without_keys` |
+| I3 | `pages_without_the_archive`, `keys_are_not_loaded` |
+| I4 | `keys_are_not_stored` |
+| I6 | `doubles_taken_off_too_often`, `the_last_put_wins` |
+| I7 | `doubles_count`, `twins_are_not_compared`, `twins_on_disks_are_not_compared` |
+| I9 | `keys_outside_the_fingerprint`, `doubles_outside_the_fingerprint` |
+| I10 | `keys_stay_in_memory` |
 | I4 | `own_increments_stored_lazily`, `exposed_before_the_commit`, `held_before_it_is_stored` |
 | I4 | `held_counts_as_durable`, `holds_answered_by_any_part`, `versions_in_the_first_part` |
 | I4 | `versions_as_of_the_end`, `versions_are_not_loaded`, `copies_in_memory_count` |
@@ -19,9 +27,13 @@
 | I11 | `other_variant_of_uuid`, `streams_of_any_kind` |
 | I12 | `accusers_raise_the_incarnation`, `deaf_to_acks` |
 | Q1 | `no_repair`, `nobody_refutes`, `nobody_contacts_the_failed`, `equal_versions_end_it` |
+| Q1 | `the_first_put_of_a_seq_wins`, `keys_above_versions_go_with_the_window` |
 | Q2 | `own_increments_stored_lazily`, `held_before_it_is_stored`, `held_without_holding` |
 | Q2 | `who_was_asked_counts` |
 | Q3 | `everything_counts_as_held`, `held_without_holding` |
+| Q3 | `twins_are_not_compared`, `keys_of_others_unheard` |
+| Q4 | `keys_unknown`, `the_largest_twin_wins`, `the_horizon_stays`, `the_horizon_is_not_loaded` |
+| Q4 | `keys_of_any_age`, `the_disk_is_not_asked`, `holds_without_keys` |
 | Q5 | `any_later_event_counts` |
 | Q6 | `told_once_only`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
@@ -33,7 +45,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .mutants import cores, runs
+from .mutants import cores, key_cores, key_runs, runs
 
 MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I1", cores.one_stream_for_all, runs.busy),
@@ -93,6 +105,32 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q6", cores.repair_at_leisure, runs.mending),
     ("Q7", cores.told_for_ever, runs.resting),
     ("Q7", cores.a_salt_in_every_fingerprint, runs.resting),
+    ("I1", key_cores.keys_of_another_event_on_the_wire, key_runs.retrying),
+    ("I3", key_cores.keys_of_others_unheard, key_runs.retrying),
+    ("I3", key_cores.groups_without_keys, key_runs.retrying),
+    ("I3", key_cores.pages_without_keys, key_runs.catching_up),
+    ("I3", key_cores.pages_without_the_archive, key_runs.reading_archives),
+    ("I3", key_cores.keys_are_not_loaded, key_runs.restarting_with_keys),
+    ("I4", key_cores.keys_are_not_stored, key_runs.reading_archives),
+    ("I6", key_cores.doubles_taken_off_too_often, key_runs.retrying_on_both_sides),
+    ("I6", key_cores.the_last_put_wins, key_runs.owning),
+    ("I7", key_cores.doubles_count, key_runs.retrying_on_both_sides),
+    ("I7", key_cores.twins_are_not_compared, key_runs.retrying_on_both_sides),
+    ("I7", key_cores.twins_on_disks_are_not_compared, key_runs.apart_beyond_the_window),
+    ("I9", key_cores.keys_outside_the_fingerprint, key_runs.retrying),
+    ("I9", key_cores.doubles_outside_the_fingerprint, key_runs.retrying_on_both_sides),
+    ("I10", key_cores.keys_stay_in_memory, key_runs.forgetting),
+    ("Q1", key_cores.the_first_put_of_a_seq_wins, key_runs.owning),
+    ("Q3", key_cores.twins_are_not_compared, key_runs.counted_once),
+    ("Q3", key_cores.keys_of_others_unheard, key_runs.counted_once),
+    ("Q4", key_cores.keys_unknown, key_runs.asked_again),
+    ("Q4", key_cores.the_largest_twin_wins, key_runs.retrying_on_both_sides),
+    ("Q4", key_cores.the_horizon_stays, key_runs.forgetting),
+    ("Q4", key_cores.the_horizon_is_not_loaded, key_runs.restarting_with_keys),
+    ("Q4", key_cores.keys_of_any_age, key_runs.forgetting),
+    ("Q4", key_cores.the_disk_is_not_asked, key_runs.restarting_with_keys),
+    ("Q4", key_cores.holds_without_keys, key_runs.departing_with_a_key),
+    ("Q1", key_cores.keys_above_versions_go_with_the_window, key_runs.without_a_beginning),
 ]
 
 RUNS = list(dict.fromkeys(run for _, _, run in MUTANTS))

@@ -9,6 +9,10 @@ section 9). Nothing here trusts what it checks: ranks, sums and hashes are compu
 | `disks.py` | I4 of what is said and held, and of what is on the disks |
 | `wire.py` | I1, I2, I3, I10, I12 of what is said |
 | `logs.py` | I1, I2, I3, I6, I7, I8, I9 of what is held of the log |
+| `doubles.py` | what doubles take from values (I7) |
+| `keyed.py` | I1 and Q3 of keys: the record of logical operations |
+| `keepers.py` | I3, I4, I7 and I10 of key records |
+| `retries.py` | Q4: what clients are told when they retry |
 | `tables.py` | I6, I9, I12 of what is held of members |
 | `bounds.py` | I10: memory |
 | `merging.py` | I5: merging in any order, and again |
@@ -16,7 +20,6 @@ section 9). Nothing here trusts what it checks: ranks, sums and hashes are compu
 | `promises.py` | I4 of copies that clients wait for, Q5 |
 | `traffic.py` | Q7: what rest costs |
 
-Not here: Q4, which needs the keys.
 """
 
 from __future__ import annotations

@@ -7,11 +7,14 @@ and went between two checks are not known here, and go unchecked.
 
 from __future__ import annotations
 
-from gossipd.core import Address, Node, Stream
+from gossipd.core import AGE_TICK, Address, Node, Stream
 from gossipd.core.messages import Envelope, Group, Held, Hold
 from gossipd.simulator.world import Disk, World
 
 from .ghosts import Ghosts
+
+HOLD_TAKES_MAX = 5.0
+"""Seconds between the asking for a hold and its answer, in which a key may expire."""
 
 
 class DiskChecker:
@@ -79,6 +82,13 @@ class DiskChecker:
             for counter, seq, _ in group.registers:
                 kept, _ = disk.register(group.stream, counter)
                 assert seq <= kept, f"I4: {where} {counter} {seq}, its disk {kept}"
+            for record in group.keys:
+                young = record.age * AGE_TICK < self._world.settings.key_window - HOLD_TAKES_MAX
+                kept_key = disk.has_key(group.stream, record.seq)
+                assert kept_key or not young, f"I4: {where} {record}, its disk does not"
+            for double in group.doubles:
+                kept_double = double in disk.doubles(group.stream)
+                assert kept_double, f"I4: {where} {double}, its disk does not"
 
     def _check_claims(self, where: str, disk: Disk, full: bool) -> None:
         """A version is not on a disk before every record that it covers."""

@@ -1,18 +1,19 @@
-"""The ghost record: every increment that was committed, which nobody in the world can see.
+"""The ghost record: every increment and every put that was committed, which nobody in the world
+can see.
 
 I1: one content per (stream, seq), one writer per stream. I11: increment ids are a bijection.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import RFC_4122
 
 from gossipd.core import Node, Stream, identity
 from gossipd.core.messages import Register
-from gossipd.simulator.world import Made, World
+from gossipd.simulator.world import Made, PutAnswer, World
 
 
 class Event(NamedTuple):
@@ -29,6 +30,10 @@ class Ghosts:
     def __init__(self, world: World) -> None:
         self._world = world
         self._read = 0
+        self._puts_read = 0
+        self._puts: dict[tuple[Stream, Register], None] = {}
+        self._ranges: dict[Stream, tuple[int, int]] = {}
+        """The smallest and largest total put to each source, and 0, which it begins with."""
         self._made: dict[tuple[Stream, int], tuple[Made, int]] = {}
         self._counters: dict[Stream, dict[str, list[Event]]] = {}
         self._last: dict[Stream, int] = {}
@@ -121,6 +126,10 @@ class Ghosts:
         if stream in self._shared:
             return
         counter, seq, total = register
+        if stream[0] & identity.SOURCE_BIT:
+            put = (stream, register) in self._puts
+            assert put, f"I1: {where} {register} of a source, which nobody put"
+            return
         found = self._made.get((stream, seq))
         assert found is not None, f"I1: {where} {register}, which nobody made"
         made, sum_made = found
@@ -142,6 +151,24 @@ class Ghosts:
         for made in self._world.made[self._read :]:
             self._note(made)
         self._read = len(self._world.made)
+        for answer in self._world.puts[self._puts_read :]:
+            if answer.committed:
+                self._note_put(answer)
+        self._puts_read = len(self._world.puts)
+
+    def _note_put(self, answer: PutAnswer) -> None:
+        stream, counter, seq, total = answer.put
+        register = (counter, seq, total)
+        if (stream, register) in self._puts:
+            return
+        self._puts[stream, register] = None
+        insort(self._counters.setdefault(stream, {}).setdefault(counter, []), Event(seq, total))
+        self._last[stream] = max(seq, self.newest(stream))
+        low, high = self._ranges.get(stream, (0, 0))
+        lower, higher = min(low, total), max(high, total)
+        self._ranges[stream] = (lower, higher)
+        self._positive[counter] = self.positive(counter) + higher - high
+        self._negative[counter] = self.negative(counter) + higher - lower - (high - low)
 
     def _note(self, made: Made) -> None:
         place = (made.stream, made.seq)

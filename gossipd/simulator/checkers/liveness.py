@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container
 
-from gossipd.core import Node, Status, Stream
+from gossipd.core import Double, Node, Status, Stream
 from gossipd.simulator.world import World
 
+from .doubles import left_out
 from .ghosts import Ghosts
 
 ROUNDS_FACTOR = 1.5
@@ -80,7 +81,8 @@ def check_survival(world: World, intact: Container[str]) -> None:
 
 
 def check_sums(world: World, ghosts: Ghosts, lost: Container[Stream]) -> None:
-    """Q3: every counter at every node is the sum over what was made, each once.
+    """Q3: every counter at every node is the sum over what was made, each once, less what doubles
+    leave out; of a source it is the largest put.
 
     `lost`: streams whose end died with the only process or disk that had it; of these any
     beginning counts.
@@ -96,14 +98,18 @@ def check_sums(world: World, ghosts: Ghosts, lost: Container[Stream]) -> None:
                 assert whole or short, f"Q3: {name} has {seq} of {counter}, made was {newest}"
                 rights[counter] = rights.get(counter, 0) + total
         if not ghosts.has_clones:
-            for counter, right in rights.items():
-                value = node.log.value(counter)
+            out = left_out(node.log).sums
+            for counter, total in rights.items():
+                value, right = node.log.value(counter), total - out.get(counter, 0)
                 assert value == right, f"Q3: {name} counts {value} of {counter}, not {right}"
 
 
-def _held(node: Node) -> list[tuple[Stream, int, list[tuple[str, int, int]]]]:
+def _held(node: Node) -> list[tuple[Stream, int, list[tuple[str, int, int]], list[Double]]]:
     log = node.log
-    return sorted((s, log.version(s), list(log.by_name(s, 0, ""))) for s in log.streams)
+    streams = (s for s in log.streams if log.leaf(s).digest)
+    return sorted(
+        (s, log.version(s), list(log.by_name(s, 0, "")), log.doubles.of(s)) for s in streams
+    )
 
 
 def _table(node: Node, now: float) -> list[tuple[object, ...]]:

@@ -15,10 +15,11 @@ from functools import lru_cache
 from gossipd.core import Node, Stream
 from gossipd.core.codec import DIGEST_BITS, DIGEST_FANOUT
 from gossipd.core.hashing import MASK, hash64
-from gossipd.core.identity import STREAM_BITS
+from gossipd.core.identity import SEQ_MAX, STREAM_BITS
 from gossipd.core.log import Log
-from gossipd.core.messages import Register
+from gossipd.core.messages import Double, Register
 
+from .doubles import LeftOut, left_out
 from .ghosts import Ghosts
 
 _DEPTHS = 4
@@ -32,11 +33,20 @@ class _Seen:
     registers: dict[Stream, dict[str, tuple[int, int]]] = field(default_factory=dict)
     versions: dict[Stream, int] = field(default_factory=dict)
     digests: dict[Stream, int] = field(default_factory=dict)
+    """Of the registers."""
+    beside: dict[Stream, int] = field(default_factory=dict)
+    """Of doubles, and of key records above the version."""
+    doubles: dict[Stream, list[Double]] = field(default_factory=dict)
     fingerprint: int = 0
     totals: dict[str, int] = field(default_factory=dict)
     """The sum over the registers of each counter."""
+    left_out: LeftOut = field(default_factory=lambda: LeftOut({}, 0))
     values: dict[str, int] = field(default_factory=dict)
     """What the node itself said of each counter."""
+
+    def digest(self, stream: Stream) -> int:
+        """What a stream's leaf has to show."""
+        return (self.digests.get(stream, 0) + self.beside.get(stream, 0)) & MASK
 
 
 class LogChecker:
@@ -60,12 +70,12 @@ class LogChecker:
         changed: dict[str, None] = {}
         for stream in log.streams:
             leaf = log.leaf(stream)
-            last = (seen.versions.get(stream, 0), seen.digests.get(stream, 0))
+            last = (seen.versions.get(stream, 0), seen.digest(stream))
             if full or (leaf.version, leaf.digest) != last:
                 self._look_at(f"{name} holds", log, stream, seen, full, changed)
         if full:
-            for stream in seen.registers:
-                assert log.leaf(stream).digest, f"I6: {name} has lost a stream"
+            for stream, registers in seen.registers.items():
+                assert log.leaf(stream).digest or not registers, f"I6: {name} has lost a stream"
             changed = dict.fromkeys(log.values)
             assert log.values.keys() == seen.totals.keys(), f"I7: {name} lists other counters"
             _check_sums(name, log)
@@ -94,7 +104,8 @@ class LogChecker:
                 self._take(seen, stream, register, before)
                 changed[counter] = None
         leaf = log.leaf(stream)
-        if leaf.digest != seen.digests.get(stream, 0) and not full:
+        self._look_beside(where, log, stream, seen, changed)
+        if leaf.digest != seen.digest(stream) and not full:
             # Something below the version changed: the full look finds out what.
             self._look_at(where, log, stream, seen, True, changed)
             return
@@ -102,7 +113,23 @@ class LogChecker:
             for counter, register_held in held.items():
                 assert log.register(stream, counter) == register_held, f"I6: {where} less than it"
         self._check_version(where, stream, seen, leaf.version, full)
-        assert leaf.digest == seen.digests.get(stream, 0), f"I9: {where} a leaf of another digest"
+        assert leaf.digest == seen.digest(stream), f"I9: {where} a leaf of another digest"
+
+    def _look_beside(
+        self, where: str, log: Log, stream: Stream, seen: _Seen, changed: dict[str, None]
+    ) -> None:
+        """Doubles never go; with the key records above the version they are part of the digest."""
+        doubles = log.doubles.of(stream)
+        for double in seen.doubles.get(stream, ()):
+            assert double in doubles, f"I6: {where} {double} no more"
+        seen.doubles[stream] = doubles
+        changed.update((double.counter, None) for double in doubles)
+        records = log.keys.newest_first(stream, log.version(stream), SEQ_MAX, 0.0)
+        beside = sum(_hash("c", stream, *double) for double in doubles)
+        beside += sum(_hash("k", stream, *record.said) for record in records)
+        delta = beside - seen.beside.get(stream, 0)
+        seen.beside[stream] = beside
+        seen.fingerprint = (seen.fingerprint + delta) & MASK
 
     def _take(
         self, seen: _Seen, stream: Stream, register: Register, before: tuple[int, int]
@@ -136,25 +163,36 @@ class LogChecker:
             seen.versions[stream] = version
 
     def _check_values(self, name: str, log: Log, seen: _Seen, counters: Iterable[str]) -> None:
+        out, before = left_out(log), seen.left_out.sums
+        said = log.doubles.left_out
+        assert said == out.events, f"I7: {name} tells of {said} doubles left out, not {out.events}"
         for counter in counters:
             value = log.value(counter)
             most = self._ghosts.positive(counter)
             assert value <= most, f"I8: {name} counts {value} of {counter}, made were {most}"
-            least = seen.values.get(counter, value) - self._ghosts.negative(counter)
+            gone = out.sums.get(counter, 0)
+            least = seen.values.get(counter, 0) - self._ghosts.negative(counter)
+            least -= max(0, gone - before.get(counter, 0))
             assert value >= least, f"I6: {name}: {counter} fell to {value}"
-            right = seen.totals.get(counter, 0)
+            right = seen.totals.get(counter, 0) - gone
             assert value == right, f"I7: {name} counts {value} of {counter}, its registers {right}"
             seen.values[counter] = value
+        seen.left_out = out
 
     def _compare(self, nodes: dict[str, Node]) -> None:
-        """I9: equal fingerprints mean equal registers, versions and values."""
+        """I9: equal fingerprints mean equal registers, versions, doubles and values."""
         by_fingerprint: dict[int, tuple[str, _Seen]] = {}
         for name, node in nodes.items():
             seen = self._seen[node]
             other, held = by_fingerprint.setdefault(node.log.fingerprint, (name, seen))
             equal = (held.registers, held.values) == (seen.registers, seen.values)
             equal = equal and held.versions == seen.versions
+            equal = equal and _filled(held.doubles) == _filled(seen.doubles)
             assert equal, f"I9: {name} and {other} show one fingerprint over two logs"
+
+
+def _filled(doubles: dict[Stream, list[Double]]) -> dict[Stream, list[Double]]:
+    return {stream: held for stream, held in doubles.items() if held}
 
 
 @lru_cache(maxsize=100_000)

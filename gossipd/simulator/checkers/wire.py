@@ -17,12 +17,13 @@ from gossipd.core.messages import (
     MembersPage,
     Page,
     Pages,
-    Register,
+    Record,
 )
 from gossipd.simulator.world import Captured, World
 
 from .disks import DiskChecker
 from .ghosts import Ghosts
+from .keyed import Keyed
 from .tables import Words
 
 
@@ -31,10 +32,17 @@ class WireChecker:
     else does so, too, it reads along."""
 
     def __init__(
-        self, world: World, ghosts: Ghosts, words: Words, disks: DiskChecker, frame: Frame
+        self,
+        world: World,
+        ghosts: Ghosts,
+        keyed: Keyed,
+        words: Words,
+        disks: DiskChecker,
+        frame: Frame,
     ) -> None:
         self._world = world
         self._ghosts = ghosts
+        self._keyed = keyed
         self._words = words
         self._disks = disks
         self._frame = frame
@@ -72,10 +80,8 @@ class WireChecker:
         where = f"{envelope.sender} says"
         self._hear_words(envelope, captured, where)
         self._disks.check_told(envelope, captured.source)
-        for stream, registers in _registers(envelope):
-            for register in registers:
-                self._ghosts.check_register(stream, register, where)
-                self._disks.check_exposed(stream, register[1], where)
+        for part in _parts(envelope):
+            self._check_records(part, where)
         message = envelope.message
         for group in (*envelope.groups, *(message.groups if isinstance(message, Hold) else ())):
             self._check_group(group, where)
@@ -89,6 +95,17 @@ class WireChecker:
         for view in _views(envelope):
             self._words.check(view, where)
 
+    def _check_records(self, part: Group | Page, where: str) -> None:
+        for register in part.registers:
+            self._ghosts.check_register(part.stream, register, where)
+        for record in part.keys:
+            self._keyed.check_record(part.stream, record, where)
+        for double in part.doubles:
+            self._keyed.check_double(part.stream, double, where)
+        records: tuple[Record, ...] = (*part.registers, *part.keys, *part.doubles)
+        for told in records:
+            self._disks.check_exposed(part.stream, told[1], where)
+
     def _check_group(self, group: Group, where: str) -> None:
         """I3: who holds everything up to `start` may take it that it holds everything up to `to`
         after this."""
@@ -96,6 +113,9 @@ class WireChecker:
         for counter, needed in self._covered(group.stream, group.start, group.to, where):
             has = told.get(counter, 0)
             assert has >= needed, f"I3: {where} up to {group.to} without {counter} {needed}"
+        keys = {record.seq for record in group.keys}
+        for made in self._keyed.due(group.stream, group.start, group.to):
+            assert made.seq in keys, f"I3: {where} up to {group.to} without the key of {made}"
 
     def _check_page(self, page: Page, where: str) -> None:
         """I3: a page brings everything between its counters, from its start to its version."""
@@ -104,6 +124,10 @@ class WireChecker:
             if page.after < (0, counter) <= page.upto:
                 has = told.get(counter, 0)
                 assert has >= needed, f"I3: {where} a page without {counter} {needed}"
+        keys = {record.seq for record in page.keys}
+        for made in self._keyed.due(page.stream, page.start, page.version):
+            if page.after < (made.seq, "") <= page.upto:
+                assert made.seq in keys, f"I3: {where} a page without the key of {made}"
 
     def _covered(
         self, stream: Stream, start: int, upto: int, where: str
@@ -115,12 +139,13 @@ class WireChecker:
         return self._ghosts.needed(stream, start, upto)
 
 
-def _registers(envelope: Envelope) -> Iterable[tuple[Stream, tuple[Register, ...]]]:
+def _parts(envelope: Envelope) -> Iterable[Group | Page]:
     message = envelope.message
-    groups = (*envelope.groups, *(message.groups if isinstance(message, Hold) else ()))
-    yield from ((group.stream, group.registers) for group in groups)
+    yield from envelope.groups
+    if isinstance(message, Hold):
+        yield from message.groups
     if isinstance(message, Pages):
-        yield from ((page.stream, page.registers) for page in message.pages)
+        yield from message.pages
 
 
 def _views(envelope: Envelope) -> Iterable[MemberView]:

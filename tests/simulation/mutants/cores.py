@@ -26,7 +26,7 @@ from gossipd.core.repair import LogRepair
 from gossipd.core.saving import Changes, Saving
 from gossipd.core.state import Turn
 from gossipd.core.tail import Tail
-from gossipd.core.writer import Writer
+from gossipd.core.writer import Result, Writer
 from gossipd.simulator.world import Disk, World
 
 Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -402,16 +402,19 @@ def own_increments_stored_lazily(patch: pytest.MonkeyPatch) -> None:
 def exposed_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     sound = World.increment
 
-    def increment(self: World, name: str, counter: str = "default", by: int = 1) -> None:
+    def increment(
+        self: World, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
+    ) -> Result:
         host = self.hosts[name]
         disk, host.disk = host.disk, None
-        sound(self, name, counter, by)
+        result = sound(self, name, counter, by, key)
         host.disk = disk
         done = self.made[-1]
         total = self.node(name).log.register(done.stream, done.counter)[1]
         batch = Batch(done.stream, done.seq, ((done.counter, done.seq, total),), ())
         if disk is not None:
-            self._push(self.now + 0.03, partial(disk.commit, batch))
+            self._push(self.now + 0.03, partial(disk.commit, batch, self._wall(host)))
+        return result
 
     patch.setattr(World, "increment", increment)
 

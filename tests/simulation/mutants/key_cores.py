@@ -1,0 +1,251 @@
+"""Broken variants of what the core does with keys and sources; see `cores`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+import pytest
+
+from gossipd.core import (
+    Effect,
+    Image,
+    KeyedEvent,
+    KeyRecord,
+    Node,
+    Stream,
+    answering,
+    codec,
+    messages,
+)
+from gossipd.core.doubles import LeftOut
+from gossipd.core.hashing import hash64
+from gossipd.core.identity import SOURCE_BIT
+from gossipd.core.judge import Duplicate, Judge, Judgement
+from gossipd.core.keys import Keys
+from gossipd.core.log import Advance, Log, Marks
+from gossipd.core.messages import (
+    END,
+    Double,
+    Group,
+    Page,
+    PassItem,
+    Position,
+    Record,
+    Register,
+)
+from gossipd.core.repair import LogRepair
+from gossipd.core.retention import Retention
+from gossipd.core.saving import Saving
+from gossipd.core.state import State, Turn
+
+from .cores import nothing
+
+_CORE = "gossipd.core"
+
+
+# --- records -------------------------------------------------------------------------------------
+
+
+def keys_of_another_event_on_the_wire(patch: pytest.MonkeyPatch) -> None:
+    def pack(record: Record) -> codec.Packed:
+        if isinstance(record, KeyRecord):
+            record = record._replace(by=record.by + 1)
+        return codec.pack_record(record)
+
+    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
+
+
+def keys_of_others_unheard(patch: pytest.MonkeyPatch) -> None:
+    sound = LogRepair._merge_keyed
+
+    def merge_keyed(self: LogRepair, of: Group | Page, turn: Turn) -> int:
+        return sound(self, of._replace(keys=()), turn)
+
+    patch.setattr(LogRepair, "_merge_keyed", merge_keyed)
+
+
+def groups_without_keys(patch: pytest.MonkeyPatch) -> None:
+    def records(
+        self: Log, stream: Stream, above: int, upto: int, now: float
+    ) -> Iterator[Register]:
+        return self.newest_first(stream, above, upto)
+
+    patch.setattr(Log, "records_newest_first", records)
+
+
+def pages_without_keys(patch: pytest.MonkeyPatch) -> None:
+    sound = answering._page
+
+    def page_of(
+        state: State,
+        wish: PassItem,
+        parts: Iterator[tuple[Position, list[Record]]],
+        stop: int,
+        free: int,
+    ) -> tuple[Page | None, int, bool]:
+        page, used, full = sound(state, wish, parts, stop, free)
+        return page and page._replace(keys=()), used, full
+
+    patch.setattr(answering, "_page", page_of)
+
+
+def pages_without_the_archive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(answering, "_stop", lambda *_: END[0])
+
+
+def keys_are_not_stored(patch: pytest.MonkeyPatch) -> None:
+    def keys(
+        self: Saving, marks: Marks, limit: int, now: float
+    ) -> tuple[tuple[Stream, KeyRecord], ...]:
+        marks.keys.clear()
+        return ()
+
+    patch.setattr(Saving, "_keys", keys)
+
+
+def keys_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
+    sound = Node.load
+
+    def load(self: Node, image: Image, now: float) -> list[Effect]:
+        streams = tuple(stream._replace(keys=()) for stream in image.streams)
+        return sound(self, image._replace(streams=streams), now)
+
+    patch.setattr(Node, "load", load)
+
+
+def keys_stay_in_memory(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Keys, "old", lambda *_: [])
+
+
+def holds_without_keys(patch: pytest.MonkeyPatch) -> None:
+    def by_kind(
+        records: Iterable[Record],
+    ) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
+        return messages.by_kind(records)[0], (), ()
+
+    patch.setattr(f"{_CORE}.leaving.by_kind", by_kind)
+
+
+def keys_above_versions_go_with_the_window(patch: pytest.MonkeyPatch) -> None:
+    def is_expired(self: Retention, _stream: Stream, record: KeyRecord) -> bool:
+        return record.age >= self.age_wanted
+
+    patch.setattr(Retention, "_is_expired", is_expired)
+
+
+# --- doubles -------------------------------------------------------------------------------------
+
+
+def doubles_taken_off_too_often(patch: pytest.MonkeyPatch) -> None:
+    sound = Log._leave_out
+
+    def leave_out(self: Log, event: LeftOut) -> Advance:
+        self._values[event.counter] -= 100 * event.by
+        return sound(self, event)
+
+    patch.setattr(Log, "_leave_out", leave_out)
+
+
+def doubles_count(patch: pytest.MonkeyPatch) -> None:
+    sound = Log._leave_out
+
+    def leave_out(self: Log, event: LeftOut) -> Advance:
+        advance = sound(self, event)
+        self._values[event.counter] += event.by
+        return advance
+
+    patch.setattr(Log, "_leave_out", leave_out)
+
+
+def twins_are_not_compared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Log, "find_doubles", lambda *_: [])
+
+
+def twins_on_disks_are_not_compared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LogRepair, "found_stored", nothing)
+
+
+def keys_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Log, "_hash_of", lambda *_: 0)
+
+
+def doubles_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
+    def without(kind: str, *fields: object) -> int:
+        return 0 if kind == "c" else hash64(kind, *fields)
+
+    patch.setattr(f"{_CORE}.log.hash64", without)
+
+
+# --- judgement -----------------------------------------------------------------------------------
+
+
+def keys_unknown(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Log, "events", lambda *_: set())
+
+
+def the_largest_twin_wins(patch: pytest.MonkeyPatch) -> None:
+    sound = Judge.judge
+
+    def judge(
+        self: Judge,
+        key: bytes,
+        counter: str,
+        by: int,
+        wall: float,
+        stored: Collection[KeyedEvent],
+        pending: int,
+    ) -> Judgement | None:
+        judgement = sound(self, key, counter, by, wall, stored, pending)
+        if isinstance(judgement, Duplicate):
+            return Duplicate(max(self._log.events(key) | set(stored)))
+        return judgement
+
+    patch.setattr(Judge, "judge", judge)
+
+
+def the_horizon_stays(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Judge, "dropped", nothing)
+
+
+def the_horizon_is_not_loaded(patch: pytest.MonkeyPatch) -> None:
+    sound = Node.load
+
+    def load(self: Node, image: Image, now: float) -> list[Effect]:
+        return sound(self, image._replace(horizon=0), now)
+
+    patch.setattr(Node, "load", load)
+
+
+def keys_of_any_age(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.judge.key_time", lambda _: None)
+
+
+def the_disk_is_not_asked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Node, "is_doubtful", lambda *_: False)
+
+
+# --- sources -------------------------------------------------------------------------------------
+
+
+def the_first_put_of_a_seq_wins(patch: pytest.MonkeyPatch) -> None:
+    sound = Log.merge
+
+    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+        if stream[0] & SOURCE_BIT:
+            registers = [r for r in registers if r[1] > self.register(stream, r[0])[0]]
+        return sound(self, stream, registers)
+
+    patch.setattr(Log, "merge", merge)
+
+
+def the_last_put_wins(patch: pytest.MonkeyPatch) -> None:
+    sound = Log.merge
+
+    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+        for register in registers:
+            before = self.register(stream, register[0])
+            if stream[0] & SOURCE_BIT and before[0] == register[1] and before[1] != register[2]:
+                return [self._put(stream, self._streams[stream], register, before)]
+        return sound(self, stream, registers)
+
+    patch.setattr(Log, "merge", merge)
