@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from random import Random
-from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from .identity import SEQ_MAX, TOTAL_MAX, Stream, new_stream
@@ -59,7 +58,7 @@ Result: TypeAlias = Accepted | OutOfRange | LogFull | Judgement
 Stored: TypeAlias = Mapping[bytes, Collection[KeyedEvent]]
 """What the disk holds of some keys."""
 
-NOTHING_STORED: Stored = MappingProxyType({})
+NOTHING_STORED: Stored = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ PURE = {
     "itertools",
     "math",
     "msgpack",
+    "operator",
     "random",
     "struct",
     "typing",

@@ -304,6 +304,7 @@ def test_what_is_under_one_seq_is_never_on_two_pages() -> None:
 def test_key_records_older_than_wanted_are_left_out_and_covered() -> None:
     state = state_of()
     state.log.merge_keys(A, [_record(1, 900), _record(2, 800), _record(3, 5)], 0.0)
+    state.log.claim(A, 3)
     ask = replace(_ask(PassItem(A, 0, BEGINNING)), age=800)
     (page,), _ = _walk(state, ask, None)
     assert [record.seq for record in page.keys] == [2, 3]

@@ -81,7 +81,7 @@ def test_in_memory_a_record_is_held_for_the_window() -> None:
 def test_what_is_dropped_raises_the_horizon() -> None:
     bench = Bench(False)
     key = (1_700_000_000_000).to_bytes(6, "big") + b"\x70" + bytes(9)
-    bench.hold(A, record(1, key=key))
+    bench.hold(A, record(1, key=key), version=1)
     bench.drop(599.0)
     assert bench.state.judge.horizon == 0
     bench.drop(600.0)
@@ -130,7 +130,7 @@ def test_what_expires_before_it_could_be_stored_goes() -> None:
 
 def test_many_records_are_dropped_in_several_turns() -> None:
     bench = Bench(False)
-    bench.hold(A, *map(record, range(1, DROPPED_AT_ONCE + 2)))
+    bench.hold(A, *map(record, range(1, DROPPED_AT_ONCE + 2)), version=DROPPED_AT_ONCE + 1)
     assert bench.drop(600.0) == pytest.approx(PAUSE)
     assert bench.seqs() == [DROPPED_AT_ONCE + 1]
     assert bench.drop(601.0) == 5.0
@@ -157,9 +157,11 @@ def test_records_that_have_expired_are_not_accepted_and_raise_the_horizon(
     bench = Bench(durable)
     key = (1_700_000_000_000).to_bytes(6, "big") + b"\x70" + bytes(9)
     young, old = record(1, longest - 0.1), record(2, longest, key)
-    assert bench.retention.accepted((young,)) == (young,)
+    bench.state.log.merge(A, [("hits", 2, 2)])
+    bench.state.log.claim(A, 2)
+    assert bench.retention.accepted(A, (young,)) == (young,)
     assert bench.state.judge.horizon == 0
-    assert bench.retention.accepted((young, old)) == (young,)
+    assert bench.retention.accepted(A, (young, old)) == (young,)
     assert bench.state.judge.horizon == 1_700_000_000_000
     assert bench.retention.age_wanted == 10 * longest
 
