@@ -318,6 +318,8 @@ class Log:
             return False
         if self.merge(stream, kept.registers) is None:
             return False
+        if keyed and stream not in self._streams:
+            self._open(stream)
         self.claim(stream, kept.version)
         self.set_durable(stream, kept.version)
         if kept.keys:
@@ -391,11 +393,20 @@ class Log:
             if len(group) > 1:
                 for event in group:
                     double = Double(key, event.seq, event.counter, event.by)
-                    advances += self.enter(event.stream, double) or ()
+                    advances += self._enter(event.stream, double) or ()
         return advances
 
     def enter(self, stream: Stream, double: Double) -> list[Advance] | None:
-        """Join a double; what values lost by that, None if it is known."""
+        """Join a double; what values lost by that, None if it is known.
+
+        A record that is held under its key may be of one more event that says the same.
+        """
+        advances = self._enter(stream, double)
+        if advances is not None and self.keys.events(double.key):
+            advances += self.find_doubles(double.key, self.events(double.key))
+        return advances
+
+    def _enter(self, stream: Stream, double: Double) -> list[Advance] | None:
         left_out = self.doubles.add(stream, double)
         if left_out is None:
             return None
