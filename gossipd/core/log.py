@@ -341,9 +341,10 @@ class Log:
             self._fill(stream, kept.version, registers)
         elif self.merge(stream, registers) is None:
             return False
-        else:
-            self.claim(stream, kept.version)
-            self.set_durable(stream, kept.version)
+        if keyed and stream not in self._streams:
+            self._open(stream)
+        self.claim(stream, kept.version)
+        self.set_durable(stream, kept.version)
         if kept.keys:
             self.merge_keys(stream, kept.keys, now)
         for double in kept.doubles:
@@ -437,12 +438,20 @@ class Log:
             if len(group) > 1:
                 for event in group:
                     double = Double(key, event.seq, event.counter, event.by)
-                    advances += self.enter(event.stream, double) or ()
+                    advances += self._enter(event.stream, double) or ()
         return advances
 
     def enter(self, stream: Stream, double: Double) -> list[Advance] | None:
-        """Join a double, and with it every record held that says the same under its key; what
-        values lost by that, None if it is known."""
+        """Join a double; what values lost by that, None if it is known.
+
+        A record that is held under its key may be of one more event that says the same.
+        """
+        advances = self._enter(stream, double)
+        if advances is not None and self.keys.events(double.key):
+            advances += self.find_doubles(double.key, self.events(double.key))
+        return advances
+
+    def _enter(self, stream: Stream, double: Double) -> list[Advance] | None:
         left_out = self.doubles.add(stream, double)
         if left_out is None:
             return None
@@ -450,8 +459,7 @@ class Log:
         self._sum(stream, held, hash64("c", stream, *double))
         if self.keeps_marks:
             self.changed.doubles[stream, double] = None
-        advances = [self._leave_out(event) for event in left_out]
-        return advances + self.find_doubles(double.key, self.events(double.key))
+        return [self._leave_out(event) for event in left_out]
 
     def drop_keys(self, stream: Stream, records: Sequence[KeyRecord], expires: float) -> None:
         """Hold the oldest key records of a stream no more; they are on the disk until `expires`,

@@ -29,6 +29,7 @@ PURE = {
     "operator",
     "random",
     "struct",
+    "types",
     "typing",
     "unicodedata",
     "uuid",

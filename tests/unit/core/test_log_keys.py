@@ -141,6 +141,17 @@ def test_a_record_shows_a_double_of_an_event_that_is_known_by_its_entry_only() -
     check_books(log)
 
 
+def test_an_entry_shows_a_double_of_an_event_that_is_known_by_its_record_only() -> None:
+    """Whichever of the two comes first."""
+    log = Log()
+    for stream in (A, B):
+        log.merge(stream, [("x", 1, 5)])
+    log.merge_keys(A, [record(K, 1, 5)], 0.0)
+    assert log.enter(B, Double(K, 1, "x", 5)) == [Advance(B, "x", 1, -5, 5)]
+    assert log.doubles.of(A) == log.doubles.of(B) == [Double(K, 1, "x", 5)]
+    check_books(log)
+
+
 def test_a_key_that_was_used_for_two_things_makes_no_doubles() -> None:
     log = Log()
     for stream, by in ((A, 5), (B, 6)):
@@ -194,6 +205,15 @@ def test_a_stream_is_loaded_with_its_records_and_doubles() -> None:
     assert (log.version(A), log.durable(A)) == (4, 4)
     assert {double.key for double in log.doubles.of(A)} == {K, L}
     check_books(log)
+
+
+def test_a_stream_of_key_records_alone_is_loaded_with_its_version() -> None:
+    log = Log()
+    log.merge_keys(A, [record(K, 2)], 0.0)
+    assert log.claim(A, 3)
+    again = Log()
+    again.load(StreamImage(A, 3, (), tuple(log.keys.oldest_first(A, 0, 0.0))), 0.0, 0.0)
+    assert again.fingerprint == log.fingerprint
 
 
 @pytest.mark.parametrize("seed", range(20))
