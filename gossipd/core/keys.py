@@ -13,14 +13,17 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from .identity import Stream
 from .messages import AGE_TICK, KeyRecord
 
-_ENTRY = struct.Struct("<IQIqi")
-"""Stream and counter as numbers, seq, by, and the tick of its birth."""
+_ENTRY = struct.Struct("<IQIqI")
+"""Stream and counter as numbers, seq, by, and the tick of its birth modulo 2^32, as whatever clock
+`now` is on may have run for longer."""
+
+_TICKS = 2**32
 
 T = TypeVar("T", bound=Hashable)
 
@@ -142,7 +145,7 @@ class Keys:
             record.seq,
             self._counters.number(record.counter),
             record.by,
-            int(now / AGE_TICK) - record.age,
+            (int(now / AGE_TICK) - record.age) % _TICKS,
         )
         self._put(record.key, entry)
         order.seqs.insert(place, record.seq)
@@ -150,14 +153,16 @@ class Keys:
         self._count += 1
         return replaced
 
-    def old(self, age: float, limit: int, now: float) -> list[tuple[Stream, list[KeyRecord]]]:
-        """Records of at least `age` seconds, of each stream from the oldest on."""
+    def old(
+        self, limit: int, may_go: Callable[[Stream, KeyRecord], bool], now: float
+    ) -> list[tuple[Stream, list[KeyRecord]]]:
+        """Up to `limit` records that may go, of each stream from the oldest on."""
         found: list[tuple[Stream, list[KeyRecord]]] = []
         for stream, order in self._orders.items():
             records: list[KeyRecord] = []
             while len(records) < min(limit, len(order.seqs)):
                 record = self._record(stream, order, len(records), now)
-                if record.age * AGE_TICK < age:
+                if not may_go(stream, record):
                     break
                 records.append(record)
             limit -= len(records)
@@ -216,5 +221,5 @@ class Keys:
         if key in self._more:
             entry = next(one for one in self._entries(key) if self._is(one, stream, seq))
         _, _, counter, by, born = _ENTRY.unpack(entry)
-        age = max(0, int(now / AGE_TICK) - born)
+        age = (int(now / AGE_TICK) - born) % _TICKS
         return KeyRecord(key, seq, self._counters[counter], by, age)

@@ -17,6 +17,9 @@ from .identity import Stream
 from .log import Log
 
 _SPANS_MAX = 8
+_EVENT_SIZE_MAX = 323
+"""Bytes that a register and a key record of one event take at most."""
+
 _MISSES_MAX = 8
 """Items that do not fit before a datagram counts as full."""
 
@@ -204,23 +207,29 @@ class LogLane:
         """Everything in `(start, end]`, newest first; None when not one record fits.
 
         What does not fit raises `start` to the newest seq left out, as does what is on the disk
-        only. What lies below `start` without a record between costs nothing, so `start` falls to
-        the next record. A group without the newest records claims nothing, for one of those may
-        stand for an older event.
+        only; a register and a key record under one seq stay together. What lies below `start`
+        without a record between costs nothing, so `start` falls to the next record. A group
+        without the newest records claims nothing, for one of those may stand for an older event.
         """
         budget -= GROUP_OVERHEAD
-        above, lowest = start, end + 1
+        above, whole = start, 0
+        is_small = budget < _EVENT_SIZE_MAX
+        lowest = end + 1
         records: list[Packed] = []
         for record in self._log.records_newest_first(stream, start, end, now):
             packed = pack_record(record)
+            if record[1] < lowest:
+                lowest, whole = record[1], len(records)
             if len(packed) > budget:
-                start = record[1]
-                # Of those under one seq some may be in: it counts, or it would come for ever.
-                above = min(start, lowest - 1)
+                start = above = lowest
+                if whole or is_small:
+                    del records[whole:]
+                else:
+                    # Only clones make so many under one seq: it counts, or it would come for ever.
+                    above -= 1
                 break
             budget -= len(packed)
             records.append(packed)
-            lowest = record[1]
         else:
             start = self._log.newest_at_or_below(stream, start)
         start = max(start, self._log.archived(stream, now))

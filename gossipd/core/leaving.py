@@ -1,8 +1,9 @@
 """Leaving without losing anything (design section 3): drain, say LEFT, go.
 
 The node waits until one staying peer has shown that it durably holds everything held here when the
-leave began: for each stream the version, and the registers above it, which are sent along. A peer
-that is behind pulls from the leaver, as from anybody. Then LEFT is told, and the node is done.
+leave began: for each stream the version, and what the version does not speak for, which is sent
+along: the records above it, and the doubles. A peer that is behind pulls from the leaver, as from
+anybody. Then LEFT is told, and the node is done.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ class Leaving:
         """The versions that one peer must hold, as of the beginning of the leave."""
         self._missing: dict[Stream, None] = {}
         """Streams of which the peer that is asked has not shown everything yet."""
-        self._above: dict[Stream, tuple[Record, ...]] = {}
-        """Records above these versions, and doubles."""
-        self._above_sent: dict[Stream, int] = {}
+        self._beside: dict[Stream, tuple[Record, ...]] = {}
+        """What the versions do not speak for."""
+        self._beside_sent: dict[Stream, int] = {}
         """How many of these the peer has confirmed to hold."""
         self._peer: str | None = None
         self._peer_life = 0
@@ -49,7 +50,7 @@ class Leaving:
         self._refused_by: dict[str, None] = {}
         self._idle_steps = 0
         self._open: dict[int, dict[Stream, int]] = {}
-        """Holds under way: by nonce, for each stream how many registers above it were sent."""
+        """Holds under way: by nonce, for each stream how many records beside it were sent."""
         self._farewells = 0
 
     @property
@@ -66,12 +67,10 @@ class Leaving:
         self._deadline = turn.now + state.settings.leave_timeout
         for stream in state.log.streams:
             version = self._wanted[stream] = state.log.version(stream)
-            above = (
-                *state.log.records_newest_first(stream, version, SEQ_MAX, turn.now),
-                *state.log.doubles.of(stream),
-            )
-            if above:
-                self._above[stream] = above
+            above = state.log.records_newest_first(stream, version, SEQ_MAX, turn.now)
+            beside = (*above, *state.log.doubles.of(stream))
+            if beside:
+                self._beside[stream] = beside
         self._missing = dict.fromkeys(self._wanted)
         self.step(turn)
 
@@ -123,15 +122,15 @@ class Leaving:
         self._peer = self._state.rng.choice(staying)
         self._peer_life = self._state.member(self._peer).generation
         self._missing = dict.fromkeys(self._wanted)
-        self._above_sent = {}
+        self._beside_sent = {}
         self._open = {}
         self._idle_steps = 0
         return True
 
-    def _is_held(self, stream: Stream, version: int, above_sent: int) -> bool:
-        self._above_sent[stream] = max(self._above_sent.get(stream, 0), above_sent)
-        above_held = self._above_sent[stream] >= len(self._above.get(stream, ()))
-        return above_held and version >= self._wanted[stream]
+    def _is_held(self, stream: Stream, version: int, beside_sent: int) -> bool:
+        self._beside_sent[stream] = max(self._beside_sent.get(stream, 0), beside_sent)
+        beside_held = self._beside_sent[stream] >= len(self._beside.get(stream, ()))
+        return beside_held and version >= self._wanted[stream]
 
     def _send_holds(self, turn: Turn) -> None:
         assert self._peer is not None
@@ -152,20 +151,20 @@ class Leaving:
         sent: dict[Stream, int] = {}
         while streams and room > GROUP_OVERHEAD and len(groups) < HOLD_GROUPS_MAX:
             stream = streams[-1]
-            done = self._above_sent.get(stream, 0)
-            above: list[Record] = []
+            done = self._beside_sent.get(stream, 0)
+            beside: list[Record] = []
             free = room - GROUP_OVERHEAD
-            for record in self._above.get(stream, ())[done:]:
+            for record in self._beside.get(stream, ())[done:]:
                 free -= len(pack_record(record))
                 if free < 0:
                     break
-                above.append(record)
+                beside.append(record)
             version = self._wanted[stream]
-            if not above and done < len(self._above.get(stream, ())):
+            if not beside and done < len(self._beside.get(stream, ())):
                 break
             streams.pop()
-            groups.append(Group(stream, version, version, *by_kind(above)))
-            sent[stream] = done + len(above)
+            groups.append(Group(stream, version, version, *by_kind(beside)))
+            sent[stream] = done + len(beside)
             room = free
         nonce = state.rng.getrandbits(64)
         self._open[nonce] = sent

@@ -36,8 +36,8 @@ _FEW = 8
 if there are more, so many pages share the way through all names that it costs less."""
 
 KEYS_MAX = 4_000_000
-"""Key records from others that one node keeps in memory at most (about 200 bytes each): what four
-sides of a partition may have accepted."""
+"""Key records and doubles from which on a node takes no more of them from others (about 200 bytes
+each): what four sides of a partition may have accepted."""
 
 
 class Advance(NamedTuple):
@@ -441,7 +441,8 @@ class Log:
         return advances
 
     def enter(self, stream: Stream, double: Double) -> list[Advance] | None:
-        """Join a double; what values lost by that, None if it is known."""
+        """Join a double, and with it every record held that says the same under its key; what
+        values lost by that, None if it is known."""
         left_out = self.doubles.add(stream, double)
         if left_out is None:
             return None
@@ -449,7 +450,8 @@ class Log:
         self._sum(stream, held, hash64("c", stream, *double))
         if self.keeps_marks:
             self.changed.doubles[stream, double] = None
-        return [self._leave_out(event) for event in left_out]
+        advances = [self._leave_out(event) for event in left_out]
+        return advances + self.find_doubles(double.key, self.events(double.key))
 
     def drop_keys(self, stream: Stream, records: Sequence[KeyRecord], expires: float) -> None:
         """Hold the oldest key records of a stream no more; they are on the disk until `expires`,
@@ -487,7 +489,8 @@ class Log:
 
     def has_room_for_keys(self, stream: Stream, count: int) -> bool:
         """Whether so many key records or doubles of a stream may be joined."""
-        return len(self.keys) + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
+        held = len(self.keys) + len(self.doubles)
+        return held + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
 
     def _fits(self, held: _StreamLog | None, new: int) -> bool:
         if held is None and len(self._streams) >= self.streams_max:

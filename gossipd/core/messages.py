@@ -90,7 +90,7 @@ Record: TypeAlias = Register | KeyRecord | Double
 def by_kind(
     records: Iterable[Record],
 ) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
-    """The fields that records have in a group or page."""
+    """Records as groups and pages hold them."""
     registers: list[Register] = []
     keys: list[KeyRecord] = []
     doubles: list[Double] = []

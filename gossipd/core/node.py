@@ -160,7 +160,8 @@ class Node:
         expires = now + self._state.settings.key_retention
         for stream in image.streams:
             self._state.log.load(stream, now, expires)
-        self._state.judge.horizon = image.horizon
+        judge = self._state.judge
+        judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
             if view.name != self._state.own.name:
                 self._membership.restore(view, turn)
@@ -219,17 +220,20 @@ class Node:
         return self._state.writer.prepare(increments, now, wall, keys, stored, puts)
 
     def expose(self, batch: Batch, now: float) -> list[Effect]:
-        """A batch is committed: count it and tell others; an `Incremented` effect says what."""
+        """A batch is committed: count it and tell others; an `Incremented` effect says what.
+
+        A key in it may have been used elsewhere meanwhile: `Learned` says what that takes off.
+        """
         turn = self._turn(now)
         log = self._state.log
-        advances, put = self._state.writer.expose(batch, now)
-        self._state.tail.append(advances + put, now)
-        if advances:
+        made, others = self._state.writer.expose(batch, now)
+        self._state.tail.append(made + others, now)
+        if made:
             log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
-            turn.emit(Incremented(tuple(advances)))
-            self._gossiping.push_log(batch.stream, advances[0].seq - 1, turn)
-        if put:
-            turn.emit(Learned(tuple(put)))
+            turn.emit(Incremented(tuple(made)))
+            self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
+        if others:
+            turn.emit(Learned(tuple(others)))
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
             self._gossiping.push_log(stream, register[1] - 1, turn)

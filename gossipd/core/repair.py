@@ -144,6 +144,8 @@ class LogRepair:
         new, advances = 0, list[Advance]()
         if keys:
             new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
+        if new:
+            self._state.writer.heard_more_of(of.stream)
         for double in of.doubles:
             left_out = self._state.log.enter(of.stream, double)
             new += left_out is not None

@@ -8,11 +8,8 @@ hold it for the retention.
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import takewhile
-
 from .identity import Stream
-from .messages import AGE_TICK, KeyRecord
+from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 from .state import State, Turn
 from .timers import Timer
 
@@ -32,7 +29,8 @@ class Retention:
         self._state = state
         settings = state.settings
         self._interval = min(INTERVAL_MAX, settings.key_window / 20)
-        self._longest = settings.key_retention if state.log.keeps_marks else settings.key_window
+        longest = settings.key_retention if state.log.keeps_marks else settings.key_window
+        self._longest = min(longest, AGE_WANTED_MAX * AGE_TICK)
 
     @property
     def age_wanted(self) -> int:
@@ -55,21 +53,19 @@ class Retention:
     def drop(self, turn: Turn) -> None:
         """Drop some of what is too old, and look again later."""
         log, judge = self._state.log, self._state.judge
-        window = self._state.settings.key_window
         count = 0
-        for stream, records in log.keys.old(window, DROPPED_AT_ONCE, turn.now):
+        for stream, records in log.keys.old(DROPPED_AT_ONCE, self._may_go, turn.now):
             count += len(records)
-            leaving = [*takewhile(partial(self._may_go, stream), records)]
-            if not leaving:
-                continue
-            for record in leaving:
+            for record in records:
                 judge.dropped(record.key)
-            expires = turn.now + self._longest - leaving[-1].age * AGE_TICK
-            log.drop_keys(stream, leaving, expires if log.keeps_marks else turn.now)
+            expires = turn.now + self._longest - records[-1].age * AGE_TICK
+            log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
         pause = PAUSE if count >= DROPPED_AT_ONCE else self._interval
         self._state.timers.set(Timer.KEYS, turn.now + pause)
 
     def _may_go(self, stream: Stream, record: KeyRecord) -> bool:
+        if record.age * AGE_TICK < self._state.settings.key_window:
+            return False
         if self._is_expired(stream, record):
             return True
         is_stored = not self._state.saving.is_unsaved(stream, record.seq)

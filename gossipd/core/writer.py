@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from random import Random
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .identity import SEQ_MAX, TOTAL_MAX, Stream, new_stream
 from .judge import Duplicate, Judge, Judgement, KeyReused
@@ -76,6 +76,16 @@ class Batch:
     put_results: tuple[PutResult, ...] = ()
 
 
+class Exposed(NamedTuple):
+    """What became visible with a batch."""
+
+    made: list[Advance]
+    """Every event of it, in order."""
+    others: list[Advance]
+    """What sources brought, and what values lost, as keys in it were used elsewhere while it was
+    committed."""
+
+
 class _Draft:
     """A batch while it is being made."""
 
@@ -100,12 +110,16 @@ class _Draft:
         self.rows[counter] = (counter, self.seq, total)
         return Accepted(self.seq, counter, by)
 
-    def add_keyed(self, key: bytes, counter: str, by: int) -> Result:
-        """An increment whose key is new to the log; it may be in the batch already."""
+    def repeated(self, key: bytes, counter: str, by: int) -> Result | None:
+        """What becomes of a key that is in the batch already; None if it is not."""
         held = self.keys.get(key)
-        if held is not None:
-            event = KeyedEvent(self.stream, held.seq, held.counter, held.by)
-            return (Duplicate if (held.counter, held.by) == (counter, by) else KeyReused)(event)
+        if held is None:
+            return None
+        event = KeyedEvent(self.stream, held.seq, held.counter, held.by)
+        return (Duplicate if (held.counter, held.by) == (counter, by) else KeyReused)(event)
+
+    def add_keyed(self, key: bytes, counter: str, by: int) -> Result:
+        """An increment whose key is new."""
         result = self.add(counter, by)
         if isinstance(result, Accepted):
             self.keys[key] = KeyRecord(key, result.seq, counter, by, 0)
@@ -153,9 +167,12 @@ class Writer:
             if key is None:
                 results.append(draft.add(counter, by))
                 continue
-            pending = len(draft.keys)
-            judgement = self._judge.judge(key, counter, by, wall, stored.get(key, ()), pending)
-            results.append(judgement or draft.add_keyed(key, counter, by))
+            held, pending = stored.get(key, ()), len(draft.keys)
+            results.append(
+                draft.repeated(key, counter, by)
+                or self._judge.judge(key, counter, by, wall, held, pending)
+                or draft.add_keyed(key, counter, by)
+            )
         sources = Puts(log)
         put_results = tuple(sources.judge(put) for put in puts)
         self._pending = Batch(
@@ -169,26 +186,26 @@ class Writer:
         )
         return self._pending
 
-    def expose(self, batch: Batch, now: float) -> tuple[list[Advance], list[Advance]]:
-        """Make a committed batch visible: every own event, in order, and what sources brought."""
+    def expose(self, batch: Batch, now: float) -> Exposed:
+        """Make a committed batch visible."""
         assert batch is self._pending, "only the batch under way can be exposed"
         self._pending = None
         values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
         self._log.merge(batch.stream, batch.rows)
         self._log.claim(batch.stream, batch.version)
+        others: list[Advance] = []
         if batch.keys:
-            self._log.merge_keys(batch.stream, batch.keys, now)
-        advances: list[Advance] = []
+            _, others = self._log.merge_keys(batch.stream, batch.keys, now)
+        made: list[Advance] = []
         for done in batch.results:
             if isinstance(done, Accepted):
                 values[done.counter] += done.by
-                advances.append(
+                made.append(
                     Advance(batch.stream, done.counter, done.seq, done.by, values[done.counter])
                 )
-        put: list[Advance] = []
         for stream, register in batch.sources:
-            put += self._log.merge(stream, (register,)) or ()
-        return advances, put
+            others += self._log.merge(stream, (register,)) or ()
+        return Exposed(made, others)
 
     def abandon(self, batch: Batch) -> None:
         """The commit failed: what it wrote is unknown, so its stream ends here."""

@@ -30,8 +30,8 @@ from .keys import (
 )
 from .rows import Write, meta_of, versions_of
 
-DROPPED_AT_ONCE = 200
-"""Expired records that go with one statement: a millisecond."""
+DROPPED_AT_ONCE = 100
+"""Expired records that go with one statement: a millisecond or less."""
 
 _REMOVE_KEYS = "DELETE FROM keys WHERE stream = ? AND seq <= ?"
 

@@ -2,8 +2,9 @@
 
 A batch of own increments is one transaction. What others told is written in slices, each a
 transaction of a few milliseconds that is handed to the thread only when the last one is done: so a
-batch that comes meanwhile goes first. All registers are written before any version, so that a
-version on the disk never covers what is not there (I3), wherever the power goes.
+batch that comes meanwhile goes first. All registers and keys are written before any version, so
+that a version on the disk never covers what is not there (I3), wherever the power goes. Keys are
+looked up by the same thread, some at a time.
 
 `full` syncs every commit (`synchronous=FULL`); `normal` survives the end of the process, however
 it ends, but a power cut or a crash of the system may take back the last commits.
@@ -61,11 +62,11 @@ RUN_MAX = 20
 FOUND_AT_ONCE = 500
 """Keys that are looked up at a time, a millisecond or two."""
 
-EXPIRE_INTERVAL = 10.0
+EXPIRE_INTERVAL = 5.0
 """Seconds after which a save also removes key records that have expired ..."""
 
-EXPIRED_AT_ONCE = 50_000
-"""... at most so many: half a second."""
+EXPIRED_AT_ONCE = 20_000
+"""... at most so many: some tenths of a second."""
 
 
 class DiskStore:

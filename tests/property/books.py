@@ -33,19 +33,20 @@ class Books:
 
     def check(self, node: Node, now: float) -> None:
         """Raise `AssertionError` if an invariant does not hold."""
-        self._check_log(node)
+        self._check_log(node, now)
         self._check_members(node, now)
         self._check_own(node)
 
-    def _check_log(self, node: Node) -> None:
+    def _check_log(self, node: Node, now: float) -> None:
         log, again = node.log, Log()
         registers: _Registers = {}
-        for stream in log.streams:
-            held = list(log.by_name(stream, 0, ""))
-            again.merge(stream, held)
-            again.claim(stream, log.version(stream))
-            registers |= {(stream, counter): (seq, total) for counter, seq, total in held}
+        for kept in node.image(now).streams:
+            assert again.load(kept, now, now)
+            registers |= {(kept.stream, name): (seq, total) for name, seq, total in kept.registers}
         assert again.values == log.values, "I7: a value is not the sum of its registers"
+        for counter, value in log.values.items():
+            total = sum(total for (_, name), (_, total) in registers.items() if name == counter)
+            assert value == total - log.doubles.left_out_of(counter), "I7: not less its doubles"
         assert again.fingerprint == log.fingerprint, "I9: not the fingerprint of the log"
         assert len(registers) == log.register_count
         for place, before in self._registers.items():

@@ -74,10 +74,14 @@ class WatchedNode:
         return self._watch(lambda node: node.forget(name, now))
 
     def prepare(
-        self, increments: Sequence[tuple[str, int]], now: float, wall: float
+        self,
+        increments: Sequence[tuple[str, int]],
+        now: float,
+        wall: float,
+        keys: Sequence[bytes | None] = (),
     ) -> tuple[Batch, Batch]:
         """The batch of the node, and that of its twin."""
-        batch, same = self._both(lambda node: node.prepare(increments, now, wall))
+        batch, same = self._both(lambda node: node.prepare(increments, now, wall, keys))
         assert batch == same, "the same inputs, other rows"
         return batch, same
 

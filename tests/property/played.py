@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TypeAlias
+from uuid import UUID
 
 from hypothesis import strategies as st
 
 from gossipd.core import Address, MemberView, Status
 from gossipd.core.identity import GENERATION_MAX, INCARNATION_MAX, SEQ_MAX, TOTAL_MAX
 from gossipd.core.messages import (
+    AGE_WANTED_MAX,
+    END,
     Ack,
     Cookie,
     Digest,
     DigestAsk,
+    Double,
     Group,
     Held,
     Hold,
     Join,
+    KeyRecord,
     MembersAsk,
     MembersPage,
     Message,
@@ -34,6 +39,7 @@ from gossipd.core.messages import (
     RelayedAck,
     Welcome,
 )
+from tests.unit.core.talk import WALL
 
 from .strategies import MESSAGES
 
@@ -82,18 +88,33 @@ views = st.tuples(_views, _strays).map(
 )
 """Views of members, mostly at the addresses that are really theirs."""
 
+KEYS = (
+    *(UUID(int=number, version=4).bytes for number in (1, 2)),
+    *(int(1000 * (WALL + at)).to_bytes(6, "big") + b"\x70" + bytes(9) for at in (100, 140, 900)),
+)
+"""Idempotency keys; some tell a time: the beginning of a test, soon after it, and later."""
+
 _seqs = st.integers(0, 12) | st.just(SEQ_MAX)
 _registers = st.tuples(
     st.sampled_from(COUNTERS),
     st.integers(1, 12) | st.just(SEQ_MAX),
     st.integers(-9, 9) | st.sampled_from((TOTAL_MAX, -TOTAL_MAX)),
 )
+_said = (
+    st.sampled_from(KEYS),
+    st.integers(1, 12),
+    st.sampled_from(COUNTERS),
+    st.sampled_from((1, 1, 5, -2)),
+)
+_ages = st.sampled_from((0, 0, 10, 5990, 6000, AGE_WANTED_MAX))
 groups = st.builds(
     Group,
     st.sampled_from(STREAMS),
     _seqs,
     _seqs,
     st.lists(_registers, max_size=4).map(tuple),
+    st.lists(st.builds(KeyRecord, *_said, _ages), max_size=3).map(tuple),
+    st.lists(st.builds(Double, *_said), max_size=2).map(tuple),
 )
 several_views = st.lists(views, max_size=4)
 several_groups = st.lists(groups, max_size=3)
@@ -113,10 +134,10 @@ def aimed(
     match answer, question:
         case Digest(), DigestAsk(nonce, depth, prefix, _):
             return replace(answer, nonce=nonce, depth=depth, prefix=prefix)
-        case Pages(), PassAsk(nonce, items, _, _):
-            pages = [page for page in answer.pages if page.after < page.upto or not page.upto]
+        case Pages(), PassAsk(nonce, items):
+            pages = [page for page in answer.pages if page.after < page.upto]
             asked = [
-                page._replace(stream=item.stream, start=item.start, after=item.after, upto="")
+                page._replace(stream=item.stream, start=item.start, after=item.after, upto=END)
                 for page, item in zip(pages, items, strict=False)
             ]
             return replace(answer, nonce=nonce, pages=tuple(asked))

@@ -15,15 +15,15 @@ from gossipd.core.codec import (
     ROUND_MAX,
     TIMEOUT_MS_MAX,
     pack_body,
-    pack_group,
     pack_head,
-    pack_record,
     pack_view,
 )
 from gossipd.core.identity import (
+    BY_MAX,
     COUNTER_BYTES_MAX,
     GENERATION_MAX,
     INCARNATION_MAX,
+    KEY_BYTES,
     NAME_BYTES_MAX,
     SEQ_MAX,
     STREAM_BITS,
@@ -31,16 +31,21 @@ from gossipd.core.identity import (
     is_host,
 )
 from gossipd.core.messages import (
+    AGE_WANTED_MAX,
+    BEGINNING,
+    END,
     Ack,
     Cookie,
     Digest,
     DigestAsk,
+    Double,
     Envelope,
     Gossip,
     Group,
     Held,
     Hold,
     Join,
+    KeyRecord,
     Leaf,
     MembersAsk,
     MembersPage,
@@ -61,6 +66,7 @@ from gossipd.core.messages import (
     Welcome,
 )
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
+from tests.unit.core.wire_examples import packed
 
 
 def texts(bytes_max: int) -> st.SearchStrategy[str]:
@@ -106,10 +112,25 @@ def _many(
     return st.lists(items, min_size=min_size, max_size=max_size).map(tuple)
 
 
-groups = st.builds(Group, streams, seqs, seqs, _many(registers))
-_ends = st.tuples(counters, counters).map(lambda two: ("", "") if two[0] >= two[1] else two)
-pages = st.tuples(_ends, streams, seqs, seqs, _many(registers)).map(
-    lambda p: Page(p[1], p[2], *p[0], p[3], p[4])  # type: ignore[arg-type]
+_keys = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
+_amounts = st.integers(-BY_MAX, BY_MAX).filter(bool)
+_said = (_keys, st.integers(1, SEQ_MAX), counters, _amounts)
+_records = (
+    _many(registers),
+    _many(st.builds(KeyRecord, *_said, st.integers(0, AGE_WANTED_MAX))),
+    _many(st.builds(Double, *_said)),
+)
+groups = st.builds(Group, streams, seqs, seqs, *_records)
+positions = (
+    st.sampled_from((BEGINNING, END))
+    | counters.map(lambda counter: (0, counter))
+    | st.integers(1, SEQ_MAX).map(lambda seq: (seq, ""))
+)
+_ends = st.tuples(positions, positions).map(
+    lambda two: (BEGINNING, END) if two[0] == two[1] else (min(two), max(two))
+)
+pages = st.tuples(_ends, streams, seqs, seqs, *_records).map(
+    lambda p: Page(p[1], p[2], *p[0], *p[3:])
 )
 shown = st.builds(Shown, u64, u64, st.booleans(), st.integers(0, ROUND_MAX))
 _depths = st.integers(0, DIGEST_DEPTH_MAX)
@@ -117,7 +138,9 @@ _prefixes = _depths.flatmap(
     lambda depth: st.tuples(st.just(depth), st.integers(0, 2 ** (6 * depth) - 1))
 )
 _leaves = st.builds(Leaf, streams, seqs, u64)
-_items = st.builds(PassItem, streams, seqs, counters | st.just(""))
+_items = st.builds(
+    PassItem, streams, seqs, positions.filter(lambda position: position != END), st.booleans()
+)
 _page_counts = st.integers(1, PAGES_MAX)
 _sizes = st.integers(DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX)
 _cookies = st.binary(max_size=COOKIE_BYTES_MAX)
@@ -151,7 +174,9 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
         _many(_leaves),
         st.none() | st.lists(u64, min_size=64, max_size=64).map(tuple),
     ),
-    PassAsk: st.builds(PassAsk, u64, _many(_items, 32, 1), _page_counts, _sizes),
+    PassAsk: st.builds(
+        PassAsk, u64, _many(_items, 32, 1), _page_counts, _sizes, st.integers(0, AGE_WANTED_MAX)
+    ),
     Pages: st.builds(Pages, u64, _many(pages), st.booleans()),
     MembersAsk: st.builds(MembersAsk, u64, _starts, _page_counts, _sizes),
     MembersPage: st.builds(MembersPage, u64, _starts, _starts, _many(views)),
@@ -173,8 +198,5 @@ def envelopes(
 def encode(envelope: Envelope) -> bytes:
     """The body of an envelope, as a courier would write it."""
     head = pack_head(envelope.sender, envelope.generation, envelope.incarnation, envelope.message)
-    packed = [
-        pack_group(group.stream, group.start, group.to, list(map(pack_record, group.registers)))
-        for group in envelope.groups
-    ]
-    return pack_body(head, list(map(pack_view, envelope.views)), packed)
+    riding = list(map(packed, envelope.groups))
+    return pack_body(head, list(map(pack_view, envelope.views)), riding)

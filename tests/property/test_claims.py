@@ -1,11 +1,12 @@
 """I3: a version never claims what is not held, whatever is lost, doubled, late or cut.
 
 A ghost list of all events of each stream says what a version covers: with version v, every
-register stands at least at its counter's last event up to v.
+register stands at least at its counter's last event up to v, and every key record up to v is held.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -17,6 +18,7 @@ from gossipd.core.codec import decode, pack_body, pack_head
 from gossipd.core.courier import Courier
 from gossipd.core.frame import TagFrame
 from gossipd.core.health import Health
+from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane, MemberLane
 from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
@@ -40,11 +42,13 @@ from gossipd.core.strangers import Strangers
 from gossipd.core.tail import Tail
 from gossipd.core.timers import Timers
 from gossipd.core.writer import Writer
+from tests.unit.core.parts import new_key
 
 _COUNTERS = ["a", "b" * 128, "c", "d" * 100, "e", "\U0010ffff\U0010ffff"]
 _FRAME = TagFrame("claims")
-_Ghost = dict[bytes, list[tuple[str, int]]]
-"""All events (counter, by) of each stream, in order."""
+_Event = tuple[str, int, bytes | None]
+_Ghost = dict[bytes, list[_Event]]
+"""All events (counter, by, key) of each stream, in order."""
 
 
 @dataclass
@@ -63,11 +67,12 @@ class _Peer:
         batch = [
             (rng.choice(_COUNTERS), rng.choice([1, 2, -1])) for _ in range(rng.choice([1, 3]))
         ]
-        prepared = self.state.writer.prepare(batch, 0.0, 0.0)
-        self.state.writer.expose(prepared)
+        keys = [rng.choice([None, new_key(rng)]) for _ in batch]
+        prepared = self.state.writer.prepare(batch, 0.0, 0.0, keys)
+        self.state.writer.expose(prepared, 0.0)
         events = ghost.setdefault(prepared.stream, [])
         self.state.log_lane.push(prepared.stream, len(events))
-        events += batch
+        events += [(*event, key) for event, key in zip(batch, keys, strict=True)]
 
     def end_stream(self) -> None:
         """The next increment goes to a new stream."""
@@ -78,12 +83,13 @@ class _Peer:
         version = self.log.version(group.stream)
         gained = self.log.merge(group.stream, group.registers)
         claimed = version >= group.start and self.log.claim(group.stream, group.to)
-        if gained or claimed:
+        if self._learn_keys(group) or gained or claimed:
             self.state.log_lane.push(group.stream, min(group.start, version))
 
     def take(self, page: Page) -> None:
         """The asker's rule for pages (design section 5)."""
         self.log.merge(page.stream, page.registers)
+        self._learn_keys(page)
         running = self.passes.get(page.stream)
         if running is None:
             return
@@ -93,6 +99,16 @@ class _Peer:
             if running.claim is not None:
                 self.log.claim(page.stream, running.claim)
 
+    def _learn_keys(self, of: Group | Page) -> bool:
+        return bool(of.keys and self.log.merge_keys(of.stream, of.keys, 0.0)[0])
+
+
+def _pages(state: State, ask: PassAsk) -> Iterator[Pages]:
+    """The answers of a node that has nothing on a disk only."""
+    for answer in answer_passes(state, ask, None, 0.0):
+        assert isinstance(answer, Pages)
+        yield answer
+
 
 def _peer(seed: int) -> _Peer:
     settings = Settings()
@@ -100,6 +116,7 @@ def _peer(seed: int) -> _Peer:
     log = Log()
     own = MemberView(f"n{seed}", ("10.0.0.1", 1), 1, 0, Status.ALIVE)
     members = MemberTable(own, settings.remember, 0.0)
+    judge = Judge(log, settings, lambda: True)
     lanes = MemberLane(), LogLane(log)
     courier = Courier(settings, _FRAME, members, *lanes)
     return _Peer(
@@ -109,7 +126,8 @@ def _peer(seed: int) -> _Peer:
             timers=Timers(),
             members=members,
             log=log,
-            writer=Writer(log, rng),
+            judge=judge,
+            writer=Writer(log, judge, rng),
             tail=Tail(1),
             member_lane=lanes[0],
             log_lane=lanes[1],
@@ -118,7 +136,7 @@ def _peer(seed: int) -> _Peer:
             health=Health(1),
             strangers=Strangers(),
             courier=courier,
-            saving=Saving(log, members),
+            saving=Saving(log, members, judge),
         )
     )
 
@@ -128,11 +146,15 @@ def _check(peer: _Peer, ghost: _Ghost) -> None:
         events = ghost[stream]
         version = peer.log.version(stream)
         assert version <= len(events)
-        last = {name: seq for seq, (name, _) in enumerate(events[:version], 1)}
+        last = {name: seq for seq, (name, _, _) in enumerate(events[:version], 1)}
         for name, seq in last.items():
             assert peer.log.register(stream, name)[0] >= seq, "I3"
         for name, seq, total in peer.log.by_name(stream, 0, ""):
-            assert total == sum(by for counter, by in events[:seq] if counter == name), "I2"
+            assert total == sum(by for counter, by, _ in events[:seq] if counter == name), "I2"
+        held = {record.seq: record.key for record in peer.log.keys.oldest_first(stream, 0, 0.0)}
+        made = {seq: key for seq, (_, _, key) in enumerate(events, 1) if key is not None}
+        assert held.items() <= made.items(), "I1"
+        assert {seq for seq in made if seq <= version} <= held.keys(), "I3"
 
 
 def _decoded(packed: list[bytes]) -> tuple[Group, ...]:
@@ -168,7 +190,7 @@ def test_groups_claim_only_what_they_bring(seed: int) -> None:
                 _check(peer, ghost)
             case "send":
                 budget = rng.choice([30, 60, 120, 200, 400, 1000])
-                packed = peer.state.log_lane.take(budget, rng.choice([1, 2, 4]))
+                packed = peer.state.log_lane.take(budget, rng.choice([1, 2, 4]), 0.0)
                 assert sum(map(len, packed)) <= budget
                 receivers = rng.sample(range(len(peers)), rng.choice([1, 2]))
                 wire += [(to, group) for to in receivers for group in _decoded(packed)]
@@ -189,7 +211,7 @@ def test_groups_alone_bring_everything_over_lossless_links_with_room(seed: int) 
         source.increment(rng, ghost)
         if rng.random() < 0.1:
             source.end_stream()
-        for group in _decoded(source.state.log_lane.take(2000, 4)):
+        for group in _decoded(source.state.log_lane.take(2000, 4, 0.0)):
             sink.learn(group)
         _check(sink, ghost)
     assert sink.log.fingerprint == source.log.fingerprint
@@ -215,7 +237,7 @@ class _PassWorld:
         )
         ask = PassAsk(1, items[:32], rng.choice([1, 2, 32]), rng.choice([640, 700, 1200]))
         answerer = rng.choice(self.peers)
-        for pages in answer_passes(answerer.state, ask):
+        for pages in _pages(answerer.state, ask):
             if rng.random() < 0.2 and answerer is not peer:
                 self.change(answerer)  # the answerer changes meanwhile
             self.wire.append((asker, pages))
@@ -227,7 +249,7 @@ class _PassWorld:
             peer.increment(rng, self.ghost)
         else:
             other = rng.choice(self.peers)
-            for group in _decoded(other.state.log_lane.take(rng.choice([60, 200, 1000]), 4)):
+            for group in _decoded(other.state.log_lane.take(rng.choice([60, 200, 1000]), 4, 0.0)):
                 peer.learn(group)
 
     def deliver(self) -> None:
@@ -280,7 +302,7 @@ def test_passes_over_lossy_links_end_with_equal_logs(seed: int) -> None:
             if sink.log.leaf(stream) != source.log.leaf(stream):
                 running = sink.passes.setdefault(stream, Pass(sink.log.version(stream)))
                 items.append(PassItem(stream, running.start, running.after))
-        for pages in answer_passes(source.state, PassAsk(1, tuple(items[:32]), 4, 640)):
+        for pages in _pages(source.state, PassAsk(1, tuple(items[:32]), 4, 640)):
             if rng.random() < 0.6:
                 for page in pages.pages:
                     sink.take(page)

@@ -11,12 +11,14 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipd.core import Drop, MemberView, Status, Stream
+from gossipd.core import Drop, MemberView, Settings, Status, Stream
 from gossipd.core.codec import decode, pack_body, pack_head
+from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane
 from gossipd.core.log import Log
 from gossipd.core.messages import Envelope, Gossip, Group, Hold, Message
 from gossipd.core.writer import Writer
+from tests.unit.core.parts import new_key
 from tests.unit.core.talk import Talk
 
 _VIEWS = st.builds(
@@ -36,20 +38,22 @@ _Registers = dict[tuple[Stream, str], tuple[int, int]]
 def _history(rng: Random) -> tuple[Log, list[Group]]:
     """The log of a node that has written, and all groups that it told of."""
     log = Log()
-    writer, lane = Writer(log, rng), LogLane(log)
+    writer = Writer(log, Judge(log, Settings(), lambda: True), rng)
+    lane = LogLane(log)
     told: list[Group] = []
     for _ in range(rng.randrange(1, 15)):
         events = [(rng.choice("abc") * rng.choice((1, 60)), 1) for _ in range(rng.choice((1, 5)))]
-        batch = writer.prepare(events, 0.0, 0.0)
+        keys = [rng.choice([None, new_key(rng)]) for _ in events]
+        batch = writer.prepare(events, 0.0, 0.0, keys)
         start = log.version(batch.stream)
-        writer.expose(batch)
+        writer.expose(batch, 0.0)
         lane.push(batch.stream, start)
         if rng.random() < 0.2:
             writer.abandon(writer.prepare([], 0.0, 0.0))
         if rng.random() < 0.6:
-            told += _groups(lane.take(rng.choice((60, 150, 400)), 4))
+            told += _groups(lane.take(rng.choice((60, 150, 400)), 4, 0.0))
     while lane:
-        told += _groups(lane.take(400, 4))
+        told += _groups(lane.take(400, 4, 0.0))
     return log, told
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipd.core.hashing import MASK, hash64
+from gossipd.core.identity import Stream
 from gossipd.core.log import Log
-from gossipd.core.messages import Register
+from gossipd.core.messages import Double, KeyRecord, Register
 
 _STREAMS = [(n << 60).to_bytes(10, "big") for n in (0, 1, 2**13)]
 _REGISTERS = st.tuples(st.sampled_from("abcd"), st.integers(1, 12), st.integers(-5, 5))
@@ -78,6 +79,103 @@ def test_order_duplication_and_grouping_do_not_matter(
         assert other.fingerprint == log.fingerprint
         assert other.values == log.values
         _check(other)
+
+
+_EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(_STREAMS),
+        st.integers(1, 6),
+        st.sampled_from("ab"),
+        st.sampled_from((1, 2)),
+        st.sampled_from((b"k" * 16, b"l" * 16)),
+    ),
+    max_size=10,
+    unique_by=lambda event: event[:2],
+)
+"""Events with keys: of each stream one content under each seq."""
+
+
+def _parts(
+    events: list[tuple[bytes, int, str, int, bytes]], rng: Random
+) -> list[tuple[Stream, Register | KeyRecord | Double | int]]:
+    """Registers, records and versions of these events, in any order, some twice."""
+    totals: dict[tuple[bytes, str], int] = defaultdict(int)
+    parts: list[tuple[Stream, Register | KeyRecord | Double | int]] = []
+    for stream, seq, counter, by, key in sorted(events):
+        totals[stream, counter] += by
+        parts += (
+            (stream, (counter, seq, totals[stream, counter])),
+            (stream, KeyRecord(key, seq, counter, by, 0)),
+            (stream, seq),
+        )
+    parts += [part for part in parts if rng.random() < 0.3]
+    rng.shuffle(parts)
+    return parts
+
+
+def _joined(
+    parts: list[tuple[Stream, Register | KeyRecord | Double | int]],
+) -> tuple[Log, dict[str, int]]:
+    """The log of these, with versions last, and what was told of its values."""
+    log = Log()
+    told: dict[str, int] = defaultdict(int)
+    for stream, part in parts:
+        if isinstance(part, KeyRecord):
+            advances = log.merge_keys(stream, [part], 0.0)[1]
+        elif isinstance(part, Double):
+            advances = log.enter(stream, part) or []
+        elif isinstance(part, int):
+            continue
+        else:
+            advances = log.merge(stream, [part]) or []
+        for advance in advances:
+            told[advance.counter] += advance.by
+            assert advance.value == told[advance.counter]
+    for stream, part in parts:
+        if isinstance(part, int):
+            log.claim(stream, part)
+    return log, told
+
+
+@settings(deadline=None, max_examples=150)
+@given(_EVENTS, st.randoms(use_true_random=False))
+def test_keys_and_doubles_join_in_any_order(
+    events: list[tuple[bytes, int, str, int, bytes]], rng: Random
+) -> None:
+    (log, told), (other, _) = _joined(_parts(events, rng)), _joined(_parts(events, rng))
+    assert other.fingerprint == log.fingerprint
+    assert other.values == log.values == told
+    groups: dict[tuple[bytes, str, int], int] = defaultdict(int)
+    for _, _, counter, by, key in events:
+        groups[key, counter, by] += 1
+    for counter, value in log.values.items():
+        once = sum(by for _, name, by in groups if name == counter)
+        assert value == once, "each key counts once for what it says"
+    assert len(log.doubles) == sum(count for count in groups.values() if count > 1)
+
+
+@settings(deadline=None, max_examples=150)
+@given(_EVENTS, st.randoms(use_true_random=False))
+def test_what_is_missing_of_keys_and_doubles_comes_from_another_log(
+    events: list[tuple[bytes, int, str, int, bytes]], rng: Random
+) -> None:
+    """Each log has a part of everything; what each has is joined into the other."""
+    parts = _parts(events, rng)
+    some = [part for part in parts if rng.random() < 0.6]
+    first, _ = _joined([part for part in some if not isinstance(part[1], int)])
+    rest = [part for part in parts if part not in some or rng.random() < 0.3]
+    second, _ = _joined([part for part in rest if not isinstance(part[1], int)])
+    logs = []
+    for one, other in ((first, second), (second, first)):
+        held: list[tuple[Stream, Register | KeyRecord | Double | int]] = []
+        for log in (one, other):
+            for stream in log.streams:
+                held += ((stream, register) for register in log.by_name(stream, 0, ""))
+                held += ((stream, key) for key in log.keys.oldest_first(stream, 0, 0.0))
+                held += ((stream, double) for double in log.doubles.of(stream))
+        logs.append(_joined(held)[0])
+    assert logs[0].fingerprint == logs[1].fingerprint
+    assert logs[0].values == logs[1].values == _joined(parts)[0].values
 
 
 @settings(deadline=None, max_examples=150)

@@ -7,7 +7,7 @@ effect, `Books` the state after each rule; the machine itself knows what was inc
 from __future__ import annotations
 
 from collections import Counter
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -19,8 +19,10 @@ from gossipd.core import (
     Batch,
     Copies,
     Dropped,
+    Duplicate,
     Effect,
     Incremented,
+    KeyRecord,
     Left,
     MemberView,
     NameLost,
@@ -40,6 +42,7 @@ from .contract import WatchedNode
 from .played import (
     ADDRESSES,
     COUNTERS,
+    KEYS,
     NAMES,
     OWN,
     PEERS,
@@ -59,9 +62,14 @@ _KEPT_MAX = 100
 """Datagrams and questions that are kept to be repeated or answered later."""
 
 _increments = st.lists(
-    st.tuples(st.sampled_from(COUNTERS), st.sampled_from((1, 1, 5, -2, BY_MAX, -BY_MAX))),
+    st.tuples(
+        st.sampled_from(COUNTERS),
+        st.sampled_from((1, 1, 5, -2, BY_MAX, -BY_MAX)),
+        st.sampled_from((None, None, None, *KEYS)),
+    ),
     max_size=4,
 )
+_Increments: TypeAlias = list[tuple[str, int, bytes | None]]
 _picks = st.integers(0, _KEPT_MAX - 1)
 _latest = st.sampled_from((0, 0, 0, 0, 1, 2, 9))
 _peers = st.integers(0, len(PEERS) - 1)
@@ -125,19 +133,27 @@ class NodeMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.batches is None)
     @rule(increments=_increments, step=st.sampled_from((0.0, 0.0, 0.0, 5.0)))
-    def prepares(self, increments: list[tuple[str, int]], step: float) -> None:
+    def prepares(self, increments: _Increments, step: float) -> None:
         leaving, wall = self.watched.node.leaving, WALL + self.now + step
+        pairs = [(counter, by) for counter, by, _ in increments]
+        keys = [key for _, _, key in increments]
         try:
-            self.batches = self.watched.prepare(increments, self.now, wall)
+            self.batches = self.watched.prepare(pairs, self.now, wall, keys)
         except ValueError:
             assert leaving
             return
         assert not leaving
-        assert self.batches[0].stream not in self.cloned, "a stream is never shared"
+        batch = self.batches[0]
+        assert batch.stream not in self.cloned, "a stream is never shared"
+        for (counter, by, key), result in zip(increments, batch.results, strict=True):
+            if isinstance(result, Duplicate):
+                assert (result.event.counter, result.event.by) == (counter, by)
+            if isinstance(result, Accepted) and key is not None:
+                assert not self.watched.node.events(key)
 
     @precondition(lambda self: self.batches is None)
     @rule(increments=_increments)
-    def increments(self, increments: list[tuple[str, int]]) -> None:
+    def increments(self, increments: _Increments) -> None:
         self.prepares(increments, 0.0)
         if self.batches is not None:
             self.commits()
@@ -154,6 +170,8 @@ class NodeMachine(RuleBasedStateMachine):
         assert counted == [(done.counter, done.by) for done in accepted]
         for done in accepted:
             self.made[batches[0].stream, done.counter] += done.by
+        if not self.watched.node.leaving:
+            self._retry(batches[0].keys)
 
     @precondition(lambda self: self.batches is not None)
     @rule()
@@ -314,6 +332,16 @@ class NodeMachine(RuleBasedStateMachine):
         assert {view.name for view in self.watched.node.members} <= self.names
 
     # --- how -----------------------------------------------------------------------------------
+
+    def _retry(self, records: tuple[KeyRecord, ...]) -> None:
+        """A retry of what was counted changes nothing, at once at least."""
+        pairs = [(record.counter, record.by) for record in records]
+        keys = [record.key for record in records]
+        again = self.watched.prepare(pairs, self.now, WALL + self.now, keys)
+        assert all(isinstance(result, Duplicate) for result in again[0].results)
+        before = self.watched.node.log.fingerprint
+        assert self._done(self.watched.expose(again, self.now)) == []
+        assert self.watched.node.log.fingerprint == before
 
     def _admit(self, peer: Peer) -> None:
         """Let a peer ask to be taken in, with proof of its address if it is given a cookie."""

@@ -14,6 +14,7 @@ EVERYTHING = sorted(PACKAGE.rglob("*.py"))
 
 PURE = {
     "__future__",
+    "array",
     "bisect",
     "collections",
     "dataclasses",
@@ -26,6 +27,7 @@ PURE = {
     "math",
     "msgpack",
     "random",
+    "struct",
     "typing",
     "unicodedata",
     "uuid",

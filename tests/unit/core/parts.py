@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from random import Random
+from uuid import UUID
 
 from gossipd.core.courier import Courier
 from gossipd.core.frame import TagFrame
 from gossipd.core.health import Health
+from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane, MemberLane
 from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
@@ -35,14 +37,27 @@ LARGEST = MemberView(
 """No legal view takes more bytes than this one, but for the age."""
 
 
-def state_of(*views: MemberView, datagram_size: int = 1200, own: MemberView = OWN) -> State:
+def new_key(rng: Random) -> bytes:
+    """An idempotency key that does not tell its time (a UUID of version 4)."""
+    return UUID(int=rng.getrandbits(128), version=4).bytes
+
+
+def state_of(
+    *views: MemberView,
+    datagram_size: int = 1200,
+    own: MemberView = OWN,
+    settings: Settings | None = None,
+    durable: bool = False,
+) -> State:
     """The state of a node that holds these members."""
-    settings = Settings(datagram_size=datagram_size)
+    settings = settings or Settings(datagram_size=datagram_size)
     rng = Random(1)
     log = Log()
     members = MemberTable(own, settings.remember, 0.0)
     for view in views:
         members.merge(view, 0.0)
+    log.keeps_marks = members.keeps_marks = durable
+    judge = Judge(log, settings, lambda: True)
     member_lane, log_lane = MemberLane(), LogLane(log)
     return State(
         settings=settings,
@@ -50,7 +65,8 @@ def state_of(*views: MemberView, datagram_size: int = 1200, own: MemberView = OW
         timers=Timers(),
         members=members,
         log=log,
-        writer=Writer(log, rng),
+        judge=judge,
+        writer=Writer(log, judge, rng),
         tail=Tail(10),
         member_lane=member_lane,
         log_lane=log_lane,
@@ -59,5 +75,5 @@ def state_of(*views: MemberView, datagram_size: int = 1200, own: MemberView = OW
         health=Health(settings.health_max),
         strangers=Strangers(),
         courier=Courier(settings, FRAME, members, member_lane, log_lane),
-        saving=Saving(log, members),
+        saving=Saving(log, members, judge),
     )

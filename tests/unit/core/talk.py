@@ -12,19 +12,24 @@ from typing import TypeVar
 
 from gossipd.core import (
     Address,
+    Batch,
     Changes,
     Drop,
     Dropped,
     Effect,
+    KeyRecord,
+    KeysWanted,
     MemberView,
     Node,
     Send,
     Settings,
     Status,
+    Stored,
     TagFrame,
 )
-from gossipd.core.codec import decode, pack_body, pack_group, pack_head, pack_record, pack_view
+from gossipd.core.codec import decode, pack_body, pack_head, pack_view
 from gossipd.core.messages import (
+    END,
     Ack,
     Cookie,
     Envelope,
@@ -38,6 +43,9 @@ from gossipd.core.messages import (
     Shown,
     Welcome,
 )
+from gossipd.core.writer import NOTHING_STORED
+
+from .wire_examples import packed
 
 FRAME = TagFrame("test")
 ROUND_TRIP = 0.002
@@ -82,11 +90,8 @@ class Peer:
     ) -> bytes:
         """A datagram of this peer."""
         head = pack_head(self.name, self.generation, self.incarnation, message)
-        packed = [
-            pack_group(group.stream, group.start, group.to, list(map(pack_record, group[3])))
-            for group in groups
-        ]
-        return FRAME.close(pack_body(head, [pack_view(view) for view in views], packed))
+        riding = list(map(packed, groups))
+        return FRAME.close(pack_body(head, [pack_view(view) for view in views], riding))
 
 
 def envelope(data: bytes) -> Envelope:
@@ -156,10 +161,11 @@ class Talk:
         incarnation: int = 0,
         seed: int = 1,
         durable: bool = False,
+        host: str = "10.0.0.1",
     ) -> None:
         self.now = 100.0
         self.settings = settings or Settings()
-        self.me = Peer(name, ("10.0.0.1", 7946), generation, incarnation)
+        self.me = Peer(name, (host, 7946), generation, incarnation)
         view, rng = self.me.view, Random(seed)
         self.node = Node(view, self.settings, FRAME, rng, self.now, durable=durable)
         self.peers: dict[str, Peer] = {}
@@ -247,9 +253,27 @@ class Talk:
     def forget(self, name: str) -> Said:
         return self._done(self.node.forget(name, self.now))
 
-    def increment(self, counter: str = "hits", by: int = 1, times: int = 1) -> Said:
-        batch = self.node.prepare([(counter, by)] * times, self.now, WALL + self.now)
+    def increment(
+        self, counter: str = "hits", by: int = 1, times: int = 1, key: bytes | None = None
+    ) -> Said:
+        batch = self.prepare(*[(counter, by, key)] * times)
+        return self.expose(batch)
+
+    def prepare(
+        self, *increments: tuple[str, int, bytes | None], stored: Stored = NOTHING_STORED
+    ) -> Batch:
+        """Take increments (counter, by, key) in."""
+        pairs = [(counter, by) for counter, by, _ in increments]
+        keys = [key for _, _, key in increments]
+        return self.node.prepare(pairs, self.now, WALL + self.now, keys, stored)
+
+    def expose(self, batch: Batch) -> Said:
+        """A batch is committed."""
         return self._done(self.node.expose(batch, self.now))
+
+    def read(self, wanted: KeysWanted, records: Sequence[KeyRecord]) -> Said:
+        """The disk has told key records that a peer waits for."""
+        return self._done(self.node.keys_read(wanted, records, self.now))
 
     # --- the disk ----------------------------------------------------------------------------
 
@@ -259,9 +283,9 @@ class Talk:
         assert changes is not None, "everything is stored"
         return changes
 
-    def stored(self, changes: Changes) -> Said:
+    def stored(self, changes: Changes, twins: Stored = NOTHING_STORED) -> Said:
         """A part is on the disk."""
-        return self._done(self.node.stored(changes, self.now))
+        return self._done(self.node.stored(changes, self.now, twins))
 
     def store_all(self) -> Said:
         """Store until nothing is left."""
@@ -332,5 +356,6 @@ def page(
     upto: str = "",
     start: int = 0,
 ) -> Page:
-    """A page of a pass over a stream."""
-    return Page(stream(number), start, after, upto, version, registers)
+    """A page of a pass over a stream: its registers between two counters (without: all)."""
+    end = (0, upto) if upto else END
+    return Page(stream(number), start, (0, after), end, version, registers)

@@ -8,7 +8,7 @@ import pytest
 from gossipd.core.codec import decode, pack_body, pack_head
 from gossipd.core.lanes import LogLane, MemberLane, transmissions
 from gossipd.core.log import Log
-from gossipd.core.messages import Envelope, Gossip, Group
+from gossipd.core.messages import Envelope, Gossip, Group, KeyRecord
 
 A, B, C = (bytes(9) + bytes((n,)) for n in (1, 2, 3))
 PLENTY = 10_000
@@ -57,11 +57,11 @@ def test_a_lane_knows_how_often_its_news_was_sent_at_least() -> None:
     log.push(A, 0)
     assert [members.sent_less_than(1), log.sent_less_than(1)] == [True, True]
     members.take(PLENTY, PLENTY, 2, _pack)
-    log.take(PLENTY, 2)
+    log.take(PLENTY, 2, 0.0)
     assert [members.sent_less_than(1), log.sent_less_than(1)] == [False, False]
     assert [members.sent_less_than(2), log.sent_less_than(2)] == [True, True]
     members.take(PLENTY, PLENTY, 2, _pack)
-    log.take(PLENTY, 2)
+    log.take(PLENTY, 2, 0.0)
     assert [members.sent_less_than(2), log.sent_less_than(2)] == [False, False]
 
 
@@ -128,7 +128,7 @@ def test_a_group_holds_everything_above_its_start() -> None:
     lane = LogLane(log)
     lane.push(A, 1)
     assert len(lane) == 1
-    (group,) = _groups(lane.take(PLENTY, 9))
+    (group,) = _groups(lane.take(PLENTY, 9, 0.0))
     assert group == Group(A, 1, 3, (("c003", 3, 3), ("c002", 2, 2)))
     assert not lane.sent_less_than(1)
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_raises_the_start_of_a_group() -> None:
     log = _log(20)
     lane = LogLane(log)
     lane.push(A, 0)
-    packed = lane.take(100, 9)
+    packed = lane.take(100, 9, 0.0)
     assert sum(map(len, packed)) <= 100
     (group,) = _groups(packed)
     kept = len(group.registers)
@@ -152,9 +152,9 @@ def test_registers_above_the_version_are_sent_but_not_claimed() -> None:
     log.claim(A, 3)
     lane = LogLane(log)
     lane.push(A, 6)
-    assert _groups(lane.take(PLENTY, 9)) == [Group(A, 2, 3, (("b", 7, 1),))]
+    assert _groups(lane.take(PLENTY, 9, 0.0)) == [Group(A, 2, 3, (("b", 7, 1),))]
     lane.push(A, 0)
-    assert _groups(lane.take(PLENTY, 9)) == [Group(A, 0, 3, (("b", 7, 1), ("a", 2, 1)))]
+    assert _groups(lane.take(PLENTY, 9, 0.0)) == [Group(A, 0, 3, (("b", 7, 1), ("a", 2, 1)))]
 
 
 def test_a_group_cut_above_the_version_claims_nothing() -> None:
@@ -162,7 +162,7 @@ def test_a_group_cut_above_the_version_claims_nothing() -> None:
     log.merge(A, [("a" * 128, 8, 1), ("b", 9, 1)])
     lane = LogLane(log)
     lane.push(A, 0)
-    assert _groups(lane.take(100, 9)) == [Group(A, 8, 8, (("b", 9, 1),))]
+    assert _groups(lane.take(100, 9, 0.0)) == [Group(A, 8, 8, (("b", 9, 1),))]
 
 
 def test_a_start_falls_to_the_next_register_below() -> None:
@@ -171,16 +171,16 @@ def test_a_start_falls_to_the_next_register_below() -> None:
     log.claim(A, 9)
     lane = LogLane(log)
     lane.push(A, 8)
-    assert _groups(lane.take(PLENTY, 9)) == [Group(A, 2, 9, (("b", 9, 1),))]
+    assert _groups(lane.take(PLENTY, 9, 0.0)) == [Group(A, 2, 9, (("b", 9, 1),))]
 
 
 def test_a_stream_leaves_when_its_news_was_sent_often_enough() -> None:
     lane = LogLane(_log(3))
     lane.push(A, 2)
     for _ in range(3):
-        assert len(lane.take(PLENTY, 3)) == 1
+        assert len(lane.take(PLENTY, 3, 0.0)) == 1
     assert len(lane) == 0
-    assert lane.take(PLENTY, 3) == []
+    assert lane.take(PLENTY, 3, 0.0) == []
 
 
 def test_old_news_of_a_busy_stream_leaves_while_newer_news_stays() -> None:
@@ -188,12 +188,12 @@ def test_old_news_of_a_busy_stream_leaves_while_newer_news_stays() -> None:
     lane = LogLane(log)
     lane.push(A, 1)
     lane.push(A, 0)
-    assert _groups(lane.take(PLENTY, 2))[0].start == 0
+    assert _groups(lane.take(PLENTY, 2, 0.0))[0].start == 0
     log.merge(A, [("d", 4, 4)])
     log.claim(A, 4)
     lane.push(A, 3)
-    assert _groups(lane.take(PLENTY, 2))[0].start == 0
-    assert _groups(lane.take(PLENTY, 2))[0].start == 3
+    assert _groups(lane.take(PLENTY, 2, 0.0))[0].start == 0
+    assert _groups(lane.take(PLENTY, 2, 0.0))[0].start == 3
     assert len(lane) == 0
 
 
@@ -204,7 +204,7 @@ def test_a_busy_stream_keeps_a_few_spans_and_loses_no_news() -> None:
         log.merge(A, [(f"c{seq}", seq, 1)])
         log.claim(A, seq)
         lane.push(A, seq - 1)
-        (group,) = _groups(lane.take(PLENTY, 100))
+        (group,) = _groups(lane.take(PLENTY, 100, 0.0))
         assert group.start == 0
         assert len(group.registers) == seq
 
@@ -215,9 +215,9 @@ def test_streams_sent_least_come_first() -> None:
         log.merge(stream, [("x", 1, 1)])
     lane = LogLane(log)
     lane.push(A, 0)
-    lane.take(PLENTY, 9)
+    lane.take(PLENTY, 9, 0.0)
     lane.push(B, 0)
-    assert [group.stream for group in _groups(lane.take(PLENTY, 9))] == [B, A]
+    assert [group.stream for group in _groups(lane.take(PLENTY, 9, 0.0))] == [B, A]
 
 
 def test_a_stream_with_nothing_above_its_span_does_not_hold_up_others() -> None:
@@ -227,7 +227,7 @@ def test_a_stream_with_nothing_above_its_span_does_not_hold_up_others() -> None:
     lane.push(A, 3)
     lane.push(C, 0)
     lane.push(B, 0)
-    assert [group.stream for group in _groups(lane.take(PLENTY, 9))] == [B]
+    assert [group.stream for group in _groups(lane.take(PLENTY, 9, 0.0))] == [B]
     assert len(lane) == 1
     assert not lane.sent_less_than(1)
 
@@ -238,9 +238,9 @@ def test_a_stream_that_does_not_fit_waits_for_more_room_and_lets_others_pass() -
     lane = LogLane(log)
     lane.push(A, 0)
     lane.push(B, 0)
-    assert [group.stream for group in _groups(lane.take(100, 9))] == [B]
+    assert [group.stream for group in _groups(lane.take(100, 9, 0.0))] == [B]
     assert lane.sent_less_than(1)
-    assert [group.stream for group in _groups(lane.take(200, 9))] == [A, B]
+    assert [group.stream for group in _groups(lane.take(200, 9, 0.0))] == [A, B]
 
 
 def test_only_a_few_streams_that_do_not_fit_are_tried() -> None:
@@ -250,7 +250,7 @@ def test_only_a_few_streams_that_do_not_fit_are_tried() -> None:
         stream = bytes(8) + bytes((2, number))
         log.merge(stream, [("x" * (128 if number < 10 else 1), 1, 1)])
         lane.push(stream, 0)
-    assert lane.take(100, 9) == []
+    assert lane.take(100, 9, 0.0) == []
     assert len(lane) == 20
 
 
@@ -260,11 +260,91 @@ def test_more_registers_under_one_seq_than_fit_do_not_hold_up_a_stream() -> None
     log.claim(A, 5)
     lane = LogLane(log)
     lane.push(A, 0)
-    (group,) = _groups(lane.take(500, 1))
+    (group,) = _groups(lane.take(500, 1, 0.0))
     assert (group.start, group.to) == (5, 5)
     assert len(group.registers) == 3
-    assert lane.take(500, 1) == []
+    assert lane.take(500, 1, 0.0) == []
     assert len(lane) == 0
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+def _keyed_log(count: int) -> Log:
+    """Events of one counter each, all with keys."""
+    log = _log(count)
+    log.merge_keys(A, [KeyRecord(bytes((n,)) * 16, n, "c", 1, 0) for n in range(1, count + 1)], 0)
+    return log
+
+
+def _seqs(group: Group) -> tuple[list[int], list[int]]:
+    return [seq for _, seq, _ in group.registers], [record.seq for record in group.keys]
+
+
+def test_a_group_holds_registers_and_key_records_with_their_ages() -> None:
+    log = _keyed_log(3)
+    lane = LogLane(log)
+    lane.push(A, 1)
+    (group,) = _groups(lane.take(PLENTY, 9, 60.0))
+    assert (group.start, group.to) == (1, 3)
+    assert _seqs(group) == ([3, 2], [3, 2])
+    assert [record.age for record in group.keys] == [600, 600]
+
+
+@pytest.mark.parametrize("budget", range(40, 400, 9))
+def test_a_register_and_the_key_record_of_its_event_are_never_split(budget: int) -> None:
+    lane = LogLane(_keyed_log(9))
+    lane.push(A, 0)
+    told: list[int] = []
+    for _ in range(20):
+        for group in _groups(lane.take(budget, 1, 0.0)):
+            registers, keys = _seqs(group)
+            assert registers == keys
+            assert group.start == min(keys) - 1
+            told += keys
+    assert told in ([*range(9, 0, -1)], []), "or nothing where not even one fits"
+    assert told or budget < 90
+
+
+def test_a_key_record_that_fits_beside_nothing_waits_for_a_larger_datagram() -> None:
+    lane = LogLane(_keyed_log(1))
+    lane.push(A, 0)
+    assert lane.take(60, 1, 0.0) == []
+    (group,) = _groups(lane.take(PLENTY, 1, 0.0))
+    assert _seqs(group) == ([1], [1])
+
+
+def test_a_key_record_under_a_superseded_seq_bounds_the_start() -> None:
+    log = Log()
+    for seq in (1, 2, 3):
+        log.merge(A, [("x", seq, seq)])
+    log.claim(A, 3)
+    log.merge_keys(A, [KeyRecord(b"k" * 16, 2, "x", 1, 0)], 0.0)
+    lane = LogLane(log)
+    lane.push(A, 2)
+    (group,) = _groups(lane.take(PLENTY, 9, 0.0))
+    assert (group.start, group.to, group.keys) == (2, 3, ())
+
+
+@pytest.mark.parametrize(("now", "start"), [(49.0, 2), (50.0, 0)])
+def test_key_records_that_are_on_the_disk_only_raise_the_start(now: float, start: int) -> None:
+    log = _keyed_log(3)
+    dropped = list(log.keys.oldest_first(A, 0, 0.0))[:2]
+    log.drop_keys(A, dropped, 50.0)
+    lane = LogLane(log)
+    lane.push(A, 0)
+    (group,) = _groups(lane.take(PLENTY, 9, now))
+    assert (group.start, group.to) == (start, 3)
+    assert _seqs(group) == ([3, 2, 1], [3])
+
+
+def test_a_stream_with_key_records_alone_is_news() -> None:
+    log = Log()
+    log.merge_keys(A, [KeyRecord(b"k" * 16, 2, "x", 1, 0)], 0.0)
+    lane = LogLane(log)
+    lane.push(A, 0)
+    (group,) = _groups(lane.take(PLENTY, 1, 0.0))
+    assert group == Group(A, 0, 0, (), (KeyRecord(b"k" * 16, 2, "x", 1, 0),))
 
 
 # --- more than fits ------------------------------------------------------------------------------
@@ -273,7 +353,7 @@ def test_more_registers_under_one_seq_than_fit_do_not_hold_up_a_stream() -> None
 def _drained(lane: LogLane, budget: int, sends_max: int) -> list[Group]:
     groups: list[Group] = []
     while lane:
-        groups += _groups(lane.take(budget, sends_max))
+        groups += _groups(lane.take(budget, sends_max, 0.0))
         assert len(groups) < 1000
     return groups
 
@@ -300,8 +380,8 @@ def test_when_room_comes_a_stream_sent_in_parts_is_claimed_whole() -> None:
     lane = LogLane(_log(50))
     lane.push(A, 0)
     while lane.sent_less_than(1):
-        lane.take(120, 9)
-    (group,) = _groups(lane.take(PLENTY, 9))
+        lane.take(120, 9, 0.0)
+    (group,) = _groups(lane.take(PLENTY, 9, 0.0))
     assert (group.start, group.to, len(group.registers)) == (0, 50, 50)
 
 
@@ -309,10 +389,10 @@ def test_newer_news_goes_before_the_rest_of_what_did_not_fit() -> None:
     log = _log(50)
     lane = LogLane(log)
     lane.push(A, 0)
-    (first,) = _groups(lane.take(120, 1))
+    (first,) = _groups(lane.take(120, 1, 0.0))
     log.merge(A, [("c051", 51, 51)])
     lane.push(A, 50)
-    (second,) = _groups(lane.take(43, 1))
+    (second,) = _groups(lane.take(43, 1, 0.0))
     assert [r[1] for r in second.registers] == [51]
     sent = [r[1] for group in _drained(lane, 120, 1) for r in group.registers]
     assert sent[-first.start :] == list(range(first.start, 0, -1))
@@ -324,17 +404,17 @@ def test_a_stream_with_more_than_fits_takes_turns_with_others() -> None:
     lane = LogLane(log)
     lane.push(A, 0)
     lane.push(B, 0)
-    assert [group.stream for group in _groups(lane.take(120, 9))] == [A]
-    assert [group.stream for group in _groups(lane.take(120, 9))] == [B, A]
+    assert [group.stream for group in _groups(lane.take(120, 9, 0.0))] == [A]
+    assert [group.stream for group in _groups(lane.take(120, 9, 0.0))] == [B, A]
 
 
 def test_what_was_superseded_before_it_followed_is_not_waited_for() -> None:
     log = _log(2, "{:064}")
     lane = LogLane(log)
     lane.push(A, 0)
-    lane.take(120, 1)
+    lane.take(120, 1, 0.0)
     log.merge(A, [(f"{1:064}", 3, 9)])
-    assert lane.take(120, 1) == []
+    assert lane.take(120, 1, 0.0) == []
     assert len(lane) == 0
 
 
@@ -348,7 +428,7 @@ def test_a_busy_stream_with_more_than_fits_comes_to_an_end(seed: int) -> None:
         log.merge(A, [(f"c{seq:04}", seq, 1)])
         log.claim(A, seq)
         lane.push(A, rng.choice([seq - 1, seq - 1, rng.randrange(seq)]))
-        groups = _groups(lane.take(rng.randrange(300), 4)) if rng.random() < 0.7 else []
+        groups = _groups(lane.take(rng.randrange(300), 4, 0.0)) if rng.random() < 0.7 else []
         sent |= {r[1] for group in groups for r in group.registers}
     sent |= {r[1] for group in _drained(lane, 120, 4) for r in group.registers}
     assert sent == set(range(1, 300))
@@ -364,9 +444,9 @@ def test_a_datagram_does_not_cost_more_where_many_streams_and_members_wait() -> 
         members.push(str(number))
     began_at = process_time()
     for _ in range(500):
-        assert len(lane.take(70, 9)) == 2
+        assert len(lane.take(70, 9, 0.0)) == 2
         assert len(members.take(2, 2, 9, lambda name: b"x")) == 2
-        assert not lane.take(20, 9)
+        assert not lane.take(20, 9, 0.0)
         assert not members.take(0, 0, 9, _pack)
         assert lane.sent_less_than(1)
         assert members.sent_less_than(1)

@@ -87,5 +87,5 @@ def test_an_image_is_of_its_moment() -> None:
     node.expose(node.prepare([("a", 2)], 0.0, 1e9), 0.0)
     image = node.image(0.0)
     node.expose(node.prepare([("a", 3)], 0.0, 1e9), 0.0)
-    ((_, version, registers),) = image.streams
-    assert (version, registers) == (1, (("a", 1, 2),))
+    (kept,) = image.streams
+    assert (kept.version, kept.registers) == (1, (("a", 1, 2),))

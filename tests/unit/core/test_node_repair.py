@@ -9,6 +9,7 @@ import pytest
 from gossipd.core import Drop, Settings
 from gossipd.core.log import Log
 from gossipd.core.messages import (
+    BEGINNING,
     Digest,
     DigestAsk,
     Gossip,
@@ -79,7 +80,7 @@ def test_a_stream_of_which_the_peer_holds_more_is_passed_over_from_the_own_versi
     talk = quiet()
     learn(talk, 1, [("a", 2, 2)])
     ask = begin(talk, (leaf_of(1, [("a", 9, 9)], 9), leaf_of(2, [("b", 1, 1)], 1)))
-    assert ask.items == (PassItem(stream(1), 2, ""), PassItem(stream(2), 0, ""))
+    assert ask.items == (PassItem(stream(1), 2, BEGINNING), PassItem(stream(2), 0, BEGINNING))
 
 
 def test_a_stream_of_which_the_peer_holds_less_is_left_alone() -> None:
@@ -130,7 +131,7 @@ def test_a_lost_page_is_asked_for_alone() -> None:
     third = page(1, (("z", 9, 9),), 9, after="m")
     talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
     again = talk.hear(talk.peer("p0"), Pages(ask.nonce, (third,), True)).sent(PassAsk)[0]
-    assert again.items == (PassItem(stream(1), 0, "a"),)
+    assert again.items == (PassItem(stream(1), 0, (0, "a")),)
     second = page(1, (("m", 2, 2),), 9, after="a", upto="m")
     talk.hear(talk.peer("p0"), Pages(again.nonce, (second,), True))
     assert talk.node.log.version(stream(1)) == 9
@@ -140,7 +141,7 @@ def test_a_lost_last_page_is_asked_for_after_the_timeout() -> None:
     talk = quiet()
     ask = begin(talk, (leaf_of(1, [("z", 9, 9)], 9),))
     talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 9, upto="a"),), False))
-    assert talk.wait(0.41).sent(PassAsk)[0].items == (PassItem(stream(1), 0, "a"),)
+    assert talk.wait(0.41).sent(PassAsk)[0].items == (PassItem(stream(1), 0, (0, "a")),)
 
 
 def test_the_third_time_smaller_pages_are_asked_for_then_another_peer() -> None:
@@ -312,7 +313,7 @@ def test_a_stream_without_a_version_is_passed_over_from_the_beginning() -> None:
     talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("b", 9, 9)], start=5)])
     assert talk.node.log.version(stream(1)) == 0
     ask = begin(talk, (leaf_of(1, [("a", 3, 3)], 0),))
-    assert ask.items == (PassItem(stream(1), 0, ""),)
+    assert ask.items == (PassItem(stream(1), 0, BEGINNING, True),)
 
 
 def test_a_walk_that_two_peers_answered_does_not_make_ready() -> None:
@@ -442,7 +443,7 @@ def holding_200_counters() -> tuple[Talk, list[Register]]:
 
 def test_a_pass_is_answered_with_pages_by_name() -> None:
     talk, registers = holding_200_counters()
-    ask = PassAsk(5, (PassItem(stream(1), 0, ""),), 32, 1200)
+    ask = PassAsk(5, (PassItem(stream(1), 0, BEGINNING),), 32, 1200)
     answers = talk.hear(talk.peer("p0"), ask).sent(Pages, talk.peer("p0"))
     pages = [page for answer in answers for page in answer.pages]
     assert len(pages) > 3
@@ -454,7 +455,7 @@ def test_a_pass_is_answered_with_pages_by_name() -> None:
 def test_only_as_many_pages_as_asked_are_sent_and_of_the_size_asked() -> None:
     talk, _ = holding_200_counters()
     talk.wait(2)
-    ask = PassAsk(5, (PassItem(stream(1), 0, "counter-004"),), 2, DATAGRAM_SIZE_FLOOR)
+    ask = PassAsk(5, (PassItem(stream(1), 0, (0, "counter-004")),), 2, DATAGRAM_SIZE_FLOOR)
     said = talk.hear(talk.peer("p0"), ask)
     answers = said.sent(Pages)
     assert len(answers) == 2

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-from gossipd.core.messages import Page
+from gossipd.core.messages import END, Page
 from gossipd.core.passes import BUFFERED_MAX, Pass
 
 S = b"s" * 10
 
 
 def _page(after: str, upto: str, version: int = 9, start: int = 3) -> Page:
-    return Page(S, start, after, upto, version, ())
+    return Page(S, start, (0, after), (0, upto) if upto else END, version, ())
 
 
 def test_pages_in_order_complete_a_pass() -> None:
     running = Pass(3)
     assert running.use(_page("", "m"))
-    assert running.after == "m"
+    assert running.after == (0, "m")
     assert running.claim == 9
     assert running.use(_page("m", ""))
     assert running.complete
@@ -77,4 +77,4 @@ def test_pages_kept_ahead_are_bounded() -> None:
         running.use(_page("x", "y"))
     running.use(_page("", "b"))
     assert not running.complete
-    assert running.after == "b"
+    assert running.after == (0, "b")

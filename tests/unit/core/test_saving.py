@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Changes, Image, MemberView, Settings, Status, StreamImage
+from gossipd.core import (
+    Changes,
+    Double,
+    Image,
+    KeyRecord,
+    MemberView,
+    Settings,
+    Status,
+    StreamImage,
+)
 from gossipd.core.messages import Group
 from gossipd.core.saving import Row
 
@@ -229,3 +238,92 @@ def test_what_did_not_fit_when_it_was_loaded_is_not_durable() -> None:
     talk = Talk(durable=True)
     talk.node.load(Image((StreamImage(stream(1), 5, ()),), ()), talk.now)
     assert talk.node.log.durable(stream(1)) == 0
+
+
+# --- keys and doubles ----------------------------------------------------------------------------
+
+KEYS = tuple(KeyRecord(bytes((n,)) * 16, n, f"c{n}", 1, 0) for n in range(1, 6))
+
+
+def hear_keys(talk: Talk) -> None:
+    """The five registers with a key record each."""
+    talk.hear_news(group(1, REGISTERS)._replace(keys=KEYS))
+
+
+def test_key_records_follow_the_registers_and_come_before_the_versions() -> None:
+    talk = keeper()
+    hear_keys(talk)
+    parts: list[Changes] = []
+    while not parts or not parts[-1].last:
+        parts.append(talk.take(4))
+        talk.stored(parts[-1])
+    assert [(len(part.registers), len(part.keys)) for part in parts] == [(4, 0), (1, 3), (0, 2)]
+    assert [each for part in parts for each in part.keys] == [(stream(1), key) for key in KEYS]
+    assert [part.versions for part in parts] == [(), (), ((stream(1), 5),)]
+    assert talk.node.take_changes(4, talk.now) is None
+
+
+def test_key_records_are_stored_with_their_age() -> None:
+    talk = keeper()
+    hear_keys(talk)
+    talk.wait(7.0)
+    assert {record.age for _, record in talk.take().keys} == {70}
+
+
+def test_own_key_records_are_stored_again_with_the_next_cycle() -> None:
+    talk = keeper()
+    talk.increment(key=b"k" * 16)
+    assert [record.key for _, record in talk.take().keys] == [b"k" * 16]
+
+
+def test_key_records_that_could_not_be_stored_come_again() -> None:
+    talk = keeper()
+    hear_keys(talk)
+    changes = talk.take()
+    talk.node.not_stored(changes)
+    assert talk.take() == changes
+
+
+def test_doubles_are_stored_in_parts_and_come_again_until_they_are() -> None:
+    talk = keeper()
+    doubles = tuple(Double(bytes((n,)) * 16, n, f"c{n}", 1) for n in range(1, 6))
+    talk.hear_news(group(1, REGISTERS)._replace(doubles=doubles))
+    talk.stored(talk.take(5))
+    first = talk.take(3)
+    assert (len(first.doubles), first.last) == (3, False)
+    talk.node.not_stored(first)
+    assert talk.take(3) == first
+    talk.stored(first)
+    second = talk.take(3)
+    assert second.last
+    assert [each for _, each in (*first.doubles, *second.doubles)] == list(doubles)
+    assert second.versions == ((stream(1), 5),)
+
+
+def test_the_horizon_is_stored_with_the_last_part() -> None:
+    talk = keeper()
+    old = KeyRecord((5).to_bytes(6, "big") + b"\x70" + bytes(9), 1, "c1", 1, 2**31 - 1)
+    talk.hear_news(group(1, REGISTERS)._replace(keys=(old,)))
+    assert talk.take(4).horizon == 0
+    talk.stored(talk.take(4))
+    hear_five(talk)
+    again = Talk(durable=True)
+    again.node.load(Image((), (), horizon=7), again.now)
+    again.increment()
+    assert again.take().horizon == 7
+
+
+def test_what_was_loaded_is_not_stored_again_but_for_doubles_that_showed_by_it() -> None:
+    talk = Talk(durable=True)
+    key = KeyRecord(b"k" * 16, 1, "c1", 1, 0)
+    images = [StreamImage(stream(n), 1, (("c1", 1, 1),), (key,)) for n in (1, 2)]
+    talk.node.load(Image(tuple(images), ()), talk.now)
+    assert talk.node.log.value("c1") == 1
+    double = Double(b"k" * 16, 1, "c1", 1)
+    changes = talk.take()
+    assert changes == Changes((), (), (), (), doubles=tuple((stream(n), double) for n in (1, 2)))
+    talk.stored(changes)
+    again = Talk(durable=True)
+    again.node.load(talk.node.image(talk.now), again.now)
+    assert again.node.log.value("c1") == 1
+    assert again.node.take_changes(100, again.now) is None

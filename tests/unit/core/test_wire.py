@@ -22,10 +22,24 @@ from gossipd.core.messages import (
     Message,
     Page,
     Pages,
+    Position,
     Status,
 )
 
-from .wire_examples import ALIVE, EXAMPLES, GROUP, LEFT, SHOWN, STREAM, encode, spoken
+from .wire_examples import (
+    ALIVE,
+    DOUBLE,
+    EXAMPLES,
+    GROUP,
+    KEY,
+    KEY_RECORD,
+    KEYED,
+    LEFT,
+    SHOWN,
+    STREAM,
+    encode,
+    spoken,
+)
 
 FRAME = TagFrame("golden")
 
@@ -54,6 +68,12 @@ GOLDEN: dict[str, str] = {
         "e568000301900092a3616e6ea365766599a47a6fc3a9ab323030313a6462383a3a310101ceffffffff0394a2"
         "6463a56e6f727468a46e6f7465a011909194c40a010203040506070809100309929400a764656661756c7409"
         "f49400a361206204cf4000000000000000"
+    ),
+    "gossip with keys": (
+        "67640100941a9be5e7fabc5a5738d0199705a3616e6ecf0000018bcfe5687b0590909194c40a010203040506"
+        "070809100309939400a764656661756c7409f49601c4100190a1b2c3d4750080a1b2c3d4e5f60709a7646566"
+        "61756c74d3ffe0000000000000cd17709502c4100190a1b2c3d4750080a1b2c3d4e5f60704a3612062cf0020"
+        "000000000000"
     ),
     "first join": (
         "67640100941a9be5b01c7f01379bc4e19706a3616e6ecf0000018bcfe5687b05950ba831302e302e302e31cd"
@@ -99,12 +119,16 @@ GOLDEN: dict[str, str] = {
         "003b000000000000003c000000000000003d000000000000003e000000000000003f9090"
     ),
     "pass ask": (
-        "67640100941a9be52e4621c5445dbc88970ca3616e6ecf0000018bcfe5687b0594119293c40a010203040506"
-        "0708091003a093c40a03ffffffffffffffffff00a16d20cd04b09090"
+        "67640100941a9be5ad7574fdcddbf424970ca3616e6ecf0000018bcfe5687b0595119394c40a010203040506"
+        "0708091003a0c294c40a03ffffffffffffffffff00a16dc394c40a03ffffffffffffffffff03cf0000ffffff"
+        "ffffffc220cd04b0ce00034bc09090"
     ),
     "pages": (
-        "67640100941a9be532ce4b6f5eef90d6970da3616e6ecf0000018bcfe5687b0593129296c40a010203040506"
-        "0708091003a0a16d09919400a764656661756c7409f496c40a03ffffffffffffffffff00a16da00090c29090"
+        "67640100941a9be552399fa51fbbd508970da3616e6ecf0000018bcfe5687b0593129496c40a010203040506"
+        "0708091003a0a16d09919400a764656661756c7409f496c40a03ffffffffffffffffff00a16da0009096c40a"
+        "0102030405060708091003a17a0909929601c4100190a1b2c3d4750080a1b2c3d4e5f60709a764656661756c"
+        "74d3ffe0000000000000cd17709502c4100190a1b2c3d4750080a1b2c3d4e5f60704a3612062cf0020000000"
+        "00000096c40a010203040506070809100309a00990c29090"
     ),
     "members ask": (
         "67640100941a9be5ffd7aa26dfe999ad970ea3616e6ecf0000018bcfe5687b059413a3626f6204cd02809090"
@@ -114,8 +138,11 @@ GOLDEN: dict[str, str] = {
         "c3a9ab323030313a6462383a3a310101ceffffffff0394a26463a56e6f727468a46e6f7465a011909090"
     ),
     "hold": (
-        "67640100941a9be5f370ee7d23cfab189710a3616e6ecf0000018bcfe5687b0592159194c40a010203040506"
-        "070809100309929400a764656661756c7409f49400a361206204cf40000000000000009090"
+        "67640100941a9be59792d1b31b1fea3b9710a3616e6ecf0000018bcfe5687b0592159294c40a010203040506"
+        "070809100309929400a764656661756c7409f49400a361206204cf400000000000000094c40a010203040506"
+        "070809100309939400a764656661756c7409f49601c4100190a1b2c3d4750080a1b2c3d4e5f60709a7646566"
+        "61756c74d3ffe0000000000000cd17709502c4100190a1b2c3d4750080a1b2c3d4e5f60704a3612062cf0020"
+        "0000000000009090"
     ),
     "held": (
         "67640100941a9be53d41693d1e12debe9711a3616e6ecf0000018bcfe5687b059416c39292c40a0102030405"
@@ -158,18 +185,19 @@ def test_fields_of_a_later_version_are_counted_and_ignored(envelope: Envelope) -
     assert decoded.message == envelope.message
 
 
-def test_later_fields_of_views_groups_and_registers_are_counted_and_ignored() -> None:
-    fields = _fields(spoken(Gossip(), [ALIVE], [GROUP]))
+def test_later_fields_of_views_groups_and_records_are_counted_and_ignored() -> None:
+    fields = _fields(spoken(Gossip(), [ALIVE], [KEYED]))
     views, groups = fields[5], fields[6]
     assert isinstance(views, list)
     assert isinstance(groups, list)
     views[0].append(1)
     groups[0].append(1)
-    groups[0][3][0].append(1)
+    for record in groups[0][3]:
+        record.append(1)
     decoded = _decoded(fields)
-    assert decoded.unknown == 3
+    assert decoded.unknown == 5
     assert decoded.views == (ALIVE,)
-    assert decoded.groups == (GROUP,)
+    assert decoded.groups == (KEYED,)
 
 
 def test_an_unknown_kind_of_message_is_dropped_as_such() -> None:
@@ -180,7 +208,7 @@ def test_an_unknown_kind_of_message_is_dropped_as_such() -> None:
 
 
 def test_an_unknown_record_makes_a_group_claim_nothing() -> None:
-    records = [[0, "default", 9, -12], [1, b"key", 5]]
+    records = [[0, "default", 9, -12], [3, b"key", 5]]
     fields: list[object] = [*_fields(spoken(Gossip()))[:6], [[STREAM, 3, 9, records]]]
     decoded = _decoded(fields)
     assert decoded.groups == (Group(STREAM, 3, 3, (("default", 9, -12),)),)
@@ -188,7 +216,7 @@ def test_an_unknown_record_makes_a_group_claim_nothing() -> None:
 
 
 def test_a_group_that_claims_nothing_stays_as_it_is_with_an_unknown_record() -> None:
-    fields: list[object] = [*_fields(spoken(Gossip()))[:6], [[STREAM, 3, 2, [[1]]]]]
+    fields: list[object] = [*_fields(spoken(Gossip()))[:6], [[STREAM, 3, 2, [[3]]]]]
     assert _decoded(fields).groups == (Group(STREAM, 3, 2, ()),)
 
 
@@ -198,7 +226,7 @@ def test_an_unknown_record_makes_a_page_cover_nothing() -> None:
     decoded = _decoded([*fields[:4], [18, [page], True], *fields[5:]])
     assert isinstance(decoded.message, Pages)
     read = decoded.message.pages[0]
-    assert read.after == read.upto != ""
+    assert read.after == read.upto
     assert read.registers == (("default", 9, -12),)
     assert decoded.unknown == 1
 
@@ -278,6 +306,24 @@ def test_a_tag_may_have_an_empty_value() -> None:
         GROUP._replace(registers=(("x", 2**48, 1),)),
         GROUP._replace(registers=(("x", 1, 2**62 + 1),)),
         GROUP._replace(registers=(("x", 1, -(2**62) - 1),)),
+        *[
+            GROUP._replace(keys=(KEY_RECORD._replace(**wrong),))
+            for wrong in (
+                {"key": KEY[1:]},
+                {"key": KEY + b"x"},
+                {"key": "k" * 16},
+                {"seq": 0},
+                {"seq": 2**48},
+                {"counter": ""},
+                {"by": 0},
+                {"by": 2**53 + 1},
+                {"by": True},
+                {"age": -1},
+                {"age": 2**31},
+            )
+        ],
+        GROUP._replace(doubles=(DOUBLE._replace(by=0),)),
+        GROUP._replace(doubles=(DOUBLE._replace(key=b""),)),
     ],
     ids=str,
 )
@@ -285,8 +331,11 @@ def test_an_illegal_group_makes_a_datagram_malformed(group: Group) -> None:
     assert decode(encode(spoken(Gossip(), [], [group]))) is Drop.MALFORMED
 
 
-@pytest.mark.parametrize(("after", "upto"), [("b", "b"), ("b", "a")])
-def test_a_page_that_ends_before_it_begins_is_malformed(after: str, upto: str) -> None:
+@pytest.mark.parametrize(
+    ("after", "upto"),
+    [((0, "b"), (0, "b")), ((0, "b"), (0, "a")), ((3, ""), (0, "c")), ((3, ""), (2, ""))],
+)
+def test_a_page_that_ends_before_it_begins_is_malformed(after: Position, upto: Position) -> None:
     page = Page(STREAM, 0, after, upto, 1, ())
     assert decode(encode(spoken(Pages(1, (page,), True)))) is Drop.MALFORMED
 
@@ -309,10 +358,18 @@ def test_a_page_that_ends_before_it_begins_is_malformed(after: str, upto: str) -
         (10, [1, 0, b"", 1401]),
         (11, [1, 0, b"", None, b"x" * 511]),
         (11, [1, 0, b"", None, None]),
-        (12, [1, [], 1, 1200]),
-        (12, [1, [[STREAM, 0, ""]] * 33, 1, 1200]),
-        (12, [1, [[STREAM, 0, ""]], 33, 1200]),
-        (12, [1, [[STREAM, 0, ""]], 1, 639]),
+        (12, [1, [], 1, 1200, 0]),
+        (12, [1, [[STREAM, 0, "", False]] * 33, 1, 1200, 0]),
+        (12, [1, [[STREAM, 0, "", False]], 33, 1200, 0]),
+        (12, [1, [[STREAM, 0, "", False]], 1, 639, 0]),
+        (12, [1, [[STREAM, 0, "", False]], 1, 1200, -1]),
+        (12, [1, [[STREAM, 0, "", False]], 1, 1200, 2**31]),
+        (12, [1, [[STREAM, 0, "", 0]], 1, 1200, 0]),
+        (12, [1, [[STREAM, 0, 0, False]], 1, 1200, 0]),
+        (12, [1, [[STREAM, 0, 2**48, False]], 1, 1200, 0]),
+        (12, [1, [[STREAM, 0, True, False]], 1, 1200, 0]),
+        (12, [1, [[STREAM, 0, "", False]], 1, 1200]),
+        (12, [1, [[STREAM, 0, ""]], 1, 1200, 0]),
         (14, [1, "", 0, 1200]),
         (16, [1, []]),
         (16, [1, [[STREAM, 0, 0, []]] * (HOLD_GROUPS_MAX + 1)]),
@@ -327,7 +384,7 @@ def test_an_illegal_message_is_malformed(kind: int, message: list[object]) -> No
 
 def test_a_hold_with_a_record_that_is_not_known_is_not_promised() -> None:
     fields = _fields(spoken(Gossip()))
-    groups = [[STREAM, 0, 1, [[0, "a", 1, 1], [1, "a later kind"]]]]
+    groups = [[STREAM, 0, 1, [[0, "a", 1, 1], [3, "a later kind"]]]]
     body = msgpack.packb([16, *fields[1:4], [1, groups], [], []])
     assert decode(body) is Drop.UNKNOWN_KIND
 

@@ -5,13 +5,15 @@ from random import Random
 import pytest
 
 from gossipd.core.identity import SEQ_MAX, TOTAL_MAX
+from gossipd.core.judge import Judge
 from gossipd.core.log import Advance, Log
+from gossipd.core.settings import Settings
 from gossipd.core.writer import CLOCKS_PART_MAX, Accepted, LogFull, OutOfRange, Writer
 
 
 def _writer(log: Log | None = None) -> tuple[Writer, Log]:
     log = log or Log()
-    return Writer(log, Random(1)), log
+    return Writer(log, Judge(log, Settings(), lambda: True), Random(1)), log
 
 
 def test_nothing_is_visible_until_a_batch_is_exposed() -> None:
@@ -22,7 +24,7 @@ def test_nothing_is_visible_until_a_batch_is_exposed() -> None:
     assert batch.version == 3
     assert batch.results == (Accepted(1, "x", 2), Accepted(2, "y", 1), Accepted(3, "x", -5))
     stream = batch.stream
-    assert writer.expose(batch) == [
+    assert writer.expose(batch, 1.0).made == [
         Advance(stream, "x", 1, 2, 2),
         Advance(stream, "y", 2, 1, 1),
         Advance(stream, "x", 3, -5, -3),
@@ -34,9 +36,9 @@ def test_nothing_is_visible_until_a_batch_is_exposed() -> None:
 def test_batches_of_one_stream_go_on_where_the_last_ended() -> None:
     writer, log = _writer()
     first = writer.prepare([("x", 2)], 1.0, 1.0)
-    writer.expose(first)
+    writer.expose(first, 1.0)
     second = writer.prepare([("x", 3)], 2.0, 2.0)
-    writer.expose(second)
+    writer.expose(second, 1.0)
     assert second.stream == first.stream == writer.stream
     assert second.rows == (("x", 2, 5),)
     assert log.value("x") == 5
@@ -44,7 +46,7 @@ def test_batches_of_one_stream_go_on_where_the_last_ended() -> None:
 
 def test_a_batch_of_nothing_changes_nothing() -> None:
     writer, log = _writer()
-    assert writer.expose(writer.prepare([], 1.0, 1.0)) == []
+    assert writer.expose(writer.prepare([], 1.0, 1.0), 1.0) == ([], [])
     assert log.fingerprint == 0
 
 
@@ -55,20 +57,20 @@ def test_an_abandoned_batch_ends_its_stream() -> None:
     assert writer.stream is None
     second = writer.prepare([("x", 2)], 1.0, 1.0)
     assert second.stream != first.stream
-    writer.expose(second)
+    writer.expose(second, 1.0)
     assert log.value("x") == 2
 
 
 def test_a_stream_ends_when_the_clocks_part() -> None:
     writer, _ = _writer()
     first = writer.prepare([("x", 1)], 1.0, 1001.0)
-    writer.expose(first)
+    writer.expose(first, 1.0)
     same = writer.prepare([("x", 1)], 50.0, 1050.0 + CLOCKS_PART_MAX)
-    writer.expose(same)
+    writer.expose(same, 1.0)
     assert same.stream == first.stream
     for wall in (1102.1, 1100.0):
         resumed = writer.prepare([("x", 1)], 100.0, wall)
-        writer.expose(resumed)
+        writer.expose(resumed, 1.0)
         assert resumed.stream != first.stream
         assert resumed.rows[0][1] == 1
         first = resumed
@@ -77,24 +79,24 @@ def test_a_stream_ends_when_the_clocks_part() -> None:
 def test_a_stream_ends_when_somebody_knows_more_of_it() -> None:
     writer, _ = _writer()
     batch = writer.prepare([("x", 1)], 1.0, 1.0)
-    writer.expose(batch)
+    writer.expose(batch, 1.0)
     writer.heard_more_of(b"another123")
     batch = writer.prepare([("x", 1)], 1.0, 1.0)
     assert batch.results == (Accepted(2, "x", 1),)
     writer.heard_more_of(batch.stream)
     assert writer.stream is None
-    writer.expose(batch)
+    writer.expose(batch, 1.0)
     assert writer.prepare([("x", 1)], 1.0, 1.0).stream != batch.stream
 
 
 def test_a_stream_ends_before_its_seqs_are_used_up() -> None:
     writer, log = _writer()
     batch = writer.prepare([("x", 1)], 1.0, 1.0)
-    writer.expose(batch)
+    writer.expose(batch, 1.0)
     log.claim(batch.stream, SEQ_MAX - 1)
     last = writer.prepare([("x", 1)], 1.0, 1.0)
     assert last.results == (Accepted(SEQ_MAX, "x", 1),)
-    writer.expose(last)
+    writer.expose(last, 1.0)
     assert writer.prepare([("x", 1)], 1.0, 1.0).stream != batch.stream
 
 
@@ -109,7 +111,7 @@ def test_an_increment_beyond_the_range_is_not_done_and_the_others_are() -> None:
         Accepted(3, "x", -1),
         Accepted(4, "x", 1),
     )
-    writer.expose(batch)
+    writer.expose(batch, 1.0)
     assert log.value("x") == big
 
 
@@ -122,7 +124,7 @@ def test_the_value_over_all_streams_stays_in_range_too() -> None:
 
 def test_a_full_log_takes_increments_of_known_counters_only() -> None:
     writer, log = _writer(Log(registers_max=3))
-    writer.expose(writer.prepare([("x", 1), ("y", 1)], 1.0, 1.0))
+    writer.expose(writer.prepare([("x", 1), ("y", 1)], 1.0, 1.0), 1.0)
     wanted = [("x", 1), ("y", 1), ("z", 1), ("z", 1), ("w", 1), ("x", 1)]
     batch = writer.prepare(wanted, 1.0, 1.0)
     assert batch.results == (
@@ -133,7 +135,7 @@ def test_a_full_log_takes_increments_of_known_counters_only() -> None:
         LogFull("w", 1),
         Accepted(7, "x", 1),
     )
-    writer.expose(batch)
+    writer.expose(batch, 1.0)
     assert log.values == {"x": 3, "y": 2, "z": 2}
 
 
@@ -142,7 +144,8 @@ def test_one_batch_is_under_way_at_a_time() -> None:
     batch = writer.prepare([("x", 1)], 1.0, 1.0)
     with pytest.raises(AssertionError):
         writer.prepare([("x", 1)], 1.0, 1.0)
-    writer.expose(batch)
-    for settle in (writer.expose, writer.abandon):
-        with pytest.raises(AssertionError):
-            settle(batch)
+    writer.expose(batch, 1.0)
+    with pytest.raises(AssertionError):
+        writer.expose(batch, 1.0)
+    with pytest.raises(AssertionError):
+        writer.abandon(batch)

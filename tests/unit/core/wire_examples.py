@@ -6,16 +6,20 @@ from collections.abc import Sequence
 
 from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.messages import (
+    BEGINNING,
+    END,
     Ack,
     Cookie,
     Digest,
     DigestAsk,
+    Double,
     Envelope,
     Gossip,
     Group,
     Held,
     Hold,
     Join,
+    KeyRecord,
     Leaf,
     MembersAsk,
     MembersPage,
@@ -28,6 +32,7 @@ from gossipd.core.messages import (
     PassItem,
     Ping,
     PingReq,
+    Record,
     Refusal,
     Refuse,
     RelayedAck,
@@ -45,15 +50,22 @@ LEFT = MemberView(
     "zoé", ("2001:db8::1", 1), 1, 2**32 - 1, Status.LEFT, (("dc", "north"), ("note", "")), 17
 )
 GROUP = Group(STREAM, 3, 9, (("default", 9, -12), ("a b", 4, 2**62)))
+KEY = bytes.fromhex("0190a1b2c3d4750080a1b2c3d4e5f607")
+KEY_RECORD = KeyRecord(KEY, 9, "default", -(2**53), 6000)
+DOUBLE = Double(KEY, 4, "a b", 2**53)
+KEYED = Group(STREAM, 3, 9, (("default", 9, -12),), (KEY_RECORD,), (DOUBLE,))
+
+
+def packed(group: Group) -> bytes:
+    """A group with all that is in it."""
+    records: tuple[Record, ...] = (*group.registers, *group.keys, *group.doubles)
+    return pack_group(group.stream, group.start, group.to, list(map(pack_record, records)))
 
 
 def encode(envelope: Envelope) -> bytes:
     """The body of an envelope, as a courier would write it."""
     head = pack_head(envelope.sender, envelope.generation, envelope.incarnation, envelope.message)
-    groups = [
-        pack_group(group.stream, group.start, group.to, list(map(pack_record, group.registers)))
-        for group in envelope.groups
-    ]
+    groups = list(map(packed, envelope.groups))
     return pack_body(head, list(map(pack_view, envelope.views)), groups)
 
 
@@ -71,6 +83,7 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
     ("relayed ack", spoken(RelayedAck(9))),
     ("nack", spoken(Nack(10))),
     ("gossip with news", spoken(Gossip(), (ALIVE, SUSPECT, LEFT), (GROUP,))),
+    ("gossip with keys", spoken(Gossip(), (), (KEYED,))),
     ("first join", spoken(Join(11, ("10.0.0.1", 7946), (), b""))),
     ("join with cookie", spoken(Join(11, ("::1", 65535), (("k", "v"),), b"\x01" * 8))),
     ("cookie", spoken(Cookie(11, b"\x01" * 8, ("10.0.0.1", 40000)))),
@@ -81,7 +94,19 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
     ("digest of sums", spoken(Digest(16, 12, 2**72 - 1, None, tuple(range(64))))),
     (
         "pass ask",
-        spoken(PassAsk(17, (PassItem(STREAM, 3, ""), PassItem(OTHER, 0, "m")), 32, 1200)),
+        spoken(
+            PassAsk(
+                17,
+                (
+                    PassItem(STREAM, 3, BEGINNING),
+                    PassItem(OTHER, 0, (0, "m"), True),
+                    PassItem(OTHER, 3, (2**48 - 1, "")),
+                ),
+                32,
+                1200,
+                216_000,
+            )
+        ),
     ),
     (
         "pages",
@@ -89,8 +114,10 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
             Pages(
                 18,
                 (
-                    Page(STREAM, 3, "", "m", 9, (("default", 9, -12),)),
-                    Page(OTHER, 0, "m", "", 0, ()),
+                    Page(STREAM, 3, BEGINNING, (0, "m"), 9, (("default", 9, -12),)),
+                    Page(OTHER, 0, (0, "m"), END, 0, ()),
+                    Page(STREAM, 3, (0, "z"), (9, ""), 9, (), (KEY_RECORD,), (DOUBLE,)),
+                    Page(STREAM, 3, (9, ""), END, 9, ()),
                 ),
                 False,
             )
@@ -98,6 +125,6 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
     ),
     ("members ask", spoken(MembersAsk(19, "bob", 4, 640))),
     ("members page", spoken(MembersPage(20, "bob", "", (LEFT,)))),
-    ("hold", spoken(Hold(21, (GROUP,)))),
+    ("hold", spoken(Hold(21, (GROUP, KEYED)))),
     ("held", spoken(Held(22, True, ((STREAM, 9), (OTHER, 2**48 - 1)), True))),
 )  # fmt: skip

@@ -1,0 +1,158 @@
+"""Whether an increment with a key is new, a retry, or too old to tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from gossipd.core import CatchingUp, Duplicate, KeyedEvent, KeyExpired, KeyReused, KeysFull
+from gossipd.core.judge import AHEAD_MAX, Judge, Judgement
+from gossipd.core.log import Log
+from gossipd.core.messages import Double, KeyRecord
+from gossipd.core.settings import Settings
+
+A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
+WALL = 1_700_000_000.0
+SETTINGS = Settings(key_window=600.0, key_limit=2)
+RANDOM = bytes.fromhex("0190a1b2c3d4450080a1b2c3d4e5f607")
+"""A key of version 4, which does not tell its time."""
+
+
+def timed(seconds: float, number: int = 0) -> bytes:
+    """A UUIDv7 that was made so many seconds after `WALL`."""
+    return (
+        int(1000 * (WALL + seconds)).to_bytes(6, "big") + b"\x70" + bytes((0, 128, *[number] * 7))
+    )
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.log = Log()
+        self.ready = True
+        self.judge = Judge(self.log, SETTINGS, lambda: self.ready)
+
+    def hold(self, key: bytes, stream: bytes, seq: int, by: int = 1, present: bool = True) -> None:
+        if present:
+            self.log.merge(stream, [("hits", seq, by)])
+        self.log.merge_keys(stream, [KeyRecord(key, seq, "hits", by, 0)], 0.0)
+
+    def says(
+        self, key: bytes, by: int = 1, stored: tuple[KeyedEvent, ...] = (), pending: int = 0
+    ) -> Judgement | None:
+        return self.judge.judge(key, "hits", by, WALL, stored, pending)
+
+
+def event(stream: bytes, seq: int, by: int = 1) -> KeyedEvent:
+    return KeyedEvent(stream, seq, "hits", by)
+
+
+@pytest.mark.parametrize("key", [RANDOM, timed(0), timed(-599), timed(59)])
+def test_a_key_of_which_nothing_is_known_is_new(key: bytes) -> None:
+    assert Bench().says(key) is None
+
+
+@pytest.mark.parametrize("key", [RANDOM, timed(0), timed(-10_000), timed(10_000)])
+def test_a_retry_is_answered_with_its_event_however_old_the_key(key: bytes) -> None:
+    bench = Bench()
+    bench.judge.horizon = 2**48
+    bench.hold(key, A, 3)
+    assert bench.says(key) == Duplicate(event(A, 3))
+
+
+def test_a_key_that_was_used_for_something_else_is_refused() -> None:
+    bench = Bench()
+    bench.hold(RANDOM, A, 3)
+    assert bench.says(RANDOM, by=2) == KeyReused(event(A, 3))
+    assert bench.judge.judge(RANDOM, "other", 1, WALL, (), 0) == KeyReused(event(A, 3))
+
+
+def test_a_retry_is_answered_with_the_smallest_event_that_is_present() -> None:
+    bench = Bench()
+    bench.hold(RANDOM, A, 9, present=False)
+    bench.hold(RANDOM, B, 2)
+    assert bench.says(RANDOM) == Duplicate(event(B, 2))
+    bench.log.merge(A, [("hits", 9, 1)])
+    assert bench.says(RANDOM) == Duplicate(event(A, 9))
+
+
+def test_a_retry_of_events_that_are_not_present_yet_is_a_duplicate_all_the_same() -> None:
+    bench = Bench()
+    bench.hold(RANDOM, B, 2, present=False)
+    bench.hold(RANDOM, A, 9, present=False)
+    assert bench.says(RANDOM) == Duplicate(event(A, 9))
+
+
+def test_a_retry_that_equals_any_of_the_events_of_a_key_is_a_duplicate_of_that() -> None:
+    bench = Bench()
+    bench.hold(RANDOM, A, 3, by=1)
+    bench.hold(RANDOM, B, 1, by=2)
+    assert bench.says(RANDOM, by=2) == Duplicate(event(B, 1, by=2))
+    assert bench.says(RANDOM, by=3) == KeyReused(event(A, 3))
+
+
+def test_a_double_is_known_by_its_entry_when_its_record_has_gone() -> None:
+    bench = Bench()
+    bench.log.merge(A, [("hits", 3, 1)])
+    bench.log.enter(A, Double(RANDOM, 3, "hits", 1))
+    assert bench.says(RANDOM) == Duplicate(event(A, 3))
+
+
+def test_what_the_disk_holds_of_a_key_counts_as_held() -> None:
+    bench = Bench()
+    bench.hold(RANDOM, B, 1)
+    assert bench.says(RANDOM, stored=(event(A, 3),)) == Duplicate(event(B, 1))
+    bench.log.merge(A, [("hits", 3, 1)])
+    assert bench.says(RANDOM, stored=(event(A, 3),)) == Duplicate(event(A, 3))
+    assert bench.says(timed(0), 2, (event(A, 3),)) == KeyReused(event(A, 3))
+
+
+@pytest.mark.parametrize("seconds", [-600.5, -1e6, AHEAD_MAX + 0.5, 1e6])
+def test_a_key_too_old_or_too_far_ahead_without_a_record_is_expired(seconds: float) -> None:
+    judgement = Bench().says(timed(seconds))
+    assert isinstance(judgement, KeyExpired)
+    assert judgement.seconds == pytest.approx(-seconds, abs=0.01)
+
+
+def test_a_key_not_above_the_horizon_is_expired() -> None:
+    bench = Bench()
+    bench.judge.dropped(timed(-50))
+    assert isinstance(bench.says(timed(-50)), KeyExpired)
+    assert isinstance(bench.says(timed(-51)), KeyExpired)
+    assert bench.says(timed(-49.9)) is None
+    assert bench.says(RANDOM) is None, "it does not tell its time"
+
+
+def test_the_horizon_never_moves_back() -> None:
+    judge = Bench().judge
+    for seconds in (-50, -70):
+        judge.dropped(timed(seconds))
+    judge.dropped(RANDOM)
+    assert judge.horizon == int(1000 * (WALL - 50))
+
+
+def test_more_keys_than_the_limit_are_refused_and_retries_are_not() -> None:
+    bench = Bench()
+    bench.hold(RANDOM, A, 1)
+    assert bench.says(timed(0)) is None
+    assert bench.says(timed(0), pending=1) == KeysFull()
+    bench.hold(timed(0), A, 2)
+    assert bench.says(timed(1)) == KeysFull()
+    assert bench.says(RANDOM) == Duplicate(event(A, 1))
+    assert isinstance(bench.says(timed(-601)), KeyExpired), "a try later on would not help"
+
+
+def test_a_node_that_is_not_ready_judges_no_key() -> None:
+    bench = Bench()
+    bench.hold(RANDOM, A, 1)
+    bench.ready = False
+    assert bench.says(RANDOM) == bench.says(timed(0)) == CatchingUp()
+
+
+def test_keys_that_only_the_disk_may_know_are_doubtful() -> None:
+    judge = Bench().judge
+    judge.dropped(timed(-50))
+    assert judge.is_doubtful(RANDOM, WALL)
+    assert judge.is_doubtful(timed(-50), WALL)
+    assert judge.is_doubtful(timed(-601), WALL)
+    assert not judge.is_doubtful(timed(-49), WALL)
+    judge.horizon = 0
+    assert not judge.is_doubtful(timed(-599), WALL)

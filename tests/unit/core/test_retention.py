@@ -1,0 +1,168 @@
+"""How long key records are held: in memory for the window, on a disk for the retention."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from gossipd.core import KeyRecord, Settings
+from gossipd.core.identity import key_time
+from gossipd.core.messages import AGE_WANTED_MAX
+from gossipd.core.retention import DROPPED_AT_ONCE, PAUSE, Retention
+from gossipd.core.state import State, Turn
+from gossipd.core.timers import Timer
+
+from .parts import new_key, state_of
+
+A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
+WINDOW, RETENTION = 600.0, 3600.0
+SETTINGS = Settings(key_window=WINDOW, key_retention=RETENTION)
+RNG = Random(5)
+
+
+def record(seq: int, age: float = 0.0, key: bytes | None = None) -> KeyRecord:
+    """A record of an age in seconds."""
+    return KeyRecord(key or new_key(RNG), seq, "hits", 1, int(10 * age))
+
+
+class Bench:
+    """A node's state that holds records, and its retention."""
+
+    def __init__(self, durable: bool, settings: Settings = SETTINGS) -> None:
+        self.state: State = state_of(settings=settings, durable=durable)
+        self.retention = Retention(self.state)
+
+    def hold(self, stream: bytes, *records: KeyRecord, version: int = 0, now: float = 0.0) -> None:
+        log = self.state.log
+        log.merge(stream, [("hits", records[-1].seq, records[-1].seq)])
+        log.claim(stream, version)
+        log.merge_keys(stream, records, now)
+
+    def save(self, now: float = 0.0) -> None:
+        while changes := self.state.saving.take(10_000, now):
+            self.state.saving.stored(changes)
+
+    def drop(self, now: float) -> float:
+        """When it looks again."""
+        self.retention.drop(Turn(self.state, now))
+        due = self.state.timers.next
+        assert due is not None
+        assert self.state.timers.pop(due) == (Timer.KEYS, "")
+        return due - now
+
+    def seqs(self, stream: bytes = A) -> list[int]:
+        return [each.seq for each in self.state.log.keys.oldest_first(stream, 0, 0.0)]
+
+
+def test_it_begins_to_look_soon() -> None:
+    bench = Bench(False)
+    bench.retention.start(Turn(bench.state, 100.0))
+    assert bench.state.timers.next == 105.0
+
+
+def test_a_short_window_is_looked_at_often() -> None:
+    bench = Bench(False, Settings(key_window=10.0))
+    assert bench.drop(0.0) == pytest.approx(0.5)
+
+
+def test_in_memory_a_record_is_held_for_the_window() -> None:
+    bench = Bench(False)
+    bench.hold(A, record(1, age=10), record(2), version=2)
+    assert bench.drop(589.8) == 5.0
+    assert bench.seqs() == [1, 2]
+    bench.drop(590.0)
+    assert bench.seqs() == [2]
+    bench.drop(600.0)
+    assert bench.seqs() == []
+    assert bench.state.log.archived(A, 600.0) == 0, "it is nowhere any more"
+
+
+def test_what_is_dropped_raises_the_horizon() -> None:
+    bench = Bench(False)
+    key = (1_700_000_000_000).to_bytes(6, "big") + b"\x70" + bytes(9)
+    bench.hold(A, record(1, key=key))
+    bench.drop(599.0)
+    assert bench.state.judge.horizon == 0
+    bench.drop(600.0)
+    assert bench.state.judge.horizon == key_time(key) == 1_700_000_000_000
+
+
+def test_what_is_stored_and_covered_leaves_memory_for_the_disk_until_it_expires() -> None:
+    bench = Bench(True)
+    bench.hold(A, record(1, age=10), record(2), record(3), version=2)
+    bench.save()
+    bench.drop(600.0)
+    assert bench.seqs() == [3], "it is above the version, so the fingerprint has it"
+    log = bench.state.log
+    assert log.archived(A, 600.0) == log.archived(A, 3599.0) == 2
+    assert log.archived(A, 3600.0) == 0
+    bench.drop(3599.0)
+    assert bench.seqs() == [3]
+    bench.drop(3600.0)
+    assert bench.seqs() == []
+
+
+def test_what_is_not_stored_yet_stays_until_it_is_or_expires() -> None:
+    bench = Bench(True)
+    bench.hold(A, record(1), version=1)
+    bench.drop(700.0)
+    assert bench.seqs() == [1]
+    changes = bench.state.saving.take(10, 700.0)
+    assert changes is not None
+    bench.drop(700.0)
+    assert bench.seqs() == [1], "on its way"
+    bench.state.saving.stored(changes)
+    bench.drop(700.0)
+    assert bench.seqs() == []
+
+
+def test_what_expires_before_it_could_be_stored_goes() -> None:
+    bench = Bench(True)
+    bench.hold(A, record(1), version=1)
+    bench.drop(3600.0)
+    assert bench.seqs() == []
+    changes = bench.state.saving.take(10, 3600.0)
+    assert changes is not None
+    assert changes.keys == ()
+    assert changes.last
+
+
+def test_many_records_are_dropped_in_several_turns() -> None:
+    bench = Bench(False)
+    bench.hold(A, *map(record, range(1, DROPPED_AT_ONCE + 2)))
+    assert bench.drop(600.0) == pytest.approx(PAUSE)
+    assert bench.seqs() == [DROPPED_AT_ONCE + 1]
+    assert bench.drop(601.0) == 5.0
+    assert bench.seqs() == []
+
+
+def test_many_records_that_may_not_go_yet_hold_up_nothing_and_cost_nothing() -> None:
+    bench = Bench(True)
+    bench.hold(A, *map(record, range(1, DROPPED_AT_ONCE + 2)))
+    bench.hold(B, record(1), version=1)
+    bench.save()
+    assert bench.drop(600.0) == 5.0
+    assert bench.seqs(B) == []
+    assert len(bench.seqs(A)) == DROPPED_AT_ONCE + 1
+
+
+# --- accepting -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("durable", "longest"), [(False, WINDOW), (True, RETENTION)])
+def test_records_that_have_expired_are_not_accepted_and_raise_the_horizon(
+    durable: bool, longest: float
+) -> None:
+    bench = Bench(durable)
+    key = (1_700_000_000_000).to_bytes(6, "big") + b"\x70" + bytes(9)
+    young, old = record(1, longest - 0.1), record(2, longest, key)
+    assert bench.retention.accepted((young,)) == (young,)
+    assert bench.state.judge.horizon == 0
+    assert bench.retention.accepted((young, old)) == (young,)
+    assert bench.state.judge.horizon == 1_700_000_000_000
+    assert bench.retention.age_wanted == 10 * longest
+
+
+def test_no_age_is_asked_for_that_the_wire_does_not_carry() -> None:
+    assert Bench(True, Settings(key_retention=1e12)).retention.age_wanted == AGE_WANTED_MAX
