@@ -99,7 +99,7 @@ def drawn_settings(rng: Random, theme: Theme) -> Settings:
         "stall_after": (0.25, 0.25, 1.0),
         "tail_size": (1000, 5),
         "remember": (REMEMBER if theme is Theme.GHOSTS else 72 * 3600.0,),
-        "key_window": (3.0, 8.0, 30.0, 600.0),
+        "key_window": (3.0, 3.0, 8.0, 30.0, 600.0),
         "key_limit": (1_000_000, 1_000_000, 20),
     }
     drawn = {name: rng.choice(values) for name, values in figures.items()}
