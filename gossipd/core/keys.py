@@ -86,6 +86,9 @@ class Keys:
     def __len__(self) -> int:
         return self._count
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._first
+
     def events(self, key: bytes) -> list[KeyedEvent]:
         """Everything held that was counted under a key."""
         return [self._event(entry) for entry in self._entries(key)]

@@ -287,6 +287,8 @@ class Log:
 
     def events(self, key: bytes) -> set[KeyedEvent]:
         """Every event known in memory that was counted under a key."""
+        if key not in self.keys and key not in self.doubles:
+            return set()
         return {*self.keys.events(key), *self.doubles.events(key)}
 
     def is_present(self, event: KeyedEvent) -> bool:

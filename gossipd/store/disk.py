@@ -32,7 +32,7 @@ from gossipd.core.identity import GENERATION_MAX
 from . import opening, schema
 from .aging import Lifetimes, expired_writes
 from .failures import BrokenError, NoSpaceError, classify
-from .keys import batch_writes, changes_writes, find, find_twins, parts, read
+from .keys import batch_run, changes_writes, find, find_twins, parts, read
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
 from .rows import (
@@ -148,7 +148,7 @@ class DiskStore:
         way the batch may be on the disk.
         """
         if batch.rows or batch.sources:
-            await self._in_thread(self._write, _in_runs(_writes_of(batch, time.time())), None)
+            await self._in_thread(self._write, _runs_of(batch, time.time()), None)
 
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
@@ -297,8 +297,14 @@ class DiskStore:
             self._connection = None
 
 
-def _writes_of(batch: Batch, wall: float) -> Iterator[Write]:
-    yield from batch_writes(batch, wall)
+def _runs_of(batch: Batch, wall: float) -> Iterator[_Run]:
+    """One run of keys, for there may be as many as increments, then all the rest."""
+    if batch.keys:
+        yield batch_run(batch, wall)
+    yield from _in_runs(_writes_of(batch))
+
+
+def _writes_of(batch: Batch) -> Iterator[Write]:
     for counter, seq, total in batch.rows:
         yield put_register(batch.stream, counter, seq, total)
     for stream, register in batch.sources:

@@ -20,7 +20,7 @@ from gossipd.core import AGE_TICK, Batch, Changes, Double, KeyedEvent, KeyRecord
 from gossipd.core.messages import AGE_WANTED_MAX
 
 from . import schema
-from .rows import DamagedError, Write, checksum
+from .rows import DamagedError, Value, Write, checksum
 
 Kept: TypeAlias = tuple[Stream, int, bytes, str, int, int]
 """(stream, seq, key, counter, by, at) of a record; `at` is ms since 1970."""
@@ -65,9 +65,15 @@ def put_horizon(horizon: int) -> Write:
     return _PUT_HORIZON, (horizon, checksum("horizon", horizon))
 
 
-def batch_writes(batch: Batch, wall: float) -> Iterator[Write]:
-    """The key records of a batch that is committed at `wall`, seconds since 1970."""
-    return put_keys(_kept(((batch.stream, record) for record in batch.keys), wall))
+def batch_run(batch: Batch, wall: float) -> tuple[str, list[tuple[Value, ...]]]:
+    """The key records of a batch that is committed at `wall`, seconds since 1970: a statement and
+    the parameters of all its rows."""
+    crc32, pack, stream, at = zlib.crc32, msgpack.Packer().pack, batch.stream, int(1000 * wall)
+    rows: list[tuple[Value, ...]] = []
+    for key, seq, counter, by, _ in batch.keys:
+        fields = (stream, seq, key, counter, by, at)
+        rows.append((*fields, crc32(pack(fields))))
+    return _PUT_KEY, rows
 
 
 def changes_writes(changes: Changes, wall: float) -> Iterator[Write]:

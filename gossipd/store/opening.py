@@ -30,7 +30,7 @@ _MAGIC = b"SQLite format 3\0"
 _BUSY_SECONDS = 5.0
 """A backup, or somebody with another program, is waited for so long."""
 
-LOG_PAGES = 1000
+LOG_PAGES = 4000
 _PAGE_BYTES = 4096
 """The write-ahead log is folded into the file at about so many pages, and kept no longer."""
 

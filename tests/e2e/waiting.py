@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,7 +18,8 @@ WAIT = "20s"
 
 def reads(nodes: Sequence[Node], tries: int, seed: int) -> list[str]:
     """Increments on random nodes, each read at once on another with `after`: what was answered
-    without it. Each client counts alone on its counter, so a count says which ones it includes."""
+    without it. Each client counts alone on a counter for each node, so a count says which of its
+    increments there it includes."""
     return [
         wrong
         for found in at_once(
@@ -28,10 +30,14 @@ def reads(nodes: Sequence[Node], tries: int, seed: int) -> list[str]:
     ]
 
 
-def _read(nodes: Sequence[Node], counter: str, tries: int, rng: random.Random) -> list[str]:
+def _read(nodes: Sequence[Node], client: str, tries: int, rng: random.Random) -> list[str]:
     wrong: list[str] = []
-    for made in range(1, tries + 1):
+    made_on: Counter[str] = Counter()
+    for _ in range(tries):
         writer, reader = rng.sample(list(nodes), 2)
+        counter = f"{client}-{writer.name}"
+        made_on[counter] += 1
+        made = made_on[counter]
         done = writer.ask("POST", f"/increment?counter={counter}")
         assert done.status == 200, done
         path = f"/count?counter={counter}&after={done.data['id']}&timeout={WAIT}"
