@@ -29,8 +29,9 @@ class Retention:
         self._state = state
         settings = state.settings
         self._interval = min(INTERVAL_MAX, settings.key_window / 20)
-        longest = settings.key_retention if state.log.keeps_marks else settings.key_window
-        self._longest = min(longest, AGE_WANTED_MAX * AGE_TICK)
+        self._retention = min(settings.key_retention, AGE_WANTED_MAX * AGE_TICK)
+        covered = settings.key_retention if state.log.keeps_marks else settings.key_window
+        self._longest = min(covered, self._retention)
 
     @property
     def age_wanted(self) -> int:
@@ -75,4 +76,4 @@ class Retention:
         if record.age < self.age_wanted:
             return False
         covered = record.seq <= self._state.log.version(stream)
-        return covered or record.age * AGE_TICK >= self._state.settings.key_retention
+        return covered or record.age * AGE_TICK >= self._retention

@@ -35,6 +35,8 @@ class Certain:
         self.lost: dict[Stream, None] = {}
         """Streams whose end may have died with the last one that had it."""
         self._puts_read = 0
+        self._sources: dict[tuple[Stream, str], tuple[int, int]] = {}
+        """The largest put to each source, as (seq, total): two may have one seq."""
         self._records: dict[Place, None] = {}
         """Events of which somebody has the key record."""
         self.forgotten: dict[Place, None] = {}
@@ -57,7 +59,9 @@ class Certain:
 
     def _take_put(self, answer: PutAnswer) -> None:
         """Of a source the largest put counts, which is on the disk where it was put."""
-        stream, counter, seq, _ = answer.put
+        stream, counter, seq, total = answer.put
+        held = self._sources.get((stream, counter), (0, 0))
+        self._sources[stream, counter] = max(held, (seq, total))
         if seq > self._needed.get((stream, counter), 0):
             host = self._world.hosts[answer.host]
             self._needed[stream, counter] = seq
@@ -80,6 +84,16 @@ class Certain:
                 self._needed[place] = kept
                 self.lost[place[0]] = None
         self.forget_keys(disks)
+        self._lower_sources([*intact])
+
+    def _lower_sources(self, disks: list[Disk]) -> None:
+        nodes = list(self._world.running.values())
+        for place, put in self._sources.items():
+            held = [node.log.register(*place) for node in nodes]
+            kept = max(held + [disk.register(*place) for disk in disks], default=(0, 0))
+            if kept < put:
+                self._sources[place] = kept
+                self.lost[place[0]] = None
 
     def demand_held(self, disks: Iterable[Disk], what: str) -> None:
         """Q3: raise unless somebody holds each increment, when nothing was destroyed."""
