@@ -36,9 +36,9 @@ class Checker:
         words = Words(all_heard=wire)
         self._tables = TableChecker(world, words)
         self._logs = LogChecker(self._ghosts)
-        self._disks = DiskChecker(world, self._ghosts)
-        self._promises = PromiseChecker(world, self._ghosts)
         self._keyed = Keyed(world, self._ghosts)
+        self._disks = DiskChecker(world, self._ghosts, self._keyed)
+        self._promises = PromiseChecker(world, self._ghosts)
         self._keepers = KeyKeeperChecker(world, self._keyed)
         self._retries = RetryChecker(world, self._ghosts, self._keyed)
         self._wire: WireChecker | None = None

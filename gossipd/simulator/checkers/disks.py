@@ -7,22 +7,21 @@ and went between two checks are not known here, and go unchecked.
 
 from __future__ import annotations
 
-from gossipd.core import AGE_TICK, Address, Node, Stream
+from gossipd.core import Address, Node, Stream
 from gossipd.core.messages import Envelope, Group, Held, Hold
 from gossipd.simulator.world import Disk, World
 
 from .ghosts import Ghosts
-
-HOLD_TAKES_MAX = 5.0
-"""Seconds between the asking for a hold and its answer, in which a key may expire."""
+from .keyed import Keyed
 
 
 class DiskChecker:
     """I4, on the wire, in memory and on the disks."""
 
-    def __init__(self, world: World, ghosts: Ghosts) -> None:
+    def __init__(self, world: World, ghosts: Ghosts, keyed: Keyed) -> None:
         self._world = world
         self._ghosts = ghosts
+        self._keyed = keyed
         self._of_stream: dict[Stream, Disk] = {}
         """The disk of the process that writes a stream."""
         self._of_life: dict[tuple[Address, int], Disk] = {}
@@ -83,7 +82,7 @@ class DiskChecker:
                 kept, _ = disk.register(group.stream, counter)
                 assert seq <= kept, f"I4: {where} {counter} {seq}, its disk {kept}"
             for record in group.keys:
-                young = record.age * AGE_TICK < self._world.settings.key_window - HOLD_TAKES_MAX
+                young = any(self._keyed.due(group.stream, record.seq - 1, record.seq))
                 kept_key = disk.has_key(group.stream, record.seq)
                 assert kept_key or not young, f"I4: {where} {record}, its disk does not"
             for double in group.doubles:

@@ -26,8 +26,9 @@ class KeyKeeperChecker:
         """The versions of nodes and disks that were checked."""
         self._in_time_since: dict[str, float] = {}
         """Since when each host does its work in time."""
-        self._oldest: dict[Node, dict[tuple[Stream, int], float]] = {}
-        """Of each stream the oldest record in memory, and since when it was seen as that."""
+        self._oldest: dict[Node, dict[tuple[Stream, int], tuple[float, int]]] = {}
+        """Of each stream the oldest record in memory, since when it was seen as that, and its age:
+        if that falls, the record went, and a late datagram has brought it again."""
 
     def check(self, nodes: dict[str, Node], full: bool) -> None:
         """Look at all running nodes and all disks; at what changed, unless `full`."""
@@ -90,15 +91,16 @@ class KeyKeeperChecker:
         pause = min(INTERVAL_MAX, settings.key_window / 20) + ROUNDING
         if host.disk is not None:
             pause += 3 * WRITE_INTERVAL
-        before, oldest = self._oldest.get(node, {}), dict[tuple[Stream, int], float]()
+        before, oldest = self._oldest[node], dict[tuple[Stream, int], tuple[float, int]]()
         for stream in self._keyed.streams:
             record = next(node.log.keys.oldest_first(stream, 0, now), None)
             if record is not None and record.seq <= node.log.version(stream):
                 place = (stream, record.seq)
-                oldest[place] = before.get(place, now)
+                since, age = before.get(place, (now, 0))
+                oldest[place] = (since if record.age >= age else now, record.age)
         self._oldest[node] = oldest
         if oldest and now - self._in_time_since.get(name, 0.0) > pause:
-            held_for = now - min(oldest.values())
+            held_for = now - min(oldest.values())[0]
             assert held_for <= settings.key_window + pause, (
                 f"I10: {name} keeps a key in memory for {held_for} s"
             )
