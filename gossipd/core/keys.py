@@ -139,6 +139,8 @@ class Keys:
         place, held = order.place(record.seq)
         replaced: KeyRecord | None = None
         if held:
+            if self._is_same(order.keys[place], record):
+                return record
             replaced = self._record(stream, order, place, now)
             if replaced.said <= record.said:
                 return record
@@ -209,6 +211,13 @@ class Keys:
         self._take_entry(stream, order.keys[place], order.seqs[place])
         del order.seqs[place], order.keys[place]
         self._count -= 1
+
+    def _is_same(self, key: bytes, record: KeyRecord) -> bool:
+        """Whether the one event held under a key, with the seq of a record, is that of it."""
+        if key != record.key or key in self._more:
+            return False
+        _, _, counter, by, _ = _ENTRY.unpack(self._first[key])
+        return bool(by == record.by and self._counters[counter] == record.counter)
 
     def _is(self, entry: bytes, stream: Stream, seq: int) -> bool:
         event = self._event(entry)

@@ -111,8 +111,15 @@ class LogRepair:
     # --- the log's own rules -----------------------------------------------------------------
 
     def learn(self, group: Group, turn: Turn) -> bool:
-        """Join news of the log; what was new goes on to others. False if there is no room."""
+        """Join news of the log; what was new goes on to others. False if there is no room.
+
+        Most of it comes several times: of key records, those that the version covers are held. In
+        the own stream others would show a clone.
+        """
         version = self._state.log.version(group.stream)
+        if group.keys and group.stream != self._state.writer.stream:
+            above = tuple(record for record in group.keys if record.seq > version)
+            group = group._replace(keys=above)
         gained = self._merge(group, turn)
         if gained is None:
             return False
