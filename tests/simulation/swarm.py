@@ -298,11 +298,13 @@ class Swarm:
         """Let disks store and compare what their nodes hold, and nodes find that they are ready,
         which takes them long where none is."""
         began = self.world.now
-        nodes = self.world.running.values()
-        while self.world.now - began < RETRIED_AFTER or not all(node.ready for node in nodes):
+        while self.world.now - began < RETRIED_AFTER or not self._all_ready():
             waited = self.world.now - began
             assert waited < RETRIED_AFTER + self.world.settings.ready_after, "Q1: not ready"
             self._step()
+
+    def _all_ready(self) -> bool:
+        return all(node.ready for node in self.world.running.values())
 
     def _settle(self, most: float) -> float:
         """Let time pass until all agree; the seconds that it took."""
