@@ -35,6 +35,7 @@ from gossipd.core import (
 )
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
+from gossipd.sideport.values import refusal
 from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
@@ -249,18 +250,18 @@ def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
     match result:
         case PutConflicts(total):
             detail = f"seq {put.seq} of this source was put with the total {total}"
-            return Refused(409, "Conflict", f"{detail}, not {put.total}: not changed")
+            return refusal(409, f"{detail}, not {put.total}: not changed")
         case PutRefused(full=True):
             return _unavailable("the log holds no more counters")
         case PutRefused():
             detail = f"{put.total} would take {put.counter!r} beyond +-2^62"
-            return Refused(409, "Conflict", detail)
+            return refusal(409, detail)
         case _:
             assert_never(result)
 
 
 def _unavailable(detail: str) -> Refused:
-    return Refused(503, "Service Unavailable", detail)
+    return refusal(503, detail)
 
 
 def _refusal(
@@ -268,18 +269,18 @@ def _refusal(
 ) -> Refused:
     match result:
         case OutOfRange(counter, by):
-            return Refused(409, "Conflict", f"{by} would take {counter!r} beyond +-2^62")
+            return refusal(409, f"{by} would take {counter!r} beyond +-2^62")
         case LogFull():
             return _unavailable("the log holds no more counters")
         case KeyReused(event):
             detail = f"the key was used before, to add {event.by} to {event.counter!r}"
-            return Refused(422, "Unprocessable Entity", f"not counted: {detail}")
+            return refusal(422, f"not counted: {detail}")
         case KeyExpired(seconds) if seconds < 0:
             detail = f"expired: the key is {-seconds:.0f} s in the future; this call did nothing"
-            return Refused(422, "Unprocessable Entity", detail)
+            return refusal(422, detail)
         case KeyExpired(seconds):
             detail = f"expired: the key is {seconds:.0f} s old; this call did nothing, an earlier"
-            return Refused(422, "Unprocessable Entity", f"{detail} one may have been counted")
+            return refusal(422, f"{detail} one may have been counted")
         case KeysFull():
             return _unavailable("not counted: as many keys as this node keeps are in the window")
         case CatchingUp():

@@ -25,6 +25,7 @@ from gossipd.counting import Counting
 from gossipd.endpoint import Endpoint
 from gossipd.seeds import Seeds
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
+from gossipd.sideport.values import refusal
 from gossipd.store import Store
 from gossipd.waiting import Waiting
 
@@ -100,10 +101,10 @@ class Service:
             try:
                 stored = await self._store.find_keys([key.bytes])
             except OSError as error:
-                raise Refused(503, "Service Unavailable", f"cannot look: {error}") from error
+                raise refusal(503, f"cannot look: {error}") from error
             events.update(stored.get(key.bytes, ()))
         if not events:
-            raise Refused(404, "Not Found", f"nothing is known here of the key {key}")
+            raise refusal(404, f"nothing is known here of the key {key}")
         is_present = self._node.log.is_present
         winner: KeyedEvent = min(filter(is_present, events), default=min(events))
         uuid = increment_id(winner.stream, winner.seq)
@@ -140,7 +141,7 @@ class Service:
         try:
             endpoints = [Endpoint.parse_peer(text) for text in peers]
         except ValueError as error:
-            raise Refused(400, "Bad Request", str(error)) from error
+            raise refusal(400, str(error)) from error
         for endpoint in endpoints:
             self._seeds.keep(endpoint, once=True)
 
@@ -152,13 +153,13 @@ class Service:
         try:
             self._perform(self._node.forget(name, time.monotonic()))
         except KeyError:
-            raise Refused(404, "Not Found", f"no member is called {name!r}") from None
+            raise refusal(404, f"no member is called {name!r}") from None
         except ValueError as error:
-            raise Refused(409, "Conflict", f"{error}; only who is gone is forgotten") from None
+            raise refusal(409, f"{error}; only who is gone is forgotten") from None
 
 
 def _event(increment: UUID) -> tuple[Stream, int]:
     try:
         return parse_increment_id(increment)
     except ValueError as error:
-        raise Refused(400, "Bad Request", str(error)) from error
+        raise refusal(400, str(error)) from error

@@ -82,8 +82,8 @@ Examples:
     "--key",
     callback=parsed_by(parse_key),
     metavar="UUID",
-    help="Names this increment for ever: again with the same key, it only asks for the answer."
-    " Default: a new UUIDv7.",
+    help="Names this increment: sent again with the same key, it is counted once. Default: a new"
+    " UUIDv7.",
 )
 @click.option(
     "--ack",

@@ -62,7 +62,8 @@ class Incremented:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Registers of the log went up by what a peer or a source sent: one advance for each."""
+    """What peers or sources sent changed values, or a double that was found did: one advance for
+    each change."""
 
     advances: tuple[Advance, ...]
 

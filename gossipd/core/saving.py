@@ -2,9 +2,9 @@
 
 Own increments are committed before they are exposed (see `writer`); everything else is stored
 lazily, in cycles. A cycle covers all that had changed when it began: first registers, as they are
-when they are taken, then in its last part the versions as they were at the beginning, and members.
-So no version is stored before every record that it covers, and whoever waits for something that
-arrived before a cycle began waits for the end of that cycle.
+when they are taken, then key records and doubles, and in its last part the versions as they were
+at the beginning, and members. So no version is stored before every record that it covers, and
+whoever waits for something that arrived before a cycle began waits for the end of that cycle.
 
 A node that keeps its state in memory only has none of this: there, what is held counts as stored.
 """

@@ -118,7 +118,8 @@ class Backend(Protocol):
         self, client: str, counter: str, seq: int, total: int
     ) -> asyncio.Future[Source]:
         """Set what `client` counted on `counter` by itself; the future ends when it is committed,
-        or with `Refused` (409: another total is known at that seq, 503 as for increments)."""
+        or with `Refused` (409: another total is known at that seq, or the counter would be out of
+        range; 503 as for increments)."""
         ...
 
     def log(self, limit: int) -> list[dict[str, object]]:

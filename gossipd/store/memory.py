@@ -1,6 +1,7 @@
-"""A batch that is committed survives what the store survives; this one survives nothing.
+"""What a store is, and the one that keeps nothing.
 
-What a store needs is in `Batch`: the rows of the changed registers and the version.
+What it commits is in `Batch`: own registers, those of sources, the version and key records. What
+others have told comes in parts, as `Changes`.
 """
 
 from __future__ import annotations
