@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
 from typing import get_args
 
@@ -13,8 +14,10 @@ import click
 import msgpack
 import pytest
 
+from gossipd import reports
 from gossipd.cli import gossipd
 from gossipd.core.codec import pack_body, pack_head
+from gossipd.core.log import KEYS_MAX
 from gossipd.core.members import MEMBERS_MAX
 from gossipd.core.messages import (
     BEGINNING,
@@ -44,8 +47,10 @@ from gossipd.core.messages import (
 )
 from gossipd.core.settings import REGISTERS_MAX, STREAMS_MAX, Profile, Settings
 from gossipd.schema import VARIABLE_PREFIX, keys
+from gossipd.sideport.batch import ITEMS_MAX
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.limits import Limits
+from tests.unit.pair import Pair
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "gossipd" / "core"
@@ -192,10 +197,38 @@ def test_every_call_shown_exists() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     text, limits = section("Guarantees and limits"), Limits()
-    for count in (MEMBERS_MAX, STREAMS_MAX, REGISTERS_MAX, limits.connections_max):
+    for count in (MEMBERS_MAX, STREAMS_MAX, REGISTERS_MAX, KEYS_MAX, limits.connections_max):
         assert f"{count:,}" in text
     for size in (limits.head_size_max, limits.body_size_max, limits.line_size_max):
         assert f"{size // 1024} KiB" in text
+    for size in (limits.batch_size_max, limits.batches_size_max):
+        assert f"{size // 1024**2} MiB" in text
+    assert f"up to {ITEMS_MAX:,} lines of JSON" in README
+
+
+def test_the_figures_of_keys_are_those_of_the_settings() -> None:
+    text, settings = section("Exactly once"), Settings()
+    assert f"{settings.key_limit:,} keys" in text
+    assert f"{settings.key_limit / settings.key_window:,.0f} keyed increments a second" in text
+    assert f"{settings.key_window / 60:g} min (`--key-window`)" in text
+    assert f"{settings.key_retention / 3600:g} h (`--key-retention`)" in text
+
+
+def test_the_sample_of_the_status_begins_with_what_a_node_shows_of_itself() -> None:
+    (sample,) = (block for block in blocks("console") if "$ gossipd status" in block)
+    shown = re.findall(r"^([a-z]+): ", sample, re.MULTILINE)
+    own = list(reports.status(Pair().node, "gossipd"))
+    assert shown[: len(own)] == own
+
+
+def test_the_problems_shown_have_the_titles_of_http() -> None:
+    shown = re.findall(r'"title": "([^"]+)", "status": (\d+)', README)
+    assert {status for _, status in shown} >= {"400", "422"}
+    # What RFC 9110 calls it, and with it Python 3.13.
+    newer = {"Unprocessable Content": "Unprocessable Entity"}
+    for title, status in shown:
+        phrase = HTTPStatus(int(status)).phrase
+        assert title == newer.get(phrase, phrase)
 
 
 def test_continuous_integration_runs_the_test_command() -> None:
