@@ -1,7 +1,7 @@
 """Says in time that the log is getting full: nothing is evicted, so what does not fit is refused.
 
-What a log holds never becomes less in one process, so each of its two limits is warned of at most
-twice: when most of it is used, and when it is reached.
+Streams and registers never become fewer in one process, so each of their two limits is warned of
+at most twice: when most of it is used, and when it is reached.
 """
 
 from __future__ import annotations

@@ -162,7 +162,8 @@ class Settings:
 
     key_retention: float = 6 * 3600.0
     """Seconds for which keys are kept on the disk. Keys that were used on both sides of a
-    separation are counted once if it was shorter than that."""
+    separation are counted once if it was shorter than that; where a node keeps its state in
+    memory only, if it was shorter than `key_window`."""
 
     tail_size: int = 1000
     """Recent events kept for reading (`/log`)."""

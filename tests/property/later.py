@@ -1,8 +1,8 @@
 """A peer of a later version: what it appends to datagrams that this version writes.
 
 A version only ever appends: fields behind the known ones of every array that stands for one thing
-(an envelope, a message's fields, a view, group, page, record, leaf, wish), kinds of records, kinds
-of messages.
+(an envelope, a message's fields, a view, group, page, record, leaf, item of a pass), kinds of
+records, kinds of messages.
 """
 
 from __future__ import annotations
