@@ -35,6 +35,7 @@ from gossipd.core import (
 )
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
+from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
 from gossipd.store import BrokenError, Store
 
@@ -284,6 +285,7 @@ def _refusal(
         case KeysFull():
             return _unavailable("not counted: as many keys as this node keeps are in the window")
         case CatchingUp():
-            return _unavailable("not counted: catching up, so an earlier try may be unknown here")
+            detail = "not counted: catching up, so an earlier try may be unknown here"
+            return refusal(503, detail, RETRY_AFTER)
         case _:
             assert_never(result)

@@ -35,9 +35,9 @@ STEP = 0.2
 SAFETY = 10.0
 """Seconds of faults."""
 
-REMEMBER = 600.0
+REMEMBER = 1200.0
 """Seconds for which gone members are remembered in worlds that are to see ghosts go. Each hop
-rounds the age of a verdict up to the next minute, so half of this must be several minutes."""
+rounds the age of a verdict up to the next minute, so half of this must be many minutes."""
 
 KEYED = 0.7
 """Part of the swarms that have clients with keys and sources."""
