@@ -51,6 +51,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
+from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory
 from gossipd.endpoint import Endpoint
@@ -457,6 +458,12 @@ def _stored(store: Store, config: Config) -> Image:
             f"{streams:,} streams with {registers:,} registers are stored, more than the limits "
             f"{limits.streams_max:,} and {limits.registers_max:,}: raise --streams-max or "
             "--registers-max"
+        )
+    keys = sum(len(stream.keys) + len(stream.doubles) for stream in image.streams)
+    if keys > KEYS_MAX:
+        raise StartError(
+            f"{keys:,} idempotency keys are younger than --key-window, more than {KEYS_MAX:,}: is "
+            "the clock behind?"
         )
     return image
 

@@ -275,12 +275,18 @@ class CopiesWanted:
                 continue
             group, size = self._group(stream, lowest - 1, room, turn.now)
             whole = whole and group.start < lowest
-            if group.start < group.to and len(groups) < HOLD_GROUPS_MAX:
+            # What is on the disk only is not sent, but the peer tells its durable version.
+            tells = group.start < group.to or state.log.archived(stream, turn.now) >= lowest
+            if tells and len(groups) < HOLD_GROUPS_MAX:
                 groups.append(group)
                 room -= size
         if groups:
             nonce = state.rng.getrandbits(64)
-            claims = tuple((group.stream, _Span(group.start, group.to)) for group in groups)
+            claims = tuple(
+                (group.stream, _Span(group.start, group.to))
+                for group in groups
+                if group.start < group.to
+            )
             peer.open[nonce] = _Question(claims, whole)
             while len(peer.open) > ASKS_MAX:
                 del peer.open[next(iter(peer.open))]

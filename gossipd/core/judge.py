@@ -76,7 +76,14 @@ class Judge:
     def is_doubtful(self, key: bytes, wall: float) -> bool:
         """Whether a record of the key may be on the disk only."""
         time = key_time(key)
-        return time is None or time <= self.horizon or wall - time / 1000 > self._window
+        return time is None or time <= self._horizon_at(wall) or wall - time / 1000 > self._window
+
+    def _horizon_at(self, wall: float) -> float:
+        """The horizon, or where it comes from a clock that was ahead, what it would be at most: a
+        record is dropped after the window, and its key was at most so much ahead of it."""
+        if self.horizon <= 1000 * (wall + AHEAD_MAX):
+            return self.horizon
+        return 1000 * (wall - max(self._window - AHEAD_MAX, self._window / 2))
 
     def judge(
         self,
@@ -101,6 +108,6 @@ class Judge:
         time = key_time(key)
         if time is not None:
             age = wall - time / 1000
-            if age > self._window or age < -AHEAD_MAX or time <= self.horizon:
+            if age > self._window or age < -AHEAD_MAX or time <= self._horizon_at(wall):
                 return KeyExpired(age)
         return KeysFull() if len(self._log.keys) + pending >= self._limit else None

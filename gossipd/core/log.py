@@ -29,15 +29,11 @@ from .identity import SEQ_MAX, SOURCE_BIT, Stream
 from .image import StreamImage
 from .keys import KeyedEvent, Keys
 from .messages import Double, KeyRecord, Leaf, Record, Register
-from .settings import REGISTERS_MAX, STREAMS_MAX
+from .settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 
 _FEW = 8
 """Up to the root of so many times a stream's counters, those above a seq are sorted for each page;
 if there are more, so many pages share the way through all names that it costs less."""
-
-KEYS_MAX = 4_000_000
-"""Key records and doubles from which on a node takes no more of them from others (about 200 bytes
-each): what four sides of a partition may have accepted."""
 
 
 class Advance(NamedTuple):
@@ -381,10 +377,13 @@ class Log:
         if self.version(stream) == version:
             self.changed.versions.pop(stream, None)
 
-    def merge(self, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+    def merge(
+        self, stream: Stream, registers: Iterable[Register], *, committed: bool = False
+    ) -> list[Advance] | None:
         """Join registers into the log; what went up is told.
 
-        None, with nothing changed, when the log is full and these would make it larger.
+        None, with nothing changed, when the log is full and these would make it larger. What is
+        `committed` here enters all the same: there was room for it before its commit.
         """
         registers = tuple(registers)
         if not registers:
@@ -392,7 +391,7 @@ class Log:
         held = self._streams.get(stream)
         known = held.registers if held else {}
         new = {counter for counter, _, _ in registers if counter not in known}
-        if new and not self._fits(held, len(new)):
+        if new and not committed and not self._fits(held, len(new)):
             return None
         held = held or self._open(stream)
         advances: list[Advance] = []
@@ -490,11 +489,14 @@ class Log:
             self.changed.versions[stream] = None
         return True
 
-    def has_room(self, stream: Stream, counter: str, beside: int = 0) -> bool:
-        """Whether one more event of (stream, counter) fits, `beside` that many new registers."""
+    def has_room(self, stream: Stream, counter: str, beside: int = 0, streams: int = 0) -> bool:
+        """Whether one more event of (stream, counter) fits, `beside` that many new registers, and
+        new streams."""
         held = self._streams.get(stream)
         if held is not None and counter in held.registers:
             return True
+        if held is None and len(self._streams) + streams >= self.streams_max:
+            return False
         return self._fits(held, beside + 1)
 
     def has_room_for_keys(self, stream: Stream, count: int) -> bool:

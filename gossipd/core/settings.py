@@ -26,6 +26,10 @@ STREAMS_MAX = 1_000_000
 REGISTERS_MAX = 5_000_000
 """What a log holds at most unless it is told otherwise."""
 
+KEYS_MAX = 4_000_000
+"""Key records and doubles from which on a node takes no more of them from others (about 200 bytes
+each): what four sides of a partition may have accepted."""
+
 DATAGRAM_SIZE_FLOOR = 640
 DATAGRAM_SIZE_MAX = 1400
 """What a datagram may measure at most (bytes of UDP payload); a larger one is dropped unread."""
@@ -197,6 +201,8 @@ class Settings:
             raise SettingsError(f"probe_patience must be from 1 to {PATIENCE_MAX:g}")
         if self.confirmations > CONFIRMATIONS_MAX:
             raise SettingsError(f"confirmations must be at most {CONFIRMATIONS_MAX}")
+        if self.key_limit > KEYS_MAX:
+            raise SettingsError(f"key_limit must be at most {KEYS_MAX}")
         if self.suspicion_max_mult < 1:
             raise SettingsError("suspicion_max_mult must be at least 1")
         for smaller, larger in _ORDERED:

@@ -7,6 +7,8 @@ repeated, or late, changes nothing, for ever and on any node, without any window
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
@@ -61,10 +63,19 @@ def source_stream(client: str, counter: str) -> Stream:
 class Puts:
     """Puts on their way into one batch, judged one after the other."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(
+        self, log: Log, moved: Callable[[str], int], registers: int, streams: int
+    ) -> None:
+        """What else is in the batch: `moved` tells what that adds to a counter, and it brings so
+        many new registers and streams."""
         self._log = log
+        self._moved = moved
+        self._registers = registers
+        self._streams = streams
         self.rows: dict[Stream, Register] = {}
         """The newest register of each source that changes."""
+        self._put: Counter[str] = Counter()
+        """What the puts so far add to each counter."""
 
     def judge(self, put: Put) -> PutResult:
         """What becomes of a put, once the batch is committed."""
@@ -75,10 +86,16 @@ class Puts:
             return PutTaken(seq, total)
         if put.seq == seq:
             return PutConflicts(total)
-        value = self._log.value(put.counter) + put.total - held[1]
-        if abs(value) > TOTAL_MAX:
+        moved = self._moved(put.counter) + self._put[put.counter] + put.total - total
+        if abs(self._log.value(put.counter) + moved) > TOTAL_MAX:
             return PutRefused(full=False)
-        if not self._log.has_room(put.stream, put.counter, len(self.rows)):
+        if row is None and not self._log.has_room(
+            put.stream, put.counter, self._registers, self._streams
+        ):
             return PutRefused(full=True)
+        if row is None and held == (0, 0):
+            self._registers += 1
+            self._streams += 1
+        self._put[put.counter] += put.total - total
         self.rows[put.stream] = (put.counter, put.seq, put.total)
         return PutTaken(put.seq, put.total)

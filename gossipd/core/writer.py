@@ -94,7 +94,18 @@ class _Draft:
         self.seq = log.version(stream)
         self.rows: dict[str, Register] = {}
         self.keys: dict[bytes, KeyRecord] = {}
-        self._new = 0
+        self.new = 0
+        """Registers that were not held."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it brings a stream that is not held."""
+        return bool(self.rows) and not self._log.newest(self.stream)
+
+    def moved(self, counter: str) -> int:
+        """What it adds to a counter."""
+        row = self.rows.get(counter)
+        return row[2] - self._log.register(self.stream, counter)[1] if row else 0
 
     def add(self, counter: str, by: int) -> Result:
         log, row = self._log, self.rows.get(counter)
@@ -102,9 +113,9 @@ class _Draft:
         total = (row[2] if row else start) + by
         if abs(total) > TOTAL_MAX or abs(log.value(counter) + total - start) > TOTAL_MAX:
             return OutOfRange(counter, by)
-        if row is None and not log.has_room(self.stream, counter, self._new):
+        if row is None and not log.has_room(self.stream, counter, self.new):
             return LogFull(counter, by)
-        self._new += row is None and log.register(self.stream, counter) == (0, 0)
+        self.new += row is None and log.register(self.stream, counter) == (0, 0)
         self.seq += 1
         self.rows[counter] = (counter, self.seq, total)
         return Accepted(self.seq, counter, by)
@@ -172,7 +183,7 @@ class Writer:
                 or self._judge.judge(key, counter, by, wall, held, pending)
                 or draft.add_keyed(key, counter, by)
             )
-        sources = Puts(log)
+        sources = Puts(log, draft.moved, draft.new, draft.is_new)
         put_results = tuple(sources.judge(put) for put in puts)
         self._pending = Batch(
             draft.stream,
@@ -190,7 +201,7 @@ class Writer:
         assert batch is self._pending, "only the batch under way can be exposed"
         self._pending = None
         values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
-        self._log.merge(batch.stream, batch.rows)
+        self._log.merge(batch.stream, batch.rows, committed=True)
         self._log.claim(batch.stream, batch.version)
         others: list[Advance] = []
         if batch.keys:
@@ -203,7 +214,7 @@ class Writer:
                     Advance(batch.stream, done.counter, done.seq, done.by, values[done.counter])
                 )
         for stream, register in batch.sources:
-            others += self._log.merge(stream, (register,)) or ()
+            others += self._log.merge(stream, (register,), committed=True) or ()
         return Exposed(made, others)
 
     def abandon(self, batch: Batch) -> None:

@@ -353,3 +353,20 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
         assert await serving == 0
     assert [answer.count for answer in answers] == [1, 2, 3]
     assert len({answer.id.hex[:20] for answer in answers}) == 3, "a stream for each life"
+
+
+async def test_more_young_keys_than_memory_may_hold_end_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a host whose clock is behind when it starts: all stored keys look young."""
+    config = Config(bind=ANY, api=ANY, name="one")
+    daemon = await Daemon.open(config)
+    serving = asyncio.create_task(daemon.serve())
+    await until(lambda: daemon.service.not_ready() is None)
+    for _ in range(3):
+        await daemon.service.increment("a", 1, uuid4())
+    daemon.service.leave()
+    assert await serving == 0
+    monkeypatch.setattr("gossipd.daemon.KEYS_MAX", 2)
+    with pytest.raises(StartError, match="3 idempotency keys are younger .* is the clock behind"):
+        await Daemon.open(config)

@@ -17,7 +17,6 @@ import pytest
 from gossipd import reports
 from gossipd.cli import gossipd
 from gossipd.core.codec import pack_body, pack_head
-from gossipd.core.log import KEYS_MAX
 from gossipd.core.members import MEMBERS_MAX
 from gossipd.core.messages import (
     BEGINNING,
@@ -45,7 +44,7 @@ from gossipd.core.messages import (
     Shown,
     Welcome,
 )
-from gossipd.core.settings import REGISTERS_MAX, STREAMS_MAX, Profile, Settings
+from gossipd.core.settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX, Profile, Settings
 from gossipd.schema import VARIABLE_PREFIX, keys
 from gossipd.sideport.batch import ITEMS_MAX
 from gossipd.sideport.calls import CALLS

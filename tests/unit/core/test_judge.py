@@ -156,3 +156,14 @@ def test_keys_that_only_the_disk_may_know_are_doubtful() -> None:
     assert not judge.is_doubtful(timed(-49), WALL)
     judge.horizon = 0
     assert not judge.is_doubtful(timed(-599), WALL)
+
+
+def test_a_horizon_from_a_clock_that_was_ahead_refuses_no_fresh_key() -> None:
+    """One key from a node whose clock is a month ahead, once dropped, must not end all others."""
+    bench = Bench()
+    bench.judge.dropped(timed(30 * 86_400))
+    fresh, late = timed(-10), timed(-600 + AHEAD_MAX)
+    assert bench.says(fresh) is None
+    assert not bench.judge.is_doubtful(fresh, WALL)
+    assert isinstance(bench.says(late), KeyExpired)
+    assert bench.judge.is_doubtful(late, WALL)

@@ -240,3 +240,17 @@ def test_the_books_are_right_after_anything(seed: int) -> None:
                 if held:
                     log.drop_keys(stream, held, 0.0)
         check_books(log)
+
+
+def test_a_key_record_that_took_the_place_of_a_committed_one_is_still_to_be_stored() -> None:
+    """A live copy of this process gave the seq to another key, and that one stays."""
+    log = Log()
+    log.keeps_marks = True
+    stream = bytes(9) + b"\x05"
+    mine, other = KeyRecord(b"\x02" * 16, 1, "c", 1, 0), KeyRecord(b"\x01" * 16, 1, "c", 1, 0)
+    log.merge(stream, [("c", 1, 1)])
+    log.merge_keys(stream, [mine, other], 0.0)
+    log.set_committed(stream, [("c", 1, 1)], 0, [mine])
+    assert list(log.changed.keys) == [(stream, 1)]
+    log.set_committed(stream, [("c", 1, 1)], 0, [other])
+    assert not log.changed.keys

@@ -434,3 +434,17 @@ def test_a_stream_for_which_there_is_no_room_left_comes_next(length: int) -> Non
         held += [copies for each in done for copies in each.of(Copies)]
         holds = [hold for each in (*done, talk.wait(0.03)) for hold in each.sent(Hold)]
     assert len(held) == 9
+
+
+def test_a_peer_is_asked_for_its_version_where_all_keys_are_on_the_disk_only() -> None:
+    """A retry of an old key asks for copies of what no packet can bring any more."""
+    window = 5.0
+    asker = Asker(settings=Settings(key_window=window))
+    asker.increment(key=bytes(16))
+    asker.store_all()
+    while asker.node.log.keys:
+        asker.wait(window)
+    said = asker.want(2)
+    ((name, holds),) = list(asker.asked(said).items())[:1]
+    assert [(g.start, g.to) for g in holds[0].groups] == [(1, 1)]
+    assert asker.confirm(name, holds[0], version=1).of(Copies) == [Copies(1, 2, enough=True)]

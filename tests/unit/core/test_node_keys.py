@@ -21,9 +21,11 @@ from gossipd.core import (
     KeysFull,
     KeysWanted,
     Learned,
+    Put,
     SaveWanted,
     Send,
     Settings,
+    source_stream,
 )
 from gossipd.core.messages import (
     BEGINNING,
@@ -428,3 +430,17 @@ def test_gossip_of_a_key_alone_goes_on_to_others() -> None:
     talk.hear(talk.peer("p0"), Gossip(), (), [news])
     told = [g for g in talk.wait(1.0).groups(talk.peer("p1")) if g.stream == stream(1)]
     assert [record.key for g in told for record in g.keys][:1] == [K]
+
+
+def test_a_source_is_told_at_once_and_is_on_the_disk_with_its_batch() -> None:
+    talk = Talk(peers=1, durable=True)
+    talk.settle()
+    talk.store_all()
+    put = Put(source_stream("till", "sales"), "sales", 3, 70)
+    batch = talk.node.prepare([], talk.now, WALL + talk.now, puts=[put])
+    said = talk.expose(batch)
+    assert [effect.advances[0].value for effect in said.of(Learned)] == [70]
+    (told,) = talk.wait(0.1).groups(talk.peer("p0"))[:1]
+    assert (told.stream, told.to, told.registers) == (put.stream, 3, (("sales", 3, 70),))
+    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.node.log.durable(put.stream) == 3

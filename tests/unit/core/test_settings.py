@@ -89,6 +89,7 @@ def test_an_impossible_figure_or_combination_is_refused_by_name(
         {"probe_timeout_min": 0.0009},
         {"probe_patience": 11},
         {"confirmations": 8},
+        {"key_limit": 4_000_001},
     ],
 )
 def test_figures_that_the_protocol_cannot_live_with_are_refused(figures: dict[str, float]) -> None:

@@ -102,3 +102,42 @@ def test_a_full_log_takes_puts_of_known_sources_only(room: Log) -> None:
     other = source_stream("till-8", "sales")
     assert put(room, Put(other, "sales", 1, 1)) == (PutRefused(full=True),)
     assert put(room, Put(STREAM, "sales", 2, 5)) == (PutTaken(2, 5),)
+
+
+def test_new_sources_of_one_batch_have_room_for_all_of_them_or_are_refused() -> None:
+    log = Log(streams_max=2)
+    streams = [source_stream(f"till-{number}", "sales") for number in range(3)]
+    results = put(log, *(Put(stream, "sales", 1, 1) for stream in streams))
+    assert results == (PutTaken(1, 1), PutTaken(1, 1), PutRefused(full=True))
+    assert log.value("sales") == log.stream_count == 2
+
+
+def test_increments_of_the_same_batch_take_room_from_new_sources() -> None:
+    log = Log(streams_max=2, registers_max=3)
+    writer = Writer(log, Judge(log, Settings(), lambda: True), Random(1))
+    streams = [source_stream(f"till-{number}", "sales") for number in range(2)]
+    puts = [Put(stream, "sales", 1, 1) for stream in streams]
+    batch = writer.prepare([("a", 1), ("b", 1)], 0.0, 0.0, puts=puts)
+    writer.expose(batch, 0.0)
+    assert batch.put_results == (PutTaken(1, 1), PutRefused(full=True))
+    assert (log.stream_count, log.register_count) == (2, 3)
+
+
+def test_puts_and_increments_of_one_batch_stay_in_range_together() -> None:
+    log = Log()
+    writer = Writer(log, Judge(log, Settings(), lambda: True), Random(1))
+    puts = [
+        Put(source_stream("till-1", "x"), "x", 1, TOTAL_MAX - 5),
+        Put(source_stream("till-2", "x"), "x", 1, 1),
+        Put(source_stream("till-1", "x"), "x", 2, 0),
+        Put(source_stream("till-2", "x"), "x", 1, 1),
+    ]
+    batch = writer.prepare([("x", 5)], 0.0, 0.0, puts=puts)
+    assert batch.put_results == (
+        PutTaken(1, TOTAL_MAX - 5),
+        PutRefused(full=False),
+        PutTaken(2, 0),
+        PutTaken(1, 1),
+    )
+    writer.expose(batch, 0.0)
+    assert log.value("x") == 6

@@ -149,3 +149,11 @@ def test_one_batch_is_under_way_at_a_time() -> None:
         writer.expose(batch, 1.0)
     with pytest.raises(AssertionError):
         writer.abandon(batch)
+
+
+def test_what_was_committed_enters_though_the_log_was_filled_meanwhile() -> None:
+    writer, log = _writer(Log(registers_max=1))
+    batch = writer.prepare([("y", 1)], 1.0, 1.0)
+    log.merge(b"\x00" * 9 + b"\x07", [("x", 1, 1)])
+    writer.expose(batch, 1.0)
+    assert (log.value("y"), log.version(batch.stream)) == (1, 1)
