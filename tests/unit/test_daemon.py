@@ -368,5 +368,5 @@ async def test_more_young_keys_than_memory_may_hold_end_the_start(
     daemon.service.leave()
     assert await serving == 0
     monkeypatch.setattr("gossipd.daemon.KEYS_MAX", 2)
-    with pytest.raises(StartError, match="3 idempotency keys are younger .* is the clock behind"):
+    with pytest.raises(StartError, match=r"3 idempotency keys are younger .* is the clock behind"):
         await Daemon.open(config)
