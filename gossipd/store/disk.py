@@ -62,11 +62,8 @@ RUN_MAX = 20
 FOUND_AT_ONCE = 500
 """Keys that are looked up at a time, a millisecond or two."""
 
-EXPIRE_INTERVAL = 5.0
-"""Seconds after which a save also removes key records that have expired ..."""
-
 EXPIRED_AT_ONCE = 20_000
-"""... at most so many: some tenths of a second."""
+"""Key records that have expired and are removed at a time: some tenths of a second."""
 
 
 class DiskStore:
@@ -90,7 +87,6 @@ class DiskStore:
         self._node = node
         self._cluster = cluster
         self._lifetimes = lifetimes
-        self._expire_at = 0.0
         self._thread = ThreadPoolExecutor(1, "store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
@@ -153,17 +149,19 @@ class DiskStore:
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
 
-        What it returns are all events stored of those keys in it that have several. After an
-        error some of it may be stored; the same may be saved again.
+        What it returns are all events stored of those keys in it that have several, or a double.
+        After an error some of it may be stored; the same may be saved again.
         """
         wall = time.time()
         await self._write_in_slices(chain(changes_writes(changes, wall), writes_of(changes, wall)))
-        if time.monotonic() >= self._expire_at:
-            self._expire_at = time.monotonic() + EXPIRE_INTERVAL
-            await self._write_in_slices(
-                expired_writes(self._connected, wall, self._lifetimes, EXPIRED_AT_ONCE)
-            )
-        return await self._look_up(find_twins, [record.key for _, record in changes.keys])
+        twins = await self._look_up(find_twins, [record.key for _, record in changes.keys])
+        doubled = {double.key: None for _, double in changes.doubles}
+        return {**twins, **await self._look_up(find, list(doubled))}
+
+    async def expire(self) -> None:
+        """Remove some key records that have expired; batches go first. Raises as `commit` does."""
+        writes = expired_writes(self._connected, time.time(), self._lifetimes, EXPIRED_AT_ONCE)
+        await self._write_in_slices(writes)
 
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
         """What is stored of some keys; those of which there is nothing are left out. Raises as

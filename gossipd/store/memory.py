@@ -30,9 +30,12 @@ class Store(Protocol):
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are as durable as they get. Raises `OSError` if they are not.
 
-        What it returns are all events stored of those keys in it that have several.
+        What it returns are all events stored of those keys in it that have several, or a double.
         """
         ...
+
+    async def expire(self) -> None:
+        """Remove some of the key records that have expired. Raises `OSError`."""
 
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
         """What is stored of some keys; those of which there is nothing are left out. Raises
@@ -67,6 +70,9 @@ class MemoryStore:
     async def save(self, _changes: Changes) -> Stored:
         """Nothing to do."""
         return {}
+
+    async def expire(self) -> None:
+        """Nothing to do."""
 
     async def find_keys(self, _keys: Sequence[bytes]) -> Stored:
         """Nothing."""
