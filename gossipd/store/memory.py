@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream
+from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
 
 
 class Store(Protocol):
@@ -26,6 +26,10 @@ class Store(Protocol):
 
     async def commit(self, batch: Batch) -> None:
         """Return when the batch is as durable as it gets here. Raises `OSError` if it is not."""
+
+    def abandon(self, batch: Batch, exposed: StreamImage) -> None:
+        """A commit failed: nothing of the batch may be found later. `exposed`: the version of its
+        stream, and the registers of the counters in it, as far as there are any."""
 
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are as durable as they get. Raises `OSError` if they are not.
@@ -65,6 +69,9 @@ class MemoryStore:
         return Image((), ())
 
     async def commit(self, batch: Batch) -> None:
+        """Nothing to do."""
+
+    def abandon(self, _batch: Batch, _exposed: StreamImage) -> None:
         """Nothing to do."""
 
     async def save(self, _changes: Changes) -> Stored:
