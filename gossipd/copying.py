@@ -39,8 +39,10 @@ class Copying:
         return answer
 
     def done(self, copies: Copies) -> None:
-        """The core has told of a wish."""
-        _end(self._answers.pop(copies.token), copies.count)
+        """The core has told of a wish; after `stop` it has its answer already."""
+        answer = self._answers.pop(copies.token, None)
+        if answer is not None:
+            _end(answer, copies.count)
 
     def stop(self) -> None:
         """Nobody will be asked any more: what is known is the answer."""

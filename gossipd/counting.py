@@ -31,6 +31,7 @@ from gossipd.core import (
     PutConflicts,
     PutRefused,
     PutTaken,
+    StreamImage,
     increment_id,
 )
 from gossipd.sideport.backend import Incremented as Answer
@@ -180,6 +181,7 @@ class Counting:
             await self._store.commit(batch)
         except OSError as error:
             self._node.abandon(batch)
+            self._store.abandon(batch, self._exposed(batch))
             self._failed(error)
             _refuse_all(taken, puts, f"it may have been counted: {error}")
             return
@@ -209,6 +211,13 @@ class Counting:
         doubtful = [key for key in keys if key is not None and self._node.is_doubtful(key, wall)]
         stored = await self._store.find_keys(doubtful) if doubtful else {}
         return self._node.prepare(increments, time.monotonic(), time.time(), keys, stored, puts)
+
+    def _exposed(self, batch: Batch) -> StreamImage:
+        """What counts of the stream of a batch, as far as its rows concern it."""
+        log, stream = self._node.log, batch.stream
+        registers = ((counter, *log.register(stream, counter)) for counter, _, _ in batch.rows)
+        held = tuple(register for register in registers if register[1])
+        return StreamImage(stream, log.version(stream), held)
 
     def _failed(self, error: OSError) -> None:
         log.error("cannot commit increments: %s", error)

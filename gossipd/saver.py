@@ -3,7 +3,7 @@
 Own increments are committed before they are exposed (see `counting`); this is for all the rest. A
 cycle is taken in parts, so that neither the loop nor a batch waits long. What could not be stored
 is tried again, later and later, for as long as the disk may come back; a disk that is broken ends
-the node.
+the node. Now and then it has the store remove what has expired, whether or not anything changed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 SAVE_INTERVAL = 1.0
 """Seconds after which what has changed is stored."""
+
+EXPIRE_INTERVAL = 5.0
+"""Seconds after which key records that have expired are removed from the store."""
 
 PART_MAX = 2000
 """Registers that are taken at a time: some milliseconds."""
@@ -46,6 +49,7 @@ class Saver:
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ends = False
+        self._expire_at = 0.0
 
     def start(self) -> None:
         """Begin to store."""
@@ -69,12 +73,14 @@ class Saver:
             try:
                 while await self._save_part():
                     pass
+                if not ends:
+                    await self._expire()
                 pause = SAVE_INTERVAL
             except BrokenError as error:
                 self._broken(error)
                 return
             except OSError as error:
-                log.error("cannot store what others have told: %s", error)
+                log.error("cannot store what others have told, or remove it: %s", error)
                 pause = min(2 * pause, RETRY_MAX)
             if ends:
                 return
@@ -88,6 +94,11 @@ class Saver:
                 return
         if not self._ends:
             self._wanted.clear()
+
+    async def _expire(self) -> None:
+        if time.monotonic() >= self._expire_at:
+            self._expire_at = time.monotonic() + EXPIRE_INTERVAL
+            await self._store.expire()
 
     async def _save_part(self) -> bool:
         changes = self._node.take_changes(PART_MAX, time.monotonic())

@@ -116,10 +116,19 @@ class Batch:
 
 
 def _with_key(line: bytes) -> bytes:
-    item = json.loads(line)
+    ambiguous = False
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal ambiguous
+        fields = dict(pairs)
+        ambiguous |= len(fields) != len(pairs)
+        return fields
+
+    item = json.loads(line, object_pairs_hook=once)
     if not isinstance(item, dict):
         raise ValueError("not an object")
-    if "key" in item:
+    if "key" in item or ambiguous:
+        # What gives a field twice is for the daemon to refuse.
         return line
     return json.dumps(
         {**item, "key": mint()}, ensure_ascii=False, allow_nan=False, separators=(",", ":")

@@ -4,7 +4,8 @@ A batch of own increments is one transaction. What others told is written in sli
 transaction of a few milliseconds that is handed to the thread only when the last one is done: so a
 batch that comes meanwhile goes first. All registers and keys are written before any version, so
 that a version on the disk never covers what is not there (I3), wherever the power goes. Keys are
-looked up by the same thread, some at a time.
+looked up by the same thread, some at a time. A batch whose commit failed is taken back before
+anything else is written, should it be there.
 
 `full` syncs every commit (`synchronous=FULL`); `normal` survives the end of the process, however
 it ends, but a power cut or a crash of the system may take back the last commits.
@@ -26,10 +27,20 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
-from gossipd.core import Batch, Changes, Image, KeyedEvent, KeyRecord, Stored, Stream
+from gossipd.core import (
+    Batch,
+    Changes,
+    Image,
+    KeyedEvent,
+    KeyRecord,
+    Stored,
+    Stream,
+    StreamImage,
+)
 from gossipd.core.identity import GENERATION_MAX
 
 from . import opening, schema
+from .abandoned import Abandoned, taking_back
 from .aging import Lifetimes, expired_writes
 from .failures import BrokenError, NoSpaceError, classify
 from .keys import batch_run, changes_writes, find, find_twins, parts, read
@@ -62,11 +73,8 @@ RUN_MAX = 20
 FOUND_AT_ONCE = 500
 """Keys that are looked up at a time, a millisecond or two."""
 
-EXPIRE_INTERVAL = 5.0
-"""Seconds after which a save also removes key records that have expired ..."""
-
 EXPIRED_AT_ONCE = 20_000
-"""... at most so many: some tenths of a second."""
+"""Key records that have expired and are removed at a time: some tenths of a second."""
 
 
 class DiskStore:
@@ -90,13 +98,13 @@ class DiskStore:
         self._node = node
         self._cluster = cluster
         self._lifetimes = lifetimes
-        self._expire_at = 0.0
         self._thread = ThreadPoolExecutor(1, "store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
         self._folded = 0
         """Rows written by the connection when the log was folded last."""
         self._broken: BrokenError | None = None
+        self._abandoned: Abandoned | None = None
 
     @classmethod
     def open(
@@ -145,29 +153,40 @@ class DiskStore:
         """Return when the registers of a batch, its keys and its version are on the disk.
 
         Raises `NoSpaceError` (it may be written later) or `BrokenError` (never again). Either
-        way the batch may be on the disk.
+        way the batch may be on the disk; `abandon` it then.
         """
         if batch.rows or batch.sources:
             await self._in_thread(self._write, _runs_of(batch, time.time()), None)
 
+    def abandon(self, batch: Batch, exposed: StreamImage) -> None:
+        """A commit failed: should the batch be on the disk, take it back before the next write
+        and before keys are looked up. `exposed`: the version of its stream, and the registers of
+        the counters in it, as far as there are any."""
+        # While one is not taken back nothing is written, so none after it can be on the disk.
+        if self._abandoned is None:
+            self._abandoned = Abandoned(batch, exposed)
+
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
 
-        What it returns are all events stored of those keys in it that have several. After an
-        error some of it may be stored; the same may be saved again.
+        What it returns are all events stored of those keys in it that have several, or a double.
+        After an error some of it may be stored; the same may be saved again.
         """
         wall = time.time()
         await self._write_in_slices(chain(changes_writes(changes, wall), writes_of(changes, wall)))
-        if time.monotonic() >= self._expire_at:
-            self._expire_at = time.monotonic() + EXPIRE_INTERVAL
-            await self._write_in_slices(
-                expired_writes(self._connected, wall, self._lifetimes, EXPIRED_AT_ONCE)
-            )
-        return await self._look_up(find_twins, [record.key for _, record in changes.keys])
+        twins = await self._look_up(find_twins, [record.key for _, record in changes.keys])
+        doubled = {double.key: None for _, double in changes.doubles}
+        return {**twins, **await self._look_up(find, list(doubled))}
+
+    async def expire(self) -> None:
+        """Remove some key records that have expired; batches go first. Raises as `commit` does."""
+        writes = expired_writes(self._connected, time.time(), self._lifetimes, EXPIRED_AT_ONCE)
+        await self._write_in_slices(writes)
 
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
         """What is stored of some keys; those of which there is nothing are left out. Raises as
         `commit` does."""
+        await self._in_thread(self._take_back)
         return await self._look_up(find, keys)
 
     async def read_keys(
@@ -214,9 +233,8 @@ class DiskStore:
 
     def _write(self, runs: Iterator[_Run], seconds: float | None) -> bool:
         """One transaction, ended after `seconds`; True when it was the last one."""
-        if self._broken is not None:
-            raise self._broken
-        self._check_in_place()
+        self._take_back()
+        self._check_usable()
         with self._classified():
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
@@ -228,11 +246,20 @@ class DiskStore:
     def _read(
         self, query: Callable[[sqlite3.Connection, *_Given], _Result], *given: *_Given
     ) -> _Result:
-        if self._broken is not None:
-            raise self._broken
-        self._check_in_place()
+        self._check_usable()
         with self._classified():
             return query(self._connected(), *given)
+
+    def _take_back(self) -> None:
+        if self._abandoned is None:
+            return
+        self._check_usable()
+        with self._classified():
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            _execute(connection, _in_runs(taking_back(self._abandoned)), None)
+            connection.execute("COMMIT")
+        self._abandoned = None
 
     @contextmanager
     def _classified(self) -> Iterator[None]:
@@ -260,8 +287,10 @@ class DiskStore:
         except sqlite3.Error as error:
             self._failed(classify(error, self._path.parent))
 
-    def _check_in_place(self) -> None:
+    def _check_usable(self) -> None:
         """What is written to a file that was removed would be lost with the process."""
+        if self._broken is not None:
+            raise self._broken
         try:
             moved = _identity(self._path) != self._file
         except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream
+from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
 
 
 class Store(Protocol):
@@ -27,12 +27,19 @@ class Store(Protocol):
     async def commit(self, batch: Batch) -> None:
         """Return when the batch is as durable as it gets here. Raises `OSError` if it is not."""
 
+    def abandon(self, batch: Batch, exposed: StreamImage) -> None:
+        """A commit failed: nothing of the batch may be found later. `exposed`: the version of its
+        stream, and the registers of the counters in it, as far as there are any."""
+
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are as durable as they get. Raises `OSError` if they are not.
 
-        What it returns are all events stored of those keys in it that have several.
+        What it returns are all events stored of those keys in it that have several, or a double.
         """
         ...
+
+    async def expire(self) -> None:
+        """Remove some of the key records that have expired. Raises `OSError`."""
 
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
         """What is stored of some keys; those of which there is nothing are left out. Raises
@@ -64,9 +71,15 @@ class MemoryStore:
     async def commit(self, batch: Batch) -> None:
         """Nothing to do."""
 
+    def abandon(self, _batch: Batch, _exposed: StreamImage) -> None:
+        """Nothing to do."""
+
     async def save(self, _changes: Changes) -> Stored:
         """Nothing to do."""
         return {}
+
+    async def expire(self) -> None:
+        """Nothing to do."""
 
     async def find_keys(self, _keys: Sequence[bytes]) -> Stored:
         """Nothing."""

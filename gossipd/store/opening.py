@@ -27,7 +27,7 @@ from .rows import DamagedError, image_of, meta_of, put_meta
 
 FILE_NAME = "gossipd.db"
 _MAGIC = b"SQLite format 3\0"
-_BUSY_SECONDS = 5.0
+BUSY_SECONDS = 5.0
 """A backup, or somebody with another program, is waited for so long."""
 
 LOG_PAGES = 4000
@@ -146,7 +146,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode}",
         uri=True,
-        timeout=_BUSY_SECONDS,
+        timeout=BUSY_SECONDS,
         isolation_level=None,
     )
 

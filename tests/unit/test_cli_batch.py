@@ -95,6 +95,13 @@ def test_a_line_that_has_its_key_travels_as_it_is() -> None:
     assert daemons.requests == [line]
 
 
+def test_a_line_that_gives_a_field_twice_travels_as_it_is_to_be_refused() -> None:
+    daemons = Counting()
+    line = b'{"by": 1, "by": 5}'
+    batch(daemons)[0].send([line])
+    assert daemons.requests == [line]
+
+
 def test_a_line_that_is_refused_costs_itself_alone() -> None:
     daemons = Counting([COUNTED, {"status": 400, "detail": "by must not be 0"}, COUNTED])
     sent, said = batch(daemons)

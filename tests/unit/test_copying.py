@@ -67,3 +67,10 @@ async def test_at_the_end_what_is_known_is_the_answer(bench: Bench) -> None:
     any_copy = bench.copying.wait(*event, copies=2, memory=True, timeout=5)
     bench.copying.stop()
     assert (await durable, await any_copy) == (0, 1)
+
+
+async def test_what_the_core_tells_after_the_end_is_passed_over(bench: Bench) -> None:
+    answer = bench.copying.wait(*bench.increment(), copies=2, memory=True, timeout=5)
+    bench.copying.stop()
+    bench.copying.done(Copies(1, 2, True))
+    assert await answer == 1

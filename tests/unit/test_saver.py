@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from functools import partial
 
+import pytest
 import pytest_asyncio
 
 from gossipd.core import (
@@ -33,12 +34,19 @@ class Shelf(MemoryStore):
     def __init__(self) -> None:
         self.parts: list[Changes] = []
         self.failures: list[OSError] = []
+        self.expiries = 0
+        self.expiry_failures: list[OSError] = []
 
     async def save(self, changes: Changes) -> Stored:
         if self.failures:
             raise self.failures.pop(0)
         self.parts.append(changes)
         return {}
+
+    async def expire(self) -> None:
+        self.expiries += 1
+        if self.expiry_failures:
+            raise self.expiry_failures.pop(0)
 
     def has_failed(self, left: int) -> bool:
         """Whether so many failures are left."""
@@ -127,3 +135,45 @@ async def test_a_drain_stores_what_there_is(bench: Bench) -> None:
     bench.learn(5)
     await bench.saver.drain()
     assert bench.shelf.versions == [5]
+
+
+async def test_what_has_expired_is_removed_again_and_again_though_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gossipd.saver.EXPIRE_INTERVAL", 0.0)
+    monkeypatch.setattr("gossipd.saver.SAVE_INTERVAL", 0.001)
+    bench = Bench()
+    bench.saver.start()
+    await until(lambda: bench.shelf.expiries >= 3)
+    await bench.saver.drain()
+    assert not bench.shelf.parts
+
+
+async def test_who_waits_for_a_save_does_not_have_all_looked_through(bench: Bench) -> None:
+    await until(lambda: bench.shelf.expiries)
+    for version in range(1, 4):
+        bench.learn(version)
+        bench.saver.want()
+        await until(lambda: bench.node.log.durable(STREAM) == bench.node.log.version(STREAM))
+    assert bench.shelf.expiries < 3
+
+
+async def test_an_expiry_that_failed_takes_back_nothing_that_was_stored() -> None:
+    bench = Bench()
+    bench.shelf.expiry_failures = [NoSpaceError(28, "full")]
+    bench.learn(1)
+    bench.saver.start()
+    await until(lambda: bench.shelf.expiries)
+    assert bench.node.log.durable(STREAM) == 1
+    bench.learn(2)
+    await bench.saver.drain()
+    assert bench.shelf.versions == [1, 2]
+    assert not bench.broken
+
+
+async def test_an_expiry_that_shows_a_broken_disk_is_told() -> None:
+    bench = Bench()
+    bench.shelf.expiry_failures = [failure := BrokenError(5, "Input/output error")]
+    bench.saver.start()
+    await until(lambda: bench.broken)
+    assert bench.broken == [failure]

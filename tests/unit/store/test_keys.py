@@ -274,16 +274,13 @@ def held(directory: Path) -> dict[bytes, list[int]]:
     return found
 
 
-async def test_expired_records_go_with_a_save_and_raise_the_horizon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gossipd.store.disk.EXPIRE_INTERVAL", 0.0)
+async def test_expired_records_go_and_raise_the_horizon(tmp_path: Path) -> None:
     old = tuple(record(seq, timed_key(5000, seq), 5000) for seq in range(1, 501))
     async with opened(tmp_path, retention=1e6) as store:
         await store.save(told(*old, record(501, age=100), record(502, age=5000), version=502))
         await store.save(told(*old, stream=OTHER))
     async with opened(tmp_path, retention=1000) as store:
-        await store.save(NOTHING)
+        await store.expire()
     assert held(tmp_path) == {STREAM: [501, 502]}
     assert (await stored(tmp_path)).horizon == max(int.from_bytes(r.key[:6], "big") for r in old)
 
@@ -297,13 +294,11 @@ async def test_expired_records_go_some_at_a_time(
         await store.save(told(*(record(seq, age=5000) for seq in range(1, 2001)), version=2000))
     async with opened(tmp_path, retention=1000) as store:
         await store.save(NOTHING)
-        assert len(held(tmp_path)[STREAM]) == 1400
-        await store.save(NOTHING)
-        assert len(held(tmp_path)[STREAM]) == 1400, "not yet again"
-        monkeypatch.setattr("gossipd.store.disk.EXPIRE_INTERVAL", 0.0)
-    async with opened(tmp_path, retention=1000) as store:
-        for _ in range(3):
-            await store.save(NOTHING)
+        assert len(held(tmp_path)[STREAM]) == 2000, "a save removes nothing"
+        for left in (1400, 800, 200):
+            await store.expire()
+            assert len(held(tmp_path)[STREAM]) == left
+        await store.expire()
         assert held(tmp_path) == {}
 
 
@@ -343,7 +338,7 @@ async def test_events_of_one_key_are_doubles_wherever_their_records_are(
     assert doubles_in(await stored(tmp_path)) == twins(key, (STREAM, 3), (OTHER, 5))
     # They are stored by now: the records may expire.
     async with opened(tmp_path, retention=0.0) as store:
-        await store.save(NOTHING)
+        await store.expire()
     assert held(tmp_path) == {}
     assert doubles_in(await stored(tmp_path)) == twins(key, (STREAM, 3), (OTHER, 5))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import Accepted, Duplicate, KeyedEvent, KeyExpired, KeyReused
+from gossipd.core import Accepted, Double, Duplicate, KeyedEvent, KeyExpired, KeyReused
 from tests.unit.store.keyed import Life, doubles_in, new_life, plain_key, record, timed_key, told
 from tests.unit.store.parts import OTHER, ROOT, STREAM, opened, stored
 
@@ -58,6 +58,7 @@ async def test_what_was_removed_is_refused_by_the_horizon(tmp_path: Path) -> Non
         await store.save(told(record(1, key, 500), version=1))
     async with opened(tmp_path, retention=300, window=300) as store:
         await store.save(told(record(2), version=2))
+        await store.expire()
     life = new_life(tmp_path, 1)
     (found,) = (await life.prepare(key)).results
     assert isinstance(found, KeyExpired)
@@ -129,6 +130,25 @@ async def test_twins_that_a_save_showed_are_left_out_at_once_and_in_the_next_lif
     other = new_life(tmp_path, 2)
     assert other.node.log.value("default") == 1
     assert other.node.log.fingerprint == log.fingerprint
+    await other.store.close()
+
+
+async def test_doubles_that_came_are_compared_with_a_record_that_only_the_disk_holds(
+    tmp_path: Path,
+) -> None:
+    key = plain_key(1)
+    async with opened(tmp_path) as store:
+        await store.save(told(record(1, key, 1000), version=1))
+    life = new_life(tmp_path, 1)
+    log = life.node.log
+    for stream in (OTHER, bytes(10)):
+        log.merge(stream, [("default", 1, 1)])
+        log.enter(stream, Double(key, 1, "default", 1))
+    await life.save()
+    assert log.value("default") == 1
+    await life.store.close()
+    other = new_life(tmp_path, 2)
+    assert other.node.log.value("default") == 1
     await other.store.close()
 
 

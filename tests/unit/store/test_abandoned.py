@@ -1,0 +1,132 @@
+"""A commit that failed although it is on the disk: nothing of it is found or counted later."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from gossipd.core import Batch, Effect
+from gossipd.counting import Counting
+from gossipd.sideport.backend import Incremented, Item, Refused
+from gossipd.store import NoSpaceError
+from tests.unit.store.keyed import new_life, plain_key, timed_key
+from tests.unit.store.parts import stored
+from tests.unit.waiting import until
+
+KEYS = [UUID(bytes=plain_key(1)), UUID(bytes=timed_key(1.0))]
+
+
+class Bench:
+    """A life whose next commit fails, once it is written or before."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.life = new_life(directory, 1)
+        self.effects: list[Effect] = []
+        broken: list[OSError] = []
+        store = self.life.store
+        self.counting = Counting(self.life.node, store, self.effects.extend, broken.append)
+        self._commit = store.commit
+        self._patch = monkeypatch
+
+    def fail_once(self, *, written: bool) -> None:
+        async def fail(batch: Batch) -> None:
+            self._patch.setattr(self.life.store, "commit", self._commit)
+            if written:
+                await self._commit(batch)
+            raise NoSpaceError("full")
+
+        self._patch.setattr(self.life.store, "commit", fail)
+
+    async def refused(self, *items: Item) -> str:
+        answers = await self.counting.increment_all(items)
+        details = {answer.detail for answer in answers if isinstance(answer, Refused)}
+        assert len(details) == 1
+        return details.pop()
+
+    async def tried(self, item: Item) -> str:
+        """Why it was refused when the disk was tried for it."""
+        futures: list[asyncio.Future[Incremented]] = []
+
+        def taken() -> bool:
+            with suppress(Refused):
+                futures.append(self.counting.increment(*item))
+            return bool(futures)
+
+        await until(taken)
+        with pytest.raises(Refused) as caught:
+            await futures[0]
+        return caught.value.detail
+
+    async def counted(self, item: Item) -> Incremented:
+        """The answer, asked again for as long as it is refused."""
+        found: list[Incremented] = []
+        async with asyncio.timeout(20):
+            while not found:
+                with suppress(Refused):
+                    found.append(await self.counting.increment(*item))
+                await asyncio.sleep(0)
+        return found[0]
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("key", KEYS)
+async def test_an_increment_that_is_repeated_is_counted_once_now_and_in_the_next_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: UUID, written: bool
+) -> None:
+    bench = Bench(tmp_path, monkeypatch)
+    bench.fail_once(written=written)
+    item = Item("default", 1, key)
+    assert "may have been counted" in await bench.refused(item)
+    answer = await bench.counted(item)
+    assert (answer.count, answer.duplicate) == (1, False)
+    again = await bench.counted(item)
+    assert (again.id, again.count, again.duplicate) == (answer.id, 1, True)
+    await bench.life.store.close()
+    (found,) = (await stored(tmp_path)).streams
+    assert (found.registers, found.version, found.doubles) == ((("default", 1, 1),), 1, ())
+    assert [record.key for record in found.keys] == [key.bytes]
+
+
+async def test_what_was_exposed_of_the_stream_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, monkeypatch)
+    first, second, third = (UUID(bytes=plain_key(number)) for number in (1, 2, 3))
+    await bench.counted(Item("a", 5, first))
+    await bench.counted(Item("b", 7, None))
+    stream = bench.life.node.stream
+    before = bench.life.node.log.fingerprint
+    bench.fail_once(written=True)
+    await bench.refused(Item("a", 1, second), Item("c", 1, third), Item("a", 1, None))
+    assert bench.life.node.log.fingerprint == before
+    await bench.counted(Item("d", 1, None))
+    await bench.life.store.close()
+    (found,) = (each for each in (await stored(tmp_path)).streams if each.stream == stream)
+    assert (found.registers, found.version) == ((("a", 1, 5), ("b", 2, 7)), 2)
+    assert [record.key for record in found.keys] == [first.bytes]
+    life = new_life(tmp_path, 2)
+    assert life.node.log.values == {"a": 5, "b": 7, "d": 1}
+    await life.store.close()
+
+
+async def test_while_it_cannot_be_taken_back_nothing_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.store.opening.BUSY_SECONDS", 0.05)
+    bench = Bench(tmp_path, monkeypatch)
+    bench.fail_once(written=True)
+    item = Item("default", 1, KEYS[0])
+    await bench.refused(item)
+    with closing(sqlite3.connect(tmp_path / "gossipd.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for each in (item, Item("default", 1, KEYS[1]), Item("default", 1, None)):
+            assert "another program holds its lock" in await bench.tried(each)
+        other.execute("ROLLBACK")
+    assert (await bench.counted(item)).count == 1
+    await bench.life.store.close()
+    assert len((await stored(tmp_path)).streams) == 1
