@@ -177,6 +177,24 @@ async def test_a_look_costs_what_has_moved_however_many_wait(
     reader.waiting.stop()
 
 
+async def test_a_stream_is_not_looked_at_when_nobody_waits_for_it_any_more(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, seqs = reader.count(reader.pair.other, "a", "b")
+    reader.merge(stream, "a", seqs[0], 1)
+    gone = reader.waiting.wait(stream, seqs[1], "b", 60)
+    stays = reader.waiting.wait(bytes(STREAM_BYTES), 1, "b", 60)
+    gone.cancel()
+    await asyncio.wait([gone])
+    made = reader.increment("a")
+    asked: list[Stream] = []
+    monkeypatch.setattr(Log, "version", lambda _, stream: asked.append(stream))
+    reader.waiting.look(made)
+    assert not asked
+    assert not stays.done()
+    reader.waiting.stop()
+
+
 async def test_reads_end_with_the_very_input_that_brings_what_they_wait_for(
     reader: Reader,
 ) -> None:
