@@ -25,9 +25,10 @@ from gossipd.counting import Counting
 from gossipd.endpoint import Endpoint
 from gossipd.seeds import Seeds
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
+from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
 from gossipd.store import Store
-from gossipd.waiting import Waiting
+from gossipd.waiting import TooManyReadsError, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,10 @@ class Service:
     def included(
         self, increment: UUID, counter: str | None, timeout: float
     ) -> asyncio.Future[bool]:
-        return self._waiting.wait(*_event(increment), counter, timeout)
+        try:
+            return self._waiting.wait(*_event(increment), counter, timeout)
+        except TooManyReadsError as error:
+            raise refusal(503, str(error), RETRY_AFTER) from error
 
     def held(
         self, increment: UUID, copies: int, memory: bool, timeout: float

@@ -155,13 +155,16 @@ class CopiesWanted:
         self.go_on(turn)
         return True
 
+    def give_up(self, token: int) -> None:
+        """Nobody waits for a wish any more."""
+        self._drop(token)
+
     def expired(self, token: int, turn: Turn) -> None:
-        """The time of a wish is over."""
-        self.go_on(turn)
-        if token in self._wishes:
-            count = self.count(token)
-            self._drop(token)
-            turn.emit(Copies(token, count, enough=False))
+        """The time of a wish is over. The others are not looked at: many may end at once."""
+        copies = self._wishes[token].demand.copies
+        count = self.count(token)
+        self._drop(token)
+        turn.emit(Copies(token, count, enough=count >= copies))
 
     def go_on(self, turn: Turn) -> None:
         """Grant what can be granted, and ask on for the rest."""
@@ -170,8 +173,6 @@ class CopiesWanted:
                 self._grant(stream, demand, turn)
         if self._wishes:
             self._ask(turn)
-        else:
-            self._state.timers.cancel(Timer.HOLD)
 
     # --- counting ----------------------------------------------------------------------------
 
@@ -205,6 +206,8 @@ class CopiesWanted:
     def _drop(self, token: int) -> None:
         stream, seq, demand = self._wishes.pop(token)
         self._state.timers.cancel(Timer.COPIES, str(token))
+        if not self._wishes:
+            self._state.timers.cancel(Timer.HOLD)
         queues = self._queues[stream]
         queue = queues[demand]
         del queue[bisect_left(queue, (seq, token))]

@@ -226,6 +226,10 @@ class Log:
         """The sum over the registers of a counter; 0 where there is none."""
         return self._values.get(counter, 0)
 
+    def holds(self, stream: Stream) -> bool:
+        """Whether anything is held of a stream."""
+        return stream in self._streams
+
     def version(self, stream: Stream) -> int:
         """The seq up to which everything of a stream is held."""
         held = self._streams.get(stream)

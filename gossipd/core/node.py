@@ -261,6 +261,10 @@ class Node:
         self._copies.want(token, stream, seq, Demand(copies, memory), until, turn)
         return turn.effects
 
+    def give_up_copies(self, token: int) -> None:
+        """Nobody waits any more for the wish `token`, which waits: it ends without `Copies`."""
+        self._copies.give_up(token)
+
     # --- inputs of the disk ------------------------------------------------------------------
 
     def take_changes(self, registers_max: int, now: float) -> Changes | None:

@@ -103,7 +103,8 @@ class Backend(Protocol):
         self, increment: UUID, counter: str | None, timeout: float
     ) -> asyncio.Future[bool]:
         """The future ends with True once this node counts that increment (as `counted` says it),
-        with False after `timeout` seconds. Nobody waits any more when it is cancelled."""
+        with False after `timeout` seconds. Nobody waits any more when it is cancelled. `Refused`
+        (503) where too many wait."""
         ...
 
     def held(
@@ -111,7 +112,8 @@ class Backend(Protocol):
     ) -> asyncio.Future[int]:
         """How many nodes, this one included, hold that increment durably (with `memory` also
         those that hold it in memory). The future ends once there are `copies`, or after
-        `timeout` seconds. Nobody waits any more when it is cancelled."""
+        `timeout` seconds, or at once where too many wait. Nobody waits any more when it is
+        cancelled."""
         ...
 
     def put_source(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
 import pytest
 
-from gossipd.copying import Copying
+from gossipd.copying import WISHES_MAX, Copying
 from gossipd.core import Copies, Effect, Stream
 from tests.unit.pair import Pair
 
@@ -59,6 +60,37 @@ async def test_who_has_gone_is_not_answered(bench: Bench) -> None:
     answer.cancel()
     bench.copying.done(Copies(1, 2, True))
     assert answer.cancelled()
+
+
+async def test_a_wish_ends_with_its_client(bench: Bench) -> None:
+    event = bench.increment()
+    gone = bench.copying.wait(*event, copies=2, memory=True, timeout=5)
+    stays = bench.copying.wait(*event, copies=2, memory=True, timeout=5)
+    gone.cancel()
+    await asyncio.wait([gone])
+    ended = bench.pair.node.handle_timeout(time.monotonic() + 6)
+    assert [effect for effect in ended if isinstance(effect, Copies)] == [Copies(2, 1, False)]
+    bench.perform(ended)
+    assert await stays == 1
+
+
+async def test_beyond_the_bound_what_is_known_is_the_answer_at_once(bench: Bench) -> None:
+    event = bench.increment()
+    answers = [
+        bench.copying.wait(*event, copies=2, memory=True, timeout=60) for _ in range(WISHES_MAX)
+    ]
+    assert not any(answer.done() for answer in answers)
+    beyond = [
+        bench.copying.wait(*event, copies=2, memory=memory, timeout=60) for memory in (False, True)
+    ]
+    assert all(answer.done() for answer in beyond)
+    assert [await answer for answer in beyond] == [0, 1]
+    granted = bench.copying.wait(*event, copies=1, memory=True, timeout=60)
+    assert granted.done()
+    answers[0].cancel()
+    await asyncio.wait([answers[0]])
+    assert not bench.copying.wait(*event, copies=2, memory=True, timeout=60).done()
+    bench.copying.stop()
 
 
 async def test_at_the_end_what_is_known_is_the_answer(bench: Bench) -> None:

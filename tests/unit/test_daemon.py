@@ -17,12 +17,15 @@ import pytest
 
 from gossipd import daemon as module
 from gossipd.config import Config
-from gossipd.core import Address, Settings, parse_increment_id
+from gossipd.core import Address, Settings, increment_id, parse_increment_id
+from gossipd.core.identity import STREAM_BYTES
 from gossipd.core.messages import Register
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
 from gossipd.sideport.backend import Refused
+from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.store import DiskStore
+from gossipd.waiting import READS_MAX
 from tests.unit.waiting import until
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -170,6 +173,19 @@ async def stored_registers(directory: Path, increment: UUID) -> list[Register]:
         for register in held.registers
         if register[1] == seq
     ]
+
+
+async def test_reads_that_wait_are_bounded(daemon: Daemon) -> None:
+    """What they wait for is made by nobody."""
+    absent = [increment_id(bytes(STREAM_BYTES), seq) for seq in range(1, READS_MAX + 2)]
+    waits = [daemon.service.included(each, None, 60) for each in absent[:-1]]
+    with pytest.raises(Refused, match="10,000 reads wait") as caught:
+        daemon.service.included(absent[-1], None, 60)
+    assert (caught.value.status, caught.value.retry_after) == (503, RETRY_AFTER)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.wait(waits)
+    assert not await daemon.service.included(absent[-1], None, 0.01)
 
 
 async def test_a_read_waits_until_what_it_is_to_include_has_come(daemon: Daemon) -> None:

@@ -34,6 +34,14 @@ def test_an_empty_log_counts_nothing() -> None:
     assert log.streams == ()
 
 
+def test_a_stream_is_held_once_anything_of_it_is() -> None:
+    log = Log()
+    assert not log.holds(bytes(10))
+    log.enter(bytes(10), Double(bytes(16), 1, "hits", 1))
+    assert log.holds(bytes(10))
+    assert log.version(bytes(10)) == 0
+
+
 def test_a_value_is_the_sum_of_totals_over_streams() -> None:
     log = Log()
     assert log.merge(A, [("x", 2, 5), ("y", 3, -1)]) == [

@@ -275,6 +275,32 @@ def test_what_is_there_when_the_time_is_over_is_enough() -> None:
     assert talk.wait(0.06).of(Copies) == [Copies(1, 1, True)]
 
 
+def test_a_wish_that_is_given_up_is_never_told_of() -> None:
+    talk = Asker(peers=1)
+    talk.increment()
+    talk.want(2, seconds=60)
+    talk.want(2, seconds=1)
+    talk.node.give_up_copies(2)
+    assert not talk.wait(2).of(Copies)
+    assert talk.node.copies(1) == 1
+
+
+def test_nobody_is_asked_once_the_last_wish_is_given_up() -> None:
+    talk = Asker(peers=1)
+    talk.increment()
+    assert talk.want(2, seconds=60).sent(Hold)
+    talk.node.give_up_copies(1)
+    assert not talk.wait(5).sent(Hold)
+
+
+def test_a_wish_whose_copies_came_unnoticed_ends_in_time_with_enough() -> None:
+    talk = Asker()
+    talk.want(1, of=stream(1), seq=1, memory=True, seconds=0.01)
+    talk.want(1, of=stream(1), seq=2, memory=True, seconds=0.01)
+    talk.hear_news(group(1, [("a", 1, 1)]))
+    assert talk.wait(0.02).of(Copies) == [Copies(1, 1, True), Copies(2, 0, False)]
+
+
 def test_a_silent_peer_is_asked_again_and_others_before_it() -> None:
     talk = Asker(peers=4)
     said, _ = talk.counted(2)
