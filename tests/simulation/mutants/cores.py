@@ -68,9 +68,11 @@ def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
 def totals_of_the_event_alone(patch: pytest.MonkeyPatch) -> None:
     sound = Log.merge
 
-    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+    def merge(
+        self: Log, stream: Stream, registers: Iterable[Register], **how: bool
+    ) -> list[Advance] | None:
         alone = [(c, seq, total - self.register(stream, c)[1]) for c, seq, total in registers]
-        return sound(self, stream, alone)
+        return sound(self, stream, alone, **how)
 
     patch.setattr(Log, "merge", merge)
 
@@ -129,12 +131,14 @@ def passes_claim_the_largest_version(patch: pytest.MonkeyPatch) -> None:
 def the_last_register_wins(patch: pytest.MonkeyPatch) -> None:
     sound = Log.merge
 
-    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+    def merge(
+        self: Log, stream: Stream, registers: Iterable[Register], **how: bool
+    ) -> list[Advance] | None:
         advances: list[Advance] = []
         for register in registers:
             before = self.register(stream, register[0])
             if before in ((0, 0), register[1:]):
-                advances += sound(self, stream, [register]) or []
+                advances += sound(self, stream, [register], **how) or []
             else:
                 held = self._streams[stream]
                 advances.append(self._put(stream, held, register, before))
@@ -160,12 +164,14 @@ def the_last_claim_wins(patch: pytest.MonkeyPatch) -> None:
 def registers_count_again(patch: pytest.MonkeyPatch) -> None:
     sound = Log.merge
 
-    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+    def merge(
+        self: Log, stream: Stream, registers: Iterable[Register], **how: bool
+    ) -> list[Advance] | None:
         registers = tuple(registers)
         for counter, seq, total in registers:
             if self.register(stream, counter) == (seq, total):
                 self._values[counter] += total
-        return sound(self, stream, registers)
+        return sound(self, stream, registers, **how)
 
     patch.setattr(Log, "merge", merge)
 

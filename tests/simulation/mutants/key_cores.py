@@ -230,10 +230,12 @@ def the_disk_is_not_asked(patch: pytest.MonkeyPatch) -> None:
 def the_first_put_of_a_seq_wins(patch: pytest.MonkeyPatch) -> None:
     sound = Log.merge
 
-    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+    def merge(
+        self: Log, stream: Stream, registers: Iterable[Register], **how: bool
+    ) -> list[Advance] | None:
         if stream[0] & SOURCE_BIT:
             registers = [r for r in registers if r[1] > self.register(stream, r[0])[0]]
-        return sound(self, stream, registers)
+        return sound(self, stream, registers, **how)
 
     patch.setattr(Log, "merge", merge)
 
@@ -241,11 +243,13 @@ def the_first_put_of_a_seq_wins(patch: pytest.MonkeyPatch) -> None:
 def the_last_put_wins(patch: pytest.MonkeyPatch) -> None:
     sound = Log.merge
 
-    def merge(self: Log, stream: Stream, registers: Iterable[Register]) -> list[Advance] | None:
+    def merge(
+        self: Log, stream: Stream, registers: Iterable[Register], **how: bool
+    ) -> list[Advance] | None:
         for register in registers:
             before = self.register(stream, register[0])
             if stream[0] & SOURCE_BIT and before[0] == register[1] and before[1] != register[2]:
                 return [self._put(stream, self._streams[stream], register, before)]
-        return sound(self, stream, registers)
+        return sound(self, stream, registers, **how)
 
     patch.setattr(Log, "merge", merge)
