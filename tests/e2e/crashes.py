@@ -161,7 +161,10 @@ def settled(nodes: Sequence[Node], ledgers: Sequence[Ledger]) -> Outcome:
     agree(nodes, within=20.0)
     ids = [id_ for ledger in ledgers for id_ in ledger.acknowledged]
     assert len(set(ids)) == len(ids), "an id was given twice"
-    until(lambda: len({node.count() for node in nodes}) == 1, 10.0, "the counts are equal")
+    # Counts may be equal while each node still lacks the last increment of the other.
+    until(
+        lambda: len({node.status()["fingerprint"] for node in nodes}) == 1, 10.0, "logs are equal"
+    )
     lost = sum(len(missing(node, ids)) for node in nodes)
     unanswered = sum(ledger.unanswered for ledger in ledgers)
     return Outcome(len(ids), unanswered, nodes[0].count() - len(ids), lost)

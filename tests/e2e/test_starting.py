@@ -151,9 +151,12 @@ def test_a_node_that_returns_quickly_is_the_same_member(cluster: Cluster) -> Non
     nodes[2].kill()
     nodes[2].start(join=nodes[:1])
     agree(nodes, within=5)
-    after = nodes[0].get("/members")[2]
-    assert after["name"] == "n3"
-    assert after["generation"] > before["generation"]
+    until(
+        lambda: nodes[0].get("/members")[2]["generation"] > before["generation"],
+        within=5,
+        what="its new life is known",
+    )
+    assert [member["name"] for member in nodes[0].get("/members")] == ["n1", "n2", "n3"]
 
 
 def test_a_second_signal_ends_a_leave_that_waits(cluster: Cluster) -> None:
