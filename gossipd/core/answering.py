@@ -157,20 +157,28 @@ def _parts(
         for register in log.by_name(wish.stream, wish.start, after_name):
             yield (0, register[0]), [register]
     above = max(wish.start, after_seq)
-    keys: dict[int, KeyRecord] = {}
+    keys: Iterator[KeyRecord] = log.keys.oldest_first(wish.stream, above, now)
     if archive is not None and archive.stream == wish.stream:
-        keys = {record.seq: record for record in archive.records if record.seq > above}
-    in_memory = (r for r in log.keys.oldest_first(wish.stream, above, now) if r.seq not in keys)
-    records = merge(sorted(keys.values(), key=itemgetter(1)), in_memory, key=itemgetter(1))
-    doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above)
+        keys = _with_archive(archive, above, keys)
     version = log.version(wish.stream)
-    rest: Iterator[Record] = merge(
-        (record for record in records if record.age <= age or record.seq > version),
-        doubles,
-        key=itemgetter(1),
-    )
+    wanted = (record for record in keys if record.age <= age or record.seq > version)
+    doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above)
+    if not doubles:
+        for record in wanted:
+            yield (record.seq, ""), [record]
+        return
+    rest: Iterator[Record] = merge(wanted, doubles, key=itemgetter(1))
     for seq, part in groupby(rest, key=itemgetter(1)):
         yield (seq, ""), list(part)
+
+
+def _with_archive(
+    archive: Archive, above: int, in_memory: Iterator[KeyRecord]
+) -> Iterator[KeyRecord]:
+    """What is on the disk above a seq and what is in memory, each event once, oldest first."""
+    kept = {record.seq: record for record in archive.records if record.seq > above}
+    others = (record for record in in_memory if record.seq not in kept)
+    return merge(sorted(kept.values(), key=itemgetter(1)), others, key=itemgetter(1))
 
 
 def answer_members(state: State, ask: MembersAsk, turn: Turn) -> Iterator[MembersPage]:

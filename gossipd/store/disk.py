@@ -36,8 +36,10 @@ from gossipd.core import (
     Stored,
     Stream,
     StreamImage,
+    key_time,
 )
 from gossipd.core.identity import GENERATION_MAX
+from gossipd.core.judge import AHEAD_MAX
 
 from . import opening, schema
 from .abandoned import Abandoned, taking_back
@@ -174,9 +176,16 @@ class DiskStore:
         """
         wall = time.time()
         await self._write_in_slices(chain(changes_writes(changes, wall), writes_of(changes, wall)))
-        twins = await self._look_up(find_twins, [record.key for _, record in changes.keys])
+        keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record, wall)]
+        twins = await self._look_up(find_twins, keys)
         doubled = {double.key: None for _, double in changes.doubles}
         return {**twins, **await self._look_up(find, list(doubled))}
+
+    def _may_have_old_twin(self, record: KeyRecord, wall: float) -> bool:
+        """Whether another event of its key may be on the disk only: not while that one, accepted
+        at most `AHEAD_MAX` before the time in the key, is in memory still."""
+        time_ms = key_time(record.key)
+        return time_ms is None or wall - time_ms / 1000 > self._lifetimes.in_memory - AHEAD_MAX
 
     async def expire(self) -> None:
         """Remove some key records that have expired; batches go first. Raises as `commit` does."""

@@ -389,3 +389,13 @@ async def filled_before_keys(directory: Path, monkeypatch: pytest.MonkeyPatch) -
         async with opened(directory) as store:
             assert store.begin_life(1.0) == 1000
             await store.commit(batch(1))
+
+
+async def test_twins_are_looked_for_where_one_may_have_left_memory_only(tmp_path: Path) -> None:
+    """While both are in memory, the node itself sees that they have one key."""
+    async with opened(tmp_path, window=600.0) as store:
+        for seconds, found in ((1.0, False), (590.0, True)):
+            key = timed_key(seconds)
+            await store.save(told(record(1, key), stream=STREAM))
+            twins = await store.save(told(record(1, key), stream=OTHER))
+            assert (key in twins) is found
