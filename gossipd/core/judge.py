@@ -66,8 +66,18 @@ class Judge:
         self._window = settings.key_window
         self._limit = int(settings.key_limit)
         self._is_ready = is_ready
+        self._furthest: float | None = None
+        """The wall clock less the other one, when that was most."""
+        self._set_back = 0.0
+        """Seconds by which it is less now."""
         self.horizon = 0
         """Milliseconds since 1970; it never moves back."""
+
+    def see_clocks(self, now: float, wall: float) -> None:
+        """Both clocks, before keys are judged by them."""
+        offset = wall - now
+        self._furthest = max(offset, offset if self._furthest is None else self._furthest)
+        self._set_back = self._furthest - offset
 
     def dropped(self, key: bytes) -> None:
         """A record is not held any more."""
@@ -76,12 +86,13 @@ class Judge:
     def is_doubtful(self, key: bytes, wall: float) -> bool:
         """Whether a record of the key may be on the disk only."""
         time = key_time(key)
-        return time is None or time <= self._horizon_at(wall) or wall - time / 1000 > self._window
+        return time is None or time <= self.horizon or wall - time / 1000 > self._window
 
     def _horizon_at(self, wall: float) -> float:
         """The horizon, or where it comes from a clock that was ahead, what it would be at most: a
-        record is dropped after the window, and its key was at most so much ahead of it."""
-        if self.horizon <= 1000 * (wall + AHEAD_MAX):
+        record is dropped after the window, and its key was at most so much ahead of it. This
+        node's own clock may have been set back since."""
+        if self.horizon <= 1000 * (wall + self._set_back + AHEAD_MAX):
             return self.horizon
         return 1000 * (wall - max(self._window - AHEAD_MAX, self._window / 2))
 

@@ -168,6 +168,7 @@ class Writer:
         """
         assert self._pending is None, "one batch at a time"
         self._watch_clocks(now, wall)
+        self._judge.see_clocks(now, wall)
         log = self._log
         if self._stream is None or log.version(self._stream) + len(increments) > SEQ_MAX:
             self._stream = new_stream(self._rng)

@@ -164,6 +164,14 @@ def test_a_horizon_from_a_clock_that_was_ahead_refuses_no_fresh_key() -> None:
     bench.judge.dropped(timed(30 * 86_400))
     fresh, late = timed(-10), timed(-600 + AHEAD_MAX)
     assert bench.says(fresh) is None
-    assert not bench.judge.is_doubtful(fresh, WALL)
     assert isinstance(bench.says(late), KeyExpired)
-    assert bench.judge.is_doubtful(late, WALL)
+    assert bench.judge.is_doubtful(fresh, WALL)
+
+
+def test_a_clock_that_was_set_back_makes_no_dropped_key_new() -> None:
+    """The horizon is from this node's own clock, which was right or ahead before."""
+    bench = Bench()
+    bench.judge.see_clocks(1000.0, WALL + 100)
+    bench.judge.dropped(timed(90))
+    bench.judge.see_clocks(1000.0, WALL)
+    assert isinstance(bench.says(timed(50)), KeyExpired)
