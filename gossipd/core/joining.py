@@ -33,6 +33,7 @@ from .messages import (
     Welcome,
 )
 from .pings import Flight, Purpose
+from .rival import SETTLED_CHECKS, Rival
 from .state import State, Turn
 from .timers import Timer
 
@@ -45,9 +46,6 @@ VACANT_FOR = 10.0
 ASKED_MAX = 64
 HELD_PROBES = 5.0
 """Probe intervals for which an answer shows that this node is a member for somebody."""
-
-SETTLED_CHECKS = 2
-"""A name is held for good after so many times `name_check`: by then a refusal would have come."""
 
 CHECKS_MAX = 256
 
@@ -67,9 +65,12 @@ class _Check:
 class Joining:
     """Both sides of a join."""
 
-    def __init__(self, state: State, membership: Membership, detector: Detector) -> None:
+    def __init__(
+        self, state: State, membership: Membership, detector: Detector, rival: Rival
+    ) -> None:
         self._state = state
         self._membership = membership
+        self._rival = rival
         self._detector = detector
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
         self._asked: dict[int, Address] = {}
@@ -122,14 +123,14 @@ class Joining:
         if address is None:
             turn.drop(Drop.UNASKED)
         elif refuse.reason is Refusal.NAME_TAKEN:
-            holder = (refuse.generation, refuse.holder)
             # Who has just been taken in, perhaps by another newcomer, or is no member for anybody
             # any more, is none that holds a name.
             settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
             held_until = self._acked_at + HELD_PROBES * self._state.settings.probe_interval
             holds_it = settled_at <= turn.now <= held_until
-            if holds_it and (own.generation, own.address) >= holder:
-                return  # two holders meet: the larger generation, then address, keeps the name
+            if holds_it:  # two holders meet: the larger generation, then address, keeps the name
+                self._rival.met(refuse.generation, refuse.holder, turn)
+                return
             host, port = refuse.holder
             turn.emit(
                 NameLost(f"the name {own.name!r} is taken by a live node at {host} port {port}")

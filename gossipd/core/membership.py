@@ -12,6 +12,7 @@ from .gossiping import Gossiping
 from .identity import GENERATION_MAX, INCARNATION_MAX
 from .members import Change, rank
 from .messages import Gossip, MemberView, Status
+from .rival import Rival
 from .rounds import is_spread
 from .state import State, Turn
 from .suspicion import Suspicions
@@ -30,9 +31,10 @@ its host."""
 class Membership:
     """Turns views of members into changes of the table and their consequences."""
 
-    def __init__(self, state: State, gossiping: Gossiping) -> None:
+    def __init__(self, state: State, gossiping: Gossiping, rival: Rival) -> None:
         self._state = state
         self._gossiping = gossiping
+        self._rival = rival
         self._suspicions = Suspicions(state.settings)
         self._adopted_at: list[float] = []
         self._told_at: dict[str, float] = {}
@@ -164,21 +166,14 @@ class Membership:
     def _hear_of_self(self, view: MemberView, turn: Turn) -> None:
         own = self._state.own
         if view.address != own.address and view.status <= Status.SUSPECT:
-            self._meet_other_holder(view, turn)
+            if (view.generation, view.address) > (own.generation, own.address):
+                self._rival.met(view.generation, view.address, turn)
+            else:
+                self._gossiping.push_member(own.name, turn)
         elif rank(view) > rank(own) and own.status is not Status.LEFT:
             if view.generation > own.generation and self._adopts_too_often(turn):
                 return
             self._rise_above(view, turn)
-
-    def _meet_other_holder(self, view: MemberView, turn: Turn) -> None:
-        own = self._state.own
-        if (view.generation, view.address) > (own.generation, own.address):
-            host, port = view.address
-            turn.emit(
-                NameLost(f"the name {own.name!r} was taken over by the node at {host} port {port}")
-            )
-        else:
-            self._gossiping.push_member(own.name, turn)
 
     def _adopts_too_often(self, turn: Turn) -> bool:
         recent = [at for at in self._adopted_at if turn.now - at < ADOPTIONS_WITHIN]

@@ -68,6 +68,7 @@ from .pings import Pings, Purpose, RoundTrips
 from .readiness import Readiness
 from .repair import LogRepair
 from .retention import Retention
+from .rival import Rival
 from .saving import Changes, Saving
 from .settings import Settings
 from .sources import Put
@@ -80,7 +81,14 @@ from .writer import NOTHING_STORED, Batch, Stored, Writer
 EXPIRE_INTERVAL = 60.0
 
 _WAITS = frozenset(
-    {Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK, Timer.READY}
+    {
+        Timer.CORROBORATE,
+        Timer.PULL,
+        Timer.MEMBER_PULL,
+        Timer.NAME_CHECK,
+        Timer.RIVAL,
+        Timer.READY,
+    }
 )
 """Timers that wait for somebody else and move when this node stalled (suspicions and the probe
 have rules of their own)."""
@@ -131,14 +139,15 @@ class Node:
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
+        self._rival = Rival(state)
         self._gossiping = Gossiping(state)
-        self._membership = Membership(state, self._gossiping)
+        self._membership = Membership(state, self._gossiping, self._rival)
         self._detector = Detector(state, self._membership)
         self._readiness = Readiness(state)
         self._retention = Retention(state)
         self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
         self._member_repair = MemberRepair(state, self._membership)
-        self._joining = Joining(state, self._membership, self._detector)
+        self._joining = Joining(state, self._membership, self._detector, self._rival)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
         self._copies = CopiesWanted(state)
@@ -524,6 +533,8 @@ class Node:
                 self._detector.contact(turn)
             case Timer.NAME_CHECK:
                 self._joining.name_vacant(about, turn)
+            case Timer.RIVAL:
+                self._rival.waited(turn)
             case Timer.READY:
                 self._readiness.waited(turn)
             case Timer.LEAVE:

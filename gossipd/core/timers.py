@@ -25,6 +25,7 @@ class Timer(IntEnum):
     MEMBER_PULL = auto()
     CONTACT = auto()
     NAME_CHECK = auto()
+    RIVAL = auto()
     READY = auto()
     LEAVE = auto()
     HOLD = auto()

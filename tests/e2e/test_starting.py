@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gossipd.core import Settings
 from tests.e2e.cluster import Cluster, agree, counted, see
 from tests.e2e.node import Node, gossipd, until
 
@@ -117,16 +119,22 @@ def test_a_name_is_refused_by_its_very_holder(cluster: Cluster) -> None:
     assert holder.count() == 1
 
 
+def newer_is_settled(gate: Node) -> bool:
+    (newer,) = (member for member in gate.get("/members") if member["name"] == "n3")
+    return time.time() - float(newer["since"]) > 2 * Settings().name_check
+
+
 def test_of_two_holders_that_meet_the_newer_one_stays(cluster: Cluster) -> None:
     older = cluster.start(3)
     gate, newer = cluster.add(), cluster.add(name="n3")
     gate.start()
     newer.start(join=[gate])
     agree([gate, newer], within=5)
+    until(lambda: newer_is_settled(gate), 10, "no refusal would end it any more")
     older[2].increment(by=5)
     newer.increment(by=7)
     assert older[0].cli("join", gate.address).returncode == 0
-    assert older[2].ended(15) == 1
+    assert older[2].ended(30) == 1
     assert "the name 'n3' was taken over by" in older[2].log
     staying = [*older[:2], gate, newer]
     agree(staying, within=5)

@@ -98,11 +98,52 @@ def test_two_nodes_under_one_name_end_with_one() -> None:
         world.run(6)
         assert world.hosts["twin"].node is not None, "the holder was silent"
         world.network.heal()
-        world.run(10)
+        world.run(15)
         ends = [host for host in ("n2", "twin") if world.hosts[host].node is None]
         assert ends == ["n2"], "the larger generation keeps the name"
         lost = [host for _, host, effect in world.effects if isinstance(effect, NameLost)]
         assert set(lost) == {"n2"}
+
+
+def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_once() -> None:
+    """A fresh gate lets the twin in and tells of it, others refuse it: were both believed at
+    once, both holders would end."""
+    stayed = defaultdict[str, int](int)
+    for seed in range(40):
+        world = formed(seed, 4)
+        world.network.loss = 0.2 * (seed % 2)
+        world.place("gate").seeds = [world.hosts["n0"].address]
+        twin = world.place("twin")
+        twin.seeds = [world.hosts[name].address for name in ("gate", "n1")]
+        world.start("gate")
+        world.run(0.0005 * (seed % 8))
+        world.start("twin", as_name="n2")
+        world.run(40)
+        (holder,) = [host for host in ("n2", "twin") if world.hosts[host].node is not None]
+        addresses = {
+            view.address
+            for node in world.running.values()
+            for view in node.members
+            if view.name == "n2" and view.status is Status.ALIVE
+        }
+        assert addresses == {world.hosts[holder].address}
+        stayed[holder] += 1
+    assert stayed["n2"], "a refusal comes in time where it is asked for at once"
+
+
+def test_of_two_clusters_that_meet_the_newer_holder_of_a_name_stays() -> None:
+    for seed in range(10):
+        world = formed(seed, 3)
+        world.place("gate")
+        world.start("gate")
+        twin = world.place("twin")
+        twin.seeds = [world.hosts["gate"].address]
+        world.start("twin", as_name="n2")
+        world.run(4.5)
+        world.add("bridge", seeds=["n0", "gate"])
+        world.run(15)
+        ends = [host for host in ("n2", "twin") if world.hosts[host].node is None]
+        assert ends == ["n2"]
 
 
 # --- counting ------------------------------------------------------------------------------------

@@ -197,13 +197,53 @@ def other_holder(generation: int, status: Status = Status.ALIVE) -> MemberView:
 
 def test_of_two_holders_the_one_with_the_smaller_generation_loses_the_name() -> None:
     talk = Talk(peers=1)
-    said = talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)])
+    assert not talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)]).of(NameLost)
+    said = talk.wait(5 * talk.settings.name_check)
     assert "10.0.6.6 port 7946" in said.of(NameLost)[0].detail
 
 
 def test_of_two_holders_in_one_generation_the_larger_address_keeps_the_name() -> None:
     talk = Talk(peers=1)
-    assert talk.hear(talk.peer("p0"), Gossip(), [other_holder(1000)]).of(NameLost)
+    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1000)])
+    assert talk.wait(5 * talk.settings.name_check).of(NameLost)
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.LEFT])
+def test_the_smaller_holder_stays_where_the_larger_one_ends_meanwhile(status: Status) -> None:
+    """It was let in by somebody who did not know better, and then refused."""
+    talk = Talk(peers=1)
+    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)])
+    talk.wait(4)
+    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001, status)])
+    assert not talk.wait(20).of(NameLost)
+    assert talk.own.generation == 1002
+
+
+def test_each_rival_is_waited_for_anew() -> None:
+    talk = Talk(peers=1)
+    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)])
+    talk.wait(4)
+    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001, Status.LEFT)])
+    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1003)])
+    assert not talk.wait(9.9).of(NameLost)
+    assert talk.wait(0.2).of(NameLost)
+
+
+def test_news_of_the_same_rival_do_not_prolong_the_wait() -> None:
+    talk = Talk(peers=1)
+    lost = []
+    for generation in range(1001, 1101):
+        talk.hear(talk.peer("p0"), Gossip(), [other_holder(generation)])
+        lost += talk.wait(0.11).of(NameLost)
+    assert len(lost) == 1
+
+
+def test_who_leaves_anyway_does_not_lose_its_name() -> None:
+    talk = Talk(peers=1)
+    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)])
+    talk.wait(9.9)
+    talk.leave()
+    assert not talk.wait(1).of(NameLost)
 
 
 def test_the_holder_with_the_larger_generation_keeps_the_name_and_says_so_again() -> None:
@@ -248,7 +288,8 @@ def test_what_a_stranger_says_under_the_name_of_a_node_does_not_end_it() -> None
     said = talk.hear(Peer("me", ELSEWHERE, generation=5000), Gossip(), [view])
     assert not said.of(NameLost)
     assert talk.own.generation == 1000
-    assert talk.hear(talk.peer("p0"), Gossip(), [view]).of(NameLost), "a member is believed"
+    talk.hear(talk.peer("p0"), Gossip(), [view])
+    assert talk.wait(10).of(NameLost), "a member is believed"
 
 
 def test_a_twin_of_the_same_generation_is_neither_itself_nor_answered() -> None:
