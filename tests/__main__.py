@@ -1,6 +1,6 @@
 """The one check command: format, lint, types, then all tests with the core's coverage.
 
-Further arguments go to pytest, as in `python -m tests -k codec`.
+Further arguments go to pytest, as in `python -m tests -k decoding`.
 """
 
 from __future__ import annotations

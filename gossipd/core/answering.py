@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from .codec import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_record, pack_view, position_size
+from .encoding import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_record, pack_view, position_size
 from .identity import NAME_BYTES_MAX, Stream
 from .messages import (
     AGE_TICK,

@@ -7,7 +7,7 @@ told without them where they do not fit. I10: no datagram is above its limit.
 
 from __future__ import annotations
 
-from .codec import BODY_OVERHEAD, Packed, pack_body, pack_head, pack_view
+from .encoding import BODY_OVERHEAD, Packed, pack_body, pack_head, pack_view
 from .frame import Frame
 from .identity import Address
 from .lanes import LogLane, MemberLane, transmissions

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 
-from .codec import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT
+from .decoding import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT
 from .hashing import MASK
 from .identity import STREAM_BITS, STREAM_BYTES, Stream
 

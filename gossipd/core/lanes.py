@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from .codec import GROUP_OVERHEAD, Packed, pack_group, pack_record
+from .encoding import GROUP_OVERHEAD, Packed, pack_group, pack_record
 from .identity import Stream
 from .log import Log
 

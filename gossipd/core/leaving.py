@@ -8,9 +8,10 @@ anybody. Then LEFT is told, and the node is done.
 
 from __future__ import annotations
 
-from .codec import GROUP_OVERHEAD, HOLD_GROUPS_MAX, NONCE_MAX, pack_record
+from .decoding import HOLD_GROUPS_MAX, NONCE_MAX
 from .drops import Drop
 from .effects import Left
+from .encoding import GROUP_OVERHEAD, pack_record
 from .identity import SEQ_MAX, Address, Stream
 from .membership import Membership
 from .messages import Gossip, Group, Held, Hold, Record, Status, by_kind

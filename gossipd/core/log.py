@@ -15,7 +15,6 @@ Invariants (design section 9):
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -28,10 +27,7 @@ from .image import StreamImage
 from .keys import KeyedEvent, Keys
 from .messages import Double, KeyRecord, Leaf, Record, Register
 from .settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
-
-_FEW = 8
-"""Up to the root of so many times a stream's counters, those above a seq are sorted for each page;
-if there are more, so many pages share the way through all names that it costs less."""
+from .stream_log import StreamLog
 
 
 class Advance(NamedTuple):
@@ -63,106 +59,6 @@ class Marks:
         return bool(self.registers or self.versions or self.keys or self.doubles)
 
 
-class _StreamLog:
-    """The registers of one stream, findable by counter, by seq and in the order of names."""
-
-    __slots__ = (
-        "_by_seq",
-        "digest",
-        "durable",
-        "names",
-        "registers",
-        "sorted_names",
-        "version",
-    )
-
-    def __init__(self) -> None:
-        self.registers: dict[str, tuple[int, int]] = {}
-        self.version = 0
-        self.durable = 0
-        self.digest = 0
-        self._by_seq: list[tuple[int, str]] | None = []
-        self.names: list[str] = []
-        self.sorted_names = True
-
-    @property
-    def by_seq(self) -> list[tuple[int, str]]:
-        """Sorted; superseded entries stay until compacted. Made when it is first asked for: of a
-        stream that came from the disk nobody may ever want it."""
-        if self._by_seq is None:
-            self._by_seq = sorted((seq, name) for name, (seq, _) in self.registers.items())
-        return self._by_seq
-
-    def fill(self, registers: dict[str, tuple[int, int]]) -> None:
-        """Hold just these, one for each counter."""
-        self.registers = registers
-        self.names = list(registers)
-        self.sorted_names = False
-        self._by_seq = None
-
-    def put(self, counter: str, seq: int, total: int) -> None:
-        if counter not in self.registers:
-            self.sorted_names = not self.names or (self.sorted_names and self.names[-1] < counter)
-            self.names.append(counter)
-        self.registers[counter] = (seq, total)
-        by_seq = self._by_seq
-        if by_seq is None:
-            return
-        entry = (seq, counter)
-        if not by_seq or by_seq[-1] < entry:
-            by_seq.append(entry)
-        else:
-            insort(by_seq, entry)
-        if len(by_seq) > 2 * len(self.registers) + 16:
-            self._by_seq = None
-
-    def newest_first(self, above: int, upto: int | None) -> Iterator[Register]:
-        previous: tuple[int, str] | None = None
-        by_seq = self.by_seq
-        behind = len(by_seq) if upto is None else bisect_left(by_seq, (upto + 1, ""))
-        for index in reversed(range(behind)):
-            entry = seq, counter = by_seq[index]
-            if seq <= above:
-                return
-            held_seq, total = self.registers[counter]
-            if held_seq == seq and entry != previous:
-                yield counter, seq, total
-            previous = entry
-
-    def newest_at_or_below(self, seq: int) -> int:
-        """The seq of the newest register that is not above `seq`, or 0."""
-        by_seq = self.by_seq
-        index = bisect_left(by_seq, (seq + 1, ""))
-        while index:
-            index -= 1
-            held, counter = by_seq[index]
-            if self.registers[counter][0] == held:
-                return held
-        return 0
-
-    def by_name(self, above: int, after: str) -> Iterator[Register]:
-        by_seq = self.by_seq
-        first = bisect_left(by_seq, (above + 1, ""))
-        few = len(by_seq) - first
-        if few * few <= _FEW * len(self.names):
-            names: Iterable[str] = sorted(
-                {counter for _, counter in by_seq[first:] if counter > after}
-            )
-        else:
-            names = self._names_after(after)
-        for counter in names:
-            seq, total = self.registers[counter]
-            if seq > above:
-                yield counter, seq, total
-
-    def _names_after(self, after: str) -> Iterator[str]:
-        if not self.sorted_names:
-            self.names.sort()
-            self.sorted_names = True
-        for index in range(bisect_right(self.names, after), len(self.names)):
-            yield self.names[index]
-
-
 class Log:
     """All streams that this node knows of."""
 
@@ -170,7 +66,7 @@ class Log:
         self.streams_max = streams_max
         self.registers_max = registers_max
         """How much it takes; what would be more is refused."""
-        self._streams: dict[Stream, _StreamLog] = {}
+        self._streams: dict[Stream, StreamLog] = {}
         self._values: dict[str, int] = {}
         self._names: dict[str, str] = {}
         """One object per counter name, for every datagram brings its own copy."""
@@ -506,13 +402,13 @@ class Log:
         held = len(self.keys) + len(self.doubles)
         return held + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
 
-    def _fits(self, held: _StreamLog | None, new: int) -> bool:
+    def _fits(self, held: StreamLog | None, new: int) -> bool:
         if held is None and len(self._streams) >= self.streams_max:
             return False
         return self._registers + new <= self.registers_max
 
-    def _open(self, stream: Stream) -> _StreamLog:
-        held = self._streams[stream] = _StreamLog()
+    def _open(self, stream: Stream) -> StreamLog:
+        held = self._streams[stream] = StreamLog()
         self._trie.insert(stream)
         return held
 
@@ -533,7 +429,7 @@ class Log:
         self._trie.add(stream, self._sum_of(stream))
 
     def _put(
-        self, stream: Stream, held: _StreamLog, register: Register, before: tuple[int, int]
+        self, stream: Stream, held: StreamLog, register: Register, before: tuple[int, int]
     ) -> Advance:
         counter, seq, total = register
         delta = hash64("r", stream, counter, seq, total)
@@ -555,11 +451,11 @@ class Log:
         value = self._values[counter] = self._values[counter] - by
         return Advance(stream, counter, seq, -by, value)
 
-    def _hash_of(self, stream: Stream, held: _StreamLog, record: KeyRecord) -> int:
+    def _hash_of(self, stream: Stream, held: StreamLog, record: KeyRecord) -> int:
         """What a key record adds to the fingerprint."""
         return hash64("k", stream, *record.said) if record.seq > held.version else 0
 
-    def _sum(self, stream: Stream, held: _StreamLog, delta: int) -> None:
+    def _sum(self, stream: Stream, held: StreamLog, delta: int) -> None:
         if delta:
             held.digest = (held.digest + delta) & MASK
             self._trie.add(stream, delta)

@@ -7,7 +7,7 @@ waits until the own lane is empty, but no longer than `PATIENCE`.
 from __future__ import annotations
 
 from .answering import answer_members
-from .codec import PAGES_MAX
+from .decoding import PAGES_MAX
 from .drops import Drop
 from .membership import Membership
 from .messages import MembersAsk, MembersPage, MemberView

@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from .codec import ACCUSERS_MAX, AGE_MAX
+from .decoding import ACCUSERS_MAX, AGE_MAX
 from .hashing import MASK, hash64
 from .identity import Address
 from .messages import MemberView, Status

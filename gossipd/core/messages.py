@@ -1,8 +1,8 @@
 """What nodes say to each other, as values.
 
 A datagram is one `Envelope`: who speaks, one message, and news that rides along (views of members,
-groups of the log). Nothing here knows bytes (see `codec`) or what to do with a message (see
-`node`). Their numbers on the wire are `codec`'s: append only.
+groups of the log). Nothing here knows bytes (see `decoding` and `encoding`) or what to do with a
+message (see `node`). Their numbers on the wire are in `decoding`: append only.
 
 Indirect probe, SWIM 4.1, with Lifeguard's nack:
 

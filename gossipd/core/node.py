@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import assert_never
 
-from .codec import decode
 from .copies import CopiesWanted, Demand
 from .courier import Courier
+from .decoding import decode
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
 from .effects import Effect, Incremented, KeysWanted, Learned, Send, Stalled

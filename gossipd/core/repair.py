@@ -14,16 +14,10 @@ from collections.abc import Sequence
 from itertools import islice
 
 from .answering import Archive, answer_digest, answer_passes
-from .codec import (
-    DIGEST_BITS,
-    DIGEST_DEPTH_MAX,
-    DIGEST_FANOUT,
-    PAGES_MAX,
-    PASS_ITEMS_MAX,
-    pass_item_size,
-)
+from .decoding import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT, PAGES_MAX, PASS_ITEMS_MAX
 from .drops import Drop
 from .effects import KeysWanted, Learned
+from .encoding import pass_item_size
 from .gossiping import Gossiping
 from .identity import SOURCE_BIT, Address, Stream
 from .log import Advance

@@ -13,7 +13,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from .codec import ROUND_MAX
+from .decoding import ROUND_MAX
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 

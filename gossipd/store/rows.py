@@ -18,7 +18,7 @@ from typing import TypeAlias
 import msgpack
 
 from gossipd.core import Changes, Image, MemberView, Status, Stream, StreamImage
-from gossipd.core.codec import AGE_MAX
+from gossipd.core.decoding import AGE_MAX
 from gossipd.core.messages import Register
 
 Value: TypeAlias = int | str | bytes

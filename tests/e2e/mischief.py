@@ -13,7 +13,7 @@ from typing import Any
 
 import msgpack
 
-from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
+from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import new_stream
 from gossipd.core.messages import (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gossipd.core import Address, Effect, MemberView, Send, Settings, Status, TagFrame
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.messages import Cookie, Envelope, Gossip, Group, Join, Message, Ping, Shown
 from tests.property.contract import WatchedNode
 from tests.unit.core.wire_examples import ALIVE, STREAM, encode, spoken

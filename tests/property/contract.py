@@ -24,7 +24,7 @@ from gossipd.core import (
     Settings,
     Stream,
 )
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.messages import Cookie, Envelope, Join
 from gossipd.core.strangers import AMPLIFICATION_MAX
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgpack
 
 from gossipd.core import Address
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.frame import TagFrame
 from gossipd.core.messages import (
     Digest,

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
-from gossipd.core.codec import (
+from gossipd.core.decoding import (
     ACCUSERS_MAX,
     AGE_MAX,
     COOKIE_BYTES_MAX,
@@ -14,10 +14,8 @@ from gossipd.core.codec import (
     PAGES_MAX,
     ROUND_MAX,
     TIMEOUT_MS_MAX,
-    pack_body,
-    pack_head,
-    pack_view,
 )
+from gossipd.core.encoding import pack_body, pack_head, pack_view
 from gossipd.core.identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,

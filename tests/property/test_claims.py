@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipd.core.answering import answer_passes
-from gossipd.core.codec import decode, pack_body, pack_head
 from gossipd.core.courier import Courier
+from gossipd.core.decoding import decode
+from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.frame import TagFrame
 from gossipd.core.health import Health
 from gossipd.core.judge import Judge

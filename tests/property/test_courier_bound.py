@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipd.core.codec import decode
 from gossipd.core.courier import Courier
+from gossipd.core.decoding import decode
 from gossipd.core.frame import TagFrame
 from gossipd.core.lanes import LogLane, MemberLane
 from gossipd.core.log import Log

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipd.core import Drop, MemberView, Settings, Status, Stream
-from gossipd.core.codec import decode, pack_body, pack_head
+from gossipd.core.decoding import decode
+from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane
 from gossipd.core.log import Log

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipd.core.codec import DIGEST_DEPTH_MAX
+from gossipd.core.decoding import DIGEST_DEPTH_MAX
 from gossipd.core.digest import Trie
 from gossipd.core.hashing import MASK
 from gossipd.core.identity import STREAM_BITS

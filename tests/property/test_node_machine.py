@@ -32,7 +32,7 @@ from gossipd.core import (
     Status,
     Stream,
 )
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.identity import BY_MAX, GENERATION_MAX
 from gossipd.core.messages import Cookie, Envelope, Gossip, Group, Join, Message, PingReq, Welcome
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR

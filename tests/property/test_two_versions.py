@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gossipd.core import Address, Drop, Dropped, Effect, Settings
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.messages import Envelope, Gossip, Hold, Message, Pages

@@ -11,7 +11,7 @@ from random import Random
 from typing import TypeAlias
 
 from gossipd.core import Status, TagFrame
-from gossipd.core.codec import pack_body, pack_head
+from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.messages import Gossip
 from gossipd.simulator.link import Bursts, Constant, Latency, Link, LogNormal, Uniform
 from gossipd.simulator.world import Disk, Host, Increment, World

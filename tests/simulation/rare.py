@@ -24,7 +24,7 @@ from gossipd.core import (
     Stream,
     TagFrame,
 )
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.messages import BEGINNING, Envelope, Held, Pages, PassAsk, RelayedAck
 from gossipd.simulator.world import Received, World
 

@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 
 from gossipd.core import BecameReady, Left, MemberChanged, NameLost, Settings, Status, TagFrame
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.messages import Envelope, Ping
 from gossipd.simulator.checkers import Checker
 from gossipd.simulator.world import World

@@ -16,7 +16,7 @@ import pytest
 
 from gossipd import reports
 from gossipd.cli import gossipd
-from gossipd.core.codec import pack_body, pack_head
+from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.members import MEMBERS_MAX
 from gossipd.core.messages import (
     BEGINNING,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from gossipd.core import Node, Stream
-from gossipd.core.codec import DIGEST_BITS, DIGEST_FANOUT
+from gossipd.core.decoding import DIGEST_BITS, DIGEST_FANOUT
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import SEQ_MAX, STREAM_BITS
 from gossipd.core.log import Log

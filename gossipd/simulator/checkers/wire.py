@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gossipd.core import Frame, MemberView, Stream
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.messages import (
     Envelope,
     Group,

@@ -10,7 +10,17 @@ from uuid import UUID
 
 import pytest
 
-from gossipd.core import Batch, Effect, Image, MemberView, Node, Status, codec, hashing, identity
+from gossipd.core import (
+    Batch,
+    Effect,
+    Image,
+    MemberView,
+    Node,
+    Status,
+    encoding,
+    hashing,
+    identity,
+)
 from gossipd.core.copies import CopiesWanted
 from gossipd.core.detector import Detector
 from gossipd.core.digest import Trie
@@ -50,17 +60,17 @@ def clones_unheard(patch: pytest.MonkeyPatch) -> None:
 
 
 def seq_off_by_one_on_the_wire(patch: pytest.MonkeyPatch) -> None:
-    def pack(register: Register) -> codec.Packed:
+    def pack(register: Register) -> encoding.Packed:
         counter, seq, total = register
-        return codec.pack_record((counter, seq + 1, total))
+        return encoding.pack_record((counter, seq + 1, total))
 
     patch.setattr(f"{_CORE}.lanes.pack_record", pack)
 
 
 def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
-    def pack(register: Register) -> codec.Packed:
+    def pack(register: Register) -> encoding.Packed:
         counter, seq, total = register
-        return codec.pack_record((counter, seq, abs(total)))
+        return encoding.pack_record((counter, seq, abs(total)))
 
     patch.setattr(f"{_CORE}.lanes.pack_record", pack)
 
@@ -106,7 +116,7 @@ def one_more_claimed(patch: pytest.MonkeyPatch) -> None:
 
 
 def groups_claim_what_they_leave_out(patch: pytest.MonkeyPatch) -> None:
-    sound = codec.pack_group
+    sound = encoding.pack_group
 
     def pack_group(stream: Stream, start: int, to: int, packed: list[bytes]) -> bytes:
         return sound(stream, 0, to, packed)
@@ -293,7 +303,7 @@ def a_tail_without_end(patch: pytest.MonkeyPatch) -> None:
 
 def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
     """Datagrams that their receivers refuse are found where they are sent."""
-    sound = codec.pack_group
+    sound = encoding.pack_group
 
     def pack_group(stream: Stream, start: int, to: int, packed: list[bytes]) -> bytes:
         return sound(stream, start, to + 2**48, packed)

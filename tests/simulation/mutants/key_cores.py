@@ -14,7 +14,7 @@ from gossipd.core import (
     Node,
     Stream,
     answering,
-    codec,
+    encoding,
     messages,
 )
 from gossipd.core.doubles import LeftOut
@@ -47,10 +47,10 @@ _CORE = "gossipd.core"
 
 
 def keys_of_another_event_on_the_wire(patch: pytest.MonkeyPatch) -> None:
-    def pack(record: Record) -> codec.Packed:
+    def pack(record: Record) -> encoding.Packed:
         if isinstance(record, KeyRecord):
             record = record._replace(by=record.by + 1)
-        return codec.pack_record(record)
+        return encoding.pack_record(record)
 
     patch.setattr(f"{_CORE}.lanes.pack_record", pack)
 

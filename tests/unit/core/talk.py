@@ -27,7 +27,8 @@ from gossipd.core import (
     Stored,
     TagFrame,
 )
-from gossipd.core.codec import decode, pack_body, pack_head, pack_view
+from gossipd.core.decoding import decode
+from gossipd.core.encoding import pack_body, pack_head, pack_view
 from gossipd.core.messages import (
     END,
     Ack,

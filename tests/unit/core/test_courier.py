@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.messages import Ack, Envelope, Gossip, MemberView, Shown, Status
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.state import State

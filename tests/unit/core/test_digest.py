@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gossipd.core.codec import DIGEST_BITS, DIGEST_DEPTH_MAX
+from gossipd.core.decoding import DIGEST_BITS, DIGEST_DEPTH_MAX
 from gossipd.core.digest import Trie
 from gossipd.core.hashing import MASK
 from gossipd.core.identity import STREAM_BITS

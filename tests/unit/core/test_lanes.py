@@ -5,7 +5,8 @@ from time import process_time
 
 import pytest
 
-from gossipd.core.codec import decode, pack_body, pack_head
+from gossipd.core.decoding import decode
+from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.lanes import LogLane, MemberLane, transmissions
 from gossipd.core.log import Log
 from gossipd.core.messages import Envelope, Gossip, Group, KeyRecord

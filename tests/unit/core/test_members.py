@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import members
-from gossipd.core.codec import ACCUSERS_MAX, AGE_MAX
+from gossipd.core.decoding import ACCUSERS_MAX, AGE_MAX
 from gossipd.core.members import Change, MemberTable
 from gossipd.core.messages import MemberView, Status
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from gossipd.core import Copies, Drop, SaveWanted, Settings, Status, Stream
-from gossipd.core.codec import HOLD_GROUPS_MAX
 from gossipd.core.copies import ASKS_MAX, SPARE
+from gossipd.core.decoding import HOLD_GROUPS_MAX
 from gossipd.core.messages import Ack, Gossip, Held, Hold, Ping
 
 from .talk import Peer, Said, Talk, group, stream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Drop, Incremented, Learned, Send, Settings, Status, TagFrame
-from gossipd.core.codec import pack_body, pack_head
+from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.log import Log
 from gossipd.core.messages import Gossip
 from gossipd.simulator.world import World

@@ -7,7 +7,7 @@ from typing import get_args
 import msgpack
 import pytest
 
-from gossipd.core.codec import ACCUSERS_MAX, HOLD_GROUPS_MAX, decode
+from gossipd.core.decoding import ACCUSERS_MAX, HOLD_GROUPS_MAX, decode
 from gossipd.core.drops import Drop
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_MAX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
+from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.messages import (
     BEGINNING,
     END,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gossipd.core import MemberView, Node, Status, TagFrame
-from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record, pack_view
+from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record, pack_view
 from gossipd.core.messages import BEGINNING, END, Gossip, Message, Page, Pages, Position
 from gossipd.simulator.checkers import (
     Checker,

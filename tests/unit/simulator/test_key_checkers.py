@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Accepted, Duplicate, Settings, TagFrame
-from gossipd.core.codec import pack_body, pack_group, pack_head, pack_record
+from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record
 from gossipd.core.judge import CatchingUp, KeyExpired, KeyReused, KeysFull
 from gossipd.core.keys import KeyedEvent
 from gossipd.core.messages import Double, Gossip, KeyRecord, Record

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from gossipd.core import BecameReady, NameLost, Settings, Stalled, Status, TagFrame
-from gossipd.core.codec import pack_body, pack_head, pack_view
+from gossipd.core.encoding import pack_body, pack_head, pack_view
 from gossipd.core.messages import Gossip
 from gossipd.simulator.checkers import Checker, check_survival
 from gossipd.simulator.link import Constant

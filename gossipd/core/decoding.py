@@ -9,8 +9,7 @@ a range and texts a length, so a decoded value is legal by type.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias, assert_never
+from collections.abc import Callable
 
 import msgpack
 
@@ -62,7 +61,6 @@ from .messages import (
     Ping,
     PingReq,
     Position,
-    Record,
     Refusal,
     Refuse,
     Register,
@@ -91,8 +89,6 @@ _ITEMS_MAX = DATAGRAM_SIZE_MAX
 REGISTER, KEY, DOUBLE = 0, 1, 2
 """The kinds of log records."""
 
-Packed: TypeAlias = bytes
-
 
 class _MalformedError(Exception):
     """A peer's bytes are not what their kind prescribes; never leaves this module."""
@@ -100,9 +96,6 @@ class _MalformedError(Exception):
 
 class _UnknownKindError(Exception):
     """A kind of message from a later version; never leaves this module."""
-
-
-# --- reading -------------------------------------------------------------------------------------
 
 
 class _Reader:
@@ -459,7 +452,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (Hold, 2, _read_hold),
     (Held, 4, _read_held),
 )
-_KINDS: dict[type[Message], int] = {row[0]: kind for kind, row in enumerate(_READERS)}
+KINDS: dict[type[Message], int] = {row[0]: kind for kind, row in enumerate(_READERS)}
 
 
 def decode(body: bytes) -> Envelope | Drop:
@@ -500,151 +493,3 @@ def _unpack(body: bytes) -> object:
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise _MalformedError from error
     return unpacked
-
-
-# --- writing -------------------------------------------------------------------------------------
-
-_pack: Callable[[object], bytes] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
-
-
-def pack_head(sender: str, generation: int, incarnation: int, message: Message) -> Packed:
-    """Everything of a body but the views and groups that ride along."""
-    kind = _KINDS[type(message)]
-    fields = _pack(_fields(message))
-    return b"".join(
-        (b"\x97", _pack(kind), _pack(sender), _pack(generation), _pack(incarnation), fields)
-    )
-
-
-def pack_body(head: Packed, views: Sequence[Packed], groups: Sequence[Packed]) -> bytes:
-    """A whole body. At most `BODY_OVERHEAD` bytes longer than its parts."""
-    return b"".join((head, _array(len(views)), *views, _array(len(groups)), *groups))
-
-
-BODY_OVERHEAD = 6
-"""Bytes that the two arrays of a body take at most, beside their items."""
-
-
-def _array(length: int) -> bytes:
-    return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
-
-
-def pack_view(view: MemberView) -> Packed:
-    """One member as it stands in a datagram."""
-    return _pack(_view_fields(view))
-
-
-def pack_record(record: Record) -> Packed:
-    """One record as it stands in a group or page."""
-    return _pack((_KIND_OF_RECORD.get(type(record), REGISTER), *record))
-
-
-_KIND_OF_RECORD: dict[type, int] = {KeyRecord: KEY, Double: DOUBLE}
-
-
-def pack_group(stream: Stream, start: int, to: int, records: Sequence[Packed]) -> Packed:
-    """A group from records that are packed already."""
-    head = (b"\x94", _pack(stream), _pack(start), _pack(to), _array(len(records)))
-    return b"".join((*head, *records))
-
-
-GROUP_OVERHEAD = 1 + 2 + STREAM_BYTES + 2 * 9 + 3
-"""Bytes that a group takes at most, beside its records."""
-
-PAGE_OVERHEAD = GROUP_OVERHEAD + 9
-"""Bytes that a page takes at most, beside its records and the two positions that bound it."""
-
-
-def position_size(position: Position) -> int:
-    """Bytes that a position takes in a page or a wish."""
-    return len(_pack(_position_field(position)))
-
-
-def pass_item_size(item: PassItem) -> int:
-    """Bytes that a wish takes in a question for passes."""
-    return len(_pack(_pass_item_fields(item)))
-
-
-LEAF_SIZE_MAX = 1 + 2 + STREAM_BYTES + 9 + 9
-"""Bytes that a leaf takes at most."""
-
-
-def _view_fields(view: MemberView) -> tuple[object, ...]:
-    flat = [text for tag in view.tags for text in tag]
-    return (
-        view.name,
-        *view.address,
-        view.generation,
-        view.incarnation,
-        view.status.value,
-        flat,
-        view.age,
-        view.accusers,
-    )
-
-
-def _records(of: Group | Page) -> list[tuple[object, ...]]:
-    registers = [(REGISTER, *register) for register in of.registers]
-    keys = [(KEY, *record) for record in of.keys]
-    return [*registers, *keys, *((DOUBLE, *double) for double in of.doubles)]
-
-
-def _group_fields(group: Group) -> tuple[object, ...]:
-    return group.stream, group.start, group.to, _records(group)
-
-
-def _page_fields(page: Page) -> tuple[object, ...]:
-    bounds = _position_field(page.after), _position_field(page.upto)
-    return (page.stream, page.start, *bounds, page.version, _records(page))
-
-
-def _pass_item_fields(item: PassItem) -> tuple[object, ...]:
-    return item.stream, item.start, _position_field(item.after), item.doubles
-
-
-def _position_field(position: Position) -> int | str:
-    seq, counter = position
-    return "" if position == END else seq or counter
-
-
-def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per kind
-    match message:
-        case Ping(nonce, target, shown):
-            return nonce, target, *shown
-        case Ack(nonce, shown) | Welcome(nonce, shown):
-            return nonce, *shown
-        case PingReq(nonce, target, address, timeout_ms):
-            return nonce, target, *address, timeout_ms
-        case RelayedAck(nonce) | Nack(nonce):
-            return (nonce,)
-        case Gossip():
-            return ()
-        case Join(nonce, address, tags, cookie):
-            return nonce, *address, [text for tag in tags for text in tag], cookie
-        case Cookie(nonce, cookie, seen):
-            return nonce, cookie, *seen
-        case Refuse(nonce, reason, holder, generation):
-            return nonce, reason.value, *holder, generation
-        case DigestAsk(nonce, depth, prefix, size):
-            return nonce, depth, _unsigned(prefix), size
-        case Digest(nonce, depth, prefix, leaves, sums):
-            packed = None if sums is None else b"".join(s.to_bytes(8, "big") for s in sums)
-            return nonce, depth, _unsigned(prefix), leaves, packed
-        case PassAsk(nonce, items, pages, size, age):
-            return nonce, [_pass_item_fields(item) for item in items], pages, size, age
-        case Pages(nonce, pages_, last):
-            return nonce, [_page_fields(page) for page in pages_], last
-        case MembersAsk(nonce, after, pages, size):
-            return nonce, after, pages, size
-        case MembersPage(nonce, after, upto, views):
-            return nonce, after, upto, [_view_fields(view) for view in views]
-        case Hold(nonce, groups):
-            return nonce, [_group_fields(group) for group in groups]
-        case Held(nonce, leaving, versions, durable):
-            return nonce, leaving, versions, durable
-        case _:
-            assert_never(message)
-
-
-def _unsigned(prefix: int) -> bytes:
-    return prefix.to_bytes((prefix.bit_length() + 7) // 8, "big")

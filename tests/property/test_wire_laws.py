@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipd.core.codec import decode
+from gossipd.core.decoding import decode
 from gossipd.core.drops import Drop
 from gossipd.core.messages import Envelope, Message
 
