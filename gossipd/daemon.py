@@ -187,7 +187,7 @@ class Daemon:
             seeds = await loop.run_in_executor(None, _resolve_seeds, config)
             own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
             store = await loop.run_in_executor(None, _open_store, config, own.name)
-            generation = await loop.run_in_executor(None, _begin_life, store)
+            generation = await _begin_life(store)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
             daemon._image = _stored(store, config)
@@ -485,9 +485,9 @@ def _open_store(config: Config, name: str) -> Store:
         raise StartError(str(error)) from error
 
 
-def _begin_life(store: Store) -> int:
+async def _begin_life(store: Store) -> int:
     try:
-        return store.begin_life(time.time())
+        return await store.begin_life(time.time())
     except OSError as error:
         raise StartError(str(error)) from error
 

@@ -4,6 +4,7 @@
 |---|---|
 | `memory.py` | what a store is; the one that keeps nothing |
 | `disk.py` | one thread that writes: batches first, what others told in slices |
+| `thread.py` | the thread, and the way there and back |
 | `opening.py` | from a directory to a file that is known to be good, or one clear error |
 | `lock.py` | one process a directory |
 | `schema.py` | tables, versions, migrations |

@@ -16,11 +16,9 @@ locks that SQLite holds on it (POSIX locks belong to the process).
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, groupby, islice, starmap
 from operator import itemgetter
@@ -49,15 +47,18 @@ from .keys import batch_run, changes_writes, find, find_twins, parts, read
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
 from .rows import (
+    PUT_REGISTER,
+    PUT_VERSION,
     DamagedError,
     Value,
     Write,
     generation_of,
     put_meta,
-    put_register,
-    put_version,
+    register_row,
+    version_row,
     writes_of,
 )
+from .thread import WorkThread
 
 Durability: TypeAlias = Literal["full", "normal"]
 _Run: TypeAlias = tuple[str, list[tuple[Value, ...]]]
@@ -65,6 +66,10 @@ _Run: TypeAlias = tuple[str, list[tuple[Value, ...]]]
 
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
+
+FOLD_AFTER = 200
+"""Transactions after which the write-ahead log is folded at the latest: it costs two syncs, and a
+log that is short and overwritten again and again syncs faster than one that grows."""
 
 SLICE_SECONDS = 0.004
 """A slice takes no more rows after so long; with its sync a batch waits some ms at most."""
@@ -100,11 +105,13 @@ class DiskStore:
         self._node = node
         self._cluster = cluster
         self._lifetimes = lifetimes
-        self._thread = ThreadPoolExecutor(1, "store")
+        self._thread = WorkThread("store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
         self._folded = 0
         """Rows written by the connection when the log was folded last."""
+        self._logged = 0
+        """Transactions since then."""
         self._broken: BrokenError | None = None
         self._abandoned: Abandoned | None = None
 
@@ -142,14 +149,14 @@ class DiskStore:
         image, self._image = self._image, None
         return image
 
-    def begin_life(self, wall: float) -> int:
-        """The generation of this life: `wall` in ms, above any stored; blocks until committed.
+    async def begin_life(self, wall: float) -> int:
+        """The generation of this life: `wall` in ms, above any stored; committed.
 
         Stored are those of earlier lives, adopted ones included, and that of a member with this
         node's name. Where one is the largest that there is, so is this life's. Raises `OSError`
         as `commit` does.
         """
-        return self._thread.submit(self._begin_life, wall).result()
+        return await self._thread.call(self._begin_life, wall)
 
     async def commit(self, batch: Batch) -> None:
         """Return when the registers of a batch, its keys and its version are on the disk.
@@ -158,7 +165,7 @@ class DiskStore:
         way the batch may be on the disk; `abandon` it then.
         """
         if batch.rows or batch.sources:
-            await self._in_thread(self._write, _runs_of(batch, time.time()), None)
+            await self._thread.call(self._write, _runs_of(batch, time.time()))
 
     def abandon(self, batch: Batch, exposed: StreamImage) -> None:
         """A commit failed: should the batch be on the disk, take it back before the next write
@@ -195,7 +202,7 @@ class DiskStore:
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
         """What is stored of some keys; those of which there is nothing are left out. Raises as
         `commit` does."""
-        await self._in_thread(self._take_back)
+        await self._thread.call(self._take_back)
         return await self._look_up(find, keys)
 
     async def read_keys(
@@ -204,17 +211,17 @@ class DiskStore:
         """The key records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`.
         Raises as `commit` does."""
         wall = time.time()
-        return await self._in_thread(self._read, read, stream, above, upto, limit, wall)
+        return await self._thread.call(self._read, read, stream, above, upto, limit, wall)
 
     async def close(self) -> None:
         """Fold the write-ahead log into the file, close and unlock it."""
-        await self._in_thread(self._close)
-        self._thread.shutdown()
+        await self._thread.call(self._close)
+        self._thread.close()
         self._lock.release()
 
     async def _write_in_slices(self, writes: Iterator[Write]) -> None:
         runs = _in_runs(writes)
-        while not await self._in_thread(self._write, runs, SLICE_SECONDS):
+        while not await self._thread.call(self._write, runs, SLICE_SECONDS):
             pass
 
     async def _look_up(
@@ -224,11 +231,8 @@ class DiskStore:
     ) -> Stored:
         found: dict[bytes, list[KeyedEvent]] = {}
         for some in parts(of, FOUND_AT_ONCE):
-            found |= await self._in_thread(self._read, query, some)
+            found |= await self._thread.call(self._read, query, some)
         return found
-
-    async def _in_thread(self, work: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
 
     # --- in the thread -----------------------------------------------------------------------
 
@@ -237,10 +241,10 @@ class DiskStore:
             stored = generation_of(self._connected(), self._node)
         generation = min(max(int(1000 * wall), stored + 1), GENERATION_MAX)
         facts = {"generation": generation, "node": self._node, "cluster": self._cluster}
-        self._write(_in_runs(starmap(put_meta, facts.items())), None)
+        self._write(_in_runs(starmap(put_meta, facts.items())))
         return generation
 
-    def _write(self, runs: Iterator[_Run], seconds: float | None) -> bool:
+    def _write(self, runs: Iterable[_Run], seconds: float | None = None) -> bool:
         """One transaction, ended after `seconds`; True when it was the last one."""
         self._take_back()
         self._check_usable()
@@ -266,7 +270,7 @@ class DiskStore:
         with self._classified():
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
-            _execute(connection, _in_runs(taking_back(self._abandoned)), None)
+            _execute(connection, _in_runs(taking_back(self._abandoned)))
             connection.execute("COMMIT")
         self._abandoned = None
 
@@ -287,9 +291,11 @@ class DiskStore:
         older than those in the file, and if it were damaged a crash would leave the pages before
         the damage on top of newer ones: a version might cover what is not there.
         """
-        if connection.total_changes - self._folded < opening.LOG_PAGES // 2:
+        self._logged += 1
+        rows = connection.total_changes - self._folded
+        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES // 2:
             return
-        self._folded = connection.total_changes
+        self._folded, self._logged = connection.total_changes, 0
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             connection.execute(f"PRAGMA user_version = {schema.version_of(connection)}")
@@ -336,21 +342,16 @@ class DiskStore:
 
 
 def _runs_of(batch: Batch, wall: float) -> Iterator[_Run]:
-    """One run of keys, for there may be as many as increments, then all the rest."""
+    """A run of each kind: keys, registers, and at last the versions, which speak for them."""
+    stream, sources = batch.stream, batch.sources
     if batch.keys:
         yield batch_run(batch, wall)
-    yield from _in_runs(_writes_of(batch))
-
-
-def _writes_of(batch: Batch) -> Iterator[Write]:
-    for counter, seq, total in batch.rows:
-        yield put_register(batch.stream, counter, seq, total)
-    for stream, register in batch.sources:
-        yield put_register(stream, *register)
+    own = [register_row(stream, *register) for register in batch.rows]
+    yield PUT_REGISTER, own + [register_row(source, *register) for source, register in sources]
+    versions = [version_row(source, seq) for source, (_, seq, _) in sources]
     if batch.rows:
-        yield put_version(batch.stream, batch.version)
-    for stream, (_, seq, _) in batch.sources:
-        yield put_version(stream, seq)
+        versions.append(version_row(stream, batch.version))
+    yield PUT_VERSION, versions
 
 
 def _in_runs(writes: Iterator[Write]) -> Iterator[_Run]:
@@ -361,7 +362,9 @@ def _in_runs(writes: Iterator[Write]) -> Iterator[_Run]:
             yield statement, run
 
 
-def _execute(connection: sqlite3.Connection, runs: Iterator[_Run], seconds: float | None) -> bool:
+def _execute(
+    connection: sqlite3.Connection, runs: Iterable[_Run], seconds: float | None = None
+) -> bool:
     until = None if seconds is None else time.monotonic() + seconds
     for statement, rows in runs:
         connection.executemany(statement, rows)

@@ -15,8 +15,8 @@ from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, Strea
 class Store(Protocol):
     """Commits one batch at a time, and saves one part of the rest at a time."""
 
-    def begin_life(self, wall: float) -> int:
-        """The generation of a process that starts now, above those before it; blocks.
+    async def begin_life(self, wall: float) -> int:
+        """The generation of a process that starts now, above those before it.
 
         `wall` is seconds since the epoch. Raises `OSError`.
         """
@@ -60,7 +60,7 @@ class Store(Protocol):
 class MemoryStore:
     """Keeps nothing beside what the core holds, and commits at once."""
 
-    def begin_life(self, wall: float) -> int:
+    async def begin_life(self, wall: float) -> int:
         """The wall clock in ms: there is nothing that it must be above."""
         return int(1000 * wall)
 

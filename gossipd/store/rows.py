@@ -12,7 +12,7 @@ import json
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import msgpack
@@ -25,13 +25,17 @@ Value: TypeAlias = int | str | bytes
 Write: TypeAlias = tuple[str, tuple[Value, ...]]
 """A statement and its parameters."""
 
-_PUT_REGISTER = """INSERT INTO registers VALUES (?, ?, ?, ?, ?)
+PUT_REGISTER = """INSERT INTO registers VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (stream, counter) DO UPDATE
     SET seq = excluded.seq, total = excluded.total, sum = excluded.sum
     WHERE (excluded.seq, excluded.total) > (seq, total)"""
-_PUT_VERSION = """INSERT INTO streams VALUES (?, ?, ?)
+"""Joins one register."""
+
+PUT_VERSION = """INSERT INTO streams VALUES (?, ?, ?)
     ON CONFLICT (stream) DO UPDATE SET version = excluded.version, sum = excluded.sum
     WHERE excluded.version > version"""
+"""Joins one version: every register that it covers is written before."""
+
 _PUT_MEMBER = """INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (name) DO UPDATE
     SET host = excluded.host, port = excluded.port, generation = excluded.generation,
@@ -44,24 +48,36 @@ _PUT_META = """INSERT INTO meta VALUES (?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum"""
 
 
+_pack: Callable[[object], bytes] = msgpack.Packer().pack
+
+
 class DamagedError(Exception):
     """A row is not what was written."""
 
 
 def checksum(*fields: Value) -> int:
     """CRC-32 of a row's fields."""
-    return zlib.crc32(msgpack.packb(fields))
+    return zlib.crc32(_pack(fields))
+
+
+def register_row(stream: Stream, counter: str, seq: int, total: int) -> tuple[Value, ...]:
+    """A register as `PUT_REGISTER` wants it."""
+    return stream, counter, seq, total, checksum(stream, counter, seq, total)
+
+
+def version_row(stream: Stream, version: int) -> tuple[Value, ...]:
+    """A version as `PUT_VERSION` wants it."""
+    return stream, version, checksum(stream, version)
 
 
 def put_register(stream: Stream, counter: str, seq: int, total: int) -> Write:
     """Join one register."""
-    fields = (stream, counter, seq, total)
-    return _PUT_REGISTER, (*fields, checksum(*fields))
+    return PUT_REGISTER, register_row(stream, counter, seq, total)
 
 
 def put_version(stream: Stream, version: int) -> Write:
-    """Join the version of a stream; every register that it covers is written before."""
-    return _PUT_VERSION, (stream, version, checksum(stream, version))
+    """Join the version of a stream."""
+    return PUT_VERSION, version_row(stream, version)
 
 
 def put_meta(name: str, value: Value) -> Write:

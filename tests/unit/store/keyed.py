@@ -73,11 +73,9 @@ def records_in(image: Image) -> dict[Stream, list[int]]:
 class Life:
     """A node on a store, alone and ready."""
 
-    def __init__(self, store: DiskStore, seed: int) -> None:
+    def __init__(self, store: DiskStore, generation: int, seed: int) -> None:
         self.store = store
-        own = MemberView(
-            "here", ("10.0.0.1", 7946), store.begin_life(time.time()), 0, Status.ALIVE
-        )
+        own = MemberView("here", ("10.0.0.1", 7946), generation, 0, Status.ALIVE)
         self.node = Node(
             own, Settings(), TagFrame("c"), Random(seed), time.monotonic(), durable=True
         )
@@ -104,7 +102,7 @@ class Life:
             self.node.stored(changes, time.monotonic(), twins)
 
 
-def new_life(
+async def new_life(
     directory: Path, seed: int, window: float = 600.0, retention: float = 21_600.0
 ) -> Life:
     """Close its store at the end."""
@@ -116,4 +114,4 @@ def new_life(
         key_window=window,
         key_retention=retention,
     )
-    return Life(store, seed)
+    return Life(store, await store.begin_life(time.time()), seed)

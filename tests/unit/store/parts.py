@@ -67,7 +67,7 @@ async def stored(directory: Path) -> Image:
 async def filled(directory: Path) -> Path:
     """A directory with two streams, two members and a life behind it; its file."""
     async with opened(directory) as store:
-        store.begin_life(time.time())
+        await store.begin_life(time.time())
         for seq in range(1, 200):
             await store.commit(batch(seq, f"counter {seq % 40}"))
         registers = tuple((OTHER, f"other é {seq}", seq, -seq) for seq in range(1, 200))

@@ -14,7 +14,7 @@ from gossipd.core import Batch, Effect
 from gossipd.counting import Counting
 from gossipd.sideport.backend import Incremented, Item, Refused
 from gossipd.store import NoSpaceError
-from tests.unit.store.keyed import new_life, plain_key, timed_key
+from tests.unit.store.keyed import Life, new_life, plain_key, timed_key
 from tests.unit.store.parts import stored
 from tests.unit.waiting import until
 
@@ -24,8 +24,8 @@ KEYS = [UUID(bytes=plain_key(1)), UUID(bytes=timed_key(1.0))]
 class Bench:
     """A life whose next commit fails, once it is written or before."""
 
-    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.life = new_life(directory, 1)
+    def __init__(self, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.life = life
         self.effects: list[Effect] = []
         broken: list[OSError] = []
         store = self.life.store
@@ -78,7 +78,7 @@ class Bench:
 async def test_an_increment_that_is_repeated_is_counted_once_now_and_in_the_next_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: UUID, written: bool
 ) -> None:
-    bench = Bench(tmp_path, monkeypatch)
+    bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     bench.fail_once(written=written)
     item = Item("default", 1, key)
     assert "may have been counted" in await bench.refused(item)
@@ -95,7 +95,7 @@ async def test_an_increment_that_is_repeated_is_counted_once_now_and_in_the_next
 async def test_what_was_exposed_of_the_stream_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench(tmp_path, monkeypatch)
+    bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     first, second, third = (UUID(bytes=plain_key(number)) for number in (1, 2, 3))
     await bench.counted(Item("a", 5, first))
     await bench.counted(Item("b", 7, None))
@@ -109,7 +109,7 @@ async def test_what_was_exposed_of_the_stream_stays(
     (found,) = (each for each in (await stored(tmp_path)).streams if each.stream == stream)
     assert (found.registers, found.version) == ((("a", 1, 5), ("b", 2, 7)), 2)
     assert [record.key for record in found.keys] == [first.bytes]
-    life = new_life(tmp_path, 2)
+    life = await new_life(tmp_path, 2)
     assert life.node.log.values == {"a": 5, "b": 7, "d": 1}
     await life.store.close()
 
@@ -118,7 +118,7 @@ async def test_while_it_cannot_be_taken_back_nothing_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gossipd.store.opening.BUSY_SECONDS", 0.05)
-    bench = Bench(tmp_path, monkeypatch)
+    bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     bench.fail_once(written=True)
     item = Item("default", 1, KEYS[0])
     await bench.refused(item)

@@ -76,7 +76,7 @@ async def test_generations_only_rise_whatever_the_wall_clock_says(tmp_path: Path
     found = []
     for wall in (2000.0, 2000.0, 1000.0, 3000.5):
         async with opened(tmp_path) as store:
-            found.append(store.begin_life(wall))
+            found.append(await store.begin_life(wall))
     assert found == [2_000_000, 2_000_001, 2_000_002, 3_000_500]
 
 
@@ -84,18 +84,18 @@ async def test_a_generation_that_was_adopted_while_running_is_not_used_again(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as store:
-        assert store.begin_life(1.0) == 1000
+        assert await store.begin_life(1.0) == 1000
         await store.save(NOTHING._replace(generation=9000))
         await store.save(NOTHING)
     async with opened(tmp_path) as store:
-        assert store.begin_life(1.0) == 9001
+        assert await store.begin_life(1.0) == 9001
 
 
 async def test_after_the_largest_generation_comes_the_largest_one(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.save(NOTHING._replace(generation=GENERATION_MAX))
     async with opened(tmp_path) as store:
-        assert store.begin_life(1.0) == GENERATION_MAX
+        assert await store.begin_life(1.0) == GENERATION_MAX
 
 
 async def test_a_generation_of_a_member_with_the_own_name_is_not_used_again(
@@ -104,7 +104,7 @@ async def test_a_generation_of_a_member_with_the_own_name_is_not_used_again(
     async with opened(tmp_path) as store:
         await store.save(NOTHING._replace(members=(member("here", 9000), member("there", 99_000))))
     async with opened(tmp_path) as store:
-        assert store.begin_life(1.0) == 9001
+        assert await store.begin_life(1.0) == 9001
 
 
 async def test_an_old_copy_gives_the_old_image(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ async def test_the_file_grows_with_counters_not_with_increments(tmp_path: Path) 
             for seq in range(1, count + 1):
                 await store.commit(batch(seq))
             log = (tmp_path / str(count) / "gossipd.db-wal").stat().st_size
-            assert log < 20_000_000
+            assert log < 2_500_000, "a log that is overwritten syncs faster than one that grows"
         sizes.append((tmp_path / str(count) / "gossipd.db").stat().st_size)
         assert not (tmp_path / str(count) / "gossipd.db-wal").exists()
     assert sizes[0] == sizes[1]

@@ -387,7 +387,7 @@ async def filled_before_keys(directory: Path, monkeypatch: pytest.MonkeyPatch) -
     with monkeypatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         async with opened(directory) as store:
-            assert store.begin_life(1.0) == 1000
+            assert await store.begin_life(1.0) == 1000
             await store.commit(batch(1))
 
 

@@ -168,7 +168,7 @@ async def test_a_directory_that_knows_no_cluster_belongs_to_that_of_its_next_lif
         async with opened(tmp_path, cluster=cluster):
             pass  # only a life in it tells where it belongs
     async with opened(tmp_path, cluster="one") as store:
-        store.begin_life(1.0)
+        await store.begin_life(1.0)
     with pytest.raises(StoreError, match="belongs to cluster 'one', not 'another'"):
         async with opened(tmp_path, cluster="another"):
             pass
@@ -234,4 +234,4 @@ async def test_a_migration_that_fails_leaves_the_old_version(
 async def test_the_first_life_of_a_copy_is_above_that_of_its_original(tmp_path: Path) -> None:
     await filled(tmp_path)
     async with opened(tmp_path, node="another name") as store:
-        assert store.begin_life(0.0) > 1000 * (time.time() - 3600)
+        assert await store.begin_life(0.0) > 1000 * (time.time() - 3600)

@@ -42,7 +42,7 @@ class Cut:
             assert check(self.left).problems == ()
         async with opened(self.left) as store:
             found = history.check(store.load())
-            renewed = store.begin_life(1.0) > self.generation
+            renewed = await store.begin_life(1.0) > self.generation
         assert check(self.left).problems == ()
         return renewed and all(found.get(each, 0) >= told for each, told in self.told.items())
 
@@ -63,7 +63,7 @@ async def cuts_of_a_life(
     disk = Disk(folder / "data", watch)
     with running_on(disk):
         async with opened(folder / "data", durability) as store:
-            history.generation = store.begin_life(time.time())
+            history.generation = await store.begin_life(time.time())
             for _ in range(STEPS):
                 await history.step(store, rng)
     return history, cuts
@@ -110,7 +110,7 @@ async def test_a_power_cut_at_each_moment_of_the_making_leaves_no_file_or_a_whol
     disk = Disk(tmp_path / "data", watch)
     with running_on(disk):
         async with opened(tmp_path / "data", "full") as store:
-            store.begin_life(1.0)
+            await store.begin_life(1.0)
     made = 0
     for number in range(len(moments)):
         left = tmp_path / f"left{number}"

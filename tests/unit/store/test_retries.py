@@ -21,10 +21,10 @@ KEYS = [plain_key(1), timed_key(1.0)]
 
 @pytest.mark.parametrize("key", KEYS)
 async def test_a_retry_in_the_next_life_is_a_duplicate(tmp_path: Path, key: bytes) -> None:
-    first = new_life(tmp_path, 1)
+    first = await new_life(tmp_path, 1)
     batch = await first.increment(key)
     await first.store.close()
-    second = new_life(tmp_path, 2)
+    second = await new_life(tmp_path, 2)
     retry = await second.prepare(key)
     assert retry.results == (Duplicate(KeyedEvent(batch.stream, 1, "default", 1)),)
     assert (retry.rows, second.node.log.value("default")) == ((), 1)
@@ -35,7 +35,7 @@ async def test_a_key_that_only_the_disk_holds_is_known(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         old = (record(1, plain_key(1), 1000), record(2, timed_key(1000), 1000))
         await store.save(told(*old, version=2))
-    life = new_life(tmp_path, 1)
+    life = await new_life(tmp_path, 1)
     assert not any(life.node.events(each.key) for each in old)
     for each in old:
         found = (await life.prepare(each.key)).results
@@ -49,7 +49,7 @@ async def test_a_key_that_only_the_disk_holds_is_known(tmp_path: Path) -> None:
 
 async def again(life: Life, directory: Path) -> Life:
     await life.store.close()
-    return new_life(directory, 1)
+    return await new_life(directory, 1)
 
 
 async def test_what_was_removed_is_refused_by_the_horizon(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ async def test_what_was_removed_is_refused_by_the_horizon(tmp_path: Path) -> Non
     async with opened(tmp_path, retention=300, window=300) as store:
         await store.save(told(record(2), version=2))
         await store.expire()
-    life = new_life(tmp_path, 1)
+    life = await new_life(tmp_path, 1)
     (found,) = (await life.prepare(key)).results
     assert isinstance(found, KeyExpired)
     await life.store.close()
@@ -69,7 +69,7 @@ async def test_a_retry_on_a_restored_old_copy_is_counted_once_in_the_end(tmp_pat
     """The copy does not know the increment, so it counts it; whoever learns of both leaves one
     out."""
     key = timed_key(590.0)  # near the end of the window: the other record may be on the disk only
-    original = new_life(tmp_path / "original", 1)
+    original = await new_life(tmp_path / "original", 1)
     await original.increment(plain_key(1))
     await original.save()
     copy = tmp_path / "copy"
@@ -82,7 +82,7 @@ async def test_a_retry_on_a_restored_old_copy_is_counted_once_in_the_end(tmp_pat
     batch = await original.increment(key)
     await original.store.close()
 
-    life = new_life(copy, 2)
+    life = await new_life(copy, 2)
     assert isinstance((await life.increment(key)).results[0], Accepted)
     assert life.node.log.value("default") == 2
     await life.store.save(told(*batch.keys, stream=batch.stream))
@@ -96,7 +96,7 @@ async def test_a_batch_that_failed_after_it_was_written_counts_once_with_its_ret
     tmp_path: Path,
 ) -> None:
     key = timed_key(1.0)
-    first = new_life(tmp_path, 1)
+    first = await new_life(tmp_path, 1)
     lost = await first.prepare(key)
     await first.store.commit(lost)
     first.node.abandon(lost)  # as after an error of a commit that was written all the same
@@ -105,7 +105,7 @@ async def test_a_batch_that_failed_after_it_was_written_counts_once_with_its_ret
     assert first.node.log.value("default") == 1
     await first.save()
     await first.store.close()
-    second = new_life(tmp_path, 2)
+    second = await new_life(tmp_path, 2)
     assert second.node.log.value("default") == 1
     (retry,) = (await second.prepare(key)).results
     first_event = min((batch.stream, 1) for batch in (lost, kept))
@@ -119,7 +119,7 @@ async def test_twins_that_a_save_showed_are_left_out_at_once_and_in_the_next_lif
 ) -> None:
     async with opened(tmp_path) as store:
         await store.save(told(record(1, plain_key(1), 1000), version=1))
-    life = new_life(tmp_path, 1)
+    life = await new_life(tmp_path, 1)
     log = life.node.log
     log.merge(OTHER, [("default", 5, 1)])
     log.merge_keys(OTHER, [record(5, plain_key(1))], time.monotonic())
@@ -127,7 +127,7 @@ async def test_twins_that_a_save_showed_are_left_out_at_once_and_in_the_next_lif
     await life.save()
     assert log.value("default") == 1
     await life.store.close()
-    other = new_life(tmp_path, 2)
+    other = await new_life(tmp_path, 2)
     assert other.node.log.value("default") == 1
     assert other.node.log.fingerprint == log.fingerprint
     await other.store.close()
@@ -139,7 +139,7 @@ async def test_doubles_that_came_are_compared_with_a_record_that_only_the_disk_h
     key = plain_key(1)
     async with opened(tmp_path) as store:
         await store.save(told(record(1, key, 1000), version=1))
-    life = new_life(tmp_path, 1)
+    life = await new_life(tmp_path, 1)
     log = life.node.log
     for stream in (OTHER, bytes(10)):
         log.merge(stream, [("default", 1, 1)])
@@ -147,7 +147,7 @@ async def test_doubles_that_came_are_compared_with_a_record_that_only_the_disk_h
     await life.save()
     assert log.value("default") == 1
     await life.store.close()
-    other = new_life(tmp_path, 2)
+    other = await new_life(tmp_path, 2)
     assert other.node.log.value("default") == 1
     await other.store.close()
 
@@ -163,7 +163,7 @@ from tests.unit.store.parts import OTHER
 disk.SLICE_SECONDS = 0.0
 
 async def main():
-    life = new_life(Path(sys.argv[1]), int(sys.argv[2]))
+    life = await new_life(Path(sys.argv[1]), int(sys.argv[2]))
     first = 1000 * int(sys.argv[2])
     async def saves():
         for part in count(1):
@@ -203,7 +203,7 @@ async def test_what_a_killed_process_had_answered_is_a_duplicate_for_the_next(
                 if len(answered) == 30 * number:
                     process.kill()
     assert len(answered) >= 90
-    life = new_life(tmp_path, 9)
+    life = await new_life(tmp_path, 9)
     count = life.node.log.value("default")
     keys = [plain_key(number) for number in answered]
     batch = life.node.prepare(

@@ -92,7 +92,7 @@ async def test_a_log_goes_out_as_lines_and_comes_in_again(tmp_path: Path) -> Non
         old, new = await stored(tmp_path / "old"), await stored(tmp_path / "new")
         assert new.streams == old.streams
     async with opened(tmp_path / "new") as store:
-        assert store.begin_life(0.0) == rows[0]["generation"] + 1
+        assert await store.begin_life(0.0) == rows[0]["generation"] + 1
 
 
 async def test_lines_of_another_cluster_come_in_and_leave_the_directory_where_it_is(
@@ -100,7 +100,7 @@ async def test_lines_of_another_cluster_come_in_and_leave_the_directory_where_it
 ) -> None:
     await filled(tmp_path / "ours")
     async with opened(tmp_path / "theirs", cluster="theirs") as store:
-        store.begin_life(1.0)
+        await store.begin_life(1.0)
     call("import", tmp_path / "theirs", lines=call("export", tmp_path / "ours").stdout)
     async with opened(tmp_path / "theirs", cluster="theirs") as store:
         assert store.load().streams == (await stored(tmp_path / "ours")).streams
