@@ -1,7 +1,8 @@
 """Says in time that the log is getting full: nothing is evicted, so what does not fit is refused.
 
-Streams and registers never become fewer in one process, so each of their two limits is warned of
-at most twice: when most of it is used, and when it is reached.
+Each limit is warned of at most twice: when most of it is used, and when it is reached. Streams and
+registers never become fewer in one process. Keys do as their window passes, and are warned of anew
+when half of their limit was free in between.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ NEAR = 0.8
 
 WHOLE = 1.0
 
+CALM = 0.5
+"""The share below which what was said is forgotten."""
+
 
 class Alarm:
     """Watches the log of one node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, key_limit: float) -> None:
         self._log = node.log
+        self._key_limit = int(key_limit)
         self._told: dict[str, float] = {}
         """The share up to which each limit was warned of."""
 
@@ -36,6 +41,8 @@ class Alarm:
         """Log what became near or full since the last look; cheap enough for every datagram."""
         for what, held, limit in self._used():
             if held < NEAR * limit:
+                if held < CALM * limit:
+                    self._told.pop(what, None)
                 continue
             share = WHOLE if held >= limit else NEAR
             if share > self._told.get(what, 0.0):
@@ -48,6 +55,7 @@ class Alarm:
     def _used(self) -> Iterator[tuple[str, int, int]]:
         yield "streams", self._log.stream_count, self._log.streams_max
         yield "registers", self._log.register_count, self._log.registers_max
+        yield "keys", len(self._log.keys), self._key_limit
 
 
 def _text(what: str, held: int, limit: int) -> str:

@@ -137,7 +137,7 @@ class Daemon:
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
-        self._alarm = Alarm(self._node)
+        self._alarm = Alarm(self._node, config.settings.key_limit)
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)

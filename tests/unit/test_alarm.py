@@ -27,7 +27,7 @@ def count(node: Node, counters: int) -> None:
 def test_below_four_fifths_of_a_limit_nothing_is_said(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    alarm = Alarm(node, 10)
     count(node, 7)
     alarm.look()
     assert (alarm.texts, caplog.messages) == ([], [])
@@ -36,7 +36,7 @@ def test_below_four_fifths_of_a_limit_nothing_is_said(
 def test_a_limit_is_warned_of_when_it_is_near_and_when_it_is_reached_once_each(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    alarm = Alarm(node, 10)
     for counters in (8, 9, 10, 11):
         count(node, counters)
         alarm.look()
@@ -52,8 +52,34 @@ def test_a_limit_is_warned_of_when_it_is_near_and_when_it_is_reached_once_each(
 def test_a_limit_that_is_reached_at_once_is_warned_of_once(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    alarm = Alarm(node, 10)
     count(node, 10)
     alarm.look()
     alarm.look()
     assert len(caplog.messages) == 1
+
+
+def test_keys_that_leave_their_window_are_warned_of_anew(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarm = Alarm(node, 10)
+
+    def count_keyed(first: int, now: float) -> None:
+        keys = [
+            bytes([number] * 6) + bytes([0x40, 0, 0x80]) + bytes(7)
+            for number in range(first, first + 8)
+        ]
+        node.expose(node.prepare([("c", 1)] * 8, now, 1e9 + now, keys), now)
+
+    count_keyed(1, 0.0)
+    alarm.look()
+    assert alarm.texts == ["8 of at most 10 keys"]
+    later = 2 * Settings().key_window
+    while (due := node.next_timeout) is not None and due <= later:
+        node.handle_timeout(due)
+    alarm.look()
+    assert alarm.texts == []
+    count_keyed(100, later)
+    alarm.look()
+    assert [text for text in caplog.messages if "8 of at most 10 keys" in text] == caplog.messages
+    assert len(caplog.messages) == 2
