@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Accepted, Duplicate, KeyExpired, KeyRecord, Settings
+from gossipd.core import Accepted, Duplicate, KeyExpired, Settings
 from gossipd.simulator.checkers import Checker, demand_agreement
 from gossipd.simulator.world import World
 
 from .clients import random_key, time_key
+from .scenes import lose_the_beginning, with_one_in_memory
 
 KEYED = 40
 
@@ -190,14 +191,8 @@ def test_what_a_crash_has_left_unanswered_is_known_to_a_retry_after_the_restart(
 
 
 def test_a_node_in_memory_among_disks_is_told_keys_and_knows_them_for_the_window() -> None:
-    world = World(1, Settings(key_window=6.0, key_retention=600.0), disks=True)
-    for name in ("n0", "n1", "memory"):
-        host = world.place(name)
-        host.seeds = [] if name == "n0" else [world.hosts["n0"].address]
-        if name == "memory":
-            host.disk = None
-        world.start(name)
-    demand_agreement(world, 10)
+    settings = Settings(key_window=6.0, key_retention=600.0)
+    world = with_one_in_memory(["n0", "n1", "memory"], "memory", settings)
     checker = Checker(world)
     young, old = random_key(world.rng), time_key(world.rng, world.now)
     world.increment("n0", key=old)
@@ -237,16 +232,10 @@ def test_a_key_whose_only_record_was_destroyed_may_count_again_and_nothing_else_
 
 
 def test_nodes_with_and_without_a_disk_agree_on_keys_of_a_stream_that_lost_its_beginning() -> None:
-    world = World(1, Settings(key_window=5.0, key_retention=60.0), disks=True)
-    for name in ("n0", "memory", "n2"):
-        host = world.place(name)
-        host.seeds = [] if name == "n0" else [world.hosts["n0"].address]
-        if name == "memory":
-            host.disk = None
-        world.start(name)
-    demand_agreement(world, 10)
+    settings = Settings(key_window=5.0, key_retention=60.0)
+    world = with_one_in_memory(["n0", "memory", "n2"], "memory", settings)
     checker = Checker(world)
-    stream = lose_the_beginning(world, checker)
+    stream = lose_the_beginning(world, checker, "n0")
     world.start("n2")
     for _ in range(5):
         pass_time(world, checker, 4)
@@ -259,25 +248,9 @@ def test_nodes_with_and_without_a_disk_agree_on_keys_of_a_stream_that_lost_its_b
     assert all(len(node.log.keys) == 1 for node in world.running.values())
 
 
-def lose_the_beginning(world: World, checker: Checker) -> bytes:
-    """The second event of a stream, with its key, is at one node, and nobody has the first."""
-    world.isolate("n2")
-    first, second = random_key(world.rng), random_key(world.rng)
-    world.increment("n2", "first", key=first)
-    world.increment("n2", "second", key=second)
-    checker.check()
-    stream = world.made[0].stream
-    log = world.node("n0").log
-    log.merge(stream, [("second", 2, 1)])
-    log.merge_keys(stream, [KeyRecord(second, 2, "second", 1, 0)], world.now)
-    world.crash("n2", disk_lost=True)
-    world.network.heal()
-    return stream
-
-
 def test_who_leaves_leaves_the_keys_behind_that_no_version_covers() -> None:
     world, checker = formed(4)
-    stream = lose_the_beginning(world, checker)
+    stream = lose_the_beginning(world, checker, "n0")
     world.isolate("n0")
     world.run(2)
     world.network.heal()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gossipd.core import KeyRecord, Settings, Stream
+from gossipd.core import Settings
 from gossipd.simulator.checkers import Checker, demand_agreement
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
 
 from ..clients import random_key, time_key
+from ..scenes import lose_the_beginning, with_one_in_memory
 from .runs import come_to_rest, formed, pass_time
 
 NAMES = ["n0", "n1", "n2", "n3"]
@@ -155,43 +156,20 @@ def forgetting() -> None:
 
 def without_a_beginning() -> None:
     """A stream of which only an event above a gap is left, on nodes with disks and one without."""
-    world = World(1, Settings(key_window=3.0, key_retention=60.0), disks=True)
-    for name in NAMES:
-        host = world.place(name)
-        host.seeds = [] if name == "n0" else [world.hosts["n0"].address]
-        if name == "n3":
-            host.disk = None
-        world.start(name)
-    demand_agreement(world, 10)
+    world = with_one_in_memory(NAMES, "n3", Settings(key_window=3.0, key_retention=60.0))
     checker = Checker(world)
-    stream = _lose_the_beginning(world, checker)
+    stream = lose_the_beginning(world, checker, "n1")
     world.start("n2")
     pass_time(world, checker, 6)
     demand_agreement(world, 10)
     checker.check_rest({stream}, {(stream, 1), (stream, 2)})
 
 
-def _lose_the_beginning(world: World, checker: Checker) -> Stream:
-    """The second event of a stream, with its key, is at one node, and nobody has the first."""
-    world.isolate("n2")
-    first, second = random_key(world.rng), random_key(world.rng)
-    world.increment("n2", "first", key=first)
-    world.increment("n2", "second", key=second)
-    checker.check()
-    stream = world.made[0].stream
-    log = world.node("n1").log
-    log.merge(stream, [("second", 2, 1)])
-    log.merge_keys(stream, [KeyRecord(second, 2, "second", 1, 0)], world.now)
-    world.crash("n2", disk_lost=True)
-    world.network.heal()
-    return stream
-
-
 def departing_with_a_key() -> None:
     """A member that leaves has the only record of a key, which no version covers."""
     world = formed(4, disks=True)
     checker = Checker(world)
-    stream = _lose_the_beginning(world, checker)
+    stream = lose_the_beginning(world, checker, "n1")
     world.isolate("n1")
     world.run(2)
     world.network.heal()
