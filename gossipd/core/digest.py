@@ -24,6 +24,9 @@ class Trie:
         self._sum_of = sum_of
         self._streams: list[Stream] = []
         self._sums: list[dict[int, int]] = [{} for _ in range(_KEPT_DEPTH + 1)]
+        shifts = (STREAM_BITS - DIGEST_BITS * depth for depth in range(_KEPT_DEPTH + 1))
+        self._levels = tuple(zip(shifts, self._sums, strict=True))
+        """Each level's sums, and how many bits of a stream id lie below it."""
 
     @property
     def root(self) -> int:
@@ -37,8 +40,8 @@ class Trie:
     def add(self, stream: Stream, delta: int) -> None:
         """Add `delta` (modulo 2^64) to the sum of a known stream."""
         bits = int.from_bytes(stream, "big")
-        for depth, sums in enumerate(self._sums):
-            prefix = bits >> (STREAM_BITS - DIGEST_BITS * depth)
+        for shift, sums in self._levels:
+            prefix = bits >> shift
             sums[prefix] = (sums.get(prefix, 0) + delta) & MASK
 
     def below(self, depth: int, prefix: int) -> list[Stream]:

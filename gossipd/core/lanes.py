@@ -164,11 +164,10 @@ class LogLane:
 
     def push(self, stream: Stream, start: int) -> None:
         """There is news of a stream above seq `start`."""
-        older = (
-            span._replace(end=min(span.end, start))
-            for span in self._spans.get(stream, ())
-            if span.start < start
-        )
+        spans = self._spans.get(stream, ())
+        if spans and spans[-1].sent == 0 and spans[-1].start <= start and spans[-1].end == _OPEN:
+            return  # it is in there, and that was not sent yet
+        older = (span._replace(end=min(span.end, start)) for span in spans if span.start < start)
         self._spans[stream] = _joined([*older, _Span(start, _OPEN, 0)])
         if self._queue.sent(stream) != 0:
             self._queue.put(stream, 0)

@@ -399,6 +399,28 @@ def test_newer_news_goes_before_the_rest_of_what_did_not_fit() -> None:
     assert sent[-first.start :] == list(range(first.start, 0, -1))
 
 
+@pytest.mark.parametrize("sends_max", [1, 2, 3])
+def test_news_is_told_wherever_it_comes_between_the_parts_of_what_did_not_fit(
+    sends_max: int,
+) -> None:
+    for pushed_after in range(1, 12):
+        log = _log(30)
+        lane = LogLane(log)
+        lane.push(A, 0)
+        told: set[int] = set()
+        for takes in range(200):
+            if takes == pushed_after:
+                log.merge(A, [("newest", 31, 31)])
+                log.claim(A, 31)
+                lane.push(A, 30)
+            told |= {
+                seq
+                for group in _groups(lane.take(100, sends_max, 0.0))
+                for _, seq, _ in group.registers
+            }
+        assert told == set(range(1, 32)), pushed_after
+
+
 def test_a_stream_with_more_than_fits_takes_turns_with_others() -> None:
     log = _log(50)
     log.merge(B, [("x", 1, 1)])
