@@ -7,6 +7,7 @@ counted is for the caller to check, by the count in the end.
 from __future__ import annotations
 
 import select
+import socket
 import time
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -42,18 +43,15 @@ class Pumped(NamedTuple):
         return self.answered / self.seconds
 
 
-def one_by_one(node: Node, count: int) -> list[float]:
-    """Seconds that each increment took, one after the other on a connection that is kept."""
-    took = []
-    with node.connect() as connection:
-        for _ in range(count):
-            began = time.perf_counter()
-            connection.sendall(HTTP.request)
-            answer = connection.recv(RECEIVE)
-            while not answer.endswith(b"}\n"):
-                answer += connection.recv(RECEIVE)
-            took.append(time.perf_counter() - began)
-            assert answer.startswith(b"HTTP/1.1 200 "), answer
+def increment(connection: socket.socket) -> float:
+    """Seconds that one increment took on a connection that is kept."""
+    began = time.perf_counter()
+    connection.sendall(HTTP.request)
+    answer = connection.recv(RECEIVE)
+    while not answer.endswith(b"}\n"):
+        answer += connection.recv(RECEIVE)
+    took = time.perf_counter() - began
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
     return took
 
 
