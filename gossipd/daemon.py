@@ -262,7 +262,7 @@ class Daemon:
         self._udp.close()
 
     def _on_signal(self, number: int) -> None:
-        if self._node.leaving:
+        if self._leave_task is not None:
             log.warning("second signal: going at once, without waiting for the leave")
             self._end(1)
             return

@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-from .decoding import HOLD_GROUPS_MAX, NONCE_MAX
 from .effects import Copies, SaveWanted
 from .encoding import GROUP_OVERHEAD, pack_record
 from .identity import SEQ_MAX, Stream
-from .messages import Group, Held, Hold, Record, Status, by_kind
+from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Record, Status, by_kind
 from .state import State, Turn
 from .timers import Timer
 

@@ -33,9 +33,20 @@ from .identity import (
     is_text,
 )
 from .messages import (
+    ACCUSERS_MAX,
+    AGE_MAX,
     AGE_WANTED_MAX,
     BEGINNING,
+    COOKIE_BYTES_MAX,
+    DIGEST_BITS,
+    DIGEST_DEPTH_MAX,
+    DIGEST_FANOUT,
     END,
+    HOLD_GROUPS_MAX,
+    PAGES_MAX,
+    PASS_ITEMS_MAX,
+    ROUND_MAX,
+    TIMEOUT_MS_MAX,
     Ack,
     Cookie,
     Digest,
@@ -69,21 +80,9 @@ from .messages import (
     Status,
     Welcome,
 )
-from .settings import CONFIRMATIONS_MAX, DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
+from .settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 
-COOKIE_BYTES_MAX = 16
-ACCUSERS_MAX = CONFIRMATIONS_MAX + 1
-AGE_MAX = 2**32 - 1
-PAGES_MAX = 32
-PASS_ITEMS_MAX = 32
-HOLD_GROUPS_MAX = 20
-DIGEST_BITS = 6
-DIGEST_FANOUT = 2**DIGEST_BITS
-DIGEST_DEPTH_MAX = STREAM_BITS // DIGEST_BITS
-TIMEOUT_MS_MAX = 2**31
-ROUND_MAX = 2**32 - 1
 _U64 = 2**64 - 1
-NONCE_MAX = _U64
 _ITEMS_MAX = DATAGRAM_SIZE_MAX
 
 REGISTER, KEY, DOUBLE = 0, 1, 2
@@ -322,7 +321,8 @@ def _read_gossip(_f: list[object], _: _Reader) -> Gossip:
 
 
 def _read_join(f: list[object], r: _Reader) -> Join:
-    return Join(_nonce(f[0]), _address(f[1], f[2]), _tags(f[3], r), _bytes(f[4], COOKIE_BYTES_MAX))
+    address, tags = _address(f[1], f[2]), _tags(f[3], r)
+    return Join(_nonce(f[0]), address, tags, _bytes(f[4], COOKIE_BYTES_MAX), _flag(f[5]))
 
 
 def _read_cookie(f: list[object], _: _Reader) -> Cookie:
@@ -439,7 +439,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (RelayedAck, 1, _read_relayed_ack),
     (Nack, 1, _read_nack),
     (Gossip, 0, _read_gossip),
-    (Join, 5, _read_join),
+    (Join, 6, _read_join),
     (Cookie, 4, _read_cookie),
     (Welcome, 5, _read_welcome),
     (Refuse, 5, _read_refuse),

@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 
-from .decoding import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT
 from .hashing import MASK
 from .identity import STREAM_BITS, STREAM_BYTES, Stream
+from .messages import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT
 
 _KEPT_DEPTH = 3
 

@@ -161,8 +161,9 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
             return (nonce,)
         case Gossip():
             return ()
-        case Join(nonce, address, tags, cookie):
-            return nonce, *address, [text for tag in tags for text in tag], cookie
+        case Join(nonce, address, tags, cookie, holds_name):
+            flat = [text for tag in tags for text in tag]
+            return nonce, *address, flat, cookie, holds_name
         case Cookie(nonce, cookie, seen):
             return nonce, cookie, *seen
         case Refuse(nonce, reason, holder, generation):

@@ -33,7 +33,7 @@ from .messages import (
     Welcome,
 )
 from .pings import Flight, Purpose
-from .rival import SETTLED_CHECKS, Rival
+from .rival import Rival
 from .state import State, Turn
 from .timers import Timer
 
@@ -44,6 +44,9 @@ VACANT_FOR = 10.0
 """Seconds for which a name that was found vacant is kept for the newcomer."""
 
 ASKED_MAX = 64
+SETTLED_CHECKS = 2
+"""A name is held for good after so many times `name_check`: by then a refusal would have come."""
+
 HELD_PROBES = 5.0
 """Probe intervals for which an answer shows that this node is a member for somebody."""
 
@@ -53,6 +56,13 @@ CHECKS_MAX = 256
 class _Newcomer(NamedTuple):
     view: MemberView
     nonce: int
+    holds_name: bool
+
+    def outranks(self, held: MemberView) -> bool:
+        """Whether it is a holder that met a smaller one."""
+        view = self.view
+        larger = (view.generation, view.address) > (held.generation, held.address)
+        return self.holds_name and larger
 
 
 @dataclass(slots=True)
@@ -77,6 +87,8 @@ class Joining:
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
+        self._refused_by: Address = state.own.address
+        """Who knew another holder of this node's name; asked again by `Timer.RIVAL`."""
         self._member_since = float("inf")
         """When somebody first took this node in, or was taken in by it."""
         self._acked_at = float("-inf")
@@ -122,24 +134,32 @@ class Joining:
         own = self._state.own
         if address is None:
             turn.drop(Drop.UNASKED)
+        elif self._state.leaving:
+            return  # who goes neither loses its name nor comes to life again for it
         elif refuse.reason is Refusal.NAME_TAKEN:
-            # Who has just been taken in, perhaps by another newcomer, or is no member for anybody
-            # any more, is none that holds a name.
-            settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
-            held_until = self._acked_at + HELD_PROBES * self._state.settings.probe_interval
-            holds_it = settled_at <= turn.now <= held_until
-            if holds_it:  # two holders meet: the larger generation, then address, keeps the name
-                self._rival.met(refuse.generation, refuse.holder, turn)
+            if self._holds_name(turn.now):
+                self._rival.told(refuse.generation, refuse.holder, turn)
+                self._refused_by = address
+                self._state.timers.set(Timer.RIVAL, turn.now + self._rival.wait)
                 return
             host, port = refuse.holder
             turn.emit(
                 NameLost(f"the name {own.name!r} is taken by a live node at {host} port {port}")
             )
-        elif self._state.leaving:
-            return  # who goes does not come to life again for a name
         elif own.generation <= refuse.generation < GENERATION_MAX:
             self._membership.restate(turn, refuse.generation + 1, 0)
             self._send_join(address, b"", turn)
+
+    def ask_again(self, turn: Turn) -> None:
+        """One of two holders has given way meanwhile, or does so now."""
+        self.ask([self._refused_by], turn)
+
+    def _holds_name(self, now: float) -> bool:
+        """Whether this node keeps its name against smaller holders. Who has just been taken in,
+        perhaps by another newcomer, or is no member for anybody any more, is none."""
+        settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
+        held_until = self._acked_at + HELD_PROBES * self._state.settings.probe_interval
+        return settled_at <= now <= held_until
 
     def _send_join(self, to: Address, cookie: bytes, turn: Turn) -> None:
         own = self._state.own
@@ -147,7 +167,7 @@ class Joining:
         self._asked[nonce] = to
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
-        turn.send(Join(nonce, own.address, own.tags, cookie), to)
+        turn.send(Join(nonce, own.address, own.tags, cookie, self._holds_name(turn.now)), to)
 
     # --- as the one who is asked -------------------------------------------------------------
 
@@ -162,7 +182,7 @@ class Joining:
             self._cookie(newcomer.name, join.address, turn.now - COOKIE_SLOT),
         )
         if proven:
-            self._consider(_Newcomer(newcomer, join.nonce), turn)
+            self._consider(_Newcomer(newcomer, join.nonce, join.holds_name), turn)
             return
         if join.address != turn.source:
             self._state.strangers.received(join.address, size)
@@ -205,8 +225,10 @@ class Joining:
         held = self._state.members.get(view.name)
         if view.name == own.name:
             if view.address != own.address:
+                if newcomer.holds_name:
+                    self._rival.told(view.generation, view.address, turn)
                 self._refuse(newcomer, Refusal.NAME_TAKEN, own, turn)
-        elif held is None or held.address == view.address:
+        elif held is None or held.address == view.address or newcomer.outranks(held):
             self._admit(newcomer, turn)
         elif held.status < Status.LEFT and not self._is_vacant(view, turn.now):
             self._check_name(newcomer, held, turn)

@@ -8,13 +8,22 @@ anybody. Then LEFT is told, and the node is done.
 
 from __future__ import annotations
 
-from .decoding import HOLD_GROUPS_MAX, NONCE_MAX
 from .drops import Drop
 from .effects import Left
 from .encoding import GROUP_OVERHEAD, pack_record
 from .identity import SEQ_MAX, Address, Stream
 from .membership import Membership
-from .messages import Gossip, Group, Held, Hold, Record, Status, by_kind
+from .messages import (
+    HOLD_GROUPS_MAX,
+    NONCE_MAX,
+    Gossip,
+    Group,
+    Held,
+    Hold,
+    Record,
+    Status,
+    by_kind,
+)
 from .state import State, Turn
 from .timers import Timer
 

@@ -7,10 +7,9 @@ waits until the own lane is empty, but no longer than `PATIENCE`.
 from __future__ import annotations
 
 from .answering import answer_members
-from .decoding import PAGES_MAX
 from .drops import Drop
 from .membership import Membership
-from .messages import MembersAsk, MembersPage, MemberView
+from .messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 from .repair import ASKS_MAX
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn

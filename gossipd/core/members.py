@@ -16,10 +16,9 @@ from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from .decoding import ACCUSERS_MAX, AGE_MAX
 from .hashing import MASK, hash64
 from .identity import Address
-from .messages import MemberView, Status
+from .messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 MEMBERS_MAX = 20_000
 """Members that are remembered at most, failed and left ones included."""

@@ -166,14 +166,12 @@ class Membership:
     def _hear_of_self(self, view: MemberView, turn: Turn) -> None:
         own = self._state.own
         if view.address != own.address and view.status <= Status.SUSPECT:
-            if (view.generation, view.address) > (own.generation, own.address):
-                self._rival.met(view.generation, view.address, turn)
-            else:
+            if not self._rival.told(view.generation, view.address, turn):
                 self._gossiping.push_member(own.name, turn)
         elif rank(view) > rank(own) and own.status is not Status.LEFT:
-            if view.generation > own.generation and self._adopts_too_often(turn):
-                return
-            self._rise_above(view, turn)
+            is_twin = view.generation > own.generation and view.address == own.address
+            if not (is_twin and self._adopts_too_often(turn)):
+                self._rise_above(view, turn)
 
     def _adopts_too_often(self, turn: Turn) -> bool:
         recent = [at for at in self._adopted_at if turn.now - at < ADOPTIONS_WITHIN]

@@ -19,7 +19,24 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from .identity import SEQ_MAX, Address, Stream
+from .identity import SEQ_MAX, STREAM_BITS, Address, Stream
+from .settings import CONFIRMATIONS_MAX
+
+COOKIE_BYTES_MAX = 16
+ACCUSERS_MAX = CONFIRMATIONS_MAX + 1
+AGE_MAX = 2**32 - 1
+"""Minutes."""
+
+PAGES_MAX = 32
+PASS_ITEMS_MAX = 32
+HOLD_GROUPS_MAX = 20
+DIGEST_BITS = 6
+DIGEST_FANOUT = 2**DIGEST_BITS
+DIGEST_DEPTH_MAX = STREAM_BITS // DIGEST_BITS
+TIMEOUT_MS_MAX = 2**31
+ROUND_MAX = 2**32 - 1
+NONCE_MAX = 2**64 - 1
+"""Bounds of what is said; those of names and numbers in `identity`."""
 
 
 class Status(IntEnum):
@@ -213,6 +230,8 @@ class Join:
     address: Address
     tags: tuple[tuple[str, str], ...]
     cookie: bytes
+    holds_name: bool
+    """Whether the sender is a member already, and so keeps its name against smaller holders."""
 
 
 @dataclass(frozen=True, slots=True)

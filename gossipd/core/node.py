@@ -86,7 +86,6 @@ _WAITS = frozenset(
         Timer.PULL,
         Timer.MEMBER_PULL,
         Timer.NAME_CHECK,
-        Timer.RIVAL,
         Timer.READY,
     }
 )
@@ -139,15 +138,15 @@ class Node:
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._rival = Rival(state)
         self._gossiping = Gossiping(state)
-        self._membership = Membership(state, self._gossiping, self._rival)
+        rival = Rival(state)
+        self._membership = Membership(state, self._gossiping, rival)
         self._detector = Detector(state, self._membership)
         self._readiness = Readiness(state)
         self._retention = Retention(state)
         self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
         self._member_repair = MemberRepair(state, self._membership)
-        self._joining = Joining(state, self._membership, self._detector, self._rival)
+        self._joining = Joining(state, self._membership, self._detector, rival)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
         self._copies = CopiesWanted(state)
@@ -534,7 +533,7 @@ class Node:
             case Timer.NAME_CHECK:
                 self._joining.name_vacant(about, turn)
             case Timer.RIVAL:
-                self._rival.waited(turn)
+                self._joining.ask_again(turn)
             case Timer.READY:
                 self._readiness.waited(turn)
             case Timer.LEAVE:

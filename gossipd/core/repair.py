@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from itertools import islice
 
 from .answering import Archive, answer_digest, answer_passes
-from .decoding import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT, PAGES_MAX, PASS_ITEMS_MAX
 from .drops import Drop
 from .effects import KeysWanted, Learned
 from .encoding import pass_item_size
@@ -22,6 +21,11 @@ from .gossiping import Gossiping
 from .identity import SOURCE_BIT, Address, Stream
 from .log import Advance
 from .messages import (
+    DIGEST_BITS,
+    DIGEST_DEPTH_MAX,
+    DIGEST_FANOUT,
+    PAGES_MAX,
+    PASS_ITEMS_MAX,
     Digest,
     DigestAsk,
     Group,

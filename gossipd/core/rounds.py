@@ -13,7 +13,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from .decoding import ROUND_MAX
+from .messages import ROUND_MAX
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 

@@ -143,7 +143,8 @@ class Settings:
 
     name_check: float = 2.0
     """Seconds that the holder of a name has to answer before a newcomer at another address may
-    take the name over."""
+    take the name over. Twice that after it was taken in a node keeps its name against older
+    holders; five times that after it was told of a newer one a node gives way to it."""
 
     ready_after: float = 10.0
     """Seconds without any ready peer after which a node that has seeds calls itself ready."""

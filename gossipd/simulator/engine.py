@@ -283,7 +283,10 @@ class Engine:
             match effect:
                 case Send(data, to):
                     self._transmit(host, data, to)
-                case Left() | NameLost():
+                case NameLost():
+                    self.effects.append((self.now, host.name, effect))
+                    self._lose_name(host, effect)
+                case Left():
                     self.effects.append((self.now, host.name, effect))
                     self._exit(host, repr(effect))
                 case Copies():
@@ -310,6 +313,13 @@ class Engine:
             self._trace.update(f"{self.now!r} {host.name} {what!r}".encode())
             if isinstance(effect, Send):
                 self._trace.update(effect.data)
+
+    def _lose_name(self, host: Host, lost: NameLost) -> None:
+        """A process leaves because of it, unless it does already."""
+        node = host.node
+        if node is not None and not node.leaving:
+            host.ended = repr(lost)
+            self._perform(host, node.leave(self.now))
 
     def _exit(self, host: Host, why: str) -> None:
         """A process ends by itself, in order: what it holds is on its disk."""

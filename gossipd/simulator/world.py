@@ -250,6 +250,15 @@ class World(Engine):
         """Ask a node to leave."""
         self._perform(self.hosts[name], self.node(name).leave(self.now))
 
+    def join(self, name: str, seeds: Iterable[str]) -> None:
+        """Give a node more seeds, as `gossipd join` does."""
+        host = self.hosts[name]
+        begins = not host.seeds
+        host.seeds = [*host.seeds, *(self.hosts[seed].address for seed in seeds)]
+        host.seeds_seen = None
+        if begins:
+            self._join(host, host.lives)
+
     def forget(self, name: str, member: str) -> None:
         """Let a node forget a member that is not live."""
         self._perform(self.hosts[name], self.node(name).forget(member, self.now))

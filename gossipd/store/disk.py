@@ -67,9 +67,9 @@ _Run: TypeAlias = tuple[str, list[tuple[Value, ...]]]
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
-FOLD_AFTER = 200
-"""Transactions after which the write-ahead log is folded at the latest: it costs two syncs, and a
-log that is short and overwritten again and again syncs faster than one that grows."""
+FOLD_AFTER = 500
+"""Transactions after which the write-ahead log is folded at the latest. That costs the next one
+four syncs, and a log that is short and overwritten syncs faster than one that grows."""
 
 SLICE_SECONDS = 0.004
 """A slice takes no more rows after so long; with its sync a batch waits some ms at most."""

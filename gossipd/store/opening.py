@@ -32,7 +32,8 @@ BUSY_SECONDS = 5.0
 
 LOG_PAGES = 4000
 _PAGE_BYTES = 4096
-"""The write-ahead log is folded into the file at about so many pages, and kept no longer."""
+"""The write-ahead log is folded into the file at about so many pages at the latest, and kept no
+longer."""
 
 
 def database_path(path: Path) -> Path:

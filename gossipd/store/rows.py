@@ -18,8 +18,7 @@ from typing import TypeAlias
 import msgpack
 
 from gossipd.core import Changes, Image, MemberView, Status, Stream, StreamImage
-from gossipd.core.decoding import AGE_MAX
-from gossipd.core.messages import Register
+from gossipd.core.messages import AGE_MAX, Register
 
 Value: TypeAlias = int | str | bytes
 Write: TypeAlias = tuple[str, tuple[Value, ...]]
@@ -49,6 +48,7 @@ _PUT_META = """INSERT INTO meta VALUES (?, ?, ?)
 
 
 _pack: Callable[[object], bytes] = msgpack.Packer().pack
+"""Of one thread at a time: that of the store, or before it begins, who opens it."""
 
 
 class DamagedError(Exception):

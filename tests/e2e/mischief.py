@@ -138,11 +138,11 @@ class Mischief:
                 (f"ghost{rng.randrange(100)}", (member.host, member.port)),
             )
         )
-        return self._packed(name, Join(rng.getrandbits(64), address, (), b""))
+        return self._packed(name, Join(rng.getrandbits(64), address, (), b"", False))
 
     def guessed_cookie(self, rng: random.Random) -> bytes:
         cookie = rng.randbytes(rng.choice((1, 8, 16)))
-        return self._packed("ghost", Join(rng.getrandbits(64), self._victim, (), cookie))
+        return self._packed("ghost", Join(rng.getrandbits(64), self._victim, (), cookie, False))
 
     def echo(self, _: random.Random) -> bytes:
         """What the target sent itself."""
@@ -173,7 +173,7 @@ class Mischief:
 
 def said_by(node: Node, sock: socket.socket) -> bytes:
     """A datagram of a node: its answer to a join that never goes on."""
-    join = Join(1, sock.getsockname(), (), b"")
+    join = Join(1, sock.getsockname(), (), b"", False)
     sock.sendto(
         FRAME.close(pack_body(pack_head("ghost", NOW_MS, 0, join), [], [])), (node.host, node.port)
     )

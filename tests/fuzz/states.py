@@ -90,10 +90,10 @@ def fresh() -> Replay:
 def member() -> Replay:
     """A node with ann as its member, and counts of its own."""
     replay = Replay()
-    effects = replay.say(Join(7, ANN, (), b""))
+    effects = replay.say(Join(7, ANN, (), b"", False))
     cookies = [said.message for e in effects if isinstance(e, Send) and (said := opened(e.data))]
     assert isinstance(cookies[0], Cookie)
-    replay.say(Join(7, ANN, (), cookies[0].cookie))
+    replay.say(Join(7, ANN, (), cookies[0].cookie, False))
     batches = replay.watched.prepare([("default", 2), ("a b", 1)], replay.now, _WALL)
     replay.note(replay.watched.expose(batches, replay.now))
     replay.wait(0.1)

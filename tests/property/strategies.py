@@ -6,15 +6,6 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
-from gossipd.core.decoding import (
-    ACCUSERS_MAX,
-    AGE_MAX,
-    COOKIE_BYTES_MAX,
-    DIGEST_DEPTH_MAX,
-    PAGES_MAX,
-    ROUND_MAX,
-    TIMEOUT_MS_MAX,
-)
 from gossipd.core.encoding import pack_body, pack_head, pack_view
 from gossipd.core.identity import (
     BY_MAX,
@@ -29,9 +20,16 @@ from gossipd.core.identity import (
     is_host,
 )
 from gossipd.core.messages import (
+    ACCUSERS_MAX,
+    AGE_MAX,
     AGE_WANTED_MAX,
     BEGINNING,
+    COOKIE_BYTES_MAX,
+    DIGEST_DEPTH_MAX,
     END,
+    PAGES_MAX,
+    ROUND_MAX,
+    TIMEOUT_MS_MAX,
     Ack,
     Cookie,
     Digest,
@@ -158,7 +156,7 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     RelayedAck: st.builds(RelayedAck, u64),
     Nack: st.builds(Nack, u64),
     Gossip: st.builds(Gossip),
-    Join: st.builds(Join, u64, addresses, tags, _cookies),
+    Join: st.builds(Join, u64, addresses, tags, _cookies, st.booleans()),
     Cookie: st.builds(Cookie, u64, _cookies, addresses),
     Welcome: st.builds(Welcome, u64, shown),
     Refuse: st.builds(Refuse, u64, st.sampled_from(Refusal), addresses, generations),

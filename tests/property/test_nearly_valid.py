@@ -15,9 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipd.core.decoding import ACCUSERS_MAX, HOLD_GROUPS_MAX, PASS_ITEMS_MAX, decode
+from gossipd.core.decoding import decode
 from gossipd.core.drops import Drop
-from gossipd.core.messages import Envelope, Gossip, Group, Hold, MembersPage, Pages, PassAsk
+from gossipd.core.messages import (
+    ACCUSERS_MAX,
+    HOLD_GROUPS_MAX,
+    PASS_ITEMS_MAX,
+    Envelope,
+    Gossip,
+    Group,
+    Hold,
+    MembersPage,
+    Pages,
+    PassAsk,
+)
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
 from tests.unit.core.wire_examples import EXAMPLES, GROUP, LEFT, SUSPECT
 

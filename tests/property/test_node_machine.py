@@ -345,10 +345,10 @@ class NodeMachine(RuleBasedStateMachine):
 
     def _admit(self, peer: Peer) -> None:
         """Let a peer ask to be taken in, with proof of its address if it is given a cookie."""
-        effects = self._hear(peer, Join(7, peer.address, (), b""))
+        effects = self._hear(peer, Join(7, peer.address, (), b"", False))
         cookies = [m for m in map(_message, effects) if isinstance(m, Cookie) and m.cookie]
         if cookies:
-            effects = self._hear(peer, Join(7, peer.address, (), cookies[0].cookie))
+            effects = self._hear(peer, Join(7, peer.address, (), cookies[0].cookie, False))
             assert len([m for m in map(_message, effects) if isinstance(m, Welcome)]) <= 1
 
     def _hear(

@@ -131,6 +131,62 @@ def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_
     assert stayed["n2"], "a refusal comes in time where it is asked for at once"
 
 
+@pytest.mark.parametrize("crash_after", [0.05, 0.2, 0.5])
+def test_one_of_two_nodes_stays_where_who_let_the_newcomer_in_is_gone(crash_after: float) -> None:
+    """So nobody may be left who can tell that the newcomer, when it was refused, has ended."""
+    for seed in range(20):
+        world = formed(seed, 4)
+        world.network.loss = 0.2 * (seed % 2)
+        world.place("gate").seeds = [world.hosts["n0"].address]
+        twin = world.place("twin")
+        twin.seeds = [world.hosts[name].address for name in ("gate", "n1")]
+        world.start("gate")
+        world.run(0.0005 * (seed % 8))
+        world.start("twin", as_name="n2")
+        world.run(crash_after)
+        world.crash("gate")
+        world.run(50)
+        if world.network.loss:  # it may have taken long to be heard, and then to take over
+            world.run(50)
+        assert len([host for host in ("n2", "twin") if world.hosts[host].node is not None]) == 1
+
+
+def test_a_holder_outlives_all_newcomers_that_want_its_name_by_way_of_fresh_nodes() -> None:
+    for seed in range(5):
+        world = formed(seed, 4)
+        met = 0
+        for number in range(5):
+            world.place(f"gate{number}").seeds = [world.hosts["n0"].address]
+            world.start(f"gate{number}")
+            twin = world.place(f"twin{number}")
+            twin.seeds = [world.hosts[name].address for name in (f"gate{number}", "n1", "n3")]
+            world.start(twin.name, as_name="n2")
+            world.run(0.02)
+            met += any(view.address == twin.address for view in world.node("n0").members)
+            world.run(8)
+        stayed = [
+            name for name in ("n2", *(f"twin{n}" for n in range(5))) if name in world.running
+        ]
+        assert len(stayed) == 1
+
+
+@pytest.mark.parametrize("at", ["n0", "n2"])
+def test_a_larger_holder_that_joins_the_cluster_of_the_smaller_one_ends_that(at: str) -> None:
+    """Nobody else links the two."""
+    for seed in range(4):
+        world = formed(seed, 3)
+        world.place("twin")
+        world.start("twin", as_name="n2")
+        world.add("other", seeds=["twin"])
+        world.run(5)
+        world.join("twin", [at])
+        world.run(40)
+        ends = [host for host in ("n2", "twin") if world.hosts[host].node is None]
+        assert ends == ["n2"]
+        together = at == "n0"  # where the other one was, nobody is left to be joined
+        assert world.node("n0").live_count == (4 if together else 2)
+
+
 def test_of_two_clusters_that_meet_the_newer_holder_of_a_name_stays() -> None:
     for seed in range(10):
         world = formed(seed, 3)

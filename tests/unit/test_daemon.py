@@ -17,14 +17,14 @@ import pytest
 
 from gossipd import daemon as module
 from gossipd.config import Config
-from gossipd.core import Address, Settings, increment_id, parse_increment_id
+from gossipd.core import Address, Batch, Settings, increment_id, parse_increment_id
 from gossipd.core.identity import STREAM_BYTES
 from gossipd.core.messages import Register
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.commands import RETRY_AFTER
-from gossipd.store import DiskStore
+from gossipd.store import DiskStore, MemoryStore
 from gossipd.waiting import READS_MAX
 from tests.unit.waiting import until
 
@@ -211,6 +211,30 @@ async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:
             stranger.sendto(data, gossip_address(daemon))
         await until(lambda: len(daemon.service.status()["dropped"]) == 3)  # type: ignore[arg-type]
     assert daemon.service.status()["dropped"] == {"too_short": 1, "magic": 1, "version": 1}
+
+
+async def test_a_second_signal_does_not_wait_for_a_commit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="slow", in_memory=True))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.service.not_ready() is None)
+    committing, done = asyncio.Event(), asyncio.Event()
+
+    async def commit(_: MemoryStore, _batch: Batch) -> None:
+        committing.set()
+        await done.wait()
+
+    monkeypatch.setattr(MemoryStore, "commit", commit)
+    increment = made.service.increment("a", 1)
+    await committing.wait()
+    caplog.set_level(logging.INFO)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await until(lambda: "SIGTERM: leaving" in caplog.text)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(serving, 5) == 1
+    done.set()
+    await asyncio.wait([increment])
 
 
 async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:

@@ -69,7 +69,7 @@ MESSAGES: tuple[Message, ...] = (
     RelayedAck(1),
     Nack(1),
     Gossip(),
-    Join(1, ADDRESS, (), b""),
+    Join(1, ADDRESS, (), b"", False),
     Cookie(1, b"", ADDRESS),
     Welcome(1, SHOWN),
     Refuse(1, Refusal.NAME_TAKEN, ADDRESS, 1),

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from gossipd.core import Node, Stream
-from gossipd.core.decoding import DIGEST_BITS, DIGEST_FANOUT
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import SEQ_MAX, STREAM_BITS
 from gossipd.core.log import Log
-from gossipd.core.messages import Double, Register
+from gossipd.core.messages import DIGEST_BITS, DIGEST_FANOUT, Double, Register
 
 from .doubles import LeftOut, left_out
 from .ghosts import Ghosts

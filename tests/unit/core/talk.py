@@ -306,7 +306,7 @@ class Talk:
 
     def ask_in(self, peer: Peer, cookie: bytes = b"", source: Address | None = None) -> Said:
         """Let a peer ask to be taken in."""
-        return self.hear(peer, Join(7, peer.address, (), cookie), source=source)
+        return self.hear(peer, Join(7, peer.address, (), cookie, False), source=source)
 
     def settle(self) -> None:
         """Let the news of the beginning pass."""

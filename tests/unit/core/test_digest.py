@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from gossipd.core.decoding import DIGEST_BITS, DIGEST_DEPTH_MAX
 from gossipd.core.digest import Trie
 from gossipd.core.hashing import MASK
 from gossipd.core.identity import STREAM_BITS
+from gossipd.core.messages import DIGEST_BITS, DIGEST_DEPTH_MAX
 
 ZERO, ONE, LAST = (n.to_bytes(10, "big") for n in (0, 1, 2**74 - 1))
 

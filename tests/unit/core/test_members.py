@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import members
-from gossipd.core.decoding import ACCUSERS_MAX, AGE_MAX
 from gossipd.core.members import Change, MemberTable
-from gossipd.core.messages import MemberView, Status
+from gossipd.core.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 REMEMBER = 7200.0
 HALF = REMEMBER / 2

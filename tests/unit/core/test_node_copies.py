@@ -8,8 +8,7 @@ import pytest
 
 from gossipd.core import Copies, Drop, SaveWanted, Settings, Status, Stream
 from gossipd.core.copies import ASKS_MAX, SPARE
-from gossipd.core.decoding import HOLD_GROUPS_MAX
-from gossipd.core.messages import Ack, Gossip, Held, Hold, Ping
+from gossipd.core.messages import HOLD_GROUPS_MAX, Ack, Gossip, Held, Hold, Ping
 
 from .talk import Peer, Said, Talk, group, stream
 

@@ -91,7 +91,7 @@ def test_forged_joins_never_send_a_victim_more_than_three_times_their_bytes() ->
     paid = 0
     to_victim = 0
     for nonce in range(50):
-        data = forged.says(Join(nonce, VICTIM, (), b""))
+        data = forged.says(Join(nonce, VICTIM, (), b"", False))
         paid += len(data)
         to_victim += talk.deliver(data, source).bytes_to(VICTIM)
     assert 0 < to_victim <= 3 * paid
@@ -410,7 +410,10 @@ def test_the_newer_of_two_holders_of_a_name_does_not_obey_a_refusal() -> None:
     nonce = talk.join(seed.address).sent(Join)[0].nonce
     newer = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 1001)
     assert not talk.hear(seed, newer).of(NameLost)
-    assert "10.0.3.3 port 1" in talk.wait(10).of(NameLost)[0].detail
+    (again,) = talk.wait(10.1).sent(Join, seed)
+    assert again.holds_name
+    newer = Refuse(again.nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 1001)
+    assert "10.0.3.3 port 1" in talk.hear(seed, newer).of(NameLost)[0].detail
 
 
 @pytest.mark.parametrize(("host", "loses"), [("10.0.0.0", False), ("10.0.3.3", True)])
@@ -422,7 +425,43 @@ def test_in_one_generation_the_larger_address_does_not_obey_a_refusal(
     seed = Peer("seed", ("10.0.8.8", 7946))
     nonce = talk.join(seed.address).sent(Join)[0].nonce
     talk.hear(seed, Refuse(nonce, Refusal.NAME_TAKEN, (host, 1), 1000))
-    assert bool(talk.wait(10).of(NameLost)) is loses
+    (again,) = talk.wait(10.1).sent(Join, seed)
+    said = talk.hear(seed, Refuse(again.nonce, Refusal.NAME_TAKEN, (host, 1), 1000))
+    assert bool(said.of(NameLost)) is loses
+
+
+def test_a_larger_holder_is_taken_in_where_the_smaller_one_is_held_and_a_newcomer_is_not() -> None:
+    for holds_name in (False, True):
+        talk = Talk(peers=1)
+        rival = Peer("p0", ("10.0.6.6", 7946), 1001)
+        cookie = talk.ask_in(rival).sent(Cookie, rival)[0].cookie
+        said = talk.hear(rival, Join(7, rival.address, (), cookie, holds_name))
+        assert bool(said.sent(Welcome, rival)) is holds_name
+        assert talk.held("p0").address == (rival if holds_name else talk.peer("p0")).address
+        smaller = Peer("p0", ("10.0.7.7", 7946), 999)
+        cookie = talk.ask_in(smaller).sent(Cookie, smaller)[0].cookie
+        said = talk.hear(smaller, Join(7, smaller.address, (), cookie, holds_name))
+        assert not said.sent(Welcome, smaller)
+
+
+def test_a_larger_holder_that_joins_again_and_again_ends_the_smaller_one_that_refuses_it() -> None:
+    for holds_name in (False, True):
+        talk = Talk()
+        rival, cookie = rival_of(talk, "me", generation=1001)
+        join = Join(7, rival.address, (), cookie, holds_name)
+        said = talk.hear(rival, join)
+        assert [r.reason for r in said.sent(Refuse, rival)] == [Refusal.NAME_TAKEN]
+        talk.wait(10.1)
+        assert bool(talk.hear(rival, join).of(NameLost)) is holds_name
+
+
+def test_who_leaves_is_not_ended_by_a_refusal() -> None:
+    talk = Talk(alone=False)
+    seed = Peer("seed", ("10.0.8.8", 7946))
+    nonce = talk.join(seed.address).sent(Join)[0].nonce
+    talk.leave()
+    refuse = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 5)
+    assert not talk.hear(seed, refuse).of(NameLost)
 
 
 def test_the_holder_of_the_name_itself_is_a_seed_like_any_other() -> None:

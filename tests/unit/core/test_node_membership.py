@@ -195,17 +195,35 @@ def other_holder(generation: int, status: Status = Status.ALIVE) -> MemberView:
     return MemberView("me", ELSEWHERE, generation, 0, status)
 
 
+def told_for(talk: Talk, seconds: float, view: MemberView) -> list[NameLost]:
+    """A member tells of a holder every 50 ms; what comes of it."""
+    lost: list[NameLost] = []
+    until = talk.now + seconds
+    while talk.now < until:
+        lost += talk.hear(talk.peer("p0"), Gossip(), [view]).of(NameLost)
+        talk.wait(0.05)
+    return lost
+
+
 def test_of_two_holders_the_one_with_the_smaller_generation_loses_the_name() -> None:
     talk = Talk(peers=1)
-    assert not talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)]).of(NameLost)
-    said = talk.wait(5 * talk.settings.name_check)
-    assert "10.0.6.6 port 7946" in said.of(NameLost)[0].detail
+    wait = 5 * talk.settings.name_check
+    assert not told_for(talk, wait - 0.1, other_holder(1001))
+    (lost,) = told_for(talk, 0.2, other_holder(1001))[:1]
+    assert "10.0.6.6 port 7946" in lost.detail
 
 
 def test_of_two_holders_in_one_generation_the_larger_address_keeps_the_name() -> None:
     talk = Talk(peers=1)
-    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1000)])
-    assert talk.wait(5 * talk.settings.name_check).of(NameLost)
+    assert told_for(talk, 5 * talk.settings.name_check + 0.1, other_holder(1000))
+
+
+def test_a_holder_that_is_told_of_once_and_never_again_ends_nobody() -> None:
+    """Who let it in is gone, too, so nobody can tell that it has ended."""
+    talk = Talk(peers=1)
+    assert not told_for(talk, 1, other_holder(1001))
+    assert not talk.wait(60).of(NameLost)
+    assert not told_for(talk, 9.9, other_holder(1001)), "the wait begins anew"
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.LEFT])
@@ -221,29 +239,39 @@ def test_the_smaller_holder_stays_where_the_larger_one_ends_meanwhile(status: St
 
 def test_each_rival_is_waited_for_anew() -> None:
     talk = Talk(peers=1)
-    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)])
-    talk.wait(4)
+    told_for(talk, 4, other_holder(1001))
     talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001, Status.LEFT)])
-    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1003)])
-    assert not talk.wait(9.9).of(NameLost)
-    assert talk.wait(0.2).of(NameLost)
+    assert not told_for(talk, 9.9, other_holder(1003))
+    assert told_for(talk, 0.2, other_holder(1003))
+
+
+def test_rivals_at_other_addresses_that_end_are_no_twins_of_this_process() -> None:
+    """However many there were: only who has the same address, too, is the same process twice."""
+    talk = Talk(peers=1)
+    for generation in range(1001, 1021, 2):
+        said = talk.hear(talk.peer("p0"), Gossip(), [other_holder(generation)])
+        gone = talk.hear(talk.peer("p0"), Gossip(), [other_holder(generation, Status.LEFT)])
+        assert not said.of(NameLost) + gone.of(NameLost)
+    assert talk.own.generation == 1020
 
 
 def test_news_of_the_same_rival_do_not_prolong_the_wait() -> None:
     talk = Talk(peers=1)
-    lost = []
-    for generation in range(1001, 1101):
-        talk.hear(talk.peer("p0"), Gossip(), [other_holder(generation)])
-        lost += talk.wait(0.11).of(NameLost)
-    assert len(lost) == 1
+    began = talk.now
+    for port in range(8000, 8110):
+        elsewhere = MemberView("me", ("10.0.6.6", port), port, 0, Status.ALIVE)
+        if lost := talk.hear(talk.peer("p0"), Gossip(), [elsewhere]).of(NameLost):
+            break
+        talk.wait(0.1)
+    assert 10 <= talk.now - began < 11
+    assert f"port {port}" in lost[0].detail, "the largest one is named"
 
 
 def test_who_leaves_anyway_does_not_lose_its_name() -> None:
     talk = Talk(peers=1)
-    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)])
-    talk.wait(9.9)
+    told_for(talk, 9.9, other_holder(1001))
     talk.leave()
-    assert not talk.wait(1).of(NameLost)
+    assert not told_for(talk, 1, other_holder(1001))
 
 
 def test_the_holder_with_the_larger_generation_keeps_the_name_and_says_so_again() -> None:
@@ -288,8 +316,7 @@ def test_what_a_stranger_says_under_the_name_of_a_node_does_not_end_it() -> None
     said = talk.hear(Peer("me", ELSEWHERE, generation=5000), Gossip(), [view])
     assert not said.of(NameLost)
     assert talk.own.generation == 1000
-    talk.hear(talk.peer("p0"), Gossip(), [view])
-    assert talk.wait(10).of(NameLost), "a member is believed"
+    assert told_for(talk, 10.1, view), "a member is believed"
 
 
 def test_a_twin_of_the_same_generation_is_neither_itself_nor_answered() -> None:
@@ -352,7 +379,7 @@ def test_who_has_lost_its_name_is_answered_where_it_speaks_from() -> None:
 
 def test_a_node_drops_what_it_has_sent_itself() -> None:
     talk = Talk(peers=1)
-    assert talk.hear(talk.me, Join(1, talk.me.address, (), b"")).drops == [Drop.OWN]
+    assert talk.hear(talk.me, Join(1, talk.me.address, (), b"", False)).drops == [Drop.OWN]
 
 
 def test_a_ping_to_another_name_is_not_answered() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from gossipd.core.decoding import ROUND_MAX
+from gossipd.core.messages import ROUND_MAX
 from gossipd.core.rounds import Rounds, is_spread
 
 SIZES = [2, 3, 4, 5, 8, 20, 21, 100, 145]

@@ -7,11 +7,13 @@ from typing import get_args
 import msgpack
 import pytest
 
-from gossipd.core.decoding import ACCUSERS_MAX, HOLD_GROUPS_MAX, decode
+from gossipd.core.decoding import decode
 from gossipd.core.drops import Drop
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_MAX
 from gossipd.core.messages import (
+    ACCUSERS_MAX,
+    HOLD_GROUPS_MAX,
     Ack,
     Envelope,
     Gossip,
@@ -76,12 +78,12 @@ GOLDEN: dict[str, str] = {
         "000000000000"
     ),
     "first join": (
-        "67640100941a9be5b01c7f01379bc4e19706a3616e6ecf0000018bcfe5687b05950ba831302e302e302e31cd"
-        "1f0a90c4009090"
+        "67640100941a9be57750480a5a3f36f79706a3616e6ecf0000018bcfe5687b05960ba831302e302e302e31cd"
+        "1f0a90c400c29090"
     ),
     "join with cookie": (
-        "67640100941a9be539baf6a8c1ce675d9706a3616e6ecf0000018bcfe5687b05950ba33a3a31cdffff92a16b"
-        "a176c40801010101010101019090"
+        "67640100941a9be5b04ed0155feb938e9706a3616e6ecf0000018bcfe5687b05960ba33a3a31cdffff92a16b"
+        "a176c4080101010101010101c39090"
     ),
     "cookie": (
         "67640100941a9be5a00061fcdc1ef2399707a3616e6ecf0000018bcfe5687b05940bc4080101010101010101"

@@ -181,7 +181,7 @@ async def test_the_file_grows_with_counters_not_with_increments(tmp_path: Path) 
             for seq in range(1, count + 1):
                 await store.commit(batch(seq))
             log = (tmp_path / str(count) / "gossipd.db-wal").stat().st_size
-            assert log < 2_500_000, "a log that is overwritten syncs faster than one that grows"
+            assert log < 5_000_000, "a log that is overwritten syncs faster than one that grows"
         sizes.append((tmp_path / str(count) / "gossipd.db").stat().st_size)
         assert not (tmp_path / str(count) / "gossipd.db-wal").exists()
     assert sizes[0] == sizes[1]

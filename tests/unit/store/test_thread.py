@@ -38,12 +38,36 @@ async def test_work_whose_future_is_cancelled_is_done_all_the_same() -> None:
     begin, done = threading.Event(), threading.Event()
     thread.call(begin.wait, 10)
     thread.call(done.set).cancel()
+    mistakes: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: mistakes.append(context))
     failing = thread.call(divmod, 1, 0)
     failing.cancel()
     begin.set()
     assert await thread.call(done.is_set)
     thread.close()
     assert failing.cancelled()
+    assert not mistakes
+
+
+async def test_a_closed_thread_takes_nothing_more() -> None:
+    thread = WorkThread("work")
+    thread.close()
+    with pytest.raises(RuntimeError):
+        thread.call(divmod, 1, 1)
+
+
+def test_a_loop_that_is_closed_while_work_is_done_is_told_nothing() -> None:
+    thread = WorkThread("work")
+    begin, done = threading.Event(), threading.Event()
+
+    async def hand_over() -> None:
+        thread.call(begin.wait, 10)
+
+    asyncio.run(hand_over())
+    begin.set()
+    thread._jobs.put(done.set)
+    assert done.wait(10), "the thread goes on"
+    thread.close()
 
 
 async def test_the_end_waits_for_all_that_was_handed_over() -> None:
