@@ -174,6 +174,8 @@ class Membership:
                 self._rise_above(view, turn)
 
     def _adopts_too_often(self, turn: Turn) -> bool:
+        if self._state.leaving:
+            return False  # it ends anyway
         recent = [at for at in self._adopted_at if turn.now - at < ADOPTIONS_WITHIN]
         self._adopted_at = [*recent, turn.now]
         if len(self._adopted_at) < ADOPTIONS_MAX:

@@ -60,6 +60,10 @@ class Faults:
             and self.names[host.name] not in self.contested
         ]
 
+    def leaves(self, name: str) -> None:
+        """A host begins to leave."""
+        self._leaving[name] = self.destroyed
+
     def was_disturbed(self, leaver: str) -> bool:
         """Whether a memory was destroyed while this host was leaving: it may have been that of
         the one that held everything for it."""
@@ -195,7 +199,7 @@ class Faults:
         """A node leaves in order."""
         name = self._pick([n for n in self._spare() if not self._world.hosts[n].stalled])
         if name:
-            self._leaving[name] = self.destroyed
+            self.leaves(name)
             self._world.leave(name)
         return name
 

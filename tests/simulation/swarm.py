@@ -256,6 +256,7 @@ class Swarm:
             if isinstance(effect, NameLost):
                 shared = self.faults.names[name] in self.faults.contested
                 assert shared, f"nobody shared the name of {name}: {effect.detail}"
+                self.faults.leaves(name)
             elif isinstance(effect, Left) and effect.undrained:
                 self.happened["left, undrained"] += 1
                 self.faults.destroyed += 1
