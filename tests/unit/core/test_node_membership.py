@@ -62,7 +62,7 @@ def test_the_third_larger_generation_within_a_minute_means_two_processes() -> No
 
 def test_a_process_that_leaves_anyway_does_not_lose_its_name_to_its_twin() -> None:
     talk = Talk(peers=1)
-    talk.peer("p0").answers = False
+    talk.increment()  # so it waits for somebody to hold that
     talk.leave()
     for generation in (2000, 3000, 4000, 5000):
         assert not told_of_itself(talk, Status.ALIVE, generation, 0).of(NameLost)
