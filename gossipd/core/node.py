@@ -81,13 +81,7 @@ from .writer import NOTHING_STORED, Batch, Stored, Writer
 EXPIRE_INTERVAL = 60.0
 
 _WAITS = frozenset(
-    {
-        Timer.CORROBORATE,
-        Timer.PULL,
-        Timer.MEMBER_PULL,
-        Timer.NAME_CHECK,
-        Timer.READY,
-    }
+    {Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK, Timer.READY}
 )
 """Timers that wait for somebody else and move when this node stalled (suspicions and the probe
 have rules of their own)."""
