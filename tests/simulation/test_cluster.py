@@ -105,19 +105,25 @@ def test_two_nodes_under_one_name_end_with_one() -> None:
         assert set(lost) == {"n2"}
 
 
+def with_a_newcomer(seed: int) -> World:
+    """A second node under the name n2 asks a fresh node and n1, on every other seed with loss."""
+    world = formed(seed, 4)
+    world.network.loss = 0.2 * (seed % 2)
+    world.place("gate").seeds = [world.hosts["n0"].address]
+    twin = world.place("twin")
+    twin.seeds = [world.hosts[name].address for name in ("gate", "n1")]
+    world.start("gate")
+    world.run(0.0005 * (seed % 8))
+    world.start("twin", as_name="n2")
+    return world
+
+
 def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_once() -> None:
     """A fresh gate lets the twin in and tells of it, others refuse it: were both believed at
     once, both holders would end."""
     stayed = defaultdict[str, int](int)
     for seed in range(40):
-        world = formed(seed, 4)
-        world.network.loss = 0.2 * (seed % 2)
-        world.place("gate").seeds = [world.hosts["n0"].address]
-        twin = world.place("twin")
-        twin.seeds = [world.hosts[name].address for name in ("gate", "n1")]
-        world.start("gate")
-        world.run(0.0005 * (seed % 8))
-        world.start("twin", as_name="n2")
+        world = with_a_newcomer(seed)
         world.run(40)
         (holder,) = [host for host in ("n2", "twin") if world.hosts[host].node is not None]
         addresses = {
@@ -135,14 +141,7 @@ def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_
 def test_one_of_two_nodes_stays_where_who_let_the_newcomer_in_is_gone(crash_after: float) -> None:
     """So nobody may be left who can tell that the newcomer, when it was refused, has ended."""
     for seed in range(20):
-        world = formed(seed, 4)
-        world.network.loss = 0.2 * (seed % 2)
-        world.place("gate").seeds = [world.hosts["n0"].address]
-        twin = world.place("twin")
-        twin.seeds = [world.hosts[name].address for name in ("gate", "n1")]
-        world.start("gate")
-        world.run(0.0005 * (seed % 8))
-        world.start("twin", as_name="n2")
+        world = with_a_newcomer(seed)
         world.run(crash_after)
         world.crash("gate")
         world.run(50)
