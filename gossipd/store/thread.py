@@ -1,7 +1,7 @@
 """One thread for work that blocks, done in the order in which it was handed over.
 
-It does what an executor with one thread does, for half the price: an increment goes there and
-back, and an executor's futures, each with a lock of its own, take longer than SQLite's work.
+It does what an executor with one thread does, for half the price: each increment that comes alone
+goes there and back, and an executor's futures bring locks of their own.
 """
 
 from __future__ import annotations

@@ -103,6 +103,8 @@ def test_two_nodes_under_one_name_end_with_one() -> None:
         assert ends == ["n2"], "the larger generation keeps the name"
         lost = [host for _, host, effect in world.effects if isinstance(effect, NameLost)]
         assert set(lost) == {"n2"}
+        left = [host for _, host, effect in world.effects if isinstance(effect, Left)]
+        assert left == ["n2"], "it drains first"
 
 
 def with_a_newcomer(seed: int) -> World:
