@@ -60,6 +60,7 @@ from gossipd.seeds import Seeds, resolve_now
 from gossipd.service import Service
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, MemoryStore, Store, StoreError
+from gossipd.troubles import Troubles
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
 from gossipd.waiting import Waiting
 
@@ -137,6 +138,7 @@ class Daemon:
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
+        self._troubles = Troubles()
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
         self._copying = Copying(self._node, self._perform)
@@ -151,6 +153,7 @@ class Daemon:
             self._copying,
             self._waiting,
             self._seeds,
+            self._troubles,
             self._perform,
             self._begin_leave,
             self._process,
@@ -383,7 +386,7 @@ class Daemon:
         """What clients are shown of the process."""
         udp = self._udp
         return {
-            "alarms": self._alarm.texts,
+            "alarms": self._alarm.texts + self._troubles.texts,
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,

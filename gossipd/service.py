@@ -28,6 +28,7 @@ from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
 from gossipd.store import Store
+from gossipd.troubles import Troubles
 from gossipd.waiting import TooManyReadsError, Waiting
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Service:
         copying: Copying,
         waiting: Waiting,
         seeds: Seeds,
+        troubles: Troubles,
         perform: Callable[[Sequence[Effect]], None],
         begin_leave: Callable[[], None],
         process: Callable[[], dict[str, object]],
@@ -56,6 +58,7 @@ class Service:
         self._copying = copying
         self._waiting = waiting
         self._seeds = seeds
+        self._troubles = troubles
         self._perform = perform
         self._begin_leave = begin_leave
         self._process = process
@@ -129,8 +132,11 @@ class Service:
 
     # --- the cluster -------------------------------------------------------------------------
 
-    def not_ready(self) -> str | None:
+    def incomplete(self) -> str | None:
         return None if self._node.ready else "no complete copy of the log was pulled yet"
+
+    def not_ready(self) -> str | None:
+        return self.incomplete() or self._troubles.not_serving
 
     def peers(self) -> list[str]:
         return reports.peers(self._node)

@@ -128,8 +128,13 @@ class Backend(Protocol):
         """Recent events, newest first."""
         ...
 
-    def not_ready(self) -> str | None:
+    def incomplete(self) -> str | None:
         """Why counts are not complete yet, or None when they are."""
+        ...
+
+    def not_ready(self) -> str | None:
+        """Why clients should ask another node: `incomplete`, or a trouble; None where they need
+        not."""
         ...
 
     def peers(self) -> list[str]: ...

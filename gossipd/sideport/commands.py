@@ -146,7 +146,7 @@ class Commands:
         return self._backend.log(values.log_limit(limit))
 
     def ready(self) -> None:
-        """Returns when the node is ready, else raises `Refused` with the reason."""
+        """Returns when the node serves well, else raises `Refused` with the reason."""
         reason = self._backend.not_ready()
         if reason is not None:
             raise refusal(503, reason, RETRY_AFTER)
@@ -188,7 +188,7 @@ class Commands:
 
     def _caught_up(self) -> None:
         """A count that lacks what the others already have would be a wrong answer."""
-        reason = self._backend.not_ready()
+        reason = self._backend.incomplete()
         if reason is not None:
             raise refusal(503, f"catching up: {reason}", RETRY_AFTER)
 

@@ -52,8 +52,9 @@ SHELL = {
     "counting": {"core", "sideport", "store"},
     "service": {
         *("copying", "core", "counting", "endpoint", "reports", "seeds", "sideport", "store"),
-        "waiting",
+        *("troubles", "waiting"),
     },
+    "troubles": set[str](),
     "archive": {"core", "store"},
     "copying": {"core"},
     "waiting": {"core"},

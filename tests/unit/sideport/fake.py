@@ -24,6 +24,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
         self.reason: str | None = None
+        self.trouble: str | None = None
         self.paused = False
         self.waiting: list[tuple[asyncio.Future[Incremented], str, int]] = []
         self.started: list[tuple[str, int]] = []
@@ -159,8 +160,11 @@ class FakeBackend:
             }
         ]
 
-    def not_ready(self) -> str | None:
+    def incomplete(self) -> str | None:
         return self.reason
+
+    def not_ready(self) -> str | None:
+        return self.reason or self.trouble
 
     def peers(self) -> list[str]:
         return ["127.0.0.1:7956", "[::1]:7966"]

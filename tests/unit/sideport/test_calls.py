@@ -175,6 +175,15 @@ async def test_counts_wait_for_a_node_that_catches_up(
     assert (await client.request("GET", target)).status == 200
 
 
+async def test_a_trouble_sends_clients_elsewhere_and_leaves_counts_alone(
+    client: Client, backend: FakeBackend
+) -> None:
+    backend.trouble = "the disk is full"
+    answer = await client.request("GET", "/ready")
+    assert (answer.status, answer.detail) == (503, "the disk is full")
+    assert (await client.request("GET", "/count")).status == 200
+
+
 async def test_an_increment_can_be_looked_up(client: Client) -> None:
     target = f"/increments/{increment_id(7)}"
     assert (await client.request("GET", target)).json == {
