@@ -302,6 +302,7 @@ class Daemon:
             return
         self._timer_at = None
         if at is not None and now >= at:
+            self._node.see_clocks(now, time.time())
             self._perform(self._node.handle_timeout(now))
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early

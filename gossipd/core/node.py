@@ -300,6 +300,11 @@ class Node:
 
     # --- inputs of the world -----------------------------------------------------------------
 
+    def see_clocks(self, now: float, wall: float) -> None:
+        """Both clocks, from time to time: `wall` is seconds since the epoch."""
+        self._advance(now)
+        self._state.judge.see_clocks(now, wall)
+
     @property
     def next_timeout(self) -> float | None:
         """When `handle_timeout` wants to be called, on the clock of `now`."""
