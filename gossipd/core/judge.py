@@ -11,8 +11,9 @@ Keys tell the time of somebody's clock, which may be wrong by years. A record go
 is as old as records become here, and its key was made a minute ahead of that at most by this
 node's clock; one that lies further ahead `may_seem_new` and stays longer (see `retention`). So the
 horizon is believed up to there and not beyond: whatever lies above it comes from a clock that is
-ahead, and would refuse the keys of all who are right. Only after this node's own clock was set
-back, records may have gone by what it said before; for a while keys in between are not judged.
+ahead, and would refuse the keys of all who are right. Only after the clock of a node without a
+disk was set back, records may have gone by what it said before; for a while keys in between are
+not judged.
 """
 
 from __future__ import annotations
@@ -88,7 +89,6 @@ class Judge:
         self._window = settings.key_window
         self._limit = int(settings.key_limit)
         self._is_ready = is_ready
-        self._retention = settings.key_retention
         self._offset: float | None = None
         """The wall clock less the other one, when they were seen last."""
         self._furthest = float("-inf")
@@ -126,11 +126,6 @@ class Judge:
         """Seconds by which the wall clock was further than it is, not long ago."""
         return 0.0 if self._offset is None else self._furthest - self._offset
 
-    @property
-    def _kept(self) -> float:
-        """Seconds for which records are kept here, in memory or on a disk."""
-        return self._retention if self._log.keeps_marks else self._window
-
     def judge(
         self,
         key: bytes,
@@ -158,7 +153,8 @@ class Judge:
                 return KeyExpired(age)
             if time <= min(self.horizon, _believed(wall, self._window)):
                 return KeyExpired(age)
-            if time <= min(self.horizon, _believed(wall + self._set_back, self._kept)):
+            further = _believed(wall + self._set_back, self._window)
+            if not self._log.keeps_marks and time <= min(self.horizon, further):
                 return CatchingUp()
         return KeysFull() if len(self._log.keys) + pending >= self._limit else None
 
