@@ -156,8 +156,11 @@ class Node:
         self._retention.start(turn)
         return turn.effects
 
-    def load(self, image: Image, now: float) -> list[Effect]:
-        """Join what an earlier life has kept; before `start`. What does not fit is left out."""
+    def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:
+        """Join what an earlier life has kept; before `start`. What does not fit is left out.
+
+        `met`: its members are those of a cluster that is there, not only of one that was.
+        """
         turn = self._turn(now)
         expires = now + self._state.settings.key_retention
         for stream in image.streams:
@@ -166,7 +169,7 @@ class Node:
         judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
             if view.name != self._state.own.name:
-                self._membership.restore(view, turn)
+                self._membership.restore(view, turn, met)
         self._state.saving.skip(image)
         return turn.effects
 
@@ -356,6 +359,7 @@ class Node:
         elif envelope.sender == own.name:
             self._receive_from_namesake(envelope, turn)
         elif self._is_member(envelope, turn):
+            self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
             for view in envelope.views:
                 self._membership.learn(view, turn)
@@ -617,8 +621,8 @@ class Node:
         return Image(streams, known, self._state.judge.horizon)
 
     def shared_members(self, now: float) -> list[MemberView]:
-        """All members, this node included, as others are told of them, by name: without verdicts
-        older than half of `settings.remember`."""
+        """All members, this node included, as others are told of them, by name: without those
+        that only an earlier life knew, and verdicts older than half of `settings.remember`."""
         views = (self._state.members.shared(view.name, now) for view in self.members)
         return [view for view in views if view is not None]
 

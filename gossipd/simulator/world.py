@@ -200,7 +200,7 @@ class World(Engine):
         nodes = [self._process(host, host.name) for host in hosts]
         views = Image((), tuple(sorted(node.own for node in nodes)))
         for host, node in zip(hosts, nodes, strict=True):
-            node.load(views, self.now)
+            node.load(views, self.now, met=True)
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
