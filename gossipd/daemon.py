@@ -29,6 +29,7 @@ from gossipd.copying import Copying
 from gossipd.core import (
     Address,
     BecameReady,
+    ClustersMet,
     Copies,
     Drop,
     Dropped,
@@ -80,6 +81,13 @@ EARLY_MAX = 1024
 """Datagrams kept while names are still being resolved; older ones go first."""
 
 WARN_AGAIN_AFTER = 60.0
+
+MERGE = "clusters met"
+MERGE_SHOWN = 3600.0
+"""Seconds for which it is an alarm that two clusters have become one."""
+
+LISTED_MAX = 3
+"""Members that are named in such an alarm."""
 
 
 class StartError(Exception):
@@ -329,6 +337,8 @@ class Daemon:
                     log.log(level, "joined through %s at %s", effect.name, _at(effect.address))
                 case NameLost(detail):
                     self._lose_name(detail)
+                case ClustersMet():
+                    self._warn_of_merge(effect)
                 case Left(undrained):
                     if undrained:
                         where = "lost" if self._config.in_memory else "on this disk only"
@@ -357,6 +367,17 @@ class Daemon:
                 log.warning("dropped a datagram from %s: %s", _at(source), reason.value)
         else:
             log.debug("dropped a datagram from %s: %s", _at(source), reason.value)
+
+    def _warn_of_merge(self, met: ClustersMet) -> None:
+        """Told for a while, as it cannot be undone and nobody may be looking now."""
+        ours = _listed((self._node.own.name, *met.ours))
+        text = (
+            f"two clusters called {self._config.cluster!r} have met, {ours} and "
+            f"{_listed(met.theirs)}: their counts become one for good; if that was not meant, "
+            "give each a --cluster of its own"
+        )
+        self._troubles.begin(MERGE, text)
+        self._loop.call_later(MERGE_SHOWN, self._troubles.end, MERGE)
 
     def _lose_disk(self, error: OSError) -> None:
         """Nothing can be committed any more: what the others can take over, they shall."""
@@ -428,6 +449,11 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
                 log.info("ready")
         case _:
             assert_never(effect)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return ", ".join(names[:LISTED_MAX]) + more
 
 
 def _at(address: Address) -> str:

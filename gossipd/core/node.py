@@ -35,6 +35,7 @@ from .keys import KeyedEvent
 from .lanes import LogLane, MemberLane
 from .leaving import Leaving
 from .log import Log
+from .meeting import Meeting
 from .member_repair import MemberRepair
 from .members import MemberTable
 from .membership import TELL_ELSEWHERE_AFTER, Membership
@@ -139,7 +140,8 @@ class Node:
         self._readiness = Readiness(state)
         self._retention = Retention(state)
         self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
-        self._member_repair = MemberRepair(state, self._membership)
+        self._meeting = Meeting(state)
+        self._member_repair = MemberRepair(state, self._membership, self._meeting)
         self._joining = Joining(state, self._membership, self._detector, rival)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
@@ -432,9 +434,11 @@ class Node:
                 self._joining.refused(message, turn)
             case Welcome(_, shown):
                 if self._joining.welcomed(message, envelope.sender, turn):
+                    self._meeting.welcomed(envelope.sender, shown)
                     for view in envelope.views:
                         self._membership.learn(view, turn)
-                    self._show(shown, envelope.sender, turn, urgent=not self._state.ready)
+                    urgent = not self._state.ready or self._meeting.peer == envelope.sender
+                    self._show(shown, envelope.sender, turn, urgent)
             case _:
                 assert_never(message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Settings, Status
+from gossipd.core import ClustersMet, Settings, Status
 from gossipd.simulator.checkers import Checker, demand_agreement
 from gossipd.simulator.world import World
 
@@ -73,3 +73,45 @@ def test_a_member_that_only_one_disk_remembers_and_that_lives_is_met_again() -> 
     world.start("n3")
     demand_agreement(world, 60)
     assert all(node.live_count == 4 for node in world.running.values())
+
+
+def met(world: World) -> dict[str, ClustersMet]:
+    """Which hosts said that two clusters have become one."""
+    return {host: e for _, host, e in world.effects if isinstance(e, ClustersMet)}
+
+
+def test_two_clusters_that_meet_are_told_by_who_joins() -> None:
+    world = World(1, disks=True)
+    for prefix in "ab":
+        world.add(f"{prefix}0")
+        for number in (1, 2):
+            world.add(f"{prefix}{number}", seeds=[f"{prefix}0"])
+    world.run(8)
+    for name in world.running:
+        world.increment(name)
+    world.run(3)
+    assert not met(world)
+    world.join("b1", ["a0"])
+    demand_agreement(world, 20)
+    assert met(world) == {"b1": ClustersMet(("b0", "b2"), ("a0", "a1", "a2"))}
+
+
+@pytest.mark.parametrize("seconds", [8.0, 60.0])
+def test_a_partition_that_heals_is_no_meeting_of_two_clusters(seconds: float) -> None:
+    """Even where nothing was counted before it, a node has come, and all have restarted."""
+    world = formed()
+    world.partition(["n0", "n1"], ["n2", "n3"])
+    world.run(seconds)
+    world.add("n4", seeds=["n2"])
+    world.partition(["n0", "n1"], ["n2", "n3", "n4"])
+    world.run(seconds)
+    for name in list(world.running):
+        world.increment(name)
+    for name in ("n1", "n3"):
+        world.crash(name)
+        world.start(name)
+    world.run(seconds)
+    world.network.heal()
+    world.join("n0", ["n4"])
+    demand_agreement(world, 60)
+    assert not met(world)

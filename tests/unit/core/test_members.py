@@ -213,9 +213,9 @@ def test_what_this_node_finds_out_of_a_kept_member_is_its_own_affair() -> None:
     assert table.merge(FAILED, 1.0, own=True) is not None
     assert (table.down, table.shared("bob", 1.0)) == (["bob"], None)
     assert table.fingerprint == _table().fingerprint
-    table.expire(HALF)
-    table.meet("bob", HALF)
-    assert table.shared("bob", HALF) is None, "by now it is too old"
+    table.expire(HALF + 1)
+    table.meet("bob", HALF + 1)
+    assert table.shared("bob", HALF + 1) is None, "by now it is too old"
 
 
 def test_what_this_node_finds_out_of_a_member_that_was_met_is_shared() -> None:
