@@ -19,6 +19,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import assert_never
 
 from gossipd import notify, reports
@@ -54,7 +55,7 @@ from gossipd.core import (
 )
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
-from gossipd.datadir import data_directory
+from gossipd.datadir import data_directory, left_behind
 from gossipd.endpoint import Endpoint
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds, resolve_now
@@ -173,6 +174,7 @@ class Daemon:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
         self._drops: Counter[Drop] = Counter()
+        self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
         self._early: deque[tuple[bytes, Address]] = deque()
@@ -197,12 +199,15 @@ class Daemon:
         try:
             seeds = await loop.run_in_executor(None, _resolve_seeds, config)
             own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
+            left = await loop.run_in_executor(None, _left_behind, config, own)
             store = await loop.run_in_executor(None, _open_store, config, own.name)
             generation = await _begin_life(store)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
             daemon._image = _stored(store, config)
             await daemon._open_port()
+            if left is not None:
+                daemon._troubles.begin("left behind", left)
         except StartError:
             udp.close()
             if store is not None:
@@ -223,10 +228,11 @@ class Daemon:
         own = self._node.own
         api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
         log.info(
-            "%s serves at %s (cluster %s), api %s, receive buffer %d KiB",
+            "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
             reports.address_text(own.address),
             self._config.cluster,
+            self._data_dir or "in memory",
             api,
             self._udp.receive_buffer // 1024,
         )
@@ -408,6 +414,7 @@ class Daemon:
         """What clients are shown of the process."""
         udp = self._udp
         return {
+            "data_dir": None if self._data_dir is None else str(self._data_dir),
             "alarms": self._alarm.texts + self._troubles.texts,
             "udp": {
                 "received": udp.received_count,
@@ -513,6 +520,28 @@ def _open_store(config: Config, name: str) -> Store:
         )
     except StoreError as error:
         raise StartError(str(error)) from error
+
+
+def _data_dir(config: Config, name: str) -> Path | None:
+    return None if config.in_memory else data_directory(config.data_dir, name).absolute()
+
+
+def _left_behind(config: Config, own: MemberView) -> str | None:
+    """What to say where a name of its own making has changed with the host's, and nothing is kept
+    under the new one."""
+    if config.name is not None or config.data_dir is not None or config.in_memory:
+        return None
+    try:
+        directory = data_directory(None, own.name)
+        names = left_behind(directory, own.address[1])
+    except (OSError, StoreError) as error:
+        raise StartError(str(error)) from error
+    if not names:
+        return None
+    return (
+        f"nothing is kept of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: if "
+        f"this host was renamed, stop this node and go on with --name {names[0]}"
+    )
 
 
 async def _begin_life(store: Store) -> int:

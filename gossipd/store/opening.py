@@ -42,6 +42,11 @@ def database_path(path: Path) -> Path:
     return path / FILE_NAME if path.is_dir() else path
 
 
+def holds_state(directory: Path) -> bool:
+    """Whether a node has kept anything in a directory. Raises `OSError`."""
+    return (directory / FILE_NAME).exists()
+
+
 def log_path(path: Path) -> Path:
     """The write-ahead log beside a file."""
     return path.with_name(f"{path.name}-wal")
