@@ -97,6 +97,14 @@ class Config:
     settings: Settings = field(default_factory=Settings)
     """The figures of the protocol: those of `profile`, some of them replaced."""
 
+    @property
+    def has_default_name(self) -> bool:
+        """Whether its name is the one that it would have had without one."""
+        try:
+            return self.name == _default_name(self.bind.port)
+        except ConfigError:
+            return False
+
     @classmethod
     def of(cls, **values: Any) -> Config:
         """A configuration from options by name, figures of `core.Settings` among them.

@@ -517,6 +517,7 @@ def _open_store(config: Config, name: str) -> Store:
             cluster=config.cluster,
             key_window=config.settings.key_window,
             key_retention=config.settings.key_retention,
+            port=config.bind.port if config.has_default_name else 0,
         )
     except StoreError as error:
         raise StartError(str(error)) from error
@@ -527,9 +528,9 @@ def _data_dir(config: Config, name: str) -> Path | None:
 
 
 def _left_behind(config: Config, own: MemberView) -> str | None:
-    """What to say where a name of its own making has changed with the host's, and nothing is kept
-    under the new one."""
-    if config.name is not None or config.data_dir is not None or config.in_memory:
+    """What to say where a node's name has changed with the host's, and nothing is kept under the
+    new one."""
+    if not config.has_default_name or config.data_dir is not None or config.in_memory:
         return None
     try:
         directory = data_directory(None, own.name)

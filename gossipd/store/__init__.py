@@ -20,7 +20,7 @@ from .disk import DiskStore, Durability
 from .failures import BrokenError, NoSpaceError, StoreError
 from .lock import is_in_use
 from .memory import MemoryStore, Store
-from .opening import holds_state
+from .opening import holds_state, named_by_host
 
 __all__ = [
     "BrokenError",
@@ -32,4 +32,5 @@ __all__ = [
     "StoreError",
     "holds_state",
     "is_in_use",
+    "named_by_host",
 ]

@@ -97,6 +97,7 @@ class DiskStore:
         cluster: str,
         lifetimes: Lifetimes,
         clock: FileClock,
+        port: int,
     ) -> None:
         """Made by `open`."""
         self._path = directory / FILE_NAME
@@ -107,6 +108,7 @@ class DiskStore:
         self._cluster = cluster
         self._lifetimes = lifetimes
         self._clock = clock
+        self._port = port
         self._horizon = image.horizon
         """The largest time in keys whose records may be here only."""
         self._thread = WorkThread("store")
@@ -129,12 +131,14 @@ class DiskStore:
         cluster: str,
         key_window: float,
         key_retention: float,
+        port: int = 0,
     ) -> DiskStore:
         """Lock a directory and read what it holds; blocks. Made if it is not there.
 
         Key records younger than `key_window` seconds are for memory, and those older than
         `key_retention` are removed in time. Raises `StoreError`, also when it belongs to another
         cluster; what was there is then as it was. It belongs to `cluster` from `begin_life` on.
+        `port`: that of a node that is named after its host, else 0.
         """
         make_directory(directory)
         with clear_errors(directory):
@@ -142,7 +146,7 @@ class DiskStore:
         try:
             lifetimes = Lifetimes(key_window, key_retention)
             image, clock = open_image(directory, time.time(), lifetimes, cluster)
-            return cls(directory, lock, image, durability, node, cluster, lifetimes, clock)
+            return cls(directory, lock, image, durability, node, cluster, lifetimes, clock, port)
         except BaseException:
             lock.release()
             raise
@@ -246,7 +250,8 @@ class DiskStore:
         with self._classified():
             stored = generation_of(self._connected(), self._node)
         generation = min(max(int(1000 * wall), stored + 1), GENERATION_MAX)
-        facts = {"generation": generation, "node": self._node, "cluster": self._cluster}
+        facts: dict[str, Value] = {"generation": generation, "node": self._node}
+        facts |= {"cluster": self._cluster, "port": self._port}
         self._write(_in_runs(starmap(put_meta, facts.items())))
         return generation
 
