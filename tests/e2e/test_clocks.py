@@ -65,13 +65,13 @@ def test_a_key_is_known_after_a_step_of_the_clock_and_a_restart(
     node = cluster.add()
     clock = WallClock(cluster.directory / "clock")
     key = uuid4()
-    node.start(**clock.variables)
+    node.start(join=[], **clock.variables)
     agree([node], within=20.0)
     assert not use(node, key)
     clock.set(step)
     assert use(node, key), "while it runs"
     node.kill()
-    node.start(**clock.variables)
+    node.start(join=[], **clock.variables)
     agree([node], within=20.0)
     since = node.get("/members")[0]["since"]
     assert since == pytest.approx(time.time() + step, abs=HOUR), "its clock is wrong indeed"
