@@ -229,8 +229,30 @@ async def test_keys_and_doubles_go_out_as_lines_and_come_in_again(tmp_path: Path
         result = call("import", tmp_path / "new", lines=lines)
         assert (result.exit_code, result.stdout) == (0, ""), result.output
         assert ageless(await stored(tmp_path / "new")) == ageless(old)
-    again = call("export", tmp_path / "new").stdout.splitlines()
-    assert again[1:] == lines.splitlines()[1:]
+    again = [json.loads(line) for line in call("export", tmp_path / "new").stdout.splitlines()]
+    assert [timeless(row) for row in again[1:]] == [timeless(row) for row in rows[1:]]
+    for one, other in zip(rows, again, strict=True):
+        if "at" in one:
+            age, later = rows[0]["now"] - one["at"], again[0]["now"] - other["at"]
+            assert age == pytest.approx(later, abs=60_000), "as old as when it went out"
+
+
+def timeless(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name != "at"}
+
+
+async def test_keys_from_a_file_whose_clock_is_behind_are_no_older_where_they_come_in(
+    tmp_path: Path,
+) -> None:
+    """As that of a host that was off for a week, during which nobody measured."""
+    await filled_with_keys(tmp_path / "old")
+    head, *rest = call("export", tmp_path / "old").stdout.splitlines()
+    week = 7 * 86_400_000
+    lines = [json.dumps({**json.loads(head), "now": json.loads(head)["now"] - week})]
+    rows = map(json.loads, rest)
+    lines += [json.dumps({**r, "at": r["at"] - week} if "at" in r else r) for r in rows]
+    assert call("import", tmp_path / "new", lines="\n".join(lines) + "\n").exit_code == 0
+    assert ageless(await stored(tmp_path / "new")) == ageless(await stored(tmp_path / "old"))
 
 
 def ageless(image: Image) -> list[object]:
