@@ -20,6 +20,8 @@ Command = Callable[..., None]
 
 ANSWER_TIMEOUT_MAX = 86_400.0
 
+_HTTP = re.compile("http://", re.IGNORECASE)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 counter_argument = click.argument("counter", default="default")
 
@@ -49,7 +51,16 @@ def _addresses(
     parts = [part for value in values for part in re.split(r"[,\s]+", value) if part]
     if not parts:
         raise click.BadParameter("expected HOST:PORT")
-    return tuple(peer(LOOPBACK + part if part[0] == ":" else part, API_PORT) for part in parts)
+    return tuple(map(_side_port, parts))
+
+
+def _side_port(text: str) -> Endpoint:
+    """`HOST:PORT`, `:PORT` of this machine, or the same as a URL."""
+    if _HTTP.match(text):
+        text = _HTTP.sub("", text).removesuffix("/")
+        if ":" not in text.rpartition("]")[2]:
+            raise click.BadParameter(f"'http://{text}' has no port; expected http://HOST:PORT")
+    return peer(LOOPBACK + text if text.startswith(":") else text, API_PORT)
 
 
 api_option = click.option(
