@@ -56,6 +56,8 @@ def _addresses(
 
 def _side_port(text: str) -> Endpoint:
     """`HOST:PORT`, `:PORT` of this machine, or the same as a URL."""
+    if text.lower().startswith("https://"):
+        raise click.BadParameter(f"{text!r}: the side port speaks HTTP without TLS")
     if _HTTP.match(text):
         text = _HTTP.sub("", text).removesuffix("/")
         if ":" not in text.rpartition("]")[2]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,6 +20,14 @@ class FakeDaemon:
     body: bytes = b"{}"
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     retry_after: str = ""
+    content_type: str = "application/json"
+    ahead: float = 0.0
+    """Seconds by which its clock is ahead of this host's."""
+
+    judging: bool = False
+    """Whether it refuses keys (UUIDv7) that its clock does not take for new."""
+
+    undated: bool = False
     hanging_up: int = 0
     """How many further requests get no answer at all."""
 
@@ -26,9 +36,16 @@ class FakeDaemon:
 
     def answers(self, data: object, status: int = 200) -> None:
         self.status, self.body = status, json.dumps(data).encode()
+        self.content_type = "application/json"
 
     def refuses(self, status: int, **problem: object) -> None:
-        self.answers({"status": status, **problem}, status)
+        self.answers({"title": "T", "status": status, "detail": "no", **problem}, status)
+        self.content_type = "application/problem+json"
+
+    def takes(self, fields: Any) -> bool:
+        """Whether a key is of this time."""
+        milliseconds = int(fields["key"].replace("-", "")[:12], 16)
+        return abs(milliseconds / 1000 - time.time() - self.ahead) < 60
 
 
 @contextmanager
@@ -45,12 +62,21 @@ def fake_daemon() -> Iterator[FakeDaemon]:
                 fake.hanging_up -= 1
             elif fake.refusing:
                 fake.refusing -= 1
-                self._answer(503, b'{"status": 503, "detail": "catching up"}')
+                self._refuse(503, "catching up")
+            elif fake.judging and not fake.takes(asked):
+                self._refuse(422, "expired: the key is old; this call did nothing")
             else:
-                self._answer(fake.status, fake.body)
+                self._answer(fake.status, fake.body, fake.content_type)
 
-        def _answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
+        def _refuse(self, status: int, detail: str) -> None:
+            problem = {"title": "T", "status": status, "detail": detail}
+            self._answer(status, json.dumps(problem).encode(), "application/problem+json")
+
+        def _answer(self, status: int, body: bytes, content_type: str) -> None:
+            self.send_response_only(status)
+            if not fake.undated:
+                self.send_header("Date", formatdate(time.time() + fake.ahead, usegmt=True))
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             if fake.retry_after:
                 self.send_header("Retry-After", fake.retry_after)
