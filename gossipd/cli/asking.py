@@ -101,9 +101,10 @@ def _checked(answer: Answer, check: Callable[[Answer], object]) -> Answer:
 def _together(failures: Sequence[tuple[Endpoint, AskingError]]) -> AskingError:
     """What came of asking all of them, as one error."""
     errors = [error for _, error in failures]
-    if len(errors) == 1:
-        return errors[0]
     reason = "; ".join(f"{address}: {error.reason}" for address, error in failures)
+    if len(errors) == 1:
+        errors[0].reason = reason
+        return errors[0]
     silent = all(isinstance(error, NoAnswerError) for error in errors)
     together = (NoAnswerError if silent else RefusedError)(
         f"no daemon answers: {reason}" if silent else reason,
@@ -158,7 +159,7 @@ class Patience:
                 if not error.passing or (remaining < PAUSE_MIN and not hold):
                     raise self._vain(error, tries, doubt() if doubtful else "") from None
                 if tries == 1:
-                    how = "it is waited for" if hold else f"trying again for {remaining:.3g} s"
+                    how = "waiting as it asks" if hold else f"trying again for {remaining:.3g} s"
                     self._say(f"{error.reason}; {how}")
                 deadline += hold
                 self._sleep(hold or min(_pause(error, pause), remaining / 2))

@@ -79,6 +79,9 @@ class Batch:
         self._chunk: dict[int, _Line] = {}
         """Those that wait for their outcome, by their number in the input, from 1."""
 
+        self._last = 0
+        """The last of those that were sent with these."""
+
         self._doubtful = False
         """Whether any of these may have been counted already."""
 
@@ -100,7 +103,7 @@ class Batch:
         if not (self._doubtful or self._mixed):
             return f"{known}, nothing behind it was counted" if last else "nothing was counted"
         return (
-            f"{known}, some it up to line {max(self._chunk)} may have been counted; "
+            f"{known}, some up to line {self._last} may have been counted; "
             "only lines with keys of their own can be repeated safely"
         )
 
@@ -140,6 +143,7 @@ class Batch:
         return len(line) + KEY_ROOM
 
     def _send(self) -> None:
+        self._last = max(self._chunk)
         try:
             self._patience.ask(self._daemons, self._post, lambda: "")
         except AskingError as error:

@@ -215,7 +215,8 @@ def _send_batch(
         try:
             batch.send(Lines(lines))
         except (WrongEncodingError, OSError) as error:
-            raise Failure(f"{lines.name}: {error}; {batch.certain()}") from None
+            reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
+            raise Failure(f"--batch: {reason}; {batch.certain()}") from None
         finally:
             emit(str(batch.counted))
     if batch.failed:

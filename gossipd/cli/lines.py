@@ -63,7 +63,7 @@ class Lines:
         self._ended = not data
         self._partial += data
         if not self._begun:
-            if len(self._partial) < _MARK_SIZE and data:
+            if data and len(self._partial) < _MARK_SIZE and b"\n" not in data:
                 return
             self._begin()
         *lines, rest = self._partial.split(b"\n")

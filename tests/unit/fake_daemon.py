@@ -31,6 +31,9 @@ class FakeDaemon:
     hanging_up: int = 0
     """How many further requests get no answer at all."""
 
+    hanging: bool = False
+    """Whether requests wait for an answer until the end of the test."""
+
     refusing: int = 0
     """How many further requests get 503."""
 
@@ -50,7 +53,7 @@ class FakeDaemon:
 
 @contextmanager
 def fake_daemon() -> Iterator[FakeDaemon]:
-    fake = FakeDaemon()
+    fake, ended = FakeDaemon(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -58,7 +61,9 @@ def fake_daemon() -> Iterator[FakeDaemon]:
             lines = [json.loads(line) for line in body.splitlines()]
             asked = lines if self.path == "/increments" else lines[0] if lines else None
             fake.requests.append((self.command, self.path, asked))
-            if fake.hanging_up:
+            if fake.hanging:
+                ended.wait(60)
+            elif fake.hanging_up:
                 fake.hanging_up -= 1
             elif fake.refusing:
                 fake.refusing -= 1
@@ -95,5 +100,6 @@ def fake_daemon() -> Iterator[FakeDaemon]:
         try:
             yield fake
         finally:
+            ended.set()
             server.shutdown()
             thread.join()
