@@ -164,7 +164,7 @@ class Batch:
         self._doubtful = before
         counted = self.counted
         misdated, later = self._settle(outcomes)
-        if misdated and self._mint.see(answer.date, client.api) and not (before or again):
+        if misdated and self._mint.see(answer.date, client.api, not (before or again)):
             for number in misdated:
                 given = self._chunk[number].given
                 self._chunk[number] = _Line(given, _with_key(given, self._mint))

@@ -29,9 +29,9 @@ class Mint:
     def new(self) -> str:
         return mint(self._ahead)
 
-    def see(self, date: str, api: Endpoint) -> bool:
-        """A daemon that refused a new key answered with this `Date`: mint by its clock from now
-        on. False where that is not known."""
+    def see(self, date: str, api: Endpoint, use: bool) -> bool:
+        """A daemon that refused a new key answered with this `Date`: with `use` mint by its clock
+        from now on. False where it is not used, or not known."""
         ahead = _ahead(date)
         if ahead is None:
             self.wrong = f"this host's clock and that of {api} differ"
@@ -41,10 +41,11 @@ class Mint:
         else:
             side = "behind" if ahead > 0 else "ahead of"
             self.wrong = f"this host's clock is {_span(abs(ahead))} {side} that of {api}"
-            if abs(ahead - self._ahead) >= EQUAL:
+            if use and abs(ahead - self._ahead) >= EQUAL:
                 self._say(f"{self.wrong}; the daemon's is used")
-        self._ahead = ahead
-        return True
+        if use:
+            self._ahead = ahead
+        return use
 
 
 def _ahead(date: str) -> float | None:

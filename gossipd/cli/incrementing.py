@@ -175,8 +175,7 @@ class Increment:
                     self._doubtful |= error.doubtful
                     raise
                 # It was never counted under this key, unless an earlier try was in doubt.
-                known = self._mint.see(error.date, client.api)
-                if self._doubtful or renamed or not known:
+                if not self._mint.see(error.date, client.api, not (self._doubtful or renamed)):
                     raise error.saying(f"not counted: {self._mint.wrong}") from None
                 self.key, renamed = self._mint.new(), True
             except AskingError as error:

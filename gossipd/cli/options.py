@@ -13,7 +13,7 @@ import click
 from gossipd.cli.asking import Daemons
 from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, Silence
-from gossipd.client import LOOPBACK, NoAnswerError, RefusedError
+from gossipd.client import LOOPBACK, AskingError, NoAnswerError, RefusedError
 from gossipd.endpoint import API_PORT, Endpoint
 
 Command = Callable[..., None]
@@ -109,8 +109,7 @@ def exits() -> Iterator[None]:
     except RefusedError as error:
         raise Failure(str(error)) from None
     except NoAnswerError as error:
-        doubt = "; it may have been done all the same" if error.doubtful else ""
-        raise Silence(f"{error}{doubt}") from None
+        raise Silence(str(error)) from None
 
 
 def asks(command: Command) -> Command:
@@ -121,7 +120,12 @@ def asks(command: Command) -> Command:
     @functools.wraps(command)
     def asking(addresses: tuple[Endpoint, ...], timeout: float, **arguments: Any) -> None:
         with exits():
-            command(Daemons(addresses, timeout), **arguments)
+            try:
+                command(Daemons(addresses, timeout), **arguments)
+            except AskingError as error:
+                if error.doubtful:
+                    error.saying(f"{error}; it may have been done all the same")
+                raise
 
     return asking
 

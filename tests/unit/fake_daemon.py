@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
@@ -24,10 +25,16 @@ class FakeDaemon:
     ahead: float = 0.0
     """Seconds by which its clock is ahead of this host's."""
 
+    echoing: bool = True
+    """Whether it says of a count for what it was asked, as daemons do."""
+
     judging: bool = False
     """Whether it refuses keys (UUIDv7) that its clock does not take for new."""
 
     undated: bool = False
+    pages: dict[str, int] | None = None
+    """Counters, of which it answers as many as are asked for."""
+
     hanging_up: int = 0
     """How many further requests get no answer at all."""
 
@@ -44,6 +51,21 @@ class FakeDaemon:
     def refuses(self, status: int, **problem: object) -> None:
         self.answers({"title": "T", "status": status, "detail": "no", **problem}, status)
         self.content_type = "application/problem+json"
+
+    def echoed(self, path: str, asked: Any) -> bytes:
+        """The body, as the answer to what was asked for where it is that of a count."""
+        query = parse_qs(urlsplit(path).query)
+        if self.pages is not None:
+            prefix, after = (query.get(name, [""])[0] for name in ("prefix", "after"))
+            names = [name for name in self.pages if name.startswith(prefix) and name > after]
+            wanted = names[: int(query["limit"][0])]
+            return json.dumps({name: self.pages[name] for name in wanted}).encode()
+        fields = asked if isinstance(asked, dict) else {name: query[name][0] for name in query}
+        data = json.loads(self.body) if self.echoing and self.status < 300 else None
+        if not isinstance(data, dict) or not isinstance(data.get("count"), int):
+            return self.body
+        named = {name: fields[name] for name in ("counter", "by") if name in fields}
+        return json.dumps({"id": "i", **data, **named}).encode()
 
     def takes(self, fields: Any) -> bool:
         """Whether a key is of this time."""
@@ -71,7 +93,7 @@ def fake_daemon() -> Iterator[FakeDaemon]:
             elif fake.judging and not fake.takes(asked):
                 self._refuse(422, "expired: the key is old; this call did nothing")
             else:
-                self._answer(fake.status, fake.body, fake.content_type)
+                self._answer(fake.status, fake.echoed(self.path, asked), fake.content_type)
 
         def _refuse(self, status: int, detail: str) -> None:
             problem = {"title": "T", "status": status, "detail": detail}
