@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from gossipd.cli.asking import NOTHING_DONE, Daemons, Patience
 from gossipd.cli.clocks import Mint
 from gossipd.cli.lines import Lines
-from gossipd.client import Answer, AskingError, Client, RefusedError
+from gossipd.client import Answer, AskingError, Client, RefusedError, is_doubtful
 
 ITEMS_MAX = 10_000
 """Lines in a request."""
@@ -202,11 +202,13 @@ class Batch:
 
     def _refused(self, outcome: dict[str, Any], answer: Answer, progress: bool) -> RefusedError:
         """What is to be done about lines that cannot be counted now."""
-        doubtful = outcome["status"] == HTTPStatus.SERVICE_UNAVAILABLE
+        doubtful = is_doubtful(outcome)
         self._doubtful |= doubtful
         passing = self._keyed or not doubtful
         error = RefusedError(outcome["detail"], passing=passing, doubtful=doubtful)
-        error.retry_after, error.progress = answer.retry_after, progress
+        asked = outcome.get("retry_after")
+        error.retry_after = asked if isinstance(asked, int) else answer.retry_after
+        error.progress = progress
         return error
 
     def _fail(self, number: int, reason: str) -> None:

@@ -15,6 +15,7 @@ from gossipd.client.answers import (
     RefusedError,
     StrangerError,
     UnresolvedError,
+    is_doubtful,
 )
 from gossipd.client.asking import LOOPBACK, Client
 
@@ -29,4 +30,5 @@ __all__ = [
     "RefusedError",
     "StrangerError",
     "UnresolvedError",
+    "is_doubtful",
 ]

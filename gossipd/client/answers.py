@@ -17,6 +17,9 @@ from gossipd.client.exchange import Response
 
 PROBLEM = "application/problem+json"
 
+NOT_COUNTED = "not counted"
+"""How a daemon begins the detail of a refusal where it is certain of that."""
+
 ANOTHER_VERSION = "is this another version of gossipd?"
 
 NUMBER_MAX = 2**80
@@ -80,7 +83,7 @@ class RefusedError(AskingError):
         refused = cls(
             problem["detail"],
             passing=status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
-            doubtful=changing and status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            doubtful=changing and is_doubtful(problem),
         )
         refused.status, refused.problem, refused.date = status, problem, response.date
         refused.retry_after = seconds(response.retry_after)
@@ -186,6 +189,13 @@ def problem_of(response: Response, data: Any) -> dict[str, Any] | None:
     told = data.get("status") == response.status
     words = isinstance(data.get("title"), str) and isinstance(data.get("detail"), str)
     return data if told and words else None
+
+
+def is_doubtful(problem: Mapping[str, Any]) -> bool:
+    """Whether a daemon that refused so may have done it all the same: where it failed, unless it
+    says that it did not."""
+    failed = bool(problem["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR)
+    return failed and not problem["detail"].startswith(NOT_COUNTED)
 
 
 def seconds(retry_after: str) -> float:

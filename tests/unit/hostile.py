@@ -63,7 +63,11 @@ def dripping(begin: bytes, drip: bytes, every: float = EVERY) -> Iterator[Endpoi
 @contextmanager
 def deaf() -> Iterator[Endpoint]:
     """Takes connections and never reads."""
-    with serving(lambda _, ended: bool(ended.wait(30))) as api:
+
+    def serve(_: socket.socket, ended: threading.Event) -> None:
+        ended.wait(30)
+
+    with serving(serve) as api:
         yield api
 
 

@@ -42,7 +42,7 @@ def _broken() -> NoAnswerError:
 def _problem(status: int, detail: str = "no", retry_after: str = "") -> RefusedError:
     response = Response()
     response.feed(f"HTTP/1.1 {status} no\r\nRetry-After: {retry_after}\r\n\r\n".encode())
-    return RefusedError.of(response, {"detail": detail}, changing=True)
+    return RefusedError.of(response, {"status": status, "detail": detail}, changing=True)
 
 
 def _stranger(status: int) -> StrangerError:

@@ -209,13 +209,13 @@ def test_an_answer_for_another_number_of_lines_is_a_refusal() -> None:
 
 
 def test_what_a_daemon_holds_back_is_waited_for_and_gone_on_with() -> None:
-    later = refused(429, "too many keys")
-    daemons = Counting(*[[later, later]] * 3, [COUNTED, later], [COUNTED])
-    daemons.retry_after = 50.0
+    later = refused(503, "not counted: too many keys") | {"retry_after": 50}
+    expired = refused(422, "expired: the key is 900 s old")
+    daemons = Counting(*[[later, later]] * 3, [COUNTED, later], [expired])
     sent, said = batch(daemons, held_back=900)
     sent.send(given(b"{}", b"{}"))
-    assert (sent.counted, len(daemons.requests)) == (2, 5)
-    assert said == ["too many keys; waiting as it asks"]
+    assert (sent.counted, len(daemons.requests)) == (2, 6)
+    assert said == ["not counted: too many keys; waiting as it asks"]
 
 
 def test_a_line_that_asks_a_wrong_clock_gets_a_key_of_the_daemons_time() -> None:

@@ -30,6 +30,7 @@ from tests.unit.fake_daemon import FakeDaemon, fake_daemon
 @pytest.fixture
 def daemon() -> Iterator[FakeDaemon]:
     with fake_daemon() as fake:
+        fake.echoing = False
         yield fake
 
 
