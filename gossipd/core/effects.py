@@ -107,6 +107,13 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundItself:
+    """What this node sent to `address`, to join through it, came to itself: it is its own."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class JoinDoubtful:
     """A peer sees this node's datagrams coming from an address that it does not advertise."""
 
@@ -147,6 +154,7 @@ Effect: TypeAlias = (
     | Refuted
     | Stalled
     | Joined
+    | FoundItself
     | JoinDoubtful
     | BecameReady
     | NameLost
