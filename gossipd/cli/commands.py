@@ -12,13 +12,9 @@ import click
 from gossipd.cli.asking import Daemons
 from gossipd.cli.counting import count, counters, increment
 from gossipd.cli.failure import printable
-from gossipd.cli.options import asks, json_option, one, peer
+from gossipd.cli.joining import join
+from gossipd.cli.options import asks, json_option, one
 from gossipd.cli.tables import age, emit, emit_fields, emit_table, local_time
-from gossipd.endpoint import GOSSIP_PORT
-
-
-def _seeds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [str(peer(value, GOSSIP_PORT)) for value in values]
 
 
 @click.command(
@@ -109,23 +105,6 @@ def log(daemons: Daemons, limit: int | None, as_json: bool) -> None:
     else:
         header = ("TIME", "COUNTER", "BY", "COUNT", "ID", "ORIGIN")
         emit_table(header, map(_event_row, answer.records()))
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  gossipd join 10.0.0.5:7946
-  gossipd join node-b node-c:7956"""
-)
-@click.argument("seeds", nargs=-1, required=True, callback=_seeds, metavar="HOST:PORT...")
-@asks
-def join(daemons: Daemons, seeds: list[str]) -> None:
-    """Join the cluster through other nodes.
-
-    The default port is 7946. It is done when `gossipd members` shows them.
-    """
-    one(daemons).post("/join", peers=seeds)
-    emit(f"joining {', '.join(seeds)}")
 
 
 @click.command(
