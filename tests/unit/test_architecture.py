@@ -47,7 +47,7 @@ SHELL = {
     "saver": {"core", "store"},
     "datadir": {"store"},
     "notify": set[str](),
-    "seeds": {"core", "endpoint", "reports", "resolving", "troubles"},
+    "seeds": {"core", "endpoint", "reports", "resolving", "troubles", "udp"},
     "resolving": {"core", "endpoint", "udp"},
     "alone": {"core"},
     "reports": {"core", "endpoint"},
