@@ -85,7 +85,7 @@ def _joining(answer: Answer) -> None:
 
 
 def _rows(answer: Answer) -> None:
-    answer.records(seed=str)
+    answer.records()
 
 
 def _is_settled(row: Row) -> bool:
