@@ -10,16 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pytest
-
 from gossipd.core import Accepted, Double, Duplicate, KeyedEvent, KeyExpired, KeyReused
 from tests.unit.store.keyed import Life, doubles_in, new_life, plain_key, record, timed_key, told
 from tests.unit.store.parts import OTHER, ROOT, STREAM, opened, stored
 
-KEYS = [plain_key(1), timed_key(1.0)]
 
-
-@pytest.mark.parametrize("key", KEYS)
 async def test_a_retry_in_the_next_life_is_a_duplicate(tmp_path: Path, key: bytes) -> None:
     first = await new_life(tmp_path, 1)
     batch = await first.increment(key)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -331,3 +335,25 @@ async def test_a_damaged_file_is_moved_aside_with_its_log(tmp_path: Path) -> Non
 async def test_there_may_be_nothing_to_move_aside(tmp_path: Path) -> None:
     assert "to move" in call("move-aside", tmp_path).stderr
     assert "No such file" in call("move-aside", tmp_path / "missing").stderr
+
+
+async def test_a_backup_to_a_full_disk_blames_the_disk_that_is_full(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("a full disk needs root and mount")
+    await filled(tmp_path / "data")
+    small = tmp_path / "small"
+    small.mkdir()
+    result = backed_up_to_little(tmp_path / "data", small)
+    if "mount:" in result.stderr or "unshare:" in result.stderr:
+        pytest.skip(f"no mounts here: {result.stderr.strip()}")
+    assert result.returncode == 1
+    assert result.stderr == f"gossipd: {small}/copy.db: database or disk is full\n"
+
+
+def backed_up_to_little(data: Path, small: Path) -> subprocess.CompletedProcess[str]:
+    """The backup to a file system of 16 KiB, which only it sees."""
+    backup = "mount -t tmpfs -o size=16k none $1 && exec $2 -m gossipd data backup $3 $1/copy.db"
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", backup, "sh", small, sys.executable, data],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
