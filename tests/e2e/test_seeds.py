@@ -192,9 +192,9 @@ def test_one_living_address_among_a_hundred_is_found(
     (known,) = node.get("/join")
     assert known["joined"]
     states = {row["address"]: row["state"] for row in known["addresses"]}
-    assert states == {
-        f"10.77.0.{5 + number}:7946": "silent" for number in range(99)
-    } | {f"{far}:7946": "member"}
+    assert states == {f"10.77.0.{5 + number}:7946": "silent" for number in range(99)} | {
+        f"{far}:7946": "member"
+    }
 
 
 def test_a_cluster_whose_seed_is_gone_from_dns_starts_again(

@@ -10,7 +10,15 @@ import pytest
 import uvloop
 
 from gossipd.core import Address
-from gossipd.udp import Udp, interface_address, open_socket, plain, routed_address, speaks
+from gossipd.udp import (
+    Udp,
+    interface_address,
+    is_local,
+    open_socket,
+    plain,
+    routed_address,
+    speaks,
+)
 from tests.unit.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
