@@ -13,7 +13,7 @@ from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, printable
 from gossipd.cli.options import asks, one, parsed_by, peer
 from gossipd.cli.tables import emit
-from gossipd.client import NoAnswerError
+from gossipd.client import Answer, NoAnswerError
 from gossipd.endpoint import GOSSIP_PORT
 
 POLL_INTERVAL = 0.1
@@ -53,7 +53,7 @@ def join(daemons: Daemons, seeds: list[str], wait: float) -> None:
     The default port is 7946. The node goes on trying for 10 minutes, whatever the wait.
     """
     daemon = one(daemons)
-    daemon.post("/join", peers=seeds)
+    daemon.post(_joining, "/join", peers=seeds)
     if not wait:
         emit(f"joining {', '.join(seeds)}")
         return
@@ -70,7 +70,7 @@ def _outcome(daemon: Daemons, seeds: list[str], deadline: float) -> dict[str, Ro
     """What the daemon says of each seed once that is settled, or at the deadline."""
     while True:
         try:
-            said = {row.get("seed"): row for row in daemon.get("/join").records()}
+            said = {row.get("seed"): row for row in daemon.get(_rows, "/join").records()}
         except NoAnswerError as error:
             raise Failure(f"{error}; its log says whether it has ended over the join") from None
         rows: dict[str, Row] = {seed: said.get(seed, {}) for seed in seeds}
@@ -78,6 +78,14 @@ def _outcome(daemon: Daemons, seeds: list[str], deadline: float) -> dict[str, Ro
         if left <= 0 or all(map(_is_settled, rows.values())):
             return rows
         time.sleep(min(POLL_INTERVAL, left))
+
+
+def _joining(answer: Answer) -> None:
+    answer.fields(joining=list)
+
+
+def _rows(answer: Answer) -> None:
+    answer.records()
 
 
 def _is_settled(row: Row) -> bool:

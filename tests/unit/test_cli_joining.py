@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gossipd.cli import gossipd
+from tests.e2e.node import until
 from tests.unit.fake_daemon import FakeDaemon, fake_daemon
 
 Call = Callable[..., Result]
@@ -18,6 +19,7 @@ Call = Callable[..., Result]
 @pytest.fixture
 def daemon() -> Iterator[FakeDaemon]:
     with fake_daemon() as fake:
+        fake.joining = True
         yield fake
 
 
@@ -45,8 +47,7 @@ def test_it_is_done_once_every_address_had_its_chance(daemon: FakeDaemon, call: 
     )
 
     def go_on() -> None:
-        while len(daemon.requests) < 4:
-            time.sleep(0.01)
+        until(lambda: len(daemon.requests) >= 4, 20, "the daemon was asked again")
         daemon.answers([row("b:7946", a="member", b="silent"), row("c:7946", a="member")])
 
     thread = threading.Thread(target=go_on)
@@ -61,7 +62,7 @@ def test_it_is_done_once_every_address_had_its_chance(daemon: FakeDaemon, call: 
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        (row("b:7946", "Name or service not known\x1b"), "Name or service not known?"),
+        (row("b:7946", "Name or service not known\x1b"), "Name or service not known\\x1b"),
         (row("b:7946"), "its name has not been resolved yet"),
         ({}, "its name has not been resolved yet"),
         (row("b:7946", a="self"), "this is the node itself"),
@@ -95,8 +96,7 @@ def test_a_daemon_that_ends_over_it_is_told_of(daemon: FakeDaemon, call: Call) -
     daemon.answers([row("b:7946", a="asked")])
 
     def hang_up() -> None:
-        while len(daemon.requests) < 3:
-            time.sleep(0.01)
+        until(lambda: len(daemon.requests) >= 3, 20, "the daemon was asked again")
         daemon.hanging_up = 1
 
     thread = threading.Thread(target=hang_up)
