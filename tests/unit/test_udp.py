@@ -44,6 +44,12 @@ def play(loops: Loops, host: str, scene: Scene) -> None:
         runner.run(scenes())
 
 
+def test_an_address_is_this_hosts_where_it_can_be_bound() -> None:
+    assert is_local(("127.3.2.1", 1))
+    assert not is_local(("192.0.2.1", 7946))
+    assert not is_local(("2001:db8::1", 7946))
+
+
 def test_an_open_socket_does_not_block_and_has_a_large_buffer() -> None:
     with open_socket("127.0.0.1", 0) as sock:
         assert not sock.getblocking()
