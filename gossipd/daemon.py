@@ -19,7 +19,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import assert_never
+from functools import partial
+from typing import Any, assert_never
 
 from gossipd import notify, reports
 from gossipd.alarm import Alarm
@@ -54,12 +55,21 @@ from gossipd.core import (
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory
+from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds, resolve_now
 from gossipd.service import Service
 from gossipd.sideport.port import SidePort
-from gossipd.store import DiskStore, MemoryStore, Store, StoreError
+from gossipd.store import (
+    DiskStore,
+    Keeper,
+    MemoryStore,
+    RemoteStore,
+    Store,
+    StoreError,
+    fork,
+)
 from gossipd.troubles import Troubles
 from gossipd.udp import Udp, interface_address, open_socket, routed_address
 from gossipd.waiting import Waiting
@@ -81,6 +91,15 @@ EARLY_MAX = 1024
 
 WARN_AGAIN_AFTER = 60.0
 
+STOP_SECONDS = 1.5
+"""A node is gone so long after `leave_timeout`, whatever its disk and its clients do."""
+
+ANSWER_SECONDS = 1.0
+"""For so long of it clients may take what they were answered."""
+
+LAST_SECONDS = 0.5
+"""What remains of all that after a second signal."""
+
 
 class StartError(Exception):
     """The node cannot start; the text is the one line that says why."""
@@ -94,18 +113,19 @@ def run(config: Config) -> int:
         stream=sys.stderr,
     )
     _raise_file_limit()
+    keeper = None if config.in_memory else fork()
     try:
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config))
+            return runner.run(_run(config, keeper))
     except StartError as error:
         sys.stderr.write(f"gossipd: {error}\n")
         return 1
 
 
-async def _run(config: Config) -> int:
-    daemon = await Daemon.open(config)
+async def _run(config: Config, keeper: Keeper | None) -> int:
+    daemon = await Daemon.open(config, keeper)
     return await daemon.serve()
 
 
@@ -139,12 +159,13 @@ class Daemon:
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._seed_addresses = seeds
         self._troubles = Troubles()
+        self._watch = DiskWatch(config.disk_timeout, self._troubles)
         self._alarm = Alarm(self._node, config.settings.key_limit)
-        self._counting = Counting(self._node, store, self._perform, self._lose_disk)
+        self._counting = Counting(self._node, store, self._perform, self._watch, self._lose_disk)
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
-        self._saver = Saver(self._node, store, self._perform, self._lose_disk)
-        self._archive = Archive(self._node, store, self._perform)
+        self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
+        self._archive = Archive(self._node, store, self._perform, self._watch)
         self._seeds = Seeds(self._node, config.settings, self._perform)
         self.service = Service(
             self._node,
@@ -152,6 +173,7 @@ class Daemon:
             self._counting,
             self._copying,
             self._waiting,
+            self._watch,
             self._seeds,
             self._troubles,
             self._perform,
@@ -167,6 +189,8 @@ class Daemon:
         self._drops: Counter[Drop] = Counter()
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
+        self._stop_at = float("inf")
+        """When it has to be gone, once it leaves."""
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -175,8 +199,9 @@ class Daemon:
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, config: Config) -> Daemon:
-        """Bind and resolve. Raises `StartError`."""
+    async def open(cls, config: Config, keeper: Keeper | None = None) -> Daemon:
+        """Bind and resolve. `keeper`: who has the disk, this process unless given. Raises
+        `StartError`."""
         loop = asyncio.get_running_loop()
         try:
             sock = open_socket(config.bind.host, config.bind.port)
@@ -189,7 +214,7 @@ class Daemon:
         try:
             seeds = await loop.run_in_executor(None, _resolve_seeds, config)
             own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
-            store = await loop.run_in_executor(None, _open_store, config, own.name)
+            store = await _open_store(config, own.name, keeper)
             generation = await _begin_life(store)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
@@ -258,15 +283,24 @@ class Daemon:
         await self._seeds.stop()
         self._copying.stop()
         self._waiting.stop()
-        await self._port.stop()
-        await self._archive.drain()
-        await self._saver.drain()
-        await self._store.close()
+        self._archive.stop()
+        await asyncio.gather(
+            self._port.stop(min(ANSWER_SECONDS, self._left())), self._saver.drain(self._left())
+        )
+        try:
+            await asyncio.wait_for(self._store.close(), self._left())
+        except TimeoutError:
+            log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
+
+    def _left(self) -> float:
+        """Seconds for which an ending node may still wait."""
+        return max(0.0, self._stop_at - time.monotonic())
 
     def _on_signal(self, number: int) -> None:
         if self._leave_task is not None:
             log.warning("second signal: going at once, without waiting for the leave")
+            self._stop_at = time.monotonic() + LAST_SECONDS
             self._end(1)
             return
         log.info("%s: leaving", signal.Signals(number).name)
@@ -375,12 +409,15 @@ class Daemon:
     def _begin_leave(self) -> None:
         if self._leave_task is None:
             notify.stopping()
-            self._leave_task = self._loop.create_task(self._leave())
+            self._leave_task = self._loop.create_task(self._leave(time.monotonic()))
 
-    async def _leave(self) -> None:
-        """What was taken before is committed first, so that the drain covers it."""
-        await self._counting.drain()
-        self._perform(self._node.leave(time.monotonic()))
+    async def _leave(self, began: float) -> None:
+        """What was taken before is committed first, so that the drain covers it; should the disk
+        take long for that, there has to be time left for the drain."""
+        leave_timeout = self._config.settings.leave_timeout
+        self._stop_at = began + leave_timeout + STOP_SECONDS
+        await self._counting.drain(min(self._config.disk_timeout, leave_timeout / 2))
+        self._perform(self._node.leave(time.monotonic(), began))
 
     def _process(self) -> dict[str, object]:
         """What clients are shown of the process."""
@@ -471,20 +508,31 @@ def _stored(store: Store, config: Config) -> Image:
     return image
 
 
-def _open_store(config: Config, name: str) -> Store:
+async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
+    """Raises `StartError`."""
     if config.in_memory:
         return MemoryStore()
+    options: dict[str, Any] = {
+        "durability": config.durability,
+        "node": name,
+        "cluster": config.cluster,
+        "key_window": config.settings.key_window,
+        "key_retention": config.settings.key_retention,
+    }
+    opening: asyncio.Future[Store]
     try:
         directory = data_directory(config.data_dir, name)
-        return DiskStore.open(
-            directory,
-            durability=config.durability,
-            node=name,
-            cluster=config.cluster,
-            key_window=config.settings.key_window,
-            key_retention=config.settings.key_retention,
-        )
-    except StoreError as error:
+        if keeper is None:
+            opening = asyncio.get_running_loop().run_in_executor(
+                None, partial(DiskStore.open, directory, **options)
+            )
+        else:
+            opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
+        done, _ = await asyncio.wait([opening], timeout=config.disk_timeout)
+        if not done:
+            log.warning("reading %s takes long: does the disk hang?", directory)
+        return await opening
+    except (StoreError, OSError) as error:
         raise StartError(str(error)) from error
 
 

@@ -22,6 +22,7 @@ from gossipd.core import (
     source_stream,
 )
 from gossipd.counting import Counting
+from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
 from gossipd.seeds import Seeds
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
@@ -44,6 +45,7 @@ class Service:
         counting: Counting,
         copying: Copying,
         waiting: Waiting,
+        watch: DiskWatch,
         seeds: Seeds,
         troubles: Troubles,
         perform: Callable[[Sequence[Effect]], None],
@@ -57,6 +59,7 @@ class Service:
         self._counting = counting
         self._copying = copying
         self._waiting = waiting
+        self._watch = watch
         self._seeds = seeds
         self._troubles = troubles
         self._perform = perform
@@ -103,9 +106,9 @@ class Service:
         events = self._node.events(key.bytes)
         if self._node.is_doubtful(key.bytes, time.time()):
             try:
-                stored = await self._store.find_keys([key.bytes])
+                stored = await self._watch.answer(lambda: self._store.find_keys([key.bytes]))
             except OSError as error:
-                raise refusal(503, f"cannot look: {error}") from error
+                raise refusal(503, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
             raise refusal(404, f"nothing is known here of the key {key}")

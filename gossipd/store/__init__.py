@@ -3,8 +3,9 @@
 | file | idea |
 |---|---|
 | `memory.py` | what a store is; the one that keeps nothing |
-| `disk.py` | one thread that writes: batches first, what others told in slices |
-| `thread.py` | the thread, and the way there and back |
+| `disk.py` | one writer: batches first, what others told in slices |
+| `process.py` | the process that has the disk, so that the node's can end whatever that does |
+| `remote.py` | the node's end of it: a store like any other |
 | `opening.py` | from a directory to a file that is known to be good, or one clear error |
 | `lock.py` | one process a directory |
 | `schema.py` | tables, versions, migrations |
@@ -18,13 +19,18 @@
 from .disk import DiskStore, Durability
 from .failures import BrokenError, NoSpaceError, StoreError
 from .memory import MemoryStore, Store
+from .process import Keeper, fork
+from .remote import RemoteStore
 
 __all__ = [
     "BrokenError",
     "DiskStore",
     "Durability",
+    "Keeper",
     "MemoryStore",
     "NoSpaceError",
+    "RemoteStore",
     "Store",
     "StoreError",
+    "fork",
 ]

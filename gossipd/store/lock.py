@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from .failures import StoreError
 
 LOCK_NAME = "gossipd.lock"
 
+ENDING_SECONDS = 1.0
+"""For so long a holder is waited for: it may be about to end, as the disk of a node that was
+killed is let go a moment after it."""
+
+POLL_SECONDS = 0.02
+
 
 class Lock:
     """Held from its making until `release`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises `StoreError` naming the holder, `OSError` when the file cannot be opened."""
+    def __init__(self, directory: Path, pid: int | None = None) -> None:
+        """`pid`: whom others are told to hold it, this process unless given. Raises `StoreError`
+        naming who holds it already, `OSError` when the file cannot be opened."""
         self._file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_pid(self._file)
+            _lock(self._file)
+            _write_pid(self._file, pid or os.getpid())
         except BlockingIOError:
             holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
             os.close(self._file)
@@ -37,10 +45,22 @@ class Lock:
         os.close(self._file)
 
 
-def _write_pid(file: int) -> None:
+def _lock(file: int) -> None:
+    """Raises `BlockingIOError` where somebody else goes on to hold it."""
+    until = time.monotonic() + ENDING_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(POLL_SECONDS)
+
+
+def _write_pid(file: int, pid: int) -> None:
     """For the error that a second process shows; a full disk must not keep a node from running."""
     try:
         os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(file, f"{pid}\n".encode(), 0)
     except OSError:
         return

@@ -11,9 +11,11 @@ import pytest
 
 from gossipd.core import Batch, Incremented
 from gossipd.counting import Counting
+from gossipd.diskwatch import DiskWatch
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Refused
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
+from gossipd.troubles import Troubles
 from tests.unit.pair import Pair
 from tests.unit.waiting import until
 
@@ -41,7 +43,11 @@ class Bench:
         self.node = self.pair.node
         self.store = SlowStore()
         self.broken: list[OSError] = []
-        self.counting = Counting(self.node, self.store, self.pair.perform, self.broken.append)
+        self.troubles = Troubles()
+        self.watch = DiskWatch(LIMIT, self.troubles)
+        self.counting = Counting(
+            self.node, self.store, self.pair.perform, self.watch, self.broken.append
+        )
 
 
 @pytest.fixture
@@ -140,7 +146,7 @@ async def test_a_mistake_is_answered_and_nobody_waits_for_ever(bench: Bench) -> 
     async with asyncio.timeout(5):
         assert (await refusal(first))[0] == 503
         assert (await refusal(second))[0] == 503
-        await bench.counting.drain()
+        await bench.counting.drain(10)
 
 
 async def test_what_would_leave_the_range_is_a_conflict_and_the_rest_counts(bench: Bench) -> None:
@@ -169,7 +175,7 @@ async def test_a_leaving_node_takes_nothing_more(bench: Bench) -> None:
 
 async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
     futures = [bench.counting.increment("a", 1) for _ in range(25_000)]
-    await bench.counting.drain()
+    await bench.counting.drain(10)
     assert all(future.done() for future in futures)
     assert bench.node.log.value("a") == 25_000
     assert len(bench.store.batches) == 3
@@ -181,7 +187,7 @@ async def test_who_drains_takes_no_more_so_that_clients_in_a_loop_cannot_delay_i
     bench.store.may_commit.clear()
     before = bench.counting.increment("a", 1)
     await until(lambda: bench.store.batches)
-    draining = asyncio.create_task(bench.counting.drain())
+    draining = asyncio.create_task(bench.counting.drain(10))
     await asyncio.sleep(0)
     with pytest.raises(Refused, match="leaving"):
         bench.counting.increment("a", 1)

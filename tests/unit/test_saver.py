@@ -21,8 +21,10 @@ from gossipd.core import (
     Stored,
     TagFrame,
 )
+from gossipd.diskwatch import DiskWatch
 from gossipd.saver import PART_MAX, Saver
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
+from gossipd.troubles import Troubles
 from tests.unit.waiting import until
 
 STREAM = bytes(9) + b"\x07"
@@ -65,7 +67,11 @@ class Bench:
         self.shelf = Shelf()
         self.effects: list[Effect] = []
         self.broken: list[OSError] = []
-        self.saver = Saver(self.node, self.shelf, self.effects.extend, self.broken.append)
+        self.troubles = Troubles()
+        self.watch = DiskWatch(LIMIT, self.troubles)
+        self.saver = Saver(
+            self.node, self.shelf, self.effects.extend, self.watch, self.broken.append
+        )
 
     def learn(self, seq: int, count: int = 1) -> None:
         """Registers reach the log."""
@@ -79,13 +85,13 @@ async def bench() -> AsyncIterator[Bench]:
     made = Bench()
     made.saver.start()
     yield made
-    await made.saver.drain()
+    await made.saver.drain(10)
 
 
 async def test_what_was_learned_is_stored_soon_and_once(bench: Bench) -> None:
     bench.learn(1)
     await until(lambda: bench.shelf.versions == [1])
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert bench.shelf.versions == [1]
     assert bench.node.log.durable(STREAM) == 1
 
@@ -127,13 +133,13 @@ async def test_a_broken_disk_is_told_and_not_tried_again(bench: Bench) -> None:
     bench.saver.want()
     await until(lambda: bench.broken)
     assert bench.broken == [failure]
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert not bench.shelf.parts
 
 
 async def test_a_drain_stores_what_there_is(bench: Bench) -> None:
     bench.learn(5)
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert bench.shelf.versions == [5]
 
 
@@ -145,7 +151,7 @@ async def test_what_has_expired_is_removed_again_and_again_though_nothing_change
     bench = Bench()
     bench.saver.start()
     await until(lambda: bench.shelf.expiries >= 3)
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert not bench.shelf.parts
 
 
@@ -166,7 +172,7 @@ async def test_an_expiry_that_failed_takes_back_nothing_that_was_stored() -> Non
     await until(lambda: bench.shelf.expiries)
     assert bench.node.log.durable(STREAM) == 1
     bench.learn(2)
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert bench.shelf.versions == [1, 2]
     assert not bench.broken
 
