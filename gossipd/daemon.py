@@ -91,14 +91,11 @@ EARLY_MAX = 1024
 
 WARN_AGAIN_AFTER = 60.0
 
-STOP_SECONDS = 1.5
+STOP_SECONDS = 1.0
 """A node is gone so long after `leave_timeout`, whatever its disk and its clients do."""
 
-ANSWER_SECONDS = 1.0
-"""For so long of it clients may take what they were answered."""
-
 LAST_SECONDS = 0.5
-"""What remains of all that after a second signal."""
+"""What remains of that after a second signal, and where the disk hangs already."""
 
 
 class StartError(Exception):
@@ -284,14 +281,17 @@ class Daemon:
         self._copying.stop()
         self._waiting.stop()
         self._archive.stop()
-        await asyncio.gather(
-            self._port.stop(min(ANSWER_SECONDS, self._left())), self._saver.drain(self._left())
-        )
+        if self._watch.hangs:
+            self._hurry()
+        await asyncio.gather(self._port.stop(self._left()), self._saver.drain(self._left()))
         try:
             await asyncio.wait_for(self._store.close(), self._left())
         except TimeoutError:
             log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
+
+    def _hurry(self) -> None:
+        self._stop_at = min(self._stop_at, time.monotonic() + LAST_SECONDS)
 
     def _left(self) -> float:
         """Seconds for which an ending node may still wait."""
@@ -300,7 +300,7 @@ class Daemon:
     def _on_signal(self, number: int) -> None:
         if self._leave_task is not None:
             log.warning("second signal: going at once, without waiting for the leave")
-            self._stop_at = time.monotonic() + LAST_SECONDS
+            self._hurry()
             self._end(1)
             return
         log.info("%s: leaving", signal.Signals(number).name)

@@ -68,12 +68,17 @@ class DiskWatch:
     @contextmanager
     def during(self, late: Callable[[], None] | None = None) -> Iterator[None]:
         """Around a call of the store, which is waited for however long it takes; `late` is called
-        once if the disk hangs meanwhile."""
+        once if the disk hangs meanwhile. Of a call whose caller is cancelled nobody hears how it
+        ends, so for all that is known it goes on."""
         wait = self._begin(late)
         try:
             yield
-        finally:
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
             self._end(wait)
+            raise
+        self._end(wait)
 
     async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What a call of the store that only reads ends with. Raises `HangsError` as soon as the
@@ -83,12 +88,16 @@ class DiskWatch:
         call = asyncio.ensure_future(ask())
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         wait = self._begin(partial(told.set_result, None))
-        call.add_done_callback(lambda _: self._end(wait))
+        call.add_done_callback(partial(self._answered, wait))
         await asyncio.wait((call, told), return_when=asyncio.FIRST_COMPLETED)
         if call.done():
             return call.result()
-        call.add_done_callback(lambda _: call.cancelled() or call.exception())
         raise HangsError(self.silence)
+
+    def _answered(self, wait: _Wait, call: asyncio.Future[T]) -> None:
+        if not call.cancelled():
+            call.exception()  # which nobody may be waiting for
+            self._end(wait)
 
     def failed(self, error: OSError) -> None:
         """A write was refused."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from .failures import StoreError
@@ -27,15 +28,14 @@ class Lock:
     def __init__(self, directory: Path, pid: int | None = None) -> None:
         """`pid`: whom others are told to hold it, this process unless given. Raises `StoreError`
         naming who holds it already, `OSError` when the file cannot be opened."""
-        self._file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = _open(directory / LOCK_NAME)
         try:
             _lock(self._file)
             _write_pid(self._file, pid or os.getpid())
         except BlockingIOError:
             holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
             os.close(self._file)
-            by = f"process {holder}" if holder.isdigit() else "another process"
-            raise StoreError(f"{directory} is in use by {by}") from None
+            raise StoreError(f"{directory} is in use by {_described(holder)}") from None
         except OSError:
             os.close(self._file)
             raise
@@ -43,6 +43,15 @@ class Lock:
     def release(self) -> None:
         """Let others use the directory."""
         os.close(self._file)
+
+
+def _open(path: Path) -> int:
+    """A disk that hangs makes nobody wait for that, unless the file is to be made."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        return os.open(path, flags | os.O_CREAT, 0o600)
 
 
 def _lock(file: int) -> None:
@@ -55,6 +64,17 @@ def _lock(file: int) -> None:
             if time.monotonic() >= until:
                 raise
         time.sleep(POLL_SECONDS)
+
+
+def _described(holder: str) -> str:
+    if not holder.isdigit():
+        return "another process"
+    with suppress(PermissionError):
+        try:
+            os.kill(int(holder), 0)
+        except ProcessLookupError:
+            return f"what process {holder} has left behind: its disk has not answered yet"
+    return f"process {holder}"
 
 
 def _write_pid(file: int, pid: int) -> None:

@@ -113,6 +113,8 @@ def open_image(
 def make_directory(directory: Path) -> None:
     """Make it, private, unless it is there. Raises `StoreError`."""
     with clear_errors(directory):
+        if directory.is_dir():
+            return
         with suppress(FileExistsError):
             directory.parent.mkdir(parents=True)
         with suppress(FileExistsError):

@@ -127,11 +127,12 @@ class RemoteStore(asyncio.Protocol):
         return cast(Sequence[KeyRecord], await self._call("read_keys", *given))
 
     async def close(self) -> None:
-        """As `DiskStore.close`; the child is gone then, unless this is cancelled."""
+        """As `DiskStore.close`. Whoever is cancelled leaves the child to its disk."""
         try:
             if self._transport is not None:
                 await self._call("close")
         finally:
+            self._calls.clear()
             if self._transport is not None:
                 self._transport.close()
                 self._transport = None

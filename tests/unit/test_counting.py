@@ -19,6 +19,9 @@ from gossipd.troubles import Troubles
 from tests.unit.pair import Pair
 from tests.unit.waiting import until
 
+LIMIT = 0.1
+"""Seconds for which the disk may be silent here."""
+
 
 class SlowStore(MemoryStore):
     """Commits when it is told to, or fails."""

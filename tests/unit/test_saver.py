@@ -29,6 +29,9 @@ from tests.unit.waiting import until
 
 STREAM = bytes(9) + b"\x07"
 
+LIMIT = 0.1
+"""Seconds for which the disk may be silent here."""
+
 
 class Shelf(MemoryStore):
     """Keeps the parts that it was given, or fails."""
