@@ -20,7 +20,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, assert_never
+from pathlib import Path
+from typing import Any, TypeVar, assert_never
 
 from gossipd import notify, reports
 from gossipd.alarm import Alarm
@@ -30,6 +31,7 @@ from gossipd.copying import Copying
 from gossipd.core import (
     Address,
     BecameReady,
+    ClustersMet,
     Copies,
     Drop,
     Dropped,
@@ -54,7 +56,7 @@ from gossipd.core import (
 )
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
-from gossipd.datadir import data_directory
+from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
 from gossipd.saver import Saver
@@ -76,6 +78,8 @@ from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
 
+T = TypeVar("T")
+
 OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
 """Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
 
@@ -96,6 +100,13 @@ STOP_SECONDS = 1.0
 
 LAST_SECONDS = 0.5
 """What remains of that after a second signal, and where the disk hangs already."""
+
+MERGE = "clusters met"
+MERGE_SHOWN = 3600.0
+"""Seconds for which it is an alarm that two clusters have become one."""
+
+LISTED_MAX = 3
+"""Members that are named in such an alarm."""
 
 
 class StartError(Exception):
@@ -184,6 +195,7 @@ class Daemon:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
         self._drops: Counter[Drop] = Counter()
+        self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
         self._stop_at = float("inf")
@@ -211,12 +223,15 @@ class Daemon:
         try:
             seeds = await loop.run_in_executor(None, _resolve_seeds, config)
             own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
+            left = await loop.run_in_executor(None, _left_behind, config, own)
             store = await _open_store(config, own.name, keeper)
-            generation = await _begin_life(store)
+            generation = await _begin_life(store, config)
             daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
             daemon._early = early
             daemon._image = _stored(store, config)
             await daemon._open_port()
+            if left is not None:
+                daemon._troubles.begin("left behind", left)
         except StartError:
             udp.close()
             if store is not None:
@@ -237,10 +252,11 @@ class Daemon:
         own = self._node.own
         api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
         log.info(
-            "%s serves at %s (cluster %s), api %s, receive buffer %d KiB",
+            "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
             reports.address_text(own.address),
             self._config.cluster,
+            self._data_dir or "in memory",
             api,
             self._udp.receive_buffer // 1024,
         )
@@ -336,6 +352,7 @@ class Daemon:
             return
         self._timer_at = None
         if at is not None and now >= at:
+            self._node.see_clocks(now, time.time())
             self._perform(self._node.handle_timeout(now))
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
@@ -362,6 +379,8 @@ class Daemon:
                     log.log(level, "joined through %s at %s", effect.name, _at(effect.address))
                 case NameLost(detail):
                     self._lose_name(detail)
+                case ClustersMet():
+                    self._warn_of_merge(effect)
                 case Left(undrained):
                     if undrained:
                         where = "lost" if self._config.in_memory else "on this disk only"
@@ -390,6 +409,17 @@ class Daemon:
                 log.warning("dropped a datagram from %s: %s", _at(source), reason.value)
         else:
             log.debug("dropped a datagram from %s: %s", _at(source), reason.value)
+
+    def _warn_of_merge(self, met: ClustersMet) -> None:
+        """Told for a while, as it cannot be undone and nobody may be looking now."""
+        ours = _listed((self._node.own.name, *met.ours))
+        text = (
+            f"two clusters called {self._config.cluster!r} have met, {ours} and "
+            f"{_listed(met.theirs)}: their counts become one for good; if that was not meant, "
+            "give each a --cluster of its own"
+        )
+        self._troubles.begin(MERGE, text)
+        self._loop.call_later(MERGE_SHOWN, self._troubles.end, MERGE)
 
     def _lose_disk(self, error: OSError) -> None:
         """Nothing can be committed any more: what the others can take over, they shall."""
@@ -423,6 +453,7 @@ class Daemon:
         """What clients are shown of the process."""
         udp = self._udp
         return {
+            "data_dir": None if self._data_dir is None else str(self._data_dir),
             "alarms": self._alarm.texts + self._troubles.texts,
             "udp": {
                 "received": udp.received_count,
@@ -464,6 +495,11 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
                 log.info("ready")
         case _:
             assert_never(effect)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return ", ".join(names[:LISTED_MAX]) + more
 
 
 def _at(address: Address) -> str:
@@ -528,17 +564,45 @@ async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store
             )
         else:
             opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
-        done, _ = await asyncio.wait([opening], timeout=config.disk_timeout)
-        if not done:
-            log.warning("reading %s takes long: does the disk hang?", directory)
-        return await opening
+        return await _told(opening, config.disk_timeout, f"opening {directory}")
     except (StoreError, OSError) as error:
         raise StartError(str(error)) from error
 
 
-async def _begin_life(store: Store) -> int:
+def _data_dir(config: Config, name: str) -> Path | None:
+    return None if config.in_memory else data_directory(config.data_dir, name).absolute()
+
+
+def _left_behind(config: Config, own: MemberView) -> str | None:
+    """What to say where a name of its own making has changed with the host's, and nothing is kept
+    under the new one."""
+    if config.name is not None or config.data_dir is not None or config.in_memory:
+        return None
     try:
-        return await store.begin_life(time.time())
+        directory = data_directory(None, own.name)
+        names = left_behind(directory, own.address[1])
+    except (OSError, StoreError) as error:
+        raise StartError(str(error)) from error
+    if not names:
+        return None
+    return (
+        f"nothing is kept of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: if "
+        f"this host was renamed, stop this node and go on with --name {names[0]}"
+    )
+
+
+async def _told(work: asyncio.Future[T], seconds: float, what: str) -> T:
+    """What `work` ends with, however long it takes; if long, the log says so."""
+    done, _ = await asyncio.wait([work], timeout=seconds)
+    if not done:
+        log.warning("%s takes more than %g s: does the disk hang?", what, seconds)
+    return await work
+
+
+async def _begin_life(store: Store, config: Config) -> int:
+    work = asyncio.ensure_future(store.begin_life(time.time()))
+    try:
+        return await _told(work, config.disk_timeout, "writing that a life begins")
     except OSError as error:
         raise StartError(str(error)) from error
 

@@ -8,6 +8,7 @@
 | `remote.py` | the node's end of it: a store like any other |
 | `opening.py` | from a directory to a file that is known to be good, or one clear error |
 | `lock.py` | one process a directory |
+| `clock.py` | how old things are in a file, whatever the wall clock says |
 | `schema.py` | tables, versions, migrations |
 | `rows.py` | values to rows and back; every write is a join; every row has a checksum |
 | `keys.py` | the rows of idempotency keys and of doubles |
@@ -18,7 +19,9 @@
 
 from .disk import DiskStore, Durability
 from .failures import BrokenError, NoSpaceError, StoreError
+from .lock import is_in_use
 from .memory import MemoryStore, Store
+from .opening import holds_state
 from .process import Keeper, fork
 from .remote import RemoteStore
 
@@ -33,4 +36,6 @@ __all__ = [
     "Store",
     "StoreError",
     "fork",
+    "holds_state",
+    "is_in_use",
 ]

@@ -31,6 +31,9 @@ from gossipd.core import Image
 
 from .disk import DiskStore
 
+NOBODY = 0
+"""The number of a call whose end nobody waits for; should the child fail, it says why under it."""
+
 _LENGTH = Struct("!Q")
 _READ_SIZE = 2**18
 
@@ -62,6 +65,8 @@ def fork() -> Keeper:
         gc.freeze()
         threading.Thread(target=_end_with, args=(theirs,), daemon=True).start()
         serve(theirs, node)
+    except BaseException as error:
+        theirs.sendall(_answer(NOBODY, False, error))
     finally:
         os._exit(0)
 
@@ -106,6 +111,8 @@ def serve(sock: socket.socket, node: int) -> None:
                 turns.append((number, calls.call(name, given)))
         elif received == b"":
             return
+        if not turns:
+            continue  # a message comes in pieces
         number, call = turns.popleft()
         try:
             call.send(None)

@@ -13,10 +13,7 @@ from typing import Any, cast
 from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
 
 from .failures import BrokenError
-from .process import Frames, Keeper, frame
-
-NOBODY = 0
-"""The number of a call whose end nobody waits for."""
+from .process import NOBODY, Frames, Keeper, frame
 
 
 class RemoteStore(asyncio.Protocol):
@@ -32,6 +29,8 @@ class RemoteStore(asyncio.Protocol):
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._transport: asyncio.WriteTransport | None = None
         self._image: Image | None = None
+        self._reason = ""
+        """Why the child has failed, if it could say so."""
 
     @classmethod
     async def open(cls, keeper: Keeper, directory: Path, **options: object) -> RemoteStore:
@@ -58,6 +57,8 @@ class RemoteStore(asyncio.Protocol):
         gc.disable()  # a whole image may come, which stays
         try:
             for number, done, result in self._frames.feed(data):
+                if number == NOBODY and not done:
+                    self._reason = f": {result!r}"
                 call = self._calls.pop(number, None)
                 if call is None or call.done():
                     continue  # nobody waits
@@ -79,7 +80,8 @@ class RemoteStore(asyncio.Protocol):
         return call
 
     def _gone(self) -> BrokenError:
-        return BrokenError(f"{self._directory}: the process that has the disk has ended")
+        ended = "the process that has the disk has ended"
+        return BrokenError(f"{self._directory}: {ended}{self._reason}")
 
     # --- the store ---------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ SHELL = {
     "alarm": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
-    "client": {"endpoint"},
+    "client": {"client", "endpoint"},
 }
 """Which of the package each module of the shell may import; the rest meets in `daemon`."""
 

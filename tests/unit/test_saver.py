@@ -41,12 +41,22 @@ class Shelf(MemoryStore):
         self.failures: list[OSError] = []
         self.expiries = 0
         self.expiry_failures: list[OSError] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.probes = 0
+        self.probe_failures: list[OSError] = []
 
     async def save(self, changes: Changes) -> Stored:
+        await self.answers.wait()
         if self.failures:
             raise self.failures.pop(0)
         self.parts.append(changes)
         return {}
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.probe_failures:
+            raise self.probe_failures.pop(0)
 
     async def expire(self) -> None:
         self.expiries += 1
@@ -186,3 +196,41 @@ async def test_an_expiry_that_shows_a_broken_disk_is_told() -> None:
     bench.saver.start()
     await until(lambda: bench.broken)
     assert bench.broken == [failure]
+
+
+async def test_a_disk_that_takes_nothing_is_told_and_tried_until_it_does(bench: Bench) -> None:
+    """Though nobody has anything to store any more."""
+    bench.shelf.failures = [NoSpaceError(28, "full")]
+    bench.shelf.probe_failures = [NoSpaceError(28, "full")]
+    bench.learn(1)
+    bench.saver.want()
+    await until(lambda: bench.watch.refuses)
+    bench.saver.want()
+    await until(lambda: bench.shelf.versions == [1] and bench.shelf.probes == 1)
+    assert bench.troubles.texts, "one write says little"
+    bench.saver.want()
+    await until(lambda: not bench.troubles.texts)
+    bench.saver.want()
+    await asyncio.sleep(0.01)
+    assert bench.shelf.probes == 2, "a disk that takes what it is given is left alone"
+
+
+async def test_a_disk_that_hangs_is_told_though_nobody_counts(bench: Bench) -> None:
+    bench.shelf.answers.clear()
+    bench.learn(1)
+    bench.saver.want()
+    await until(lambda: bench.troubles.not_serving)
+    bench.shelf.answers.set()
+    await until(lambda: not bench.watch.hangs)
+    assert bench.shelf.versions == [1]
+
+
+async def test_a_drain_waits_no_longer_than_it_is_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.shelf.answers.clear()
+    bench.learn(1)
+    async with asyncio.timeout(5):
+        await bench.saver.drain(0.01)
+    assert not bench.shelf.versions
+    assert "is not all on this disk" in caplog.text

@@ -429,7 +429,7 @@ def exposed_before_the_commit(patch: pytest.MonkeyPatch) -> None:
         total = self.node(name).log.register(done.stream, done.counter)[1]
         batch = Batch(done.stream, done.seq, ((done.counter, done.seq, total),), ())
         if disk is not None:
-            self._push(self.now + 0.03, partial(disk.commit, batch, self._wall(host)))
+            self._push(self.now + 0.03, partial(disk.commit, batch, self._moment(host)))
         return result
 
     patch.setattr(World, "increment", increment)

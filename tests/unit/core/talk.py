@@ -248,8 +248,8 @@ class Talk:
     def join(self, *addresses: Address) -> Said:
         return self._done(self.node.join(addresses, self.now))
 
-    def leave(self) -> Said:
-        return self._done(self.node.leave(self.now))
+    def leave(self, since: float | None = None) -> Said:
+        return self._done(self.node.leave(self.now, since))
 
     def forget(self, name: str) -> Said:
         return self._done(self.node.forget(name, self.now))

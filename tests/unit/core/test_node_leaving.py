@@ -252,3 +252,13 @@ def test_a_leave_with_nobody_left_to_tell_ends() -> None:
     confirm(talk, peer, hold)
     talk.hear(peer, Gossip(), [peer.seen(Status.LEFT)])
     assert talk.wait(0.07).of(Left) == [Left(0)]
+
+
+def test_the_time_of_a_leave_runs_from_when_it_was_asked_for() -> None:
+    """What came before it, a commit that the disk did not answer, took its part."""
+    talk = leaver()
+    asked_at = talk.now
+    talk.wait(4.5)
+    talk.leave(since=asked_at)
+    assert not talk.wait(0.4).of(Left)
+    assert talk.wait(0.5).of(Left) == [Left(1)]
