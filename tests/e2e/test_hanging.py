@@ -154,10 +154,8 @@ def test_a_disk_that_begins_to_hang_as_a_node_leaves_holds_up_nobody(
 
 def writes(node: Node) -> bool:
     """Whether the process that has the node's disk waits for it."""
-    tasks = Path(f"/proc/{node.process.pid}/task/{node.process.pid}")
-    children = (tasks / "children").read_text().split()
-    states = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2] for child in children]
-    return any(state.split()[0] == "D" for state in states)
+    stats = [(process / "stat").read_text() for process in node.processes]
+    return any(stat.rpartition(")")[2].split()[0] == "D" for stat in stats)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
