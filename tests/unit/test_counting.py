@@ -76,7 +76,8 @@ async def taken(bench: Bench) -> Answer:
 
 async def refusal(future: asyncio.Future[Any]) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
-        await future
+        async with asyncio.timeout(5):
+            await future
     return caught.value.status, caught.value.detail
 
 
