@@ -189,9 +189,9 @@ def registers_count_again(patch: pytest.MonkeyPatch) -> None:
 def the_last_view_wins(patch: pytest.MonkeyPatch) -> None:
     sound = MemberTable.merge
 
-    def merge(self: MemberTable, view: MemberView, now: float) -> Change | None:
+    def merge(self: MemberTable, view: MemberView, now: float, **kept: bool) -> Change | None:
         before = self.get(view.name)
-        change = sound(self, view, now)
+        change = sound(self, view, now, **kept)
         if change is None and before is not None and before.status is not view.status:
             self._store(view, now, now)
             return Change(view, before)
