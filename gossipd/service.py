@@ -148,7 +148,8 @@ class Service:
         return reports.members(self._node, time.monotonic())
 
     def status(self) -> dict[str, object]:
-        return {**reports.status(self._node, self._cluster), **self._process()}
+        ready = {"ready": self.not_ready() is None}
+        return {**reports.status(self._node, self._cluster), **ready, **self._process()}
 
     def join(self, peers: list[str]) -> None:
         try:
