@@ -13,15 +13,11 @@ from gossipd.cli.asking import Daemons
 from gossipd.cli.counting import count, counters
 from gossipd.cli.failure import printable
 from gossipd.cli.incrementing import increment
-from gossipd.cli.options import asks, json_option, one, peer
+from gossipd.cli.joining import join
+from gossipd.cli.options import asks, json_option, one
 from gossipd.cli.pages import emit_pages, emit_pages_json, page_options, pages
 from gossipd.cli.tables import age, emit, emit_fields, emit_json, emit_table, local_time
 from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
-from gossipd.endpoint import GOSSIP_PORT
-
-
-def _seeds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [str(peer(value, GOSSIP_PORT)) for value in values]
 
 
 @click.command(
@@ -122,23 +118,6 @@ def log(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  gossipd join 10.0.0.5:7946
-  gossipd join node-b node-c:7956"""
-)
-@click.argument("seeds", nargs=-1, required=True, callback=_seeds, metavar="HOST:PORT...")
-@asks
-def join(daemons: Daemons, seeds: list[str]) -> None:
-    """Join the cluster through other nodes.
-
-    The default port is 7946. It is done when `gossipd members` shows them.
-    """
-    one(daemons).post(_joining, "/join", peers=seeds)
-    emit(f"joining {', '.join(seeds)}")
-
-
-@click.command(
-    epilog="""\b
-Examples:
   gossipd leave
   gossipd leave --api 127.0.0.1:7957"""
 )
@@ -194,10 +173,6 @@ def _status(answer: Answer) -> dict[str, Any]:
 
 def _events(answer: Answer) -> list[dict[str, Any]]:
     return answer.records(id=str, counter=str, by=int, count=int, origin=str, at=NUMBER)
-
-
-def _joining(answer: Answer) -> None:
-    answer.fields(joining=list)
 
 
 def _leaving(answer: Answer) -> None:

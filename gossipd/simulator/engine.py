@@ -227,12 +227,12 @@ class Engine:
             wait = settings.join_retry_min
         elif missing := self._missing_seeds(host, node):
             self._perform(host, node.join(missing, self.now))
-            share = settings.contact_interval * node.live_count if node.live_count > 1 else 0.0
-            wait = max(host.join_pause, share)
+            share = settings.contact_interval * node.live_count
+            wait = share if node.live_count > 1 else min(host.join_pause, share)
             host.join_pause = min(2 * host.join_pause, settings.join_retry_max)
         else:
             host.join_pause = settings.join_retry_min
-            wait = settings.join_retry_max
+            wait = min(settings.contact_interval * node.live_count, settings.join_retry_max)
         wait *= 0.75 + 0.5 * self.rng.random()
         self._push(self.now + wait, partial(self._join, host, life))
 

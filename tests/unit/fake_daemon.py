@@ -31,6 +31,9 @@ class FakeDaemon:
     judging: bool = False
     """Whether it refuses keys (UUIDv7) that its clock does not take for new."""
 
+    joining: bool = False
+    """Whether it takes every join, whatever it answers else."""
+
     undated: bool = False
     pages: dict[str, int] | None = None
     """Counters, of which it answers as many as are asked for."""
@@ -90,6 +93,8 @@ def fake_daemon() -> Iterator[FakeDaemon]:
             elif fake.refusing:
                 fake.refusing -= 1
                 self._refuse(503, "catching up")
+            elif fake.joining and self.command == "POST":
+                self._answer(202, b'{"joining": []}', "application/json")
             elif fake.judging and not fake.takes(asked):
                 self._refuse(422, "expired: the key is old; this call did nothing")
             else:

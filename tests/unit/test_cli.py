@@ -99,7 +99,7 @@ def test_log_prints_events_with_local_time(
 
 def test_join_leave_and_forget_are_asked_for(daemon: FakeDaemon, call: Call) -> None:
     daemon.answers({"joining": [], "leaving": True, "forgotten": "web 3"}, status=202)
-    assert call("join", "b", "[::1]:1").stdout == "joining b:7946, [::1]:1\n"
+    assert call("join", "--wait", "0", "b", "[::1]:1").stdout == "joining b:7946, [::1]:1\n"
     assert call("leave").stdout == "leaving\n"
     assert call("forget", "web 3").stdout == "forgetting web 3\n"
     assert daemon.requests == [

@@ -245,6 +245,7 @@ async def test_joining_leaving_and_forgetting_are_accepted(
 ) -> None:
     joined = await client.request("POST", "/join", b'{"peers": ["a:1", "b:2"]}')
     assert (joined.status, joined.json) == (202, {"joining": ["a:1", "b:2"]})
+    assert (await client.request("GET", "/join")).json == backend.seeds()
     forgotten = await client.request("POST", "/forget", b'{"name": "gone"}')
     assert (forgotten.status, forgotten.json) == (202, {"forgotten": "gone"})
     left = await client.request("POST", "/leave", b"{}")
