@@ -133,6 +133,8 @@ def clock_of(connection: sqlite3.Connection, wall: float) -> FileClock:
 def make_directory(directory: Path) -> None:
     """Make it, private, unless it is there. Raises `StoreError`."""
     with clear_errors(directory):
+        if directory.is_dir():
+            return
         with suppress(FileExistsError):
             directory.parent.mkdir(parents=True)
         with suppress(FileExistsError):
