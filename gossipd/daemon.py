@@ -56,7 +56,6 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
@@ -115,6 +114,12 @@ MERGE_SHOWN = 3600.0
 
 LISTED_MAX = 3
 """Members that are named in such an alarm."""
+
+
+_TOLD = frozenset(
+    {Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL, Drop.KEYS_FULL}
+)
+"""Drops that the log tells of, now and then."""
 
 
 class StartError(Exception):
@@ -238,7 +243,7 @@ class Daemon:
             generation = await _begin_life(store, config)
             daemon = cls(config, udp, own._replace(generation=generation), store)
             daemon._early = early
-            daemon._image = _stored(store, config)
+            daemon._image = store.load()
             await daemon._open_port()
             if left is not None:
                 daemon._troubles.begin("left behind", left)
@@ -432,7 +437,7 @@ class Daemon:
     def _note_drop(self, source: Address, reason: Drop) -> None:
         self._drops[reason] += 1
         now = time.monotonic()
-        if reason in (Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL):
+        if reason in _TOLD:
             last = self._warned_at.get(reason)
             if last is None or now - last > WARN_AGAIN_AFTER:
                 self._warned_at[reason] = now
@@ -554,26 +559,6 @@ async def _open_socket(bind: Endpoint) -> socket.socket:
         raise StartError(f"cannot bind {bind}: {_reason(error)}") from error
 
 
-def _stored(store: Store, config: Config) -> Image:
-    """What the log has room for, all of it. Raises `StartError` where some would be left out."""
-    image, limits = store.load(), config.settings
-    streams = len(image.streams)
-    registers = sum(len(stream.registers) for stream in image.streams)
-    if streams > limits.streams_max or registers > limits.registers_max:
-        raise StartError(
-            f"{streams:,} streams with {registers:,} registers are stored, more than the limits "
-            f"{limits.streams_max:,} and {limits.registers_max:,}: raise --streams-max or "
-            "--registers-max"
-        )
-    keys = sum(len(stream.keys) + len(stream.doubles) for stream in image.streams)
-    if keys > KEYS_MAX:
-        raise StartError(
-            f"{keys:,} idempotency keys are younger than --key-window, more than {KEYS_MAX:,}: is "
-            "the clock behind?"
-        )
-    return image
-
-
 async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
     """Raises `StartError`."""
     if config.in_memory:
@@ -584,6 +569,7 @@ async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store
         "cluster": config.cluster,
         "key_window": config.settings.key_window,
         "key_retention": config.settings.key_retention,
+        "keys_max": config.settings.keys_max,
         "port": config.bind.port if config.has_default_name else 0,
     }
     opening: asyncio.Future[Store]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from .encoding import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_record, pack_view, position_size
 from .identity import NAME_BYTES_MAX, Stream
+from .log import Log
 from .messages import (
     AGE_TICK,
     END,
@@ -154,22 +155,33 @@ def _parts(
     """What a wish is for, by positions, none of which may be split."""
     log, (after_seq, after_name) = state.log, wish.after
     if not after_seq:
-        for register in log.by_name(wish.stream, wish.start, after_name):
-            yield (0, register[0]), [register]
+        yield from _by_name(log, wish, after_name)
     above = max(wish.start, after_seq)
     keys: Iterator[KeyRecord] = log.keys.oldest_first(wish.stream, above, now)
     if archive is not None and archive.stream == wish.stream:
         keys = _with_archive(archive, above, keys)
     version = log.version(wish.stream)
     wanted = (record for record in keys if record.age <= age or record.seq > version)
-    doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above)
-    if not doubles:
-        for record in wanted:
-            yield (record.seq, ""), [record]
-        return
+    doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above, now)
     rest: Iterator[Record] = merge(wanted, doubles, key=itemgetter(1))
     for seq, part in groupby(rest, key=itemgetter(1)):
         yield (seq, ""), list(part)
+
+
+def _by_name(log: Log, wish: PassItem, after: str) -> Iterator[tuple[Position, list[Record]]]:
+    """Registers and corrections in the order of counters, one position for both."""
+    registers = log.by_name(wish.stream, wish.start, after)
+    if wish.doubles:
+        corrections = log.doubles.corrections(wish.stream, after)
+        both: Iterator[Record] = merge(registers, corrections, key=itemgetter(0))
+        for counter, part in groupby(both, key=itemgetter(0)):
+            yield (0, str(counter)), list(part)
+        return
+    for register in registers:
+        # A correction never is above its register.
+        correction = log.doubles.correction(wish.stream, register[0])
+        above = correction is not None and correction.seq > wish.start
+        yield (0, register[0]), [register, correction] if correction and above else [register]
 
 
 def _with_archive(

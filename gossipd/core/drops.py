@@ -24,3 +24,4 @@ class Drop(Enum):
     LIMITED = "an answer larger than a stranger may be sent"
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"
+    KEYS_FULL = "as many idempotency keys are held as may be"

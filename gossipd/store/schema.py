@@ -12,10 +12,21 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+from .rows import checksum
+
 APPLICATION_ID = 0x676F7370
 """`gosp`, at offset 68 of the file."""
 
 Migration = tuple[str, ...]
+
+OLD_LOSERS = """SELECT * FROM (
+        SELECT stream, seq, counter, by, first_value(stream) OVER event AS winner,
+            first_value(seq) OVER event AS winner_seq,
+            (SELECT coalesce(max(at), 0) FROM keys) AS at, NULL AS sum
+        FROM doubles WINDOW event AS (PARTITION BY key, counter, by ORDER BY stream, seq))
+    WHERE (stream, seq) <> (winner, winner_seq)"""
+"""What version 2 has as events of one key: all but the smallest, as if they had been found when
+the last key record was accepted."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     (
@@ -40,10 +51,26 @@ MIGRATIONS: tuple[Migration, ...] = (
             stream BLOB, seq INTEGER, key BLOB, counter TEXT, by INTEGER, sum INTEGER,
             PRIMARY KEY (stream, seq, key, counter, by)) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE losers (
+            stream BLOB, seq INTEGER, counter TEXT, by INTEGER, winner BLOB, winner_seq INTEGER,
+            at INTEGER, sum INTEGER, PRIMARY KEY (stream, seq)) WITHOUT ROWID""",
+        """CREATE TABLE corrections (
+            stream BLOB, counter TEXT, seq INTEGER, lost INTEGER, out INTEGER, digest BLOB,
+            sum INTEGER, PRIMARY KEY (stream, counter)) WITHOUT ROWID""",
+        f"""INSERT OR IGNORE INTO losers
+            SELECT stream, seq, counter, by, winner, winner_seq, at,
+                checksum(stream, seq, counter, by, winner, winner_seq, at)
+            FROM ({OLD_LOSERS})""",
+        "DROP TABLE doubles",
+    ),
 )
 
 WITH_KEYS = 2
 """The first version with tables for idempotency keys."""
+
+WITH_LOSERS = 3
+"""The first version that tells of a double to which other event it has lost."""
 
 
 def application_of(connection: sqlite3.Connection) -> int:
@@ -58,6 +85,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 def migrate(connection: sqlite3.Connection, to: int | None = None) -> None:
     """Bring a file up to this version (or `to`), one transaction a step. New ones begin at 0."""
+    connection.create_function("checksum", -1, checksum, deterministic=True)
     for version in range(version_of(connection), len(MIGRATIONS) if to is None else to):
         connection.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS[version]:
