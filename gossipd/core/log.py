@@ -239,13 +239,18 @@ class Log:
         """
         streams = tuple(streams)
         for kept in streams:
-            self._load(kept, now, expires)
+            self._load(kept)
         for kept in streams:  # once all registers are here for which a double may wait
             for correction in kept.corrections:
                 self._apply(kept.stream, self.doubles.correct(kept.stream, correction, now))
+        for kept in streams:  # of which some may be in a correction
+            if kept.keys:
+                self.merge_keys(kept.stream, kept.keys, now)
             self.enter(kept.stream, kept.doubles, now, loading=True)
+            if kept.archived:
+                self._archived[kept.stream] = (kept.archived, expires)
 
-    def _load(self, kept: StreamImage, now: float, expires: float) -> None:
+    def _load(self, kept: StreamImage) -> None:
         stream, registers = kept.stream, kept.registers
         if stream not in self._streams and registers and not self.doubles:
             self._fill(stream, kept.version, registers)
@@ -255,10 +260,6 @@ class Log:
             self._open(stream)
         self.claim(stream, kept.version)
         self.set_durable(stream, kept.version)
-        if kept.keys:
-            self.merge_keys(stream, kept.keys, now)
-        if kept.archived:
-            self._archived[stream] = (kept.archived, expires)
 
     def set_durable(self, stream: Stream, version: int) -> None:
         """Everything of a stream up to `version` is on the disk."""

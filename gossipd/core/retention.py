@@ -21,6 +21,7 @@ from itertools import islice
 from .doubles import FOLDED_AT_ONCE
 from .identity import Stream
 from .judge import held_longer
+from .log import Advance
 from .messages import AGE_TICK, AGE_WANTED_MAX, Correction, KeyRecord
 from .state import State, Turn
 from .timers import Timer
@@ -105,10 +106,11 @@ class Retention:
 
     def _join_corrections(self, turn: Turn) -> bool:
         """Join some of them; whether there are more."""
-        young = int(self._young / AGE_TICK)
+        young, advances = int(self._young / AGE_TICK), list[Advance]()
         for place in list(islice(self._corrections, CORRECTED_AT_ONCE)):
             correction = self._corrections.pop(place)
-            turn.learn(self._state.log.correct(place[0], correction, young, turn.now))
+            advances += self._state.log.correct(place[0], correction, young, turn.now)
+        turn.learn(advances)
         return bool(self._corrections)
 
     def _fold(self, turn: Turn) -> bool:

@@ -84,7 +84,8 @@ def test_nothing_is_left_out_where_nothing_was_counted_twice() -> None:
     doubles = Registers().doubles
     assert len(doubles) == doubles.left_out == doubles.left_out_of("x") == 0
     assert not doubles.has(A, 1)
-    assert doubles.at(A, 1, 0.0) is doubles.correction(A, "x") is None
+    assert doubles.at(A, 1, 0.0) is None
+    assert doubles.correction(A, "x") is None
     assert [*doubles.of(A, 0, 0.0), *doubles.corrections(A), *doubles.streams] == []
 
 

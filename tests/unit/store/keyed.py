@@ -24,6 +24,7 @@ from gossipd.store import DiskStore
 from tests.unit.store.parts import STREAM
 
 Doubles = set[tuple[Stream, Double]]
+"""As if just found."""
 
 
 def timed_key(seconds_ago: float, number: int = 0) -> bytes:
@@ -62,7 +63,9 @@ def told(*records: KeyRecord, stream: Stream = STREAM, version: int = 0) -> Chan
 
 
 def doubles_in(image: Image) -> Doubles:
-    return {(each.stream, double) for each in image.streams for double in each.doubles}
+    return {
+        (each.stream, double._replace(age=0)) for each in image.streams for double in each.doubles
+    }
 
 
 def records_in(image: Image) -> dict[Stream, list[int]]:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from gossipd.core import Batch, Changes, Image, MemberView, Status
+from gossipd.core.settings import KEYS_MAX
 from gossipd.store import DiskStore, Durability
 
 STREAM = bytes(9) + b"\x07"
@@ -42,6 +43,7 @@ async def opened(
     cluster: str = "ours",
     window: float = WINDOW,
     retention: float = RETENTION,
+    keys_max: int = KEYS_MAX,
 ) -> AsyncIterator[DiskStore]:
     """A store that is closed at the end."""
     store = DiskStore.open(
@@ -50,6 +52,7 @@ async def opened(
         node=node,
         cluster=cluster,
         key_window=window,
+        keys_max=keys_max,
         key_retention=retention,
     )
     try:
@@ -58,9 +61,9 @@ async def opened(
         await store.close()
 
 
-async def stored(directory: Path) -> Image:
+async def stored(directory: Path, keys_max: int = KEYS_MAX) -> Image:
     """What the next life finds."""
-    async with opened(directory) as store:
+    async with opened(directory, keys_max=keys_max) as store:
         return store.load()
 
 
