@@ -182,10 +182,9 @@ class Settings:
 
     doubles_max: int = DOUBLES_MAX
     """Increments that were counted twice, as a retry went to another node at once, and that are
-    remembered one by one, at most (about 100 bytes each). They are for `key_retention` and a
-    little longer; from three quarters of this on the oldest are summed up sooner, which is exact
-    while no node is separated from the others. Beyond it, what is counted twice stays so until
-    there is room."""
+    remembered one by one at most, about 150 bytes each, for `key_retention` and a little longer.
+    From three quarters of it on the oldest are summed up sooner, which is exact while no node is
+    separated from the others; beyond it, what is counted twice stays so until there is room."""
 
     tail_size: int = 1000
     """Recent events kept for reading (`/log`)."""

@@ -4,9 +4,9 @@ The first line is about the file, then come the registers of each stream with it
 them, then key records, doubles and corrections, and the last line says how many lines there were:
 what was cut off is not taken in. A line is what its fields say, and one with others is refused.
 Reading in is one transaction of joins, so lines may be given twice, to any node, in any order of
-files. Members are not part of it; they are learned by joining. When keys were accepted (`at`) is told by
-the clock of the file that they come from, and the first line says what time it was there (`now`):
-they go on with the age that they had then.
+files. Members are not part of it; they are learned by joining. When keys were accepted and doubles
+found (`at`) is told by the clock of the file that they come from, and the first line says what
+time it was there (`now`): they go on with the age that they had then.
 """
 
 from __future__ import annotations

@@ -238,7 +238,8 @@ def test_streams_are_looked_at_some_at_a_time() -> None:
 
 
 def test_the_fuller_the_table_the_sooner_doubles_are_folded() -> None:
-    bench = Bench(True, Settings(key_window=WINDOW, key_retention=RETENTION, doubles_max=400))
+    bench = Bench(True)
+    bench.state.log.doubles_max = 400
     find(bench, B, 300)
     bench.drop(FOLDED_AFTER - 0.1)
     assert len(bench.state.log.doubles) == 300, "three quarters are no crowd"
@@ -260,8 +261,9 @@ def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None
     log.merge(B, [(counter, n + 1, 10) for n, counter in enumerate(counters)])
     found = {(B, counter): Correction(counter, 1, 1, 3, 7) for counter in counters}
     turn = Turn(bench.state, 1.0)
+    bench.retention.start(turn)
     bench.retention.correct({}, turn)
-    assert bench.state.timers.next is None
+    assert bench.state.timers.next == 6.0
     bench.retention.correct(found, turn)
     assert bench.state.timers.next == 1.0
     assert bench.drop(1.0) == pytest.approx(PAUSE)
