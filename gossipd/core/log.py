@@ -16,7 +16,7 @@ Invariants (design section 9):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from .digest import Trie
@@ -87,6 +87,8 @@ class Log:
         """To be read; `merge_keys` and `drop_keys` change them."""
         self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
         """To be read; `enter`, `correct` and `fold` change them."""
+        self.missed: dict[bytes, None] = {}
+        """Keys in memory whose doubles may have found no room."""
         self._archived: dict[Stream, tuple[int, float]] = {}
         """Of streams whose oldest key records are on the disk only: the newest seq of these, and
         when it expires."""
@@ -337,6 +339,8 @@ class Log:
                 self.changed.keys[stream, record.seq] = None
             if self.keys.is_shared(record.key):
                 advances += self.find_doubles(self.events(record.key), now)
+                if len(self.doubles) >= self.doubles_max:
+                    self.missed[record.key] = None
         return new, advances
 
     def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
@@ -352,6 +356,16 @@ class Log:
                 age = record.age if record is not None else 0
                 double = Double(counter, seq, by, winner.stream, winner.seq, age)
                 advances += self.enter(stream, (double,), now)[1]
+        return advances
+
+    def look_again(self, limit: int, now: float) -> list[Advance]:
+        """Find the doubles of up to `limit` keys that were missed, while there is room."""
+        advances: list[Advance] = []
+        for key in list(islice(self.missed, limit)):
+            if len(self.doubles) >= self.doubles_max:
+                break
+            del self.missed[key]
+            advances += self.find_doubles(self.events(key), now)
         return advances
 
     def enter(

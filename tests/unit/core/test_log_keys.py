@@ -156,6 +156,23 @@ def test_doubles_that_find_no_room_are_left_out() -> None:
     check_books(log)
 
 
+def test_doubles_that_found_no_room_are_found_when_there_is_some() -> None:
+    log = Log(doubles_max=1)
+    for stream in (A, B):
+        log.merge(stream, [("x", 9, 9)])
+        log.merge_keys(stream, [record(key, seq) for seq, key in enumerate((K, L, M), 1)], 0.0)
+    assert (log.value("x"), list(log.missed)) == (17, [K, L, M])
+    assert log.look_again(10, 0.0) == []
+    log.fold(B, 1, 0.0)
+    assert log.look_again(1, 0.0) == [], "of the first key it was found"
+    assert [advance.by for advance in log.look_again(10, 0.0)] == [-1]
+    assert (log.value("x"), list(log.missed)) == (16, [M])
+    log.fold(B, 1, 0.0)
+    assert [advance.by for advance in log.look_again(10, 0.0)] == [-1]
+    assert (log.value("x"), list(log.missed)) == (15, [])
+    check_books(log)
+
+
 def test_a_key_that_was_used_for_two_things_makes_no_doubles() -> None:
     log = Log()
     for stream, by in ((A, 5), (B, 6)):
