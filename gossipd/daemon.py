@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import assert_never
 
-from gossipd import notify, reports
+from gossipd import logs, notify, reports, signals
 from gossipd.alarm import Alarm
 from gossipd.archive import Archive
 from gossipd.config import Config
@@ -88,19 +88,17 @@ class StartError(Exception):
 
 def run(config: Config) -> int:
     """Run a node until it has left; its exit code."""
-    logging.basicConfig(
-        level=config.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
     _raise_file_limit()
-    try:
-        import uvloop
+    with logs.logging_aside(config.log_level):
+        try:
+            import uvloop
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config))
-    except StartError as error:
-        sys.stderr.write(f"gossipd: {error}\n")
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(_run(config))
+        except StartError as error:
+            sys.stderr.write(f"gossipd: {error}\n")
+        except Exception:
+            log.critical("this is a fault of gossipd", exc_info=True)
         return 1
 
 
@@ -167,6 +165,7 @@ class Daemon:
         self._drops: Counter[Drop] = Counter()
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
+        self._hurries = False
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -212,6 +211,10 @@ class Daemon:
 
     async def serve(self) -> int:
         """Run until the node has left; its exit code."""
+        with signals.serving(self._asked_to_end):
+            return await self._serve()
+
+    async def _serve(self) -> int:
         own = self._node.own
         api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
         log.info(
@@ -222,8 +225,6 @@ class Daemon:
             api,
             self._udp.receive_buffer // 1024,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._on_signal, number)
         self._load()
         others = [view for view in self._node.members if view.name != own.name]
         known = [view for view in others if view.status < Status.LEFT]
@@ -264,13 +265,21 @@ class Daemon:
         await self._store.close()
         self._udp.close()
 
-    def _on_signal(self, number: int) -> None:
-        if self._leave_task is not None:
+    def _asked_to_end(self, number: signal.Signals) -> None:
+        """In the middle of anything."""
+        self._loop.call_soon_threadsafe(lambda: self._on_signal(number))
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._leave_task is None:
+            log.info("%s: leaving", number.name)
+            self._exit_code |= number == signal.SIGXCPU
+            self._begin_leave()
+        elif not self._hurries:
+            self._hurries = True
             log.warning("second signal: going at once, without waiting for the leave")
             self._end(1)
-            return
-        log.info("%s: leaving", signal.Signals(number).name)
-        self._begin_leave()
+        else:
+            signals.end_now(number)
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -344,6 +353,7 @@ class Daemon:
                     assert_never(effect)
         self._waiting.look(effects)
         self._alarm.look()
+        logs.look(self._troubles)
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:

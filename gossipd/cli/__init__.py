@@ -7,11 +7,17 @@ only `simulate` the simulator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
 from gossipd import __version__
 from gossipd.cli.commands import COMMANDS
-from gossipd.cli.failure import Misuse
+from gossipd.cli.failure import Interrupted, Misuse
+from gossipd.entry import main
+
+__all__ = ["gossipd", "main"]
 
 _RUN = "run"
 _SIMULATE = "simulate"
@@ -45,6 +51,12 @@ class _Group(click.Group):
                 raise Misuse(f"argument {arg!a} is not valid UTF-8")
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+
 
 @click.group(
     cls=_Group,
@@ -60,18 +72,16 @@ Examples:
   gossipd count --api 127.0.0.1:7957""",
 )
 @click.version_option(__version__, prog_name="gossipd", message="%(prog)s %(version)s")
-def gossipd() -> None:
+@click.pass_obj
+def gossipd(begun: Callable[[], None] | None) -> None:
     """A gossip daemon: cluster membership and replicated counters, without a coordinator.
 
     `gossipd run` starts a node. The other commands ask a running one; on a terminal they print
     aligned tables with a header, into a pipe or a file fields separated by tabs without one.
     """
+    if begun is not None:
+        begun()
 
 
 for _command in COMMANDS:
     gossipd.add_command(_command)
-
-
-def main() -> None:
-    """The entry point of the console script."""
-    gossipd(prog_name="gossipd")

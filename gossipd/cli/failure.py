@@ -6,6 +6,8 @@ from typing import IO, Any
 
 import click
 
+from gossipd.signals import INTERRUPTED
+
 
 class Failure(click.ClickException):
     """It was refused or failed."""
@@ -26,6 +28,12 @@ class Silence(Failure):
     """No daemon answers."""
 
     exit_code = 3
+
+
+class Interrupted(Failure):
+    """The user has seen enough."""
+
+    exit_code = INTERRUPTED
 
 
 def printable(text: str) -> str:

@@ -13,19 +13,14 @@ from typing import Any
 
 import click
 
-from gossipd.cli.failure import Failure, printable
+from gossipd.cli.failure import printable
 
 _GAP = "  "
 
 
 def emit(text: str) -> None:
-    """Print to stdout; a broken pipe ends the command quietly, a full disk with its reason."""
-    try:
-        click.echo(text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Failure(f"cannot write: {error.strerror}") from None
+    """Print to stdout."""
+    click.echo(text)
 
 
 def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
