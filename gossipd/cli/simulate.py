@@ -19,8 +19,9 @@ from typing import Any
 import click
 
 from gossipd.cli.durations import duration
-from gossipd.cli.failure import Failure, Interrupted, Misuse
+from gossipd.cli.failure import Failure, Misuse
 from gossipd.cli.findings import table
+from gossipd.cli.interrupts import Interrupted
 from gossipd.cli.tables import emit
 from gossipd.config import Config, ConfigError
 from gossipd.configfile import CLOSE, FileError, read

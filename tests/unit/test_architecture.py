@@ -47,11 +47,23 @@ SHELL = {
     "saver": {"core", "store"},
     "datadir": {"store"},
     "notify": set[str](),
-    "seeds": {"core", "endpoint", "udp"},
+    "seeds": {"core", "endpoint", "reports", "resolving", "troubles", "udp"},
+    "resolving": {"core", "endpoint", "udp"},
+    "alone": {"core"},
     "reports": {"core", "endpoint"},
     "counting": {"core", "sideport", "store"},
     "service": {
-        *("copying", "core", "counting", "endpoint", "reports", "seeds", "sideport", "store"),
+        *(
+            "alone",
+            "copying",
+            "core",
+            "counting",
+            "endpoint",
+            "reports",
+            "seeds",
+            "sideport",
+            "store",
+        ),
         *("troubles", "waiting"),
     },
     "troubles": set[str](),
@@ -65,7 +77,7 @@ SHELL = {
     "alarm": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
-    "client": {"endpoint"},
+    "client": {"client", "endpoint"},
 }
 """Which of the package each module of the shell may import; the rest meets in `daemon`."""
 
