@@ -50,18 +50,18 @@ _PRIORITIES = (
 
 
 class Log(logging.Handler):
-    """What writes to stderr."""
+    """What writes to one descriptor."""
 
-    def __init__(self, encoding: str, *, for_journal: bool) -> None:
+    def __init__(self, fd: int, encoding: str, *, for_journal: bool) -> None:
         super().__init__()
+        self.fd = fd
         time = "" if for_journal else "%(asctime)s "
         self.setFormatter(logging.Formatter(f"{time}%(levelname)s %(message)s"))
         self._encoding = encoding
         self._for_journal = for_journal
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._counting = threading.RLock()
-        """Handlers of signals log too, in the middle of anything: the same thread may take it
-        again."""
+        """Reentrant, as handlers of signals log too, in the middle of anything."""
         self._dropped = 0
         self._reason = UNREAD
         self._is_torn = False
@@ -126,7 +126,7 @@ class Log(logging.Handler):
                 if len(together) >= WRITTEN_MAX or self._queue.empty():
                     break
                 lines = self._queue.get()
-            if self._write(together) and self._queue.qsize() <= QUEUED_MAX // 2:
+            if self._write(together) and self._queue.empty():
                 self._tell_dropped()
 
     def _tell_dropped(self) -> None:
@@ -143,7 +143,7 @@ class Log(logging.Handler):
         rest = memoryview(b"\n" + lines if self._is_torn else lines)
         try:
             while rest:
-                size = streams.write(STDERR, rest)
+                size = streams.write(self.fd, rest)
                 self._is_torn = rest[size - 1] != ord("\n")
                 rest = rest[size:]
         except OSError as error:
@@ -184,7 +184,7 @@ def written_aside() -> Iterator[Log]:
         yield _log
         return
     before, encoding = sys.stderr, streams.encoding_of(sys.stderr)
-    log = _log = Log(encoding, for_journal=_is_journal())
+    log = _log = Log(STDERR, encoding, for_journal=_is_journal())
     sys.stderr = streams.text_over(_Printed(log, encoding), encoding)
     try:
         yield log
