@@ -19,8 +19,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import assert_never
+from typing import Any, TypeVar, assert_never
 
 from gossipd import logs, notify, reports, signals
 from gossipd.alarm import Alarm
@@ -58,18 +59,29 @@ from gossipd.core import (
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
+from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
 from gossipd.resolving import Resolver, literal, resolve_now
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds
 from gossipd.service import Service
 from gossipd.sideport.port import SidePort
-from gossipd.store import DiskStore, MemoryStore, Store, StoreError
+from gossipd.store import (
+    DiskStore,
+    Keeper,
+    MemoryStore,
+    RemoteStore,
+    Store,
+    StoreError,
+    fork,
+)
 from gossipd.troubles import Troubles
 from gossipd.udp import Udp, interface_address, open_socket, routed_address, speaks
 from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
+
+T = TypeVar("T")
 
 OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
 """Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
@@ -91,6 +103,12 @@ NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
 WARN_AGAIN_AFTER = 60.0
 
+STOP_SECONDS = 1.0
+"""A node is gone so long after `leave_timeout`, whatever its disk and its clients do."""
+
+LAST_SECONDS = 0.5
+"""What remains of that after a second signal, and where the disk hangs already."""
+
 MERGE = "clusters met"
 MERGE_SHOWN = 3600.0
 """Seconds for which it is an alarm that two clusters have become one."""
@@ -106,12 +124,13 @@ class StartError(Exception):
 def run(config: Config) -> int:
     """Run a node until it has left; its exit code."""
     _raise_file_limit()
+    keeper = None if config.in_memory else fork()
     with logs.logging_aside(config.log_level):
         try:
             import uvloop
 
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(_run(config))
+                return runner.run(_run(config, keeper))
         except StartError as error:
             sys.stderr.write(f"gossipd: {error}\n")
         except Exception:
@@ -119,8 +138,8 @@ def run(config: Config) -> int:
         return 1
 
 
-async def _run(config: Config) -> int:
-    daemon = await Daemon.open(config)
+async def _run(config: Config, keeper: Keeper | None) -> int:
+    daemon = await Daemon.open(config, keeper)
     return await daemon.serve()
 
 
@@ -152,12 +171,13 @@ class Daemon:
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._troubles = Troubles()
+        self._watch = DiskWatch(config.disk_timeout, self._troubles)
         self._alarm = Alarm(self._node, config.settings.key_limit)
-        self._counting = Counting(self._node, store, self._perform, self._lose_disk)
+        self._counting = Counting(self._node, store, self._perform, self._watch, self._lose_disk)
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
-        self._saver = Saver(self._node, store, self._perform, self._lose_disk)
-        self._archive = Archive(self._node, store, self._perform)
+        self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
+        self._archive = Archive(self._node, store, self._perform, self._watch)
         self._alone = Alone(self._node, self._perform)
         self._seeds = Seeds(
             self._node,
@@ -173,6 +193,7 @@ class Daemon:
             self._counting,
             self._copying,
             self._waiting,
+            self._watch,
             self._seeds,
             self._troubles,
             self._alone,
@@ -190,7 +211,10 @@ class Daemon:
         self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
+        self._stop_at = float("inf")
+        """When it has to be gone, once it leaves."""
         self._hurries = False
+        """A second signal has come."""
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -199,8 +223,8 @@ class Daemon:
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, config: Config) -> Daemon:
-        """Bind. Raises `StartError`."""
+    async def open(cls, config: Config, keeper: Keeper | None = None) -> Daemon:
+        """Bind. `keeper`: who has the disk, this process unless given. Raises `StartError`."""
         loop = asyncio.get_running_loop()
         sock = await _open_socket(config.bind)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
@@ -210,8 +234,8 @@ class Daemon:
         try:
             own = await loop.run_in_executor(None, _own_view, config, udp)
             left = await loop.run_in_executor(None, _left_behind, config, own)
-            store = await loop.run_in_executor(None, _open_store, config, own.name)
-            generation = await _begin_life(store)
+            store = await _open_store(config, own.name, keeper)
+            generation = await _begin_life(store, config)
             daemon = cls(config, udp, own._replace(generation=generation), store)
             daemon._early = early
             daemon._image = _stored(store, config)
@@ -221,7 +245,8 @@ class Daemon:
         except StartError:
             udp.close()
             if store is not None:
-                await store.close()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(store.close(), config.disk_timeout)
             raise
         return daemon
 
@@ -301,15 +326,26 @@ class Daemon:
         await self._seeds.stop()
         self._copying.stop()
         self._waiting.stop()
-        await self._port.stop()
-        await self._archive.drain()
-        await self._saver.drain()
-        await self._store.close()
+        self._archive.stop()
+        if self._watch.hangs:
+            self._hurry()
+        await asyncio.gather(self._port.stop(self._left()), self._saver.drain(self._left()))
+        try:
+            await asyncio.wait_for(self._store.close(), self._left())
+        except TimeoutError:
+            log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
+
+    def _hurry(self) -> None:
+        self._stop_at = min(self._stop_at, time.monotonic() + LAST_SECONDS)
+
+    def _left(self) -> float:
+        """Seconds for which an ending node may still wait."""
+        return max(0.0, self._stop_at - time.monotonic())
 
     def _asked_to_end(self, number: signal.Signals) -> None:
         """In the middle of anything."""
-        self._loop.call_soon_threadsafe(lambda: self._on_signal(number))
+        self._loop.call_soon_threadsafe(self._on_signal, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._leave_task is None:
@@ -319,6 +355,7 @@ class Daemon:
         elif not self._hurries:
             self._hurries = True
             log.warning("second signal: going at once, without waiting for the leave")
+            self._hurry()
             self._end(1)
         else:
             signals.end_now(number)
@@ -443,12 +480,15 @@ class Daemon:
     def _begin_leave(self) -> None:
         if self._leave_task is None:
             notify.stopping()
-            self._leave_task = self._loop.create_task(self._leave())
+            self._leave_task = self._loop.create_task(self._leave(time.monotonic()))
 
-    async def _leave(self) -> None:
-        """What was taken before is committed first, so that the drain covers it."""
-        await self._counting.drain()
-        self._perform(self._node.leave(time.monotonic()))
+    async def _leave(self, began: float) -> None:
+        """What was taken before is committed first, so that the drain covers it; should the disk
+        take long for that, there has to be time left for the drain."""
+        leave_timeout = self._config.settings.leave_timeout
+        self._stop_at = began + leave_timeout + STOP_SECONDS
+        await self._counting.drain(min(self._config.disk_timeout, leave_timeout / 2))
+        self._perform(self._node.leave(time.monotonic(), began))
 
     def _process(self) -> dict[str, object]:
         """What clients are shown of the process."""
@@ -545,20 +585,29 @@ def _stored(store: Store, config: Config) -> Image:
     return image
 
 
-def _open_store(config: Config, name: str) -> Store:
+async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
+    """Raises `StartError`."""
     if config.in_memory:
         return MemoryStore()
+    options: dict[str, Any] = {
+        "durability": config.durability,
+        "node": name,
+        "cluster": config.cluster,
+        "key_window": config.settings.key_window,
+        "key_retention": config.settings.key_retention,
+        "port": config.bind.port if config.has_default_name else 0,
+    }
+    opening: asyncio.Future[Store]
     try:
         directory = data_directory(config.data_dir, name)
-        return DiskStore.open(
-            directory,
-            durability=config.durability,
-            node=name,
-            cluster=config.cluster,
-            key_window=config.settings.key_window,
-            key_retention=config.settings.key_retention,
-        )
-    except StoreError as error:
+        if keeper is None:
+            opening = asyncio.get_running_loop().run_in_executor(
+                None, partial(DiskStore.open, directory, **options)
+            )
+        else:
+            opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
+        return await _told(opening, config.disk_timeout, f"opening {directory}")
+    except (StoreError, OSError) as error:
         raise StartError(str(error)) from error
 
 
@@ -567,9 +616,9 @@ def _data_dir(config: Config, name: str) -> Path | None:
 
 
 def _left_behind(config: Config, own: MemberView) -> str | None:
-    """What to say where a name of its own making has changed with the host's, and nothing is kept
-    under the new one."""
-    if config.name is not None or config.data_dir is not None or config.in_memory:
+    """What to say where a node's name has changed with the host's, and nothing is kept under the
+    new one."""
+    if not config.has_default_name or config.data_dir is not None or config.in_memory:
         return None
     try:
         directory = data_directory(None, own.name)
@@ -584,9 +633,18 @@ def _left_behind(config: Config, own: MemberView) -> str | None:
     )
 
 
-async def _begin_life(store: Store) -> int:
+async def _told(work: asyncio.Future[T], seconds: float, what: str) -> T:
+    """What `work` ends with, however long it takes; if long, the log says so."""
+    done, _ = await asyncio.wait([work], timeout=seconds)
+    if not done:
+        log.warning("%s takes more than %g s: does the disk hang?", what, seconds)
+    return await work
+
+
+async def _begin_life(store: Store, config: Config) -> int:
+    work = asyncio.ensure_future(store.begin_life(time.time()))
     try:
-        return await store.begin_life(time.time())
+        return await _told(work, config.disk_timeout, "writing that a life begins")
     except OSError as error:
         raise StartError(str(error)) from error
 

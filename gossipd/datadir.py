@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from gossipd.store import StoreError, holds_state, is_in_use
+from gossipd.store import StoreError, holds_state, is_in_use, named_by_host
 
 
 def data_directory(given: str | None, name: str) -> Path:
@@ -33,14 +33,14 @@ def data_directory(given: str | None, name: str) -> Path:
 
 
 def left_behind(directory: Path, port: int) -> list[str]:
-    """Names of nodes with this port that have state beside a directory that holds none, as that
-    of a node whose host was given another name; not of those that run."""
+    """Nodes with this port that were named after their host and have state beside a directory
+    that holds none, as that of a node whose host was given another name; not those that run."""
     if holds_state(directory) or not directory.parent.is_dir():
         return []
-    others = sorted(directory.parent.glob(f"*{quote(f':{port}', safe='')}"))
     found: list[str] = []
-    for other in others:
-        with suppress(OSError):  # somebody else's, so not left behind by this node
+    for other in sorted(directory.parent.iterdir()):
+        with suppress(OSError, StoreError):  # what cannot be read is not this node's
             if holds_state(other) and not is_in_use(other):
-                found.append(unquote(other.name))
+                name, named_with = named_by_host(other)
+                found += [name] if named_with == port else []
     return found

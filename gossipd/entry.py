@@ -23,7 +23,7 @@ def main() -> NoReturn:
             from gossipd.logs import written_aside
 
             log = stack.enter_context(written_aside())
-            signals.say_with(log.finish)
+            signals.say_with(log.tell, log.finish)
         code = _run()
     sys.exit(code)
 
@@ -46,7 +46,7 @@ def _called() -> int:
     from gossipd.cli import gossipd
 
     try:
-        gossipd(prog_name="gossipd", obj=signals.interruptible)
+        gossipd(prog_name="gossipd")
     except SystemExit as end:
         return int(end.code or 0)
     return 0

@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,13 @@ class Log(logging.Handler):
         self._is_torn = False
         """The last line was cut off in the middle."""
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
-        self._thread.start()
+        self._begun = False
+
+    def begin(self) -> None:
+        """Start to write what has been taken; from now on the process has a thread."""
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -80,6 +86,11 @@ class Log(logging.Handler):
         warns = text.startswith("gossipd: warning: ")
         self._put(self._encoded(logging.WARNING if warns else logging.ERROR, text))
 
+    def tell(self, text: str) -> None:
+        """Take what is answered to a signal."""
+        if self.level <= logging.INFO:
+            self._put(self._lines(_record(logging.INFO, text)))
+
     def look(self, troubles: Troubles) -> None:
         if self._dropped:
             text = f"the log has lost {self._dropped:,} lines so far: {self._reason}"
@@ -91,8 +102,10 @@ class Log(logging.Handler):
         """Return when all is written, at the end `last`, or after a while."""
         if last:
             self._put(self._encoded(logging.INFO, last))
+        self.begin()
         self._queue.put(None)
-        self._thread.join(FINISH_WITHIN)
+        with suppress(RuntimeError):  # a signal has come while the thread was being started
+            self._thread.join(FINISH_WITHIN)
 
     def _put(self, lines: bytes) -> None:
         if self._queue.qsize() < QUEUED_MAX:
@@ -133,8 +146,7 @@ class Log(logging.Handler):
         dropped = self._dropped
         if dropped:
             text = f"{dropped:,} log lines were dropped: {self._reason}"
-            fields = {"levelno": logging.WARNING, "levelname": "WARNING", "msg": text}
-            if self._write(self._lines(logging.makeLogRecord(fields))):
+            if self._write(self._lines(_record(logging.WARNING, text))):
                 with self._counting:
                     self._dropped -= dropped
 
@@ -151,6 +163,11 @@ class Log(logging.Handler):
             self._drop(lost, f"stderr: {error.strerror}")
             return False
         return True
+
+
+def _record(level: int, text: str) -> logging.LogRecord:
+    fields = {"levelno": level, "levelname": logging.getLevelName(level), "msg": text}
+    return logging.makeLogRecord(fields)
 
 
 class _Printed(io.RawIOBase):
@@ -178,7 +195,8 @@ _log: Log | None = None
 
 @contextmanager
 def written_aside() -> Iterator[Log]:
-    """What is printed to stderr meanwhile is written by a thread, for which nobody waits."""
+    """What is printed to stderr meanwhile waits for a thread that writes it, which is there from
+    `logging_aside` on, at the latest at the end."""
     global _log
     if _log is not None:
         yield _log
@@ -199,6 +217,8 @@ def logging_aside(level: str) -> Iterator[None]:
     root = logging.getLogger()
     before = root.level
     with written_aside() as log:
+        log.begin()
+        log.setLevel(level.upper())
         root.addHandler(log)
         root.setLevel(level.upper())
         try:

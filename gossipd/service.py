@@ -23,6 +23,7 @@ from gossipd.core import (
     source_stream,
 )
 from gossipd.counting import Counting
+from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
 from gossipd.seeds import Seeds, TooManyWishesError
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
@@ -45,6 +46,7 @@ class Service:
         counting: Counting,
         copying: Copying,
         waiting: Waiting,
+        watch: DiskWatch,
         seeds: Seeds,
         troubles: Troubles,
         alone: Alone,
@@ -59,6 +61,7 @@ class Service:
         self._counting = counting
         self._copying = copying
         self._waiting = waiting
+        self._watch = watch
         self._seeds = seeds
         self._troubles = troubles
         self._alone = alone
@@ -106,9 +109,9 @@ class Service:
         events = self._node.events(key.bytes)
         if self._node.is_doubtful(key.bytes, time.time()):
             try:
-                stored = await self._store.find_keys([key.bytes])
+                stored = await self._watch.answer(lambda: self._store.find_keys([key.bytes]))
             except OSError as error:
-                raise refusal(503, f"cannot look: {error}") from error
+                raise refusal(503, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
             raise refusal(404, f"nothing is known here of the key {key}")
@@ -151,7 +154,8 @@ class Service:
         return reports.members(self._node, time.monotonic())
 
     def status(self) -> dict[str, object]:
-        return {**reports.status(self._node, self._cluster), **self._process()}
+        ready = {"ready": self.not_ready() is None}
+        return {**reports.status(self._node, self._cluster), **ready, **self._process()}
 
     def join(self, peers: list[str]) -> None:
         try:

@@ -4,11 +4,14 @@
 |---|---|
 | TERM, INT, QUIT | it leaves; a second one: it goes without waiting for the leave; a third one, and one before it serves: at once |
 | XCPU | the same with exit code 1, for its CPU time is nearly used up |
-| HUP, USR1, USR2 | a line in the log: there is nothing to read or to open again |
+| HUP, USR1, USR2 | a line in the log: there is nothing to reload or to open again |
 | TSTP, STOP, CONT | it stands still and goes on, which only somebody at a keyboard wants |
 | CHLD, URG, WINCH | nothing, as in every process |
 | KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted |
 | any other: PIPE, XFSZ, ALRM, PROF, TTIN, TTOU, IO, PWR, … | nothing; a write that fails says so itself |
+
+What a node starts beside itself for its disk (`store.process`) ends with the node, not by a signal
+that was meant for both: it ignores all but those that stop or end a process anyway.
 
 Other commands end on INT with one line, and leave the rest as they found it. No signal is answered
 by a traceback.
@@ -37,7 +40,10 @@ LEFT_ALONE = (
 INTERRUPTED = 130
 """The exit code of a command that SIGINT ended, as shells have it."""
 
-_say: Callable[[str], None] = streams.say
+_told: Callable[[str], None] = streams.say
+"""Takes what a signal that does not end the process is answered by."""
+_last: Callable[[str], None] = streams.say
+"""Takes the last words of the process."""
 _node: Callable[[signal.Signals], None] | None = None
 """What is told while a node serves that it shall end."""
 _has_served = False
@@ -61,17 +67,28 @@ def begin(serves: bool) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def say_with(say: Callable[[str], None]) -> None:
-    """How to say why the process ends; `say` may be called in the middle of anything."""
-    global _say
-    _say = say
+def leave_to_the_node() -> None:
+    """In a process that does a part of the node's work: all that it can ignore is the node's."""
+    for number in signal.valid_signals() - {*LEFT_ALONE}:
+        signal.signal(number, signal.SIG_IGN)
 
 
-def interruptible() -> None:
-    """The command has begun: the next interrupt raises KeyboardInterrupt, the one after it ends
-    the process."""
+def say_with(told: Callable[[str], None], last: Callable[[str], None]) -> None:
+    """How to say what a signal does, and why the process ends; both may be called in the middle of
+    anything."""
+    global _told, _last
+    _told, _last = told, last
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """The first interrupt meanwhile raises KeyboardInterrupt; any other ends the process."""
     global _raises
     _raises = signal.getsignal(signal.SIGINT) is _interrupt
+    try:
+        yield
+    finally:
+        _raises = False
 
 
 @contextmanager
@@ -92,9 +109,9 @@ def serving(asked_to_end: Callable[[signal.Signals], None]) -> Iterator[None]:
 def end_now(number: signal.Signals) -> NoReturn:
     """End the process. What is stored is whole at any time."""
     if _has_served or _node is not None:
-        _say(f"gossipd: {number.name}: ended at once")
+        _last(f"gossipd: {number.name}: ended at once")
         os._exit(1)
-    _say(f"gossipd: {number.name}: ended before the node served")
+    _last(f"gossipd: {number.name}: ended before the node served")
     os._exit(int(number == signal.SIGXCPU))
 
 
@@ -105,12 +122,8 @@ def _end(number: int, _frame: object) -> None:
 
 
 def _tell(number: int, _frame: object) -> None:
-    import logging
-
     name = signal.Signals(number).name
-    logging.getLogger(__name__).info(
-        "%s: nothing is read or opened again; options hold from start to end", name
-    )
+    _told(f"{name}: nothing to reload or to open again: options hold from start to end")
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -118,5 +131,5 @@ def _interrupt(_number: int, _frame: object) -> None:
     if _raises:
         _raises = False
         raise KeyboardInterrupt
-    _say("gossipd: interrupted")
+    _last("gossipd: interrupted")
     os._exit(INTERRUPTED)

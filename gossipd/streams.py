@@ -31,14 +31,13 @@ class StreamError(Exception):
     """stdin cannot be read or stdout not be written; the text is the one line that says why."""
 
 
-class ReaderGone(StreamError):  # noqa: N818  no fault of anybody
+class ReaderGone(Exception):  # noqa: N818  no fault of anybody
     """Who read stdout wants no more, as in `gossipd counters | head -1`."""
 
 
 def begin() -> None:
     """Open what is closed, and put streams that keep their promise over the three descriptors."""
     _open_closed()
-    codecs.register_error(ESCAPED, _escaped)
     stdin = io.BufferedReader(_In(0, "rb", closefd=False))
     sys.stdin = io.TextIOWrapper(stdin, encoding="utf-8", errors="surrogateescape")
     sys.stdout = text_over(_Out(1, "wb", closefd=False), encoding_of(sys.stdout))
@@ -105,6 +104,9 @@ def _escapes(text: str) -> Iterator[str]:
     units = text.encode("utf-16-be", "surrogatepass")
     for at in range(0, len(units), 2):
         yield f"\\u{units[at]:02x}{units[at + 1]:02x}"
+
+
+codecs.register_error(ESCAPED, _escaped)
 
 
 class _In(io.FileIO):

@@ -7,7 +7,6 @@ only `simulate` the simulator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from gossipd.cli.commands import COMMANDS
 from gossipd.cli.failure import Misuse
 from gossipd.cli.interrupts import Interrupted
 from gossipd.entry import main
+from gossipd.signals import interruptible
 
 __all__ = ["gossipd", "main"]
 
@@ -63,7 +63,8 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted("interrupted") from None
 
@@ -82,15 +83,12 @@ Examples:
   gossipd count --api 127.0.0.1:7957""",
 )
 @click.version_option(__version__, prog_name="gossipd", message="%(prog)s %(version)s")
-@click.pass_obj
-def gossipd(begun: Callable[[], None] | None) -> None:
+def gossipd() -> None:
     """A gossip daemon: cluster membership and replicated counters, without a coordinator.
 
     `gossipd run` starts a node. The other commands ask a running one; on a terminal they print
     aligned tables with a header, into a pipe or a file fields separated by tabs without one.
     """
-    if begun is not None:
-        begun()
 
 
 for _command in COMMANDS:

@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import click
-
 from gossipd.cli.failure import printable
 
 _GAP = "  "
@@ -21,7 +19,8 @@ _GAP = "  "
 
 def emit(text: str) -> None:
     """Print to stdout."""
-    click.echo(text)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def emit_json(text: str) -> None:

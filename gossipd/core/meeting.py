@@ -4,7 +4,9 @@ Logs only join, so the counts of two clusters become one for good at the first j
 other. That may be meant, or somebody has left the name at its default. Who joins notices it: it
 has members and counts, is taken in by a node that it has never heard of and that has counts, too,
 and the members of that one are strangers to it without exception. After a partition they are not,
-for those of the other side are known as failed; nor are they where a cluster forms.
+for those of the other side are known as failed; nor are they where a cluster forms. The table is
+asked for at once, before the other cluster has heard of this one: where that fails, or where
+clusters are so young that they still tell of their members, nothing is said.
 """
 
 from __future__ import annotations

@@ -195,10 +195,11 @@ class Node:
         self._readiness.nobody_to_join(turn)
         return turn.effects
 
-    def leave(self, now: float) -> list[Effect]:
-        """Drain, say that this node has left, and end with a `Left` effect."""
+    def leave(self, now: float, since: float | None = None) -> list[Effect]:
+        """Drain, say that this node has left, and end with a `Left` effect. `since`: when it was
+        asked to, if that was earlier; its time runs from then."""
         turn = self._turn(now)
-        self._leaving.start(turn)
+        self._leaving.start(turn, now if since is None else since)
         return turn.effects
 
     def forget(self, name: str, now: float) -> list[Effect]:

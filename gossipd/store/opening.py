@@ -47,6 +47,14 @@ def holds_state(directory: Path) -> bool:
     return (directory / FILE_NAME).exists()
 
 
+def named_by_host(directory: Path) -> tuple[str, int]:
+    """The name of the node that has state in a directory, and its port if that name was made from
+    the host's, else 0. Raises `StoreError`."""
+    with reading(directory / FILE_NAME) as connection:
+        facts = meta_of(connection)
+    return str(facts.get("node", "")), int(facts.get("port", 0))
+
+
 def log_path(path: Path) -> Path:
     """The write-ahead log beside a file."""
     return path.with_name(f"{path.name}-wal")
@@ -125,6 +133,8 @@ def clock_of(connection: sqlite3.Connection, wall: float) -> FileClock:
 def make_directory(directory: Path) -> None:
     """Make it, private, unless it is there. Raises `StoreError`."""
     with clear_errors(directory):
+        if directory.is_dir():
+            return
         with suppress(FileExistsError):
             directory.parent.mkdir(parents=True)
         with suppress(FileExistsError):

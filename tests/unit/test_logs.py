@@ -31,6 +31,11 @@ class Made(NamedTuple):
         self.log.look(troubles)
         return troubles.texts
 
+    def await_alarms(self, expected: list[str]) -> None:
+        deadline = time.monotonic() + 20
+        while self.alarms() != expected:
+            assert time.monotonic() < deadline, self.alarms()
+
     def read_until(self, expected: str) -> str:
         """All that is written until it ends so."""
         text, deadline = "", time.monotonic() + 20
@@ -48,6 +53,7 @@ def made(request: pytest.FixtureRequest) -> Iterator[Made]:
     log = Log(writer, "utf-8", for_journal=request.param == "journal")
     logger = logging.Logger("test", logging.DEBUG)
     logger.addHandler(log)
+    log.begin()
     yield Made(log, reader, logger)
     os.close(reader)  # what still waits is told that nobody reads, and ends
     log.finish()
@@ -84,8 +90,11 @@ def test_the_journal_gets_a_priority_on_each_line_and_no_time(made: Made) -> Non
     assert lines[5] == "<3>ERROR a fault"
     assert [line[:3] for line in lines[5:-2]] == ["<3>"] * (len(lines) - 7)
     assert lines[-4:] == [
-        "<3>ValueError: broken", "<3>in two", "<4>gossipd: warning: odd", "<3>gossipd: cannot start",
-    ]  # fmt: skip
+        "<3>ValueError: broken",
+        "<3>in two",
+        "<4>gossipd: warning: odd",
+        "<3>gossipd: cannot start",
+    ]
 
 
 def test_who_does_not_read_stops_nobody_and_is_told_how_much_was_dropped(made: Made) -> None:
@@ -99,7 +108,7 @@ def test_who_does_not_read_stops_nobody_and_is_told_how_much_was_dropped(made: M
     kept = len(re.findall(r" DEBUG line \d+\n", text))
     assert kept >= QUEUED_MAX
     assert kept + int(told[1].replace(",", "")) == count
-    assert made.alarms() == []
+    made.await_alarms([])
     made.logger.info("on")
     assert made.read_until("on\n").count("\n") == 1
 
@@ -122,9 +131,7 @@ def test_what_cannot_be_written_is_dropped_and_told(made: Made) -> None:
     saved = os.dup(made.log.fd)
     os.dup2(full, made.log.fd)
     fill(made, 3)
-    deadline = time.monotonic() + 20
-    while made.alarms() != ["the log has lost 3 lines so far: stderr: No space left on device"]:
-        assert time.monotonic() < deadline, made.alarms()
+    made.await_alarms(["the log has lost 3 lines so far: stderr: No space left on device"])
     os.dup2(saved, made.log.fd)
     os.close(saved)
     os.close(full)

@@ -254,8 +254,8 @@ class Talk:
     def nobody_to_join(self) -> Said:
         return self._done(self.node.nobody_to_join(self.now))
 
-    def leave(self) -> Said:
-        return self._done(self.node.leave(self.now))
+    def leave(self, since: float | None = None) -> Said:
+        return self._done(self.node.leave(self.now, since))
 
     def forget(self, name: str) -> Said:
         return self._done(self.node.forget(name, self.now))

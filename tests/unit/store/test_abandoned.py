@@ -12,8 +12,10 @@ import pytest
 
 from gossipd.core import Batch, Effect
 from gossipd.counting import Counting
+from gossipd.diskwatch import DiskWatch
 from gossipd.sideport.backend import Incremented, Item, Refused
 from gossipd.store import NoSpaceError
+from gossipd.troubles import Troubles
 from tests.unit.store.keyed import Life, new_life, plain_key, timed_key
 from tests.unit.store.parts import stored
 from tests.unit.waiting import until
@@ -27,7 +29,9 @@ class Bench:
         self.effects: list[Effect] = []
         broken: list[OSError] = []
         store = self.life.store
-        self.counting = Counting(self.life.node, store, self.effects.extend, broken.append)
+        watch = DiskWatch(60, Troubles())
+        node = self.life.node
+        self.counting = Counting(node, store, self.effects.extend, watch, broken.append)
         self._commit = store.commit
         self._patch = monkeypatch
 
