@@ -17,6 +17,7 @@ from .effects import (
     Refuted,
     SaveWanted,
     Send,
+    SpeaksElsewhere,
     Stalled,
 )
 from .frame import Frame, TagFrame
@@ -75,6 +76,7 @@ __all__ = [
     "Send",
     "Settings",
     "SettingsError",
+    "SpeaksElsewhere",
     "Stalled",
     "Status",
     "Stored",

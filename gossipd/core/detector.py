@@ -91,6 +91,8 @@ class Detector:
         probe, self._probe = self._probe, None
         assert probe is not None
         self._give_up(probe)
+        if self._state.cut_off:
+            return
         self._state.health.worse(probe.relays - min(probe.nacks, probe.relays))
         self._membership.accuse(probe.target, turn)
 
@@ -98,6 +100,7 @@ class Detector:
         """A relay lives, the target did not answer it."""
         if self._probe is not None and self._probe.nonces[0] == nonce:
             self._probe.nacks += 1
+            self._state.heard_at = turn.now
         else:
             turn.drop(Drop.UNASKED)
 
@@ -131,10 +134,17 @@ class Detector:
     def stall(self, turn: Turn) -> None:
         """This node stood still: the probe under way proves nothing, so repeat it."""
         self._state.health.worse()
-        probe = self._probe
-        if probe is not None and probe.voids < VOIDS_MAX:
-            self._give_up(probe)
-            self._start_probe(probe.target, probe.voids + 1, turn)
+        if self._probe is not None and self._probe.voids < VOIDS_MAX:
+            self._repeat(self._probe, self._probe.voids + 1, turn)
+
+    def restart(self, turn: Turn) -> None:
+        """What this node has sent, or its answers, went nowhere: repeat the probe under way."""
+        if self._probe is not None:
+            self._repeat(self._probe, self._probe.voids, turn)
+
+    def _repeat(self, probe: _Probe, voids: int, turn: Turn) -> None:
+        self._give_up(probe)
+        self._start_probe(probe.target, voids, turn)
 
     def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
         state = self._state

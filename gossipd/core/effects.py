@@ -108,8 +108,19 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class JoinDoubtful:
-    """A peer sees this node's datagrams coming from an address that it does not advertise."""
+    """A peer, asked at `by`, sees this node's datagrams coming from an address that it does not
+    advertise."""
 
+    advertised: Address
+    seen: Address
+    by: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SpeaksElsewhere:
+    """Somebody is silent at the address that it advertises, and speaks from another one."""
+
+    name: str
     advertised: Address
     seen: Address
 
@@ -148,6 +159,7 @@ Effect: TypeAlias = (
     | Stalled
     | Joined
     | JoinDoubtful
+    | SpeaksElsewhere
     | BecameReady
     | NameLost
     | Left

@@ -10,6 +10,7 @@ from random import Random
 
 from .courier import Courier
 from .drops import Drop
+from .elsewhere import Elsewhere
 from .effects import Dropped, Effect, Send
 from .health import Health
 from .identity import Address
@@ -54,6 +55,11 @@ class State:
     corroborations: dict[str, int] = field(default_factory=dict)
     """Pings sent to each member that somebody else suspects, to find out; they end with the
     suspicion."""
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    heard_at: float = float("-inf")
+    """When a member last answered a question of this node."""
+    cut_off: bool = False
+    """Whether this node's host has no way to any member, so that silence proves nothing."""
     ready: bool = False
     leaving: bool = False
 
