@@ -135,6 +135,11 @@ def clear_errors(path: Path) -> Iterator[None]:
     """Turn what the system and SQLite say into one line about `path`."""
     try:
         yield
+    except PermissionError as error:
+        owner = (
+            f"; it and what lies in it must belong to the user of the node (uid {os.geteuid()})"
+        )
+        raise StoreError(f"{path}: {error.strerror}{owner}") from error
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
     except (sqlite3.Error, DamagedError, UnicodeError) as error:
