@@ -23,6 +23,7 @@ from typing import assert_never
 
 from gossipd import notify, reports
 from gossipd.alarm import Alarm
+from gossipd.alone import Alone
 from gossipd.archive import Archive
 from gossipd.config import Config
 from gossipd.copying import Copying
@@ -33,6 +34,7 @@ from gossipd.core import (
     Drop,
     Dropped,
     Effect,
+    FoundItself,
     Image,
     Incremented,
     JoinDoubtful,
@@ -55,13 +57,14 @@ from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory
 from gossipd.endpoint import Endpoint
+from gossipd.resolving import Resolver, literal, resolve_now
 from gossipd.saver import Saver
-from gossipd.seeds import Seeds, resolve_now
+from gossipd.seeds import Seeds
 from gossipd.service import Service
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, MemoryStore, Store, StoreError
 from gossipd.troubles import Troubles
-from gossipd.udp import Udp, interface_address, open_socket, routed_address
+from gossipd.udp import Udp, interface_address, open_socket, routed_address, speaks
 from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
@@ -77,7 +80,12 @@ READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
 
 EARLY_MAX = 1024
-"""Datagrams kept while names are still being resolved; older ones go first."""
+"""Datagrams kept while the node still opens its store; older ones go first."""
+
+BIND_WITHIN = 10.0
+"""Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
+
+NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
 WARN_AGAIN_AFTER = 60.0
 
@@ -126,7 +134,6 @@ class Daemon:
         config: Config,
         udp: Udp,
         own: MemberView,
-        seeds: list[Address],
         store: Store,
     ) -> None:
         self._config = config
@@ -137,7 +144,6 @@ class Daemon:
         self._udp = udp
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
-        self._seed_addresses = seeds
         self._troubles = Troubles()
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._counting = Counting(self._node, store, self._perform, self._lose_disk)
@@ -145,7 +151,15 @@ class Daemon:
         self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
         self._archive = Archive(self._node, store, self._perform)
-        self._seeds = Seeds(self._node, config.settings, self._perform)
+        self._alone = Alone(self._node, self._perform)
+        self._seeds = Seeds(
+            self._node,
+            config.settings,
+            self._troubles,
+            self._perform,
+            self._seeds_changed,
+            lambda address: speaks(udp.socket, address),
+        )
         self.service = Service(
             self._node,
             store,
@@ -154,6 +168,7 @@ class Daemon:
             self._waiting,
             self._seeds,
             self._troubles,
+            self._alone,
             self._perform,
             self._begin_leave,
             self._process,
@@ -176,22 +191,18 @@ class Daemon:
 
     @classmethod
     async def open(cls, config: Config) -> Daemon:
-        """Bind and resolve. Raises `StartError`."""
+        """Bind. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        try:
-            sock = open_socket(config.bind.host, config.bind.port)
-        except OSError as error:
-            raise StartError(f"cannot bind {config.bind}: {_reason(error)}") from error
+        sock = await _open_socket(config.bind)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
         store: Store | None = None
         try:
-            seeds = await loop.run_in_executor(None, _resolve_seeds, config)
-            own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
+            own = await loop.run_in_executor(None, _own_view, config, udp)
             store = await loop.run_in_executor(None, _open_store, config, own.name)
             generation = await _begin_life(store)
-            daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
+            daemon = cls(config, udp, own._replace(generation=generation), store)
             daemon._early = early
             daemon._image = _stored(store, config)
             await daemon._open_port()
@@ -206,7 +217,10 @@ class Daemon:
         api = self._config.api
         assert api is not None
         try:
-            await self._port.start(api.host or None, api.port)
+            async with asyncio.timeout(BIND_WITHIN):
+                await self._port.start(api.host or None, api.port)
+        except TimeoutError as error:
+            raise StartError(f"cannot bind the side port {api}: {NO_ANSWER}") from error
         except OSError as error:
             raise StartError(f"cannot bind the side port {api}: {_reason(error)}") from error
 
@@ -225,10 +239,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._load()
-        others = [view for view in self._node.members if view.name != own.name]
-        known = [view for view in others if view.status < Status.LEFT]
-        alone = not known and not [seed for seed in self._seed_addresses if seed != own.address]
-        self._perform(self._node.start(alone, time.monotonic()))
+        self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._saver.start()
         self._udp.receive_with(self._receive)
         while self._early:
@@ -239,6 +250,23 @@ class Daemon:
         code = await self._ended
         await self._stop()
         return code
+
+    def _is_alone(self) -> bool:
+        """Whether there is nobody to join, as far as can be told without resolving names."""
+        own = self._node.own
+        others = [view for view in self._node.members if view.name != own.name]
+        known = any(view.status < Status.LEFT for view in others)
+        seeds = [literal(Endpoint.parse_peer(text)) for text in self._config.join]
+        return not known and all(found == [own.address] for found in seeds)
+
+    def _seeds_changed(self) -> None:
+        """Other addresses are known of the seeds, or more of them: what follows from that."""
+        if unresolved := self._seeds.unresolved:
+            self._alone.forbid("seeds", unresolved)
+        else:
+            self._alone.permit("seeds")
+        if self._seeds.only_itself:
+            self._perform(self._node.nobody_to_join(time.monotonic()))
 
     def _load(self) -> None:
         """Take in what the lives before have stored. It stays for good, so the collector need not
@@ -326,6 +354,8 @@ class Daemon:
                     # joins in its name.
                     level = logging.INFO if self._seeds.joined(effect) else logging.DEBUG
                     log.log(level, "joined through %s at %s", effect.name, _at(effect.address))
+                case FoundItself(address):
+                    self._seeds.found_itself(address)
                 case NameLost(detail):
                     self._lose_name(detail)
                 case Left(undrained):
@@ -437,18 +467,18 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _resolve_seeds(config: Config) -> list[Address]:
-    """Every address of every seed. Raises `StartError` when no seed can be resolved."""
-    addresses: list[Address] = []
-    failures: list[str] = []
-    for text in config.join:
-        try:
-            addresses += resolve_now(Endpoint.parse_peer(text))
-        except OSError as error:
-            failures.append(f"cannot resolve {text}: {_reason(error)}")
-    if failures and not addresses:
-        raise StartError("; ".join(failures))
-    return addresses
+async def _open_socket(bind: Endpoint) -> socket.socket:
+    """The gossip socket. Raises `StartError`."""
+    host = bind.host
+    try:
+        if host:
+            async with asyncio.timeout(BIND_WITHIN):
+                host = (await Resolver().resolve(bind))[0][0]
+        return open_socket(host, bind.port)
+    except TimeoutError as error:
+        raise StartError(f"cannot bind {bind}: {NO_ANSWER}") from error
+    except OSError as error:
+        raise StartError(f"cannot bind {bind}: {_reason(error)}") from error
 
 
 def _stored(store: Store, config: Config) -> Image:
@@ -495,8 +525,9 @@ async def _begin_life(store: Store) -> int:
         raise StartError(str(error)) from error
 
 
-def _own_view(config: Config, udp: Udp, seeds: list[Address]) -> MemberView:
-    address = _advertised(config, udp, seeds)
+def _own_view(config: Config, udp: Udp) -> MemberView:
+    seeds = [literal(Endpoint.parse_peer(text)) for text in config.join]
+    address = _advertised(config, udp, [address for found in seeds for address in found])
     name = config.name or f"{socket.gethostname()}:{address[1]}"
     tags = tuple(sorted(config.tags.items()))
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)

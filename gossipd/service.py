@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from gossipd import reports
+from gossipd.alone import Alone
 from gossipd.copying import Copying
 from gossipd.core import (
     Effect,
@@ -46,6 +47,7 @@ class Service:
         waiting: Waiting,
         seeds: Seeds,
         troubles: Troubles,
+        alone: Alone,
         perform: Callable[[Sequence[Effect]], None],
         begin_leave: Callable[[], None],
         process: Callable[[], dict[str, object]],
@@ -59,6 +61,7 @@ class Service:
         self._waiting = waiting
         self._seeds = seeds
         self._troubles = troubles
+        self._alone = alone
         self._perform = perform
         self._begin_leave = begin_leave
         self._process = process
@@ -133,7 +136,10 @@ class Service:
     # --- the cluster -------------------------------------------------------------------------
 
     def incomplete(self) -> str | None:
-        return None if self._node.ready else "no complete copy of the log was pulled yet"
+        if self._node.ready:
+            return None
+        reasons = "no complete copy of the log was pulled yet", self._alone.why_not
+        return "; ".join(filter(None, reasons))
 
     def not_ready(self) -> str | None:
         return self.incomplete() or self._troubles.not_serving
@@ -153,7 +159,7 @@ class Service:
         except ValueError as error:
             raise refusal(400, str(error)) from error
         for endpoint in endpoints:
-            self._seeds.keep(endpoint, once=True)
+            self._seeds.wish(endpoint)
 
     def leave(self) -> None:
         log.info("asked to leave: leaving")

@@ -107,6 +107,13 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundItself:
+    """What this node sent to `address`, to join through it, came to itself: it is its own."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class JoinDoubtful:
     """A peer, asked at `by`, sees this node's datagrams coming from an address that it does not
     advertise."""
@@ -158,6 +165,7 @@ Effect: TypeAlias = (
     | Refuted
     | Stalled
     | Joined
+    | FoundItself
     | JoinDoubtful
     | SpeaksElsewhere
     | BecameReady

@@ -218,6 +218,20 @@ class Node:
         self._joining.ask_members(turn)
         return turn.effects
 
+    def may_be_ready_alone(self, allowed: bool, now: float) -> list[Effect]:
+        """Whether time may make this node ready although no peer shows itself, as it may from the
+        beginning. Once that is allowed anew, the time begins anew, too."""
+        turn = self._turn(now)
+        self._readiness.may_be_alone(allowed, turn)
+        return turn.effects
+
+    def nobody_to_join(self, now: float) -> list[Effect]:
+        """After `start` it has turned out that there is nobody to join: where nothing is held of
+        others either, what is held is all there is."""
+        turn = self._turn(now)
+        self._readiness.nobody_to_join(turn)
+        return turn.effects
+
     def leave(self, now: float) -> list[Effect]:
         """Drain, say that this node has left, and end with a `Left` effect."""
         turn = self._turn(now)
@@ -383,6 +397,8 @@ class Node:
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
         own = self._state.own
         message = envelope.message
+        if isinstance(message, Join) and self._joining.came_back(envelope.sender, message, turn):
+            return
         if self._is_own(envelope, turn.source):
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Self
 
 _CLONE_NEWNET = 0x40000000
+_FILES = Path("/etc/netns")
+"""What stands here below a namespace's name stands in /etc for programs that run inside."""
 
 
 @cache
@@ -72,7 +74,16 @@ class Namespace:
             finally:
                 _set_namespace(f"/proc/self/fd/{home.fileno()}")
 
+    def file(self, name: str, text: str) -> None:
+        """Give the programs that are started inside from now on an /etc/NAME of their own, such as
+        `hosts` or `resolv.conf`; those that were given it already see it change. It has to exist
+        in this machine's /etc."""
+        path = _FILES / self.name / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
     def close(self) -> None:
+        shutil.rmtree(_FILES / self.name, ignore_errors=True)
         _ip("netns", "del", self.name)
 
     def __enter__(self) -> Self:
