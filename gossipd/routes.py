@@ -1,8 +1,8 @@
 """What the kernel knows of this host's addresses and routes. Nothing is sent to anybody.
 
 Which address reaches another host, the routing table tells: connecting a UDP socket asks it. When
-addresses, links or routes change, Linux says so on a netlink socket; where that is refused, one has
-to look from time to time.
+addresses, links or routes change, Linux says so on a netlink socket; where that is refused, one
+has to look from time to time.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 from gossipd.core import Address
-from gossipd.udp import plain, speaks
+from gossipd.udp import plain, prefer_public, speaks
 
 OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
 """Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
@@ -34,9 +33,6 @@ READ_MAX = 1000
 
 ANSWER_WITHIN = 1.0
 _MESSAGE = 65536
-_PREFER_PUBLIC = (72, 2)
-"""IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC: not the addresses that change for privacy."""
-
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 """RTMGRP_: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE."""
 
@@ -55,13 +51,6 @@ _SECOND_CHOICE = 0x01 | 0x20
 
 def is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host).is_loopback
-
-
-def prefer_public(sock: socket.socket) -> None:
-    """Let a socket send from an IPv6 address that stays, where there is one."""
-    if sock.family == socket.AF_INET6:
-        with suppress(OSError):  # not every kernel knows this wish
-            sock.setsockopt(socket.IPPROTO_IPV6, *_PREFER_PUBLIC)
 
 
 class Routes:
@@ -117,7 +106,7 @@ def _is_of_one_link(host: str) -> bool:
 class _Interface(NamedTuple):
     second_choice: bool
     family: int
-    index: int
+    number: int
     host: str
 
 

@@ -45,6 +45,7 @@ class Detector:
         self._membership = membership
         self._order: list[str] = []
         self._probe: _Probe | None = None
+        self._cut_off_at = float("-inf")
 
     def start(self, turn: Turn) -> None:
         """Begin to probe, at a random phase so that nodes started together do not march."""
@@ -136,6 +137,18 @@ class Detector:
         self._state.health.worse()
         if self._probe is not None and self._probe.voids < VOIDS_MAX:
             self._repeat(self._probe, self._probe.voids + 1, turn)
+
+    def cut_off(self, is_cut_off: bool, turn: Turn) -> bool:
+        """Whether this node has no way to anybody; True if it has one again."""
+        state = self._state
+        was, state.cut_off = state.cut_off, is_cut_off
+        if is_cut_off and not was:
+            self._cut_off_at = turn.now
+        elif was and not is_cut_off:
+            self._membership.stall(self._cut_off_at, turn)
+            self.restart(turn)
+            return True
+        return False
 
     def restart(self, turn: Turn) -> None:
         """What this node has sent, or its answers, went nowhere: repeat the probe under way."""

@@ -115,12 +115,10 @@ class FoundItself:
 
 @dataclass(frozen=True, slots=True)
 class JoinDoubtful:
-    """A peer, asked at `by`, sees this node's datagrams coming from an address that it does not
-    advertise."""
+    """A peer sees this node's datagrams coming from an address that it does not advertise."""
 
     advertised: Address
     seen: Address
-    by: Address
 
 
 @dataclass(frozen=True, slots=True)

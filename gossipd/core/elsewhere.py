@@ -1,8 +1,8 @@
 """Who advertises what does not answer, and speaks from somewhere else: its operator is to know.
 
-That a host speaks from another of its addresses than it advertises is no fault by itself. It is one
-where the advertised address is silent: a newcomer asks again and again without echoing the cookie
-that was sent there, or a member is suspected, or failed, and yet speaks.
+That a host speaks from another of its addresses than it advertises is no fault by itself. It is
+one where the advertised address is silent: a newcomer asks again and again without echoing the
+cookie that was sent there, or a member is suspected, or failed, and yet speaks.
 """
 
 from __future__ import annotations

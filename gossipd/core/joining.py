@@ -152,7 +152,7 @@ class Joining:
             turn.drop(Drop.UNASKED)
         elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < DOUBTS_MAX:
             self._doubts[cookie.seen] = None
-            turn.emit(JoinDoubtful(own.address, cookie.seen, turn.source))
+            turn.emit(JoinDoubtful(own.address, cookie.seen))
 
     def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> bool:
         """A member took us in; False if we did not ask it."""

@@ -140,7 +140,6 @@ class Node:
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._cut_off_at = now
         self._gossiping = Gossiping(state)
         rival = Rival(state)
         self._membership = Membership(state, self._gossiping, rival)
@@ -201,14 +200,8 @@ class Node:
         """Whether this node's host has no way to any member. As long as that is so, nobody is
         blamed for being silent; afterwards members are asked at once."""
         turn = self._turn(now)
-        state = self._state
-        if state.cut_off and not is_cut_off:
-            self._membership.stall(self._cut_off_at, turn)
-            self._detector.restart(turn)
+        if self._detector.cut_off(is_cut_off, turn):
             self._joining.ask_members(turn)
-        elif is_cut_off and not state.cut_off:
-            self._cut_off_at = now
-        state.cut_off = is_cut_off
         return turn.effects
 
     def ask_members(self, now: float) -> list[Effect]:
@@ -655,6 +648,16 @@ class Node:
     def members(self) -> list[MemberView]:
         """All members that are remembered, this node included, by name."""
         return self._state.members.views()
+
+    @property
+    def failed_count(self) -> int:
+        """Members that are held as failed."""
+        return len(self._state.members.down)
+
+    def live_addresses(self, limit: int) -> list[Address]:
+        """Where others that are live are held, at most so many of them."""
+        members = self._state.members
+        return [self._state.member(name).address for name in members.live[:limit]]
 
     @property
     def live_count(self) -> int:

@@ -10,8 +10,8 @@ from random import Random
 
 from .courier import Courier
 from .drops import Drop
-from .elsewhere import Elsewhere
 from .effects import Dropped, Effect, Send
+from .elsewhere import Elsewhere
 from .health import Health
 from .identity import Address
 from .judge import Judge
