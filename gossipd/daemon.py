@@ -172,9 +172,7 @@ class Daemon:
             self._alone,
             self._perform,
         )
-        self._hearing = Hearing(
-            self._node, config.settings, self._troubles, lambda: self._advertising.cause
-        )
+        self._hearing = Hearing(self._node, config.settings, self._troubles, self._advertising)
         self.service = Service(
             self._node,
             store,

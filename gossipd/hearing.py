@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
+from gossipd.advertising import Advertising
 from gossipd.core import Node, Settings
 from gossipd.troubles import Troubles
 
@@ -30,13 +30,12 @@ class Hearing:
         node: Node,
         settings: Settings,
         troubles: Troubles,
-        cause: Callable[[], str | None],
+        advertising: Advertising,
     ) -> None:
-        """`cause` tells why nobody may answer, if that can be seen."""
         self._node = node
         self._patience = SILENT_PROBES * settings.probe_interval
         self._troubles = troubles
-        self._cause = cause
+        self._advertising = advertising
         self._since = float("-inf")
         """When there began to be live members to hear of."""
         self._timer: asyncio.TimerHandle | None = None
@@ -56,7 +55,7 @@ class Hearing:
         now, live = time.monotonic(), self._node.live_count - 1
         if not live:
             self._since = now
-        failed, cause = self._node.failed_count, self._cause()
+        failed, cause = self._node.failed_count, self._advertising.cause
         because = f": {cause}" if cause else ""
         if live and now - max(self._since, self._node.heard_at) >= self._patience:
             text = f"not one of {live} live members answers{because}"
