@@ -57,8 +57,9 @@ class Config:
     everybody on the network count."""
 
     join: tuple[str, ...] = ()
-    """Members to join through, HOST[:PORT]; any one that answers is enough. They are tried again
-    for ever. The default port is 7946."""
+    """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
+    several addresses, the node's own among them. They are tried again for ever. The default port
+    is 7946."""
 
     name: str | None = None
     """Name of this node, unique in the cluster, 1 to 64 bytes. Default: the host name, with

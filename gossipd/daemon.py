@@ -19,6 +19,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import assert_never
 
 from gossipd import notify, reports
@@ -31,6 +32,7 @@ from gossipd.copying import Copying
 from gossipd.core import (
     Address,
     BecameReady,
+    ClustersMet,
     Copies,
     Drop,
     Dropped,
@@ -57,7 +59,7 @@ from gossipd.core import (
 )
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
-from gossipd.datadir import data_directory
+from gossipd.datadir import data_directory, left_behind
 from gossipd.endpoint import Endpoint
 from gossipd.hearing import Hearing
 from gossipd.resolving import Resolver, literal
@@ -89,6 +91,13 @@ BIND_WITHIN = 10.0
 NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
 WARN_AGAIN_AFTER = 60.0
+
+MERGE = "clusters met"
+MERGE_SHOWN = 3600.0
+"""Seconds for which it is an alarm that two clusters have become one."""
+
+LISTED_MAX = 3
+"""Members that are named in such an alarm."""
 
 
 class StartError(Exception):
@@ -193,6 +202,7 @@ class Daemon:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
         self._drops: Counter[Drop] = Counter()
+        self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
         self._early: deque[tuple[bytes, Address]] = deque()
@@ -213,12 +223,15 @@ class Daemon:
         store: Store | None = None
         try:
             own = await _own_view(config, udp)
+            left = await loop.run_in_executor(None, _left_behind, config, own)
             store = await loop.run_in_executor(None, _open_store, config, own.name)
             generation = await _begin_life(store)
             daemon = cls(config, udp, own._replace(generation=generation), store)
             daemon._early = early
             daemon._image = _stored(store, config)
             await daemon._open_port()
+            if left is not None:
+                daemon._troubles.begin("left behind", left)
         except StartError:
             udp.close()
             if store is not None:
@@ -242,10 +255,11 @@ class Daemon:
         own = self._node.own
         api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
         log.info(
-            "%s serves at %s (cluster %s), api %s, receive buffer %d KiB",
+            "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
             reports.address_text(own.address),
             self._config.cluster,
+            self._data_dir or "in memory",
             api,
             self._udp.receive_buffer // 1024,
         )
@@ -348,6 +362,7 @@ class Daemon:
             return
         self._timer_at = None
         if at is not None and now >= at:
+            self._node.see_clocks(now, time.time())
             self._perform(self._node.handle_timeout(now))
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
@@ -376,6 +391,8 @@ class Daemon:
                     self._seeds.found_itself(address)
                 case NameLost(detail):
                     self._lose_name(detail)
+                case ClustersMet():
+                    self._warn_of_merge(effect)
                 case Left(undrained):
                     if undrained:
                         where = "lost" if self._config.in_memory else "on this disk only"
@@ -409,6 +426,17 @@ class Daemon:
         else:
             log.debug("dropped a datagram from %s: %s", _at(source), reason.value)
 
+    def _warn_of_merge(self, met: ClustersMet) -> None:
+        """Told for a while, as it cannot be undone and nobody may be looking now."""
+        ours = _listed((self._node.own.name, *met.ours))
+        text = (
+            f"two clusters called {self._config.cluster!r} have met, {ours} and "
+            f"{_listed(met.theirs)}: their counts become one for good; if that was not meant, "
+            "give each a --cluster of its own"
+        )
+        self._troubles.begin(MERGE, text)
+        self._loop.call_later(MERGE_SHOWN, self._troubles.end, MERGE)
+
     def _lose_disk(self, error: OSError) -> None:
         """Nothing can be committed any more: what the others can take over, they shall."""
         if not self._exit_code:
@@ -438,6 +466,7 @@ class Daemon:
         """What clients are shown of the process."""
         udp = self._udp
         return {
+            "data_dir": None if self._data_dir is None else str(self._data_dir),
             "alarms": self._alarm.texts + self._troubles.texts,
             "udp": {
                 "received": udp.received_count,
@@ -489,6 +518,11 @@ def _tell(
                 log.info("ready")
         case _:
             assert_never(effect)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return ", ".join(names[:LISTED_MAX]) + more
 
 
 def _at(address: Address) -> str:
@@ -548,6 +582,28 @@ def _open_store(config: Config, name: str) -> Store:
         )
     except StoreError as error:
         raise StartError(str(error)) from error
+
+
+def _data_dir(config: Config, name: str) -> Path | None:
+    return None if config.in_memory else data_directory(config.data_dir, name).absolute()
+
+
+def _left_behind(config: Config, own: MemberView) -> str | None:
+    """What to say where a name of its own making has changed with the host's, and nothing is kept
+    under the new one."""
+    if config.name is not None or config.data_dir is not None or config.in_memory:
+        return None
+    try:
+        directory = data_directory(None, own.name)
+        names = left_behind(directory, own.address[1])
+    except (OSError, StoreError) as error:
+        raise StartError(str(error)) from error
+    if not names:
+        return None
+    return (
+        f"nothing is kept of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: if "
+        f"this host was renamed, stop this node and go on with --name {names[0]}"
+    )
 
 
 async def _begin_life(store: Store) -> int:

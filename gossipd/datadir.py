@@ -8,10 +8,11 @@ a URL.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from gossipd.store import StoreError
+from gossipd.store import StoreError, holds_state, is_in_use
 
 
 def data_directory(given: str | None, name: str) -> Path:
@@ -29,3 +30,17 @@ def data_directory(given: str | None, name: str) -> Path:
         return Path.home() / ".local" / "state" / "gossipd" / own
     except RuntimeError:
         raise StoreError("there is no home directory: give --data-dir or --in-memory") from None
+
+
+def left_behind(directory: Path, port: int) -> list[str]:
+    """Names of nodes with this port that have state beside a directory that holds none, as that
+    of a node whose host was given another name; not of those that run."""
+    if holds_state(directory) or not directory.parent.is_dir():
+        return []
+    others = sorted(directory.parent.glob(f"*{quote(f':{port}', safe='')}"))
+    found: list[str] = []
+    for other in others:
+        with suppress(OSError):  # somebody else's, so not left behind by this node
+            if holds_state(other) and not is_in_use(other):
+                found.append(unquote(other.name))
+    return found

@@ -26,6 +26,7 @@ from gossipd.endpoint import Endpoint
 from gossipd.reports import address_text
 from gossipd.resolving import Resolver, literal
 from gossipd.troubles import Troubles
+from gossipd.udp import is_local
 
 log = logging.getLogger(__name__)
 
@@ -204,10 +205,12 @@ class Seeds:
 
     @property
     def only_itself(self) -> bool:
-        """Whether all seeds are known, and the node itself is behind each of them."""
+        """Whether all seeds are known, and the node itself is behind each of them and for good:
+        behind a balancer's address there may be another one next time."""
         now = time.monotonic()
         return all(seed.addresses for seed in self._seeds.values()) and all(
-            self._is_self(address, target, now) for address, target in self._targets.items()
+            self._is_self(address, target, now) and is_local(address)
+            for address, target in self._targets.items()
         )
 
     def report(self) -> list[dict[str, object]]:

@@ -24,7 +24,7 @@ from gossipd.core import (
 )
 from gossipd.counting import Counting
 from gossipd.endpoint import Endpoint
-from gossipd.seeds import Seeds
+from gossipd.seeds import Seeds, TooManyWishesError
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
@@ -159,7 +159,13 @@ class Service:
         except ValueError as error:
             raise refusal(400, str(error)) from error
         for endpoint in endpoints:
-            self._seeds.wish(endpoint)
+            try:
+                self._seeds.wish(endpoint)
+            except TooManyWishesError as error:
+                raise refusal(503, str(error), RETRY_AFTER) from error
+
+    def seeds(self) -> list[dict[str, object]]:
+        return self._seeds.report()
 
     def leave(self) -> None:
         log.info("asked to leave: leaving")

@@ -3,6 +3,7 @@
 from .drops import Drop
 from .effects import (
     BecameReady,
+    ClustersMet,
     Copies,
     Dropped,
     Effect,
@@ -42,6 +43,7 @@ __all__ = [
     "BecameReady",
     "CatchingUp",
     "Changes",
+    "ClustersMet",
     "Copies",
     "Double",
     "Drop",

@@ -47,6 +47,16 @@ class Refuted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClustersMet:
+    """By a join of this node two clusters become one that both had members and counts."""
+
+    ours: tuple[str, ...]
+    """Members of this node's own one, without itself."""
+    theirs: tuple[str, ...]
+    """Members of the other one, first the one that took this node in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stalled:
     """A timer was late by so many seconds: this node, not its peers, was slow."""
 
@@ -162,6 +172,7 @@ Effect: TypeAlias = (
     | MemberChanged
     | Refuted
     | Stalled
+    | ClustersMet
     | Joined
     | FoundItself
     | JoinDoubtful

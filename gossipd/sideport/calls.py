@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from operator import itemgetter
 
+from gossipd.sideport import pages, values
 from gossipd.sideport.answers import JSON, TEXT, Answer, WrongMethod, encode
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.batch import FIELDS, count_batch
@@ -114,6 +116,21 @@ def _forget(commands: Commands, fields: Fields) -> object:
     return {"forgotten": commands.forget(_needed(fields, "name"))}
 
 
+def _counters(commands: Commands, fields: Fields) -> object:
+    return dict(pages.of_names(list(commands.counters().items()), itemgetter(0), fields))
+
+
+def _members(commands: Commands, fields: Fields) -> object:
+    return pages.of_names(commands.members(), itemgetter("name"), fields)
+
+
+def _log(commands: Commands, fields: Fields) -> object:
+    limit = values.log_limit(fields.get("limit", LOG_LIMIT_DEFAULT))
+    if not fields.keys() & {"prefix", "after"}:
+        return commands.log(limit)
+    return pages.of_events(commands.log(values.LOG_LIMIT_MAX), fields, limit)
+
+
 def _needed(fields: Fields, key: str) -> object:
     if key not in fields:
         raise refusal(400, f"{key} is missing")
@@ -135,7 +152,10 @@ CALLS: tuple[Call, ...] = (
         _batch, batch=True,
     ),
     Call("GET", "/count", "one count; fields: counter, after, timeout", _count, AFTER),
-    Call("GET", "/counters", "every counter's count", lambda commands, _: commands.counters()),
+    Call(
+        "GET", "/counters", "every counter's count; fields: prefix, limit, after",
+        _counters, pages.FIELDS,
+    ),
     Call("GET", "/increments/{id}", "whether an increment is counted", _counted, COUNTER),
     Call("GET", "/increments", "what a key stands for; field: key", _event, frozenset({"key"})),
     Call(
@@ -143,15 +163,18 @@ CALLS: tuple[Call, ...] = (
         _source, body=frozenset({"seq", "total"}),
     ),
     Call(
-        "GET", "/log", "recent increments; field: limit",
-        lambda commands, fields: commands.log(fields.get("limit", LOG_LIMIT_DEFAULT)),
-        frozenset({"limit"}),
+        "GET", "/log", "recent increments; fields: prefix, limit, after",
+        _log, pages.FIELDS,
     ),
     Call("GET", "/health", "OK while the process lives", lambda *_: "OK\n"),
     Call("GET", "/ready", "whether counts are complete", _ready),
     Call("GET", "/peers", "the other alive members", lambda commands, _: commands.peers()),
-    Call("GET", "/members", "the cluster's members", lambda commands, _: commands.members()),
+    Call(
+        "GET", "/members", "the cluster's members; fields: prefix, limit, after",
+        _members, pages.FIELDS,
+    ),
     Call("GET", "/status", "this node", lambda commands, _: commands.status()),
+    Call("GET", "/join", "what became of each seed", lambda commands, _: commands.seeds()),
     Call("POST", "/join", "body: peers", _join, body=frozenset({"peers"}), status=202),
     Call("POST", "/leave", "leave the cluster and stop", _leave, status=202),
     Call("POST", "/forget", "body: name", _forget, body=frozenset({"name"}), status=202),

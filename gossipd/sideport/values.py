@@ -91,6 +91,11 @@ def log_limit(value: object) -> int:
     return _within(value, "limit", 1, LOG_LIMIT_MAX)
 
 
+def page_limit(value: object, most: int) -> int:
+    """How many entries a part of a long answer has at most."""
+    return _within(value, "limit", 1, most)
+
+
 def copies(value: object) -> int:
     """How many nodes shall hold an increment; 1 is the node that is asked."""
     return _within(value, "ack", 1, COPIES_MAX)

@@ -7,6 +7,7 @@
 | `thread.py` | the thread, and the way there and back |
 | `opening.py` | from a directory to a file that is known to be good, or one clear error |
 | `lock.py` | one process a directory |
+| `clock.py` | how old things are in a file, whatever the wall clock says |
 | `schema.py` | tables, versions, migrations |
 | `rows.py` | values to rows and back; every write is a join; every row has a checksum |
 | `keys.py` | the rows of idempotency keys and of doubles |
@@ -17,7 +18,9 @@
 
 from .disk import DiskStore, Durability
 from .failures import BrokenError, NoSpaceError, StoreError
+from .lock import is_in_use
 from .memory import MemoryStore, Store
+from .opening import holds_state
 
 __all__ = [
     "BrokenError",
@@ -27,4 +30,6 @@ __all__ = [
     "NoSpaceError",
     "Store",
     "StoreError",
+    "holds_state",
+    "is_in_use",
 ]

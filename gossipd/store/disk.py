@@ -37,11 +37,11 @@ from gossipd.core import (
     key_time,
 )
 from gossipd.core.identity import GENERATION_MAX
-from gossipd.core.judge import AHEAD_MAX
 
 from . import opening, schema
 from .abandoned import Abandoned, taking_back
 from .aging import Lifetimes, expired_writes
+from .clock import FileClock
 from .failures import BrokenError, NoSpaceError, classify
 from .keys import batch_run, changes_writes, find, find_twins, parts, read
 from .lock import Lock
@@ -96,6 +96,7 @@ class DiskStore:
         node: str,
         cluster: str,
         lifetimes: Lifetimes,
+        clock: FileClock,
     ) -> None:
         """Made by `open`."""
         self._path = directory / FILE_NAME
@@ -105,6 +106,9 @@ class DiskStore:
         self._node = node
         self._cluster = cluster
         self._lifetimes = lifetimes
+        self._clock = clock
+        self._horizon = image.horizon
+        """The largest time in keys whose records may be here only."""
         self._thread = WorkThread("store")
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
@@ -137,8 +141,8 @@ class DiskStore:
             lock = Lock(directory)
         try:
             lifetimes = Lifetimes(key_window, key_retention)
-            image = open_image(directory, time.time(), lifetimes, cluster)
-            return cls(directory, lock, image, durability, node, cluster, lifetimes)
+            image, clock = open_image(directory, time.time(), lifetimes, cluster)
+            return cls(directory, lock, image, durability, node, cluster, lifetimes, clock)
         except BaseException:
             lock.release()
             raise
@@ -165,7 +169,7 @@ class DiskStore:
         way the batch may be on the disk; `abandon` it then.
         """
         if batch.rows or batch.sources:
-            await self._thread.call(self._write, _runs_of(batch, time.time()))
+            await self._thread.call(self._write, _runs_of(batch, self._clock.now()))
 
     def abandon(self, batch: Batch, exposed: StreamImage) -> None:
         """A commit failed: should the batch be on the disk, take it back before the next write
@@ -181,22 +185,24 @@ class DiskStore:
         What it returns are all events stored of those keys in it that have several, or a double.
         After an error some of it may be stored; the same may be saved again.
         """
-        wall = time.time()
-        await self._write_in_slices(chain(changes_writes(changes, wall), writes_of(changes, wall)))
-        keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record, wall)]
+        writes = changes_writes(changes, self._clock.now()), writes_of(changes, time.time())
+        await self._write_in_slices(chain(*writes))
+        self._horizon = max(self._horizon, changes.horizon)
+        keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record)]
         twins = await self._look_up(find_twins, keys)
         doubled = {double.key: None for _, double in changes.doubles}
         return {**twins, **await self._look_up(find, list(doubled))}
 
-    def _may_have_old_twin(self, record: KeyRecord, wall: float) -> bool:
-        """Whether another event of its key may be on the disk only: not while that one, accepted
-        at most `AHEAD_MAX` before the time in the key, is in memory still."""
+    def _may_have_old_twin(self, record: KeyRecord) -> bool:
+        """Whether another event of its key may be on the disk only; while that one is in memory
+        still, the node itself sees that they have one key."""
         time_ms = key_time(record.key)
-        return time_ms is None or wall - time_ms / 1000 > self._lifetimes.in_memory - AHEAD_MAX
+        return time_ms is None or time_ms <= self._horizon
 
     async def expire(self) -> None:
         """Remove some key records that have expired; batches go first. Raises as `commit` does."""
-        writes = expired_writes(self._connected, time.time(), self._lifetimes, EXPIRED_AT_ONCE)
+        now, wall = self._clock.now(), time.time()
+        writes = expired_writes(self._connected, now, wall, self._lifetimes, EXPIRED_AT_ONCE)
         await self._write_in_slices(writes)
 
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
@@ -210,8 +216,8 @@ class DiskStore:
     ) -> Sequence[KeyRecord]:
         """The key records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`.
         Raises as `commit` does."""
-        wall = time.time()
-        return await self._thread.call(self._read, read, stream, above, upto, limit, wall)
+        now = self._clock.now()
+        return await self._thread.call(self._read, read, stream, above, upto, limit, now)
 
     async def close(self) -> None:
         """Fold the write-ahead log into the file, close and unlock it."""
@@ -252,7 +258,12 @@ class DiskStore:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
             done = _execute(connection, runs, seconds)
+            marks = self._clock.is_to_be_marked
+            if marks:
+                connection.execute(*put_meta("clock", self._clock.mark()))
             connection.execute("COMMIT")
+        if marks:
+            self._clock.marked()
         self._fold(connection)
         return done
 
@@ -341,11 +352,11 @@ class DiskStore:
             self._connection = None
 
 
-def _runs_of(batch: Batch, wall: float) -> Iterator[_Run]:
+def _runs_of(batch: Batch, now: float) -> Iterator[_Run]:
     """A run of each kind: keys, registers, and at last the versions, which speak for them."""
     stream, sources = batch.stream, batch.sources
     if batch.keys:
-        yield batch_run(batch, wall)
+        yield batch_run(batch, now)
     own = [register_row(stream, *register) for register in batch.rows]
     yield PUT_REGISTER, own + [register_row(source, *register) for source, register in sources]
     versions = [version_row(source, seq) for source, (_, seq, _) in sources]

@@ -29,8 +29,12 @@ SOURCE = "/opt/gossipd/source"
 """Where a copy of the package and the units lies inside: the checkout may be below a directory
 that only its owner may enter."""
 
+PYTHON = f"/opt/python/bin/{Path(sys.executable).name}"
+"""The running interpreter's environment inside: not where it is outside, which may be below /tmp,
+and units have a /tmp of their own."""
+
 _COMMAND = f"""#!/bin/sh
-exec env PYTHONPATH={SOURCE} PYTHONDONTWRITEBYTECODE=1 {sys.executable} -m gossipd "$@"
+exec env PYTHONPATH={SOURCE} PYTHONDONTWRITEBYTECODE=1 {PYTHON} -m gossipd "$@"
 """
 """What stands in for the installed command: the code under test, from the running interpreter."""
 
@@ -106,8 +110,8 @@ class Machine:
             path.chmod(0o755)
         for folder in "gossipd", "systemd":
             shutil.copytree(ROOT / folder, opt / "source" / folder)
-        prefixes = dict.fromkeys((Path(sys.prefix), Path(sys.base_prefix)))
-        shared = [path for path in prefixes if not path.is_relative_to("/usr")]
+        base = Path(sys.base_prefix)
+        shared = [] if base.is_relative_to("/usr") else [base]
         with self._console.open("wb") as console:
             self._container = subprocess.Popen(
                 (
@@ -115,6 +119,7 @@ class Machine:
                     *("--directory=/", "--volatile=yes", "--private-network"),
                     *(f"--machine=gossipd-{secrets.token_hex(4)}", "--link-journal=no"),
                     *(f"--bind-ro={path}" for path in shared),
+                    f"--bind-ro={sys.prefix}:/opt/python",
                     *(f"--bind={local}:/usr/local", f"--bind={opt}:/opt/gossipd", "--boot"),
                     *("systemd.unit=basic.target", "systemd.firstboot=off"),
                     *(f"systemd.mask={unit}" for unit in _QUIET),

@@ -227,9 +227,9 @@ class Node:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A client command of the command line."""
-        assert self._namespace is None
         host = f"[{self.api[0]}]" if ":" in self.api[0] else self.api[0]
-        return gossipd(*arguments, GOSSIPD_API=f"{host}:{self.api[1]}")
+        prefix = self._namespace.prefix if self._namespace else ()
+        return gossipd(*arguments, prefix=prefix, GOSSIPD_API=f"{host}:{self.api[1]}")
 
 
 def gossipd(

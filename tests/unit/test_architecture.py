@@ -47,7 +47,7 @@ SHELL = {
     "saver": {"core", "store"},
     "datadir": {"store"},
     "notify": set[str](),
-    "seeds": {"core", "endpoint", "reports", "resolving", "troubles"},
+    "seeds": {"core", "endpoint", "reports", "resolving", "troubles", "udp"},
     "resolving": {"core", "endpoint", "udp"},
     "alone": {"core"},
     "reports": {"core", "endpoint"},
@@ -73,7 +73,7 @@ SHELL = {
     "alarm": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
-    "client": {"endpoint"},
+    "client": {"client", "endpoint"},
 }
 """Which of the package each module of the shell may import; the rest meets in `daemon`."""
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.datadir import data_directory
+from gossipd.datadir import data_directory, left_behind
 from gossipd.store import StoreError
+from gossipd.store.lock import Lock
 
 
 def test_a_directory_that_is_given_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +52,38 @@ def test_without_a_home_one_must_be_given(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(StoreError, match="--data-dir or --in-memory"):
         data_directory(None, "web-3")
+
+
+def kept(directory: Path) -> Path:
+    """A directory with state that nobody uses."""
+    directory.mkdir(parents=True)
+    (directory / "gossipd.db").touch()
+    (directory / "gossipd.lock").touch()
+    return directory
+
+
+def test_state_of_the_same_port_under_another_host_name_was_left_behind(tmp_path: Path) -> None:
+    new = tmp_path / "new%3A7946"
+    assert left_behind(new, 7946) == []
+    for name in ("old%3A7946", "older%3A7946", "old%3A7956", "web-3", "old%3A17946"):
+        kept(tmp_path / name)
+    (tmp_path / "empty%3A7946").mkdir()
+    assert left_behind(new, 7946) == ["old:7946", "older:7946"]
+    kept(new)
+    assert left_behind(new, 7946) == []
+    assert left_behind(tmp_path / "nowhere" / "new%3A7946", 7946) == []
+
+
+def test_state_that_is_in_use_was_not_left_behind(tmp_path: Path) -> None:
+    """As that of other nodes on the host."""
+    lock = Lock(kept(tmp_path / "old%3A7946"))
+    try:
+        assert left_behind(tmp_path / "new%3A7946", 7946) == []
+    finally:
+        lock.release()
+    assert left_behind(tmp_path / "new%3A7946", 7946) == ["old:7946"]
+
+
+def test_what_cannot_be_looked_at_is_somebody_elses(tmp_path: Path) -> None:
+    (kept(tmp_path / "old%3A7946") / "gossipd.lock").unlink()
+    assert left_behind(tmp_path / "new%3A7946", 7946) == []

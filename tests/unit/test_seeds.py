@@ -211,6 +211,17 @@ async def test_where_the_node_finds_itself_it_asks_no_more(
     assert pair.sent.count(NOWHERE) == before
 
 
+async def test_behind_the_address_of_a_balancer_may_be_others(
+    pair: Pair, seeds: Seeds, zone: Zone
+) -> None:
+    balancer = zone[NAME.host] = [("192.0.2.1", 7)]
+    seeds.keep(NAME)
+    await until(lambda: balancer[0] in pair.sent)
+    seeds.found_itself(balancer[0])
+    assert states(seeds) == {"192.0.2.1:7": "self"}
+    assert not seeds.only_itself
+
+
 async def test_a_name_that_cannot_be_resolved_is_tried_again_and_said_once(
     pair: Pair, seeds: Seeds, zone: Zone, troubles: Troubles, caplog: pytest.LogCaptureFixture
 ) -> None:
