@@ -34,7 +34,7 @@ from .messages import (
 )
 from .pings import Flight, Purpose
 from .rival import Rival
-from .state import State, Turn
+from .state import HEARD_PROBES, State, Turn
 from .timers import Timer
 
 COOKIE_SLOT = 30.0
@@ -50,9 +50,6 @@ their answers take a round trip."""
 DOUBTS_MAX = 64
 SETTLED_CHECKS = 2
 """A name is held for good after so many times `name_check`: by then a refusal would have come."""
-
-HELD_PROBES = 5.0
-"""Probe intervals for which an answer shows that this node is a member for somebody."""
 
 CHECKS_MAX = 256
 
@@ -139,6 +136,10 @@ class Joining:
         if len(self._former) > FORMER_MAX:
             del self._former[next(iter(self._former))]
         self._doubts.clear()
+        if self._state.hears(turn.now):
+            # Who is a member holds its name, however short a time: nobody need wait for silence
+            # at its old address, which may be just as much its own.
+            self._member_since, self._acked_at = float("-inf"), turn.now
         self._membership.restate(turn, own.generation + 1, 0, address=address)
         self.ask_members(turn)
 
@@ -201,7 +202,7 @@ class Joining:
         """Whether this node keeps its name against smaller holders. Who has just been taken in,
         perhaps by another newcomer, or is no member for anybody any more, is none."""
         settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
-        held_until = self._acked_at + HELD_PROBES * self._state.settings.probe_interval
+        held_until = self._acked_at + HEARD_PROBES * self._state.settings.probe_interval
         return settled_at <= now <= held_until
 
     def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:

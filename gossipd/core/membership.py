@@ -81,7 +81,7 @@ class Membership:
         One that has restarted or refuted meanwhile has shown that it lives.
         """
         view = self._state.members.get(pinged.name)
-        if self._state.cut_off or view is None or view.status > Status.SUSPECT:
+        if view is None or view.status > Status.SUSPECT or self._state.is_to_blame(turn.now):
             return
         if (view.generation, view.incarnation) == (pinged.generation, pinged.incarnation):
             own = self._state.own.name

@@ -135,6 +135,7 @@ class Node:
             strangers=Strangers(),
             courier=Courier(settings, frame, members, member_lane, log_lane),
             saving=Saving(log, members, judge),
+            began_at=now,
         )
         self._frame = frame
         self._now = now
@@ -412,6 +413,7 @@ class Node:
         elif envelope.sender == own.name:
             self._receive_from_namesake(envelope, turn)
         elif self._is_member(envelope, turn):
+            self._state.spoken_at = turn.now
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
             for view in envelope.views:

@@ -21,6 +21,31 @@ def formed(seed: int, count: int, *, disks: bool = False) -> World:
     return world
 
 
+@pytest.mark.parametrize("after", [0.0, 0.3, 2.0])
+def test_a_node_may_move_right_after_it_has_joined(after: float) -> None:
+    for seed in range(5):
+        world = World(seed)
+        world.cluster(3)
+        assert world.run_until_settled(10)
+        world.run(after)
+        began = world.now
+        world.move("n1", elsewhere(1))
+        assert world.run_until_settled(1)
+        world.run(5)
+        demand_calm(world, began)
+        assert not ends(world)
+
+
+def test_a_newcomer_that_moves_takes_no_name_from_anybody() -> None:
+    world = formed(1, 3)
+    world.place("twin", elsewhere(9)).seeds = [world.hosts["n0"].address]
+    world.start("twin", "n1")
+    world.move("twin", elsewhere(8))
+    world.run(10)
+    assert world.hosts["twin"].node is None
+    assert world.node("n1").live_count == 3
+
+
 def ends(world: World) -> list[NameLost]:
     return [effect for _, _, effect in world.effects if isinstance(effect, NameLost)]
 
