@@ -97,9 +97,14 @@ async def failed(keeper: Keeper, directory: Path) -> None:
     """A child that fails says why."""
     store = await opened(keeper, directory)
     assert store._transport is not None
+    # It gets both at once, so that nothing is written to it when it has ended.
+    os.kill(keeper.pid, signal.SIGSTOP)
+    waiting = asyncio.ensure_future(store.commit(batch(1)))
+    await asyncio.sleep(0)
     store._transport.write(frame("no call at all"))
+    os.kill(keeper.pid, signal.SIGCONT)
     with pytest.raises(BrokenError, match=r"has ended: ValueError\("):
-        await store.commit(batch(1))
+        await waiting
 
 
 async def left(keeper: Keeper, directory: Path) -> None:
