@@ -177,10 +177,12 @@ class Advertising:
             self._resolving.cancel()
             await asyncio.gather(self._resolving, return_exceptions=True)
 
-    def doubted(self, effect: JoinDoubtful) -> None:
-        """A peer sees this node elsewhere than it advertises."""
+    def doubted(self, effect: JoinDoubtful) -> bool:
+        """A peer sees this node elsewhere than it advertises; whether that is for the operator,
+        as this node cannot follow by itself."""
         self._seen = effect.seen
         self._later("look", 0.0, self.look)
+        return not self._is_automatic or self._seen_at() is None
 
     def members_changed(self) -> None:
         """Somebody has come or gone, to whom the ways may be others."""

@@ -441,8 +441,8 @@ class Daemon:
                     self._advertising.members_changed()
                     _tell(effect)
                 case JoinDoubtful():
-                    self._advertising.doubted(effect)
-                    _tell(effect)
+                    if self._advertising.doubted(effect):
+                        _tell(effect)
                 case Refuted() | Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:

@@ -34,7 +34,7 @@ from .messages import (
 )
 from .pings import Flight, Purpose
 from .rival import Rival
-from .state import HEARD_PROBES, State, Turn
+from .state import State, Turn
 from .timers import Timer
 
 COOKIE_SLOT = 30.0
@@ -102,6 +102,8 @@ class Joining:
         """When somebody first took this node in, or was taken in by it."""
         self._acked_at = float("-inf")
         """When a member last answered this node as one of its own."""
+        self._took_in_at = float("-inf")
+        """When this node last took somebody in."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -136,7 +138,7 @@ class Joining:
         if len(self._former) > FORMER_MAX:
             del self._former[next(iter(self._former))]
         self._doubts.clear()
-        if self._state.hears(turn.now):
+        if self._state.is_recent(max(self._state.heard_at, self._took_in_at), turn.now):
             # Who is a member holds its name, however short a time: nobody need wait for silence
             # at its old address, which may be just as much its own.
             self._member_since, self._acked_at = float("-inf"), turn.now
@@ -163,6 +165,7 @@ class Joining:
             return False
         self._member_since = min(self._member_since, turn.now)
         self._state.heard_at = turn.now
+        self._doubts.clear()
         turn.emit(Joined(asked, sender))
         return True
 
@@ -202,8 +205,7 @@ class Joining:
         """Whether this node keeps its name against smaller holders. Who has just been taken in,
         perhaps by another newcomer, or is no member for anybody any more, is none."""
         settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
-        held_until = self._acked_at + HEARD_PROBES * self._state.settings.probe_interval
-        return settled_at <= now <= held_until
+        return settled_at <= now and self._state.is_recent(self._acked_at, now)
 
     def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
         own = self._state.own
@@ -292,6 +294,7 @@ class Joining:
         state = self._state
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
+        self._took_in_at = turn.now
         self._membership.learn(view, turn)
         held = state.members.get(view.name)
         if held is None:

@@ -75,20 +75,15 @@ class State:
         """What this node says of itself."""
         return self.members.own
 
-    def hears(self, now: float) -> bool:
-        """Whether somebody has answered this node a moment ago."""
-        return now - self.heard_at <= self._patience
+    def is_recent(self, at: float, now: float) -> bool:
+        """Whether what a member did at that time still tells of it."""
+        return now - at <= HEARD_PROBES * self.settings.probe_interval
 
     def is_to_blame(self, now: float) -> bool:
         """Whether it is this node's own fault that others are silent: it has no way to them, or
         they do speak, but nobody answers, so that answers go elsewhere."""
-        speak = now - self.spoken_at <= self._patience
-        silent = now - max(self.heard_at, self.began_at) > self._patience
-        return self.cut_off or (speak and silent)
-
-    @property
-    def _patience(self) -> float:
-        return HEARD_PROBES * self.settings.probe_interval
+        are_silent = not self.is_recent(max(self.heard_at, self.began_at), now)
+        return self.cut_off or (are_silent and self.is_recent(self.spoken_at, now))
 
     @property
     def shown(self) -> Shown:

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.cluster import Cluster, agree, counted, see
 from tests.e2e.load import Stream
 from tests.e2e.namespaces import Network, why_none
-from tests.e2e.node import Node, until
+from tests.e2e.node import POLL, Node, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none() or "none")
 
@@ -39,6 +39,14 @@ def blamed(nodes: list[Node], since: Sequence[int] = (0, 0, 0)) -> list[str]:
     """Lines of logs that blame somebody; of each log only what comes behind so many letters."""
     logs = (node.log[begin:] for node, begin in zip(nodes, since, strict=False))
     return [line for log in logs for line in log.splitlines() if BLAMED.search(line)]
+
+
+def stay_calm(nodes: list[Node]) -> None:
+    """Nobody is blamed in the time in which whoever does not answer would be."""
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert blamed(nodes) == []
+        time.sleep(POLL)
 
 
 def held_at(nodes: list[Node], name: str, host: str) -> bool:
@@ -112,7 +120,7 @@ def test_a_running_node_whose_address_changes_is_whole_soon_after(
             agree(nodes, within=1)
     assert not counting.failures
     counted(nodes, counting.answered, within=5)
-    assert blamed(nodes) == []
+    stay_calm(nodes)
     nodes[0].kill()
     nodes[0].start(*ANYWHERE)
     agree(nodes, within=10)
@@ -145,7 +153,8 @@ def test_a_node_of_two_networks_is_reached_where_its_members_are(
     """It starts alone, so that nothing but its default route tells where that may be."""
     one, two, three = nodes
     uplink = network.hosts[0]
-    uplink.ip("link", "add", "uplink", "type", "dummy")
+    uplink.ip("link", "add", "uplink", "type", "veth", "peer", "name", "nobody")
+    uplink.ip("link", "set", "nobody", "up")
     uplink.ip("addr", "add", "10.99.0.1/24", "dev", "uplink")
     uplink.ip("link", "set", "uplink", "up")
     uplink.ip("route", "add", "default", "via", "10.99.0.2")
@@ -153,9 +162,9 @@ def test_a_node_of_two_networks_is_reached_where_its_members_are(
     until(lambda: one.status()["address"] == "10.99.0.1:7946", 20, "n1 guesses")
     two.start(*ANYWHERE, join=[one])
     three.start(*ANYWHERE, join=[one])
+    until(partial(held_at, nodes, "n1", "10.77.0.1"), 10, "n1 is where the others are")
     agree(nodes, within=10)
-    assert held_at(nodes, "n1", "10.77.0.1")
-    assert blamed(nodes) == []
+    stay_calm(nodes)
 
 
 def test_one_list_of_names_does_for_all_where_a_host_calls_itself_127_0_1_1(
@@ -169,10 +178,11 @@ def test_one_list_of_names_does_for_all_where_a_host_calls_itself_127_0_1_1(
             for number, (name, address) in enumerate(listed.items())
         ]
         host.file("hosts", "\n".join(["127.0.0.1 localhost", *lines, ""]))
-        node.start(*ANYWHERE, *(part for name in listed for part in ("--join", name)))
+        seeds = (part for name in listed for part in ("--join", name))
+        node.start(*ANYWHERE, "--ready-after", "1", *seeds)
     agree(nodes, within=10)
     assert all(held_at(nodes, node.name, node.host) for node in nodes)
-    assert blamed(nodes) == []
+    stay_calm(nodes)
 
 
 def test_hosts_with_ipv6_only_and_no_default_route_find_each_other(
@@ -187,7 +197,7 @@ def test_hosts_with_ipv6_only_and_no_default_route_find_each_other(
     for node in nodes[1:]:
         node.start(*ANYWHERE, "--join", "[fd77::1]:7946")
     agree(nodes, within=10)
-    assert blamed(nodes) == []
+    stay_calm(nodes)
 
 
 def test_who_advertises_what_does_not_answer_is_told_of_by_all(
@@ -226,7 +236,7 @@ def test_a_name_to_advertise_is_looked_up_again(network: Network, nodes: list[No
     until(partial(held_at, nodes[:2], "n2", "10.77.0.22"), 10, "the name is followed")
     agree(nodes[:2], within=5)
     assert two.status()["alarms"] == []
-    assert blamed(nodes[:2]) == []
+    stay_calm(nodes[:2])
 
 
 def test_the_last_one_of_a_cluster_serves_and_says_that_it_is_alone(cluster: Cluster) -> None:

@@ -36,6 +36,18 @@ def test_a_node_may_move_right_after_it_has_joined(after: float) -> None:
         assert not ends(world)
 
 
+def test_who_took_others_in_may_move_before_it_hears_an_answer() -> None:
+    for seed in range(5):
+        world = World(seed)
+        world.add("n0")
+        world.add("n1", seeds=["n0"])
+        world.run(0.01)
+        world.move("n0", elsewhere(1))
+        assert world.run_until_settled(1)
+        world.run(4)
+        demand_calm(world)
+
+
 def test_a_newcomer_that_moves_takes_no_name_from_anybody() -> None:
     world = formed(1, 3)
     world.place("twin", elsewhere(9)).seeds = [world.hosts["n0"].address]
