@@ -17,6 +17,7 @@ do not come. Whether this host has a way to any member at all follows from the s
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
 from collections import Counter
@@ -24,13 +25,15 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from gossipd.alone import Alone
-from gossipd.core import Address, Effect, JoinDoubtful, Node, Settings
-from gossipd.endpoint import Endpoint
+from gossipd.config import Config
+from gossipd.core import Address, Effect, JoinDoubtful, Node
+from gossipd.endpoint import Endpoint, is_link_local
 from gossipd.reports import address_text
 from gossipd.resolving import Resolver, literal
 from gossipd.routes import Routes, Watch, is_loopback
-from gossipd.seeds import Seeds
+from gossipd.seeds import SLOW_AFTER, Seeds
 from gossipd.troubles import Troubles
+from gossipd.udp import Udp
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +92,7 @@ async def first_address(
     if advertise is not None:
         with suppress(OSError, TimeoutError):  # it is tried again, and told of then
             async with asyncio.timeout(RESOLVED_SOON):
-                return _best(literal(advertise) or await Resolver().resolve(advertise))
+                return _best(literal(advertise) or await Resolver().resolve(advertise))[0]
     if bound[0] not in ANYWHERE:
         return bound
     hosts = _outside_first(
@@ -110,9 +113,13 @@ def _is_itself(target: Address, port: int, routes: Routes) -> bool:
     return target[1] == port and routes.has(target[0])
 
 
-def _best(found: Sequence[Address]) -> Address:
-    """Of several addresses of a name the first one that other hosts can reach."""
-    return next((each for each in found if not is_loopback(each[0])), found[0])
+def _best(found: Sequence[Address]) -> list[Address]:
+    """Those of the addresses of a name that others can be told; what other hosts can reach comes
+    first. Raises `OSError` where there is none."""
+    told = [each for each in found if not is_link_local(each[0])]
+    if not told:
+        raise OSError(errno.EADDRNOTAVAIL, "it has only link-local addresses")
+    return sorted(told, key=lambda each: is_loopback(each[0]))
 
 
 class Advertising:
@@ -121,26 +128,24 @@ class Advertising:
     def __init__(
         self,
         node: Node,
-        settings: Settings,
-        bound: Address,
-        advertise: Endpoint | None,
-        routes: Routes,
+        config: Config,
+        udp: Udp,
         seeds: Seeds,
         troubles: Troubles,
         alone: Alone,
         perform: Callable[[Sequence[Effect]], None],
     ) -> None:
         self._node = node
-        self._settings = settings
-        self._bound = bound
-        self._advertise = advertise
-        self._routes = routes
+        self._settings = config.settings
+        self._bound = udp.address
+        self._advertise = config.advertise
+        self._routes = Routes(udp.socket)
         self._seeds = seeds
         self._troubles = troubles
         self._alone = alone
         self._perform = perform
         self._loop = asyncio.get_running_loop()
-        self._is_automatic = bound[0] in ANYWHERE and advertise is None
+        self._is_automatic = self._bound[0] in ANYWHERE and self._advertise is None
         self._since = time.monotonic()
         """When the present address was taken."""
         self._moved_at = self._tried_at = self._looked_at = float("-inf")
@@ -215,9 +220,11 @@ class Advertising:
     # --- deciding ----------------------------------------------------------------------------
 
     def _other_seeds(self) -> list[Address]:
-        """Addresses of seeds that may be somebody else's."""
+        """Addresses of seeds that may be somebody else's; not those of one link, to which there
+        may be a way that tells no address."""
         own, port = self._node.own.address, self._bound[1]
-        seeds = [seed for seed in self._seeds.addresses if seed != own][:TARGETS_MAX]
+        others = (each for each in self._seeds.addresses if each != own)
+        seeds = [each for each in others if not is_link_local(each[0])][:TARGETS_MAX]
         if self._bound[0] not in ANYWHERE:
             return seeds
         return [seed for seed in seeds if not _is_itself(seed, port, self._routes)]
@@ -329,18 +336,24 @@ class Advertising:
         while True:
             self._resolve_again.clear()
             wait = RESOLVE_EVERY
+            slow = self._loop.call_later(SLOW_AFTER, self._unresolved, "no resolver has answered")
             try:
-                found = await resolver.resolve(name)
+                found = _best(await resolver.resolve(name))
             except OSError as error:
                 wait = RESOLVE_FAILED
-                own = address_text(self._node.own.address)
-                text = f"cannot resolve --advertise {name}: {error.strerror or error}"
-                self._troubles.begin("advertise", f"{text}; advertising {own} until it can be")
+                self._unresolved(error.strerror or str(error))
             else:
                 self._troubles.end("advertise")
                 if self._node.own.address not in found:
-                    self._move(_best(found))
+                    self._move(found[0])
+            finally:
+                slow.cancel()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._resolve_again.wait()
             await asyncio.sleep(RESOLVE_PAUSE)
+
+    def _unresolved(self, reason: str) -> None:
+        own = address_text(self._node.own.address)
+        text = f"cannot resolve --advertise {self._advertise}: {reason}"
+        self._troubles.begin("advertise", f"{text}; advertising {own} until it can be")

@@ -191,15 +191,7 @@ class Daemon:
             lambda address: speaks(udp.socket, address),
         )
         self._advertising = Advertising(
-            self._node,
-            config.settings,
-            udp.address,
-            config.advertise,
-            Routes(udp.socket),
-            self._seeds,
-            self._troubles,
-            self._alone,
-            self._perform,
+            self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
         )
         self._hearing = Hearing(self._node, config.settings, self._troubles, self._advertising)
         self.service = Service(

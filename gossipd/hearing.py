@@ -37,7 +37,9 @@ class Hearing:
         self._troubles = troubles
         self._advertising = advertising
         self._since = float("-inf")
-        """When there began to be live members to hear of."""
+        """When there began to be live members to hear of, or this node went on after it had stood
+        still."""
+        self._looked_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -53,7 +55,9 @@ class Hearing:
     def look(self) -> None:
         """Notice that nobody answers, or that somebody does."""
         now, live = time.monotonic(), self._node.live_count - 1
-        if not live:
+        stood_still = now - self._looked_at > 2 * LOOK_EVERY
+        self._looked_at = now
+        if stood_still or not live:
             self._since = now
         failed, cause = self._node.failed_count, self._advertising.cause
         because = f": {cause}" if cause else ""

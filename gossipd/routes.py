@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from gossipd.core import Address
+from gossipd.endpoint import is_link_local
 from gossipd.udp import plain, prefer_public, speaks
 
 OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
@@ -72,7 +73,7 @@ class Routes:
             except OSError:
                 return None
             host, _ = plain(probe.getsockname())
-        return None if _is_of_one_link(host) else host
+        return None if is_link_local(host) else host
 
     def has(self, host: str) -> bool:
         """Whether `host` is an address of this host: such a one is reached from itself."""
@@ -88,16 +89,11 @@ class Routes:
         found = [
             host
             for host in interface_hosts()
-            if not is_loopback(host) and not _is_of_one_link(host)
+            if not is_loopback(host) and not is_link_local(host)
             if speaks(self._sock, (host, DISCARD))
         ]
         # What a host gives itself on a network where nobody gives addresses comes last.
         return min(found, key=lambda host: ipaddress.ip_address(host).is_link_local, default=None)
-
-
-def _is_of_one_link(host: str) -> bool:
-    """Whether it says nothing without the name of an interface, which only this host knows."""
-    return ":" in host and ipaddress.ip_address(host).is_link_local
 
 
 # --- netlink -------------------------------------------------------------------------------------

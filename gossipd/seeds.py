@@ -350,7 +350,7 @@ class Seeds:
         if not usable:
             self._list(seed, [])
             family = "IPv6" if ":" in addresses[0][0] else "IPv4"
-            self._failed(seed, f"it has only {family} addresses, which this node does not speak")
+            self._failed(seed, f"it has only {family} addresses that this node cannot speak to")
             return
         self._resolved = True
         seed.failure = None

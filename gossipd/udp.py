@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import cast
 
 from gossipd.core import Address
+from gossipd.endpoint import is_link_local
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for datagrams that wait; it may grant less."""
@@ -91,9 +92,11 @@ def is_local(address: Address) -> bool:
 
 
 def speaks(sock: socket.socket, address: Address) -> bool:
-    """Whether a socket can send to an address of that family."""
+    """Whether a socket can send to an address of that family; never to one of some link that
+    does not say which."""
     if ":" in address[0]:
-        return sock.family == socket.AF_INET6
+        says_which = "%" in address[0] or not is_link_local(address[0])
+        return sock.family == socket.AF_INET6 and says_which
     return sock.family == socket.AF_INET or not sock.getsockopt(
         socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
     )

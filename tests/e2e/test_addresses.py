@@ -188,14 +188,16 @@ def test_one_list_of_names_does_for_all_where_a_host_calls_itself_127_0_1_1(
 def test_hosts_with_ipv6_only_and_no_default_route_find_each_other(
     network: Network, nodes: list[Node]
 ) -> None:
-    """The first one has no seed, so nothing tells it where others are."""
+    """The first one has no seed, so nothing tells it where others are; the last one is told an
+    address of the link that it shares with it."""
     for number, host in enumerate(network.hosts, 1):
         host.ip("addr", "flush", "dev", "eth0", "scope", "global")
         host.ip("addr", "add", f"fd77::{number}/64", "dev", "eth0", "nodad")
     nodes[0].start(*ANYWHERE)
     until(lambda: nodes[0].status()["address"] == "[fd77::1]:7946", 20, "n1 guesses")
-    for node in nodes[1:]:
-        node.start(*ANYWHERE, "--join", "[fd77::1]:7946")
+    network.hosts[0].ip("addr", "add", "fe80::77/64", "dev", "eth0", "nodad")
+    for node, seed in zip(nodes[1:], ("[fd77::1]:7946", "[fe80::77%eth0]:7946"), strict=True):
+        node.start(*ANYWHERE, "--join", seed)
     agree(nodes, within=10)
     stay_calm(nodes)
 
