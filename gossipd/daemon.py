@@ -140,7 +140,8 @@ class Daemon:
         self._seed_addresses = seeds
         self._troubles = Troubles()
         self._alarm = Alarm(self._node, config.settings.key_limit)
-        self._counting = Counting(self._node, store, self._perform, self._lose_disk)
+        key_limit = config.settings.key_limit
+        self._counting = Counting(self._node, store, self._perform, self._lose_disk, key_limit)
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._lose_disk)
