@@ -24,7 +24,9 @@ class Blocks(Generic[T]):
 
     def __init__(self, items: Sequence[T] = ()) -> None:
         """`items`: sorted, each once."""
-        self._blocks = [list(items[at : at + SIZE]) for at in range(0, len(items), SIZE)]
+        self._blocks: list[list[T]] = [
+            list(items[at : at + SIZE]) for at in range(0, len(items), SIZE)
+        ]
         self._count = len(items)
         self._next = 0
         """The block that is tidied next."""

@@ -268,8 +268,20 @@ class Client:
                 name, _, value = field.partition(": ")
                 headers[name.lower()] = value
             status = int(status_line.split()[1])
-            size = 0 if head_only or status == 100 else int(headers["content-length"])
+            if head_only or status in (100, 204):
+                return Response(status, headers, b"")
+            if headers.get("transfer-encoding") == "chunked":
+                return Response(status, headers, await self._chunks())
+            size = int(headers["content-length"])
             return Response(status, headers, await self.reader.readexactly(size))
+
+    async def _chunks(self) -> bytes:
+        chunks = []
+        while size := int(await self.reader.readline(), 16):
+            chunks.append(await self.reader.readexactly(size))
+            assert await self.reader.readexactly(2) == b"\r\n"
+        assert await self.reader.readexactly(2) == b"\r\n"
+        return b"".join(chunks)
 
     async def line(self) -> str:
         async with asyncio.timeout(DEADLINE):

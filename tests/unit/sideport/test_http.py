@@ -35,16 +35,16 @@ async def test_a_chunked_body_is_read_with_extensions_and_trailers(
     client: Client, backend: FakeBackend
 ) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         b'5;a=b\r\n{"by"\r\n4\r\n: 7}\r\n0\r\nOrigin: late\r\n\r\n'
-        b"GET /count HTTP/1.1\r\n\r\n"
+        b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n"
     )
     assert (await client.response()).status == 200
     assert (await client.response()).json == {"counter": "default", "count": 7}
 
 
 async def test_a_request_may_come_byte_by_byte(client: Client, backend: FakeBackend) -> None:
-    for byte in b'\r\nPOST /increment HTTP/1.1\r\nContent-Length: 8\r\n\r\n{"by":7}':
+    for byte in b'\r\nPOST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{"by":7}':
         await client.send(bytes([byte]))
     assert (await client.response()).status == 200
     assert backend.values == {"default": 7}
@@ -54,8 +54,8 @@ async def test_a_client_that_expects_100_continue_gets_it(
     client: Client, backend: FakeBackend
 ) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\n\r\n"
-        b"POST /increment HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 8\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 8\r\n\r\n"
     )
     assert [(await client.response()).status, (await client.response()).status] == [200, 100]
     await client.send(b'{"by":7}')
@@ -72,7 +72,8 @@ async def test_a_body_that_would_be_too_large_is_refused_before_it_is_sent(
     client: Client,
 ) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 65537\r\n\r\n"
     )
     assert (await client.response()).status == 413
     assert await client.rest() == b""
@@ -90,7 +91,7 @@ async def test_an_upgrade_is_declined_by_answering_without(client: Client) -> No
 
 
 async def test_connect_is_refused_and_closes(client: Client) -> None:
-    await client.send(b"CONNECT example.org:443 HTTP/1.1\r\n\r\nwhatever")
+    await client.send(b"CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n\r\nwhatever")
     assert (await client.response()).status == 404
     assert await client.rest() == b""
 
@@ -102,18 +103,25 @@ async def test_connect_is_refused_and_closes(client: Client) -> None:
         (b"GET / HTTP/9.9\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n\r\n", 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-        (b"BREW /pot HTTP/1.1\r\n\r\n", 400),
-        (b"POST x HTTP/1.1\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"POST x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
         (
-            b"POST /increment HTTP/1.1\r\nContent-Length: 3\r\n"
+            b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            400,
+        ),
+        (
+            b"POST /increment HTTP/1.1\r\nHost: a\r\n"
+            b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            400,
+        ),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (
+            b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400,
         ),
@@ -132,7 +140,10 @@ async def test_malformed_http_is_refused(
 async def test_a_malformed_request_is_answered_after_those_before_it(
     client: Client, backend: FakeBackend
 ) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nbroken\r\n\r\n" * 2)
+    await client.send(
+        b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n"
+        * 2
+    )
     assert (await client.response()).status == 200
     broken = await client.response()
     assert (broken.status, broken.headers["connection"]) == (400, "close")
@@ -141,7 +152,7 @@ async def test_a_malformed_request_is_answered_after_those_before_it(
 
 
 async def test_a_request_that_ends_early_is_refused(client: Client, backend: FakeBackend) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
     client.half_close()
     assert (await client.response()).status == 400
     assert await client.rest() == b""
@@ -149,7 +160,9 @@ async def test_a_request_that_ends_early_is_refused(client: Client, backend: Fak
 
 
 async def test_a_half_closed_client_gets_its_answers(client: Client) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /count HTTP/1.1\r\n\r\n")
+    await client.send(
+        b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\nGET /count HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
     client.half_close()
     assert (await client.response()).status == 200
     assert (await client.response()).json == {"counter": "default", "count": 1}
@@ -172,7 +185,7 @@ async def test_a_body_beyond_the_limit_is_refused_though_the_client_sends_it_all
 
 async def test_a_chunked_body_beyond_the_limit_is_refused(client: Client) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         + (b"1000\r\n" + b" " * 4096 + b"\r\n") * 100
     )
     assert (await client.response()).status == 413
@@ -187,11 +200,12 @@ async def test_a_head_at_the_limit_is_read(client: Client) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
-        b"GET /health HTTP/1.1\r\n" + b"A: b\r\n" * 3000 + b"\r\n",
-        b"GET /health HTTP/1.1\r\nX: " + b"x" * 1_000_000,
-        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 30000,
+        b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 3000 + b"\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1_000_000,
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "
+        + b"x" * 30000,
     ],
 )
 async def test_a_head_beyond_the_limit_is_refused(client: Client, head: bytes) -> None:
@@ -203,7 +217,7 @@ async def test_a_head_beyond_the_limit_is_refused(client: Client, head: bytes) -
 
 
 @pytest.mark.parametrize("limits", [{"head_timeout": 0.1}], indirect=True)
-@pytest.mark.parametrize("start", [b"GE", b"GET /heal", b"GET /health HTTP/1.1\r\nX: "])
+@pytest.mark.parametrize("start", [b"GE", b"GET /heal", b"GET /health HTTP/1.1\r\nHost: a\r\nX: "])
 async def test_a_slow_head_is_a_408(client: Client, limits: Limits, start: bytes) -> None:
     await client.send(start)
     assert (await client.response()).status == 408
@@ -214,7 +228,7 @@ async def test_a_slow_head_is_a_408(client: Client, limits: Limits, start: bytes
 async def test_a_head_that_drips_is_a_408(client: Client, limits: Limits) -> None:
     assert (await client.request("GET", "/health")).status == 200
     answer = asyncio.create_task(client.response())
-    await client.send(b"GET /health HTTP/1.1\r\n")
+    await client.send(b"GET /health HTTP/1.1\r\nHost: a\r\n")
     while not answer.done():
         await client.send(b"A: b\r\n")
         await asyncio.wait([answer], timeout=0.02)
@@ -223,7 +237,7 @@ async def test_a_head_that_drips_is_a_408(client: Client, limits: Limits) -> Non
 
 @pytest.mark.parametrize("limits", [{"body_timeout": 0.1}], indirect=True)
 async def test_a_slow_body_is_a_408(client: Client, limits: Limits) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
     assert "body" in (await client.response()).detail
     assert await client.rest() == b""
 
@@ -239,7 +253,7 @@ async def test_a_slow_commit_is_not_the_clients_fault(
     client: Client, backend: FakeBackend, limits: Limits
 ) -> None:
     backend.paused = True
-    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /count HTT")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\nGET /count HTT")
     answer = asyncio.create_task(client.response())
     await asyncio.wait([answer], timeout=0.3)
     assert not answer.done()
