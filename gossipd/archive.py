@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from gossipd.core import Effect, KeysWanted, Node
+from gossipd.diskwatch import DiskWatch, HangsError
 from gossipd.store import Store
 
 log = logging.getLogger(__name__)
@@ -24,11 +25,16 @@ class Archive:
     """The reads of one node."""
 
     def __init__(
-        self, node: Node, store: Store, perform: Callable[[Sequence[Effect]], None]
+        self,
+        node: Node,
+        store: Store,
+        perform: Callable[[Sequence[Effect]], None],
+        watch: DiskWatch,
     ) -> None:
         self._node = node
         self._store = store
         self._perform = perform
+        self._watch = watch
         self._reads: set[asyncio.Task[None]] = set()
 
     def want(self, wanted: KeysWanted) -> None:
@@ -38,16 +44,20 @@ class Archive:
             self._reads.add(read)
             read.add_done_callback(self._reads.discard)
 
-    async def drain(self) -> None:
-        """Return when nothing is being read."""
-        if self._reads:
-            await asyncio.wait(self._reads)
+    def stop(self) -> None:
+        """Nobody waits for what is being read."""
+        for read in self._reads:
+            read.cancel()
 
     async def _read(self, wanted: KeysWanted) -> None:
         try:
-            records = await self._store.read_keys(
-                wanted.stream, wanted.above, wanted.upto, wanted.limit
+            records = await self._watch.answer(
+                lambda: self._store.read_keys(
+                    wanted.stream, wanted.above, wanted.upto, wanted.limit
+                )
             )
+        except HangsError:
+            return  # which is told already
         except OSError as error:
             log.error("cannot read idempotency keys for %s: %s", wanted.asker, error)
             return

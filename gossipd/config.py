@@ -8,12 +8,13 @@ key of the configuration file of each.
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
-from gossipd.core.settings import Profile, Settings
+from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -57,8 +58,9 @@ class Config:
     everybody on the network count."""
 
     join: tuple[str, ...] = ()
-    """Members to join through, HOST[:PORT]; any one that answers is enough. They are tried again
-    for ever. The default port is 7946."""
+    """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
+    several addresses, the node's own among them. They are tried again for ever. The default port
+    is 7946."""
 
     name: str | None = None
     """Name of this node, unique in the cluster, 1 to 64 bytes. Default: the host name, with
@@ -87,6 +89,10 @@ class Config:
     """What an answered increment survives: power cuts (full), or only crashes of processes
     (normal), which spares one wait for the disk per commit."""
 
+    disk_timeout: float = 5.0
+    """Seconds for which the disk may be silent. From then on increments are refused (those under
+    way may have been counted) and the node is not ready, until it answers again."""
+
     tag: tuple[str, ...] = ()
     """A label K=V that all members see; keys unique and at most 64 bytes, at most 32 tags, all
     together at most 256 bytes."""
@@ -96,6 +102,14 @@ class Config:
 
     settings: Settings = field(default_factory=Settings)
     """The figures of the protocol: those of `profile`, some of them replaced."""
+
+    @property
+    def has_default_name(self) -> bool:
+        """Whether its name is the one that it would have had without one."""
+        try:
+            return self.name == _default_name(self.bind.port)
+        except ConfigError:
+            return False
 
     @classmethod
     def of(cls, **values: Any) -> Config:
@@ -119,6 +133,9 @@ class Config:
             raise ConfigError("data_dir", "must not be given together with in_memory")
         if self.data_dir == "":
             raise ConfigError("data_dir", "expected a directory, not nothing")
+        if not SECONDS_MIN <= self.disk_timeout < math.inf:
+            problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
+            raise ConfigError("disk_timeout", problem)
         if self.api is None:
             object.__setattr__(self, "api", _default_api(self.bind))
         if self.name is None and self.bind.port:

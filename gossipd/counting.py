@@ -2,6 +2,10 @@
 
 While one batch is being committed the next one collects. Nothing leaves the process before its
 commit: the future of an increment ends after the batch was exposed to the core.
+
+While the disk hangs everybody is refused. The batch that it holds is kept all the same: whether it
+was committed is known when the disk answers, and then it is exposed or abandoned as ever. So its
+stream has one history, and nothing else is committed meanwhile.
 """
 
 from __future__ import annotations
@@ -32,11 +36,12 @@ from gossipd.core import (
     PutConflicts,
     PutRefused,
     PutTaken,
+    Stored,
     StreamImage,
     increment_id,
 )
 from gossipd.core.settings import KEYS_MAX
-from gossipd.core.writer import NOTHING_STORED, Stored
+from gossipd.diskwatch import DiskWatch, HangsError
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
@@ -86,6 +91,7 @@ class Counting:
         node: Node,
         store: Store,
         perform: Callable[[Sequence[Effect]], None],
+        watch: DiskWatch,
         broken: Callable[[OSError], None],
         key_limit: float = KEYS_MAX,
     ) -> None:
@@ -95,11 +101,14 @@ class Counting:
         self._key_limit = key_limit
         self._store = store
         self._perform = perform
+        self._watch = watch
         self._broken = broken
         self._pause = 0.0
         self._closed_until = float("-inf")
         self._waiting: list[_Waiting] = []
         self._puts: list[_WaitingPut] = []
+        self._taken: tuple[list[_Waiting], list[_WaitingPut]] = ([], [])
+        """Those that are being committed."""
         self._writer: asyncio.Task[None] | None = None
         self._batches: set[asyncio.Task[list[Answer | Refused]]] = set()
         """Held here, or nobody would while nobody waits for them."""
@@ -154,17 +163,31 @@ class Counting:
         self._wait([])
         return future
 
-    async def drain(self) -> None:
-        """Take no more increments; return when those that were taken are answered."""
+    async def drain(self, seconds: float) -> None:
+        """Take no more increments; return when those that were taken are answered, which is
+        after `seconds` at the latest."""
         self._draining = True
-        while self._writer is not None:
-            await asyncio.wait([self._writer])
+        until = time.monotonic() + seconds
+        while self._writer is not None and (left := until - time.monotonic()) > 0:
+            await asyncio.wait([self._writer], timeout=left)
+        if self._writer is not None:
+            log.warning("leaving without the disk's answer: what it was given last may be counted")
+            self._let_go()
 
     def _check_open(self) -> None:
         if self._draining or self._node.leaving:
             raise _unavailable("this node is leaving the cluster")
+        if self._watch.hangs:
+            raise _unavailable(f"not counted: {self._watch.silence}", RETRY_AFTER)
         if time.monotonic() < self._closed_until:
-            raise _unavailable("the disk takes nothing: not counted")
+            raise _unavailable("the disk takes nothing: not counted", RETRY_AFTER)
+
+    def _let_go(self) -> None:
+        """The disk hangs: answer everybody, though the truth of what it holds is not known."""
+        _refuse_all(*self._taken, f"it may have been counted: {self._watch.silence}")
+        waiting, self._waiting = self._waiting, []
+        puts, self._puts = self._puts, []
+        _refuse_all(waiting, puts, f"not counted: {self._watch.silence}")
 
     def _wait(self, increments: list[_Waiting]) -> None:
         self._waiting += increments
@@ -174,7 +197,7 @@ class Counting:
     async def _write(self) -> None:
         try:
             while self._waiting or self._puts:
-                taken, puts = self._take()
+                taken, puts = self._taken = self._take()
                 try:
                     await self._commit(taken, puts)
                 except Exception:
@@ -182,6 +205,7 @@ class Counting:
                     _refuse_all(taken, puts, detail)
                     raise
         finally:
+            self._taken = ([], [])
             # After a mistake nobody else would wake those who came meanwhile.
             loop = asyncio.get_running_loop()
             more = self._waiting or self._puts
@@ -200,12 +224,18 @@ class Counting:
         except ValueError as error:  # a leave began in between
             _refuse_all(taken, puts, f"not counted: {error}")
             return
+        except HangsError as error:
+            self._taken = ([], [])
+            _refuse_all(taken, puts, f"not counted: {error}")
+            self._let_go()
+            return
         except OSError as error:
             self._failed(error)
             _refuse_all(taken, puts, f"not counted: {error}")
             return
         try:
-            await self._store.commit(batch)
+            with self._watch.during(self._let_go):
+                await self._store.commit(batch)
         except OSError as error:
             self._node.abandon(batch)
             self._store.abandon(batch, self._exposed(batch))
@@ -213,6 +243,8 @@ class Counting:
             _refuse_all(taken, puts, f"it may have been counted: {error}")
             return
         self._pause = 0.0
+        if batch.rows or batch.sources:
+            self._watch.succeeded()
         effects = self._node.expose(batch, time.monotonic())
         counts = [
             advance.value
@@ -233,7 +265,9 @@ class Counting:
         wall = time.time()
         keys = [one.key for one in taken if one.key is not None]
         doubtful = [key for key in keys if self._node.is_doubtful(key, wall)]
-        return await self._store.find_keys(doubtful) if doubtful else NOTHING_STORED
+        if not doubtful:
+            return {}
+        return await self._watch.answer(lambda: self._store.find_keys(doubtful))
 
     def _within_share(self, taken: list[_Waiting], stored: Stored) -> list[_Waiting]:
         """Without those of batches whose new keys are more than their share; they are answered."""
@@ -268,7 +302,7 @@ class Counting:
         return StreamImage(stream, log.version(stream), held)
 
     def _failed(self, error: OSError) -> None:
-        log.error("cannot commit increments: %s", error)
+        self._watch.failed(error)
         if isinstance(error, BrokenError):
             self._broken(error)
         self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
@@ -308,9 +342,9 @@ def _settle(future: asyncio.Future[T], answer: T | Refused) -> None:
 
 def _refuse_all(taken: list[_Waiting], puts: list[_WaitingPut], detail: str) -> None:
     for one in taken:
-        one.answer(_unavailable(detail))
+        one.answer(_unavailable(detail, RETRY_AFTER))
     for _, settled in puts:
-        _settle(settled, _unavailable(detail))
+        _settle(settled, _unavailable(detail, RETRY_AFTER))
 
 
 def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
@@ -327,8 +361,8 @@ def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
             assert_never(result)
 
 
-def _unavailable(detail: str) -> Refused:
-    return refusal(503, detail)
+def _unavailable(detail: str, retry_after: int | None = None) -> Refused:
+    return refusal(503, detail, retry_after)
 
 
 def _refusal(

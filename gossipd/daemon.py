@@ -19,20 +19,25 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import assert_never
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, assert_never
 
 from gossipd import notify, reports
 from gossipd.alarm import Alarm
+from gossipd.alone import Alone
 from gossipd.archive import Archive
 from gossipd.config import Config
 from gossipd.copying import Copying
 from gossipd.core import (
     Address,
     BecameReady,
+    ClustersMet,
     Copies,
     Drop,
     Dropped,
     Effect,
+    FoundItself,
     Image,
     Incremented,
     JoinDoubtful,
@@ -53,18 +58,30 @@ from gossipd.core import (
 )
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
-from gossipd.datadir import data_directory
+from gossipd.datadir import data_directory, left_behind
+from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
+from gossipd.resolving import Resolver, literal, resolve_now
 from gossipd.saver import Saver
-from gossipd.seeds import Seeds, resolve_now
+from gossipd.seeds import Seeds
 from gossipd.service import Service
 from gossipd.sideport.port import SidePort
-from gossipd.store import DiskStore, MemoryStore, Store, StoreError
+from gossipd.store import (
+    DiskStore,
+    Keeper,
+    MemoryStore,
+    RemoteStore,
+    Store,
+    StoreError,
+    fork,
+)
 from gossipd.troubles import Troubles
-from gossipd.udp import Udp, interface_address, open_socket, routed_address
+from gossipd.udp import Udp, interface_address, open_socket, routed_address, speaks
 from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
+
+T = TypeVar("T")
 
 OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
 """Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
@@ -77,9 +94,27 @@ READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
 
 EARLY_MAX = 1024
-"""Datagrams kept while names are still being resolved; older ones go first."""
+"""Datagrams kept while the node still opens its store; older ones go first."""
+
+BIND_WITHIN = 10.0
+"""Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
+
+NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
 WARN_AGAIN_AFTER = 60.0
+
+STOP_SECONDS = 1.0
+"""A node is gone so long after `leave_timeout`, whatever its disk and its clients do."""
+
+LAST_SECONDS = 0.5
+"""What remains of that after a second signal, and where the disk hangs already."""
+
+MERGE = "clusters met"
+MERGE_SHOWN = 3600.0
+"""Seconds for which it is an alarm that two clusters have become one."""
+
+LISTED_MAX = 3
+"""Members that are named in such an alarm."""
 
 
 class StartError(Exception):
@@ -94,18 +129,19 @@ def run(config: Config) -> int:
         stream=sys.stderr,
     )
     _raise_file_limit()
+    keeper = None if config.in_memory else fork()
     try:
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config))
+            return runner.run(_run(config, keeper))
     except StartError as error:
         sys.stderr.write(f"gossipd: {error}\n")
         return 1
 
 
-async def _run(config: Config) -> int:
-    daemon = await Daemon.open(config)
+async def _run(config: Config, keeper: Keeper | None) -> int:
+    daemon = await Daemon.open(config, keeper)
     return await daemon.serve()
 
 
@@ -126,7 +162,6 @@ class Daemon:
         config: Config,
         udp: Udp,
         own: MemberView,
-        seeds: list[Address],
         store: Store,
     ) -> None:
         self._config = config
@@ -137,24 +172,40 @@ class Daemon:
         self._udp = udp
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
-        self._seed_addresses = seeds
         self._troubles = Troubles()
+        self._watch = DiskWatch(config.disk_timeout, self._troubles)
         self._alarm = Alarm(self._node, config.settings.key_limit)
-        key_limit = config.settings.key_limit
-        self._counting = Counting(self._node, store, self._perform, self._lose_disk, key_limit)
+        self._counting = Counting(
+            self._node,
+            store,
+            self._perform,
+            self._watch,
+            self._lose_disk,
+            config.settings.key_limit,
+        )
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
-        self._saver = Saver(self._node, store, self._perform, self._lose_disk)
-        self._archive = Archive(self._node, store, self._perform)
-        self._seeds = Seeds(self._node, config.settings, self._perform)
+        self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
+        self._archive = Archive(self._node, store, self._perform, self._watch)
+        self._alone = Alone(self._node, self._perform)
+        self._seeds = Seeds(
+            self._node,
+            config.settings,
+            self._troubles,
+            self._perform,
+            self._seeds_changed,
+            lambda address: speaks(udp.socket, address),
+        )
         self.service = Service(
             self._node,
             store,
             self._counting,
             self._copying,
             self._waiting,
+            self._watch,
             self._seeds,
             self._troubles,
+            self._alone,
             self._perform,
             self._begin_leave,
             self._process,
@@ -166,8 +217,11 @@ class Daemon:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
         self._drops: Counter[Drop] = Counter()
+        self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
+        self._stop_at = float("inf")
+        """When it has to be gone, once it leaves."""
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -176,30 +230,30 @@ class Daemon:
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, config: Config) -> Daemon:
-        """Bind and resolve. Raises `StartError`."""
+    async def open(cls, config: Config, keeper: Keeper | None = None) -> Daemon:
+        """Bind. `keeper`: who has the disk, this process unless given. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        try:
-            sock = open_socket(config.bind.host, config.bind.port)
-        except OSError as error:
-            raise StartError(f"cannot bind {config.bind}: {_reason(error)}") from error
+        sock = await _open_socket(config.bind)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
         store: Store | None = None
         try:
-            seeds = await loop.run_in_executor(None, _resolve_seeds, config)
-            own = await loop.run_in_executor(None, _own_view, config, udp, seeds)
-            store = await loop.run_in_executor(None, _open_store, config, own.name)
-            generation = await _begin_life(store)
-            daemon = cls(config, udp, own._replace(generation=generation), seeds, store)
+            own = await loop.run_in_executor(None, _own_view, config, udp)
+            left = await loop.run_in_executor(None, _left_behind, config, own)
+            store = await _open_store(config, own.name, keeper)
+            generation = await _begin_life(store, config)
+            daemon = cls(config, udp, own._replace(generation=generation), store)
             daemon._early = early
             daemon._image = _stored(store, config)
             await daemon._open_port()
+            if left is not None:
+                daemon._troubles.begin("left behind", left)
         except StartError:
             udp.close()
             if store is not None:
-                await store.close()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(store.close(), config.disk_timeout)
             raise
         return daemon
 
@@ -207,7 +261,10 @@ class Daemon:
         api = self._config.api
         assert api is not None
         try:
-            await self._port.start(api.host or None, api.port)
+            async with asyncio.timeout(BIND_WITHIN):
+                await self._port.start(api.host or None, api.port)
+        except TimeoutError as error:
+            raise StartError(f"cannot bind the side port {api}: {NO_ANSWER}") from error
         except OSError as error:
             raise StartError(f"cannot bind the side port {api}: {_reason(error)}") from error
 
@@ -216,20 +273,18 @@ class Daemon:
         own = self._node.own
         api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
         log.info(
-            "%s serves at %s (cluster %s), api %s, receive buffer %d KiB",
+            "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
             reports.address_text(own.address),
             self._config.cluster,
+            self._data_dir or "in memory",
             api,
             self._udp.receive_buffer // 1024,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._load()
-        others = [view for view in self._node.members if view.name != own.name]
-        known = [view for view in others if view.status < Status.LEFT]
-        alone = not known and not [seed for seed in self._seed_addresses if seed != own.address]
-        self._perform(self._node.start(alone, time.monotonic()))
+        self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._saver.start()
         self._udp.receive_with(self._receive)
         while self._early:
@@ -240,6 +295,23 @@ class Daemon:
         code = await self._ended
         await self._stop()
         return code
+
+    def _is_alone(self) -> bool:
+        """Whether there is nobody to join, as far as can be told without resolving names."""
+        own = self._node.own
+        others = [view for view in self._node.members if view.name != own.name]
+        known = any(view.status < Status.LEFT for view in others)
+        seeds = [literal(Endpoint.parse_peer(text)) for text in self._config.join]
+        return not known and all(found == [own.address] for found in seeds)
+
+    def _seeds_changed(self) -> None:
+        """Other addresses are known of the seeds, or more of them: what follows from that."""
+        if unresolved := self._seeds.unresolved:
+            self._alone.forbid("seeds", unresolved)
+        else:
+            self._alone.permit("seeds")
+        if self._seeds.only_itself:
+            self._perform(self._node.nobody_to_join(time.monotonic()))
 
     def _load(self) -> None:
         """Take in what the lives before have stored. It stays for good, so the collector need not
@@ -259,15 +331,27 @@ class Daemon:
         await self._seeds.stop()
         self._copying.stop()
         self._waiting.stop()
-        await self._port.stop()
-        await self._archive.drain()
-        await self._saver.drain()
-        await self._store.close()
+        self._archive.stop()
+        if self._watch.hangs:
+            self._hurry()
+        await asyncio.gather(self._port.stop(self._left()), self._saver.drain(self._left()))
+        try:
+            await asyncio.wait_for(self._store.close(), self._left())
+        except TimeoutError:
+            log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
+
+    def _hurry(self) -> None:
+        self._stop_at = min(self._stop_at, time.monotonic() + LAST_SECONDS)
+
+    def _left(self) -> float:
+        """Seconds for which an ending node may still wait."""
+        return max(0.0, self._stop_at - time.monotonic())
 
     def _on_signal(self, number: int) -> None:
         if self._leave_task is not None:
             log.warning("second signal: going at once, without waiting for the leave")
+            self._hurry()
             self._end(1)
             return
         log.info("%s: leaving", signal.Signals(number).name)
@@ -303,6 +387,7 @@ class Daemon:
             return
         self._timer_at = None
         if at is not None and now >= at:
+            self._node.see_clocks(now, time.time())
             self._perform(self._node.handle_timeout(now))
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
@@ -327,8 +412,12 @@ class Daemon:
                     # joins in its name.
                     level = logging.INFO if self._seeds.joined(effect) else logging.DEBUG
                     log.log(level, "joined through %s at %s", effect.name, _at(effect.address))
+                case FoundItself(address):
+                    self._seeds.found_itself(address)
                 case NameLost(detail):
                     self._lose_name(detail)
+                case ClustersMet():
+                    self._warn_of_merge(effect)
                 case Left(undrained):
                     if undrained:
                         where = "lost" if self._config.in_memory else "on this disk only"
@@ -358,6 +447,17 @@ class Daemon:
         else:
             log.debug("dropped a datagram from %s: %s", _at(source), reason.value)
 
+    def _warn_of_merge(self, met: ClustersMet) -> None:
+        """Told for a while, as it cannot be undone and nobody may be looking now."""
+        ours = _listed((self._node.own.name, *met.ours))
+        text = (
+            f"two clusters called {self._config.cluster!r} have met, {ours} and "
+            f"{_listed(met.theirs)}: their counts become one for good; if that was not meant, "
+            "give each a --cluster of its own"
+        )
+        self._troubles.begin(MERGE, text)
+        self._loop.call_later(MERGE_SHOWN, self._troubles.end, MERGE)
+
     def _lose_disk(self, error: OSError) -> None:
         """Nothing can be committed any more: what the others can take over, they shall."""
         if not self._exit_code:
@@ -376,17 +476,21 @@ class Daemon:
     def _begin_leave(self) -> None:
         if self._leave_task is None:
             notify.stopping()
-            self._leave_task = self._loop.create_task(self._leave())
+            self._leave_task = self._loop.create_task(self._leave(time.monotonic()))
 
-    async def _leave(self) -> None:
-        """What was taken before is committed first, so that the drain covers it."""
-        await self._counting.drain()
-        self._perform(self._node.leave(time.monotonic()))
+    async def _leave(self, began: float) -> None:
+        """What was taken before is committed first, so that the drain covers it; should the disk
+        take long for that, there has to be time left for the drain."""
+        leave_timeout = self._config.settings.leave_timeout
+        self._stop_at = began + leave_timeout + STOP_SECONDS
+        await self._counting.drain(min(self._config.disk_timeout, leave_timeout / 2))
+        self._perform(self._node.leave(time.monotonic(), began))
 
     def _process(self) -> dict[str, object]:
         """What clients are shown of the process."""
         udp = self._udp
         return {
+            "data_dir": None if self._data_dir is None else str(self._data_dir),
             "alarms": self._alarm.texts + self._troubles.texts,
             "udp": {
                 "received": udp.received_count,
@@ -430,6 +534,11 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
             assert_never(effect)
 
 
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return ", ".join(names[:LISTED_MAX]) + more
+
+
 def _at(address: Address) -> str:
     return reports.address_text(address)
 
@@ -438,18 +547,18 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _resolve_seeds(config: Config) -> list[Address]:
-    """Every address of every seed. Raises `StartError` when no seed can be resolved."""
-    addresses: list[Address] = []
-    failures: list[str] = []
-    for text in config.join:
-        try:
-            addresses += resolve_now(Endpoint.parse_peer(text))
-        except OSError as error:
-            failures.append(f"cannot resolve {text}: {_reason(error)}")
-    if failures and not addresses:
-        raise StartError("; ".join(failures))
-    return addresses
+async def _open_socket(bind: Endpoint) -> socket.socket:
+    """The gossip socket. Raises `StartError`."""
+    host = bind.host
+    try:
+        if host:
+            async with asyncio.timeout(BIND_WITHIN):
+                host = (await Resolver().resolve(bind))[0][0]
+        return open_socket(host, bind.port)
+    except TimeoutError as error:
+        raise StartError(f"cannot bind {bind}: {NO_ANSWER}") from error
+    except OSError as error:
+        raise StartError(f"cannot bind {bind}: {_reason(error)}") from error
 
 
 def _stored(store: Store, config: Config) -> Image:
@@ -472,32 +581,73 @@ def _stored(store: Store, config: Config) -> Image:
     return image
 
 
-def _open_store(config: Config, name: str) -> Store:
+async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
+    """Raises `StartError`."""
     if config.in_memory:
         return MemoryStore()
+    options: dict[str, Any] = {
+        "durability": config.durability,
+        "node": name,
+        "cluster": config.cluster,
+        "key_window": config.settings.key_window,
+        "key_retention": config.settings.key_retention,
+        "port": config.bind.port if config.has_default_name else 0,
+    }
+    opening: asyncio.Future[Store]
     try:
         directory = data_directory(config.data_dir, name)
-        return DiskStore.open(
-            directory,
-            durability=config.durability,
-            node=name,
-            cluster=config.cluster,
-            key_window=config.settings.key_window,
-            key_retention=config.settings.key_retention,
-        )
-    except StoreError as error:
+        if keeper is None:
+            opening = asyncio.get_running_loop().run_in_executor(
+                None, partial(DiskStore.open, directory, **options)
+            )
+        else:
+            opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
+        return await _told(opening, config.disk_timeout, f"opening {directory}")
+    except (StoreError, OSError) as error:
         raise StartError(str(error)) from error
 
 
-async def _begin_life(store: Store) -> int:
+def _data_dir(config: Config, name: str) -> Path | None:
+    return None if config.in_memory else data_directory(config.data_dir, name).absolute()
+
+
+def _left_behind(config: Config, own: MemberView) -> str | None:
+    """What to say where a node's name has changed with the host's, and nothing is kept under the
+    new one."""
+    if not config.has_default_name or config.data_dir is not None or config.in_memory:
+        return None
     try:
-        return await store.begin_life(time.time())
+        directory = data_directory(None, own.name)
+        names = left_behind(directory, own.address[1])
+    except (OSError, StoreError) as error:
+        raise StartError(str(error)) from error
+    if not names:
+        return None
+    return (
+        f"nothing is kept of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: if "
+        f"this host was renamed, stop this node and go on with --name {names[0]}"
+    )
+
+
+async def _told(work: asyncio.Future[T], seconds: float, what: str) -> T:
+    """What `work` ends with, however long it takes; if long, the log says so."""
+    done, _ = await asyncio.wait([work], timeout=seconds)
+    if not done:
+        log.warning("%s takes more than %g s: does the disk hang?", what, seconds)
+    return await work
+
+
+async def _begin_life(store: Store, config: Config) -> int:
+    work = asyncio.ensure_future(store.begin_life(time.time()))
+    try:
+        return await _told(work, config.disk_timeout, "writing that a life begins")
     except OSError as error:
         raise StartError(str(error)) from error
 
 
-def _own_view(config: Config, udp: Udp, seeds: list[Address]) -> MemberView:
-    address = _advertised(config, udp, seeds)
+def _own_view(config: Config, udp: Udp) -> MemberView:
+    seeds = [literal(Endpoint.parse_peer(text)) for text in config.join]
+    address = _advertised(config, udp, [address for found in seeds for address in found])
     name = config.name or f"{socket.gethostname()}:{address[1]}"
     tags = tuple(sorted(config.tags.items()))
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)

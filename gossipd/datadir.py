@@ -8,10 +8,11 @@ a URL.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from gossipd.store import StoreError
+from gossipd.store import StoreError, holds_state, is_in_use, named_by_host
 
 
 def data_directory(given: str | None, name: str) -> Path:
@@ -29,3 +30,17 @@ def data_directory(given: str | None, name: str) -> Path:
         return Path.home() / ".local" / "state" / "gossipd" / own
     except RuntimeError:
         raise StoreError("there is no home directory: give --data-dir or --in-memory") from None
+
+
+def left_behind(directory: Path, port: int) -> list[str]:
+    """Nodes with this port that were named after their host and have state beside a directory
+    that holds none, as that of a node whose host was given another name; not those that run."""
+    if holds_state(directory) or not directory.parent.is_dir():
+        return []
+    found: list[str] = []
+    for other in sorted(directory.parent.iterdir()):
+        with suppress(OSError, StoreError):  # what cannot be read is not this node's
+            if holds_state(other) and not is_in_use(other):
+                name, named_with = named_by_host(other)
+                found += [name] if named_with == port else []
+    return found

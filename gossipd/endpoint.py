@@ -46,6 +46,9 @@ class Endpoint:
 
 
 def _split(text: str) -> tuple[str, str | None]:
+    scheme, is_url, _ = text.partition("://")
+    if is_url:
+        raise ValueError(f"{text!r} is a URL; expected HOST:PORT without {scheme + '://'!r}")
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or not _is_ipv6(host) or (rest and not rest.startswith(":")):

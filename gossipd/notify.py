@@ -11,6 +11,9 @@ import socket
 
 VARIABLE = "NOTIFY_SOCKET"
 
+WAIT_SECONDS = 1.0
+"""For so long a service manager that is busy is waited for."""
+
 
 def notify(state: str) -> bool:
     """Send a state like `READY=1`; several are separated by newlines.
@@ -24,6 +27,7 @@ def notify(state: str) -> bool:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.settimeout(WAIT_SECONDS)
             sender.connect(address)
             sender.send(state.encode())
     except (OSError, ValueError):

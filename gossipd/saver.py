@@ -4,6 +4,9 @@ Own increments are committed before they are exposed (see `counting`); this is f
 cycle is taken in parts, so that neither the loop nor a batch waits long. What could not be stored
 is tried again, later and later, for as long as the disk may come back; a disk that is broken ends
 the node. Now and then it has the store remove what has expired, whether or not anything changed.
+
+A node whose disk takes nothing is not ready, so clients count elsewhere and nothing of theirs
+would show that it takes something again: this tries until it does.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from gossipd.core import Effect, Node
+from gossipd.diskwatch import DiskWatch
 from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
@@ -39,12 +43,14 @@ class Saver:
         node: Node,
         store: Store,
         perform: Callable[[Sequence[Effect]], None],
+        watch: DiskWatch,
         broken: Callable[[OSError], None],
     ) -> None:
         """`broken` is told of a failure that does not pass."""
         self._node = node
         self._store = store
         self._perform = perform
+        self._watch = watch
         self._broken = broken
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -59,12 +65,14 @@ class Saver:
         """Somebody waits: store what has changed now."""
         self._wanted.set()
 
-    async def drain(self) -> None:
-        """Store what there is once more, and no more after that."""
+    async def drain(self, seconds: float) -> None:
+        """Store what there is once more, for `seconds` at most, and no more after that."""
         self._ends = True
         self._wanted.set()
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=seconds)
+            if self._task.cancel():
+                log.warning("what others have told is not all on this disk: it is too slow")
 
     async def _run(self) -> None:
         pause = SAVE_INTERVAL
@@ -75,12 +83,14 @@ class Saver:
                     pass
                 if not ends:
                     await self._expire()
+                    await self._probe()
                 pause = SAVE_INTERVAL
             except BrokenError as error:
+                self._watch.failed(error)
                 self._broken(error)
                 return
             except OSError as error:
-                log.error("cannot store what others have told, or remove it: %s", error)
+                self._watch.failed(error)
                 pause = min(2 * pause, RETRY_MAX)
             if ends:
                 return
@@ -98,14 +108,22 @@ class Saver:
     async def _expire(self) -> None:
         if time.monotonic() >= self._expire_at:
             self._expire_at = time.monotonic() + EXPIRE_INTERVAL
-            await self._store.expire()
+            with self._watch.during():
+                await self._store.expire()
+
+    async def _probe(self) -> None:
+        if self._watch.refuses:
+            with self._watch.during():
+                await self._store.probe()
+            self._watch.succeeded()
 
     async def _save_part(self) -> bool:
         changes = self._node.take_changes(PART_MAX, time.monotonic())
         if changes is None:
             return False
         try:
-            twins = await self._store.save(changes)
+            with self._watch.during():
+                twins = await self._store.save(changes)
         except OSError:
             self._node.not_stored(changes)
             raise

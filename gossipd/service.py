@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from gossipd import reports
+from gossipd.alone import Alone
 from gossipd.copying import Copying
 from gossipd.core import (
     Effect,
@@ -22,8 +23,9 @@ from gossipd.core import (
     source_stream,
 )
 from gossipd.counting import Counting
+from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
-from gossipd.seeds import Seeds
+from gossipd.seeds import Seeds, TooManyWishesError
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
@@ -44,8 +46,10 @@ class Service:
         counting: Counting,
         copying: Copying,
         waiting: Waiting,
+        watch: DiskWatch,
         seeds: Seeds,
         troubles: Troubles,
+        alone: Alone,
         perform: Callable[[Sequence[Effect]], None],
         begin_leave: Callable[[], None],
         process: Callable[[], dict[str, object]],
@@ -57,8 +61,10 @@ class Service:
         self._counting = counting
         self._copying = copying
         self._waiting = waiting
+        self._watch = watch
         self._seeds = seeds
         self._troubles = troubles
+        self._alone = alone
         self._perform = perform
         self._begin_leave = begin_leave
         self._process = process
@@ -103,9 +109,9 @@ class Service:
         events = self._node.events(key.bytes)
         if self._node.is_doubtful(key.bytes, time.time()):
             try:
-                stored = await self._store.find_keys([key.bytes])
+                stored = await self._watch.answer(lambda: self._store.find_keys([key.bytes]))
             except OSError as error:
-                raise refusal(503, f"cannot look: {error}") from error
+                raise refusal(503, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
             raise refusal(404, f"nothing is known here of the key {key}")
@@ -133,7 +139,10 @@ class Service:
     # --- the cluster -------------------------------------------------------------------------
 
     def incomplete(self) -> str | None:
-        return None if self._node.ready else "no complete copy of the log was pulled yet"
+        if self._node.ready:
+            return None
+        reasons = "no complete copy of the log was pulled yet", self._alone.why_not
+        return "; ".join(filter(None, reasons))
 
     def not_ready(self) -> str | None:
         return self.incomplete() or self._troubles.not_serving
@@ -145,7 +154,8 @@ class Service:
         return reports.members(self._node, prefix, after)
 
     def status(self) -> dict[str, object]:
-        return {**reports.status(self._node, self._cluster), **self._process()}
+        ready = {"ready": self.not_ready() is None}
+        return {**reports.status(self._node, self._cluster), **ready, **self._process()}
 
     def join(self, peers: list[str]) -> None:
         try:
@@ -153,7 +163,13 @@ class Service:
         except ValueError as error:
             raise refusal(400, str(error)) from error
         for endpoint in endpoints:
-            self._seeds.keep(endpoint, once=True)
+            try:
+                self._seeds.wish(endpoint)
+            except TooManyWishesError as error:
+                raise refusal(503, str(error), RETRY_AFTER) from error
+
+    def seeds(self) -> list[dict[str, object]]:
+        return self._seeds.report()
 
     def leave(self) -> None:
         log.info("asked to leave: leaving")

@@ -103,6 +103,17 @@ def interface_address() -> str | None:
     return None
 
 
+def is_local(address: Address) -> bool:
+    """Whether an address is one of this host's."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address[0], 0))
+        except OSError:
+            return False
+        return True
+
+
 def speaks(sock: socket.socket, address: Address) -> bool:
     """Whether a socket can send to an address of that family."""
     if ":" in address[0]:

@@ -1,4 +1,4 @@
-"""No test leaves anything in the home directory: what keeps its state there keeps it here."""
+"""For all tests: how hypothesis runs, and a state directory that is nobody else's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import load_profile
+
+load_profile()
+
 
 @pytest.fixture(autouse=True)
 def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory below which a node keeps its state by default."""
+    """The directory below which a node keeps its state by default: never in the home directory."""
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "gossipd"

@@ -43,7 +43,16 @@ class _Group(click.Group):
         for arg in args:
             if any("\udc80" <= sign <= "\udcff" for sign in arg):
                 raise Misuse(f"argument {arg!a} is not valid UTF-8")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            option = error.option_name
+            for name in "count", "increment", "join", "log", _RUN:
+                command = self.get_command(ctx, name)
+                if command and any(option in param.opts for param in command.params):
+                    hint = f"{option} stands behind the command: gossipd {name} {option} …"
+                    raise click.UsageError(hint, ctx) from None
+            raise
 
 
 @click.group(

@@ -10,15 +10,14 @@ from typing import Any
 import click
 
 from gossipd.cli.asking import Daemons
-from gossipd.cli.counting import count, counters, increment
+from gossipd.cli.counting import count, counters
 from gossipd.cli.failure import printable
-from gossipd.cli.options import asks, json_option, one, peer
-from gossipd.cli.tables import age, emit, emit_fields, emit_table, local_time
-from gossipd.endpoint import GOSSIP_PORT
-
-
-def _seeds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [str(peer(value, GOSSIP_PORT)) for value in values]
+from gossipd.cli.incrementing import increment
+from gossipd.cli.joining import join
+from gossipd.cli.options import asks, json_option, one
+from gossipd.cli.pages import emit_pages, emit_pages_json, page_options, pages
+from gossipd.cli.tables import age, emit, emit_fields, emit_json, emit_table, local_time
+from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
 
 
 @click.command(
@@ -26,21 +25,23 @@ def _seeds(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 Examples:
   gossipd members
   gossipd members | cut -f1
+  gossipd members --prefix web- --limit 20
   gossipd members --json"""
 )
+@page_options
 @json_option
 @asks
-def members(daemons: Daemons, as_json: bool) -> None:
+def members(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
     """List all members.
 
     Columns: name, address, state, time in this state, round trip, tags.
     """
-    answer = daemons.get("/members")
+    found = pages(daemons, "/members", _member_names, **wanted)
     if as_json:
-        emit(answer.text)
+        emit_pages_json(found)
     else:
         header = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "TAGS")
-        emit_table(header, map(_member_row, answer.records()))
+        emit_pages(found, header, lambda page: map(_member_row, _members(page)))
 
 
 @click.command(
@@ -56,11 +57,11 @@ def peers(daemons: Daemons, as_json: bool) -> None:
 
     These are the gossip addresses of the other alive members.
     """
-    answer = daemons.get("/peers")
+    answer = daemons.get(_peers, "/peers")
     if as_json:
-        emit(answer.text)
+        emit_json(answer.text)
     else:
-        emit_table(("PEER",), ((peer,) for peer in answer.entries()))
+        emit_table(("PEER",), ((peer,) for peer in _peers(answer)))
 
 
 @click.command(
@@ -76,11 +77,11 @@ def status(daemons: Daemons, as_json: bool) -> None:
 
     Whether it is ready, what it knows, how many agree with it.
     """
-    answer = daemons.get("/status")
+    answer = daemons.get(_status, "/status")
     if as_json:
-        emit(answer.text)
+        emit_json(answer.text)
     else:
-        emit_fields(answer.items())
+        emit_fields(_status(answer).items())
 
 
 @click.command(
@@ -96,36 +97,22 @@ Examples:
     metavar="N",
     help="At most so many events; by default as many as the daemon gives.",
 )
+@click.option("--prefix", metavar="TEXT", help="Only those of counters whose name begins so.")
+@click.option("--after", metavar="ID", help="Only those that are older than the event of this id.")
 @json_option
 @asks
-def log(daemons: Daemons, limit: int | None, as_json: bool) -> None:
+def log(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
     """List recent increments, newest first.
 
     Columns: time, counter, what was added, the count after it, id, origin.
     """
-    answer = daemons.get("/log", **({} if limit is None else {"limit": limit}))
+    given = {name: value for name, value in wanted.items() if value is not None}
+    answer = daemons.get(_events, "/log", **given)
     if as_json:
-        emit(answer.text)
+        emit_json(answer.text)
     else:
         header = ("TIME", "COUNTER", "BY", "COUNT", "ID", "ORIGIN")
-        emit_table(header, map(_event_row, answer.records()))
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  gossipd join 10.0.0.5:7946
-  gossipd join node-b node-c:7956"""
-)
-@click.argument("seeds", nargs=-1, required=True, callback=_seeds, metavar="HOST:PORT...")
-@asks
-def join(daemons: Daemons, seeds: list[str]) -> None:
-    """Join the cluster through other nodes.
-
-    The default port is 7946. It is done when `gossipd members` shows them.
-    """
-    one(daemons).post("/join", peers=seeds)
-    emit(f"joining {', '.join(seeds)}")
+        emit_table(header, map(_event_row, _events(answer)))
 
 
 @click.command(
@@ -140,7 +127,7 @@ def leave(daemons: Daemons) -> None:
 
     The node first hands over what it holds.
     """
-    one(daemons).post("/leave")
+    one(daemons).post(_leaving, "/leave")
     emit("leaving")
 
 
@@ -156,22 +143,52 @@ def forget(daemons: Daemons, name: str) -> None:
 
     NAME is shown nowhere any more, until it joins again.
     """
-    daemons.post("/forget", name=name)
+    daemons.post(_forgotten, "/forget", name=name)
     emit(f"forgetting {printable(name)}")
 
 
 COMMANDS = (increment, count, counters, members, peers, status, log, join, leave, forget)
 
 
+# What the answers look like; anything else raises.
+
+
+def _members(page: Answer) -> list[dict[str, Any]]:
+    return page.records(
+        name=str, address=str, state=str, since=NUMBER_OR_NONE, rtt_ms=NUMBER_OR_NONE, tags=dict
+    )
+
+
+def _member_names(page: Answer) -> list[str]:
+    return [member["name"] for member in _members(page)]
+
+
+def _peers(answer: Answer) -> list[str]:
+    return answer.entries(str)
+
+
+def _status(answer: Answer) -> dict[str, Any]:
+    return answer.fields(name=str, address=str, ready=bool)
+
+
+def _events(answer: Answer) -> list[dict[str, Any]]:
+    return answer.records(id=str, counter=str, by=int, count=int, origin=str, at=NUMBER)
+
+
+def _leaving(answer: Answer) -> None:
+    answer.fields(leaving=bool)
+
+
+def _forgotten(answer: Answer) -> None:
+    answer.fields(forgotten=str)
+
+
 def _member_row(member: dict[str, Any]) -> tuple[object, ...]:
-    tags = member.get("tags")
     return (
-        member.get("name"),
-        member.get("address"),
-        member.get("state"),
+        *(member[name] for name in ("name", "address", "state")),
         age(member.get("since")),
         _round_trip(member),
-        [f"{key}={value}" for key, value in tags.items()] if isinstance(tags, dict) else tags,
+        [f"{key}={value}" for key, value in member["tags"].items()],
     )
 
 
@@ -179,11 +196,11 @@ def _round_trip(member: dict[str, Any]) -> str | None:
     if member.get("self"):
         return "self"
     milliseconds = member.get("rtt_ms")
-    return f"{milliseconds:.2f} ms" if isinstance(milliseconds, int | float) else None
+    return None if milliseconds is None else f"{milliseconds:.2f} ms"
 
 
 def _event_row(event: dict[str, Any]) -> tuple[object, ...]:
     return (
-        local_time(event.get("at")),
-        *(event.get(name) for name in ("counter", "by", "count", "id", "origin")),
+        local_time(event["at"]),
+        *(event[name] for name in ("counter", "by", "count", "id", "origin")),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import IO, Any
 
 import click
@@ -28,6 +29,21 @@ class Silence(Failure):
     exit_code = 3
 
 
+def say(text: str) -> None:
+    """Tell what is going on, on stderr."""
+    click.echo(f"gossipd: {printable(text)}", err=True)
+
+
 def printable(text: str) -> str:
-    """The text without what would move a terminal's cursor or break a line or field."""
-    return "".join("?" if sign < " " or "\x7f" <= sign <= "\x9f" else sign for sign in text)
+    """The text, with what would move a terminal's cursor, turn its direction, break a line or a
+    field, or not be seen, as escapes: `\\x1b`, `\\u202e`."""
+    if text.isascii() and text.isprintable():
+        return text
+    safe = "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+    if unicodedata.category(safe[0]).startswith("M"):
+        safe = _escaped(safe[0]) + safe[1:]  # it would be put on what stands before the text
+    return safe
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode()

@@ -15,9 +15,12 @@ _VERSION_AT = 14
 """Where the digit of the version stands in the text of a UUID."""
 
 
-def mint() -> str:
-    """A new UUIDv7 (RFC 9562, section 5.7): milliseconds since the epoch, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000 % 2**48
+def mint(ahead: float = 0.0) -> str:
+    """A new UUIDv7 (RFC 9562, section 5.7): milliseconds since the epoch, then 74 random bits.
+
+    `ahead`: seconds by which the clock that is to judge it is ahead of this host's.
+    """
+    milliseconds = (time.time_ns() // 1_000_000 + int(1000 * ahead)) % 2**48
     random = int.from_bytes(os.urandom(10))
     high, low = random >> 62 & 0xFFF, random & (1 << 62) - 1
     digits = f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"

@@ -13,12 +13,14 @@ import click
 from gossipd.cli.asking import Daemons
 from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, Silence
-from gossipd.client import LOOPBACK, NoAnswerError, RefusedError
+from gossipd.client import LOOPBACK, AskingError, NoAnswerError, RefusedError
 from gossipd.endpoint import API_PORT, Endpoint
 
 Command = Callable[..., None]
 
 ANSWER_TIMEOUT_MAX = 86_400.0
+
+_HTTP = re.compile("http://", re.IGNORECASE)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 counter_argument = click.argument("counter", default="default")
@@ -49,7 +51,18 @@ def _addresses(
     parts = [part for value in values for part in re.split(r"[,\s]+", value) if part]
     if not parts:
         raise click.BadParameter("expected HOST:PORT")
-    return tuple(peer(LOOPBACK + part if part[0] == ":" else part, API_PORT) for part in parts)
+    return tuple(map(_side_port, parts))
+
+
+def _side_port(text: str) -> Endpoint:
+    """`HOST:PORT`, `:PORT` of this machine, or the same as a URL."""
+    if text.lower().startswith("https://"):
+        raise click.BadParameter(f"{text!r}: the side port speaks HTTP without TLS")
+    if _HTTP.match(text):
+        text = _HTTP.sub("", text).removesuffix("/")
+        if ":" not in text.rpartition("]")[2]:
+            raise click.BadParameter(f"'http://{text}' has no port; expected http://HOST:PORT")
+    return peer(LOOPBACK + text if text.startswith(":") else text, API_PORT)
 
 
 api_option = click.option(
@@ -96,8 +109,7 @@ def exits() -> Iterator[None]:
     except RefusedError as error:
         raise Failure(str(error)) from None
     except NoAnswerError as error:
-        doubt = "; it may have been done all the same" if error.doubtful else ""
-        raise Silence(f"{error}{doubt}") from None
+        raise Silence(str(error)) from None
 
 
 def asks(command: Command) -> Command:
@@ -108,7 +120,12 @@ def asks(command: Command) -> Command:
     @functools.wraps(command)
     def asking(addresses: tuple[Endpoint, ...], timeout: float, **arguments: Any) -> None:
         with exits():
-            command(Daemons(addresses, timeout), **arguments)
+            try:
+                command(Daemons(addresses, timeout), **arguments)
+            except AskingError as error:
+                if error.doubtful:
+                    error.saying(f"{error}; it may have been done all the same")
+                raise
 
     return asking
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,13 +29,37 @@ def emit(text: str) -> None:
         raise Failure(f"cannot write: {error.strerror}") from None
 
 
+def emit_json(text: str) -> None:
+    """Print JSON as it came; what a terminal must not get is escaped as JSON has it, which changes
+    nothing for a program."""
+    emit(text if _is_plain(text) else "".join(map(_json_sign, text)))
+
+
+class Table:
+    """Records in the form that suits stdout; nothing for no records in a pipe."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._aligned = [list(header)] if sys.stdout.isatty() else None
+
+    def add(self, rows: Iterable[Sequence[object]]) -> None:
+        """More records; into a pipe they go at once."""
+        cells = [[_cell(value) for value in row] for row in rows]
+        if self._aligned is not None:
+            self._aligned += cells
+        elif cells:
+            emit("\n".join("\t".join(row) for row in cells))
+
+    def end(self) -> None:
+        """No more are to come: print what was to be aligned."""
+        if self._aligned is not None:
+            emit(aligned(self._aligned))
+
+
 def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print records in the form that suits stdout; nothing for no records in a pipe."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    if sys.stdout.isatty():
-        emit(aligned([list(header), *cells]))
-    elif cells:
-        emit("\n".join("\t".join(row) for row in cells))
+    """Print records."""
+    table = Table(header)
+    table.add(rows)
+    table.end()
 
 
 def emit_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -50,10 +75,21 @@ def aligned(rows: list[list[str]], numbers_right: bool = True) -> str:
     """Rows as columns, those of numbers (below the header) flush right."""
     columns = []
     for column in zip(*rows, strict=True):
-        width = max(map(len, column))
+        widths = [*map(width, column)]
         right = numbers_right and len(column) > 1 and all(map(_is_number, column[1:]))
-        columns.append([cell.rjust(width) if right else cell.ljust(width) for cell in column])
+        gaps = [" " * (max(widths) - shown) for shown in widths]
+        columns.append(
+            [f"{g}{c}" if right else f"{c}{g}" for c, g in zip(column, gaps, strict=True)]
+        )
     return "\n".join(_GAP.join(row).rstrip() for row in zip(*columns, strict=True))
+
+
+def width(text: str) -> int:
+    """Columns that a terminal takes for printable text: two for wide characters (Unicode TR 11),
+    none for what is put on the one before."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_sign_width, text))
 
 
 def age(since: Any) -> str:
@@ -93,3 +129,20 @@ def _cell(value: Any) -> str:
 
 def _is_number(cell: str) -> bool:
     return cell == "-" or cell.removeprefix("-").replace(".", "", 1).isdigit()
+
+
+def _sign_width(sign: str) -> int:
+    if unicodedata.category(sign) in ("Mn", "Me") or "\u1160" <= sign <= "\u11ff":
+        return 0  # combining; vowels and finals of Hangul join the initial before them
+    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and "\x7f" not in text
+
+
+def _json_sign(sign: str) -> str:
+    if sign.isprintable() or sign in "\n\r\t":
+        return sign
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -71,7 +71,7 @@ class Courier:
         return pack_head(own.name, own.generation, own.incarnation, message)
 
     def _own_case(self, name: str, now: float) -> tuple[MemberView, ...]:
-        view = self._members.shared(name, now)
+        view = self._members.remembered(name, now)
         return () if view is None or view.status is Status.ALIVE else (view,)
 
     def _news(self, budget: int, now: float) -> tuple[list[Packed], list[Packed]]:

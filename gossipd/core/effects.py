@@ -47,6 +47,16 @@ class Refuted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClustersMet:
+    """By a join of this node two clusters become one that both had members and counts."""
+
+    ours: tuple[str, ...]
+    """Members of this node's own one, without itself."""
+    theirs: tuple[str, ...]
+    """Members of the other one, first the one that took this node in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stalled:
     """A timer was late by so many seconds: this node, not its peers, was slow."""
 
@@ -107,6 +117,13 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundItself:
+    """What this node sent to `address`, to join through it, came to itself: it is its own."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class JoinDoubtful:
     """A peer sees this node's datagrams coming from an address that it does not advertise."""
 
@@ -146,7 +163,9 @@ Effect: TypeAlias = (
     | MemberChanged
     | Refuted
     | Stalled
+    | ClustersMet
     | Joined
+    | FoundItself
     | JoinDoubtful
     | BecameReady
     | NameLost

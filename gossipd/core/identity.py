@@ -41,6 +41,14 @@ _LOW_14 = 2**14 - 1
 _LOW_12 = 2**12 - 1
 
 
+def may_move(before: int, after: int) -> bool:
+    """Whether a count may change so: it stays within +-2^62, or comes nearer to that.
+
+    Counts can lie beyond: two nodes that had not heard of each other may both have added to one.
+    """
+    return abs(after) <= TOTAL_MAX or abs(after) < abs(before)
+
+
 def new_stream(rng: Random) -> Stream:
     """Mint a stream of kind 0: 73 random bits below a kind bit of 0."""
     return rng.getrandbits(STREAM_BITS - 1).to_bytes(STREAM_BYTES, "big")

@@ -19,7 +19,7 @@ import msgpack
 
 from .detector import Detector
 from .drops import Drop
-from .effects import JoinDoubtful, Joined, NameLost
+from .effects import FoundItself, JoinDoubtful, Joined, NameLost
 from .identity import GENERATION_MAX, Address
 from .membership import Membership
 from .messages import (
@@ -43,7 +43,11 @@ COOKIE_SLOT = 30.0
 VACANT_FOR = 10.0
 """Seconds for which a name that was found vacant is kept for the newcomer."""
 
-ASKED_MAX = 64
+ASKED_MAX = 1024
+"""Questions whose answers are known again, the most recent ones: seeds are asked at a rate, and
+their answers take a round trip."""
+
+DOUBTS_MAX = 64
 SETTLED_CHECKS = 2
 """A name is held for good after so many times `name_check`: by then a refusal would have come."""
 
@@ -84,6 +88,7 @@ class Joining:
         self._detector = detector
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
         self._asked: dict[int, Address] = {}
+        """Whom each join under way was meant for; its answer may come from another address."""
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
@@ -101,16 +106,25 @@ class Joining:
         for address in addresses:
             if address != self._state.own.address:
                 self._state.strangers.trust(address)
-                self._send_join(address, b"", turn)
+                self._send_join(address, b"", address, turn)
+
+    def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
+        """Whether a join is one of this node's own: it was sent to an address which is its own,
+        too, though it advertises another one."""
+        if sender != self._state.own.name or join.nonce not in self._asked:
+            return False
+        turn.emit(FoundItself(self._asked.pop(join.nonce)))
+        return True
 
     def cookie_came(self, cookie: Cookie, turn: Turn) -> None:
         """Echo a cookie to its sender. Without one it is a hint that we are seen elsewhere."""
         own = self._state.own
         if cookie.cookie:
-            self._send_join(turn.source, cookie.cookie, turn)
+            meant = self._asked.get(cookie.nonce, turn.source)
+            self._send_join(turn.source, cookie.cookie, meant, turn)
         elif cookie.nonce not in self._asked:
             turn.drop(Drop.UNASKED)
-        elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < ASKED_MAX:
+        elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < DOUBTS_MAX:
             self._doubts[cookie.seen] = None
             turn.emit(JoinDoubtful(own.address, cookie.seen))
 
@@ -148,7 +162,7 @@ class Joining:
             )
         elif own.generation <= refuse.generation < GENERATION_MAX:
             self._membership.restate(turn, refuse.generation + 1, 0)
-            self._send_join(address, b"", turn)
+            self._send_join(address, b"", address, turn)
 
     def ask_again(self, turn: Turn) -> None:
         """One of two holders has given way meanwhile, or does so now."""
@@ -161,10 +175,10 @@ class Joining:
         held_until = self._acked_at + HELD_PROBES * self._state.settings.probe_interval
         return settled_at <= now <= held_until
 
-    def _send_join(self, to: Address, cookie: bytes, turn: Turn) -> None:
+    def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
         own = self._state.own
         nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = to
+        self._asked[nonce] = meant
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
         turn.send(Join(nonce, own.address, own.tags, cookie, self._holds_name(turn.now)), to)

@@ -1,11 +1,19 @@
 """Whether an increment with an idempotency key is new, a retry, or too old to tell (section 7).
 
 Records are looked up first. Without one, a key that tells its time (UUIDv7) is taken only within
-the window and above the *horizon*: the largest time among records that were dropped here. Other
+the window and above the *horizon*: the largest time among records that have left memory. Other
 keys do not tell, so they are new for as long as no record is held.
 
 A node with a disk has the older records there only: before such keys are judged, whoever calls
 looks there for those that are `doubtful`.
+
+Keys tell the time of somebody's clock, which may be wrong by years. A record goes for good when it
+is as old as records become here, and its key was made a minute ahead of that at most by this
+node's clock; one that lies further ahead `may_seem_new` and stays longer (see `retention`). So the
+horizon is believed up to there and not beyond: whatever lies above it comes from a clock that is
+ahead, and would refuse the keys of all who are right. Only after the clock of a node without a
+disk was set back, records may have gone by what it said before; for a while keys in between are
+not judged.
 """
 
 from __future__ import annotations
@@ -21,6 +29,20 @@ from .settings import Settings
 
 AHEAD_MAX = 60.0
 """Seconds by which the time in a key may be ahead of this node's clock."""
+
+
+def reach(kept: float) -> float:
+    """Where records are kept for `kept` seconds: so old by their key, at least, are those that go.
+
+    It was made `AHEAD_MAX` ahead at most; half of a time so short that this would be all of it.
+    """
+    return max(kept - AHEAD_MAX, kept / 2)
+
+
+def held_longer(window: float) -> float:
+    """For how many seconds beyond their time records stay that may seem new: until their keys are
+    too old for the window, where they come from a clock that is ahead by no more than that."""
+    return window + AHEAD_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +74,8 @@ class KeysFull:
 
 @dataclass(frozen=True, slots=True)
 class CatchingUp:
-    """This node is not ready, so it may lack the key's record; nothing is done."""
+    """This node is not ready, or its clock was set back, so it may lack the key's record; nothing
+    is done."""
 
 
 Judgement: TypeAlias = Duplicate | KeyReused | KeyExpired | KeysFull | CatchingUp
@@ -66,21 +89,31 @@ class Judge:
         self._window = settings.key_window
         self._limit = int(settings.key_limit)
         self._is_ready = is_ready
-        self._furthest: float | None = None
-        """The wall clock less the other one, when that was most."""
-        self._set_back = 0.0
-        """Seconds by which it is less now."""
+        self._offset: float | None = None
+        """The wall clock less the other one, when they were seen last."""
+        self._furthest = float("-inf")
+        """The same, when that was most, ..."""
+        self._furthest_until = float("-inf")
+        """... which matters until then."""
         self.horizon = 0
         """Milliseconds since 1970; it never moves back."""
 
     def see_clocks(self, now: float, wall: float) -> None:
-        """Both clocks, before keys are judged by them."""
-        offset = wall - now
-        self._furthest = max(offset, offset if self._furthest is None else self._furthest)
-        self._set_back = self._furthest - offset
+        """Both clocks, from time to time and before keys are judged by them."""
+        self._offset = offset = wall - now
+        if offset >= self._furthest or now >= self._furthest_until:
+            self._furthest, self._furthest_until = offset, now + held_longer(self._window)
+
+    def may_seem_new(self, key: bytes, now: float) -> bool:
+        """Whether the horizon does not speak for a key that is too far ahead of this node's clock,
+        so that only its record does."""
+        time = key_time(key)
+        if time is None or self._offset is None:
+            return False
+        return time > _believed(now + self._offset, self._window)
 
     def dropped(self, key: bytes) -> None:
-        """A record is not held any more."""
+        """A record is not in memory any more."""
         self.horizon = max(self.horizon, key_time(key) or 0)
 
     def is_doubtful(self, key: bytes, wall: float) -> bool:
@@ -88,13 +121,10 @@ class Judge:
         time = key_time(key)
         return time is None or time <= self.horizon or wall - time / 1000 > self._window
 
-    def _horizon_at(self, wall: float) -> float:
-        """The horizon, or where it comes from a clock that was ahead, what it would be at most: a
-        record is dropped after the window, and its key was at most so much ahead of it. This
-        node's own clock may have been set back since."""
-        if self.horizon <= 1000 * (wall + self._set_back + AHEAD_MAX):
-            return self.horizon
-        return 1000 * (wall - max(self._window - AHEAD_MAX, self._window / 2))
+    @property
+    def _set_back(self) -> float:
+        """Seconds by which the wall clock was further than it is, not long ago."""
+        return 0.0 if self._offset is None else self._furthest - self._offset
 
     def judge(
         self,
@@ -119,6 +149,16 @@ class Judge:
         time = key_time(key)
         if time is not None:
             age = wall - time / 1000
-            if age > self._window or age < -AHEAD_MAX or time <= self._horizon_at(wall):
+            if age > self._window or age < -AHEAD_MAX:
                 return KeyExpired(age)
+            if time <= min(self.horizon, _believed(wall, self._window)):
+                return KeyExpired(age)
+            further = _believed(wall + self._set_back, self._window)
+            if not self._log.keeps_marks and time <= min(self.horizon, further):
+                return CatchingUp()
         return KeysFull() if len(self._log.keys) + pending >= self._limit else None
+
+
+def _believed(wall: float, kept: float) -> float:
+    """The largest time, in ms, of a key whose record may have gone for good by then."""
+    return 1000 * (wall - reach(kept))

@@ -68,13 +68,13 @@ class Leaving:
         """Streams that the peer asked last has not shown to hold."""
         return len(self._missing)
 
-    def start(self, turn: Turn) -> None:
-        """Begin to leave; a second call changes nothing."""
+    def start(self, turn: Turn, since: float) -> None:
+        """Begin to leave, as was asked at `since`; a second call changes nothing."""
         state = self._state
         if state.leaving:
             return
         state.leaving = True
-        self._deadline = turn.now + state.settings.leave_timeout
+        self._deadline = since + state.settings.leave_timeout
         for stream in state.log.streams:
             version = self._wanted[stream] = state.log.version(stream)
             above = state.log.records_newest_first(stream, version, SEQ_MAX, turn.now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .answering import answer_members
 from .drops import Drop
+from .meeting import Meeting
 from .membership import Membership
 from .messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 from .repair import ASKS_MAX
@@ -22,9 +23,10 @@ PATIENCE = 2.0
 class MemberRepair:
     """The one pull of member pages that runs, and the answers to those of others."""
 
-    def __init__(self, state: State, membership: Membership) -> None:
+    def __init__(self, state: State, membership: Membership, meeting: Meeting) -> None:
         self._state = state
         self._membership = membership
+        self._meeting = meeting
         self._peer: MemberView | None = None
         self._after = ""
         self._nonce = 0
@@ -38,7 +40,8 @@ class MemberRepair:
         if self._differs_since is None:
             self._differs_since = turn.now
         settled = not self._state.member_lane or turn.now - self._differs_since >= PATIENCE
-        if self._peer is None and (urgent or (settled and turn.now >= self._next_at)):
+        idle = self._peer is None or self._meeting.peer == peer
+        if idle and (urgent or (settled and turn.now >= self._next_at)):
             self._next_at = turn.now + self._state.settings.pull_interval
             self._peer = self._state.members.get(peer)
             self._after = ""
@@ -53,6 +56,7 @@ class MemberRepair:
         if page.nonce != self._nonce or self._peer is None:
             turn.drop(Drop.UNASKED)
             return
+        self._meeting.heard(self._peer.name, page.views)
         for view in page.views:
             self._membership.learn(view, turn, pulled=True)
         self._came += 1
@@ -60,7 +64,7 @@ class MemberRepair:
             self._after = page.upto
             self._asks = 0
             if not page.upto:
-                self._end()
+                self._end(True, turn)
             elif self._came >= PAGES_MAX:
                 self._ask(turn)
 
@@ -69,7 +73,7 @@ class MemberRepair:
         if self._asks < ASKS_MAX:
             self._ask_once_more(turn)
         else:
-            self._end()
+            self._end(False, turn)
 
     def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
         """Send pages of the table."""
@@ -93,7 +97,9 @@ class MemberRepair:
         ask = MembersAsk(self._nonce, self._after, PAGES_MAX, size)
         turn.send(ask, self._peer.address, self._peer.name)
 
-    def _end(self) -> None:
+    def _end(self, whole: bool, turn: Turn) -> None:
+        assert self._peer is not None
+        self._meeting.ended(self._peer.name, whole, turn)
         self._peer = None
         self._differs_since = None
         self._state.timers.cancel(Timer.MEMBER_PULL)

@@ -5,6 +5,10 @@ cannot matter. The key is (generation, incarnation, status) with the address beh
 ("the larger generation, then the larger address, keeps a name") and the tags last, so that it is
 total. Age and accusers are not part of it: the smaller age wins, accusers are joined.
 
+What an earlier life has *kept* says whom to ask, and may be long out of date: the others may have
+forgotten a member since. So it is told to nobody, and is no part of the fingerprint, before the
+member is *met*: it speaks, or others tell of it, in this life.
+
 This module knows no messages, timers or randomness. The node's own entry stands in the table too,
 but only the node itself changes it (I12): who holds a view of it above its own state must tell it.
 """
@@ -46,7 +50,9 @@ class _Entry:
     verdict_at: float
     """When the verdict was first given anywhere, as far as known."""
     digest: int
-    """Its part of the fingerprint; 0 when it is too old to be shared."""
+    """Its part of the fingerprint; 0 when it is not shared: too old, or not met."""
+    met: bool
+    """Whether it was heard of in this life, and not only in an earlier one."""
 
 
 class MemberTable:
@@ -112,7 +118,8 @@ class MemberTable:
         return address in self._addresses
 
     def shared(self, name: str, now: float) -> MemberView | None:
-        """A view as others are told it, with its age; None when it is too old to be shared."""
+        """A view as others are told it, with its age; None when it is too old to be shared, or
+        not met."""
         entry = self._entries.get(name)
         return self.remembered(name, now) if entry is not None and entry.digest else None
 
@@ -140,13 +147,31 @@ class MemberTable:
 
     # --- changes -----------------------------------------------------------------------------
 
-    def merge(self, view: MemberView, now: float, *, kept: bool = False) -> Change | None:
+    def meet(self, name: str, now: float) -> None:
+        """Somebody is heard of in this life, if it is held: from now on it is shared."""
+        entry = self._entries.get(name)
+        if entry is not None and not entry.met:
+            entry.met = True
+            self._share(entry, now)
+
+    def is_met(self, name: str) -> bool:
+        """Whether a member is held, and not only since an earlier life."""
+        entry = self._entries.get(name)
+        return entry is not None and entry.met
+
+    def merge(
+        self, view: MemberView, now: float, *, kept: bool = False, own: bool = False
+    ) -> Change | None:
         """Join a view into the table; None when that changes nothing that matters to others.
 
+        `kept`: by an earlier life; `own`: a verdict of this node's own, so nobody has told it.
         Refused (None) are a verdict too old to be shared, which its giver should not have told
         (one that an earlier life has `kept` is good as long as it is remembered), and a member not
         held before when the table is full.
         """
+        told = not kept and not own
+        if told:
+            self.meet(view.name, now)
         entry = self._entries.get(view.name)
         verdict_at = now - 60.0 * view.age
         age_max = self._remember if kept else self._remember / 2
@@ -159,7 +184,7 @@ class MemberTable:
             return None
         elif rank(view) == rank(entry.view):
             return self._confirm(entry, view, verdict_at, now)
-        self._store(view, now, verdict_at)
+        self._store(view, now, verdict_at, met=told or (entry is not None and entry.met))
         return Change(self._entries[view.name].view, entry.view if entry else None)
 
     def expire(self, now: float) -> list[MemberView]:
@@ -182,6 +207,13 @@ class MemberTable:
             self._down = [name for name in self._down if name in self._entries]
         return gone
 
+    def _share(self, entry: _Entry, now: float) -> None:
+        """Take an entry into the fingerprint, if it belongs there."""
+        young = entry.view.status <= Status.SUSPECT or not self._is_old(now - entry.verdict_at)
+        if entry.met and young and not entry.digest:
+            entry.digest = _digest(entry.view)
+            self._fingerprint = (self._fingerprint + entry.digest) & MASK
+
     def _is_old(self, age: float) -> bool:
         return age >= self._remember / 2
 
@@ -193,10 +225,8 @@ class MemberTable:
             entry.verdict_at = verdict_at
             if before.status > Status.SUSPECT:
                 self._mark(view.name)
-        if not entry.digest and not self._is_old(now - entry.verdict_at):
-            # Others gave the verdict later, as after a partition: it is shared again.
-            entry.digest = _digest(before)
-            self._fingerprint = (self._fingerprint + entry.digest) & MASK
+        # Others may have given the verdict later, as after a partition: it is shared again.
+        self._share(entry, now)
         known = before.accusers
         new = [a for a in view.accusers if a not in known][: ACCUSERS_MAX - len(known)]
         if not new or view.status is not Status.SUSPECT:
@@ -204,7 +234,7 @@ class MemberTable:
         entry.view = before._replace(accusers=(*known, *new))
         return Change(entry.view, before)
 
-    def _store(self, view: MemberView, now: float, verdict_at: float) -> None:
+    def _store(self, view: MemberView, now: float, verdict_at: float, met: bool = True) -> None:
         view = view._replace(age=0)
         self._mark(view.name)
         before = self._entries.get(view.name)
@@ -214,12 +244,9 @@ class MemberTable:
         else:
             insort(self._names, view.name)
         same = before is not None and before.view.status is view.status
-        is_shared = view.status <= Status.SUSPECT or not self._is_old(now - verdict_at)
-        digest = _digest(view) if is_shared else 0
-        self._entries[view.name] = _Entry(
-            view, before.since if same and before else now, verdict_at, digest
-        )
-        self._fingerprint = (self._fingerprint + digest) & MASK
+        since = before.since if same and before else now
+        entry = self._entries[view.name] = _Entry(view, since, verdict_at, 0, met)
+        self._share(entry, now)
         self._addresses[view.address] = self._addresses.get(view.address, 0) + 1
         if view.name == self._own:
             return

@@ -41,12 +41,15 @@ class Membership:
 
     # --- views -------------------------------------------------------------------------------
 
-    def learn(self, view: MemberView, turn: Turn, pulled: bool = False) -> Change | None:
-        """Join a view into the table; `pulled`: others have it, so a new member is no news."""
+    def learn(
+        self, view: MemberView, turn: Turn, pulled: bool = False, own: bool = False
+    ) -> Change | None:
+        """Join a view into the table; `pulled`: others have it, so a new member is no news;
+        `own`: it is this node's own verdict."""
         if view.name == self._state.own.name:
             self._hear_of_self(view, turn)
             return None
-        change = self._state.members.merge(view, turn.now)
+        change = self._state.members.merge(view, turn.now, own=own)
         if change is None:
             return None
         self._follow(change, turn)
@@ -54,9 +57,12 @@ class Membership:
             self._gossiping.push_member(view.name, turn)
         return change
 
-    def restore(self, view: MemberView, turn: Turn) -> None:
-        """Join a view that an earlier life has kept, before anybody is told anything."""
+    def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
+        """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
+        this life, too."""
         change = self._state.members.merge(view, turn.now, kept=True)
+        if met:
+            self._state.members.meet(view.name, turn.now)
         if change is not None:
             self._follow(change, turn)
 
@@ -79,12 +85,12 @@ class Membership:
             return
         if (view.generation, view.incarnation) == (pinged.generation, pinged.incarnation):
             own = self._state.own.name
-            self.learn(view._replace(status=Status.SUSPECT, accusers=(own,)), turn)
+            self.learn(view._replace(status=Status.SUSPECT, accusers=(own,)), turn, own=True)
 
     def suspicion_ended(self, name: str, turn: Turn) -> None:
         """A suspicion's deadline has passed without a refutation."""
         view = self._state.member(name)
-        self.learn(view._replace(status=Status.FAILED, accusers=()), turn)
+        self.learn(view._replace(status=Status.FAILED, accusers=()), turn, own=True)
 
     def forget(self, name: str, turn: Turn) -> None:
         """Let a member that is not live be shown nowhere any more."""

@@ -35,6 +35,7 @@ from .keys import KeyedEvent
 from .lanes import LogLane, MemberLane
 from .leaving import Leaving
 from .log import Log
+from .meeting import Meeting
 from .member_repair import MemberRepair
 from .members import MemberTable
 from .membership import TELL_ELSEWHERE_AFTER, Membership
@@ -139,7 +140,8 @@ class Node:
         self._readiness = Readiness(state)
         self._retention = Retention(state)
         self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
-        self._member_repair = MemberRepair(state, self._membership)
+        self._meeting = Meeting(state)
+        self._member_repair = MemberRepair(state, self._membership, self._meeting)
         self._joining = Joining(state, self._membership, self._detector, rival)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
@@ -156,8 +158,11 @@ class Node:
         self._retention.start(turn)
         return turn.effects
 
-    def load(self, image: Image, now: float) -> list[Effect]:
-        """Join what an earlier life has kept; before `start`. What does not fit is left out."""
+    def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:
+        """Join what an earlier life has kept; before `start`. What does not fit is left out.
+
+        `met`: its members are those of a cluster that is there, not only of one that was.
+        """
         turn = self._turn(now)
         expires = now + self._state.settings.key_retention
         for stream in image.streams:
@@ -166,7 +171,7 @@ class Node:
         judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
             if view.name != self._state.own.name:
-                self._membership.restore(view, turn)
+                self._membership.restore(view, turn, met)
         self._state.saving.skip(image)
         return turn.effects
 
@@ -176,10 +181,25 @@ class Node:
         self._joining.ask(list(addresses), turn)
         return turn.effects
 
-    def leave(self, now: float) -> list[Effect]:
-        """Drain, say that this node has left, and end with a `Left` effect."""
+    def may_be_ready_alone(self, allowed: bool, now: float) -> list[Effect]:
+        """Whether time may make this node ready although no peer shows itself, as it may from the
+        beginning. Once that is allowed anew, the time begins anew, too."""
         turn = self._turn(now)
-        self._leaving.start(turn)
+        self._readiness.may_be_alone(allowed, turn)
+        return turn.effects
+
+    def nobody_to_join(self, now: float) -> list[Effect]:
+        """After `start` it has turned out that there is nobody to join: where nothing is held of
+        others either, what is held is all there is."""
+        turn = self._turn(now)
+        self._readiness.nobody_to_join(turn)
+        return turn.effects
+
+    def leave(self, now: float, since: float | None = None) -> list[Effect]:
+        """Drain, say that this node has left, and end with a `Left` effect. `since`: when it was
+        asked to, if that was earlier; its time runs from then."""
+        turn = self._turn(now)
+        self._leaving.start(turn, now if since is None else since)
         return turn.effects
 
     def forget(self, name: str, now: float) -> list[Effect]:
@@ -300,6 +320,11 @@ class Node:
 
     # --- inputs of the world -----------------------------------------------------------------
 
+    def see_clocks(self, now: float, wall: float) -> None:
+        """Both clocks, from time to time: `wall` is seconds since the epoch."""
+        self._advance(now)
+        self._state.judge.see_clocks(now, wall)
+
     @property
     def next_timeout(self) -> float | None:
         """When `handle_timeout` wants to be called, on the clock of `now`."""
@@ -341,6 +366,8 @@ class Node:
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
         own = self._state.own
         message = envelope.message
+        if isinstance(message, Join) and self._joining.came_back(envelope.sender, message, turn):
+            return
         if self._is_own(envelope, turn.source):
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):
@@ -351,6 +378,7 @@ class Node:
         elif envelope.sender == own.name:
             self._receive_from_namesake(envelope, turn)
         elif self._is_member(envelope, turn):
+            self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
             for view in envelope.views:
                 self._membership.learn(view, turn)
@@ -423,9 +451,11 @@ class Node:
                 self._joining.refused(message, turn)
             case Welcome(_, shown):
                 if self._joining.welcomed(message, envelope.sender, turn):
+                    self._meeting.welcomed(envelope.sender, shown)
                     for view in envelope.views:
                         self._membership.learn(view, turn)
-                    self._show(shown, envelope.sender, turn, urgent=not self._state.ready)
+                    urgent = not self._state.ready or self._meeting.peer == envelope.sender
+                    self._show(shown, envelope.sender, turn, urgent)
             case _:
                 assert_never(message)
 
@@ -620,8 +650,8 @@ class Node:
         return Image(streams, known, self._state.judge.horizon)
 
     def shared_members(self, now: float) -> list[MemberView]:
-        """All members, this node included, as others are told of them, by name: without verdicts
-        older than half of `settings.remember`."""
+        """All members, this node included, as others are told of them, by name: without those
+        that only an earlier life knew, and verdicts older than half of `settings.remember`."""
         views = (self._state.members.shared(view.name, now) for view in self.members)
         return [view for view in views if view is not None]
 

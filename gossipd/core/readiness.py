@@ -2,7 +2,8 @@
 
 `ready` turns true after one complete walk against a ready peer, on equal fingerprints with one,
 after `ready_after` seconds in a row without any ready peer, or at once when there is nobody to
-join. It never turns back.
+join. It never turns back. Time proves nothing where no peer could be asked: whoever notices that
+forbids it, until a peer shows itself all the same.
 """
 
 from __future__ import annotations
@@ -18,9 +19,15 @@ class Readiness:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._started = False
+        self._allowed = True
+        """Whether time may make this node ready although no peer has shown itself."""
+        self._met = False
+        """Whether a peer has shown itself."""
 
     def start(self, alone: bool, turn: Turn) -> None:
         """Begin; `alone`: there is nobody to join."""
+        self._started = True
         if alone:
             self._become(False, turn)
         else:
@@ -28,10 +35,12 @@ class Readiness:
 
     def shown(self, shown: Shown, turn: Turn) -> None:
         """A peer showed its state."""
-        if self._state.ready or not shown.ready:
+        if self._state.ready:
             return
-        self._wait(turn)
-        if shown.log == self._state.log.fingerprint:
+        if shown.ready or not (self._met or self._allowed):
+            self._wait(turn)
+        self._met = True
+        if shown.ready and shown.log == self._state.log.fingerprint:
             self._become(False, turn)
 
     def walked(self, peer: str, turn: Turn) -> None:
@@ -42,7 +51,22 @@ class Readiness:
 
     def waited(self, turn: Turn) -> None:
         """No ready peer was found in all the time."""
-        self._become(True, turn)
+        if self._allowed or self._met:
+            self._become(True, turn)
+
+    def may_be_alone(self, allowed: bool, turn: Turn) -> None:
+        """Whether time may make this node ready although no peer shows itself; the time begins
+        anew once it may."""
+        waits = self._started and not self._state.ready
+        if waits and allowed and not self._allowed:
+            self._wait(turn)
+        self._allowed = allowed
+
+    def nobody_to_join(self, turn: Turn) -> None:
+        """There is nobody to join, as far as the operator knows; are there members?"""
+        members = self._state.members
+        if self._started and not (self._state.ready or members.live or members.down):
+            self._become(False, turn)
 
     def _wait(self, turn: Turn) -> None:
         self._state.timers.set(Timer.READY, turn.now + self._state.settings.ready_after)

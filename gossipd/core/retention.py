@@ -4,11 +4,17 @@ What is dropped raises the horizon, below which keys are not judged from memory 
 leaves memory for the disk only once it is stored, and covered by its stream's version: above it,
 it is part of the fingerprint, which is to be equal on nodes with and without a disk, so there all
 hold it for the retention.
+
+A node without a disk holds a record longer whose key may seem new without it, as it comes from a
+clock that is ahead of this node's (see `judge`).
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from .identity import Stream
+from .judge import held_longer
 from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 from .state import State, Turn
 from .timers import Timer
@@ -55,7 +61,8 @@ class Retention:
         """Drop some of what is too old, and look again later."""
         log, judge = self._state.log, self._state.judge
         count = 0
-        for stream, records in log.keys.old(DROPPED_AT_ONCE, self._may_go, turn.now):
+        may_go = partial(self._may_go, turn.now)
+        for stream, records in log.keys.old(DROPPED_AT_ONCE, may_go, turn.now):
             count += len(records)
             for record in records:
                 judge.dropped(record.key)
@@ -64,13 +71,17 @@ class Retention:
         pause = PAUSE if count >= DROPPED_AT_ONCE else self._interval
         self._state.timers.set(Timer.KEYS, turn.now + pause)
 
-    def _may_go(self, stream: Stream, record: KeyRecord) -> bool:
-        if record.age * AGE_TICK < self._state.settings.key_window:
+    def _may_go(self, now: float, stream: Stream, record: KeyRecord) -> bool:
+        age = record.age * AGE_TICK
+        if age < self._state.settings.key_window:
             return False
+        covered = record.seq <= self._state.log.version(stream)
+        if not self._state.log.keeps_marks and covered:
+            longer = self._longest + held_longer(self._state.settings.key_window)
+            return age >= longer or not self._state.judge.may_seem_new(record.key, now)
         if self._is_expired(stream, record):
             return True
-        is_stored = not self._state.saving.is_unsaved(stream, record.seq)
-        return is_stored and record.seq <= self._state.log.version(stream)
+        return covered and not self._state.saving.is_unsaved(stream, record.seq)
 
     def _is_expired(self, stream: Stream, record: KeyRecord) -> bool:
         if record.age < self.age_wanted:

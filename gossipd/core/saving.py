@@ -102,7 +102,10 @@ class Saving:
         keys = self._keys(marks, limit - len(rows), now)
         doubles = tuple(islice(marks.doubles, limit - len(rows) - len(keys)))
         if marks.registers or len(keys) < len(marks.keys) or len(doubles) < len(marks.doubles):
-            return Changes(rows, (), (), (), last=False, keys=keys, doubles=doubles)
+            horizon = self._judge.horizon
+            return Changes(
+                rows, (), (), (), last=False, keys=keys, doubles=doubles, horizon=horizon
+            )
         own = self._members.own
         generation = own.generation if own.name in cycle.members else 0
         names = (name for name in cycle.members if name != own.name)

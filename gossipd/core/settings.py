@@ -132,14 +132,16 @@ class Settings:
     """Seconds without an answer until a repair asks again; the third time it asks another peer."""
 
     contact_interval: float = 2.0
-    """Each failed member and each absent seed hears from the cluster about once in so many
-    seconds, so that a healed network is noticed. Smaller heals sooner, larger costs less."""
+    """Each failed member and each absent address of a seed hears from the cluster about once in so
+    many seconds, so that a healed network is noticed. Smaller heals sooner, larger costs less."""
 
     join_retry_min: float = 0.1
-    """Seconds until the first retry of a join; doubles up to `join_retry_max`, with jitter."""
+    """Seconds until a lone node first asks an address of a seed again; doubles up to
+    `contact_interval`, with jitter, or to `join_retry_max` where that is less."""
 
     join_retry_max: float = 10.0
-    """Longest pause between two tries to join, seconds."""
+    """Seconds between two looks at a seed's name at most, and between two tries of a lone node to
+    join."""
 
     name_check: float = 2.0
     """Seconds that the holder of a name has to answer before a newcomer at another address may
@@ -147,7 +149,8 @@ class Settings:
     holders; five times that after it was told of a newer one a node gives way to it."""
 
     ready_after: float = 10.0
-    """Seconds without any ready peer after which a node that has seeds calls itself ready."""
+    """Seconds without any ready peer after which a node that has seeds calls itself ready, unless
+    no seed's name has ever resolved."""
 
     leave_timeout: float = 5.0
     """Seconds after which a leave ends, whatever is still missing."""

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgpack
 
-from .identity import SOURCE_BIT, STREAM_BYTES, TOTAL_MAX, Stream
+from .identity import SOURCE_BIT, STREAM_BYTES, Stream, may_move
 from .log import Log
 from .messages import Register
 
@@ -86,8 +86,8 @@ class Puts:
             return PutTaken(seq, total)
         if put.seq == seq:
             return PutConflicts(total)
-        moved = self._moved(put.counter) + self._put[put.counter] + put.total - total
-        if abs(self._log.value(put.counter) + moved) > TOTAL_MAX:
+        before = self._log.value(put.counter) + self._moved(put.counter) + self._put[put.counter]
+        if not may_move(before, before + put.total - total):
             return PutRefused(full=False)
         if row is None and not self._log.has_room(
             put.stream, put.counter, self._registers, self._streams

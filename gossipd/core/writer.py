@@ -17,7 +17,7 @@ from itertools import zip_longest
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from .identity import SEQ_MAX, TOTAL_MAX, Stream, new_stream
+from .identity import SEQ_MAX, TOTAL_MAX, Stream, may_move, new_stream
 from .judge import Duplicate, Judge, Judgement, KeyReused
 from .keys import KeyedEvent
 from .log import Advance, Log
@@ -39,7 +39,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class OutOfRange:
-    """An increment that would take a total or a value beyond +-2^62; it is not done."""
+    """An increment that would take a total or a value (further) beyond +-2^62; it is not done."""
 
     counter: str
     by: int
@@ -110,8 +110,10 @@ class _Draft:
     def add(self, counter: str, by: int) -> Result:
         log, row = self._log, self.rows.get(counter)
         start = log.register(self.stream, counter)[1]
-        total = (row[2] if row else start) + by
-        if abs(total) > TOTAL_MAX or abs(log.value(counter) + total - start) > TOTAL_MAX:
+        before = row[2] if row else start
+        total = before + by
+        others = log.value(counter) - start
+        if abs(total) > TOTAL_MAX or not may_move(others + before, others + total):
             return OutOfRange(counter, by)
         if row is None and not log.has_room(self.stream, counter, self.new):
             return LogFull(counter, by)

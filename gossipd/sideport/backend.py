@@ -151,7 +151,12 @@ class Backend(Protocol):
     def status(self) -> dict[str, object]: ...
 
     def join(self, peers: list[str]) -> None:
-        """Start joining; `Refused` (400) for an address that cannot be parsed."""
+        """Start joining; `Refused` (400) for an address that cannot be parsed, (503) where too
+        many are being joined already."""
+        ...
+
+    def seeds(self) -> list[dict[str, object]]:
+        """What has become of each address or name that the node joins through."""
         ...
 
     def leave(self) -> None: ...

@@ -206,6 +206,7 @@ CALLS: tuple[Call, ...] = (
         _members, PAGE, lists=True,
     ),
     Call("GET", "/status", "this node", lambda commands, _: commands.status()),
+    Call("GET", "/join", "what became of each seed", lambda commands, _: commands.seeds()),
     Call("POST", "/join", "body: peers", _join, body=frozenset({"peers"}), status=202),
     Call("POST", "/leave", "leave the cluster and stop", _leave, status=202),
     Call("POST", "/forget", "body: name", _forget, body=frozenset({"name"}), status=202),

@@ -170,6 +170,9 @@ class Commands:
     def status(self) -> dict[str, object]:
         return self._backend.status()
 
+    def seeds(self) -> list[dict[str, object]]:
+        return self._backend.seeds()
+
     def join(self, peers: object) -> list[str]:
         known = values.addresses(peers)
         self._backend.join(known)

@@ -3,8 +3,8 @@
 Own increments are committed before they are exposed, and what comes from others, and the members,
 is stored in parts from time to time, so that a crash may come between a commit and its exposure,
 and between two parts. The generation is kept from the moment of the start, so that the next life
-begins above it. Key records are kept with the wall time at which they were accepted first, and go
-when that is longer ago than the retention.
+begins above it. Key records are kept with the moment at which they were accepted first, by a clock
+that no step of the wall clock moves, and go when that is longer ago than the retention.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from gossipd.core import (
     KeyedEvent,
     KeyRecord,
     MemberView,
+    Settings,
     Status,
     Stored,
     Stream,
     StreamImage,
     key_time,
 )
+from gossipd.core.judge import held_longer, reach
 from gossipd.core.messages import Register
 
 WRITE_INTERVAL = 1.0
@@ -45,13 +47,25 @@ PART_MAX = 20
 """Records in one part."""
 
 
+class Moment(NamedTuple):
+    """Now, by the two clocks of a host."""
+
+    passed: float
+    """Seconds that have passed on its disk, as they are measured."""
+    wall: float
+    """Seconds since 1970 as it has them."""
+
+
+THE_BEGINNING = Moment(0.0, 0.0)
+
+
 class _KeyRow(NamedTuple):
     record: KeyRecord
     at: float
-    """Wall time at which it was accepted first."""
+    """When it was accepted first, as `Moment.passed`."""
 
-    def aged(self, wall: float) -> KeyRecord:
-        return self.record._replace(age=max(0, int((wall - self.at) / AGE_TICK)))
+    def aged(self, passed: float) -> KeyRecord:
+        return self.record._replace(age=max(0, int((passed - self.at) / AGE_TICK)))
 
 
 @dataclass(slots=True)
@@ -86,20 +100,20 @@ class Disk:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def commit(self, batch: Batch, wall: float) -> None:
+    def commit(self, batch: Batch, now: Moment) -> None:
         """Write the rows of own increments and of puts, which may be exposed from now on."""
         rows = self._rows(batch.stream)
         rows.version = batch.version
         rows.registers.update((register[0], register) for register in batch.rows)
         for record in batch.keys:
-            self._keep(batch.stream, record, wall)
+            self._keep(batch.stream, record, now)
         for stream, register in batch.sources:
             rows = self._rows(stream)
             rows.join(register)
             rows.version = max(rows.version, register[1])
 
-    def store(self, changes: Changes, wall: float, retention: float) -> Stored:
-        """Write a part of what a node holds; `wall`: seconds since 1970.
+    def store(self, changes: Changes, now: Moment, settings: Settings) -> Stored:
+        """Write a part of what a node holds.
 
         What comes back are all events of those keys in it that have several.
         """
@@ -107,7 +121,7 @@ class Disk:
         for stream, counter, seq, total in changes.registers:
             self._rows(stream).join((counter, seq, total))
         for stream, record in changes.keys:
-            self._keep(stream, record, wall)
+            self._keep(stream, record, now)
         for stream, double in changes.doubles:
             self._rows(stream).doubles[double] = None
         for stream, version in changes.versions:
@@ -115,18 +129,18 @@ class Disk:
             rows.version = max(rows.version, version)
         self._horizon = max(self._horizon, changes.horizon)
         for view in changes.members:
-            self._members[view.name] = (view, wall)
+            self._members[view.name] = (view, now.wall)
         for name in changes.gone:
             self._members.pop(name, None)
         if changes.last:
-            self._expire(wall, retention)
+            self._expire(now, settings)
         found = self.find(record.key for _, record in changes.keys)
         return {key: events for key, events in found.items() if len(events) > 1}
 
     def _rows(self, stream: Stream) -> _StreamRows:
         return self._streams.setdefault(stream, _StreamRows())
 
-    def _keep(self, stream: Stream, record: KeyRecord, wall: float) -> None:
+    def _keep(self, stream: Stream, record: KeyRecord, now: Moment) -> None:
         """Keep a record; of two under one seq the smaller, as in memory."""
         keys = self._rows(stream).keys
         held = keys.get(record.seq)
@@ -134,7 +148,7 @@ class Disk:
             if held.record.said <= record.said:
                 return
             self._drop(stream, held.record)
-        keys[record.seq] = _KeyRow(record._replace(age=0), wall - record.age * AGE_TICK)
+        keys[record.seq] = _KeyRow(record._replace(age=0), now.passed - record.age * AGE_TICK)
         self._events.setdefault(record.key, {})[_event(stream, record)] = None
 
     def _drop(self, stream: Stream, record: KeyRecord) -> None:
@@ -144,12 +158,17 @@ class Disk:
         if not events:
             del self._events[record.key]
 
-    def _expire(self, wall: float, retention: float) -> None:
-        """Key records that are too old go; the horizon keeps that they were here."""
+    def _expire(self, now: Moment, settings: Settings) -> None:
+        """Key records that are too old go; the horizon keeps that they were here. One that is too
+        far ahead of the clock for that stays longer."""
+        retention = settings.key_retention
+        believed = 1000 * (now.wall - reach(retention))
+        longest = retention + held_longer(settings.key_window)
         for stream, rows in self._streams.items():
             for row in list(rows.keys.values()):
-                if wall - row.at >= retention:
-                    self._horizon = max(self._horizon, key_time(row.record.key) or 0)
+                age, time = now.passed - row.at, key_time(row.record.key) or 0
+                if age >= longest or (age >= retention and time <= believed):
+                    self._horizon = max(self._horizon, time)
                     self._drop(stream, row.record)
 
     # --- reading -----------------------------------------------------------------------------
@@ -185,36 +204,37 @@ class Disk:
         return {key: tuple(self._events[key]) for key in keys if key in self._events}
 
     def read_keys(
-        self, stream: Stream, above: int, upto: int, limit: int, wall: float
+        self, stream: Stream, above: int, upto: int, limit: int, now: Moment
     ) -> list[KeyRecord]:
         """The records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`."""
         rows = self._streams.get(stream, _StreamRows())
         seqs = sorted(seq for seq in rows.keys if above < seq <= upto)
-        return [rows.keys[seq].aged(wall) for seq in seqs[:limit]]
+        return [rows.keys[seq].aged(now.passed) for seq in seqs[:limit]]
 
-    def load(self, wall: float, window: float, retention: float) -> Image:
+    def load(self, now: Moment, settings: Settings) -> Image:
         """What the next life finds. Keys with several events that nobody has compared yet, as a
         crash came before, are entered as doubles."""
-        self._expire(wall, retention)
+        self._expire(now, settings)
         for key, events in self._events.items():
             for event in events:
                 if any(_say_same(event, other) for other in events if other != event):
                     double = Double(key, event.seq, event.counter, event.by)
                     self._streams[event.stream].doubles[double] = None
-        return self.image(wall, window)
+        return self.image(now, settings.key_window)
 
-    def image(self, wall: float, window: float = math.inf) -> Image:
-        """Everything, aged by `wall`; key records of at least `window` seconds are named only."""
+    def image(self, now: Moment = THE_BEGINNING, window: float = math.inf) -> Image:
+        """Everything, with its age; key records of at least `window` seconds are named only."""
         streams = tuple(
-            _stream_image(stream, rows, wall, window) for stream, rows in self._streams.items()
+            _stream_image(stream, rows, now.passed, window)
+            for stream, rows in self._streams.items()
         )
         dropped = (
             key_time(row.record.key) or 0
             for rows in self._streams.values()
             for row in rows.keys.values()
-            if not _belongs_into_memory(row, rows, wall, window)
+            if not _belongs_into_memory(row, rows, now.passed, window)
         )
-        members = (_aged(view, wall - stored_at) for view, stored_at in self._members.values())
+        members = (_aged(view, now.wall - stored_at) for view, stored_at in self._members.values())
         return Image(streams, tuple(members), max((self._horizon, *dropped)))
 
     def copy(self) -> Disk:
@@ -230,22 +250,22 @@ def _say_same(one: KeyedEvent, other: KeyedEvent) -> bool:
     return (one.counter, one.by) == (other.counter, other.by)
 
 
-def _belongs_into_memory(row: _KeyRow, rows: _StreamRows, wall: float, window: float) -> bool:
+def _belongs_into_memory(row: _KeyRow, rows: _StreamRows, passed: float, window: float) -> bool:
     """Young ones, and those above the version: these are part of the fingerprint."""
-    return wall - row.at < window or row.record.seq > rows.version
+    return passed - row.at < window or row.record.seq > rows.version
 
 
-def _stream_image(stream: Stream, rows: _StreamRows, wall: float, window: float) -> StreamImage:
+def _stream_image(stream: Stream, rows: _StreamRows, passed: float, window: float) -> StreamImage:
     kept = {
         seq: row
         for seq, row in sorted(rows.keys.items())
-        if _belongs_into_memory(row, rows, wall, window)
+        if _belongs_into_memory(row, rows, passed, window)
     }
     return StreamImage(
         stream,
         rows.version,
         tuple(rows.registers.values()),
-        tuple(row.aged(wall) for row in kept.values()),
+        tuple(row.aged(passed) for row in kept.values()),
         tuple(rows.doubles),
         max((seq for seq in rows.keys if seq not in kept), default=0),
     )

@@ -28,7 +28,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import PART_MAX, READ_TAKES, WRITE_INTERVAL, WRITE_TAKES, Disk
+from gossipd.simulator.disk import PART_MAX, READ_TAKES, WRITE_INTERVAL, WRITE_TAKES, Disk, Moment
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
@@ -125,6 +125,9 @@ class Engine:
         """A host's wall clock, seconds since the epoch."""
         return EPOCH + self.now + host.clock
 
+    def _moment(self, host: Host) -> Moment:
+        return Moment(self.now, self._wall(host))
+
     # --- processes ---------------------------------------------------------------------------
 
     def _process(self, host: Host, name: str) -> Node:
@@ -185,6 +188,7 @@ class Engine:
             self._arm(host)
 
     def _fire(self, host: Host, node: Node) -> None:
+        node.see_clocks(self.now, self._wall(host))
         self._perform(host, node.handle_timeout(self.now))
         after = node.next_timeout
         assert after is None or after > self.now, "a timer does not advance"
@@ -223,12 +227,12 @@ class Engine:
             wait = settings.join_retry_min
         elif missing := self._missing_seeds(host, node):
             self._perform(host, node.join(missing, self.now))
-            share = settings.contact_interval * node.live_count if node.live_count > 1 else 0.0
-            wait = max(host.join_pause, share)
+            share = settings.contact_interval * node.live_count
+            wait = share if node.live_count > 1 else min(host.join_pause, share)
             host.join_pause = min(2 * host.join_pause, settings.join_retry_max)
         else:
             host.join_pause = settings.join_retry_min
-            wait = settings.join_retry_max
+            wait = min(settings.contact_interval * node.live_count, settings.join_retry_max)
         wait *= 0.75 + 0.5 * self.rng.random()
         self._push(self.now + wait, partial(self._join, host, life))
 
@@ -257,7 +261,7 @@ class Engine:
         changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
         if node is None or disk is None or changes is None:
             return False
-        twins = disk.store(changes, self._wall(host), self.settings.key_retention)
+        twins = disk.store(changes, self._moment(host), self.settings)
         self._perform(host, node.stored(changes, self.now, twins))
         return True
 
@@ -268,7 +272,7 @@ class Engine:
         if node is None or disk is None or host.lives != life or host.stalled:
             return
         stream, above, upto, limit = wanted.stream, wanted.above, wanted.upto, wanted.limit
-        records = disk.read_keys(stream, above, upto, limit, self._wall(host))
+        records = disk.read_keys(stream, above, upto, limit, self._moment(host))
         self._perform(host, node.keys_read(wanted, records, self.now))
 
     def _end(self, host: Host) -> None:

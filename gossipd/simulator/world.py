@@ -200,11 +200,11 @@ class World(Engine):
         nodes = [self._process(host, host.name) for host in hosts]
         views = Image((), tuple(sorted(node.own for node in nodes)))
         for host, node in zip(hosts, nodes, strict=True):
-            node.load(views, self.now)
+            node.load(views, self.now, met=True)
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
-                host.disk.store(changes, self._wall(host), self.settings.key_retention)
+                host.disk.store(changes, self._moment(host), self.settings)
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts
@@ -221,8 +221,7 @@ class World(Engine):
         node = self._process(host, as_name or name)
         image = Image((), ())
         if host.disk is not None:
-            settings = self.settings
-            image = host.disk.load(self._wall(host), settings.key_window, settings.key_retention)
+            image = host.disk.load(self._moment(host), self.settings)
         self._perform(host, node.load(image, self.now))
         self._perform(host, node.start(not host.seeds and not image.members, self.now))
         self._join(host, host.lives)
@@ -389,7 +388,7 @@ class World(Engine):
 
     def _commit(self, host: Host, batch: Batch) -> None:
         if host.disk is not None:
-            host.disk.commit(batch, self._wall(host))
+            host.disk.commit(batch, self._moment(host))
 
     def _note_made(
         self, name: str, batch: Batch, increments: Sequence[Increment], acknowledged: bool

@@ -3,10 +3,12 @@
 | file | idea |
 |---|---|
 | `memory.py` | what a store is; the one that keeps nothing |
-| `disk.py` | one thread that writes: batches first, what others told in slices |
-| `thread.py` | the thread, and the way there and back |
+| `disk.py` | one writer: batches first, what others told in slices |
+| `process.py` | the process that has the disk, so that the node's can end whatever that does |
+| `remote.py` | the node's end of it: a store like any other |
 | `opening.py` | from a directory to a file that is known to be good, or one clear error |
 | `lock.py` | one process a directory |
+| `clock.py` | how old things are in a file, whatever the wall clock says |
 | `schema.py` | tables, versions, migrations |
 | `rows.py` | values to rows and back; every write is a join; every row has a checksum |
 | `keys.py` | the rows of idempotency keys and of doubles |
@@ -17,14 +19,24 @@
 
 from .disk import DiskStore, Durability
 from .failures import BrokenError, NoSpaceError, StoreError
+from .lock import is_in_use
 from .memory import MemoryStore, Store
+from .opening import holds_state, named_by_host
+from .process import Keeper, fork
+from .remote import RemoteStore
 
 __all__ = [
     "BrokenError",
     "DiskStore",
     "Durability",
+    "Keeper",
     "MemoryStore",
     "NoSpaceError",
+    "RemoteStore",
     "Store",
     "StoreError",
+    "fork",
+    "holds_state",
+    "is_in_use",
+    "named_by_host",
 ]

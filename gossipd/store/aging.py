@@ -2,7 +2,9 @@
 
 The rule is that of the core's retention: of each stream the oldest leave memory, in the order of
 seqs, once they are older than the window and covered by the stream's version; what has expired
-goes in any case. All that is not in memory lies below the horizon.
+goes in any case. All that is not in memory lies below the horizon. What has expired goes from the
+disk, but stays a while longer where its key tells a time that is too far ahead (see the core's
+`judge`). How old a record is says the file's own clock (`clock`).
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from itertools import groupby, takewhile
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core import Double, Image, KeyRecord, Stream, StreamImage
+from gossipd.core import Double, Image, KeyRecord, Stream, StreamImage, key_time
 from gossipd.core.identity import SEQ_MAX
+from gossipd.core.judge import held_longer, reach
 from gossipd.core.log import Log
 
 from .keys import (
@@ -49,6 +52,23 @@ FOREVER = Lifetimes(0.0, math.inf)
 """On the disk; in memory are only those above versions."""
 
 
+class _Limits(NamedTuple):
+    """What goes from the disk; all in seconds."""
+
+    expired: float
+    """Accepted by then, where its key does not lie too far ahead, ..."""
+    longest: float
+    """... and by then, whatever its key says."""
+    horizon: float
+    """The latest time of a key that lies not too far ahead."""
+
+    def passed(self, record: Kept) -> bool:
+        """Whether a record goes."""
+        _, _, key, _, _, at = record
+        is_past = (key_time(key) or 0) <= 1000 * self.horizon
+        return at <= 1000 * (self.expired if is_past else self.longest)
+
+
 class _Part(NamedTuple):
     """The key records of one stream."""
 
@@ -58,12 +78,12 @@ class _Part(NamedTuple):
 
 
 def add_keys(
-    connection: sqlite3.Connection, image: Image, wall: float, lifetimes: Lifetimes
+    connection: sqlite3.Connection, image: Image, now: float, lifetimes: Lifetimes
 ) -> tuple[Image, Found]:
     """An image with all that is stored of keys, and the doubles in it that are not stored: twins
     that both came to the disk, where only one of them may have been in memory.
 
-    `wall`: seconds since 1970. Raises `DamagedError`.
+    `now`: by the file's clock. Raises `DamagedError`.
     """
     if not are_kept(connection):
         return image, []
@@ -72,7 +92,7 @@ def add_keys(
     streams = {each.stream: each for each in image.streams}
     for stream in _streams(connection):
         version = versions.get(stream, 0)
-        part = _part(connection, stream, version, wall, lifetimes)
+        part = _part(connection, stream, version, now, lifetimes)
         held = streams.get(stream) or StreamImage(stream, version, ())
         streams[stream] = held._replace(keys=part.in_memory, archived=part.archived)
         horizon = max(horizon, part.horizon)
@@ -85,17 +105,24 @@ def add_keys(
 
 
 def expired_writes(
-    connected: Callable[[], sqlite3.Connection], wall: float, lifetimes: Lifetimes, limit: int
+    connected: Callable[[], sqlite3.Connection],
+    now: float,
+    wall: float,
+    lifetimes: Lifetimes,
+    limit: int,
 ) -> Iterator[Write]:
     """What removes some `limit` key records that have expired, and raises the horizon to them.
 
-    The connection is asked for again at each step, for it may have been replaced in between.
+    `now`: by the file's clock; `wall`: seconds since 1970. The connection is asked for again at
+    each step, for it may have been replaced in between.
     """
-    cutoff = 1000 * (wall - lifetimes.on_disk)
+    expired = now - lifetimes.on_disk
+    horizon = wall - reach(lifetimes.on_disk)
+    limits = _Limits(expired, expired - held_longer(lifetimes.in_memory), horizon)
     stream = b""
     while limit > 0 and (stream := _next_stream(connected(), stream)):
         above = 0
-        while limit > 0 and (records := _expired(connected(), stream, above, cutoff)):
+        while limit > 0 and (records := _expired(connected(), stream, above, limits)):
             above = records[-1][1]
             limit -= len(records)
             # The horizon first: between the two a retry is still known by its record.
@@ -104,30 +131,30 @@ def expired_writes(
 
 
 def _expired(
-    connection: sqlite3.Connection, stream: Stream, above: int, cutoff: float
+    connection: sqlite3.Connection, stream: Stream, above: int, limits: _Limits
 ) -> list[Kept]:
     """The next expired records of a stream, none behind one that has not expired."""
     query = "SELECT * FROM keys WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
     rows = sound(connection.execute(query, (stream, above, DROPPED_AT_ONCE)))
-    return list(takewhile(lambda record: record[5] <= cutoff, rows))
+    return list(takewhile(limits.passed, rows))
 
 
 def _part(
     connection: sqlite3.Connection,
     stream: Stream,
     version: int,
-    wall: float,
+    now: float,
     lifetimes: Lifetimes,
 ) -> _Part:
     """What stays on the disk is looked through by SQLite alone, for it may be much."""
-    old = 1000 * (wall - lifetimes.in_memory)
-    expired = 1000 * (wall - lifetimes.on_disk)
+    old = 1000 * (now - lifetimes.in_memory)
+    expired = 1000 * (now - lifetimes.on_disk)
     query = """SELECT seq FROM keys WHERE stream = ? AND (at > ? OR seq > ? AND at > ?)
         ORDER BY seq LIMIT 1"""
     found = connection.execute(query, (stream, old, version, expired)).fetchone()
     first = found[0] if found else SEQ_MAX + 1
     query = "SELECT * FROM keys WHERE stream = ? AND seq >= ? ORDER BY seq"
-    in_memory = aged(sound(connection.execute(query, (stream, first))), wall)
+    in_memory = aged(sound(connection.execute(query, (stream, first))), now)
     query = """SELECT * FROM keys WHERE stream = ? AND seq < ? AND at > ?
         ORDER BY seq DESC LIMIT 1"""
     archived = list(sound(connection.execute(query, (stream, first, expired))))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from .failures import StoreError
@@ -29,14 +30,31 @@ def back_up(path: Path, to: Path) -> None:
         os.close(file)
         made = Path(name)
         try:
-            with reading(database_path(path)) as source, closing(sqlite3.connect(made)) as target:
-                source.backup(target)
-                # A file that may lie alone, in a folder that is not to be written.
-                target.execute("PRAGMA journal_mode = DELETE")
+            with reading(database_path(path)) as source, _blaming(to):
+                _copy(source, made)
             made.rename(to)
         finally:
             made.unlink(missing_ok=True)
         sync_directory(to.parent)
+
+
+def _copy(source: sqlite3.Connection, made: Path) -> None:
+    with closing(sqlite3.connect(made)) as target:
+        source.backup(target)
+        # A file that may lie alone, in a folder that is not to be written.
+        target.execute("PRAGMA journal_mode = DELETE")
+
+
+@contextmanager
+def _blaming(to: Path) -> Iterator[None]:
+    """Tell what goes wrong while a copy is written of the copy, not of what is read; what is
+    damaged can only be that."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+        raise StoreError(f"{to}: {error}") from error
 
 
 def move_aside(directory: Path) -> Path:

@@ -1,11 +1,11 @@
-"""One SQLite file and the one thread that writes it; the event loop never touches the disk.
+"""One SQLite file and the one who writes it: every method blocks whoever runs it, but in turns.
 
 A batch of own increments is one transaction. What others told is written in slices, each a
-transaction of a few milliseconds that is handed to the thread only when the last one is done: so a
-batch that comes meanwhile goes first. All registers and keys are written before any version, so
-that a version on the disk never covers what is not there (I3), wherever the power goes. Keys are
-looked up by the same thread, some at a time. A batch whose commit failed is taken back before
-anything else is written, should it be there.
+transaction of a few milliseconds, between which others have their turn: so a batch that comes
+meanwhile goes first. All registers and keys are written before any version, so that a version on
+the disk never covers what is not there (I3), wherever the power goes. Keys are looked up some at a
+time. A batch whose commit failed is taken back before anything else is written, should it be
+there.
 
 `full` syncs every commit (`synchronous=FULL`); `normal` survives the end of the process, however
 it ends, but a power cut or a crash of the system may take back the last commits.
@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, groupby, islice, starmap
 from operator import itemgetter
 from pathlib import Path
+from types import coroutine
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
 from gossipd.core import (
@@ -37,12 +38,12 @@ from gossipd.core import (
     key_time,
 )
 from gossipd.core.identity import GENERATION_MAX
-from gossipd.core.judge import AHEAD_MAX
 
 from . import opening, schema
 from .abandoned import Abandoned, taking_back
 from .aging import Lifetimes, expired_writes
-from .failures import BrokenError, NoSpaceError, classify
+from .clock import FileClock
+from .failures import BrokenError, NoSpaceError, ask, classify
 from .keys import batch_run, changes_writes, find, find_twins, parts, read
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
@@ -58,7 +59,6 @@ from .rows import (
     version_row,
     writes_of,
 )
-from .thread import WorkThread
 
 Durability: TypeAlias = Literal["full", "normal"]
 _Run: TypeAlias = tuple[str, list[tuple[Value, ...]]]
@@ -96,6 +96,8 @@ class DiskStore:
         node: str,
         cluster: str,
         lifetimes: Lifetimes,
+        clock: FileClock,
+        port: int,
     ) -> None:
         """Made by `open`."""
         self._path = directory / FILE_NAME
@@ -105,7 +107,10 @@ class DiskStore:
         self._node = node
         self._cluster = cluster
         self._lifetimes = lifetimes
-        self._thread = WorkThread("store")
+        self._clock = clock
+        self._port = port
+        self._horizon = image.horizon
+        """The largest time in keys whose records may be here only."""
         self._connection: sqlite3.Connection | None = None
         self._file = _identity(self._path)
         self._folded = 0
@@ -125,20 +130,24 @@ class DiskStore:
         cluster: str,
         key_window: float,
         key_retention: float,
+        port: int = 0,
+        holder: int | None = None,
     ) -> DiskStore:
         """Lock a directory and read what it holds; blocks. Made if it is not there.
 
         Key records younger than `key_window` seconds are for memory, and those older than
         `key_retention` are removed in time. Raises `StoreError`, also when it belongs to another
         cluster; what was there is then as it was. It belongs to `cluster` from `begin_life` on.
+        `port`: that of a node that is named after its host, else 0.
+        `holder`: the process that others are told to hold it, this one unless given.
         """
         make_directory(directory)
         with clear_errors(directory):
-            lock = Lock(directory)
+            lock = Lock(directory, holder)
         try:
             lifetimes = Lifetimes(key_window, key_retention)
-            image = open_image(directory, time.time(), lifetimes, cluster)
-            return cls(directory, lock, image, durability, node, cluster, lifetimes)
+            image, clock = open_image(directory, time.time(), lifetimes, cluster)
+            return cls(directory, lock, image, durability, node, cluster, lifetimes, clock, port)
         except BaseException:
             lock.release()
             raise
@@ -156,7 +165,7 @@ class DiskStore:
         node's name. Where one is the largest that there is, so is this life's. Raises `OSError`
         as `commit` does.
         """
-        return await self._thread.call(self._begin_life, wall)
+        return await self._do(self._begin_life, wall)
 
     async def commit(self, batch: Batch) -> None:
         """Return when the registers of a batch, its keys and its version are on the disk.
@@ -165,7 +174,7 @@ class DiskStore:
         way the batch may be on the disk; `abandon` it then.
         """
         if batch.rows or batch.sources:
-            await self._thread.call(self._write, _runs_of(batch, time.time()))
+            await self._do(self._write, _runs_of(batch, self._clock.now()))
 
     def abandon(self, batch: Batch, exposed: StreamImage) -> None:
         """A commit failed: should the batch be on the disk, take it back before the next write
@@ -181,28 +190,35 @@ class DiskStore:
         What it returns are all events stored of those keys in it that have several, or a double.
         After an error some of it may be stored; the same may be saved again.
         """
-        wall = time.time()
-        await self._write_in_slices(chain(changes_writes(changes, wall), writes_of(changes, wall)))
-        keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record, wall)]
+        writes = changes_writes(changes, self._clock.now()), writes_of(changes, time.time())
+        await self._write_in_slices(chain(*writes))
+        self._horizon = max(self._horizon, changes.horizon)
+        keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record)]
         twins = await self._look_up(find_twins, keys)
         doubled = {double.key: None for _, double in changes.doubles}
         return {**twins, **await self._look_up(find, list(doubled))}
 
-    def _may_have_old_twin(self, record: KeyRecord, wall: float) -> bool:
-        """Whether another event of its key may be on the disk only: not while that one, accepted
-        at most `AHEAD_MAX` before the time in the key, is in memory still."""
+    def _may_have_old_twin(self, record: KeyRecord) -> bool:
+        """Whether another event of its key may be on the disk only; while that one is in memory
+        still, the node itself sees that they have one key."""
         time_ms = key_time(record.key)
-        return time_ms is None or wall - time_ms / 1000 > self._lifetimes.in_memory - AHEAD_MAX
+        return time_ms is None or time_ms <= self._horizon
 
     async def expire(self) -> None:
         """Remove some key records that have expired; batches go first. Raises as `commit` does."""
-        writes = expired_writes(self._connected, time.time(), self._lifetimes, EXPIRED_AT_ONCE)
+        now, wall = self._clock.now(), time.time()
+        writes = expired_writes(self._connected, now, wall, self._lifetimes, EXPIRED_AT_ONCE)
         await self._write_in_slices(writes)
+
+    async def probe(self) -> None:
+        """Return when there is room for a batch and one could be written. Raises as `commit`
+        does."""
+        await self._do(self._probe)
 
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
         """What is stored of some keys; those of which there is nothing are left out. Raises as
         `commit` does."""
-        await self._thread.call(self._take_back)
+        await self._do(self._take_back)
         return await self._look_up(find, keys)
 
     async def read_keys(
@@ -210,18 +226,22 @@ class DiskStore:
     ) -> Sequence[KeyRecord]:
         """The key records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`.
         Raises as `commit` does."""
-        wall = time.time()
-        return await self._thread.call(self._read, read, stream, above, upto, limit, wall)
+        now = self._clock.now()
+        return await self._do(self._read, read, stream, above, upto, limit, now)
 
     async def close(self) -> None:
         """Fold the write-ahead log into the file, close and unlock it."""
-        await self._thread.call(self._close)
-        self._thread.close()
+        await self._do(self._close)
         self._lock.release()
+
+    async def _do(self, work: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
+        """Do `work`, which blocks, once all had their turn who came before."""
+        await _turn()
+        return work(*given)
 
     async def _write_in_slices(self, writes: Iterator[Write]) -> None:
         runs = _in_runs(writes)
-        while not await self._thread.call(self._write, runs, SLICE_SECONDS):
+        while not await self._do(self._write, runs, SLICE_SECONDS):
             pass
 
     async def _look_up(
@@ -231,16 +251,17 @@ class DiskStore:
     ) -> Stored:
         found: dict[bytes, list[KeyedEvent]] = {}
         for some in parts(of, FOUND_AT_ONCE):
-            found |= await self._thread.call(self._read, query, some)
+            found |= await self._do(self._read, query, some)
         return found
 
-    # --- in the thread -----------------------------------------------------------------------
+    # --- what blocks -------------------------------------------------------------------------
 
     def _begin_life(self, wall: float) -> int:
         with self._classified():
             stored = generation_of(self._connected(), self._node)
         generation = min(max(int(1000 * wall), stored + 1), GENERATION_MAX)
-        facts = {"generation": generation, "node": self._node, "cluster": self._cluster}
+        facts: dict[str, Value] = {"generation": generation, "node": self._node}
+        facts |= {"cluster": self._cluster, "port": self._port}
         self._write(_in_runs(starmap(put_meta, facts.items())))
         return generation
 
@@ -252,9 +273,24 @@ class DiskStore:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
             done = _execute(connection, runs, seconds)
+            marks = self._clock.is_to_be_marked
+            if marks:
+                connection.execute(*put_meta("clock", self._clock.mark()))
             connection.execute("COMMIT")
+        if marks:
+            self._clock.marked()
         self._fold(connection)
         return done
+
+    def _probe(self) -> None:
+        """A small write alone would say little: the log is overwritten, which needs no room."""
+        refusal = ask(self._path.parent)
+        if refusal is not None:
+            raise NoSpaceError(f"{self._path.parent}: {refusal.strerror}")
+        self._take_back()
+        self._check_usable()
+        with self._classified():
+            _begin_anew(self._connected())
 
     def _read(
         self, query: Callable[[sqlite3.Connection, *_Given], _Result], *given: *_Given
@@ -298,7 +334,7 @@ class DiskStore:
         self._folded, self._logged = connection.total_changes, 0
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            connection.execute(f"PRAGMA user_version = {schema.version_of(connection)}")
+            _begin_anew(connection)
         except sqlite3.Error as error:
             self._failed(classify(error, self._path.parent))
 
@@ -341,11 +377,22 @@ class DiskStore:
             self._connection = None
 
 
-def _runs_of(batch: Batch, wall: float) -> Iterator[_Run]:
+@coroutine
+def _turn() -> Generator[None, None, None]:
+    """Let all others go on once: asyncio, or whoever else runs these methods."""
+    yield
+
+
+def _begin_anew(connection: sqlite3.Connection) -> None:
+    """Write what is there already; nothing smaller can be written."""
+    connection.execute(f"PRAGMA user_version = {schema.version_of(connection)}")
+
+
+def _runs_of(batch: Batch, now: float) -> Iterator[_Run]:
     """A run of each kind: keys, registers, and at last the versions, which speak for them."""
     stream, sources = batch.stream, batch.sources
     if batch.keys:
-        yield batch_run(batch, wall)
+        yield batch_run(batch, now)
     own = [register_row(stream, *register) for register in batch.rows]
     yield PUT_REGISTER, own + [register_row(source, *register) for source, register in sources]
     versions = [version_row(source, seq) for source, (_, seq, _) in sources]

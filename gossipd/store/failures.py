@@ -75,13 +75,14 @@ def classify(error: Exception, directory: Path) -> NoSpaceError | BrokenError:
     if kind in _WAIT:
         return NoSpaceError(f"{directory}: {_WAIT[kind]} ({error})")
     if kind in _ASK:
-        refusal = _ask(directory)
+        refusal = ask(directory)
         if refusal is not None and refusal.errno in TEMPORARY:
             return NoSpaceError(f"{directory}: {refusal.strerror} ({error})")
     return BrokenError(f"{directory}: {error}")
 
 
-def _ask(directory: Path) -> OSError | None:
+def ask(directory: Path) -> OSError | None:
+    """Why nothing can be written there; None if something can."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(bytes(_PROBE_BYTES))

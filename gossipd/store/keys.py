@@ -2,8 +2,8 @@
 
 An event has one key: of two records of one (stream, seq) the smaller (key, counter, by) stays, as
 in memory. A record is found by its stream in the order of seqs, which is how records expire and
-are told, and by its key, which is how a retry is known. When it was accepted first is kept as wall
-time, so that it ages while the node is down. Doubles never expire.
+are told, and by its key, which is how a retry is known. When it was accepted first is kept by the
+file's clock (`clock`), so that it ages while the node is down. Doubles never expire.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from . import schema
 from .rows import DamagedError, Value, Write, checksum
 
 Kept: TypeAlias = tuple[Stream, int, bytes, str, int, int]
-"""(stream, seq, key, counter, by, at) of a record; `at` is ms since 1970."""
+"""(stream, seq, key, counter, by, at) of a record; `at` is ms by the file's clock."""
 
 _TICK_MS = round(1000 * AGE_TICK)
 
@@ -65,10 +65,10 @@ def put_horizon(horizon: int) -> Write:
     return _PUT_HORIZON, (horizon, checksum("horizon", horizon))
 
 
-def batch_run(batch: Batch, wall: float) -> tuple[str, list[tuple[Value, ...]]]:
-    """The key records of a batch that is committed at `wall`, seconds since 1970: a statement and
-    the parameters of all its rows."""
-    crc32, pack, stream, at = zlib.crc32, msgpack.Packer().pack, batch.stream, int(1000 * wall)
+def batch_run(batch: Batch, now: float) -> tuple[str, list[tuple[Value, ...]]]:
+    """The key records of a batch that is committed `now`: a statement and the parameters of all
+    its rows."""
+    crc32, pack, stream, at = zlib.crc32, msgpack.Packer().pack, batch.stream, int(1000 * now)
     rows: list[tuple[Value, ...]] = []
     for key, seq, counter, by, _ in batch.keys:
         fields = (stream, seq, key, counter, by, at)
@@ -76,19 +76,19 @@ def batch_run(batch: Batch, wall: float) -> tuple[str, list[tuple[Value, ...]]]:
     return _PUT_KEY, rows
 
 
-def changes_writes(changes: Changes, wall: float) -> Iterator[Write]:
+def changes_writes(changes: Changes, now: float) -> Iterator[Write]:
     """All that concerns keys; to be written before any version."""
-    yield from put_keys(_kept(changes.keys, wall))
+    yield from put_keys(_kept(changes.keys, now))
     for stream, double in changes.doubles:
         yield put_double(stream, double)
     if changes.horizon:
         yield put_horizon(changes.horizon)
 
 
-def _kept(records: Iterable[tuple[Stream, KeyRecord]], wall: float) -> Iterator[Kept]:
-    now = int(1000 * wall)
+def _kept(records: Iterable[tuple[Stream, KeyRecord]], now: float) -> Iterator[Kept]:
+    at = int(1000 * now)
     for stream, (key, seq, counter, by, age) in records:
-        yield stream, seq, key, counter, by, now - _TICK_MS * age
+        yield stream, seq, key, counter, by, at - _TICK_MS * age
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -119,17 +119,17 @@ def doubles_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, Double]
 
 
 def read(
-    connection: sqlite3.Connection, stream: Stream, above: int, upto: int, limit: int, wall: float
+    connection: sqlite3.Connection, stream: Stream, above: int, upto: int, limit: int, now: float
 ) -> list[KeyRecord]:
     """The records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`, with
-    the age that they have at `wall`."""
+    the age that they have `now`."""
     query = "SELECT * FROM keys WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-    return aged(sound(connection.execute(query, (stream, above, upto, limit))), wall)
+    return aged(sound(connection.execute(query, (stream, above, upto, limit))), now)
 
 
-def aged(records: Iterable[Kept], wall: float) -> list[KeyRecord]:
-    """Records with the age that they have at `wall`."""
-    now = int(1000 * wall)
+def aged(records: Iterable[Kept], now: float) -> list[KeyRecord]:
+    """Records with the age that they have `now`."""
+    until = int(1000 * now)
     names: dict[str, str] = {}
     return [
         KeyRecord(
@@ -137,7 +137,7 @@ def aged(records: Iterable[Kept], wall: float) -> list[KeyRecord]:
             seq,
             names.setdefault(counter, counter),
             by,
-            min(max(0, now - at) // _TICK_MS, AGE_WANTED_MAX),
+            min(max(0, until - at) // _TICK_MS, AGE_WANTED_MAX),
         )
         for _, seq, key, counter, by, at in records
     ]

@@ -4,7 +4,9 @@ The first line is about the file, then come the registers of each stream with it
 them, then key records and doubles, and the last line says how many lines there were: what was cut
 off is not taken in. A line is what its fields say, and one with others is refused. Reading in is
 one transaction of joins, so lines may be given twice, to any node, in any order of files.
-Members are not part of it; they are learned by joining.
+Members are not part of it; they are learned by joining. When keys were accepted (`at`) is told by
+the clock of the file that they come from, and the first line says what time it was there (`now`):
+they go on with the age that they had then.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ from gossipd.core.identity import (
     is_text,
 )
 
+from .clock import FileClock
 from .keys import are_kept, doubles_of, put_double, put_horizon, put_keys, records_of
 from .lock import Lock
 from .opening import (
     FILE_NAME,
     clear_errors,
+    clock_of,
     connect,
     database_path,
     make_directory,
@@ -77,7 +81,10 @@ def export_lines(path: Path) -> Iterator[str]:
 
 
 def _lines(connection: sqlite3.Connection) -> Iterator[_Line]:
-    yield {"format": _FORMAT, **meta_of(connection)}
+    facts = meta_of(connection)
+    facts.pop("clock", None)  # of this file on this machine
+    now = int(1000 * clock_of(connection, time.time()).now())
+    yield {"format": _FORMAT, **facts, "now": now}
     versions = dict(versions_of(connection))
     for stream, registers in registers_of(connection):
         for counter, seq, total in registers:
@@ -107,16 +114,18 @@ def import_lines(directory: Path, lines: Iterable[bytes]) -> int:
         lock = Lock(directory)
     try:
         path = directory / FILE_NAME
-        open_image(directory, time.time())
+        _, clock = open_image(directory, time.time())
         with clear_errors(path), closing(connect(path)) as connection:
-            return _import(connection, lines)
+            return _import(connection, lines, clock)
     finally:
         lock.release()
 
 
-def _import(connection: sqlite3.Connection, lines: Iterable[bytes]) -> int:
+def _import(connection: sqlite3.Connection, lines: Iterable[bytes], clock: FileClock) -> int:
     connection.execute("BEGIN IMMEDIATE")
+    connection.execute(*put_meta("clock", clock.mark()))
     count, generation, ended = 0, meta_of(connection).get("generation", 0), False
+    now = since = int(1000 * clock.now())
     for number, text in enumerate(lines, 1):
         try:
             line = _parse(text)
@@ -127,12 +136,13 @@ def _import(connection: sqlite3.Connection, lines: Iterable[bytes]) -> int:
                 connection.execute(*put_meta("generation", max(int(generation), given)))
                 horizon = _integer(line.get("horizon", 0), 0, _TIME_MAX)
                 connection.execute(*put_horizon(horizon))
+                since = _integer(line.get("now", now), 0, _TIME_MAX)
             elif "lines" in line:
                 ended = line["lines"] == number - 1
                 if not ended:
                     raise ValueError("lines are missing before it")
             else:
-                connection.execute(*_write_of(line))
+                connection.execute(*_write_of(line, now - since))
         except (ValueError, RecursionError) as error:
             raise LineError(f"line {number}: {error}") from None
         count = number
@@ -151,7 +161,8 @@ def _parse(text: bytes) -> _Line:
     return line
 
 
-def _write_of(line: _Line) -> Write:
+def _write_of(line: _Line, later: int) -> Write:
+    """`later`: milliseconds that the clock of the file is ahead of the one that the line is by."""
     fields = line.keys()
     if fields == _VERSION:
         return put_version(_stream(line), _integer(line["version"], 0, SEQ_MAX))
@@ -159,7 +170,7 @@ def _write_of(line: _Line) -> Write:
         total = _integer(line["total"], -TOTAL_MAX, TOTAL_MAX)
         return put_register(_stream(line), _counter(line), _seq(line), total)
     if fields == _KEY:
-        at = _integer(line["at"], 0, _TIME_MAX)
+        at = _integer(line["at"], 0, _TIME_MAX) + later
         event = (_stream(line), _seq(line), _key(line["key"]), _counter(line), _by(line))
         return next(put_keys([(*event, at)]))
     if fields == _DOUBLE:

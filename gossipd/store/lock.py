@@ -7,27 +7,46 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from .failures import StoreError
 
 LOCK_NAME = "gossipd.lock"
 
+ENDING_SECONDS = 1.0
+"""For so long a holder is waited for: it may be about to end, as the disk of a node that was
+killed is let go a moment after it."""
+
+POLL_SECONDS = 0.02
+
+
+HELD = Path("/proc/locks")
+"""All locks that are held, proc_locks(5): to look there disturbs nobody who takes one."""
+
+
+def is_in_use(directory: Path) -> bool:
+    """Whether a process holds the lock of a directory. Raises `OSError`."""
+    inode = (directory / LOCK_NAME).stat().st_ino
+    places = (line.split()[5:6] for line in HELD.read_text().splitlines())
+    return any(place.split(":")[-1] == str(inode) for found in places for place in found)
+
 
 class Lock:
     """Held from its making until `release`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises `StoreError` naming the holder, `OSError` when the file cannot be opened."""
-        self._file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, directory: Path, pid: int | None = None) -> None:
+        """`pid`: whom others are told to hold it, this process unless given. Raises `StoreError`
+        naming who holds it already, `OSError` when the file cannot be opened."""
+        self._file = _open(directory / LOCK_NAME)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_pid(self._file)
+            _lock(self._file)
+            _write_pid(self._file, pid or os.getpid())
         except BlockingIOError:
             holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
             os.close(self._file)
-            by = f"process {holder}" if holder.isdigit() else "another process"
-            raise StoreError(f"{directory} is in use by {by}") from None
+            raise StoreError(f"{directory} is in use by {_described(holder)}") from None
         except OSError:
             os.close(self._file)
             raise
@@ -37,10 +56,42 @@ class Lock:
         os.close(self._file)
 
 
-def _write_pid(file: int) -> None:
+def _open(path: Path) -> int:
+    """A disk that hangs makes nobody wait for that, unless the file is to be made."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        return os.open(path, flags | os.O_CREAT, 0o600)
+
+
+def _lock(file: int) -> None:
+    """Raises `BlockingIOError` where somebody else goes on to hold it."""
+    until = time.monotonic() + ENDING_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(POLL_SECONDS)
+
+
+def _described(holder: str) -> str:
+    if not holder.isdigit():
+        return "another process"
+    with suppress(PermissionError):
+        try:
+            os.kill(int(holder), 0)
+        except ProcessLookupError:
+            return f"what process {holder} has left behind: its disk has not answered yet"
+    return f"process {holder}"
+
+
+def _write_pid(file: int, pid: int) -> None:
     """For the error that a second process shows; a full disk must not keep a node from running."""
     try:
         os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(file, f"{pid}\n".encode(), 0)
     except OSError:
         return

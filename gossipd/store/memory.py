@@ -41,6 +41,10 @@ class Store(Protocol):
     async def expire(self) -> None:
         """Remove some of the key records that have expired. Raises `OSError`."""
 
+    async def probe(self) -> None:
+        """Return when something was written, though there is nothing to write. Raises `OSError`
+        for as long as nothing can be."""
+
     async def find_keys(self, keys: Sequence[bytes]) -> Stored:
         """What is stored of some keys; those of which there is nothing are left out. Raises
         `OSError`."""
@@ -79,6 +83,9 @@ class MemoryStore:
         return {}
 
     async def expire(self) -> None:
+        """Nothing to do."""
+
+    async def probe(self) -> None:
         """Nothing to do."""
 
     async def find_keys(self, _keys: Sequence[bytes]) -> Stored:

@@ -21,6 +21,7 @@ from gossipd.core import Image
 
 from . import schema
 from .aging import FOREVER, Lifetimes, add_keys
+from .clock import FileClock
 from .failures import StoreError
 from .keys import put_double
 from .rows import DamagedError, image_of, meta_of, put_meta
@@ -39,6 +40,19 @@ longer."""
 def database_path(path: Path) -> Path:
     """The file in a data directory; of a file, itself."""
     return path / FILE_NAME if path.is_dir() else path
+
+
+def holds_state(directory: Path) -> bool:
+    """Whether a node has kept anything in a directory. Raises `OSError`."""
+    return (directory / FILE_NAME).exists()
+
+
+def named_by_host(directory: Path) -> tuple[str, int]:
+    """The name of the node that has state in a directory, and its port if that name was made from
+    the host's, else 0. Raises `StoreError`."""
+    with reading(directory / FILE_NAME) as connection:
+        facts = meta_of(connection)
+    return str(facts.get("node", "")), int(facts.get("port", 0))
 
 
 def log_path(path: Path) -> Path:
@@ -78,9 +92,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 def open_image(
     directory: Path, wall: float, lifetimes: Lifetimes = FOREVER, cluster: str | None = None
-) -> Image:
-    """What a locked directory holds, its file made or migrated if need be; doubles that only show
-    when all is read are entered there.
+) -> tuple[Image, FileClock]:
+    """What a locked directory holds, its file made or migrated if need be, and the file's clock;
+    doubles that only show when all is read are entered there. `wall`: seconds since 1970.
 
     Raises `StoreError`, also when its last life was in another cluster than `cluster`: counts of
     two clusters once joined cannot be told apart again.
@@ -100,19 +114,27 @@ def open_image(
         with clear_errors(path), closing(connect(path)) as writer:
             schema.migrate(writer)
     with reading(path) as connection:
-        meta_of(connection)  # so that what is damaged there is found here, too
-        image, found = add_keys(connection, image_of(connection, wall), wall, lifetimes)
+        clock = clock_of(connection, wall)
+        image, found = add_keys(connection, image_of(connection, wall), clock.now(), lifetimes)
     if found:
         with clear_errors(path), closing(connect(path)) as writer, writer:
             writer.execute("BEGIN IMMEDIATE")
             for double in found:
                 writer.execute(*put_double(*double))
-    return image
+    return image, clock
+
+
+def clock_of(connection: sqlite3.Connection, wall: float) -> FileClock:
+    """A file's clock. Raises `DamagedError`."""
+    mark = meta_of(connection).get("clock")
+    return FileClock(None if mark is None else str(mark), wall)
 
 
 def make_directory(directory: Path) -> None:
     """Make it, private, unless it is there. Raises `StoreError`."""
     with clear_errors(directory):
+        if directory.is_dir():
+            return
         with suppress(FileExistsError):
             directory.parent.mkdir(parents=True)
         with suppress(FileExistsError):
@@ -135,6 +157,11 @@ def clear_errors(path: Path) -> Iterator[None]:
     """Turn what the system and SQLite say into one line about `path`."""
     try:
         yield
+    except PermissionError as error:
+        owner = (
+            f"; it and what lies in it must belong to the user of the node (uid {os.geteuid()})"
+        )
+        raise StoreError(f"{path}: {error.strerror}{owner}") from error
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
     except (sqlite3.Error, DamagedError, UnicodeError) as error:

@@ -174,7 +174,8 @@ def members_of(connection: sqlite3.Connection, wall: float) -> Iterator[MemberVi
 
 
 def meta_of(connection: sqlite3.Connection) -> dict[str, Value]:
-    """The facts about the file: `generation`, `node`, `cluster`, `created` (ms since 1970)."""
+    """The facts about the file: `generation`, `node`, `cluster`, `created` (ms since 1970),
+    `clock` (see there), `horizon`, `port` (see `DiskStore.open`)."""
     facts: dict[str, Value] = {}
     for name, value, kept in connection.execute("SELECT * FROM meta ORDER BY name"):
         if checksum(name, value) != kept:

@@ -140,13 +140,17 @@ class Outcome:
 
 
 def rounds(
-    nodes: Sequence[Node], count: int, seed: int, die: Callable[[Node], None] = Node.kill
+    nodes: Sequence[Node],
+    count: int,
+    seed: int,
+    die: Callable[[Node], None] = Node.kill,
+    all_every: int = 10,
 ) -> Outcome:
-    """`count` rounds of load, death of one node (every tenth round of all) and a restart."""
+    """`count` rounds of load, death of one node (every so many rounds of all) and a restart."""
     rng = random.Random(seed)
     with load(nodes) as clients:
         for number in range(1, count + 1):
-            victims = list(nodes) if number % 10 == 0 else [rng.choice(nodes)]
+            victims = list(nodes) if number % all_every == 0 else [rng.choice(nodes)]
             time.sleep(rng.uniform(0.05, 0.6))  # a random moment, not a wait for something
             at_once(partial(die, victim) for victim in victims)
             for victim in victims:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Self
 
 _CLONE_NEWNET = 0x40000000
+_FILES = Path("/etc/netns")
+"""What stands here below a namespace's name stands in /etc for programs that run inside."""
 
 
 @cache
@@ -72,7 +74,16 @@ class Namespace:
             finally:
                 _set_namespace(f"/proc/self/fd/{home.fileno()}")
 
+    def file(self, name: str, text: str) -> None:
+        """Give the programs that are started inside from now on an /etc/NAME of their own, such as
+        `hosts` or `resolv.conf`; those that were given it already see it change. It has to exist
+        in this machine's /etc."""
+        path = _FILES / self.name / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
     def close(self) -> None:
+        shutil.rmtree(_FILES / self.name, ignore_errors=True)
         _ip("netns", "del", self.name)
 
     def __enter__(self) -> Self:
@@ -83,14 +94,17 @@ class Namespace:
 
 
 class Network:
-    """Hosts 10.77.0.1, 10.77.0.2, ... on one bridge."""
+    """Hosts 10.77.0.1, 10.77.0.2, ... on one bridge, which is a host itself, 10.77.0.254."""
+
+    HUB = "10.77.0.254"
 
     def __init__(self, size: int) -> None:
         self._made: list[Namespace] = []
         try:
-            self._hub = self._make()
-            self._hub.ip("link", "add", "hub", "type", "bridge", "forward_delay", "0")
-            self._hub.ip("link", "set", "hub", "up")
+            self.hub = self._make()
+            self.hub.ip("link", "add", "hub", "type", "bridge", "forward_delay", "0")
+            self.hub.ip("link", "set", "hub", "up")
+            self.hub.ip("addr", "add", f"{self.HUB}/24", "dev", "hub")
             self.hosts = [self._host(number) for number in range(1, size + 1)]
         except BaseException:
             self.close()
@@ -108,9 +122,9 @@ class Network:
     def _host(self, number: int) -> Namespace:
         host = self._make()
         port = f"port{number}"
-        peer = ("peer", "name", port, "netns", self._hub.name)
+        peer = ("peer", "name", port, "netns", self.hub.name)
         _ip("link", "add", "eth0", "netns", host.name, "type", "veth", *peer)
-        self._hub.ip("link", "set", port, "master", "hub", "up")
+        self.hub.ip("link", "set", port, "master", "hub", "up")
         host.ip("addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
         host.ip("link", "set", "eth0", "up")
         # A rule can drop what comes in only if it is asked before the table of local addresses.

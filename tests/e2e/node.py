@@ -145,19 +145,29 @@ class Node:
         return self.process.wait(within)
 
     @property
+    def processes(self) -> list[Path]:
+        """Of the node and of what has its disk: where the system tells of them."""
+        own = Path(f"/proc/{self.process.pid}")
+        children = (own / "task" / own.name / "children").read_text().split()
+        return [own, *(Path("/proc") / child for child in children)]
+
+    @property
     def resident(self) -> int:
-        """Bytes of the process that are in memory."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "VmRSS":
-                return 1024 * int(value.split()[0])
-        raise AssertionError(f"{self.name} has no resident memory")
+        """Bytes of its processes that are in memory; what they share is divided among them."""
+        found = 0
+        for process in self.processes:
+            for line in (process / "smaps_rollup").read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name == "Pss":
+                    found += 1024 * int(value.split()[0])
+        return found
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU that the process has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of CPU that its processes have used."""
+        stats = [(process / "stat").read_text().rpartition(")")[2] for process in self.processes]
+        ticks = sum(int(ticks) for stat in stats for ticks in stat.split()[11:13])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     @property
     def log(self) -> str:
@@ -227,9 +237,9 @@ class Node:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A client command of the command line."""
-        assert self._namespace is None
         host = f"[{self.api[0]}]" if ":" in self.api[0] else self.api[0]
-        return gossipd(*arguments, GOSSIPD_API=f"{host}:{self.api[1]}")
+        prefix = self._namespace.prefix if self._namespace else ()
+        return gossipd(*arguments, prefix=prefix, GOSSIPD_API=f"{host}:{self.api[1]}")
 
 
 def gossipd(

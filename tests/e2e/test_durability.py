@@ -13,14 +13,16 @@ from tests.e2e import crashes
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import why_none
 from tests.e2e.node import until
+from tests.effort import effort
 
-ROUNDS = 11
-"""One of them kills all three."""
+ROUNDS = effort(4, 11)
+ALL_EVERY = effort(3, 10)
+"""In one of so many rounds all three are killed."""
 
 
 def test_nodes_killed_under_load_lose_nothing_and_count_nothing_twice(cluster: Cluster) -> None:
     nodes = cluster.start(3)
-    outcome = crashes.rounds(nodes, ROUNDS, seed=1)
+    outcome = crashes.rounds(nodes, ROUNDS, seed=1, all_every=ALL_EVERY)
     print(outcome)
     assert outcome.acknowledged > 100
     assert outcome.lost == 0
@@ -38,7 +40,7 @@ def test_all_nodes_stopped_and_started_without_seeds_know_each_other_and_the_cou
     for node in nodes:
         node.kill()
     for node in nodes:
-        node.start()
+        node.start("--ready-after", "3")
     agree(nodes, within=20)
     counted(nodes, 60, within=1)
     nodes[0].increment()

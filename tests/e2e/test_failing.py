@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.e2e import scenarios
 from tests.e2e.bounds import NOISE, report
 from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.effort import effort
 
 
 def test_a_killed_node_is_noticed_and_returns_with_the_full_count(cluster: Cluster) -> None:
@@ -21,7 +22,7 @@ def test_a_killed_node_is_noticed_and_returns_with_the_full_count(cluster: Clust
 
 def test_a_stopped_node_blames_nobody_and_catches_up(cluster: Cluster) -> None:
     nodes = cluster.start(5)
-    took = scenarios.stop_and_continue(nodes, 12.0)
+    took = scenarios.stop_and_continue(nodes, effort(6, 12))
     report("a stopped node is back", took)
     assert took <= 3.0 * NOISE
     assert "stood still" in nodes[-1].log

@@ -102,6 +102,6 @@ def test_the_join_command_connects_two_that_did_not_know_each_other(cluster: Clu
     until(lambda: one.ready and other.ready, 5, "both serve")
     one.increment()
     other.increment(by=2)
-    assert other.cli("join", one.address).stdout == f"joining {one.address}\n"
+    assert other.cli("join", one.address).stdout == f"joined {one.address}\n"
     agree([one, other], within=5)
     counted([one, other], 3, within=5)

@@ -13,9 +13,10 @@ from tests.e2e import namespaces, retries, scenarios, waiting
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, Reply, until
+from tests.effort import effort
 
 OPERATIONS = 3_000
-CUT = 8.0
+CUT = effort(4, 8)
 """Seconds for which the network is cut."""
 
 
@@ -140,7 +141,7 @@ def test_a_batch_and_sources_on_real_nodes(cluster: Cluster) -> None:
     for node in nodes:
         node.kill()
     for node in nodes:
-        node.start()
+        node.start("--ready-after", "3")
     agree(nodes, within=20.0)
     assert [node.count("sales") for node in nodes] == [50] * 3
     assert [node.count("b") for node in nodes] == [2] * 3

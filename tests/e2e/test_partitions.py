@@ -10,6 +10,7 @@ from tests.e2e import namespaces, scenarios
 from tests.e2e.bounds import NOISE, report
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Network
+from tests.effort import effort
 
 pytestmark = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
 
@@ -42,7 +43,7 @@ def test_nodes_bound_to_all_addresses_advertise_those_that_reach_them(
 
 def test_two_halves_count_on_and_heal(cluster: Cluster, network: Network) -> None:
     nodes = scenarios.networked(cluster, network)
-    took = scenarios.split(nodes, network, 15.0)
+    took = scenarios.split(nodes, network, effort(5, 15))
     report("two halves are one again", took)
     assert took <= 5.0 * NOISE
 
@@ -50,6 +51,6 @@ def test_two_halves_count_on_and_heal(cluster: Cluster, network: Network) -> Non
 def test_a_node_cut_one_way_loses_nothing(cluster: Cluster, network: Network) -> None:
     nodes = scenarios.networked(cluster, network)
     for deaf in (True, False):
-        took = scenarios.deaf_or_mute(nodes, network, 8.0, deaf)
+        took = scenarios.deaf_or_mute(nodes, network, effort(4, 8), deaf)
         report(f"a {'deaf' if deaf else 'mute'} node is back", took)
         assert took <= 5.0 * NOISE

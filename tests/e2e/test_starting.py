@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import time
@@ -49,13 +51,6 @@ def test_an_address_of_another_host_is_one_line(cluster: Cluster) -> None:
     node = cluster.add("192.0.2.1")
     node.start()
     assert "Cannot assign requested address" in one_line(complaint(node))
-
-
-def test_a_seed_that_cannot_be_resolved_ends_the_start(cluster: Cluster) -> None:
-    node = cluster.add()
-    node.start("--join", "nobody.invalid:7946")
-    text = complaint(node, within=30)
-    assert "gossipd: cannot resolve nobody.invalid:7946: " in one_line(text)
 
 
 def test_one_seed_that_resolves_is_enough(cluster: Cluster) -> None:
@@ -221,3 +216,57 @@ def test_what_is_seen_of_a_dead_node_is_its_failure(cluster: Cluster) -> None:
     see(nodes[:1], "n2", "failed", within=10)
     assert "WARNING member n2 at" in nodes[0].log
     assert nodes[0].get("/peers") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root")
+def test_a_node_whose_host_was_renamed_is_told_where_its_state_is(cluster: Cluster) -> None:
+    node = cluster.add()
+
+    def start_on(host: str, *options: str) -> None:
+        node.prefix = ("unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "-")
+        node.start_as("run", "--bind", node.address, *options)
+        until(lambda: node.ready, 20.0, f"it is ready on {host}")
+
+    start_on("before")
+    node.increment()
+    assert str(node.state_home / "gossipd" / "before") in node.log.splitlines()[0]
+    assert node.status()["data_dir"] == str(node.state_home / "gossipd" / "before")
+    node.kill()
+    start_on("after")
+    assert node.count() == 0
+    (alarm,) = node.status()["alarms"]
+    assert "was renamed" in alarm
+    assert "--name before" in alarm
+    assert alarm in node.log
+    node.kill()
+    start_on("after", "--name", "before")
+    assert node.count() == 1
+    assert node.status()["alarms"] == []
+
+
+def test_two_clusters_that_meet_are_told_once_and_a_restart_is_no_meeting(
+    cluster: Cluster,
+) -> None:
+    ours, theirs = cluster.start(2), cluster.start(2)
+    for node in (ours[0], theirs[0]):
+        node.increment()
+    counted(ours, 1, 10.0)
+    counted(theirs, 1, 10.0)
+
+    def are_settled() -> bool:
+        members = [member for node in (*ours, *theirs) for member in node.get("/members")]
+        return all(time.time() - member["since"] > 3.0 for member in members)
+
+    until(are_settled, 20.0, "nobody tells of the members any more")
+    assert not any(node.status()["alarms"] for node in (*ours, *theirs))
+    theirs[1].ask("POST", "/join", {"peers": [ours[0].address]})
+    agree([*ours, *theirs], within=20.0)
+    counted([*ours, *theirs], 2, 10.0)
+    until(lambda: theirs[1].status()["alarms"], 10.0, "who has joined says so")
+    (alarm,) = theirs[1].status()["alarms"]
+    assert alarm.startswith("two clusters called 'gossipd' have met, ")
+    assert all(node.name in alarm for node in (*ours, *theirs))
+    ours[1].kill()
+    ours[1].start(join=[theirs[0]])
+    agree([*ours, *theirs], within=20.0)
+    assert not any(node.status()["alarms"] for node in (*ours, theirs[0]))

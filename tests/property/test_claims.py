@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.answering import answer_passes
@@ -43,6 +43,7 @@ from gossipd.core.strangers import Strangers
 from gossipd.core.tail import Tail
 from gossipd.core.timers import Timers
 from gossipd.core.writer import Writer
+from tests.effort import examples
 from tests.unit.core.parts import new_key
 
 _COUNTERS = ["a", "b" * 128, "c", "d" * 100, "e", "\U0010ffff\U0010ffff"]
@@ -176,7 +177,7 @@ def _deliver(
         _check(peers[to], ghost)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(st.integers(0, 2**32))
 def test_groups_claim_only_what_they_bring(seed: int) -> None:
     rng = Random(seed)
@@ -202,7 +203,7 @@ def test_groups_claim_only_what_they_bring(seed: int) -> None:
                     peer.end_stream()
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.integers(0, 2**32))
 def test_groups_alone_bring_everything_over_lossless_links_with_room(seed: int) -> None:
     rng = Random(seed)
@@ -267,7 +268,7 @@ class _PassWorld:
                 _check(self.peers[to], self.ghost)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(st.integers(0, 2**32))
 def test_passes_claim_only_what_their_pages_bring(seed: int) -> None:
     rng = Random(seed)
@@ -285,7 +286,7 @@ def test_passes_claim_only_what_their_pages_bring(seed: int) -> None:
                 world.deliver()
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.integers(0, 2**32))
 def test_passes_over_lossy_links_end_with_equal_logs(seed: int) -> None:
     rng = Random(seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.courier import Courier
@@ -23,6 +23,7 @@ from gossipd.core.messages import (
     Welcome,
 )
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX, Settings
+from tests.effort import examples
 
 from .strategies import MESSAGES, registers, streams, texts, views
 
@@ -35,7 +36,7 @@ _NEWS = st.dictionaries(streams, st.lists(registers, min_size=1, max_size=15), m
 _SMALL = st.one_of(*[MESSAGES[kind] for kind in (Ping, Ack, Gossip, Welcome)])
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(
     st.integers(DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX),
     _VIEWS.map(lambda view: view._replace(status=Status.ALIVE)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core import Drop, MemberView, Settings, Status, Stream
@@ -19,6 +19,7 @@ from gossipd.core.lanes import LogLane
 from gossipd.core.log import Log
 from gossipd.core.messages import Envelope, Gossip, Group, Hold, Message
 from gossipd.core.writer import Writer
+from tests.effort import examples
 from tests.unit.core.parts import new_key
 from tests.unit.core.talk import Talk
 
@@ -100,7 +101,7 @@ def _registers(log: Log) -> _Registers:
     }
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(st.lists(_VIEWS, max_size=10), st.integers(0, 2**32))
 def test_the_same_datagrams_in_any_order_lead_to_the_same_fingerprints(
     views: list[MemberView], seed: int

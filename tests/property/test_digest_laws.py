@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.digest import Trie
 from gossipd.core.hashing import MASK
 from gossipd.core.identity import STREAM_BITS
 from gossipd.core.messages import DIGEST_DEPTH_MAX
+from tests.effort import examples
 
 _NEAR = st.tuples(st.sampled_from([0, 2**73, 2**74 - 2**12]), st.integers(0, 2**12 - 1)).map(sum)
 _FAR = st.integers(0, 2**STREAM_BITS - 1)
@@ -16,7 +17,7 @@ _STREAMS = st.lists(_NEAR | _FAR, max_size=12, unique=True)
 _U64 = st.integers(0, MASK)
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(_STREAMS, st.lists(_U64, min_size=24, max_size=24), _FAR)
 def test_sums_equal_those_computed_anew(streams: list[int], values: list[int], at: int) -> None:
     sums: dict[bytes, int] = {}

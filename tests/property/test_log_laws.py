@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.hashing import MASK, hash64
@@ -13,6 +13,7 @@ from gossipd.core.identity import Stream
 from gossipd.core.image import StreamImage
 from gossipd.core.log import Log
 from gossipd.core.messages import Double, KeyRecord, Register
+from tests.effort import examples
 
 _STREAMS = [(n << 60).to_bytes(10, "big") for n in (0, 1, 2**13)]
 _REGISTERS = st.tuples(st.sampled_from("abcd"), st.integers(1, 12), st.integers(-5, 5))
@@ -64,7 +65,7 @@ def _check(log: Log) -> None:
     assert log.register_count == sum(len(held) for _, held in _state(log).values())
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(_BATCHES, st.randoms(use_true_random=False))
 def test_order_duplication_and_grouping_do_not_matter(
     batches: list[tuple[bytes, list[Register], int]],
@@ -138,7 +139,7 @@ def _joined(
     return log, told
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(_EVENTS, st.randoms(use_true_random=False))
 def test_keys_and_doubles_join_in_any_order(
     events: list[tuple[bytes, int, str, int, bytes]], rng: Random
@@ -155,7 +156,7 @@ def test_keys_and_doubles_join_in_any_order(
     assert len(log.doubles) == sum(count for count in groups.values() if count > 1)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(_EVENTS, st.randoms(use_true_random=False))
 def test_what_is_missing_of_keys_and_doubles_comes_from_another_log(
     events: list[tuple[bytes, int, str, int, bytes]], rng: Random
@@ -179,7 +180,7 @@ def test_what_is_missing_of_keys_and_doubles_comes_from_another_log(
     assert logs[0].values == logs[1].values == _joined(parts)[0].values
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(_BATCHES, _BATCHES)
 def test_fingerprints_are_equal_exactly_where_states_are(
     a: list[tuple[bytes, list[Register], int]], b: list[tuple[bytes, list[Register], int]]
@@ -188,7 +189,7 @@ def test_fingerprints_are_equal_exactly_where_states_are(
     assert (first.fingerprint == second.fingerprint) is (_state(first) == _state(second))
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(_BATCHES)
 def test_what_is_told_as_advances_is_the_change_of_the_values(
     batches: list[tuple[bytes, list[Register], int]],
@@ -207,7 +208,7 @@ def test_what_is_told_as_advances_is_the_change_of_the_values(
     assert log.values == told
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=120))
 def test_a_register_that_moves_all_the_time_keeps_the_books_right(steps: list[int]) -> None:
     log = Log()
@@ -216,7 +217,7 @@ def test_a_register_that_moves_all_the_time_keeps_the_books_right(steps: list[in
     _check(log)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(_BATCHES, _BATCHES)
 def test_a_log_that_was_loaded_goes_on_as_the_one_that_was_stored(
     stored: list[tuple[bytes, list[Register], int]],

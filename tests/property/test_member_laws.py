@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.hashing import MASK
 from gossipd.core.members import MemberTable, rank
 from gossipd.core.messages import MemberView, Status
+from tests.effort import examples
 
 _OWN = MemberView("own", ("10.0.0.9", 1), 2, 1, Status.ALIVE)
 _REMEMBER = 7200.0
@@ -40,7 +41,7 @@ def _state(table: MemberTable, now: float = 0.0) -> _Table:
     return [view and view._replace(accusers=tuple(sorted(view.accusers))) for view in shared]
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(st.lists(_VIEWS, max_size=15), st.randoms(use_true_random=False))
 def test_order_and_duplication_do_not_matter(views: list[MemberView], rng: Random) -> None:
     table = _merged(views)
@@ -61,7 +62,7 @@ def _without_accusers(table: MemberTable) -> _Table:
     return [view and view._replace(accusers=()) for view in _state(table)]
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.lists(_VIEWS, max_size=15))
 def test_accusers_of_the_highest_views_are_joined(views: list[MemberView]) -> None:
     table = _merged(views)
@@ -73,7 +74,7 @@ def test_accusers_of_the_highest_views_are_joined(views: list[MemberView]) -> No
             assert set(held.accusers) == {a for view in same for a in view.accusers}
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(st.lists(st.tuples(_VIEWS, st.sampled_from([0.0, 30.0, 1800.0])), max_size=20))
 def test_the_books_are_right_after_every_merge_and_expiry(
     steps: list[tuple[MemberView, float]],

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.decoding import decode
@@ -30,6 +30,7 @@ from gossipd.core.messages import (
     PassAsk,
 )
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from tests.effort import examples
 from tests.unit.core.wire_examples import EXAMPLES, GROUP, LEFT, SUSPECT
 
 from .strategies import MESSAGES, encode, envelopes
@@ -125,7 +126,7 @@ def test_every_trap_at_every_place_is_an_envelope_or_a_drop(named: tuple[str, En
     assert read, "some of them are legal"
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(envelopes(), st.data())
 def test_two_traps_at_once_are_an_envelope_or_a_drop(
     envelope: Envelope, data: st.DataObject
@@ -137,7 +138,7 @@ def test_two_traps_at_once_are_an_envelope_or_a_drop(
     _check(_packed(tree))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(envelopes(), st.integers(0, 1500))
 def test_what_is_cut_off_is_dropped(envelope: Envelope, length: int) -> None:
     body = encode(envelope)
@@ -170,7 +171,7 @@ def test_lists_that_are_too_long_are_dropped() -> None:
     assert decode(encode(Envelope("ann", 1, 0, hold))) is Drop.MALFORMED
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(MESSAGES[PassAsk], st.integers(1, PASS_ITEMS_MAX + 2))
 def test_a_question_for_too_many_passes_is_dropped(ask: PassAsk, count: int) -> None:
     longer = replace(ask, items=ask.items[:1] * count)
@@ -178,7 +179,7 @@ def test_a_question_for_too_many_passes_is_dropped(ask: PassAsk, count: int) -> 
     assert isinstance(read, Envelope) is (count <= PASS_ITEMS_MAX)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(MESSAGES[Hold], MESSAGES[Pages], MESSAGES[MembersPage])
 def test_groups_pages_and_views_are_read_alike_wherever_they_stand(
     hold: Hold, pages: Pages, listed: MembersPage

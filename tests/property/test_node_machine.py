@@ -36,6 +36,7 @@ from gossipd.core.decoding import decode
 from gossipd.core.identity import BY_MAX, GENERATION_MAX
 from gossipd.core.messages import Cookie, Envelope, Gossip, Group, Join, Message, PingReq, Welcome
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
+from tests.effort import examples
 from tests.unit.core.talk import FRAME, WALL, Peer
 
 from .contract import WatchedNode
@@ -407,4 +408,4 @@ def _message(effect: Effect) -> Message | None:
 
 
 TestNode = NodeMachine.TestCase
-TestNode.settings = settings(max_examples=100, stateful_step_count=50)
+TestNode.settings = settings(examples(100), stateful_step_count=50)

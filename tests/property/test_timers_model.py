@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.timers import Key, Timer, Timers
+from tests.effort import examples
 
 _TIMERS = [Timer.SUSPICION, Timer.PULL, Timer.PROBE]
 _MOVED = frozenset({Timer.SUSPICION, Timer.PULL})
@@ -47,7 +48,7 @@ class _Model:
                 self.set(key, at + by)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(_STEPS)
 def test_timers_do_what_a_sorted_list_does(steps: list[tuple[str, Key, float]]) -> None:
     timers, model = Timers(), _Model()

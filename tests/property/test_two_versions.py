@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gossipd.core import Address, Drop, Dropped, Effect, Settings
@@ -18,6 +18,7 @@ from gossipd.core.messages import Envelope, Gossip, Hold, Message, Pages
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
+from tests.effort import examples
 from tests.unit.core.talk import FRAME, Peer, Talk
 
 from .later import LaterWire, with_later_fields, with_later_kind, with_later_records
@@ -42,7 +43,7 @@ _EXTRAS = st.lists(st.lists(_EXTRA, max_size=2), min_size=1, max_size=4)
 _LATER_RECORDS = st.tuples(st.integers(3, 2**64 - 1), _EXTRA).map(list)
 
 
-@settings(max_examples=250)
+@examples(250)
 @given(envelopes(), _EXTRAS)
 def test_fields_behind_the_known_ones_change_nothing_and_are_counted(
     envelope: Envelope, extras: list[list[object]]
@@ -51,7 +52,7 @@ def test_fields_behind_the_known_ones_change_nothing_and_are_counted(
     assert decode(body) == replace(envelope, unknown=added)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(envelopes(MESSAGES[Pages] | MESSAGES[Gossip]), _LATER_RECORDS)
 def test_a_group_or_page_with_a_later_record_claims_nothing(
     envelope: Envelope, record: list[object]
@@ -69,7 +70,7 @@ def test_a_group_or_page_with_a_later_record_claims_nothing(
             assert page[5:] == full[5:]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(envelopes(MESSAGES[Hold]), _LATER_RECORDS)
 def test_a_hold_with_a_later_record_is_not_understood(
     envelope: Envelope, record: list[object]
@@ -77,13 +78,13 @@ def test_a_hold_with_a_later_record_is_not_understood(
     assert decode(with_later_records(encode(envelope), record)[0]) is Drop.UNKNOWN_KIND
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(envelopes())
 def test_a_later_kind_of_message_is_dropped_as_such(envelope: Envelope) -> None:
     assert decode(with_later_kind(encode(envelope))) is Drop.UNKNOWN_KIND
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.integers(2, 255), st.integers(1, 255), envelopes())
 def test_a_later_version_or_flag_of_the_frame_is_dropped_as_such(
     version: int, flags: int, envelope: Envelope
@@ -99,7 +100,7 @@ def _heard(talk: Talk, body: bytes, source: Address) -> list[Effect]:
     return [*said.effects, *talk.wait(0.5).effects]
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(messages, several_views, several_groups, _EXTRAS)
 def test_a_node_does_with_later_fields_what_it_does_without(
     message: Message, views: Sequence[object], groups: Sequence[object], extras: list[list[object]]
@@ -116,7 +117,7 @@ def test_a_node_does_with_later_fields_what_it_does_without(
         assert second == unknown + first
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(groups, min_size=1, max_size=4))
 def test_a_node_merges_groups_with_later_records_and_raises_no_version(said: list[object]) -> None:
     talk = Talk(1)

@@ -8,25 +8,26 @@ from typing import get_args
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.decoding import decode
 from gossipd.core.drops import Drop
 from gossipd.core.messages import Envelope, Message
+from tests.effort import examples
 
 from .strategies import MESSAGES, encode, envelopes
 
 
 @pytest.mark.parametrize("kind", get_args(Message))
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(data=st.data())
 def test_every_message_is_read_as_it_was_written(kind: type[Message], data: st.DataObject) -> None:
     envelope = data.draw(envelopes(MESSAGES[kind]))
     assert decode(encode(envelope)) == envelope
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.binary(max_size=1400))
 def test_any_bytes_are_an_envelope_or_a_drop(body: bytes) -> None:
     assert isinstance(decode(body), Envelope | Drop)
@@ -56,7 +57,7 @@ def _replace_at(tree: object, path: list[int], change: Callable[[object], object
     return [*tree[:index], _replace_at(tree[index], path[1:], change), *tree[index + 1 :]]
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(envelopes(), st.lists(st.tuples(_PLACES, _OBJECTS), min_size=1, max_size=3))
 def test_a_body_with_other_fields_is_an_envelope_or_a_drop(
     envelope: Envelope, changes: list[tuple[list[int], object]]
@@ -70,7 +71,7 @@ def test_a_body_with_other_fields_is_an_envelope_or_a_drop(
         assert decode(encode(decoded)) == decoded
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(envelopes(), _PLACES, st.lists(_OBJECTS, min_size=1, max_size=3))
 def test_longer_arrays_are_an_envelope_or_a_drop(
     envelope: Envelope, path: list[int], more: list[object]
@@ -80,7 +81,7 @@ def test_longer_arrays_are_an_envelope_or_a_drop(
     assert isinstance(decode(msgpack.packb(tree)), Envelope | Drop)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(envelopes(), st.integers(0, 2**32))
 def test_damaged_bodies_are_an_envelope_or_a_drop(envelope: Envelope, seed: int) -> None:
     rng = Random(seed)

@@ -113,8 +113,7 @@ class Certain:
 
     def _key_life(self) -> float:
         """Seconds for which all keep key records at least."""
-        world = self._world
-        return world.settings.key_window - 0.5 - sum(abs(h.clock) for h in world.hosts.values())
+        return self._world.settings.key_window - 0.5
 
     def forget_keys(self, disks: Iterable[Disk]) -> list[Place]:
         """Give up the key records that nobody has any more; which these are."""
@@ -177,6 +176,6 @@ def _held(node: Node) -> Held:
 def _kept(disk: Disk) -> Held:
     return {
         (kept.stream, counter): seq
-        for kept in disk.image(0.0).streams
+        for kept in disk.image().streams
         for counter, seq, _ in kept.registers
     }

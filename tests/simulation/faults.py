@@ -23,6 +23,10 @@ LATENCIES: tuple[Latency, ...] = (
     LogNormal(0.001, 0.005, 1.0),
 )
 
+CLOCKS_WRONG = (2.0, 10.0, 100.0, 100.0, 1_000.0, 86_400.0, 3e8)
+"""Seconds by which a clock may be wrong: in a world with a window of seconds and one of minutes,
+less than that, about that, and as much more as ten years."""
+
 
 class Faults:
     """The faults, and what they must remember of each other."""
@@ -243,11 +247,20 @@ class Faults:
         return ", ".join(slow)
 
     def step_clock(self) -> str | None:
-        """Set a host's wall clock."""
+        """Set a host's wall clock, wrong by a moment or by years."""
         name = self._pick(list(self._world.hosts))
-        if name:
-            self._world.hosts[name].clock = self._rng.uniform(-100, 100)
-        return name
+        if not name:
+            return None
+        wrong = self._rng.choice(CLOCKS_WRONG) * self._rng.uniform(-1, 1)
+        self._world.hosts[name].clock = wrong
+        return f"{name} by {wrong:.1f} s"
+
+    def put_clocks_right(self) -> str | None:
+        """Set all wall clocks right that were wrong."""
+        wrong = [host for host in self._world.hosts.values() if host.clock]
+        for host in wrong:
+            host.clock = 0.0
+        return ", ".join(host.name for host in wrong)
 
     # --- the network -------------------------------------------------------------------------
 
@@ -395,7 +408,8 @@ KINDS: dict[Fault, int] = {
     Faults.resume: 4,
     Faults.slow_down: 2,
     Faults.speed_up: 2,
-    Faults.step_clock: 1,
+    Faults.step_clock: 2,
+    Faults.put_clocks_right: 1,
     Faults.partition: 1,
     Faults.cut: 1,
     Faults.isolate: 1,

@@ -34,6 +34,8 @@
 | Q3 | `twins_are_not_compared`, `keys_of_others_unheard` |
 | Q4 | `keys_unknown`, `the_largest_twin_wins`, `the_horizon_stays`, `the_horizon_is_not_loaded` |
 | Q4 | `keys_of_any_age`, `the_disk_is_not_asked`, `holds_without_keys` |
+| Q4 | `horizons_of_any_clock`, `keys_ahead_go_in_time`, `clocks_set_back_do_not_matter` |
+| I3 | `disks_go_by_the_wall_clock` |
 | Q5 | `any_later_event_counts` |
 | Q6 | `told_once_only`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
@@ -119,17 +121,21 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I7", key_cores.twins_on_disks_are_not_compared, key_runs.apart_beyond_the_window),
     ("I9", key_cores.keys_outside_the_fingerprint, key_runs.retrying),
     ("I9", key_cores.doubles_outside_the_fingerprint, key_runs.retrying_on_both_sides),
-    ("I10", key_cores.keys_stay_in_memory, key_runs.forgetting),
+    ("I10", key_cores.keys_stay_in_memory, key_runs.archiving),
     ("Q1", key_cores.the_first_put_of_a_seq_wins, key_runs.owning),
     ("Q3", key_cores.twins_are_not_compared, key_runs.counted_once),
     ("Q3", key_cores.keys_of_others_unheard, key_runs.counted_once),
     ("Q4", key_cores.keys_unknown, key_runs.asked_again),
     ("Q4", key_cores.the_largest_twin_wins, key_runs.retrying_on_both_sides),
-    ("Q4", key_cores.the_horizon_stays, key_runs.forgetting),
+    ("Q4", key_cores.the_horizon_stays, key_runs.archiving),
     ("Q4", key_cores.the_horizon_is_not_loaded, key_runs.restarting_with_keys),
     ("Q4", key_cores.keys_of_any_age, key_runs.forgetting),
     ("Q4", key_cores.the_disk_is_not_asked, key_runs.restarting_with_keys),
     ("Q4", key_cores.holds_without_keys, key_runs.departing_with_a_key),
+    ("Q4", key_cores.horizons_of_any_clock, key_runs.ahead),
+    ("Q4", key_cores.keys_ahead_go_in_time, key_runs.ahead_and_again),
+    ("Q4", key_cores.clocks_set_back_do_not_matter, key_runs.set_back),
+    ("I3", key_cores.disks_go_by_the_wall_clock, key_runs.stepping_with_disks),
     ("Q1", key_cores.keys_above_versions_go_with_the_window, key_runs.without_a_beginning),
 ]
 

@@ -62,7 +62,7 @@ def test_members_are_lines_of_printable_fields(daemon: FakeDaemon, call: Call) -
     assert first.split("\t")[:3] == ["a", "127.0.0.1:7946", "alive"]
     assert first.split("\t")[4:] == ["self", "-"]
     assert second.split("\t") == [
-        "b?[2J", "127.0.0.1:7956", "failed", "-", "0.31 ms", "zone=x, disk=ssd",
+        "b\\x1b[2J", "127.0.0.1:7956", "failed", "-", "0.31 ms", "zone=x, disk=ssd",
     ]  # fmt: skip
 
 
@@ -72,8 +72,11 @@ def test_peers_are_lines(daemon: FakeDaemon, call: Call) -> None:
 
 
 def test_status_prints_whatever_there_is(daemon: FakeDaemon, call: Call) -> None:
-    daemon.answers({"name": "a", "ready": True, "members": {"alive": 2, "left": 0}, "new": [None]})
-    assert call("status").stdout == "name\ta\nready\tyes\nmembers\talive 2, left 0\nnew\t-\n"
+    members = {"alive": 2, "left": 0}
+    daemon.answers({"name": "a", "address": "b", "ready": True, "members": members, "new": [None]})
+    assert call("status").stdout == (
+        "name\ta\naddress\tb\nready\tyes\nmembers\talive 2, left 0\nnew\t-\n"
+    )
 
 
 def test_log_prints_events_with_local_time(
@@ -95,8 +98,8 @@ def test_log_prints_events_with_local_time(
 
 
 def test_join_leave_and_forget_are_asked_for(daemon: FakeDaemon, call: Call) -> None:
-    daemon.answers({}, status=202)
-    assert call("join", "b", "[::1]:1").stdout == "joining b:7946, [::1]:1\n"
+    daemon.answers({"joining": [], "leaving": True, "forgotten": "web 3"}, status=202)
+    assert call("join", "--wait", "0", "b", "[::1]:1").stdout == "joining b:7946, [::1]:1\n"
     assert call("leave").stdout == "leaving\n"
     assert call("forget", "web 3").stdout == "forgetting web 3\n"
     assert daemon.requests == [
@@ -106,12 +109,145 @@ def test_join_leave_and_forget_are_asked_for(daemon: FakeDaemon, call: Call) -> 
     ]
 
 
+ANSWERS: dict[str, object] = {
+    "increment": {"id": "i", "counter": "default", "by": 1, "count": 2**62},
+    "count": {"counter": "default", "count": 2**62},
+    "counters": {"\u202eü": -(2**62)},
+    "members": MEMBERS,
+    "peers": ["127.0.0.1:1"],
+    "status": {"name": "a", "address": "b", "ready": True},
+    "log": [{"id": "i", "counter": "c\x9b", "by": 2, "count": 5, "origin": "o", "at": 1.5}],
+    "join": {"joining": []},
+    "leave": {"leaving": True},
+    "forget": {"forgotten": "x"},
+}
+ARGUMENTS = {"join": ["x"], "forget": ["x"]}
+
+
 @pytest.mark.parametrize(
-    "command", ["increment", "count", "counters", "members", "peers", "status", "log"]
+    "command", [name for name in ANSWERS if name not in ("join", "leave", "forget")]
 )
-def test_json_prints_the_answer_as_it_came(daemon: FakeDaemon, call: Call, command: str) -> None:
-    daemon.body = b'{"a":  "\\u00fc"}\n'
-    assert call(command, "--json").stdout == '{"a":  "\\u00fc"}\n'
+def test_json_prints_the_answer_as_it_came_without_what_harms_a_terminal(
+    daemon: FakeDaemon, call: Call, command: str
+) -> None:
+    daemon.echoing = False
+    daemon.body = json.dumps(ANSWERS[command], ensure_ascii=False, indent=3).encode()
+    printed = call(command, "--json").stdout
+    assert json.loads(printed) == ANSWERS[command]
+    assert (
+        printed
+        == daemon.body.decode().replace("\u202e", r"\u202e").replace("\x9b", r"\u009b") + "\n"
+    )
+
+
+@pytest.mark.parametrize("command", ANSWERS)
+def test_an_answer_of_another_form_is_another_versions_and_exits_1(
+    daemon: FakeDaemon, call: Call, command: str
+) -> None:
+    daemon.echoing = False
+    right = ANSWERS[command]
+    one = right[0] if isinstance(right, list) else right
+    spoiled: list[object] = [None, 7, "x", [[]], [] if isinstance(right, dict) else {}]
+    if isinstance(one, dict):
+        for name in one:
+            wrong = {**one, name: [1] if name in ("ready", "leaving") else 1.5j and True}
+            if name in ("ready", "leaving", "self", "generation", "incarnation"):
+                continue
+            spoiled.append([wrong] if isinstance(right, list) else wrong)
+    within = ["--timeout", "0.1"] if command == "increment" else []
+    for data in spoiled:
+        daemon.answers(data)
+        result = call(command, *ARGUMENTS.get(command, []), *within)
+        assert (result.exit_code, result.stdout) == (1, ""), data
+        assert "is this another version of gossipd?" in result.stderr, data
+
+
+NAMES = ["a\u202eb", "a\u200bb", "e\u0301", "\u0301", "漢字", "a\u2028b", "a\xa0b", "\U000e0041"]
+
+
+def test_names_are_printed_so_that_they_move_nothing(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers(dict.fromkeys([*NAMES, "\x1b[31m", "a\tb\nc"], 1))
+    assert [line.split("\t")[0] for line in call("counters").stdout.splitlines()] == [
+        r"a\u202eb", r"a\u200bb", "e\u0301", r"\u0301", "漢字", r"a\u2028b", r"a\xa0b",
+        r"\U000e0041", r"\x1b[31m", r"a\tb\nc",
+    ]  # fmt: skip
+    assert call("forget", "\u202ex").stderr.count("\u202e") == 0
+
+
+def test_columns_are_those_of_a_terminal() -> None:
+    rows = [["N", "C"], ["漢字", "1"], ["e\u0301", "20"], ["ab", "3"]]
+    assert aligned(rows).splitlines() == ["N      C", "漢字   1", "e\u0301     20", "ab     3"]
+
+
+PAGED = {f"c{number:04}": number for number in range(2500)}
+
+
+def test_a_long_list_is_asked_for_by_pages_and_printed_as_one(
+    daemon: FakeDaemon, call: Call
+) -> None:
+    daemon.pages = PAGED
+    lines = call("counters").stdout.splitlines()
+    assert lines == [f"{name}\t{count}" for name, count in PAGED.items()]
+    asked = [path for _, path, _ in daemon.requests]
+    assert asked == [
+        "/counters?limit=1000",
+        "/counters?limit=1000&after=c0999",
+        "/counters?limit=1000&after=c1999",
+    ]
+    assert json.loads(call("counters", "--json").stdout) == PAGED
+    assert call("counters", "--limit", "1001").stdout.splitlines() == lines[:1001]
+    assert call("counters", "--limit", "3", "--after", "c0007").stdout.splitlines() == lines[8:11]
+    assert call("counters", "--prefix", "c24").stdout.splitlines() == lines[2400:]
+    assert call("counters", "--prefix", "x", "--json").stdout == "{}\n"
+    assert call("counters", "--limit", "0").exit_code == 2
+
+
+def test_a_page_that_is_not_the_next_one_ends_it(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers(dict.fromkeys([*PAGED][:1000], 1))
+    result = call("counters")
+    assert result.exit_code == 1
+    assert "is not the page that was asked for" in result.stderr
+    assert len(daemon.requests) == 2
+
+
+def test_members_and_the_log_can_be_narrowed(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers([])
+    assert call("members", "--prefix", "web", "--after", "web-1", "--limit", "5").exit_code == 0
+    assert call("log", "--prefix", "c", "--after", "i", "--limit", "5").exit_code == 0
+    assert [path for _, path, _ in daemon.requests] == [
+        "/members?limit=5&prefix=web&after=web-1",
+        "/log?prefix=c&after=i&limit=5",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["http://", "HTTP://"])
+def test_an_address_may_be_written_as_a_url(daemon: FakeDaemon, scheme: str) -> None:
+    daemon.answers({"counter": "default", "count": 7})
+    for end in "", "/":
+        api = f"{scheme}{daemon.address}{end}"
+        assert CliRunner().invoke(gossipd, ["count", "--api", api]).stdout == "7\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["count", "--api", "https://a:1"], "without TLS"),
+        (["count", "--api", "http://a"], "'http://a' has no port; expected http://HOST:PORT"),
+        (["count", "--api", "http://[::1]"], "has no port"),
+        (["count", "--api", "http://a:1/b"], "has no valid port"),
+        (["join", "http://a:1"], "is a URL; expected HOST:PORT without 'http://'"),
+        (["run", "--join", "http://a:1"], "is a URL; expected HOST:PORT without 'http://'"),
+        (["--api", "a:1", "count"], "--api stands behind the command: gossipd count --api"),
+        (["--bind", ":1", "run"], "--bind stands behind the command: gossipd run --bind"),
+        (["--nonsense", "count"], "No such option"),
+    ],
+)
+def test_what_is_written_in_the_wrong_place_or_form_is_told_in_the_right_words(
+    args: list[str], said: str
+) -> None:
+    result = CliRunner().invoke(gossipd, args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(("status", "detail"), [(503, "catching up"), (409, "too large")])
@@ -121,7 +257,7 @@ def test_a_refusal_exits_1_and_says_why(
     daemon.refuses(status, detail=f"{detail}\x1b")
     result = call("count")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"gossipd: {detail}?\n"
+    assert result.stderr == f"gossipd: {detail}\\x1b\n"
 
 
 def test_an_answer_of_another_version_exits_1(daemon: FakeDaemon, call: Call) -> None:
@@ -150,7 +286,7 @@ def test_a_side_port_that_cannot_be_resolved_exits_1() -> None:
 
 
 def test_the_flag_wins_over_the_variable(daemon: FakeDaemon) -> None:
-    daemon.answers({"count": 1})
+    daemon.answers({"counter": "default", "count": 1})
     port = daemon.address.removeprefix("127.0.0.1")
     result = CliRunner().invoke(
         gossipd, ["count", "--api", port], env={"GOSSIPD_API": "127.0.0.1:1"}
@@ -184,7 +320,7 @@ def test_bytes_that_are_not_utf8_are_a_usage_error() -> None:
 
 
 def test_a_closed_pipe_is_no_traceback(daemon: FakeDaemon) -> None:
-    daemon.answers({f"counter-{number}": number for number in range(20_000)})
+    daemon.pages = {f"counter-{number:05}": number for number in range(20_000)}
     with subprocess.Popen(
         _command("counters", "--api", daemon.address),
         stdout=subprocess.PIPE,
@@ -199,7 +335,7 @@ def test_a_closed_pipe_is_no_traceback(daemon: FakeDaemon) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
 def test_a_full_disk_is_one_line(daemon: FakeDaemon) -> None:
-    daemon.answers({"count": 1})
+    daemon.answers({"counter": "default", "count": 1})
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         result = subprocess.run(
             _command("count", "--api", daemon.address),
@@ -217,8 +353,8 @@ def test_a_terminal_gets_aligned_columns_with_a_header(daemon: FakeDaemon) -> No
         "a            1",
         "default     20",
     ]
-    daemon.answers({"name": "a", "counters": 2})
-    assert _on_a_terminal("status", daemon) == ["name:      a", "counters:  2"]
+    daemon.answers({"name": "a", "address": "b", "ready": True})
+    assert _on_a_terminal("status", daemon) == ["name:     a", "address:  b", "ready:    yes"]
     daemon.answers([])
     assert _on_a_terminal("peers", daemon) == ["PEER"]
 
@@ -266,7 +402,7 @@ def test_every_command_has_help_with_examples() -> None:
 
 
 def test_client_commands_load_nothing_of_the_daemon(daemon: FakeDaemon) -> None:
-    daemon.answers({"count": 1})
+    daemon.answers({"counter": "default", "count": 1})
     program = (
         "import json, sys\nfrom gossipd.cli import gossipd\n"
         f"gossipd(['count', '--api', {daemon.address!r}], standalone_mode=False)\n"
@@ -274,7 +410,7 @@ def test_client_commands_load_nothing_of_the_daemon(daemon: FakeDaemon) -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     loaded = set(json.loads(result.stdout.splitlines()[1]))
-    heavy = {"uvloop", "asyncio", "msgpack", "httptools", "tomllib", "sqlite3"}
+    heavy = {"uvloop", "asyncio", "msgpack", "tomllib", "sqlite3", "http.client", "email", "ssl"}
     ours = {
         "gossipd.core",
         "gossipd.config",

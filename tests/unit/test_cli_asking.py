@@ -6,15 +6,24 @@ from collections.abc import Callable
 
 import pytest
 
-from gossipd.cli.asking import NOTHING_DONE, PAUSE_MAX, TRY_TIMEOUT, Daemons, Patience
+from gossipd.cli.asking import (
+    NOTHING_DONE,
+    PAUSE_MAX,
+    TRY_TIMEOUT,
+    Daemons,
+    Patience,
+    waiting_time,
+)
 from gossipd.client import (
     Answer,
     AskingError,
     Client,
     NoAnswerError,
     RefusedError,
+    StrangerError,
     UnresolvedError,
 )
+from gossipd.client.exchange import Response
 from gossipd.endpoint import Endpoint
 
 A, B = Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)
@@ -31,7 +40,15 @@ def _broken() -> NoAnswerError:
 
 
 def _problem(status: int, detail: str = "no", retry_after: str = "") -> RefusedError:
-    return RefusedError.of(status, {"detail": detail}, retry_after, changing=True)
+    response = Response()
+    response.feed(f"HTTP/1.1 {status} no\r\nRetry-After: {retry_after}\r\n\r\n".encode())
+    return RefusedError.of(response, {"status": status, "detail": detail}, changing=True)
+
+
+def _stranger(status: int) -> StrangerError:
+    error = StrangerError("a proxy's", doubtful=True)
+    error.status = status
+    return error
 
 
 class World:
@@ -57,9 +74,9 @@ class World:
             return outcome
         raise outcome
 
-    def ask(self, within: float, *addresses: Endpoint) -> Answer:
-        patience = Patience(within, self.said.append, lambda: self.now, self.sleep)
-        return patience.ask(Daemons(addresses or (A,), TRY_TIMEOUT), self.send, DOUBT)
+    def ask(self, within: float, *addresses: Endpoint, held_back: float = 0) -> Answer:
+        patience = Patience(within, self.said.append, lambda: self.now, self.sleep, held_back)
+        return patience.ask(Daemons(addresses or (A,), TRY_TIMEOUT), self.send, lambda: DOUBT)
 
 
 def test_the_first_daemon_that_answers_is_the_last_that_is_asked() -> None:
@@ -71,7 +88,15 @@ def test_the_first_daemon_that_answers_is_the_last_that_is_asked() -> None:
 
 @pytest.mark.parametrize(
     "passing",
-    [_refused_connection, _broken, lambda: _problem(503), lambda: UnresolvedError("no address")],
+    [
+        _refused_connection,
+        _broken,
+        lambda: _problem(503),
+        lambda: _problem(429),
+        lambda: UnresolvedError("no address"),
+        lambda: _stranger(502),
+        lambda: _stranger(403),
+    ],
 )
 def test_what_may_pass_leads_to_the_next_daemon(passing: Callable[[], AskingError]) -> None:
     world = World(passing(), DONE)
@@ -162,15 +187,16 @@ def test_a_refusal_after_a_doubt_tells_that_only_this_try_did_nothing(
     addresses: tuple[Endpoint, ...],
 ) -> None:
     world = World(_broken(), _problem(422, "expired"))
-    with pytest.raises(RefusedError, match=f"^expired; {NOTHING_DONE}$"):
+    with pytest.raises(RefusedError, match=f"^expired; {NOTHING_DONE}; {DOUBT}$") as refusal:
         world.ask(30, *addresses)
+    assert refusal.value.status == 422
 
 
 def test_a_refusal_that_tells_it_itself_is_left_as_it_is() -> None:
     world = World(_broken(), _problem(422, f"expired: {NOTHING_DONE}"))
     with pytest.raises(RefusedError) as refusal:
         world.ask(30, A, B)
-    assert str(refusal.value) == f"expired: {NOTHING_DONE}"
+    assert str(refusal.value) == f"expired: {NOTHING_DONE}; {DOUBT}"
 
 
 def test_a_refusal_without_a_doubt_is_told_alone() -> None:
@@ -188,3 +214,53 @@ def test_a_name_that_has_no_address_is_not_asked_again() -> None:
 
 def test_a_name_that_has_no_address_for_now_is_asked_again() -> None:
     assert World(UnresolvedError("try again", passing=True), DONE).ask(30) is DONE
+
+
+def test_a_strangers_refusal_leaves_a_doubt_whatever_its_status() -> None:
+    with pytest.raises(StrangerError, match=rf"^a proxy's; \d+ tries in 5 s; {DOUBT}$"):
+        World(_stranger(403)).ask(5)
+
+
+def test_a_question_has_one_deadline_of_which_each_daemon_has_its_share() -> None:
+    world = World(_broken())
+    with pytest.raises(NoAnswerError):
+        Daemons((A, B), 2).question(world.send)
+    first, second = world.timeouts
+    assert 0.9 < first <= 1
+    assert 1.8 < second <= 2
+    world.timeouts.clear()
+    with pytest.raises(NoAnswerError):
+        Daemons((A, B), 60).question(world.send)
+    first, second = world.timeouts
+    assert first == TRY_TIMEOUT
+    assert 59 < second <= 60
+
+
+def test_who_asks_for_time_is_given_it_beside_that_for_trying() -> None:
+    world = World(*[_problem(429, "too many keys", "40")] * 3, DONE)
+    assert world.ask(30, held_back=900) is DONE
+    assert world.slept == [40, 40, 40]
+    assert world.said == ["127.0.0.1:1: too many keys; waiting as it asks"]
+
+
+def test_who_asks_for_time_again_and_again_is_not_waited_for_for_ever() -> None:
+    world = World(_problem(429, "too many keys", "3600"))
+    with pytest.raises(RefusedError, match="too many keys"):
+        world.ask(30, held_back=900)
+    assert 900 <= world.now - 100 <= 931
+
+
+def test_each_progress_gives_the_time_anew() -> None:
+    def progressing() -> RefusedError:
+        error = _problem(503, "full", "60")
+        error.progress = True
+        return error
+
+    world = World(*[progressing() for _ in range(50)], DONE)
+    assert world.ask(30, held_back=100) is DONE
+    assert world.now > 3000
+
+
+def test_a_daemon_is_left_time_to_answer_when_it_waits_for_others() -> None:
+    found = {timeout: waiting_time(Client(A, timeout)) for timeout in (0.001, 2, 10, 300)}
+    assert found == {0.001: "1ms", 2: "1600ms", 10: "9000ms", 300: "60000ms"}

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from gossipd.core import Batch, Incremented
+from gossipd.core import Batch, Incremented, Node, Put, Stored
 from gossipd.counting import Counting
+from gossipd.diskwatch import DiskWatch
 from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Refused
+from gossipd.sideport.backend import Item, Refused
+from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
+from gossipd.troubles import Troubles
 from tests.unit.pair import Pair
 from tests.unit.waiting import until
+
+LIMIT = 0.1
+"""Seconds for which the disk may be silent here."""
 
 
 class SlowStore(MemoryStore):
@@ -41,7 +49,11 @@ class Bench:
         self.node = self.pair.node
         self.store = SlowStore()
         self.broken: list[OSError] = []
-        self.counting = Counting(self.node, self.store, self.pair.perform, self.broken.append)
+        self.troubles = Troubles()
+        self.watch = DiskWatch(LIMIT, self.troubles)
+        self.counting = Counting(
+            self.node, self.store, self.pair.perform, self.watch, self.broken.append
+        )
 
 
 @pytest.fixture
@@ -64,7 +76,8 @@ async def taken(bench: Bench) -> Answer:
 
 async def refusal(future: asyncio.Future[Any]) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
-        await future
+        async with asyncio.timeout(5):
+            await future
     return caught.value.status, caught.value.detail
 
 
@@ -140,7 +153,7 @@ async def test_a_mistake_is_answered_and_nobody_waits_for_ever(bench: Bench) -> 
     async with asyncio.timeout(5):
         assert (await refusal(first))[0] == 503
         assert (await refusal(second))[0] == 503
-        await bench.counting.drain()
+        await bench.counting.drain(10)
 
 
 async def test_what_would_leave_the_range_is_a_conflict_and_the_rest_counts(bench: Bench) -> None:
@@ -169,7 +182,7 @@ async def test_a_leaving_node_takes_nothing_more(bench: Bench) -> None:
 
 async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
     futures = [bench.counting.increment("a", 1) for _ in range(25_000)]
-    await bench.counting.drain()
+    await bench.counting.drain(10)
     assert all(future.done() for future in futures)
     assert bench.node.log.value("a") == 25_000
     assert len(bench.store.batches) == 3
@@ -181,10 +194,129 @@ async def test_who_drains_takes_no_more_so_that_clients_in_a_loop_cannot_delay_i
     bench.store.may_commit.clear()
     before = bench.counting.increment("a", 1)
     await until(lambda: bench.store.batches)
-    draining = asyncio.create_task(bench.counting.drain())
+    draining = asyncio.create_task(bench.counting.drain(10))
     await asyncio.sleep(0)
     with pytest.raises(Refused, match="leaving"):
         bench.counting.increment("a", 1)
     bench.store.may_commit.set()
     await draining
     assert (await before).count == 1
+
+
+# --- a disk that hangs -----------------------------------------------------------------------
+
+
+async def hung(bench: Bench) -> asyncio.Future[Answer]:
+    """An increment whose commit is under way for too long."""
+    bench.store.may_commit.clear()
+    future = bench.counting.increment("a", 1)
+    await until(lambda: bench.watch.hangs)
+    return future
+
+
+async def test_who_waits_for_a_disk_that_hangs_is_answered_and_who_comes_then_at_once(
+    bench: Bench,
+) -> None:
+    bench.store.may_commit.clear()
+    first = bench.counting.increment("a", 1)
+    await until(lambda: bench.store.batches)
+    second = bench.counting.increment("a", 1)
+    put = bench.counting.put(Put(bytes(10), "a", 1, 1))
+    assert "it may have been counted" in (await refusal(first))[1]
+    assert (await refusal(second))[1].startswith("not counted")
+    assert (await refusal(put))[1].startswith("not counted")
+    for ask in (
+        lambda: bench.counting.increment("a", 1),
+        lambda: bench.counting.put(Put(bytes(10), "a", 1, 1)),
+    ):
+        with pytest.raises(Refused, match="not counted: the disk has not answered") as caught:
+            ask()
+        assert (caught.value.status, caught.value.retry_after) == (503, RETRY_AFTER)
+    assert bench.troubles.not_serving is not None
+    bench.store.may_commit.set()
+    await until(lambda: not bench.watch.hangs)
+
+
+async def test_what_a_disk_that_hung_has_committed_counts_when_it_says_so(bench: Bench) -> None:
+    assert (await refusal(await hung(bench)))[0] == 503
+    assert bench.node.log.value("a") == 0
+    stream = bench.node.stream
+    bench.store.may_commit.set()
+    await until(lambda: bench.node.log.value("a") == 1)
+    answer = await bench.counting.increment("a", 1)
+    assert answer.count == 2
+    assert bench.node.stream == stream
+    assert [batch.version for batch in bench.store.batches] == [1, 2], "one history"
+
+
+async def test_what_a_disk_that_hung_has_refused_is_abandoned(bench: Bench) -> None:
+    bench.store.failure = NoSpaceError(28, "No space left on device")
+    assert (await refusal(await hung(bench)))[0] == 503
+    stream = bench.node.stream
+    bench.store.may_commit.set()
+    answer = await taken(bench)
+    assert answer.count == 1
+    assert bench.node.stream != stream
+
+
+async def test_a_whole_batch_of_increments_is_answered_once_and_for_all(bench: Bench) -> None:
+    bench.store.may_commit.clear()
+    future = bench.counting.increment_all([Item("a", 1), Item("b", 2)])
+    answers = await future
+    bench.store.may_commit.set()
+    await until(lambda: bench.node.log.value("b") == 2)
+    assert [isinstance(answer, Refused) for answer in answers] == [True, True]
+
+
+class Forgetful(Bench):
+    """Its keys are on the disk only, which does not answer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.may_find = asyncio.Event()
+        monkeypatch.setattr(Node, "is_doubtful", lambda *_: True)
+        monkeypatch.setattr(self.store, "find_keys", self._find)
+
+    async def _find(self, _keys: Sequence[bytes]) -> Stored:
+        await self.may_find.wait()
+        return {}
+
+
+async def test_who_waits_for_a_key_to_be_looked_up_was_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Forgetful(monkeypatch)
+    bench.pair.start()
+    keyed = bench.counting.increment("a", 1, uuid4())
+    await asyncio.sleep(0)
+    behind = bench.counting.increment("a", 1)
+    assert (await refusal(keyed))[1].startswith("not counted: the disk has not answered")
+    assert (await refusal(behind))[1].startswith("not counted: the disk has not answered")
+    assert not bench.watch.refuses
+    assert not bench.store.batches
+    bench.may_find.set()
+    await until(lambda: not bench.watch.hangs)
+    assert (await bench.counting.increment("a", 1)).count == 1
+
+
+async def test_a_drain_waits_no_longer_than_it_is_told_and_answers_everybody(
+    bench: Bench,
+) -> None:
+    bench.store.may_commit.clear()
+    taken_first = bench.counting.increment("a", 1)
+    await until(lambda: bench.store.batches)
+    behind = bench.counting.increment("a", 1)
+    await bench.counting.drain(0.01)
+    assert "it may have been counted" in (await refusal(taken_first))[1]
+    assert (await refusal(behind))[1].startswith("not counted")
+    bench.store.may_commit.set()
+    await bench.counting.drain(10)
+    assert bench.node.log.value("a") == 1
+
+
+async def test_a_disk_that_takes_nothing_is_told_until_it_takes_something(bench: Bench) -> None:
+    bench.store.failure = NoSpaceError(28, "No space left on device")
+    await refusal(bench.counting.increment("a", 1))
+    assert "the disk takes nothing" in str(bench.troubles.not_serving)
+    await taken(bench)
+    assert bench.troubles.texts == []

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from gossipd import daemon as module
+from gossipd import resolving
 from gossipd.config import Config
 from gossipd.core import Address, Batch, Settings, increment_id, parse_increment_id
 from gossipd.core.identity import STREAM_BYTES
@@ -66,17 +68,73 @@ async def test_a_side_port_in_use_cannot_be_opened() -> None:
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        (Config(bind=ANY, api=ANY, join=("a.invalid", "b.invalid")), r"a\.invalid.*b\.invalid"),
         (
             Config(bind=ANY, api=ANY, advertise=Endpoint("a.invalid", 1)),
             r"cannot resolve --advertise a\.invalid:1",
         ),
-        (Config(bind=Endpoint("a.invalid", 1), api=ANY), r"cannot bind a\.invalid:1"),
+        (Config(bind=Endpoint("a.invalid", 1), api=ANY), r"cannot bind a\.invalid:1: "),
+        (
+            Config(bind=ANY, api=Endpoint("a.invalid", 1)),
+            r"the side port a\.invalid:1",
+        ),
     ],
 )
-async def test_names_that_cannot_be_resolved_end_the_start(config: Config, complaint: str) -> None:
+async def test_own_names_have_to_resolve(config: Config, complaint: str) -> None:
     with pytest.raises(StartError, match=complaint):
         await Daemon.open(config)
+
+
+async def test_a_name_to_bind_to_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(module, "BIND_WITHIN", 0.05)
+    monkeypatch.setattr(resolving, "resolve_now", lambda _: release.wait(60) and [])
+    with pytest.raises(StartError, match=r"cannot bind a\.invalid:1: no resolver has answered"):
+        await Daemon.open(Config(bind=Endpoint("a.invalid", 1), api=ANY))
+    release.set()
+
+
+@pytest.mark.parametrize("seeds", [("a.invalid", "b.invalid"), ("a.invalid", "192.0.2.1")])
+async def test_seeds_that_cannot_be_resolved_do_not_end_the_start(
+    seeds: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(ready_after=0.2)
+    config = Config(bind=ANY, api=ANY, name="one", join=seeds, settings=settings)
+    made = await Daemon.open(config)
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: "cannot resolve the seed a.invalid:7946: " in caplog.text)
+    literal = "192.0.2.1" in seeds
+    if literal:
+        await until(lambda: made.service.not_ready() is None)
+        assert (await made.service.increment("a", 1)).count == 1
+    else:
+        reason = "no seed's name resolves: a.invalid:7946: "
+        await until(lambda: reason in str(made.service.not_ready()))
+    made.service.leave()
+    async with asyncio.timeout(5):
+        assert await serving == 0
+    alone = "ready, though no ready peer was found: counts may be incomplete"
+    assert (alone in caplog.messages) == literal
+
+
+async def test_a_node_that_finds_only_itself_behind_its_seeds_is_ready_at_once() -> None:
+    """It advertises one of its addresses, and its seed is another one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = Config(
+        bind=Endpoint("0.0.0.0", port),
+        api=ANY,
+        name="one",
+        join=(f"localhost:{port}", f"127.0.0.3:{port}"),
+        advertise=Endpoint("127.0.0.2", port),
+    )
+    made = await Daemon.open(config)
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.service.not_ready() is None)
+    made.service.leave()
+    assert await serving == 0
 
 
 def test_run_says_why_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

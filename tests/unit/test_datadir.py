@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
-from gossipd.datadir import data_directory
-from gossipd.store import StoreError
+from gossipd.datadir import data_directory, left_behind
+from gossipd.store import DiskStore, StoreError
+from gossipd.store.lock import Lock
 
 
 def test_a_directory_that_is_given_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +53,51 @@ def test_without_a_home_one_must_be_given(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(StoreError, match="--data-dir or --in-memory"):
         data_directory(None, "web-3")
+
+
+async def kept(directory: Path, port: int) -> None:
+    """State of a node that nobody uses; it was named after its host where it has a port."""
+    store = DiskStore.open(
+        directory,
+        durability="normal",
+        node=unquote(directory.name),
+        cluster="c",
+        key_window=600.0,
+        key_retention=600.0,
+        port=port,
+    )
+    await store.begin_life(1.0)
+    await store.close()
+
+
+async def test_state_of_a_node_that_was_named_after_its_host_was_left_behind(
+    tmp_path: Path,
+) -> None:
+    new = tmp_path / "new%3A7956"
+    assert left_behind(new, 7956) == []
+    for name, port in (("old%3A7956", 7956), ("older%3A7956", 7956), ("old", 7946), ("web", 0)):
+        await kept(tmp_path / name, port)
+    (tmp_path / "empty%3A7956").mkdir()
+    assert left_behind(new, 7956) == ["old:7956", "older:7956"]
+    assert left_behind(tmp_path / "new", 7946) == ["old"]
+    assert left_behind(tmp_path / "older%3A7956", 7956) == []
+    assert left_behind(tmp_path / "nowhere" / "new", 7946) == []
+
+
+async def test_state_that_is_in_use_was_not_left_behind(tmp_path: Path) -> None:
+    """As that of other nodes on the host."""
+    await kept(tmp_path / "old", 7946)
+    lock = Lock(tmp_path / "old")
+    try:
+        assert left_behind(tmp_path / "new", 7946) == []
+    finally:
+        lock.release()
+    assert left_behind(tmp_path / "new", 7946) == ["old"]
+
+
+async def test_what_cannot_be_read_is_somebody_elses(tmp_path: Path) -> None:
+    await kept(tmp_path / "old", 7946)
+    (tmp_path / "old" / "gossipd.db").write_bytes(b"no database")
+    assert left_behind(tmp_path / "new", 7946) == []
+    (tmp_path / "old" / "gossipd.lock").unlink()
+    assert left_behind(tmp_path / "new", 7946) == []

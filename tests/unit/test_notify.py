@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,17 @@ def test_without_a_manager_nothing_happens(
     if address is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", address)
     assert not notify.notify("READY=1")
+
+
+def test_a_manager_that_does_not_read_holds_up_nobody(manager: socket.socket) -> None:
+    address = manager.getsockname()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
+        full.setblocking(False)
+        with suppress(BlockingIOError):
+            while full.sendto(b"x", address):
+                pass
+    told: list[bool] = []
+    telling = threading.Thread(target=lambda: told.append(notify.ready("serving")), daemon=True)
+    telling.start()
+    telling.join(10)
+    assert told == [False]

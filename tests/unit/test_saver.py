@@ -21,11 +21,16 @@ from gossipd.core import (
     Stored,
     TagFrame,
 )
+from gossipd.diskwatch import DiskWatch
 from gossipd.saver import PART_MAX, Saver
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
+from gossipd.troubles import Troubles
 from tests.unit.waiting import until
 
 STREAM = bytes(9) + b"\x07"
+
+LIMIT = 0.1
+"""Seconds for which the disk may be silent here."""
 
 
 class Shelf(MemoryStore):
@@ -36,12 +41,22 @@ class Shelf(MemoryStore):
         self.failures: list[OSError] = []
         self.expiries = 0
         self.expiry_failures: list[OSError] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.probes = 0
+        self.probe_failures: list[OSError] = []
 
     async def save(self, changes: Changes) -> Stored:
+        await self.answers.wait()
         if self.failures:
             raise self.failures.pop(0)
         self.parts.append(changes)
         return {}
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.probe_failures:
+            raise self.probe_failures.pop(0)
 
     async def expire(self) -> None:
         self.expiries += 1
@@ -65,7 +80,11 @@ class Bench:
         self.shelf = Shelf()
         self.effects: list[Effect] = []
         self.broken: list[OSError] = []
-        self.saver = Saver(self.node, self.shelf, self.effects.extend, self.broken.append)
+        self.troubles = Troubles()
+        self.watch = DiskWatch(LIMIT, self.troubles)
+        self.saver = Saver(
+            self.node, self.shelf, self.effects.extend, self.watch, self.broken.append
+        )
 
     def learn(self, seq: int, count: int = 1) -> None:
         """Registers reach the log."""
@@ -79,13 +98,13 @@ async def bench() -> AsyncIterator[Bench]:
     made = Bench()
     made.saver.start()
     yield made
-    await made.saver.drain()
+    await made.saver.drain(10)
 
 
 async def test_what_was_learned_is_stored_soon_and_once(bench: Bench) -> None:
     bench.learn(1)
     await until(lambda: bench.shelf.versions == [1])
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert bench.shelf.versions == [1]
     assert bench.node.log.durable(STREAM) == 1
 
@@ -127,13 +146,13 @@ async def test_a_broken_disk_is_told_and_not_tried_again(bench: Bench) -> None:
     bench.saver.want()
     await until(lambda: bench.broken)
     assert bench.broken == [failure]
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert not bench.shelf.parts
 
 
 async def test_a_drain_stores_what_there_is(bench: Bench) -> None:
     bench.learn(5)
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert bench.shelf.versions == [5]
 
 
@@ -145,7 +164,7 @@ async def test_what_has_expired_is_removed_again_and_again_though_nothing_change
     bench = Bench()
     bench.saver.start()
     await until(lambda: bench.shelf.expiries >= 3)
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert not bench.shelf.parts
 
 
@@ -166,7 +185,7 @@ async def test_an_expiry_that_failed_takes_back_nothing_that_was_stored() -> Non
     await until(lambda: bench.shelf.expiries)
     assert bench.node.log.durable(STREAM) == 1
     bench.learn(2)
-    await bench.saver.drain()
+    await bench.saver.drain(10)
     assert bench.shelf.versions == [1, 2]
     assert not bench.broken
 
@@ -177,3 +196,41 @@ async def test_an_expiry_that_shows_a_broken_disk_is_told() -> None:
     bench.saver.start()
     await until(lambda: bench.broken)
     assert bench.broken == [failure]
+
+
+async def test_a_disk_that_takes_nothing_is_told_and_tried_until_it_does(bench: Bench) -> None:
+    """Though nobody has anything to store any more."""
+    bench.shelf.failures = [NoSpaceError(28, "full")]
+    bench.shelf.probe_failures = [NoSpaceError(28, "full")]
+    bench.learn(1)
+    bench.saver.want()
+    await until(lambda: bench.watch.refuses)
+    bench.saver.want()
+    await until(lambda: bench.shelf.versions == [1] and bench.shelf.probes == 1)
+    assert bench.troubles.texts, "one write says little"
+    bench.saver.want()
+    await until(lambda: not bench.troubles.texts)
+    bench.saver.want()
+    await asyncio.sleep(0.01)
+    assert bench.shelf.probes == 2, "a disk that takes what it is given is left alone"
+
+
+async def test_a_disk_that_hangs_is_told_though_nobody_counts(bench: Bench) -> None:
+    bench.shelf.answers.clear()
+    bench.learn(1)
+    bench.saver.want()
+    await until(lambda: bench.troubles.not_serving)
+    bench.shelf.answers.set()
+    await until(lambda: not bench.watch.hangs)
+    assert bench.shelf.versions == [1]
+
+
+async def test_a_drain_waits_no_longer_than_it_is_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.shelf.answers.clear()
+    bench.learn(1)
+    async with asyncio.timeout(5):
+        await bench.saver.drain(0.01)
+    assert not bench.shelf.versions
+    assert "is not all on this disk" in caplog.text

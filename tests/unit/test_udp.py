@@ -10,7 +10,15 @@ import pytest
 import uvloop
 
 from gossipd.core import Address
-from gossipd.udp import Udp, interface_address, open_socket, plain, routed_address, speaks
+from gossipd.udp import (
+    Udp,
+    interface_address,
+    is_local,
+    open_socket,
+    plain,
+    routed_address,
+    speaks,
+)
 from tests.unit.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -34,6 +42,12 @@ def play(loops: Loops, host: str, scene: Scene) -> None:
 
     with asyncio.Runner(loop_factory=loops) as runner:
         runner.run(scenes())
+
+
+def test_an_address_is_this_hosts_where_it_can_be_bound() -> None:
+    assert is_local(("127.3.2.1", 1))
+    assert not is_local(("192.0.2.1", 7946))
+    assert not is_local(("2001:db8::1", 7946))
 
 
 def test_an_open_socket_does_not_block_and_has_a_large_buffer() -> None:

@@ -106,7 +106,7 @@ class DiskChecker:
 
     def _check_records(self, where: str, disk: Disk) -> None:
         """I1, I2: a record on a disk is that of an event that was made."""
-        for kept in disk.image(0.0).streams:
+        for kept in disk.image().streams:
             for register in kept.registers:
                 self._ghosts.check_register(kept.stream, register, where)
 

@@ -2,12 +2,14 @@
 
 I3: a version covers every record that has not expired, in memory or on the node's own disk; I4:
 so does a version on a disk. I7: of two records of one operation a node knows that they are
-doubles. I10: what is in memory beyond the window waits for the disk, or for its version.
+doubles. I10: what is in memory beyond the window waits for the disk, for its version, or where
+there is no disk for the time in its key.
 """
 
 from __future__ import annotations
 
 from gossipd.core import Node, Stream
+from gossipd.core.judge import held_longer
 from gossipd.core.retention import INTERVAL_MAX
 from gossipd.simulator.disk import WRITE_INTERVAL
 from gossipd.simulator.world import Disk, Host, World
@@ -89,8 +91,7 @@ class KeyKeeperChecker:
         if host.stalled or host.work:
             self._in_time_since[name] = now
         pause = min(INTERVAL_MAX, settings.key_window / 20) + ROUNDING
-        if host.disk is not None:
-            pause += 3 * WRITE_INTERVAL
+        pause += 3 * WRITE_INTERVAL if host.disk is not None else held_longer(settings.key_window)
         before, oldest = self._oldest[node], dict[tuple[Stream, int], tuple[float, int]]()
         for stream in self._keyed.streams:
             record = next(node.log.keys.oldest_first(stream, 0, now), None)

@@ -31,20 +31,15 @@ class Keyed:
         self._events: dict[tuple[Stream, int], Made] = {}
         self._streams: dict[Stream, list[Made]] = {}
         self._groups: dict[Group, list[Made]] = {}
-        self._clocks: dict[str, float] = {}
-        self._slack = ROUNDING
 
     def read(self) -> None:
-        """Note what was made, and which clocks were set, since the last time."""
+        """Note what was made since the last time."""
         for made in self._world.made[self._read :]:
             if made.key is not None:
                 self._events[made.stream, made.seq] = made
                 self._streams.setdefault(made.stream, []).append(made)
                 self._groups.setdefault((made.key, made.counter, made.by), []).append(made)
         self._read = len(self._world.made)
-        for name, host in self._world.hosts.items():
-            self._slack += abs(host.clock - self._clocks.get(name, 0.0))
-            self._clocks[name] = host.clock
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -68,11 +63,11 @@ class Keyed:
         """Seconds for which a record must be known wherever its stream's version covers it."""
         settings = self._world.settings
         everywhere = all(host.disk is not None for host in self._world.hosts.values())
-        return (settings.key_retention if everywhere else settings.key_window) - self._slack
+        return (settings.key_retention if everywhere else settings.key_window) - ROUNDING
 
     def kept(self, longest: float) -> float:
         """Seconds for which a record must be known where it is to be kept for `longest`."""
-        return longest - self._slack
+        return longest - ROUNDING
 
     def event(self, stream: Stream, seq: int) -> Made | None:
         """What was made as this event, if that was under a key."""

@@ -2,7 +2,8 @@
 
 While the faults go on, a process, or a disk, that has once known a key never counts it again
 before its record is too old, nor ever if the key tells its time; and nothing is called a retry,
-reused, expired or one too many that is not. Once all agree, every node knows every key.
+reused, expired or one too many that is not, whatever clocks others have or had. Once all agree,
+every node knows every key.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gossipd.core import (
     Stream,
     key_time,
 )
-from gossipd.core.judge import AHEAD_MAX
+from gossipd.core.judge import AHEAD_MAX, held_longer, reach
 from gossipd.simulator.world import Disk, Judged, World
 
 from .doubles import Group, is_present
@@ -47,9 +48,17 @@ class RetryChecker:
         """By process or disk: the operations that it knew, and when they were made."""
         self._newest_time = 0
         """The largest time in a key that was accepted, ms."""
+        self._clocks: dict[str, float] = {}
+        """By host: by how much its wall clock was ahead when it was looked at last."""
+        self._set_back_at: dict[str, float] = {}
+        """By host: when that fell last."""
 
     def read(self) -> None:
         """Look at what was answered since the last time."""
+        for name, host in self._world.hosts.items():
+            if host.clock < self._clocks.get(name, host.clock):
+                self._set_back_at[name] = self._world.now
+            self._clocks[name] = host.clock
         for answer in self._world.judged[self._read :]:
             self._judge(answer)
         self._read = len(self._world.judged)
@@ -106,7 +115,10 @@ class RetryChecker:
                 most = self._world.settings.key_limit
                 assert self._keyed.count >= most, f"{where} is full of {self._keyed.count} keys"
             case CatchingUp():
-                assert not answer.ready, f"{where} is ready and says that it is not"
+                set_back_at = self._set_back_at.get(answer.host, float("-inf"))
+                matters = held_longer(self._world.settings.key_window)
+                set_back = answer.at - set_back_at <= matters
+                assert not answer.ready or set_back, f"{where} is ready and says that it is not"
             case OutOfRange() | LogFull():
                 pass
             case _:
@@ -125,7 +137,13 @@ class RetryChecker:
             young = at is not None and answer.at - at < self._keyed.kept(longest)
             what = f"{where} counts {group} again"
             assert not young, f"{what}, which it has known for {answer.at - (at or 0.0):.2f} s"
-            assert at is None or time is None, f"{what}, though its key tells its age"
+            certain = time is not None and not self._was_set_back(answer, at)
+            assert at is None or not certain, f"{what}, though its key tells its age"
+
+    def _was_set_back(self, answer: Judged, since: float | None) -> bool:
+        """Whether a disk may have let a record go by a clock that was set back since."""
+        set_back_at = self._set_back_at.get(answer.host, float("-inf"))
+        return answer.disk is not None and since is not None and set_back_at >= since
 
     def _check_retry(self, answer: Judged, event: KeyedEvent, where: str) -> None:
         made = self._keyed.event(event.stream, event.seq)
@@ -138,9 +156,10 @@ class RetryChecker:
     def _check_expired(self, answer: Judged, where: str) -> None:
         time = key_time(answer.key)
         assert time is not None, f"{where} takes a key for expired that tells no time"
+        settings = self._world.settings
         age = answer.wall - time / 1000
-        outside = not -AHEAD_MAX <= age <= self._world.settings.key_window
-        behind = time <= self._newest_time
+        outside = not -AHEAD_MAX <= age <= settings.key_window
+        behind = time <= self._newest_time and age >= reach(settings.key_window)
         assert outside or behind, f"{where} takes a key of {age:.2f} s for expired"
 
     def _know(self, answer: Judged, group: Group, at: float) -> None:

@@ -189,9 +189,9 @@ def registers_count_again(patch: pytest.MonkeyPatch) -> None:
 def the_last_view_wins(patch: pytest.MonkeyPatch) -> None:
     sound = MemberTable.merge
 
-    def merge(self: MemberTable, view: MemberView, now: float) -> Change | None:
+    def merge(self: MemberTable, view: MemberView, now: float, **kept: bool) -> Change | None:
         before = self.get(view.name)
-        change = sound(self, view, now)
+        change = sound(self, view, now, **kept)
         if change is None and before is not None and before.status is not view.status:
             self._store(view, now, now)
             return Change(view, before)
@@ -429,7 +429,7 @@ def exposed_before_the_commit(patch: pytest.MonkeyPatch) -> None:
         total = self.node(name).log.register(done.stream, done.counter)[1]
         batch = Batch(done.stream, done.seq, ((done.counter, done.seq, total),), ())
         if disk is not None:
-            self._push(self.now + 0.03, partial(disk.commit, batch, self._wall(host)))
+            self._push(self.now + 0.03, partial(disk.commit, batch, self._moment(host)))
         return result
 
     patch.setattr(World, "increment", increment)

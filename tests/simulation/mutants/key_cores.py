@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 
 import pytest
@@ -37,6 +38,9 @@ from gossipd.core.repair import LogRepair
 from gossipd.core.retention import Retention
 from gossipd.core.saving import Saving
 from gossipd.core.state import State, Turn
+from gossipd.simulator.disk import Moment
+from gossipd.simulator.engine import Engine
+from gossipd.simulator.host import Host
 
 from .cores import nothing
 
@@ -214,6 +218,25 @@ def the_horizon_is_not_loaded(patch: pytest.MonkeyPatch) -> None:
         return sound(self, image._replace(horizon=0), now)
 
     patch.setattr(Node, "load", load)
+
+
+def horizons_of_any_clock(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.judge._believed", lambda *_: math.inf)
+
+
+def keys_ahead_go_in_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Judge, "may_seem_new", lambda *_: False)
+
+
+def clocks_set_back_do_not_matter(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Judge, "_set_back", 0.0)
+
+
+def disks_go_by_the_wall_clock(patch: pytest.MonkeyPatch) -> None:
+    def moment(self: Engine, host: Host) -> Moment:
+        return Moment(self._wall(host), self._wall(host))
+
+    patch.setattr(Engine, "_moment", moment)
 
 
 def keys_of_any_age(patch: pytest.MonkeyPatch) -> None:

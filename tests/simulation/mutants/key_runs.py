@@ -89,6 +89,18 @@ def with_archives(count: int) -> World:
     return formed(count, Settings(key_window=3.0, key_retention=600.0), disks=True)
 
 
+def archiving() -> None:
+    """Keys leave the memory of nodes for their disks, and come again."""
+    world = with_archives(2)
+    checker = Checker(world)
+    keys = [time_key(world.rng, world.now + later) for later in (1, 2, 4)]
+    for _ in range(30):
+        for key in keys:
+            world.increment("n0", "late", 1, key)
+        pass_time(world, checker, 0.5)
+    come_to_rest(world, checker)
+
+
 def reading_archives() -> None:
     """A node without anything fetches streams whose oldest keys are on disks only."""
     world = with_archives(4)
@@ -151,6 +163,63 @@ def forgetting() -> None:
             world.increment("n0", "late", 1, key)
         world.increment("n0", "late", 1, time_key(world.rng, world.now - 4))
         pass_time(world, checker, 2.5)
+    come_to_rest(world, checker)
+
+
+def ahead() -> None:
+    """One host's clock is ahead by the window and more, and it goes on counting."""
+    world = formed(3, Settings(key_window=5.0))
+    checker = Checker(world)
+    world.hosts["n1"].clock = 30.0
+    for _ in range(80):
+        world.increment("n1", "wrong", 1, time_key(world.rng, world.now + 30))
+        world.increment("n2", "right", 1, time_key(world.rng, world.now))
+        pass_time(world, checker, 0.2)
+    come_to_rest(world, checker)
+
+
+def ahead_and_again() -> None:
+    """A key of a host whose clock is ahead comes again elsewhere, after the window."""
+    world = formed(3, Settings(key_window=5.0))
+    checker = Checker(world)
+    world.hosts["n1"].clock = 30.0
+    key = time_key(world.rng, world.now + 30)
+    world.increment("n1", "again", 1, key)
+    for _ in range(20):
+        pass_time(world, checker, 2)
+        world.increment("n2", "again", 1, key)
+    come_to_rest(world, checker)
+
+
+def set_back() -> None:
+    """A clock that was ahead is put right, and keys from before come again."""
+    world = formed(3, Settings(key_window=5.0))
+    checker = Checker(world)
+    world.hosts["n1"].clock = 30.0
+    key = time_key(world.rng, world.now + 30)
+    world.increment("n1", "again", 1, key)
+    pass_time(world, checker, 8)
+    world.hosts["n1"].clock = 0.0
+    for _ in range(20):
+        pass_time(world, checker, 2)
+        world.increment("n1", "again", 1, key)
+    come_to_rest(world, checker)
+
+
+def stepping_with_disks() -> None:
+    """The clocks of all hosts are set forward by a day, and all restart."""
+    world = with_archives(3)
+    checker = Checker(world)
+    key = random_key(world.rng)
+    world.increment("n1", "again", 1, key)
+    pass_time(world, checker, 2)
+    for name in world.running:
+        world.hosts[name].clock = 86_400.0
+        world.crash(name)
+        world.start(name)
+    while not all(node.ready for node in world.running.values()):
+        pass_time(world, checker, 0.5)
+    world.increment("n1", "again", 1, key)
     come_to_rest(world, checker)
 
 

@@ -248,8 +248,14 @@ class Talk:
     def join(self, *addresses: Address) -> Said:
         return self._done(self.node.join(addresses, self.now))
 
-    def leave(self) -> Said:
-        return self._done(self.node.leave(self.now))
+    def may_be_alone(self, allowed: bool) -> Said:
+        return self._done(self.node.may_be_ready_alone(allowed, self.now))
+
+    def nobody_to_join(self) -> Said:
+        return self._done(self.node.nobody_to_join(self.now))
+
+    def leave(self, since: float | None = None) -> Said:
+        return self._done(self.node.leave(self.now, since))
 
     def forget(self, name: str) -> Said:
         return self._done(self.node.forget(name, self.now))

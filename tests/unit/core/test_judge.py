@@ -114,10 +114,10 @@ def test_a_key_too_old_or_too_far_ahead_without_a_record_is_expired(seconds: flo
 
 def test_a_key_not_above_the_horizon_is_expired() -> None:
     bench = Bench()
-    bench.judge.dropped(timed(-50))
-    assert isinstance(bench.says(timed(-50)), KeyExpired)
-    assert isinstance(bench.says(timed(-51)), KeyExpired)
-    assert bench.says(timed(-49.9)) is None
+    bench.judge.dropped(timed(-550))
+    assert isinstance(bench.says(timed(-550)), KeyExpired)
+    assert isinstance(bench.says(timed(-551)), KeyExpired)
+    assert bench.says(timed(-549.9)) is None
     assert bench.says(RANDOM) is None, "it does not tell its time"
 
 
@@ -158,20 +158,83 @@ def test_keys_that_only_the_disk_may_know_are_doubtful() -> None:
     assert not judge.is_doubtful(timed(-599), WALL)
 
 
-def test_a_horizon_from_a_clock_that_was_ahead_refuses_no_fresh_key() -> None:
-    """One key from a node whose clock is a month ahead, once dropped, must not end all others."""
-    bench = Bench()
-    bench.judge.dropped(timed(30 * 86_400))
-    fresh, late = timed(-10), timed(-600 + AHEAD_MAX)
-    assert bench.says(fresh) is None
-    assert isinstance(bench.says(late), KeyExpired)
-    assert bench.judge.is_doubtful(fresh, WALL)
+# --- clocks that are wrong ----------------------------------------------------------------------
+
+MINUTE, DAY, YEAR = 60.0, 86_400.0, 365 * 86_400.0
 
 
-def test_a_clock_that_was_set_back_makes_no_dropped_key_new() -> None:
-    """The horizon is from this node's own clock, which was right or ahead before."""
+@pytest.mark.parametrize("ahead", [120.0, 599.0, 601.0, 659.0, 661.0, 3600.0, 30 * DAY, 10 * YEAR])
+def test_a_horizon_from_a_clock_that_is_ahead_refuses_no_fresh_key(ahead: float) -> None:
+    """A host that is ahead, and goes on counting, must not end all others; nor what an earlier
+    version has stored of it."""
     bench = Bench()
-    bench.judge.see_clocks(1000.0, WALL + 100)
-    bench.judge.dropped(timed(90))
+    for seconds in range(0, 1200, 60):
+        wall = WALL + seconds
+        bench.judge.see_clocks(5000.0 + seconds, wall)
+        bench.judge.dropped(timed(seconds - 600 + ahead))
+        for age in (0, 300, 599 - AHEAD_MAX):
+            assert bench.judge.judge(timed(seconds - age), "hits", 1, wall, (), 0) is None
+    assert bench.judge.is_doubtful(timed(seconds), wall) is (ahead >= 600)
+
+
+def test_a_horizon_is_believed_as_far_as_a_key_may_be_ahead() -> None:
+    bench = Bench()
+    bench.judge.dropped(timed(30 * DAY))
+    assert isinstance(bench.says(timed(-600 + AHEAD_MAX)), KeyExpired)
+    assert bench.says(timed(-599 + AHEAD_MAX)) is None
+
+
+def test_a_window_below_two_minutes_leaves_half_of_itself() -> None:
+    judge = Judge(Log(), Settings(key_window=10.0), lambda: True)
+    judge.dropped(timed(50))
+    assert isinstance(judge.judge(timed(-5), "hits", 1, WALL, (), 0), KeyExpired)
+    assert judge.judge(timed(-4.9), "hits", 1, WALL, (), 0) is None
+
+
+def test_only_the_record_speaks_for_a_key_that_is_far_ahead() -> None:
+    judge = Bench().judge
+    assert not judge.may_seem_new(timed(1000), 7.0), "no clock was seen yet"
+    judge.see_clocks(1007.0, WALL + 1000)
+    assert not judge.may_seem_new(RANDOM, 7.0)
+    assert not judge.may_seem_new(timed(-540), 7.0)
+    assert judge.may_seem_new(timed(-539), 7.0)
+    assert not judge.may_seem_new(timed(-539), 8.0)
+    assert judge.may_seem_new(timed(10 * YEAR), 8.0)
+
+
+@pytest.mark.parametrize("back", [100.0, 3600.0, 10 * YEAR])
+def test_what_went_before_the_clock_was_set_back_is_not_judged_for_a_while(back: float) -> None:
+    """Its record may have gone: by that clock the key was old."""
+    bench = Bench()
+    for seconds in (0.0, 1.0):
+        bench.judge.see_clocks(1000.0 + seconds, WALL + back + seconds)
+    bench.judge.dropped(timed(back - 540))
+    bench.judge.see_clocks(1001.0, WALL)
+    assert bench.says(timed(min(back - 540, 50))) == CatchingUp()
+    if back == 100:
+        assert bench.says(timed(back - 539)) is None, "newer than all that went"
+    bench.judge.see_clocks(1001.0 + 659, WALL + 659)
+    assert bench.judge.judge(timed(min(659, 659 + back)), "hits", 1, WALL + 659, (), 0) == (
+        None if back == 100 else CatchingUp()
+    )
+    bench.judge.see_clocks(1001.0 + 661, WALL + 661)
+    assert bench.judge.judge(timed(661), "hits", 1, WALL + 661, (), 0) is None
+
+
+def test_with_a_disk_a_clock_that_was_set_back_is_no_matter_as_the_disk_is_asked() -> None:
+    bench = Bench()
+    bench.log.keeps_marks = True
+    bench.judge.see_clocks(1000.0, WALL + 3600)
+    bench.judge.dropped(timed(3000))
     bench.judge.see_clocks(1000.0, WALL)
-    assert isinstance(bench.says(timed(50)), KeyExpired)
+    assert bench.judge.is_doubtful(timed(0), WALL)
+    assert bench.says(timed(0)) is None
+    assert bench.says(timed(0), stored=(event(A, 3),)) == Duplicate(event(A, 3))
+
+
+def test_a_clock_that_is_set_forward_judges_at_once() -> None:
+    bench = Bench()
+    bench.judge.see_clocks(1000.0, WALL - YEAR)
+    bench.judge.dropped(timed(-600))
+    bench.judge.see_clocks(1000.0, WALL)
+    assert bench.says(timed(0)) is None

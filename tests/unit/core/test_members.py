@@ -181,6 +181,51 @@ def test_a_kept_verdict_is_shared_again_when_others_gave_it_later() -> None:
     assert table.fingerprint == _table(FAILED).fingerprint
 
 
+@pytest.mark.parametrize("kept", [ALIVE, SUSPECT, FAILED, LEFT])
+def test_a_kept_member_is_shared_once_it_was_met(kept: MemberView) -> None:
+    """An earlier life knew it; the others may have forgotten it since."""
+    table = _table()
+    assert table.merge(kept, 0.0, kept=True) is not None
+    assert table.merge(kept, 0.0, kept=True) is None, "another image of it tells no more"
+    assert table.get("bob") is not None
+    assert not table.is_met("bob")
+    assert table.shared("bob", 0.0) is None
+    assert table.fingerprint == _table().fingerprint
+    for _ in range(2):
+        table.meet("bob", 0.0)
+        assert table.is_met("bob")
+        assert table.shared("bob", 0.0) is not None
+        assert table.fingerprint == _table(kept).fingerprint
+
+
+@pytest.mark.parametrize("told", [ALIVE, ALIVE._replace(incarnation=0), LEFT])
+def test_whatever_others_tell_of_a_kept_member_it_is_met_by_it(told: MemberView) -> None:
+    table = _table()
+    table.merge(SUSPECT, 0.0, kept=True)
+    table.merge(told, 0.0)
+    assert table.is_met("bob")
+    assert table.fingerprint == _table(SUSPECT, told).fingerprint
+
+
+def test_what_this_node_finds_out_of_a_kept_member_is_its_own_affair() -> None:
+    table = _table()
+    table.merge(ALIVE, 0.0, kept=True)
+    assert table.merge(FAILED, 1.0, own=True) is not None
+    assert (table.down, table.shared("bob", 1.0)) == (["bob"], None)
+    assert table.fingerprint == _table().fingerprint
+    table.expire(HALF + 1)
+    table.meet("bob", HALF + 1)
+    assert table.shared("bob", HALF + 1) is None, "by now it is too old"
+
+
+def test_what_this_node_finds_out_of_a_member_that_was_met_is_shared() -> None:
+    table = _table(ALIVE)
+    table.merge(FAILED, 1.0, own=True)
+    assert table.shared("bob", 1.0) == FAILED
+    assert not table.is_met("nobody")
+    table.meet("nobody", 1.0)
+
+
 def test_an_age_that_is_told_fits_a_datagram() -> None:
     table = MemberTable(OWN, 1e15, 0.0)
     table.merge(LEFT._replace(age=AGE_MAX), 0.0)

@@ -237,7 +237,7 @@ def test_a_member_that_refuted_during_the_probe_is_not_accused() -> None:
     until_probed(talk, "p0")
     talk.wait(0.7)
     talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p0").seen(incarnation=1)])
-    assert not accused(talk.wait(0.5))
+    assert not accused(talk.wait(1.0))
 
 
 def test_a_member_that_restarted_during_the_probe_is_not_accused() -> None:
@@ -246,7 +246,16 @@ def test_a_member_that_restarted_during_the_probe_is_not_accused() -> None:
     until_probed(talk, "p0")
     talk.wait(0.7)
     talk.admit(Peer("p0", talk.peer("p0").address, 2000, answers=False))
-    assert not accused(talk.wait(0.4))
+    assert not accused(talk.wait(1.0))
+
+
+def test_a_suspect_whom_this_node_probes_in_vain_is_accused_by_it_too() -> None:
+    talk = Talk(peers=3, settings=Settings(corroborators=0))
+    silent(talk, "p0")
+    until_probed(talk, "p0")
+    suspect(talk, "p1")
+    talk.wait(1.6)
+    assert talk.held("p0").accusers == ("p1", "me")
 
 
 def test_a_member_that_left_during_the_probe_is_not_accused() -> None:

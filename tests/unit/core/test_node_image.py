@@ -51,6 +51,17 @@ def test_a_verdict_is_kept_as_long_as_it_is_remembered() -> None:
     assert third.members == [third.own]
 
 
+def test_members_of_an_image_are_contacts_and_no_news() -> None:
+    node = life()
+    alive = MemberView("there", THERE, 5, 0, Status.ALIVE)
+    node.load(Image((), (alive,)), 0.0)
+    assert node.live_count == 2
+    assert node.shared_members(0.0) == [node.own]
+    other = life()
+    other.load(Image((), (alive,)), 0.0, met=True)
+    assert other.shared_members(0.0) == [other.own, alive]
+
+
 def test_the_own_entry_of_an_image_is_left_out() -> None:
     node = life()
     own = MemberView("here", HERE, 9000, 3, Status.FAILED)

@@ -6,6 +6,7 @@ import pytest
 
 from gossipd.core import (
     Drop,
+    FoundItself,
     JoinDoubtful,
     Joined,
     Left,
@@ -14,6 +15,7 @@ from gossipd.core import (
     Settings,
     Status,
 )
+from gossipd.core.joining import ASKED_MAX
 from gossipd.core.messages import (
     Ack,
     Cookie,
@@ -193,7 +195,7 @@ def test_only_so_many_open_joins_are_remembered() -> None:
     talk = Talk(alone=False)
     seed = Peer("seed", ("10.0.8.8", 7946))
     first = talk.join(seed.address).sent(Join)[0].nonce
-    for _ in range(70):
+    for _ in range(ASKED_MAX):
         talk.join(seed.address)
     assert talk.hear(seed, Welcome(first, talk.shown), [seed.view]).drops == [Drop.UNASKED]
 
@@ -514,3 +516,38 @@ def test_a_node_already_above_the_generation_named_does_nothing() -> None:
 def test_a_nack_that_nobody_waits_for_is_dropped() -> None:
     talk = Talk(peers=1)
     assert talk.hear(talk.peer("p0"), Nack(3)).drops == [Drop.UNASKED]
+
+
+def test_a_node_finds_itself_at_another_address_of_its_host() -> None:
+    talk = Talk()
+    loopback = ("127.0.1.1", 7946)
+    (send,) = talk.join(loopback).of(Send)
+    said = talk.deliver(send.data, ("127.0.0.1", 7946))
+    assert said.effects == [FoundItself(loopback)]
+    assert talk.deliver(send.data, ("127.0.0.1", 7946)).drops == [Drop.OWN], "no question is open"
+
+
+def test_a_node_finds_itself_though_it_has_restated_itself_meanwhile() -> None:
+    talk = Talk(peers=1)
+    loopback = ("127.0.1.1", 7946)
+    (send,) = talk.join(loopback).of(Send)
+    talk.hear_views(talk.me.seen(Status.FAILED, 7))
+    assert talk.deliver(send.data, loopback).of(FoundItself) == [FoundItself(loopback)]
+
+
+def test_who_is_answered_from_another_address_has_joined_where_it_asked() -> None:
+    talk = Talk()
+    seed, virtual = Peer("seed", ("10.0.1.1", 7946)), ("10.0.7.7", 7946)
+    (join,) = talk.join(virtual).sent(Join)
+    echo = talk.hear(seed, Cookie(join.nonce, b"8 bytes!", talk.me.address)).sent(Join, seed)[0]
+    welcome = Welcome(echo.nonce, talk.shown)
+    assert talk.hear(seed, welcome, [seed.view]).of(Joined) == [Joined(virtual, "seed")]
+
+
+def test_the_answers_of_many_seeds_that_are_asked_at_once_are_known() -> None:
+    talk = Talk()
+    seeds = [Peer(f"s{number}", (f"10.0.2.{number}", 7946)) for number in range(1, 201)]
+    joins = talk.join(*(seed.address for seed in seeds)).sent(Join)
+    for seed, join in zip(seeds, joins, strict=True):
+        said = talk.hear(seed, Welcome(join.nonce, talk.shown), [seed.view])
+        assert said.of(Joined) == [Joined(seed.address, seed.name)]

@@ -126,11 +126,11 @@ def test_keys_of_another_time_are_expired() -> None:
 
 def test_a_key_not_above_the_horizon_of_an_earlier_life_is_expired() -> None:
     talk = alone()
-    horizon = int(1000 * (WALL + talk.now - 60))
+    horizon = int(1000 * (WALL + talk.now - 560))
     talk.node.load(Image((), (), horizon=horizon), talk.now)
     talk.node.load(Image((), (), horizon=5), talk.now)
-    assert isinstance(results(talk, ("hits", 1, timed(talk.now - 60)))[0], KeyExpired)
-    assert isinstance(results(talk, ("hits", 1, timed(talk.now - 59)))[0], Accepted)
+    assert isinstance(results(talk, ("hits", 1, timed(talk.now - 560)))[0], KeyExpired)
+    assert isinstance(results(talk, ("hits", 1, timed(talk.now - 559)))[0], Accepted)
 
 
 def test_a_node_that_is_not_ready_judges_no_key_and_counts_what_has_none() -> None:

@@ -11,7 +11,7 @@ from gossipd.core.messages import (
     Hold,
 )
 
-from .talk import Peer, Said, Talk, group, stream
+from .talk import WALL, Peer, Said, Talk, group, stream
 
 
 def leaver(peers: int = 2, increments: int = 3) -> Talk:
@@ -252,3 +252,22 @@ def test_a_leave_with_nobody_left_to_tell_ends() -> None:
     confirm(talk, peer, hold)
     talk.hear(peer, Gossip(), [peer.seen(Status.LEFT)])
     assert talk.wait(0.07).of(Left) == [Left(0)]
+
+
+def test_the_time_of_a_leave_runs_from_when_it_was_asked_for() -> None:
+    """What came before it, a commit that the disk did not answer, took its part."""
+    talk = leaver()
+    asked_at = talk.now
+    talk.wait(4.5)
+    talk.leave(since=asked_at)
+    assert not talk.wait(0.4).of(Left)
+    assert talk.wait(0.5).of(Left) == [Left(1)]
+
+
+def test_what_a_disk_took_long_to_commit_counts_though_a_leave_has_begun() -> None:
+    talk = leaver(increments=0)
+    batch = talk.node.prepare([("late", 5)], talk.now, WALL)
+    talk.leave()
+    talk.node.expose(batch, talk.now)
+    assert talk.node.log.value("late") == 5
+    assert talk.wait(6).of(Left)

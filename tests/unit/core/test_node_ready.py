@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gossipd.core import BecameReady
+from random import Random
+
+from gossipd.core import BecameReady, Node, Settings
 from gossipd.core.messages import (
     Digest,
     DigestAsk,
@@ -15,7 +17,7 @@ from gossipd.core.messages import (
     Welcome,
 )
 
-from .talk import Said, Talk, page, stream
+from .talk import FRAME, Peer, Said, Talk, page, stream
 
 
 def shows(talk: Talk, log: int, ready: bool) -> Said:
@@ -72,3 +74,65 @@ def test_each_ready_peer_seen_restarts_the_ten_seconds() -> None:
     assert not talk.node.ready
     talk.peer("p0").answers = False
     assert talk.wait(11).of(BecameReady) == [BecameReady(True)]
+
+
+def test_time_alone_makes_nobody_ready_while_that_is_forbidden() -> None:
+    talk = Talk(alone=False)
+    talk.may_be_alone(False)
+    assert not talk.wait(100).of(BecameReady)
+    talk.may_be_alone(True)
+    assert not talk.wait(9.9).of(BecameReady), "the time begins anew"
+    assert talk.wait(0.2).of(BecameReady) == [BecameReady(True)]
+
+
+def test_what_is_allowed_anyway_does_not_begin_the_time_anew() -> None:
+    talk = Talk(alone=False)
+    talk.wait(9.9)
+    talk.may_be_alone(True)
+    assert talk.wait(0.2).of(BecameReady) == [BecameReady(True)]
+    assert not talk.may_be_alone(False).effects
+    assert not talk.may_be_alone(True).effects
+    assert not talk.wait(20).of(BecameReady)
+
+
+def test_a_ready_peer_makes_ready_though_time_alone_must_not() -> None:
+    talk = Talk(peers=1, alone=False)
+    talk.may_be_alone(False)
+    assert shows(talk, talk.shown.log, True).of(BecameReady) == [BecameReady(False)]
+
+
+def test_with_peers_that_show_themselves_time_makes_ready_whatever_is_forbidden() -> None:
+    """Else a cluster whose seeds are gone would never be ready again after a power cut."""
+    talk = Talk(alone=False)
+    talk.may_be_alone(False)
+    talk.wait(50)
+    talk.admit(Peer("p0", ("10.0.1.1", 7946)))
+    talk.peer("p0").shown = Shown(5, talk.shown.members, False)
+    assert not shows(talk, 5, False).of(BecameReady)
+    assert not talk.wait(9).of(BecameReady)
+    assert talk.wait(2).of(BecameReady) == [BecameReady(True)]
+
+
+def test_before_the_start_it_may_be_forbidden_and_allowed() -> None:
+    settings = Settings()
+    node = Node(Peer("me", ("10.0.0.1", 1)).view, settings, FRAME, Random(1), 0.0)
+    for allowed in (False, True, False):
+        assert node.may_be_ready_alone(allowed, 0.0) == []
+    assert node.nobody_to_join(0.0) == []
+    node.start(False, 0.0)
+    assert not [effect for effect in node.handle_timeout(50.0) if effect == BecameReady(True)]
+
+
+def test_a_node_is_ready_once_it_turns_out_that_there_is_nobody_to_join() -> None:
+    talk = Talk(alone=False)
+    talk.wait(1)
+    assert talk.nobody_to_join().of(BecameReady) == [BecameReady(False)]
+    assert not talk.nobody_to_join().of(BecameReady)
+
+
+def test_who_holds_members_is_not_alone_though_there_is_nobody_to_join() -> None:
+    talk = Talk(peers=2, alone=False)
+    assert not talk.nobody_to_join().of(BecameReady)
+    talk.fail("p0")
+    talk.fail("p1")
+    assert not talk.nobody_to_join().of(BecameReady)

@@ -19,6 +19,7 @@ A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
 WINDOW, RETENTION = 600.0, 3600.0
 SETTINGS = Settings(key_window=WINDOW, key_retention=RETENTION)
 RNG = Random(5)
+WALL = 1_700_000_000.0
 
 
 def record(seq: int, age: float = 0.0, key: bytes | None = None) -> KeyRecord:
@@ -76,6 +77,23 @@ def test_in_memory_a_record_is_held_for_the_window() -> None:
     bench.drop(600.0)
     assert bench.seqs() == []
     assert bench.state.log.archived(A, 600.0) == 0, "it is nowhere any more"
+
+
+@pytest.mark.parametrize("durable", [False, True])
+@pytest.mark.parametrize("ahead", [61.0, 900.0, 1e8])
+def test_a_record_whose_key_is_ahead_of_the_clock_stays_longer_in_memory_alone(
+    durable: bool, ahead: float
+) -> None:
+    bench = Bench(durable)
+    bench.state.judge.see_clocks(0.0, WALL)
+    key = int(1000 * (WALL + ahead)).to_bytes(6, "big") + b"\x70" + bytes((0, 128, *bytes(7)))
+    bench.hold(A, record(1, key=key), version=1)
+    bench.save()
+    goes = WINDOW if durable else min(WINDOW + ahead - 60, 2 * WINDOW + 60)
+    bench.drop(goes - 0.2)
+    assert bench.seqs() == [1]
+    bench.drop(goes + 0.2)
+    assert bench.seqs() == []
 
 
 def test_what_is_dropped_raises_the_horizon() -> None:

@@ -96,6 +96,16 @@ def test_a_put_beyond_the_range_is_refused() -> None:
     assert put(log, Put(STREAM, "sales", 2, 5)) == (PutTaken(2, 5),)
 
 
+def test_a_put_brings_a_value_beyond_the_range_nearer_and_no_further() -> None:
+    log = Log()
+    put(log, Put(STREAM, "sales", 1, TOTAL_MAX))
+    log.merge(b"another123", [("sales", 1, 9)])
+    assert put(log, Put(source_stream("b", "sales"), "sales", 1, 1)) == (PutRefused(full=False),)
+    assert put(log, Put(source_stream("b", "sales"), "sales", 1, -1)) == (PutTaken(1, -1),)
+    assert put(log, Put(STREAM, "sales", 2, 5)) == (PutTaken(2, 5),)
+    assert log.value("sales") == 13
+
+
 @pytest.mark.parametrize("room", [Log(registers_max=1), Log(streams_max=1)])
 def test_a_full_log_takes_puts_of_known_sources_only(room: Log) -> None:
     put(room, Put(STREAM, "sales", 1, 1))

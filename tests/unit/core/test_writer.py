@@ -122,6 +122,23 @@ def test_the_value_over_all_streams_stays_in_range_too() -> None:
     assert batch.results == (OutOfRange("x", 1), Accepted(1, "x", -1))
 
 
+def test_a_value_beyond_the_range_is_brought_nearer_and_taken_no_further() -> None:
+    """Two puts, or lies, that had not heard of each other."""
+    writer, log = _writer()
+    log.merge(b"another123", [("x", 1, TOTAL_MAX)])
+    log.merge(b"another456", [("x", 1, 3)])
+    batch = writer.prepare([("x", 1), ("x", -1), ("x", 1), ("x", -2), ("x", 1)], 1.0, 1.0)
+    assert batch.results == (
+        OutOfRange("x", 1),
+        Accepted(1, "x", -1),
+        OutOfRange("x", 1),
+        Accepted(2, "x", -2),
+        OutOfRange("x", 1),
+    )
+    writer.expose(batch, 1.0)
+    assert log.value("x") == TOTAL_MAX
+
+
 def test_a_full_log_takes_increments_of_known_counters_only() -> None:
     writer, log = _writer(Log(registers_max=3))
     writer.expose(writer.prepare([("x", 1), ("y", 1)], 1.0, 1.0), 1.0)

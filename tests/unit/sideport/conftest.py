@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -37,20 +37,40 @@ def limits(request: pytest.FixtureRequest) -> Limits:
     return replace(LIMITS, **getattr(request, "param", {}))
 
 
+@pytest.fixture(scope="module")
+def escaped() -> Iterator[list[tuple[str, object]]]:
+    """What came to a loop's exception handler, each with its test; nothing may.
+
+    What is told only when something is freed, as of an exception that nobody retrieved, may come
+    late; the memory is searched once a module, as each search takes as long as many tests.
+    """
+    found: list[tuple[str, object]] = []
+    yield found
+    gc.collect()
+    assert found == []
+
+
 @pytest_asyncio.fixture
-async def port(backend: FakeBackend, limits: Limits) -> AsyncIterator[SidePort]:
+async def port(
+    request: pytest.FixtureRequest,
+    backend: FakeBackend,
+    limits: Limits,
+    escaped: list[tuple[str, object]],
+) -> AsyncIterator[SidePort]:
     """A port; at the end nothing may have escaped to the loop's exception handler."""
-    escaped: list[dict[str, object]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+    test = request.node.nodeid
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: escaped.append((test, context)))
     port = SidePort(backend, limits)
     await port.start("127.0.0.1", 0)
     yield port
     await port.stop(0.2)
     assert port.connection_count == 0
     backend.waiting.clear()
-    gc.collect()
     await asyncio.sleep(0)
-    assert escaped == []
+    told = escaped.copy()
+    escaped.clear()
+    assert told == []
 
 
 @pytest_asyncio.fixture

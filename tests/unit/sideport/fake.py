@@ -196,6 +196,9 @@ class FakeBackend:
     def status(self) -> dict[str, object]:
         return {"name": "n1", "ready": True, "members": {"alive": 1}, "fingerprint": None}
 
+    def seeds(self) -> list[dict[str, object]]:
+        return [{"seed": peer, "joined": True, "error": None, "addresses": []} for peer in "ab"]
+
     def join(self, peers: list[str]) -> None:
         if "nonsense" in peers:
             raise Refused(400, "Bad Request", "nonsense is not host:port")

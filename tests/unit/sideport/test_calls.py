@@ -250,6 +250,7 @@ async def test_joining_leaving_and_forgetting_are_accepted(
 ) -> None:
     joined = await client.request("POST", "/join", b'{"peers": ["a:1", "b:2"]}')
     assert (joined.status, joined.json) == (202, {"joining": ["a:1", "b:2"]})
+    assert (await client.request("GET", "/join")).json == backend.seeds()
     forgotten = await client.request("POST", "/forget", b'{"name": "gone"}')
     assert (forgotten.status, forgotten.json) == (202, {"forgotten": "gone"})
     left = await client.request("POST", "/leave", b"{}")
@@ -327,7 +328,7 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_ones(
     assert allow in answer.detail
 
 
-@pytest.mark.parametrize("target", ["/count?x=1", "/health?counter=a", "/members?limit=1"])
+@pytest.mark.parametrize("target", ["/count?x=1", "/health?counter=a", "/members?most=1"])
 async def test_an_unknown_field_is_a_400(client: Client, target: str) -> None:
     assert "unknown field" in (await client.request("GET", target)).detail
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.sideport.commands import Commands
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.words import quote, split
+from tests.effort import examples
 
 from .fake import KEY, FakeBackend, FakeTransport
 
@@ -32,7 +33,7 @@ TURNS_MAX = 100_000
 PIECES = st.lists(st.lists(GRAMMAR | st.binary(max_size=20), max_size=20).map(b"".join))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(pieces=PIECES, held=st.booleans(), full=st.booleans(), eof=st.booleans())
 def test_no_input_escapes_the_protocol(
     pieces: list[bytes], held: bool, full: bool, eof: bool

@@ -43,15 +43,15 @@ async def test_the_next_life_has_the_keys_of_a_batch_in_memory(tmp_path: Path) -
 async def test_records_age_while_the_node_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    up = [1000.0]
+    monkeypatch.setattr(time, "clock_gettime", lambda _: up[0])
     async with opened(tmp_path) as store:
         await store.save(told(record(1, age=30.0)))
-    now = time.time()
-    for later, low, high in ((100.0, 129.9, 140.0), (-3600.0, 0.0, 0.0)):
-        monkeypatch.setattr(time, "time", lambda later=later: now + later)
-        async with opened(tmp_path) as store:
-            (held,) = store.load().streams[0].keys
-            assert low <= held.age * AGE_TICK <= high
-            assert list(await store.read_keys(STREAM, 0, 9, 9)) == [held]
+    up[0] += 100
+    async with opened(tmp_path) as store:
+        (held,) = store.load().streams[0].keys
+        assert held.age * AGE_TICK == pytest.approx(130, abs=0.1)
+        assert list(await store.read_keys(STREAM, 0, 9, 9)) == [held]
 
 
 async def test_an_event_has_one_key_whichever_was_written_first(tmp_path: Path) -> None:
@@ -309,7 +309,8 @@ async def test_expired_records_go_on_to_go_after_an_error_closed_the_connection(
         await store.save(told(*(record(seq, age=5000) for seq in range(1, 401)), version=400))
     with closing(connect(tmp_path / "gossipd.db")) as later:
         now = connect(tmp_path / "gossipd.db")
-        writes = expired_writes(lambda: now, time.time(), Lifetimes(0.0, 1000.0), 10**6)
+        lifetimes = Lifetimes(0.0, 1000.0)
+        writes = expired_writes(lambda: now, time.time(), time.time(), lifetimes, 10**6)
         for _ in range(2):
             now.execute(*next(writes))
         now.close()
@@ -317,6 +318,68 @@ async def test_expired_records_go_on_to_go_after_an_error_closed_the_connection(
         for write in writes:
             now.execute(*write)
     assert held(tmp_path) == {}
+
+
+# --- clocks that are wrong ----------------------------------------------------------------------
+
+YEAR = 365 * 86_400.0
+
+
+def step(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set the wall clock forward, or back."""
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + seconds)
+
+
+@pytest.mark.parametrize("seconds", [86_400.0, 10 * YEAR, -86_400.0, -10 * YEAR])
+async def test_a_step_of_the_wall_clock_ages_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Neither in the life in which it comes nor in the next one."""
+    async with opened(tmp_path) as store:
+        await store.begin_life(time.time())
+        await store.commit(keyed(1, record(1)))
+        step(monkeypatch, seconds)
+        await store.commit(keyed(2, record(2)))
+        await store.save(told(record(3), stream=OTHER, version=3))
+        await store.expire()
+        assert held(tmp_path) == {STREAM: [1, 2], OTHER: [3]}
+    async with opened(tmp_path) as store:
+        await store.begin_life(time.time())
+        await store.expire()
+        image = store.load()
+        assert records_in(image) == {STREAM: [1, 2], OTHER: [3]}
+        assert all(key.age < 600 for stream in image.streams for key in stream.keys)
+    assert held(tmp_path) == {STREAM: [1, 2], OTHER: [3]}
+
+
+async def test_keys_age_between_two_lives_of_one_start_of_the_machine_and_not_across(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up, boot = [1000.0], tmp_path / "boot"
+    boot.write_text("one\n")
+    monkeypatch.setattr("gossipd.store.clock.BOOT", boot)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: up[0])
+    ages: list[int] = []
+    for start, now in (("one", 1000.0), ("one", 1400.0), ("two", 10.0), ("two", 110.0)):
+        boot.write_text(f"{start}\n")
+        up[0] = now
+        async with opened(tmp_path / "data") as store:
+            await store.begin_life(time.time())
+            if not ages:
+                await store.commit(keyed(1, record(1)))
+            ages += [key.age for stream in store.load().streams for key in stream.keys] or [0]
+    assert ages == [0, 4000, 4000, 5000]
+
+
+async def test_a_key_that_lies_ahead_of_the_clock_goes_later(tmp_path: Path) -> None:
+    """As that of a host that is ahead: without its record it would be new one day."""
+    async with opened(tmp_path, window=0.0, retention=1000.0) as store:
+        for seq, age in ((1, 1050.0), (2, 1070.0)):
+            key = timed_key(-YEAR, seq)
+            await store.save(told(record(seq, key, age), stream=bytes((0, seq, *bytes(8)))))
+        await store.expire()
+        assert held(tmp_path) == {bytes((0, 1, *bytes(8))): [1]}
 
 
 # --- twins that only show when all is read -------------------------------------------------------
@@ -391,11 +454,18 @@ async def filled_before_keys(directory: Path, monkeypatch: pytest.MonkeyPatch) -
             await store.commit(batch(1))
 
 
-async def test_twins_are_looked_for_where_one_may_have_left_memory_only(tmp_path: Path) -> None:
-    """While both are in memory, the node itself sees that they have one key."""
+@pytest.mark.parametrize("ahead", [0.0, YEAR])
+async def test_twins_are_looked_for_where_one_may_have_left_memory_only(
+    tmp_path: Path, ahead: float
+) -> None:
+    """While both are in memory, the node itself sees that they have one key. What has left it
+    lies not above the horizon, whatever time its key tells."""
     async with opened(tmp_path, window=600.0) as store:
-        for seconds, found in ((1.0, False), (590.0, True)):
-            key = timed_key(seconds)
-            await store.save(told(record(1, key), stream=STREAM))
-            twins = await store.save(told(record(1, key), stream=OTHER))
+        gone, young = timed_key(-ahead), timed_key(-ahead - 1)
+        horizon = int.from_bytes(gone[:6], "big")
+        for seq, key, found in ((1, gone, True), (2, young, False), (3, plain_key(1), True)):
+            await store.save(told(record(seq, key), stream=STREAM)._replace(horizon=horizon))
+            twins = await store.save(told(record(seq, key), stream=OTHER))
             assert (key in twins) is found
+    async with opened(tmp_path, window=600.0) as store:
+        assert gone in await store.save(told(record(4, gone), stream=bytes(10)))

@@ -235,3 +235,19 @@ async def test_the_first_life_of_a_copy_is_above_that_of_its_original(tmp_path: 
     await filled(tmp_path)
     async with opened(tmp_path, node="another name") as store:
         assert await store.begin_life(0.0) > 1000 * (time.time() - 3600)
+
+
+async def test_who_may_not_enter_is_told_whose_the_directory_must_be(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    await filled(directory)
+    directory.chmod(0)
+    before = os.geteuid()
+    try:
+        if before == 0:  # root may enter everywhere
+            os.seteuid(65534)
+        user = os.geteuid()
+        with pytest.raises(StoreError, match=rf"must belong to the user .*\(uid {user}\)"):
+            await stored(directory)
+    finally:
+        os.seteuid(before)
+        directory.chmod(0o700)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -229,8 +233,30 @@ async def test_keys_and_doubles_go_out_as_lines_and_come_in_again(tmp_path: Path
         result = call("import", tmp_path / "new", lines=lines)
         assert (result.exit_code, result.stdout) == (0, ""), result.output
         assert ageless(await stored(tmp_path / "new")) == ageless(old)
-    again = call("export", tmp_path / "new").stdout.splitlines()
-    assert again[1:] == lines.splitlines()[1:]
+    again = [json.loads(line) for line in call("export", tmp_path / "new").stdout.splitlines()]
+    assert [timeless(row) for row in again[1:]] == [timeless(row) for row in rows[1:]]
+    for one, other in zip(rows, again, strict=True):
+        if "at" in one:
+            age, later = rows[0]["now"] - one["at"], again[0]["now"] - other["at"]
+            assert age == pytest.approx(later, abs=60_000), "as old as when it went out"
+
+
+def timeless(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name != "at"}
+
+
+async def test_keys_from_a_file_whose_clock_is_behind_are_no_older_where_they_come_in(
+    tmp_path: Path,
+) -> None:
+    """As that of a host that was off for a week, during which nobody measured."""
+    await filled_with_keys(tmp_path / "old")
+    head, *rest = call("export", tmp_path / "old").stdout.splitlines()
+    week = 7 * 86_400_000
+    lines = [json.dumps({**json.loads(head), "now": json.loads(head)["now"] - week})]
+    rows = map(json.loads, rest)
+    lines += [json.dumps({**r, "at": r["at"] - week} if "at" in r else r) for r in rows]
+    assert call("import", tmp_path / "new", lines="\n".join(lines) + "\n").exit_code == 0
+    assert ageless(await stored(tmp_path / "new")) == ageless(await stored(tmp_path / "old"))
 
 
 def ageless(image: Image) -> list[object]:
@@ -309,3 +335,25 @@ async def test_a_damaged_file_is_moved_aside_with_its_log(tmp_path: Path) -> Non
 async def test_there_may_be_nothing_to_move_aside(tmp_path: Path) -> None:
     assert "to move" in call("move-aside", tmp_path).stderr
     assert "No such file" in call("move-aside", tmp_path / "missing").stderr
+
+
+async def test_a_backup_to_a_full_disk_blames_the_disk_that_is_full(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("a full disk needs root and mount")
+    await filled(tmp_path / "data")
+    small = tmp_path / "small"
+    small.mkdir()
+    result = backed_up_to_little(tmp_path / "data", small)
+    if "mount:" in result.stderr or "unshare:" in result.stderr:
+        pytest.skip(f"no mounts here: {result.stderr.strip()}")
+    assert result.returncode == 1
+    assert result.stderr == f"gossipd: {small}/copy.db: database or disk is full\n"
+
+
+def backed_up_to_little(data: Path, small: Path) -> subprocess.CompletedProcess[str]:
+    """The backup to a file system of 16 KiB, which only it sees."""
+    backup = "mount -t tmpfs -o size=16k none $1 && exec $2 -m gossipd data backup $3 $1/copy.db"
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", backup, "sh", small, sys.executable, data],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip

@@ -1,0 +1,140 @@
+"""The node's end of the process that has its disk (see `process`): a store like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
+
+from .failures import BrokenError
+from .process import NOBODY, Frames, Keeper, frame
+
+
+class RemoteStore(asyncio.Protocol):
+    """Hands every call over, and ends it as the child says; see `Store` and `DiskStore`."""
+
+    def __init__(self, keeper: Keeper, directory: Path) -> None:
+        """Made by `open`."""
+        self._keeper = keeper
+        self._directory = directory
+        self._loop = asyncio.get_running_loop()
+        self._frames = Frames()
+        self._numbers = count(1)
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._transport: asyncio.WriteTransport | None = None
+        self._image: Image | None = None
+        self._reason = ""
+        """Why the child has failed, if it could say so."""
+
+    @classmethod
+    async def open(cls, keeper: Keeper, directory: Path, **options: object) -> RemoteStore:
+        """As `DiskStore.open`."""
+        store = cls(keeper, directory)
+        await store._loop.create_unix_connection(lambda: store, sock=keeper.socket)
+        store._image = await store._call("open", directory, options)
+        return store
+
+    # --- the socket --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is not a subclass
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._transport = None
+        calls = list(self._calls.values())
+        self._calls.clear()
+        for call in calls:
+            if not call.done():
+                call.set_exception(self._gone())
+
+    def data_received(self, data: bytes) -> None:
+        gc.disable()  # a whole image may come, which stays
+        try:
+            for number, done, result in self._frames.feed(data):
+                if number == NOBODY and not done:
+                    self._reason = f": {result!r}"
+                call = self._calls.pop(number, None)
+                if call is None or call.done():
+                    continue  # nobody waits
+                if done:
+                    call.set_result(result)
+                else:
+                    call.set_exception(result)
+        finally:
+            gc.enable()
+
+    def _call(self, name: str, *given: object) -> asyncio.Future[Any]:
+        call = self._loop.create_future()
+        if self._transport is None:
+            call.set_exception(self._gone())
+        else:
+            number = next(self._numbers)
+            self._calls[number] = call
+            self._transport.write(frame((number, name, given)))
+        return call
+
+    def _gone(self) -> BrokenError:
+        ended = "the process that has the disk has ended"
+        return BrokenError(f"{self._directory}: {ended}{self._reason}")
+
+    # --- the store ---------------------------------------------------------------------------
+
+    def load(self) -> Image:
+        """What was stored when it was opened; given away once, for it may be large."""
+        assert self._image is not None, "load only once"
+        image, self._image = self._image, None
+        return image
+
+    async def begin_life(self, wall: float) -> int:
+        """As `DiskStore.begin_life`."""
+        return cast(int, await self._call("begin_life", wall))
+
+    async def commit(self, batch: Batch) -> None:
+        """As `DiskStore.commit`."""
+        if batch.rows or batch.sources:
+            await self._call("commit", replace(batch, results=(), put_results=()))
+
+    def abandon(self, batch: Batch, exposed: StreamImage) -> None:
+        """As `DiskStore.abandon`."""
+        if self._transport is not None:
+            self._transport.write(frame((NOBODY, "abandon", (batch, exposed))))
+
+    async def save(self, changes: Changes) -> Stored:
+        """As `DiskStore.save`."""
+        return cast(Stored, await self._call("save", changes))
+
+    async def expire(self) -> None:
+        """As `DiskStore.expire`."""
+        await self._call("expire")
+
+    async def probe(self) -> None:
+        """As `DiskStore.probe`."""
+        await self._call("probe")
+
+    async def find_keys(self, keys: Sequence[bytes]) -> Stored:
+        """As `DiskStore.find_keys`."""
+        return cast(Stored, await self._call("find_keys", keys))
+
+    async def read_keys(
+        self, stream: Stream, above: int, upto: int, limit: int
+    ) -> Sequence[KeyRecord]:
+        """As `DiskStore.read_keys`."""
+        given = (stream, above, upto, limit)
+        return cast(Sequence[KeyRecord], await self._call("read_keys", *given))
+
+    async def close(self) -> None:
+        """As `DiskStore.close`. Whoever is cancelled leaves the child to its disk."""
+        try:
+            if self._transport is not None:
+                await self._call("close")
+        finally:
+            self._calls.clear()
+            if self._transport is not None:
+                self._transport.close()
+                self._transport = None

@@ -1,0 +1,109 @@
+"""The shipped units under a real systemd, installed as the README says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.machine import SOURCE, Machine, why_none
+from tests.e2e.node import ROOT, until
+
+pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
+
+PORTS = {"a": 7956, "b": 7966}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with Machine(tmp_path_factory.mktemp("machine")) as booted:
+        booted.shell("mkdir -p /etc/default /etc/gossipd")
+        booted.shell(f"cd {SOURCE}\n{installation()}")
+        for name, port in PORTS.items():
+            lines = f'name = "{name}"', f'bind = "127.0.0.1:{port}"', 'join = ["127.0.0.1:7946"]'
+            text = "\n".join(lines)
+            booted.shell(f"cat >/etc/gossipd/{name}.toml <<'END'\n{text}\nEND")
+        yield booted
+
+
+@pytest.fixture(autouse=True)
+def forgiven(machine: Machine) -> None:
+    """Units that were started often are started again."""
+    machine.run("systemctl", "reset-failed")
+
+
+def installation() -> str:
+    """What README's section tells an administrator to do, but for what needs the network."""
+    readme = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"## Under systemd\n\n```sh\n(.*?)```", readme, re.DOTALL)
+    lines = [line for line in block.splitlines() if "pip install" not in line]
+    # The seeds of the example are not here; the node itself is.
+    return "\n".join(line.replace("10.0.0.1,10.0.0.2", "127.0.0.1:7946") for line in lines)
+
+
+def active(machine: Machine, unit: str) -> bool:
+    return machine.run("systemctl", "is-active", unit, check=False).stdout.strip() == "active"
+
+
+def count(machine: Machine, port: int = 7947) -> int:
+    return int(machine.run("gossipd", "count", "--api", f"127.0.0.1:{port}").stdout)
+
+
+def test_the_installed_unit_serves_and_its_command_is_found(machine: Machine) -> None:
+    until(lambda: active(machine, "gossipd"), 30, "the unit is active")
+    assert machine.run("gossipd", "increment").stdout == "1\n"
+
+
+def test_the_plain_unit_and_instances_run_beside_each_other(machine: Machine) -> None:
+    units = "gossipd", "gossipd@a", "gossipd@b"
+    machine.run("systemctl", "restart", *units)
+    assert [active(machine, unit) for unit in units] == [True] * 3
+    machine.run("systemctl", "restart", *reversed(units))
+    assert [active(machine, unit) for unit in units] == [True] * 3
+    until(lambda: len(machine.run("gossipd", "peers").stdout.split()) == 2, 20, "all are members")
+
+
+@pytest.mark.parametrize(
+    "restore",
+    [
+        'gossipd data import "$DIR" </tmp/log.jsonl',
+        'cp /tmp/backup.db "$DIR/gossipd.db"',
+        'mkdir -p "$DIR.new" && cp /tmp/backup.db "$DIR.new/gossipd.db" && rm -r "$DIR"'
+        ' && mv "$DIR.new" "$DIR"',
+    ],
+    ids=["import", "copy", "directory"],
+)
+def test_what_root_restores_into_the_directory_of_a_unit_is_used(
+    machine: Machine, restore: str
+) -> None:
+    machine.run("systemctl", "stop", "gossipd@a", "gossipd@b")
+    machine.run("systemctl", "restart", "gossipd")
+    machine.run("gossipd", "increment")
+    before = count(machine)
+    machine.run("systemctl", "stop", "gossipd")
+    machine.shell(
+        "DIR=/var/lib/gossipd/$(hostname)\n"
+        'rm -f /tmp/log.jsonl /tmp/backup.db\ngossipd data export "$DIR" >/tmp/log.jsonl\n'
+        f'gossipd data backup "$DIR" /tmp/backup.db\nrm "$DIR"/gossipd.db*\n{restore}'
+    )
+    machine.run("systemctl", "start", "gossipd")
+    assert count(machine) == before
+
+
+def test_a_usage_error_is_told_and_not_tried_again(machine: Machine) -> None:
+    machine.shell("echo 'prob_interval = 1' >/etc/gossipd/wrong.toml")
+    assert machine.run("systemctl", "start", "gossipd@wrong", check=False).returncode != 0
+    shown = machine.run("systemctl", "show", "gossipd@wrong", "--property=NRestarts").stdout
+    assert shown == "NRestarts=0\n"
+    assert "prob_interval" in "\n".join(machine.journal("-u", "gossipd@wrong"))
+
+
+def test_a_stop_is_a_leave(machine: Machine, tmp_path: Path) -> None:
+    machine.run("systemctl", "start", "gossipd", "gossipd@a")
+    until(lambda: machine.run("gossipd", "peers").stdout, 20, "the other one is a member")
+    machine.run("systemctl", "stop", "gossipd@a")
+    assert machine.journal("-u", "gossipd@a", "-t", "gossipd")[-1].endswith("left")
+    members = machine.run("gossipd", "members").stdout
+    assert re.search(r"^a\t.*\tleft\t", members, re.MULTILINE)

@@ -1,0 +1,40 @@
+"""How much is tried: minutes' worth as a rule, all of it under `python -m tests --thorough`.
+
+As a rule each run tries the same: examples and seeds are fixed. A thorough one draws them from one
+seed, which is told, and the same seed tries the same again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+VARIABLE = "GOSSIPD_TESTS_SEED"
+"""The variable with the seed of a thorough run."""
+
+SEED = int(os.environ[VARIABLE]) if VARIABLE in os.environ else None
+THOROUGH = SEED is not None
+
+
+def effort(brief: int, whole: int) -> int:
+    """How many there are of something in this run."""
+    return whole if THOROUGH else brief
+
+
+def examples(count: int) -> settings:
+    """Decorates a law with the number of its examples: a third as a rule, three times in whole."""
+    return settings(max_examples=effort(count // 3, 3 * count))
+
+
+def load_profile() -> None:
+    """Let hypothesis look at no clock, since a busy machine is no fault, and keep nothing."""
+    settings.register_profile(
+        "gossipd",
+        derandomize=not THOROUGH,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=(HealthCheck.too_slow,),
+    )
+    settings.load_profile("gossipd")
