@@ -114,7 +114,7 @@ class Service:
                 raise refusal(503, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
-            raise refusal(404, f"nothing is known here of the key {key}")
+            raise refusal(404, "nothing is known here of this key")
         is_present = self._node.log.is_present
         winner: KeyedEvent = min(filter(is_present, events), default=min(events))
         uuid = increment_id(winner.stream, winner.seq)

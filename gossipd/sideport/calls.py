@@ -117,9 +117,9 @@ def _event(commands: Commands, fields: Fields) -> object:
 
 
 async def _event_of(commands: Commands, wanted: object) -> object:
-    key, event = await commands.event_of(wanted)
+    event = await commands.event_of(wanted)
     return {
-        "key": str(key),
+        "key": wanted,
         "id": str(event.id),
         "counter": event.counter,
         "by": event.by,

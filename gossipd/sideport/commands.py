@@ -129,10 +129,9 @@ class Commands:
         known = None if counter is None else values.name(counter)
         return uuid, self._backend.counted(uuid, known)
 
-    async def event_of(self, key: object) -> tuple[UUID, Event]:
+    async def event_of(self, key: object) -> Event:
         """What a key stands for."""
-        uuid = values.key(key)
-        return uuid, await ended(self._backend.event_of(uuid), drop=True)
+        return await ended(self._backend.event_of(values.key(key)), drop=True)
 
     async def put_source(
         self, client: object, counter: object, seq: object, total: object

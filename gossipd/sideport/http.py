@@ -36,6 +36,7 @@ _KEPT = frozenset(
     }
 )  # fmt: skip
 _VERSIONS = ("1.0", "1.1")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\["\\])*"')
 _ESCAPED = re.compile(r'\\(["\\])')
 _HEADER_OVERHEAD = 4
 """The colon, blank and line end that stand around a header field's name and value."""
@@ -122,8 +123,7 @@ class HttpDialect:
             return  # a trailer: counted, not heeded
         name = name.lower()
         if name in _KEPT:
-            given = self._headers.get(name)
-            self._headers[name] = value if given is None else given + b", " + value
+            self._headers.setdefault(name, []).append(value)
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
@@ -131,9 +131,8 @@ class HttpDialect:
         self._since = None
         if self._pipeline.closed:
             return
-        headers = self._headers
-        coding = headers.get(b"transfer-encoding")
-        has_body = headers.get(b"content-length", b"0") != b"0" or coding is not None
+        coding, length = self._field(b"transfer-encoding"), self._field(b"content-length") or b"0"
+        has_body = length != b"0" or coding is not None
         version = self._version = self._parser.get_http_version()
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
@@ -141,13 +140,15 @@ class HttpDialect:
         elif has_body and self._parser.should_upgrade():
             self._declining = True
         elif coding is not None and coding.lower() != b"chunked":
-            self._fail(refusal(501, "the only transfer coding known here is chunked"))
+            # Where another one is the last, nobody knows where the body ends (RFC 9112 6.3).
+            status = 501 if coding.lower().endswith(b"chunked") else 400
+            self._fail(refusal(status, "the only transfer coding known here is chunked"))
         else:
             if has_body:
-                announced = int(headers.get(b"content-length", b"0"))
-                self._check_body(announced, announced)
-            if b"expect" in headers and not self._pipeline.closed:
-                self._expect(headers[b"expect"], has_body)
+                self._check_body(int(length), int(length))
+            expected = self._field(b"expect")
+            if expected is not None and not self._pipeline.closed:
+                self._expect(expected, has_body)
 
     def on_body(self, part: bytes) -> None:
         self._delivered = True
@@ -180,14 +181,14 @@ class HttpDialect:
     def _head_without_upgrade(self) -> bytes:
         """The head that was read last, as far as it is heeded."""
         keep = b"keep-alive" if self._parser.should_keep_alive() else b"close"
-        fields = {**self._headers, b"connection": keep}
-        lines = [b"%b: %b\r\n" % field for field in fields.items()]
+        fields = {**self._headers, b"connection": [keep]}
+        lines = [b"%b: %b\r\n" % (name, value) for name in fields for value in fields[name]]
         start = self._parser.get_method(), self._target, self._version.encode()
         return b"%b %b HTTP/%b\r\n%b\r\n" % (*start, b"".join(lines))
 
     def _begin(self) -> None:
         self._target = b""
-        self._headers: dict[bytes, bytes] = {}
+        self._headers: dict[bytes, list[bytes]] = {}
         self._body = bytearray()
         self.size = 0
         self._head_size = 0
@@ -239,22 +240,26 @@ class HttpDialect:
             later = partial(rendering.acknowledged, start, ack, framing, text)
             self._pipeline.add_acknowledged(later)
 
+    def _field(self, name: bytes) -> bytes | None:
+        """The value of a header field, of all its lines together; None where it is not given."""
+        given = self._headers.get(name)
+        return None if given is None else b", ".join(given)
+
     def _check_headers(self) -> None:
         """Raises `Refused` for fields that no call may have."""
-        headers = self._headers
-        host = headers.get(b"host")
+        host = self._field(b"host")
         if host is None:
             if self._version == "1.1":
                 raise refusal(400, "malformed HTTP: HTTP/1.1 wants the field Host (RFC 9112 3.2)")
         elif b"," in host or b" " in host:
             raise refusal(400, "malformed HTTP: Host must name one host")
-        origin = headers.get(b"origin")
+        origin = self._field(b"origin")
         if origin is not None:
             named = None if host is None else host.decode("latin-1")
             if not is_same_host(origin.decode("latin-1"), named):
                 raise refusal(403, "pages of other sites may not use this port")
-        coding = headers.get(b"content-encoding", b"identity")
-        if self._body and coding.lower() != b"identity":
+        coding = self._field(b"content-encoding")
+        if self._body and coding is not None and coding.lower() != b"identity":
             raise refusal(415, "send the body as it is, without a content coding")
 
     def _expect(self, expected: bytes, has_body: bool) -> None:
@@ -304,14 +309,18 @@ def _framing(keep: bool, version: str, method: str) -> Framing:
     return replace(framing, body=method != "HEAD", chunked=version == "1.1")
 
 
-def _add_key(fields: dict[str, object], header: bytes) -> None:
+def _add_key(fields: dict[str, object], given: list[bytes]) -> None:
     """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
-    header = header.strip(b" \t")
+    if len(given) > 1:
+        raise refusal(400, "Idempotency-Key is given twice")
+    header = given[0].strip(b" \t")
     try:
         text = header.decode()
     except UnicodeDecodeError:
         text = header.decode("latin-1")
-    if len(text) > 1 and text[0] == text[-1] == '"':
+    if text.startswith('"'):
+        if not _QUOTED.fullmatch(text):
+            raise refusal(400, f"Idempotency-Key is no string in quotes: {shown(text)}")
         text = _ESCAPED.sub(r"\1", text[1:-1])
     if "key" in fields and key(fields["key"]) != key(text):
         given = shown(fields["key"])

@@ -54,8 +54,8 @@ PROTOCOLS = (
     Protocol(re.compile(rb"\xef\xbb\xbf"), _error("text with a byte order mark in front")),
     Protocol(re.compile(rb"\xff\xfe|\xfe\xff|\x00[\t -~]|[\t -~]\x00"), _error("UTF-16")),
     Protocol(
-        re.compile(rb"[\x80-\xff]|[^\n]*?(?:[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n])"),
-        _error("binary or control characters"),
+        re.compile(rb"[\x80-\xff]|[^\n]*?(?:[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f]|\r[^\n])"),
+        _error("binary"),
     ),
 )
 """The first that fits the beginning of a connection is the one that is spoken."""

@@ -40,6 +40,12 @@ TYPED = NUMBERS | FLAGS
 """Fields that are no strings: a query or a line has only text, so theirs is read as what they
 are. JSON has numbers and `true` of its own."""
 
+_TIMED = 7
+"""The UUID version that tells its time, in milliseconds since the epoch."""
+
+_TIMES = (1_577_836_800_000, 4_102_444_800_000)
+"""From 2020 until 2100: the times that are believed of 32 digits without hyphens."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _HYPHENS = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _UUID = re.compile(_HYPHENS, re.IGNORECASE)
@@ -171,13 +177,12 @@ def key(value: object) -> UUID:
             400, f"a key is a UUID or another string of 1 to {KEY_LENGTH_MAX} characters, "
             f"not {shown(value)}"
         )  # fmt: skip
-    written = _UUID_WRITTEN.fullmatch(value)
-    if written is None:
+    found = _written_uuid(value)
+    if found is None:
         try:
             return uuid5(KEY_NAMESPACE, value)
         except UnicodeEncodeError:
             raise refusal(400, f"a key must be valid Unicode, not {shown(value)}") from None
-    found = UUID(written["hyphens"] or written["plain"])
     if found in _UNSET:
         raise refusal(
             400,
@@ -202,6 +207,21 @@ def addresses(value: object) -> list[str]:
             raise refusal(400, f'a peer must be a string "host:port", not {shown(item)}')
         found.append(item)
     return found
+
+
+def _written_uuid(value: str) -> UUID | None:
+    """The UUID that a key is. One in 32 digests of 32 digits would be one by chance, of an
+    increment or of a time that is far away: such are none."""
+    written = _UUID_WRITTEN.fullmatch(value)
+    if written is None:
+        return None
+    if written["hyphens"]:
+        return UUID(written["hyphens"])
+    found = UUID(written["plain"])
+    by_chance = found.version == KEY_VERSION_RESERVED or (
+        found.version == _TIMED and not _TIMES[0] <= found.int >> 80 < _TIMES[1]
+    )
+    return None if by_chance else found
 
 
 def _uuid(value: object, what: str) -> UUID:

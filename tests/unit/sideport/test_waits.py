@@ -282,7 +282,7 @@ async def test_a_wait_is_dropped_when_the_client_goes_away(
 ) -> None:
     backend.slow = True
     client = await connect()
-    await client.send(f"{request_line}\r\n\r\n".encode())
+    await client.send(f"{request_line}\r\nHost: a\r\n\r\n".encode())
     await until(lambda: len(backend.waits) == 1)
     await reset(client)
     await until(lambda: port.connection_count == 0)
