@@ -313,16 +313,16 @@ def _add_key(fields: dict[str, object], given: list[bytes]) -> None:
     """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
     if len(given) > 1:
         raise refusal(400, "Idempotency-Key is given twice")
-    header = given[0].strip(b" \t")
+    value = given[0].strip(b" \t")
     try:
-        text = header.decode()
+        text = value.decode()
     except UnicodeDecodeError:
-        text = header.decode("latin-1")
+        text = value.decode("latin-1")
     if text.startswith('"'):
         if not _QUOTED.fullmatch(text):
             raise refusal(400, f"Idempotency-Key is no string in quotes: {shown(text)}")
         text = _ESCAPED.sub(r"\1", text[1:-1])
     if "key" in fields and key(fields["key"]) != key(text):
-        given = shown(fields["key"])
-        raise refusal(400, f"Idempotency-Key and key differ: {shown(text)}, {given}")
+        other = shown(fields["key"])
+        raise refusal(400, f"Idempotency-Key and key differ: {shown(text)}, {other}")
     fields["key"] = text
