@@ -89,7 +89,8 @@ def _event(entry: TailEntry, offset: float) -> dict[str, object]:
 
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
-    states = Counter(view.status.name.lower() for view in node.members)
+    states = Counter(view.status for view in node.members)
+    shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
     return {
         "name": node.own.name,
         "address": address_text(node.own.address),
@@ -97,7 +98,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "version": gossipd.__version__,
         "ready": node.ready,
         "leaving": node.leaving,
-        "members": {state: states[state] for state in ("alive", "suspect", "failed", "left")},
+        "members": {status.name.lower(): states[status] for status in shown},
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,
