@@ -98,10 +98,10 @@ def test_keys_that_cannot_be_judged_are_refused_and_count_nothing(cluster: Clust
 def test_any_string_is_a_key_on_every_node_and_a_uuid_is_one_in_any_form(cluster: Cluster) -> None:
     first, second = nodes = cluster.start(2)
     key = minted()
-    forms = ("order-17", "order-17"), (key, f"{{{key}}}".upper()), (UUID(key).hex, key)
-    for once, again in forms:
+    forms = ("order-17", "order-17", 1), (key, f"{{{key}}}".upper(), 2), (UUID(key).hex, key, 2)
+    for once, again, count in forms:
         keyed(first, once)
-        agree(nodes, within=5)
+        counted(nodes, count, within=5)
         answer = keyed(second, again)
         assert (answer.status, answer.data["duplicate"]) == (200, True), (once, again)
     assert second.get("/counters") == {"default": 2}
