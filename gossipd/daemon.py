@@ -8,7 +8,6 @@ its next deadline.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import resource
@@ -63,6 +62,7 @@ from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
+from gossipd.garbage import Garbage
 from gossipd.hearing import Hearing
 from gossipd.resolving import Resolver, literal
 from gossipd.routes import Routes
@@ -156,13 +156,7 @@ def _raise_file_limit() -> None:
 class Daemon:
     """One running node."""
 
-    def __init__(
-        self,
-        config: Config,
-        udp: Udp,
-        own: MemberView,
-        store: Store,
-    ) -> None:
+    def __init__(self, config: Config, udp: Udp, own: MemberView, store: Store) -> None:
         self._config = config
         self._store = store
         self._loop = asyncio.get_running_loop()
@@ -173,8 +167,12 @@ class Daemon:
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._troubles = Troubles()
         self._watch = DiskWatch(config.disk_timeout, self._troubles)
-        self._alarm = Alarm(self._node, config.settings.key_limit)
-        self._counting = Counting(self._node, store, self._perform, self._watch, self._lose_disk)
+        key_limit = config.settings.key_limit
+        self._alarm = Alarm(self._node, key_limit)
+        self._garbage = Garbage(self._node)
+        self._counting = Counting(
+            self._node, store, self._perform, self._watch, self._lose_disk, key_limit
+        )
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
@@ -319,15 +317,10 @@ class Daemon:
             self._perform(self._node.nobody_to_join(time.monotonic()))
 
     def _load(self) -> None:
-        """Take in what the lives before have stored. It stays for good, so the collector need not
-        look through a million registers, neither now nor later."""
-        gc.disable()
-        try:
+        """Take in what the lives before have stored."""
+        with self._garbage.loading():
             effects = self._node.load(self._image, time.monotonic())
-        finally:
-            gc.enable()
         self._image = Image((), ())
-        gc.freeze()
         self._perform(effects)
 
     async def _stop(self) -> None:
@@ -454,6 +447,7 @@ class Daemon:
         self._waiting.look(effects)
         self._alarm.look()
         logs.look(self._troubles)
+        self._garbage.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
