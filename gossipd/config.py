@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
-from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint
+from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint, is_link_local
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Durability = Literal["full", "normal"]
@@ -24,7 +24,9 @@ NAME_SIZE_MAX = 64
 TAG_KEY_SIZE_MAX = 64
 TAGS_SIZE_MAX = 256
 TAGS_MAX = 32
-LOOPBACK = "127.0.0.1"
+LOCALHOST = "localhost"
+"""For the side port: both loopback addresses, 127.0.0.1 and ::1."""
+
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
 
 _Value = TypeVar("_Value")
@@ -53,9 +55,9 @@ class Config:
     IPv6. An IPv6 address stands in brackets. Port 0: any free one."""
 
     api: Endpoint | None = None
-    """Address of the TCP side port for HTTP and text, [HOST]:PORT. Default: loopback (that of
-    `bind` if it is one) at the `bind` port + 1. Without a host: all addresses, which lets
-    everybody on the network count."""
+    """Address of the TCP side port for HTTP and text, [HOST]:PORT. Default: localhost, which is
+    127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
+    port + 1. Without a host: all addresses, which lets everybody on the network count."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
@@ -67,8 +69,9 @@ class Config:
     :PORT when the `bind` port is not 7946."""
 
     advertise: Endpoint | None = None
-    """Gossip address that others reach this node at, HOST:PORT. Default: the local address that
-    routes to the seeds."""
+    """Gossip address that others reach this node at, HOST:PORT; a name is followed where it goes.
+    Default: the local address from which members and seeds are reached, looked at again whenever
+    the network changes or answers do not come."""
 
     cluster: str = "gossipd"
     """Name of the cluster, 1 to 64 bytes. Datagrams of other clusters are dropped unread."""
@@ -145,6 +148,9 @@ class Config:
         _check("cluster", _check_name, self.cluster)
         if self.advertise is not None:
             _check("advertise", Endpoint.parse_peer, str(self.advertise))
+            _check("advertise", _check_reach, self.advertise.host)
+        else:
+            _check("bind", _check_reach, self.bind.host)
         seeds = (_check("join", Endpoint.parse_peer, seed) for seed in self.join)
         object.__setattr__(self, "join", tuple(dict.fromkeys(map(str, seeds))))
         _check("tag", _check_tags, self.tag)
@@ -157,16 +163,22 @@ def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Resul
         raise ConfigError(key, str(error)) from None
 
 
+def _check_reach(host: str) -> None:
+    if is_link_local(host):
+        raise ValueError(f"others cannot be told {host!r}: its zone means something here only")
+
+
 def _default_api(bind: Endpoint) -> Endpoint:
     if bind.port == PORT_MAX:
         raise ConfigError("api", f"must be given, for there is no port after {PORT_MAX}")
-    host = bind.host if _is_loopback(bind.host) else LOOPBACK
+    host = bind.host if _is_own_loopback(bind.host) else LOCALHOST
     return Endpoint(host, bind.port + 1 if bind.port else 0)
 
 
-def _is_loopback(host: str) -> bool:
+def _is_own_loopback(host: str) -> bool:
+    """Whether it is a loopback address that not everybody looks at."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback and host not in ("127.0.0.1", "::1")
     except ValueError:
         return False
 

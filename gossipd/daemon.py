@@ -8,7 +8,6 @@ its next deadline.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import resource
@@ -23,7 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from gossipd import notify, reports
+from gossipd import logs, notify, reports, signals
+from gossipd.advertising import Advertising, first_address
 from gossipd.alarm import Alarm
 from gossipd.alone import Alone
 from gossipd.archive import Archive
@@ -52,6 +52,7 @@ from gossipd.core import (
     Refuted,
     SaveWanted,
     Send,
+    SpeaksElsewhere,
     Stalled,
     Status,
     TagFrame,
@@ -60,7 +61,10 @@ from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
-from gossipd.resolving import Resolver, literal, resolve_now
+from gossipd.garbage import Garbage
+from gossipd.hearing import Hearing
+from gossipd.resolving import Resolver, literal
+from gossipd.routes import Routes
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds
 from gossipd.service import Service
@@ -75,15 +79,12 @@ from gossipd.store import (
     fork,
 )
 from gossipd.troubles import Troubles
-from gossipd.udp import Udp, interface_address, open_socket, routed_address, speaks
+from gossipd.udp import Udp, open_socket, speaks
 from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
-
-OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
-"""Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
 
 FILES_WANTED = 8192
 MOMENT = 0.001
@@ -128,20 +129,18 @@ class StartError(Exception):
 
 def run(config: Config) -> int:
     """Run a node until it has left; its exit code."""
-    logging.basicConfig(
-        level=config.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
     _raise_file_limit()
     keeper = None if config.in_memory else fork()
-    try:
-        import uvloop
+    with logs.logging_aside(config.log_level):
+        try:
+            import uvloop
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config, keeper))
-    except StartError as error:
-        sys.stderr.write(f"gossipd: {error}\n")
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(_run(config, keeper))
+        except StartError as error:
+            sys.stderr.write(f"gossipd: {error}\n")
+        except Exception:
+            log.critical("this is a fault of gossipd", exc_info=True)
         return 1
 
 
@@ -162,13 +161,7 @@ def _raise_file_limit() -> None:
 class Daemon:
     """One running node."""
 
-    def __init__(
-        self,
-        config: Config,
-        udp: Udp,
-        own: MemberView,
-        store: Store,
-    ) -> None:
+    def __init__(self, config: Config, udp: Udp, own: MemberView, store: Store) -> None:
         self._config = config
         self._store = store
         self._loop = asyncio.get_running_loop()
@@ -179,8 +172,12 @@ class Daemon:
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._troubles = Troubles()
         self._watch = DiskWatch(config.disk_timeout, self._troubles)
-        self._alarm = Alarm(self._node, config.settings.key_limit)
-        self._counting = Counting(self._node, store, self._perform, self._watch, self._lose_disk)
+        key_limit = config.settings.key_limit
+        self._alarm = Alarm(self._node, key_limit)
+        self._garbage = Garbage(self._node)
+        self._counting = Counting(
+            self._node, store, self._perform, self._watch, self._lose_disk, key_limit
+        )
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
@@ -193,6 +190,12 @@ class Daemon:
             self._perform,
             self._seeds_changed,
             lambda address: speaks(udp.socket, address),
+        )
+        self._advertising = Advertising(
+            self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
+        )
+        self._hearing = Hearing(
+            self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
         self.service = Service(
             self._node,
@@ -220,6 +223,8 @@ class Daemon:
         self._leave_task: asyncio.Task[None] | None = None
         self._stop_at = float("inf")
         """When it has to be gone, once it leaves."""
+        self._hurries = False
+        """A second signal has come."""
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -237,7 +242,7 @@ class Daemon:
         await udp.start()
         store: Store | None = None
         try:
-            own = await loop.run_in_executor(None, _own_view, config, udp)
+            own = await _own_view(config, udp)
             left = await loop.run_in_executor(None, _left_behind, config, own)
             store = await _open_store(config, own.name, keeper)
             generation = await _begin_life(store, config)
@@ -268,6 +273,10 @@ class Daemon:
 
     async def serve(self) -> int:
         """Run until the node has left; its exit code."""
+        with signals.serving(self._asked_to_end):
+            return await self._serve()
+
+    async def _serve(self) -> int:
         own = self._node.own
         api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
         log.info(
@@ -279,8 +288,6 @@ class Daemon:
             api,
             self._udp.receive_buffer // 1024,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._on_signal, number)
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._saver.start()
@@ -289,6 +296,8 @@ class Daemon:
             self._receive(*self._early.popleft())
         for text in self._config.join:
             self._seeds.keep(Endpoint.parse_peer(text))
+        self._advertising.start()
+        self._hearing.start()
         notify.ready(f"{own.name} at {reports.address_text(own.address)}")
         code = await self._ended
         await self._stop()
@@ -308,24 +317,22 @@ class Daemon:
             self._alone.forbid("seeds", unresolved)
         else:
             self._alone.permit("seeds")
+        self._advertising.look()
         if self._seeds.only_itself:
             self._perform(self._node.nobody_to_join(time.monotonic()))
 
     def _load(self) -> None:
-        """Take in what the lives before have stored. It stays for good, so the collector need not
-        look through a million registers, neither now nor later."""
-        gc.disable()
-        try:
+        """Take in what the lives before have stored."""
+        with self._garbage.loading():
             effects = self._node.load(self._image, time.monotonic())
-        finally:
-            gc.enable()
         self._image = Image((), ())
-        gc.freeze()
         self._perform(effects)
 
     async def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._hearing.stop()
+        await self._advertising.stop()
         await self._seeds.stop()
         self._copying.stop()
         self._waiting.stop()
@@ -346,14 +353,22 @@ class Daemon:
         """Seconds for which an ending node may still wait."""
         return max(0.0, self._stop_at - time.monotonic())
 
-    def _on_signal(self, number: int) -> None:
-        if self._leave_task is not None:
+    def _asked_to_end(self, number: signal.Signals) -> None:
+        """In the middle of anything."""
+        self._loop.call_soon_threadsafe(self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._leave_task is None:
+            log.info("%s: leaving", number.name)
+            self._exit_code |= number == signal.SIGXCPU
+            self._begin_leave()
+        elif not self._hurries:
+            self._hurries = True
             log.warning("second signal: going at once, without waiting for the leave")
             self._hurry()
             self._end(1)
-            return
-        log.info("%s: leaving", signal.Signals(number).name)
-        self._begin_leave()
+        else:
+            signals.end_now(number)
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -425,13 +440,19 @@ class Daemon:
                     self._end(self._exit_code)
                 case MemberChanged():
                     self._saver.want()  # whom the next life asks, even if this one ends soon
+                    self._advertising.members_changed()
                     _tell(effect)
-                case Refuted() | Stalled() | JoinDoubtful() | BecameReady():
+                case JoinDoubtful():
+                    if self._advertising.doubted(effect):
+                        _tell(effect)
+                case Refuted() | Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:
                     assert_never(effect)
         self._waiting.look(effects)
         self._alarm.look()
+        logs.look(self._troubles)
+        self._garbage.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
@@ -501,7 +522,9 @@ class Daemon:
         }
 
 
-def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady) -> None:
+def _tell(
+    effect: MemberChanged | Refuted | Stalled | JoinDoubtful | SpeaksElsewhere | BecameReady,
+) -> None:
     """Log what happened."""
     match effect:
         case MemberChanged(view, before):
@@ -520,6 +543,14 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
             log.warning(
                 "this node advertises %s but its datagrams come from %s: is --advertise wrong, "
                 "or is there a NAT between?",
+                _at(advertised),
+                _at(seen),
+            )
+        case SpeaksElsewhere(name, advertised, seen):
+            log.warning(
+                "member %s advertises %s, which does not answer, but its datagrams come from %s: "
+                "is its --advertise wrong, or is there a NAT between?",
+                name,
                 _at(advertised),
                 _at(seen),
             )
@@ -624,35 +655,10 @@ async def _begin_life(store: Store, config: Config) -> int:
         raise StartError(str(error)) from error
 
 
-def _own_view(config: Config, udp: Udp) -> MemberView:
+async def _own_view(config: Config, udp: Udp) -> MemberView:
     seeds = [literal(Endpoint.parse_peer(text)) for text in config.join]
-    address = _advertised(config, udp, [address for found in seeds for address in found])
+    known = [address for found in seeds for address in found]
+    address = await first_address(udp.address, config.advertise, known, Routes(udp.socket))
     name = config.name or f"{socket.gethostname()}:{address[1]}"
     tags = tuple(sorted(config.tags.items()))
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
-
-
-def _advertised(config: Config, udp: Udp, seeds: list[Address]) -> Address:
-    """What others are told to reach this node at."""
-    bound = udp.address
-    if config.advertise is not None:
-        try:
-            return resolve_now(config.advertise)[0]
-        except OSError as error:
-            detail = f"cannot resolve --advertise {config.advertise}: {_reason(error)}"
-            raise StartError(detail) from error
-    if bound[0] not in ("::", "0.0.0.0"):
-        return bound
-    for towards in (*seeds, *(() if seeds else OUTWARD)):
-        host = routed_address(towards, udp.socket)
-        if host is not None:
-            break
-    else:
-        host = interface_address() or "127.0.0.1"
-    if host in ("127.0.0.1", "::1") and any(not _is_loopback(seed) for seed in seeds):
-        log.warning("advertising %s, which other hosts cannot reach: set --advertise", host)
-    return host, bound[1]
-
-
-def _is_loopback(address: Address) -> bool:
-    return address[0].startswith("127.") or address[0] == "::1"

@@ -42,8 +42,14 @@ ONLY = {"random": {"Random"}, "uuid": {"UUID"}}
 FUNCTION_LINES_MAX = 70
 
 SHELL = {
-    "udp": {"core"},
-    "store": {"core", "store"},
+    "udp": {"core", "endpoint"},
+    "routes": {"core", "endpoint", "udp"},
+    "advertising": {
+        *("alone", "config", "core", "endpoint", "reports", "resolving", "routes", "seeds"),
+        *("troubles", "udp"),
+    },
+    "hearing": {"core", "troubles"},
+    "store": {"core", "signals", "store"},
     "saver": {"core", "diskwatch", "store"},
     "datadir": {"store"},
     "notify": set[str](),
@@ -57,11 +63,16 @@ SHELL = {
         *("sideport", "store", "troubles", "waiting"),
     },
     "troubles": set[str](),
+    "entry": {"cli", "logs", "signals", "streams"},
+    "logs": {"streams", "troubles"},
+    "signals": {"streams"},
+    "streams": set[str](),
     "diskwatch": {"troubles"},
     "archive": {"core", "diskwatch", "store"},
     "copying": {"core"},
     "waiting": {"core"},
     "alarm": {"core"},
+    "garbage": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
     "client": {"client", "endpoint"},
