@@ -394,7 +394,7 @@ def test_a_name_that_does_not_resolve_is_a_refusal(host: str) -> None:
 
 def test_what_a_signal_raises_while_an_answer_is_parsed_is_not_hidden() -> None:
     class Signalled(Response):
-        def on_header(self, name: bytes, value: bytes) -> None:
+        def on_header(self, *_: object) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
