@@ -8,7 +8,6 @@ its next deadline.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import resource
@@ -61,6 +60,7 @@ from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
+from gossipd.garbage import Garbage
 from gossipd.resolving import Resolver, literal, resolve_now
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds
@@ -175,7 +175,15 @@ class Daemon:
         self._troubles = Troubles()
         self._watch = DiskWatch(config.disk_timeout, self._troubles)
         self._alarm = Alarm(self._node, config.settings.key_limit)
-        self._counting = Counting(self._node, store, self._perform, self._watch, self._lose_disk)
+        self._garbage = Garbage(self._node)
+        self._counting = Counting(
+            self._node,
+            store,
+            self._perform,
+            self._watch,
+            self._lose_disk,
+            config.settings.key_limit,
+        )
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
@@ -307,15 +315,10 @@ class Daemon:
             self._perform(self._node.nobody_to_join(time.monotonic()))
 
     def _load(self) -> None:
-        """Take in what the lives before have stored. It stays for good, so the collector need not
-        look through a million registers, neither now nor later."""
-        gc.disable()
-        try:
+        """Take in what the lives before have stored."""
+        with self._garbage.loading():
             effects = self._node.load(self._image, time.monotonic())
-        finally:
-            gc.enable()
         self._image = Image((), ())
-        gc.freeze()
         self._perform(effects)
 
     async def _stop(self) -> None:
@@ -427,6 +430,7 @@ class Daemon:
                     assert_never(effect)
         self._waiting.look(effects)
         self._alarm.look()
+        self._garbage.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:

@@ -62,6 +62,7 @@ SHELL = {
     "copying": {"core"},
     "waiting": {"core"},
     "alarm": {"core"},
+    "garbage": {"core"},
     "endpoint": set[str](),
     "config": {"core", "endpoint"},
     "client": {"client", "endpoint"},

@@ -29,11 +29,11 @@ def test_addresses_read_as_people_write_them() -> None:
 
 
 def test_peers_are_the_others(pair: Pair) -> None:
-    assert reports.peers(pair.node) == ["127.0.0.1:1002"]
+    assert list(reports.peers(pair.node)) == ["127.0.0.1:1002"]
 
 
 def test_members_show_everything_that_the_design_lists(pair: Pair) -> None:
-    own, other = reports.members(pair.node, time.monotonic())
+    own, other = reports.members(pair.node, "", "")
     assert (own["name"], own["self"], own["rtt_ms"]) == ("here", True, None)
     assert (other["name"], other["address"], other["state"], other["self"]) == (
         "there",
@@ -60,11 +60,11 @@ def test_members_show_everything_that_the_design_lists(pair: Pair) -> None:
 def test_a_forgotten_member_is_shown_nowhere(pair: Pair) -> None:
     pair.perform_other(pair.other.leave(time.monotonic()))
     now = time.monotonic()
-    states = {member["name"]: member["state"] for member in reports.members(pair.node, now)}
+    states = {member["name"]: member["state"] for member in reports.members(pair.node, "", "")}
     assert states == {"here": "alive", "there": "left"}
-    assert reports.peers(pair.node) == []
+    assert list(reports.peers(pair.node)) == []
     pair.perform(pair.node.forget("there", now))
-    assert [member["name"] for member in reports.members(pair.node, now)] == ["here"]
+    assert [member["name"] for member in reports.members(pair.node, "", "")] == ["here"]
     counts = reports.status(pair.node, "pair")["members"]
     assert counts == {"alive": 1, "suspect": 0, "failed": 0, "left": 0}
 
@@ -72,11 +72,10 @@ def test_a_forgotten_member_is_shown_nowhere(pair: Pair) -> None:
 def test_the_tail_is_newest_first_and_names_stream_and_id(pair: Pair) -> None:
     count(pair, ("a", 2), ("b", 3))
     count(pair, ("a", 5))
-    newest, *rest = reports.tail(pair.node, 10, time.monotonic())
+    newest, *rest = reports.tail(pair.node, "", None)
     assert (newest["counter"], newest["by"], newest["count"]) == ("a", 5, 7)
     assert newest["id"] == f"{newest['origin']}-000000000003"
     assert [event["count"] for event in rest] == [3, 2]
-    assert len(reports.tail(pair.node, 1, time.monotonic())) == 1
     assert isinstance(newest["at"], float)
     assert abs(time.time() - newest["at"]) < 5
 

@@ -59,7 +59,7 @@ async def test_a_connection_too_many_is_told_so(
     first, second = await connect(), await connect()
     await until(lambda: port.connection_count == 2)
     third = await connect()
-    await third.send(b"GET /health HTTP/1.1\r\n\r\n")
+    await third.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
     refused = await third.response()
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
     assert refused.detail == "too many connections"
@@ -87,8 +87,8 @@ async def test_stopping_answers_what_is_pending_and_closes_the_idle(
 ) -> None:
     backend.paused = True
     busy, idle, half = await connect(), await connect(), await connect()
-    await busy.send(b"POST /increment HTTP/1.1\r\n\r\n")
-    await half.send(b"POST /increment HTTP/1.1\r\n")
+    await busy.send(b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n")
+    await half.send(b"POST /increment HTTP/1.1\r\nHost: a\r\n")
     await until(lambda: len(backend.waiting) == 1 and port.connection_count == 3)
     stopping = asyncio.create_task(port.stop(5))
     assert await idle.rest() == b""
@@ -130,7 +130,7 @@ async def test_a_port_in_use_is_an_error(port: SidePort, backend: FakeBackend) -
 async def test_a_client_that_goes_on_after_its_last_answer_is_cut_in_the_end(
     port: SidePort, client: Client, limits: Limits
 ) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n")
     assert (await client.response()).status == 413
     if limits.linger_timeout > 1:
         with contextlib.suppress(ConnectionError):
@@ -179,13 +179,14 @@ async def test_an_increment_that_cannot_even_start_is_an_answer(
 
 SEEDS = (
     b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n",
-    b'POST /increment HTTP/1.1\r\nContent-Length: 8\r\n\r\n{"by":1}',
-    b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-    b"POST /increment HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b"POST /increments HTTP/1.1\r\nContent-Length: 5\r\n\r\n{}\n{}",
-    b'PUT /sources/a/b HTTP/1.1\r\nContent-Length: 21\r\n\r\n{"seq":10,"total":10}',
-    b"POST /increment?ack=2&timeout=1s HTTP/1.1\r\nIdempotency-Key: x\r\n\r\n",
-    b"GET /count?after=00000000-0000-8000-8000-000000000001 HTTP/1.1\r\n\r\n",
+    b'POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{"by":1}',
+    b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\n{}\r\n0\r\n\r\n",
+    b"POST /increment HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{}\n{}",
+    b'PUT /sources/a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n{"seq":10,"total":10}',
+    b"POST /increment?ack=2&timeout=1s HTTP/1.1\r\nHost: a\r\nIdempotency-Key: x\r\n\r\n",
+    b"GET /count?after=00000000-0000-8000-8000-000000000001 HTTP/1.1\r\nHost: a\r\n\r\n",
     b'increment "a b" 3 ack=1\ncount\nlog 5\n',
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 )
