@@ -204,6 +204,7 @@ class Counting:
                     detail = "the daemon made a mistake: it may have been counted"
                     _refuse_all(taken, puts, detail)
                     raise
+                await asyncio.sleep(0)  # a store in memory waits for nothing
         finally:
             self._taken = ([], [])
             # After a mistake nobody else would wake those who came meanwhile.

@@ -63,15 +63,15 @@ def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
 
 def tail(node: Node, prefix: str, after: tuple[Stream, int] | None) -> Iterator[dict[str, object]]:
     """The last events, newest first, on counters that begin with `prefix`; with `after` those
-    before that increment, none where it is not among them."""
+    before that increment. Raises `KeyError` where it is not among them."""
     entries = node.tail()
     if after is not None:
         ids = [(entry.advance.stream, entry.advance.seq) for entry in reversed(entries)]
-        entries = entries[len(ids) - ids.index(after) :] if after in ids else []
+        if after not in ids:
+            raise KeyError(after)
+        entries = entries[len(ids) - ids.index(after) :]
     offset = time.time() - time.monotonic()
-    for entry in entries:
-        if entry.advance.counter.startswith(prefix):
-            yield _event(entry, offset)
+    return (_event(entry, offset) for entry in entries if entry.advance.counter.startswith(prefix))
 
 
 def _event(entry: TailEntry, offset: float) -> dict[str, object]:
@@ -89,7 +89,8 @@ def _event(entry: TailEntry, offset: float) -> dict[str, object]:
 
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
-    states = Counter(view.status.name.lower() for view in node.members)
+    states = Counter(view.status for view in node.members)
+    shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
     return {
         "name": node.own.name,
         "address": address_text(node.own.address),
@@ -97,7 +98,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "version": gossipd.__version__,
         "ready": node.ready,
         "leaving": node.leaving,
-        "members": {state: states[state] for state in ("alive", "suspect", "failed", "left")},
+        "members": {status.name.lower(): states[status] for status in shown},
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,

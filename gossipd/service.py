@@ -134,7 +134,10 @@ class Service:
         return self._copying.wait(*_event(increment), copies, memory, timeout)
 
     def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
-        return reports.tail(self._node, prefix, None if after is None else _event(after))
+        try:
+            return reports.tail(self._node, prefix, None if after is None else _event(after))
+        except KeyError:
+            raise refusal(404, f"no recent increment has the id {after}") from None
 
     # --- the cluster -------------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ class Backend(Protocol):
 
     def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
         """Recent events on counters whose names begin with `prefix`, newest first; with `after`
-        those before that increment, none where it is not among them."""
+        those before that increment, `Refused` (404) where it is not among them."""
         ...
 
     def incomplete(self) -> str | None:

@@ -22,6 +22,9 @@ FIELDS = frozenset({"counter", "by", "key"})
 ITEMS_MAX = 10_000
 """Increments in a batch; beyond, the whole of it is refused (413)."""
 
+SMALL = 200
+"""Lines of a batch that need not wait for its turn among the large ones."""
+
 ITEM_SIZE_MAX = 4096
 """Bytes of a line: reading one must fit into a slice of time."""
 
@@ -41,6 +44,13 @@ async def count_batch(commands: Commands, body: bytes, text: bool = False) -> by
     counts are strings."""
     if MARKED.match(body):
         raise refusal(400, f"{NOT_UTF_8}: none was counted")
+    if body.count(b"\n") <= SMALL:
+        return await _count(commands, body, text)
+    async with commands.batching:
+        return await _count(commands, body, text)
+
+
+async def _count(commands: Commands, body: bytes, text: bool) -> bytes:
     entries = await _read(body, commands.turns)
     items = [entry for entry in entries if isinstance(entry, Item)]
     counted = await commands.increment_all(items)
@@ -51,11 +61,11 @@ async def count_batch(commands: Commands, body: bytes, text: bool = False) -> by
 
 
 def _raise_if_full(ends: Sequence[Incremented | Refused]) -> None:
-    """Nothing was counted, and later something may be: that is the answer to all of it."""
+    """What is said of all lines, and later may not be, is said once, with `Retry-After`."""
     first = ends[0] if ends else None
     if not isinstance(first, Refused) or first.retry_after is None:
         return
-    if all(isinstance(end, Refused) and end.retry_after is not None for end in ends):
+    if all(isinstance(end, Refused) and end.detail == first.detail for end in ends):
         raise first
 
 

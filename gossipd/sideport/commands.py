@@ -68,6 +68,9 @@ class Commands:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.turns = Turns()
+        self.batching = asyncio.Lock()
+        """Held by who reads, counts and answers a large batch: many at a time would be too many
+        objects for the collector to search in one go."""
         self.increment = backend.increment
 
     @staticmethod

@@ -288,7 +288,7 @@ async def test_all_connections_together_hold_a_bounded_size_of_batches(
     assert answer.detail == "too many large batches at a time"
     assert await other.rest() == b""
     small = await connect()
-    assert rows(await small.request("POST", "/increments", b"\n" * 64 * 1024)) == []
+    assert rows(await small.request("POST", "/increments", b" " * 64 * 1024)) == []
     backend.batches[0].set_result(backend.count_all())
     assert len(rows(await holding.response())) == 2000
     backend.slow = False
@@ -310,3 +310,48 @@ async def test_a_batch_that_never_came_makes_room_for_others(
     await gone.close()
     await until(lambda: port.connection_count <= 1)
     assert len(rows(await (await connect()).request("POST", "/increments", body))) == 2000
+
+
+async def test_large_batches_are_counted_one_after_the_other_and_small_ones_beside_them(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.slow = True
+    first, second, small = [await connect() for _ in range(3)]
+    large = b"{}\n" * 1000
+    head = b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    await first.send(head % len(large) + large)
+    await until(lambda: len(backend.batches) == 1)
+    await second.send(head % len(large) + large)
+    await small.send(head % 3 + b"{}\n")
+    await until(lambda: len(backend.batches) == 2)
+    assert len(backend.items) == 1
+    backend.batches[1].set_result([Refused(503, "Full", "full", 7)])
+    refused = await small.response()
+    assert (refused.status, refused.headers["retry-after"]) == (503, "7")
+    backend.batches[0].set_result([Refused(503, "Full", f"full {n % 2}", 7) for n in range(1000)])
+    assert {row["status"] for row in rows(await first.response())} == {503}
+    await until(lambda: len(backend.batches) == 3)
+    backend.batches[2].set_result([Refused(503, "Full", "full", 7)] * 1000)
+    assert (await second.response()).status == 503
+
+
+@pytest.mark.parametrize("separator", [b"", b" ", b"\r"])
+async def test_a_file_whose_line_ends_were_stripped_is_told_how_to_send_it(
+    client: Client, backend: FakeBackend, separator: bytes
+) -> None:
+    (row,) = rows(await client.request("POST", "/increments", separator.join([b"{}"] * 3)))
+    assert row["status"] == 400
+    assert "curl -d strips line ends, --data-binary keeps them" in str(row["detail"])
+    assert backend.batches == []
+
+
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-32"])
+async def test_what_is_no_plain_utf_8_gets_one_clear_answer(
+    client: Client, backend: FakeBackend, code: str
+) -> None:
+    for call in ("/increments", "/increment"):
+        answer = await client.request("POST", call, '{"by": 2}\n{"by": 3}\n'.encode(code))
+        assert answer.status == 400
+        assert "send UTF-8 without a byte order mark" in answer.detail
+    assert backend.started == []
+    assert backend.batches == []
