@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.command import Command
 from tests.e2e.node import Node, until
 
 JAVA = Path(__file__).parent / "Counting.java"
@@ -200,3 +201,22 @@ def test_the_header_for_keys_takes_them_bare_or_quoted(node: Node) -> None:
         status, _ = curl(node, "/increment", "-X", "POST", "-H", f"Idempotency-Key: {value}")
         assert status == "200"
     assert node.count() == 1
+
+
+def test_a_users_batch_leaves_room_for_the_keys_of_others_and_goes_on(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    node = cluster.add()
+    node.start("--key-limit", "1000", "--key-window", "6")
+    until(lambda: node.ready, 20, "it is ready")
+    lines = tmp_path / "lines"
+    lines.write_text('{"counter": "many"}\n' * 1_500)
+    with Command(f"{node.api[0]}:{node.api[1]}", tmp_path, "--batch", str(lines)) as command:
+        until(lambda: command.says("waiting as it asks"), 20, "it waits")
+        assert node.count("many") == 800
+        for _ in range(100):
+            alone = node.ask("POST", f"/increment?counter=one&key={uuid.uuid4()}")
+            assert alone.status == 200, alone
+        assert node.cli("increment", "one", "--timeout", "0").stdout == "101\n"
+        assert command.ended() == (0, "1500\n"), command.told
+    assert node.get("/counters") == {"many": 1_500, "one": 101}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from tests.e2e.cluster import Cluster
-from tests.e2e.node import ROOT, Node, environment, until
+from tests.e2e.command import Command
+from tests.e2e.node import Node, until
 from tests.e2e.proxies import PROGRAMS, Between, Fate, Proxy, why_none
 
 ALWAYS = 1000
@@ -48,44 +46,6 @@ def program(request: pytest.FixtureRequest) -> str:
 def proxy(program: str, cluster: Cluster, between: Between, tmp_path: Path) -> Iterator[Proxy]:
     with Proxy(program, cluster.address(), between.address, tmp_path) as made:
         yield made
-
-
-class Command:
-    """`gossipd increment` through a proxy, which has ended when it closes."""
-
-    def __init__(self, proxy: Proxy, directory: Path, *arguments: str) -> None:
-        self._told = directory / "told"
-        with self._told.open("wb") as told:
-            self._process = subprocess.Popen(
-                (sys.executable, "-m", "gossipd", "increment", *arguments),
-                cwd=ROOT,
-                env=environment(GOSSIPD_API=proxy.address),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=told,
-            )
-
-    @property
-    def told(self) -> list[str]:
-        return self._told.read_text().splitlines()
-
-    def tries_again(self) -> bool:
-        return any("trying again" in line for line in self.told)
-
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-
-    def ended(self) -> tuple[int, str]:
-        """Its exit code and what it printed."""
-        said, _ = self._process.communicate(timeout=40)
-        return self._process.returncode, said.decode()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate(timeout=10)
 
 
 def key_in(told: str) -> str:
@@ -134,8 +94,8 @@ def test_who_interrupts_it_is_told_the_key(
     proxy: Proxy, between: Between, node: Node, tmp_path: Path, fate: Fate
 ) -> None:
     between.fates = [fate] * ALWAYS
-    with Command(proxy, tmp_path) as command:
-        until(command.tries_again, 20, "it is tried again")
+    with Command(proxy.address, tmp_path) as command:
+        until(lambda: command.says("trying again"), 20, "it is tried again")
         command.interrupt()
         assert command.ended() == (128 + signal.SIGINT, "")
     between.fates = []
@@ -153,8 +113,8 @@ def test_a_node_that_is_gone_and_comes_back_counts_once(
         lines.write_text(LINES)
         ways: tuple[tuple[str, ...], ...] = (("--by", "2"), ("--batch", str(lines)))
         for way, said in zip(ways, ("3\n", "3\n"), strict=True):
-            with Command(proxy, tmp_path, *way) as command:
-                until(command.tries_again, 20, "it is tried again")
+            with Command(proxy.address, tmp_path, *way) as command:
+                until(lambda: command.says("trying again"), 20, "it is tried again")
                 assert "does not answer like gossipd (HTTP 50" in command.told[0]
                 node.start()
                 assert command.ended() == (0, said), command.told
@@ -182,9 +142,9 @@ def test_what_is_certain_of_a_batch_is_told_where_it_ends(
     lines.write_text(LINES)
     between.fates = [Fate.COUNTED_AND_BROKEN] * ALWAYS
     timeout = "30s" if interrupted else "0"
-    with Command(proxy, tmp_path, "--batch", str(lines), "--timeout", timeout) as command:
+    with Command(proxy.address, tmp_path, "--batch", str(lines), "--timeout", timeout) as command:
         if interrupted:
-            until(command.tries_again, 20, "it is tried again")
+            until(lambda: command.says("trying again"), 20, "it is tried again")
             command.interrupt()
         assert command.ended() == (128 + signal.SIGINT if interrupted else 1, "0\n")
     assert command.told[-1].endswith(
