@@ -35,6 +35,7 @@ class FakeBackend:
         self.forgotten: list[str] = []
         self.listed = 0
         """Entries of the log that were asked for."""
+        self.log_refusal: Refused | None = None
         self.breaks_at: str | None = None
         """The counter that cannot be told."""
         self.broken = False
@@ -156,6 +157,11 @@ class FakeBackend:
 
     def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
         self.asked.append((prefix, after))
+        if self.log_refusal is not None:
+            raise self.log_refusal
+        return self._events()
+
+    def _events(self) -> Iterator[dict[str, object]]:
         while True:
             self.listed += 1
             yield {
