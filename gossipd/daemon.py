@@ -158,13 +158,7 @@ def _raise_file_limit() -> None:
 class Daemon:
     """One running node."""
 
-    def __init__(
-        self,
-        config: Config,
-        udp: Udp,
-        own: MemberView,
-        store: Store,
-    ) -> None:
+    def __init__(self, config: Config, udp: Udp, own: MemberView, store: Store) -> None:
         self._config = config
         self._store = store
         self._loop = asyncio.get_running_loop()
@@ -175,15 +169,11 @@ class Daemon:
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._troubles = Troubles()
         self._watch = DiskWatch(config.disk_timeout, self._troubles)
-        self._alarm = Alarm(self._node, config.settings.key_limit)
+        key_limit = config.settings.key_limit
+        self._alarm = Alarm(self._node, key_limit)
         self._garbage = Garbage(self._node)
         self._counting = Counting(
-            self._node,
-            store,
-            self._perform,
-            self._watch,
-            self._lose_disk,
-            config.settings.key_limit,
+            self._node, store, self._perform, self._watch, self._lose_disk, key_limit
         )
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import random
 import resource
 import socket
@@ -20,6 +21,14 @@ from gossipd.sideport.port import SidePort
 
 from .conftest import Connect
 from .fake import Client, FakeBackend, FakeTransport, until
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -213,3 +222,44 @@ async def test_mutated_requests_break_nothing(
             pass
     good = await connect()
     assert (await good.request("GET", "/health")).status == 200
+
+
+IPV6 = pytest.mark.skipif(not has_ipv6(), reason="this host has no ::1")
+
+
+async def listening(backend: FakeBackend, port: int) -> SidePort:
+    side = SidePort(backend)
+    await side.start("localhost", port)
+    return side
+
+
+@IPV6
+async def test_localhost_is_both_loopback_addresses(backend: FakeBackend) -> None:
+    side = await listening(backend, 0)
+    (ipv4, port), (ipv6, same) = side.addresses
+    assert (ipv4, ipv6, same) == ("127.0.0.1", "::1", port)
+    for address in side.addresses:
+        client = Client(*await asyncio.open_connection(*address))
+        assert (await client.request("GET", "/health")).status == 200
+        await client.close()
+    await side.stop(0.2)
+    again = await listening(backend, port)
+    await again.stop(0.2)
+
+
+@IPV6
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_what_is_taken_on_one_loopback_address_is_taken(
+    backend: FakeBackend, host: str
+) -> None:
+    other = SidePort(backend)
+    await other.start(host, 0)
+    port = other.addresses[0][1]
+    with pytest.raises(OSError, match="address already in use") as caught:
+        await listening(backend, port)
+    assert caught.value.errno == errno.EADDRINUSE
+    free = "::1" if host == "127.0.0.1" else "127.0.0.1"
+    nothing_left = SidePort(backend)
+    await nothing_left.start(free, port)
+    await nothing_left.stop(0.2)
+    await other.stop(0.2)
