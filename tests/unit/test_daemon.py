@@ -133,10 +133,10 @@ async def test_a_node_that_finds_only_itself_behind_its_seeds_is_ready_at_once()
     assert await serving == 0
 
 
-def test_run_says_why_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_says_why_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert module.run(Config(bind=ANY, api=Endpoint(*taken.getsockname()))) == 1
-    err = capsys.readouterr().err
+    err = capfd.readouterr().err
     assert err.startswith("gossipd: cannot bind the side port 127.0.0.1:")
     assert err.count("\n") == 1
 
