@@ -446,8 +446,8 @@ class Daemon:
                     assert_never(effect)
         self._waiting.look(effects)
         self._alarm.look()
-        self._garbage.look()
         logs.look(self._troubles)
+        self._garbage.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
