@@ -31,7 +31,7 @@ from .identity import TOTAL_MAX, Stream
 from .keys import Numbered, Order, age_of, born
 from .messages import Correction, Double
 
-FOLDED_AT_ONCE = 2_000
+FOLDED_AT_ONCE = 1_000
 """Doubles that are folded in one turn at most, some milliseconds."""
 
 _ENTRY = struct.Struct("<IqIQI")

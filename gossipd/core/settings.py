@@ -182,7 +182,7 @@ class Settings:
 
     doubles_max: int = DOUBLES_MAX
     """Increments that were counted twice, as a retry went to another node at once, and that are
-    remembered one by one at most, about 150 bytes each, for `key_retention` and a little longer.
+    remembered one by one at most, about 100 bytes each, for `key_retention` and a little longer.
     From three quarters of it on the oldest are summed up sooner, which is exact while no node is
     separated from the others; beyond it, what is counted twice stays so until there is room."""
 
