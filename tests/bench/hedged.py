@@ -122,7 +122,8 @@ def measure(wanted: Namespace) -> Iterator[Row]:
     """The rows, each as soon as it is known."""
     count = QUICK_COUNT if wanted.quick else wanted.count
     most = count // 2
-    figures = ("--key-window", f"{WINDOW:g}", "--key-limit", "4000000", "--doubles-max", str(most))
+    figures = ["--key-window", f"{WINDOW:g}", "--key-limit", "4000000", "--doubles-max", str(most)]
+    figures += ["--ready-after", "2"]  # when all come back at once, nobody is ready
     with tempfile.TemporaryDirectory() as directory, Cluster(Path(directory)) as cluster:
         nodes = cluster.start(3, *figures)
         empty = max(node.resident for node in nodes)
