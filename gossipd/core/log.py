@@ -426,6 +426,7 @@ class Log:
         held = self._streams[stream]
         for record in records:
             self._sum(stream, held, -self._hash_of(stream, held, record))
+            self.missed.pop(record.key, None)
         self.keys.drop_oldest(stream, len(records))
         self._archived[stream] = max(
             self._archived.get(stream, (0, 0.0)), (records[-1].seq, expires)

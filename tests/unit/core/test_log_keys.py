@@ -167,6 +167,9 @@ def test_doubles_that_found_no_room_are_found_when_there_is_some() -> None:
     assert log.look_again(1, 0.0) == [], "of the first key it was found"
     assert [advance.by for advance in log.look_again(10, 0.0)] == [-1]
     assert (log.value("x"), list(log.missed)) == (16, [M])
+    log.missed[K] = None
+    log.drop_keys(A, [record(K, 1)], 0.0)
+    assert list(log.missed) == [M], "what is not in memory is not looked at"
     log.fold(B, 1, 0.0)
     assert [advance.by for advance in log.look_again(10, 0.0)] == [-1]
     assert (log.value("x"), list(log.missed)) == (15, [])
