@@ -316,6 +316,9 @@ class DiskStore:
             yield
         except (sqlite3.Error, UnicodeError, DamagedError) as error:
             raise self._failed(classify(error, self._path.parent)) from error
+        except BaseException:
+            self._disconnect()  # or what was begun would stop all that follows
+            raise
 
     def _fold(self, connection: sqlite3.Connection) -> None:
         """Now and then fold the write-ahead log into the file.
@@ -361,13 +364,16 @@ class DiskStore:
         """Begin with a new connection next time, if there is one."""
         if isinstance(problem, BrokenError):
             self._broken = problem
+        self._disconnect()
+        return problem
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.rollback()
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
-        return problem
 
     def _close(self) -> None:
         if self._connection is not None:
