@@ -332,7 +332,8 @@ class DiskStore:
         """
         self._logged += 1
         rows = connection.total_changes - self._folded
-        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES // 2:
+        # A key record is three pages at most (itself, its key, its stream) and two changed rows.
+        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES * 2 // 3:
             return
         self._folded, self._logged = connection.total_changes, 0
         try:
