@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsRichComparison
+from typing import Generic, TypeVar
 
 SIZE = 512
-"""Items of a block that is filled from its end; one that grows elsewhere is split at twice that."""
+"""Items of a block that is filled from its end. One that grows within is split at twice that."""
 
-T = TypeVar("T", bound="SupportsRichComparison")
+T = TypeVar("T", str, tuple[int, str])
 
 
 class Blocks(Generic[T]):
@@ -27,7 +24,9 @@ class Blocks(Generic[T]):
 
     def __init__(self, items: Sequence[T] = ()) -> None:
         """`items`: sorted, each once."""
-        self._blocks = [list(items[at : at + SIZE]) for at in range(0, len(items), SIZE)]
+        self._blocks: list[list[T]] = [
+            list(items[at : at + SIZE]) for at in range(0, len(items), SIZE)
+        ]
         self._count = len(items)
         self._next = 0
         """The block that is tidied next."""

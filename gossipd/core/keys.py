@@ -25,6 +25,10 @@ _ENTRY = struct.Struct("<IQIqI")
 
 _TICKS = 2**32
 
+EVENTS_MAX = 32
+"""Events that one key may name: retries on so many sides of a partition. Of more, everybody holds
+the smallest ones (by stream and seq), so that no record costs more than these few."""
+
 T = TypeVar("T", bound=Hashable)
 
 
@@ -96,6 +100,10 @@ class Keys:
     def is_shared(self, key: bytes) -> bool:
         """Whether several events are held under a key."""
         return key in self._more
+
+    def crowd(self, key: bytes) -> list[KeyedEvent]:
+        """The events under a key if there are as many as it may name, else none."""
+        return self.events(key) if len(self._more.get(key, ())) >= EVENTS_MAX - 1 else []
 
     def at(self, stream: Stream, seq: int, now: float) -> KeyRecord | None:
         """The record of an event."""
@@ -182,6 +190,13 @@ class Keys:
             self._take_entry(stream, order.keys[place], order.seqs[place])
         del order.seqs[:count], order.keys[:count]
         self._count -= count
+        if not order.seqs:
+            del self._orders[stream]
+
+    def remove(self, stream: Stream, seq: int) -> None:
+        """Hold the record of an event, which is held, no more."""
+        order = self._orders[stream]
+        self._remove(stream, order, order.place(seq)[0])
         if not order.seqs:
             del self._orders[stream]
 

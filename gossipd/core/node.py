@@ -79,6 +79,7 @@ from .repair import LogRepair
 from .retention import Retention
 from .rival import Rival
 from .saving import Changes, Saving
+from .serving import Serving
 from .settings import Settings
 from .sources import Put
 from .state import State, Turn
@@ -148,9 +149,10 @@ class Node:
         self._detector = Detector(state, self._membership)
         self._readiness = Readiness(state)
         self._retention = Retention(state)
-        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
+        self._serving = serving = Serving(state)
+        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention, serving)
         self._meeting = Meeting(state)
-        self._member_repair = MemberRepair(state, self._membership, self._meeting)
+        self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
         self._joining = Joining(state, self._membership, self._detector, rival)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
@@ -614,6 +616,8 @@ class Node:
                 self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
             case Timer.KEYS:
                 self._retention.drop(turn)
+            case Timer.ANSWER:
+                self._serving.go_on(turn)
             case _:
                 assert_never(timer)
 
