@@ -46,7 +46,7 @@ def answer_digest(state: State, ask: DigestAsk) -> Digest:
     """All leaves below the prefix if they fit the size asked for, else the 64 sums below it."""
     empty = Digest(ask.nonce, ask.depth, ask.prefix, (), None)
     room = state.courier.room(empty, min(ask.size, state.settings.datagram_size))
-    if state.log.count_below(ask.depth, ask.prefix) * LEAF_SIZE_MAX <= room:
+    if state.log.has_few_below(ask.depth, ask.prefix, room // LEAF_SIZE_MAX):
         below = state.log.leaves_below(ask.depth, ask.prefix)
         leaves = tuple(state.log.leaf(stream) for stream in below)
         return Digest(ask.nonce, ask.depth, ask.prefix, leaves, None)

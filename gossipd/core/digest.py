@@ -8,9 +8,10 @@ a deep node below which there are many is kept up to date, too.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
 
+from .blocks import Blocks
 from .hashing import MASK
 from .identity import STREAM_BITS, STREAM_BYTES, Stream
 from .messages import DIGEST_BITS, DIGEST_DEPTH_MAX, DIGEST_FANOUT
@@ -26,7 +27,7 @@ class Trie:
 
     def __init__(self, sum_of: Callable[[Stream], int]) -> None:
         self._sum_of = sum_of
-        self._streams: list[Stream] = []
+        self._streams: Blocks[Stream] = Blocks()
         self._sums: list[dict[int, int]] = [{} for _ in range(_KEPT_DEPTH + 1)]
         shifts = (STREAM_BITS - DIGEST_BITS * depth for depth in range(_KEPT_DEPTH + 1))
         self._levels = tuple(zip(shifts, self._sums, strict=True))
@@ -42,11 +43,11 @@ class Trie:
 
     def insert(self, stream: Stream) -> None:
         """Make a stream known; it must not be known yet."""
-        insort(self._streams, stream)
+        self._streams.add(stream)
         for depth in range(_KEPT_DEPTH, DIGEST_DEPTH_MAX):
             prefix = int.from_bytes(stream, "big") >> STREAM_BITS - DIGEST_BITS * depth
             if (depth, prefix) not in self._crowded:
-                if self.count_below(depth, prefix) <= _MANY:
+                if self.has_few_below(depth, prefix, _MANY):
                     break
                 self._crowded[depth, prefix] = self._summed(depth, prefix)
 
@@ -62,21 +63,16 @@ class Trie:
             child = bits >> shift & (DIGEST_FANOUT - 1)
             below[child] = (below[child] + delta) & MASK
 
-    def below(self, depth: int, prefix: int) -> list[Stream]:
+    def below(self, depth: int, prefix: int) -> Iterator[Stream]:
         """The streams whose ids begin with a prefix, in order."""
-        first, behind = self._bounds(depth, prefix)
-        return self._streams[first:behind]
-
-    def count_below(self, depth: int, prefix: int) -> int:
-        """How many streams `below` would give, without listing them."""
-        first, behind = self._bounds(depth, prefix)
-        return behind - first
-
-    def _bounds(self, depth: int, prefix: int) -> tuple[int, int]:
         shift = STREAM_BITS - DIGEST_BITS * depth
         first = (prefix << shift).to_bytes(STREAM_BYTES, "big")
-        behind = ((prefix + 1) << shift).to_bytes(STREAM_BYTES, "big")
-        return bisect_left(self._streams, first), bisect_left(self._streams, behind)
+        last = ((prefix + 1 << shift) - 1).to_bytes(STREAM_BYTES, "big")
+        return takewhile(last.__ge__, self._streams.ascending(first))
+
+    def has_few_below(self, depth: int, prefix: int, few: int) -> bool:
+        """Whether there are no more than `few` of them."""
+        return next(islice(self.below(depth, prefix), few, None), None) is None
 
     def sums(self, depth: int, prefix: int) -> tuple[int, ...]:
         """The 64 sums one level below a prefix (depth below `DIGEST_DEPTH_MAX`)."""

@@ -210,11 +210,11 @@ class Log:
 
     def leaves_below(self, depth: int, prefix: int) -> list[Stream]:
         """The streams below a prefix of the digest."""
-        return self._trie.below(depth, prefix)
+        return list(self._trie.below(depth, prefix))
 
-    def count_below(self, depth: int, prefix: int) -> int:
-        """How many streams there are below a prefix of the digest."""
-        return self._trie.count_below(depth, prefix)
+    def has_few_below(self, depth: int, prefix: int, few: int) -> bool:
+        """Whether there are no more than `few` streams below a prefix of the digest."""
+        return self._trie.has_few_below(depth, prefix, few)
 
     def leaf(self, stream: Stream) -> Leaf:
         """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""
