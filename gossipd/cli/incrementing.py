@@ -30,6 +30,7 @@ from gossipd.cli.options import (
 from gossipd.cli.tables import emit, emit_json
 from gossipd.client import Answer, AskingError, Client, RefusedError
 from gossipd.endpoint import Endpoint
+from gossipd.streams import StreamError
 
 BY_MAX = 2**53
 
@@ -135,8 +136,8 @@ def increment(
             answer = one.counted
         try:
             emit_json(answer.text) if as_json else emit(str(answer.data["count"]))
-        except Failure as failure:
-            raise Failure(f"{failure}; it is counted, its key is {one.key}") from None
+        except StreamError as error:
+            raise Failure(f"{error}; it is counted, its key is {one.key}") from None
     if answer.status == HTTPStatus.ACCEPTED:
         nodes = f"{answer.data['acks']} of {wanted['ack']} nodes"
         raise Failure(f"it is counted, but {nodes} hold it so far; its key is {one.key}")
