@@ -19,7 +19,7 @@ from typing import assert_never
 
 from .copies import CopiesWanted, Demand
 from .courier import Courier
-from .decoding import decode
+from .decoding import decode, is_of_probes
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
 from .effects import (
@@ -398,6 +398,12 @@ class Node:
             self._state.strangers.received(source, len(data))
         self._receive(envelope, len(data), turn)
         return turn.effects
+
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether a datagram should be taken in before others, for somebody may be blamed if it
+        is late: a probe or an answer to one."""
+        body = self._frame.open(data)
+        return isinstance(body, bytes) and is_of_probes(body)
 
     # --- routing -----------------------------------------------------------------------------
 
