@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from .identity import Stream
-from .messages import AGE_TICK, KeyRecord
+from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 
 _ENTRY = struct.Struct("<IQIqI")
 """Stream and counter as numbers, seq, by, and the tick of its birth modulo 2^32, as whatever clock
@@ -25,7 +25,7 @@ _ENTRY = struct.Struct("<IQIqI")
 
 _TICKS = 2**32
 
-EVENTS_MAX = 32
+EVENTS_MAX = 16
 """Events that one key may name: retries on so many sides of a partition. Of more, everybody holds
 the smallest ones (by stream and seq), so that no record costs more than these few."""
 
@@ -249,4 +249,6 @@ class Keys:
             entry = next(one for one in self._entries(key) if self._is(one, stream, seq))
         _, _, counter, by, born = _ENTRY.unpack(entry)
         age = (int(now / AGE_TICK) - born) % _TICKS
+        if age > AGE_WANTED_MAX:
+            age = 0  # an answer that goes on is by the time at which it began
         return KeyRecord(key, seq, self._counters[counter], by, age)

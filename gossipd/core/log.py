@@ -343,7 +343,7 @@ class Log:
                 shared[record.key] = None
         advances: list[Advance] = []
         for key in shared:
-            advances += self.find_doubles(key, self.events(key))
+            advances += self.find_doubles(key, self.keys.events(key))
         return new, advances
 
     def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
@@ -363,13 +363,14 @@ class Log:
         return True
 
     def find_doubles(self, key: bytes, events: Iterable[KeyedEvent]) -> list[Advance]:
-        """Enter those of the events of a key that say the same; what values lost by that."""
+        """Enter those of the events of a key that say the same as another one, entered or among
+        them; what values lost by that."""
         groups: dict[tuple[str, int], list[KeyedEvent]] = {}
         for event in sorted(events):
             groups.setdefault((event.counter, event.by), []).append(event)
         advances: list[Advance] = []
-        for group in groups.values():
-            if len(group) > 1:
+        for (counter, by), group in groups.items():
+            if len(group) > 1 or self.doubles.has_group(key, counter, by):
                 for event in group:
                     double = Double(key, event.seq, event.counter, event.by)
                     advances += self._enter(event.stream, double) or ()
@@ -381,8 +382,8 @@ class Log:
         A record that is held under its key may be of one more event that says the same.
         """
         advances = self._enter(stream, double)
-        if advances is not None and self.keys.events(double.key):
-            advances += self.find_doubles(double.key, self.events(double.key))
+        if advances is not None and double.key in self.keys:
+            advances += self.find_doubles(double.key, self.keys.events(double.key))
         return advances
 
     def _enter(self, stream: Stream, double: Double) -> list[Advance] | None:

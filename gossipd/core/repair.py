@@ -170,7 +170,7 @@ class LogRepair:
         """Of some keys the disk holds these events: some may be doubles."""
         log = self._state.log
         for key, events in stored.items():
-            advances = log.find_doubles(key, {*events, *log.events(key)})
+            advances = log.find_doubles(key, {*events, *log.keys.events(key)})
             if advances:
                 self._learned(advances, turn)
 

@@ -44,7 +44,7 @@ from .abandoned import Abandoned, taking_back
 from .aging import Lifetimes, expired_writes
 from .clock import FileClock
 from .failures import BrokenError, NoSpaceError, ask, classify
-from .keys import batch_run, changes_writes, find, find_twins, parts, read
+from .keys import batch_run, changes_writes, find, find_smallest, find_twins, parts, read
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
 from .rows import (
@@ -187,7 +187,8 @@ class DiskStore:
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
 
-        What it returns are all events stored of those keys in it that have several, or a double.
+        What it returns are the events stored of those keys in it that have several, or a double:
+        as many as a key may name, the smallest.
         After an error some of it may be stored; the same may be saved again.
         """
         writes = changes_writes(changes, self._clock.now()), writes_of(changes, time.time())
@@ -196,7 +197,7 @@ class DiskStore:
         keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record)]
         twins = await self._look_up(find_twins, keys)
         doubled = {double.key: None for _, double in changes.doubles}
-        return {**twins, **await self._look_up(find, list(doubled))}
+        return {**twins, **await self._look_up(find_smallest, list(doubled))}
 
     def _may_have_old_twin(self, record: KeyRecord) -> bool:
         """Whether another event of its key may be on the disk only; while that one is in memory

@@ -157,6 +157,21 @@ def one_key(size: int) -> float:
     return bench.cost(datagrams())
 
 
+def one_key_falling(size: int) -> float:
+    """The same, each event smaller than all before."""
+    bench, seqs = Bench(), count(SEQ_MAX, -1)
+    bench.hold(StreamImage(LIAR, 0, (("c", SEQ_MAX, 1),)))
+
+    def datagrams() -> Iterator[bytes]:
+        sent = 0
+        while sent < size:
+            records = fitting(KeyRecord(bytes(16), seq, "c", 1, 0) for seq in seqs)
+            sent += len(records)
+            yield bench.says(Gossip(), [keyed(*records)])
+
+    return bench.cost(datagrams())
+
+
 def falling(size: int) -> float:
     """Each key record lies below all that are held."""
     bench = Bench()
@@ -299,6 +314,7 @@ def joins(size: int) -> float:
 
 CASES = (
     Case("Gossip", "key records, all of one key", 500, one_key),
+    Case("Gossip", "falling events of one key", 500, one_key_falling),
     Case("Gossip", "key records in falling order", 30_000, falling),
     Case("Gossip", "new registers of one stream", 30_000, registers),
     Case("Gossip", "new streams of one prefix", 30_000, streams),
