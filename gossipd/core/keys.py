@@ -23,6 +23,9 @@ _ENTRY = struct.Struct("<IQIqI")
 """Stream and counter as numbers, seq, by, and the tick of its birth modulo 2^32, as whatever clock
 `now` is on may have run for longer."""
 
+_PLACE = struct.Struct("<IQ")
+"""What an entry begins with."""
+
 _TICKS = 2**32
 
 EVENTS_MAX = 16
@@ -235,8 +238,7 @@ class Keys:
         return bool(by == record.by and self._counters[counter] == record.counter)
 
     def _is(self, entry: bytes, stream: Stream, seq: int) -> bool:
-        event = self._event(entry)
-        return (event.stream, event.seq) == (stream, seq)
+        return entry.startswith(_PLACE.pack(self._streams.number(stream), seq))
 
     def _event(self, entry: bytes) -> KeyedEvent:
         stream, seq, counter, by, _ = _ENTRY.unpack(entry)
