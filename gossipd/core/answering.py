@@ -7,7 +7,7 @@ one position is never split, so pages may be lost, doubled or asked for singly.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -35,6 +35,10 @@ from .messages import (
 )
 from .state import State, Turn
 
+LOOKS_MAX = 8
+"""Times that one question may lead through many counters of which nothing is to be told; then the
+answer ends, and who asked goes on from there."""
+
 _NAME_ROOM = 2 * (NAME_BYTES_MAX + 2)
 """Bytes that the two names which bound a page of the table may take."""
 
@@ -43,7 +47,7 @@ def answer_digest(state: State, ask: DigestAsk) -> Digest:
     """All leaves below the prefix if they fit the size asked for, else the 64 sums below it."""
     empty = Digest(ask.nonce, ask.depth, ask.prefix, (), None)
     room = state.courier.room(empty, min(ask.size, state.settings.datagram_size))
-    if state.log.count_below(ask.depth, ask.prefix) * LEAF_SIZE_MAX <= room:
+    if state.log.has_few_below(ask.depth, ask.prefix, room // LEAF_SIZE_MAX):
         below = state.log.leaves_below(ask.depth, ask.prefix)
         leaves = tuple(state.log.leaf(stream) for stream in below)
         return Digest(ask.nonce, ask.depth, ask.prefix, leaves, None)
@@ -81,12 +85,13 @@ def answer_passes(
     filling: list[Page] = []
     free = room
     sent = 0
+    looks = _Looks(LOOKS_MAX)
     wishes = list(ask.items)
     while wishes and sent < ask.pages:
         wish = wishes.pop(0)
         stop = _stop(state, wish, ask.age, archive, now)
         parts = _parts(state, wish, ask.age, archive, now)
-        page, used, full = _page(state, wish, parts, stop, free)
+        page, used, full = _page(state, wish, parts, stop, free, looks)
         if page is not None:
             filling.append(page)
             free -= used
@@ -94,6 +99,9 @@ def answer_passes(
         if wish.after == END:
             continue
         wishes.insert(0, wish)
+        if not looks.left:
+            yield Pages(ask.nonce, tuple(filling), True)
+            return
         if filling or full:
             sent += 1
             yield Pages(ask.nonce, tuple(filling), sent == ask.pages)
@@ -104,6 +112,13 @@ def answer_passes(
             return
     if filling:
         yield Pages(ask.nonce, tuple(filling), True)
+
+
+@dataclass(slots=True)
+class _Looks:
+    """How often an answer may still pass over many counters."""
+
+    left: int
 
 
 def _stop(state: State, wish: PassItem, age: int, archive: Archive | None, now: float) -> int:
@@ -123,6 +138,7 @@ def _page(
     parts: Iterator[tuple[Position, list[Record]]],
     stop: int,
     free: int,
+    looks: _Looks,
 ) -> tuple[Page | None, int, bool]:
     """As much of a pass up to seq `stop` as fits, the bytes that takes, and whether there is
     more; None when that is nothing."""
@@ -140,6 +156,11 @@ def _page(
         records += part
         used += size
         upto = position
+        if not part:
+            looks.left -= 1
+            full = not looks.left
+            if full:
+                break
     if not full:
         upto = max(upto, (stop, ""))
     used += position_size(upto)
@@ -170,18 +191,26 @@ def _parts(
 
 def _by_name(log: Log, wish: PassItem, after: str) -> Iterator[tuple[Position, list[Record]]]:
     """Registers and corrections in the order of counters, one position for both."""
-    registers = log.by_name(wish.stream, wish.start, after)
+    found = log.look_by_name(wish.stream, wish.start, after)
     if wish.doubles:
         corrections = log.doubles.corrections(wish.stream, after)
-        both: Iterator[Record] = merge(registers, corrections, key=itemgetter(0))
-        for counter, part in groupby(both, key=itemgetter(0)):
-            yield (0, str(counter)), list(part)
+        both: Iterator[Record | str] = merge(found, corrections, key=_name)
+        for counter, part in groupby(both, key=_name):
+            yield (0, counter), [each for each in part if not isinstance(each, str)]
         return
-    for register in registers:
+    for each in found:
+        if isinstance(each, str):
+            yield (0, each), []
+            continue
         # A correction never is above its register.
-        correction = log.doubles.correction(wish.stream, register[0])
+        correction = log.doubles.correction(wish.stream, each[0])
         above = correction is not None and correction.seq > wish.start
-        yield (0, register[0]), [register, correction] if correction and above else [register]
+        yield (0, each[0]), [each, correction] if correction and above else [each]
+
+
+def _name(found: Record | str) -> str:
+    """The counter of a register or correction, or a name that was passed."""
+    return found if isinstance(found, str) else str(found[0])
 
 
 def _with_archive(

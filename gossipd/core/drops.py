@@ -25,3 +25,4 @@ class Drop(Enum):
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"
     KEYS_FULL = "as many idempotency keys are held as may be"
+    BUSY = "more than its sender's share of this node's time"

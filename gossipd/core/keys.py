@@ -17,12 +17,19 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from .identity import Stream
-from .messages import AGE_TICK, KeyRecord
+from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 
 _ENTRY = struct.Struct("<IQIqI")
 """Stream and counter as numbers, seq, by, and the tick of its birth."""
 
+_PLACE = struct.Struct("<IQ")
+"""What an entry begins with."""
+
 _TICKS = 2**32
+
+EVENTS_MAX = 16
+"""Events that one key may name: retries on so many sides of a partition. Of more, everybody holds
+the smallest ones (by stream and seq), so that no record costs more than these few."""
 
 T = TypeVar("T", bound=Hashable)
 
@@ -43,8 +50,10 @@ def born(age: int, now: float) -> int:
 
 
 def age_of(born_at: int, now: float) -> int:
-    """The age of what began at a tick."""
-    return (int(now / AGE_TICK) - born_at) % _TICKS
+    """The age of what began at a tick; 0 where that is later, for an answer that goes on is by the
+    time at which it began."""
+    age = (int(now / AGE_TICK) - born_at) % _TICKS
+    return age if age <= AGE_WANTED_MAX else 0
 
 
 class Numbered(Generic[T]):
@@ -114,6 +123,10 @@ class Keys:
     def is_shared(self, key: bytes) -> bool:
         """Whether several events are held under a key."""
         return key in self._more
+
+    def crowd(self, key: bytes) -> list[KeyedEvent]:
+        """The events under a key if there are as many as it may name, else none."""
+        return self.events(key) if len(self._more.get(key, ())) >= EVENTS_MAX - 1 else []
 
     def at(self, stream: Stream, seq: int, now: float) -> KeyRecord | None:
         """The record of an event."""
@@ -202,6 +215,13 @@ class Keys:
         if not order.seqs:
             del self._orders[stream]
 
+    def remove(self, stream: Stream, seq: int) -> None:
+        """Hold the record of an event, which is held, no more."""
+        order = self._orders[stream]
+        self._remove(stream, order, order.place(seq)[0])
+        if not order.seqs:
+            del self._orders[stream]
+
     # --- entries -----------------------------------------------------------------------------
 
     def _entries(self, key: bytes) -> list[bytes]:
@@ -237,8 +257,7 @@ class Keys:
         return bool(by == record.by and self._counters[counter] == record.counter)
 
     def _is(self, entry: bytes, stream: Stream, seq: int) -> bool:
-        event = self._event(entry)
-        return (event.stream, event.seq) == (stream, seq)
+        return entry.startswith(_PLACE.pack(self._streams.number(stream), seq))
 
     def _event(self, entry: bytes) -> KeyedEvent:
         stream, seq, counter, by, _ = _ENTRY.unpack(entry)

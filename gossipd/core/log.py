@@ -211,16 +211,21 @@ class Log:
 
     def by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register]:
         """The registers with seq > `above` and counter > `after`, in the order of counters."""
+        found = self.look_by_name(stream, above, after)
+        return (each for each in found if not isinstance(each, str))
+
+    def look_by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register | str]:
+        """The same; of many counters without such a register, now and then the last of them."""
         held = self._streams.get(stream)
-        return held.by_name(above, after) if held else iter(())
+        return held.look_by_name(above, after) if held else iter(())
 
     def leaves_below(self, depth: int, prefix: int) -> list[Stream]:
         """The streams below a prefix of the digest."""
-        return self._trie.below(depth, prefix)
+        return list(self._trie.below(depth, prefix))
 
-    def count_below(self, depth: int, prefix: int) -> int:
-        """How many streams there are below a prefix of the digest."""
-        return self._trie.count_below(depth, prefix)
+    def has_few_below(self, depth: int, prefix: int, few: int) -> bool:
+        """Whether there are no more than `few` streams below a prefix of the digest."""
+        return self._trie.has_few_below(depth, prefix, few)
 
     def leaf(self, stream: Stream) -> Leaf:
         """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""
@@ -253,7 +258,7 @@ class Log:
             self._load(kept)
         for kept in streams:  # once all registers are here for which a double may wait
             for correction in kept.corrections:
-                self._apply(kept.stream, self.doubles.correct(kept.stream, correction, now))
+                self._join(kept.stream, correction, now)
         for kept in streams:  # of which some may be in a correction
             if kept.keys:
                 self.merge_keys(kept.stream, kept.keys, now)
@@ -335,8 +340,10 @@ class Log:
         """
         held = self._streams.get(stream) or self._open(stream)
         new = 0
-        advances: list[Advance] = []
+        shared: dict[bytes, None] = {}
         for record in records:
+            if not self._make_place(stream, record, now):
+                continue
             replaced = self.keys.add(stream, record, now)
             if replaced is record:
                 continue
@@ -347,10 +354,29 @@ class Log:
             if self.keeps_marks:
                 self.changed.keys[stream, record.seq] = None
             if self.keys.is_shared(record.key):
-                advances += self.find_doubles(self.events(record.key), now)
-                if len(self.doubles) >= self.doubles_max:
-                    self.missed[record.key] = None
+                shared[record.key] = None
+        advances: list[Advance] = []
+        for key in shared:
+            advances += self.find_doubles(self.events(key), now)
+            if len(self.doubles) >= self.doubles_max:
+                self.missed[key] = None
         return new, advances
+
+    def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
+        """Whether a key may name one more event; of too many the largest has to leave."""
+        crowd = self.keys.crowd(record.key)
+        place = (stream, record.seq)
+        if not crowd or any(event[:2] == place for event in crowd):
+            return True
+        largest = max(crowd)
+        if place > largest[:2]:
+            return False
+        gone = self.keys.at(largest.stream, largest.seq, now)
+        assert gone is not None
+        held = self._streams[largest.stream]
+        self._sum(largest.stream, held, -self._hash_of(largest.stream, held, gone))
+        self.keys.remove(largest.stream, largest.seq)
+        return True
 
     def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
         """Enter those of the events of one key that say the same as a smaller one; what values
@@ -400,9 +426,11 @@ class Log:
     ) -> list[Advance]:
         """Join a correction that a peer told; what values lost by that. One of more than is held
         here, or of what nobody has folded yet, as it is younger than `young`, is not used."""
-        counter, seq, *_ = correction
-        newest = next(self.keys.newest_first(stream, 0, seq, now), None)
-        if seq > self.register(stream, counter)[0] or (newest and newest.age < young):
+        newest = next(self.keys.newest_first(stream, 0, correction.seq, now), None)
+        return [] if newest and newest.age < young else self._join(stream, correction, now)
+
+    def _join(self, stream: Stream, correction: Correction, now: float) -> list[Advance]:
+        if correction.seq > self.register(stream, correction.counter)[0]:
             return []
         return self._apply(stream, self.doubles.correct(stream, correction, now))
 

@@ -190,7 +190,8 @@ class DiskStore:
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
 
-        What it returns are all events stored of those keys in it that have several.
+        What it returns are the events stored of those keys in it that have several: as many as a
+        key may name, the smallest.
         After an error some of it may be stored; the same may be saved again.
         """
         now = self._clock.now()
@@ -318,6 +319,9 @@ class DiskStore:
             yield
         except (sqlite3.Error, UnicodeError, DamagedError) as error:
             raise self._failed(classify(error, self._path.parent)) from error
+        except BaseException:
+            self._disconnect()  # or what was begun would stop all that follows
+            raise
 
     def _fold(self, connection: sqlite3.Connection) -> None:
         """Now and then fold the write-ahead log into the file.
@@ -331,7 +335,8 @@ class DiskStore:
         """
         self._logged += 1
         rows = connection.total_changes - self._folded
-        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES // 2:
+        # A key record is three pages at most (itself, its key, its stream) and two changed rows.
+        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES * 2 // 3:
             return
         self._folded, self._logged = connection.total_changes, 0
         try:
@@ -363,13 +368,16 @@ class DiskStore:
         """Begin with a new connection next time, if there is one."""
         if isinstance(problem, BrokenError):
             self._broken = problem
+        self._disconnect()
+        return problem
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.rollback()
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
-        return problem
 
     def _close(self) -> None:
         if self._connection is not None:

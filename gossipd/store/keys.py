@@ -16,6 +16,7 @@ from typing import TypeAlias
 import msgpack
 
 from gossipd.core import AGE_TICK, Batch, Changes, KeyedEvent, KeyRecord, Stream, key_time
+from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.messages import AGE_WANTED_MAX
 
 from . import schema
@@ -138,8 +139,19 @@ def find_twins(
     """What is stored of those of some keys that have several events."""
     query = f"""SELECT key FROM keys WHERE key IN ({_marks(keys)})
         GROUP BY key HAVING count(*) > 1"""
-    several = [key for (key,) in connection.execute(query, keys)]
-    return find(connection, several) if several else {}
+    return find_smallest(connection, [key for (key,) in connection.execute(query, keys)])
+
+
+def find_smallest(
+    connection: sqlite3.Connection, keys: Sequence[bytes]
+) -> dict[bytes, list[KeyedEvent]]:
+    """What is stored of some keys, but of each no more than the events that it may name."""
+    query = "SELECT * FROM keys WHERE key = ? ORDER BY stream, seq LIMIT ?"
+    found: dict[bytes, list[KeyedEvent]] = {}
+    for key in keys:
+        for stream, seq, _, counter, by, _ in sound(connection.execute(query, (key, EVENTS_MAX))):
+            found.setdefault(key, []).append(KeyedEvent(stream, seq, counter, by))
+    return found
 
 
 def newest_time(keys: Iterable[bytes]) -> int:

@@ -33,6 +33,7 @@ from gossipd.core.identity import (
 )
 
 from .clock import FileClock
+from .contents import check_contents
 from .doubles import corrections_of, doubles_of, put_correction, put_double
 from .keys import are_kept, put_horizon, put_keys, records_of
 from .lock import Lock
@@ -81,6 +82,7 @@ class LineError(Exception):
 def export_lines(path: Path) -> Iterator[str]:
     """The log of a data directory or backup as it is at this moment. Raises `StoreError`."""
     with reading(database_path(path)) as connection:
+        check_contents(connection)  # or a version might go out without what it covers
         count = 0
         for line in _lines(connection):
             yield json.dumps(line)

@@ -9,7 +9,7 @@ from argparse import Namespace
 
 import pytest
 
-from tests.bench import answers, durable, hedged
+from tests.bench import answers, costs, durable, hedged
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -47,3 +47,11 @@ def test_the_bench_of_hedged_increments_finds_them_counted_once(
     rows = list(hedged.measure(Namespace(quick=True, seed=1)))
     assert [row.what for row in rows if not row.kept] == []
     assert sum(row.what == "  off, on any node" for row in rows) == 2
+
+
+def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = [case._replace(size=200) for case in costs.CASES]
+    monkeypatch.setattr(costs, "CASES", small)
+    rows = list(costs.measure(quick=True))
+    assert len(rows) == 2 * len(small)
+    assert all(row.measured is not None and row.measured > 0 for row in rows)
