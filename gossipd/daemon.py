@@ -110,6 +110,9 @@ STOP_SECONDS = 1.0
 LAST_SECONDS = 0.5
 """What remains of that after a second signal, and where the disk hangs already."""
 
+SIGNALS_MAX = 2
+"""Signals after which the next one ends the process at once."""
+
 MERGE = "clusters met"
 MERGE_SHOWN = 3600.0
 """Seconds for which it is an alarm that two clusters have become one."""
@@ -220,6 +223,8 @@ class Daemon:
         """When it has to be gone, once it leaves."""
         self._hurries = False
         """A second signal has come."""
+        self._asked = 0
+        """How many have come, though the loop may be too busy to heed them."""
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -349,7 +354,11 @@ class Daemon:
         return max(0.0, self._stop_at - time.monotonic())
 
     def _asked_to_end(self, number: signal.Signals) -> None:
-        """In the middle of anything."""
+        """In the middle of anything, so that the third one ends also a node that does nothing
+        more."""
+        self._asked += 1
+        if self._asked > SIGNALS_MAX:
+            signals.end_now(number)
         self._loop.call_soon_threadsafe(self._on_signal, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
