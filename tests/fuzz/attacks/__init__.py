@@ -1,0 +1,1 @@
+"""Hostile peers that speak the wire, against real nodes."""
