@@ -22,5 +22,6 @@ class Drop(Enum):
     UNASKED = "an answer to a question that is not open"
     MISDIRECTED = "meant for a member of another name"
     LIMITED = "an answer larger than a stranger may be sent"
+    ABSURD = "a generation or incarnation that no clock allows"
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"

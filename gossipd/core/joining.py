@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgpack
 
 from .detector import Detector
 from .drops import Drop
 from .effects import FoundItself, JoinDoubtful, Joined, NameLost, SpeaksElsewhere
-from .identity import GENERATION_MAX, Address
+from .identity import Address
 from .membership import Membership
 from .messages import (
     Cookie,
@@ -29,10 +29,12 @@ from .messages import (
     Ping,
     Refusal,
     Refuse,
+    Standing,
     Status,
     Welcome,
 )
 from .pings import Flight, Purpose
+from .plausible import Word
 from .rival import Rival
 from .state import State, Turn
 from .timers import Timer
@@ -53,22 +55,34 @@ SETTLED_CHECKS = 2
 
 CHECKS_MAX = 256
 
+QUESTION = 512
+"""Bytes that an address is granted three times, when somebody says that this node's name lives
+there: a question takes two joins with tags."""
+
 ANEW_MAX = 8
 """Members that are asked to take this node in anew."""
 
 FORMER_MAX = 16
 
 
+_Claim: TypeAlias = tuple[Standing, int, Address]
+"""How well somebody holds a name: of two the larger one keeps it. That of a node only rises."""
+
+
 class _Newcomer(NamedTuple):
     view: MemberView
     nonce: int
-    holds_name: bool
+    standing: Standing
+
+    @property
+    def claim(self) -> _Claim:
+        return self.standing, self.view.generation, self.view.address
 
     def outranks(self, held: MemberView) -> bool:
         """Whether it is a holder that met a smaller one."""
         view = self.view
         larger = (view.generation, view.address) > (held.generation, held.address)
-        return self.holds_name and larger
+        return self.standing is Standing.HOLDER and larger
 
 
 @dataclass(slots=True)
@@ -89,21 +103,20 @@ class Joining:
         self._rival = rival
         self._detector = detector
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
-        self._asked: dict[int, Address] = {}
-        """Whom each join under way was meant for; its answer may come from another address."""
+        self._asked: dict[int, tuple[Address, Address]] = {}
+        """Whom each join under way was meant for, as its answer may come from another address, and
+        where it was sent."""
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
         self._former: dict[Address, None] = {}
         """Where this node has been in this life: a ghost that it left there is no rival."""
-        self._refused_by: Address = state.own.address
-        """Who knew another holder of this node's name; asked again by `Timer.RIVAL`."""
         self._member_since = float("inf")
         """When somebody first took this node in, or was taken in by it."""
-        self._acked_at = float("-inf")
-        """When a member last answered this node as one of its own."""
         self._took_in_at = float("-inf")
         """When this node last took somebody in."""
+        self._lost = False
+        """Whether this node has given its name up."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -114,12 +127,20 @@ class Joining:
                 self._state.strangers.trust(address)
                 self._send_join(address, b"", address, turn)
 
+    def ask_rivals(self, turn: Turn) -> None:
+        """Ask where this node's name is said to live, too: it may be its own address."""
+        for address in self._rival.due(turn):
+            self._state.strangers.received(address, QUESTION)
+            self._send_join(address, b"", address, turn)
+
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
         """Whether a join is one of this node's own: it was sent to an address which is its own,
-        too, though it advertises another one."""
+        too."""
         if sender != self._state.own.name or join.nonce not in self._asked:
             return False
-        turn.emit(FoundItself(self._asked.pop(join.nonce)))
+        meant, _ = self._asked.pop(join.nonce)
+        if meant != self._state.own.address:
+            turn.emit(FoundItself(meant))
         return True
 
     def ask_members(self, turn: Turn) -> None:
@@ -141,17 +162,22 @@ class Joining:
         if self._state.is_recent(max(self._state.heard_at, self._took_in_at), turn.now):
             # Who is a member holds its name, however short a time: nobody need wait for silence
             # at its old address, which may be just as much its own.
-            self._member_since, self._acked_at = float("-inf"), turn.now
+            self._member_since = float("-inf")
         self._membership.restate(turn, own.generation + 1, 0, address=address)
         self.ask_members(turn)
 
-    def cookie_came(self, cookie: Cookie, turn: Turn) -> None:
-        """Echo a cookie to its sender. Without one it is a hint that we are seen elsewhere."""
-        own = self._state.own
-        if cookie.cookie:
-            meant = self._asked.get(cookie.nonce, turn.source)
+    def cookie_came(self, cookie: Cookie, sender: str, answers: bool, turn: Turn) -> None:
+        """Echo a cookie. Without one it is a hint that we are seen elsewhere. `answers`: it
+        answers one of our pings. One that answers no question is echoed to a member, where that
+        is held: whoever else has sent it reads no nonce of ours."""
+        own, held = self._state.own, self._state.members.get(sender)
+        asked = cookie.nonce in self._asked
+        if cookie.cookie and (asked or answers):
+            meant, _ = self._asked.get(cookie.nonce, (turn.source, turn.source))
             self._send_join(turn.source, cookie.cookie, meant, turn)
-        elif cookie.nonce not in self._asked:
+        elif cookie.cookie and held is not None and sender != own.name:
+            self._send_join(held.address, cookie.cookie, held.address, turn)
+        elif cookie.cookie or not asked:
             turn.drop(Drop.UNASKED)
         elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < DOUBTS_MAX:
             self._doubts[cookie.seen] = None
@@ -159,61 +185,81 @@ class Joining:
 
     def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> bool:
         """A member took us in; False if we did not ask it."""
-        asked = self._asked.pop(welcome.nonce, None)
-        if asked is None:
+        meant, _ = self._asked.pop(welcome.nonce, (None, None))
+        if meant is None:
             turn.drop(Drop.UNASKED)
             return False
         self._member_since = min(self._member_since, turn.now)
         self._state.heard_at = turn.now
         self._doubts.clear()
-        turn.emit(Joined(asked, sender))
+        turn.emit(Joined(meant, sender))
         return True
 
     def acked(self, turn: Turn) -> None:
         """A member has answered a ping, as it does for those that it holds."""
-        self._acked_at = self._state.heard_at = turn.now
+        self._state.heard_at = turn.now
 
-    def refused(self, refuse: Refuse, turn: Turn) -> None:
+    def refused(self, refuse: Refuse, sender: str, generation: int, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
-        address = self._asked.pop(refuse.nonce, None)
+        meant, to = self._asked.pop(refuse.nonce, (None, None))
         own = self._state.own
-        if address is None:
+        if meant is None:
             turn.drop(Drop.UNASKED)
-        elif self._state.leaving:
+        elif self._state.leaving or self._lost:
             return  # who goes neither loses its name nor comes to life again for it
         elif refuse.holder in self._former and refuse.generation <= own.generation:
             return  # this node itself has answered, where it is no more
-        elif refuse.reason is Refusal.NAME_TAKEN:
-            if self._holds_name(turn.now):
-                self._rival.told(refuse.generation, refuse.holder, turn)
-                self._refused_by = address
-                self._state.timers.set(Timer.RIVAL, turn.now + self._rival.wait)
-                return
-            host, port = refuse.holder
+        elif refuse.reason is Refusal.GENERATION_TOO_LOW:
+            self._rise(refuse.generation, meant, turn)
+        elif sender == own.name and refuse.holder == to:
+            self._meet((refuse.standing, generation, to), turn)
+        else:
+            self._rival.told(refuse.holder, turn)
+
+    def _meet(self, theirs: _Claim, turn: Turn) -> None:
+        """Another holder of this node's name has answered where this node asked it, with a nonce
+        that was sent to nobody else. Both know the same rule, and what each says of itself only
+        rises until it gives way: so the largest one of any number never does."""
+        host, port = theirs[2]
+        if theirs > self._claim(turn.now):
+            self._lost = True
+            was = "was taken over by the" if self._is_member else "is taken by a live"
             turn.emit(
-                NameLost(f"the name {own.name!r} is taken by a live node at {host} port {port}")
+                NameLost(f"the name {self._state.own.name!r} {was} node at {host} port {port}")
             )
-        elif own.generation <= refuse.generation < GENERATION_MAX:
-            self._membership.restate(turn, refuse.generation + 1, 0)
-            self._send_join(address, b"", address, turn)
+        else:
+            self._rival.told(theirs[2], turn)  # until it has asked in turn, and gives way
 
-    def ask_again(self, turn: Turn) -> None:
-        """One of two holders has given way meanwhile, or does so now."""
-        self.ask([self._refused_by], turn)
+    def _rise(self, above: int, asker: Address, turn: Turn) -> None:
+        """The holder of the name is silent, but was of a later generation."""
+        own, plausible = self._state.own, self._state.plausible
+        if plausible.is_absurd(above, 0, Word.OF_ONESELF):
+            turn.drop(Drop.ABSURD)
+        elif own.generation <= above:
+            self._membership.restate(turn, above + 1, 0)
+            self._send_join(asker, b"", asker, turn)
 
-    def _holds_name(self, now: float) -> bool:
-        """Whether this node keeps its name against smaller holders. Who has just been taken in,
-        perhaps by another newcomer, or is no member for anybody any more, is none."""
+    @property
+    def _is_member(self) -> bool:
+        return self._member_since < float("inf")
+
+    def _standing(self, now: float) -> Standing:
+        if not self._is_member:
+            return Standing.ALONE if self._state.ready else Standing.NEWCOMER
         settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
-        return settled_at <= now and self._state.is_recent(self._acked_at, now)
+        return Standing.HOLDER if settled_at <= now else Standing.MEMBER
+
+    def _claim(self, now: float) -> _Claim:
+        own = self._state.own
+        return self._standing(now), own.generation, own.address
 
     def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
         own = self._state.own
         nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = meant
+        self._asked[nonce] = meant, to
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
-        turn.send(Join(nonce, own.address, own.tags, cookie, self._holds_name(turn.now)), to)
+        turn.send(Join(nonce, own.address, own.tags, cookie, self._standing(turn.now)), to)
 
     # --- as the one who is asked -------------------------------------------------------------
 
@@ -229,7 +275,7 @@ class Joining:
         )
         if proven:
             self._state.elsewhere.proven(newcomer.name)
-            self._consider(_Newcomer(newcomer, join.nonce, join.holds_name), turn)
+            self._consider(_Newcomer(newcomer, join.nonce, join.standing), turn)
             return
         if join.address != turn.source:
             self._state.strangers.received(join.address, size)
@@ -273,10 +319,7 @@ class Joining:
         own = self._state.own
         held = self._state.members.get(view.name)
         if view.name == own.name:
-            if view.address != own.address:
-                if newcomer.holds_name:
-                    self._rival.told(view.generation, view.address, turn)
-                self._refuse(newcomer, Refusal.NAME_TAKEN, own, turn)
+            self._meet_namesake(newcomer, turn)
         elif held is None or held.address == view.address or newcomer.outranks(held):
             self._admit(newcomer, turn)
         elif held.status < Status.LEFT and not self._is_vacant(view, turn.now):
@@ -285,6 +328,14 @@ class Joining:
             self._refuse(newcomer, Refusal.GENERATION_TOO_LOW, held, turn)
         else:
             self._admit(newcomer, turn)
+
+    def _meet_namesake(self, newcomer: _Newcomer, turn: Turn) -> None:
+        """Another holder of this node's name asks it, or its own earlier life did."""
+        if self._lost:
+            return  # it has given way to somebody, and says no more
+        if newcomer.claim > self._claim(turn.now):
+            self._rival.told(newcomer.view.address, turn)
+        self._refuse(newcomer, Refusal.NAME_TAKEN, self._state.own, turn)
 
     def _is_vacant(self, view: MemberView, now: float) -> bool:
         address, until = self._vacant.get(view.name, (None, 0.0))
@@ -295,7 +346,7 @@ class Joining:
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
         self._took_in_at = turn.now
-        self._membership.learn(view, turn)
+        self._membership.learn(view, turn, word=Word.OWN)
         held = state.members.get(view.name)
         if held is None:
             turn.drop(Drop.MEMBERS_FULL)
@@ -307,7 +358,8 @@ class Joining:
     def _refuse(
         self, newcomer: _Newcomer, reason: Refusal, holder: MemberView, turn: Turn
     ) -> None:
-        refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation)
+        standing = Standing.HOLDER if holder is not self._state.own else self._standing(turn.now)
+        refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation, standing)
         address = newcomer.view.address
         self._state.strangers.trust(address)  # its cookie has proven it
         turn.send(refuse, address)

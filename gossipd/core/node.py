@@ -74,6 +74,7 @@ from .messages import (
     Welcome,
 )
 from .pings import Pings, Purpose, RoundTrips
+from .plausible import Plausible, Word
 from .readiness import Readiness
 from .repair import LogRepair
 from .retention import Retention
@@ -135,6 +136,7 @@ class Node:
             strangers=Strangers(),
             courier=Courier(settings, frame, members, member_lane, log_lane),
             saving=Saving(log, members, judge),
+            plausible=Plausible(own.generation),
             began_at=now,
         )
         self._frame = frame
@@ -360,6 +362,7 @@ class Node:
         """Both clocks, from time to time: `wall` is seconds since the epoch."""
         self._advance(now)
         self._state.judge.see_clocks(now, wall)
+        self._state.plausible.see_clock(wall)
 
     @property
     def next_timeout(self) -> float | None:
@@ -402,6 +405,9 @@ class Node:
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
         own = self._state.own
         message = envelope.message
+        if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
+            turn.drop(Drop.ABSURD)
+            return
         if isinstance(message, Join) and self._joining.came_back(envelope.sender, message, turn):
             return
         if self._is_own(envelope, turn.source):
@@ -417,8 +423,7 @@ class Node:
             self._state.spoken_at = turn.now
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
-            for view in envelope.views:
-                self._membership.learn(view, turn)
+            self._learn_views(envelope, turn)
             for group in envelope.groups:
                 self._repair.learn(group, turn)
             self._dispatch(message, envelope.sender, turn)
@@ -426,6 +431,11 @@ class Node:
             turn.drop(Drop.STRANGER)
             nonce = message.nonce if isinstance(message, Ping) else 0
             self._joining.challenge(envelope.sender, nonce, turn.source, turn)
+
+    def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
+        for view in envelope.views:
+            word = Word.OWN if view.name == envelope.sender else Word.OTHERS
+            self._membership.learn(view, turn, word=word)
 
     def _is_own(self, envelope: Envelope, source: Address) -> bool:
         """Whether this node has sent it, and no twin at another address."""
@@ -446,6 +456,7 @@ class Node:
             self._membership.learn(
                 held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
                 turn,
+                word=Word.OWN,
             )
         elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
             self._membership.tell(envelope.sender, turn)
@@ -488,15 +499,14 @@ class Node:
     ) -> None:
         match message:
             case Cookie(nonce):
-                self._answered(nonce, envelope.sender, turn)
-                self._joining.cookie_came(message, turn)
+                answers = self._answered(nonce, envelope.sender, turn)
+                self._joining.cookie_came(message, envelope.sender, answers, turn)
             case Refuse():
-                self._joining.refused(message, turn)
+                self._joining.refused(message, envelope.sender, envelope.generation, turn)
             case Welcome(_, shown):
                 if self._joining.welcomed(message, envelope.sender, turn):
                     self._meeting.welcomed(envelope.sender, shown)
-                    for view in envelope.views:
-                        self._membership.learn(view, turn)
+                    self._learn_views(envelope, turn)
                     urgent = not self._state.ready or self._meeting.peer == envelope.sender
                     self._show(shown, envelope.sender, turn, urgent)
             case _:
@@ -600,7 +610,7 @@ class Node:
             case Timer.NAME_CHECK:
                 self._joining.name_vacant(about, turn)
             case Timer.RIVAL:
-                self._joining.ask_again(turn)
+                self._joining.ask_rivals(turn)
             case Timer.READY:
                 self._readiness.waited(turn)
             case Timer.LEAVE:

@@ -20,6 +20,7 @@ from .log import Log
 from .members import MemberTable
 from .messages import MemberView, Message, Shown
 from .pings import Pings, RoundTrips
+from .plausible import Plausible
 from .rounds import Rounds
 from .saving import Saving
 from .settings import Settings
@@ -52,6 +53,7 @@ class State:
     strangers: Strangers
     courier: Courier
     saving: Saving
+    plausible: Plausible
     rounds: Rounds = field(default_factory=Rounds)
     shown_by: dict[str, Shown] = field(default_factory=dict)
     """What live members last showed of their state."""

@@ -14,6 +14,7 @@ from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
 from gossipd.core.messages import MemberView, Status
 from gossipd.core.pings import Pings, RoundTrips
+from gossipd.core.plausible import Plausible
 from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
 from gossipd.core.state import State
@@ -76,4 +77,5 @@ def state_of(
         strangers=Strangers(),
         courier=Courier(settings, FRAME, members, member_lane, log_lane),
         saving=Saving(log, members, judge),
+        plausible=Plausible(own.generation),
     )

@@ -42,6 +42,7 @@ from gossipd.core.messages import (
     Ping,
     Register,
     Shown,
+    Standing,
     Welcome,
 )
 from gossipd.core.writer import NOTHING_STORED
@@ -321,7 +322,7 @@ class Talk:
 
     def ask_in(self, peer: Peer, cookie: bytes = b"", source: Address | None = None) -> Said:
         """Let a peer ask to be taken in."""
-        return self.hear(peer, Join(7, peer.address, (), cookie, False), source=source)
+        return self.hear(peer, Join(7, peer.address, (), cookie, Standing.NEWCOMER), source=source)
 
     def settle(self) -> None:
         """Let the news of the beginning pass."""

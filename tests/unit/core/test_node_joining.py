@@ -27,6 +27,7 @@ from gossipd.core.messages import (
     Refusal,
     Refuse,
     RelayedAck,
+    Standing,
     Welcome,
 )
 
@@ -93,7 +94,7 @@ def test_forged_joins_never_send_a_victim_more_than_three_times_their_bytes() ->
     paid = 0
     to_victim = 0
     for nonce in range(50):
-        data = forged.says(Join(nonce, VICTIM, (), b"", False))
+        data = forged.says(Join(nonce, VICTIM, (), b"", Standing.NEWCOMER))
         paid += len(data)
         to_victim += talk.deliver(data, source).bytes_to(VICTIM)
     assert 0 < to_victim <= 3 * paid

@@ -6,7 +6,7 @@ import pytest
 
 from gossipd.core import Drop, MemberChanged, NameLost, Refuted, Settings, Status
 from gossipd.core.identity import GENERATION_MAX, INCARNATION_MAX
-from gossipd.core.messages import Gossip, Held, Hold, Join, MemberView, Ping
+from gossipd.core.messages import Gossip, Held, Hold, Join, MemberView, Ping, Standing
 
 from .talk import Peer, Said, Talk, group
 
@@ -387,7 +387,9 @@ def test_who_has_lost_its_name_is_answered_where_it_speaks_from() -> None:
 
 def test_a_node_drops_what_it_has_sent_itself() -> None:
     talk = Talk(peers=1)
-    assert talk.hear(talk.me, Join(1, talk.me.address, (), b"", False)).drops == [Drop.OWN]
+    assert talk.hear(talk.me, Join(1, talk.me.address, (), b"", Standing.NEWCOMER)).drops == [
+        Drop.OWN
+    ]
 
 
 def test_a_ping_to_another_name_is_not_answered() -> None:
