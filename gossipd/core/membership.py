@@ -47,14 +47,19 @@ class Membership:
         pulled: bool = False,
         own: bool = False,
         word: Word = Word.OTHERS,
+        proven: bool = False,
     ) -> Change | None:
         """Join a view into the table; `pulled`: others have it, so a new member is no news;
-        `own`: it is this node's own verdict; `word`: whose it is otherwise."""
+        `own`: it is this node's own verdict; `word`: whose it is otherwise; `proven`: the member
+        says so in answer to this node."""
         if view.name == self._state.own.name:
             self._hear_of_self(view, turn)
             return None
         if self._is_absurd(view, word):
             turn.drop(Drop.ABSURD)
+            return None
+        if not (own or proven) and self._is_rumour(view):
+            self._hear_rumour(view, turn)
             return None
         change = self._state.members.merge(view, turn.now, own=own)
         if change is None:
@@ -63,6 +68,30 @@ class Membership:
         if not (pulled and change.before is None) and not self._is_settled(change):
             self._gossiping.push_member(view.name, turn)
         return change
+
+    def _is_rumour(self, view: MemberView) -> bool:
+        """Whether a verdict is about somebody who lives here."""
+        held = self._state.members.get(view.name)
+        if held is None or held.status > Status.SUSPECT:
+            return False
+        return view.status > Status.SUSPECT and rank(view) > rank(held)
+
+    def _hear_rumour(self, view: MemberView, turn: Turn) -> None:
+        at = self._state.hearsay.hear(view, turn.now)
+        if at is not None:
+            self._state.timers.set(Timer.RUMOUR, at, view.name)
+
+    def believe(self, view: MemberView, turn: Turn) -> None:
+        """A verdict that others gave has turned out to be true."""
+        self._end_rumour(view.name)
+        change = self._state.members.merge(view, turn.now)
+        if change is not None:
+            self._follow(change, turn)
+            self._gossiping.push_member(view.name, turn)
+
+    def _end_rumour(self, name: str) -> None:
+        self._state.timers.cancel(Timer.RUMOUR, name)
+        self._state.hearsay.drop(name)
 
     def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
         """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
@@ -142,6 +171,9 @@ class Membership:
     def _follow(self, change: Change, turn: Turn) -> None:
         view, before = change
         state = self._state
+        rumour = state.hearsay.get(view.name)
+        if rumour is not None and rank(rumour.view) <= rank(view):
+            self._end_rumour(view.name)
         if view.status is Status.SUSPECT:
             deadline, new = self._suspicions.raise_(view, state.members.live_count, turn.now)
             # A confirmation may put it into the past, which must not look like a late timer.

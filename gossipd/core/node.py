@@ -34,6 +34,7 @@ from .effects import (
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
+from .hearsay import Hearsay
 from .holding import Holding
 from .identity import GENERATION_MAX, Address, Stream
 from .image import Image, StreamImage
@@ -91,7 +92,10 @@ from .writer import NOTHING_STORED, Batch, Stored, Writer
 EXPIRE_INTERVAL = 60.0
 
 _WAITS = frozenset(
-    {Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK, Timer.READY}
+    {
+        *(Timer.CORROBORATE, Timer.RUMOUR, Timer.PULL, Timer.MEMBER_PULL),
+        *(Timer.NAME_CHECK, Timer.READY),
+    }
 )
 """Timers that wait for somebody else and move when this node stalled (suspicions and the probe
 have rules of their own)."""
@@ -137,6 +141,7 @@ class Node:
             courier=Courier(settings, frame, members, member_lane, log_lane),
             saving=Saving(log, members, judge),
             plausible=Plausible(own.generation),
+            hearsay=Hearsay(settings.probe_interval),
             began_at=now,
         )
         self._frame = frame
@@ -433,9 +438,14 @@ class Node:
             self._joining.challenge(envelope.sender, nonce, turn.source, turn)
 
     def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
+        """What a member says of itself in answer to this node's ping is no rumour."""
+        message = envelope.message
+        flight = self._state.pings.peek(message.nonce) if isinstance(message, Ack) else None
+        proven = flight is not None and flight.target == envelope.sender
         for view in envelope.views:
-            word = Word.OWN if view.name == envelope.sender else Word.OTHERS
-            self._membership.learn(view, turn, word=word)
+            own = view.name == envelope.sender
+            word = Word.OWN if own else Word.OTHERS
+            self._membership.learn(view, turn, word=word, proven=own and proven)
 
     def _is_own(self, envelope: Envelope, source: Address) -> bool:
         """Whether this node has sent it, and no twin at another address."""
@@ -518,7 +528,9 @@ class Node:
                 if target != self._state.own.name:
                     turn.drop(Drop.MISDIRECTED)
                     return
-                turn.send(Ack(nonce, self._state.shown), turn.source, sender)
+                own = self._state.own
+                views = (own,) if own.status is Status.LEFT else ()
+                turn.send(Ack(nonce, self._state.shown), turn.source, sender, views)
                 self._show(shown, sender, turn)
             case Ack(nonce, shown):
                 if self._answered(nonce, sender, turn):
@@ -599,6 +611,8 @@ class Node:
                 self._membership.suspicion_ended(about, turn)
             case Timer.CORROBORATE:
                 self._detector.corroborate(about, turn)
+            case Timer.RUMOUR:
+                self._detector.look_into_rumour(about, turn)
             case Timer.GOSSIP:
                 self._gossiping.round(turn)
             case Timer.PULL:

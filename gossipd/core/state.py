@@ -13,6 +13,7 @@ from .drops import Drop
 from .effects import Dropped, Effect, Send
 from .elsewhere import Elsewhere
 from .health import Health
+from .hearsay import Hearsay
 from .identity import Address
 from .judge import Judge
 from .lanes import LogLane, MemberLane
@@ -54,6 +55,7 @@ class State:
     courier: Courier
     saving: Saving
     plausible: Plausible
+    hearsay: Hearsay
     rounds: Rounds = field(default_factory=Rounds)
     shown_by: dict[str, Shown] = field(default_factory=dict)
     """What live members last showed of their state."""

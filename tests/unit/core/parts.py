@@ -8,6 +8,7 @@ from uuid import UUID
 from gossipd.core.courier import Courier
 from gossipd.core.frame import TagFrame
 from gossipd.core.health import Health
+from gossipd.core.hearsay import Hearsay
 from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane, MemberLane
 from gossipd.core.log import Log
@@ -78,4 +79,5 @@ def state_of(
         courier=Courier(settings, FRAME, members, member_lane, log_lane),
         saving=Saving(log, members, judge),
         plausible=Plausible(own.generation),
+        hearsay=Hearsay(1.0),
     )
