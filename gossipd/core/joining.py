@@ -49,6 +49,13 @@ ASKED_MAX = 1024
 """Questions whose answers are known again, the most recent ones: seeds are asked at a rate, and
 their answers take a round trip."""
 
+ANSWER_WITHIN = 10.0
+"""Seconds in which the holder of a name has to answer one that has it, too."""
+
+STATED_FOR = 60.0
+"""Seconds for which a node keeps to what it has told another holder of its name: until nobody
+can go by that any more."""
+
 DOUBTS_MAX = 64
 SETTLED_CHECKS = 2
 """A name is held for good after so many times `name_check`: by then a refusal would have come."""
@@ -67,6 +74,14 @@ FORMER_MAX = 16
 
 _Claim: TypeAlias = tuple[Standing, int, Address]
 """How well somebody holds a name: of two the larger one keeps it. That of a node only rises."""
+
+
+class _Asked(NamedTuple):
+    meant: Address
+    """Whom a join was meant for: its answer may come from another address."""
+    to: Address
+    """Where it was sent."""
+    at: float
 
 
 class _Newcomer(NamedTuple):
@@ -103,9 +118,8 @@ class Joining:
         self._rival = rival
         self._detector = detector
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
-        self._asked: dict[int, tuple[Address, Address]] = {}
-        """Whom each join under way was meant for, as its answer may come from another address, and
-        where it was sent."""
+        self._asked: dict[int, _Asked] = {}
+        """The joins under way, by their nonces."""
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
@@ -113,10 +127,14 @@ class Joining:
         """Where this node has been in this life: a ghost that it left there is no rival."""
         self._member_since = float("inf")
         """When somebody first took this node in, or was taken in by it."""
+        self._acked_at = float("-inf")
+        """When a member last answered this node as one of its own."""
         self._took_in_at = float("-inf")
         """When this node last took somebody in."""
         self._lost = False
         """Whether this node has given its name up."""
+        self._stated: tuple[_Claim, float] | None = None
+        """The largest claim that rivals were told of late, and when one was told last."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -138,7 +156,7 @@ class Joining:
         too."""
         if sender != self._state.own.name or join.nonce not in self._asked:
             return False
-        meant, _ = self._asked.pop(join.nonce)
+        meant = self._asked.pop(join.nonce).meant
         if meant != self._state.own.address:
             turn.emit(FoundItself(meant))
         return True
@@ -162,7 +180,7 @@ class Joining:
         if self._state.is_recent(max(self._state.heard_at, self._took_in_at), turn.now):
             # Who is a member holds its name, however short a time: nobody need wait for silence
             # at its old address, which may be just as much its own.
-            self._member_since = float("-inf")
+            self._member_since, self._acked_at = float("-inf"), turn.now
         self._membership.restate(turn, own.generation + 1, 0, address=address)
         self.ask_members(turn)
 
@@ -173,7 +191,7 @@ class Joining:
         own, held = self._state.own, self._state.members.get(sender)
         asked = cookie.nonce in self._asked
         if cookie.cookie and (asked or answers):
-            meant, _ = self._asked.get(cookie.nonce, (turn.source, turn.source))
+            meant = self._asked[cookie.nonce].meant if asked else turn.source
             self._send_join(turn.source, cookie.cookie, meant, turn)
         elif cookie.cookie and held is not None and sender != own.name:
             self._send_join(held.address, cookie.cookie, held.address, turn)
@@ -185,45 +203,48 @@ class Joining:
 
     def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> bool:
         """A member took us in; False if we did not ask it."""
-        meant, _ = self._asked.pop(welcome.nonce, (None, None))
-        if meant is None:
+        asked = self._asked.pop(welcome.nonce, None)
+        if asked is None:
             turn.drop(Drop.UNASKED)
             return False
         self._member_since = min(self._member_since, turn.now)
         self._state.heard_at = turn.now
         self._doubts.clear()
-        turn.emit(Joined(meant, sender))
+        turn.emit(Joined(asked.meant, sender))
         return True
 
     def acked(self, turn: Turn) -> None:
         """A member has answered a ping, as it does for those that it holds."""
-        self._state.heard_at = turn.now
+        self._acked_at = self._state.heard_at = turn.now
 
     def refused(self, refuse: Refuse, sender: str, generation: int, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
-        meant, to = self._asked.pop(refuse.nonce, (None, None))
+        asked = self._asked.pop(refuse.nonce, None)
         own = self._state.own
-        if meant is None:
+        if asked is None:
             turn.drop(Drop.UNASKED)
         elif self._state.leaving or self._lost:
             return  # who goes neither loses its name nor comes to life again for it
         elif refuse.holder in self._former and refuse.generation <= own.generation:
             return  # this node itself has answered, where it is no more
         elif refuse.reason is Refusal.GENERATION_TOO_LOW:
-            self._rise(refuse.generation, meant, turn)
-        elif sender == own.name and refuse.holder == to:
-            self._meet((refuse.standing, generation, to), turn)
-        else:
+            self._rise(refuse.generation, asked.meant, turn)
+        elif sender != own.name or refuse.holder != asked.to:
             self._rival.told(refuse.holder, turn)
+        elif turn.now - asked.at <= ANSWER_WITHIN:
+            self._meet((refuse.standing, generation, asked.to), turn)
 
     def _meet(self, theirs: _Claim, turn: Turn) -> None:
         """Another holder of this node's name has answered where this node asked it, with a nonce
-        that was sent to nobody else. Both know the same rule, and what each says of itself only
-        rises until it gives way: so the largest one of any number never does."""
+        that was sent to nobody else. Both know the same rule, and none goes by less than it has
+        just told the other one: so the largest one of any number never gives way."""
         host, port = theirs[2]
-        if theirs > self._claim(turn.now):
+        stated, stated_at = self._stated or (theirs, float("-inf"))
+        is_bound = turn.now - stated_at <= STATED_FOR
+        if theirs > self._claim(turn.now) and not (is_bound and theirs <= stated):
             self._lost = True
-            was = "was taken over by the" if self._is_member else "is taken by a live"
+            was_member = self._member_since < float("inf")
+            was = "was taken over by the" if was_member else "is taken by a live"
             turn.emit(
                 NameLost(f"the name {self._state.own.name!r} {was} node at {host} port {port}")
             )
@@ -239,12 +260,11 @@ class Joining:
             self._membership.restate(turn, above + 1, 0)
             self._send_join(asker, b"", asker, turn)
 
-    @property
-    def _is_member(self) -> bool:
-        return self._member_since < float("inf")
-
     def _standing(self, now: float) -> Standing:
-        if not self._is_member:
+        """That of this node. Who is a member for nobody any more is as good as alone."""
+        was_member = self._member_since < float("inf")
+        last = max(self._member_since, self._acked_at)
+        if not was_member or not self._state.is_recent(last, now):
             return Standing.ALONE if self._state.ready else Standing.NEWCOMER
         settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
         return Standing.HOLDER if settled_at <= now else Standing.MEMBER
@@ -256,7 +276,7 @@ class Joining:
     def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
         own = self._state.own
         nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = meant, to
+        self._asked[nonce] = _Asked(meant, to, turn.now)
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
         turn.send(Join(nonce, own.address, own.tags, cookie, self._standing(turn.now)), to)
@@ -333,8 +353,11 @@ class Joining:
         """Another holder of this node's name asks it, or its own earlier life did."""
         if self._lost:
             return  # it has given way to somebody, and says no more
-        if newcomer.claim > self._claim(turn.now):
+        own = self._claim(turn.now)
+        if newcomer.claim > own:
             self._rival.told(newcomer.view.address, turn)
+        stated, stated_at = self._stated or (own, turn.now)
+        self._stated = max(own, stated) if turn.now - stated_at <= STATED_FOR else own, turn.now
         self._refuse(newcomer, Refusal.NAME_TAKEN, self._state.own, turn)
 
     def _is_vacant(self, view: MemberView, now: float) -> bool:

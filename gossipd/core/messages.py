@@ -225,12 +225,12 @@ class Gossip:
 
 
 class Standing(IntEnum):
-    """How well a node holds its name. It only rises in a life; of two with one name, the one of
-    the higher standing keeps it, then the larger generation, then the larger address."""
+    """How well a node holds its name: of two with one name, the one of the higher standing keeps
+    it, then the larger generation, then the larger address."""
 
     NEWCOMER = 0
     ALONE = 1
-    """Ready, though nobody has taken it in."""
+    """Ready, though a member for nobody."""
     MEMBER = 2
     """Taken in a moment ago, perhaps by somebody who did not know better."""
     HOLDER = 3

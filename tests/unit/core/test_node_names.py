@@ -160,7 +160,7 @@ def test_a_holder_keeps_its_name_from_whoever_is_less_whatever_the_generation(
     assert not meet(settled(), Peer("me", ELSEWHERE, 5000), standing)
 
 
-def test_how_well_a_node_holds_its_name_only_rises() -> None:
+def test_how_well_a_node_holds_its_name() -> None:
     talk = Talk(alone=False)
 
     def standing() -> Standing:
@@ -176,7 +176,57 @@ def test_how_well_a_node_holds_its_name_only_rises() -> None:
     talk.peer("p0").answers = False
     talk.wait(60)
     assert talk.status("p0") is Status.FAILED
-    assert standing() is Standing.HOLDER
+    assert standing() is Standing.ALONE
+    talk.peer("p0").answers = True
+    talk.wait(10)
+    assert standing() is Standing.HOLDER, "it is contacted, and answers"
+
+
+def lonely(talk: Talk) -> None:
+    """Let it be a member for nobody."""
+    talk.peer("p0").answers = False
+    talk.wait(10)
+
+
+def states(talk: Talk, rival: Peer) -> Standing:
+    """What the node tells a rival that joins of how well it holds the name."""
+    cookie = talk.ask_in(rival).sent(Cookie, rival)[0].cookie
+    return talk.ask_in(rival, cookie).sent(Refuse, rival)[0].standing
+
+
+def test_what_a_node_has_told_a_rival_it_goes_by_until_nobody_can_any_more() -> None:
+    """Else both may give way: each to what the other one has said before."""
+    talk = settled()
+    rival = Peer("me", ELSEWHERE, 5000)
+    assert states(talk, rival) is Standing.HOLDER
+    lonely(talk)
+    talk.wait(40)
+    assert states(talk, rival) is Standing.ALONE
+    assert not meet(talk, rival, Standing.MEMBER)
+    talk.wait(61)
+    assert meet(talk, rival, Standing.MEMBER)
+
+
+def test_what_was_told_long_ago_does_not_bind() -> None:
+    talk = settled()
+    rival = Peer("me", ELSEWHERE, 5000)
+    states(talk, rival)
+    lonely(talk)
+    talk.wait(61)
+    states(talk, rival)
+    assert meet(talk, rival, Standing.MEMBER)
+
+
+def test_an_answer_that_took_long_does_not_count() -> None:
+    talk = settled()
+    rival = Peer("me", ELSEWHERE, 5000)
+    (asked,) = tell(talk, other_holder(5000)).sent(Join, rival)
+    cookie = Cookie(asked.nonce, b"12345678", talk.me.address)
+    (again,) = talk.hear(rival, cookie).sent(Join, rival)
+    talk.wait(11)
+    refuse = Refuse(again.nonce, Refusal.NAME_TAKEN, rival.address, 5000, Standing.HOLDER)
+    assert not talk.hear(rival, refuse).effects
+    assert meet(talk, rival)
 
 
 def test_the_holder_of_the_name_itself_is_a_seed_like_any_other() -> None:
