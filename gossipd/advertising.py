@@ -59,13 +59,11 @@ SOON = 0.05
 """Seconds that a look waits for further changes."""
 
 TICK = 1.0
-"""Seconds between two looks at whether anybody answers."""
+"""Seconds between two looks at whether anybody answers; at routes, too, where the kernel does not
+tell of changes."""
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at routes that nothing asks for."""
-
-LOOK_UNTOLD = 2.0
-"""The same where the kernel does not tell of changes."""
 
 TRIAL_AGAIN = 5.0
 """Seconds between two trials of an address at which nobody answers."""
@@ -317,8 +315,8 @@ class Advertising:
         is_heard = self._is_heard()
         if is_heard:
             self._seen = None
-        every = LOOK_EVERY if self._watch else LOOK_UNTOLD
-        if not is_heard or time.monotonic() - self._looked_at >= every:
+        is_time = self._watch is None or time.monotonic() - self._looked_at >= LOOK_EVERY
+        if is_time or not is_heard:
             self.look()
 
     def _later(self, name: str, seconds: float, act: Callable[[], None]) -> None:

@@ -193,7 +193,9 @@ class Daemon:
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
         )
-        self._hearing = Hearing(self._node, config.settings, self._troubles, self._advertising)
+        self._hearing = Hearing(
+            self._node, config.settings, self._troubles, lambda: self._advertising.cause
+        )
         self.service = Service(
             self._node,
             store,

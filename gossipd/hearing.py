@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
-from gossipd.advertising import Advertising
 from gossipd.core import Node, Settings
 from gossipd.troubles import Troubles
 
@@ -30,12 +30,13 @@ class Hearing:
         node: Node,
         settings: Settings,
         troubles: Troubles,
-        advertising: Advertising,
+        cause: Callable[[], str | None],
     ) -> None:
+        """`cause` tells why nobody may answer, as far as it can be seen from here."""
         self._node = node
         self._patience = SILENT_PROBES * settings.probe_interval
         self._troubles = troubles
-        self._advertising = advertising
+        self._cause = cause
         self._since = float("-inf")
         """When there began to be live members to hear of, or this node went on after it had stood
         still."""
@@ -45,21 +46,21 @@ class Hearing:
     def start(self) -> None:
         """Look from now on."""
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.start)
-        self.look()
+        self.look(time.monotonic())
 
     def stop(self) -> None:
         """Look no longer."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def look(self) -> None:
+    def look(self, now: float) -> None:
         """Notice that nobody answers, or that somebody does."""
-        now, live = time.monotonic(), self._node.live_count - 1
+        live = self._node.live_count - 1
         stood_still = now - self._looked_at > 2 * LOOK_EVERY
         self._looked_at = now
         if stood_still or not live:
             self._since = now
-        failed, cause = self._node.failed_count, self._advertising.cause
+        failed, cause = self._node.failed_count, self._cause()
         because = f": {cause}" if cause else ""
         if live and now - max(self._since, self._node.heard_at) >= self._patience:
             text = f"not one of {live} live members answers{because}"

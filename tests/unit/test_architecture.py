@@ -48,7 +48,7 @@ SHELL = {
         *("alone", "config", "core", "endpoint", "reports", "resolving", "routes", "seeds"),
         *("troubles", "udp"),
     },
-    "hearing": {"advertising", "core", "troubles"},
+    "hearing": {"core", "troubles"},
     "store": {"core", "store"},
     "saver": {"core", "diskwatch", "store"},
     "datadir": {"store"},

@@ -85,11 +85,11 @@ def test_who_moves_repeats_the_probe_whose_answer_goes_to_the_old_address() -> N
 
 def test_a_ghost_at_an_old_address_of_the_node_is_no_rival() -> None:
     """Whoever has not heard of the move yet still holds it there, and may refuse the join."""
-    talk = Talk(peers=1)
+    talk = Talk(alone=False)
     old = talk.own.address
-    nonce = talk.readdress(ELSEWHERE).sent(Join)[0].nonce
-    ghost = Refuse(nonce, Refusal.NAME_TAKEN, old, 1000)
-    assert not talk.hear(talk.peer("p0"), ghost).effects
+    talk.readdress(ELSEWHERE)
+    nonce = talk.join(SEED.address).sent(Join)[0].nonce
+    assert not talk.hear(SEED, Refuse(nonce, Refusal.NAME_TAKEN, old, 1000)).effects
     assert not talk.wait(1).sent(Join, old)
 
 
