@@ -84,10 +84,7 @@ class Membership:
     def believe(self, view: MemberView, turn: Turn) -> None:
         """A verdict that others gave has turned out to be true."""
         self._end_rumour(view.name)
-        change = self._state.members.merge(view, turn.now)
-        if change is not None:
-            self._follow(change, turn)
-            self._gossiping.push_member(view.name, turn)
+        self.learn(view, turn, proven=True)
 
     def _end_rumour(self, name: str) -> None:
         self._state.timers.cancel(Timer.RUMOUR, name)

@@ -63,6 +63,7 @@ SHELL = {
         *("sideport", "store", "troubles", "waiting"),
     },
     "troubles": set[str](),
+    "repeats": set[str](),
     "diskwatch": {"troubles"},
     "archive": {"core", "diskwatch", "store"},
     "copying": {"core"},

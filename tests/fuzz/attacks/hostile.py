@@ -85,8 +85,11 @@ def cluster(seed: int, count: int = 3) -> World:
 
 
 def view_of(world: World, name: str) -> MemberView:
-    """What a running node says of itself."""
-    return world.node(name).own
+    """What a node says of itself, or others hold of it where it has ended."""
+    if name in world.running:
+        return world.node(name).own
+    held = (view for node in world.running.values() for view in node.members)
+    return next(view for view in held if view.name == name)
 
 
 def ended(world: World) -> list[str]:

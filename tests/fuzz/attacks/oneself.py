@@ -73,9 +73,8 @@ def lives_elsewhere(world: World, liar: Hostile) -> int:
     for number in range(60):
         own = view_of(world, "n0")
         lie = own._replace(address=ELSEWHERE, generation=own.generation + 1)
-        size += liar.say(
-            ("n0", "n1", "n2")[number % 3], Gossip(), [lie], speaker=view_of(world, "n1")
-        )
+        to = "n0" if number < 40 else ("n1", "n2")[number % 2]
+        size += liar.say(to, Gossip(), [lie], speaker=view_of(world, "n1"))
         world.run(0.5)
     return size
 
@@ -84,7 +83,8 @@ def unasked_cookie_and_refusal(world: World, liar: Hostile) -> int:
     """A cookie that nobody has asked for, so that the node's join tells a nonce for a refusal."""
     own = view_of(world, "n0")
     size = 0
-    for speaker in (None, view_of(world, "n1"), own._replace(generation=own.generation + 1)):
+    twin = own._replace(generation=own.generation + 1)
+    for speaker in (None, view_of(world, "n1"), twin) * 12:
         liar.heard()
         size += liar.say("n0", Cookie(0, b"12345678", own.address), speaker=speaker)
         for _, said in liar.heard():

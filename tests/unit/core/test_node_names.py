@@ -82,6 +82,19 @@ def test_a_holder_that_is_told_of_is_asked_and_if_it_is_silent_nothing_comes_of_
     assert asked == 11, "once in `name_check`"
 
 
+def test_each_address_is_asked_in_its_own_time() -> None:
+    talk = settled()
+    other = ("10.0.7.7", 7946)
+    tell(talk, other_holder(1001))
+    talk.wait(1)
+    tell(talk, other_holder(1001, address=other))
+    for address in (ELSEWHERE, other):
+        assert not tell(talk, other_holder(1001, address=address)).sent(Join)
+    said = talk.wait(1.5)
+    assert [len(said.sent(Join, at)) for at in (ELSEWHERE, other)] == [1, 0]
+    assert talk.wait(1).sent(Join, other)
+
+
 def test_many_addresses_that_are_told_of_are_not_all_asked() -> None:
     talk = settled()
     asked = 0
