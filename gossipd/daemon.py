@@ -466,7 +466,7 @@ class Daemon:
     def _note_drop(self, source: Address, reason: Drop) -> None:
         self._drops[reason] += 1
         now = time.monotonic()
-        if reason in (Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL):
+        if reason in _WARN_OF:
             last = self._warned_at.get(reason)
             if last is None or now - last > WARN_AGAIN_AFTER:
                 self._warned_at[reason] = now
@@ -528,6 +528,13 @@ class Daemon:
             },
             "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
         }
+
+
+_WARN_OF = (
+    *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL),
+    *(Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
+)
+"""Drops that an operator is to know of."""
 
 
 def _tell(

@@ -23,5 +23,7 @@ class Drop(Enum):
     MISDIRECTED = "meant for a member of another name"
     LIMITED = "an answer larger than a stranger may be sent"
     ABSURD = "a generation or incarnation that no clock allows"
+    FALSE_CLAIM = "it claims more of a stream than anybody has shown"
+    NOT_OURS = "it tells of increments of this very process that it has not made"
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"

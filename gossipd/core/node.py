@@ -429,9 +429,12 @@ class Node:
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
             self._learn_views(envelope, turn)
+            own_stream = self._state.writer.stream
             for group in envelope.groups:
                 self._repair.learn(group, turn)
             self._dispatch(message, envelope.sender, turn)
+            if self._state.writer.stream != own_stream:
+                turn.drop(Drop.NOT_OURS)
         else:
             turn.drop(Drop.STRANGER)
             nonce = message.nonce if isinstance(message, Ping) else 0
@@ -531,13 +534,14 @@ class Node:
                 own = self._state.own
                 views = (own,) if own.status is Status.LEFT else ()
                 turn.send(Ack(nonce, self._state.shown), turn.source, sender, views)
-                self._show(shown, sender, turn)
+                self._show(shown, sender, turn, answers=False)
             case Ack(nonce, shown):
-                if self._answered(nonce, sender, turn):
+                answers = self._answered(nonce, sender, turn)
+                if answers:
                     self._joining.acked(turn)
                 else:
                     turn.drop(Drop.UNASKED)
-                self._show(shown, sender, turn)
+                self._show(shown, sender, turn, answers=answers)
             case PingReq():
                 self._detector.relay(message, turn)
             case RelayedAck(nonce):
@@ -580,15 +584,19 @@ class Node:
         self._detector.acked(nonce, flight, turn)
         return True
 
-    def _show(self, shown: Shown, sender: str, turn: Turn, urgent: bool = False) -> None:
-        """A member showed its state: repair what differs."""
+    def _show(
+        self, shown: Shown, sender: str, turn: Turn, urgent: bool = False, *, answers: bool = True
+    ) -> None:
+        """A member showed its state: repair what differs. `answers`: to a question of this node;
+        only that may make it ready."""
         state = self._state
         view = state.members.get(sender)
         if view is None or view.status > Status.SUSPECT:
             return
         state.shown_by[sender] = shown
         state.rounds.hear(shown.round)
-        self._readiness.shown(shown, turn)
+        if answers:
+            self._readiness.shown(shown, sender, turn)
         if shown.log != state.log.fingerprint:
             self._repair.want(sender, turn, urgent)
         if shown.members == state.members.fingerprint:

@@ -6,7 +6,7 @@ import pytest
 
 from gossipd.core import Status
 
-from .attacks import oneself, verdicts
+from .attacks import counts, oneself, verdicts
 
 
 @pytest.mark.parametrize("name", list(oneself.ATTACKS))
@@ -26,6 +26,12 @@ def test_no_verdict_keeps_a_member_away_that_answers(status: Status, count: int)
     assert not found.ended
     assert not found.away_at_end
     assert found.agrees
+
+
+@pytest.mark.parametrize("name", list(counts.ATTACKS))
+def test_no_lie_makes_a_node_say_what_is_not_so(name: str) -> None:
+    for seed in range(3):
+        assert counts.run(name, seed) is None
 
 
 def test_under_loss_a_verdict_that_is_believed_is_refuted_at_once() -> None:
