@@ -62,9 +62,9 @@ SETTLED_CHECKS = 2
 
 CHECKS_MAX = 256
 
-QUESTION = 512
-"""Bytes that an address is granted three times, when somebody says that this node's name lives
-there: a question takes two joins with tags."""
+QUESTION = 48
+"""Bytes that whoever says that this node's name lives somewhere takes at least: that address may
+be sent three times as much, which a question without tags takes."""
 
 ANEW_MAX = 8
 """Members that are asked to take this node in anew."""
@@ -149,7 +149,7 @@ class Joining:
         """Ask where this node's name is said to live, too: it may be its own address."""
         for address in self._rival.due(turn):
             self._state.strangers.received(address, QUESTION)
-            self._send_join(address, b"", address, turn)
+            self._send_join(address, b"", address, turn, tags=())
 
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
         """Whether a join is one of this node's own: it was sent to an address which is its own,
@@ -273,13 +273,21 @@ class Joining:
         own = self._state.own
         return self._standing(now), own.generation, own.address
 
-    def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
+    def _send_join(
+        self,
+        to: Address,
+        cookie: bytes,
+        meant: Address,
+        turn: Turn,
+        tags: tuple[tuple[str, str], ...] | None = None,
+    ) -> None:
         own = self._state.own
+        tags = own.tags if tags is None else tags
         nonce = self._state.rng.getrandbits(64)
         self._asked[nonce] = _Asked(meant, to, turn.now)
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
-        turn.send(Join(nonce, own.address, own.tags, cookie, self._standing(turn.now)), to)
+        turn.send(Join(nonce, own.address, tags, cookie, self._standing(turn.now)), to)
 
     # --- as the one who is asked -------------------------------------------------------------
 
