@@ -82,6 +82,8 @@ class _Asked(NamedTuple):
     to: Address
     """Where it was sent."""
     at: float
+    rival: bool
+    """Whether this node's name is said to live there, too."""
 
 
 class _Newcomer(NamedTuple):
@@ -149,7 +151,7 @@ class Joining:
         """Ask where this node's name is said to live, too: it may be its own address."""
         for address in self._rival.due(turn):
             self._state.strangers.received(address, QUESTION)
-            self._send_join(address, b"", address, turn, tags=())
+            self._send_join(address, b"", address, turn, rival=True)
 
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
         """Whether a join is one of this node's own: it was sent to an address which is its own,
@@ -189,13 +191,14 @@ class Joining:
         answers one of our pings. One that answers no question is echoed to a member, where that
         is held: whoever else has sent it reads no nonce of ours."""
         own, held = self._state.own, self._state.members.get(sender)
-        asked = cookie.nonce in self._asked
-        if cookie.cookie and (asked or answers):
-            meant = self._asked[cookie.nonce].meant if asked else turn.source
-            self._send_join(turn.source, cookie.cookie, meant, turn)
+        asked = self._asked.get(cookie.nonce)
+        if cookie.cookie and asked is not None:
+            self._send_join(turn.source, cookie.cookie, asked.meant, turn, asked.rival)
+        elif cookie.cookie and answers:
+            self._send_join(turn.source, cookie.cookie, turn.source, turn)
         elif cookie.cookie and held is not None and sender != own.name:
             self._send_join(held.address, cookie.cookie, held.address, turn)
-        elif cookie.cookie or not asked:
+        elif cookie.cookie or asked is None:
             turn.drop(Drop.UNASKED)
         elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < DOUBTS_MAX:
             self._doubts[cookie.seen] = None
@@ -279,12 +282,13 @@ class Joining:
         cookie: bytes,
         meant: Address,
         turn: Turn,
-        tags: tuple[tuple[str, str], ...] | None = None,
+        rival: bool = False,
     ) -> None:
+        """A rival is sent no tags: it has proven nothing, so that the question must be short."""
         own = self._state.own
-        tags = own.tags if tags is None else tags
+        tags = () if rival else own.tags
         nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = _Asked(meant, to, turn.now)
+        self._asked[nonce] = _Asked(meant, to, turn.now, rival)
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
         turn.send(Join(nonce, own.address, tags, cookie, self._standing(turn.now)), to)
