@@ -64,6 +64,7 @@ SHELL = {
     },
     "troubles": set[str](),
     "repeats": set[str](),
+    "inbox": {"core"},
     "entry": {"cli", "logs", "signals", "streams"},
     "logs": {"streams", "troubles"},
     "signals": {"streams"},
