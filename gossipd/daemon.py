@@ -65,6 +65,7 @@ from gossipd.endpoint import Endpoint
 from gossipd.garbage import Garbage
 from gossipd.hearing import Hearing
 from gossipd.inbox import Inbox
+from gossipd.repeats import Repeats
 from gossipd.resolving import Resolver, literal
 from gossipd.routes import Routes
 from gossipd.saver import Saver
@@ -217,6 +218,7 @@ class Daemon:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
         self._drops: Counter[Drop] = Counter()
+        self._repeats = Repeats()
         self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
@@ -447,11 +449,13 @@ class Daemon:
                 case MemberChanged():
                     self._saver.want()  # whom the next life asks, even if this one ends soon
                     self._advertising.members_changed()
-                    _tell(effect)
+                    self._tell_again(effect.view.name, effect)
                 case JoinDoubtful():
                     if self._advertising.doubted(effect):
                         _tell(effect)
-                case Refuted() | Stalled() | SpeaksElsewhere() | BecameReady():
+                case Refuted():
+                    self._tell_again("", effect)
+                case Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:
                     assert_never(effect)
@@ -461,13 +465,22 @@ class Daemon:
         self._garbage.look()
         self._arm()
 
+    def _tell_again(self, about: str, effect: MemberChanged | Refuted) -> None:
+        """Log what may happen again and again, where somebody lies, say."""
+        hidden = self._repeats.tell(about, time.monotonic())
+        if hidden:
+            what = f"changes of member {about}" if about else "refutations"
+            log.warning("%d more %s, untold", hidden, what)
+        if hidden is not None:
+            _tell(effect)
+
     def _note_busy(self, source: Address) -> None:
         self._note_drop(source, Drop.BUSY)
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
         self._drops[reason] += 1
         now = time.monotonic()
-        if reason in (Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL):
+        if reason in _WARN_OF:
             last = self._warned_at.get(reason)
             if last is None or now - last > WARN_AGAIN_AFTER:
                 self._warned_at[reason] = now
@@ -529,6 +542,13 @@ class Daemon:
             },
             "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
         }
+
+
+_WARN_OF = (
+    *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL),
+    *(Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
+)
+"""Drops that an operator is to know of."""
 
 
 def _tell(
