@@ -180,7 +180,10 @@ def _doubles_of(groups: _Groups) -> Iterator[tuple[Stream, Double]]:
 
 
 def _parse(text: bytes) -> _Line:
-    line = json.loads(text)
+    try:
+        line = json.loads(text)
+    except ValueError:  # it tells of lines, too, and means another one
+        line = None
     if not isinstance(line, dict):
         raise ValueError("not a JSON object")
     if line.get("format", _FORMAT) not in (_FORMAT, _OLD_FORMAT):
