@@ -169,7 +169,7 @@ class Daemon:
         self._watch = DiskWatch(config.disk_timeout, self._troubles)
         key_limit = config.settings.key_limit
         self._alarm = Alarm(self._node, key_limit)
-        self._garbage = Garbage(self._node)
+        self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._counting = Counting(
             self._node, store, self._perform, self._watch, self._lose_disk, key_limit
         )

@@ -24,7 +24,6 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.text import TextDialect
-from gossipd.sideport.turns import Slice
 from gossipd.sideport.values import refusal
 
 SLICE_SIZE = 1024
@@ -85,9 +84,12 @@ class Connection(asyncio.Protocol):
             self.refuse(_TOO_MANY)
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Nothing may refer to this connection any more, not even its own parts: cycles would
+        wait for Python's collector, whose searches hold the loop the longer the more there are."""
         self._transport = None
-        self._deadline.cancel()
+        self._deadline.end()
         self._pipeline.abandon()
+        self._dialect.end()
         self._unparsed = b""
         self._gone(self)
 
@@ -98,6 +100,7 @@ class Connection(asyncio.Protocol):
         self._active_at = self._loop.time()
         self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
         self._parsed = 0
+        self._pipeline.arrive()
         self._work()
 
     def eof_received(self) -> bool:
@@ -106,6 +109,7 @@ class Connection(asyncio.Protocol):
         if self._linger_until is not None:
             self._close()
         else:
+            self._pipeline.arrive()
             self._work()
         return True
 
@@ -116,6 +120,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._pipeline.held = False
+        self._pipeline.arrive()
         self._progress()
 
     # What the port says and asks.
@@ -152,15 +157,15 @@ class Connection(asyncio.Protocol):
 
     def _work(self) -> None:
         """Parse what there is room and time for, answer what can be answered."""
-        time = Slice()
+        time = self._commands.turns.slice()
         self._pipeline.advance(time)
-        while self._parsed < len(self._unparsed) and self._has_room():
+        while self._left and self._has_room() and not self._pipeline.resting:
             start, self._parsed = self._parsed, self._parsed + SLICE_SIZE
             self._dialect.feed(self._unparsed[start : self._parsed], self._active_at)
             self._pipeline.advance(time)
             if time.over:
                 self._pipeline.rest()
-        if self._parsed >= len(self._unparsed) or self._pipeline.closed:
+        if not self._left or self._pipeline.closed:
             self._unparsed, self._parsed = b"", 0
             if self._eof and not self._pipeline.closed:
                 self._dialect.finish()
@@ -168,9 +173,14 @@ class Connection(asyncio.Protocol):
         self._set_reading(self._pipeline.closed or self._has_room())
         self._rearm()
 
+    @property
+    def _left(self) -> int:
+        """Bytes that are not parsed yet."""
+        return max(0, len(self._unparsed) - self._parsed)
+
     def _has_room(self) -> bool:
         pipeline, limits = self._pipeline, self._limits
-        if pipeline.closed or pipeline.held or pipeline.resting:
+        if pipeline.closed or pipeline.held or (pipeline.resting and self._left > SLICE_SIZE):
             return False
         return len(pipeline) < limits.pending_max and not pipeline.size
 
@@ -230,7 +240,7 @@ class Connection(asyncio.Protocol):
         elif self._pipeline.held or transport.is_closing():
             self._stalled_size = transport.get_write_buffer_size()
             at = self._active_at + self._limits.write_timeout
-        elif len(self._pipeline) or not self._reading:
+        elif len(self._pipeline) or self._pipeline.resting or not self._reading:
             at = NEVER
         else:
             at = self._dialect.expires_at(self._active_at)
@@ -250,6 +260,7 @@ class Connection(asyncio.Protocol):
                 transport.abort()
         else:
             self._dialect.expire()
+            self._pipeline.arrive()
             self._work()
 
 

@@ -110,6 +110,9 @@ class HttpDialect:
         if self._since is not None:
             self._since = now
 
+    def end(self) -> None:
+        del self._parser  # it holds the callbacks
+
     def on_url(self, part: bytes) -> None:
         self._in_request = True
         self._target += part

@@ -107,6 +107,9 @@ class OpeningDialect:
     def resume(self, now: float) -> None:
         """Nothing to do: input is never paused before the first command."""
 
+    def end(self) -> None:
+        del self._http, self._text, self._become
+
     def _turn_into(self, dialect: Dialect, now: float) -> None:
         self._become(dialect)
         dialect.feed(self._first, now)

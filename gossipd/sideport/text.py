@@ -152,6 +152,9 @@ class TextDialect:
     def resume(self, now: float) -> None:
         """Nothing to do: the time-out is counted from the last answer."""
 
+    def end(self) -> None:
+        """Nothing to do: nothing here refers back."""
+
     def _take(self, line: bytes) -> None:
         line = line.removesuffix(b"\r")
         if len(line) > self._limits.line_size_max:

@@ -1,8 +1,8 @@
 """Long work of all connections in slices: nothing that is asked holds the loop for long.
 
-Who has worked for `SLICE_TIME` lines up here and goes on when it is his turn. In each turn of the
-loop one of them does, however many there are, so that packets, timers and everybody's short
-questions wait for one slice at most.
+In each turn of the loop all connections together work for `SLICE_TIME`. Who comes when that is
+over, or has not finished, lines up here, and goes on when it is his turn. So packets, timers and
+the disk wait for a slice or two at most, however many clients there are.
 """
 
 from __future__ import annotations
@@ -21,28 +21,43 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
+        self._slice: Slice | None = None
+        """Of this turn of the loop; None where nothing was done in it yet."""
+
+    def slice(self) -> Slice:
+        """What all share in this turn of the loop."""
+        if self._slice is None:
+            self._slice = Slice()
+            asyncio.get_running_loop().call_soon(self._next)
+        return self._slice
 
     def add(self, go_on: Callable[[], None]) -> None:
         """Call `go_on`, which must not raise, when it is its turn."""
         self._waiting.append(go_on)
-        if len(self._waiting) == 1:
-            asyncio.get_running_loop().call_soon(self._next)
+        self.slice()
 
     async def wait(self) -> Slice:
-        """Come back when it is one's turn, with a slice of time."""
+        """Come back when it is one's turn, with a slice of time for oneself."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.add(lambda: None if turn.done() else turn.set_result(None))
+
+        def go_on() -> None:
+            if not turn.done():
+                turn.set_result(None)
+                self.slice().spend()  # it is woken later, and no other with it
+
+        self.add(go_on)
         await turn
         return Slice()
 
     def _next(self) -> None:
-        go_on = self._waiting[0]
-        try:
-            go_on()
-        finally:
-            self._waiting.popleft()
-            if self._waiting:
-                asyncio.get_running_loop().call_soon(self._next)
+        """The loop has come round."""
+        self._slice = None
+        if not self._waiting:
+            return
+        time = self.slice()
+        self._waiting.popleft()()
+        while self._waiting and not time.over:
+            self._waiting.popleft()()
 
 
 class Slice:
@@ -56,3 +71,7 @@ class Slice:
     @property
     def over(self) -> bool:
         return time.perf_counter() >= self._until
+
+    def spend(self) -> None:
+        """All of it is used."""
+        self._until = float("-inf")

@@ -31,43 +31,71 @@ class Loop:
         self._handle.cancel()
 
 
-def busy(name: str, done: list[str]) -> Iterator[bytes]:
-    """Pieces of which each takes a slice of time."""
-    for _ in range(PIECES):
-        until = time.perf_counter() + SLICE_TIME
-        while time.perf_counter() < until:
-            pass
-        done.append(name)
-        yield b"x"
-
-
 @pytest.mark.parametrize("clients", [1, 3])
 async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(clients: int) -> None:
     turns, done, written, ended = Turns(), list[str](), list[bytes](), list[bool]()
     loop, rounds = Loop(), list[int]()
 
+    def busy(name: str) -> Iterator[bytes]:
+        """Pieces of which each takes a slice of time."""
+        for _ in range(PIECES):
+            until = time.perf_counter() + SLICE_TIME
+            while time.perf_counter() < until:
+                pass
+            done.append(name)
+            rounds.append(loop.rounds)
+            yield b"x"
+
     def connection(name: str) -> None:
         pipeline: Pipeline
 
         def progressed() -> None:
-            rounds.append(loop.rounds)
-            pipeline.advance(Slice())
+            pipeline.advance(turns.slice())
 
         def never(*_: object) -> asyncio.Future[object]:
             raise AssertionError
 
         pipeline = Pipeline(never, written.append, progressed, ended.append, turns)  # type: ignore[arg-type]
-        pipeline.add(lambda: busy(name, done))
+        pipeline.add(lambda: busy(name))
         pipeline.end()
-        pipeline.advance(Slice())
+        pipeline.arrive()
+        progressed()
 
     for number in range(clients):
         connection(str(number))
     await until(lambda: len(ended) == clients)
     loop.stop()
     assert b"".join(written) == b"x" * PIECES * clients
-    assert len(set(rounds)) == len(rounds) >= (PIECES - 1) * clients
-    assert done[clients : 2 * clients] == [str(number) for number in range(clients)]
+    assert len(set(rounds)) == len(rounds) == PIECES * clients
+    in_turn = [str(number) for number in range(clients)]
+    assert done == ["0", *in_turn * PIECES][: len(done)]
+
+
+async def test_short_work_of_many_shares_the_time_of_a_round() -> None:
+    turns, loop, rounds = Turns(), Loop(), list[int]()
+    for _ in range(100):
+        turns.add(lambda: rounds.append(loop.rounds))
+    await until(lambda: len(rounds) == 100)
+    assert len(set(rounds)) < 50
+    while not turns.slice().over:
+        pass
+    turns.add(lambda: rounds.append(loop.rounds))
+    assert len(rounds) == 100
+    await until(lambda: len(rounds) == 101)
+    loop.stop()
+
+
+async def test_who_waits_for_a_turn_has_it_alone() -> None:
+    turns, loop, rounds = Turns(), Loop(), list[int]()
+
+    async def work() -> None:
+        time = await turns.wait()
+        rounds.append(loop.rounds)
+        assert not time.over
+
+    await asyncio.gather(*(work() for _ in range(10)))
+    loop.stop()
+    assert len(set(rounds)) == 10
 
 
 async def test_who_is_gone_before_his_turn_holds_up_nobody() -> None:
