@@ -276,7 +276,8 @@ class Pipeline:
         if future is self._watched:
             self._watched = None
             self.arrive()
-            self._progressed()
+            if not self.resting:
+                self._progressed()
 
 
 def _nothing(*_: object) -> None:

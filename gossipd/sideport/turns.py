@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-SLICE_TIME = 0.002
+SLICE_TIME = 0.003
 """Seconds of work after which others get their turn."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.turns import SLICE_TIME, Slice, Turns
+from gossipd.sideport.turns import SLICE_TIME, Turns
 
 from .fake import until
 
@@ -67,8 +67,9 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
     loop.stop()
     assert b"".join(written) == b"x" * PIECES * clients
     assert len(set(rounds)) == len(rounds) == PIECES * clients
-    in_turn = [str(number) for number in range(clients)]
-    assert done == ["0", *in_turn * PIECES][: len(done)]
+    for end in range(len(done)):
+        given = [done[:end].count(str(number)) for number in range(clients)]
+        assert max(given) - min(given) <= 2
 
 
 async def test_short_work_of_many_shares_the_time_of_a_round() -> None:
