@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ class FakeBackend:
         self.paused = False
         self.waiting: list[tuple[asyncio.Future[Incremented], str, int]] = []
         self.started: list[tuple[str, int]] = []
+        self.starting: Callable[[], None] = lambda: None
+        """Called with each increment."""
         self.refusal: Exception | None = None
         self.unstartable: Exception | None = None
         self.joined: list[str] = []
@@ -56,6 +60,7 @@ class FakeBackend:
         future: asyncio.Future[Incremented] = asyncio.get_running_loop().create_future()
         if self.unstartable is not None:
             raise self.unstartable
+        self.starting()
         self.started.append((counter, by))
         self.keys.append(key)
         self.waiting.append((future, counter, by))
@@ -312,6 +317,12 @@ class Client:
 
     def half_close(self) -> None:
         self.writer.write_eof()
+
+    def reset(self) -> None:
+        """Be gone at once."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     async def close(self) -> None:
         self.writer.close()

@@ -11,7 +11,8 @@ import pytest
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.turns import SLICE_TIME, Turns
 
-from .fake import until
+from .conftest import Connect
+from .fake import FakeBackend, until
 
 PIECES = 20
 
@@ -70,6 +71,30 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
     for end in range(len(done)):
         given = [done[:end].count(str(number)) for number in range(clients)]
         assert max(given) - min(given) <= 2
+
+
+async def test_what_many_ask_at_once_is_done_in_many_rounds_of_the_loop(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    """Each increment takes a third of a slice: a round has some of them, whoever asks."""
+    rounds = list[int]()
+    clients = [await connect() for _ in range(20)]
+    loop = Loop()
+
+    def busy() -> None:
+        until = time.perf_counter() + SLICE_TIME / 3
+        while time.perf_counter() < until:
+            pass
+        rounds.append(loop.rounds)
+
+    backend.starting = busy
+    for client in clients:
+        client.writer.write(b"increment\n" * 10)
+    for client in clients:
+        assert [await client.line() for _ in range(10)]
+    loop.stop()
+    assert len(rounds) == 200
+    assert max(map(rounds.count, rounds)) < 20
 
 
 async def test_short_work_of_many_shares_the_time_of_a_round() -> None:
