@@ -69,6 +69,7 @@ from gossipd.routes import Routes
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds
 from gossipd.service import Service
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import (
     DiskStore,
@@ -207,7 +208,7 @@ class Daemon:
             self._process,
             config.cluster,
         )
-        self._port = SidePort(self.service)
+        self._port = SidePort(self.service, Limits(names=_names(own.name)))
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._ended: asyncio.Future[int] = self._loop.create_future()
@@ -629,6 +630,11 @@ async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store
         return await _told(opening, config.disk_timeout, f"opening {directory}")
     except (StoreError, OSError) as error:
         raise StartError(str(error)) from error
+
+
+def _names(own: str) -> frozenset[str]:
+    """What a browser may call the node."""
+    return frozenset({socket.gethostname().lower(), own.partition(":")[0].lower()})
 
 
 def _data_dir(config: Config, name: str) -> Path | None:

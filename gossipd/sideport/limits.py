@@ -56,3 +56,7 @@ class Limits:
 
     linger_size_max: int = 16 * 1024 * 1024
     """Bytes thrown away at most for that purpose."""
+
+    names: frozenset[str] = frozenset()
+    """Names of the node, in small letters, by which a browser may ask, besides `localhost`: nobody
+    else must be able to own them."""
