@@ -52,8 +52,12 @@ class HttpDialect:
         pipeline: Pipeline,
         limits: Limits,
         held_size: Callable[[], int],
+        *,
+        brief: bool = False,
     ) -> None:
-        """`held_size`: bytes of large bodies that all connections hold, this one included."""
+        """`held_size`: bytes of large bodies that all connections hold, this one included.
+        `brief`: one short question is answered."""
+        self._brief = brief
         self._commands = commands
         self._pipeline = pipeline
         self._limits = limits
@@ -201,7 +205,7 @@ class HttpDialect:
     def _request(self) -> None:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
-        keep = self._parser.should_keep_alive() and method != "CONNECT"
+        keep = self._parser.should_keep_alive() and method != "CONNECT" and not self._brief
         found = attempt(partial(self._found, method))
         if self._version == "1.0" and isinstance(found, calls.Request) and found.call.lists:
             keep = False  # a list may be long, and knows no chunks: the end of it is the end
@@ -225,6 +229,8 @@ class HttpDialect:
 
     def _add(self, request: calls.Request, framing: Framing) -> None:
         call, fields, text = request
+        if self._brief and (call.lists or call.batch or fields.keys() & calls.WAITING):
+            raise refusal(503, "too many connections: only short questions are answered", 1)
         if call is not calls.INCREMENT:
             if call.batch and _KEY in self._headers:
                 raise refusal(400, "a batch has no key of its own: give each of its lines a key")

@@ -1,10 +1,10 @@
 """Whether a request comes from a web page, and whether that page may ask.
 
 A browser shows itself by `Origin`, by `Sec-Fetch-…`, or by the name that it gives itself. A page
-of another site must not count or make a node leave, so its origin must be the host that was asked.
-A name of somebody else's that was rebound to this host's address passes that test, and its page may
-even read the answers; therefore a browser may only ask by an address, `localhost` or the node's own
-names. Programs, and proxies in front of them, use whatever name they like.
+of another site must not count or make a node leave, so its origin must be the host that was
+asked. A name of somebody else's that was rebound to this host's address passes that test, and its
+page may even read the answers; therefore a browser may only ask by an address, `localhost` or the
+node's own names. Programs, and proxies in front of them, use whatever name they like.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
+from gossipd.sideport.connection import Connection
+from gossipd.sideport.places import Place
 
 DEADLINE = 10.0
 KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -328,6 +330,21 @@ class Client:
         self.writer.close()
         with contextlib.suppress(OSError):  # it may have been reset
             await self.writer.wait_closed()
+
+
+class FakeHost:
+    """Lets everybody stay."""
+
+    def __init__(self) -> None:
+        self.left: list[Connection] = []
+
+    def admit(self, _: Connection, __: str | None) -> Place:
+        return Place.KEPT
+
+    def waits(self, _: Connection, __: bool) -> None: ...
+
+    def gone(self, connection: Connection) -> None:
+        self.left.append(connection)
 
 
 class FakeTransport(asyncio.Transport):
