@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-        _keep_alive(transport)
+        _set_up(transport, self._limits)
         peer = transport.get_extra_info("peername")
         place = self._host.admit(self, peer[0] if peer else None)
         self._brief = place is Place.BRIEF
@@ -288,9 +288,11 @@ class Connection(asyncio.Protocol):
             self._work()
 
 
-def _keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Let the kernel notice hosts that vanished: idle text connections stay for an hour."""
+def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:
+    """Let the kernel notice hosts that vanished, as idle text connections stay for an hour, and
+    hold little for those who do not read."""
     connected: socket.socket | None = transport.get_extra_info("socket")
     if connected is not None:
         with contextlib.suppress(OSError):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_size_max)

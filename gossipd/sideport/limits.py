@@ -65,6 +65,10 @@ class Limits:
     text_idle_timeout: float = 3600.0
     """Seconds a text connection is kept between two commands: a human types."""
 
+    send_size_max: int = 128 * 1024
+    """Bytes of answers that the kernel holds for a connection (Linux takes it twice). What is made
+    for a client who never reads is made in vain, and the kernel would take 4 MiB."""
+
     write_timeout: float = 30.0
     """Seconds after which it is looked at how much a client took of what waits for it."""
 

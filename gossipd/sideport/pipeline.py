@@ -148,13 +148,13 @@ class Pipeline:
     def arrive(self) -> None:
         """There is something to do: now, unless the time of this turn of the loop is over."""
         if self._turns.slice().over:
-            self.rest()
+            self.rest(is_new=True)
 
-    def rest(self) -> None:
+    def rest(self, *, is_new: bool = False) -> None:
         """Go on when it is one's turn."""
         if not self.resting:
             self.resting = True
-            self._turns.add(self._go_on)
+            self._turns.add(self._go_on, is_new=is_new)
 
     def abandon(self) -> None:
         """The client is gone. Its increments go on; somebody must still look at how they end.
