@@ -12,6 +12,7 @@ from .meeting import Meeting
 from .membership import Membership
 from .messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 from .repair import ASKS_MAX
+from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn
 from .timers import Timer
@@ -23,10 +24,13 @@ PATIENCE = 2.0
 class MemberRepair:
     """The one pull of member pages that runs, and the answers to those of others."""
 
-    def __init__(self, state: State, membership: Membership, meeting: Meeting) -> None:
+    def __init__(
+        self, state: State, membership: Membership, meeting: Meeting, serving: Serving
+    ) -> None:
         self._state = state
         self._membership = membership
         self._meeting = meeting
+        self._serving = serving
         self._peer: MemberView | None = None
         self._after = ""
         self._nonce = 0
@@ -77,8 +81,8 @@ class MemberRepair:
 
     def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
         """Send pages of the table."""
-        for page in answer_members(self._state, ask, turn):
-            turn.send(page, turn.source, asker)
+        pages = answer_members(self._state, ask, turn)
+        self._serving.serve("members", asker, turn.source, pages, turn)
 
     def _ask(self, turn: Turn) -> None:
         self._asks = 0

@@ -19,7 +19,7 @@ from typing import assert_never
 
 from .copies import CopiesWanted, Demand
 from .courier import Courier
-from .decoding import decode
+from .decoding import decode, is_of_probes
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
 from .effects import (
@@ -34,6 +34,7 @@ from .effects import (
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
+from .hearsay import Hearsay
 from .holding import Holding
 from .identity import GENERATION_MAX, Address, Stream
 from .image import Image, StreamImage
@@ -74,11 +75,13 @@ from .messages import (
     Welcome,
 )
 from .pings import Pings, Purpose, RoundTrips
+from .plausible import Plausible, Word
 from .readiness import Readiness
 from .repair import LogRepair
 from .retention import Retention
 from .rival import Rival
 from .saving import Changes, Saving
+from .serving import Serving
 from .settings import Settings
 from .sources import Put
 from .state import State, Turn
@@ -90,7 +93,10 @@ from .writer import NOTHING_STORED, Batch, Stored, Writer
 EXPIRE_INTERVAL = 60.0
 
 _WAITS = frozenset(
-    {Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK, Timer.READY}
+    {
+        *(Timer.CORROBORATE, Timer.RUMOUR, Timer.PULL, Timer.MEMBER_PULL),
+        *(Timer.NAME_CHECK, Timer.READY),
+    }
 )
 """Timers that wait for somebody else and move when this node stalled (suspicions and the probe
 have rules of their own)."""
@@ -135,6 +141,8 @@ class Node:
             strangers=Strangers(),
             courier=Courier(settings, frame, members, member_lane, log_lane),
             saving=Saving(log, members, judge),
+            plausible=Plausible(own.generation),
+            hearsay=Hearsay(settings.probe_interval),
             began_at=now,
         )
         self._frame = frame
@@ -148,9 +156,10 @@ class Node:
         self._detector = Detector(state, self._membership)
         self._readiness = Readiness(state)
         self._retention = Retention(state)
-        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
+        self._serving = serving = Serving(state)
+        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention, serving)
         self._meeting = Meeting(state)
-        self._member_repair = MemberRepair(state, self._membership, self._meeting)
+        self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
         self._joining = Joining(state, self._membership, self._detector, rival)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
@@ -360,6 +369,7 @@ class Node:
         """Both clocks, from time to time: `wall` is seconds since the epoch."""
         self._advance(now)
         self._state.judge.see_clocks(now, wall)
+        self._state.plausible.see_clock(wall)
 
     @property
     def next_timeout(self) -> float | None:
@@ -397,11 +407,20 @@ class Node:
         self._receive(envelope, len(data), turn)
         return turn.effects
 
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether a datagram should be taken in before others, for somebody may be blamed if it
+        is late: a probe or an answer to one."""
+        body = self._frame.open(data)
+        return isinstance(body, bytes) and is_of_probes(body)
+
     # --- routing -----------------------------------------------------------------------------
 
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
         own = self._state.own
         message = envelope.message
+        if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
+            turn.drop(Drop.ABSURD)
+            return
         if isinstance(message, Join) and self._joining.came_back(envelope.sender, message, turn):
             return
         if self._is_own(envelope, turn.source):
@@ -417,15 +436,27 @@ class Node:
             self._state.spoken_at = turn.now
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
-            for view in envelope.views:
-                self._membership.learn(view, turn)
+            self._learn_views(envelope, turn)
+            own_stream = self._state.writer.stream
             for group in envelope.groups:
                 self._repair.learn(group, turn)
             self._dispatch(message, envelope.sender, turn)
+            if self._state.writer.stream != own_stream:
+                turn.drop(Drop.NOT_OURS)
         else:
             turn.drop(Drop.STRANGER)
             nonce = message.nonce if isinstance(message, Ping) else 0
             self._joining.challenge(envelope.sender, nonce, turn.source, turn)
+
+    def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
+        """What a member says of itself in answer to this node's ping is no rumour."""
+        message = envelope.message
+        flight = self._state.pings.peek(message.nonce) if isinstance(message, Ack) else None
+        proven = flight is not None and flight.target == envelope.sender
+        for view in envelope.views:
+            own = view.name == envelope.sender
+            word = Word.OWN if own else Word.OTHERS
+            self._membership.learn(view, turn, word=word, proven=own and proven)
 
     def _is_own(self, envelope: Envelope, source: Address) -> bool:
         """Whether this node has sent it, and no twin at another address."""
@@ -446,6 +477,7 @@ class Node:
             self._membership.learn(
                 held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
                 turn,
+                word=Word.OWN,
             )
         elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
             self._membership.tell(envelope.sender, turn)
@@ -488,15 +520,14 @@ class Node:
     ) -> None:
         match message:
             case Cookie(nonce):
-                self._answered(nonce, envelope.sender, turn)
-                self._joining.cookie_came(message, turn)
+                answers = self._answered(nonce, envelope.sender, turn)
+                self._joining.cookie_came(message, envelope.sender, answers, turn)
             case Refuse():
-                self._joining.refused(message, turn)
+                self._joining.refused(message, envelope.sender, envelope.generation, turn)
             case Welcome(_, shown):
                 if self._joining.welcomed(message, envelope.sender, turn):
                     self._meeting.welcomed(envelope.sender, shown)
-                    for view in envelope.views:
-                        self._membership.learn(view, turn)
+                    self._learn_views(envelope, turn)
                     urgent = not self._state.ready or self._meeting.peer == envelope.sender
                     self._show(shown, envelope.sender, turn, urgent)
             case _:
@@ -508,14 +539,17 @@ class Node:
                 if target != self._state.own.name:
                     turn.drop(Drop.MISDIRECTED)
                     return
-                turn.send(Ack(nonce, self._state.shown), turn.source, sender)
-                self._show(shown, sender, turn)
+                own = self._state.own
+                views = (own,) if own.status is Status.LEFT else ()
+                turn.send(Ack(nonce, self._state.shown), turn.source, sender, views)
+                self._show(shown, sender, turn, answers=False)
             case Ack(nonce, shown):
-                if self._answered(nonce, sender, turn):
+                answers = self._answered(nonce, sender, turn)
+                if answers:
                     self._joining.acked(turn)
                 else:
                     turn.drop(Drop.UNASKED)
-                self._show(shown, sender, turn)
+                self._show(shown, sender, turn, answers=answers)
             case PingReq():
                 self._detector.relay(message, turn)
             case RelayedAck(nonce):
@@ -558,15 +592,19 @@ class Node:
         self._detector.acked(nonce, flight, turn)
         return True
 
-    def _show(self, shown: Shown, sender: str, turn: Turn, urgent: bool = False) -> None:
-        """A member showed its state: repair what differs."""
+    def _show(
+        self, shown: Shown, sender: str, turn: Turn, urgent: bool = False, *, answers: bool = True
+    ) -> None:
+        """A member showed its state: repair what differs. `answers`: to a question of this node;
+        only that may make it ready."""
         state = self._state
         view = state.members.get(sender)
         if view is None or view.status > Status.SUSPECT:
             return
         state.shown_by[sender] = shown
         state.rounds.hear(shown.round)
-        self._readiness.shown(shown, turn)
+        if answers:
+            self._readiness.shown(shown, sender, turn)
         if shown.log != state.log.fingerprint:
             self._repair.want(sender, turn, urgent)
         if shown.members == state.members.fingerprint:
@@ -589,6 +627,8 @@ class Node:
                 self._membership.suspicion_ended(about, turn)
             case Timer.CORROBORATE:
                 self._detector.corroborate(about, turn)
+            case Timer.RUMOUR:
+                self._detector.look_into_rumour(about, turn)
             case Timer.GOSSIP:
                 self._gossiping.round(turn)
             case Timer.PULL:
@@ -600,7 +640,7 @@ class Node:
             case Timer.NAME_CHECK:
                 self._joining.name_vacant(about, turn)
             case Timer.RIVAL:
-                self._joining.ask_again(turn)
+                self._joining.ask_rivals(turn)
             case Timer.READY:
                 self._readiness.waited(turn)
             case Timer.LEAVE:
@@ -614,6 +654,8 @@ class Node:
                 self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
             case Timer.KEYS:
                 self._retention.drop(turn)
+            case Timer.ANSWER:
+                self._serving.go_on(turn)
             case _:
                 assert_never(timer)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from .answering import Archive, answer_digest, answer_passes
+from .answering import Archive, Lack, answer_digest, answer_passes
 from .drops import Drop
 from .effects import KeysWanted, Learned
 from .encoding import pass_item_size
@@ -40,6 +40,7 @@ from .messages import (
 from .passes import Pass
 from .readiness import Readiness
 from .retention import Retention
+from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn
 from .timers import Timer
@@ -81,12 +82,18 @@ class LogRepair:
     """The one repair of the log that runs, and the answers to those of others."""
 
     def __init__(
-        self, state: State, gossiping: Gossiping, readiness: Readiness, retention: Retention
+        self,
+        state: State,
+        gossiping: Gossiping,
+        readiness: Readiness,
+        retention: Retention,
+        serving: Serving,
     ) -> None:
         self._state = state
         self._gossiping = gossiping
         self._readiness = readiness
         self._retention = retention
+        self._serving = serving
         self._peer: MemberView | None = None
         self._peers_tried = 0
         self._next_at = float("-inf")
@@ -114,6 +121,9 @@ class LogRepair:
         Most of it comes several times: of key records, those that the version covers are held. In
         the own stream others would show a clone.
         """
+        shown = max((seq for _, seq, _ in group.registers), default=0)
+        if group.to > group.start and not self._is_shown(group.stream, group.to, shown, turn):
+            group = group._replace(to=group.start)
         version = self._state.log.version(group.stream)
         if group.keys and group.stream != self._state.writer.stream:
             above = tuple(record for record in group.keys if record.seq > version)
@@ -145,7 +155,7 @@ class LogRepair:
     def _merge_keyed(self, of: Group | Page, turn: Turn) -> int:
         """How many of its key records and doubles were new. After the claim, as what a version
         covers need not be hashed."""
-        keys = self._retention.accepted(of.stream, of.keys)
+        keys = self._retention.accepted(of.stream, of.keys, turn.now)
         new, advances = 0, list[Advance]()
         if keys:
             new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
@@ -163,13 +173,24 @@ class LogRepair:
         """Of some keys the disk holds these events: some may be doubles."""
         log = self._state.log
         for key, events in stored.items():
-            advances = log.find_doubles(key, {*events, *log.events(key)})
+            advances = log.find_doubles(key, {*events, *log.keys.events(key)})
             if advances:
                 self._learned(advances, turn)
 
     def _learned(self, advances: list[Advance], turn: Turn) -> None:
         self._state.tail.append(advances, turn.now)
         turn.emit(Learned(tuple(advances)))
+
+    def _is_shown(self, stream: Stream, version: int, shown: int, turn: Turn) -> bool:
+        """Whether somebody has shown an event up to which everything is said to be held: there is
+        always a register that has reached it. `shown`: the newest one that comes with the claim.
+        """
+        if version > shown:
+            held = next(self._state.log.newest_first(stream, 0), ("", 0, 0))
+            shown = held[1]
+        if version > shown:
+            turn.drop(Drop.FALSE_CLAIM)
+        return version <= shown
 
     def _claim(self, stream: Stream, version: int) -> bool:
         if not self._state.log.claim(stream, version):
@@ -341,7 +362,8 @@ class LogRepair:
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
         assert running.claim is not None
-        self._claim(stream, running.claim)
+        if self._is_shown(stream, running.claim, 0, turn):
+            self._claim(stream, running.claim)
         gained = self._gained.pop(stream, 0)
         if self._state.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
@@ -366,9 +388,11 @@ class LogRepair:
     def _answer(
         self, ask: PassAsk, asker: str, to: Address, archive: Archive | None, turn: Turn
     ) -> None:
-        for answer in answer_passes(self._state, ask, archive, turn.now):
-            if isinstance(answer, Pages):
-                turn.send(answer, to, asker)
-            else:
-                stream, above, upto, rest = answer
-                turn.emit(KeysWanted(stream, above, upto, ARCHIVED_AT_ONCE, rest, asker, to))
+        answers = answer_passes(self._state, ask, archive, turn.now)
+        parts = (
+            KeysWanted(*part[:3], ARCHIVED_AT_ONCE, part.ask, asker, to)
+            if isinstance(part, Lack)
+            else part
+            for part in answers
+        )
+        self._serving.serve("log", asker, to, parts, turn)

@@ -20,6 +20,7 @@ class Timer(IntEnum):
     RELAY_NACK = auto()
     SUSPICION = auto()
     CORROBORATE = auto()
+    RUMOUR = auto()
     GOSSIP = auto()
     PULL = auto()
     MEMBER_PULL = auto()
@@ -32,6 +33,7 @@ class Timer(IntEnum):
     COPIES = auto()
     EXPIRE = auto()
     KEYS = auto()
+    ANSWER = auto()
 
 
 Key: TypeAlias = tuple[Timer, str]

@@ -25,7 +25,7 @@ from gossipd.core import (
     Stream,
 )
 from gossipd.core.decoding import decode
-from gossipd.core.messages import Cookie, Envelope, Join
+from gossipd.core.messages import Cookie, Envelope, Join, Refuse
 from gossipd.core.strangers import AMPLIFICATION_MAX
 
 from .books import Books
@@ -111,6 +111,7 @@ class WatchedNode:
             said = tuple(view.address for view in envelope.views)
             if isinstance(envelope.message, Join):
                 self._note_join(envelope.message, source, len(data))
+            self._note_rivals(envelope, len(data))
         return self._watch(lambda node: node.receive_datagram(data, source, now), said)
 
     def timeout(self, now: float) -> list[Effect]:
@@ -169,6 +170,15 @@ class WatchedNode:
             self._proven.add(join.address)
         if join.address != source:
             self._received[join.address] = self._received.get(join.address, 0) + size
+
+    def _note_rivals(self, envelope: Envelope, size: int) -> None:
+        """Where the node's name is said to live, too, it asks."""
+        own = self.node.own
+        rivals = {view.address for view in envelope.views if view.name == own.name}
+        if isinstance(envelope.message, Refuse):
+            rivals.add(envelope.message.holder)
+        for address in rivals:
+            self._received[address] = self._received.get(address, 0) + size
 
     def _opened(self, data: bytes) -> Envelope | None:
         body = self._frame.open(data)

@@ -64,6 +64,8 @@ SHELL = {
         *("sideport", "store", "troubles", "waiting"),
     },
     "troubles": set[str](),
+    "repeats": set[str](),
+    "inbox": {"core"},
     "entry": {"cli", "logs", "signals", "streams"},
     "logs": {"streams", "troubles"},
     "signals": {"streams"},

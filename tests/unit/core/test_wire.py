@@ -7,7 +7,7 @@ from typing import get_args
 import msgpack
 import pytest
 
-from gossipd.core.decoding import decode
+from gossipd.core.decoding import decode, is_of_probes
 from gossipd.core.drops import Drop
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_MAX
@@ -22,9 +22,13 @@ from gossipd.core.messages import (
     Hold,
     MemberView,
     Message,
+    Nack,
     Page,
     Pages,
+    Ping,
+    PingReq,
     Position,
+    RelayedAck,
     Status,
 )
 
@@ -78,12 +82,12 @@ GOLDEN: dict[str, str] = {
         "000000000000"
     ),
     "first join": (
-        "67640100941a9be57750480a5a3f36f79706a3616e6ecf0000018bcfe5687b05960ba831302e302e302e31cd"
-        "1f0a90c400c29090"
+        "67640100941a9be540c09483a614b12a9706a3616e6ecf0000018bcfe5687b05960ba831302e302e302e31cd"
+        "1f0a90c400009090"
     ),
     "join with cookie": (
-        "67640100941a9be5b04ed0155feb938e9706a3616e6ecf0000018bcfe5687b05960ba33a3a31cdffff92a16b"
-        "a176c4080101010101010101c39090"
+        "67640100941a9be5d3a365b56e29e8879706a3616e6ecf0000018bcfe5687b05960ba33a3a31cdffff92a16b"
+        "a176c4080101010101010101039090"
     ),
     "cookie": (
         "67640100941a9be5a00061fcdc1ef2399707a3616e6ecf0000018bcfe5687b05940bc4080101010101010101"
@@ -95,8 +99,8 @@ GOLDEN: dict[str, str] = {
         "009090"
     ),
     "refuse": (
-        "67640100941a9be51d350ba1f23363219709a3616e6ecf0000018bcfe5687b05950d01a831302e302e302e33"
-        "cd1f0acf000fffffffffffff9090"
+        "67640100941a9be5a8b9b6a65f1a78709709a3616e6ecf0000018bcfe5687b05960d01a831302e302e302e33"
+        "cd1f0acf000fffffffffffff039090"
     ),
     "digest ask": (
         "67640100941a9be550e637358e7207e8970aa3616e6ecf0000018bcfe5687b05940e03c4021234cd04b09090"
@@ -171,6 +175,16 @@ def test_a_golden_datagram_is_written_and_read(description: str, envelope: Envel
     body = FRAME.open(bytes.fromhex(GOLDEN[description]))
     assert isinstance(body, bytes)
     assert decode(body) == envelope
+
+
+@pytest.mark.parametrize(("description", "envelope"), EXAMPLES)
+def test_probes_and_their_answers_are_known_by_their_first_bytes(
+    description: str, envelope: Envelope
+) -> None:
+    probes = Ping | Ack | PingReq | RelayedAck | Nack
+    is_one = isinstance(envelope.message, probes)
+    assert is_of_probes(encode(envelope)) is is_one, description
+    assert not is_of_probes(encode(envelope)[:1])
 
 
 def test_every_kind_of_message_has_a_golden_datagram() -> None:
