@@ -87,8 +87,9 @@ class Joining:
         self._rival = rival
         self._detector = detector
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
-        self._asked: dict[int, Address] = {}
-        """Whom each join under way was meant for; its answer may come from another address."""
+        self._asked: dict[int, tuple[Address, Address]] = {}
+        """Whom each join under way was meant for, as its answer may come from another address, and
+        where it was sent."""
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
@@ -113,14 +114,15 @@ class Joining:
         too, though it advertises another one."""
         if sender != self._state.own.name or join.nonce not in self._asked:
             return False
-        turn.emit(FoundItself(self._asked.pop(join.nonce)))
+        meant, _ = self._asked.pop(join.nonce)
+        turn.emit(FoundItself(meant))
         return True
 
     def cookie_came(self, cookie: Cookie, turn: Turn) -> None:
         """Echo a cookie to its sender. Without one it is a hint that we are seen elsewhere."""
         own = self._state.own
         if cookie.cookie:
-            meant = self._asked.get(cookie.nonce, turn.source)
+            meant, _ = self._asked.get(cookie.nonce, (turn.source, turn.source))
             self._send_join(turn.source, cookie.cookie, meant, turn)
         elif cookie.nonce not in self._asked:
             turn.drop(Drop.UNASKED)
@@ -128,15 +130,15 @@ class Joining:
             self._doubts[cookie.seen] = None
             turn.emit(JoinDoubtful(own.address, cookie.seen))
 
-    def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> bool:
-        """A member took us in; False if we did not ask it."""
-        asked = self._asked.pop(welcome.nonce, None)
-        if asked is None:
+    def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> Address | None:
+        """A member took us in: where it has proven to be. None if we did not ask it."""
+        meant, asked = self._asked.pop(welcome.nonce, (None, None))
+        if meant is None:
             turn.drop(Drop.UNASKED)
-            return False
+            return None
         self._member_since = min(self._member_since, turn.now)
-        turn.emit(Joined(asked, sender))
-        return True
+        turn.emit(Joined(meant, sender))
+        return asked
 
     def acked(self, turn: Turn) -> None:
         """A member has answered a ping, as it does for those that it holds."""
@@ -144,7 +146,7 @@ class Joining:
 
     def refused(self, refuse: Refuse, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
-        address = self._asked.pop(refuse.nonce, None)
+        address, _ = self._asked.pop(refuse.nonce, (None, None))
         own = self._state.own
         if address is None:
             turn.drop(Drop.UNASKED)
@@ -178,7 +180,7 @@ class Joining:
     def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
         own = self._state.own
         nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = meant
+        self._asked[nonce] = meant, to
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
         turn.send(Join(nonce, own.address, own.tags, cookie, self._holds_name(turn.now)), to)
@@ -259,7 +261,8 @@ class Joining:
         state = self._state
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
-        self._membership.learn(view, turn)
+        self._membership.learn(view, turn, proven=True)
+        state.members.prove(view.name, view.address)
         held = state.members.get(view.name)
         if held is None:
             turn.drop(Drop.MEMBERS_FULL)

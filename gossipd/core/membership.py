@@ -8,6 +8,7 @@ ends it, and whatever is said of this node itself above its own state is refuted
 from __future__ import annotations
 
 from .effects import MemberChanged, NameLost, Refuted
+from .encoding import pack_view
 from .gossiping import Gossiping
 from .identity import GENERATION_MAX, INCARNATION_MAX
 from .members import Change, rank
@@ -27,6 +28,12 @@ TELL_ELSEWHERE_AFTER = 10.0
 """The same where only the address that it speaks from differs: that of a twin, or another one of
 its host."""
 
+SPREAD = 0.0005
+"""Seconds per live member within which all of them turn to a newcomer, each at its own moment."""
+
+AFTER_PULL = 0.05
+"""Seconds until who has learnt of members from a whole table turns to them."""
+
 
 class Membership:
     """Turns views of members into changes of the table and their consequences."""
@@ -42,14 +49,27 @@ class Membership:
     # --- views -------------------------------------------------------------------------------
 
     def learn(
-        self, view: MemberView, turn: Turn, pulled: bool = False, own: bool = False
+        self,
+        view: MemberView,
+        turn: Turn,
+        pulled: bool = False,
+        own: bool = False,
+        proven: bool = False,
     ) -> Change | None:
         """Join a view into the table; `pulled`: others have it, so a new member is no news;
-        `own`: it is this node's own verdict."""
+        `own`: it is this node's own verdict; `proven`: the member has just shown that it is there.
+        """
         if view.name == self._state.own.name:
             self._hear_of_self(view, turn)
             return None
-        change = self._state.members.merge(view, turn.now, own=own)
+        if view.status > Status.SUSPECT:
+            self._state.newcomers.ended(view)
+        if not (own or proven or self._is_credible(view)):
+            self._await_proof(view, turn, pulled)
+            return None
+        if proven and self._state.newcomers.found(view):
+            self._state.timers.cancel(Timer.INTRODUCE, view.name)
+        change = self._state.members.merge(view, turn.now, own=own, proven=proven)
         if change is None:
             return None
         self._follow(change, turn)
@@ -57,10 +77,35 @@ class Membership:
             self._gossiping.push_member(view.name, turn)
         return change
 
+    def _is_credible(self, view: MemberView) -> bool:
+        """Whether what others say may enter the table: that somebody lives where it has proven to
+        this node to be, or nothing new, or a verdict, but not one that puts a live member
+        somewhere else."""
+        members = self._state.members
+        held = members.get(view.name)
+        if members.has_proven(view.name, view.address):
+            return True
+        if view.status <= Status.SUSPECT:
+            return held is not None and rank(view) <= rank(held)
+        return held is None or held.status > Status.SUSPECT or rank(view) <= rank(held)
+
+    def _await_proof(self, view: MemberView, turn: Turn, pulled: bool) -> None:
+        """Let a newcomer have its turn to prove where it is. Not all who hear of it ask at once,
+        and who has pulled a table lets the others speak first."""
+        state = self._state
+        if view.status > Status.SUSPECT:
+            return
+        wait = SPREAD * state.members.live_count * state.rng.random() + AFTER_PULL * pulled
+        turn_at = state.newcomers.tell(
+            view, len(pack_view(view)), turn.origin, turn.now + wait, is_news=not pulled
+        )
+        if turn_at is not None:
+            state.timers.set_if_sooner(Timer.INTRODUCE, turn_at, view.name)
+
     def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
         """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
         this life, too."""
-        change = self._state.members.merge(view, turn.now, kept=True)
+        change = self._state.members.merge(view, turn.now, kept=True, proven=met)
         if met:
             self._state.members.meet(view.name, turn.now)
         if change is not None:
@@ -141,9 +186,17 @@ class Membership:
         if view.status is Status.FAILED:
             wait = state.settings.contact_interval * state.rng.random()
             state.timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
+        if before is not None and view.status <= Status.SUSPECT:
+            self._greet(view, before, turn)
         status = before.status if before else None
         if before is None or _stands(before) != _stands(view):
             turn.emit(MemberChanged(view, status))
+
+    def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
+        """A member has begun a new life where it has proven to be: there it knows nobody yet."""
+        if view.generation > before.generation and view.address == before.address:
+            wait = SPREAD * self._state.members.live_count * self._state.rng.random()
+            self._state.timers.set_if_sooner(Timer.INTRODUCE, turn.now + wait, view.name)
 
     def _look_into(self, suspect: MemberView, turn: Turn) -> None:
         """`corroborators` of the members, spread evenly from the suspect on, probe it themselves

@@ -30,6 +30,7 @@ class Timer(IntEnum):
     LEAVE = auto()
     HOLD = auto()
     COPIES = auto()
+    INTRODUCE = auto()
     EXPIRE = auto()
     KEYS = auto()
 

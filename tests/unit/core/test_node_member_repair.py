@@ -43,6 +43,7 @@ def test_a_different_member_table_is_pulled_page_by_page() -> None:
     first, second = some_views(0, 5), some_views(5, 5)
     talk.hear(p0, MembersPage(ask.nonce, "", "x004", tuple(peer.view for peer in first)))
     talk.hear(p0, MembersPage(ask.nonce, "x004", "", tuple(peer.view for peer in second)))
+    talk.let_prove(*first, *second)
     assert [view.name for view in talk.node.members if view.name[0] == "x"] == [
         f"x{number:03}" for number in range(10)
     ]
@@ -68,10 +69,11 @@ def test_a_lost_page_of_the_table_is_asked_for_again_and_at_last_smaller() -> No
     talk = quiet()
     p0 = talk.peer("p0")
     ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
-    late = MembersPage(ask.nonce, "x004", "x009", tuple(p.view for p in some_views(5, 5)))
-    talk.hear(p0, late)
+    told = some_views(5, 5)
+    talk.hear(p0, MembersPage(ask.nonce, "x004", "x009", tuple(peer.view for peer in told)))
+    talk.let_prove(*told)
     assert len(talk.node.members) == 9, "what came is used"
-    asks = talk.wait(0.9).sent(MembersAsk)
+    asks = talk.wait(0.7).sent(MembersAsk)
     assert [(a.after, a.size) for a in asks] == [("", 1200), ("", DATAGRAM_SIZE_FLOOR)]
     assert not talk.wait(0.05).sent(MembersAsk)
 
