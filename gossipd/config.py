@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
-from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint
+from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint, is_link_local
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Durability = Literal["full", "normal"]
@@ -67,8 +67,9 @@ class Config:
     :PORT when the `bind` port is not 7946."""
 
     advertise: Endpoint | None = None
-    """Gossip address that others reach this node at, HOST:PORT. Default: the local address that
-    routes to the seeds."""
+    """Gossip address that others reach this node at, HOST:PORT; a name is followed where it goes.
+    Default: the local address from which members and seeds are reached, looked at again whenever
+    the network changes or answers do not come."""
 
     cluster: str = "gossipd"
     """Name of the cluster, 1 to 64 bytes. Datagrams of other clusters are dropped unread."""
@@ -145,6 +146,9 @@ class Config:
         _check("cluster", _check_name, self.cluster)
         if self.advertise is not None:
             _check("advertise", Endpoint.parse_peer, str(self.advertise))
+            _check("advertise", _check_reach, self.advertise.host)
+        else:
+            _check("bind", _check_reach, self.bind.host)
         seeds = (_check("join", Endpoint.parse_peer, seed) for seed in self.join)
         object.__setattr__(self, "join", tuple(dict.fromkeys(map(str, seeds))))
         _check("tag", _check_tags, self.tag)
@@ -155,6 +159,11 @@ def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Resul
         return rule(value)
     except ValueError as error:
         raise ConfigError(key, str(error)) from None
+
+
+def _check_reach(host: str) -> None:
+    if is_link_local(host):
+        raise ValueError(f"others cannot be told {host!r}: its zone means something here only")
 
 
 def _default_api(bind: Endpoint) -> Endpoint:

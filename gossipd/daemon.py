@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
 from gossipd import notify, reports
+from gossipd.advertising import Advertising, first_address
 from gossipd.alarm import Alarm
 from gossipd.alone import Alone
 from gossipd.archive import Archive
@@ -52,6 +53,7 @@ from gossipd.core import (
     Refuted,
     SaveWanted,
     Send,
+    SpeaksElsewhere,
     Stalled,
     Status,
     TagFrame,
@@ -61,7 +63,9 @@ from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
-from gossipd.resolving import Resolver, literal, resolve_now
+from gossipd.hearing import Hearing
+from gossipd.resolving import Resolver, literal
+from gossipd.routes import Routes
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds
 from gossipd.service import Service
@@ -76,15 +80,12 @@ from gossipd.store import (
     fork,
 )
 from gossipd.troubles import Troubles
-from gossipd.udp import Udp, interface_address, open_socket, routed_address, speaks
+from gossipd.udp import Udp, open_socket, speaks
 from gossipd.waiting import Waiting
 
 log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
-
-OUTWARD: tuple[Address, ...] = (("192.0.2.1", 9), ("2001:db8::1", 9))
-"""Documentation addresses (RFC 5737, RFC 3849): only the routing table is asked about them."""
 
 FILES_WANTED = 8192
 MOMENT = 0.001
@@ -189,6 +190,12 @@ class Daemon:
             self._seeds_changed,
             lambda address: speaks(udp.socket, address),
         )
+        self._advertising = Advertising(
+            self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
+        )
+        self._hearing = Hearing(
+            self._node, config.settings, self._troubles, lambda: self._advertising.cause
+        )
         self.service = Service(
             self._node,
             store,
@@ -232,7 +239,7 @@ class Daemon:
         await udp.start()
         store: Store | None = None
         try:
-            own = await loop.run_in_executor(None, _own_view, config, udp)
+            own = await _own_view(config, udp)
             left = await loop.run_in_executor(None, _left_behind, config, own)
             store = await _open_store(config, own.name, keeper)
             generation = await _begin_life(store, config)
@@ -284,6 +291,8 @@ class Daemon:
             self._receive(*self._early.popleft())
         for text in self._config.join:
             self._seeds.keep(Endpoint.parse_peer(text))
+        self._advertising.start()
+        self._hearing.start()
         notify.ready(f"{own.name} at {reports.address_text(own.address)}")
         code = await self._ended
         await self._stop()
@@ -303,6 +312,7 @@ class Daemon:
             self._alone.forbid("seeds", unresolved)
         else:
             self._alone.permit("seeds")
+        self._advertising.look()
         if self._seeds.only_itself:
             self._perform(self._node.nobody_to_join(time.monotonic()))
 
@@ -321,6 +331,8 @@ class Daemon:
     async def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._hearing.stop()
+        await self._advertising.stop()
         await self._seeds.stop()
         self._copying.stop()
         self._waiting.stop()
@@ -420,8 +432,12 @@ class Daemon:
                     self._end(self._exit_code)
                 case MemberChanged():
                     self._saver.want()  # whom the next life asks, even if this one ends soon
+                    self._advertising.members_changed()
                     _tell(effect)
-                case Refuted() | Stalled() | JoinDoubtful() | BecameReady():
+                case JoinDoubtful():
+                    if self._advertising.doubted(effect):
+                        _tell(effect)
+                case Refuted() | Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:
                     assert_never(effect)
@@ -496,7 +512,9 @@ class Daemon:
         }
 
 
-def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady) -> None:
+def _tell(
+    effect: MemberChanged | Refuted | Stalled | JoinDoubtful | SpeaksElsewhere | BecameReady,
+) -> None:
     """Log what happened."""
     match effect:
         case MemberChanged(view, before):
@@ -515,6 +533,14 @@ def _tell(effect: MemberChanged | Refuted | Stalled | JoinDoubtful | BecameReady
             log.warning(
                 "this node advertises %s but its datagrams come from %s: is --advertise wrong, "
                 "or is there a NAT between?",
+                _at(advertised),
+                _at(seen),
+            )
+        case SpeaksElsewhere(name, advertised, seen):
+            log.warning(
+                "member %s advertises %s, which does not answer, but its datagrams come from %s: "
+                "is its --advertise wrong, or is there a NAT between?",
+                name,
                 _at(advertised),
                 _at(seen),
             )
@@ -638,35 +664,10 @@ async def _begin_life(store: Store, config: Config) -> int:
         raise StartError(str(error)) from error
 
 
-def _own_view(config: Config, udp: Udp) -> MemberView:
+async def _own_view(config: Config, udp: Udp) -> MemberView:
     seeds = [literal(Endpoint.parse_peer(text)) for text in config.join]
-    address = _advertised(config, udp, [address for found in seeds for address in found])
+    known = [address for found in seeds for address in found]
+    address = await first_address(udp.address, config.advertise, known, Routes(udp.socket))
     name = config.name or f"{socket.gethostname()}:{address[1]}"
     tags = tuple(sorted(config.tags.items()))
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
-
-
-def _advertised(config: Config, udp: Udp, seeds: list[Address]) -> Address:
-    """What others are told to reach this node at."""
-    bound = udp.address
-    if config.advertise is not None:
-        try:
-            return resolve_now(config.advertise)[0]
-        except OSError as error:
-            detail = f"cannot resolve --advertise {config.advertise}: {_reason(error)}"
-            raise StartError(detail) from error
-    if bound[0] not in ("::", "0.0.0.0"):
-        return bound
-    for towards in (*seeds, *(() if seeds else OUTWARD)):
-        host = routed_address(towards, udp.socket)
-        if host is not None:
-            break
-    else:
-        host = interface_address() or "127.0.0.1"
-    if host in ("127.0.0.1", "::1") and any(not _is_loopback(seed) for seed in seeds):
-        log.warning("advertising %s, which other hosts cannot reach: set --advertise", host)
-    return host, bound[1]
-
-
-def _is_loopback(address: Address) -> bool:
-    return address[0].startswith("127.") or address[0] == "::1"

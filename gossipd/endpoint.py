@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 GOSSIP_PORT = 7946
 API_PORT = 7947
@@ -53,6 +54,11 @@ def _split(text: str) -> tuple[str, str | None]:
         host, bracket, rest = text[1:].partition("]")
         if not bracket or not _is_ipv6(host) or (rest and not rest.startswith(":")):
             raise ValueError(f"{text!r} is not an IPv6 address in brackets, as in [::1]:7946")
+        if is_link_local(host) and "%" not in host:
+            raise ValueError(
+                f"{text!r} has no zone, and a link-local address says nothing without one, as in "
+                "[fe80::1%eth0]:7946"
+            )
         return host, rest[1:] if rest else None
     if text.count(":") > 1:
         raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:7946")
@@ -74,6 +80,12 @@ def _is_host(host: str) -> bool:
     if host and set(host) <= set("0123456789."):
         return _is_address(socket.AF_INET, host)
     return len(host) <= HOST_SIZE_MAX and all(sign.isalnum() or sign in "-._" for sign in host)
+
+
+def is_link_local(host: str) -> bool:
+    """Whether it is an IPv6 address of one link, which means something only where that link is
+    known. (IPv4 hosts take 169.254.0.0/16 to be on the only link that they have.)"""
+    return ":" in host and IPv6Address(host).is_link_local
 
 
 def _is_ipv6(host: str) -> bool:

@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 
 from gossipd.core import Address
-from gossipd.endpoint import Endpoint
+from gossipd.endpoint import Endpoint, is_link_local
 from gossipd.udp import plain
 
 LOOKUPS_MAX = 64
@@ -28,7 +28,16 @@ def resolve_now(endpoint: Endpoint, *, flags: int = 0) -> list[Address]:
         )
     except UnicodeError as error:  # an empty label, or one that is too long
         raise OSError(socket.EAI_NONAME, "not a name that can exist") from error
-    return list(dict.fromkeys(plain(address) for *_, address in found))
+    return list(dict.fromkeys(_with_zone(address) for *_, address in found))
+
+
+def _with_zone(address: tuple[object, ...]) -> Address:
+    """The address of a socket; an IPv6 address of one link with the link's name, as a text."""
+    host, port = plain(address)
+    link = address[3] if is_link_local(host) else None
+    if not isinstance(link, int) or not link:
+        return host, port
+    return f"{host.partition('%')[0]}%{socket.if_indextoname(link)}", port
 
 
 def literal(endpoint: Endpoint) -> list[Address]:

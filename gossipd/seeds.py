@@ -150,6 +150,11 @@ class Seeds:
                 seed.wish.cancel()
             seed.wish = self._loop.call_later(WISH_LASTS, self._drop, seed)
 
+    def hurry(self) -> None:
+        """There may be another way to all seeds now: try them at once."""
+        for endpoint in list(self._seeds):
+            self._hurry(endpoint)
+
     def joined(self, effect: Joined) -> bool:
         """A member took this node in; whether that is news of a seed."""
         target = self._targets.get(effect.address)
@@ -345,7 +350,7 @@ class Seeds:
         if not usable:
             self._list(seed, [])
             family = "IPv6" if ":" in addresses[0][0] else "IPv4"
-            self._failed(seed, f"it has only {family} addresses, which this node does not speak")
+            self._failed(seed, f"it has only {family} addresses that this node cannot speak to")
             return
         self._resolved = True
         seed.failure = None

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from gossipd.core import Address
+from gossipd.endpoint import is_link_local
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for datagrams that wait; it may grant less."""
 
-_SIOCGIFADDR = 0x8915
-_IFREQ_SIZE = 40
+_PREFER_PUBLIC = (72, 2)
+"""Linux: IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC."""
+
 _MAPPED = "::ffff:"
 
 
@@ -51,6 +53,7 @@ def _bound(
         sock.setblocking(False)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+            prefer_public(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         sock.bind(address)
     except OSError:
@@ -69,38 +72,12 @@ def plain(address: tuple[object, ...]) -> Address:
     return host, port
 
 
-def routed_address(towards: Address, sock: socket.socket) -> str | None:
-    """The local address from which `towards` is reached; None where there is no route.
-
-    Nothing is sent: connecting a UDP socket only asks the routing table.
-    """
-    family = socket.AF_INET6 if ":" in towards[0] else socket.AF_INET
-    if not speaks(sock, towards):
-        return None
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(towards)
-        except OSError:
-            return None
-        return plain(probe.getsockname())[0]
-
-
-def interface_address() -> str | None:
-    """The first IPv4 address of an interface other than loopback; None where there is none.
-
-    What is left to advertise on a network without a default route (asked as Linux wants it).
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            request = name.encode().ljust(_IFREQ_SIZE, b"\0")
-            try:
-                answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
-            except OSError:
-                continue  # it has none
-            host = socket.inet_ntoa(answer[20:24])
-            if not host.startswith("127."):
-                return host
-    return None
+def prefer_public(sock: socket.socket) -> None:
+    """Let a socket send from an IPv6 address that stays, where there is one: what comes from one
+    that changes for privacy looks as if it came from somebody else."""
+    if sock.family == socket.AF_INET6:
+        with suppress(OSError):  # not every kernel knows this wish
+            sock.setsockopt(socket.IPPROTO_IPV6, *_PREFER_PUBLIC)
 
 
 def is_local(address: Address) -> bool:
@@ -115,9 +92,11 @@ def is_local(address: Address) -> bool:
 
 
 def speaks(sock: socket.socket, address: Address) -> bool:
-    """Whether a socket can send to an address of that family."""
+    """Whether a socket can send to an address of that family; never to one of some link that
+    does not say which."""
     if ":" in address[0]:
-        return sock.family == socket.AF_INET6
+        says_which = "%" in address[0] or not is_link_local(address[0])
+        return sock.family == socket.AF_INET6 and says_which
     return sock.family == socket.AF_INET or not sock.getsockopt(
         socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
     )

@@ -19,6 +19,7 @@ from .effects import (
     Refuted,
     SaveWanted,
     Send,
+    SpeaksElsewhere,
     Stalled,
 )
 from .frame import Frame, TagFrame
@@ -79,6 +80,7 @@ __all__ = [
     "Send",
     "Settings",
     "SettingsError",
+    "SpeaksElsewhere",
     "Stalled",
     "Status",
     "Stored",

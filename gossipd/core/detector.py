@@ -46,6 +46,7 @@ class Detector:
         self._membership = membership
         self._order: list[str] = []
         self._probe: _Probe | None = None
+        self._cut_off_at = float("-inf")
 
     def start(self, turn: Turn) -> None:
         """Begin to probe, at a random phase so that nodes started together do not march."""
@@ -92,6 +93,8 @@ class Detector:
         probe, self._probe = self._probe, None
         assert probe is not None
         self._give_up(probe)
+        if self._state.cut_off:
+            return
         self._state.health.worse(probe.relays - min(probe.nacks, probe.relays))
         self._membership.accuse(probe.target, turn)
 
@@ -99,6 +102,7 @@ class Detector:
         """A relay lives, the target did not answer it."""
         if self._probe is not None and self._probe.nonces[0] == nonce:
             self._probe.nacks += 1
+            self._state.heard_at = turn.now
         else:
             turn.drop(Drop.UNASKED)
 
@@ -132,10 +136,29 @@ class Detector:
     def stall(self, turn: Turn) -> None:
         """This node stood still: the probe under way proves nothing, so repeat it."""
         self._state.health.worse()
-        probe = self._probe
-        if probe is not None and probe.voids < VOIDS_MAX:
-            self._give_up(probe)
-            self._start_probe(probe.target, probe.voids + 1, turn)
+        if self._probe is not None and self._probe.voids < VOIDS_MAX:
+            self._repeat(self._probe, self._probe.voids + 1, turn)
+
+    def cut_off(self, is_cut_off: bool, turn: Turn) -> bool:
+        """Whether this node has no way to anybody; True if it has one again."""
+        state = self._state
+        was, state.cut_off = state.cut_off, is_cut_off
+        if is_cut_off and not was:
+            self._cut_off_at = turn.now
+        elif was and not is_cut_off:
+            self._membership.stall(self._cut_off_at, turn)
+            self.restart(turn)
+            return True
+        return False
+
+    def restart(self, turn: Turn) -> None:
+        """What this node has sent, or its answers, went nowhere: repeat the probe under way."""
+        if self._probe is not None:
+            self._repeat(self._probe, self._probe.voids, turn)
+
+    def _repeat(self, probe: _Probe, voids: int, turn: Turn) -> None:
+        self._give_up(probe)
+        self._start_probe(probe.target, voids, turn)
 
     def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
         state = self._state

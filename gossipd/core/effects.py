@@ -132,6 +132,15 @@ class JoinDoubtful:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeaksElsewhere:
+    """Somebody is silent at the address that it advertises, and speaks from another one."""
+
+    name: str
+    advertised: Address
+    seen: Address
+
+
+@dataclass(frozen=True, slots=True)
 class BecameReady:
     """Counts are complete as far as this node can know; `alone`: no ready peer was found."""
 
@@ -167,6 +176,7 @@ Effect: TypeAlias = (
     | Joined
     | FoundItself
     | JoinDoubtful
+    | SpeaksElsewhere
     | BecameReady
     | NameLost
     | Left

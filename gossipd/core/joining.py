@@ -19,7 +19,7 @@ import msgpack
 
 from .detector import Detector
 from .drops import Drop
-from .effects import FoundItself, JoinDoubtful, Joined, NameLost
+from .effects import FoundItself, JoinDoubtful, Joined, NameLost, SpeaksElsewhere
 from .identity import GENERATION_MAX, Address
 from .membership import Membership
 from .messages import (
@@ -51,10 +51,12 @@ DOUBTS_MAX = 64
 SETTLED_CHECKS = 2
 """A name is held for good after so many times `name_check`: by then a refusal would have come."""
 
-HELD_PROBES = 5.0
-"""Probe intervals for which an answer shows that this node is a member for somebody."""
-
 CHECKS_MAX = 256
+
+ANEW_MAX = 8
+"""Members that are asked to take this node in anew."""
+
+FORMER_MAX = 16
 
 
 class _Newcomer(NamedTuple):
@@ -93,12 +95,16 @@ class Joining:
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
+        self._former: dict[Address, None] = {}
+        """Where this node has been in this life: a ghost that it left there is no rival."""
         self._refused_by: Address = state.own.address
         """Who knew another holder of this node's name; asked again by `Timer.RIVAL`."""
         self._member_since = float("inf")
         """When somebody first took this node in, or was taken in by it."""
         self._acked_at = float("-inf")
         """When a member last answered this node as one of its own."""
+        self._took_in_at = float("-inf")
+        """When this node last took somebody in."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -117,6 +123,29 @@ class Joining:
         meant, _ = self._asked.pop(join.nonce)
         turn.emit(FoundItself(meant))
         return True
+
+    def ask_members(self, turn: Turn) -> None:
+        """Ask some members as a newcomer would. A welcome shows that this node is reached where
+        it advertises to be; who sees it elsewhere says so."""
+        state = self._state
+        names = state.sample(state.members.live, ANEW_MAX)
+        names += state.sample(state.members.down, ANEW_MAX - len(names))
+        self.ask([state.member(name).address for name in names], turn)
+
+    def move(self, address: Address, turn: Turn) -> None:
+        """This node is reached at another address now: it says so as after a restart there."""
+        own = self._state.own
+        self._former.pop(address, None)
+        self._former[own.address] = None
+        if len(self._former) > FORMER_MAX:
+            del self._former[next(iter(self._former))]
+        self._doubts.clear()
+        if self._state.is_recent(max(self._state.heard_at, self._took_in_at), turn.now):
+            # Who is a member holds its name, however short a time: nobody need wait for silence
+            # at its old address, which may be just as much its own.
+            self._member_since, self._acked_at = float("-inf"), turn.now
+        self._membership.restate(turn, own.generation + 1, 0, address=address)
+        self.ask_members(turn)
 
     def cookie_came(self, cookie: Cookie, turn: Turn) -> None:
         """Echo a cookie to its sender. Without one it is a hint that we are seen elsewhere."""
@@ -137,12 +166,14 @@ class Joining:
             turn.drop(Drop.UNASKED)
             return None
         self._member_since = min(self._member_since, turn.now)
+        self._state.heard_at = turn.now
+        self._doubts.clear()
         turn.emit(Joined(meant, sender))
         return asked
 
     def acked(self, turn: Turn) -> None:
         """A member has answered a ping, as it does for those that it holds."""
-        self._acked_at = turn.now
+        self._acked_at = self._state.heard_at = turn.now
 
     def refused(self, refuse: Refuse, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
@@ -152,6 +183,8 @@ class Joining:
             turn.drop(Drop.UNASKED)
         elif self._state.leaving:
             return  # who goes neither loses its name nor comes to life again for it
+        elif refuse.holder in self._former and refuse.generation <= own.generation:
+            return  # this node itself has answered, where it is no more
         elif refuse.reason is Refusal.NAME_TAKEN:
             if self._holds_name(turn.now):
                 self._rival.told(refuse.generation, refuse.holder, turn)
@@ -174,8 +207,7 @@ class Joining:
         """Whether this node keeps its name against smaller holders. Who has just been taken in,
         perhaps by another newcomer, or is no member for anybody any more, is none."""
         settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
-        held_until = self._acked_at + HELD_PROBES * self._state.settings.probe_interval
-        return settled_at <= now <= held_until
+        return settled_at <= now and self._state.is_recent(self._acked_at, now)
 
     def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
         own = self._state.own
@@ -198,11 +230,14 @@ class Joining:
             self._cookie(newcomer.name, join.address, turn.now - COOKIE_SLOT),
         )
         if proven:
+            self._state.elsewhere.proven(newcomer.name)
             self._consider(_Newcomer(newcomer, join.nonce, join.holds_name), turn)
             return
         if join.address != turn.source:
             self._state.strangers.received(join.address, size)
             turn.send(Cookie(join.nonce, b"", turn.source), turn.source)
+            if self._state.elsewhere.asked(newcomer.name, join.address, turn.now):
+                turn.emit(SpeaksElsewhere(newcomer.name, join.address, turn.source))
         self.challenge(newcomer.name, join.nonce, join.address, turn)
 
     def name_answered(self, name: str, turn: Turn) -> None:
@@ -261,6 +296,7 @@ class Joining:
         state = self._state
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
+        self._took_in_at = turn.now
         self._membership.learn(view, turn, proven=True)
         state.members.prove(view.name, view.address)
         held = state.members.get(view.name)

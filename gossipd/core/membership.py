@@ -10,7 +10,7 @@ from __future__ import annotations
 from .effects import MemberChanged, NameLost, Refuted
 from .encoding import pack_view
 from .gossiping import Gossiping
-from .identity import GENERATION_MAX, INCARNATION_MAX
+from .identity import GENERATION_MAX, INCARNATION_MAX, Address
 from .members import Change, rank
 from .messages import Gossip, MemberView, Status
 from .rival import Rival
@@ -126,7 +126,7 @@ class Membership:
         One that has restarted or refuted meanwhile has shown that it lives.
         """
         view = self._state.members.get(pinged.name)
-        if view is None or view.status > Status.SUSPECT:
+        if view is None or view.status > Status.SUSPECT or self._state.is_to_blame(turn.now):
             return
         if (view.generation, view.incarnation) == (pinged.generation, pinged.incarnation):
             own = self._state.own.name
@@ -134,6 +134,10 @@ class Membership:
 
     def suspicion_ended(self, name: str, turn: Turn) -> None:
         """A suspicion's deadline has passed without a refutation."""
+        if self._state.cut_off:
+            wait = self._state.settings.probe_interval
+            self._state.timers.set(Timer.SUSPICION, turn.now + wait, name)
+            return
         view = self._state.member(name)
         self.learn(view._replace(status=Status.FAILED, accusers=()), turn, own=True)
 
@@ -143,7 +147,7 @@ class Membership:
         self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
 
     def stall(self, stalled_at: float, turn: Turn) -> None:
-        """Give the suspects back the time for which this node stood still."""
+        """Give the suspects back the time for which this node stood still, or was cut off."""
         for name, deadline in self._suspicions.stall(stalled_at, turn.now):
             self._state.timers.set(Timer.SUSPICION, max(turn.now, deadline), name)
 
@@ -261,11 +265,20 @@ class Membership:
         turn.send(Gossip(), turn.source, None, (self._state.own,))
 
     def restate(
-        self, turn: Turn, generation: int, incarnation: int, status: Status = Status.ALIVE
+        self,
+        turn: Turn,
+        generation: int,
+        incarnation: int,
+        status: Status = Status.ALIVE,
+        address: Address | None = None,
     ) -> None:
         """Say something new of this node itself."""
-        view = self._state.own._replace(
-            generation=generation, incarnation=incarnation, status=status
+        own = self._state.own
+        view = own._replace(
+            generation=generation,
+            incarnation=incarnation,
+            status=status,
+            address=address or own.address,
         )
         self._state.members.merge(view, turn.now)
         self._gossiping.push_member(view.name, turn)

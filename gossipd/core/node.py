@@ -22,12 +22,20 @@ from .courier import Courier
 from .decoding import decode
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
-from .effects import Effect, Incremented, KeysWanted, Learned, Send, Stalled
+from .effects import (
+    Effect,
+    Incremented,
+    KeysWanted,
+    Learned,
+    Send,
+    SpeaksElsewhere,
+    Stalled,
+)
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
 from .holding import Holding
-from .identity import Address, Stream
+from .identity import GENERATION_MAX, Address, Stream
 from .image import Image, StreamImage
 from .introducing import Introducing
 from .joining import Joining
@@ -131,6 +139,7 @@ class Node:
             strangers=Strangers(),
             courier=Courier(settings, frame, members, member_lane, log_lane),
             saving=Saving(log, members, judge),
+            began_at=now,
         )
         self._frame = frame
         self._now = now
@@ -188,6 +197,33 @@ class Node:
         """Ask whoever is at these addresses to take this node in."""
         turn = self._turn(now)
         self._joining.ask(list(addresses), turn)
+        return turn.effects
+
+    def readdress(self, address: Address, now: float) -> list[Effect]:
+        """This node is reached at another address from now on. It says so as after a restart
+        there, with a larger generation, and asks members to take it in. Not if it has left, nor
+        beyond the last generation."""
+        turn = self._turn(now)
+        own = self._state.own
+        may = own.status is not Status.LEFT and own.generation < GENERATION_MAX
+        if may and address != own.address:
+            self._joining.move(address, turn)
+            self._detector.restart(turn)
+        return turn.effects
+
+    def cut_off(self, is_cut_off: bool, now: float) -> list[Effect]:
+        """Whether this node's host has no way to any member. As long as that is so, nobody is
+        blamed for being silent; afterwards members are asked at once."""
+        turn = self._turn(now)
+        if self._detector.cut_off(is_cut_off, turn):
+            self._joining.ask_members(turn)
+        return turn.effects
+
+    def ask_members(self, now: float) -> list[Effect]:
+        """Ask some members as a newcomer would: a `Joined` shows that this node is reached where
+        it advertises to be, a `JoinDoubtful` that it is seen elsewhere."""
+        turn = self._turn(now)
+        self._joining.ask_members(turn)
         return turn.effects
 
     def may_be_ready_alone(self, allowed: bool, now: float) -> list[Effect]:
@@ -387,6 +423,7 @@ class Node:
         elif envelope.sender == own.name:
             self._receive_from_namesake(envelope, turn)
         elif self._is_member(envelope, turn):
+            self._state.spoken_at = turn.now
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
             for view in envelope.views:
@@ -427,7 +464,13 @@ class Node:
         if envelope.generation == held.generation and turn.source != held.address:
             # A twin, or a host with several addresses, to which its own view is no news.
             self._membership.tell(envelope.sender, turn, TELL_ELSEWHERE_AFTER)
+            self._note_elsewhere(held, turn)
         return True
+
+    def _note_elsewhere(self, held: MemberView, turn: Turn) -> None:
+        is_silent = held.status in (Status.SUSPECT, Status.FAILED)
+        if is_silent and self._state.elsewhere.spoke(held.name, held.address, turn.now):
+            turn.emit(SpeaksElsewhere(held.name, held.address, turn.source))
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
         if self._state.leaving:
@@ -648,6 +691,11 @@ class Node:
         return self._state.own
 
     @property
+    def heard_at(self) -> float:
+        """When a member last answered a question of this node, on the clock of `now`."""
+        return self._state.heard_at
+
+    @property
     def ready(self) -> bool:
         """Whether counts are complete as far as this node can know."""
         return self._state.ready
@@ -661,6 +709,16 @@ class Node:
     def members(self) -> list[MemberView]:
         """All members that are remembered, this node included, by name."""
         return self._state.members.views()
+
+    @property
+    def failed_count(self) -> int:
+        """Members that are held as failed."""
+        return len(self._state.members.down)
+
+    def live_addresses(self, limit: int) -> list[Address]:
+        """Where others that are live are held, at most so many of them."""
+        members = self._state.members
+        return [self._state.member(name).address for name in members.live[:limit]]
 
     @property
     def live_count(self) -> int:

@@ -11,6 +11,7 @@ from random import Random
 from .courier import Courier
 from .drops import Drop
 from .effects import Dropped, Effect, Send
+from .elsewhere import Elsewhere
 from .health import Health
 from .identity import Address
 from .judge import Judge
@@ -27,6 +28,9 @@ from .strangers import Strangers
 from .tail import Tail
 from .timers import Timers
 from .writer import Writer
+
+HEARD_PROBES = 5.0
+"""Probe intervals for which an answer shows that this node is a member for somebody."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,15 @@ class State:
     corroborations: dict[str, int] = field(default_factory=dict)
     """Pings sent to each member that somebody else suspects, to find out; they end with the
     suspicion."""
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    heard_at: float = float("-inf")
+    """When a member last answered a question of this node."""
+    began_at: float = float("-inf")
+    """When this life began."""
+    spoken_at: float = float("-inf")
+    """When a member last said anything to this node."""
+    cut_off: bool = False
+    """Whether this node's host has no way to any member, so that silence proves nothing."""
     ready: bool = False
     leaving: bool = False
 
@@ -63,6 +76,16 @@ class State:
     def own(self) -> MemberView:
         """What this node says of itself."""
         return self.members.own
+
+    def is_recent(self, at: float, now: float) -> bool:
+        """Whether what a member did at that time still tells of it."""
+        return now - at <= HEARD_PROBES * self.settings.probe_interval
+
+    def is_to_blame(self, now: float) -> bool:
+        """Whether it is this node's own fault that others are silent: it has no way to them, or
+        they do speak, but nobody answers, so that answers go elsewhere."""
+        are_silent = not self.is_recent(max(self.heard_at, self.began_at), now)
+        return self.cut_off or (are_silent and self.is_recent(self.spoken_at, now))
 
     @property
     def shown(self) -> Shown:

@@ -353,7 +353,8 @@ class Engine:
         """Send on what unclogged paths have let go."""
         released, self.network.released = self.network.released, []
         for delay, data, source, to in released:
-            self._push(self.now + delay, partial(self._arrive, self._by_address[to], data, source))
+            if target := self._by_address.get(to):  # a host may have moved meanwhile
+                self._push(self.now + delay, partial(self._arrive, target, data, source))
 
 
 def _is_due(node: Node, now: float) -> bool:

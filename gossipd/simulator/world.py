@@ -262,6 +262,29 @@ class World(Engine):
         """Let a node forget a member that is not live."""
         self._perform(self.hosts[name], self.node(name).forget(member, self.now))
 
+    def move(self, name: str, address: Address) -> None:
+        """Give a host another address, which its process notices at once. What others have as
+        seeds are names, so they find it there; the old address is nobody's."""
+        host = self.hosts[name]
+        before, host.address = host.address, address
+        for other in self.hosts.values():
+            other.seeds = [address if seed == before else seed for seed in other.seeds]
+            other.seeds_seen = None
+        if host.node is not None:
+            self._by_address.pop(before, None)
+            self._by_address[address] = host
+            self._perform(host, host.node.readdress(address, self.now))
+
+    def cut_off(self, name: str) -> None:
+        """Take a host's way to all others, which its process notices."""
+        self.isolate(name)
+        self._perform(self.hosts[name], self.node(name).cut_off(True, self.now))
+
+    def reconnect(self, name: str) -> None:
+        """Give a host its way back, and heal all else."""
+        self.network.heal()
+        self._perform(self.hosts[name], self.node(name).cut_off(False, self.now))
+
     def stall(self, name: str) -> None:
         """Stop a process as SIGSTOP does."""
         self.hosts[name].stalled = True

@@ -42,7 +42,13 @@ ONLY = {"random": {"Random"}, "uuid": {"UUID"}}
 FUNCTION_LINES_MAX = 70
 
 SHELL = {
-    "udp": {"core"},
+    "udp": {"core", "endpoint"},
+    "routes": {"core", "endpoint", "udp"},
+    "advertising": {
+        *("alone", "config", "core", "endpoint", "reports", "resolving", "routes", "seeds"),
+        *("troubles", "udp"),
+    },
+    "hearing": {"core", "troubles"},
     "store": {"core", "store"},
     "saver": {"core", "diskwatch", "store"},
     "datadir": {"store"},

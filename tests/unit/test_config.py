@@ -93,6 +93,7 @@ def test_a_configuration_does_not_change() -> None:
         ("name", "a\x85"), ("name", "\udcff"),
         ("cluster", ""), ("cluster", "x" * 65), ("cluster", "a\n"),
         ("advertise", Endpoint("", 1)), ("advertise", Endpoint("a", 0)),
+        ("advertise", Endpoint("fe80::1%lo", 1)), ("bind", Endpoint("fe80::1%lo", 1)),
         ("join", (":7946",)), ("join", ("a:0",)), ("join", ("a b",)),
         ("tag", ("zone",)), ("tag", ("=a",)), ("tag", ("a=1", "a=2")), ("tag", ("x" * 65 + "=",)),
         ("tag", tuple(f"{n:03}=" + "x" * 60 for n in range(5))), ("tag", ("a=\x1b",)),

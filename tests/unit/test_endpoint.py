@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.endpoint import Endpoint
+from gossipd.endpoint import Endpoint, is_link_local
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,17 @@ def test_an_endpoint_is_read_and_written_in_the_same_way(text: str, host: str, p
         "", "7946", "host", "host:", "host:-1", "host:+1", "host:65536", "host:1e3", "host:٣",
         "host:123456", "::1:7946", "[::1", "[::1]7946", "[host]:1", "[]:1", "[::1%]:1",
         "[::1% x]:1", "256.1.1.1:1", "1.2.3:1", "a b:1", "http://a:1", "a/b:1", "a\n:1",
-        "\udcff:1", "x" * 254 + ":1",
+        "\udcff:1", "x" * 254 + ":1", "[fe80::1]:1", "[febf::2]:1",
     ],
 )  # fmt: skip
 def test_what_is_no_endpoint_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^'.*'.* (is|has|stands) "):
         Endpoint.parse(text)
+
+
+def test_only_addresses_of_one_link_need_to_say_which() -> None:
+    hosts = ("fe80::1", "fe80::1%eth0", "fd77::1", "::1", "169.254.1.2", "feather.example")
+    assert [is_link_local(host) for host in hosts] == [True, True, False, False, False, False]
 
 
 def test_a_peer_has_a_default_port() -> None:

@@ -11,6 +11,7 @@ from gossipd import resolving as module
 from gossipd.core import Address
 from gossipd.endpoint import Endpoint
 from gossipd.resolving import Resolver, literal, resolve_now
+from gossipd.udp import open_socket, speaks
 from tests.unit.waiting import until
 
 
@@ -32,6 +33,14 @@ def test_addresses_need_no_resolver() -> None:
     assert literal(Endpoint("0:0::1", 7)) == [("::1", 7)]
     assert literal(Endpoint("localhost", 7)) == []
     assert literal(Endpoint("two..dots", 7)) == []
+
+
+def test_an_address_of_one_link_keeps_the_name_of_the_link() -> None:
+    """Without it the kernel does not know where to send."""
+    found = literal(Endpoint("fe80::1%lo", 7))
+    assert found == [("fe80::1%lo", 7)]
+    with open_socket("", 0) as sock:
+        assert [speaks(sock, address) for address in (*found, ("fe80::1", 7))] == [True, False]
 
 
 async def test_what_the_resolver_says_is_told_to_who_waits() -> None:

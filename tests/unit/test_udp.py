@@ -10,15 +10,7 @@ import pytest
 import uvloop
 
 from gossipd.core import Address
-from gossipd.udp import (
-    Udp,
-    interface_address,
-    is_local,
-    open_socket,
-    plain,
-    routed_address,
-    speaks,
-)
+from gossipd.udp import Udp, is_local, open_socket, plain, speaks
 from tests.unit.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -75,30 +67,10 @@ def test_addresses_are_shown_in_their_plain_form() -> None:
     assert plain(("127.0.0.1", 5)) == ("127.0.0.1", 5)
 
 
-def test_the_routed_address_is_the_one_that_reaches_the_other() -> None:
-    with open_socket("127.0.0.1", 0) as four, open_socket("", 0) as both:
-        assert routed_address(("127.1.2.3", 9), four) == "127.0.0.1"
-        assert routed_address(("::1", 9), four) is None
-        assert speaks(four, ("127.0.0.1", 9))
-        assert routed_address(("127.1.2.3", 9), both) == "127.0.0.1"
-        if both.family == socket.AF_INET6:
-            assert routed_address(("::1", 9), both) == "::1"
-
-
-def test_an_interface_address_is_no_loopback_and_can_be_bound() -> None:
-    host = interface_address()
-    if host is None:
-        pytest.skip("this machine has only loopback")
-    assert not host.startswith("127.")
-    with open_socket(host, 0) as sock:
-        assert sock.getsockname()[0] == host
-
-
 def test_a_socket_of_one_ipv6_address_does_not_speak_ipv4() -> None:
     with open_socket("::1", 0) as six:
         assert speaks(six, ("::1", 9))
         assert not speaks(six, ("127.0.0.1", 9))
-        assert routed_address(("127.0.0.1", 9), six) is None
 
 
 @BOTH

@@ -249,6 +249,15 @@ class Talk:
     def join(self, *addresses: Address) -> Said:
         return self._done(self.node.join(addresses, self.now))
 
+    def ask_members(self) -> Said:
+        return self._done(self.node.ask_members(self.now))
+
+    def readdress(self, address: Address) -> Said:
+        return self._done(self.node.readdress(address, self.now))
+
+    def cut_off(self, is_cut_off: bool) -> Said:
+        return self._done(self.node.cut_off(is_cut_off, self.now))
+
     def may_be_alone(self, allowed: bool) -> Said:
         return self._done(self.node.may_be_ready_alone(allowed, self.now))
 
