@@ -77,7 +77,7 @@ class Introducing:
             turn.source = newcomer.view.address
             if self._is_echo(hello.echo, newcomer.view, turn.now):
                 pulled = not newcomer.is_news
-                self._membership.learn(newcomer.view, turn, pulled=pulled, proven=True)
+                self._membership.learn(newcomer.view, turn, pulled=pulled, reached=True)
             else:
                 nonce = self._nonce(newcomer.view, turn.now)
                 newcomer.challenged_at = turn.now

@@ -297,7 +297,7 @@ class Joining:
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
         self._took_in_at = turn.now
-        self._membership.learn(view, turn, proven=True)
+        self._membership.learn(view, turn, reached=True)
         state.members.prove(view.name, view.address)
         held = state.members.get(view.name)
         if held is None:

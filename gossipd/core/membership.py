@@ -54,22 +54,22 @@ class Membership:
         turn: Turn,
         pulled: bool = False,
         own: bool = False,
-        proven: bool = False,
+        reached: bool = False,
     ) -> Change | None:
         """Join a view into the table; `pulled`: others have it, so a new member is no news;
-        `own`: it is this node's own verdict; `proven`: the member has just shown that it is there.
+        `own`: it is this node's own verdict; `reached`: the member has just answered there.
         """
         if view.name == self._state.own.name:
             self._hear_of_self(view, turn)
             return None
         if view.status > Status.SUSPECT:
             self._state.newcomers.ended(view)
-        if not (own or proven or self._is_credible(view)):
+        if not (own or reached or self._is_credible(view)):
             self._await_proof(view, turn, pulled)
             return None
-        if proven and self._state.newcomers.found(view):
+        if reached and self._state.newcomers.found(view):
             self._state.timers.cancel(Timer.INTRODUCE, view.name)
-        change = self._state.members.merge(view, turn.now, own=own, proven=proven)
+        change = self._state.members.merge(view, turn.now, own=own, proven=reached)
         if change is None:
             return None
         self._follow(change, turn)

@@ -519,7 +519,7 @@ class Node:
         sender, members = envelope.sender, self._state.members
         for view in envelope.views:
             there = (view.name, view.address) == (sender, address)
-            self._membership.learn(view, turn, proven=there)
+            self._membership.learn(view, turn, reached=there)
         members.prove(sender, address)
         members.meet(sender, turn.now)
         held = members.get(sender)
