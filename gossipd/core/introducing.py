@@ -62,10 +62,9 @@ class Introducing:
                 gone = newcomer.view._replace(status=Status.FAILED, accusers=())
                 self._membership.restore(gone, turn, met=False)
         else:
-            again = self._ask(newcomer, turn)
-            state.timers.set(
-                Timer.INTRODUCE, newcomer.turn_at if again else newcomer.ends_at, name
-            )
+            may_ask_again = self._ask(newcomer, turn)
+            again_at = newcomer.turn_at if may_ask_again else newcomer.ends_at
+            state.timers.set(Timer.INTRODUCE, min(again_at, newcomer.ends_at), name)
 
     def heard(self, envelope: Envelope, hello: Hello, turn: Turn) -> None:
         """Somebody introduces itself, or echoes a nonce."""
