@@ -1,5 +1,5 @@
 """`python -m gossipd` is the `gossipd` command."""
 
-from gossipd.cli import main
+from gossipd.entry import main
 
 main()

@@ -24,7 +24,9 @@ NAME_SIZE_MAX = 64
 TAG_KEY_SIZE_MAX = 64
 TAGS_SIZE_MAX = 256
 TAGS_MAX = 32
-LOOPBACK = "127.0.0.1"
+LOCALHOST = "localhost"
+"""For the side port: both loopback addresses, 127.0.0.1 and ::1."""
+
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
 
 _Value = TypeVar("_Value")
@@ -53,9 +55,9 @@ class Config:
     IPv6. An IPv6 address stands in brackets. Port 0: any free one."""
 
     api: Endpoint | None = None
-    """Address of the TCP side port for HTTP and text, [HOST]:PORT. Default: loopback (that of
-    `bind` if it is one) at the `bind` port + 1. Without a host: all addresses, which lets
-    everybody on the network count."""
+    """Address of the TCP side port for HTTP and text, [HOST]:PORT. Default: localhost, which is
+    127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
+    port + 1. Without a host: all addresses, which lets everybody on the network count."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
@@ -169,13 +171,14 @@ def _check_reach(host: str) -> None:
 def _default_api(bind: Endpoint) -> Endpoint:
     if bind.port == PORT_MAX:
         raise ConfigError("api", f"must be given, for there is no port after {PORT_MAX}")
-    host = bind.host if _is_loopback(bind.host) else LOOPBACK
+    host = bind.host if _is_own_loopback(bind.host) else LOCALHOST
     return Endpoint(host, bind.port + 1 if bind.port else 0)
 
 
-def _is_loopback(host: str) -> bool:
+def _is_own_loopback(host: str) -> bool:
+    """Whether it is a loopback address that not everybody looks at."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback and host not in ("127.0.0.1", "::1")
     except ValueError:
         return False
 

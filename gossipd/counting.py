@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, TypeAlias, TypeVar, assert_never
 from uuid import UUID
@@ -39,6 +40,7 @@ from gossipd.core import (
     StreamImage,
     increment_id,
 )
+from gossipd.core.settings import KEYS_MAX
 from gossipd.diskwatch import DiskWatch, HangsError
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
@@ -50,8 +52,19 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BATCH_MAX = 10_000
-"""Increments committed together at most, so that one batch does not hold the loop for long."""
+BATCH_MAX = 200
+"""Increments committed together at most: to make them ready, to count them and to answer them
+holds the loop for a few milliseconds, where each has a counter of its own. Clients' batches that
+are larger are committed in such parts."""
+
+BATCH_KEYS = 0.8
+"""Share of the table of keys that batches may fill. The rest is for increments that come alone:
+whoever sends a million lines must not stop everybody else's for the whole window."""
+
+_SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
+
+KEYS_RETRY_AFTER = 10
+"""Seconds after which a batch that found its share full is worth sending again."""
 
 RETRY_MIN, RETRY_MAX = 0.1, 5.0
 """Seconds for which a disk that takes nothing is not tried again; doubles at each failure."""
@@ -64,8 +77,7 @@ class _Waiting(NamedTuple):
     by: int
     key: bytes | None
     answer: Callable[[Answer | Refused], None]
-    joined: bool = False
-    """Whether it must be committed together with the one before it."""
+    in_batch: bool = False
 
 
 _WaitingPut: TypeAlias = tuple[Put, "asyncio.Future[tuple[PutTaken, int]]"]
@@ -81,9 +93,12 @@ class Counting:
         perform: Callable[[Sequence[Effect]], None],
         watch: DiskWatch,
         broken: Callable[[OSError], None],
+        key_limit: float = KEYS_MAX,
     ) -> None:
-        """`broken` is told of a commit that failed for good."""
+        """`broken` is told of a commit that failed for good. `key_limit`: keys that the node
+        holds at most."""
         self._node = node
+        self._key_limit = key_limit
         self._store = store
         self._perform = perform
         self._watch = watch
@@ -95,38 +110,49 @@ class Counting:
         self._taken: tuple[list[_Waiting], list[_WaitingPut]] = ([], [])
         """Those that are being committed."""
         self._writer: asyncio.Task[None] | None = None
+        self._batches: set[asyncio.Task[list[Answer | Refused]]] = set()
+        """Held here, or nobody would while nobody waits for them."""
         self._draining = False
 
     def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
         """Count `by` on `counter`; the future ends when that is committed, or with `Refused`."""
         self._check_open()
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        bits = None if key is None else key.bytes
-        self._wait([_Waiting(counter, by, bits, partial(_settle, future))])
+        self._wait([_Waiting(counter, by, _bits(key), partial(_settle, future))])
         return future
 
     def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Answer | Refused]]:
-        """Count all of these with one commit; the future ends with an answer for each."""
+        """Count all of these, in parts; the future ends with an answer for each, or with `Refused`
+        where not one was looked at. Cancelling it stops nothing."""
         self._check_open()
-        future: asyncio.Future[list[Answer | Refused]]
-        future = asyncio.get_running_loop().create_future()
+        batch = asyncio.get_running_loop().create_task(self._count_all(items))
+        self._batches.add(batch)
+        batch.add_done_callback(self._batches.discard)
+        return asyncio.shield(batch)
+
+    async def _count_all(self, items: Sequence[Item]) -> list[Answer | Refused]:
+        """One part waits at a time, so that increments of others find their place between two."""
         answers: list[Answer | Refused] = []
+        for start in range(0, len(items), BATCH_MAX):
+            try:
+                self._check_open()
+            except Refused as refused:
+                if not answers:
+                    raise
+                return answers + [refused] * (len(items) - start)
+            answers += await self._count_part(items[start : start + BATCH_MAX])
+        return answers
 
-        def answer(one: Answer | Refused) -> None:
-            if not future.done():  # else all were refused when the disk hung
-                answers.append(one)
-                if len(answers) == len(items):
-                    future.set_result(answers)
-
+    async def _count_part(self, items: Sequence[Item]) -> list[Answer | Refused]:
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[Answer | Refused]] = [loop.create_future() for _ in items]
         self._wait(
             [
-                _Waiting(counter, by, None if key is None else key.bytes, answer, bool(place))
-                for place, (counter, by, key) in enumerate(items)
+                _Waiting(item.counter, item.by, _bits(item.key), partial(_end, answer), True)
+                for item, answer in zip(items, answers, strict=True)
             ]
         )
-        if not items:
-            future.set_result(answers)
-        return future
+        return [await answer for answer in answers]
 
     def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
         """Set a source; the future ends with what it holds then and the counter's value."""
@@ -178,6 +204,7 @@ class Counting:
                     detail = "the daemon made a mistake: it may have been counted"
                     _refuse_all(taken, puts, detail)
                     raise
+                await asyncio.sleep(0)  # a store in memory waits for nothing
         finally:
             self._taken = ([], [])
             # After a mistake nobody else would wake those who came meanwhile.
@@ -186,16 +213,15 @@ class Counting:
             self._writer = loop.create_task(self._write()) if more else None
 
     def _take(self) -> tuple[list[_Waiting], list[_WaitingPut]]:
-        end = BATCH_MAX
-        while end < len(self._waiting) and self._waiting[end].joined:
-            end += 1
-        taken, puts = self._waiting[:end], self._puts[:BATCH_MAX]
-        del self._waiting[:end], self._puts[:BATCH_MAX]
+        taken, puts = self._waiting[:BATCH_MAX], self._puts[:BATCH_MAX]
+        del self._waiting[:BATCH_MAX], self._puts[:BATCH_MAX]
         return taken, puts
 
     async def _commit(self, taken: list[_Waiting], puts: list[_WaitingPut]) -> None:
         try:
-            batch = await self._prepare(taken, [put for put, _ in puts])
+            stored = await self._stored(taken)
+            taken = self._within_share(taken, stored)
+            batch = self._prepare(taken, stored, [put for put, _ in puts])
         except ValueError as error:  # a leave began in between
             _refuse_all(taken, puts, f"not counted: {error}")
             return
@@ -235,18 +261,39 @@ class Counting:
                 _settle(settled, _refused_put(result, put))
         self._perform(effects)
 
-    async def _prepare(self, taken: list[_Waiting], puts: list[Put]) -> Batch:
-        """The batch of these, once the disk was asked for keys that only it may know."""
+    async def _stored(self, taken: list[_Waiting]) -> Stored:
+        """What the disk knows of those keys that only it may know."""
+        wall = time.time()
+        keys = [one.key for one in taken if one.key is not None]
+        doubtful = [key for key in keys if self._node.is_doubtful(key, wall)]
+        if not doubtful:
+            return {}
+        return await self._watch.answer(lambda: self._store.find_keys(doubtful))
+
+    def _within_share(self, taken: list[_Waiting], stored: Stored) -> list[_Waiting]:
+        """Without those of batches whose new keys are more than their share; they are answered."""
+        room = int(BATCH_KEYS * self._key_limit) - len(self._node.log.keys)
+        if room >= len(taken):
+            return taken
+        admitted: list[_Waiting] = []
+        for one in taken:
+            if one.in_batch and one.key is not None and not self._is_known(one.key, stored):
+                room -= 1
+                if room < 0:
+                    one.answer(refusal(503, _SHARE_FULL, KEYS_RETRY_AFTER))
+                    continue
+            admitted.append(one)
+        return admitted
+
+    def _is_known(self, key: bytes, stored: Stored) -> bool:
+        return key in self._node.log.keys or bool(self._node.events(key) or stored.get(key))
+
+    def _prepare(self, taken: list[_Waiting], stored: Stored, puts: list[Put]) -> Batch:
         increments = [(one.counter, one.by) for one in taken]
         keys = [one.key for one in taken]
-        if not any(keys):
-            return self._node.prepare(increments, time.monotonic(), time.time(), puts=puts)
-        wall = time.time()
-        doubtful = [key for key in keys if key is not None and self._node.is_doubtful(key, wall)]
-        stored: Stored = {}
-        if doubtful:
-            stored = await self._watch.answer(lambda: self._store.find_keys(doubtful))
-        return self._node.prepare(increments, time.monotonic(), time.time(), keys, stored, puts)
+        return self._node.prepare(
+            increments, time.monotonic(), time.time(), keys if any(keys) else (), stored, puts
+        )
 
     def _exposed(self, batch: Batch) -> StreamImage:
         """What counts of the stream of a batch, as far as its rows concern it."""
@@ -274,6 +321,15 @@ class Counting:
                 one.answer(Answer(uuid, one.counter, one.by, count, True))
             else:
                 one.answer(_refusal(result))
+
+
+def _bits(key: UUID | None) -> bytes | None:
+    return None if key is None else key.bytes
+
+
+def _end(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
 
 
 def _settle(future: asyncio.Future[T], answer: T | Refused) -> None:
@@ -321,16 +377,24 @@ def _refusal(
         case KeyReused(event):
             detail = f"the key was used before, to add {event.by} to {event.counter!r}"
             return refusal(422, f"not counted: {detail}")
-        case KeyExpired(seconds) if seconds < 0:
-            detail = f"expired: the key is {-seconds:.0f} s in the future; this call did nothing"
-            return refusal(422, detail)
         case KeyExpired(seconds):
-            detail = f"expired: the key is {seconds:.0f} s old; this call did nothing, an earlier"
-            return refusal(422, f"{detail} one may have been counted")
+            return refusal(422, _expired(seconds))
         case KeysFull():
-            return _unavailable("not counted: as many keys as this node keeps are in the window")
+            detail = "not counted: as many keys as this node keeps are in the window"
+            return refusal(503, detail, KEYS_RETRY_AFTER)
         case CatchingUp():
             detail = "not counted: catching up, so an earlier try may be unknown here"
             return refusal(503, detail, RETRY_AFTER)
         case _:
             assert_never(result)
+
+
+def _expired(seconds: float) -> str:
+    """What is wrong with a key that tells a time `seconds` ago, and what to do."""
+    clock = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    apart = f"{abs(seconds):.0f} s {'ahead of' if seconds < 0 else 'behind'} this node's clock"
+    earlier = "" if seconds < 0 else ", an earlier one may have been counted"
+    return (
+        f"expired: the time in the key is {apart}, which says {clock}; this call did nothing"
+        f"{earlier}. If the key is new, one of the clocks is wrong"
+    )

@@ -8,7 +8,6 @@ its next deadline.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import resource
@@ -23,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from gossipd import notify, reports
+from gossipd import logs, notify, reports, signals
 from gossipd.advertising import Advertising, first_address
 from gossipd.alarm import Alarm
 from gossipd.alone import Alone
@@ -63,6 +62,7 @@ from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
+from gossipd.garbage import Garbage
 from gossipd.hearing import Hearing
 from gossipd.resolving import Resolver, literal
 from gossipd.routes import Routes
@@ -124,20 +124,18 @@ class StartError(Exception):
 
 def run(config: Config) -> int:
     """Run a node until it has left; its exit code."""
-    logging.basicConfig(
-        level=config.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
     _raise_file_limit()
     keeper = None if config.in_memory else fork()
-    try:
-        import uvloop
+    with logs.logging_aside(config.log_level):
+        try:
+            import uvloop
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config, keeper))
-    except StartError as error:
-        sys.stderr.write(f"gossipd: {error}\n")
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(_run(config, keeper))
+        except StartError as error:
+            sys.stderr.write(f"gossipd: {error}\n")
+        except Exception:
+            log.critical("this is a fault of gossipd", exc_info=True)
         return 1
 
 
@@ -158,13 +156,7 @@ def _raise_file_limit() -> None:
 class Daemon:
     """One running node."""
 
-    def __init__(
-        self,
-        config: Config,
-        udp: Udp,
-        own: MemberView,
-        store: Store,
-    ) -> None:
+    def __init__(self, config: Config, udp: Udp, own: MemberView, store: Store) -> None:
         self._config = config
         self._store = store
         self._loop = asyncio.get_running_loop()
@@ -175,8 +167,12 @@ class Daemon:
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
         self._troubles = Troubles()
         self._watch = DiskWatch(config.disk_timeout, self._troubles)
-        self._alarm = Alarm(self._node, config.settings.key_limit)
-        self._counting = Counting(self._node, store, self._perform, self._watch, self._lose_disk)
+        key_limit = config.settings.key_limit
+        self._alarm = Alarm(self._node, key_limit)
+        self._garbage = Garbage(self._node)
+        self._counting = Counting(
+            self._node, store, self._perform, self._watch, self._lose_disk, key_limit
+        )
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
@@ -222,6 +218,8 @@ class Daemon:
         self._leave_task: asyncio.Task[None] | None = None
         self._stop_at = float("inf")
         """When it has to be gone, once it leaves."""
+        self._hurries = False
+        """A second signal has come."""
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -270,6 +268,10 @@ class Daemon:
 
     async def serve(self) -> int:
         """Run until the node has left; its exit code."""
+        with signals.serving(self._asked_to_end):
+            return await self._serve()
+
+    async def _serve(self) -> int:
         own = self._node.own
         api = " ".join(reports.address_text(address[:2]) for address in self._port.addresses)
         log.info(
@@ -281,8 +283,6 @@ class Daemon:
             api,
             self._udp.receive_buffer // 1024,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._on_signal, number)
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._saver.start()
@@ -317,15 +317,10 @@ class Daemon:
             self._perform(self._node.nobody_to_join(time.monotonic()))
 
     def _load(self) -> None:
-        """Take in what the lives before have stored. It stays for good, so the collector need not
-        look through a million registers, neither now nor later."""
-        gc.disable()
-        try:
+        """Take in what the lives before have stored."""
+        with self._garbage.loading():
             effects = self._node.load(self._image, time.monotonic())
-        finally:
-            gc.enable()
         self._image = Image((), ())
-        gc.freeze()
         self._perform(effects)
 
     async def _stop(self) -> None:
@@ -353,14 +348,22 @@ class Daemon:
         """Seconds for which an ending node may still wait."""
         return max(0.0, self._stop_at - time.monotonic())
 
-    def _on_signal(self, number: int) -> None:
-        if self._leave_task is not None:
+    def _asked_to_end(self, number: signal.Signals) -> None:
+        """In the middle of anything."""
+        self._loop.call_soon_threadsafe(self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._leave_task is None:
+            log.info("%s: leaving", number.name)
+            self._exit_code |= number == signal.SIGXCPU
+            self._begin_leave()
+        elif not self._hurries:
+            self._hurries = True
             log.warning("second signal: going at once, without waiting for the leave")
             self._hurry()
             self._end(1)
-            return
-        log.info("%s: leaving", signal.Signals(number).name)
-        self._begin_leave()
+        else:
+            signals.end_now(number)
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -443,6 +446,8 @@ class Daemon:
                     assert_never(effect)
         self._waiting.look(effects)
         self._alarm.look()
+        logs.look(self._troubles)
+        self._garbage.look()
         self._arm()
 
     def _note_drop(self, source: Address, reason: Drop) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import gossipd
-from gossipd.core import Address, MemberView, Node, Status, TailEntry, increment_id
+from gossipd.core import Address, MemberView, Node, Status, Stream, TailEntry, increment_id
 from gossipd.endpoint import Endpoint
 
 
@@ -15,19 +16,34 @@ def address_text(address: Address) -> str:
     return str(Endpoint(*address))
 
 
-def peers(node: Node) -> list[str]:
+def counters(node: Node, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+    """The counters behind `after` that begin with `prefix`, as the node knows them when each is
+    asked for; others may count in between."""
+    log = node.log
+    first = max(prefix, after + "\0" if after else "")
+    while names := log.counters_from(first):
+        for name in names:
+            if not name.startswith(prefix):
+                return
+            yield name, log.value(name)
+        first = names[-1] + "\0"
+
+
+def peers(node: Node) -> Iterator[str]:
     """Gossip addresses of the other alive members."""
-    return [
-        address_text(view.address)
-        for view in node.members
-        if view.status is Status.ALIVE and view.name != node.own.name
-    ]
+    for name in node.member_names():
+        view = node.member(name)
+        if view is not None and view.status is Status.ALIVE and name != node.own.name:
+            yield address_text(view.address)
 
 
-def members(node: Node, now: float) -> list[dict[str, object]]:
-    """Everybody who is not forgotten; `now` is the core's clock."""
-    shown = [view for view in node.members if view.status is not Status.FORGOTTEN]
-    return [_member(node, view, now) for view in shown]
+def members(node: Node, prefix: str, after: str) -> Iterator[dict[str, object]]:
+    """Those behind `after` who begin with `prefix` and are not forgotten, as they are when each
+    is asked for."""
+    for name in node.member_names(after):
+        view = node.member(name) if name.startswith(prefix) else None
+        if view is not None and view.status is not Status.FORGOTTEN:
+            yield _member(node, view, time.monotonic())
 
 
 def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
@@ -45,10 +61,17 @@ def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
     }
 
 
-def tail(node: Node, limit: int, now: float) -> list[dict[str, object]]:
-    """The last events, newest first."""
-    wall = time.time()
-    return [_event(entry, wall - now) for entry in node.tail(limit)]
+def tail(node: Node, prefix: str, after: tuple[Stream, int] | None) -> Iterator[dict[str, object]]:
+    """The last events, newest first, on counters that begin with `prefix`; with `after` those
+    before that increment. Raises `KeyError` where it is not among them."""
+    entries = node.tail()
+    if after is not None:
+        ids = [(entry.advance.stream, entry.advance.seq) for entry in reversed(entries)]
+        if after not in ids:
+            raise KeyError(after)
+        entries = entries[len(ids) - ids.index(after) :]
+    offset = time.time() - time.monotonic()
+    return (_event(entry, offset) for entry in entries if entry.advance.counter.startswith(prefix))
 
 
 def _event(entry: TailEntry, offset: float) -> dict[str, object]:
@@ -66,7 +89,8 @@ def _event(entry: TailEntry, offset: float) -> dict[str, object]:
 
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
-    states = Counter(view.status.name.lower() for view in node.members)
+    states = Counter(view.status for view in node.members)
+    shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
     return {
         "name": node.own.name,
         "address": address_text(node.own.address),
@@ -74,7 +98,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "version": gossipd.__version__,
         "ready": node.ready,
         "leaving": node.leaving,
-        "members": {state: states[state] for state in ("alive", "suspect", "failed", "left")},
+        "members": {status.name.lower(): states[status] for status in shown},
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from gossipd import reports
@@ -96,8 +96,8 @@ class Service:
     def count(self, counter: str) -> int:
         return self._node.log.value(counter)
 
-    def counters(self) -> dict[str, int]:
-        return dict(sorted(self._node.log.values.items()))
+    def counters(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+        return reports.counters(self._node, prefix, after)
 
     def counted(self, increment: UUID, counter: str | None) -> bool:
         return self._node.counted(*_event(increment), counter)
@@ -114,7 +114,7 @@ class Service:
                 raise refusal(503, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
-            raise refusal(404, f"nothing is known here of the key {key}")
+            raise refusal(404, "nothing is known here of this key")
         is_present = self._node.log.is_present
         winner: KeyedEvent = min(filter(is_present, events), default=min(events))
         uuid = increment_id(winner.stream, winner.seq)
@@ -133,8 +133,11 @@ class Service:
     ) -> asyncio.Future[int]:
         return self._copying.wait(*_event(increment), copies, memory, timeout)
 
-    def log(self, limit: int) -> list[dict[str, object]]:
-        return reports.tail(self._node, limit, time.monotonic())
+    def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
+        try:
+            return reports.tail(self._node, prefix, None if after is None else _event(after))
+        except KeyError:
+            raise refusal(404, f"no recent increment has the id {after}") from None
 
     # --- the cluster -------------------------------------------------------------------------
 
@@ -147,11 +150,11 @@ class Service:
     def not_ready(self) -> str | None:
         return self.incomplete() or self._troubles.not_serving
 
-    def peers(self) -> list[str]:
+    def peers(self) -> Iterator[str]:
         return reports.peers(self._node)
 
-    def members(self) -> list[dict[str, object]]:
-        return reports.members(self._node, time.monotonic())
+    def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
+        return reports.members(self._node, prefix, after)
 
     def status(self) -> dict[str, object]:
         ready = {"ready": self.not_ready() is None}

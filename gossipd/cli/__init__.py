@@ -7,11 +7,18 @@ only `simulate` the simulator.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from gossipd import __version__
 from gossipd.cli.commands import COMMANDS
 from gossipd.cli.failure import Misuse
+from gossipd.cli.interrupts import Interrupted
+from gossipd.entry import main
+from gossipd.signals import interruptible
+
+__all__ = ["gossipd", "main"]
 
 _RUN = "run"
 _SIMULATE = "simulate"
@@ -54,6 +61,13 @@ class _Group(click.Group):
                     raise click.UsageError(hint, ctx) from None
             raise
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with interruptible():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+
 
 @click.group(
     cls=_Group,
@@ -79,8 +93,3 @@ def gossipd() -> None:
 
 for _command in COMMANDS:
     gossipd.add_command(_command)
-
-
-def main() -> None:
-    """The entry point of the console script."""
-    gossipd(prog_name="gossipd")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from gossipd.cli.failure import Failure
+from gossipd.cli.failure import Failure, say
+from gossipd.cli.tables import emit
 from gossipd.store import StoreError
 from gossipd.store.checking import check as check_data
 from gossipd.store.copies import back_up, move_aside
@@ -44,12 +45,12 @@ def check(path: Path) -> None:
     with _refusing():
         finding = check_data(path)
     for problem in finding.problems:
-        click.echo(f"gossipd: {path}: {problem}", err=True)
+        say(f"{path}: {problem}")
     if finding.problems:
         raise SystemExit(1)
     for name in ("streams", "registers", "counters", "members", "keys", "doubles", "generation"):
-        click.echo(f"{name}\t{getattr(finding, name)}")
-    click.echo(f"fingerprint\t{finding.fingerprint:016x}")
+        emit(f"{name}\t{getattr(finding, name)}")
+    emit(f"fingerprint\t{finding.fingerprint:016x}")
 
 
 @data.command("export")
@@ -70,7 +71,7 @@ def import_data(path: Path) -> None:
     """
     with _refusing():
         count = import_lines(path, sys.stdin.buffer)
-    click.echo(f"{count} lines", err=True)
+    sys.stderr.write(f"{count} lines\n")
 
 
 @data.command()
@@ -91,4 +92,4 @@ def move(path: Path) -> None:
     """Rename the file in DIR, so that the next node there starts with an empty log."""
     with _refusing():
         aside = move_aside(path)
-    click.echo(str(aside))
+    emit(str(aside))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from typing import IO, Any
 
@@ -14,7 +15,7 @@ class Failure(click.ClickException):
     exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"gossipd: {printable(self.message)}", file=file, err=file is None)
+        (file or sys.stderr).write(f"gossipd: {printable(self.message)}\n")
 
 
 class Misuse(Failure):
@@ -31,7 +32,7 @@ class Silence(Failure):
 
 def say(text: str) -> None:
     """Tell what is going on, on stderr."""
-    click.echo(f"gossipd: {printable(text)}", err=True)
+    sys.stderr.write(f"gossipd: {printable(text)}\n")
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from shlex import quote
 from typing import Any, BinaryIO
 
 import click
@@ -30,6 +31,7 @@ from gossipd.cli.options import (
 from gossipd.cli.tables import emit, emit_json
 from gossipd.client import Answer, AskingError, Client, RefusedError
 from gossipd.endpoint import Endpoint
+from gossipd.streams import StreamError
 
 BY_MAX = 2**53
 
@@ -74,9 +76,9 @@ Examples:
 @click.option(
     "--key",
     callback=parsed_by(parse_key),
-    metavar="UUID",
-    help="Names this increment: sent again with the same key, it is counted once. Default: a new"
-    " UUIDv7.",
+    metavar="KEY",
+    help="Names this increment: sent again with the same key, it is counted once. Any string of up"
+    " to 255 characters; default: a new UUIDv7.",
 )
 @click.option(
     "--ack",
@@ -135,11 +137,11 @@ def increment(
             answer = one.counted
         try:
             emit_json(answer.text) if as_json else emit(str(answer.data["count"]))
-        except Failure as failure:
-            raise Failure(f"{failure}; it is counted, its key is {one.key}") from None
+        except StreamError as error:
+            raise Failure(f"{error}; it is counted, its key is {quote(one.key)}") from None
     if answer.status == HTTPStatus.ACCEPTED:
         nodes = f"{answer.data['acks']} of {wanted['ack']} nodes"
-        raise Failure(f"it is counted, but {nodes} hold it so far; its key is {one.key}")
+        raise Failure(f"it is counted, but {nodes} hold it so far; its key is {quote(one.key)}")
 
 
 class Increment:
@@ -162,7 +164,7 @@ class Increment:
         self._doubtful = False
 
     def doubt(self) -> str:
-        return f"in case it was counted all the same, repeat it with --key {self.key}"
+        return f"in case it was counted all the same, repeat it with --key {quote(self.key)}"
 
     def send(self, client: Client) -> Answer:
         """Raises `AskingError`."""

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 from gossipd.cli.failure import Failure
+from gossipd.signals import INTERRUPTED
 
 
 class Interrupted(Failure):
     """SIGINT ended it."""
 
-    exit_code = 128 + signal.SIGINT
+    exit_code = INTERRUPTED
 
 
 class Terminated(Failure):

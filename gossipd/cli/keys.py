@@ -1,7 +1,7 @@
 """The client's own name for an increment: whoever sends it again under that name only asks again.
 
-A key is a UUID that this side chooses. It is written here by hand because `uuid` of Python 3.11
-knows no version 7, and is slow to import for that.
+A key is any string that this side chooses; what is minted here is a UUID. It is written by hand
+because `uuid` of Python 3.11 knows no version 7, and is slow to import for that.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import re
 import time
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_VERSION_AT = 14
-"""Where the digit of the version stands in the text of a UUID."""
+
+LENGTH_MAX = 255
+"""Characters of a key."""
 
 
 def mint(ahead: float = 0.0) -> str:
@@ -36,9 +37,11 @@ def uuid(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """A UUID that a client may choose: any but version 8, the ids of increments. Raises
-    ValueError."""
-    chosen = uuid(text)
-    if chosen[_VERSION_AT] == "8":
-        raise ValueError("a UUID of version 8 is the id of an increment and cannot be a key")
-    return chosen
+    """A key as a user gives it: whatever a daemon may take. Raises ValueError."""
+    if not 1 <= len(text) <= LENGTH_MAX:
+        raise ValueError(f"expected 1 to {LENGTH_MAX} characters, not {len(text)}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected UTF-8") from None
+    return text

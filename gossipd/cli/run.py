@@ -17,7 +17,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gossipd.cli.failure import Misuse
+from gossipd.cli.failure import Misuse, say
 from gossipd.config import Config, ConfigError
 from gossipd.configfile import CLOSE, FileError, read
 from gossipd.core.settings import SettingsError
@@ -46,7 +46,7 @@ class _Command(click.Command):
 def _start(**given: Any) -> None:
     del given[_CONFIG]
     for warning in _unknown_variables():
-        click.echo(f"gossipd: warning: {warning}", err=True)
+        say(f"warning: {warning}")
     built = _build({key: value for key, value in given.items() if value not in (None, ())})
     from gossipd.daemon import run as run_daemon
 

@@ -21,6 +21,7 @@ import click
 from gossipd.cli.durations import duration
 from gossipd.cli.failure import Failure, Misuse
 from gossipd.cli.findings import table
+from gossipd.cli.interrupts import Interrupted
 from gossipd.cli.tables import emit
 from gossipd.config import Config, ConfigError
 from gossipd.configfile import CLOSE, FileError, read
@@ -37,12 +38,6 @@ PLOT_FORMATS = (".svg", ".pdf", ".png")
 
 _SEEDS = 2**32
 """A seed that is drawn is below it: short enough to be typed again."""
-
-
-class _Interrupted(Failure):
-    """The user has seen enough: the exit code of a process that SIGINT ended."""
-
-    exit_code = 130
 
 
 def _whole(text: str) -> int:
@@ -166,7 +161,7 @@ def simulate(as_json: bool, plot: Path | None, **given: Any) -> None:
         if draw:
             draw(report)
     except KeyboardInterrupt:
-        raise _Interrupted(f"interrupted; the seed was {wishes.seed}") from None
+        raise Interrupted(f"interrupted; the seed was {wishes.seed}") from None
     if not report.final.exact or report.final.settled_after is None:
         raise Failure(f"the cluster did not end with equal and exact counts; seed {report.seed}")
 

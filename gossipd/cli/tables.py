@@ -12,21 +12,15 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import click
-
-from gossipd.cli.failure import Failure, printable
+from gossipd.cli.failure import printable
 
 _GAP = "  "
 
 
 def emit(text: str) -> None:
-    """Print to stdout; a broken pipe ends the command quietly, a full disk with its reason."""
-    try:
-        click.echo(text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Failure(f"cannot write: {error.strerror}") from None
+    """Print to stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def emit_json(text: str) -> None:

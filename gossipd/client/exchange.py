@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import socket
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserUpgrade,
+    HttpResponseParser,
+)
 
 from gossipd.client.connecting import Deadline, receive, send
 
@@ -58,6 +63,10 @@ class Response:
         self._size += len(data)
         try:
             self._parser.feed_data(data)
+        except HttpParserCallbackError as error:
+            # Callbacks do not fail; but a signal may come while one runs, and the parser hides
+            # what its handler raises.
+            raise error.__context__ or error from None
         except (HttpParserError, HttpParserUpgrade):
             if not self.complete:
                 raise NoHttpError("does not speak HTTP") from None

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from .blocks import Blocks
 from .digest import Trie
 from .doubles import Doubles, LeftOut
 from .hashing import MASK, hash64
@@ -28,6 +29,9 @@ from .keys import KeyedEvent, Keys
 from .messages import Double, KeyRecord, Leaf, Record, Register
 from .settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from .stream_log import StreamLog
+
+_MANY = 16
+"""New counters of more than this part of all are sorted into them at once."""
 
 
 class Advance(NamedTuple):
@@ -68,8 +72,8 @@ class Log:
         """How much it takes; what would be more is refused."""
         self._streams: dict[Stream, StreamLog] = {}
         self._values: dict[str, int] = {}
-        self._names: dict[str, str] = {}
-        """One object per counter name, for every datagram brings its own copy."""
+        self._names: Blocks[str] = Blocks()
+        """The counters; one object per name, for every datagram brings its own copy."""
         self._trie = Trie(self._sum_of)
         self._registers = 0
         self.keys = Keys()
@@ -95,6 +99,11 @@ class Log:
     def values(self) -> dict[str, int]:
         """Each counter's value, as a copy."""
         return dict(self._values)
+
+    def counters_from(self, first: str) -> list[str]:
+        """The names of some counters in their order, beginning with `first` where there is such
+        a one; none if there are no more."""
+        return self._names.some_from(first)
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -137,7 +146,7 @@ class Log:
     def newest(self, stream: Stream) -> int:
         """The largest seq held of a stream, above its version or not."""
         held = self._streams.get(stream)
-        newest = held.by_seq[-1][0] if held and held.by_seq else 0
+        newest = held.newest if held else 0
         return max(newest, self.keys.newest_at_or_below(stream, SEQ_MAX))
 
     def newest_first(
@@ -414,14 +423,22 @@ class Log:
 
     def _fill(self, stream: Stream, version: int, registers: Sequence[Register]) -> None:
         held = self._open(stream)
-        names, values = self._names, self._values
+        values = self._values
         filled: dict[str, tuple[int, int]] = {}
+        new: list[str] = []
         digest = 0
-        for counter, seq, total in registers:
-            name = names.setdefault(counter, counter)
+        for name, seq, total in registers:
             filled[name] = (seq, total)
-            values[name] = values.get(name, 0) + total
+            value = values.get(name)
+            if value is None:
+                new.append(name)
+            values[name] = (value or 0) + total
             digest += hash64("r", stream, name, seq, total)
+        if len(new) > len(self._names) // _MANY:
+            self._names = Blocks(sorted([*self._names, *new]))
+        else:
+            for name in new:
+                self._names.add(name)
         held.fill(filled)
         held.version = held.durable = version
         held.digest = digest & MASK
@@ -434,7 +451,7 @@ class Log:
         counter, seq, total = register
         delta = hash64("r", stream, counter, seq, total)
         if before == (0, 0):
-            counter = self._names.setdefault(counter, counter)
+            counter = self._names.add(counter)
             self._registers += 1
         else:
             delta -= hash64("r", stream, counter, *before)

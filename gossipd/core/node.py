@@ -710,6 +710,14 @@ class Node:
         """All members that are remembered, this node included, by name."""
         return self._state.members.views()
 
+    def member(self, name: str) -> MemberView | None:
+        """What is held of a member."""
+        return self._state.members.get(name)
+
+    def member_names(self, after: str = "") -> list[str]:
+        """The names of all members behind `after`, in order."""
+        return self._state.members.names_after(after)
+
     @property
     def failed_count(self) -> int:
         """Members that are held as failed."""
@@ -800,6 +808,6 @@ class Node:
         """How many are known to hold the increment of a wish that waits."""
         return self._copies.count(token)
 
-    def tail(self, limit: int) -> list[TailEntry]:
-        """The last events seen, newest first."""
+    def tail(self, limit: int | None = None) -> list[TailEntry]:
+        """The last events seen, newest first; all that are remembered, or at most `limit`."""
         return self._state.tail.newest(limit)

@@ -7,6 +7,7 @@ A coalesced event (a register that went up by several increments at once) is one
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import NamedTuple
 
 from .identity import Stream
@@ -30,10 +31,9 @@ class Tail:
         """Remember events in the order in which they were seen."""
         self._entries.extend(TailEntry(advance, now) for advance in advances)
 
-    def newest(self, limit: int) -> list[TailEntry]:
-        """Up to `limit` entries, newest first."""
-        entries = reversed(self._entries)
-        return [entry for entry, _ in zip(entries, range(limit), strict=False)]
+    def newest(self, limit: int | None = None) -> list[TailEntry]:
+        """All entries, or up to `limit`, newest first."""
+        return list(islice(reversed(self._entries), limit))
 
     def has(self, stream: Stream, seq: int) -> bool:
         """Whether the event (stream, seq) itself is among the entries."""

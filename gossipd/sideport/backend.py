@@ -7,7 +7,7 @@ that cannot be done raises `Refused`, or its future ends with it, in the words o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -87,7 +87,10 @@ class Backend(Protocol):
         """The counter's value, 0 for an unknown one."""
         ...
 
-    def counters(self) -> dict[str, int]: ...
+    def counters(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+        """The counters behind `after` whose names begin with `prefix`, in the order of names; each
+        with its value at the moment when it is asked for. Others may count between two."""
+        ...
 
     def counted(self, increment: UUID, counter: str | None) -> bool:
         """Whether this node counts that increment; `Refused` (400) where the UUID is not the id
@@ -124,8 +127,9 @@ class Backend(Protocol):
         range; 503 as for increments)."""
         ...
 
-    def log(self, limit: int) -> list[dict[str, object]]:
-        """Recent events, newest first."""
+    def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
+        """Recent events on counters whose names begin with `prefix`, newest first; with `after`
+        those before that increment, `Refused` (404) where it is not among them."""
         ...
 
     def incomplete(self) -> str | None:
@@ -137,9 +141,12 @@ class Backend(Protocol):
         not."""
         ...
 
-    def peers(self) -> list[str]: ...
+    def peers(self) -> Iterator[str]: ...
 
-    def members(self) -> list[dict[str, object]]: ...
+    def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
+        """The members behind `after` whose names begin with `prefix`, in the order of names, each
+        as it is when it is asked for."""
+        ...
 
     def status(self) -> dict[str, object]: ...
 

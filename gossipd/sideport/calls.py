@@ -10,16 +10,25 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from operator import itemgetter
+from typing import NamedTuple
 
-from gossipd.sideport import pages, values
-from gossipd.sideport.answers import JSON, TEXT, Answer, WrongMethod, encode
+from gossipd.sideport.answers import (
+    JSON,
+    TEXT,
+    Answer,
+    WrongMethod,
+    encode,
+    encode_string,
+    encoded_row,
+    with_text,
+)
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.batch import FIELDS, count_batch
-from gossipd.sideport.commands import COUNTER_DEFAULT, LOG_LIMIT_DEFAULT, Commands
+from gossipd.sideport.commands import COUNTER_DEFAULT, Commands
 from gossipd.sideport.fields import from_body, from_query, merge, unescape
 from gossipd.sideport.outcomes import Later
-from gossipd.sideport.values import refusal, shown
+from gossipd.sideport.rows import Listing
+from gossipd.sideport.values import counts_are_text, refusal, shown
 
 Fields = Mapping[str, object]
 
@@ -29,7 +38,7 @@ NONE: frozenset[str] = frozenset()
 @dataclass(frozen=True, slots=True)
 class Call:
     """A row: `run` gets the fields (and those parts of the path that stand in braces) and returns
-    text, what becomes JSON, bytes that are JSON already, or `Later` one of them."""
+    text, what becomes JSON, bytes that are JSON already, `Later` one of them, or a `Listing`."""
 
     method: str
     path: str
@@ -40,6 +49,19 @@ class Call:
     status: int = 200
     batch: bool = False
     """The body is no object of fields but lines, which `run` gets as the field `body`."""
+    lists: bool = False
+    """The answer is a `Listing`."""
+    counts: bool = False
+    """Its answer tells counts, which may be wanted as strings: the query field `counts`."""
+
+
+class Request(NamedTuple):
+    """What a request means."""
+
+    call: Call
+    fields: dict[str, object]
+    text: bool
+    """Counts are wanted as strings."""
 
 
 def _index(_: Commands, __: Fields) -> object:
@@ -47,6 +69,7 @@ def _index(_: Commands, __: Fields) -> object:
     return (
         f"gossipd: a replicated counter\n\n{rows}\n"
         'Fields go into the query (?counter=x) or into a JSON body ({"counter": "x"}).\n'
+        "Counts beyond 2^53 are exact as strings: ?counts=string\n"
         "netcat: type help\n"
     )
 
@@ -63,6 +86,27 @@ async def _count_after(commands: Commands, fields: Fields) -> object:
     return {"counter": counter, "count": count}
 
 
+def _counters(commands: Commands, fields: Fields) -> object:
+    return Listing(commands.counters(**fields), _counter_row, "{", "}\n")
+
+
+def _counter_row(row: tuple[str, int], text: bool) -> str:
+    counter, count = row
+    return f'{encode_string(counter)}: "{count}"' if text else f"{encode_string(counter)}: {count}"
+
+
+def _members(commands: Commands, fields: Fields) -> object:
+    return Listing(commands.members(**fields), encoded_row)
+
+
+def _log(commands: Commands, fields: Fields) -> object:
+    return Listing(commands.log(**fields), encoded_row)
+
+
+def _peers(commands: Commands, _: Fields) -> object:
+    return Listing(commands.peers(), encoded_row)
+
+
 def _counted(commands: Commands, fields: Fields) -> object:
     increment, counted = commands.counted(fields["id"], fields.get("counter"))
     return {"id": str(increment), "counted": counted}
@@ -73,9 +117,9 @@ def _event(commands: Commands, fields: Fields) -> object:
 
 
 async def _event_of(commands: Commands, wanted: object) -> object:
-    key, event = await commands.event_of(wanted)
+    event = await commands.event_of(wanted)
     return {
-        "key": str(key),
+        "key": wanted,
         "id": str(event.id),
         "counter": event.counter,
         "by": event.by,
@@ -86,7 +130,7 @@ async def _event_of(commands: Commands, wanted: object) -> object:
 def _batch(commands: Commands, fields: Fields) -> object:
     body = fields["body"]
     assert isinstance(body, bytes)
-    return Later(partial(count_batch, commands, body))
+    return Later(partial(count_batch, commands, body, text=fields["text"] is True))
 
 
 def _source(commands: Commands, fields: Fields) -> object:
@@ -116,21 +160,6 @@ def _forget(commands: Commands, fields: Fields) -> object:
     return {"forgotten": commands.forget(_needed(fields, "name"))}
 
 
-def _counters(commands: Commands, fields: Fields) -> object:
-    return dict(pages.of_names(list(commands.counters().items()), itemgetter(0), fields))
-
-
-def _members(commands: Commands, fields: Fields) -> object:
-    return pages.of_names(commands.members(), itemgetter("name"), fields)
-
-
-def _log(commands: Commands, fields: Fields) -> object:
-    limit = values.log_limit(fields.get("limit", LOG_LIMIT_DEFAULT))
-    if not fields.keys() & {"prefix", "after"}:
-        return commands.log(limit)
-    return pages.of_events(commands.log(values.LOG_LIMIT_MAX), fields, limit)
-
-
 def _needed(fields: Fields, key: str) -> object:
     if key not in fields:
         raise refusal(400, f"{key} is missing")
@@ -139,39 +168,42 @@ def _needed(fields: Fields, key: str) -> object:
 
 COUNTER = frozenset({"counter"})
 AFTER = frozenset({"counter", "after", "timeout"})
+PAGE = frozenset({"prefix", "limit", "after"})
 AMOUNT = FIELDS | {"ack", "ack_memory", "timeout"}
 INCREMENT = Call(
     "POST", "/increment", "add; fields: counter, by, key, ack, ack_memory, timeout",
-    lambda *_: None, AMOUNT, AMOUNT,
+    lambda *_: None, AMOUNT, AMOUNT, counts=True,
 )  # fmt: skip
 
 CALLS: tuple[Call, ...] = (
     INCREMENT,
     Call(
         "POST", "/increments", "add many; a line of JSON each; fields: counter, by, key",
-        _batch, batch=True,
+        _batch, batch=True, counts=True,
     ),
-    Call("GET", "/count", "one count; fields: counter, after, timeout", _count, AFTER),
+    Call(
+        "GET", "/count", "one count; fields: counter, after, timeout", _count, AFTER, counts=True
+    ),
     Call(
         "GET", "/counters", "every counter's count; fields: prefix, limit, after",
-        _counters, pages.FIELDS,
+        _counters, PAGE, lists=True, counts=True,
     ),
     Call("GET", "/increments/{id}", "whether an increment is counted", _counted, COUNTER),
     Call("GET", "/increments", "what a key stands for; field: key", _event, frozenset({"key"})),
     Call(
         "PUT", "/sources/{client}/{counter}", "a client's own total; body: seq, total",
-        _source, body=frozenset({"seq", "total"}),
+        _source, body=frozenset({"seq", "total"}), counts=True,
     ),
     Call(
         "GET", "/log", "recent increments; fields: prefix, limit, after",
-        _log, pages.FIELDS,
+        _log, PAGE, lists=True, counts=True,
     ),
     Call("GET", "/health", "OK while the process lives", lambda *_: "OK\n"),
     Call("GET", "/ready", "whether counts are complete", _ready),
-    Call("GET", "/peers", "the other alive members", lambda commands, _: commands.peers()),
+    Call("GET", "/peers", "the other alive members", _peers, lists=True),
     Call(
         "GET", "/members", "the cluster's members; fields: prefix, limit, after",
-        _members, pages.FIELDS,
+        _members, PAGE, lists=True,
     ),
     Call("GET", "/status", "this node", lambda commands, _: commands.status()),
     Call("GET", "/join", "what became of each seed", lambda commands, _: commands.seeds()),
@@ -194,17 +226,29 @@ for _call in CALLS:
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
-def find(method: str, target: bytes, body: bytes) -> tuple[Call, dict[str, object]]:
-    """The call that a request means, with its fields; raises `Refused`."""
+_METHODS = sorted({call.method for call in CALLS} | {"HEAD", "OPTIONS"})
+_COUNTS = frozenset({"counts"})
+
+
+def find(method: str, target: bytes, body: bytes) -> Request:
+    """What a request means; raises `Refused`."""
     path, query = _split(target)
     call, fields = _row(method, path)
+    text = False
     if query:
-        fields |= from_query(query, call.query)
+        fields |= from_query(query, call.query | _COUNTS if call.counts else call.query)
+        text = "counts" in fields and counts_are_text(fields.pop("counts"))
     if call.batch:
-        fields["body"] = body
+        fields |= {"body": body, "text": text}
     elif body:
         fields = merge(fields, from_body(body, call.body))
-    return call, fields
+    return Request(call, fields, text)
+
+
+def allowed(target: bytes) -> str:
+    """The methods of a target, or of all for `*`, as `Allow` names them; raises `Refused`."""
+    path = _split(target)[0]
+    return ", ".join(_METHODS) if path == b"*" else _allow(_rows(path)[0])
 
 
 def is_batch(method: str, target: bytes) -> bool:
@@ -215,18 +259,28 @@ def is_batch(method: str, target: bytes) -> bool:
         return False
 
 
-def answer(call: Call, value: object) -> Answer:
-    """What the row's `run` returned, as an answer."""
+def answer(call: Call, value: object, text: bool) -> Answer:
+    """What the row's `run` returned, but for a `Listing`, as an answer."""
     match value:
         case bytes():
             return Answer(call.status, JSON, value)
         case str():
             return Answer(call.status, TEXT, value.encode())
         case _:
-            return Answer(call.status, JSON, encode(value))
+            return Answer(call.status, JSON, encode(with_text(value) if text else value))
 
 
 def _row(method: str, path_raw: bytes) -> tuple[Call, dict[str, object]]:
+    rows, fields = _rows(path_raw)
+    call = rows.get("GET" if method == "HEAD" else method)
+    if call is None:
+        path, allow = shown(unescape(path_raw, "the path")), _allow(rows)
+        raise WrongMethod(f"{method} is not a method of {path}; it has {allow}", allow)
+    return call, fields
+
+
+def _rows(path_raw: bytes) -> tuple[_Rows, dict[str, object]]:
+    """The rows of a path, with the fields that stand in it; raises `Refused` where none are."""
     path = unescape(path_raw, "the path")
     fields: dict[str, object] = {}
     rows = _BY_PATH.get(path)
@@ -234,11 +288,11 @@ def _row(method: str, path_raw: bytes) -> tuple[Call, dict[str, object]]:
         rows, fields = _matching(path_raw)
     if not rows:
         raise refusal(404, f"there is no {shown(path)} here; GET / lists the calls")
-    call = rows.get("GET" if method == "HEAD" else method)
-    if call is None:
-        allow = ", ".join([*rows, "HEAD"] if "GET" in rows else rows)
-        raise WrongMethod(f"{method} is not a method of {shown(path)}; it has {allow}", allow)
-    return call, fields
+    return rows, fields
+
+
+def _allow(rows: _Rows) -> str:
+    return ", ".join([*rows, *(["HEAD"] if "GET" in rows else []), "OPTIONS"])
 
 
 def _matching(path_raw: bytes) -> tuple[_Rows, dict[str, object]]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
 from gossipd.sideport import values
 from gossipd.sideport.backend import Backend, Event, Incremented, Item, Refused, Source
 from gossipd.sideport.outcomes import Later, ended, failed, look
+from gossipd.sideport.turns import Turns
 from gossipd.sideport.values import refusal
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,10 @@ class Commands:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.turns = Turns()
+        self.batching = asyncio.Lock()
+        """Held by who reads, counts and answers a large batch: many at a time would be too many
+        objects for the collector to search in one go."""
         self.increment = backend.increment
 
     @staticmethod
@@ -115,19 +121,20 @@ class Commands:
             raise NotIncluded(increment, known, count, patience)
         return known, count
 
-    def counters(self) -> dict[str, int]:
+    def counters(self, **page: object) -> Iterator[tuple[str, int]]:
+        """With the fields `prefix`, `limit`, `after`, which all lists have."""
+        prefix, after, limit = values.page(**page)
         self._caught_up()
-        return self._backend.counters()
+        return islice(self._backend.counters(prefix, after), limit)
 
     def counted(self, increment: object, counter: object = None) -> tuple[UUID, bool]:
         uuid = values.increment_id(increment)
         known = None if counter is None else values.name(counter)
         return uuid, self._backend.counted(uuid, known)
 
-    async def event_of(self, key: object) -> tuple[UUID, Event]:
+    async def event_of(self, key: object) -> Event:
         """What a key stands for."""
-        uuid = values.key(key)
-        return uuid, await ended(self._backend.event_of(uuid), drop=True)
+        return await ended(self._backend.event_of(values.key(key)), drop=True)
 
     async def put_source(
         self, client: object, counter: object, seq: object, total: object
@@ -142,8 +149,12 @@ class Commands:
             )
         )
 
-    def log(self, limit: object = LOG_LIMIT_DEFAULT) -> list[dict[str, object]]:
-        return self._backend.log(values.log_limit(limit))
+    def log(
+        self, limit: object = LOG_LIMIT_DEFAULT, prefix: object = "", after: object = None
+    ) -> Iterator[dict[str, object]]:
+        known = None if after is None else values.increment_id(after)
+        entries = self._backend.log(values.prefix(prefix), known)
+        return islice(entries, values.log_limit(limit))
 
     def ready(self) -> None:
         """Returns when the node serves well, else raises `Refused` with the reason."""
@@ -151,11 +162,12 @@ class Commands:
         if reason is not None:
             raise refusal(503, reason, RETRY_AFTER)
 
-    def peers(self) -> list[str]:
+    def peers(self) -> Iterator[str]:
         return self._backend.peers()
 
-    def members(self) -> list[dict[str, object]]:
-        return self._backend.members()
+    def members(self, **page: object) -> Iterator[dict[str, object]]:
+        prefix, after, limit = values.page(**page)
+        return islice(self._backend.members(prefix, after), limit)
 
     def status(self) -> dict[str, object]:
         return self._backend.status()

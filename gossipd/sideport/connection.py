@@ -24,10 +24,12 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.text import TextDialect
+from gossipd.sideport.turns import Slice
 from gossipd.sideport.values import refusal
 
-SLICE_SIZE = 4096
-"""Input is parsed in slices of this size, between which the limits on pending work are heeded."""
+SLICE_SIZE = 1024
+"""Input is parsed in slices of this size, between which the limits on pending work, and the time
+that it takes, are heeded."""
 
 _TOO_MANY = answers.frame(answers.problem(refusal(503, "too many connections", 1)), answers.CLOSE)
 
@@ -50,7 +52,9 @@ class Connection(asyncio.Protocol):
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
-        self._pipeline = Pipeline(commands.increment, self._write, self._progress, self._end)
+        self._pipeline = Pipeline(
+            commands.increment, self._write, self._progress, self._end, commands.turns
+        )
         self._dialect: Dialect = OpeningDialect(
             lambda: HttpDialect(commands, self._pipeline, limits, held_size),
             lambda: TextDialect(commands, self._pipeline, limits),
@@ -147,23 +151,26 @@ class Connection(asyncio.Protocol):
         self._work()
 
     def _work(self) -> None:
-        """Parse what there is room for, answer what can be answered."""
-        self._pipeline.advance()
+        """Parse what there is room and time for, answer what can be answered."""
+        time = Slice()
+        self._pipeline.advance(time)
         while self._parsed < len(self._unparsed) and self._has_room():
             start, self._parsed = self._parsed, self._parsed + SLICE_SIZE
             self._dialect.feed(self._unparsed[start : self._parsed], self._active_at)
-            self._pipeline.advance()
+            self._pipeline.advance(time)
+            if time.over:
+                self._pipeline.rest()
         if self._parsed >= len(self._unparsed) or self._pipeline.closed:
             self._unparsed, self._parsed = b"", 0
             if self._eof and not self._pipeline.closed:
                 self._dialect.finish()
-                self._pipeline.advance()
+                self._pipeline.advance(time)
         self._set_reading(self._pipeline.closed or self._has_room())
         self._rearm()
 
     def _has_room(self) -> bool:
         pipeline, limits = self._pipeline, self._limits
-        if pipeline.closed or pipeline.held:
+        if pipeline.closed or pipeline.held or pipeline.resting:
             return False
         return len(pipeline) < limits.pending_max and not pipeline.size
 

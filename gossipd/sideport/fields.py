@@ -13,6 +13,11 @@ from urllib.parse import unquote_to_bytes
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.values import TYPED, from_text, refusal, shown
 
+MARKED = re.compile(rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
+"""How a text begins that is UTF-16, or has a byte order mark in front."""
+
+NOT_UTF_8 = "send UTF-8 without a byte order mark; this is marked, or UTF-16"
+
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -50,6 +55,8 @@ def from_body(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
 
 def from_object(raw: bytes, allowed: Collection[str], what: str) -> dict[str, object]:
     """The fields of a JSON object; `what` is where it stands, for messages."""
+    if MARKED.match(raw):
+        raise refusal(400, NOT_UTF_8)
     try:
         value: object = _DECODER.decode(raw.decode())
     except Refused:

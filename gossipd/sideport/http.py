@@ -3,11 +3,17 @@
 Limits are checked as the bytes come in, so that nothing larger than they say is ever held. A
 request that breaks the protocol (400, 408, 413, 431) is answered in its turn and ends the
 connection, since where the next one would begin is unknown; any other mistake costs one answer.
+
+Nothing is upgraded to (RFC 9110 7.8: who does not want to ignores the field). The parser takes the
+rest of such a request for another protocol, body included, so it is given the head once more,
+without what asks for the upgrade.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import httptools
@@ -20,11 +26,18 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.origin import is_same_host
 from gossipd.sideport.outcomes import attempt
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.values import refusal, shown
+from gossipd.sideport.values import key, refusal, shown
 
 _KEY = b"idempotency-key"
-_KEPT = frozenset({b"host", b"origin", b"expect", b"content-length", b"transfer-encoding", _KEY})
+_KEPT = frozenset(
+    {
+        b"host", b"origin", b"expect",
+        b"content-encoding", b"content-length", b"transfer-encoding", _KEY,
+    }
+)  # fmt: skip
 _VERSIONS = ("1.0", "1.1")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\["\\])*"')
+_ESCAPED = re.compile(r'\\(["\\])')
 _HEADER_OVERHEAD = 4
 """The colon, blank and line end that stand around a header field's name and value."""
 
@@ -53,6 +66,8 @@ class HttpDialect:
         """Bytes taken since the parser last delivered something: what it holds, at most."""
         self._delivered = False
         self._begin()
+        self._declining = False
+        """The head came with the wish for an upgrade, and comes again without it."""
 
     def feed(self, data: bytes, now: float) -> None:
         self._delivered = False
@@ -108,8 +123,7 @@ class HttpDialect:
             return  # a trailer: counted, not heeded
         name = name.lower()
         if name in _KEPT:
-            given = self._headers.get(name)
-            self._headers[name] = value if given is None else given + b", " + value
+            self._headers.setdefault(name, []).append(value)
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
@@ -117,20 +131,24 @@ class HttpDialect:
         self._since = None
         if self._pipeline.closed:
             return
-        headers = self._headers
-        has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+        coding, length = self._field(b"transfer-encoding"), self._field(b"content-length") or b"0"
+        has_body = length != b"0" or coding is not None
         version = self._version = self._parser.get_http_version()
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
             self._fail(refusal(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
         elif has_body and self._parser.should_upgrade():
-            self._fail(refusal(400, "a request with a body cannot ask for an upgrade"))
+            self._declining = True
+        elif coding is not None and coding.lower() != b"chunked":
+            # Where another one is the last, nobody knows where the body ends (RFC 9112 6.3).
+            status = 501 if coding.lower().endswith(b"chunked") else 400
+            self._fail(refusal(status, "the only transfer coding known here is chunked"))
         else:
             if has_body:
-                announced = int(headers.get(b"content-length", b"0"))
-                self._check_body(announced, announced)
-            if b"expect" in headers and not self._pipeline.closed:
-                self._expect(headers[b"expect"], has_body)
+                self._check_body(int(length), int(length))
+            expected = self._field(b"expect")
+            if expected is not None and not self._pipeline.closed:
+                self._expect(expected, has_body)
 
     def on_body(self, part: bytes) -> None:
         self._delivered = True
@@ -141,23 +159,36 @@ class HttpDialect:
 
     def on_message_complete(self) -> None:
         self._delivered = True
+        if self._declining:
+            return
         if not self._pipeline.closed:
             self._request()
         self._begin()
 
     def _parse(self, data: bytes) -> None:
-        """An upgrade that is asked for is declined by answering as if it were not."""
         while data:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[int(upgrade.args[0]) :]
+                if self._declining:
+                    self._declining = False
+                    data = self._head_without_upgrade() + data
+                    self._begin()
             else:
                 return
 
+    def _head_without_upgrade(self) -> bytes:
+        """The head that was read last, as far as it is heeded."""
+        keep = b"keep-alive" if self._parser.should_keep_alive() else b"close"
+        fields = {**self._headers, b"connection": [keep]}
+        lines = [b"%b: %b\r\n" % (name, value) for name in fields for value in fields[name]]
+        start = self._parser.get_method(), self._target, self._version.encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (*start, b"".join(lines))
+
     def _begin(self) -> None:
         self._target = b""
-        self._headers: dict[bytes, bytes] = {}
+        self._headers: dict[bytes, list[bytes]] = {}
         self._body = bytearray()
         self.size = 0
         self._head_size = 0
@@ -169,41 +200,67 @@ class HttpDialect:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive() and method != "CONNECT"
+        found = attempt(partial(self._found, method))
+        if self._version == "1.0" and isinstance(found, calls.Request) and found.call.lists:
+            keep = False  # a list may be long, and knows no chunks: the end of it is the end
         framing = _framing(keep, self._version, method)
-        refused = attempt(partial(self._add, method, framing))
-        if refused is not None:
+        refused = found
+        if isinstance(found, calls.Request):
+            refused = attempt(partial(self._add, found, framing))
+        elif found is None:
+            self._pipeline.add(partial(rendering.options, self._target, framing))
+        if isinstance(refused, Refused):
             self._pipeline.add(partial(rendering.problem, refused, framing))
         if not keep:
             self._pipeline.end()
 
-    def _add(self, method: str, framing: Framing) -> None:
-        if self._headers:
-            self._check_origin()
-        body = bytes(self._body)
-        call, fields = calls.find(method, self._target, body)
+    def _found(self, method: str) -> calls.Request | None:
+        """What the request means, None if what may be asked. Raises `Refused`."""
+        self._check_headers()
+        if method == "OPTIONS":
+            return None
+        return calls.find(method, self._target, bytes(self._body))
+
+    def _add(self, request: calls.Request, framing: Framing) -> None:
+        call, fields, text = request
         if call is not calls.INCREMENT:
             if call.batch and _KEY in self._headers:
                 raise refusal(400, "a batch has no key of its own: give each of its lines a key")
-            run = partial(rendering.answer, call, self._commands, fields, framing)
+            run = partial(rendering.answer, request, self._commands, framing)
             self._pipeline.add(run, self.size)
             return
         if _KEY in self._headers:
             _add_key(fields, self._headers[_KEY])
         counter, by, key, ack = self._commands.increment_of(**fields)
         if ack is None:
-            render = partial(rendering.incremented, framing=framing)
+            render = partial(rendering.incremented, framing=framing, text=text)
             self._pipeline.add_increment(counter, by, key, render)
         else:
             start = partial(self._commands.increment_acknowledged, counter, by, key, ack)
-            self._pipeline.add_acknowledged(partial(rendering.acknowledged, start, ack, framing))
+            later = partial(rendering.acknowledged, start, ack, framing, text)
+            self._pipeline.add_acknowledged(later)
 
-    def _check_origin(self) -> None:
-        host = self._headers.get(b"host", b"").decode("latin-1") or None
-        if host is not None and ("," in host or " " in host):
+    def _field(self, name: bytes) -> bytes | None:
+        """The value of a header field, of all its lines together; None where it is not given."""
+        given = self._headers.get(name)
+        return None if given is None else b", ".join(given)
+
+    def _check_headers(self) -> None:
+        """Raises `Refused` for fields that no call may have."""
+        host = self._field(b"host")
+        if host is None:
+            if self._version == "1.1":
+                raise refusal(400, "malformed HTTP: HTTP/1.1 wants the field Host (RFC 9112 3.2)")
+        elif b"," in host or b" " in host:
             raise refusal(400, "malformed HTTP: Host must name one host")
-        origin = self._headers.get(b"origin")
-        if origin is not None and not is_same_host(origin.decode("latin-1"), host):
-            raise refusal(403, "pages of other sites may not use this port")
+        origin = self._field(b"origin")
+        if origin is not None:
+            named = None if host is None else host.decode("latin-1")
+            if not is_same_host(origin.decode("latin-1"), named):
+                raise refusal(403, "pages of other sites may not use this port")
+        coding = self._field(b"content-encoding")
+        if self._body and coding is not None and coding.lower() != b"identity":
+            raise refusal(415, "send the body as it is, without a content coding")
 
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":
@@ -246,15 +303,26 @@ class HttpDialect:
 
 
 def _framing(keep: bool, version: str, method: str) -> Framing:
-    framing = CLOSE if not keep else KEEP if version == "1.1" else KEEP_OLD
-    return framing if method != "HEAD" else Framing(framing.connection, body=False)
+    framing = KEEP if keep and version == "1.1" else KEEP_OLD if keep else CLOSE
+    if framing is KEEP and method != "HEAD":
+        return framing
+    return replace(framing, body=method != "HEAD", chunked=version == "1.1")
 
 
-def _add_key(fields: dict[str, object], header: bytes) -> None:
+def _add_key(fields: dict[str, object], given: list[bytes]) -> None:
     """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
-    key = header.strip(b" \t").decode("latin-1")
-    if len(key) > 1 and key[0] == key[-1] == '"':
-        key = key[1:-1]
-    given = fields.setdefault("key", key)
-    if given != key and not (isinstance(given, str) and given.lower() == key.lower()):
-        raise refusal(400, f"Idempotency-Key and key differ: {shown(key)}, {shown(given)}")
+    if len(given) > 1:
+        raise refusal(400, "Idempotency-Key is given twice")
+    value = given[0].strip(b" \t")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    if text.startswith('"'):
+        if not _QUOTED.fullmatch(text):
+            raise refusal(400, f"Idempotency-Key is no string in quotes: {shown(text)}")
+        text = _ESCAPED.sub(r"\1", text[1:-1])
+    if "key" in fields and key(fields["key"]) != key(text):
+        other = shown(fields["key"])
+        raise refusal(400, f"Idempotency-Key and key differ: {shown(text)}, {other}")
+    fields["key"] = text

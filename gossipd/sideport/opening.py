@@ -1,7 +1,8 @@
 """Which dialect a client speaks, told from the first bytes it sends.
 
 Decided as early as it is certain: a method and a target make it HTTP, any other complete line is
-text, and neither waits for more than one line. A connection never changes its dialect again, so
+text, and neither waits for more than one line. What begins like another protocol is refused in the
+words of that one, and nothing of it is run. A connection never changes its dialect again, so
 a browser cannot smuggle text commands into a request's body.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 
-from gossipd.sideport import answers
+from gossipd.sideport import answers, protocols
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
@@ -26,24 +27,23 @@ _REQUEST_LINE = re.compile(rb"[!-~]+ +[^ \r\n]+ +HTTP/[0-9]")
 _REQUEST_START = re.compile(rb"(" + b"|".join(METHODS) + rb") [/*hH]")
 
 
-_NOT_SPOKEN = b"error: this port speaks HTTP and lines of text, not TLS or binary\n"
-
-
 class Opening(Enum):
     UNSURE = "nothing certain yet"
     UNSURE_HTTP = "the beginning of an HTTP method, so far"
     HTTP = "HTTP"
     TEXT = "text"
-    BINARY = "neither"
+    OTHER = "another protocol"
 
 
 def tell(first: bytes, size_max: int) -> Opening:
     """The dialect of a client that has sent `first` (without empty lines before it)."""
     if not first:
         return Opening.UNSURE
-    if (first[0] < 0x20 and first[0] != 0x09) or 0 in first.partition(b"\n")[0]:
-        return Opening.BINARY
-    if _REQUEST_START.match(first) or _REQUEST_LINE.match(first):
+    if _REQUEST_START.match(first):
+        return Opening.HTTP
+    if protocols.refused(first) is not None:
+        return Opening.OTHER
+    if _REQUEST_LINE.match(first):
         return Opening.HTTP
     if b"\n" in first or len(first) > size_max:
         return Opening.TEXT
@@ -80,8 +80,8 @@ class OpeningDialect:
                 self._turn_into(self._http(), now)
             case Opening.TEXT:
                 self._turn_into(self._text(), now)
-            case Opening.BINARY:
-                self._pipeline.add(lambda: _NOT_SPOKEN)
+            case Opening.OTHER:
+                self._pipeline.add(partial(_refusal, self._first))
                 self._pipeline.end(linger=True)
             case Opening.UNSURE:
                 self._http_since = None
@@ -110,3 +110,9 @@ class OpeningDialect:
     def _turn_into(self, dialect: Dialect, now: float) -> None:
         self._become(dialect)
         dialect.feed(self._first, now)
+
+
+def _refusal(first: bytes) -> bytes:
+    answer = protocols.refused(first)
+    assert answer is not None
+    return answer

@@ -5,6 +5,9 @@ only when all commands before it are answered, and nothing is started past it: s
 one history, its own, however it fills its packets. One callback hangs on the oldest unfinished
 command alone: a commit that ends a hundred increments costs one callback and one write.
 
+A long answer comes in pieces, of which each is made when the client has taken those before it; and
+who has answered for a slice of time goes on when it is his turn (`turns`).
+
 Invariant: `running` holds increments only, or one other command alone; all of them are older than
 any in `waiting`.
 """
@@ -12,16 +15,24 @@ any in `waiting`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from gossipd.sideport.backend import Incremented
 from gossipd.sideport.outcomes import failed, look
+from gossipd.sideport.turns import Slice, Turns
+
+log = logging.getLogger(__name__)
 
 Increment = Callable[[str, int, UUID | None], asyncio.Future[Incremented]]
 Render = Callable[[asyncio.Future[Incremented]], bytes]
+
+Answer: TypeAlias = bytes | asyncio.Future[bytes] | Iterator[bytes]
+"""At once, later, or in pieces, of which none takes long to make."""
 
 WRITE_SIZE = 64 * 1024
 """Answers are gathered up to this many bytes before they are written, so that a full transport
@@ -45,7 +56,7 @@ class _Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class _Command:
-    run: Callable[[], bytes | asyncio.Future[bytes]]
+    run: Callable[[], Answer]
     size: int
 
 
@@ -71,7 +82,9 @@ class Pipeline:
         write: Callable[[bytes], None],
         progressed: Callable[[], None],
         ended: Callable[[bool], None],
+        turns: Turns,
     ) -> None:
+        self._turns = turns
         self._increment = increment
         self._write = write
         self._progressed = progressed
@@ -79,6 +92,8 @@ class Pipeline:
         self._running: deque[_Running] = deque()
         self._alone: _Command | None = None
         """The command that is running and is no increment."""
+        self._pieces: Iterator[bytes] | None = None
+        """The answer that is being given."""
         self._waiting: deque[_Step] = deque()
         self._watched: asyncio.Future[Incremented] | asyncio.Future[bytes] | None = None
         self._answers: list[bytes] = []
@@ -89,12 +104,14 @@ class Pipeline:
         """The transport takes no more: nothing is rendered or started."""
         self.closed = False
         """The end has been asked for: no command may follow."""
+        self.resting = False
+        """It goes on when it is its turn."""
 
     def __len__(self) -> int:
-        return len(self._running) + len(self._waiting)
+        return len(self._running) + len(self._waiting) + (self._pieces is not None)
 
     def add_increment(self, counter: str, by: int, key: UUID | None, render: Render) -> None:
-        if self._waiting or self.held or self._alone:
+        if self._waiting or self.held or self._alone or self._pieces:
             self._waiting.append(_Increment(counter, by, key, render))
         else:
             self._start(counter, by, key, render)
@@ -104,10 +121,10 @@ class Pipeline:
         future of its answer must not fail, and is cancelled when the client goes."""
         self._waiting.append(_Acknowledged(start))
 
-    def add(self, run: Callable[[], bytes | asyncio.Future[bytes]], size: int = 0) -> None:
+    def add(self, run: Callable[[], Answer], size: int = 0) -> None:
         """`run` must not raise; it is called when all before it is answered. If it returns a
-        future, that must not fail, and is cancelled when the client goes. `size`: bytes of a
-        large body that it holds."""
+        future, that must not fail, and is cancelled when the client goes. If pieces fail, the
+        connection ends without the rest. `size`: bytes of a large body that it holds."""
         self._waiting.append(_Command(run, size))
         self.size += size
 
@@ -117,13 +134,22 @@ class Pipeline:
             self.closed = True
             self._waiting.append(_End(linger))
 
-    def advance(self) -> None:
-        """Answer what can be answered, start what can be started, write once."""
-        while not self.held and self._step():
+    def advance(self, time: Slice) -> None:
+        """Answer what can be answered, start what can be started, write; rest when the slice of
+        time is over."""
+        while not self.held and not self.resting and self._step():
             if self._answers_size >= WRITE_SIZE:
                 self._flush()
+            if time.over:
+                self.rest()
         self._flush()
         self._watch()
+
+    def rest(self) -> None:
+        """Go on when it is one's turn."""
+        if not self.resting:
+            self.resting = True
+            self._turns.add(self._go_on)
 
     def abandon(self) -> None:
         """The client is gone. Its increments go on; somebody must still look at how they end."""
@@ -136,12 +162,16 @@ class Pipeline:
         self._waiting.clear()
         self._answers.clear()
         self._alone = None
+        self._pieces = None
         self.size = 0
         self.closed = True
 
     def _step(self) -> bool:
         """One step; False when there is none to be made now."""
         running, waiting = self._running, self._waiting
+        if self._pieces is not None:
+            self._give_piece(self._pieces)
+            return True
         if running:
             oldest = running[0]
             if (oldest[0] if isinstance(oldest, tuple) else oldest).done():
@@ -185,12 +215,31 @@ class Pipeline:
 
     def _run(self, command: _Command) -> None:
         answer = command.run()
-        if isinstance(answer, bytes):
-            self.size -= command.size
-            self._emit(answer)
-        else:
+        if isinstance(answer, asyncio.Future):
             self._alone = command
             self._running.append(answer)
+            return
+        self.size -= command.size
+        if isinstance(answer, bytes):
+            self._emit(answer)
+        else:
+            self._pieces = answer
+
+    def _give_piece(self, pieces: Iterator[bytes]) -> None:
+        try:
+            piece = next(pieces, None)
+        except Exception:
+            # What was given cannot be taken back: that the rest is missing must show.
+            log.exception("an answer broke off")
+            self._pieces = None
+            self._waiting.clear()
+            self.closed = True
+            self._waiting.append(_End(linger=False))
+            return
+        if piece is None:
+            self._pieces = None
+        else:
+            self._emit(piece)
 
     def _emit(self, answer: bytes) -> None:
         self._answers.append(answer)
@@ -202,6 +251,10 @@ class Pipeline:
             self._answers.clear()
             self._answers_size = 0
             self._write(answers)
+
+    def _go_on(self) -> None:
+        self.resting = False
+        self._progressed()
 
     def _watch(self) -> None:
         if self._running and not self.held:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import errno
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 
 from gossipd.sideport.backend import Backend
 from gossipd.sideport.commands import Commands
@@ -12,6 +15,16 @@ from gossipd.sideport.limits import Limits
 
 BACKLOG = 1024
 
+LOCALHOST = "localhost"
+"""Both loopback addresses, whatever a resolver makes of the name."""
+
+_LOOPBACKS = ("127.0.0.1", "::1")
+_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+"""How a host fails that has only one of the two."""
+
+_TRIES = 16
+"""How often a free port is looked for that is free on both."""
+
 
 class SidePort:
     """The TCP side port of one daemon."""
@@ -19,7 +32,7 @@ class SidePort:
     def __init__(self, backend: Backend, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._commands = Commands(backend)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
         self._refused: set[Connection] = set()
@@ -29,11 +42,19 @@ class SidePort:
         self.refused_count = 0
         """Connections refused so far because there were too many."""
 
-    async def start(self, host: str | Sequence[str] | None, port: int) -> None:
+    async def start(self, host: str | None, port: int) -> None:
         """Listen; None is every address, IPv4 and IPv6. Raises `OSError` where it cannot."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, host, port, backlog=BACKLOG)
-        self._addresses = [sock.getsockname()[:2] for sock in self._server.sockets]
+        listen = partial(
+            asyncio.get_running_loop().create_server, self._connection, backlog=BACKLOG
+        )
+        if host != LOCALHOST:
+            self._servers = [await listen(host, port)]
+        elif port:
+            self._servers = await _listen_locally(listen, port)
+        else:
+            self._servers = await _listen_anywhere(listen)
+        sockets = (sock for server in self._servers for sock in server.sockets)
+        self._addresses = [sock.getsockname()[:2] for sock in sockets]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -48,8 +69,8 @@ class SidePort:
         """Take no more connections, answer what is pending, then close all; whoever is not done
         after `timeout` seconds is cut."""
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in self._all():
             connection.drain()
         try:
@@ -58,9 +79,9 @@ class SidePort:
             for connection in self._all():
                 connection.abort()
             await self._empty.wait()
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers = []
 
     def _all(self) -> list[Connection]:
         return [*self._connections, *self._refused]
@@ -91,3 +112,36 @@ class SidePort:
         self._refused.discard(connection)
         if not self._connections and not self._refused:
             self._empty.set()
+
+
+_Listen = Callable[[str, int], Awaitable[asyncio.Server]]
+
+
+async def _listen_locally(listen: _Listen, port: int) -> list[asyncio.Server]:
+    """On both loopback addresses, or on the one that there is."""
+    servers: list[asyncio.Server] = []
+    absent: OSError | None = None
+    for host in _LOOPBACKS:
+        try:
+            servers.append(await listen(host, port))
+        except OSError as error:
+            if error.errno in _ABSENT:
+                absent = error
+                continue
+            for server in servers:
+                server.close()
+            raise
+    if absent is not None and not servers:
+        raise absent
+    return servers
+
+
+async def _listen_anywhere(listen: _Listen) -> list[asyncio.Server]:
+    """On one port of both that the system chooses."""
+    for _ in range(_TRIES):
+        server = await listen(_LOOPBACKS[0], 0)
+        port = server.sockets[0].getsockname()[1]
+        server.close()
+        with suppress(OSError):
+            return await _listen_locally(listen, port)
+    return await _listen_locally(listen, port)

@@ -7,16 +7,18 @@ and the connection goes on. Lines end in LF or CRLF; the last one may end with t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from gossipd.sideport.backend import Incremented, Refused
-from gossipd.sideport.commands import LOG_LIMIT_DEFAULT, Ack, Acknowledged, Commands
+from gossipd.sideport.commands import Ack, Acknowledged, Commands
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.listing import aligned, event_row, member_row, pairs
 from gossipd.sideport.outcomes import Later, answer_later, attempt, outcome
-from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.pipeline import Answer, Pipeline
+from gossipd.sideport.protocols import NOT_RESP, RESP
+from gossipd.sideport.rows import in_blocks
 from gossipd.sideport.values import from_text, number, refusal, shown
 from gossipd.sideport.words import options, quote, split
 
@@ -30,7 +32,7 @@ class Verb:
     usage: str
     summary: str
     arguments_max: int
-    run: Callable[[Commands, list[str], Options], str | Later[str]]
+    run: Callable[[Commands, list[str], Options], str | Later[str] | Iterator[bytes]]
     options: frozenset[str] = frozenset()
 
 
@@ -45,31 +47,42 @@ async def _count_after(commands: Commands, fields: Options) -> str:
     return f"{(await commands.count_after(**fields))[1]}\n"
 
 
-def _counters(commands: Commands, *_: object) -> str:
-    counters = sorted(commands.counters().items())
-    return "".join(f"{quote(counter)}\t{count}\n" for counter, count in counters) + "\n"
+def _counters(commands: Commands, _: list[str], options: Options) -> Iterator[bytes]:
+    return in_blocks(
+        commands.counters(**options),
+        lambda some: "".join([f"{quote(counter)}\t{count}\n" for counter, count in some]),
+    )
 
 
-def _members(commands: Commands, *_: object) -> str:
-    return aligned([member_row(member) for member in commands.members()]) + "\n"
+def _members(commands: Commands, _: list[str], options: Options) -> Iterator[bytes]:
+    return in_blocks(
+        commands.members(**options), lambda some: aligned([member_row(member) for member in some])
+    )
 
 
-def _peers(commands: Commands, *_: object) -> str:
-    return "".join(f"{peer}\n" for peer in commands.peers()) + "\n"
+def _peers(commands: Commands, *_: object) -> Iterator[bytes]:
+    return in_blocks(commands.peers(), lambda some: "".join([f"{peer}\n" for peer in some]))
 
 
 def _status(commands: Commands, *_: object) -> str:
     return pairs(commands.status()) + "\n"
 
 
-def _log(commands: Commands, arguments: list[str], _: Options) -> str:
-    limit = number(arguments[0]) if arguments else LOG_LIMIT_DEFAULT
-    return aligned([event_row(event) for event in commands.log(limit)]) + "\n"
+def _log(commands: Commands, arguments: list[str], options: Options) -> Iterator[bytes]:
+    if arguments:
+        if "limit" in options:
+            raise refusal(400, "limit is given twice")
+        options = {**options, "limit": number(arguments[0])}
+    return in_blocks(
+        commands.log(**options), lambda some: aligned([event_row(event) for event in some])
+    )
 
 
 def _help(*_: object) -> str:
     return aligned([(verb.usage, verb.summary) for verb in VERBS.values()]) + "\n"
 
+
+PAGE = frozenset({"prefix", "limit", "after"})
 
 VERBS: dict[str, Verb] = {
     verb.usage.split()[0]: verb
@@ -83,11 +96,19 @@ VERBS: dict[str, Verb] = {
             "count [COUNTER] [after=ID] [timeout=2s]", "the count; with after once ID is in it", 1,
             _count, frozenset({"after", "timeout"}),
         ),
-        Verb("counters", "every counter with its count", 0, _counters),
-        Verb("members", "the members of the cluster", 0, _members),
+        Verb(
+            "counters [prefix=X] [limit=N] [after=NAME]", "every counter with its count", 0,
+            _counters, PAGE,
+        ),
+        Verb(
+            "members [prefix=X] [limit=N] [after=NAME]", "the members of the cluster", 0,
+            _members, PAGE,
+        ),
         Verb("peers", "gossip addresses of the other alive members", 0, _peers),
         Verb("status", "this node", 0, _status),
-        Verb("log [LIMIT]", "recent increments, newest first", 1, _log),
+        Verb(
+            "log [LIMIT] [prefix=X] [after=ID]", "recent increments, newest first", 1, _log, PAGE,
+        ),
         Verb("ping", "answers pong", 0, lambda *_: "pong\n"),
         Verb("health", "answers OK", 0, lambda *_: "OK\n"),
         Verb("help", 'this list; write a name with spaces or like key=x as "a name"', 0, _help),
@@ -137,6 +158,10 @@ class TextDialect:
             self._too_long()
         elif 0 in line:
             self._close("this port speaks HTTP and lines of text, not binary")
+        elif RESP.match(line):
+            # What follows may be the words of a command, one a line.
+            self._pipeline.add(lambda: NOT_RESP)
+            self._pipeline.end(linger=True)
         else:
             try:
                 self._command(line)
@@ -189,11 +214,11 @@ def _options(verb: Verb, words: list[str]) -> tuple[list[str], Options]:
     return arguments, {option: from_text(option, value) for option, value in typed.items()}
 
 
-def _answer(
-    verb: Verb, commands: Commands, arguments: list[str], options: Options
-) -> bytes | asyncio.Future[bytes]:
+def _answer(verb: Verb, commands: Commands, arguments: list[str], options: Options) -> Answer:
     answer = attempt(lambda: verb.run(commands, arguments, options))
-    return answer_later(answer, _rendered) if isinstance(answer, Later) else _rendered(answer)
+    if isinstance(answer, Later):
+        return answer_later(answer, _rendered)
+    return _rendered(answer) if isinstance(answer, str | Refused) else answer
 
 
 def _rendered(answer: str | Refused) -> bytes:

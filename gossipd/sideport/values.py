@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from http import HTTPStatus
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from gossipd.sideport.backend import Refused
 
@@ -17,11 +17,19 @@ BY_MAX = 2**53
 SEQ_MAX = 2**48 - 1
 TOTAL_MAX = 2**62
 LOG_LIMIT_MAX = 1000
+PAGE_MAX = 2**31 - 1
+COUNTS = ("string", "number")
 PEERS_MAX = 256
 ADDRESS_SIZE_MAX = 300
 COPIES_MAX = 64
 TIMEOUT_MAX = 60.0
 """Seconds for which a call may ask to wait."""
+
+KEY_LENGTH_MAX = 255
+KEY_NAMESPACE = UUID("6f8f6d7e-3a3c-5b0e-9d0a-67a1c1b5d2f4")
+"""Of the UUIDs of version 5 that stand for keys that are no UUIDs; on all nodes the same."""
+_UNSET = frozenset({UUID(int=0), UUID(int=2**128 - 1)})
+"""The nil and the max UUID (RFC 9562 5.9, 5.10)."""
 
 KEY_VERSION_RESERVED = 8
 """The UUID version (RFC 9562) of increment ids, which a client's key must therefore not have."""
@@ -32,8 +40,20 @@ TYPED = NUMBERS | FLAGS
 """Fields that are no strings: a query or a line has only text, so theirs is read as what they
 are. JSON has numbers and `true` of its own."""
 
+_TIMED = 7
+"""The UUID version that tells its time, in milliseconds since the epoch."""
+
+_TIMES = (1_577_836_800_000, 4_102_444_800_000)
+"""From 2020 until 2100: the times that are believed of 32 digits without hyphens."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_HYPHENS = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_UUID = re.compile(_HYPHENS, re.IGNORECASE)
+_UUID_WRITTEN = re.compile(
+    rf"(?:urn:uuid:|(\{{))?(?P<hyphens>{_HYPHENS})(?(1)\}})|(?P<plain>[0-9a-f]{{32}})",
+    re.IGNORECASE,
+)
+"""Bare, in braces, as a URN (RFC 9562 4), or without hyphens."""
 _INTEGER = re.compile("[+-]?[0-9]{1,100}")
 _SECONDS = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,10})?)(ms|s)?")
 
@@ -87,13 +107,27 @@ def amount(value: object) -> int:
     return value
 
 
+def page(
+    prefix: object = "", limit: object = None, after: object = ""
+) -> tuple[str, str, int | None]:
+    """What a part of a list is asked for: `prefix`, `after` and `limit`, None for all."""
+    count = None if limit is None else _within(limit, "limit", 1, PAGE_MAX)
+    return _text(prefix, "prefix"), _text(after, "after"), count
+
+
+def prefix(value: object) -> str:
+    return _text(value, "prefix")
+
+
+def counts_are_text(value: object) -> bool:
+    """Whether counts are wanted as strings, as those beyond 2^53 are no numbers in JavaScript."""
+    if value not in COUNTS:
+        raise refusal(400, f"counts must be string or number, not {shown(value)}")
+    return value == "string"
+
+
 def log_limit(value: object) -> int:
     return _within(value, "limit", 1, LOG_LIMIT_MAX)
-
-
-def page_limit(value: object, most: int) -> int:
-    """How many entries a part of a long answer has at most."""
-    return _within(value, "limit", 1, most)
 
 
 def copies(value: object) -> int:
@@ -136,7 +170,25 @@ def increment_id(value: object) -> UUID:
 
 
 def key(value: object) -> UUID:
-    found = _uuid(value, "a key")
+    """A client's key. A UUID is itself, however it is written; any other string stands for the
+    UUID that is its hash, which does not tell its time."""
+    if not isinstance(value, str) or not 1 <= len(value) <= KEY_LENGTH_MAX:
+        raise refusal(
+            400, f"a key is a UUID or another string of 1 to {KEY_LENGTH_MAX} characters, "
+            f"not {shown(value)}"
+        )  # fmt: skip
+    found = _written_uuid(value)
+    if found is None:
+        try:
+            return uuid5(KEY_NAMESPACE, value)
+        except UnicodeEncodeError:
+            raise refusal(400, f"a key must be valid Unicode, not {shown(value)}") from None
+    if found in _UNSET:
+        raise refusal(
+            400,
+            f"the key {found} is that of a field that was never set: every increment needs its "
+            "own; leave the key out or use a UUID of version 7",
+        )
     if found.version == KEY_VERSION_RESERVED:
         raise refusal(
             400,
@@ -157,10 +209,32 @@ def addresses(value: object) -> list[str]:
     return found
 
 
+def _written_uuid(value: str) -> UUID | None:
+    """The UUID that a key is. One in 32 digests of 32 digits would be one by chance, of an
+    increment or of a time that is far away: such are none."""
+    written = _UUID_WRITTEN.fullmatch(value)
+    if written is None:
+        return None
+    if written["hyphens"]:
+        return UUID(written["hyphens"])
+    found = UUID(written["plain"])
+    by_chance = found.version == KEY_VERSION_RESERVED or (
+        found.version == _TIMED and not _TIMES[0] <= found.int >> 80 < _TIMES[1]
+    )
+    return None if by_chance else found
+
+
 def _uuid(value: object, what: str) -> UUID:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise refusal(400, f"{what} is a UUID with hyphens, not {shown(value)}")
     return UUID(value)
+
+
+def _text(value: object, what: str) -> str:
+    """A name or the beginning of one: whatever it is, nothing but names is compared with it."""
+    if not isinstance(value, str) or len(value) > NAME_SIZE_MAX:
+        raise refusal(400, f"{what} must be a name or the beginning of one, not {shown(value)}")
+    return value
 
 
 def _within(value: object, what: str, least: int, most: int, most_shown: str = "") -> int:

@@ -15,7 +15,7 @@ _WORD = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\["\\])*)"|([^ \t"][^ \t]*))(?=[ \t]|
 _ESCAPE = re.compile(r'\\(["\\])')
 _MISQUOTED = 'a quoted name ends with " and a blank; within it write \\" for " and \\\\ for \\'
 _PLAIN = re.compile(r'[^ \t"]\S*')
-_OPTION = re.compile("(ack|ack_memory|after|key|timeout)=(.*)", re.DOTALL)
+_OPTION = re.compile("(ack|ack_memory|after|key|limit|prefix|timeout)=(.*)", re.DOTALL)
 
 
 class Quoted(str):

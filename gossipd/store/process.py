@@ -13,6 +13,7 @@ both ends are one program, and nobody else has the socket.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import pickle
 import select
@@ -28,18 +29,18 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from gossipd.core import Image
+from gossipd.signals import leave_to_the_node
 
 from .disk import DiskStore
 
 NOBODY = 0
 """The number of a call whose end nobody waits for; should the child fail, it says why under it."""
 
-_LENGTH = Struct("!Q")
-_READ_SIZE = 2**18
+LOGGED = -1
+"""The number of what the child logs: level and text, for the node to log."""
 
-IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""Signals that are meant for the node, though a terminal or a service manager sends them to both:
-it needs its disk until it has left."""
+_LENGTH = Struct("!Q")
+READ_SIZE = 2**18
 
 
 class Keeper(NamedTuple):
@@ -53,15 +54,20 @@ def fork() -> Keeper:
     """Make the child. Nothing may run in this process yet but the one thread."""
     ours, theirs = socket.socketpair()
     node = os.getpid()
+    # A signal that is sent to both, by a terminal or a service manager, is the node's alone from
+    # the first moment on: it needs its disk until it has left.
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = os.fork()
+    if not pid:
+        leave_to_the_node()
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
     if pid:
         theirs.close()
         return Keeper(ours, pid)
     try:
         ours.close()
-        for number in IGNORED:
-            signal.signal(number, signal.SIG_IGN)
         _close_streams()
+        _log_through(theirs)
         gc.freeze()
         threading.Thread(target=_end_with, args=(theirs,), daemon=True).start()
         serve(theirs, node)
@@ -69,6 +75,24 @@ def fork() -> Keeper:
         theirs.sendall(_answer(NOBODY, False, error))
     finally:
         os._exit(0)
+
+
+class _Through(logging.Handler):
+    """Hands what is logged to the node."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._socket = sock
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._socket.sendall(frame((LOGGED, True, (record.levelno, self.format(record)))))
+
+
+def _log_through(sock: socket.socket) -> None:
+    """The child's streams are closed; the node decides what is to be seen."""
+    root = logging.getLogger()
+    root.handlers[:] = [_Through(sock)]
+    root.setLevel(logging.NOTSET)
 
 
 def frame(message: object) -> bytes:
@@ -149,7 +173,7 @@ class _Calls:
 def _receive(sock: socket.socket, wait: bool) -> bytes | None:
     """What has come, nothing at the end; None where nothing has come and nobody waits for it."""
     try:
-        return sock.recv(_READ_SIZE, 0 if wait else socket.MSG_DONTWAIT)
+        return sock.recv(READ_SIZE, 0 if wait else socket.MSG_DONTWAIT)
     except BlockingIOError:
         return None
 

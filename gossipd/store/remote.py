@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,7 +16,9 @@ from typing import Any, cast
 from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
 
 from .failures import BrokenError
-from .process import NOBODY, Frames, Keeper, frame
+from .process import LOGGED, NOBODY, READ_SIZE, Frames, Keeper, frame
+
+log = logging.getLogger(__name__)
 
 
 class RemoteStore(asyncio.Protocol):
@@ -23,6 +28,8 @@ class RemoteStore(asyncio.Protocol):
         """Made by `open`."""
         self._keeper = keeper
         self._directory = directory
+        self._unread = keeper.socket.dup()
+        """What the child has said at last is still read from it when nothing can be written."""
         self._loop = asyncio.get_running_loop()
         self._frames = Frames()
         self._numbers = count(1)
@@ -47,6 +54,9 @@ class RemoteStore(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None
+        with self._unread as unread, suppress(OSError):
+            while words := unread.recv(READ_SIZE, socket.MSG_DONTWAIT):
+                self.data_received(words)
         calls = list(self._calls.values())
         self._calls.clear()
         for call in calls:
@@ -57,7 +67,9 @@ class RemoteStore(asyncio.Protocol):
         gc.disable()  # a whole image may come, which stays
         try:
             for number, done, result in self._frames.feed(data):
-                if number == NOBODY and not done:
+                if number == LOGGED:
+                    log.log(*result)
+                elif number == NOBODY and not done:
                     self._reason = f": {result!r}"
                 call = self._calls.pop(number, None)
                 if call is None or call.done():
@@ -135,6 +147,7 @@ class RemoteStore(asyncio.Protocol):
                 await self._call("close")
         finally:
             self._calls.clear()
+            self._unread.close()
             if self._transport is not None:
                 self._transport.close()
                 self._transport = None

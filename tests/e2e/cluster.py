@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.e2e.namespaces import Namespace
-from tests.e2e.node import GOSSIP, Node, until
+from tests.e2e.node import Node, until
 
 SHOWN_LINES = 60
 """Lines of each log that are printed for a test that failed."""
@@ -55,7 +55,7 @@ class Cluster:
     def add(
         self,
         host: str | None = None,
-        port: int = GOSSIP,
+        port: int | None = None,
         name: str | None = None,
         namespace: Namespace | None = None,
     ) -> Node:

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.e2e.namespaces import Namespace
+from tests.e2e.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-GOSSIP = 7946
-API = 7947
+DEFAULT = 7946
+"""The gossip port that a node takes by itself, and that of nodes in networks of their own."""
+
 POLL = 0.02
 """Seconds between two looks at a condition."""
 
@@ -72,13 +74,13 @@ class Node:
         name: str,
         host: str,
         directory: Path,
-        port: int = GOSSIP,
+        port: int | None = None,
         namespace: Namespace | None = None,
     ) -> None:
         self.name = name
         self.host = host
-        self.port = port
-        self.api = ("127.0.0.1" if namespace else host, port + 1)
+        self.port = port or (DEFAULT if namespace else free_port())
+        self.api = ("127.0.0.1" if namespace else host, self.port + 1)
         self.logs: list[Path] = []
         self.prefix: tuple[str, ...] = namespace.prefix if namespace else ()
         """The command that runs the process."""

@@ -15,6 +15,7 @@ import time
 from typing import Self
 
 from tests.e2e.node import Node
+from tests.e2e.ports import free_port
 
 DELAY_MAX = 0.05
 """Seconds a datagram is held at most; the next one may be held shorter, so they overtake."""
@@ -104,5 +105,5 @@ class Relay:
 def _bound(host: str) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
-    sock.bind((host, 7946))
+    sock.bind((host, free_port()))
     return sock

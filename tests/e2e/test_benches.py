@@ -1,4 +1,4 @@
-"""The bench of the store with little of everything, so that it does not rot between its long runs.
+"""Benches of real nodes with little of everything, so that they do not rot between long runs.
 
 How long something took says nothing here; what must hold at any size is looked at.
 """
@@ -9,7 +9,7 @@ from argparse import Namespace
 
 import pytest
 
-from tests.bench import durable
+from tests.bench import answers, durable
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -27,3 +27,12 @@ def test_the_bench_of_the_store_measures_all_that_it_promises(
     (*_, file) = rows
     assert file.what == "5,000: file after a stop"
     assert file.kept
+
+
+def test_the_bench_of_answers_asks_all_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "QUICK_COUNTERS", 2_000)
+    monkeypatch.setattr(answers, "BATCH", 1_000)
+    monkeypatch.setattr(answers, "REST", 0.1)
+    rows = list(answers.measure(quick=True))
+    assert [row.what for row in rows[1:-1]] == list(answers.questions(2_000))
+    assert all(row.measured is not None and row.measured >= 0 for row in rows)

@@ -139,7 +139,7 @@ def test_an_amount_that_is_none_is_refused(cluster: Cluster, by: str) -> None:
 
 RAW = {
     "a huge head": (b"GET /" + b"x" * 20_000, b"431"),
-    "a huge field": (b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", b"431"),
+    "a huge field": (b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", b"431"),
     "a huge body": (
         b"POST /increment HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b" " * 70_000,
         b"413",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -32,7 +33,7 @@ needs_namespaces = pytest.mark.skipif(bool(namespaces.why_none()), reason=namesp
 
 
 def keyed(node: Node, key: str, query: str = "") -> Reply:
-    return node.ask("POST", f"/increment?key={key}{query}")
+    return node.ask("POST", f"/increment?key={quote(key)}{query}")
 
 
 def minted(seconds_ago: float = 0.0) -> str:
@@ -78,7 +79,7 @@ def test_keys_that_cannot_be_judged_are_refused_and_count_nothing(cluster: Clust
         "expired": keyed(node, minted(601)),
         "future": keyed(node, minted(-90)),
         "version 8": keyed(node, version_8),
-        "malformed": keyed(node, "0190d3c0"),
+        "unset": keyed(node, str(UUID(int=0))),
         "other payload": keyed(node, used, "&by=6"),
         "other counter": keyed(node, used, "&counter=x&by=5"),
     }
@@ -86,12 +87,24 @@ def test_keys_that_cannot_be_judged_are_refused_and_count_nothing(cluster: Clust
         "expired": 422,
         "future": 422,
         "version 8": 400,
-        "malformed": 400,
+        "unset": 400,
         "other payload": 422,
         "other counter": 422,
     }
     assert "an earlier one may have been counted" in answers["expired"].data["detail"]
     assert node.get("/counters") == {"default": 5}
+
+
+def test_any_string_is_a_key_on_every_node_and_a_uuid_is_one_in_any_form(cluster: Cluster) -> None:
+    first, second = nodes = cluster.start(2)
+    key = minted()
+    forms = ("order-17", "order-17", 1), (key, f"{{{key}}}".upper(), 2), (UUID(key).hex, key, 2)
+    for once, again, count in forms:
+        keyed(first, once)
+        counted(nodes, count, within=5)
+        answer = keyed(second, again)
+        assert (answer.status, answer.data["duplicate"]) == (200, True), (once, again)
+    assert second.get("/counters") == {"default": 2}
 
 
 def test_a_full_table_and_a_node_that_is_not_ready_refuse_keys_only(cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gossipd.endpoint import Endpoint
 from tests.e2e import namespaces
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Namespace
@@ -69,7 +70,21 @@ def test_ipv6_by_its_literal_line(cluster: Cluster, namespace: Namespace) -> Non
     node.start_as("run", "--bind", "[::1]:7946")
     until(lambda: node.ready, 5, "gossipd run --bind [::1]:7946 is ready")
     assert node.status()["address"] == "[::1]:7946"
-    assert _bare(namespace, "count", "--api", "[::1]:7947") == "0\n"
+    assert _bare(namespace, "increment") == "1\n"
+    for api in ("127.0.0.1:7947", "[::1]:7947", "localhost:7947"):
+        assert _bare(namespace, "count", "--api", api) == "1\n"
+
+
+@pytest.mark.parametrize(("missing", "host"), [("::1/128", "127.0.0.1"), ("127.0.0.1/8", "::1")])
+def test_a_host_with_one_loopback_address_is_served_there(
+    cluster: Cluster, namespace: Namespace, missing: str, host: str
+) -> None:
+    namespace.ip("address", "delete", missing, "dev", "lo")
+    node = cluster.add(host, namespace=namespace)
+    node.api = (host, 7947)
+    node.start_as("run", "--bind", str(Endpoint(host, 7946)))
+    until(lambda: node.ready, 5, f"gossipd run is ready at {host}")
+    assert _bare(namespace, "count", "--api", str(Endpoint(host, 7947))) == "0\n"
 
 
 @needs_netcat

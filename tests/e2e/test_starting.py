@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import socket
 import time
@@ -13,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from gossipd.core import Settings
+from tests.e2e import namespaces
 from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, gossipd, until
 
 
@@ -196,7 +196,7 @@ def test_the_service_manager_is_told(cluster: Cluster, service_manager: socket.s
 def test_a_wrong_advertise_is_named(cluster: Cluster) -> None:
     (seed,) = cluster.start(1)
     node = cluster.add()
-    node.start("--advertise", f"{cluster.address()}:7946", join=[seed])
+    node.start("--advertise", f"{cluster.address()}:{seed.port}", join=[seed])
     until(lambda: "is --advertise wrong" in node.log, 5, "the mistake is named")
     assert seed.states() == {"n1": "alive"}
 
@@ -209,13 +209,20 @@ def test_what_is_seen_of_a_dead_node_is_its_failure(cluster: Cluster) -> None:
     assert nodes[0].get("/peers") == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root")
+@pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
 def test_a_node_whose_host_was_renamed_is_told_where_its_state_is(cluster: Cluster) -> None:
-    node = cluster.add()
+    with Namespace() as namespace:
+        _renamed(cluster.add(namespace=namespace))
+        cluster.close()
+
+
+def _renamed(node: Node) -> None:
+    network = node.prefix
 
     def start_on(host: str, *options: str) -> None:
-        node.prefix = ("unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "-")
-        node.start_as("run", "--bind", node.address, *options)
+        renamed = ("unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "-")
+        node.prefix = (*network, *renamed)
+        node.start_as("run", *options)
         until(lambda: node.ready, 20.0, f"it is ready on {host}")
 
     start_on("before")

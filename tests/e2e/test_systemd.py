@@ -97,7 +97,27 @@ def test_a_usage_error_is_told_and_not_tried_again(machine: Machine) -> None:
     assert machine.run("systemctl", "start", "gossipd@wrong", check=False).returncode != 0
     shown = machine.run("systemctl", "show", "gossipd@wrong", "--property=NRestarts").stdout
     assert shown == "NRestarts=0\n"
-    assert "prob_interval" in "\n".join(machine.journal("-u", "gossipd@wrong"))
+    told = machine.journal("-u", "gossipd@wrong", "-t", "gossipd", "-p", "err")
+    assert "prob_interval" in "\n".join(told)
+
+
+def test_the_journal_shows_warnings_as_such_and_one_time(machine: Machine) -> None:
+    machine.shell(
+        'printf \'bind = "127.0.0.1:7976"\\njoin = ["no.such.name.invalid"]\\n\''
+        " >/etc/gossipd/warned.toml"
+    )
+    machine.run("systemctl", "start", "gossipd@warned")
+    machine.run("systemctl", "kill", "--signal=HUP", "--kill-whom=main", "gossipd@warned")
+    unit = "-u", "gossipd@warned", "-t", "gossipd"
+    until(lambda: "SIGHUP" in "\n".join(machine.journal(*unit)), 20, "HUP is told")
+    until(lambda: machine.journal(*unit, "-p", "warning"), 20, "the wrong name is told")
+    warnings = machine.journal(*unit, "-p", "warning")
+    assert any("no.such.name.invalid" in line for line in warnings)
+    levels = {line.split()[0] for line in machine.journal(*unit)}
+    assert {line.split()[0] for line in warnings} == {"WARNING"}
+    assert levels == {"INFO", "WARNING"}
+    assert active(machine, "gossipd@warned")
+    machine.run("systemctl", "stop", "gossipd@warned")
 
 
 def test_a_stop_is_a_leave(machine: Machine, tmp_path: Path) -> None:

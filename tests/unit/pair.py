@@ -17,9 +17,9 @@ SETTINGS = Settings(join_retry_min=0.005, join_retry_max=0.02, contact_interval=
 class Pair:
     """`node` and `other`; whoever performs the effects of one hands them in here."""
 
-    def __init__(self) -> None:
-        self.node = _node("here", HERE)
-        self.other = _node("there", THERE)
+    def __init__(self, settings: Settings = SETTINGS) -> None:
+        self.node = _node("here", HERE, settings)
+        self.other = _node("there", THERE, settings)
         self.sent: list[Address] = []
         """Where `node` has sent to."""
         self.effects: list[Effect] = []
@@ -49,6 +49,6 @@ class Pair:
                 self.perform(self.node.receive_datagram(effect.data, THERE, now))
 
 
-def _node(name: str, address: Address) -> Node:
+def _node(name: str, address: Address, settings: Settings) -> Node:
     own = MemberView(name, address, 1, 0, Status.ALIVE, (("zone", "a"),))
-    return Node(own, SETTINGS, TagFrame("pair"), random.Random(name), time.monotonic())
+    return Node(own, settings, TagFrame("pair"), random.Random(name), time.monotonic())

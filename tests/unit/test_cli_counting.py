@@ -62,11 +62,11 @@ def test_increment_prints_the_new_count(daemon: FakeDaemon, call: Call) -> None:
 def test_increment_takes_negative_amounts_and_odd_names(daemon: FakeDaemon, call: Call) -> None:
     daemon.answers({"count": -3})
     assert call("increment", "a b", "--by", "-3", "--key", KEY).stdout == "-3\n"
-    assert call("increment", "--by=5", "--key", KEY.upper(), "--", "-x").exit_code == 0
+    assert call("increment", "--by=5", "--key", "order 1", "--", "-x").exit_code == 0
     assert call("increment", "", "--key", KEY).exit_code == 0
     assert daemon.requests == [
         ("POST", "/increment", {"counter": "a b", "by": -3, "key": KEY}),
-        ("POST", "/increment", {"counter": "-x", "by": 5, "key": KEY}),
+        ("POST", "/increment", {"counter": "-x", "by": 5, "key": "order 1"}),
         ("POST", "/increment", {"counter": "", "by": 1, "key": KEY}),
     ]
 
@@ -311,6 +311,12 @@ def test_a_daemon_that_cannot_count_until_the_end_is_a_refusal(
     assert result.stderr.splitlines()[1].startswith("gossipd: the disk is full; ")
 
 
+def test_a_key_is_named_as_a_shell_reads_it(daemon: FakeDaemon, call: Call) -> None:
+    daemon.refuses(503, detail="gone")
+    result = call("increment", "--timeout", "0", "--key", "order 1")
+    assert result.stderr.endswith(" repeat it with --key 'order 1'\n")
+
+
 def test_acks_are_asked_for_with_a_time_to_wait(daemon: FakeDaemon, call: Call) -> None:
     assert call("increment", "--ack", "2", "--timeout", "10s").stdout == "7\n"
     assert call("increment", "--ack", "3", "--ack-memory", "--timeout", "5m").exit_code == 0
@@ -401,7 +407,7 @@ def test_a_question_is_not_asked_again(daemon: FakeDaemon, call: Call) -> None:
     [
         ("increment", "--by", "0"), ("increment", "--by", "1.5"), ("increment", "--by", "x"),
         ("increment", "--by", str(2**53 + 1)), ("increment", "--by", str(-(2**70))),
-        ("increment", "a", "b"), ("increment", "--key", "x"), ("increment", "--key", ID),
+        ("increment", "a", "b"), ("increment", "--key", ""), ("increment", "--key", "x" * 256),
         ("increment", "--ack", "0"), ("increment", "--ack", "65"), ("increment", "--ack-memory"),
         ("increment", "--timeout", "-1"), ("increment", "--timeout", "6m"),
         ("increment", "--timeout", "soon"), ("increment", "--api", ","),

@@ -29,9 +29,22 @@ def test_minted_keys_differ_in_all_their_random_bits() -> None:
     assert (ever & ~always).bit_count() >= 74
 
 
-def test_a_key_is_read_in_any_case_and_told_in_lower() -> None:
-    assert key("017F22E2-79B0-7CC3-98C4-DC0C0C07398F") == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
-    assert uuid("00000000-0000-8000-8000-000000000001") == "00000000-0000-8000-8000-000000000001"
+@pytest.mark.parametrize("text", ["x", "order 4711", "{017F22E2-79B0-7CC3}", "ü" * 255, "\n"])
+def test_a_key_is_any_text_as_it_is_given(text: str) -> None:
+    assert key(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [("", "not 0"), ("x" * 256, "1 to 255 characters, not 256"), ("\udcff", "expected UTF-8")],
+)
+def test_what_no_daemon_takes_for_a_key_is_refused(text: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        key(text)
+
+
+def test_an_id_is_read_in_any_case_and_told_in_lower() -> None:
+    assert uuid("017F22E2-79B0-7CC3-98C4-DC0C0C07398F") == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 
 
 @pytest.mark.parametrize(
@@ -39,11 +52,6 @@ def test_a_key_is_read_in_any_case_and_told_in_lower() -> None:
     ["", "x", "017f22e279b07cc398c4dc0c0c07398f", "{017f22e2-79b0-7cc3-98c4-dc0c0c07398f}",
      "017f22e2-79b0-7cc3-98c4-dc0c0c07398f\n", "017f22e2-79b0-7cc3-98c4-dc0c0c07398٣"],
 )  # fmt: skip
-def test_what_is_no_uuid_is_refused(text: str) -> None:
+def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a UUID with hyphens"):
-        key(text)
-
-
-def test_the_id_of_an_increment_is_no_key() -> None:
-    with pytest.raises(ValueError, match="version 8"):
-        key("00000000-0000-8000-8000-000000000001")
+        uuid(text)

@@ -100,7 +100,7 @@ def test_a_run_without_kills_partition_and_load_has_a_table_too() -> None:
 
 
 def test_a_seed_gives_the_same_bytes_under_any_hash_seed() -> None:
-    command = [sys.executable, "-c", "from gossipd.cli import main; main()", "simulate", *FULL]
+    command = [sys.executable, "-c", "from gossipd.entry import main; main()", "simulate", *FULL]
     outputs = [
         subprocess.run(
             [*command, "--json"],
@@ -280,7 +280,7 @@ def test_an_interrupt_exits_130_with_one_line(monkeypatch: pytest.MonkeyPatch) -
 def test_a_terminal_gets_a_bar_and_an_interrupt_ends_it() -> None:
     main, terminal = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", "from gossipd.cli import main; main()", "simulate",
+        [sys.executable, "-c", "from gossipd.entry import main; main()", "simulate",
          "--nodes", "5", "--minutes", "60", "--seed", "5"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=terminal,
     ) as process:  # fmt: skip

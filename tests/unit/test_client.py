@@ -21,7 +21,7 @@ from gossipd.client import (
     StrangerError,
     UnresolvedError,
 )
-from gossipd.client.exchange import HEAD_SIZE_MAX
+from gossipd.client.exchange import HEAD_SIZE_MAX, Response
 from gossipd.endpoint import Endpoint
 from tests.unit import hostile
 from tests.unit.fake_daemon import FakeDaemon, fake_daemon
@@ -390,3 +390,12 @@ def test_a_daemon_that_dies_before_it_has_answered_is_no_answer(reply: bytes) ->
 def test_a_name_that_does_not_resolve_is_a_refusal(host: str) -> None:
     with pytest.raises(RefusedError, match="cannot resolve"):
         Client(Endpoint(host, 1), timeout=5).get("/count")
+
+
+def test_what_a_signal_raises_while_an_answer_is_parsed_is_not_hidden() -> None:
+    class Signalled(Response):
+        def on_header(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Signalled().feed(b"HTTP/1.1 200 OK\r\nDate: now\r\n\r\n")

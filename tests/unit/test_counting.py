@@ -6,20 +6,22 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from gossipd.core import Batch, Incremented, Node, Put, Stored
-from gossipd.counting import Counting
+from gossipd.core.settings import KEYS_MAX
+from gossipd.counting import BATCH_MAX, KEYS_RETRY_AFTER, Counting
 from gossipd.diskwatch import DiskWatch
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from gossipd.troubles import Troubles
-from tests.unit.pair import Pair
+from tests.unit.pair import SETTINGS, Pair
 from tests.unit.waiting import until
 
 LIMIT = 0.1
@@ -44,15 +46,15 @@ class SlowStore(MemoryStore):
 
 
 class Bench:
-    def __init__(self) -> None:
-        self.pair = Pair()
+    def __init__(self, key_limit: int = KEYS_MAX) -> None:
+        self.pair = Pair(replace(SETTINGS, key_limit=key_limit))
         self.node = self.pair.node
         self.store = SlowStore()
         self.broken: list[OSError] = []
         self.troubles = Troubles()
         self.watch = DiskWatch(LIMIT, self.troubles)
         self.counting = Counting(
-            self.node, self.store, self.pair.perform, self.watch, self.broken.append
+            self.node, self.store, self.pair.perform, self.watch, self.broken.append, key_limit
         )
 
 
@@ -185,7 +187,78 @@ async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
     await bench.counting.drain(10)
     assert all(future.done() for future in futures)
     assert bench.node.log.value("a") == 25_000
-    assert len(bench.store.batches) == 3
+    assert len(bench.store.batches) == 25_000 / BATCH_MAX
+
+
+async def test_between_two_commits_the_loop_does_other_work(bench: Bench) -> None:
+    """A store in memory does not make anybody wait."""
+    last = [bench.counting.increment(f"c{number}", 1) for number in range(5 * BATCH_MAX)][-1]
+    commits: list[int] = []
+    while not last.done():
+        await asyncio.sleep(0)
+        commits.append(len(bench.store.batches))
+    assert sorted(set(commits)) == [1, 2, 3, 4, 5]
+
+
+async def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
+    bench.store.may_commit.clear()
+    batch = bench.counting.increment_all([Item("a", 1)] * 3 * BATCH_MAX)
+    await until(lambda: bench.store.batches)
+    alone = bench.counting.increment("a", 1)
+    bench.store.may_commit.set()
+    assert (await alone).count <= 2 * BATCH_MAX
+    counts = [answer.count for answer in await batch if isinstance(answer, Answer)]
+    assert sorted([*counts, (await alone).count]) == list(range(1, 3 * BATCH_MAX + 2))
+
+
+async def test_a_batch_goes_on_though_nobody_waits_for_it(bench: Bench) -> None:
+    batch = bench.counting.increment_all([Item("a", 1)] * 3 * BATCH_MAX)
+    batch.cancel()
+    await until(lambda: bench.node.log.value("a") == 3 * BATCH_MAX)
+
+
+async def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Bench) -> None:
+    bench.store.may_commit.clear()
+    batch = bench.counting.increment_all([Item("a", 1)] * 3 * BATCH_MAX)
+    await until(lambda: bench.store.batches)
+    draining = asyncio.create_task(bench.counting.drain(10))
+    await asyncio.sleep(0)
+    bench.store.may_commit.set()
+    await draining
+    answers = await batch
+    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    assert bench.node.log.value("a") == len(answers) - len(refused) == BATCH_MAX
+    assert {refusal.detail for refusal in refused} == {"this node is leaving the cluster"}
+    assert (await refused_whole(bench)).status == 503
+
+
+async def refused_whole(bench: Bench) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await bench.counting.increment_all([Item("a", 1)])
+    return caught.value
+
+
+async def test_batches_fill_their_share_of_the_keys_and_leave_the_rest_to_others() -> None:
+    bench = Bench(key_limit=20)
+    bench.node.start(True, time.monotonic())
+    items = [Item("a", 1, uuid4()) for _ in range(30)]
+    answers = await bench.counting.increment_all(items)
+    counted = [answer for answer in answers if isinstance(answer, Answer)]
+    assert answers[:16] == counted
+    refused = answers[16]
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.retry_after) == (503, KEYS_RETRY_AFTER)
+    assert refused.detail.startswith("not counted: batches have filled their share")
+    unkeyed, again, new = await bench.counting.increment_all([Item("a", 1), items[3], items[20]])
+    assert isinstance(unkeyed, Answer)
+    assert isinstance(again, Answer)
+    assert (again.id, again.duplicate) == (counted[3].id, True)
+    assert isinstance(new, Refused)
+    for _ in range(4):
+        assert not (await bench.counting.increment("a", 1, uuid4())).duplicate
+    with pytest.raises(Refused, match="as many keys as this node keeps") as caught:
+        await bench.counting.increment("a", 1, uuid4())
+    assert (caught.value.status, caught.value.retry_after) == (503, KEYS_RETRY_AFTER)
 
 
 async def test_who_drains_takes_no_more_so_that_clients_in_a_loop_cannot_delay_it(

@@ -154,7 +154,8 @@ def test_every_command_and_option_shown_exists() -> None:
 
 def test_every_option_named_in_the_text_exists() -> None:
     known = set().union(*map(flags_of, gossipd.list_commands(click.Context(gossipd))))
-    named = {word for span in spans() for word in re.findall(r"(?<!\S)--[a-z][a-z-]*", span)}
+    ours = (span for span in spans() if not span.startswith("curl "))
+    named = {word for span in ours for word in re.findall(r"(?<!\S)--[a-z][a-z-]*", span)}
     assert {"--advertise", "--json", "--config"} <= named
     assert named <= known
 

@@ -109,6 +109,41 @@ def test_many_superseded_events_of_a_stream_are_compacted_away() -> None:
     assert list(log.newest_first(A, 0)) == [("x", 499, 499), ("y", 498, 498)]
 
 
+@pytest.mark.parametrize("size", [32, 33, 200])
+def test_a_stream_is_listed_alike_however_large_it_is(size: int) -> None:
+    log, held = Log(), {}
+    for seq in range(1, 6 * size):
+        counter = f"{seq * 7 % size:03}"
+        held[counter] = (seq, seq)
+        assert log.merge(A, [(counter, seq, seq)]) is not None
+    rows = [(counter, *register) for counter, register in held.items()]
+    newest = sorted(rows, key=lambda row: -row[1])
+    assert list(log.newest_first(A, 0)) == newest
+    assert list(log.newest_first(A, 5 * size, 5 * size + 20)) == [
+        row for row in newest if 5 * size < row[1] <= 5 * size + 20
+    ]
+    assert list(log.by_name(A, 0, "")) == sorted(rows)
+    assert list(log.by_name(A, 6 * size - 3, "")) == sorted(newest[:2])
+    assert log.newest(A) == newest[0][1]
+    assert log.newest_at_or_below(A, 5 * size - 1) == 0
+
+
+def test_counters_are_listed_from_a_name_on() -> None:
+    log = _merged(("b", 1, 1), ("a", 2, 1))
+    log.load(StreamImage(B, 9, (("c", 1, 1), ("a", 2, 2))), 0.0, 0.0)
+    assert log.counters_from("") == ["a", "b", "c"]
+    assert log.counters_from("b") == ["b", "c"]
+    assert log.counters_from("d") == []
+
+
+def test_a_small_stream_that_is_loaded_beside_many_counters_adds_its_names() -> None:
+    log = Log()
+    log.load(StreamImage(A, 99, tuple((f"{n:02}", n + 1, 1) for n in range(50))), 0.0, 0.0)
+    log.load(StreamImage(B, 9, (("05x", 1, 1), ("06", 2, 1))), 0.0, 0.0)
+    assert log.counters_from("05") == ["05", "05x", *(f"{n:02}" for n in range(6, 50))]
+    assert log.value("06") == 2
+
+
 def test_the_newest_register_at_or_below_a_seq_is_one_that_is_held() -> None:
     log = _merged(("x", 1, 1), ("y", 2, 1), ("x", 5, 2))
     assert [log.newest_at_or_below(A, seq) for seq in range(7)] == [0, 0, 2, 2, 2, 5, 5]

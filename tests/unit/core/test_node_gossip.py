@@ -25,7 +25,7 @@ def test_a_plain_ping_is_answered_with_pong(end: bytes) -> None:
     [
         (b"", Drop.TOO_SHORT),
         (b"x" * 1500, Drop.TOO_LARGE),
-        (b"GET / HTTP/1.1\r\n\r\n", Drop.MAGIC),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Drop.MAGIC),
         (TagFrame("other").close(b"\x90"), Drop.FOREIGN),
         (FRAME.close(b"\x90"), Drop.MALFORMED),
         (FRAME.close(b"\x90")[:-1] + b"\x91", Drop.TAG),

@@ -158,6 +158,14 @@ def test_a_change_of_status_is_an_effect_and_a_confirmation_is_none() -> None:
     assert not confirmed.of(MemberChanged)
 
 
+def test_members_are_named_in_order_and_each_can_be_looked_up() -> None:
+    node = Talk(peers=2).node
+    assert node.member_names() == ["me", "p0", "p1"]
+    assert node.member_names("me") == node.member_names("o") == ["p0", "p1"]
+    assert [node.member(name) for name in node.member_names()] == node.members
+    assert node.member("stranger") is None
+
+
 # --- forgetting ----------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -33,7 +33,11 @@ class FakeBackend:
         self.joined: list[str] = []
         self.left = False
         self.forgotten: list[str] = []
-        self.limits: list[int] = []
+        self.listed = 0
+        """Entries of the log that were asked for."""
+        self.log_refusal: Refused | None = None
+        self.breaks_at: str | None = None
+        """The counter that cannot be told."""
         self.broken = False
         self.keys: list[UUID | None] = []
         self.batches: list[asyncio.Future[list[Incremented | Refused]]] = []
@@ -139,18 +143,28 @@ class FakeBackend:
             raise ZeroDivisionError
         return self.values.get(counter, 0)
 
-    def counters(self) -> dict[str, int]:
-        return dict(self.values)
+    def counters(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+        for counter in sorted(self.values):
+            if counter > after and counter.startswith(prefix):
+                if counter == self.breaks_at:
+                    raise ZeroDivisionError
+                yield counter, self.values[counter]
 
     def counted(self, increment: UUID, counter: str | None) -> bool:
         if increment.version != 8:
             raise Refused(400, "Bad Request", "not an increment id")
         return counter in (None, "a")
 
-    def log(self, limit: int) -> list[dict[str, object]]:
-        self.limits.append(limit)
-        return [
-            {
+    def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
+        self.asked.append((prefix, after))
+        if self.log_refusal is not None:
+            raise self.log_refusal
+        return self._events()
+
+    def _events(self) -> Iterator[dict[str, object]]:
+        while True:
+            self.listed += 1
+            yield {
                 "id": str(increment_id(1)),
                 "counter": "two words",
                 "by": 2,
@@ -158,7 +172,6 @@ class FakeBackend:
                 "origin": "0a",
                 "at": "2026-01-01T00:00:00Z",
             }
-        ]
 
     def incomplete(self) -> str | None:
         return self.reason
@@ -166,11 +179,11 @@ class FakeBackend:
     def not_ready(self) -> str | None:
         return self.reason or self.trouble
 
-    def peers(self) -> list[str]:
-        return ["127.0.0.1:7956", "[::1]:7966"]
+    def peers(self) -> Iterator[str]:
+        return iter(["127.0.0.1:7956", "[::1]:7966"])
 
-    def members(self) -> list[dict[str, object]]:
-        return [
+    def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
+        members: list[dict[str, object]] = [
             {"name": "n1", "address": "127.0.0.1:7946", "state": "alive", "self": True},
             {
                 "name": "node-2",
@@ -181,6 +194,10 @@ class FakeBackend:
                 "tags": {"rack": "a"},
             },
         ]
+        for member in members:
+            name = str(member["name"])
+            if name > after and name.startswith(prefix):
+                yield member
 
     def status(self) -> dict[str, object]:
         return {"name": "n1", "ready": True, "members": {"alive": 1}, "fingerprint": None}
@@ -260,8 +277,20 @@ class Client:
                 name, _, value = field.partition(": ")
                 headers[name.lower()] = value
             status = int(status_line.split()[1])
-            size = 0 if head_only or status == 100 else int(headers["content-length"])
+            if head_only or status in (100, 204):
+                return Response(status, headers, b"")
+            if headers.get("transfer-encoding") == "chunked":
+                return Response(status, headers, await self._chunks())
+            size = int(headers["content-length"])
             return Response(status, headers, await self.reader.readexactly(size))
+
+    async def _chunks(self) -> bytes:
+        chunks = []
+        while size := int(await self.reader.readline(), 16):
+            chunks.append(await self.reader.readexactly(size))
+            assert await self.reader.readexactly(2) == b"\r\n"
+        assert await self.reader.readexactly(2) == b"\r\n"
+        return b"".join(chunks)
 
     async def line(self) -> str:
         async with asyncio.timeout(DEADLINE):

@@ -77,14 +77,14 @@ async def test_an_empty_batch_has_no_answers(
         (b'{"by": 1', 400, "the line is not JSON"),
         (b"[1]", 400, "the line must be a JSON object"),
         (b"\xff", 400, "the line is not JSON"),
-        (b"\xef\xbb\xbf{}", 400, "the line is not JSON"),
-        (b"\0", 400, "the line is not JSON"),
-        (b"{}{}", 400, "the line is not JSON"),
+        (b"\xef\xbb\xbf{}", 400, "send UTF-8 without a byte order mark"),
+        (b"\0", 400, "send UTF-8 without a byte order mark; this is marked, or UTF-16"),
+        (b"{}{}", 400, "--data-binary keeps them"),
         (b"[" * ITEM_SIZE_MAX, 400, "the line is not JSON"),
         (b'{"by": 1, "by": 2}', 400, "twice"),
         (b'{"by": 1.5}', 400, "must be an integer"),
         (b'{"counter": "\\ud800"}', 400, "valid Unicode"),
-        (b'{"key": "x"}', 400, "a key is a UUID"),
+        (b'{"key": ""}', 400, "a key is a UUID"),
         (f'{{"key": "{increment_id(1)}"}}'.encode(), 400, "version 8"),
         (b'{"ack": 2}', 400, "unknown field 'ack'; known here: by, counter, key"),
         (b"{}" + b" " * (ITEM_SIZE_MAX - 1), 413, "at most 4096 bytes"),
@@ -142,14 +142,14 @@ async def test_a_batch_has_a_limit_of_its_own_and_other_calls_keep_theirs(
 
 async def test_a_batch_may_come_in_chunks_after_100_continue(client: Client) -> None:
     await client.send(
-        b"POST http://127.0.0.1/increment%73 HTTP/1.1\r\nExpect: 100-continue\r\n"
+        b"POST http://127.0.0.1/increment%73 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
     assert (await client.response()).status == 100
     chunk = LARGE * 40
     for _ in range(10):
         await client.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-    await client.send(b"0\r\n\r\nGET /count?counter=a HTTP/1.1\r\n\r\n")
+    await client.send(b"0\r\n\r\nGET /count?counter=a HTTP/1.1\r\nHost: a\r\n\r\n")
     assert len(rows(await client.response())) == 400
     assert (await client.response()).json == {"counter": "a", "count": 800}
 
@@ -159,7 +159,7 @@ async def test_a_chunked_batch_beyond_the_limit_is_refused(
 ) -> None:
     chunk = b"10000\r\n" + b"\n" * 65536 + b"\r\n"
     await client.send(
-        b"POST /increments HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 65
+        b"POST /increments HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 65
     )
     assert (await client.response()).status == 413
     assert await client.rest() == b""
@@ -187,9 +187,12 @@ async def test_answers_around_a_batch_keep_their_order(
     client: Client, backend: FakeBackend
 ) -> None:
     backend.slow = True
-    post = b"POST /increment HTTP/1.1\r\n\r\n"
+    post = b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n"
     body = b'{"by": 10}\n{"by": 10}\n'
-    batch = b"POST /increments HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    batch = b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
     await client.send((post + batch) * 2 + post)
     for number in range(1, 3):
         await until(lambda number=number: len(backend.batches) == number)  # type: ignore[misc]
@@ -210,7 +213,7 @@ async def test_a_batch_that_was_taken_is_counted_though_its_client_goes_away(
 ) -> None:
     backend.slow = True
     client = await connect()
-    await client.send(b"POST /increments HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+    await client.send(b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
     await until(lambda: len(backend.batches) == 1)
     sock = client.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -221,7 +224,7 @@ async def test_a_batch_that_was_taken_is_counted_though_its_client_goes_away(
 
 
 async def test_a_half_closed_client_gets_the_answers_to_its_batch(client: Client) -> None:
-    await client.send(b"POST /increments HTTP/1.1\r\nContent-Length: 5\r\n\r\n{}\n{}")
+    await client.send(b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{}\n{}")
     client.half_close()
     assert len(rows(await client.response())) == 2
     assert await client.rest() == b""
@@ -248,7 +251,10 @@ async def test_no_second_large_batch_is_read_before_the_first_is_answered(
 ) -> None:
     backend.slow = True
     body = LARGE * 1000
-    batch = b"POST /increments HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    batch = b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
     flood = asyncio.create_task(client.send(batch * 200))
     for number in range(1, 4):
         await until(lambda number=number: len(backend.batches) == number)  # type: ignore[misc]
@@ -268,11 +274,11 @@ async def test_all_connections_together_hold_a_bounded_size_of_batches(
     body = LARGE * 2000
     holding = await connect()
     await holding.send(
-        b"POST /increments HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     )
     await until(lambda: len(backend.batches) == 1)
     other = await connect()
-    head = f"POST /increments HTTP/1.1\r\n{length}\r\nExpect: 100-continue\r\n\r\n"
+    head = f"POST /increments HTTP/1.1\r\nHost: a\r\n{length}\r\nExpect: 100-continue\r\n\r\n"
     await other.send(head.encode())
     answer = await other.response()
     if answer.status == 100:
@@ -282,7 +288,7 @@ async def test_all_connections_together_hold_a_bounded_size_of_batches(
     assert answer.detail == "too many large batches at a time"
     assert await other.rest() == b""
     small = await connect()
-    assert rows(await small.request("POST", "/increments", b"\n" * 64 * 1024)) == []
+    assert rows(await small.request("POST", "/increments", b" " * 64 * 1024)) == []
     backend.batches[0].set_result(backend.count_all())
     assert len(rows(await holding.response())) == 2000
     backend.slow = False
@@ -295,7 +301,8 @@ async def test_a_batch_that_never_came_makes_room_for_others(
 ) -> None:
     gone = await connect()
     await gone.send(
-        b"POST /increments HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 900000\r\n\r\n"
+        b"POST /increments HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 900000\r\n\r\n"
     )
     assert (await gone.response()).status == 100
     body = LARGE * 2000
@@ -303,3 +310,48 @@ async def test_a_batch_that_never_came_makes_room_for_others(
     await gone.close()
     await until(lambda: port.connection_count <= 1)
     assert len(rows(await (await connect()).request("POST", "/increments", body))) == 2000
+
+
+async def test_large_batches_are_counted_one_after_the_other_and_small_ones_beside_them(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.slow = True
+    first, second, small = [await connect() for _ in range(3)]
+    large = b"{}\n" * 1000
+    head = b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    await first.send(head % len(large) + large)
+    await until(lambda: len(backend.batches) == 1)
+    await second.send(head % len(large) + large)
+    await small.send(head % 3 + b"{}\n")
+    await until(lambda: len(backend.batches) == 2)
+    assert len(backend.items) == 1
+    backend.batches[1].set_result([Refused(503, "Full", "full", 7)])
+    refused = await small.response()
+    assert (refused.status, refused.headers["retry-after"]) == (503, "7")
+    backend.batches[0].set_result([Refused(503, "Full", f"full {n % 2}", 7) for n in range(1000)])
+    assert {row["status"] for row in rows(await first.response())} == {503}
+    await until(lambda: len(backend.batches) == 3)
+    backend.batches[2].set_result([Refused(503, "Full", "full", 7)] * 1000)
+    assert (await second.response()).status == 503
+
+
+@pytest.mark.parametrize("separator", [b"", b" ", b"\r"])
+async def test_a_file_whose_line_ends_were_stripped_is_told_how_to_send_it(
+    client: Client, backend: FakeBackend, separator: bytes
+) -> None:
+    (row,) = rows(await client.request("POST", "/increments", separator.join([b"{}"] * 3)))
+    assert row["status"] == 400
+    assert "curl -d strips line ends, --data-binary keeps them" in str(row["detail"])
+    assert backend.batches == []
+
+
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-32"])
+async def test_what_is_no_plain_utf_8_gets_one_clear_answer(
+    client: Client, backend: FakeBackend, code: str
+) -> None:
+    for call in ("/increments", "/increment"):
+        answer = await client.request("POST", call, '{"by": 2}\n{"by": 3}\n'.encode(code))
+        assert answer.status == 400
+        assert "send UTF-8 without a byte order mark" in answer.detail
+    assert backend.started == []
+    assert backend.batches == []

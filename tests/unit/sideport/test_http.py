@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 
 from gossipd.sideport.limits import Limits
 
-from .fake import Client, FakeBackend
+from .fake import KEY, Client, FakeBackend
 
 
 async def test_a_connection_is_kept_alive(client: Client) -> None:
@@ -35,16 +37,16 @@ async def test_a_chunked_body_is_read_with_extensions_and_trailers(
     client: Client, backend: FakeBackend
 ) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         b'5;a=b\r\n{"by"\r\n4\r\n: 7}\r\n0\r\nOrigin: late\r\n\r\n'
-        b"GET /count HTTP/1.1\r\n\r\n"
+        b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n"
     )
     assert (await client.response()).status == 200
     assert (await client.response()).json == {"counter": "default", "count": 7}
 
 
 async def test_a_request_may_come_byte_by_byte(client: Client, backend: FakeBackend) -> None:
-    for byte in b'\r\nPOST /increment HTTP/1.1\r\nContent-Length: 8\r\n\r\n{"by":7}':
+    for byte in b'\r\nPOST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{"by":7}':
         await client.send(bytes([byte]))
     assert (await client.response()).status == 200
     assert backend.values == {"default": 7}
@@ -54,8 +56,8 @@ async def test_a_client_that_expects_100_continue_gets_it(
     client: Client, backend: FakeBackend
 ) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\n\r\n"
-        b"POST /increment HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 8\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 8\r\n\r\n"
     )
     assert [(await client.response()).status, (await client.response()).status] == [200, 100]
     await client.send(b'{"by":7}')
@@ -72,25 +74,103 @@ async def test_a_body_that_would_be_too_large_is_refused_before_it_is_sent(
     client: Client,
 ) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 65537\r\n\r\n"
     )
     assert (await client.response()).status == 413
     assert await client.rest() == b""
 
 
-async def test_an_upgrade_is_declined_by_answering_without(client: Client) -> None:
-    answer = await client.request(
-        "GET", "/health", None, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"
-    )
+UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+
+
+@pytest.mark.parametrize("upgrade", [UPGRADE, ("Connection: upgrade", "Upgrade: websocket")])
+async def test_an_upgrade_is_declined_by_answering_without(
+    client: Client, upgrade: tuple[str, ...]
+) -> None:
+    answer = await client.request("GET", "/health", None, *upgrade)
     assert answer.body == b"OK\n"
-    assert (await client.request("GET", "/health")).status == 200
-    upgrade = ("Connection: Upgrade", "Upgrade: h2c")
-    answer = await client.request("POST", "/increment", b"{}", *upgrade)
-    assert answer.status == 400
+    assert "connection" not in answer.headers
+    for body in (b"{}", b'{"by": 6}'):
+        answer = await client.request("POST", "/increment", body, *upgrade)
+        assert answer.status == 200
+    assert (await client.request("GET", "/count")).json == {"counter": "default", "count": 7}
+
+
+async def test_what_stands_in_a_head_with_an_upgrade_is_heeded(
+    client: Client, backend: FakeBackend
+) -> None:
+    other = ("Origin: http://evil.example", *UPGRADE)
+    assert (await client.request("POST", "/increment", b"{}", *other)).status == 403
+    twice = (*UPGRADE, *[f"Idempotency-Key: {KEY}"] * 2)
+    assert (await client.request("POST", "/increment", b"{}", *twice)).status == 400
+    once = (*UPGRADE, f"Idempotency-Key: {KEY}")
+    assert (await client.request("POST", "/increment?by=2", b"{}", *once)).status == 200
+    assert (backend.started, backend.keys) == ([("default", 2)], [KEY])
+    close = ("Connection: close", "Upgrade: h2c")
+    answer = await client.request("POST", "/increment", b"{}", *close)
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def test_an_upgrade_may_come_with_a_chunked_body_after_100_continue(client: Client) -> None:
+    head = "\r\n".join(("POST /increment HTTP/1.1", "Host: a", *UPGRADE))
+    await client.send(
+        f"{head}\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
+    assert (await client.response()).status == 100
+    await client.send(b'8\r\n{"by":7}\r\n0\r\n\r\nGET /count HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert (await client.response()).status == 200
+    assert (await client.response()).json == {"counter": "default", "count": 7}
+
+
+async def test_a_body_with_an_upgrade_has_the_limits_of_any(client: Client) -> None:
+    answer = await client.request("POST", "/increment", b" " * 65_537, *UPGRADE)
+    assert answer.status == 413
+
+
+async def test_http_1_1_without_host_is_refused(client: Client, backend: FakeBackend) -> None:
+    await client.send(b"POST /increment HTTP/1.1\r\n\r\nPOST /increment HTTP/1.0\r\n\r\n")
+    refused = await client.response()
+    assert (refused.status, "Host" in refused.detail) == (400, True)
+    assert (await client.response()).status == 200
+    assert len(backend.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "allow"),
+    [
+        ("/count", "GET, HEAD, OPTIONS"),
+        ("/increments", "POST, GET, HEAD, OPTIONS"),
+        ("/sources/a/b", "PUT, OPTIONS"),
+        ("*", "GET, HEAD, OPTIONS, POST, PUT"),
+    ],
+)
+async def test_options_tells_what_a_target_may_be_asked(
+    client: Client, target: str, allow: str
+) -> None:
+    answer = await client.request("OPTIONS", target)
+    assert (answer.status, answer.headers["allow"], answer.body) == (204, allow, b"")
+    assert "content-length" not in answer.headers
+    assert (await client.request("OPTIONS", "/nowhere")).status == 404
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br, gzip", "zstd"])
+async def test_a_coded_body_is_a_415(client: Client, backend: FakeBackend, coding: str) -> None:
+    answer = await client.request("POST", "/increment", b"\x1f\x8b", f"Content-Encoding: {coding}")
+    assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
+    assert backend.started == []
+    plain = "Content-Encoding: identity"
+    assert (await client.request("POST", "/increment", b"{}", plain)).status == 200
+
+
+async def test_every_answer_tells_the_time(client: Client) -> None:
+    for method, target in (("GET", "/count"), ("POST", "/increment"), ("GET", "/nowhere")):
+        date = parsedate_to_datetime((await client.request(method, target)).headers["date"])
+        assert abs(date.timestamp() - time.time()) < 5
 
 
 async def test_connect_is_refused_and_closes(client: Client) -> None:
-    await client.send(b"CONNECT example.org:443 HTTP/1.1\r\n\r\nwhatever")
+    await client.send(b"CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n\r\nwhatever")
     assert (await client.response()).status == 404
     assert await client.rest() == b""
 
@@ -101,19 +181,26 @@ async def test_connect_is_refused_and_closes(client: Client) -> None:
         (b"GET /\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n\r\n", 505),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-        (b"BREW /pot HTTP/1.1\r\n\r\n", 400),
-        (b"POST x HTTP/1.1\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"POST x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
-        (b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
         (
-            b"POST /increment HTTP/1.1\r\nContent-Length: 3\r\n"
+            b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            400,
+        ),
+        (
+            b"POST /increment HTTP/1.1\r\nHost: a\r\n"
+            b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            400,
+        ),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (
+            b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400,
         ),
@@ -132,7 +219,10 @@ async def test_malformed_http_is_refused(
 async def test_a_malformed_request_is_answered_after_those_before_it(
     client: Client, backend: FakeBackend
 ) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nbroken\r\n\r\n" * 2)
+    await client.send(
+        b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n"
+        * 2
+    )
     assert (await client.response()).status == 200
     broken = await client.response()
     assert (broken.status, broken.headers["connection"]) == (400, "close")
@@ -141,7 +231,7 @@ async def test_a_malformed_request_is_answered_after_those_before_it(
 
 
 async def test_a_request_that_ends_early_is_refused(client: Client, backend: FakeBackend) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
     client.half_close()
     assert (await client.response()).status == 400
     assert await client.rest() == b""
@@ -149,7 +239,9 @@ async def test_a_request_that_ends_early_is_refused(client: Client, backend: Fak
 
 
 async def test_a_half_closed_client_gets_its_answers(client: Client) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /count HTTP/1.1\r\n\r\n")
+    await client.send(
+        b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\nGET /count HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
     client.half_close()
     assert (await client.response()).status == 200
     assert (await client.response()).json == {"counter": "default", "count": 1}
@@ -172,7 +264,7 @@ async def test_a_body_beyond_the_limit_is_refused_though_the_client_sends_it_all
 
 async def test_a_chunked_body_beyond_the_limit_is_refused(client: Client) -> None:
     await client.send(
-        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         + (b"1000\r\n" + b" " * 4096 + b"\r\n") * 100
     )
     assert (await client.response()).status == 413
@@ -187,11 +279,12 @@ async def test_a_head_at_the_limit_is_read(client: Client) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
-        b"GET /health HTTP/1.1\r\n" + b"A: b\r\n" * 3000 + b"\r\n",
-        b"GET /health HTTP/1.1\r\nX: " + b"x" * 1_000_000,
-        b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 30000,
+        b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 3000 + b"\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1_000_000,
+        b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "
+        + b"x" * 30000,
     ],
 )
 async def test_a_head_beyond_the_limit_is_refused(client: Client, head: bytes) -> None:
@@ -203,7 +296,7 @@ async def test_a_head_beyond_the_limit_is_refused(client: Client, head: bytes) -
 
 
 @pytest.mark.parametrize("limits", [{"head_timeout": 0.1}], indirect=True)
-@pytest.mark.parametrize("start", [b"GE", b"GET /heal", b"GET /health HTTP/1.1\r\nX: "])
+@pytest.mark.parametrize("start", [b"GE", b"GET /heal", b"GET /health HTTP/1.1\r\nHost: a\r\nX: "])
 async def test_a_slow_head_is_a_408(client: Client, limits: Limits, start: bytes) -> None:
     await client.send(start)
     assert (await client.response()).status == 408
@@ -214,7 +307,7 @@ async def test_a_slow_head_is_a_408(client: Client, limits: Limits, start: bytes
 async def test_a_head_that_drips_is_a_408(client: Client, limits: Limits) -> None:
     assert (await client.request("GET", "/health")).status == 200
     answer = asyncio.create_task(client.response())
-    await client.send(b"GET /health HTTP/1.1\r\n")
+    await client.send(b"GET /health HTTP/1.1\r\nHost: a\r\n")
     while not answer.done():
         await client.send(b"A: b\r\n")
         await asyncio.wait([answer], timeout=0.02)
@@ -223,7 +316,7 @@ async def test_a_head_that_drips_is_a_408(client: Client, limits: Limits) -> Non
 
 @pytest.mark.parametrize("limits", [{"body_timeout": 0.1}], indirect=True)
 async def test_a_slow_body_is_a_408(client: Client, limits: Limits) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
     assert "body" in (await client.response()).detail
     assert await client.rest() == b""
 
@@ -239,7 +332,7 @@ async def test_a_slow_commit_is_not_the_clients_fault(
     client: Client, backend: FakeBackend, limits: Limits
 ) -> None:
     backend.paused = True
-    await client.send(b"POST /increment HTTP/1.1\r\n\r\nGET /count HTT")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\nGET /count HTT")
     answer = asyncio.create_task(client.response())
     await asyncio.wait([answer], timeout=0.3)
     assert not answer.done()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,8 +16,8 @@ from gossipd.sideport.port import SidePort
 from .conftest import Connect
 from .fake import Client, FakeBackend, until
 
-POST = b"POST /increment HTTP/1.1\r\n\r\n"
-COUNT = b"GET /count HTTP/1.1\r\n\r\n"
+POST = b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n"
+COUNT = b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 async def test_increments_that_follow_each_other_share_a_commit(
@@ -62,7 +63,7 @@ async def test_a_read_sees_the_increments_before_it_and_none_after(
 
 
 async def test_errors_stand_in_their_place(client: Client) -> None:
-    await client.send(POST + b"GET /nowhere HTTP/1.1\r\n\r\n" + POST + COUNT)
+    await client.send(POST + b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n" + POST + COUNT)
     statuses = [(await client.response()).status for _ in range(4)]
     assert statuses == [200, 404, 200, 200]
 
@@ -103,15 +104,15 @@ async def test_a_client_that_does_not_read_is_cut_and_costs_no_more_answers(
     made = 0
     answer = backend.counters
 
-    def counted() -> dict[str, int]:
+    def counted(prefix: str, after: str) -> Iterator[tuple[str, int]]:
         nonlocal made
         made += 1
-        return answer()
+        return answer(prefix, after)
 
     backend.counters = counted  # type: ignore[method-assign]
     client = await connect()
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await client.send(b"GET /counters HTTP/1.1\r\n\r\n" * 200)
+    await client.send(b"GET /counters HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
     await until(lambda: made > 0)
     other = await connect()
     assert (await other.request("GET", "/health")).status == 200
@@ -121,7 +122,7 @@ async def test_a_client_that_does_not_read_is_cut_and_costs_no_more_answers(
 
 async def test_a_slow_reader_gets_everything(client: Client, backend: FakeBackend) -> None:
     backend.values = {f"counter {number}": number for number in range(20_000)}
-    await client.send(b"GET /counters HTTP/1.1\r\n\r\n" * 30)
+    await client.send(b"GET /counters HTTP/1.1\r\nHost: a\r\n\r\n" * 30)
     for _ in range(30):
         answer = await client.response()
         assert isinstance(answer.json, dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import random
 import resource
 import socket
@@ -20,6 +21,14 @@ from gossipd.sideport.port import SidePort
 
 from .conftest import Connect
 from .fake import Client, FakeBackend, FakeTransport, until
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -59,7 +68,7 @@ async def test_a_connection_too_many_is_told_so(
     first, second = await connect(), await connect()
     await until(lambda: port.connection_count == 2)
     third = await connect()
-    await third.send(b"GET /health HTTP/1.1\r\n\r\n")
+    await third.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
     refused = await third.response()
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
     assert refused.detail == "too many connections"
@@ -87,8 +96,8 @@ async def test_stopping_answers_what_is_pending_and_closes_the_idle(
 ) -> None:
     backend.paused = True
     busy, idle, half = await connect(), await connect(), await connect()
-    await busy.send(b"POST /increment HTTP/1.1\r\n\r\n")
-    await half.send(b"POST /increment HTTP/1.1\r\n")
+    await busy.send(b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n")
+    await half.send(b"POST /increment HTTP/1.1\r\nHost: a\r\n")
     await until(lambda: len(backend.waiting) == 1 and port.connection_count == 3)
     stopping = asyncio.create_task(port.stop(5))
     assert await idle.rest() == b""
@@ -130,7 +139,7 @@ async def test_a_port_in_use_is_an_error(port: SidePort, backend: FakeBackend) -
 async def test_a_client_that_goes_on_after_its_last_answer_is_cut_in_the_end(
     port: SidePort, client: Client, limits: Limits
 ) -> None:
-    await client.send(b"POST /increment HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n")
+    await client.send(b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n")
     assert (await client.response()).status == 413
     if limits.linger_timeout > 1:
         with contextlib.suppress(ConnectionError):
@@ -179,13 +188,14 @@ async def test_an_increment_that_cannot_even_start_is_an_answer(
 
 SEEDS = (
     b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n",
-    b'POST /increment HTTP/1.1\r\nContent-Length: 8\r\n\r\n{"by":1}',
-    b"POST /increment HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-    b"POST /increment HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b"POST /increments HTTP/1.1\r\nContent-Length: 5\r\n\r\n{}\n{}",
-    b'PUT /sources/a/b HTTP/1.1\r\nContent-Length: 21\r\n\r\n{"seq":10,"total":10}',
-    b"POST /increment?ack=2&timeout=1s HTTP/1.1\r\nIdempotency-Key: x\r\n\r\n",
-    b"GET /count?after=00000000-0000-8000-8000-000000000001 HTTP/1.1\r\n\r\n",
+    b'POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{"by":1}',
+    b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\n{}\r\n0\r\n\r\n",
+    b"POST /increment HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{}\n{}",
+    b'PUT /sources/a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n{"seq":10,"total":10}',
+    b"POST /increment?ack=2&timeout=1s HTTP/1.1\r\nHost: a\r\nIdempotency-Key: x\r\n\r\n",
+    b"GET /count?after=00000000-0000-8000-8000-000000000001 HTTP/1.1\r\nHost: a\r\n\r\n",
     b'increment "a b" 3 ack=1\ncount\nlog 5\n',
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 )
@@ -212,3 +222,44 @@ async def test_mutated_requests_break_nothing(
             pass
     good = await connect()
     assert (await good.request("GET", "/health")).status == 200
+
+
+IPV6 = pytest.mark.skipif(not has_ipv6(), reason="this host has no ::1")
+
+
+async def listening(backend: FakeBackend, port: int) -> SidePort:
+    side = SidePort(backend)
+    await side.start("localhost", port)
+    return side
+
+
+@IPV6
+async def test_localhost_is_both_loopback_addresses(backend: FakeBackend) -> None:
+    side = await listening(backend, 0)
+    (ipv4, port), (ipv6, same) = side.addresses
+    assert (ipv4, ipv6, same) == ("127.0.0.1", "::1", port)
+    for address in side.addresses:
+        client = Client(*await asyncio.open_connection(*address))
+        assert (await client.request("GET", "/health")).status == 200
+        await client.close()
+    await side.stop(0.2)
+    again = await listening(backend, port)
+    await again.stop(0.2)
+
+
+@IPV6
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_what_is_taken_on_one_loopback_address_is_taken(
+    backend: FakeBackend, host: str
+) -> None:
+    other = SidePort(backend)
+    await other.start(host, 0)
+    port = other.addresses[0][1]
+    with pytest.raises(OSError, match="address already in use") as caught:
+        await listening(backend, port)
+    assert caught.value.errno == errno.EADDRINUSE
+    free = "::1" if host == "127.0.0.1" else "127.0.0.1"
+    nothing_left = SidePort(backend)
+    await nothing_left.start(free, port)
+    await nothing_left.stop(0.2)
+    await other.stop(0.2)

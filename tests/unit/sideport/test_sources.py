@@ -89,7 +89,7 @@ async def test_a_bad_source_is_refused(
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_sources_can_only_be_put(client: Client, method: str) -> None:
     answer = await client.request(method, "/sources/a/b")
-    assert (answer.status, answer.headers["allow"]) == (405, "PUT")
+    assert (answer.status, answer.headers["allow"]) == (405, "PUT, OPTIONS")
 
 
 async def test_pages_of_other_sites_may_not_set_totals(

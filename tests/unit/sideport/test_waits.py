@@ -63,7 +63,7 @@ async def test_a_count_after_an_increment_waits_for_it(
     client: Client, backend: FakeBackend
 ) -> None:
     backend.slow = True
-    await client.send(f"GET /count?counter=a&after={ID} HTTP/1.1\r\n\r\n".encode())
+    await client.send(f"GET /count?counter=a&after={ID} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     await until(lambda: len(backend.waits) == 1)
     assert backend.asked == [(ID, "a", 2.0)]
     backend.values["a"] = 5
@@ -114,7 +114,7 @@ async def test_a_wait_that_the_daemon_breaks_off_is_a_503(
     client: Client, backend: FakeBackend
 ) -> None:
     backend.slow = True
-    await client.send(f"GET /count?after={ID} HTTP/1.1\r\n\r\n".encode())
+    await client.send(f"GET /count?after={ID} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     await until(lambda: len(backend.waits) == 1)
     backend.waits[0].cancel()
     assert (await client.response()).status == 503
@@ -189,9 +189,7 @@ async def test_an_increment_that_fails_is_not_acknowledged(
 ) -> None:
     refused = Refused(409, "Conflict", "out of range")
     backend.unstartable, backend.refusal = (refused, None) if unstartable else (None, refused)
-    await client.send(
-        b"POST /increment?ack=2 HTTP/1.1\r\n\r\nPOST /increment?ack=2 HTTP/1.1\r\n\r\n"
-    )
+    await client.send(b"POST /increment?ack=2 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
     for _ in range(2):
         answer = await client.response()
         assert (answer.status, answer.detail) == (409, "out of range")
@@ -212,7 +210,7 @@ async def test_waiting_for_the_commit_takes_from_the_timeout(
     client: Client, backend: FakeBackend
 ) -> None:
     backend.paused = True
-    await client.send(b"POST /increment?ack=2&timeout=50ms HTTP/1.1\r\n\r\n")
+    await client.send(b"POST /increment?ack=2&timeout=50ms HTTP/1.1\r\nHost: a\r\n\r\n")
     await until(lambda: len(backend.waiting) == 1)
     loop = asyncio.get_running_loop()
     due = loop.time() + 0.06
@@ -226,9 +224,9 @@ async def test_increments_around_an_acknowledged_one_share_its_commit_and_answer
     client: Client, backend: FakeBackend
 ) -> None:
     backend.paused = backend.slow = True
-    post, acknowledged = b"POST /increment%b HTTP/1.1\r\n\r\n", b"?ack=2"
+    post, acknowledged = b"POST /increment%b HTTP/1.1\r\nHost: a\r\n\r\n", b"?ack=2"
     requests = [post % b"", post % acknowledged, post % b"", post % acknowledged]
-    await client.send(b"".join(requests) + b"GET /count HTTP/1.1\r\n\r\n")
+    await client.send(b"".join(requests) + b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n")
     await until(lambda: len(backend.waiting) == 4)
     backend.commit()
     assert (await client.response()).status == 200
@@ -249,7 +247,11 @@ async def test_nothing_is_started_past_a_count_that_waits(
 ) -> None:
     backend.slow = True
     await client.send(
-        f"GET /count?after={ID} HTTP/1.1\r\n\r\nPOST /increment HTTP/1.1\r\n\r\n".encode() * 2
+        (
+            f"GET /count?after={ID} HTTP/1.1\r\nHost: a\r\n\r\n"
+            "POST /increment HTTP/1.1\r\nHost: a\r\n\r\n"
+        ).encode()
+        * 2
     )
     for number in range(1, 3):
         await until(lambda number=number: len(backend.asked) == number)  # type: ignore[misc]
@@ -265,7 +267,7 @@ async def test_a_connection_that_waits_holds_up_no_other(
 ) -> None:
     backend.slow = True
     waiting, other = await connect(), await connect()
-    await waiting.send(f"GET /count?after={ID} HTTP/1.1\r\n\r\n".encode())
+    await waiting.send(f"GET /count?after={ID} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     await until(lambda: len(backend.waits) == 1)
     assert (await other.request("POST", "/increment")).status == 200
     end(backend, True)
@@ -280,7 +282,7 @@ async def test_a_wait_is_dropped_when_the_client_goes_away(
 ) -> None:
     backend.slow = True
     client = await connect()
-    await client.send(f"{request_line}\r\n\r\n".encode())
+    await client.send(f"{request_line}\r\nHost: a\r\n\r\n".encode())
     await until(lambda: len(backend.waits) == 1)
     await reset(client)
     await until(lambda: port.connection_count == 0)
@@ -292,7 +294,7 @@ async def test_an_increment_goes_on_when_the_client_that_wanted_it_acknowledged_
 ) -> None:
     backend.paused = True
     client = await connect()
-    await client.send(b"POST /increment?ack=2 HTTP/1.1\r\n\r\n" * 2)
+    await client.send(b"POST /increment?ack=2 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
     await until(lambda: len(backend.waiting) == 2)
     await reset(client)
     await until(lambda: port.connection_count == 0)
@@ -320,7 +322,7 @@ async def test_stopping_cuts_who_waits_for_too_long(
     port: SidePort, client: Client, backend: FakeBackend
 ) -> None:
     backend.slow = True
-    await client.send(f"GET /count?after={ID}&timeout=60s HTTP/1.1\r\n\r\n".encode())
+    await client.send(f"GET /count?after={ID}&timeout=60s HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     await until(lambda: len(backend.waits) == 1)
     await port.stop(0.05)
     assert port.connection_count == 0

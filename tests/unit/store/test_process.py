@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gossipd.core import Changes, KeyRecord, StreamImage
+from gossipd.signals import LEFT_ALONE
 from gossipd.store import BrokenError, RemoteStore, StoreError, fork
 from gossipd.store.process import Frames, Keeper, frame
 
@@ -107,10 +108,22 @@ async def failed(keeper: Keeper, directory: Path) -> None:
         await waiting
 
 
+async def failed_unread(keeper: Keeper, directory: Path) -> None:
+    """Also to somebody who writes to it before its last words are read."""
+    store = await opened(keeper, directory)
+    assert store._transport is not None
+    store._transport.write(frame("no call at all"))
+    os.waitpid(keeper.pid, 0)  # noqa: ASYNC222  the loop must not read meanwhile
+    for number in (1, 2):
+        with pytest.raises(BrokenError, match=r"has ended: ValueError\("):
+            await store.commit(batch(number))
+    await store.close()
+
+
 async def left(keeper: Keeper, directory: Path) -> None:
     """Signals that are meant for the node do not end it; the end of the node does."""
     store = await opened(keeper, directory)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in signal.valid_signals() - {*LEFT_ALONE}:
         os.kill(keeper.pid, number)
     await store.commit(batch(1))
     os.kill(keeper.pid, signal.SIGSTOP)
@@ -125,7 +138,8 @@ async def left(keeper: Keeper, directory: Path) -> None:
 
 
 SCENES: dict[str, Scene] = {
-    scene.__name__: scene for scene in (everything, many_at_once, in_use, killed, failed, left)
+    scene.__name__: scene
+    for scene in (everything, many_at_once, in_use, killed, failed, failed_unread, left)
 }
 
 
@@ -161,6 +175,29 @@ asyncio.run(wait(fork()))
             assert time.monotonic() < until
             time.sleep(0.01)
     assert asyncio.run(stored(tmp_path / "data")).streams == ()
+
+
+def test_what_the_child_logs_is_logged_by_the_node(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, logging, pathlib, sys
+from gossipd.store import DiskStore, fork
+from {__name__} import opened
+async def probe(store):
+    logging.getLogger("any").info("heard %s", "too")
+    logging.getLogger("any").debug("not heard")
+DiskStore.probe = probe
+async def run(keeper):
+    logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
+    store = await opened(keeper, pathlib.Path({str(tmp_path / "data")!r}))
+    await store.probe()
+    await store.close()
+asyncio.run(run(fork()))
+"""
+    done = subprocess.run(
+        (sys.executable, "-c", program),
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "INFO heard too\n")
 
 
 def test_messages_come_in_pieces_of_any_size() -> None:

@@ -1,0 +1,121 @@
+"""Sorted items in blocks: one more costs no more than a block, however many there are.
+
+A sorted list would move, and sorting it again would look at, all of its items. Here what an input
+costs does not grow with what is held (but for the way to the block), and superseded items are
+dropped a block at a time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+SIZE = 512
+"""Items of a block that is filled from its end. One that grows within is split at twice that."""
+
+T = TypeVar("T", str, tuple[int, str])
+
+
+class Blocks(Generic[T]):
+    """Different items in their order."""
+
+    __slots__ = ("_blocks", "_count", "_next")
+
+    def __init__(self, items: Sequence[T] = ()) -> None:
+        """`items`: sorted, each once."""
+        self._blocks: list[list[T]] = [
+            list(items[at : at + SIZE]) for at in range(0, len(items), SIZE)
+        ]
+        self._count = len(items)
+        self._next = 0
+        """The block that is tidied next."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        for block in self._blocks:
+            yield from block
+
+    @property
+    def last(self) -> T | None:
+        """The largest item."""
+        return self._blocks[-1][-1] if self._blocks else None
+
+    def ascending(self, first: T) -> Iterator[T]:
+        """The items from `first` on, the smallest first; nothing may change meanwhile."""
+        place = self._block_of(first)
+        if place < len(self._blocks):
+            block = self._blocks[place]
+            yield from block[bisect_left(block, first) :]
+        for block in self._blocks[place + 1 :]:
+            yield from block
+
+    def descending(self, behind: T) -> Iterator[T]:
+        """The items below `behind`, the largest first; nothing may change meanwhile."""
+        place = self._block_of(behind)
+        if place < len(self._blocks):
+            block = self._blocks[place]
+            yield from reversed(block[: bisect_left(block, behind)])
+        while place:
+            place -= 1
+            yield from reversed(self._blocks[place])
+
+    def some_from(self, first: T) -> list[T]:
+        """The first items from `first` on, as many as there are in one block; none if it is above
+        all."""
+        place = self._block_of(first)
+        if place == len(self._blocks):
+            return []
+        block = self._blocks[place]
+        return block[bisect_left(block, first) :]
+
+    def add(self, item: T) -> T:
+        """Hold an item; the one that is held now, which is the equal one where there was one."""
+        blocks = self._blocks
+        if not blocks or blocks[-1][-1] < item:
+            self._append(item)
+            return item
+        place = self._block_of(item)
+        block = blocks[place]
+        at = bisect_left(block, item)
+        if block[at] == item:
+            return block[at]
+        block.insert(at, item)
+        self._count += 1
+        if len(block) > 2 * SIZE:
+            blocks[place : place + 1] = [block[:SIZE], block[SIZE:]]
+        return item
+
+    def tidy(self, wanted: Callable[[T], bool]) -> None:
+        """Look at one block, each time at another one, and drop what is not wanted any more."""
+        blocks = self._blocks
+        place = self._next = self._next if self._next < len(blocks) else 0
+        before = len(blocks[place])
+        kept = list(filter(wanted, blocks[place]))
+        self._count -= before - len(kept)
+        if place and len(blocks[place - 1]) + len(kept) <= SIZE:
+            blocks[place - 1] += kept
+            kept = []
+        if kept:
+            blocks[place] = kept
+            self._next += 1
+        else:
+            del blocks[place]
+
+    def _append(self, item: T) -> None:
+        blocks = self._blocks
+        if blocks and len(blocks[-1]) < SIZE:
+            blocks[-1].append(item)
+        else:
+            blocks.append([item])
+        self._count += 1
+
+    def _block_of(self, item: T) -> int:
+        """Where the block is that holds, or would hold, an item; behind all if it is above all."""
+        return bisect_left(self._blocks, item, key=_last)
+
+
+def _last(block: list[T]) -> T:
+    return block[-1]
