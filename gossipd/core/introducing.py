@@ -29,6 +29,10 @@ from .timers import Timer
 CHALLENGE_AGAIN_AFTER = 0.1
 """Seconds between two challenges to a newcomer that goes on to speak."""
 
+GREET_AFTER = 0.3
+"""Seconds after which a member that still had to find this node is greeted: the echo that it waits
+for may have been lost, and to one that is proven that may be said again."""
+
 
 class Introducing:
     """Both sides of an introduction."""
@@ -77,6 +81,9 @@ class Introducing:
             if self._is_echo(hello.echo, newcomer.view, turn.now):
                 pulled = not newcomer.is_news
                 self._membership.learn(newcomer.view, turn, pulled=pulled, reached=True)
+                if hello.nonce:
+                    at = turn.now + GREET_AFTER
+                    self._state.timers.set(Timer.INTRODUCE, at, envelope.sender)
             else:
                 nonce = self._nonce(newcomer.view, turn.now)
                 newcomer.challenged_at = turn.now

@@ -28,7 +28,7 @@ TELL_ELSEWHERE_AFTER = 10.0
 """The same where only the address that it speaks from differs: that of a twin, or another one of
 its host."""
 
-SPREAD = 0.0005
+SPREAD = 0.0001
 """Seconds per live member within which all of them turn to a newcomer, each at its own moment."""
 
 AFTER_PULL = 0.05

@@ -41,7 +41,7 @@ KEPT_PACE = 50
 PATIENCE = 10.0
 """Probe intervals after its turn in which a newcomer has to answer."""
 
-PAUSE = 0.2
+PAUSE = 0.15
 """Seconds between the first two questions to one newcomer; each further pause is twice as long."""
 
 ORIGINS_MAX = 1024
