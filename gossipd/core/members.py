@@ -136,6 +136,10 @@ class MemberTable:
         entry = self._entries.get(name)
         return entry is not None and entry.proven and entry.view.address == address
 
+    def is_known(self, name: str) -> bool:
+        """Whether a member has proven its address to this node, now or in an earlier life."""
+        return self._entries[name].known
+
     def shared(self, name: str, now: float) -> MemberView | None:
         """A view as others are told it, with its age; None when it is too old to be shared, or
         not met."""

@@ -73,7 +73,8 @@ class Membership:
         if change is None:
             return None
         self._follow(change, turn)
-        if not (pulled and change.before is None) and not self._is_settled(change):
+        is_news = self._state.members.is_known(view.name) and not (pulled and not change.before)
+        if is_news and not self._is_settled(change):
             self._gossiping.push_member(view.name, turn)
         return change
 
@@ -145,6 +146,7 @@ class Membership:
         """Let a member that is not live be shown nowhere any more."""
         view = self._state.member(name)
         self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
+        self._gossiping.push_member(name, turn)  # also of one that only others knew
 
     def stall(self, stalled_at: float, turn: Turn) -> None:
         """Give the suspects back the time for which this node stood still, or was cut off."""
@@ -193,7 +195,8 @@ class Membership:
         if before is not None and view.status <= Status.SUSPECT:
             self._greet(view, before, turn)
         status = before.status if before else None
-        if before is None or _stands(before) != _stands(view):
+        changed = before is None or _stands(before) != _stands(view)
+        if changed and state.members.is_known(view.name):
             turn.emit(MemberChanged(view, status))
 
     def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:

@@ -564,7 +564,7 @@ class Node:
                 self._repair.pages_came(message, turn)
             case MembersAsk():
                 if self._may_ask_for_much(sender, turn):
-                    self._member_repair.asked(message, sender, turn)
+                    self._member_repair.asked(message, turn)
             case MembersPage():
                 self._member_repair.page_came(message, turn)
             case Hold():

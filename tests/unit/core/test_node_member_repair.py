@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
+
 from gossipd.core import Drop, Settings, Status
+from gossipd.core.member_repair import VAIN_MAX, VAIN_PAUSE_MAX
 from gossipd.core.messages import (
+    PAGES_MAX,
     DigestAsk,
     Gossip,
     MembersAsk,
@@ -139,3 +145,53 @@ def test_a_peer_that_is_not_live_starts_no_repair() -> None:
     said = talk.hear(talk.peer("p0"), Ping(1, "me", Shown(1, 2, True)))
     assert not said.sent(DigestAsk)
     assert not said.sent(MembersAsk)
+
+
+def test_pages_that_overtake_others_count_all_the_same() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
+    bounds = ["", *(f"x{number:03}" for number in range(PAGES_MAX))]
+    pages = [MembersPage(ask.nonce, after, upto, ()) for after, upto in itertools.pairwise(bounds)]
+    said = [talk.hear(p0, page) for page in reversed(pages)]
+    assert not any(each.sent(MembersAsk) for each in said[:-1])
+    (more,) = said[-1].sent(MembersAsk)
+    assert more.after == bounds[-1]
+    talk.hear(p0, MembersPage(more.nonce, "x", "", ()))
+    assert not talk.wait(0.9).sent(MembersAsk), "that was the end"
+
+
+def test_no_more_pages_are_kept_than_were_asked_for() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
+    for number in range(PAGES_MAX - 1):
+        talk.hear(p0, MembersPage(ask.nonce, f"x{number:03}", f"x{number:03}a", ()))
+    (more,) = talk.hear(p0, MembersPage(ask.nonce, "y", "z", ())).sent(MembersAsk)
+    assert more.after == ""
+
+
+def test_pulls_that_change_nothing_become_rare() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    p0.answers = False
+    pulls = []
+    for _ in range(3000):
+        for ask in shows_other_table(talk, p0).sent(MembersAsk, p0):
+            pulls.append(talk.now)
+            talk.hear(p0, MembersPage(ask.nonce, "", "", ()))
+        talk.now += 0.1
+    pauses = [later - sooner for sooner, later in itertools.pairwise(pulls)]
+    assert pauses[:5] == pytest.approx([1, 2, 4, 8, 16], abs=0.2)
+    assert pauses[-1] == pytest.approx(VAIN_PAUSE_MAX, abs=0.2)
+    assert shows_other_table(talk, p0, 77).sent(MembersAsk, p0), "another table is another matter"
+
+
+def test_only_so_many_vain_pulls_are_remembered() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    p0.answers = False
+    for table in [*range(1, VAIN_MAX + 2), 1]:
+        talk.now += 1.0
+        (ask,) = shows_other_table(talk, p0, table).sent(MembersAsk, p0)
+        talk.hear(p0, MembersPage(ask.nonce, "", "", ()))
