@@ -75,8 +75,7 @@ class MemberRepair:
         for view in page.views:
             self._membership.learn(view, turn, pulled=True)
         self._came += 1
-        if len(self._ahead) < PAGES_MAX:
-            self._ahead[page.after] = page.upto
+        self._ahead[page.after] = page.upto
         while (upto := self._continuation()) is not None:
             self._after = upto
             self._asks = 0

@@ -554,7 +554,7 @@ class Node:
                 pass
             case DigestAsk():
                 if self._may_ask_for_much(sender, turn):
-                    self._repair.digest_asked(message, sender, turn)
+                    self._repair.digest_asked(message, turn)
             case Digest():
                 self._repair.digest_came(message, turn)
             case PassAsk():
