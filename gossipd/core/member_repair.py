@@ -23,6 +23,9 @@ VAIN_PAUSE_MAX = 60.0
 """Seconds between two pulls that change nothing, at most; each pause is twice as long. Tables may
 differ for good: verdicts grow old by clocks that part, and a full table takes nobody in."""
 
+NEWCOMERS_PAUSE_MAX = 4.0
+"""The same while there are newcomers."""
+
 VAIN_MAX = 64
 
 
@@ -125,9 +128,11 @@ class MemberRepair:
     def _end(self, whole: bool, turn: Turn) -> None:
         assert self._peer is not None
         self._meeting.ended(self._peer.name, whole, turn)
-        if whole and self._state.members.fingerprint == self._pair[0]:
-            _, pause = self._vain.pop(self._pair, (0.0, self._state.settings.pull_interval / 2))
-            pause = min(2 * pause, VAIN_PAUSE_MAX)
+        state = self._state
+        if whole and state.members.fingerprint == self._pair[0]:
+            _, pause = self._vain.pop(self._pair, (0.0, state.settings.pull_interval / 2))
+            # A newcomer may yet prove where it is, and the tables agree.
+            pause = min(2 * pause, NEWCOMERS_PAUSE_MAX if state.newcomers else VAIN_PAUSE_MAX)
             self._vain[self._pair] = turn.now + pause, pause
             if len(self._vain) > VAIN_MAX:
                 del self._vain[next(iter(self._vain))]

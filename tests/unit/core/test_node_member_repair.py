@@ -7,13 +7,14 @@ import itertools
 import pytest
 
 from gossipd.core import Drop, Settings, Status
-from gossipd.core.member_repair import VAIN_MAX, VAIN_PAUSE_MAX
+from gossipd.core.member_repair import NEWCOMERS_PAUSE_MAX, VAIN_MAX, VAIN_PAUSE_MAX
 from gossipd.core.messages import (
     PAGES_MAX,
     DigestAsk,
     Gossip,
     MembersAsk,
     MembersPage,
+    MemberView,
     Ping,
     Shown,
 )
@@ -171,7 +172,9 @@ def test_no_more_pages_are_kept_than_were_asked_for() -> None:
     assert more.after == ""
 
 
-def test_pulls_that_change_nothing_become_rare() -> None:
+@pytest.mark.parametrize("told", [(), (Peer("ghost", ("203.0.113.7", 1)).view,)])
+def test_pulls_that_change_nothing_become_rare(told: tuple[MemberView, ...]) -> None:
+    """A newcomer may yet prove where it is, so they become less rare beside one."""
     talk = quiet()
     p0 = talk.peer("p0")
     p0.answers = False
@@ -179,11 +182,12 @@ def test_pulls_that_change_nothing_become_rare() -> None:
     for _ in range(3000):
         for ask in shows_other_table(talk, p0).sent(MembersAsk, p0):
             pulls.append(talk.now)
-            talk.hear(p0, MembersPage(ask.nonce, "", "", ()))
+            talk.hear(p0, MembersPage(ask.nonce, "", "", told))
         talk.now += 0.1
     pauses = [later - sooner for sooner, later in itertools.pairwise(pulls)]
-    assert pauses[:5] == pytest.approx([1, 2, 4, 8, 16], abs=0.2)
-    assert pauses[-1] == pytest.approx(VAIN_PAUSE_MAX, abs=0.2)
+    assert pauses[:3] == pytest.approx([1, 2, 4], abs=0.2)
+    most = NEWCOMERS_PAUSE_MAX if told else VAIN_PAUSE_MAX
+    assert pauses[-1] == pytest.approx(most, abs=0.2)
     assert shows_other_table(talk, p0, 77).sent(MembersAsk, p0), "another table is another matter"
 
 
