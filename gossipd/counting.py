@@ -237,9 +237,11 @@ class Counting:
         try:
             with self._watch.during(self._let_go):
                 await self._store.commit(batch)
-        except OSError as error:
-            self._node.abandon(batch)
+        except BaseException as error:
+            self._node.abandon(batch)  # whatever it was, or no batch could follow
             self._store.abandon(batch, self._exposed(batch))
+            if not isinstance(error, OSError):
+                raise
             self._failed(error)
             _refuse_all(taken, puts, f"it may have been counted: {error}")
             return

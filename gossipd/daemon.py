@@ -64,6 +64,7 @@ from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
 from gossipd.garbage import Garbage
 from gossipd.hearing import Hearing
+from gossipd.inbox import Inbox
 from gossipd.resolving import Resolver, literal
 from gossipd.routes import Routes
 from gossipd.saver import Saver
@@ -220,6 +221,7 @@ class Daemon:
         """When it has to be gone, once it leaves."""
         self._hurries = False
         """A second signal has come."""
+        self._inbox = Inbox(self._receive, self._node.is_urgent, self._note_busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -286,9 +288,9 @@ class Daemon:
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._saver.start()
-        self._udp.receive_with(self._receive)
+        self._udp.receive_with(self._inbox.receive)
         while self._early:
-            self._receive(*self._early.popleft())
+            self._inbox.receive(*self._early.popleft())
         for text in self._config.join:
             self._seeds.keep(Endpoint.parse_peer(text))
         self._advertising.start()
@@ -387,6 +389,7 @@ class Daemon:
 
     def _on_timer(self, turns: int = 0, received: int = -1) -> None:
         """A late timer first lets the socket be read: what explains it may be waiting there."""
+        self._inbox.hurry()
         at, now = self._timer_at, time.monotonic()
         came = self._udp.received_count
         late = at is not None and now - at > self._config.settings.stall_after
@@ -449,6 +452,9 @@ class Daemon:
         logs.look(self._troubles)
         self._garbage.look()
         self._arm()
+
+    def _note_busy(self, source: Address) -> None:
+        self._note_drop(source, Drop.BUSY)
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
         self._drops[reason] += 1

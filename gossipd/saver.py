@@ -92,6 +92,9 @@ class Saver:
             except OSError as error:
                 self._watch.failed(error)
                 pause = min(2 * pause, RETRY_MAX)
+            except Exception:
+                log.exception("the daemon made a mistake: what others have told is not stored")
+                pause = min(2 * pause, RETRY_MAX)
             if ends:
                 return
             await self._rest(pause)
@@ -124,7 +127,7 @@ class Saver:
         try:
             with self._watch.during():
                 twins = await self._store.save(changes)
-        except OSError:
+        except BaseException:
             self._node.not_stored(changes)
             raise
         self._perform(self._node.stored(changes, time.monotonic(), twins))

@@ -7,7 +7,7 @@ one position is never split, so pages may be lost, doubled or asked for singly.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -34,6 +34,10 @@ from .messages import (
 )
 from .state import State, Turn
 
+LOOKS_MAX = 8
+"""Times that one question may lead through many counters of which nothing is to be told; then the
+answer ends, and who asked goes on from there."""
+
 _NAME_ROOM = 2 * (NAME_BYTES_MAX + 2)
 """Bytes that the two names which bound a page of the table may take."""
 
@@ -42,7 +46,7 @@ def answer_digest(state: State, ask: DigestAsk) -> Digest:
     """All leaves below the prefix if they fit the size asked for, else the 64 sums below it."""
     empty = Digest(ask.nonce, ask.depth, ask.prefix, (), None)
     room = state.courier.room(empty, min(ask.size, state.settings.datagram_size))
-    if state.log.count_below(ask.depth, ask.prefix) * LEAF_SIZE_MAX <= room:
+    if state.log.has_few_below(ask.depth, ask.prefix, room // LEAF_SIZE_MAX):
         below = state.log.leaves_below(ask.depth, ask.prefix)
         leaves = tuple(state.log.leaf(stream) for stream in below)
         return Digest(ask.nonce, ask.depth, ask.prefix, leaves, None)
@@ -80,12 +84,13 @@ def answer_passes(
     filling: list[Page] = []
     free = room
     sent = 0
+    looks = _Looks(LOOKS_MAX)
     wishes = list(ask.items)
     while wishes and sent < ask.pages:
         wish = wishes.pop(0)
         stop = _stop(state, wish, ask.age, archive, now)
         parts = _parts(state, wish, ask.age, archive, now)
-        page, used, full = _page(state, wish, parts, stop, free)
+        page, used, full = _page(state, wish, parts, stop, free, looks)
         if page is not None:
             filling.append(page)
             free -= used
@@ -93,6 +98,9 @@ def answer_passes(
         if wish.after == END:
             continue
         wishes.insert(0, wish)
+        if not looks.left:
+            yield Pages(ask.nonce, tuple(filling), True)
+            return
         if filling or full:
             sent += 1
             yield Pages(ask.nonce, tuple(filling), sent == ask.pages)
@@ -103,6 +111,13 @@ def answer_passes(
             return
     if filling:
         yield Pages(ask.nonce, tuple(filling), True)
+
+
+@dataclass(slots=True)
+class _Looks:
+    """How often an answer may still pass over many counters."""
+
+    left: int
 
 
 def _stop(state: State, wish: PassItem, age: int, archive: Archive | None, now: float) -> int:
@@ -122,6 +137,7 @@ def _page(
     parts: Iterator[tuple[Position, list[Record]]],
     stop: int,
     free: int,
+    looks: _Looks,
 ) -> tuple[Page | None, int, bool]:
     """As much of a pass up to seq `stop` as fits, the bytes that takes, and whether there is
     more; None when that is nothing."""
@@ -139,6 +155,11 @@ def _page(
         records += part
         used += size
         upto = position
+        if not part:
+            looks.left -= 1
+            full = not looks.left
+            if full:
+                break
     if not full:
         upto = max(upto, (stop, ""))
     used += position_size(upto)
@@ -154,8 +175,11 @@ def _parts(
     """What a wish is for, by positions, none of which may be split."""
     log, (after_seq, after_name) = state.log, wish.after
     if not after_seq:
-        for register in log.by_name(wish.stream, wish.start, after_name):
-            yield (0, register[0]), [register]
+        for found in log.look_by_name(wish.stream, wish.start, after_name):
+            if isinstance(found, str):
+                yield (0, found), []
+            else:
+                yield (0, found[0]), [found]
     above = max(wish.start, after_seq)
     keys: Iterator[KeyRecord] = log.keys.oldest_first(wish.stream, above, now)
     if archive is not None and archive.stream == wish.stream:

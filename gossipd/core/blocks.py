@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 SIZE = 512
 """Items of a block that is filled from its end. One that grows within is split at twice that."""
 
-T = TypeVar("T", str, tuple[int, str])
+T = TypeVar("T", str, bytes, tuple[int, str])
 
 
 class Blocks(Generic[T]):

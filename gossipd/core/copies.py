@@ -236,18 +236,20 @@ class CopiesWanted:
         live = self._state.members.live
         if self._live != live:
             self._live = list(live)
-            known = set(self._order)
+            known, lives = set(self._order), set(live)
             new = [name for name in live if name not in known]
             self._state.rng.shuffle(new)
-            self._order = [name for name in self._order if name in live] + new
+            self._order = [name for name in self._order if name in lives] + new
+        silent: dict[str, None] = {}
         for name, peer in list(self._peers.items()):
             if self._peer(name) is None:
                 del self._peers[name]
             elif peer.waits and peer.next_at <= now:
                 peer.waits = False
                 peer.silences += 1
-                self._order.remove(name)
-                self._order.append(name)
+                silent[name] = None
+        if silent:
+            self._order = [name for name in self._order if name not in silent] + list(silent)
 
     def _chosen(self) -> Iterable[str]:
         """Who is to be asked: as many as are needed, and the spare."""

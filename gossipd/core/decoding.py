@@ -471,6 +471,15 @@ def decode(body: bytes) -> Envelope | Drop:
         return Drop.UNKNOWN_KIND
 
 
+_OF_PROBES = frozenset(map(KINDS.__getitem__, (Ping, Ack, PingReq, RelayedAck, Nack)))
+
+
+def is_of_probes(body: bytes) -> bool:
+    """Whether a body, if it is one, holds a probe or an answer to one; by its first bytes, which
+    are an array and a small number."""
+    return len(body) > 1 and body[1] in _OF_PROBES
+
+
 def _decode(body: bytes) -> Envelope:
     reader = _Reader()
     top = reader.array(_unpack(body), 7)

@@ -40,6 +40,8 @@ class Doubles:
         self._seq_of = seq_of
         self._groups: dict[bytes, dict[_Group, dict[Place, bool]]] = {}
         """By key, then group: whether each event is present."""
+        self._winners: dict[_Group, Place] = {}
+        """Of each group the smallest that is present."""
         self._streams: dict[Stream, list[Double]] = {}
         self._absent: dict[tuple[Stream, str], list[tuple[int, _Group]]] = {}
         """By register: events that it has not reached."""
@@ -61,6 +63,10 @@ class Doubles:
             for (_, counter, by), places in groups.items()
             for stream, seq in places
         ]
+
+    def has_group(self, key: bytes, counter: str, by: int) -> bool:
+        """Whether any event is entered that says this."""
+        return (key, counter, by) in self._groups.get(key, ())
 
     def of(self, stream: Stream, above: int = 0) -> list[Double]:
         """The entries of a stream with seq > `above`, smallest first."""
@@ -111,8 +117,9 @@ class Doubles:
     def _arrive(self, group: _Group, place: Place) -> list[LeftOut]:
         """An event is present: if another one of its group is, the larger one is left out."""
         places = self._groups[group[0]][group]
-        winner = min((other for other, present in places.items() if present), default=None)
         places[place] = True
+        winner = self._winners.get(group)
+        self._winners[group] = place if winner is None else min(winner, place)
         if winner is None:
             return []
         self.left_out += 1

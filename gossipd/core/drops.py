@@ -25,3 +25,4 @@ class Drop(Enum):
     LIMITED = "an answer larger than a stranger may be sent"
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"
+    BUSY = "more than its sender's share of this node's time"

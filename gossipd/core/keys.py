@@ -17,13 +17,20 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from .identity import Stream
-from .messages import AGE_TICK, KeyRecord
+from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 
 _ENTRY = struct.Struct("<IQIqI")
 """Stream and counter as numbers, seq, by, and the tick of its birth modulo 2^32, as whatever clock
 `now` is on may have run for longer."""
 
+_PLACE = struct.Struct("<IQ")
+"""What an entry begins with."""
+
 _TICKS = 2**32
+
+EVENTS_MAX = 16
+"""Events that one key may name: retries on so many sides of a partition. Of more, everybody holds
+the smallest ones (by stream and seq), so that no record costs more than these few."""
 
 T = TypeVar("T", bound=Hashable)
 
@@ -96,6 +103,10 @@ class Keys:
     def is_shared(self, key: bytes) -> bool:
         """Whether several events are held under a key."""
         return key in self._more
+
+    def crowd(self, key: bytes) -> list[KeyedEvent]:
+        """The events under a key if there are as many as it may name, else none."""
+        return self.events(key) if len(self._more.get(key, ())) >= EVENTS_MAX - 1 else []
 
     def at(self, stream: Stream, seq: int, now: float) -> KeyRecord | None:
         """The record of an event."""
@@ -185,6 +196,13 @@ class Keys:
         if not order.seqs:
             del self._orders[stream]
 
+    def remove(self, stream: Stream, seq: int) -> None:
+        """Hold the record of an event, which is held, no more."""
+        order = self._orders[stream]
+        self._remove(stream, order, order.place(seq)[0])
+        if not order.seqs:
+            del self._orders[stream]
+
     # --- entries -----------------------------------------------------------------------------
 
     def _entries(self, key: bytes) -> list[bytes]:
@@ -220,8 +238,7 @@ class Keys:
         return bool(by == record.by and self._counters[counter] == record.counter)
 
     def _is(self, entry: bytes, stream: Stream, seq: int) -> bool:
-        event = self._event(entry)
-        return (event.stream, event.seq) == (stream, seq)
+        return entry.startswith(_PLACE.pack(self._streams.number(stream), seq))
 
     def _event(self, entry: bytes) -> KeyedEvent:
         stream, seq, counter, by, _ = _ENTRY.unpack(entry)
@@ -234,4 +251,6 @@ class Keys:
             entry = next(one for one in self._entries(key) if self._is(one, stream, seq))
         _, _, counter, by, born = _ENTRY.unpack(entry)
         age = (int(now / AGE_TICK) - born) % _TICKS
+        if age > AGE_WANTED_MAX:
+            age = 0  # an answer that goes on is by the time at which it began
         return KeyRecord(key, seq, self._counters[counter], by, age)

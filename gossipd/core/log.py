@@ -200,16 +200,21 @@ class Log:
 
     def by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register]:
         """The registers with seq > `above` and counter > `after`, in the order of counters."""
+        found = self.look_by_name(stream, above, after)
+        return (each for each in found if not isinstance(each, str))
+
+    def look_by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register | str]:
+        """The same; of many counters without such a register, now and then the last of them."""
         held = self._streams.get(stream)
-        return held.by_name(above, after) if held else iter(())
+        return held.look_by_name(above, after) if held else iter(())
 
     def leaves_below(self, depth: int, prefix: int) -> list[Stream]:
         """The streams below a prefix of the digest."""
-        return self._trie.below(depth, prefix)
+        return list(self._trie.below(depth, prefix))
 
-    def count_below(self, depth: int, prefix: int) -> int:
-        """How many streams there are below a prefix of the digest."""
-        return self._trie.count_below(depth, prefix)
+    def has_few_below(self, depth: int, prefix: int, few: int) -> bool:
+        """Whether there are no more than `few` streams below a prefix of the digest."""
+        return self._trie.has_few_below(depth, prefix, few)
 
     def leaf(self, stream: Stream) -> Leaf:
         """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""
@@ -321,8 +326,10 @@ class Log:
         """
         held = self._streams.get(stream) or self._open(stream)
         new = 0
-        advances: list[Advance] = []
+        shared: dict[bytes, None] = {}
         for record in records:
+            if not self._make_place(stream, record, now):
+                continue
             replaced = self.keys.add(stream, record, now)
             if replaced is record:
                 continue
@@ -333,17 +340,37 @@ class Log:
             if self.keeps_marks:
                 self.changed.keys[stream, record.seq] = None
             if self.keys.is_shared(record.key) or record.key in self.doubles:
-                advances += self.find_doubles(record.key, self.events(record.key))
+                shared[record.key] = None
+        advances: list[Advance] = []
+        for key in shared:
+            advances += self.find_doubles(key, self.keys.events(key))
         return new, advances
 
+    def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
+        """Whether a key may name one more event; of too many the largest has to leave."""
+        crowd = self.keys.crowd(record.key)
+        place = (stream, record.seq)
+        if not crowd or any(event[:2] == place for event in crowd):
+            return True
+        largest = max(crowd)
+        if place > largest[:2]:
+            return False
+        gone = self.keys.at(largest.stream, largest.seq, now)
+        assert gone is not None
+        held = self._streams[largest.stream]
+        self._sum(largest.stream, held, -self._hash_of(largest.stream, held, gone))
+        self.keys.remove(largest.stream, largest.seq)
+        return True
+
     def find_doubles(self, key: bytes, events: Iterable[KeyedEvent]) -> list[Advance]:
-        """Enter those of the events of a key that say the same; what values lost by that."""
+        """Enter those of the events of a key that say the same as another one, entered or among
+        them; what values lost by that."""
         groups: dict[tuple[str, int], list[KeyedEvent]] = {}
         for event in sorted(events):
             groups.setdefault((event.counter, event.by), []).append(event)
         advances: list[Advance] = []
-        for group in groups.values():
-            if len(group) > 1:
+        for (counter, by), group in groups.items():
+            if len(group) > 1 or self.doubles.has_group(key, counter, by):
                 for event in group:
                     double = Double(key, event.seq, event.counter, event.by)
                     advances += self._enter(event.stream, double) or ()
@@ -355,8 +382,8 @@ class Log:
         A record that is held under its key may be of one more event that says the same.
         """
         advances = self._enter(stream, double)
-        if advances is not None and self.keys.events(double.key):
-            advances += self.find_doubles(double.key, self.events(double.key))
+        if advances is not None and double.key in self.keys:
+            advances += self.find_doubles(double.key, self.keys.events(double.key))
         return advances
 
     def _enter(self, stream: Stream, double: Double) -> list[Advance] | None:

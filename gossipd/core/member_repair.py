@@ -12,6 +12,7 @@ from .meeting import Meeting
 from .membership import Membership
 from .messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 from .repair import ASKS_MAX
+from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn
 from .timers import Timer
@@ -32,10 +33,13 @@ VAIN_MAX = 64
 class MemberRepair:
     """The one pull of member pages that runs, and the answers to those of others."""
 
-    def __init__(self, state: State, membership: Membership, meeting: Meeting) -> None:
+    def __init__(
+        self, state: State, membership: Membership, meeting: Meeting, serving: Serving
+    ) -> None:
         self._state = state
         self._membership = membership
         self._meeting = meeting
+        self._serving = serving
         self._peer: MemberView | None = None
         self._after = ""
         self._ahead: dict[str, str] = {}
@@ -102,10 +106,10 @@ class MemberRepair:
         else:
             self._end(False, turn)
 
-    def asked(self, ask: MembersAsk, turn: Turn) -> None:
-        """Send pages of the table; without news, which would be told to one peer only."""
-        for page in answer_members(self._state, ask, turn):
-            turn.send(page, turn.source)
+    def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
+        """Send pages of the table."""
+        pages = answer_members(self._state, ask, turn)
+        self._serving.serve("members", asker, turn.source, pages, turn)
 
     def _ask(self, turn: Turn) -> None:
         self._asks = 0

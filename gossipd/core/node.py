@@ -19,7 +19,7 @@ from typing import assert_never
 
 from .copies import CopiesWanted, Demand
 from .courier import Courier
-from .decoding import decode
+from .decoding import decode, is_of_probes
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
 from .effects import (
@@ -82,6 +82,7 @@ from .repair import LogRepair
 from .retention import Retention
 from .rival import Rival
 from .saving import Changes, Saving
+from .serving import Serving
 from .settings import Settings
 from .sources import Put
 from .state import State, Turn
@@ -152,9 +153,10 @@ class Node:
         self._detector = Detector(state, self._membership)
         self._readiness = Readiness(state)
         self._retention = Retention(state)
-        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention)
+        self._serving = serving = Serving(state)
+        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention, serving)
         self._meeting = Meeting(state)
-        self._member_repair = MemberRepair(state, self._membership, self._meeting)
+        self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
         self._joining = Joining(state, self._membership, self._detector, rival)
         self._introducing = Introducing(state, self._membership, self._joining)
         self._holding = Holding(state, self._repair)
@@ -406,6 +408,12 @@ class Node:
         self._receive(envelope, len(data), turn)
         return turn.effects
 
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether a datagram should be taken in before others, for somebody may be blamed if it
+        is late: a probe or an answer to one."""
+        body = self._frame.open(data)
+        return isinstance(body, bytes) and is_of_probes(body)
+
     # --- routing -----------------------------------------------------------------------------
 
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
@@ -564,7 +572,7 @@ class Node:
                 self._repair.pages_came(message, turn)
             case MembersAsk():
                 if self._may_ask_for_much(sender, turn):
-                    self._member_repair.asked(message, turn)
+                    self._member_repair.asked(message, sender, turn)
             case MembersPage():
                 self._member_repair.page_came(message, turn)
             case Hold():
@@ -659,6 +667,8 @@ class Node:
                 self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
             case Timer.KEYS:
                 self._retention.drop(turn)
+            case Timer.ANSWER:
+                self._serving.go_on(turn)
             case _:
                 assert_never(timer)
 

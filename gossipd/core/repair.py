@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from .answering import Archive, answer_digest, answer_passes
+from .answering import Archive, Lack, answer_digest, answer_passes
 from .drops import Drop
 from .effects import KeysWanted, Learned
 from .encoding import pass_item_size
@@ -40,6 +40,7 @@ from .messages import (
 from .passes import Pass
 from .readiness import Readiness
 from .retention import Retention
+from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn
 from .timers import Timer
@@ -81,12 +82,18 @@ class LogRepair:
     """The one repair of the log that runs, and the answers to those of others."""
 
     def __init__(
-        self, state: State, gossiping: Gossiping, readiness: Readiness, retention: Retention
+        self,
+        state: State,
+        gossiping: Gossiping,
+        readiness: Readiness,
+        retention: Retention,
+        serving: Serving,
     ) -> None:
         self._state = state
         self._gossiping = gossiping
         self._readiness = readiness
         self._retention = retention
+        self._serving = serving
         self._peer: MemberView | None = None
         self._peers_tried = 0
         self._next_at = float("-inf")
@@ -163,7 +170,7 @@ class LogRepair:
         """Of some keys the disk holds these events: some may be doubles."""
         log = self._state.log
         for key, events in stored.items():
-            advances = log.find_doubles(key, {*events, *log.events(key)})
+            advances = log.find_doubles(key, {*events, *log.keys.events(key)})
             if advances:
                 self._learned(advances, turn)
 
@@ -367,9 +374,11 @@ class LogRepair:
     def _answer(
         self, ask: PassAsk, asker: str, to: Address, archive: Archive | None, turn: Turn
     ) -> None:
-        for answer in answer_passes(self._state, ask, archive, turn.now):
-            if isinstance(answer, Pages):
-                turn.send(answer, to)
-            else:
-                stream, above, upto, rest = answer
-                turn.emit(KeysWanted(stream, above, upto, ARCHIVED_AT_ONCE, rest, asker, to))
+        answers = answer_passes(self._state, ask, archive, turn.now)
+        parts = (
+            KeysWanted(*part[:3], ARCHIVED_AT_ONCE, part.ask, asker, to)
+            if isinstance(part, Lack)
+            else part
+            for part in answers
+        )
+        self._serving.serve("log", asker, to, parts, turn)

@@ -13,6 +13,12 @@ _FEW = 8
 """Up to the root of so many times a stream's counters, those above a seq are sorted for each page;
 if there are more, so many pages share the way through all names that it costs less."""
 
+_FEW_MAX = 1_000
+"""So many are sorted at most."""
+
+PASSED_MAX = 250
+"""Counters that are passed over before one of them is told."""
+
 _SMALL = 32
 """Up to so many registers are put in order whenever that is asked for: there may be a million
 streams of one register."""
@@ -75,8 +81,10 @@ class StreamLog:
                 return held
         return 0
 
-    def by_name(self, above: int, after: str) -> Iterator[Register]:
-        few = isqrt(_FEW * len(self.registers))
+    def look_by_name(self, above: int, after: str) -> Iterator[Register | str]:
+        """The registers with seq > `above` behind a counter; and, now and then, a counter up to
+        which there was none, for whoever asks may not want to look on."""
+        few = min(isqrt(_FEW * len(self.registers)), _FEW_MAX)
         newer = list(islice(self._seqs().ascending((above + 1, "")), few + 1))
         behind = after + "\0"
         names: Iterable[str]
@@ -84,10 +92,16 @@ class StreamLog:
             names = sorted({counter for _, counter in newer if counter > after})
         else:
             names = self._sorted_names().ascending(behind)
+        passed = 0
         for counter in names:
             seq, total = self.registers[counter]
             if seq > above:
                 yield counter, seq, total
+                passed = 0
+            else:
+                passed += 1
+                if passed % PASSED_MAX == 0:
+                    yield counter
 
     def _seqs(self) -> Blocks[tuple[int, str]]:
         """The registers by seq; superseded entries stay until they are tidied away."""

@@ -33,6 +33,7 @@ class Timer(IntEnum):
     INTRODUCE = auto()
     EXPIRE = auto()
     KEYS = auto()
+    ANSWER = auto()
 
 
 Key: TypeAlias = tuple[Timer, str]

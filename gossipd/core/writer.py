@@ -203,6 +203,7 @@ class Writer:
         """Make a committed batch visible."""
         assert batch is self._pending, "only the batch under way can be exposed"
         self._pending = None
+        stream, self._stream = self._stream, None  # which ends if this fails half way
         values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
         self._log.merge(batch.stream, batch.rows, committed=True)
         self._log.claim(batch.stream, batch.version)
@@ -216,8 +217,9 @@ class Writer:
                 made.append(
                     Advance(batch.stream, done.counter, done.seq, done.by, values[done.counter])
                 )
-        for stream, register in batch.sources:
-            others += self._log.merge(stream, (register,), committed=True) or ()
+        for source, register in batch.sources:
+            others += self._log.merge(source, (register,), committed=True) or ()
+        self._stream = stream
         return Exposed(made, others)
 
     def abandon(self, batch: Batch) -> None:

@@ -11,6 +11,7 @@
 | `clock.py` | how old things are in a file, whatever the wall clock says |
 | `schema.py` | tables, versions, migrations |
 | `rows.py` | values to rows and back; every write is a join; every row has a checksum |
+| `contents.py` | pages of two moments are no file |
 | `keys.py` | the rows of idempotency keys and of doubles |
 | `aging.py` | which key records go into memory, stay on the disk, or are removed |
 | `failures.py` | full, or broken |

@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 from gossipd.core import Batch, StreamImage
 
-from .rows import Write, checksum
+from .rows import Write, checksum, version_checksum
 
 _RESET_REGISTER = """UPDATE registers SET seq = ?, total = ?, sum = ?
     WHERE (stream, counter, seq, total) = (?, ?, ?, ?)"""
 _REMOVE_REGISTER = "DELETE FROM registers WHERE (stream, counter, seq, total) = (?, ?, ?, ?)"
 _RESET_VERSION = "UPDATE streams SET version = ?, sum = ? WHERE (stream, version) = (?, ?)"
-_REMOVE_VERSION = "DELETE FROM streams WHERE (stream, version) = (?, ?)"
 _REMOVE_KEY = "DELETE FROM keys WHERE (stream, seq, key) = (?, ?, ?)"
 
 
@@ -48,8 +47,5 @@ def taking_back(abandoned: Abandoned) -> Iterator[Write]:
             yield _RESET_REGISTER, (*before, kept, stream, *register)
         else:
             yield _REMOVE_REGISTER, (stream, *register)
-    if exposed.version:
-        kept = checksum(stream, exposed.version)
-        yield _RESET_VERSION, (exposed.version, kept, stream, batch.version)
-    elif batch.rows:
-        yield _REMOVE_VERSION, (stream, batch.version)
+    kept = version_checksum(stream, exposed.version)
+    yield _RESET_VERSION, (exposed.version, kept, stream, batch.version)

@@ -1,7 +1,8 @@
 """Whether a file holds what was written, and what that amounts to, by two ways of counting.
 
-SQLite checks its pages, each row its own checksum; the log is rebuilt as a node would and its
-values are compared with sums that SQLite makes of the same rows, doubles left out (I7).
+SQLite checks its pages, each row its own checksum, each stream the sum of these; the log is
+rebuilt as a node would and its values are compared with sums that SQLite makes of the same rows,
+doubles left out (I7).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gossipd.core.log import Log
 
 from . import schema
 from .aging import FOREVER, add_keys
+from .contents import check_contents
 from .keys import are_kept, records_of
 from .opening import database_path, reading
 from .rows import DamagedError, generation_of, image_of
@@ -62,9 +64,10 @@ def check(path: Path) -> Finding:
         found = [text for (text,) in connection.execute("PRAGMA integrity_check")]
         if found != ["ok"]:
             return Finding(tuple(" ".join(text.split()) for text in found))
-        if not schema.is_whole(connection):
-            return Finding(("its tables are not as they were made",))
+        if problem := schema.check(connection):
+            return Finding((problem,))
         try:
+            check_contents(connection)
             return _count(connection)
         except DamagedError as error:
             return Finding((f"damaged: {error}",))

@@ -44,7 +44,7 @@ from .abandoned import Abandoned, taking_back
 from .aging import Lifetimes, expired_writes
 from .clock import FileClock
 from .failures import BrokenError, NoSpaceError, ask, classify
-from .keys import batch_run, changes_writes, find, find_twins, parts, read
+from .keys import batch_run, changes_writes, find, find_smallest, find_twins, parts, read
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
 from .rows import (
@@ -187,7 +187,8 @@ class DiskStore:
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
 
-        What it returns are all events stored of those keys in it that have several, or a double.
+        What it returns are the events stored of those keys in it that have several, or a double:
+        as many as a key may name, the smallest.
         After an error some of it may be stored; the same may be saved again.
         """
         writes = changes_writes(changes, self._clock.now()), writes_of(changes, time.time())
@@ -196,7 +197,7 @@ class DiskStore:
         keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record)]
         twins = await self._look_up(find_twins, keys)
         doubled = {double.key: None for _, double in changes.doubles}
-        return {**twins, **await self._look_up(find, list(doubled))}
+        return {**twins, **await self._look_up(find_smallest, list(doubled))}
 
     def _may_have_old_twin(self, record: KeyRecord) -> bool:
         """Whether another event of its key may be on the disk only; while that one is in memory
@@ -316,6 +317,9 @@ class DiskStore:
             yield
         except (sqlite3.Error, UnicodeError, DamagedError) as error:
             raise self._failed(classify(error, self._path.parent)) from error
+        except BaseException:
+            self._disconnect()  # or what was begun would stop all that follows
+            raise
 
     def _fold(self, connection: sqlite3.Connection) -> None:
         """Now and then fold the write-ahead log into the file.
@@ -329,7 +333,8 @@ class DiskStore:
         """
         self._logged += 1
         rows = connection.total_changes - self._folded
-        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES // 2:
+        # A key record is three pages at most (itself, its key, its stream) and two changed rows.
+        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES * 2 // 3:
             return
         self._folded, self._logged = connection.total_changes, 0
         try:
@@ -361,13 +366,16 @@ class DiskStore:
         """Begin with a new connection next time, if there is one."""
         if isinstance(problem, BrokenError):
             self._broken = problem
+        self._disconnect()
+        return problem
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.rollback()
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
-        return problem
 
     def _close(self) -> None:
         if self._connection is not None:

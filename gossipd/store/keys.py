@@ -17,6 +17,7 @@ from typing import TypeAlias
 import msgpack
 
 from gossipd.core import AGE_TICK, Batch, Changes, Double, KeyedEvent, KeyRecord, Stream, key_time
+from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.messages import AGE_WANTED_MAX
 
 from . import schema
@@ -158,8 +159,19 @@ def find_twins(
     """What is stored of those of some keys that have several events."""
     query = f"""SELECT key FROM keys WHERE key IN ({_marks(keys)})
         GROUP BY key HAVING count(*) > 1"""
-    several = [key for (key,) in connection.execute(query, keys)]
-    return find(connection, several) if several else {}
+    return find_smallest(connection, [key for (key,) in connection.execute(query, keys)])
+
+
+def find_smallest(
+    connection: sqlite3.Connection, keys: Sequence[bytes]
+) -> dict[bytes, list[KeyedEvent]]:
+    """What is stored of some keys, but of each no more than the events that it may name."""
+    query = "SELECT * FROM keys WHERE key = ? ORDER BY stream, seq LIMIT ?"
+    found: dict[bytes, list[KeyedEvent]] = {}
+    for key in keys:
+        for stream, seq, _, counter, by, _ in sound(connection.execute(query, (key, EVENTS_MAX))):
+            found.setdefault(key, []).append(KeyedEvent(stream, seq, counter, by))
+    return found
 
 
 def all_twins(connection: sqlite3.Connection) -> Iterator[tuple[bytes, list[KeyedEvent]]]:
@@ -167,7 +179,9 @@ def all_twins(connection: sqlite3.Connection) -> Iterator[tuple[bytes, list[Keye
     query = """SELECT key FROM keys GROUP BY key HAVING count(*) > 1
         UNION SELECT key FROM keys JOIN doubles USING (key)"""
     several = [key for (key,) in connection.execute(query)]
-    return chain.from_iterable(find(connection, some).items() for some in parts(several, 500))
+    return chain.from_iterable(
+        find_smallest(connection, some).items() for some in parts(several, 500)
+    )
 
 
 def newest_time(keys: Iterable[bytes]) -> int:

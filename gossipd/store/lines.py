@@ -32,6 +32,7 @@ from gossipd.core.identity import (
 )
 
 from .clock import FileClock
+from .contents import check_contents
 from .keys import are_kept, doubles_of, put_double, put_horizon, put_keys, records_of
 from .lock import Lock
 from .opening import (
@@ -73,6 +74,7 @@ class LineError(Exception):
 def export_lines(path: Path) -> Iterator[str]:
     """The log of a data directory or backup as it is at this moment. Raises `StoreError`."""
     with reading(database_path(path)) as connection:
+        check_contents(connection)  # or a version might go out without what it covers
         count = 0
         for line in _lines(connection):
             yield json.dumps(line)

@@ -5,6 +5,7 @@ The file stays: removing it would let two processes lock two files of one name.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -28,7 +29,7 @@ HELD = Path("/proc/locks")
 
 def is_in_use(directory: Path) -> bool:
     """Whether a process holds the lock of a directory. Raises `OSError`."""
-    inode = (directory / LOCK_NAME).stat().st_ino
+    inode = (directory / LOCK_NAME).lstat().st_ino
     places = (line.split()[5:6] for line in HELD.read_text().splitlines())
     return any(place.split(":")[-1] == str(inode) for found in places for place in found)
 
@@ -57,12 +58,17 @@ class Lock:
 
 
 def _open(path: Path) -> int:
-    """A disk that hangs makes nobody wait for that, unless the file is to be made."""
-    flags = os.O_RDWR | os.O_CLOEXEC
+    """A disk that hangs makes nobody wait for that, unless the file is to be made. A link is not
+    followed: what is written to the lock would overwrite any file of this user's."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(path, flags)
-    except FileNotFoundError:
+        with suppress(FileNotFoundError):
+            return os.open(path, flags)
         return os.open(path, flags | os.O_CREAT, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StoreError(f"{path} is a link, which is not followed") from error
+        raise
 
 
 def _lock(file: int) -> None:

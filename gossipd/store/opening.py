@@ -2,7 +2,7 @@
 
 A new file is made under another name and renamed, so it is there complete or not at all. A file
 that is there is read before anything is written: whose it is (its first 100 bytes), SQLite's own
-check, the checksum of every row. Only then may a migration write.
+check, the checksum of every row and the sum of every stream. Only then may a migration write.
 
 A new directory is private (0700). One that was there keeps its mode, which is its owner's affair
 (it may be shared); the files in it are private (0600) either way.
@@ -22,6 +22,7 @@ from gossipd.core import Image
 from . import schema
 from .aging import FOREVER, Lifetimes, add_keys
 from .clock import FileClock
+from .contents import check_contents
 from .failures import StoreError
 from .keys import put_double
 from .rows import DamagedError, image_of, meta_of, put_meta
@@ -144,12 +145,15 @@ def make_directory(directory: Path) -> None:
 
 
 def check_pages(connection: sqlite3.Connection) -> None:
-    """SQLite's own check of the whole file, and the tables. Raises `DamagedError`."""
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    """SQLite's own check of the whole file, the tables, and whether what they hold belongs
+    together. Raises `DamagedError`. A key record costs a microsecond: its place in the index may
+    be of another moment, and a retry would not find it."""
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         raise DamagedError(" ".join(found.split()))
-    if not schema.is_whole(connection):
-        raise DamagedError("its tables are not as they were made")
+    if problem := schema.check(connection):
+        raise DamagedError(problem)
+    check_contents(connection)
 
 
 @contextmanager

@@ -87,8 +87,9 @@ class RemoteStore(asyncio.Protocol):
             call.set_exception(self._gone())
         else:
             number = next(self._numbers)
+            framed = frame((number, name, given))
             self._calls[number] = call
-            self._transport.write(frame((number, name, given)))
+            self._transport.write(framed)
         return call
 
     def _gone(self) -> BrokenError:

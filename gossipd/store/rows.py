@@ -30,10 +30,11 @@ PUT_REGISTER = """INSERT INTO registers VALUES (?, ?, ?, ?, ?)
     WHERE (excluded.seq, excluded.total) > (seq, total)"""
 """Joins one register."""
 
-PUT_VERSION = """INSERT INTO streams VALUES (?, ?, ?)
+PUT_VERSION = """INSERT INTO streams VALUES (?, ?, ?, 0)
     ON CONFLICT (stream) DO UPDATE SET version = excluded.version, sum = excluded.sum
     WHERE excluded.version > version"""
-"""Joins one version: every register that it covers is written before."""
+"""Joins one version: every register that it covers is written before. Triggers count what the
+stream holds."""
 
 _PUT_MEMBER = """INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (name) DO UPDATE
@@ -67,7 +68,12 @@ def register_row(stream: Stream, counter: str, seq: int, total: int) -> tuple[Va
 
 def version_row(stream: Stream, version: int) -> tuple[Value, ...]:
     """A version as `PUT_VERSION` wants it."""
-    return stream, version, checksum(stream, version)
+    return stream, version, version_checksum(stream, version)
+
+
+def version_checksum(stream: Stream, version: int) -> int:
+    """That of a row without a version, which triggers make, is 0."""
+    return checksum(stream, version) if version else 0
 
 
 def put_register(stream: Stream, counter: str, seq: int, total: int) -> Write:
@@ -136,7 +142,7 @@ def registers_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, list[
     registers: list[Register] = []
     for stream, counter, seq, total, kept in connection.execute(query):
         if crc32(pack((stream, counter, seq, total))) != kept:
-            raise DamagedError(f"the register of {counter!r} in stream {_shown(stream)}")
+            raise DamagedError(f"the register of {counter!r} in stream {shown(stream)}")
         if stream != current:
             if current is not None:
                 yield current, registers
@@ -147,11 +153,13 @@ def registers_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, list[
 
 
 def versions_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, int]]:
-    """(stream, version) in the order of streams."""
-    for stream, version, kept in connection.execute("SELECT * FROM streams ORDER BY stream"):
-        if checksum(stream, version) != kept:
-            raise DamagedError(f"the version of stream {_shown(stream)}")
-        yield stream, version
+    """(stream, version) in the order of streams that have one."""
+    query = "SELECT stream, version, sum FROM streams ORDER BY stream"
+    for stream, version, kept in connection.execute(query):
+        if checksum(stream, version) != kept and (version or kept):
+            raise DamagedError(f"the version of stream {shown(stream)}")
+        if version:
+            yield stream, version
 
 
 def members_of(connection: sqlite3.Connection, wall: float) -> Iterator[MemberView]:
@@ -192,5 +200,6 @@ def generation_of(connection: sqlite3.Connection, node: str) -> int:
     return max(generation, own[0]) if own else generation
 
 
-def _shown(stream: object) -> str:
+def shown(stream: object) -> str:
+    """A stream as it is told; it may be none."""
     return stream.hex() if isinstance(stream, bytes) else repr(stream)

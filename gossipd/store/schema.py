@@ -5,17 +5,47 @@ migration is one transaction with the version in it, so a crash leaves the old f
 A register is found by stream, then counter, which is the order in which all are read at a start;
 stream and counter are spelled out in every row, since the tables that numbers for them would need
 cost more than they save where streams hold few counters.
+
+Triggers keep, beside the version of a stream, the sum of the checksums of all its rows. So pages
+of two moments, as in a copy of a file and its log that were read one after the other, are found
+(see `contents`), however sound each of them is.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import chain
 
 APPLICATION_ID = 0x676F7370
 """`gosp`, at offset 68 of the file."""
 
 Migration = tuple[str, ...]
+
+
+def _triggers(table: str) -> Migration:
+    """What keeps the sums of streams when rows of `table` come, change and go."""
+    return (
+        f"""CREATE TRIGGER {table}_added AFTER INSERT ON {table} BEGIN
+            INSERT INTO streams VALUES (NEW.stream, 0, 0, NEW.sum)
+            ON CONFLICT (stream) DO UPDATE SET content = content + excluded.content; END""",
+        f"""CREATE TRIGGER {table}_changed AFTER UPDATE ON {table} BEGIN
+            UPDATE streams SET content = content + NEW.sum - OLD.sum WHERE stream = NEW.stream;
+            END""",
+        f"""CREATE TRIGGER {table}_removed AFTER DELETE ON {table} BEGIN
+            UPDATE streams SET content = content - OLD.sum WHERE stream = OLD.stream; END""",
+    )
+
+
+def _sum(table: str) -> str:
+    return f"coalesce((SELECT sum(sum) FROM {table} WHERE stream = streams.stream), 0)"
+
+
+OF_STREAMS = ("registers", "keys", "doubles")
+"""The tables whose rows belong to streams."""
+
+CONTENT = " + ".join(map(_sum, OF_STREAMS))
+"""What `content` of a row of `streams` should be."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     (
@@ -40,10 +70,22 @@ MIGRATIONS: tuple[Migration, ...] = (
             stream BLOB, seq INTEGER, key BLOB, counter TEXT, by INTEGER, sum INTEGER,
             PRIMARY KEY (stream, seq, key, counter, by)) WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE streams ADD COLUMN content INTEGER NOT NULL DEFAULT 0",
+        *(
+            f"INSERT OR IGNORE INTO streams SELECT DISTINCT stream, 0, 0, 0 FROM {table}"
+            for table in OF_STREAMS
+        ),
+        f"UPDATE streams SET content = {CONTENT}",
+        *chain.from_iterable(map(_triggers, OF_STREAMS)),
+    ),
 )
 
 WITH_KEYS = 2
 """The first version with tables for idempotency keys."""
+
+WITH_CONTENTS = 3
+"""The first version with the sums of streams."""
 
 
 def application_of(connection: sqlite3.Connection) -> int:
@@ -67,15 +109,21 @@ def migrate(connection: sqlite3.Connection, to: int | None = None) -> None:
         connection.execute("COMMIT")
 
 
-def is_whole(connection: sqlite3.Connection) -> bool:
-    """Whether all tables are there as the migrations make them (others may be beside them)."""
+def check(connection: sqlite3.Connection) -> str | None:
+    """What is not as the migrations make it, nothing more and nothing less; None if all is."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
         migrate(fresh, version_of(connection))
-        return _tables(fresh) <= _tables(connection)
+        strange = sorted(_made(connection) ^ _made(fresh))
+    if not strange:
+        return None
+    kind, name, _ = strange[0]
+    return f"its tables are not as they were made: {kind} {name!r}"
 
 
-def _tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
-    return set(connection.execute("SELECT name, sql FROM sqlite_master"))
+def _made(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """But for what SQLite notes for itself, should somebody have asked it to (`ANALYZE`)."""
+    query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    return set(connection.execute(query))
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:

@@ -9,7 +9,7 @@ from argparse import Namespace
 
 import pytest
 
-from tests.bench import answers, durable
+from tests.bench import answers, costs, durable
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -36,3 +36,11 @@ def test_the_bench_of_answers_asks_all_its_questions(monkeypatch: pytest.MonkeyP
     rows = list(answers.measure(quick=True))
     assert [row.what for row in rows[1:-1]] == list(answers.questions(2_000))
     assert all(row.measured is not None and row.measured >= 0 for row in rows)
+
+
+def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = [case._replace(size=200) for case in costs.CASES]
+    monkeypatch.setattr(costs, "CASES", small)
+    rows = list(costs.measure(quick=True))
+    assert len(rows) == 2 * len(small)
+    assert all(row.measured is not None and row.measured > 0 for row in rows)

@@ -34,7 +34,7 @@ def test_sums_equal_those_computed_anew(streams: list[int], values: list[int], a
         for depth in range(DIGEST_DEPTH_MAX + 1):
             prefix = bits >> (STREAM_BITS - 6 * depth)
             below = [s for s in sorted(streams) if s >> (STREAM_BITS - 6 * depth) == prefix]
-            assert trie.below(depth, prefix) == [s.to_bytes(10, "big") for s in below]
+            assert list(trie.below(depth, prefix)) == [s.to_bytes(10, "big") for s in below]
             if depth == DIGEST_DEPTH_MAX:
                 continue
             expected = [0] * 64

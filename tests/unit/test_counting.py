@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from gossipd.core import Batch, Incremented, Node, Put, Stored
+from gossipd.core import Batch, Incremented, Node, Put, Stored, StreamImage
+from gossipd.core.log import Log
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import BATCH_MAX, KEYS_RETRY_AFTER, Counting
 from gossipd.diskwatch import DiskWatch
@@ -34,6 +35,7 @@ class SlowStore(MemoryStore):
     def __init__(self) -> None:
         self.batches: list[Batch] = []
         self.failure: Exception | None = None
+        self.abandoned: list[Batch] = []
         self.may_commit = asyncio.Event()
         self.may_commit.set()
 
@@ -43,6 +45,9 @@ class SlowStore(MemoryStore):
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
+
+    def abandon(self, batch: Batch, _exposed: StreamImage) -> None:
+        self.abandoned.append(batch)
 
 
 class Bench:
@@ -143,19 +148,45 @@ async def test_a_disk_that_is_broken_is_told(bench: Bench) -> None:
     assert bench.broken == [failure]
 
 
-async def test_a_mistake_is_answered_and_nobody_waits_for_ever(bench: Bench) -> None:
+async def test_a_mistake_is_answered_and_told_and_the_next_batch_counts(bench: Bench) -> None:
     heard: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+    await bench.counting.increment("a", 1)
+    stream = bench.node.stream
     bench.store.may_commit.clear()
     bench.store.failure = RuntimeError("a bug")
     first = bench.counting.increment("a", 1)
-    await until(lambda: bench.store.batches)
+    await until(lambda: len(bench.store.batches) == 2)
     second = bench.counting.increment("a", 1)
     bench.store.may_commit.set()
+    status, detail = await refusal(first)
+    assert (status, "may have been counted" in detail) == (503, True)
     async with asyncio.timeout(5):
-        assert (await refusal(first))[0] == 503
-        assert (await refusal(second))[0] == 503
-        await bench.counting.drain(10)
+        assert (await second).count == 2
+        assert (await bench.counting.increment("a", 1)).count == 3
+    assert bench.store.abandoned == [bench.store.batches[1]]
+    assert bench.node.stream != stream
+    await until(lambda: heard)
+    assert str(heard[0]["exception"]) == "a bug"
+
+
+async def test_a_batch_that_cannot_be_exposed_ends_its_stream(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on the disk, so nothing else may ever have its seqs."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    await bench.counting.increment("a", 1)
+    stream = bench.node.stream
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "claim", fail)
+        assert "may have been counted" in (await refusal(bench.counting.increment("b", 1)))[1]
+    assert (await bench.counting.increment("b", 1)).count == 2, "its register had been merged"
+    assert bench.node.stream != stream
+    assert bench.store.abandoned == []
 
 
 async def test_what_would_leave_the_range_is_a_conflict_and_the_rest_counts(bench: Bench) -> None:

@@ -38,7 +38,7 @@ class Shelf(MemoryStore):
 
     def __init__(self) -> None:
         self.parts: list[Changes] = []
-        self.failures: list[OSError] = []
+        self.failures: list[Exception] = []
         self.expiries = 0
         self.expiry_failures: list[OSError] = []
         self.answers = asyncio.Event()
@@ -137,6 +137,20 @@ async def test_what_could_not_be_stored_is_stored_later(bench: Bench) -> None:
     bench.saver.want()
     await until(lambda: bench.shelf.versions == [1])
     assert not bench.broken
+
+
+async def test_after_a_mistake_it_is_told_and_stored_all_the_same(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.shelf.failures = [RuntimeError("a bug")]
+    bench.learn(1)
+    bench.saver.want()
+    await until(partial(bench.shelf.has_failed, 0))
+    bench.saver.want()
+    await until(lambda: bench.shelf.versions == [1])
+    assert bench.shelf.parts[0].registers == ((STREAM, "c0", 1, 1),)
+    (told,) = caplog.records
+    assert (told.levelname, "made a mistake" in told.message) == ("ERROR", True)
 
 
 async def test_a_broken_disk_is_told_and_not_tried_again(bench: Bench) -> None:

@@ -2,5 +2,5 @@
 
 Each module is one kind of attack. As a program it prints what became of every attack of it:
 
-    python -m tests.fuzz.attacks.oneself
+    python -m tests.fuzz.attacks.reflection
 """

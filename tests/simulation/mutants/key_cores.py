@@ -86,8 +86,9 @@ def pages_without_keys(patch: pytest.MonkeyPatch) -> None:
         parts: Iterator[tuple[Position, list[Record]]],
         stop: int,
         free: int,
+        looks: answering._Looks,
     ) -> tuple[Page | None, int, bool]:
-        page, used, full = sound(state, wish, parts, stop, free)
+        page, used, full = sound(state, wish, parts, stop, free, looks)
         return page and page._replace(keys=()), used, full
 
     patch.setattr(answering, "_page", page_of)

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from gossipd.core.answering import Archive, Lack, answer_digest, answer_members, answer_passes
+from gossipd.core.answering import (
+    LOOKS_MAX,
+    Archive,
+    Lack,
+    answer_digest,
+    answer_members,
+    answer_passes,
+)
 from gossipd.core.log import Log
 from gossipd.core.messages import (
     AGE_TICK,
@@ -28,6 +36,7 @@ from gossipd.core.messages import (
 )
 from gossipd.core.settings import Settings
 from gossipd.core.state import State, Turn
+from gossipd.core.stream_log import PASSED_MAX
 
 from .parts import ALIVE, LARGEST, OWN, state_of
 
@@ -125,6 +134,27 @@ def test_no_more_datagrams_are_sent_than_asked_for() -> None:
     answers = _answers(_large_state(), _ask(PassItem(A, 0, BEGINNING), pages=2))
     assert [answer.last for answer in answers] == [False, True]
     assert answers[-1].pages[-1].upto != END
+
+
+def test_a_pass_over_many_counters_of_which_few_are_new_ends_early_and_goes_on_from_there() -> (
+    None
+):
+    count = 2 * LOOKS_MAX * PASSED_MAX
+    state = state_of(own=LONG_OWN)
+    state.log.merge(A, [(f"{n:06}", count + 1 - n, 1) for n in range(1, count + 1)])
+    state.log.claim(A, count)
+    start, after, found, asked = count - 1200, BEGINNING, list[str](), 0
+    while after != END:
+        answers = _answers(state, _ask(PassItem(A, start, after)))
+        asked += 1
+        pages = [page for answer in answers for page in answer.pages]
+        assert answers[-1].last
+        assert pages[0].after == after
+        assert all(one.upto == other.after for one, other in pairwise(pages))
+        found += [name for page in pages for name, _, _ in page.registers]
+        after = pages[-1].upto
+    assert found == [f"{n:06}" for n in range(1, 1201)]
+    assert asked > 1
 
 
 def test_a_pass_goes_on_behind_the_counter_asked_for() -> None:

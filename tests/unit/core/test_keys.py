@@ -101,6 +101,13 @@ def test_the_clock_may_have_run_for_any_time(began: float) -> None:
     assert [r.age for r in keys.oldest_first(A, 0, began + 600)] == [15_000, 5_990]
 
 
+def test_a_record_that_is_younger_than_the_time_asked_by_has_no_age() -> None:
+    """An answer in slices goes on by the time at which it began."""
+    keys = Keys()
+    keys.add(A, record(K, 1), 10.0)
+    assert [r.age for r in keys.oldest_first(A, 0, 9.0)] == [0]
+
+
 # --- dropping ------------------------------------------------------------------------------------
 
 

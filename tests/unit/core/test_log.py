@@ -80,7 +80,7 @@ def test_the_fingerprint_is_the_sum_of_hashes_of_registers_and_versions() -> Non
     assert log.sums_below(0, 0)[0] == log.fingerprint
     assert log.sums_below(5, 0)[0] == log.fingerprint
     assert log.leaves_below(2, 0) == [A]
-    assert log.count_below(2, 0) == 1
+    assert log.has_few_below(2, 0, 1)
 
 
 def test_a_version_only_rises_and_only_where_something_is_held() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gossipd.core import Double, KeyedEvent, KeyRecord, StreamImage
 from gossipd.core.hashing import MASK, hash64
+from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.log import Advance, Log
 
 from .parts import new_key
@@ -159,6 +160,32 @@ def test_a_key_that_was_used_for_two_things_makes_no_doubles() -> None:
         log.merge_keys(stream, [record(K, 1, by)], 0.0)
     assert log.value("x") == 11
     assert len(log.doubles) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_too_many_events_of_a_key_the_smallest_are_held_in_whatever_order_they_came(
+    seed: int,
+) -> None:
+    """So that a record costs no more than a few, and logs become equal all the same."""
+    rng = Random(seed)
+    events = [(stream, seq) for stream in (A, B, C) for seq in range(1, EVENTS_MAX)]
+    logs = []
+    for _ in range(2):
+        log = Log()
+        log.keeps_marks = True
+        log.merge(A, [("x", EVENTS_MAX, 90)])
+        rng.shuffle(events)
+        for stream, seq in events:
+            log.merge_keys(stream, [record(K, seq)], 0.0)
+            check_books(log)
+        logs.append(log)
+    for log in logs:
+        held = sorted((event.stream, event.seq) for event in log.keys.events(K))
+        assert held == sorted(events)[:EVENTS_MAX]
+        assert log.merge_keys(A, [record(K, 1)], 0.0) == (0, [])
+        assert log.merge_keys(C, [record(K, 1), record(L, 1)], 0.0)[0] == 1
+        assert log.merge_keys(C, [record(M, EVENTS_MAX)], 0.0)[0] == 1
+    assert logs[0].value("x") <= 90
 
 
 def test_news_includes_key_records_and_what_lies_on_the_disk_bounds_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 from gossipd.core import Drop, Incremented, Learned, Send, Settings, Status, TagFrame
 from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.log import Log
-from gossipd.core.messages import Gossip
+from gossipd.core.messages import Gossip, Ping
 from gossipd.simulator.world import World
 
 from .talk import FRAME, WALL, Peer, Talk, envelope, group, stream
@@ -18,6 +18,15 @@ def test_a_plain_ping_is_answered_with_pong(end: bytes) -> None:
     talk = Talk()
     source = ("192.0.2.1", 999)
     assert talk.deliver(b"ping" + end, source).effects == [Send(b"pong" + end, source)]
+
+
+def test_a_probe_is_urgent_and_nothing_else_is() -> None:
+    talk = Talk(peers=1)
+    peer = talk.peer("p0")
+    ping = peer.says(Ping(1, "me", talk.shown))
+    assert talk.node.is_urgent(ping)
+    assert not talk.node.is_urgent(peer.says(Gossip()))
+    assert not talk.node.is_urgent(ping[:-1])
 
 
 @pytest.mark.parametrize(

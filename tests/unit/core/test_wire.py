@@ -7,7 +7,7 @@ from typing import get_args
 import msgpack
 import pytest
 
-from gossipd.core.decoding import decode
+from gossipd.core.decoding import decode, is_of_probes
 from gossipd.core.drops import Drop
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_MAX
@@ -22,9 +22,13 @@ from gossipd.core.messages import (
     Hold,
     MemberView,
     Message,
+    Nack,
     Page,
     Pages,
+    Ping,
+    PingReq,
     Position,
+    RelayedAck,
     Status,
 )
 
@@ -175,6 +179,16 @@ def test_a_golden_datagram_is_written_and_read(description: str, envelope: Envel
     body = FRAME.open(bytes.fromhex(GOLDEN[description]))
     assert isinstance(body, bytes)
     assert decode(body) == envelope
+
+
+@pytest.mark.parametrize(("description", "envelope"), EXAMPLES)
+def test_probes_and_their_answers_are_known_by_their_first_bytes(
+    description: str, envelope: Envelope
+) -> None:
+    probes = Ping | Ack | PingReq | RelayedAck | Nack
+    is_one = isinstance(envelope.message, probes)
+    assert is_of_probes(encode(envelope)) is is_one, description
+    assert not is_of_probes(encode(envelope)[:1])
 
 
 def test_every_kind_of_message_has_a_golden_datagram() -> None:

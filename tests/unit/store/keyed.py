@@ -70,6 +70,14 @@ def records_in(image: Image) -> dict[Stream, list[int]]:
     return {each.stream: [key.seq for key in each.keys] for each in image.streams}
 
 
+def ageless(image: Image) -> list[object]:
+    """What does not change while time goes on."""
+    return [
+        image.horizon,
+        *((each._replace(keys=()), [key.said for key in each.keys]) for each in image.streams),
+    ]
+
+
 class Life:
     """A node on a store, alone and ready."""
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 from gossipd.core import Batch, Changes, Image, MemberView, Status
-from gossipd.store import DiskStore, Durability
+from gossipd.store import DiskStore, Durability, schema
 
 STREAM = bytes(9) + b"\x07"
 OTHER = bytes(9) + b"\x09"
@@ -74,6 +75,23 @@ async def filled(directory: Path) -> Path:
         gone = member("gone", status=Status.FAILED)
         await store.save(Changes(registers, ((OTHER, 199),), (member("there"), gone), ()))
     return directory / "gossipd.db"
+
+
+def as_of(file: Path, version: int) -> None:
+    """Make a file one of an older version; it is not in use."""
+    made = file.with_name("older.db")
+    with closing(sqlite3.connect(made, isolation_level=None)) as connection:
+        schema.migrate(connection, version)
+        connection.execute("ATTACH ? AS newer", (str(file),))
+        query = "SELECT name FROM main.sqlite_master WHERE type = 'table'"
+        for (table,) in connection.execute(query).fetchall():
+            names = [
+                name for _, name, *_ in connection.execute(f"PRAGMA main.table_info({table})")
+            ]
+            columns = ", ".join(names)
+            connection.execute(f"INSERT INTO main.{table} SELECT {columns} FROM newer.{table}")
+        connection.execute("PRAGMA main.journal_mode = WAL")
+    made.replace(file)
 
 
 def contents(directory: Path) -> dict[str, bytes]:

@@ -35,12 +35,12 @@ class Bench:
         self._commit = store.commit
         self._patch = monkeypatch
 
-    def fail_once(self, *, written: bool) -> None:
+    def fail_once(self, *, written: bool, error: Exception | None = None) -> None:
         async def fail(batch: Batch) -> None:
             self._patch.setattr(self.life.store, "commit", self._commit)
             if written:
                 await self._commit(batch)
-            raise NoSpaceError("full")
+            raise error or NoSpaceError("full")
 
         self._patch.setattr(self.life.store, "commit", fail)
 
@@ -75,12 +75,14 @@ class Bench:
         return found[0]
 
 
+@pytest.mark.parametrize("error", [NoSpaceError("full"), RuntimeError("a bug")])
 @pytest.mark.parametrize("written", [True, False])
 async def test_an_increment_that_is_repeated_is_counted_once_now_and_in_the_next_life(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bytes, written: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bytes, written: bool, error: Exception
 ) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
-    bench.fail_once(written=written)
+    bench.fail_once(written=written, error=error)
     item = Item("default", 1, UUID(bytes=key))
     assert "may have been counted" in await bench.refused(item)
     answer = await bench.counted(item)

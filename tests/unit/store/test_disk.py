@@ -131,7 +131,7 @@ async def test_no_version_is_stored_before_all_that_it_covers(
             saving = asyncio.create_task(store.save(changes))
             while not saving.done():
                 (seen,) = second.execute(
-                    "SELECT (SELECT count(*) FROM registers), (SELECT count(*) FROM streams)"
+                    "SELECT (SELECT count(*) FROM registers), count(*) FROM streams WHERE version"
                 )
                 counts.add(seen)
                 await asyncio.sleep(0)

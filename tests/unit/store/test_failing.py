@@ -52,6 +52,18 @@ async def test_a_second_process_is_refused_by_the_number_of_the_first(tmp_path: 
     assert (await stored(tmp_path)).streams[0].version >= 1
 
 
+async def test_a_mistake_in_a_transaction_stops_nothing_that_follows(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(batch(1))
+        wrong = batch(2)
+        rows = (*wrong.rows, ("other", 2**64, 1))
+        with pytest.raises(OverflowError):
+            await store.commit(Batch(STREAM, 2, rows, ()))
+        await store.commit(batch(3))
+    (found,) = (await stored(tmp_path)).streams
+    assert (found.version, found.registers) == (3, (("default", 3, 3),))
+
+
 async def test_the_torn_end_of_the_log_costs_only_what_is_torn(tmp_path: Path) -> None:
     with writer(tmp_path, "full") as process:
         assert process.stdout is not None

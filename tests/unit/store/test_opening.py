@@ -13,9 +13,21 @@ from random import Random
 
 import pytest
 
-from gossipd.store import StoreError, schema
+from gossipd.store import StoreError, is_in_use, schema
+from gossipd.store.checking import check
+from gossipd.store.lines import export_lines
 from gossipd.store.rows import put_meta
-from tests.unit.store.parts import batch, contents, filled, mode_of, opened, set_mode, stored
+from tests.unit.store.keyed import ageless, record, told
+from tests.unit.store.parts import (
+    as_of,
+    batch,
+    contents,
+    filled,
+    mode_of,
+    opened,
+    set_mode,
+    stored,
+)
 
 
 async def refused(directory: Path) -> str:
@@ -124,6 +136,24 @@ def reshaped(file: Path) -> None:
         connection.execute("ALTER TABLE streams ADD COLUMN more")
 
 
+def triggered(file: Path) -> None:
+    """As it was written, but not for long."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(
+            "CREATE TRIGGER gone AFTER INSERT ON meta BEGIN DELETE FROM registers; END"
+        )
+
+
+def untriggered(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER registers_added")
+
+
+def with_a_view(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("CREATE VIEW mine AS SELECT counter FROM registers")
+
+
 def of_another_cluster(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute(*put_meta("cluster", "theirs"))
@@ -148,7 +178,10 @@ def without_a_cluster(file: Path) -> None:
         (lost, "is missing"),
         (directory, "Is a directory"),
         (changed, "is damaged: the register of"),
-        (reshaped, "is damaged: its tables are not"),
+        (reshaped, "is damaged: its tables are not as they were made: table 'streams'"),
+        (triggered, "is damaged: its tables are not as they were made: trigger 'gone'"),
+        (untriggered, "its tables are not as they were made: trigger 'registers_added'"),
+        (with_a_view, "its tables are not as they were made: view 'mine'"),
         (of_another_cluster, "belongs to cluster 'theirs', not 'ours'"),
     ],
 )
@@ -158,6 +191,28 @@ async def test_what_is_not_sound_is_refused_and_left_as_it_was(
     damage(await filled(tmp_path))
     assert says in await refused(tmp_path)
     assert (tmp_path / "gossipd.db").exists() is (damage is not lost)
+
+
+async def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """The number of the process would be written over whatever it leads to."""
+    mine = tmp_path / "mine"
+    mine.write_text("what I wrote")
+    directory = tmp_path / "data"
+    await filled(directory)
+    lock = directory / "gossipd.lock"
+    lock.unlink()
+    lock.symlink_to(mine)
+    with pytest.raises(StoreError, match=r"gossipd\.lock is a link"):
+        await stored(directory)
+    assert mine.read_text() == "what I wrote"
+    assert not is_in_use(directory)
+
+
+async def test_what_sqlite_notes_for_itself_does_no_harm(tmp_path: Path) -> None:
+    file = await filled(tmp_path)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("ANALYZE")
+    assert (await stored(tmp_path)).streams
 
 
 async def test_a_directory_that_knows_no_cluster_belongs_to_that_of_its_next_life(
@@ -215,7 +270,29 @@ async def test_an_older_file_is_migrated_and_then_too_new_for_those_before(
     monkeypatch.setattr(schema, "MIGRATIONS", (*known, *more))
     assert await stored(tmp_path) == image
     monkeypatch.setattr(schema, "MIGRATIONS", known)
-    assert "newer gossipd (version 4" in await refused(tmp_path)
+    assert "newer gossipd (version 5" in await refused(tmp_path)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_file_of_each_older_version_is_read_as_it_is_and_migrated(
+    tmp_path: Path, version: int
+) -> None:
+    file = await filled(tmp_path)
+    async with opened(tmp_path) as store:
+        if version >= schema.WITH_KEYS:
+            await store.save(told(*map(record, range(1, 9)), version=8))
+    image = await stored(tmp_path)
+    as_of(file, version)
+    before = contents(tmp_path)
+    finding, lines = check(file), list(export_lines(file))
+    assert contents(tmp_path) == before
+    assert ageless(await stored(tmp_path)) == ageless(image)
+    assert check(file) == finding
+    assert finding.problems == ()
+    assert list(export_lines(file))[1:] == lines[1:]
+    async with opened(tmp_path) as store:
+        await store.commit(batch(300))
+    assert check(file).problems == ()
 
 
 async def test_a_migration_that_fails_leaves_the_old_version(

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from gossipd.cli.data import data
 from gossipd.core import Double, Image, MemberView, Node, Settings, Status, TagFrame
-from tests.unit.store.keyed import keyed, plain_key, record, told
+from tests.unit.store.keyed import ageless, keyed, plain_key, record, told
 from tests.unit.store.parts import (
     NOTHING,
     OTHER,
@@ -257,14 +257,6 @@ async def test_keys_from_a_file_whose_clock_is_behind_are_no_older_where_they_co
     lines += [json.dumps({**r, "at": r["at"] - week} if "at" in r else r) for r in rows]
     assert call("import", tmp_path / "new", lines="\n".join(lines) + "\n").exit_code == 0
     assert ageless(await stored(tmp_path / "new")) == ageless(await stored(tmp_path / "old"))
-
-
-def ageless(image: Image) -> list[object]:
-    """What does not change while time goes on."""
-    return [
-        image.horizon,
-        *((each._replace(keys=()), [key.said for key in each.keys]) for each in image.streams),
-    ]
 
 
 async def test_a_backup_has_the_keys(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Long answers in slices, so that no question holds this node up.
+
+A peer may ask for many pages at once. They are made a few at a time, a moment apart, in which
+whatever else has come is looked at. One answer of a kind is under way for each asker: who asks
+anew waits for nothing of what it asked before. When many ask, each gets its slice in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple, TypeAlias
+
+from .effects import KeysWanted
+from .identity import Address
+from .messages import MembersPage, Pages
+from .state import State, Turn
+from .timers import Timer
+
+SLICE_MAX = 4
+"""Datagrams that are made at once, some 100 us each."""
+
+PAUSE = 0.002
+"""Seconds between two slices, so that answers take a quarter of the time at most."""
+
+ANSWERS_MAX = 64
+"""Answers under way at most; who is not answered asks again."""
+
+Part: TypeAlias = MembersPage | Pages | KeysWanted
+
+
+class _Answer(NamedTuple):
+    to: Address
+    parts: Iterator[Part]
+
+
+class Serving:
+    """The answers of one node that are under way."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._answers: dict[tuple[str, str], _Answer] = {}
+        """By what it is about and asker, the next one first."""
+
+    def serve(
+        self, about: str, asker: str, to: Address, parts: Iterator[Part], turn: Turn
+    ) -> None:
+        """Begin to answer a member."""
+        place = (about, asker)
+        if place in self._answers or len(self._answers) < ANSWERS_MAX:
+            idle = not self._answers
+            self._answers[place] = _Answer(to, parts)
+            if idle:
+                self.go_on(turn)
+
+    def go_on(self, turn: Turn) -> None:
+        """The next slice."""
+        place = next(iter(self._answers))
+        answer = self._answers.pop(place)
+        sent = 0
+        for part in islice(answer.parts, SLICE_MAX):
+            sent += 1
+            if isinstance(part, KeysWanted):
+                turn.emit(part)
+            else:
+                turn.send(part, answer.to)  # without news: one peer only would be told
+        if sent == SLICE_MAX:
+            self._answers[place] = answer
+        if self._answers:
+            self._state.timers.set(Timer.ANSWER, turn.now + PAUSE)

@@ -1,0 +1,165 @@
+"""What comes first when more comes than this node can do: no peer slows it down for the others.
+
+Each address may use a share of this process's time, and all together a larger one; what comes
+within that is handled at once. What is beyond waits: it is handled when there is nothing else to
+do, after the socket was read, probes and their answers first, and one address after the other. So
+a busy peer gets all the time that nobody else wants, and a flood costs only who sends it. An
+address has room for so much; what is beyond that is dropped, which the protocol expects.
+
+Nothing here knows what a datagram says, but whether it is `urgent`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from gossipd.core import Address
+
+SHARE = 0.1
+"""Part of the time that one address may use at once."""
+
+SHARE_OF_ALL = 0.5
+"""Part of the time that all may use at once."""
+
+BURST = 0.1
+"""Seconds of its time that an address, or all together, may use ahead."""
+
+SLICE = 0.001
+"""Seconds for which what waits is handled before everything else is looked at again."""
+
+READS_FIRST_MAX = 64
+"""Times that what waits is put off because something has come."""
+
+WAITING_MAX = 64
+"""Datagrams of one address that wait at most, of each of both kinds."""
+
+ADDRESSES_MAX = 1024
+"""Addresses whose use is remembered, and of which something may wait."""
+
+
+class _Use:
+    """Time that was used lately; what is allowed anyway is forgotten."""
+
+    __slots__ = ("_at", "_seconds", "_share")
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._seconds = 0.0
+        self._at = time.monotonic()
+
+    def is_within(self, now: float) -> bool:
+        """Whether more may be used."""
+        self._seconds = max(0.0, self._seconds - (now - self._at) * self._share)
+        self._at = now
+        return self._seconds < BURST
+
+    def add(self, seconds: float) -> None:
+        self._seconds += seconds
+
+
+class _Queue:
+    """What waits of one kind, by address."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Address, deque[bytes]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def __contains__(self, source: Address) -> bool:
+        return source in self._waiting
+
+    def put(self, source: Address, data: bytes) -> bool:
+        """Whether there was room."""
+        waiting = self._waiting.get(source)
+        if waiting is None:
+            if len(self._waiting) >= ADDRESSES_MAX:
+                return False
+            waiting = self._waiting[source] = deque()
+        if len(waiting) >= WAITING_MAX:
+            return False
+        waiting.append(data)
+        return True
+
+    def take(self) -> tuple[bytes, Address]:
+        """The next one, each address in turn."""
+        source = next(iter(self._waiting))
+        waiting = self._waiting.pop(source)
+        data = waiting.popleft()
+        if waiting:
+            self._waiting[source] = waiting
+        return data, source
+
+
+class Inbox:
+    """Hands datagrams on, at once or when there is time."""
+
+    def __init__(
+        self,
+        handle: Callable[[bytes, Address], None],
+        is_urgent: Callable[[bytes], bool],
+        dropped: Callable[[Address], None],
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`dropped` is told of each that was not handled; `clock` tells what handling costs."""
+        self._handle = handle
+        self._is_urgent = is_urgent
+        self._dropped = dropped
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._uses: dict[Address, _Use] = {}
+        self._all = _Use(SHARE_OF_ALL)
+        self._urgent, self._others = _Queue(), _Queue()
+        self._came = 0
+        self._came_before = 0
+        self._put_off = 0
+        self._scheduled = False
+
+    def receive(self, data: bytes, source: Address) -> None:
+        """Something has come."""
+        self._came += 1
+        now = time.monotonic()
+        use = self._uses.get(source)
+        within = (use is None or use.is_within(now)) and self._all.is_within(now)
+        if within and source not in self._others:
+            self._do(data, source)
+            return
+        queue = self._urgent if self._is_urgent(data) else self._others
+        if not queue.put(source, data):
+            self._dropped(source)
+        elif not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._go_on)
+
+    def hurry(self) -> None:
+        """Somebody is about to be blamed: handle what may speak for it."""
+        while self._urgent:
+            self._do(*self._urgent.take())
+
+    def _go_on(self) -> None:
+        self._scheduled = False
+        if self._came != self._came_before and self._put_off < READS_FIRST_MAX:
+            self._came_before = self._came
+            self._put_off += 1
+        else:
+            self._put_off = 0
+            until = self._clock() + SLICE
+            while (queue := self._urgent or self._others) and self._clock() < until:
+                self._do(*queue.take())
+        if self._urgent or self._others:
+            self._scheduled = True
+            self._loop.call_soon(self._go_on)
+
+    def _do(self, data: bytes, source: Address) -> None:
+        began = self._clock()
+        self._handle(data, source)
+        spent = self._clock() - began
+        use = self._uses.pop(source, None) or _Use(SHARE)
+        self._uses[source] = use
+        use.add(spent)
+        self._all.add(spent)
+        if len(self._uses) > ADDRESSES_MAX:
+            del self._uses[next(iter(self._uses))]

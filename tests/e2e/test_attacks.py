@@ -1,0 +1,36 @@
+"""Hostile peers that have joined real nodes: nobody else is blamed, and clients are served."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from contextlib import closing
+
+from tests.e2e.cluster import Cluster, counted
+from tests.fuzz.attacks.costly import NAME, Costly
+
+SECONDS = 4.0
+RATE = 1000.0
+
+
+def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster: Cluster) -> None:
+    nodes = cluster.start(3)
+    liar = Costly((nodes[0].host, nodes[0].port), cluster.address() + "1")
+    with closing(liar.socket):
+        liar.join()
+        attack = threading.Thread(target=liar.attack, args=(SECONDS, RATE))
+        attack.start()
+        slowest, done = 0.0, 0
+        while attack.is_alive():
+            began = time.monotonic()
+            nodes[done % 3].increment()
+            slowest = max(slowest, time.monotonic() - began)
+            done += 1
+        attack.join()
+        print(f"{liar.sent} datagrams; {done} increments meanwhile, the slowest {slowest:.2f} s")
+        for node in nodes:
+            blamed = re.findall(r"member (\S+) at \S+ is (?:suspect|failed)", node.log)
+            assert set(blamed) <= {NAME}, node.name
+        print({node.name: node.status()["dropped"] for node in nodes})
+        counted(nodes, done, within=20)
