@@ -19,6 +19,9 @@ from gossipd.schema import Key, keys
 
 _WIDTH = 88
 
+SIZE_MAX = 1024 * 1024
+"""Bytes of a configuration file."""
+
 CLOSE = 0.75
 """How similar a mistyped name must be to the one suggested, 0 to 1."""
 
@@ -44,15 +47,26 @@ class FileError(ValueError):
 def read(path: str) -> dict[str, object]:
     """The values in a configuration file, parsed. Raises `FileError`."""
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+        table = tomllib.loads(_content(path).decode())
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: not UTF-8 at byte {error.start}") from None
-    except ValueError as error:
+    except RecursionError:
+        raise FileError(f"{path}: not valid TOML: nested too deeply") from None
+    except tomllib.TOMLDecodeError as error:
         raise FileError(f"{path}: not valid TOML: {error}") from None
     known = {key.name: key for key in keys()}
     return {name: _value(path, known, name, value) for name, value in table.items()}
+
+
+def _content(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(SIZE_MAX + 1)
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+    if len(content) > SIZE_MAX:
+        raise FileError(f"{path}: larger than {SIZE_MAX} bytes, so no configuration")
+    return content
 
 
 def render() -> str:

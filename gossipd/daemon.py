@@ -65,6 +65,7 @@ from gossipd.endpoint import Endpoint
 from gossipd.garbage import Garbage
 from gossipd.hearing import Hearing
 from gossipd.inbox import Inbox
+from gossipd.repeats import Repeats
 from gossipd.resolving import Resolver, literal
 from gossipd.routes import Routes
 from gossipd.saver import Saver
@@ -110,6 +111,9 @@ STOP_SECONDS = 1.0
 
 LAST_SECONDS = 0.5
 """What remains of that after a second signal, and where the disk hangs already."""
+
+SIGNALS_MAX = 2
+"""Signals after which the next one ends the process at once."""
 
 MERGE = "clusters met"
 MERGE_SHOWN = 3600.0
@@ -214,6 +218,7 @@ class Daemon:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
         self._drops: Counter[Drop] = Counter()
+        self._repeats = Repeats()
         self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
@@ -221,6 +226,7 @@ class Daemon:
         """When it has to be gone, once it leaves."""
         self._hurries = False
         """A second signal has come."""
+        self._asked = 0  # signals that have come, though the loop may be too busy to heed them
         self._inbox = Inbox(self._receive, self._node.is_urgent, self._note_busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
@@ -351,7 +357,11 @@ class Daemon:
         return max(0.0, self._stop_at - time.monotonic())
 
     def _asked_to_end(self, number: signal.Signals) -> None:
-        """In the middle of anything."""
+        """In the middle of anything, so that the third one ends also a node that does nothing
+        more."""
+        self._asked += 1
+        if self._asked > SIGNALS_MAX:
+            signals.end_now(number)
         self._loop.call_soon_threadsafe(self._on_signal, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -439,11 +449,13 @@ class Daemon:
                 case MemberChanged():
                     self._saver.want()  # whom the next life asks, even if this one ends soon
                     self._advertising.members_changed()
-                    _tell(effect)
+                    self._tell_again(effect.view.name, effect)
                 case JoinDoubtful():
                     if self._advertising.doubted(effect):
                         _tell(effect)
-                case Refuted() | Stalled() | SpeaksElsewhere() | BecameReady():
+                case Refuted():
+                    self._tell_again("", effect)
+                case Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:
                     assert_never(effect)
@@ -453,13 +465,22 @@ class Daemon:
         self._garbage.look()
         self._arm()
 
+    def _tell_again(self, about: str, effect: MemberChanged | Refuted) -> None:
+        """Log what may happen again and again, where somebody lies, say."""
+        hidden = self._repeats.tell(about, time.monotonic())
+        if hidden:
+            what = f"changes of member {about}" if about else "refutations"
+            log.warning("%d more %s, untold", hidden, what)
+        if hidden is not None:
+            _tell(effect)
+
     def _note_busy(self, source: Address) -> None:
         self._note_drop(source, Drop.BUSY)
 
     def _note_drop(self, source: Address, reason: Drop) -> None:
         self._drops[reason] += 1
         now = time.monotonic()
-        if reason in (Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL):
+        if reason in _WARN_OF:
             last = self._warned_at.get(reason)
             if last is None or now - last > WARN_AGAIN_AFTER:
                 self._warned_at[reason] = now
@@ -521,6 +542,13 @@ class Daemon:
             },
             "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
         }
+
+
+_WARN_OF = (
+    *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL),
+    *(Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
+)
+"""Drops that an operator is to know of."""
 
 
 def _tell(

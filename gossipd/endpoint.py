@@ -15,6 +15,9 @@ API_PORT = 7947
 PORT_MAX = 65535
 HOST_SIZE_MAX = 253
 
+_OF_URLS = (("@", "a user's name"), ("/", "a path"), ("?", "a query"), ("#", "a fragment"))
+"""What people copy from the address of a page, and no endpoint has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -60,9 +63,14 @@ def _split(text: str) -> tuple[str, str | None]:
                 "[fe80::1%eth0]:7946"
             )
         return host, rest[1:] if rest else None
+    for sign, what in _OF_URLS:
+        if sign in text:
+            raise ValueError(f"{text!r} has {what}; expected HOST:PORT alone")
     if text.count(":") > 1:
         raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:7946")
     host, colon, port = text.partition(":")
+    if not colon and host.isascii() and host.isdigit():
+        raise ValueError(f"{text!r} is not HOST:PORT; a port alone is {':' + text!r}")
     if not (host or colon) or not _is_host(host):
         raise ValueError(f"{text!r} is not HOST:PORT")
     return host, port if colon else None

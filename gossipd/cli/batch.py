@@ -85,8 +85,8 @@ class Batch:
         self._doubtful = False
         """Whether any of these may have been counted already."""
 
-        self._mixed = False
-        """Whether others behind the first of these were counted already."""
+        self._counted_upto = 0
+        """The last line that was counted."""
 
     def send(self, lines: Lines) -> None:
         """Send all lines. Raises `AskingError` where it had to stop, and as `lines` does."""
@@ -98,9 +98,10 @@ class Batch:
 
     def certain(self) -> str:
         """Up to which line everything is certain."""
-        last = min(self._chunk, default=self._read + 1) - 1
+        first = min(self._chunk, default=self._read + 1)
+        last = first - 1
         known = f"line {last} is the last that is certain" if last else "no line is certain"
-        if not (self._doubtful or self._mixed):
+        if not self._doubtful and self._counted_upto < first:
             return f"{known}, nothing behind it was counted" if last else "nothing was counted"
         return (
             f"{known}, some up to line {self._last} may have been counted; "
@@ -148,7 +149,7 @@ class Batch:
             self._patience.ask(self._daemons, self._post, lambda: "")
         except AskingError as error:
             raise error.saying(f"{error}; {self.certain()}") from None
-        self._doubtful = self._mixed = False
+        self._doubtful = False
 
     def _post(self, client: Client, again: bool = False) -> Answer:
         """Send those that wait for their outcome, and take out those that got it."""
@@ -188,6 +189,7 @@ class Batch:
             status = outcome.get("status")
             if "count" in outcome:
                 self.counted += 1
+                self._counted_upto = max(self._counted_upto, number)
             elif status in _LATER:
                 later = outcome
                 continue
@@ -197,7 +199,6 @@ class Batch:
             else:
                 self._fail(number, outcome["detail"])
             del self._chunk[number]
-        self._mixed = bool(self._chunk)
         return misdated, later
 
     def _refused(self, outcome: dict[str, Any], answer: Answer, progress: bool) -> RefusedError:

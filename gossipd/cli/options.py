@@ -62,7 +62,8 @@ def _side_port(text: str) -> Endpoint:
         text = _HTTP.sub("", text).removesuffix("/")
         if ":" not in text.rpartition("]")[2]:
             raise click.BadParameter(f"'http://{text}' has no port; expected http://HOST:PORT")
-    return peer(LOOPBACK + text if text.startswith(":") else text, API_PORT)
+    is_port = text.startswith(":") and text.count(":") == 1
+    return peer(LOOPBACK + text if is_port else text, API_PORT)
 
 
 api_option = click.option(

@@ -78,6 +78,7 @@ from .messages import (
     Register,
     RelayedAck,
     Shown,
+    Standing,
     Status,
     Welcome,
 )
@@ -323,7 +324,8 @@ def _read_gossip(_f: list[object], _: _Reader) -> Gossip:
 
 def _read_join(f: list[object], r: _Reader) -> Join:
     address, tags = _address(f[1], f[2]), _tags(f[3], r)
-    return Join(_nonce(f[0]), address, tags, _bytes(f[4], COOKIE_BYTES_MAX), _flag(f[5]))
+    cookie = _bytes(f[4], COOKIE_BYTES_MAX)
+    return Join(_nonce(f[0]), address, tags, cookie, _standing(f[5]))
 
 
 def _read_cookie(f: list[object], _: _Reader) -> Cookie:
@@ -340,7 +342,12 @@ def _read_refuse(f: list[object], _: _Reader) -> Refuse:
         Refusal(_integer(f[1], 0, len(Refusal) - 1)),
         _address(f[2], f[3]),
         _integer(f[4], 0, GENERATION_MAX),
+        _standing(f[5]),
     )
+
+
+def _standing(value: object) -> Standing:
+    return Standing(_integer(value, 0, len(Standing) - 1))
 
 
 def _prefix(depth: object, prefix: object) -> tuple[int, int]:
@@ -447,7 +454,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (Join, 6, _read_join),
     (Cookie, 4, _read_cookie),
     (Welcome, 5, _read_welcome),
-    (Refuse, 5, _read_refuse),
+    (Refuse, 6, _read_refuse),
     (DigestAsk, 4, _read_digest_ask),
     (Digest, 5, _read_digest),
     (PassAsk, 5, _read_pass_ask),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from .drops import Drop
+from .hearsay import PINGS
 from .identity import Address
 from .membership import Membership
 from .messages import MemberView, Nack, Ping, PingReq, RelayedAck, Status
@@ -124,6 +125,9 @@ class Detector:
             case Purpose.CORROBORATE:
                 self._state.corroborations.pop(flight.target, None)
                 self._state.timers.cancel(Timer.CORROBORATE, flight.target)
+            case Purpose.RUMOUR:
+                self._state.timers.cancel(Timer.RUMOUR, flight.target)
+                self._state.hearsay.answered(flight.target, turn.now)
             case Purpose.RELAY:
                 self._state.timers.cancel(Timer.RELAY_NACK, str(nonce))
                 assert flight.asker is not None
@@ -203,8 +207,23 @@ class Detector:
         self._send_ping(target, nonce, turn)
         return nonce
 
-    def _send_ping(self, target: MemberView, nonce: int, turn: Turn) -> None:
-        turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name)
+    def _send_ping(self, target: MemberView, nonce: int, turn: Turn, *said: MemberView) -> None:
+        turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name, said)
+
+    # --- what others say of members that live -------------------------------------------------
+
+    def look_into_rumour(self, name: str, turn: Turn) -> None:
+        """Ask a member that is said not to live any more; it is believed if that is silent."""
+        state = self._state
+        rumour = state.hearsay.get(name)
+        assert rumour is not None
+        if rumour.pings == PINGS:
+            self._membership.believe(rumour.view, turn)
+            return
+        rumour.pings += 1
+        state.timers.set(Timer.RUMOUR, turn.now + self._timeout(name), name)
+        nonce = state.pings.start(Flight(name, Purpose.RUMOUR, turn.now))
+        self._send_ping(state.member(name), nonce, turn, rumour.view)
 
     # --- second opinions on somebody else's suspect ------------------------------------------
 

@@ -162,13 +162,13 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
             return (nonce,)
         case Gossip():
             return ()
-        case Join(nonce, address, tags, cookie, holds_name):
+        case Join(nonce, address, tags, cookie, standing):
             flat = [text for tag in tags for text in tag]
-            return nonce, *address, flat, cookie, holds_name
+            return nonce, *address, flat, cookie, standing
         case Cookie(nonce, cookie, seen):
             return nonce, cookie, *seen
-        case Refuse(nonce, reason, holder, generation):
-            return nonce, reason.value, *holder, generation
+        case Refuse(nonce, reason, holder, generation, standing):
+            return nonce, reason.value, *holder, generation, standing
         case DigestAsk(nonce, depth, prefix, size):
             return nonce, depth, _unsigned(prefix), size
         case Digest(nonce, depth, prefix, leaves, sums):

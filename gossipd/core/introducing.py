@@ -23,6 +23,7 @@ from .members import rank
 from .membership import Membership
 from .messages import Envelope, Hello, MemberView, Status
 from .newcomers import Newcomer
+from .plausible import Word
 from .state import State, Turn
 from .timers import Timer
 
@@ -44,7 +45,9 @@ class Introducing:
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
 
     def keep(self, view: MemberView, turn: Turn) -> None:
-        """An earlier life knew a live member."""
+        """An earlier life knew a live member. Absurd ones, which an attack has left, go."""
+        if self._membership.is_absurd(view, Word.OTHERS):
+            return
         held = self._state.members.get(view.name)
         if held is None or (view.generation, view.address) > (held.generation, held.address):
             turn_at = self._state.newcomers.keep(view, turn.now)
@@ -80,7 +83,9 @@ class Introducing:
             turn.source = newcomer.view.address
             if self._is_echo(hello.echo, newcomer.view, turn.now):
                 pulled = not newcomer.is_news
-                self._membership.learn(newcomer.view, turn, pulled=pulled, reached=True)
+                self._membership.learn(
+                    newcomer.view, turn, pulled=pulled, word=Word.OWN, reached=True
+                )
                 if hello.nonce:
                     at = turn.now + GREET_AFTER
                     self._state.timers.set(Timer.INTRODUCE, at, envelope.sender)

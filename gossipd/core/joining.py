@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgpack
 
 from .detector import Detector
 from .drops import Drop
 from .effects import FoundItself, JoinDoubtful, Joined, NameLost, SpeaksElsewhere
-from .identity import GENERATION_MAX, Address
+from .identity import Address
 from .membership import Membership
 from .messages import (
     Cookie,
@@ -29,10 +29,12 @@ from .messages import (
     Ping,
     Refusal,
     Refuse,
+    Standing,
     Status,
     Welcome,
 )
 from .pings import Flight, Purpose
+from .plausible import Word
 from .rival import Rival
 from .state import State, Turn
 from .timers import Timer
@@ -47,11 +49,22 @@ ASKED_MAX = 1024
 """Questions whose answers are known again, the most recent ones: seeds are asked at a rate, and
 their answers take a round trip."""
 
+ANSWER_WITHIN = 10.0
+"""Seconds in which the holder of a name has to answer one that has it, too."""
+
+STATED_FOR = 60.0
+"""Seconds for which a node keeps to what it has told another holder of its name: until nobody
+can go by that any more."""
+
 DOUBTS_MAX = 64
 SETTLED_CHECKS = 2
 """A name is held for good after so many times `name_check`: by then a refusal would have come."""
 
 CHECKS_MAX = 256
+
+QUESTION = 48
+"""Bytes that whoever says that this node's name lives somewhere takes at least: that address may
+be sent three times as much, which a question without tags takes."""
 
 ANEW_MAX = 8
 """Members that are asked to take this node in anew."""
@@ -59,16 +72,34 @@ ANEW_MAX = 8
 FORMER_MAX = 16
 
 
+_Claim: TypeAlias = tuple[Standing, int, Address]
+"""How well somebody holds a name: of two the larger one keeps it. That of a node only rises."""
+
+
+class _Asked(NamedTuple):
+    meant: Address
+    """Whom a join was meant for: its answer may come from another address."""
+    to: Address
+    """Where it was sent."""
+    at: float
+    rival: bool
+    """Whether this node's name is said to live there, too."""
+
+
 class _Newcomer(NamedTuple):
     view: MemberView
     nonce: int
-    holds_name: bool
+    standing: Standing
+
+    @property
+    def claim(self) -> _Claim:
+        return self.standing, self.view.generation, self.view.address
 
     def outranks(self, held: MemberView) -> bool:
         """Whether it is a holder that met a smaller one."""
         view = self.view
         larger = (view.generation, view.address) > (held.generation, held.address)
-        return self.holds_name and larger
+        return self.standing is Standing.HOLDER and larger
 
 
 @dataclass(slots=True)
@@ -89,22 +120,23 @@ class Joining:
         self._rival = rival
         self._detector = detector
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
-        self._asked: dict[int, tuple[Address, Address]] = {}
-        """Whom each join under way was meant for, as its answer may come from another address, and
-        where it was sent."""
+        self._asked: dict[int, _Asked] = {}
+        """The joins under way, by their nonces."""
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
         self._former: dict[Address, None] = {}
         """Where this node has been in this life: a ghost that it left there is no rival."""
-        self._refused_by: Address = state.own.address
-        """Who knew another holder of this node's name; asked again by `Timer.RIVAL`."""
         self._member_since = float("inf")
         """When somebody first took this node in, or was taken in by it."""
         self._acked_at = float("-inf")
         """When a member last answered this node as one of its own."""
         self._took_in_at = float("-inf")
         """When this node last took somebody in."""
+        self._lost = False
+        """Whether this node has given its name up."""
+        self._stated: tuple[_Claim, float] | None = None
+        """The largest claim that rivals were told of late, and when one was told last."""
 
     # --- as the one who joins ----------------------------------------------------------------
 
@@ -115,13 +147,20 @@ class Joining:
                 self._state.strangers.trust(address)
                 self._send_join(address, b"", address, turn)
 
+    def ask_rivals(self, turn: Turn) -> None:
+        """Ask where this node's name is said to live, too: it may be its own address."""
+        for address in self._rival.due(turn):
+            self._state.strangers.received(address, QUESTION)
+            self._send_join(address, b"", address, turn, rival=True)
+
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
         """Whether a join is one of this node's own: it was sent to an address which is its own,
-        too, though it advertises another one."""
+        too."""
         if sender != self._state.own.name or join.nonce not in self._asked:
             return False
-        meant, _ = self._asked.pop(join.nonce)
-        turn.emit(FoundItself(meant))
+        meant = self._asked.pop(join.nonce).meant
+        if meant != self._state.own.address:
+            turn.emit(FoundItself(meant))
         return True
 
     def ask_members(self, turn: Turn) -> None:
@@ -147,13 +186,19 @@ class Joining:
         self._membership.restate(turn, own.generation + 1, 0, address=address)
         self.ask_members(turn)
 
-    def cookie_came(self, cookie: Cookie, turn: Turn) -> None:
-        """Echo a cookie to its sender. Without one it is a hint that we are seen elsewhere."""
-        own = self._state.own
-        if cookie.cookie:
-            meant, _ = self._asked.get(cookie.nonce, (turn.source, turn.source))
-            self._send_join(turn.source, cookie.cookie, meant, turn)
-        elif cookie.nonce not in self._asked:
+    def cookie_came(self, cookie: Cookie, sender: str, answers: bool, turn: Turn) -> None:
+        """Echo a cookie. Without one it is a hint that we are seen elsewhere. `answers`: it
+        answers one of our pings. One that answers no question is echoed to a member, where that
+        is held: whoever else has sent it reads no nonce of ours."""
+        own, held = self._state.own, self._state.members.get(sender)
+        asked = self._asked.get(cookie.nonce)
+        if cookie.cookie and asked is not None:
+            self._send_join(turn.source, cookie.cookie, asked.meant, turn, asked.rival)
+        elif cookie.cookie and answers:
+            self._send_join(turn.source, cookie.cookie, turn.source, turn)
+        elif cookie.cookie and held is not None and sender != own.name:
+            self._send_join(held.address, cookie.cookie, held.address, turn)
+        elif cookie.cookie or asked is None:
             turn.drop(Drop.UNASKED)
         elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < DOUBTS_MAX:
             self._doubts[cookie.seen] = None
@@ -161,61 +206,92 @@ class Joining:
 
     def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> Address | None:
         """A member took us in: where it has proven to be. None if we did not ask it."""
-        meant, asked = self._asked.pop(welcome.nonce, (None, None))
-        if meant is None:
+        asked = self._asked.pop(welcome.nonce, None)
+        if asked is None:
             turn.drop(Drop.UNASKED)
             return None
         self._member_since = min(self._member_since, turn.now)
         self._state.heard_at = turn.now
         self._doubts.clear()
-        turn.emit(Joined(meant, sender))
-        return asked
+        turn.emit(Joined(asked.meant, sender))
+        return asked.to
 
     def acked(self, turn: Turn) -> None:
         """A member has answered a ping, as it does for those that it holds."""
         self._acked_at = self._state.heard_at = turn.now
 
-    def refused(self, refuse: Refuse, turn: Turn) -> None:
+    def refused(self, refuse: Refuse, sender: str, generation: int, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
-        address, _ = self._asked.pop(refuse.nonce, (None, None))
+        asked = self._asked.pop(refuse.nonce, None)
         own = self._state.own
-        if address is None:
+        if asked is None:
             turn.drop(Drop.UNASKED)
-        elif self._state.leaving:
+        elif self._state.leaving or self._lost:
             return  # who goes neither loses its name nor comes to life again for it
         elif refuse.holder in self._former and refuse.generation <= own.generation:
             return  # this node itself has answered, where it is no more
-        elif refuse.reason is Refusal.NAME_TAKEN:
-            if self._holds_name(turn.now):
-                self._rival.told(refuse.generation, refuse.holder, turn)
-                self._refused_by = address
-                self._state.timers.set(Timer.RIVAL, turn.now + self._rival.wait)
-                return
-            host, port = refuse.holder
+        elif refuse.reason is Refusal.GENERATION_TOO_LOW:
+            self._rise(refuse.generation, asked.meant, turn)
+        elif sender != own.name or refuse.holder != asked.to:
+            self._rival.told(refuse.holder, turn)
+        elif turn.now - asked.at <= ANSWER_WITHIN:
+            self._meet((refuse.standing, generation, asked.to), turn)
+
+    def _meet(self, theirs: _Claim, turn: Turn) -> None:
+        """Another holder of this node's name has answered where this node asked it, with a nonce
+        that was sent to nobody else. Both know the same rule, and none goes by less than it has
+        just told the other one: so the largest one of any number never gives way."""
+        host, port = theirs[2]
+        stated, stated_at = self._stated or (theirs, float("-inf"))
+        is_bound = turn.now - stated_at <= STATED_FOR
+        if theirs > self._claim(turn.now) and not (is_bound and theirs <= stated):
+            self._lost = True
+            was_member = self._member_since < float("inf")
+            was = "was taken over by the" if was_member else "is taken by a live"
             turn.emit(
-                NameLost(f"the name {own.name!r} is taken by a live node at {host} port {port}")
+                NameLost(f"the name {self._state.own.name!r} {was} node at {host} port {port}")
             )
-        elif own.generation <= refuse.generation < GENERATION_MAX:
-            self._membership.restate(turn, refuse.generation + 1, 0)
-            self._send_join(address, b"", address, turn)
+        else:
+            self._rival.told(theirs[2], turn)  # until it has asked in turn, and gives way
 
-    def ask_again(self, turn: Turn) -> None:
-        """One of two holders has given way meanwhile, or does so now."""
-        self.ask([self._refused_by], turn)
+    def _rise(self, above: int, asker: Address, turn: Turn) -> None:
+        """The holder of the name is silent, but was of a later generation."""
+        own, plausible = self._state.own, self._state.plausible
+        if plausible.is_absurd(above, 0, Word.OF_ONESELF):
+            turn.drop(Drop.ABSURD)
+        elif own.generation <= above:
+            self._membership.restate(turn, above + 1, 0)
+            self._send_join(asker, b"", asker, turn)
 
-    def _holds_name(self, now: float) -> bool:
-        """Whether this node keeps its name against smaller holders. Who has just been taken in,
-        perhaps by another newcomer, or is no member for anybody any more, is none."""
+    def _standing(self, now: float) -> Standing:
+        """That of this node. Who is a member for nobody any more is as good as alone."""
+        was_member = self._member_since < float("inf")
+        last = max(self._member_since, self._acked_at)
+        if not was_member or not self._state.is_recent(last, now):
+            return Standing.ALONE if self._state.ready else Standing.NEWCOMER
         settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
-        return settled_at <= now and self._state.is_recent(self._acked_at, now)
+        return Standing.HOLDER if settled_at <= now else Standing.MEMBER
 
-    def _send_join(self, to: Address, cookie: bytes, meant: Address, turn: Turn) -> None:
+    def _claim(self, now: float) -> _Claim:
         own = self._state.own
+        return self._standing(now), own.generation, own.address
+
+    def _send_join(
+        self,
+        to: Address,
+        cookie: bytes,
+        meant: Address,
+        turn: Turn,
+        rival: bool = False,
+    ) -> None:
+        """A rival is sent no tags: it has proven nothing, so that the question must be short."""
+        own = self._state.own
+        tags = () if rival else own.tags
         nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = meant, to
+        self._asked[nonce] = _Asked(meant, to, turn.now, rival)
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
-        turn.send(Join(nonce, own.address, own.tags, cookie, self._holds_name(turn.now)), to)
+        turn.send(Join(nonce, own.address, tags, cookie, self._standing(turn.now)), to)
 
     # --- as the one who is asked -------------------------------------------------------------
 
@@ -231,7 +307,7 @@ class Joining:
         )
         if proven:
             self._state.elsewhere.proven(newcomer.name)
-            self._consider(_Newcomer(newcomer, join.nonce, join.holds_name), turn)
+            self._consider(_Newcomer(newcomer, join.nonce, join.standing), turn)
             return
         if join.address != turn.source:
             self._state.strangers.received(join.address, size)
@@ -275,10 +351,7 @@ class Joining:
         own = self._state.own
         held = self._state.members.get(view.name)
         if view.name == own.name:
-            if view.address != own.address:
-                if newcomer.holds_name:
-                    self._rival.told(view.generation, view.address, turn)
-                self._refuse(newcomer, Refusal.NAME_TAKEN, own, turn)
+            self._meet_namesake(newcomer, turn)
         elif held is None or held.address == view.address or newcomer.outranks(held):
             self._admit(newcomer, turn)
         elif held.status < Status.LEFT and not self._is_vacant(view, turn.now):
@@ -287,6 +360,17 @@ class Joining:
             self._refuse(newcomer, Refusal.GENERATION_TOO_LOW, held, turn)
         else:
             self._admit(newcomer, turn)
+
+    def _meet_namesake(self, newcomer: _Newcomer, turn: Turn) -> None:
+        """Another holder of this node's name asks it, or its own earlier life did."""
+        if self._lost:
+            return  # it has given way to somebody, and says no more
+        own = self._claim(turn.now)
+        if newcomer.claim > own:
+            self._rival.told(newcomer.view.address, turn)
+        stated, stated_at = self._stated or (own, turn.now)
+        self._stated = max(own, stated) if turn.now - stated_at <= STATED_FOR else own, turn.now
+        self._refuse(newcomer, Refusal.NAME_TAKEN, self._state.own, turn)
 
     def _is_vacant(self, view: MemberView, now: float) -> bool:
         address, until = self._vacant.get(view.name, (None, 0.0))
@@ -297,7 +381,7 @@ class Joining:
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
         self._took_in_at = turn.now
-        self._membership.learn(view, turn, reached=True)
+        self._membership.learn(view, turn, word=Word.OWN, reached=True)
         state.members.prove(view.name, view.address)
         held = state.members.get(view.name)
         if held is None:
@@ -310,7 +394,8 @@ class Joining:
     def _refuse(
         self, newcomer: _Newcomer, reason: Refusal, holder: MemberView, turn: Turn
     ) -> None:
-        refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation)
+        standing = Standing.HOLDER if holder is not self._state.own else self._standing(turn.now)
+        refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation, standing)
         address = newcomer.view.address
         self._state.strangers.trust(address)  # its cookie has proven it
         turn.send(refuse, address)

@@ -74,8 +74,8 @@ class KeysFull:
 
 @dataclass(frozen=True, slots=True)
 class CatchingUp:
-    """This node is not ready, or its clock was set back, so it may lack the key's record; nothing
-    is done."""
+    """This node is not ready, or its clock was set back, so it may lack the key's record; or it
+    lacks the event that the record is about. Nothing is done."""
 
 
 Judgement: TypeAlias = Duplicate | KeyReused | KeyExpired | KeysFull | CatchingUp
@@ -116,6 +116,16 @@ class Judge:
         """A record is not in memory any more."""
         self.horizon = max(self.horizon, key_time(key) or 0)
 
+    def refused(self, key: bytes, age: float, now: float) -> None:
+        """A record that is `age` seconds old came, and was not taken. Its key may be as old as it
+        says, or it is made up."""
+        time = key_time(key)
+        if time is not None and self._offset is not None:
+            made_at = now + self._offset - age
+            if time > 1000 * (made_at + AHEAD_MAX):
+                return
+        self.dropped(key)
+
     def is_doubtful(self, key: bytes, wall: float) -> bool:
         """Whether a record of the key may be on the disk only."""
         time = key_time(key)
@@ -142,10 +152,14 @@ class Judge:
         events = self._log.events(key)
         events.update(stored)
         if events:
-            same = [event for event in events if (event.counter, event.by) == (counter, by)]
-            if not same:
-                return KeyReused(min(events))
-            return Duplicate(min(filter(self._log.is_present, same), default=min(same)))
+            present = {event for event in events if self._log.is_present(event)}
+            same = [event for event in present if (event.counter, event.by) == (counter, by)]
+            if same:
+                return Duplicate(min(same))
+            if present:
+                return KeyReused(min(present))
+            if any(event.seq > self._log.version(event.stream) for event in events):
+                return CatchingUp()  # its register may be on its way
         time = key_time(key)
         if time is not None:
             age = wall - time / 1000

@@ -7,20 +7,20 @@ ends it, and whatever is said of this node itself above its own state is refuted
 
 from __future__ import annotations
 
-from .effects import MemberChanged, NameLost, Refuted
+from .drops import Drop
+from .effects import MemberChanged, Refuted
 from .encoding import pack_view
 from .gossiping import Gossiping
-from .identity import GENERATION_MAX, INCARNATION_MAX, Address
+from .identity import Address
 from .members import Change, rank
 from .messages import Gossip, MemberView, Status
+from .plausible import INCARNATION_BELIEVED_MAX, Word
 from .rival import Rival
 from .rounds import is_spread
 from .state import State, Turn
 from .suspicion import Suspicions
 from .timers import Timer
 
-ADOPTIONS_MAX = 3
-ADOPTIONS_WITHIN = 60.0
 TELL_AGAIN_AFTER = 0.1
 """Seconds between two answers that tell the same member what is held of it."""
 
@@ -43,7 +43,6 @@ class Membership:
         self._gossiping = gossiping
         self._rival = rival
         self._suspicions = Suspicions(state.settings)
-        self._adopted_at: list[float] = []
         self._told_at: dict[str, float] = {}
 
     # --- views -------------------------------------------------------------------------------
@@ -54,18 +53,26 @@ class Membership:
         turn: Turn,
         pulled: bool = False,
         own: bool = False,
+        word: Word = Word.OTHERS,
+        proven: bool = False,
         reached: bool = False,
     ) -> Change | None:
         """Join a view into the table; `pulled`: others have it, so a new member is no news;
-        `own`: it is this node's own verdict; `reached`: the member has just answered there.
-        """
+        `own`: it is this node's own verdict; `word`: whose it is otherwise; `proven`: the member
+        says so in answer to this node; `reached`: that answer came from the view's address."""
         if view.name == self._state.own.name:
             self._hear_of_self(view, turn)
             return None
+        if self.is_absurd(view, word):
+            turn.drop(Drop.ABSURD)
+            return None
         if view.status > Status.SUSPECT:
             self._state.newcomers.ended(view)
-        if not (own or reached or self._is_credible(view)):
+        if not (own or reached) and not self._is_credible(view):
             self._await_proof(view, turn, pulled)
+            return None
+        if not (own or proven or reached) and self._is_rumour(view):
+            self._hear_rumour(view, turn)
             return None
         if reached and self._state.newcomers.found(view):
             self._state.timers.cancel(Timer.INTRODUCE, view.name)
@@ -79,23 +86,18 @@ class Membership:
         return change
 
     def _is_credible(self, view: MemberView) -> bool:
-        """Whether what others say may enter the table: that somebody lives where it has proven to
-        this node to be, or nothing new, or a verdict, but not one that puts a live member
-        somewhere else."""
+        """Whether what others say may enter the table: a verdict, nothing new, or that somebody
+        lives where it has proven to this node to be."""
         members = self._state.members
-        held = members.get(view.name)
-        if members.has_proven(view.name, view.address):
+        if view.status > Status.SUSPECT or members.has_proven(view.name, view.address):
             return True
-        if view.status <= Status.SUSPECT:
-            return held is not None and rank(view) <= rank(held)
-        return held is None or held.status > Status.SUSPECT or rank(view) <= rank(held)
+        held = members.get(view.name)
+        return held is not None and rank(view) <= rank(held)
 
     def _await_proof(self, view: MemberView, turn: Turn, pulled: bool) -> None:
         """Let a newcomer have its turn to prove where it is. Not all who hear of it ask at once,
         and who has pulled a table lets the others speak first."""
         state = self._state
-        if view.status > Status.SUSPECT:
-            return
         wait = SPREAD * state.members.live_count * state.rng.random() + AFTER_PULL * pulled
         turn_at = state.newcomers.tell(
             view, len(pack_view(view)), turn.origin, turn.now + wait, is_news=not pulled
@@ -103,14 +105,44 @@ class Membership:
         if turn_at is not None:
             state.timers.set_if_sooner(Timer.INTRODUCE, turn_at, view.name)
 
+    def _is_rumour(self, view: MemberView) -> bool:
+        """Whether a verdict is about somebody who lives here."""
+        held = self._state.members.get(view.name)
+        if held is None or held.status > Status.SUSPECT:
+            return False
+        return view.status > Status.SUSPECT and rank(view) > rank(held)
+
+    def _hear_rumour(self, view: MemberView, turn: Turn) -> None:
+        at = self._state.hearsay.hear(view, turn.now)
+        if at is not None:
+            self._state.timers.set(Timer.RUMOUR, at, view.name)
+
+    def believe(self, view: MemberView, turn: Turn) -> None:
+        """A verdict that others gave has turned out to be true."""
+        self._end_rumour(view.name)
+        self.learn(view, turn, proven=True)
+
+    def _end_rumour(self, name: str) -> None:
+        self._state.timers.cancel(Timer.RUMOUR, name)
+        self._state.hearsay.drop(name)
+
     def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
         """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
-        this life, too."""
+        this life, too. Absurd ones, which an attack has left, go."""
+        if self.is_absurd(view, Word.OTHERS):
+            return
         change = self._state.members.merge(view, turn.now, kept=True, proven=met)
         if met:
             self._state.members.meet(view.name, turn.now)
         if change is not None:
             self._follow(change, turn)
+
+    def is_absurd(self, view: MemberView, word: Word) -> bool:
+        """Whether a view cannot be true; what is held already was its member's own word."""
+        held = self._state.members.get(view.name)
+        if held is not None and view.generation <= held.generation:
+            word = Word.OWN
+        return self._state.plausible.is_absurd(view.generation, view.incarnation, word)
 
     def _is_settled(self, change: Change) -> bool:
         """Whether one more accuser tells nothing, for the suspicion is as short as it gets."""
@@ -173,6 +205,9 @@ class Membership:
     def _follow(self, change: Change, turn: Turn) -> None:
         view, before = change
         state = self._state
+        rumour = state.hearsay.get(view.name)
+        if rumour is not None and rank(rumour.view) <= rank(view):
+            self._end_rumour(view.name)
         if view.status is Status.SUSPECT:
             deadline, new = self._suspicions.raise_(view, state.members.live_count, turn.now)
             # A confirmation may put it into the past, which must not look like a late timer.
@@ -230,37 +265,29 @@ class Membership:
     # --- this node itself --------------------------------------------------------------------
 
     def _hear_of_self(self, view: MemberView, turn: Turn) -> None:
+        """Nothing that is said of this node ends it: it rises above that, or asks who is there."""
         own = self._state.own
+        word = Word.OF_ONESELF
+        if self._state.plausible.is_absurd(view.generation, view.incarnation, word):
+            turn.drop(Drop.ABSURD)
+            return
+        larger = (view.generation, view.address) > (own.generation, own.address)
         if view.address != own.address and view.status <= Status.SUSPECT:
-            if not self._rival.told(view.generation, view.address, turn):
+            if larger:
+                self._rival.told(view.address, turn)
+            else:
                 self._gossiping.push_member(own.name, turn)
         elif rank(view) > rank(own) and own.status is not Status.LEFT:
-            is_twin = view.generation > own.generation and view.address == own.address
-            if not (is_twin and self._adopts_too_often(turn)):
-                self._rise_above(view, turn)
-
-    def _adopts_too_often(self, turn: Turn) -> bool:
-        if self._state.leaving:
-            return False  # it ends anyway
-        recent = [at for at in self._adopted_at if turn.now - at < ADOPTIONS_WITHIN]
-        self._adopted_at = [*recent, turn.now]
-        if len(self._adopted_at) < ADOPTIONS_MAX:
-            return False
-        own = self._state.own
-        host, port = own.address
-        detail = f"two processes share the name {own.name!r} and the address {host} port {port}"
-        turn.emit(NameLost(detail))
-        return True
+            if larger and view.address == own.address:
+                self._rival.told(own.address, turn)  # a twin behind the same address, perhaps
+            self._rise_above(view, turn)
 
     def _rise_above(self, view: MemberView, turn: Turn) -> None:
         own = self._state.own
         generation, incarnation = own.generation, view.incarnation + 1
         outranked = (view.generation, view.address) > (own.generation, own.address)
-        if outranked or incarnation > INCARNATION_MAX:
+        if outranked or incarnation > INCARNATION_BELIEVED_MAX:
             generation, incarnation = view.generation + 1, 0
-        if generation > GENERATION_MAX:
-            turn.emit(NameLost(f"the generations of the name {own.name!r} are used up"))
-            return
         if view.status is not Status.ALIVE:
             self._state.health.worse()
             turn.emit(Refuted(view.status, incarnation))

@@ -224,14 +224,26 @@ class Gossip:
     """Nothing but the news that rides along."""
 
 
+class Standing(IntEnum):
+    """How well a node holds its name: of two with one name, the one of the higher standing keeps
+    it, then the larger generation, then the larger address."""
+
+    NEWCOMER = 0
+    ALONE = 1
+    """Ready, though a member for nobody."""
+    MEMBER = 2
+    """Taken in a moment ago, perhaps by somebody who did not know better."""
+    HOLDER = 3
+    """A member for so long that a refusal would have come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Join:
     nonce: int
     address: Address
     tags: tuple[tuple[str, str], ...]
     cookie: bytes
-    holds_name: bool
-    """Whether the sender is a member already, and so keeps its name against smaller holders."""
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +277,8 @@ class Refuse:
     reason: Refusal
     holder: Address
     generation: int
+    standing: Standing = Standing.HOLDER
+    """That of the sender, where it is the holder itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from .effects import (
 from .frame import Frame
 from .gossiping import Gossiping
 from .health import Health
+from .hearsay import Hearsay
 from .holding import Holding
 from .identity import GENERATION_MAX, Address, Stream
 from .image import Image, StreamImage
@@ -77,6 +78,7 @@ from .messages import (
 )
 from .newcomers import Newcomers
 from .pings import Pings, Purpose, RoundTrips
+from .plausible import Plausible, Word
 from .readiness import Readiness
 from .repair import LogRepair
 from .retention import Retention
@@ -94,7 +96,10 @@ from .writer import NOTHING_STORED, Batch, Stored, Writer
 EXPIRE_INTERVAL = 60.0
 
 _WAITS = frozenset(
-    {Timer.CORROBORATE, Timer.PULL, Timer.MEMBER_PULL, Timer.NAME_CHECK, Timer.READY}
+    {
+        *(Timer.CORROBORATE, Timer.RUMOUR, Timer.PULL, Timer.MEMBER_PULL),
+        *(Timer.NAME_CHECK, Timer.READY),
+    }
 )
 """Timers that wait for somebody else and move when this node stalled (suspicions and the probe
 have rules of their own)."""
@@ -140,6 +145,8 @@ class Node:
             strangers=Strangers(),
             courier=Courier(settings, frame, members, member_lane, log_lane),
             saving=Saving(log, members, judge),
+            plausible=Plausible(own.generation),
+            hearsay=Hearsay(settings.probe_interval),
             began_at=now,
         )
         self._frame = frame
@@ -371,6 +378,7 @@ class Node:
         """Both clocks, from time to time: `wall` is seconds since the epoch."""
         self._advance(now)
         self._state.judge.see_clocks(now, wall)
+        self._state.plausible.see_clock(wall)
 
     @property
     def next_timeout(self) -> float | None:
@@ -419,6 +427,9 @@ class Node:
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
         own = self._state.own
         message = envelope.message
+        if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
+            turn.drop(Drop.ABSURD)
+            return
         if isinstance(message, Join) and self._joining.came_back(envelope.sender, message, turn):
             return
         if self._is_own(envelope, turn.source):
@@ -434,11 +445,13 @@ class Node:
             self._state.spoken_at = turn.now
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
-            for view in envelope.views:
-                self._membership.learn(view, turn)
+            self._learn_views(envelope, turn)
+            own_stream = self._state.writer.stream
             for group in envelope.groups:
                 self._repair.learn(group, turn)
             self._dispatch(message, envelope, turn)
+            if self._state.writer.stream != own_stream:
+                turn.drop(Drop.NOT_OURS)
         elif isinstance(message, Hello):
             self._introducing.heard(envelope, message, turn)
         else:
@@ -446,6 +459,16 @@ class Node:
             if not self._introducing.challenge(envelope, turn):
                 nonce = message.nonce if isinstance(message, Ping) else 0
                 self._joining.challenge(envelope.sender, nonce, turn.source, turn)
+
+    def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
+        """What a member says of itself in answer to this node's ping is no rumour."""
+        message = envelope.message
+        flight = self._state.pings.peek(message.nonce) if isinstance(message, Ack) else None
+        proven = flight is not None and flight.target == envelope.sender
+        for view in envelope.views:
+            own = view.name == envelope.sender
+            word = Word.OWN if own else Word.OTHERS
+            self._membership.learn(view, turn, word=word, proven=own and proven)
 
     def _is_own(self, envelope: Envelope, source: Address) -> bool:
         """Whether this node has sent it, and no twin at another address."""
@@ -466,6 +489,7 @@ class Node:
             self._membership.learn(
                 held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
                 turn,
+                word=Word.OWN,
             )
         elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
             self._membership.tell(envelope.sender, turn)
@@ -508,10 +532,10 @@ class Node:
     ) -> None:
         match message:
             case Cookie(nonce):
-                self._answered(nonce, envelope.sender, turn)
-                self._joining.cookie_came(message, turn)
+                answers = self._answered(nonce, envelope.sender, turn)
+                self._joining.cookie_came(message, envelope.sender, answers, turn)
             case Refuse():
-                self._joining.refused(message, turn)
+                self._joining.refused(message, envelope.sender, envelope.generation, turn)
             case Welcome(_, shown):
                 address = self._joining.welcomed(message, envelope.sender, turn)
                 if address is not None:
@@ -526,8 +550,9 @@ class Node:
         """A member that takes this node in has proven to be at `address`."""
         sender, members = envelope.sender, self._state.members
         for view in envelope.views:
-            there = (view.name, view.address) == (sender, address)
-            self._membership.learn(view, turn, reached=there)
+            own = view.name == sender
+            word = Word.OWN if own else Word.OTHERS
+            self._membership.learn(view, turn, word=word, reached=own and view.address == address)
         members.prove(sender, address)
         members.meet(sender, turn.now)
         held = members.get(sender)
@@ -541,14 +566,17 @@ class Node:
                 if target != self._state.own.name:
                     turn.drop(Drop.MISDIRECTED)
                     return
-                turn.send(Ack(nonce, self._state.shown), turn.source, sender)
-                self._show(shown, sender, turn)
+                own = self._state.own
+                views = (own,) if own.status is Status.LEFT else ()
+                turn.send(Ack(nonce, self._state.shown), turn.source, sender, views)
+                self._show(shown, sender, turn, answers=False)
             case Ack(nonce, shown):
-                if self._answered(nonce, sender, turn):
+                answers = self._answered(nonce, sender, turn)
+                if answers:
                     self._joining.acked(turn)
                 else:
                     turn.drop(Drop.UNASKED)
-                self._show(shown, sender, turn)
+                self._show(shown, sender, turn, answers=answers)
             case PingReq():
                 self._detector.relay(message, turn)
             case RelayedAck(nonce):
@@ -608,14 +636,18 @@ class Node:
         self._detector.acked(nonce, flight, turn)
         return True
 
-    def _show(self, shown: Shown, sender: str, turn: Turn, urgent: bool = False) -> None:
-        """A member showed its state: repair what differs."""
+    def _show(
+        self, shown: Shown, sender: str, turn: Turn, urgent: bool = False, *, answers: bool = True
+    ) -> None:
+        """A member showed its state: repair what differs. `answers`: to a question of this node;
+        only that may make it ready."""
         state = self._state
         if not self._is_live(sender):
             return
         state.shown_by[sender] = shown
         state.rounds.hear(shown.round)
-        self._readiness.shown(shown, turn)
+        if answers:
+            self._readiness.shown(shown, sender, turn)
         if shown.log != state.log.fingerprint:
             self._repair.want(sender, turn, urgent)
         if shown.members == state.members.fingerprint:
@@ -638,6 +670,8 @@ class Node:
                 self._membership.suspicion_ended(about, turn)
             case Timer.CORROBORATE:
                 self._detector.corroborate(about, turn)
+            case Timer.RUMOUR:
+                self._detector.look_into_rumour(about, turn)
             case Timer.GOSSIP:
                 self._gossiping.round(turn)
             case Timer.PULL:
@@ -651,7 +685,7 @@ class Node:
             case Timer.NAME_CHECK:
                 self._joining.name_vacant(about, turn)
             case Timer.RIVAL:
-                self._joining.ask_again(turn)
+                self._joining.ask_rivals(turn)
             case Timer.READY:
                 self._readiness.waited(turn)
             case Timer.LEAVE:

@@ -31,6 +31,7 @@ class Purpose(Enum):
     RELAY = auto()
     CONTACT = auto()
     NAME_CHECK = auto()
+    RUMOUR = auto()
 
 
 class Flight(NamedTuple):

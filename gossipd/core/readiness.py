@@ -24,6 +24,8 @@ class Readiness:
         """Whether time may make this node ready although no peer has shown itself."""
         self._met = False
         """Whether a peer has shown itself."""
+        self._ready_peers: dict[str, None] = {}
+        """Those that said in an answer to this node that they are ready."""
 
     def start(self, alone: bool, turn: Turn) -> None:
         """Begin; `alone`: there is nobody to join."""
@@ -33,10 +35,13 @@ class Readiness:
         else:
             self._wait(turn)
 
-    def shown(self, shown: Shown, turn: Turn) -> None:
-        """A peer showed its state."""
+    def shown(self, shown: Shown, peer: str, turn: Turn) -> None:
+        """A peer showed its state in an answer to this node. What it says unasked may be anybody's
+        word."""
         if self._state.ready:
             return
+        if shown.ready:
+            self._ready_peers[peer] = None
         if shown.ready or not (self._met or self._allowed):
             self._wait(turn)
         self._met = True
@@ -45,8 +50,8 @@ class Readiness:
 
     def walked(self, peer: str, turn: Turn) -> None:
         """A walk over a peer's digest, with its passes, is complete."""
-        shown = self._state.shown_by.get(peer)
-        if not self._state.ready and shown is not None and shown.ready:
+        is_live = peer in self._state.shown_by
+        if not self._state.ready and is_live and peer in self._ready_peers:
             self._become(False, turn)
 
     def waited(self, turn: Turn) -> None:
@@ -74,5 +79,6 @@ class Readiness:
 
     def _become(self, alone: bool, turn: Turn) -> None:
         self._state.ready = True
+        self._ready_peers = {}
         self._state.timers.cancel(Timer.READY)
         turn.emit(BecameReady(alone))

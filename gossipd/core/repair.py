@@ -121,6 +121,9 @@ class LogRepair:
         Most of it comes several times: of key records, those that the version covers are held. In
         the own stream others would show a clone.
         """
+        shown = max((seq for _, seq, _ in group.registers), default=0)
+        if group.to > group.start and not self._is_shown(group.stream, group.to, shown, turn):
+            group = group._replace(to=group.start)
         version = self._state.log.version(group.stream)
         if group.keys and group.stream != self._state.writer.stream:
             above = tuple(record for record in group.keys if record.seq > version)
@@ -152,7 +155,7 @@ class LogRepair:
     def _merge_keyed(self, of: Group | Page, turn: Turn) -> int:
         """How many of its key records and doubles were new. After the claim, as what a version
         covers need not be hashed."""
-        keys = self._retention.accepted(of.stream, of.keys)
+        keys = self._retention.accepted(of.stream, of.keys, turn.now)
         new, advances = 0, list[Advance]()
         if keys:
             new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
@@ -177,6 +180,17 @@ class LogRepair:
     def _learned(self, advances: list[Advance], turn: Turn) -> None:
         self._state.tail.append(advances, turn.now)
         turn.emit(Learned(tuple(advances)))
+
+    def _is_shown(self, stream: Stream, version: int, shown: int, turn: Turn) -> bool:
+        """Whether somebody has shown an event up to which everything is said to be held: there is
+        always a register that has reached it. `shown`: the newest one that comes with the claim.
+        """
+        if version > shown:
+            held = next(self._state.log.newest_first(stream, 0), ("", 0, 0))
+            shown = held[1]
+        if version > shown:
+            turn.drop(Drop.FALSE_CLAIM)
+        return version <= shown
 
     def _claim(self, stream: Stream, version: int) -> bool:
         if not self._state.log.claim(stream, version):
@@ -348,7 +362,8 @@ class LogRepair:
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
         assert running.claim is not None
-        self._claim(stream, running.claim)
+        if self._is_shown(stream, running.claim, 0, turn):
+            self._claim(stream, running.claim)
         gained = self._gained.pop(stream, 0)
         if self._state.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1

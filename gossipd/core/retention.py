@@ -48,13 +48,15 @@ class Retention:
         """Begin to look for what is too old."""
         self._state.timers.set(Timer.KEYS, turn.now + self._interval)
 
-    def accepted(self, stream: Stream, records: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
+    def accepted(
+        self, stream: Stream, records: tuple[KeyRecord, ...], now: float
+    ) -> tuple[KeyRecord, ...]:
         """Those that have not expired; of the others nothing more will be known here."""
         young = tuple(record for record in records if not self._is_expired(stream, record))
         if len(young) < len(records):
             for record in records:
                 if self._is_expired(stream, record):
-                    self._state.judge.dropped(record.key)
+                    self._state.judge.refused(record.key, record.age * AGE_TICK, now)
         return young
 
     def drop(self, turn: Turn) -> None:

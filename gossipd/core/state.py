@@ -13,6 +13,7 @@ from .drops import Drop
 from .effects import Dropped, Effect, Send
 from .elsewhere import Elsewhere
 from .health import Health
+from .hearsay import Hearsay
 from .identity import Address
 from .judge import Judge
 from .lanes import LogLane, MemberLane
@@ -21,6 +22,7 @@ from .members import MemberTable
 from .messages import MemberView, Message, Shown
 from .newcomers import Newcomers
 from .pings import Pings, RoundTrips
+from .plausible import Plausible
 from .rounds import Rounds
 from .saving import Saving
 from .settings import Settings
@@ -54,6 +56,8 @@ class State:
     strangers: Strangers
     courier: Courier
     saving: Saving
+    plausible: Plausible
+    hearsay: Hearsay
     rounds: Rounds = field(default_factory=Rounds)
     shown_by: dict[str, Shown] = field(default_factory=dict)
     """What live members last showed of their state."""

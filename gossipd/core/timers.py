@@ -20,6 +20,7 @@ class Timer(IntEnum):
     RELAY_NACK = auto()
     SUSPICION = auto()
     CORROBORATE = auto()
+    RUMOUR = auto()
     GOSSIP = auto()
     PULL = auto()
     MEMBER_PULL = auto()

@@ -82,6 +82,9 @@ class Engine:
         """Bytes of the largest datagram so far, without headers."""
         self.captured: list[Captured] | None = None
         """Set it to a list to have every datagram noted there."""
+        self.listening: dict[Address, list[tuple[Address, bytes]]] = {}
+        """By address that is no host's: what is sent there, and from where, if it is to be noted.
+        """
         self.received: list[Received] | None = None
         """Set it to a list to have it noted what every datagram caused."""
         self.all_disks: dict[Disk, None] = {}
@@ -341,6 +344,8 @@ class Engine:
             self.largest_sent = size
         target = self._by_address.get(to)
         if target is None:
+            if to in self.listening:
+                self.listening[to].append((host.address, data))
             return
         source = host.address
         if self.captured is not None:

@@ -79,6 +79,7 @@ class Judged:
         "from_disk",
         "host",
         "key",
+        "lacking",
         "life",
         "ready",
         "result",
@@ -100,6 +101,11 @@ class Judged:
         """The process: which one on that host it was, and the disk that it had."""
         self.ready = host.node is not None and host.node.ready
         self.counter, self.by, self.key = increment
+        node = host.node
+        self.lacking = node is not None and not all(
+            map(node.log.is_present, node.events(self.key))
+        )
+        """Whether its record was held there without its event."""
         self.result = result
         self.from_disk = from_disk
         """Whether the disk had been asked, and had something."""

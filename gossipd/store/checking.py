@@ -100,6 +100,6 @@ def _count(connection: sqlite3.Connection) -> Finding:
         len(image.members),
         key_count,
         len(log.doubles),
-        generation_of(connection, ""),
+        generation_of(connection, "", time.time()),
         log.fingerprint,
     )

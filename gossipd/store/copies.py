@@ -34,7 +34,8 @@ def back_up(path: Path, to: Path) -> None:
                 _copy(source, made)
             made.rename(to)
         finally:
-            made.unlink(missing_ok=True)
+            for part in made, Path(f"{made}-journal"):  # which a copy that fails leaves
+                part.unlink(missing_ok=True)
         sync_directory(to.parent)
 
 

@@ -37,7 +37,6 @@ from gossipd.core import (
     StreamImage,
     key_time,
 )
-from gossipd.core.identity import GENERATION_MAX
 
 from . import opening, schema
 from .abandoned import Abandoned, taking_back
@@ -259,8 +258,8 @@ class DiskStore:
 
     def _begin_life(self, wall: float) -> int:
         with self._classified():
-            stored = generation_of(self._connected(), self._node)
-        generation = min(max(int(1000 * wall), stored + 1), GENERATION_MAX)
+            stored = generation_of(self._connected(), self._node, wall)
+        generation = max(int(1000 * wall), stored + 1)
         facts: dict[str, Value] = {"generation": generation, "node": self._node}
         facts |= {"cluster": self._cluster, "port": self._port}
         self._write(_in_runs(starmap(put_meta, facts.items())))

@@ -155,7 +155,10 @@ def _import(connection: sqlite3.Connection, lines: Iterable[bytes], clock: FileC
 
 
 def _parse(text: bytes) -> _Line:
-    line = json.loads(text)
+    try:
+        line = json.loads(text)
+    except ValueError:  # it tells of lines, too, and means another one
+        line = None
     if not isinstance(line, dict):
         raise ValueError("not a JSON object")
     if line.get("format", _FORMAT) != _FORMAT:

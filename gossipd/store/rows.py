@@ -19,6 +19,7 @@ import msgpack
 
 from gossipd.core import Changes, Image, MemberView, Status, Stream, StreamImage
 from gossipd.core.messages import AGE_MAX, Register
+from gossipd.core.plausible import Plausible, Word
 
 Value: TypeAlias = int | str | bytes
 Write: TypeAlias = tuple[str, tuple[Value, ...]]
@@ -192,12 +193,14 @@ def meta_of(connection: sqlite3.Connection) -> dict[str, Value]:
     return facts
 
 
-def generation_of(connection: sqlite3.Connection, node: str) -> int:
-    """The largest generation of an earlier life, or of the member `node`; 0 for none."""
-    generation = int(meta_of(connection).get("generation", 0))
+def generation_of(connection: sqlite3.Connection, node: str, wall: float) -> int:
+    """The largest generation of an earlier life, or of the member `node`; 0 for none. What no
+    clock allows, at `wall` seconds since 1970, is what an attack has left, and passed over."""
+    known = [int(meta_of(connection).get("generation", 0))]
     query = "SELECT generation FROM members WHERE name = ?"
-    own = connection.execute(query, (node,)).fetchone()
-    return max(generation, own[0]) if own else generation
+    known += (row[0] for row in connection.execute(query, (node,)))
+    plausible = Plausible(int(1000 * wall))
+    return max((at for at in known if not plausible.is_absurd(at, 0, Word.OWN)), default=0)
 
 
 def shown(stream: object) -> str:

@@ -38,6 +38,7 @@ from gossipd.core.messages import (
     Ping,
     Record,
     Shown,
+    Standing,
 )
 from tests.bench.program import Row, options, report
 from tests.unit.core.wire_examples import packed
@@ -306,7 +307,7 @@ def joins(size: int) -> float:
 
     def datagrams() -> Iterator[bytes]:
         for number in range(SAMPLES):
-            join = Join(number, ("10.9.0.2", 1), (), b"", False)
+            join = Join(number, ("10.9.0.2", 1), (), b"", Standing.NEWCOMER)
             yield bench.says(join, name=f"j{number}")
 
     return bench.cost(datagrams())

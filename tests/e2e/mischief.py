@@ -25,6 +25,7 @@ from gossipd.core.messages import (
     Message,
     Ping,
     Shown,
+    Standing,
     Status,
 )
 from tests.e2e.node import Node
@@ -138,11 +139,13 @@ class Mischief:
                 (f"ghost{rng.randrange(100)}", (member.host, member.port)),
             )
         )
-        return self._packed(name, Join(rng.getrandbits(64), address, (), b"", False))
+        return self._packed(name, Join(rng.getrandbits(64), address, (), b"", Standing.NEWCOMER))
 
     def guessed_cookie(self, rng: random.Random) -> bytes:
         cookie = rng.randbytes(rng.choice((1, 8, 16)))
-        return self._packed("ghost", Join(rng.getrandbits(64), self._victim, (), cookie, False))
+        return self._packed(
+            "ghost", Join(rng.getrandbits(64), self._victim, (), cookie, Standing.NEWCOMER)
+        )
 
     def echo(self, _: random.Random) -> bytes:
         """What the target sent itself."""
@@ -173,7 +176,7 @@ class Mischief:
 
 def said_by(node: Node, sock: socket.socket) -> bytes:
     """A datagram of a node: its answer to a join that never goes on."""
-    join = Join(1, sock.getsockname(), (), b"", False)
+    join = Join(1, sock.getsockname(), (), b"", Standing.NEWCOMER)
     sock.sendto(
         FRAME.close(pack_body(pack_head("ghost", NOW_MS, 0, join), [], [])), (node.host, node.port)
     )

@@ -44,6 +44,20 @@ from gossipd.entry import main
 main()
 """
 
+BUSY = """
+import sys
+from gossipd.daemon import Daemon
+def receive(*_):
+    print("busy", file=sys.stderr, flush=True)
+    while True:
+        pass
+Daemon._receive = receive
+sys.argv = sys.argv[3:]
+from gossipd.entry import main
+main()
+"""
+"""Runs a node that does nothing more once a datagram has come."""
+
 FULL = Path("/dev/full")
 
 
@@ -81,6 +95,20 @@ def test_a_node_leaves_and_the_exit_code_says_whether_all_was_well(cluster: Clus
         lines = node.log.splitlines()
         assert lines[-2].endswith(f" INFO {number.name}: leaving")
         assert lines[-1].endswith(" INFO left")
+
+
+def test_a_third_signal_ends_a_node_that_does_nothing_more(cluster: Cluster) -> None:
+    node = cluster.add()
+    node.prefix = (sys.executable, "-c", BUSY)
+    node.start()
+    up(node)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"ping", (node.host, node.port))
+    until(lambda: "busy" in node.log, 10, "it is busy")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        node.send(number)  # different ones, as two of a kind may come as one; in any order
+    assert node.ended() == 1
+    assert node.log.splitlines()[-1].endswith(": ended at once")
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGTTOU])

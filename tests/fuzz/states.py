@@ -11,7 +11,17 @@ from dataclasses import replace
 
 from gossipd.core import Address, Effect, MemberView, Send, Settings, Status, TagFrame
 from gossipd.core.decoding import decode
-from gossipd.core.messages import Cookie, Envelope, Gossip, Group, Join, Message, Ping, Shown
+from gossipd.core.messages import (
+    Cookie,
+    Envelope,
+    Gossip,
+    Group,
+    Join,
+    Message,
+    Ping,
+    Shown,
+    Standing,
+)
 from tests.property.contract import WatchedNode
 from tests.unit.core.wire_examples import ALIVE, STREAM, encode, spoken
 
@@ -90,10 +100,10 @@ def fresh() -> Replay:
 def member() -> Replay:
     """A node with ann as its member, and counts of its own."""
     replay = Replay()
-    effects = replay.say(Join(7, ANN, (), b"", False))
+    effects = replay.say(Join(7, ANN, (), b"", Standing.NEWCOMER))
     cookies = [said.message for e in effects if isinstance(e, Send) and (said := opened(e.data))]
     assert isinstance(cookies[0], Cookie)
-    replay.say(Join(7, ANN, (), cookies[0].cookie, False))
+    replay.say(Join(7, ANN, (), cookies[0].cookie, Standing.NEWCOMER))
     batches = replay.watched.prepare([("default", 2), ("a b", 1)], replay.now, _WALL)
     replay.note(replay.watched.expose(batches, replay.now))
     replay.wait(0.1)

@@ -27,7 +27,7 @@ from gossipd.core import (
 )
 from gossipd.core.decoding import decode
 from gossipd.core.encoding import pack_view
-from gossipd.core.messages import Cookie, Envelope, Hello, Join, MembersPage, Welcome
+from gossipd.core.messages import Cookie, Envelope, Hello, Join, MembersPage, Refuse, Welcome
 from gossipd.core.strangers import AMPLIFICATION_MAX
 
 from .books import Books
@@ -113,6 +113,7 @@ class WatchedNode:
         envelope = self._opened(data)
         if envelope is not None:
             self._note(envelope, source, len(data))
+            self._note_rivals(envelope, len(data))
         return self._watch(lambda node: node.receive_datagram(data, source, now))
 
     def timeout(self, now: float) -> list[Effect]:
@@ -186,6 +187,15 @@ class WatchedNode:
             self._proven.add(join.address)
         if join.address != source:
             self._received[join.address] = self._received.get(join.address, 0) + size
+
+    def _note_rivals(self, envelope: Envelope, size: int) -> None:
+        """Where the node's name is said to live, too, it asks."""
+        own = self.node.own
+        rivals = {view.address for view in envelope.views if view.name == own.name}
+        if isinstance(envelope.message, Refuse):
+            rivals.add(envelope.message.holder)
+        for address in rivals:
+            self._received[address] = self._received.get(address, 0) + size
 
     def _opened(self, data: bytes) -> Envelope | None:
         body = self._frame.open(data)

@@ -59,6 +59,7 @@ from gossipd.core.messages import (
     Refuse,
     RelayedAck,
     Shown,
+    Standing,
     Status,
     Welcome,
 )
@@ -157,10 +158,12 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     RelayedAck: st.builds(RelayedAck, u64),
     Nack: st.builds(Nack, u64),
     Gossip: st.builds(Gossip),
-    Join: st.builds(Join, u64, addresses, tags, _cookies, st.booleans()),
+    Join: st.builds(Join, u64, addresses, tags, _cookies, st.sampled_from(Standing)),
     Cookie: st.builds(Cookie, u64, _cookies, addresses),
     Welcome: st.builds(Welcome, u64, shown),
-    Refuse: st.builds(Refuse, u64, st.sampled_from(Refusal), addresses, generations),
+    Refuse: st.builds(
+        Refuse, u64, st.sampled_from(Refusal), addresses, generations, st.sampled_from(Standing)
+    ),
     DigestAsk: st.builds(
         lambda nonce, at, size: DigestAsk(nonce, at[0], at[1], size), u64, _prefixes, _sizes
     ),

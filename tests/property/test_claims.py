@@ -19,6 +19,7 @@ from gossipd.core.decoding import decode
 from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.frame import TagFrame
 from gossipd.core.health import Health
+from gossipd.core.hearsay import Hearsay
 from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane, MemberLane
 from gossipd.core.log import Log
@@ -37,6 +38,7 @@ from gossipd.core.messages import (
 from gossipd.core.newcomers import Newcomers
 from gossipd.core.passes import Pass
 from gossipd.core.pings import Pings, RoundTrips
+from gossipd.core.plausible import Plausible
 from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
 from gossipd.core.state import State
@@ -141,6 +143,8 @@ def _peer(seed: int) -> _Peer:
             strangers=Strangers(),
             courier=courier,
             saving=Saving(log, members, judge),
+            plausible=Plausible(own.generation),
+            hearsay=Hearsay(1.0),
         )
     )
 

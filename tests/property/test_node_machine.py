@@ -34,7 +34,17 @@ from gossipd.core import (
 )
 from gossipd.core.decoding import decode
 from gossipd.core.identity import BY_MAX, GENERATION_MAX
-from gossipd.core.messages import Cookie, Envelope, Gossip, Group, Join, Message, PingReq, Welcome
+from gossipd.core.messages import (
+    Cookie,
+    Envelope,
+    Gossip,
+    Group,
+    Join,
+    Message,
+    PingReq,
+    Standing,
+    Welcome,
+)
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from tests.effort import examples
 from tests.unit.core.talk import FRAME, WALL, Peer
@@ -346,10 +356,12 @@ class NodeMachine(RuleBasedStateMachine):
 
     def _admit(self, peer: Peer) -> None:
         """Let a peer ask to be taken in, with proof of its address if it is given a cookie."""
-        effects = self._hear(peer, Join(7, peer.address, (), b"", False))
+        effects = self._hear(peer, Join(7, peer.address, (), b"", Standing.NEWCOMER))
         cookies = [m for m in map(_message, effects) if isinstance(m, Cookie) and m.cookie]
         if cookies:
-            effects = self._hear(peer, Join(7, peer.address, (), cookies[0].cookie, False))
+            effects = self._hear(
+                peer, Join(7, peer.address, (), cookies[0].cookie, Standing.NEWCOMER)
+            )
             assert len([m for m in map(_message, effects) if isinstance(m, Welcome)]) <= 1
 
     def _hear(

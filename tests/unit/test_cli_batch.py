@@ -165,6 +165,13 @@ def test_lines_that_cannot_be_counted_now_are_sent_again_under_their_keys() -> N
     assert said == ["full; trying again for 5 s"]
 
 
+def test_where_it_stops_behind_all_that_is_counted_that_is_certain() -> None:
+    not_now = refused(503, "not counted: full")
+    sent, _ = batch(Counting([COUNTED, not_now, not_now], *[[not_now, not_now]] * 1000))
+    with pytest.raises(RefusedError, match=r"line 1 is the last .*, nothing behind it was"):
+        sent.send(given(*[b"{}"] * 3))
+
+
 def test_it_stops_where_the_time_is_over_and_tells_what_is_not_certain() -> None:
     daemons = Counting([COUNTED, FULL, COUNTED], *[[FULL]] * 1000)
     sent, _ = batch(daemons)

@@ -116,6 +116,8 @@ def test_values_are_read_with_their_types(write: Write) -> None:
         ('profile = "fast"', "profile: expected one of lan, wan, local, not 'fast'"),
         ("a = 1\nb =\n", "not valid TOML: .* line 2"),
         ("name = 'a'\nname = 'b'\n", "not valid TOML: .* line 2"),
+        (f"a = {'[' * 5000}", "not valid TOML: nested too deeply"),
+        ("#" * 2**20 + "\n", "larger than 1048576 bytes"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_file_and_key(write: Write, text: str, complaint: str) -> None:

@@ -43,6 +43,7 @@ from gossipd.core.messages import (
     Refuse,
     RelayedAck,
     Shown,
+    Standing,
     Welcome,
 )
 from gossipd.core.settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX, Profile, Settings
@@ -70,7 +71,7 @@ MESSAGES: tuple[Message, ...] = (
     RelayedAck(1),
     Nack(1),
     Gossip(),
-    Join(1, ADDRESS, (), b"", False),
+    Join(1, ADDRESS, (), b"", Standing.NEWCOMER),
     Cookie(1, b"", ADDRESS),
     Welcome(1, SHOWN),
     Refuse(1, Refusal.NAME_TAKEN, ADDRESS, 1),

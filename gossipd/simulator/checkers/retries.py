@@ -118,7 +118,8 @@ class RetryChecker:
                 set_back_at = self._set_back_at.get(answer.host, float("-inf"))
                 matters = held_longer(self._world.settings.key_window)
                 set_back = answer.at - set_back_at <= matters
-                assert not answer.ready or set_back, f"{where} is ready and says that it is not"
+                may_lack = set_back or answer.lacking
+                assert not answer.ready or may_lack, f"{where} is ready and says that it is not"
             case OutOfRange() | LogFull():
                 pass
             case _:

@@ -1,6 +1,7 @@
 """Hostile peers that speak the wire with the project's own encoder: programs, and what they show.
 
-Each module is one kind of attack. As a program it prints what became of every attack of it:
+Each module is one kind of attack, in the simulator or against real nodes. As a program it prints
+what became of it:
 
-    python -m tests.fuzz.attacks.reflection
+    python -m tests.fuzz.attacks.oneself
 """

@@ -38,6 +38,7 @@ from gossipd.core.messages import (
     Ping,
     Record,
     Shown,
+    Standing,
     Welcome,
 )
 from gossipd.endpoint import Endpoint
@@ -74,7 +75,7 @@ class Costly:
         host, port = self.socket.getsockname()
         cookie, until = b"", time.monotonic() + within
         while time.monotonic() < until:
-            self._say(Join(1, (host, port), (), cookie, False))
+            self._say(Join(1, (host, port), (), cookie, Standing.NEWCOMER))
             for envelope in self._heard(5 * TICK):
                 if isinstance(envelope.message, Cookie):
                     cookie = envelope.message.cookie

@@ -27,6 +27,7 @@ from gossipd.core.messages import (
     PassItem,
     Ping,
     Shown,
+    Standing,
 )
 from gossipd.simulator.host import Host
 from gossipd.simulator.world import World
@@ -73,7 +74,7 @@ class Reflections(World):
         """Become a member of all, as anybody may who reads what is sent to its address."""
         for name in list(self.running):
             for cookie in (b"", self._cookie):
-                said = Join(1, _LIAR, (), cookie or self._cookie, False)
+                said = Join(1, _LIAR, (), cookie or self._cookie, Standing.NEWCOMER)
                 data = _FRAME.close(encode(Envelope("liar", _GENERATION, 0, said)))
                 self.deliver(name, data, _LIAR)
             self._cookie = b""

@@ -8,6 +8,7 @@ from uuid import UUID
 from gossipd.core.courier import Courier
 from gossipd.core.frame import TagFrame
 from gossipd.core.health import Health
+from gossipd.core.hearsay import Hearsay
 from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane, MemberLane
 from gossipd.core.log import Log
@@ -15,6 +16,7 @@ from gossipd.core.members import MemberTable
 from gossipd.core.messages import MemberView, Status
 from gossipd.core.newcomers import Newcomers
 from gossipd.core.pings import Pings, RoundTrips
+from gossipd.core.plausible import Plausible
 from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
 from gossipd.core.state import State
@@ -78,4 +80,6 @@ def state_of(
         strangers=Strangers(),
         courier=Courier(settings, FRAME, members, member_lane, log_lane),
         saving=Saving(log, members, judge),
+        plausible=Plausible(own.generation),
+        hearsay=Hearsay(1.0),
     )

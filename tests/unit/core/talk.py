@@ -43,6 +43,7 @@ from gossipd.core.messages import (
     Ping,
     Register,
     Shown,
+    Standing,
     Welcome,
 )
 from gossipd.core.writer import NOTHING_STORED
@@ -51,6 +52,9 @@ from .wire_examples import packed
 
 FRAME = TagFrame("test")
 ROUND_TRIP = 0.002
+CONDEMNED_AFTER = 1.001
+"""Seconds after which a verdict of others is believed of who was never measured and is silent."""
+
 WALL = 1_700_000_000.0
 
 E = TypeVar("E", bound=Effect)
@@ -246,6 +250,10 @@ class Talk:
         assert due is None or due > self.now
         return said
 
+    def see_clock(self, wall: float) -> None:
+        """Show the node the wall clock, seconds since 1970."""
+        self.node.see_clocks(self.now, wall)
+
     def join(self, *addresses: Address) -> Said:
         return self._done(self.node.join(addresses, self.now))
 
@@ -322,7 +330,7 @@ class Talk:
 
     def ask_in(self, peer: Peer, cookie: bytes = b"", source: Address | None = None) -> Said:
         """Let a peer ask to be taken in."""
-        return self.hear(peer, Join(7, peer.address, (), cookie, False), source=source)
+        return self.hear(peer, Join(7, peer.address, (), cookie, Standing.NEWCOMER), source=source)
 
     def let_prove(self, *peers: Peer) -> None:
         """Let peers that others have told of prove where they are."""
@@ -335,9 +343,18 @@ class Talk:
 
     def fail(self, name: str) -> None:
         """Let a member be held failed."""
-        other = next(peer for peer in self.peers.values() if peer.name != name)
+        self.condemn(name, Status.FAILED)
         self.peer(name).answers = False
-        self.hear(other, Gossip(), [self.peer(name).seen(Status.FAILED)])
+
+    def condemn(self, name: str, status: Status, incarnation: int | None = None) -> Said:
+        """Let another member say that this one lives no more, while it is silent."""
+        peer = self.peer(name)
+        other = next(other for other in self.peers.values() if other is not peer)
+        answers, peer.answers = peer.answers, False
+        said = self.hear(other, Gossip(), [peer.seen(status, incarnation)])
+        done = said.timed + self.wait(CONDEMNED_AFTER).timed
+        peer.answers = answers
+        return Said(done)
 
     # --- answers of the peers ----------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 
 from gossipd.core import Copies, Drop, SaveWanted, Settings, Status, Stream
 from gossipd.core.copies import ASKS_MAX, SPARE
-from gossipd.core.messages import HOLD_GROUPS_MAX, Ack, Gossip, Held, Hold, Ping
+from gossipd.core.messages import HOLD_GROUPS_MAX, Ack, Held, Hold, Ping
 
 from .talk import Peer, Said, Talk, group, stream
 
@@ -214,9 +214,8 @@ def test_who_is_gone_is_no_copy_any_more(status: Status) -> None:
     name, hold = one_asked(talk, said)
     talk.confirm(name, hold)
     assert talk.node.copies(1) == 2
-    other = next(peer for peer in talk.peers.values() if peer.name != name)
     talk.peer(name).answers = False
-    talk.hear(other, Gossip(), [talk.peer(name).seen(status)])
+    talk.condemn(name, status)
     assert talk.node.copies(1) == 1
 
 

@@ -65,7 +65,7 @@ def test_who_is_not_live_is_not_probed(order: ProbeOrder) -> None:
     talk = Talk(peers=5, settings=Settings(probe_order=order, contact_interval=1e6))
     talk.wait(1.5)
     talk.fail("p0")
-    talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p2").seen(Status.LEFT)])
+    talk.condemn("p2", Status.LEFT)
     targets = [ping.target for ping in talk.wait(30.0).sent(Ping)]
     assert {targets.count(name) for name in ("p1", "p3", "p4")} <= {9, 10, 11}
     assert len(targets) == 30
@@ -262,7 +262,7 @@ def test_a_member_that_left_during_the_probe_is_not_accused() -> None:
     talk = Talk(peers=3)
     silent(talk, "p0")
     until_probed(talk, "p0")
-    talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p0").seen(Status.LEFT)])
+    talk.condemn("p0", Status.LEFT)
     assert not accused(talk.wait(1.5))
     assert talk.status("p0") is Status.LEFT
 

@@ -12,7 +12,6 @@ from gossipd.core import (
     Left,
     NameLost,
     Send,
-    Settings,
     Status,
     members,
 )
@@ -28,6 +27,7 @@ from gossipd.core.messages import (
     Refusal,
     Refuse,
     RelayedAck,
+    Standing,
     Welcome,
 )
 
@@ -94,7 +94,7 @@ def test_forged_joins_never_send_a_victim_more_than_three_times_their_bytes() ->
     paid = 0
     to_victim = 0
     for nonce in range(50):
-        data = forged.says(Join(nonce, VICTIM, (), b"", False))
+        data = forged.says(Join(nonce, VICTIM, (), b"", Standing.NEWCOMER))
         paid += len(data)
         to_victim += talk.deliver(data, source).bytes_to(VICTIM)
     assert 0 < to_victim <= 3 * paid
@@ -258,21 +258,6 @@ def test_a_joining_twin_in_the_same_generation_is_refused() -> None:
     assert [r.reason for r in said.sent(Refuse, rival)] == [Refusal.NAME_TAKEN]
 
 
-def test_a_refusal_of_a_twin_in_the_same_generation_is_heard() -> None:
-    talk = Talk(alone=False)
-    holder = Peer("me", ("10.0.8.8", 7946))
-    nonce = talk.join(holder.address).sent(Join)[0].nonce
-    refuse = Refuse(nonce, Refusal.NAME_TAKEN, holder.address, 1000)
-    assert talk.hear(holder, refuse).of(NameLost)
-
-
-def test_the_nodes_own_earlier_life_is_not_answered() -> None:
-    talk = Talk()
-    before = Peer("me", talk.me.address, generation=10)
-    cookie = talk.ask_in(before).sent(Cookie)[0].cookie
-    assert not talk.ask_in(before, cookie).of(Send)
-
-
 def test_a_name_whose_holder_answers_directly_is_refused() -> None:
     talk = Talk(peers=4)
     rival, cookie = rival_of(talk, "p0")
@@ -376,115 +361,24 @@ def test_a_name_found_vacant_is_kept_for_the_newcomer_for_some_seconds_only() ->
 
 def test_the_name_of_a_member_that_left_is_free() -> None:
     talk = Talk(peers=2)
-    talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p0").seen(Status.LEFT)])
+    talk.condemn("p0", Status.LEFT)
     rival, cookie = rival_of(talk, "p0")
     assert talk.ask_in(rival, cookie).sent(Welcome, rival)
 
 
-def test_a_node_that_is_refused_its_name_ends() -> None:
-    talk = Talk(alone=False)
-    seed = Peer("seed", ("10.0.8.8", 7946))
-    nonce = talk.join(seed.address).sent(Join)[0].nonce
-    said = talk.hear(seed, Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 5))
-    (lost,) = said.of(NameLost)
-    assert "10.0.3.3 port 1" in lost.detail
-
-
-def test_who_was_taken_in_a_moment_ago_obeys_a_refusal() -> None:
-    talk = Talk(peers=1)
-    seed = Peer("seed", ("10.0.8.8", 7946))
-    nonce = talk.join(seed.address).sent(Join)[0].nonce
-    older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
-    assert talk.hear(seed, older).of(NameLost)
-
-
-def test_who_is_a_member_for_nobody_any_more_obeys_a_refusal() -> None:
-    """Those whom it holds as alive answer it as a stranger: with cookies."""
-    talk = Talk(peers=3, settings=Settings(suspicion_mult=100.0))
-    talk.wait(10)
-    for name in talk.peers:
-        talk.peer(name).answers = False
-    talk.wait(6)
-    assert talk.node.live_count == 4
-    seed = Peer("seed", ("10.0.8.8", 7946))
-    nonce = talk.join(seed.address).sent(Join)[0].nonce
-    older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
-    assert talk.hear(seed, older).of(NameLost)
-
-
-def test_the_newer_of_two_holders_of_a_name_does_not_obey_a_refusal() -> None:
-    talk = Talk(peers=1)
-    talk.wait(2 * talk.settings.name_check)
-    seed = Peer("seed", ("10.0.8.8", 7946))
-    nonce = talk.join(seed.address).sent(Join)[0].nonce
-    older = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 999)
-    assert not talk.hear(seed, older).of(NameLost)
-    nonce = talk.join(seed.address).sent(Join)[0].nonce
-    newer = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 1001)
-    assert not talk.hear(seed, newer).of(NameLost)
-    (again,) = talk.wait(10.1).sent(Join, seed)
-    assert again.holds_name
-    newer = Refuse(again.nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 1001)
-    assert "10.0.3.3 port 1" in talk.hear(seed, newer).of(NameLost)[0].detail
-
-
-@pytest.mark.parametrize(("host", "loses"), [("10.0.0.0", False), ("10.0.3.3", True)])
-def test_in_one_generation_the_larger_address_does_not_obey_a_refusal(
-    host: str, loses: bool
-) -> None:
-    talk = Talk(peers=1)
-    talk.wait(2 * talk.settings.name_check)
-    seed = Peer("seed", ("10.0.8.8", 7946))
-    nonce = talk.join(seed.address).sent(Join)[0].nonce
-    talk.hear(seed, Refuse(nonce, Refusal.NAME_TAKEN, (host, 1), 1000))
-    (again,) = talk.wait(10.1).sent(Join, seed)
-    said = talk.hear(seed, Refuse(again.nonce, Refusal.NAME_TAKEN, (host, 1), 1000))
-    assert bool(said.of(NameLost)) is loses
-
-
 def test_a_larger_holder_is_taken_in_where_the_smaller_one_is_held_and_a_newcomer_is_not() -> None:
-    for holds_name in (False, True):
+    for standing in Standing:
+        holds_name = standing is Standing.HOLDER
         talk = Talk(peers=1)
         rival = Peer("p0", ("10.0.6.6", 7946), 1001)
         cookie = talk.ask_in(rival).sent(Cookie, rival)[0].cookie
-        said = talk.hear(rival, Join(7, rival.address, (), cookie, holds_name))
+        said = talk.hear(rival, Join(7, rival.address, (), cookie, standing))
         assert bool(said.sent(Welcome, rival)) is holds_name
         assert talk.held("p0").address == (rival if holds_name else talk.peer("p0")).address
         smaller = Peer("p0", ("10.0.7.7", 7946), 999)
         cookie = talk.ask_in(smaller).sent(Cookie, smaller)[0].cookie
-        said = talk.hear(smaller, Join(7, smaller.address, (), cookie, holds_name))
+        said = talk.hear(smaller, Join(7, smaller.address, (), cookie, standing))
         assert not said.sent(Welcome, smaller)
-
-
-def test_a_larger_holder_that_joins_again_and_again_ends_the_smaller_one_that_refuses_it() -> None:
-    for holds_name in (False, True):
-        talk = Talk()
-        rival, cookie = rival_of(talk, "me", generation=1001)
-        join = Join(7, rival.address, (), cookie, holds_name)
-        said = talk.hear(rival, join)
-        assert [r.reason for r in said.sent(Refuse, rival)] == [Refusal.NAME_TAKEN]
-        talk.wait(10.1)
-        assert bool(talk.hear(rival, join).of(NameLost)) is holds_name
-
-
-def test_who_leaves_is_not_ended_by_a_refusal() -> None:
-    talk = Talk(alone=False)
-    seed = Peer("seed", ("10.0.8.8", 7946))
-    nonce = talk.join(seed.address).sent(Join)[0].nonce
-    talk.leave()
-    refuse = Refuse(nonce, Refusal.NAME_TAKEN, ("10.0.3.3", 1), 5)
-    assert not talk.hear(seed, refuse).of(NameLost)
-
-
-def test_the_holder_of_the_name_itself_is_a_seed_like_any_other() -> None:
-    talk = Talk(alone=False)
-    holder = Peer("me", ("10.0.8.8", 7946), generation=999)
-    nonce = talk.join(holder.address).sent(Join)[0].nonce
-    said = talk.hear(holder, Cookie(nonce, b"12345678", talk.me.address))
-    (again,) = said.sent(Join, holder)
-    assert again.cookie == b"12345678"
-    refuse = Refuse(again.nonce, Refusal.NAME_TAKEN, holder.address, 999)
-    assert talk.hear(holder, refuse).of(NameLost)
 
 
 def test_a_node_told_that_its_generation_is_too_low_rises_and_asks_again() -> None:

@@ -6,9 +6,11 @@ import pytest
 
 from gossipd.core import Drop, Left, Status
 from gossipd.core.messages import (
+    Ack,
     Gossip,
     Held,
     Hold,
+    Ping,
 )
 
 from .talk import WALL, Peer, Said, Talk, group, stream
@@ -250,7 +252,11 @@ def test_a_leave_with_nobody_left_to_tell_ends() -> None:
     talk = leaver(peers=1)
     peer, hold = asked_one(talk, talk.leave())
     confirm(talk, peer, hold)
-    talk.hear(peer, Gossip(), [peer.seen(Status.LEFT)])
+    gone = peer.seen(Status.LEFT)
+    peer.answers = False
+    talk.hear(peer, Gossip(), [gone])
+    (ping,) = talk.wait(0.001).sent(Ping, peer)
+    talk.hear(peer, Ack(ping.nonce, talk.shown), [gone])
     assert talk.wait(0.07).of(Left) == [Left(0)]
 
 

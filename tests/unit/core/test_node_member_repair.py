@@ -20,7 +20,7 @@ from gossipd.core.messages import (
 )
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 
-from .talk import Peer, Said, Talk
+from .talk import CONDEMNED_AFTER, Peer, Said, Talk
 
 DIFFERENT = 0x1234
 
@@ -121,8 +121,9 @@ def test_what_was_pulled_and_contradicts_the_table_is_news() -> None:
     p0 = talk.peer("p0")
     ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
     view = talk.peer("p1").seen(Status.LEFT)
+    talk.peer("p1").answers = False
     talk.hear(p0, MembersPage(ask.nonce, "", "", (view,)))
-    assert talk.wait(0.1).views("p1")
+    assert talk.wait(CONDEMNED_AFTER).views("p1", p0)
 
 
 def test_the_table_is_told_in_pages_by_name() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Drop, MemberChanged, NameLost, Refuted, Settings, Status
-from gossipd.core.identity import GENERATION_MAX, INCARNATION_MAX
-from gossipd.core.messages import Gossip, Held, Hold, Join, MemberView, Ping
+from gossipd.core.messages import Gossip, Held, Hold, Join, MemberView, Ping, Standing
 
 from .talk import Peer, Said, Talk, group
 
@@ -38,44 +37,6 @@ def test_what_is_below_a_nodes_own_state_needs_no_answer() -> None:
     assert not told_of_itself(talk, Status.FAILED, 1000, 2).effects
 
 
-def test_an_incarnation_at_its_cap_gives_way_to_the_next_generation() -> None:
-    talk = Talk(peers=1)
-    told_of_itself(talk, Status.SUSPECT, 1000, INCARNATION_MAX)
-    assert (talk.own.generation, talk.own.incarnation) == (1001, 0)
-
-
-def test_a_generation_at_its_cap_ends_the_name() -> None:
-    talk = Talk(peers=1)
-    said = told_of_itself(talk, Status.FAILED, GENERATION_MAX, 0)
-    assert "used up" in said.of(NameLost)[0].detail
-
-
-def test_the_third_larger_generation_within_a_minute_means_two_processes() -> None:
-    talk = Talk(peers=1)
-    for generation in (2000, 3000):
-        assert not told_of_itself(talk, Status.ALIVE, generation, 0).of(NameLost)
-        assert talk.own.generation == generation + 1
-    said = told_of_itself(talk, Status.ALIVE, 4000, 0)
-    assert "two processes share the name 'me'" in said.of(NameLost)[0].detail
-    assert talk.own.generation == 3001
-
-
-def test_a_process_that_leaves_anyway_does_not_lose_its_name_to_its_twin() -> None:
-    talk = Talk(peers=1)
-    talk.increment()  # so it waits for somebody to hold that
-    talk.leave()
-    for generation in (2000, 3000, 4000, 5000):
-        assert not told_of_itself(talk, Status.ALIVE, generation, 0).of(NameLost)
-
-
-def test_larger_generations_that_come_slowly_are_adopted_for_ever() -> None:
-    talk = Talk(peers=1)
-    for generation in range(2000, 12000, 1000):
-        assert not told_of_itself(talk, Status.ALIVE, generation, 0).of(NameLost)
-        talk.wait(31)
-        assert talk.own.generation == generation + 1
-
-
 def test_a_node_that_has_left_does_not_refute_that() -> None:
     talk = Talk(peers=2)
     talk.leave()
@@ -92,7 +53,7 @@ def test_a_node_that_has_left_does_not_refute_that() -> None:
 def test_a_member_that_is_not_held_alive_is_told_so_when_it_speaks(status: Status) -> None:
     talk = Talk(peers=2)
     p0 = talk.peer("p0")
-    talk.hear(talk.peer("p1"), Gossip(), [p0.seen(status)])
+    talk.condemn("p0", status)
     assert {view.status for view in talk.hear(p0, Gossip()).views("p0", p0)} == {status}
 
 
@@ -115,7 +76,7 @@ def test_a_member_is_not_told_ten_times_a_second() -> None:
     p0 = talk.peer("p0")
     p0.answers = False
     talk.settle()
-    talk.hear(talk.peer("p1"), Gossip(), [p0.seen(Status.FAILED)])
+    talk.condemn("p0", Status.FAILED)
     talk.wait(0.5)
     assert talk.hear(p0, Gossip()).views("p0", p0)
     assert not talk.hear(p0, Gossip()).views("p0", p0)
@@ -133,7 +94,7 @@ def test_a_verdict_too_old_to_be_shared_is_still_told_to_its_subject() -> None:
 
 def test_two_that_have_left_do_not_tell_each_other_for_ever() -> None:
     talk = Talk(peers=2)
-    talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p0").seen(Status.LEFT)])
+    talk.condemn("p0", Status.LEFT)
     talk.leave()
     assert not talk.hear(talk.peer("p0"), Gossip()).views("p0")
 
@@ -141,7 +102,7 @@ def test_two_that_have_left_do_not_tell_each_other_for_ever() -> None:
 def test_a_member_that_speaks_with_a_higher_incarnation_is_alive() -> None:
     talk = Talk(peers=2)
     p0 = talk.peer("p0")
-    talk.hear(talk.peer("p1"), Gossip(), [p0.seen(Status.FAILED)])
+    talk.condemn("p0", Status.FAILED)
     p0.incarnation = 1
     said = talk.hear(p0, Gossip())
     assert talk.status("p0") is Status.ALIVE
@@ -211,85 +172,6 @@ def other_holder(generation: int, status: Status = Status.ALIVE) -> MemberView:
     return MemberView("me", ELSEWHERE, generation, 0, status)
 
 
-def told_for(talk: Talk, seconds: float, view: MemberView) -> list[NameLost]:
-    """A member tells of a holder every 50 ms; what comes of it."""
-    lost: list[NameLost] = []
-    until = talk.now + seconds
-    while talk.now < until:
-        lost += talk.hear(talk.peer("p0"), Gossip(), [view]).of(NameLost)
-        talk.wait(0.05)
-    return lost
-
-
-def test_of_two_holders_the_one_with_the_smaller_generation_loses_the_name() -> None:
-    talk = Talk(peers=1)
-    wait = 5 * talk.settings.name_check
-    assert not told_for(talk, wait - 0.1, other_holder(1001))
-    (lost,) = told_for(talk, 0.2, other_holder(1001))[:1]
-    assert "10.0.6.6 port 7946" in lost.detail
-
-
-def test_of_two_holders_in_one_generation_the_larger_address_keeps_the_name() -> None:
-    talk = Talk(peers=1)
-    assert told_for(talk, 5 * talk.settings.name_check + 0.1, other_holder(1000))
-
-
-def test_a_holder_that_is_told_of_once_and_never_again_ends_nobody() -> None:
-    """Who let it in is gone, too, so nobody can tell that it has ended."""
-    talk = Talk(peers=1)
-    assert not told_for(talk, 1, other_holder(1001))
-    assert not talk.wait(60).of(NameLost)
-    assert not told_for(talk, 9.9, other_holder(1001)), "the wait begins anew"
-
-
-@pytest.mark.parametrize("status", [Status.FAILED, Status.LEFT])
-def test_the_smaller_holder_stays_where_the_larger_one_ends_meanwhile(status: Status) -> None:
-    """It was let in by somebody who did not know better, and then refused."""
-    talk = Talk(peers=1)
-    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001)])
-    talk.wait(4)
-    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001, status)])
-    assert not talk.wait(20).of(NameLost)
-    assert talk.own.generation == 1002
-
-
-def test_each_rival_is_waited_for_anew() -> None:
-    talk = Talk(peers=1)
-    told_for(talk, 4, other_holder(1001))
-    talk.hear(talk.peer("p0"), Gossip(), [other_holder(1001, Status.LEFT)])
-    assert not told_for(talk, 9.9, other_holder(1003))
-    assert told_for(talk, 0.2, other_holder(1003))
-
-
-def test_rivals_at_other_addresses_that_end_are_no_twins_of_this_process() -> None:
-    """However many there were: only who has the same address, too, is the same process twice."""
-    talk = Talk(peers=1)
-    for generation in range(1001, 1021, 2):
-        said = talk.hear(talk.peer("p0"), Gossip(), [other_holder(generation)])
-        gone = talk.hear(talk.peer("p0"), Gossip(), [other_holder(generation, Status.LEFT)])
-        assert not said.of(NameLost) + gone.of(NameLost)
-    assert talk.own.generation == 1020
-
-
-def test_news_of_the_same_rival_do_not_prolong_the_wait() -> None:
-    talk = Talk(peers=1)
-    began = talk.now
-    for port in range(8000, 8110):
-        elsewhere = MemberView("me", ("10.0.6.6", port), port, 0, Status.ALIVE)
-        if lost := talk.hear(talk.peer("p0"), Gossip(), [elsewhere]).of(NameLost):
-            break
-        talk.wait(0.1)
-    assert 10 <= talk.now - began < 11
-    assert f"port {port}" in lost[0].detail, "the largest one is named"
-
-
-def test_who_leaves_anyway_does_not_lose_its_name() -> None:
-    talk = Talk(peers=1)
-    told_for(talk, 9.9, other_holder(1001))
-    talk.leave()
-    assert not told_for(talk, 1, other_holder(1001))
-
-
 def test_the_holder_with_the_larger_generation_keeps_the_name_and_says_so_again() -> None:
     talk = Talk(peers=1)
     talk.settle()
@@ -324,15 +206,6 @@ def test_namesakes_do_not_answer_each_other_for_ever() -> None:
     view = large.own._replace(address=("10.0.6.6", 7946))
     answer = small.hear(newer, Gossip(), [view])
     assert not answer.envelopes()
-
-
-def test_what_a_stranger_says_under_the_name_of_a_node_does_not_end_it() -> None:
-    talk = Talk(peers=1)
-    view = talk.own._replace(address=ELSEWHERE, generation=GENERATION_MAX)
-    said = talk.hear(Peer("me", ELSEWHERE, generation=5000), Gossip(), [view])
-    assert not said.of(NameLost)
-    assert talk.own.generation == 1000
-    assert told_for(talk, 10.1, view), "a member is believed"
 
 
 def test_a_twin_of_the_same_generation_is_neither_itself_nor_answered() -> None:
@@ -395,7 +268,9 @@ def test_who_has_lost_its_name_is_answered_where_it_speaks_from() -> None:
 
 def test_a_node_drops_what_it_has_sent_itself() -> None:
     talk = Talk(peers=1)
-    assert talk.hear(talk.me, Join(1, talk.me.address, (), b"", False)).drops == [Drop.OWN]
+    assert talk.hear(talk.me, Join(1, talk.me.address, (), b"", Standing.NEWCOMER)).drops == [
+        Drop.OWN
+    ]
 
 
 def test_a_ping_to_another_name_is_not_answered() -> None:

@@ -6,6 +6,7 @@ from random import Random
 
 from gossipd.core import BecameReady, Node, Settings
 from gossipd.core.messages import (
+    Ack,
     Digest,
     DigestAsk,
     Join,
@@ -21,8 +22,23 @@ from .talk import FRAME, Peer, Said, Talk, page, stream
 
 
 def shows(talk: Talk, log: int, ready: bool) -> Said:
-    shown = Shown(log, talk.shown.members, ready)
-    return talk.hear(talk.peer("p0"), Ping(1, "me", shown))
+    """A peer shows its state in answer to the node."""
+    peer, shown = talk.peer("p0"), Shown(log, talk.shown.members, ready)
+    (asked,) = talk.join(peer.address).sent(Join)
+    return talk.hear(peer, Welcome(asked.nonce, shown))
+
+
+def test_what_a_peer_shows_unasked_makes_nobody_ready() -> None:
+    """It may be anybody who speaks in its name."""
+    talk = Talk(peers=1, alone=False)
+    p0, shown = talk.peer("p0"), Shown(talk.shown.log, talk.shown.members, True)
+    for message in (Ping(1, "me", shown), Ack(1, shown), Welcome(1, shown)):
+        assert not talk.hear(p0, message).of(BecameReady)
+    ask = talk.hear(p0, Ping(2, "me", shown._replace(log=5))).sent(DigestAsk)[0]
+    said = talk.hear(p0, Digest(ask.nonce, 0, 0, (), None))
+    assert not said.of(BecameReady), "nor does a walk over what it holds"
+    assert not talk.wait(2).of(BecameReady)
+    assert shows(talk, talk.shown.log, True).of(BecameReady)
 
 
 def test_a_node_with_nobody_to_join_is_ready_at_once() -> None:

@@ -103,6 +103,15 @@ def test_pages_bring_registers_and_the_smallest_version_stated() -> None:
     assert talk.node.log.register(stream(1), "b") == (9, 2)
 
 
+def test_a_pass_whose_version_no_register_reaches_claims_nothing() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 9),))
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 9),), True))
+    assert said.drops == [Drop.FALSE_CLAIM]
+    assert talk.node.log.value("a") == 1
+    assert talk.node.log.version(stream(1)) == 0
+
+
 def test_what_a_pass_brought_is_news_for_others() -> None:
     talk = quiet()
     ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))

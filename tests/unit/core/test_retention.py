@@ -177,11 +177,26 @@ def test_records_that_have_expired_are_not_accepted_and_raise_the_horizon(
     young, old = record(1, longest - 0.1), record(2, longest, key)
     bench.state.log.merge(A, [("hits", 2, 2)])
     bench.state.log.claim(A, 2)
-    assert bench.retention.accepted(A, (young,)) == (young,)
+    assert bench.retention.accepted(A, (young,), 0.0) == (young,)
     assert bench.state.judge.horizon == 0
-    assert bench.retention.accepted(A, (young, old)) == (young,)
+    assert bench.retention.accepted(A, (young, old), 0.0) == (young,)
     assert bench.state.judge.horizon == 1_700_000_000_000
     assert bench.retention.age_wanted == 10 * longest
+
+
+@pytest.mark.parametrize(("ahead", "raised"), [(30.0, True), (90.0, False)])
+def test_a_record_that_is_older_than_its_key_can_be_raises_no_horizon(
+    ahead: float, raised: bool
+) -> None:
+    """It was never held here, and is made up: it would refuse the keys of others."""
+    bench = Bench(False)
+    bench.state.judge.see_clocks(1000.0, 1_700_000_000.0)
+    time = int(1000 * (1_700_000_000.0 - WINDOW + ahead))
+    old = record(2, WINDOW, time.to_bytes(6, "big") + b"\x70" + bytes(9))
+    bench.state.log.merge(A, [("hits", 2, 2)])
+    bench.state.log.claim(A, 2)
+    assert bench.retention.accepted(A, (old,), 1000.0) == ()
+    assert bench.state.judge.horizon == (time if raised else 0)
 
 
 def test_no_age_is_asked_for_that_the_wire_does_not_carry() -> None:

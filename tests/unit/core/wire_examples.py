@@ -38,6 +38,7 @@ from gossipd.core.messages import (
     Refuse,
     RelayedAck,
     Shown,
+    Standing,
     Status,
     Welcome,
 )
@@ -85,8 +86,11 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
     ("nack", spoken(Nack(10))),
     ("gossip with news", spoken(Gossip(), (ALIVE, SUSPECT, LEFT), (GROUP,))),
     ("gossip with keys", spoken(Gossip(), (), (KEYED,))),
-    ("first join", spoken(Join(11, ("10.0.0.1", 7946), (), b"", False))),
-    ("join with cookie", spoken(Join(11, ("::1", 65535), (("k", "v"),), b"\x01" * 8, True))),
+    ("first join", spoken(Join(11, ("10.0.0.1", 7946), (), b"", Standing.NEWCOMER))),
+    (
+        "join with cookie",
+        spoken(Join(11, ("::1", 65535), (("k", "v"),), b"\x01" * 8, Standing.HOLDER)),
+    ),
     ("cookie", spoken(Cookie(11, b"\x01" * 8, ("10.0.0.1", 40000)))),
     ("welcome", spoken(Welcome(12, SHOWN), (ALIVE,))),
     ("refuse", spoken(Refuse(13, Refusal.GENERATION_TOO_LOW, ("10.0.0.3", 7946), 2**52 - 1))),

@@ -91,11 +91,15 @@ async def test_a_generation_that_was_adopted_while_running_is_not_used_again(
         assert await store.begin_life(1.0) == 9001
 
 
-async def test_after_the_largest_generation_comes_the_largest_one(tmp_path: Path) -> None:
+async def test_a_generation_that_an_attack_has_left_is_passed_over(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
+        assert await store.begin_life(1.0) == 1000
+        await store.save(NOTHING._replace(members=(member("here", GENERATION_MAX),)))
+    async with opened(tmp_path) as store:
+        assert await store.begin_life(0.0) == 1001
         await store.save(NOTHING._replace(generation=GENERATION_MAX))
     async with opened(tmp_path) as store:
-        assert await store.begin_life(1.0) == GENERATION_MAX
+        assert await store.begin_life(2.0) == 2000
 
 
 async def test_a_generation_of_a_member_with_the_own_name_is_not_used_again(

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gossipd.cli.data import data
-from gossipd.core import Double, Image, MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import Changes, Double, Image, MemberView, Node, Settings, Status, TagFrame
 from tests.unit.store.keyed import ageless, keyed, plain_key, record, told
 from tests.unit.store.parts import (
     NOTHING,
@@ -165,6 +165,12 @@ async def test_lines_that_are_not_whole_and_right_change_nothing(
     assert result.exit_code == 1
     assert says in result.stderr
     assert await stored(tmp_path) == before
+
+
+async def test_what_is_no_json_is_told_with_its_line_alone(tmp_path: Path) -> None:
+    for text in '{"stream": ', "root:x:0", "":
+        result = call("import", tmp_path, lines=f"{json.dumps(HEAD)}\n{text}\n")
+        assert result.stderr == "gossipd: line 2: not a JSON object\n"
 
 
 async def filled_with_keys(directory: Path) -> None:
@@ -332,7 +338,9 @@ async def test_there_may_be_nothing_to_move_aside(tmp_path: Path) -> None:
 async def test_a_backup_to_a_full_disk_blames_the_disk_that_is_full(tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("a full disk needs root and mount")
-    await filled(tmp_path / "data")
+    async with opened(tmp_path / "data") as store:  # more than SQLite holds back in memory
+        many = tuple((OTHER, f"{seq:0100}", seq, 1) for seq in range(1, 20_000))
+        await store.save(Changes(many, ((OTHER, 19_999),), (), ()))
     small = tmp_path / "small"
     small.mkdir()
     result = backed_up_to_little(tmp_path / "data", small)
@@ -340,11 +348,17 @@ async def test_a_backup_to_a_full_disk_blames_the_disk_that_is_full(tmp_path: Pa
         pytest.skip(f"no mounts here: {result.stderr.strip()}")
     assert result.returncode == 1
     assert result.stderr == f"gossipd: {small}/copy.db: database or disk is full\n"
+    assert result.stdout == "", "it leaves nothing there"
 
 
 def backed_up_to_little(data: Path, small: Path) -> subprocess.CompletedProcess[str]:
-    """The backup to a file system of 16 KiB, which only it sees."""
-    backup = "mount -t tmpfs -o size=16k none $1 && exec $2 -m gossipd data backup $3 $1/copy.db"
+    """The backup to a file system of 64 KiB, which only it sees; then what stands there."""
+    backup = """\
+mount -t tmpfs -o size=64k none $1 || exit
+$2 -m gossipd data backup $3 $1/copy.db
+code=$?
+ls -A $1
+exit $code"""
     return subprocess.run(
         ["unshare", "-m", "sh", "-c", backup, "sh", small, sys.executable, data],
         capture_output=True, text=True, timeout=60, check=False,

@@ -1,0 +1,47 @@
+"""What happens again and again is told a few times, then now and then, with how often it was not.
+
+So a peer that lies, or one that comes and goes, does not fill the log.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+BURST = 10
+"""Lines about one thing that are told one after the other."""
+
+EVERY = 10.0
+"""Seconds until one more is."""
+
+THINGS_MAX = 1024
+"""Things that are told apart, the latest ones."""
+
+
+@dataclass(slots=True)
+class _Thing:
+    tokens: float
+    at: float
+    hidden: int = 0
+
+
+class Repeats:
+    """A budget of lines for each thing."""
+
+    def __init__(self) -> None:
+        self._things: OrderedDict[str, _Thing] = OrderedDict()
+
+    def tell(self, about: str, now: float) -> int | None:
+        """Whether a line is to be told: how many before it were not; None if it is not."""
+        thing = self._things.setdefault(about, _Thing(BURST, now))
+        self._things.move_to_end(about)
+        if len(self._things) > THINGS_MAX:
+            self._things.popitem(last=False)
+        thing.tokens = min(BURST, thing.tokens + (now - thing.at) / EVERY)
+        thing.at = now
+        if thing.tokens < 1:
+            thing.hidden += 1
+            return None
+        thing.tokens -= 1
+        hidden, thing.hidden = thing.hidden, 0
+        return hidden

@@ -1,0 +1,41 @@
+"""No attack ends a node or keeps it away, and the cluster agrees once the liar is silent."""
+
+from __future__ import annotations
+
+import pytest
+
+from gossipd.core import Status
+
+from .attacks import counts, oneself, verdicts
+
+
+@pytest.mark.parametrize("name", list(oneself.ATTACKS))
+def test_no_lie_about_a_node_ends_it(name: str) -> None:
+    for seed in range(3):
+        outcome = oneself.run(name, seed)
+        assert not outcome.ended
+        assert not outcome.away
+        assert outcome.agrees
+
+
+@pytest.mark.parametrize("status", list(Status)[1:])
+@pytest.mark.parametrize("count", [3, 8])
+def test_no_verdict_keeps_a_member_away_that_answers(status: Status, count: int) -> None:
+    found = verdicts.run(status, count=count)
+    assert found.away == 0
+    assert not found.ended
+    assert not found.away_at_end
+    assert found.agrees
+
+
+@pytest.mark.parametrize("name", list(counts.ATTACKS))
+def test_no_lie_makes_a_node_say_what_is_not_so(name: str) -> None:
+    for seed in range(3):
+        assert counts.run(name, seed) is None
+
+
+def test_under_loss_a_verdict_that_is_believed_is_refuted_at_once() -> None:
+    found = verdicts.run(Status.LEFT, loss=0.2)
+    assert found.away < 0.1
+    assert not found.away_at_end
+    assert found.agrees

@@ -1,0 +1,34 @@
+"""Lines that repeat: a burst, then a pace; how many were left out."""
+
+from __future__ import annotations
+
+from gossipd.repeats import BURST, EVERY, THINGS_MAX, Repeats
+
+
+def test_a_burst_is_told_and_then_one_line_now_and_then() -> None:
+    repeats = Repeats()
+    told = [repeats.tell("a", 100.0 + number / 8) for number in range(8 * 60 + 1)]
+    lines = [hidden for hidden in told if hidden is not None]
+    assert lines[:BURST] == [0] * BURST
+    assert BURST + 60 / EVERY - 1 <= len(lines) <= BURST + 60 / EVERY
+    assert sum(lines) + len(lines) + told[::-1].index(lines[-1]) == len(told)
+
+
+def test_things_have_budgets_of_their_own_which_fill_up_again() -> None:
+    repeats = Repeats()
+    for _ in range(BURST):
+        assert repeats.tell("a", 0.0) == 0
+    assert repeats.tell("a", 0.0) is None
+    assert repeats.tell("b", 0.0) == 0
+    after = BURST * EVERY
+    assert repeats.tell("a", after) == 1
+    assert [repeats.tell("a", after) for _ in range(BURST)] == [0] * (BURST - 1) + [None]
+
+
+def test_only_the_latest_things_are_told_apart() -> None:
+    repeats = Repeats()
+    for _ in range(BURST + 1):
+        repeats.tell("first", 0.0)
+    for number in range(THINGS_MAX):
+        repeats.tell(str(number), 0.0)
+    assert repeats.tell("first", 0.0) == 0
