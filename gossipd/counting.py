@@ -42,6 +42,7 @@ from gossipd.core import (
 )
 from gossipd.core.settings import KEYS_MAX
 from gossipd.diskwatch import DiskWatch, HangsError
+from gossipd.parts import Part
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
@@ -52,10 +53,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BATCH_MAX = 200
-"""Increments committed together at most: to make them ready, to count them and to answer them
-holds the loop for a few milliseconds, where each has a counter of its own. Clients' batches that
-are larger are committed in such parts."""
+PUTS_MAX = 200
+"""Sources that are put together at most."""
 
 BATCH_KEYS = 0.8
 """Share of the table of keys that batches may fill. The rest is for increments that come alone:
@@ -133,14 +132,17 @@ class Counting:
     async def _count_all(self, items: Sequence[Item]) -> list[Answer | Refused]:
         """One part waits at a time, so that increments of others find their place between two."""
         answers: list[Answer | Refused] = []
-        for start in range(0, len(items), BATCH_MAX):
+        while (start := len(answers)) < len(items):
             try:
                 self._check_open()
             except Refused as refused:
                 if not answers:
                     raise
                 return answers + [refused] * (len(items) - start)
-            answers += await self._count_part(items[start : start + BATCH_MAX])
+            part, end = Part(), start
+            while end < len(items) and _fits(part, items[end]):
+                end += 1
+            answers += await self._count_part(items[start:end])
         return answers
 
     async def _count_part(self, items: Sequence[Item]) -> list[Answer | Refused]:
@@ -213,8 +215,11 @@ class Counting:
             self._writer = loop.create_task(self._write()) if more else None
 
     def _take(self) -> tuple[list[_Waiting], list[_WaitingPut]]:
-        taken, puts = self._waiting[:BATCH_MAX], self._puts[:BATCH_MAX]
-        del self._waiting[:BATCH_MAX], self._puts[:BATCH_MAX]
+        part, end = Part(), 0
+        while end < len(self._waiting) and _fits(part, self._waiting[end]):
+            end += 1
+        taken, puts = self._waiting[:end], self._puts[:PUTS_MAX]
+        del self._waiting[:end], self._puts[:PUTS_MAX]
         return taken, puts
 
     async def _commit(self, taken: list[_Waiting], puts: list[_WaitingPut]) -> None:
@@ -323,6 +328,11 @@ class Counting:
                 one.answer(Answer(uuid, one.counter, one.by, count, True))
             else:
                 one.answer(_refusal(result))
+
+
+def _fits(part: Part, one: _Waiting | Item) -> bool:
+    in_batch = isinstance(one, Item) or one.in_batch
+    return part.takes(one.counter, keyed=one.key is not None, alone=not in_batch)
 
 
 def _bits(key: UUID | None) -> bytes | None:

@@ -71,6 +71,7 @@ from gossipd.routes import Routes
 from gossipd.saver import Saver
 from gossipd.seeds import Seeds
 from gossipd.service import Service
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import (
     DiskStore,
@@ -174,7 +175,7 @@ class Daemon:
         self._watch = DiskWatch(config.disk_timeout, self._troubles)
         key_limit = config.settings.key_limit
         self._alarm = Alarm(self._node, key_limit)
-        self._garbage = Garbage(self._node)
+        self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._counting = Counting(
             self._node, store, self._perform, self._watch, self._lose_disk, key_limit
         )
@@ -212,13 +213,12 @@ class Daemon:
             self._process,
             config.cluster,
         )
-        self._port = SidePort(self.service)
+        self._port = SidePort(self.service, Limits(names=_names(own.name)))
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
-        self._drops: Counter[Drop] = Counter()
-        self._repeats = Repeats()
+        self._drops, self._repeats = Counter[Drop](), Repeats()
         self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None
@@ -663,6 +663,11 @@ async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store
         return await _told(opening, config.disk_timeout, f"opening {directory}")
     except (StoreError, OSError) as error:
         raise StartError(str(error)) from error
+
+
+def _names(own: str) -> frozenset[str]:
+    """What a browser may call the node."""
+    return frozenset({socket.gethostname().lower(), own.partition(":")[0].lower()})
 
 
 def _data_dir(config: Config, name: str) -> Path | None:

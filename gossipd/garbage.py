@@ -1,16 +1,21 @@
-"""Keeps Python's collector away from what the log holds: it has no cycles, and it stays.
+"""Keeps Python's collector from holding the loop: what lives is not searched while it is much.
 
-A search through a million registers holds the loop for a quarter of a second, and it comes again
-each time that there is a quarter more. Even the youngest generation is slow once the largest
-table has come back into it. What is frozen is searched no more; it is still freed by its last
-reference. A cycle that was alive at that moment is not, so it is done rarely: only when the log
-has become larger than ever.
+A search through a million registers takes a quarter of a second, and it comes again each time that
+there is a quarter more. The log has no cycles, and it stays: it is frozen, which is to say
+searched no more; it is still freed by its last reference. A cycle that was alive at that moment is
+not, so it is done rarely: only when the log has become larger than ever.
+
+What thousands of clients ask at once may be as much, so nothing old is searched of the collector's
+own accord. Nothing that comes with each request has cycles; the few others, of failures and the
+like, wait for a moment with few clients. What is young is searched as ever, a few thousand objects
+at a time.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gossipd.core import Node
@@ -21,27 +26,51 @@ STEP_MIN = 10_000
 STEP = 0.1
 """And this share of those that are held: it happens about a hundred times until a log is full."""
 
+SEARCH_INTERVAL = 60.0
+"""Seconds between two searches through all that is not frozen, where few clients are connected."""
+
+FEW = 100
+"""Connections that a search may find: each has a few hundred objects at most."""
+
+SEARCH_WITHIN = 3600.0
+"""Seconds after which all is searched however many there are: memory must not fill for ever."""
+
+NEVER = 1_000_000_000
+
 
 class Garbage:
-    """Of one node's log."""
+    """Of one node. `connections`: how many clients are connected."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, connections: Callable[[], int]) -> None:
         self._log = node.log
+        self._connections = connections
         self._next = STEP_MIN
+        self._searched_at = time.monotonic()
 
     def look(self) -> None:
-        """Freeze if there is much more now; cheap enough for every datagram."""
+        """Freeze if there is much more now, search if it is time; cheap enough for every
+        datagram."""
         held = self._log.register_count + len(self._log.keys)
         if held >= self._next:
-            gc.freeze()
-            self._next = int(held * (1 + STEP)) + STEP_MIN
+            self._freeze()
+        elif (ago := time.monotonic() - self._searched_at) >= SEARCH_INTERVAL and (
+            self._connections() <= FEW or ago >= SEARCH_WITHIN
+        ):
+            gc.collect()
+            self._searched_at = time.monotonic()
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """While all that a disk has is taken in, which is then frozen."""
+        """While all that a disk has is taken in, which is then frozen like the program itself."""
         gc.disable()
         try:
             yield
         finally:
             gc.enable()
-        self.look()
+        gc.set_threshold(*gc.get_threshold()[:2], NEVER)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        gc.freeze()
+        held = self._log.register_count + len(self._log.keys)
+        self._next = int(held * (1 + STEP)) + STEP_MIN

@@ -17,8 +17,8 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from gossipd.core import Address, Effect, Joined, Node, Settings, Status
@@ -125,6 +125,8 @@ class Seeds:
         self._resolved = False
         """Whether any seed ever had an address."""
         self._timer: asyncio.TimerHandle | None = None
+        self._holds = False
+        """Several seeds are being changed at once."""
         self._live: tuple[int, dict[Address, str], set[str]] = (-1, {}, set())
         """A fingerprint of the member table, and the live members in it by address and name."""
 
@@ -137,23 +139,25 @@ class Seeds:
             seed.wish.cancel()
             seed.wish = None
 
-    def wish(self, endpoint: Endpoint) -> None:
-        """Join through a seed for `WISH_LASTS` seconds. Raises `TooManyWishesError`."""
-        known = self._seeds.get(endpoint)
-        if known is None and sum(seed.wish is not None for seed in self._seeds.values()) >= (
-            WISHES_MAX
-        ):
-            raise TooManyWishesError(f"{WISHES_MAX:,} seeds are being joined already")
-        seed = self._hurry(endpoint)
-        if known is None or seed.wish is not None:
-            if seed.wish is not None:
-                seed.wish.cancel()
-            seed.wish = self._loop.call_later(WISH_LASTS, self._drop, seed)
+    def wish(self, endpoints: Sequence[Endpoint]) -> None:
+        """Join through these seeds for `WISH_LASTS` seconds. Raises `TooManyWishesError`, and
+        takes none then."""
+        new = set(endpoints) - self._seeds.keys()
+        if len(new) + sum(seed.wish is not None for seed in self._seeds.values()) > WISHES_MAX:
+            raise TooManyWishesError(f"{WISHES_MAX:,} seeds at most are joined at a time")
+        with self._told_once():
+            for endpoint in endpoints:
+                seed = self._hurry(endpoint)
+                if endpoint in new or seed.wish is not None:
+                    if seed.wish is not None:
+                        seed.wish.cancel()
+                    seed.wish = self._loop.call_later(WISH_LASTS, self._drop, seed)
 
     def hurry(self) -> None:
         """There may be another way to all seeds now: try them at once."""
-        for endpoint in list(self._seeds):
-            self._hurry(endpoint)
+        with self._told_once():
+            for endpoint in list(self._seeds):
+                self._hurry(endpoint)
 
     def joined(self, effect: Joined) -> bool:
         """A member took this node in; whether that is news of a seed."""
@@ -292,6 +296,8 @@ class Seeds:
 
     def _arm(self, after: float) -> None:
         """Look when the next address is due, `after` seconds from now at the earliest."""
+        if self._holds:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -299,6 +305,19 @@ class Seeds:
             due_at = min(target.due_at for target in self._targets.values())
             wait = max(after, due_at - time.monotonic())
             self._timer = self._loop.call_later(wait, self._look)
+
+    @contextmanager
+    def _told_once(self) -> Iterator[None]:
+        """Whatever changes in it is told, and looked at, in the end: both cost as much as there
+        are seeds."""
+        changed, self._changed = self._changed, _nothing
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._changed, self._holds = changed, False
+        self._changed()
+        self._arm(0.0)
 
     # --- resolving ---------------------------------------------------------------------------
 
@@ -392,3 +411,7 @@ class Seeds:
         self._list(seed, [])
         self._troubles.end(f"seed {seed.endpoint}")
         self._changed()
+
+
+def _nothing() -> None:
+    pass

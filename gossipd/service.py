@@ -165,11 +165,10 @@ class Service:
             endpoints = [Endpoint.parse_peer(text) for text in peers]
         except ValueError as error:
             raise refusal(400, str(error)) from error
-        for endpoint in endpoints:
-            try:
-                self._seeds.wish(endpoint)
-            except TooManyWishesError as error:
-                raise refusal(503, str(error), RETRY_AFTER) from error
+        try:
+            self._seeds.wish(endpoints)
+        except TooManyWishesError as error:
+            raise refusal(503, str(error), RETRY_AFTER) from error
 
     def seeds(self) -> list[dict[str, object]]:
         return self._seeds.report()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 from uuid import UUID
 
 
@@ -65,6 +65,12 @@ class Refused(Exception):  # noqa: N818 - it is an answer rather than a failure 
         self.title = title
         self.detail = detail
         self.retry_after = retry_after
+
+    def bare(self) -> Self:
+        """This one, as a value: without the frames that it came through, which hold what holds
+        it and would be freed by the collector alone."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
 
 
 class Backend(Protocol):

@@ -168,6 +168,8 @@ def _needed(fields: Fields, key: str) -> object:
 
 COUNTER = frozenset({"counter"})
 AFTER = frozenset({"counter", "after", "timeout"})
+WAITING = frozenset({"after", "ack"})
+"""Fields that make an answer wait for other nodes."""
 PAGE = frozenset({"prefix", "limit", "after"})
 AMOUNT = FIELDS | {"ack", "ack_memory", "timeout"}
 INCREMENT = Call(

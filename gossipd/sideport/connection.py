@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from gossipd.sideport import answers
 from gossipd.sideport.commands import Commands
@@ -23,8 +23,8 @@ from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.places import Place
 from gossipd.sideport.text import TextDialect
-from gossipd.sideport.turns import Slice
 from gossipd.sideport.values import refusal
 
 SLICE_SIZE = 1024
@@ -34,30 +34,43 @@ that it takes, are heeded."""
 _TOO_MANY = answers.frame(answers.problem(refusal(503, "too many connections", 1)), answers.CLOSE)
 
 
+class Host(Protocol):
+    """Who has all connections."""
+
+    def admit(self, connection: Connection, host: str | None, /) -> Place:
+        """Whether a new connection may stay, whose client has this address."""
+        ...
+
+    def waits(self, connection: Connection, for_client: bool, /) -> None:
+        """Whether it waits for its client to say something."""
+        ...
+
+    def gone(self, connection: Connection) -> None:
+        """It has ended."""
+        ...
+
+
 class Connection(asyncio.Protocol):
-    """`admit` is asked once whether the connection may stay, `gone` is told when it has ended,
-    `held_size` tells how many bytes of large bodies all connections hold, this one included."""
+    """`held_size` tells how many bytes of large bodies all connections hold, this one included."""
 
     def __init__(
         self,
         commands: Commands,
         limits: Limits,
-        admit: Callable[[Connection], bool],
-        gone: Callable[[Connection], None],
+        host: Host,
         held_size: Callable[[], int],
     ) -> None:
         self._commands = commands
         self._limits = limits
-        self._admit = admit
-        self._gone = gone
+        self._host = host
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
         self._pipeline = Pipeline(
             commands.increment, self._write, self._progress, self._end, commands.turns
         )
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(commands, self._pipeline, limits, held_size),
-            lambda: TextDialect(commands, self._pipeline, limits),
+            lambda: HttpDialect(commands, self._pipeline, limits, held_size, brief=self._brief),
+            lambda: TextDialect(commands, self._pipeline, limits, brief=self._brief),
             self._become,
             self._pipeline,
             limits,
@@ -68,7 +81,9 @@ class Connection(asyncio.Protocol):
         """How much of `_unparsed` is parsed already."""
         self._eof = False
         self._reading = True
-        self._active_at = self._loop.time()
+        self._active_at = self._made_at = self._loop.time()
+        self._brief = False
+        """It has a place for one short answer only."""
         self._stalled_size = 0
         """What waited for the client when its write deadline was set."""
         self._linger_until: float | None = None
@@ -78,18 +93,24 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-        _keep_alive(transport)
-        if self._admit(self):
-            self._rearm()
-        else:
+        _set_up(transport, self._limits)
+        peer = transport.get_extra_info("peername")
+        place = self._host.admit(self, peer[0] if peer else None)
+        self._brief = place is Place.BRIEF
+        if place is Place.NONE:
             self.refuse(_TOO_MANY)
+        else:
+            self._rearm()
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Nothing may refer to this connection any more, not even its own parts: cycles would
+        wait for Python's collector, whose searches hold the loop the longer the more there are."""
         self._transport = None
-        self._deadline.cancel()
+        self._deadline.end()
         self._pipeline.abandon()
+        self._dialect.end()
         self._unparsed = b""
-        self._gone(self)
+        self._host.gone(self)
 
     def data_received(self, data: bytes) -> None:
         if self._pipeline.closed:
@@ -98,6 +119,7 @@ class Connection(asyncio.Protocol):
         self._active_at = self._loop.time()
         self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
         self._parsed = 0
+        self._pipeline.arrive()
         self._work()
 
     def eof_received(self) -> bool:
@@ -106,6 +128,7 @@ class Connection(asyncio.Protocol):
         if self._linger_until is not None:
             self._close()
         else:
+            self._pipeline.arrive()
             self._work()
         return True
 
@@ -116,6 +139,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._pipeline.held = False
+        self._pipeline.arrive()
         self._progress()
 
     # What the port says and asks.
@@ -152,15 +176,15 @@ class Connection(asyncio.Protocol):
 
     def _work(self) -> None:
         """Parse what there is room and time for, answer what can be answered."""
-        time = Slice()
+        time = self._commands.turns.slice()
         self._pipeline.advance(time)
-        while self._parsed < len(self._unparsed) and self._has_room():
+        while self._left and self._has_room() and not self._pipeline.resting:
             start, self._parsed = self._parsed, self._parsed + SLICE_SIZE
             self._dialect.feed(self._unparsed[start : self._parsed], self._active_at)
             self._pipeline.advance(time)
             if time.over:
                 self._pipeline.rest()
-        if self._parsed >= len(self._unparsed) or self._pipeline.closed:
+        if not self._left or self._pipeline.closed:
             self._unparsed, self._parsed = b"", 0
             if self._eof and not self._pipeline.closed:
                 self._dialect.finish()
@@ -168,9 +192,14 @@ class Connection(asyncio.Protocol):
         self._set_reading(self._pipeline.closed or self._has_room())
         self._rearm()
 
+    @property
+    def _left(self) -> int:
+        """Bytes that are not parsed yet."""
+        return max(0, len(self._unparsed) - self._parsed)
+
     def _has_room(self) -> bool:
         pipeline, limits = self._pipeline, self._limits
-        if pipeline.closed or pipeline.held or pipeline.resting:
+        if pipeline.closed or pipeline.held or (pipeline.resting and self._left > SLICE_SIZE):
             return False
         return len(pipeline) < limits.pending_max and not pipeline.size
 
@@ -225,16 +254,20 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        waits = False
         if self._linger_until is not None:
             at = self._linger_until
         elif self._pipeline.held or transport.is_closing():
             self._stalled_size = transport.get_write_buffer_size()
             at = self._active_at + self._limits.write_timeout
-        elif len(self._pipeline) or not self._reading:
+        elif len(self._pipeline) or self._pipeline.resting or not self._reading:
             at = NEVER
         else:
-            at = self._dialect.expires_at(self._active_at)
+            at, waits = self._dialect.expires_at(self._active_at), True
+            if self._brief:
+                at = min(at, self._made_at + self._limits.reserve_timeout)
         self._deadline.set(at)
+        self._host.waits(self, waits)
 
     def _expire(self) -> None:
         transport = self._transport
@@ -243,19 +276,23 @@ class Connection(asyncio.Protocol):
         if self._linger_until is not None:
             self._close()
         elif self._pipeline.held or transport.is_closing():
-            if transport.get_write_buffer_size() < self._stalled_size:
+            taken = self._stalled_size - transport.get_write_buffer_size()
+            if taken >= self._limits.write_rate_min * self._limits.write_timeout:
                 self._active_at = self._loop.time()
                 self._rearm()
             else:
                 transport.abort()
         else:
             self._dialect.expire()
+            self._pipeline.arrive()
             self._work()
 
 
-def _keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Let the kernel notice hosts that vanished: idle text connections stay for an hour."""
+def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:
+    """Let the kernel notice hosts that vanished, as idle text connections stay for an hour, and
+    hold little for those who do not read."""
     connected: socket.socket | None = transport.get_extra_info("socket")
     if connected is not None:
         with contextlib.suppress(OSError):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_size_max)

@@ -26,7 +26,9 @@ class Deadline:
         if at < self._armed_at:
             self._arm(at)
 
-    def cancel(self) -> None:
+    def end(self) -> None:
+        """`expired` is not called, or held, any more."""
+        self._expired = _nothing
         self._at = self._armed_at = NEVER
         if self._timer is not None:
             self._timer.cancel()
@@ -45,3 +47,7 @@ class Deadline:
             self._expired()
         elif self._at != NEVER:
             self._arm(self._at)
+
+
+def _nothing() -> None:
+    pass

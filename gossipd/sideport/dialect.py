@@ -32,3 +32,8 @@ class Dialect(Protocol):
     def resume(self, now: float) -> None:
         """Input is taken again after a pause that was not the client's fault."""
         ...
+
+    def end(self) -> None:
+        """The connection is gone: hold nothing that refers back to this. Nothing else is called
+        any more, except for `size`."""
+        ...

@@ -18,12 +18,11 @@ from functools import partial
 
 import httptools
 
-from gossipd.sideport import answers, calls, rendering
+from gossipd.sideport import answers, calls, origin, rendering
 from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.commands import RETRY_AFTER, Commands
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.origin import is_same_host
 from gossipd.sideport.outcomes import attempt
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.values import key, refusal, shown
@@ -31,8 +30,8 @@ from gossipd.sideport.values import key, refusal, shown
 _KEY = b"idempotency-key"
 _KEPT = frozenset(
     {
-        b"host", b"origin", b"expect",
-        b"content-encoding", b"content-length", b"transfer-encoding", _KEY,
+        b"host", b"expect",
+        b"content-encoding", b"content-length", b"transfer-encoding", _KEY, *origin.FIELDS,
     }
 )  # fmt: skip
 _VERSIONS = ("1.0", "1.1")
@@ -53,8 +52,12 @@ class HttpDialect:
         pipeline: Pipeline,
         limits: Limits,
         held_size: Callable[[], int],
+        *,
+        brief: bool = False,
     ) -> None:
-        """`held_size`: bytes of large bodies that all connections hold, this one included."""
+        """`held_size`: bytes of large bodies that all connections hold, this one included.
+        `brief`: one short question is answered."""
+        self._brief = brief
         self._commands = commands
         self._pipeline = pipeline
         self._limits = limits
@@ -109,6 +112,9 @@ class HttpDialect:
     def resume(self, now: float) -> None:
         if self._since is not None:
             self._since = now
+
+    def end(self) -> None:
+        del self._parser  # it holds the callbacks
 
     def on_url(self, part: bytes) -> None:
         self._in_request = True
@@ -199,7 +205,7 @@ class HttpDialect:
     def _request(self) -> None:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
-        keep = self._parser.should_keep_alive() and method != "CONNECT"
+        keep = self._parser.should_keep_alive() and method != "CONNECT" and not self._brief
         found = attempt(partial(self._found, method))
         if self._version == "1.0" and isinstance(found, calls.Request) and found.call.lists:
             keep = False  # a list may be long, and knows no chunks: the end of it is the end
@@ -223,6 +229,8 @@ class HttpDialect:
 
     def _add(self, request: calls.Request, framing: Framing) -> None:
         call, fields, text = request
+        if self._brief and (call.lists or call.batch or fields.keys() & calls.WAITING):
+            raise refusal(503, "too many connections: only short questions are answered", 1)
         if call is not calls.INCREMENT:
             if call.batch and _KEY in self._headers:
                 raise refusal(400, "a batch has no key of its own: give each of its lines a key")
@@ -253,14 +261,20 @@ class HttpDialect:
                 raise refusal(400, "malformed HTTP: HTTP/1.1 wants the field Host (RFC 9112 3.2)")
         elif b"," in host or b" " in host:
             raise refusal(400, "malformed HTTP: Host must name one host")
-        origin = self._field(b"origin")
-        if origin is not None:
-            named = None if host is None else host.decode("latin-1")
-            if not is_same_host(origin.decode("latin-1"), named):
-                raise refusal(403, "pages of other sites may not use this port")
+        if origin.is_browser(self._headers):
+            self._check_page(None if host is None else host.decode("latin-1"))
         coding = self._field(b"content-encoding")
         if self._body and coding is not None and coding.lower() != b"identity":
             raise refusal(415, "send the body as it is, without a content coding")
+
+    def _check_page(self, host: str | None) -> None:
+        """Raises `Refused` where a page asks that may not."""
+        page = self._field(b"origin")
+        if page is not None and not origin.is_same_host(page.decode("latin-1"), host):
+            raise refusal(403, "pages of other sites may not use this port")
+        if not origin.is_own(host, self._limits.names):
+            detail = "a browser may only ask by an address, localhost or the node's own name"
+            raise refusal(403, f"{detail}, not {shown(host)}")
 
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":

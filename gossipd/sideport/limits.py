@@ -8,7 +8,21 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     connections_max: int = 4096
-    """Connections held at a time; one more is told so and closed."""
+    """Connections held at a time; one more takes the place of who has been idle the longest."""
+
+    connections_per_address_max: int = 2048
+    """Of these from one IPv4 address, or from one IPv6 network of 64 bits: half of all, for a
+    proxy is one address too."""
+
+    idle_min: float = 1.0
+    """Seconds for which a connection waits for its client before it makes room for another."""
+
+    reserve_max: int = 64
+    """Connections held beyond, where all others are busy: each is answered one short question (no
+    list, no batch, nothing that waits) and closed. One more is refused."""
+
+    reserve_timeout: float = 2.0
+    """Seconds in which that question must have come."""
 
     refusals_max: int = 256
     """Refused connections that may still be reading their refusal; more are cut at once, so that
@@ -44,11 +58,22 @@ class Limits:
     idle_timeout: float = 75.0
     """Seconds an HTTP connection is kept between two requests."""
 
+    silent_timeout: float = 10.0
+    """Seconds a connection is kept that has said nothing yet, and then from the first byte of its
+    first line to the last."""
+
     text_idle_timeout: float = 3600.0
-    """Seconds a text connection, or one that has sent nothing yet, is kept: a human types."""
+    """Seconds a text connection is kept between two commands: a human types."""
+
+    send_size_max: int = 128 * 1024
+    """Bytes of answers that the kernel holds for a connection (Linux takes it twice). What is made
+    for a client who never reads is made in vain, and the kernel would take 4 MiB."""
 
     write_timeout: float = 30.0
-    """Seconds a client may take nothing of what waits for it, until it is cut."""
+    """Seconds after which it is looked at how much a client took of what waits for it."""
+
+    write_rate_min: float = 1024.0
+    """Bytes a second that it must have taken, or it is cut."""
 
     linger_timeout: float = 2.0
     """Seconds for which input is still read and thrown away after the last answer, because
@@ -56,3 +81,7 @@ class Limits:
 
     linger_size_max: int = 16 * 1024 * 1024
     """Bytes thrown away at most for that purpose."""
+
+    names: frozenset[str] = frozenset()
+    """Names of the node, in small letters, by which a browser may ask, besides `localhost`: nobody
+    else must be able to own them."""

@@ -72,9 +72,12 @@ class OpeningDialect:
         self._limits = limits
         self._first = b""
         self._http_since: float | None = None
+        self._since: float | None = None
+        """When its first byte came."""
 
     def feed(self, data: bytes, now: float) -> None:
         self._first = (self._first + data).lstrip(b"\r\n")
+        self._since = self._since or now
         match tell(self._first, self._limits.line_size_max):
             case Opening.HTTP:
                 self._turn_into(self._http(), now)
@@ -96,7 +99,8 @@ class OpeningDialect:
     def expires_at(self, active_at: float) -> float:
         if self._http_since is not None:
             return self._http_since + self._limits.head_timeout
-        return active_at + self._limits.text_idle_timeout
+        since = active_at if self._since is None else self._since
+        return since + self._limits.silent_timeout
 
     def expire(self) -> None:
         if self._http_since is not None:
@@ -106,6 +110,9 @@ class OpeningDialect:
 
     def resume(self, now: float) -> None:
         """Nothing to do: input is never paused before the first command."""
+
+    def end(self) -> None:
+        del self._http, self._text, self._become
 
     def _turn_into(self, dialect: Dialect, now: float) -> None:
         self._become(dialect)

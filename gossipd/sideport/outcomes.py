@@ -33,7 +33,7 @@ def attempt(run: Callable[[], T]) -> T | Refused:
     try:
         return run()
     except Refused as refused:
-        return refused
+        return refused.bare()
     except Exception as failure:
         return _mistake(failure)
 
@@ -52,7 +52,7 @@ def outcome(future: asyncio.Future[T]) -> T | Refused:
     failure = future.exception()
     if failure is None:
         return future.result()
-    return failure if isinstance(failure, Refused) else _mistake(failure)
+    return failure.bare() if isinstance(failure, Refused) else _mistake(failure)
 
 
 async def ended(future: asyncio.Future[T], *, drop: bool = False) -> T:
@@ -86,7 +86,7 @@ async def _answer(later: Later[T], render: Callable[[T | Refused], bytes]) -> by
     try:
         result: T | Refused = await later.run()
     except Refused as refused:
-        result = refused
+        result = refused.bare()
     except Exception as failure:
         result = _mistake(failure)
     return render(result)

@@ -145,14 +145,22 @@ class Pipeline:
         self._flush()
         self._watch()
 
-    def rest(self) -> None:
+    def arrive(self) -> None:
+        """There is something to do: now, unless the time of this turn of the loop is over."""
+        if self._turns.slice().over:
+            self.rest(is_new=True)
+
+    def rest(self, *, is_new: bool = False) -> None:
         """Go on when it is one's turn."""
         if not self.resting:
             self.resting = True
-            self._turns.add(self._go_on)
+            self._turns.add(self._go_on, is_new=is_new)
 
     def abandon(self) -> None:
-        """The client is gone. Its increments go on; somebody must still look at how they end."""
+        """The client is gone. Its increments go on; somebody must still look at how they end.
+        Nothing that was given to the constructor is called or held any more."""
+        self._write = self._ended = self._progressed = _nothing
+        self._watched = None
         for running in self._running:
             if isinstance(running, tuple):
                 running[0].add_done_callback(look)
@@ -267,4 +275,10 @@ class Pipeline:
     def _on_done(self, future: asyncio.Future[Incremented] | asyncio.Future[bytes]) -> None:
         if future is self._watched:
             self._watched = None
-            self._progressed()
+            self.arrive()
+            if not self.resting:
+                self._progressed()
+
+
+def _nothing(*_: object) -> None:
+    pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -12,6 +13,7 @@ from gossipd.sideport.backend import Backend
 from gossipd.sideport.commands import Commands
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.places import Place, Places
 
 BACKLOG = 1024
 
@@ -35,6 +37,7 @@ class SidePort:
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
+        self._places = Places(self._limits, time.monotonic)
         self._refused: set[Connection] = set()
         self._stopping = False
         self._empty: asyncio.Event = asyncio.Event()
@@ -87,27 +90,38 @@ class SidePort:
         return [*self._connections, *self._refused]
 
     def _connection(self) -> Connection:
-        return Connection(self._commands, self._limits, self._admit, self._gone, self._held_size)
+        return Connection(self._commands, self._limits, self, self._held_size)
 
     def _held_size(self) -> int:
         return sum(connection.held_size for connection in self._connections)
 
-    def _admit(self, connection: Connection) -> bool:
+    def admit(self, connection: Connection, host: str | None) -> Place:
+        """Whether a new connection may stay."""
         self._empty.clear()
         if self._stopping:
             self._refused.add(connection)
             connection.abort()
-            return True
-        if len(self._connections) < self._limits.connections_max:
+            return Place.KEPT
+        place = self._places.take(connection, host)
+        if place is not Place.NONE:
             self._connections.add(connection)
-            return True
+            return place
         self.refused_count += 1
         if len(self._refused) >= self._limits.refusals_max:
             connection.abort()
         self._refused.add(connection)
-        return False
+        return place
 
-    def _gone(self, connection: Connection) -> None:
+    def waits(self, connection: Connection, for_client: bool) -> None:
+        """Whether it waits for its client."""
+        if for_client:
+            self._places.idle(connection)
+        else:
+            self._places.busy(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """It has ended."""
+        self._places.leave(connection)
         self._connections.discard(connection)
         self._refused.discard(connection)
         if not self._connections and not self._refused:

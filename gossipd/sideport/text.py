@@ -118,12 +118,20 @@ VERBS: dict[str, Verb] = {
 """`increment` and `quit` are more than an answer: `TextDialect` does them itself."""
 
 
+_SHORT = (b"health", b"ping", b"status", b"increment", b"count")
+"""What is answered where all connections are taken."""
+
+
 class TextDialect:
     """Splits input into lines, lines into words, and adds their commands to the pipeline."""
 
     size = 0
 
-    def __init__(self, commands: Commands, pipeline: Pipeline, limits: Limits) -> None:
+    def __init__(
+        self, commands: Commands, pipeline: Pipeline, limits: Limits, *, brief: bool = False
+    ) -> None:
+        """`brief`: nothing is answered but one line."""
+        self._brief = brief
         self._commands = commands
         self._pipeline = pipeline
         self._limits = limits
@@ -152,6 +160,9 @@ class TextDialect:
     def resume(self, now: float) -> None:
         """Nothing to do: the time-out is counted from the last answer."""
 
+    def end(self) -> None:
+        """Nothing to do: nothing here refers back."""
+
     def _take(self, line: bytes) -> None:
         line = line.removesuffix(b"\r")
         if len(line) > self._limits.line_size_max:
@@ -162,11 +173,16 @@ class TextDialect:
             # What follows may be the words of a command, one a line.
             self._pipeline.add(lambda: NOT_RESP)
             self._pipeline.end(linger=True)
+        elif self._brief and line.lower() not in _SHORT:
+            self._close("too many connections")
         else:
             try:
                 self._command(line)
             except Refused as refused:
                 self._pipeline.add(partial(_error, refused.detail))
+
+        if self._brief:
+            self._pipeline.end()
 
     def _command(self, line: bytes) -> None:
         """One command. Raises `Refused` for a mistake in the line itself."""

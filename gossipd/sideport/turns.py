@@ -1,8 +1,10 @@
 """Long work of all connections in slices: nothing that is asked holds the loop for long.
 
-Who has worked for `SLICE_TIME` lines up here and goes on when it is his turn. In each turn of the
-loop one of them does, however many there are, so that packets, timers and everybody's short
-questions wait for one slice at most.
+In each turn of the loop all connections together work for `SLICE_TIME`. Who comes when that is
+over, or has not finished, lines up here, and goes on when it is his turn. So packets, timers and
+the disk wait for a slice or two at most, however many clients there are. Who has just come goes
+first: a short question does not wait for hundreds of long answers, and of these at least one goes
+on in each turn of the loop.
 """
 
 from __future__ import annotations
@@ -12,37 +14,59 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-SLICE_TIME = 0.002
+SLICE_TIME = 0.003
 """Seconds of work after which others get their turn."""
 
 
 class Turns:
-    """Those who have more to do, first come, first served."""
+    """Those who have something to do, first come, first served."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._new: deque[Callable[[], None]] = deque()
+        self._long: deque[Callable[[], None]] = deque()
+        """Those who have done something already."""
+        self._slice: Slice | None = None
+        """Of this turn of the loop; None where nothing was done in it yet."""
 
-    def add(self, go_on: Callable[[], None]) -> None:
-        """Call `go_on`, which must not raise, when it is its turn."""
-        self._waiting.append(go_on)
-        if len(self._waiting) == 1:
+    def slice(self) -> Slice:
+        """What all share in this turn of the loop."""
+        if self._slice is None:
+            self._slice = Slice()
             asyncio.get_running_loop().call_soon(self._next)
+        return self._slice
+
+    def add(self, go_on: Callable[[], None], *, is_new: bool = False) -> None:
+        """Call `go_on`, which must not raise, when it is its turn."""
+        (self._new if is_new else self._long).append(go_on)
+        self.slice()
 
     async def wait(self) -> Slice:
-        """Come back when it is one's turn, with a slice of time."""
+        """Come back when it is one's turn, with a slice of time for oneself."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.add(lambda: None if turn.done() else turn.set_result(None))
+
+        def go_on() -> None:
+            if not turn.done():
+                turn.set_result(None)
+                self.slice().spend()  # it is woken later, and no other with it
+
+        self.add(go_on)
         await turn
         return Slice()
 
     def _next(self) -> None:
-        go_on = self._waiting[0]
-        try:
-            go_on()
-        finally:
-            self._waiting.popleft()
-            if self._waiting:
-                asyncio.get_running_loop().call_soon(self._next)
+        """The loop has come round."""
+        self._slice = None
+        if not self._new and not self._long:
+            return
+        time = self.slice()
+        for _ in range(len(self._new)):
+            self._new.popleft()()
+            if time.over:
+                break
+        for _ in range(len(self._long)):
+            self._long.popleft()()
+            if time.over:
+                break
 
 
 class Slice:
@@ -56,3 +80,7 @@ class Slice:
     @property
     def over(self) -> bool:
         return time.perf_counter() >= self._until
+
+    def spend(self) -> None:
+        """All of it is used."""
+        self._until = float("-inf")

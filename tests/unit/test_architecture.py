@@ -57,7 +57,8 @@ SHELL = {
     "resolving": {"core", "endpoint", "udp"},
     "alone": {"core"},
     "reports": {"core", "endpoint"},
-    "counting": {"core", "diskwatch", "sideport", "store"},
+    "counting": {"core", "diskwatch", "parts", "sideport", "store"},
+    "parts": set[str](),
     "service": {
         *("alone", "copying", "core", "counting", "diskwatch", "endpoint", "reports", "seeds"),
         *("sideport", "store", "troubles", "waiting"),

@@ -15,8 +15,9 @@ import pytest
 from gossipd.core import Batch, Incremented, Node, Put, Stored, StreamImage
 from gossipd.core.log import Log
 from gossipd.core.settings import KEYS_MAX
-from gossipd.counting import BATCH_MAX, KEYS_RETRY_AFTER, Counting
+from gossipd.counting import KEYS_RETRY_AFTER, Counting
 from gossipd.diskwatch import DiskWatch
+from gossipd.parts import ALONE_COST, COST_MAX, COUNTER_COST
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
@@ -24,6 +25,12 @@ from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from gossipd.troubles import Troubles
 from tests.unit.pair import SETTINGS, Pair
 from tests.unit.waiting import until
+
+EACH_ON_ITS_OWN = COST_MAX // (1 + COUNTER_COST + ALONE_COST)
+"""Increments that come alone, on a counter each."""
+
+PART = COST_MAX - COUNTER_COST
+"""Increments of a batch on one counter that go together."""
 
 LIMIT = 0.1
 """Seconds for which the disk may be silent here."""
@@ -218,12 +225,12 @@ async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
     await bench.counting.drain(10)
     assert all(future.done() for future in futures)
     assert bench.node.log.value("a") == 25_000
-    assert len(bench.store.batches) == 25_000 / BATCH_MAX
+    assert len(bench.store.batches) == -(-25_000 // (PART // (1 + ALONE_COST)))
 
 
 async def test_between_two_commits_the_loop_does_other_work(bench: Bench) -> None:
     """A store in memory does not make anybody wait."""
-    last = [bench.counting.increment(f"c{number}", 1) for number in range(5 * BATCH_MAX)][-1]
+    last = [bench.counting.increment(f"c{number}", 1) for number in range(5 * EACH_ON_ITS_OWN)][-1]
     commits: list[int] = []
     while not last.done():
         await asyncio.sleep(0)
@@ -233,24 +240,24 @@ async def test_between_two_commits_the_loop_does_other_work(bench: Bench) -> Non
 
 async def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
     bench.store.may_commit.clear()
-    batch = bench.counting.increment_all([Item("a", 1)] * 3 * BATCH_MAX)
+    batch = bench.counting.increment_all([Item("a", 1)] * 3 * PART)
     await until(lambda: bench.store.batches)
     alone = bench.counting.increment("a", 1)
     bench.store.may_commit.set()
-    assert (await alone).count <= 2 * BATCH_MAX
+    assert (await alone).count <= 2 * PART
     counts = [answer.count for answer in await batch if isinstance(answer, Answer)]
-    assert sorted([*counts, (await alone).count]) == list(range(1, 3 * BATCH_MAX + 2))
+    assert sorted([*counts, (await alone).count]) == list(range(1, 3 * PART + 2))
 
 
 async def test_a_batch_goes_on_though_nobody_waits_for_it(bench: Bench) -> None:
-    batch = bench.counting.increment_all([Item("a", 1)] * 3 * BATCH_MAX)
+    batch = bench.counting.increment_all([Item("a", 1)] * 3 * PART)
     batch.cancel()
-    await until(lambda: bench.node.log.value("a") == 3 * BATCH_MAX)
+    await until(lambda: bench.node.log.value("a") == 3 * PART)
 
 
 async def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Bench) -> None:
     bench.store.may_commit.clear()
-    batch = bench.counting.increment_all([Item("a", 1)] * 3 * BATCH_MAX)
+    batch = bench.counting.increment_all([Item("a", 1)] * 3 * PART)
     await until(lambda: bench.store.batches)
     draining = asyncio.create_task(bench.counting.drain(10))
     await asyncio.sleep(0)
@@ -258,7 +265,7 @@ async def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Be
     await draining
     answers = await batch
     refused = [answer for answer in answers if isinstance(answer, Refused)]
-    assert bench.node.log.value("a") == len(answers) - len(refused) == BATCH_MAX
+    assert bench.node.log.value("a") == len(answers) - len(refused) == PART
     assert {refusal.detail for refusal in refused} == {"this node is leaving the cluster"}
     assert (await refused_whole(bench)).status == 503
 

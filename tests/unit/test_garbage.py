@@ -21,13 +21,15 @@ def count(pair: Pair, counters: int) -> None:
 
 @pytest.fixture(autouse=True)
 def thaw() -> Iterator[None]:
+    threshold = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*threshold)
 
 
 def test_a_log_that_has_grown_is_frozen_once() -> None:
     pair = Pair()
-    garbage = Garbage(pair.node)
+    garbage = Garbage(pair.node, lambda: 0)
     frozen = gc.get_freeze_count()
     garbage.look()
     assert gc.get_freeze_count() == frozen
@@ -49,10 +51,27 @@ def is_registers(each: object) -> bool:
 
 
 def test_while_it_loads_nothing_is_searched() -> None:
-    garbage = Garbage(Pair().node)
+    garbage = Garbage(Pair().node, lambda: 0)
     with garbage.loading():
         assert not gc.isenabled()
     assert gc.isenabled()
     with pytest.raises(ZeroDivisionError), garbage.loading():
         raise ZeroDivisionError
     assert gc.isenabled()
+
+
+def test_what_is_old_is_searched_only_where_few_are_connected_or_for_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, connected, searched = [0.0], [0], list[float]()
+    monkeypatch.setattr("gossipd.garbage.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gossipd.garbage.gc.collect", lambda: searched.append(now[0]))
+    garbage = Garbage(Pair().node, lambda: connected[0])
+    with garbage.loading():
+        pass
+    assert gc.get_threshold()[2] > 1_000_000
+    for seconds in range(0, 10_000, 10):
+        now[0] = float(seconds)
+        connected[0] = 1000 if seconds > 200 else 0
+        garbage.look()
+    assert searched == [60.0, 120.0, 180.0, 3780.0, 7380.0]

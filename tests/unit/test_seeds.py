@@ -305,9 +305,9 @@ async def test_a_wish_is_tried_until_its_time_is_over(
 ) -> None:
     monkeypatch.setattr(module, "WISH_LASTS", 0.5)
     zone[NAME.host] = no_name()
-    seeds.wish(NAME)
-    seeds.wish(ABSENT)
-    seeds.wish(ABSENT)
+    seeds.wish([NAME])
+    seeds.wish([ABSENT])
+    seeds.wish([ABSENT])
     await until(lambda: troubles.texts and NOWHERE in pair.sent)
     await until(lambda: not seeds.report())
     assert (seeds.addresses, troubles.texts) == ([], [])
@@ -319,10 +319,10 @@ async def test_what_is_kept_outlasts_a_wish_for_it(
     monkeypatch.setattr(module, "WISH_LASTS", 0.2)
     kept, both, wished = (Endpoint("127.0.0.1", port) for port in (4001, 4002, 4003))
     seeds.keep(kept)
-    seeds.wish(kept)
-    seeds.wish(both)
+    seeds.wish([kept])
+    seeds.wish([both])
     seeds.keep(both)
-    seeds.wish(wished)
+    seeds.wish([wished])
     await until(lambda: len(seeds.report()) == 2)
     assert [seed["seed"] for seed in seeds.report()] == [str(kept), str(both)]
 
@@ -330,19 +330,20 @@ async def test_what_is_kept_outlasts_a_wish_for_it(
 async def test_wishes_are_bounded(seeds: Seeds, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WISHES_MAX", 2)
     for _ in range(2):
-        seeds.wish(SEED)
-        seeds.wish(ABSENT)
-    with pytest.raises(TooManyWishesError, match="2 seeds are being joined already"):
-        seeds.wish(NAME)
+        seeds.wish([SEED])
+        seeds.wish([ABSENT])
+    with pytest.raises(TooManyWishesError, match="2 seeds at most are joined at a time"):
+        seeds.wish([NAME])
+    assert len(seeds.report()) == 2
 
 
 async def test_a_wish_for_what_waits_asks_at_once(pair: Pair, seeds: Seeds, zone: Zone) -> None:
     zone[NAME.host] = [NOWHERE]
-    seeds.wish(NAME)
+    seeds.wish([NAME])
     await until(lambda: NOWHERE in pair.sent)
     seeds.found_itself(NOWHERE)
     before = pair.sent.count(NOWHERE)
-    seeds.wish(NAME)
+    seeds.wish([NAME])
     await until(lambda: pair.sent.count(NOWHERE) > before)
 
 
@@ -397,7 +398,7 @@ async def test_where_a_live_member_answered_it_counts_as_that_members(
     seeds.keep(ABSENT)
     seeds.joined(Joined(NOWHERE, "there"))
     assert states(seeds)["127.0.0.1:1009"] == "member"
-    pair.perform_other(pair.other.leave(time.monotonic()))
+    pair.leave()
     held = pair.node.members
 
     def gone() -> bool:
@@ -414,16 +415,23 @@ async def test_many_wishes_cost_little_each(seeds: Seeds, changes: list[None]) -
     def seconds(count: int) -> float:
         began = time.perf_counter()
         for number in range(count):
-            seeds.wish(Endpoint("127.9.0.1", 10_000 + number))
+            seeds.wish([Endpoint("127.9.0.1", 10_000 + number)])
         return time.perf_counter() - began
 
     assert seconds(1000) < 2.0
     assert len(seeds.addresses) == 1000
 
 
+async def test_wishes_of_one_call_are_told_once(seeds: Seeds, changes: list[None]) -> None:
+    """What follows from other seeds costs as much as there are."""
+    seeds.wish([Endpoint("127.9.0.1", 10_000 + number) for number in range(256)])
+    assert len(changes) == 1
+    assert len(seeds.addresses) == 256
+
+
 async def test_a_stop_ends_all_tries(pair: Pair, seeds: Seeds) -> None:
     seeds.keep(ABSENT)
-    seeds.wish(NAME)
+    seeds.wish([NAME])
     await until(lambda: NOWHERE in pair.sent)
     await seeds.stop()
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []

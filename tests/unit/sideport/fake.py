@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
+from gossipd.sideport.connection import Connection
+from gossipd.sideport.places import Place
 
 DEADLINE = 10.0
 KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -28,6 +32,8 @@ class FakeBackend:
         self.paused = False
         self.waiting: list[tuple[asyncio.Future[Incremented], str, int]] = []
         self.started: list[tuple[str, int]] = []
+        self.starting: Callable[[], None] = lambda: None
+        """Called with each increment."""
         self.refusal: Exception | None = None
         self.unstartable: Exception | None = None
         self.joined: list[str] = []
@@ -56,6 +62,7 @@ class FakeBackend:
         future: asyncio.Future[Incremented] = asyncio.get_running_loop().create_future()
         if self.unstartable is not None:
             raise self.unstartable
+        self.starting()
         self.started.append((counter, by))
         self.keys.append(key)
         self.waiting.append((future, counter, by))
@@ -313,10 +320,31 @@ class Client:
     def half_close(self) -> None:
         self.writer.write_eof()
 
+    def reset(self) -> None:
+        """Be gone at once."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
     async def close(self) -> None:
         self.writer.close()
         with contextlib.suppress(OSError):  # it may have been reset
             await self.writer.wait_closed()
+
+
+class FakeHost:
+    """Lets everybody stay."""
+
+    def __init__(self) -> None:
+        self.left: list[Connection] = []
+
+    def admit(self, _: Connection, __: str | None) -> Place:
+        return Place.KEPT
+
+    def waits(self, _: Connection, __: bool) -> None: ...
+
+    def gone(self, connection: Connection) -> None:
+        self.left.append(connection)
 
 
 class FakeTransport(asyncio.Transport):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 from collections.abc import Sequence
 
 import pytest
@@ -215,9 +213,7 @@ async def test_a_batch_that_was_taken_is_counted_though_its_client_goes_away(
     client = await connect()
     await client.send(b"POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
     await until(lambda: len(backend.batches) == 1)
-    sock = client.writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.writer.transport.abort()
+    client.reset()
     await until(lambda: port.connection_count == 0)
     assert not backend.batches[0].cancelled()
     backend.batches[0].set_exception(Refused(503, "Service Unavailable", "leaving"))

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gossipd.sideport.backend import Refused
+from gossipd.sideport.limits import Limits
 
 from .fake import Client, FakeBackend, increment_id, until
 
@@ -354,3 +355,39 @@ async def test_pages_of_other_sites_may_not_count(
     await client.send(head.encode())
     assert (await client.response()).status == status
     assert len(backend.started) == (status == 200)
+
+
+BROWSERS = {
+    "Origin": "Origin: http://{host}",
+    "Sec-Fetch": "Sec-Fetch-Site: same-origin",
+    "User-Agent": "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
+}
+
+
+@pytest.mark.parametrize("limits", [{"names": frozenset({"node-7.lan"})}], indirect=True)
+@pytest.mark.parametrize("path", ["/counters", "/members", "/health"])
+@pytest.mark.parametrize("field", BROWSERS.values(), ids=BROWSERS)
+async def test_a_browser_may_ask_only_by_a_name_that_nobody_can_rebind(
+    client: Client, limits: Limits, field: str, path: str
+) -> None:
+    for host, status in (
+        ("rebound.example:7947", 403),
+        ("node-7.lan.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example:7947", 403),
+        ("node-7.lan:7947", 200),
+        ("Node-7.LAN.:7947", 200),
+        ("localhost:7947", 200),
+        ("192.0.2.7", 200),
+        ("[2001:db8::7]:7947", 200),
+    ):
+        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{field.format(host=host)}\r\n\r\n"
+        await client.send(head.encode())
+        assert (await client.response()).status == status, host
+
+
+@pytest.mark.parametrize("agent", ["curl/8.5.0", "Java-http-client/17", "kube-probe/1.30", ""])
+async def test_a_program_may_ask_by_any_name(client: Client, agent: str) -> None:
+    head = f"GET /count HTTP/1.1\r\nHost: gossipd.default.svc\r\nUser-Agent: {agent}\r\n\r\n"
+    await client.send(head.encode())
+    assert (await client.response()).status == 200

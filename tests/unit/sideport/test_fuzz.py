@@ -13,7 +13,7 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.words import quote, split
 from tests.effort import examples
 
-from .fake import KEY, FakeBackend, FakeTransport
+from .fake import KEY, FakeBackend, FakeHost, FakeTransport
 
 GRAMMAR = st.sampled_from(
     [
@@ -45,9 +45,9 @@ def test_no_input_escapes_the_protocol(
         )
         backend, transport = FakeBackend(), FakeTransport()
         backend.paused = held
-        gone: list[Connection] = []
+        host = FakeHost()
         commands = Commands(backend)
-        connection = Connection(commands, Limits(), lambda _: True, gone.append, lambda: 0)
+        connection = Connection(commands, Limits(), host, lambda: 0)
         connection.connection_made(transport)
         for number, piece in enumerate(pieces):
             if transport.closing:
@@ -72,7 +72,7 @@ def test_no_input_escapes_the_protocol(
                 await asyncio.sleep(0)
             assert transport.closing, "half a close is answered and then closed"
         connection.connection_lost(None)
-        assert gone == [connection]
+        assert host.left == [connection]
         assert escaped == []
 
     asyncio.run(run())

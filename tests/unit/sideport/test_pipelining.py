@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Iterator
 
 import pytest
@@ -136,9 +134,7 @@ async def test_a_client_that_vanishes_leaves_no_trace(
     client = await connect()
     await client.send(POST * 3 + COUNT + POST)
     await until(lambda: len(backend.waiting) == 3)
-    reset = struct.pack("ii", 1, 0)
-    client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
-    client.writer.transport.abort()
+    client.reset()
     await until(lambda: port.connection_count == 0)
     backend.commit(1)
     backend.refusal = Refused(503, "Service Unavailable", "leaving")

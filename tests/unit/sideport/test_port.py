@@ -20,7 +20,7 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 
 from .conftest import Connect
-from .fake import Client, FakeBackend, FakeTransport, until
+from .fake import Client, FakeBackend, FakeHost, FakeTransport, until
 
 
 def has_ipv6() -> bool:
@@ -61,7 +61,9 @@ async def test_a_good_request_is_served_beside_1000_idle_connections(
     await until(lambda: port.connection_count == 1)
 
 
-@pytest.mark.parametrize("limits", [{"connections_max": 2, "refusals_max": 1}], indirect=True)
+@pytest.mark.parametrize(
+    "limits", [{"connections_max": 2, "reserve_max": 0, "refusals_max": 1}], indirect=True
+)
 async def test_a_connection_too_many_is_told_so(
     port: SidePort, connect: Connect, limits: Limits
 ) -> None:
@@ -80,7 +82,9 @@ async def test_a_connection_too_many_is_told_so(
     assert (await second.request("GET", "/health")).status == 200
 
 
-@pytest.mark.parametrize("limits", [{"connections_max": 0, "refusals_max": 1}], indirect=True)
+@pytest.mark.parametrize(
+    "limits", [{"connections_max": 0, "reserve_max": 0, "refusals_max": 1}], indirect=True
+)
 async def test_refusing_costs_a_bounded_number_of_connections(
     port: SidePort, connect: Connect, limits: Limits
 ) -> None:
@@ -161,20 +165,33 @@ async def test_a_flood_after_the_last_request_is_not_read_for_ever(
     flood.cancel()
 
 
-async def test_a_client_that_takes_some_of_its_answers_is_given_more_time(
+async def test_a_client_that_takes_its_answers_slowly_is_given_more_time(
     backend: FakeBackend,
 ) -> None:
     transport = FakeTransport()
-    connection = Connection(
-        Commands(backend), Limits(write_timeout=0.05), lambda _: True, lambda _: None, lambda: 0
-    )
+    limits = Limits(write_timeout=0.05, write_rate_min=1000)
+    connection = Connection(Commands(backend), limits, FakeHost(), lambda: 0)
     connection.connection_made(transport)
-    transport.buffered = 5
+    transport.buffered = 100
     connection.pause_writing()
-    transport.buffered = 4
+    transport.buffered = 50
     started_at = time.monotonic()
     await until(lambda: transport.closing)
     assert time.monotonic() - started_at > 0.09, "it took some within its first time-out"
+    connection.connection_lost(None)
+
+
+async def test_a_client_that_takes_its_answers_too_slowly_is_cut(backend: FakeBackend) -> None:
+    transport = FakeTransport()
+    limits = Limits(write_timeout=0.05, write_rate_min=1000)
+    connection = Connection(Commands(backend), limits, FakeHost(), lambda: 0)
+    connection.connection_made(transport)
+    transport.buffered = 1000
+    connection.pause_writing()
+    transport.buffered = 951
+    at = asyncio.get_running_loop().time() + 0.09
+    await until(lambda: transport.closing)
+    assert asyncio.get_running_loop().time() < at + 5
     connection.connection_lost(None)
 
 

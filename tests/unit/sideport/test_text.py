@@ -247,8 +247,10 @@ async def test_an_idle_text_connection_is_closed_with_a_word(
     assert await client.rest() == b"pong\nerror: nothing was asked for too long\n"
 
 
-@pytest.mark.parametrize("limits", [{"text_idle_timeout": 0.1}], indirect=True)
-async def test_a_connection_that_says_nothing_is_closed_in_the_end(
-    client: Client, limits: Limits
+@pytest.mark.parametrize("limits", [{"silent_timeout": 0.1}], indirect=True)
+@pytest.mark.parametrize("said", [b"", b"incre", b"\r\n\r\n"])
+async def test_a_connection_that_says_nothing_is_closed(
+    client: Client, limits: Limits, said: bytes
 ) -> None:
+    await client.send(said)
     assert await client.rest() == b""

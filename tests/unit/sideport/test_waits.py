@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 
 import pytest
 
@@ -16,7 +14,6 @@ from .conftest import Connect
 from .fake import KEY, Client, FakeBackend, increment_id, until
 
 ID = increment_id(7)
-RESET = struct.pack("ii", 1, 0)
 
 TIMEOUTS = [
     ('"2s"', 2.0),
@@ -284,7 +281,7 @@ async def test_a_wait_is_dropped_when_the_client_goes_away(
     client = await connect()
     await client.send(f"{request_line}\r\nHost: a\r\n\r\n".encode())
     await until(lambda: len(backend.waits) == 1)
-    await reset(client)
+    client.reset()
     await until(lambda: port.connection_count == 0)
     await until(lambda: backend.waits[0].cancelled())
 
@@ -296,7 +293,7 @@ async def test_an_increment_goes_on_when_the_client_that_wanted_it_acknowledged_
     client = await connect()
     await client.send(b"POST /increment?ack=2 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
     await until(lambda: len(backend.waiting) == 2)
-    await reset(client)
+    client.reset()
     await until(lambda: port.connection_count == 0)
     backend.commit(1)
     assert backend.values == {"default": 1}
@@ -333,9 +330,3 @@ def end(backend: FakeBackend, result: int) -> None:
     """End the oldest wait."""
     wait: asyncio.Future[int] | asyncio.Future[bool] = backend.waits.pop(0)
     wait.set_result(result)  # type: ignore[arg-type]
-
-
-async def reset(client: Client) -> None:
-    sock = client.writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    client.writer.transport.abort()
