@@ -1,8 +1,8 @@
 """Says in time that the log is getting full: nothing is evicted, so what does not fit is refused.
 
 Each limit is warned of at most twice: when most of it is used, and when it is reached. Streams and
-registers never become fewer in one process. Keys do as their window passes, and are warned of anew
-when half of their limit was free in between.
+registers never become fewer in one process. Keys do as their window passes, and doubles as they
+are summed up; they are warned of anew when half of their limit was free in between.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ WHOLE = 1.0
 
 CALM = 0.5
 """The share below which what was said is forgotten."""
+
+
+_NEW_ONES = "new ones are refused"
+_REFUSED = {"doubles": "what a retry made other nodes count, too, stays so until there is room"}
 
 
 class Alarm:
@@ -48,14 +52,14 @@ class Alarm:
             if share > self._told.get(what, 0.0):
                 self._told[what] = share
                 when = "" if share == WHOLE else "beyond that "
-                log.warning(
-                    "the log holds %s: %snew ones are refused", _text(what, held, limit), when
-                )
+                text = _text(what, held, limit)
+                log.warning("the log holds %s: %s%s", text, when, _REFUSED.get(what, _NEW_ONES))
 
     def _used(self) -> Iterator[tuple[str, int, int]]:
         yield "streams", self._log.stream_count, self._log.streams_max
         yield "registers", self._log.register_count, self._log.registers_max
         yield "keys", len(self._log.keys), self._key_limit
+        yield "doubles", len(self._log.doubles), self._log.doubles_max
 
 
 def _text(what: str, held: int, limit: int) -> str:

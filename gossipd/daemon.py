@@ -57,7 +57,6 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
 from gossipd.diskwatch import DiskWatch
@@ -251,7 +250,7 @@ class Daemon:
             generation = await _begin_life(store, config)
             daemon = cls(config, udp, own._replace(generation=generation), store)
             daemon._early = early
-            daemon._image = _stored(store, config)
+            daemon._image = store.load()
             await daemon._open_port()
             if left is not None:
                 daemon._troubles.begin("left behind", left)
@@ -545,7 +544,7 @@ class Daemon:
 
 
 _WARN_OF = (
-    *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL),
+    *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL, Drop.KEYS_FULL),
     *(Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
 )
 """Drops that an operator is to know of."""
@@ -619,26 +618,6 @@ async def _open_socket(bind: Endpoint) -> socket.socket:
         raise StartError(f"cannot bind {bind}: {_reason(error)}") from error
 
 
-def _stored(store: Store, config: Config) -> Image:
-    """What the log has room for, all of it. Raises `StartError` where some would be left out."""
-    image, limits = store.load(), config.settings
-    streams = len(image.streams)
-    registers = sum(len(stream.registers) for stream in image.streams)
-    if streams > limits.streams_max or registers > limits.registers_max:
-        raise StartError(
-            f"{streams:,} streams with {registers:,} registers are stored, more than the limits "
-            f"{limits.streams_max:,} and {limits.registers_max:,}: raise --streams-max or "
-            "--registers-max"
-        )
-    keys = sum(len(stream.keys) + len(stream.doubles) for stream in image.streams)
-    if keys > KEYS_MAX:
-        raise StartError(
-            f"{keys:,} idempotency keys are younger than --key-window, more than {KEYS_MAX:,}: is "
-            "the clock behind?"
-        )
-    return image
-
-
 async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
     """Raises `StartError`."""
     if config.in_memory:
@@ -649,6 +628,7 @@ async def _open_store(config: Config, name: str, keeper: Keeper | None) -> Store
         "cluster": config.cluster,
         "key_window": config.settings.key_window,
         "key_retention": config.settings.key_retention,
+        "keys_max": config.settings.keys_max,
         "port": config.bind.port if config.has_default_name else 0,
     }
     opening: asyncio.Future[Store]

@@ -102,8 +102,16 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,
-        "limits": {"streams": node.log.streams_max, "registers": node.log.registers_max},
-        "keys": {"held": len(node.log.keys), "doubles": node.log.doubles.left_out},
+        "limits": {
+            "streams": node.log.streams_max,
+            "registers": node.log.registers_max,
+            "doubles": node.log.doubles_max,
+        },
+        "keys": {
+            "held": len(node.log.keys),
+            "doubles": node.log.doubles.left_out,
+            "doubles_held": len(node.log.doubles),
+        },
         "fingerprint": f"{node.log.fingerprint:016x}",
         "agreeing": node.agreeing,
         "health": node.health_score,

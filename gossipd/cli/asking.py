@@ -4,6 +4,9 @@ if need be.
 What is asked again must be safe to do twice: a question, or an increment under its key. A failure
 that may pass (refused and broken connections, time-outs, 429, 503, what no gossipd answers) is
 worth the next daemon and the next try; any other refusal is the answer.
+
+A daemon that may have done it already is asked again before any other: the others may not have
+heard of it yet, and would count it, too, for a while.
 """
 
 from __future__ import annotations
@@ -54,6 +57,8 @@ class Daemons:
         """`timeout`: seconds for one try at one of them at most; of a question, for all."""
         self.addresses = addresses
         self.timeout = timeout
+        self._first: Endpoint | None = None
+        """The one that may have done it already."""
 
     def get(self, check: Callable[[Answer], object], path: str, **query: object) -> Answer:
         """`check` raises what an answer of another form is. Raises `AskingError`, like all that
@@ -70,21 +75,27 @@ class Daemons:
 
     def ask(self, ask: Ask, left: Callable[[], float] | None = None) -> Answer:
         """Ask each daemon once, until one answers; `left`: seconds that are left for all."""
-        failures: list[tuple[Endpoint, AskingError]] = []
-        for number, address in enumerate(self.addresses, 1):
-            timeout = self.timeout
+        failures: dict[Endpoint, AskingError] = {}
+        waiting = sorted(self.addresses, key=lambda address: address != self._first)
+        while waiting:
+            address, others = waiting.pop(0), len(waiting)
+            timeout, before = self.timeout, left() if left else 0.0
             if left:
-                others = len(self.addresses) - number
-                share = max(left(), PAUSE_MIN) / (others + 1)
+                share = max(before, PAUSE_MIN) / (others + 1)
                 timeout = min(timeout, share, TRY_TIMEOUT if others else share)
             try:
                 return ask(Client(address, timeout))
             except AskingError as error:
-                failures.append((address, error))
+                error.doubtful |= any(earlier.doubtful for earlier in failures.values())
+                failures[address] = error
                 if not (error.passing or isinstance(error, UnresolvedError)):
-                    error.doubtful |= any(earlier.doubtful for _, earlier in failures)
                     raise
-        raise _together(failures)
+                if error.doubtful and self._first is None:
+                    self._first = address
+                    # Who let the time pass is not asked again at once, nor where all are once.
+                    if others and left and before - left() < timeout / 2:
+                        waiting.insert(0, address)
+        raise _together(list(failures.items()))
 
 
 def waiting_time(client: Client) -> str:

@@ -27,7 +27,7 @@ from .identity import Address, Stream, increment_id, key_time, parse_increment_i
 from .image import Image, StreamImage
 from .judge import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from .keys import KeyedEvent
-from .messages import AGE_TICK, Double, KeyRecord, MemberView, Status
+from .messages import AGE_TICK, Correction, Double, KeyRecord, MemberView, Status
 from .node import Node
 from .saving import Changes
 from .settings import Profile, Settings, SettingsError
@@ -45,6 +45,7 @@ __all__ = [
     "Changes",
     "ClustersMet",
     "Copies",
+    "Correction",
     "Double",
     "Drop",
     "Dropped",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from .encoding import LEAF_SIZE_MAX, PAGE_OVERHEAD, Packed, pack_record, pack_view, position_size
 from .identity import NAME_BYTES_MAX, Stream
+from .log import Log
 from .messages import (
     AGE_TICK,
     END,
@@ -175,25 +176,41 @@ def _parts(
     """What a wish is for, by positions, none of which may be split."""
     log, (after_seq, after_name) = state.log, wish.after
     if not after_seq:
-        for found in log.look_by_name(wish.stream, wish.start, after_name):
-            if isinstance(found, str):
-                yield (0, found), []
-            else:
-                yield (0, found[0]), [found]
+        yield from _by_name(log, wish, after_name)
     above = max(wish.start, after_seq)
     keys: Iterator[KeyRecord] = log.keys.oldest_first(wish.stream, above, now)
     if archive is not None and archive.stream == wish.stream:
         keys = _with_archive(archive, above, keys)
     version = log.version(wish.stream)
     wanted = (record for record in keys if record.age <= age or record.seq > version)
-    doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above)
-    if not doubles:
-        for record in wanted:
-            yield (record.seq, ""), [record]
-        return
+    doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above, now)
     rest: Iterator[Record] = merge(wanted, doubles, key=itemgetter(1))
     for seq, part in groupby(rest, key=itemgetter(1)):
         yield (seq, ""), list(part)
+
+
+def _by_name(log: Log, wish: PassItem, after: str) -> Iterator[tuple[Position, list[Record]]]:
+    """Registers and corrections in the order of counters, one position for both."""
+    found = log.look_by_name(wish.stream, wish.start, after)
+    if wish.doubles:
+        corrections = log.doubles.corrections(wish.stream, after)
+        both: Iterator[Record | str] = merge(found, corrections, key=_name)
+        for counter, part in groupby(both, key=_name):
+            yield (0, counter), [each for each in part if not isinstance(each, str)]
+        return
+    for each in found:
+        if isinstance(each, str):
+            yield (0, each), []
+            continue
+        # A correction never is above its register.
+        correction = log.doubles.correction(wish.stream, each[0])
+        above = correction is not None and correction.seq > wish.start
+        yield (0, each[0]), [each, correction] if correction and above else [each]
+
+
+def _name(found: Record | str) -> str:
+    """The counter of a register or correction, or a name that was passed."""
+    return found if isinstance(found, str) else str(found[0])
 
 
 def _with_archive(

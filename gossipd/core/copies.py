@@ -314,7 +314,7 @@ class CopiesWanted:
             records.append(record)
         start = max(start, log.archived(stream, now))
         to = log.version(stream) if size <= room else start
-        return Group(stream, start, max(start, to), *by_kind(records)), size
+        return Group(stream, start, max(start, to), *by_kind(records)[:2]), size
 
     def _patience(self, name: str, peer: _Peer) -> float:
         """Seconds until the peer is taken for silent."""

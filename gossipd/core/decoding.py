@@ -49,6 +49,7 @@ from .messages import (
     TIMEOUT_MS_MAX,
     Ack,
     Cookie,
+    Correction,
     Digest,
     DigestAsk,
     Double,
@@ -60,6 +61,7 @@ from .messages import (
     Hold,
     Join,
     KeyRecord,
+    Kinds,
     Leaf,
     MembersAsk,
     MembersPage,
@@ -87,7 +89,7 @@ from .settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 _U64 = 2**64 - 1
 _ITEMS_MAX = DATAGRAM_SIZE_MAX
 
-REGISTER, KEY, DOUBLE = 0, 1, 2
+REGISTER, KEY, OLD_DOUBLE, DOUBLE, CORRECTION = range(5)
 """The kinds of log records."""
 
 
@@ -208,6 +210,7 @@ class _Records:
         self.registers: list[Register] = []
         self.keys: list[KeyRecord] = []
         self.doubles: list[Double] = []
+        self.corrections: list[Correction] = []
         self.whole = True
         """Whether all of them were understood."""
         for record in reader.array(value):
@@ -223,28 +226,59 @@ class _Records:
             age = _integer(reader.fields(record, 6)[5], 0, AGE_WANTED_MAX)
             self.keys.append(KeyRecord(*_keyed(record), age))
         elif kind == DOUBLE:
-            reader.fields(record, 5)
-            self.doubles.append(Double(*_keyed(record)))
-        else:
+            self.doubles.append(_double(*reader.fields(record, 7)[1:7]))
+        elif kind == CORRECTION:
+            self.corrections.append(_correction(*reader.fields(record, 6)[1:6]))
+        elif kind != OLD_DOUBLE:
             reader.unknown += 1
             self.whole = reader.whole = False
 
     @property
-    def all(self) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
-        return tuple(self.registers), tuple(self.keys), tuple(self.doubles)
+    def all(self) -> Kinds:
+        doubles, corrections = tuple(self.doubles), tuple(self.corrections)
+        return Kinds(tuple(self.registers), tuple(self.keys), doubles, corrections)
+
+
+def _double(
+    counter: object, seq: object, by: object, winner: object, winner_seq: object, age: object
+) -> Double:
+    return Double(
+        _text(counter, COUNTER_BYTES_MAX),
+        _integer(seq, 1, SEQ_MAX),
+        _amount(by),
+        _stream(winner),
+        _integer(winner_seq, 1, SEQ_MAX),
+        _integer(age, 0, AGE_WANTED_MAX),
+    )
+
+
+def _correction(
+    counter: object, seq: object, lost: object, out: object, digest: object
+) -> Correction:
+    return Correction(
+        _text(counter, COUNTER_BYTES_MAX),
+        _integer(seq, 1, SEQ_MAX),
+        _integer(lost, 0, SEQ_MAX),
+        _integer(out, -TOTAL_MAX, TOTAL_MAX),
+        _integer(digest, 0, _U64),
+    )
+
+
+def _amount(by: object) -> int:
+    amount = _integer(by, -BY_MAX, BY_MAX)
+    if not amount:
+        raise _MalformedError
+    return amount
 
 
 def _keyed(record: list[object]) -> tuple[bytes, int, str, int]:
     """(key, seq, counter, by) of a record."""
     _, key, seq, counter, by = record[:5]
-    amount = _integer(by, -BY_MAX, BY_MAX)
-    if not amount:
-        raise _MalformedError
     return (
         _bytes(key, KEY_BYTES, KEY_BYTES),
         _integer(seq, 1, SEQ_MAX),
         _text(counter, COUNTER_BYTES_MAX),
-        amount,
+        _amount(by),
     )
 
 
@@ -254,7 +288,7 @@ def _group(value: object, reader: _Reader) -> Group:
     last = _integer(to, 0, SEQ_MAX)
     found = _Records(records, reader)
     # What is not understood may be below `to`: such a group claims nothing.
-    return Group(_stream(stream), first, last if found.whole else min(first, last), *found.all)
+    return Group(_stream(stream), first, last if found.whole else min(first, last), *found.all[:2])
 
 
 def _position(value: object, empty: Position) -> Position:
@@ -268,12 +302,14 @@ def _page(value: object, reader: _Reader) -> Page:
     stream, start, after, upto, version, records = reader.fields(value, 6)[:6]
     found = _Records(records, reader)
     begin, end = _position(after, BEGINNING), _position(upto, END)
-    if end <= begin:
+    origin = _stream(stream)
+    smaller = all((d.winner, d.winner_seq) < (origin, d.seq) for d in found.doubles)
+    if end <= begin or not smaller:
         raise _MalformedError
     first, last = _integer(start, 0, SEQ_MAX), _integer(version, 0, SEQ_MAX)
     if not found.whole:
         begin, last = end, first  # an empty interval covers nothing; its records are merged
-    return Page(_stream(stream), first, begin, end, last, *found.all)
+    return Page(origin, first, begin, end, last, *found.all)
 
 
 def _shown(log: object, members: object, ready: object, number: object) -> Shown:

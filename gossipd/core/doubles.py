@@ -1,30 +1,47 @@
 """Retries that were counted twice, and what a counter's value leaves out for them.
 
-When a key was used on both sides of a partition, both events exist. Events with the same key,
-counter and `by` are a group; of those of a group that are *present* (their register has reached
-their seq) all but the smallest, by stream and seq, are left out. Entries are joined by union and
-never go away, so a value is a function of registers and entries alone.
+When a key was used on two nodes before they had told each other, both events exist. All but the
+smallest of them, by stream and seq, have *lost*: a double says that an event has, and to which.
+A value leaves a loser out while it and its winner are *present*: their registers have reached
+them. That two events have one key stays true for ever, so doubles are joined by union; of two
+that say that one event has lost, the smaller stays.
+
+When doubles have become old, they are folded: those of a (stream, counter) up to some seq become
+one correction with their number, the sum that is left out for them, and the sum of their hashes.
+It takes their place in values and in the fingerprint, so that folding changes neither, and each
+node may fold when it likes. Nodes that hold the same doubles come to the same correction for the
+same seq, whichever way they fold. To join a correction that has come further, a node folds up to
+its seq, too; should the two differ then, as the doubles did, the one of more doubles stays, so
+that who knows less takes nothing away. A double that is at or below the seq of a correction is in
+it, or has come too late.
+
+What has not become a loser in that time, as its own register or the winner's has not reached it,
+is dropped by folding: both are as old as the double, so one of them was lost.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections.abc import Callable
+import struct
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from .identity import Stream
-from .keys import KeyedEvent
-from .messages import Double
+from .hashing import MASK, hash64
+from .identity import TOTAL_MAX, Stream
+from .keys import Numbered, Order, age_of, born
+from .messages import Correction, Double
 
-Place: TypeAlias = tuple[Stream, int]
-"""(stream, seq) of an event, in the order of increment ids."""
+FOLDED_AT_ONCE = 1_000
+"""Doubles that are folded in one turn at most, some milliseconds."""
 
-_Group: TypeAlias = tuple[bytes, str, int]
-"""(key, counter, by)."""
+_ENTRY = struct.Struct("<IqIQI")
+"""Counter as a number, by, winner's stream as a number, its seq, the tick of its birth."""
+
+_Register: TypeAlias = tuple[Stream, str]
 
 
 class LeftOut(NamedTuple):
-    """An event is left out of its counter's value from now on."""
+    """A counter's value leaves out `by` more from now on, since an event or a correction."""
 
     stream: Stream
     seq: int
@@ -32,19 +49,40 @@ class LeftOut(NamedTuple):
     by: int
 
 
+class Change(NamedTuple):
+    """What a change of doubles means for their stream."""
+
+    digest: int
+    """By how much the sum of their hashes moves."""
+    left_out: list[LeftOut]
+    corrected: list[str]
+    """Counters whose correction has changed."""
+
+
+class _Corrections:
+    """Those of one stream."""
+
+    __slots__ = ("names", "of")
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        """Their counters in order."""
+        self.of: dict[str, Correction] = {}
+
+
 class Doubles:
-    """The entries, by group for values and by stream for telling others."""
+    """The doubles and corrections that are held."""
 
     def __init__(self, seq_of: Callable[[Stream, str], int]) -> None:
         """`seq_of` tells how far the register of (stream, counter) has come."""
         self._seq_of = seq_of
-        self._groups: dict[bytes, dict[_Group, dict[Place, bool]]] = {}
-        """By key, then group: whether each event is present."""
-        self._winners: dict[_Group, Place] = {}
-        """Of each group the smallest that is present."""
-        self._streams: dict[Stream, list[Double]] = {}
-        self._absent: dict[tuple[Stream, str], list[tuple[int, _Group]]] = {}
-        """By register: events that it has not reached."""
+        self._winners: Numbered[Stream] = Numbered()
+        self._counters: Numbered[str] = Numbered()
+        self._orders: dict[Stream, Order] = {}
+        self._waiting: dict[_Register, list[tuple[int, Stream, int]]] = {}
+        """By register: the seq that it has not reached, and the (stream, seq) of the double that
+        waits for it; one that waits for two stands at its own."""
+        self._corrections: dict[Stream, _Corrections] = {}
         self._count = 0
         self.left_out = 0
         """Events that are left out of values."""
@@ -52,84 +90,218 @@ class Doubles:
     def __len__(self) -> int:
         return self._count
 
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._groups
+    def has(self, stream: Stream, seq: int) -> bool:
+        """Whether a double is held that says that an event has lost."""
+        order = self._orders.get(stream)
+        return order is not None and order.place(seq)[1]
 
-    def events(self, key: bytes) -> list[KeyedEvent]:
-        """Every event entered under a key."""
-        groups = self._groups.get(key, {})
-        return [
-            KeyedEvent(stream, seq, counter, by)
-            for (_, counter, by), places in groups.items()
-            for stream, seq in places
-        ]
+    def of(self, stream: Stream, above: int, now: float) -> Iterator[Double]:
+        """The doubles of a stream with seq > `above`, smallest first."""
+        order = self._orders.get(stream)
+        if order is not None:
+            for place in range(order.place(above + 1)[0], len(order.seqs)):
+                yield self._double(order, place, now)
 
-    def has_group(self, key: bytes, counter: str, by: int) -> bool:
-        """Whether any event is entered that says this."""
-        return (key, counter, by) in self._groups.get(key, ())
+    def at(self, stream: Stream, seq: int, now: float) -> Double | None:
+        """The double that says that an event has lost."""
+        double = next(self.of(stream, seq - 1, now), None)
+        return double if double is not None and double.seq == seq else None
 
-    def of(self, stream: Stream, above: int = 0) -> list[Double]:
-        """The entries of a stream with seq > `above`, smallest first."""
-        held = self._streams.get(stream, [])
-        return held[bisect_right(held, above, key=_seq_of_double) :]
+    def correction(self, stream: Stream, counter: str) -> Correction | None:
+        """What was folded of a stream on one counter."""
+        held = self._corrections.get(stream)
+        return held.of.get(counter) if held is not None else None
 
-    def streams(self) -> list[Stream]:
-        """The streams that have entries."""
-        return list(self._streams)
+    def corrections(self, stream: Stream, after: str = "") -> Iterator[Correction]:
+        """What was folded of a stream on counters > `after`, in their order."""
+        held = self._corrections.get(stream)
+        if held is not None:
+            for place in range(bisect_right(held.names, after), len(held.names)):
+                yield held.of[held.names[place]]
 
     def left_out_of(self, counter: str) -> int:
-        """What the value of a counter leaves out, computed from the entries anew (I7)."""
-        return sum(
-            by * (sum(places.values()) - 1)
-            for groups in self._groups.values()
-            for (_, name, by), places in groups.items()
-            if name == counter and any(places.values())
-        )
+        """What the value of a counter leaves out, computed anew (I7)."""
+        folded = (self.correction(stream, counter) for stream in self._corrections)
+        out = sum(correction.out for correction in folded if correction is not None)
+        for stream in self._orders:
+            doubles = (each for each in self.of(stream, 0, 0.0) if each.counter == counter)
+            out += sum(each.by for each in doubles if self._waits_for(stream, each) is None)
+        return out
 
-    def add(self, stream: Stream, double: Double) -> list[LeftOut] | None:
-        """Enter an event; what is left out by that, None if it is entered already."""
-        group = (double.key, double.counter, double.by)
-        places = self._groups.setdefault(double.key, {}).setdefault(group, {})
-        place = (stream, double.seq)
-        if place in places:
+    # --- joining -----------------------------------------------------------------------------
+
+    def add(self, stream: Stream, double: Double, now: float) -> Change | None:
+        """Enter a double; None if that is known, or it comes too late."""
+        folded = self.correction(stream, double.counter)
+        if folded is not None and double.seq <= folded.seq:
             return None
-        self._count += 1
-        insort(self._streams.setdefault(stream, []), double, key=_order)
-        places[place] = False
-        if self._seq_of(stream, double.counter) >= double.seq:
-            return self._arrive(group, place)
-        insort(self._absent.setdefault((stream, double.counter), []), (double.seq, group))
-        return []
+        order = self._orders.setdefault(stream, Order())
+        place, held = order.place(double.seq)
+        digest, left_out = 0, list[LeftOut]()
+        if held:
+            before = self._double(order, place, now)
+            if before.said <= double.said:
+                return None
+            digest, left_out = -hash_of(stream, before), self._stop(stream, before)
+            order.remove(place, place + 1)
+        entry = _ENTRY.pack(
+            self._counters.number(double.counter),
+            double.by,
+            self._winners.number(double.winner),
+            double.winner_seq,
+            born(double.age, now),
+        )
+        order.insert(place, double.seq, entry)
+        self._count += not held
+        digest += hash_of(stream, double)
+        return Change(digest, left_out + self._begin(stream, double), [])
 
     def reached(self, stream: Stream, counter: str, seq: int) -> list[LeftOut]:
         """A register has come up to `seq`: what is left out by that."""
-        waiting = self._absent.get((stream, counter))
+        waiting = self._waiting.get((stream, counter))
         if waiting is None:
             return []
-        out: list[LeftOut] = []
-        while waiting and waiting[0][0] <= seq:
-            place, group = waiting.pop(0)
-            out += self._arrive(group, (stream, place))
+        count = bisect_right(waiting, seq, key=_seq_of)
+        done = waiting[:count]
+        del waiting[:count]
         if not waiting:
-            del self._absent[stream, counter]
-        return out
+            del self._waiting[stream, counter]
+        left_out: list[LeftOut] = []
+        for _, loser, loser_seq in done:
+            double = self.at(loser, loser_seq, 0.0)
+            assert double is not None
+            left_out += self._begin(loser, double)
+        return left_out
 
-    def _arrive(self, group: _Group, place: Place) -> list[LeftOut]:
-        """An event is present: if another one of its group is, the larger one is left out."""
-        places = self._groups[group[0]][group]
-        places[place] = True
-        winner = self._winners.get(group)
-        self._winners[group] = place if winner is None else min(winner, place)
-        if winner is None:
-            return []
-        self.left_out += 1
-        _, counter, by = group
-        return [LeftOut(*max(winner, place), counter, by)]
+    def correct(self, stream: Stream, correction: Correction, now: float) -> Change | None:
+        """Join a correction whose register is here; None if it is known, or has not come as far
+        as the one held, or must come again, as there is too much to fold first."""
+        counter, seq = correction.counter, correction.seq
+        held = self.correction(stream, counter) or Correction(counter, 0, 0, 0, 0)
+        if seq < held.seq or correction == held:
+            return None
+        order = self._orders.get(stream)
+        below = order.place(seq + 1)[0] if order is not None and seq > held.seq else 0
+        if below > FOLDED_AT_ONCE:
+            return self.fold(stream, FOLDED_AT_ONCE, now)
+        change = self.fold(stream, below, now, counter)
+        own = (self.correction(stream, counter) or held)._replace(seq=seq)
+        best = max(own, correction, key=_weight)
+        self._put(stream, best)
+        self.left_out += best.lost - own.lost
+        out = best.out - own.out
+        left_out = [LeftOut(stream, seq, counter, out)] if out else []
+        digest = change.digest + best.digest - own.digest
+        return Change(digest, change.left_out + left_out, [counter])
+
+    # --- folding -----------------------------------------------------------------------------
+
+    def old(self, stream: Stream, age: int, limit: int, now: float) -> int:
+        """How many doubles of a stream, of the first `limit`, are at least so old, from the first
+        one on."""
+        count = 0
+        for double in self.of(stream, 0, now):
+            if count == limit or double.age < age:
+                break
+            count += 1
+        return count
+
+    @property
+    def streams(self) -> list[Stream]:
+        """The streams that have doubles."""
+        return list(self._orders)
+
+    def fold(self, stream: Stream, count: int, now: float, counter: str | None = None) -> Change:
+        """Fold the doubles among the first `count` of a stream, all or those on one counter."""
+        change = Change(0, [], [])
+        order = self._orders.get(stream)
+        if order is None:
+            return change
+        corrected: dict[str, None] = {}
+        behind = count
+        for place in reversed(range(count)):
+            double = self._double(order, place, now)
+            if counter is None or double.counter == counter:
+                dropped = self._fold(stream, double)
+                change.left_out.extend(dropped.left_out)
+                change = change._replace(digest=change.digest + dropped.digest)
+                corrected[double.counter] = None
+            else:
+                order.remove(place + 1, behind)
+                behind = place
+        order.remove(0, behind)
+        if not order.seqs:
+            del self._orders[stream]
+        return change._replace(corrected=list(corrected))
+
+    def _fold(self, stream: Stream, double: Double) -> Change:
+        """Fold one double; what changes where it is dropped."""
+        held = self.correction(stream, double.counter)
+        _, seq, lost, out, digest = held or Correction(double.counter, 0, 0, 0, 0)
+        own, change = hash_of(stream, double), Change(0, [], [])
+        if self._waits_for(stream, double) is None and abs(out + double.by) <= TOTAL_MAX:
+            lost, out, digest = lost + 1, out + double.by, (digest + own) & MASK
+        else:
+            change = Change(-own, self._stop(stream, double), [])
+        self._count -= 1
+        folded = Correction(double.counter, max(seq, double.seq), lost, out, digest)
+        self._put(stream, folded)
+        return change
+
+    def _put(self, stream: Stream, correction: Correction) -> None:
+        held = self._corrections.setdefault(stream, _Corrections())
+        if correction.counter not in held.of:
+            insort(held.names, correction.counter)
+        held.of[correction.counter] = correction
+
+    # --- entries -----------------------------------------------------------------------------
+
+    def _double(self, order: Order, place: int, now: float) -> Double:
+        counter, by, winner, winner_seq, born_at = _ENTRY.unpack(order.values[place])
+        age = age_of(born_at, now)
+        names, winners = self._counters, self._winners
+        return Double(names[counter], order.seqs[place], by, winners[winner], winner_seq, age)
+
+    def _waits_for(self, stream: Stream, double: Double) -> tuple[_Register, int] | None:
+        """The register that a double waits for, and up to where; None where its event is left
+        out."""
+        counter, seq, _, winner, winner_seq, _ = double
+        if self._seq_of(stream, counter) < seq:
+            return (stream, counter), seq
+        if self._seq_of(winner, counter) < winner_seq:
+            return (winner, counter), winner_seq
+        return None
+
+    def _begin(self, stream: Stream, double: Double) -> list[LeftOut]:
+        wanted = self._waits_for(stream, double)
+        if wanted is None:
+            self.left_out += 1
+            return [LeftOut(stream, double.seq, double.counter, double.by)]
+        register, seq = wanted
+        insort(self._waiting.setdefault(register, []), (seq, stream, double.seq))
+        return []
+
+    def _stop(self, stream: Stream, double: Double) -> list[LeftOut]:
+        wanted = self._waits_for(stream, double)
+        if wanted is None:
+            self.left_out -= 1
+            return [LeftOut(stream, double.seq, double.counter, -double.by)]
+        register, seq = wanted
+        waiting = self._waiting[register]
+        del waiting[bisect_left(waiting, (seq, stream, double.seq))]
+        if not waiting:
+            del self._waiting[register]
+        return []
 
 
-def _seq_of_double(double: Double) -> int:
-    return double.seq
+def hash_of(stream: Stream, double: Double) -> int:
+    """What a double adds to the fingerprint."""
+    return hash64("d", stream, *double.said)
 
 
-def _order(double: Double) -> tuple[int, bytes, str, int]:
-    return double.seq, double.key, double.counter, double.by
+def _seq_of(waiting: tuple[int, Stream, int]) -> int:
+    return waiting[0]
+
+
+def _weight(correction: Correction) -> tuple[int, int, int, int]:
+    return correction.lost, abs(correction.out), correction.out, correction.digest

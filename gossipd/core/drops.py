@@ -28,4 +28,5 @@ class Drop(Enum):
     NOT_OURS = "it tells of increments of this very process that it has not made"
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"
+    KEYS_FULL = "as many idempotency keys are held as may be"
     BUSY = "more than its sender's share of this node's time"

@@ -11,12 +11,13 @@ from typing import TypeAlias, assert_never
 
 import msgpack
 
-from .decoding import DOUBLE, KEY, KINDS, REGISTER
+from .decoding import CORRECTION, DOUBLE, KEY, KINDS, REGISTER
 from .identity import STREAM_BYTES, Stream
 from .messages import (
     END,
     Ack,
     Cookie,
+    Correction,
     Digest,
     DigestAsk,
     Double,
@@ -82,7 +83,7 @@ def pack_record(record: Record) -> Packed:
     return _pack((_KIND_OF_RECORD.get(type(record), REGISTER), *record))
 
 
-_KIND_OF_RECORD: dict[type, int] = {KeyRecord: KEY, Double: DOUBLE}
+_KIND_OF_RECORD: dict[type, int] = {KeyRecord: KEY, Double: DOUBLE, Correction: CORRECTION}
 
 
 def pack_group(stream: Stream, start: int, to: int, records: Sequence[Packed]) -> Packed:
@@ -129,7 +130,7 @@ def _view_fields(view: MemberView) -> tuple[object, ...]:
 def _records(of: Group | Page) -> list[tuple[object, ...]]:
     registers = [(REGISTER, *register) for register in of.registers]
     keys = [(KEY, *record) for record in of.keys]
-    return [*registers, *keys, *((DOUBLE, *double) for double in of.doubles)]
+    return [*registers, *keys]
 
 
 def _group_fields(group: Group) -> tuple[object, ...]:
@@ -138,7 +139,10 @@ def _group_fields(group: Group) -> tuple[object, ...]:
 
 def _page_fields(page: Page) -> tuple[object, ...]:
     bounds = _position_field(page.after), _position_field(page.upto)
-    return (page.stream, page.start, *bounds, page.version, _records(page))
+    doubles = [(DOUBLE, *double) for double in page.doubles]
+    corrections = [(CORRECTION, *correction) for correction in page.corrections]
+    records = [*_records(page), *doubles, *corrections]
+    return (page.stream, page.start, *bounds, page.version, records)
 
 
 def _pass_item_fields(item: PassItem) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .identity import Stream
-from .messages import Double, KeyRecord, MemberView, Register
+from .messages import Correction, Double, KeyRecord, MemberView, Register
 
 
 class StreamImage(NamedTuple):
@@ -23,6 +23,7 @@ class StreamImage(NamedTuple):
     doubles: tuple[Double, ...] = ()
     archived: int = 0
     """The newest seq of the key records that stay on the disk only."""
+    corrections: tuple[Correction, ...] = ()
 
 
 class Image(NamedTuple):

@@ -20,8 +20,7 @@ from .identity import Stream
 from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 
 _ENTRY = struct.Struct("<IQIqI")
-"""Stream and counter as numbers, seq, by, and the tick of its birth modulo 2^32, as whatever clock
-`now` is on may have run for longer."""
+"""Stream and counter as numbers, seq, by, and the tick of its birth."""
 
 _PLACE = struct.Struct("<IQ")
 """What an entry begins with."""
@@ -44,7 +43,20 @@ class KeyedEvent(NamedTuple):
     by: int
 
 
-class _Numbered(Generic[T]):
+def born(age: int, now: float) -> int:
+    """The tick at which began what has an age `now`, modulo 2^32, as whatever clock `now` is on
+    may have run for longer."""
+    return (int(now / AGE_TICK) - age) % _TICKS
+
+
+def age_of(born_at: int, now: float) -> int:
+    """The age of what began at a tick; 0 where that is later, for an answer that goes on is by the
+    time at which it began."""
+    age = (int(now / AGE_TICK) - born_at) % _TICKS
+    return age if age <= AGE_WANTED_MAX else 0
+
+
+class Numbered(Generic[T]):
     """A number for each of some values, which stand in many entries."""
 
     def __init__(self) -> None:
@@ -61,14 +73,14 @@ class _Numbered(Generic[T]):
         return self._values[number]
 
 
-class _Order:
-    """The keys of one stream in the order of seqs."""
+class Order:
+    """What is held of one stream in the order of seqs, one value for each."""
 
-    __slots__ = ("keys", "seqs")
+    __slots__ = ("seqs", "values")
 
     def __init__(self) -> None:
         self.seqs = array("Q")
-        self.keys: list[bytes] = []
+        self.values: list[bytes] = []
 
     def place(self, seq: int) -> tuple[int, bool]:
         """Where a seq stands or would stand, and whether it does."""
@@ -77,17 +89,25 @@ class _Order:
         at = bisect_left(self.seqs, seq)
         return at, self.seqs[at] == seq
 
+    def insert(self, place: int, seq: int, value: bytes) -> None:
+        self.seqs.insert(place, seq)
+        self.values.insert(place, value)
+
+    def remove(self, first: int, behind: int) -> None:
+        """Of the values in their order those from `first` up to the one before `behind`."""
+        del self.seqs[first:behind], self.values[first:behind]
+
 
 class Keys:
     """The records that are held in memory."""
 
     def __init__(self) -> None:
-        self._streams: _Numbered[Stream] = _Numbered()
-        self._counters: _Numbered[str] = _Numbered()
+        self._streams: Numbered[Stream] = Numbered()
+        self._counters: Numbered[str] = Numbered()
         self._first: dict[bytes, bytes] = {}
         self._more: dict[bytes, list[bytes]] = {}
         """Entries of keys that name several events, beside the first one."""
-        self._orders: dict[Stream, _Order] = {}
+        self._orders: dict[Stream, Order] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -146,11 +166,11 @@ class Keys:
         An event has one key. Should a live copy of a process have given the same seq to another
         one, everybody keeps the smaller of them.
         """
-        order = self._orders.setdefault(stream, _Order())
+        order = self._orders.setdefault(stream, Order())
         place, held = order.place(record.seq)
         replaced: KeyRecord | None = None
         if held:
-            if self._is_same(order.keys[place], record):
+            if self._is_same(order.values[place], record):
                 return record
             replaced = self._record(stream, order, place, now)
             if replaced.said <= record.said:
@@ -161,11 +181,10 @@ class Keys:
             record.seq,
             self._counters.number(record.counter),
             record.by,
-            (int(now / AGE_TICK) - record.age) % _TICKS,
+            born(record.age, now),
         )
         self._put(record.key, entry)
-        order.seqs.insert(place, record.seq)
-        order.keys.insert(place, record.key)
+        order.insert(place, record.seq, record.key)
         self._count += 1
         return replaced
 
@@ -190,8 +209,8 @@ class Keys:
         """Hold the first `count` records of a stream no more."""
         order = self._orders[stream]
         for place in range(count):
-            self._take_entry(stream, order.keys[place], order.seqs[place])
-        del order.seqs[:count], order.keys[:count]
+            self._take_entry(stream, order.values[place], order.seqs[place])
+        order.remove(0, count)
         self._count -= count
         if not order.seqs:
             del self._orders[stream]
@@ -225,9 +244,9 @@ class Keys:
         else:
             del self._first[key]
 
-    def _remove(self, stream: Stream, order: _Order, place: int) -> None:
-        self._take_entry(stream, order.keys[place], order.seqs[place])
-        del order.seqs[place], order.keys[place]
+    def _remove(self, stream: Stream, order: Order, place: int) -> None:
+        self._take_entry(stream, order.values[place], order.seqs[place])
+        order.remove(place, place + 1)
         self._count -= 1
 
     def _is_same(self, key: bytes, record: KeyRecord) -> bool:
@@ -244,13 +263,10 @@ class Keys:
         stream, seq, counter, by, _ = _ENTRY.unpack(entry)
         return KeyedEvent(self._streams[stream], seq, self._counters[counter], by)
 
-    def _record(self, stream: Stream, order: _Order, place: int, now: float) -> KeyRecord:
-        key, seq = order.keys[place], order.seqs[place]
+    def _record(self, stream: Stream, order: Order, place: int, now: float) -> KeyRecord:
+        key, seq = order.values[place], order.seqs[place]
         entry = self._first[key]
         if key in self._more:
             entry = next(one for one in self._entries(key) if self._is(one, stream, seq))
-        _, _, counter, by, born = _ENTRY.unpack(entry)
-        age = (int(now / AGE_TICK) - born) % _TICKS
-        if age > AGE_WANTED_MAX:
-            age = 0  # an answer that goes on is by the time at which it began
-        return KeyRecord(key, seq, self._counters[counter], by, age)
+        _, _, counter, by, born_at = _ENTRY.unpack(entry)
+        return KeyRecord(key, seq, self._counters[counter], by, age_of(born_at, now))

@@ -1,9 +1,9 @@
 """Leaving without losing anything (design section 3): drain, say LEFT, go.
 
 The node waits until one staying peer has shown that it durably holds everything held here when the
-leave began: for each stream the version, and what the version does not speak for, which is sent
-along: the records above it, and the doubles. A peer that is behind pulls from the leaver, as from
-anybody. Then LEFT is told, and the node is done.
+leave began: for each stream the version, and the records above it, which are sent along. A peer
+that is behind pulls from the leaver, as from anybody. Doubles follow from the records that both
+versions cover. Then LEFT is told, and the node is done.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Leaving:
         for stream in state.log.streams:
             version = self._wanted[stream] = state.log.version(stream)
             above = state.log.records_newest_first(stream, version, SEQ_MAX, turn.now)
-            beside = (*above, *state.log.doubles.of(stream))
+            beside = tuple(above)
             if beside:
                 self._beside[stream] = beside
         self._missing = dict.fromkeys(self._wanted)
@@ -173,7 +173,7 @@ class Leaving:
             if not beside and done < len(self._beside.get(stream, ())):
                 break
             streams.pop()
-            groups.append(Group(stream, version, version, *by_kind(beside)))
+            groups.append(Group(stream, version, version, *by_kind(beside)[:2]))
             sent[stream] = done + len(beside)
             room = free
         nonce = state.rng.getrandbits(64)

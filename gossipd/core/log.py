@@ -9,25 +9,25 @@ Invariants (design section 9):
   key record <= v that has not expired is held.
 - I6  registers and versions never shrink. A source's version is the seq of its one register.
 - I7  `value` = sum of totals over the registers of a counter, less what `doubles` leave out.
-- I9  `fingerprint` = sum of the hashes of all registers, versions, doubles, and of the key records
-  above versions: those at or below are held by whoever holds the version.
+- I9  `fingerprint` = sum of the hashes of all registers, versions, doubles, folded or not, and of
+  the key records above versions: those at or below are held by whoever holds the version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from .blocks import Blocks
 from .digest import Trie
-from .doubles import Doubles, LeftOut
+from .doubles import Change, Doubles, LeftOut
 from .hashing import MASK, hash64
 from .identity import SEQ_MAX, SOURCE_BIT, Stream
 from .image import StreamImage
 from .keys import KeyedEvent, Keys
-from .messages import Double, KeyRecord, Leaf, Record, Register
-from .settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
+from .messages import Correction, Double, KeyRecord, Leaf, Record, Register
+from .settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from .stream_log import StreamLog
 
 _MANY = 16
@@ -49,7 +49,7 @@ class Advance(NamedTuple):
 class Marks:
     """What has changed in a log and is to be stored."""
 
-    __slots__ = ("doubles", "keys", "registers", "versions")
+    __slots__ = ("corrections", "doubles", "keys", "registers", "versions")
 
     def __init__(self) -> None:
         self.registers: dict[tuple[Stream, str], None] = {}
@@ -57,19 +57,30 @@ class Marks:
         """Streams with a new one."""
         self.keys: dict[tuple[Stream, int], None] = {}
         """(stream, seq) of new key records."""
-        self.doubles: dict[tuple[Stream, Double], None] = {}
+        self.doubles: dict[tuple[Stream, int], None] = {}
+        """(stream, seq) of new doubles."""
+        self.corrections: dict[tuple[Stream, str], None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.registers or self.versions or self.keys or self.doubles)
+        beside = self.keys or self.doubles or self.corrections
+        return bool(self.registers or self.versions or beside)
 
 
 class Log:
     """All streams that this node knows of."""
 
-    def __init__(self, streams_max: int = STREAMS_MAX, registers_max: int = REGISTERS_MAX) -> None:
+    def __init__(
+        self,
+        streams_max: int = STREAMS_MAX,
+        registers_max: int = REGISTERS_MAX,
+        keys_max: int = KEYS_MAX,
+        doubles_max: int = DOUBLES_MAX,
+    ) -> None:
         self.streams_max = streams_max
         self.registers_max = registers_max
-        """How much it takes; what would be more is refused."""
+        self.keys_max = keys_max
+        self.doubles_max = doubles_max
+        """How much it takes; what would be more is refused, but not what is loaded."""
         self._streams: dict[Stream, StreamLog] = {}
         self._values: dict[str, int] = {}
         self._names: Blocks[str] = Blocks()
@@ -79,7 +90,9 @@ class Log:
         self.keys = Keys()
         """To be read; `merge_keys` and `drop_keys` change them."""
         self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
-        """To be read; `enter` changes them."""
+        """To be read; `enter`, `correct` and `fold` change them."""
+        self.missed: dict[bytes, None] = {}
+        """Keys in memory whose doubles may have found no room."""
         self._archived: dict[Stream, tuple[int, float]] = {}
         """Of streams whose oldest key records are on the disk only: the newest seq of these, and
         when it expires."""
@@ -190,9 +203,7 @@ class Log:
 
     def events(self, key: bytes) -> set[KeyedEvent]:
         """Every event known in memory that was counted under a key."""
-        if key not in self.keys and key not in self.doubles:
-            return set()
-        return {*self.keys.events(key), *self.doubles.events(key)}
+        return set(self.keys.events(key))
 
     def is_present(self, event: KeyedEvent) -> bool:
         """Whether the register of an event has reached it."""
@@ -234,34 +245,37 @@ class Log:
 
     # --- changes -----------------------------------------------------------------------------
 
-    def load(self, kept: StreamImage, now: float, expires: float) -> bool:
-        """Join what an earlier life has stored of a stream, one register for each counter; False,
-        with nothing changed, where it does not fit.
+    def load(self, streams: Iterable[StreamImage], now: float, expires: float) -> None:
+        """Join what an earlier life has stored, one register for each counter; it may be more
+        than the log takes otherwise.
 
         A stream that is new here is taken in as a whole, which costs a third of its registers one
-        by one. `expires`: when the last of its key records does that stays on the disk.
+        by one, where no double may wait for one of them. `expires`: when the last of the key
+        records does that stay on the disk.
         """
+        streams = tuple(streams)
+        for kept in streams:
+            self._load(kept)
+        for kept in streams:  # once all registers are here for which a double may wait
+            for correction in kept.corrections:
+                self._join(kept.stream, correction, now)
+        for kept in streams:  # of which some may be in a correction
+            if kept.keys:
+                self.merge_keys(kept.stream, kept.keys, now)
+            self.enter(kept.stream, kept.doubles, now, loading=True)
+            if kept.archived:
+                self._archived[kept.stream] = (kept.archived, expires)
+
+    def _load(self, kept: StreamImage) -> None:
         stream, registers = kept.stream, kept.registers
-        keyed = len(kept.keys) + len(kept.doubles)
-        if keyed and not self.has_room_for_keys(stream, keyed):
-            return False
-        if stream not in self._streams and registers:
-            if not self._fits(None, len(registers)):
-                return False
+        if stream not in self._streams and registers and not self.doubles:
             self._fill(stream, kept.version, registers)
-        elif self.merge(stream, registers) is None:
-            return False
-        if keyed and stream not in self._streams:
+        else:
+            self.merge(stream, registers, committed=True)
+        if stream not in self._streams and (kept.keys or kept.doubles or kept.corrections):
             self._open(stream)
         self.claim(stream, kept.version)
         self.set_durable(stream, kept.version)
-        if kept.keys:
-            self.merge_keys(stream, kept.keys, now)
-        for double in kept.doubles:
-            self.enter(stream, double)
-        if kept.archived:
-            self._archived[stream] = (kept.archived, expires)
-        return True
 
     def set_durable(self, stream: Stream, version: int) -> None:
         """Everything of a stream up to `version` is on the disk."""
@@ -339,11 +353,13 @@ class Log:
             self._sum(stream, held, self._hash_of(stream, held, record))
             if self.keeps_marks:
                 self.changed.keys[stream, record.seq] = None
-            if self.keys.is_shared(record.key) or record.key in self.doubles:
+            if self.keys.is_shared(record.key):
                 shared[record.key] = None
         advances: list[Advance] = []
         for key in shared:
-            advances += self.find_doubles(key, self.keys.events(key))
+            advances += self.find_doubles(self.events(key), now)
+            if len(self.doubles) >= self.doubles_max:
+                self.missed[key] = None
         return new, advances
 
     def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
@@ -362,39 +378,75 @@ class Log:
         self.keys.remove(largest.stream, largest.seq)
         return True
 
-    def find_doubles(self, key: bytes, events: Iterable[KeyedEvent]) -> list[Advance]:
-        """Enter those of the events of a key that say the same as another one, entered or among
-        them; what values lost by that."""
-        groups: dict[tuple[str, int], list[KeyedEvent]] = {}
-        for event in sorted(events):
-            groups.setdefault((event.counter, event.by), []).append(event)
+    def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
+        """Enter those of the events of one key that say the same as a smaller one; what values
+        lost by that."""
+        winners: dict[tuple[str, int], KeyedEvent] = {}
         advances: list[Advance] = []
-        for (counter, by), group in groups.items():
-            if len(group) > 1 or self.doubles.has_group(key, counter, by):
-                for event in group:
-                    double = Double(key, event.seq, event.counter, event.by)
-                    advances += self._enter(event.stream, double) or ()
+        for event in sorted(events):
+            stream, seq, counter, by = event
+            winner = winners.setdefault((counter, by), event)
+            if winner is not event:
+                record = self.keys.at(stream, seq, now)
+                age = record.age if record is not None else 0
+                double = Double(counter, seq, by, winner.stream, winner.seq, age)
+                advances += self.enter(stream, (double,), now)[1]
         return advances
 
-    def enter(self, stream: Stream, double: Double) -> list[Advance] | None:
-        """Join a double; what values lost by that, None if it is known.
-
-        A record that is held under its key may be of one more event that says the same.
-        """
-        advances = self._enter(stream, double)
-        if advances is not None and double.key in self.keys:
-            advances += self.find_doubles(double.key, self.keys.events(double.key))
+    def look_again(self, limit: int, now: float) -> list[Advance]:
+        """Find the doubles of up to `limit` keys that were missed, while there is room."""
+        advances: list[Advance] = []
+        for key in list(islice(self.missed, limit)):
+            if len(self.doubles) >= self.doubles_max:
+                break
+            del self.missed[key]
+            advances += self.find_doubles(self.events(key), now)
         return advances
 
-    def _enter(self, stream: Stream, double: Double) -> list[Advance] | None:
-        left_out = self.doubles.add(stream, double)
-        if left_out is None:
-            return None
+    def enter(
+        self, stream: Stream, doubles: Iterable[Double], now: float, *, loading: bool = False
+    ) -> tuple[int, list[Advance]]:
+        """Join doubles of a stream; how many were new, and what values lost by them. What finds
+        no room is left out, as if it were not known yet."""
+        new = 0
+        advances: list[Advance] = []
+        for double in doubles:
+            if not loading and not self._has_room_for_double(stream):
+                break
+            change = self.doubles.add(stream, double, now)
+            if change is not None:
+                new += 1
+                advances += self._apply(stream, change)
+                if self.keeps_marks:
+                    self.changed.doubles[stream, double.seq] = None
+        return new, advances
+
+    def correct(
+        self, stream: Stream, correction: Correction, young: int, now: float
+    ) -> list[Advance]:
+        """Join a correction that a peer told; what values lost by that. One of more than is held
+        here, or of what nobody has folded yet, as it is younger than `young`, is not used."""
+        newest = next(self.keys.newest_first(stream, 0, correction.seq, now), None)
+        return [] if newest and newest.age < young else self._join(stream, correction, now)
+
+    def _join(self, stream: Stream, correction: Correction, now: float) -> list[Advance]:
+        if correction.seq > self.register(stream, correction.counter)[0]:
+            return []
+        return self._apply(stream, self.doubles.correct(stream, correction, now))
+
+    def fold(self, stream: Stream, count: int, now: float) -> list[Advance]:
+        """Fold the first `count` doubles of a stream."""
+        return self._apply(stream, self.doubles.fold(stream, count, now))
+
+    def _apply(self, stream: Stream, change: Change | None) -> list[Advance]:
+        if change is None:
+            return []
         held = self._streams.get(stream) or self._open(stream)
-        self._sum(stream, held, hash64("c", stream, *double))
+        self._sum(stream, held, change.digest)
         if self.keeps_marks:
-            self.changed.doubles[stream, double] = None
-        return [self._leave_out(event) for event in left_out]
+            for counter in change.corrected:
+                self.changed.corrections[stream, counter] = None
+        return [self._leave_out(event) for event in change.left_out]
 
     def drop_keys(self, stream: Stream, records: Sequence[KeyRecord], expires: float) -> None:
         """Hold the oldest key records of a stream no more; they are on the disk until `expires`,
@@ -402,6 +454,7 @@ class Log:
         held = self._streams[stream]
         for record in records:
             self._sum(stream, held, -self._hash_of(stream, held, record))
+            self.missed.pop(record.key, None)
         self.keys.drop_oldest(stream, len(records))
         self._archived[stream] = max(
             self._archived.get(stream, (0, 0.0)), (records[-1].seq, expires)
@@ -434,9 +487,13 @@ class Log:
         return self._fits(held, beside + 1)
 
     def has_room_for_keys(self, stream: Stream, count: int) -> bool:
-        """Whether so many key records or doubles of a stream may be joined."""
-        held = len(self.keys) + len(self.doubles)
-        return held + count <= KEYS_MAX and self._fits(self._streams.get(stream), 0)
+        """Whether so many key records of a stream may be joined."""
+        fits = len(self.keys) + count <= self.keys_max
+        return fits and self._fits(self._streams.get(stream), 0)
+
+    def _has_room_for_double(self, stream: Stream) -> bool:
+        held = self._streams.get(stream)
+        return len(self.doubles) < self.doubles_max and self._fits(held, 0)
 
     def _fits(self, held: StreamLog | None, new: int) -> bool:
         if held is None and len(self._streams) >= self.streams_max:

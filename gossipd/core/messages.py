@@ -92,33 +92,65 @@ class KeyRecord(NamedTuple):
 
 
 class Double(NamedTuple):
-    """An event of a key under which the same was counted more than once (see `doubles`)."""
+    """Event `seq` of a stream was counted before under its key, as event `winner_seq` of the
+    stream `winner` (see `doubles`)."""
 
-    key: bytes
-    seq: int
     counter: str
+    seq: int
     by: int
+    winner: Stream
+    winner_seq: int
+    age: int
+    """At least since it was found, in `AGE_TICK`; not part of what it says."""
+
+    @property
+    def said(self) -> tuple[str, int, int, Stream, int]:
+        """What all copies of it have in common."""
+        return self[:5]
 
 
-Record: TypeAlias = Register | KeyRecord | Double
+class Correction(NamedTuple):
+    """What became of the doubles of a stream on one counter with seq <= `seq`."""
+
+    counter: str
+    seq: int
+    lost: int
+    """For so many the value leaves out ..."""
+    out: int
+    """... this sum."""
+    digest: int
+    """The sum of their hashes modulo 2^64."""
+
+
+Record: TypeAlias = Register | KeyRecord | Double | Correction
 """What the log consists of; the second field of each is its seq."""
 
 
-def by_kind(
-    records: Iterable[Record],
-) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
-    """Records as groups and pages hold them."""
+class Kinds(NamedTuple):
+    """Records by kind, as pages hold them."""
+
+    registers: tuple[Register, ...]
+    keys: tuple[KeyRecord, ...]
+    doubles: tuple[Double, ...]
+    corrections: tuple[Correction, ...]
+
+
+def by_kind(records: Iterable[Record]) -> Kinds:
+    """Sort records by kind."""
     registers: list[Register] = []
     keys: list[KeyRecord] = []
     doubles: list[Double] = []
+    corrections: list[Correction] = []
     for record in records:
         if isinstance(record, KeyRecord):
             keys.append(record)
         elif isinstance(record, Double):
             doubles.append(record)
+        elif isinstance(record, Correction):
+            corrections.append(record)
         else:
             registers.append(record)
-    return tuple(registers), tuple(keys), tuple(doubles)
+    return Kinds(tuple(registers), tuple(keys), tuple(doubles), tuple(corrections))
 
 
 Position: TypeAlias = tuple[int, str]
@@ -140,14 +172,13 @@ class Group(NamedTuple):
     to: int
     registers: tuple[Register, ...]
     keys: tuple[KeyRecord, ...] = ()
-    doubles: tuple[Double, ...] = ()
 
 
 class Page(NamedTuple):
     """What a stream holds above seq `start`, as far as it stands in `(after, upto]`.
 
-    Registers come in the order of their names, then key records and doubles in that of seqs;
-    `version` is the answerer's at that moment.
+    Registers come in the order of their names, each beside the correction of its counter, then key
+    records and doubles in that of seqs; `version` is the answerer's at that moment.
     """
 
     stream: Stream
@@ -158,6 +189,7 @@ class Page(NamedTuple):
     registers: tuple[Register, ...]
     keys: tuple[KeyRecord, ...] = ()
     doubles: tuple[Double, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
 
 class PassItem(NamedTuple):
@@ -167,7 +199,8 @@ class PassItem(NamedTuple):
     start: int
     after: Position
     doubles: bool = False
-    """Whether all doubles of the stream are wanted, those at or below `start` too."""
+    """Whether all doubles and corrections of the stream are wanted, those at or below `start`
+    too."""
 
 
 class Leaf(NamedTuple):

@@ -122,7 +122,12 @@ class Node:
 
         `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
         """
-        log = Log(settings.streams_max, settings.registers_max)
+        log = Log(
+            settings.streams_max,
+            settings.registers_max,
+            settings.keys_max,
+            int(settings.doubles_max),
+        )
         members = MemberTable(own, settings.remember, now)
         log.keeps_marks = members.keeps_marks = durable
         judge = Judge(log, settings, lambda: self._state.ready)
@@ -182,14 +187,13 @@ class Node:
         return turn.effects
 
     def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:
-        """Join what an earlier life has kept; before `start`. What does not fit is left out.
+        """Join what an earlier life has kept, all of it; before `start`.
 
         `met`: its members are those of a cluster that is there, not only of one that was.
         """
         turn = self._turn(now)
         expires = now + self._state.settings.key_retention
-        for stream in image.streams:
-            self._state.log.load(stream, now, expires)
+        self._state.log.load(image.streams, now, expires)
         judge = self._state.judge
         judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
@@ -786,8 +790,9 @@ class Node:
                 log.version(stream),
                 tuple(log.by_name(stream, 0, "")),
                 tuple(log.keys.oldest_first(stream, 0, now)),
-                tuple(log.doubles.of(stream)),
+                tuple(log.doubles.of(stream, 0, now)),
                 log.archived(stream, now),
+                tuple(log.doubles.corrections(stream)),
             )
             for stream in log.streams
         )

@@ -21,7 +21,7 @@ class Pass:
 
     start: int
     doubles: bool = False
-    """Whether all doubles of the stream are asked for."""
+    """Whether all doubles and corrections of the stream are asked for."""
     after: Position = BEGINNING
     """Everything up to this is covered."""
     claim: int | None = None
@@ -38,7 +38,7 @@ class Pass:
         if page.start > self.start or self.complete:
             return False
         before = self.after
-        self._ahead.append(page._replace(registers=(), keys=(), doubles=()))
+        self._ahead.append(page._replace(registers=(), keys=(), doubles=(), corrections=()))
         while self._take_one():
             pass
         # What is covered by now will not be used, and must not push out what may be.

@@ -15,17 +15,17 @@ from itertools import islice
 
 from .answering import Archive, Lack, answer_digest, answer_passes
 from .drops import Drop
-from .effects import KeysWanted, Learned
+from .effects import KeysWanted
 from .encoding import pass_item_size
 from .gossiping import Gossiping
 from .identity import SOURCE_BIT, Address, Stream
-from .log import Advance
 from .messages import (
     DIGEST_BITS,
     DIGEST_DEPTH_MAX,
     DIGEST_FANOUT,
     PAGES_MAX,
     PASS_ITEMS_MAX,
+    Correction,
     Digest,
     DigestAsk,
     Group,
@@ -109,6 +109,8 @@ class LogRepair:
         """What the present step has asked for and not got: prefixes, and `_PASSES`."""
         self._passes: dict[Stream, Pass] = {}
         self._gained: dict[Stream, int] = {}
+        self._corrections: dict[tuple[Stream, str], Correction] = {}
+        """What pages have brought of them, by register."""
         self._unequal: dict[Stream, tuple[int, int, int]] = {}
         """Streams passed over from their version in vain: (version, our hash, theirs)."""
         self._deep_at: dict[Stream, float] = {}
@@ -128,58 +130,55 @@ class LogRepair:
         if group.keys and group.stream != self._state.writer.stream:
             above = tuple(record for record in group.keys if record.seq > version)
             group = group._replace(keys=above)
-        gained = self._merge(group, turn)
-        if gained is None:
-            return False
-        claimed = version >= group.start and self._claim(group.stream, group.to)
-        gained += self._merge_keyed(group, turn)
+        gained, whole = self._merge(group, turn)
+        claimed = whole and version >= group.start and self._claim(group.stream, group.to)
+        if whole:
+            gained += self._merge_keys(group, turn)
         if gained or claimed:
             self._gossiping.push_log(group.stream, min(group.start, version), turn)
-        return True
+        return whole
 
-    def _merge(self, of: Group | Page, turn: Turn) -> int | None:
-        """How many registers went up; None, and nothing may be claimed, when there is no room for
-        all records."""
+    def _merge(self, of: Group | Page, turn: Turn) -> tuple[int, bool]:
+        """Join registers; how many went up, and whether there is room for the key records, too.
+        If not, these are not used, and nothing may be claimed."""
         log = self._state.log
-        keyed = len(of.keys) + len(of.doubles)
-        fits = not keyed or log.has_room_for_keys(of.stream, keyed)
-        advances = log.merge(of.stream, of.registers) if fits else None
+        fits = not of.keys or log.has_room_for_keys(of.stream, len(of.keys))
+        advances = log.merge(of.stream, of.registers)
+        if advances:
+            self._state.writer.heard_more_of(of.stream)
+            turn.learn(advances)
         if advances is None:
             turn.drop(Drop.STREAMS_FULL)
-            return None
-        if advances:
-            self._state.writer.heard_more_of(of.stream)
-            self._learned(advances, turn)
-        return len(advances)
+        elif not fits:
+            turn.drop(Drop.KEYS_FULL)
+        return len(advances or ()), advances is not None and fits
 
-    def _merge_keyed(self, of: Group | Page, turn: Turn) -> int:
-        """How many of its key records and doubles were new. After the claim, as what a version
-        covers need not be hashed."""
+    def _merge_keys(self, of: Group | Page, turn: Turn) -> int:
+        """How many of its key records were new. After the claim, as what a version covers need
+        not be hashed."""
         keys = self._retention.accepted(of.stream, of.keys, turn.now)
-        new, advances = 0, list[Advance]()
-        if keys:
-            new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
+        if not keys:
+            return 0
+        new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
         if new:
             self._state.writer.heard_more_of(of.stream)
-        for double in of.doubles:
-            left_out = self._state.log.enter(of.stream, double)
-            new += left_out is not None
-            advances += left_out or ()
-        if advances:
-            self._learned(advances, turn)
+        turn.learn(advances)
+        return new
+
+    def _merge_doubles(self, page: Page, turn: Turn) -> int:
+        """How many of its doubles were new. Corrections wait for the end of the repair, for then
+        the registers of all winners are here."""
+        for correction in page.corrections:
+            self._corrections[page.stream, correction.counter] = correction
+        new, advances = self._state.log.enter(page.stream, page.doubles, turn.now)
+        turn.learn(advances)
         return new
 
     def found_stored(self, stored: Stored, turn: Turn) -> None:
         """Of some keys the disk holds these events: some may be doubles."""
         log = self._state.log
         for key, events in stored.items():
-            advances = log.find_doubles(key, {*events, *log.keys.events(key)})
-            if advances:
-                self._learned(advances, turn)
-
-    def _learned(self, advances: list[Advance], turn: Turn) -> None:
-        self._state.tail.append(advances, turn.now)
-        turn.emit(Learned(tuple(advances)))
+            turn.learn(log.find_doubles({*events, *log.events(key)}, turn.now))
 
     def _is_shown(self, stream: Stream, version: int, shown: int, turn: Turn) -> bool:
         """Whether somebody has shown an event up to which everything is said to be held: there is
@@ -236,10 +235,11 @@ class LogRepair:
             turn.drop(Drop.UNASKED)
             return
         for page in pages.pages:
-            gained = self._merge(page, turn)
-            if gained is None:
+            gained, whole = self._merge(page, turn)
+            gained += self._merge_doubles(page, turn)
+            if not whole:
                 continue
-            gained += self._merge_keyed(page, turn)
+            gained += self._merge_keys(page, turn)
             running = self._passes.get(page.stream)
             if running is None:
                 continue
@@ -288,6 +288,7 @@ class LogRepair:
         self._prefixes = {}
         self._passes = {}
         self._gained = {}
+        self._corrections = {}
         self._state.timers.cancel(Timer.PULL)
 
     def _go_on(self, turn: Turn) -> None:
@@ -296,6 +297,7 @@ class LogRepair:
         self._asks = 0
         if not self._prefixes and not self._passes:
             peer, whole = self._peer.name, self._peers_tried == 1
+            self._retention.correct(self._corrections, turn)
             self._end()
             if whole:
                 self._readiness.walked(peer, turn)

@@ -7,15 +7,22 @@ hold it for the retention.
 
 A node without a disk holds a record longer whose key may seem new without it, as it comes from a
 clock that is ahead of this node's (see `judge`).
+
+Doubles are held one by one for as long as any record of their keys may be anywhere, and then
+folded (see `doubles`). Where there are many, they are folded sooner, the older ones first: that is
+exact as long as no node is behind by so much.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 
+from .doubles import FOLDED_AT_ONCE
 from .identity import Stream
 from .judge import held_longer
-from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
+from .log import Advance
+from .messages import AGE_TICK, AGE_WANTED_MAX, Correction, KeyRecord
 from .state import State, Turn
 from .timers import Timer
 
@@ -26,6 +33,23 @@ PAUSE = 0.02
 """Seconds until more are dropped."""
 
 INTERVAL_MAX = 5.0
+
+CROWDED = 3 / 4
+"""From this part of `doubles_max` on doubles are folded sooner, at `doubles_max` as soon as they
+are not `YOUNG` any more."""
+
+YOUNG = 60.0
+"""Seconds, or half of a window that is shorter than twice that: doubles that others may not know
+yet are not folded."""
+
+STREAMS_AT_ONCE = 1_000
+"""Streams whose doubles are looked at in one turn."""
+
+FOUND_AT_ONCE = 500
+"""Keys whose doubles are found in one turn, after they found no room at first."""
+
+CORRECTED_AT_ONCE = 500
+"""Corrections joined in one turn."""
 
 
 class Retention:
@@ -38,6 +62,11 @@ class Retention:
         self._retention = min(settings.key_retention, AGE_WANTED_MAX * AGE_TICK)
         covered = settings.key_retention if state.log.keeps_marks else settings.key_window
         self._longest = min(covered, self._retention)
+        self._young = min(YOUNG, settings.key_window / 2)
+        self._folded_after = settings.key_retention + held_longer(settings.key_window)
+        self._corrections: dict[tuple[Stream, str], Correction] = {}
+        self._looked_at = 0
+        """How many streams with doubles were looked at in this round of them."""
 
     @property
     def age_wanted(self) -> int:
@@ -70,8 +99,48 @@ class Retention:
                 judge.dropped(record.key)
             expires = turn.now + self._longest - records[-1].age * AGE_TICK
             log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
-        pause = PAUSE if count >= DROPPED_AT_ONCE else self._interval
-        self._state.timers.set(Timer.KEYS, turn.now + pause)
+        more = self._join_corrections(turn)
+        more |= self._fold(turn) or count >= DROPPED_AT_ONCE
+        turn.learn(log.look_again(FOUND_AT_ONCE, turn.now))
+        more |= bool(log.missed) and len(log.doubles) < log.doubles_max
+        self._state.timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
+
+    def correct(self, found: dict[tuple[Stream, str], Correction], turn: Turn) -> None:
+        """Join corrections that peers told, some at a time."""
+        if found:
+            self._corrections |= found
+            self._state.timers.set(Timer.KEYS, turn.now)
+
+    def _join_corrections(self, turn: Turn) -> bool:
+        """Join some of them; whether there are more."""
+        young, advances = int(self._young / AGE_TICK), list[Advance]()
+        for place in list(islice(self._corrections, CORRECTED_AT_ONCE)):
+            correction = self._corrections.pop(place)
+            advances += self._state.log.correct(place[0], correction, young, turn.now)
+        turn.learn(advances)
+        return bool(self._corrections)
+
+    def _fold(self, turn: Turn) -> bool:
+        """Fold some doubles that are old; whether there are more."""
+        log = self._state.log
+        age, left = int(self._age_of_folded() / AGE_TICK), FOLDED_AT_ONCE
+        streams = log.doubles.streams
+        for stream in streams[self._looked_at : self._looked_at + STREAMS_AT_ONCE]:
+            count = log.doubles.old(stream, age, left, turn.now)
+            turn.learn(log.fold(stream, count, turn.now))
+            left -= count
+            if not left:
+                return True
+            self._looked_at += 1
+        more = self._looked_at < len(streams)
+        self._looked_at = self._looked_at if more else 0
+        return more
+
+    def _age_of_folded(self) -> float:
+        """Seconds after which doubles are folded, given how many there are."""
+        log = self._state.log
+        room = (log.doubles_max - len(log.doubles)) / ((1 - CROWDED) * log.doubles_max)
+        return max(self._young, self._folded_after * min(1.0, room))
 
     def _may_go(self, now: float, stream: Stream, record: KeyRecord) -> bool:
         age = record.age * AGE_TICK

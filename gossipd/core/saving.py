@@ -2,9 +2,10 @@
 
 Own increments are committed before they are exposed (see `writer`); everything else is stored
 lazily, in cycles. A cycle covers all that had changed when it began: first registers, as they are
-when they are taken, then key records and doubles, and in its last part the versions as they were
-at the beginning, and members. So no version is stored before every record that it covers, and
-whoever waits for something that arrived before a cycle began waits for the end of that cycle.
+when they are taken, then key records, doubles and corrections, and in its last part the versions
+as they were at the beginning, and members. So no version is stored before every record that it
+covers, and whoever waits for something that arrived before a cycle began waits for the end of that
+cycle.
 
 A node that keeps its state in memory only has none of this: there, what is held counts as stored.
 """
@@ -21,7 +22,7 @@ from .image import Image
 from .judge import Judge
 from .log import Log, Marks
 from .members import MemberTable
-from .messages import Double, KeyRecord, MemberView
+from .messages import Correction, Double, KeyRecord, MemberView
 
 Row: TypeAlias = tuple[Stream, str, int, int]
 """(stream, counter, seq, total): a register with its stream."""
@@ -42,6 +43,7 @@ class Changes(NamedTuple):
     doubles: tuple[tuple[Stream, Double], ...] = ()
     horizon: int = 0
     """See `judge`."""
+    corrections: tuple[tuple[Stream, Correction], ...] = ()
     generation: int = 0
     """The node's own one, which never falls, where it has said something new of itself; else 0."""
 
@@ -80,7 +82,7 @@ class Saving:
         self._log.changed.doubles = marks.doubles
         for stream in image.streams:
             for double in stream.doubles:
-                marks.doubles.pop((stream.stream, double), None)
+                marks.doubles.pop((stream.stream, double.seq), None)
         refused = [
             view.name
             for view in image.members
@@ -106,25 +108,31 @@ class Saving:
             del marks.registers[place]
         rows = tuple((*place, *self._log.register(*place)) for place in places)
         keys = self._keys(marks, limit - len(rows), now)
-        doubles = tuple(islice(marks.doubles, limit - len(rows) - len(keys)))
-        if marks.registers or len(keys) < len(marks.keys) or len(doubles) < len(marks.doubles):
-            horizon = self._judge.horizon
-            return Changes(
-                rows, (), (), (), last=False, keys=keys, doubles=doubles, horizon=horizon
-            )
+        doubles = self._doubles(marks, limit - len(rows) - len(keys), now)
+        corrections = self._corrections(marks, limit - len(rows) - len(keys) - len(doubles))
+        part = Changes(
+            rows,
+            (),
+            (),
+            (),
+            last=False,
+            keys=keys,
+            doubles=doubles,
+            corrections=corrections,
+            horizon=self._judge.horizon,
+        )
+        taken = (keys, marks.keys), (doubles, marks.doubles), (corrections, marks.corrections)
+        if marks.registers or any(len(some) < len(marked) for some, marked in taken):
+            return part
         own = self._members.own
         generation = own.generation if own.name in cycle.members else 0
         names = (name for name in cycle.members if name != own.name)
         views = {name: self._members.worth_keeping(name, now) for name in names}
-        return Changes(
-            rows,
-            tuple(cycle.versions.items()),
-            tuple(view for view in views.values() if view is not None),
-            tuple(name for name, view in views.items() if view is None),
+        return part._replace(
+            versions=tuple(cycle.versions.items()),
+            members=tuple(view for view in views.values() if view is not None),
+            gone=tuple(name for name, view in views.items() if view is None),
             last=True,
-            keys=keys,
-            doubles=doubles,
-            horizon=self._judge.horizon,
             generation=generation,
         )
 
@@ -133,8 +141,10 @@ class Saving:
         assert self._cycle is not None
         for stream, record in changes.keys:
             del self._cycle.marks.keys[stream, record.seq]
-        for double in changes.doubles:
-            del self._cycle.marks.doubles[double]
+        for stream, double in changes.doubles:
+            del self._cycle.marks.doubles[stream, double.seq]
+        for stream, correction in changes.corrections:
+            del self._cycle.marks.corrections[stream, correction.counter]
         for stream, version in changes.versions:
             self._log.set_durable(stream, version)
         if changes.last:
@@ -164,3 +174,21 @@ class Saving:
             else:
                 taken.append((stream, record))
         return tuple(taken)
+
+    def _doubles(self, marks: Marks, limit: int, now: float) -> tuple[tuple[Stream, Double], ...]:
+        """As with keys; those that were folded meanwhile are not marked any more."""
+        taken: list[tuple[Stream, Double]] = []
+        for stream, seq in list(islice(marks.doubles, limit)):
+            double = self._log.doubles.at(stream, seq, now)
+            if double is None:
+                del marks.doubles[stream, seq]
+            else:
+                taken.append((stream, double))
+        return tuple(taken)
+
+    def _corrections(self, marks: Marks, limit: int) -> tuple[tuple[Stream, Correction], ...]:
+        """As they are now."""
+        held = self._log.doubles.correction
+        places = islice(marks.corrections, limit)
+        found = ((stream, held(stream, counter)) for stream, counter in places)
+        return tuple((stream, correction) for stream, correction in found if correction)

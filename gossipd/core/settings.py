@@ -27,8 +27,15 @@ REGISTERS_MAX = 5_000_000
 """What a log holds at most unless it is told otherwise."""
 
 KEYS_MAX = 4_000_000
-"""Key records and doubles from which on a node takes no more of them from others (about 200 bytes
-each): what four sides of a partition may have accepted."""
+"""Key records in memory from which on a node takes no more of them from others (about 200 bytes
+each), however large `key_limit` is."""
+
+SIDES = 4
+"""A node takes key records of others up to this x `key_limit`: what so many sides of a partition
+may have accepted."""
+
+DOUBLES_MAX = 1_000_000
+"""Doubles that a log holds at most unless it is told otherwise."""
 
 DATAGRAM_SIZE_FLOOR = 640
 DATAGRAM_SIZE_MAX = 1400
@@ -173,6 +180,12 @@ class Settings:
     separation are counted once if it was shorter than that; where a node keeps its state in
     memory only, if it was shorter than `key_window`."""
 
+    doubles_max: int = DOUBLES_MAX
+    """Increments that were counted twice, as a retry went to another node at once, and that are
+    remembered one by one at most, about 100 bytes each, for `key_retention` and a little longer.
+    From three quarters of it on the oldest are summed up sooner, which is exact while no node is
+    separated from the others; beyond it, what is counted twice stays so until there is room."""
+
     tail_size: int = 1000
     """Recent events kept for reading (`/log`)."""
 
@@ -184,6 +197,11 @@ class Settings:
     registers_max: int = REGISTERS_MAX
     """Registers that the log holds at most: one for each counter that a stream touched, about 0.2
     to 0.8 KB of memory. Beyond, as with `streams_max`."""
+
+    @property
+    def keys_max(self) -> int:
+        """Key records in memory from which on no more are taken from others."""
+        return min(SIDES * int(self.key_limit), KEYS_MAX)
 
     def __post_init__(self) -> None:
         if self.probe_order not in get_args(ProbeOrder):

@@ -5,19 +5,20 @@ Also `Turn`, one input on its way through the parts: the time, and the effects t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from .courier import Courier
 from .drops import Drop
-from .effects import Dropped, Effect, Send
+from .effects import Dropped, Effect, Learned, Send
 from .elsewhere import Elsewhere
 from .health import Health
 from .hearsay import Hearsay
 from .identity import Address
 from .judge import Judge
 from .lanes import LogLane, MemberLane
-from .log import Log
+from .log import Advance, Log
 from .members import MemberTable
 from .messages import MemberView, Message, Shown
 from .newcomers import Newcomers
@@ -158,6 +159,12 @@ class Turn:
     def emit(self, effect: Effect) -> None:
         """Something happened that the shell is told."""
         self.effects.append(effect)
+
+    def learn(self, advances: Sequence[Advance]) -> None:
+        """Values have moved by what others did, or by doubles."""
+        if advances:
+            self._state.tail.append(list(advances), self.now)
+            self.emit(Learned(tuple(advances)))
 
     def drop(self, reason: Drop) -> None:
         """What came from the source is not used."""

@@ -10,7 +10,7 @@ that no step of the wall clock moves, and go when that is longer ago than the re
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from gossipd.core import (
     AGE_TICK,
     Batch,
     Changes,
+    Correction,
     Double,
     Image,
     KeyedEvent,
@@ -68,12 +69,40 @@ class _KeyRow(NamedTuple):
         return self.record._replace(age=max(0, int((passed - self.at) / AGE_TICK)))
 
 
+class _DoubleRow(NamedTuple):
+    double: Double
+    at: float
+    """When it was found, as `Moment.passed`."""
+
+    def aged(self, passed: float) -> Double:
+        return self.double._replace(age=max(0, int((passed - self.at) / AGE_TICK)))
+
+
 @dataclass(slots=True)
 class _StreamRows:
     version: int = 0
     registers: dict[str, Register] = field(default_factory=dict)
     keys: dict[int, _KeyRow] = field(default_factory=dict)
-    doubles: dict[Double, None] = field(default_factory=dict)
+    doubles: dict[int, _DoubleRow] = field(default_factory=dict)
+    """By seq."""
+    corrections: dict[str, Correction] = field(default_factory=dict)
+
+    def note(self, double: Double, passed: float) -> None:
+        """Keep a double, unless it is in a correction; of two of one event the smaller."""
+        folded, held = self.corrections.get(double.counter), self.doubles.get(double.seq)
+        if folded is not None and double.seq <= folded.seq:
+            return
+        if held is None or double.said < held.double.said:
+            row = _DoubleRow(double._replace(age=0), passed - double.age * AGE_TICK)
+            self.doubles[double.seq] = row
+
+    def correct(self, correction: Correction) -> None:
+        """Keep a correction; the doubles in it go."""
+        counter, seq, *_ = correction
+        self.corrections[counter] = correction
+        for row in list(self.doubles.values()):
+            if row.double.counter == counter and row.double.seq <= seq:
+                del self.doubles[row.double.seq]
 
     def join(self, register: Register) -> None:
         counter, seq, total = register
@@ -123,7 +152,9 @@ class Disk:
         for stream, record in changes.keys:
             self._keep(stream, record, now)
         for stream, double in changes.doubles:
-            self._rows(stream).doubles[double] = None
+            self._rows(stream).note(double, now.passed)
+        for stream, correction in changes.corrections:
+            self._rows(stream).correct(correction)
         for stream, version in changes.versions:
             rows = self._rows(stream)
             rows.version = max(rows.version, version)
@@ -194,10 +225,10 @@ class Disk:
         rows = self._streams.get(stream)
         return rows is not None and seq in rows.keys
 
-    def doubles(self, stream: Stream) -> Collection[Double]:
-        """The doubles of a stream."""
+    def has_double(self, stream: Stream, seq: int) -> bool:
+        """Whether it is known here that an event has lost."""
         rows = self._streams.get(stream)
-        return rows.doubles.keys() if rows else ()
+        return rows is not None and seq in rows.doubles
 
     def find(self, keys: Iterable[bytes]) -> Stored:
         """All events that have a record here of some keys."""
@@ -215,11 +246,13 @@ class Disk:
         """What the next life finds. Keys with several events that nobody has compared yet, as a
         crash came before, are entered as doubles."""
         self._expire(now, settings)
-        for key, events in self._events.items():
+        for events in self._events.values():
             for event in events:
-                if any(_say_same(event, other) for other in events if other != event):
-                    double = Double(key, event.seq, event.counter, event.by)
-                    self._streams[event.stream].doubles[double] = None
+                winner = min(other for other in events if _say_same(event, other))
+                if winner != event:
+                    stream, seq, counter, by = event
+                    double = Double(counter, seq, by, winner.stream, winner.seq, 0)
+                    self._streams[stream].note(double, now.passed)
         return self.image(now, settings.key_window)
 
     def image(self, now: Moment = THE_BEGINNING, window: float = math.inf) -> Image:
@@ -266,8 +299,9 @@ def _stream_image(stream: Stream, rows: _StreamRows, passed: float, window: floa
         rows.version,
         tuple(rows.registers.values()),
         tuple(row.aged(passed) for row in kept.values()),
-        tuple(rows.doubles),
+        tuple(rows.doubles[seq].aged(passed) for seq in sorted(rows.doubles)),
         max((seq for seq in rows.keys if seq not in kept), default=0),
+        tuple(rows.corrections.values()),
     )
 
 

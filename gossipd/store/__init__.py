@@ -12,7 +12,8 @@
 | `schema.py` | tables, versions, migrations |
 | `rows.py` | values to rows and back; every write is a join; every row has a checksum |
 | `contents.py` | pages of two moments are no file |
-| `keys.py` | the rows of idempotency keys and of doubles |
+| `keys.py` | the rows of idempotency keys |
+| `doubles.py` | the rows of doubles and corrections |
 | `aging.py` | which key records go into memory, stay on the disk, or are removed |
 | `failures.py` | full, or broken |
 | `checking.py`, `lines.py`, `copies.py` | what `gossipd data` does |

@@ -12,21 +12,21 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Iterator
+from heapq import merge
 from itertools import groupby, takewhile
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from gossipd.core import Double, Image, KeyRecord, Stream, StreamImage, key_time
+from gossipd.core import Image, KeyRecord, Stream, StreamImage, key_time
 from gossipd.core.identity import SEQ_MAX
 from gossipd.core.judge import held_longer, reach
-from gossipd.core.log import Log
+from gossipd.core.settings import KEYS_MAX
 
+from .doubles import Found, corrections_of, doubles_of, unknown_doubles
 from .keys import (
     Kept,
     aged,
-    all_twins,
     are_kept,
-    doubles_of,
     newest_time,
     put_horizon,
     sound,
@@ -38,14 +38,14 @@ DROPPED_AT_ONCE = 100
 
 _REMOVE_KEYS = "DELETE FROM keys WHERE stream = ? AND seq <= ?"
 
-Found: TypeAlias = list[tuple[Stream, Double]]
-
 
 class Lifetimes(NamedTuple):
     """For how many seconds key records are held."""
 
     in_memory: float
     on_disk: float
+    keys_max: int = KEYS_MAX
+    """As many are for memory at most; of those that versions cover the older ones are not."""
 
 
 FOREVER = Lifetimes(0.0, math.inf)
@@ -87,6 +87,7 @@ def add_keys(
     """
     if not are_kept(connection):
         return image, []
+    lifetimes = _with_room(connection, now, lifetimes)
     versions = dict(versions_of(connection))
     horizon = int(meta_of(connection).get("horizon", 0))
     streams = {each.stream: each for each in image.streams}
@@ -96,12 +97,23 @@ def add_keys(
         held = streams.get(stream) or StreamImage(stream, version, ())
         streams[stream] = held._replace(keys=part.in_memory, archived=part.archived)
         horizon = max(horizon, part.horizon)
-    stored = list(doubles_of(connection))
-    found = _unknown_doubles(connection, stored)
-    for stream, some in groupby(sorted(stored + found), itemgetter(0)):
+    found = unknown_doubles(connection)
+    doubles = merge(doubles_of(connection, now), sorted(found))
+    for stream, some in groupby(doubles, itemgetter(0)):
         held = streams.get(stream) or StreamImage(stream, versions.get(stream, 0), ())
         streams[stream] = held._replace(doubles=tuple(double for _, double in some))
+    for stream, folded in groupby(corrections_of(connection), itemgetter(0)):
+        held = streams.get(stream) or StreamImage(stream, versions.get(stream, 0), ())
+        streams[stream] = held._replace(corrections=tuple(each for _, each in folded))
     return Image(tuple(streams.values()), image.members, horizon), found
+
+
+def _with_room(connection: sqlite3.Connection, now: float, lifetimes: Lifetimes) -> Lifetimes:
+    """With a shorter time in memory where more records are younger than there is room for."""
+    query = "SELECT at FROM keys WHERE at > ? ORDER BY at DESC LIMIT 1 OFFSET ?"
+    old = 1000 * (now - lifetimes.in_memory)
+    first = connection.execute(query, (old, lifetimes.keys_max)).fetchone()
+    return lifetimes._replace(in_memory=now - first[0] / 1000) if first else lifetimes
 
 
 def expired_writes(
@@ -168,18 +180,6 @@ def _part(
         archived[0][1] if archived else 0,
         newest_time(key for _, _, key, *_ in newest),
     )
-
-
-def _unknown_doubles(connection: sqlite3.Connection, stored: Found) -> Found:
-    """The doubles among stored records, by the log's own rule, that are not stored."""
-    log = Log()
-    log.keeps_marks = True
-    for stream, double in stored:
-        log.enter(stream, double)
-    for key, events in all_twins(connection):
-        log.find_doubles(key, {*events, *log.events(key)})
-    known = set(stored)
-    return [double for double in log.changed.doubles if double not in known]
 
 
 def _streams(connection: sqlite3.Connection) -> Iterator[Stream]:

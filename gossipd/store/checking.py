@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gossipd.core.log import Log
 from . import schema
 from .aging import FOREVER, add_keys
 from .contents import check_contents
+from .doubles import Found, corrections_of
 from .keys import are_kept, records_of
 from .opening import database_path, reading
 from .rows import DamagedError, generation_of, image_of
@@ -26,15 +28,17 @@ _SUMS = """SELECT counter, sum(total >> 32), sum(total & 4294967295)
     FROM registers GROUP BY counter"""
 """In two halves, for the sum of totals may be beyond 64 bits."""
 
-_PRESENT_DOUBLES = """WITH shared AS (
-        SELECT key FROM keys GROUP BY key HAVING count(*) > 1 UNION SELECT key FROM doubles),
-    events AS (
-        SELECT key, stream, seq, counter, by FROM keys WHERE key IN shared
-        UNION SELECT key, stream, seq, counter, by FROM doubles)
-    SELECT counter, by, count(*) - 1
-    FROM events JOIN registers USING (stream, counter) WHERE registers.seq >= events.seq
-    GROUP BY key, counter, by HAVING count(*) > 1"""
-"""For each key under which the same was counted several times, how many times too many."""
+_LEFT_OUT = """SELECT losers.counter, losers.by, count(*)
+    FROM ({losers}) AS losers
+    JOIN registers AS own ON own.stream = losers.stream AND own.counter = losers.counter
+    JOIN registers AS first ON first.stream = winner AND first.counter = losers.counter
+    WHERE own.seq >= losers.seq AND first.seq >= winner_seq
+    GROUP BY losers.counter, losers.by"""
+"""How often events are left out of each counter, by what they added."""
+
+_NOT_FOLDED = """SELECT * FROM losers WHERE NOT EXISTS (SELECT * FROM corrections AS folded
+    WHERE folded.stream = losers.stream AND folded.counter = losers.counter
+        AND folded.seq >= losers.seq)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Finding:
     keys: int = 0
     """Records of idempotency keys, expired ones included until they are removed."""
     doubles: int = 0
-    """Events of keys under which the same was counted several times."""
+    """Events that were counted before under their keys, and that are held one by one."""
     generation: int = 0
     fingerprint: int = 0
     """As the `status` of a node that holds just this log shows it."""
@@ -75,19 +79,16 @@ def check(path: Path) -> Finding:
 
 def _count(connection: sqlite3.Connection) -> Finding:
     log = Log()
-    image, _ = add_keys(connection, image_of(connection, 0.0), time.time(), FOREVER)
-    problems = [
-        f"stream {kept.stream.hex()} is more than a node holds"
-        for kept in image.streams
-        if not log.load(kept, 0.0, 0.0)
-    ]
+    now = time.time()
+    image, found = add_keys(connection, image_of(connection, 0.0), now, FOREVER)
+    log.load(image.streams, 0.0, 0.0)
     sums = Counter({name: (high << 32) + low for name, high, low in connection.execute(_SUMS)})
     key_count = 0
     if are_kept(connection):
         key_count = sum(1 for _ in records_of(connection))
-        for counter, by, times in connection.execute(_PRESENT_DOUBLES):
-            sums[counter] -= by * times
-    problems += [
+        for counter, out in _left_out(connection, found, log):
+            sums[counter] -= out
+    problems = [
         f"{counter!r} is {value} by its registers and {sums[counter]} by SQL"
         for counter, value in log.values.items()
         if value != sums[counter]
@@ -103,3 +104,18 @@ def _count(connection: sqlite3.Connection) -> Finding:
         generation_of(connection, "", time.time()),
         log.fingerprint,
     )
+
+
+def _left_out(connection: sqlite3.Connection, found: Found, log: Log) -> Iterator[tuple[str, int]]:
+    """What is left out of counters: (counter, sum), several times for each. `found`: doubles that
+    are not stored."""
+    folded = schema.version_of(connection) >= schema.WITH_LOSERS
+    losers = _NOT_FOLDED if folded else schema.OLD_LOSERS
+    for counter, by, times in connection.execute(_LEFT_OUT.format(losers=losers)):
+        yield counter, by * times
+    for _, correction in corrections_of(connection):
+        yield correction.counter, correction.out
+    for stream, (counter, seq, by, winner, winner_seq, _) in found:
+        reached = log.register(stream, counter)[0] >= seq
+        if reached and log.register(winner, counter)[0] >= winner_seq:
+            yield counter, by

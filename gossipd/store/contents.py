@@ -15,23 +15,22 @@ from . import schema
 from .rows import DamagedError, shown
 
 _SUMMED = "SELECT coalesce(sum(content), 0) FROM streams"
-_HELD = "SELECT " + " + ".join(
-    f"coalesce((SELECT sum(sum) FROM {table}), 0)" for table in schema.OF_STREAMS
-)
 """Over all streams, for that is one way through each table: that two streams are wrong by the same
 is as likely as that one checksum fits by chance."""
-
-_WRONG = f"SELECT stream FROM streams WHERE content != {schema.CONTENT} LIMIT 1"
 
 _HINT = "as in a copy of a file and its log that were not read at one moment"
 
 
 def check_contents(connection: sqlite3.Connection) -> None:
     """Raises `DamagedError`. A file of an older version cannot tell."""
-    if schema.version_of(connection) < schema.WITH_CONTENTS:
+    version = schema.version_of(connection)
+    if version < schema.WITH_CONTENTS:
         return
-    if connection.execute(_SUMMED).fetchone() == connection.execute(_HELD).fetchone():
+    sums = (f"coalesce((SELECT sum(sum) FROM {each}), 0)" for each in schema.of_streams(version))
+    held = connection.execute("SELECT " + " + ".join(sums)).fetchone()
+    if connection.execute(_SUMMED).fetchone() == held:
         return
-    wrong = connection.execute(_WRONG).fetchone()
+    query = f"SELECT stream FROM streams WHERE content != {schema.content(version)} LIMIT 1"
+    wrong = connection.execute(query).fetchone()
     what = f"stream {shown(wrong[0])}" if wrong else "a stream that is not among the others"
     raise DamagedError(f"what is kept of {what} does not belong together, {_HINT}")

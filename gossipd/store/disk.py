@@ -37,13 +37,14 @@ from gossipd.core import (
     StreamImage,
     key_time,
 )
+from gossipd.core.settings import KEYS_MAX
 
-from . import opening, schema
+from . import doubles, opening, schema
 from .abandoned import Abandoned, taking_back
 from .aging import Lifetimes, expired_writes
 from .clock import FileClock
 from .failures import BrokenError, NoSpaceError, ask, classify
-from .keys import batch_run, changes_writes, find, find_smallest, find_twins, parts, read
+from .keys import batch_run, changes_writes, find, find_twins, parts, read
 from .lock import Lock
 from .opening import FILE_NAME, clear_errors, connect, make_directory, open_image
 from .rows import (
@@ -129,12 +130,14 @@ class DiskStore:
         cluster: str,
         key_window: float,
         key_retention: float,
+        keys_max: int = KEYS_MAX,
         port: int = 0,
         holder: int | None = None,
     ) -> DiskStore:
         """Lock a directory and read what it holds; blocks. Made if it is not there.
 
-        Key records younger than `key_window` seconds are for memory, and those older than
+        Key records younger than `key_window` seconds, but no more than `keys_max`, are for memory;
+        those older than
         `key_retention` are removed in time. Raises `StoreError`, also when it belongs to another
         cluster; what was there is then as it was. It belongs to `cluster` from `begin_life` on.
         `port`: that of a node that is named after its host, else 0.
@@ -144,7 +147,7 @@ class DiskStore:
         with clear_errors(directory):
             lock = Lock(directory, holder)
         try:
-            lifetimes = Lifetimes(key_window, key_retention)
+            lifetimes = Lifetimes(key_window, key_retention, keys_max)
             image, clock = open_image(directory, time.time(), lifetimes, cluster)
             return cls(directory, lock, image, durability, node, cluster, lifetimes, clock, port)
         except BaseException:
@@ -186,17 +189,16 @@ class DiskStore:
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are on the disk; batches go first. Raises as `commit` does.
 
-        What it returns are the events stored of those keys in it that have several, or a double:
-        as many as a key may name, the smallest.
+        What it returns are the events stored of those keys in it that have several: as many as a
+        key may name, the smallest.
         After an error some of it may be stored; the same may be saved again.
         """
-        writes = changes_writes(changes, self._clock.now()), writes_of(changes, time.time())
-        await self._write_in_slices(chain(*writes))
+        now = self._clock.now()
+        records, others = changes_writes(changes, now), writes_of(changes, time.time())
+        await self._write_in_slices(chain(records, doubles.changes_writes(changes, now), others))
         self._horizon = max(self._horizon, changes.horizon)
         keys = [record.key for _, record in changes.keys if self._may_have_old_twin(record)]
-        twins = await self._look_up(find_twins, keys)
-        doubled = {double.key: None for _, double in changes.doubles}
-        return {**twins, **await self._look_up(find_smallest, list(doubled))}
+        return await self._look_up(find_twins, keys)
 
     def _may_have_old_twin(self, record: KeyRecord) -> bool:
         """Whether another event of its key may be on the disk only; while that one is in memory

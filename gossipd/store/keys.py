@@ -1,9 +1,9 @@
-"""Idempotency keys as rows: records of keyed events, and doubles; joined like all the rest.
+"""Idempotency keys as rows: records of keyed events; joined like all the rest.
 
 An event has one key: of two records of one (stream, seq) the smaller (key, counter, by) stays, as
 in memory. A record is found by its stream in the order of seqs, which is how records expire and
 are told, and by its key, which is how a retry is known. When it was accepted first is kept by the
-file's clock (`clock`), so that it ages while the node is down. Doubles never expire.
+file's clock (`clock`), so that it ages while the node is down.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import TypeAlias
 
 import msgpack
 
-from gossipd.core import AGE_TICK, Batch, Changes, Double, KeyedEvent, KeyRecord, Stream, key_time
+from gossipd.core import AGE_TICK, Batch, Changes, KeyedEvent, KeyRecord, Stream, key_time
 from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.messages import AGE_WANTED_MAX
 
@@ -33,7 +32,6 @@ _PUT_KEY = """INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)
     SET key = excluded.key, counter = excluded.counter, by = excluded.by, at = excluded.at,
         sum = excluded.sum
     WHERE (excluded.key, excluded.counter, excluded.by) < (key, counter, by)"""
-_PUT_DOUBLE = "INSERT INTO doubles VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _PUT_HORIZON = """INSERT INTO meta VALUES ('horizon', ?, ?)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum
     WHERE excluded.value > value"""
@@ -52,13 +50,6 @@ def put_keys(records: Iterable[Kept]) -> Iterator[Write]:
     crc32, pack = zlib.crc32, msgpack.Packer().pack
     for fields in records:
         yield _PUT_KEY, (*fields, crc32(pack(fields)))
-
-
-def put_double(stream: Stream, double: Double) -> Write:
-    """Join one double."""
-    key, seq, counter, by = double
-    fields = (stream, seq, key, counter, by)
-    return _PUT_DOUBLE, (*fields, checksum(*fields))
 
 
 def put_horizon(horizon: int) -> Write:
@@ -80,8 +71,6 @@ def batch_run(batch: Batch, now: float) -> tuple[str, list[tuple[Value, ...]]]:
 def changes_writes(changes: Changes, now: float) -> Iterator[Write]:
     """All that concerns keys; to be written before any version."""
     yield from put_keys(_kept(changes.keys, now))
-    for stream, double in changes.doubles:
-        yield put_double(stream, double)
     if changes.horizon:
         yield put_horizon(changes.horizon)
 
@@ -108,15 +97,6 @@ def sound(rows: Iterable[tuple[Stream, int, bytes, str, int, int, int]]) -> Iter
 def records_of(connection: sqlite3.Connection) -> Iterator[Kept]:
     """All key records in the order of streams, then seqs. Raises `DamagedError`."""
     return sound(connection.execute("SELECT * FROM keys ORDER BY stream, seq"))
-
-
-def doubles_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, Double]]:
-    """All doubles in the order of streams, then seqs. Raises `DamagedError`."""
-    for *fields, kept in connection.execute("SELECT * FROM doubles ORDER BY stream, seq"):
-        if checksum(*fields) != kept:
-            raise DamagedError(f"the double {fields[1]} in stream {fields[0].hex()}")
-        stream, seq, key, counter, by = fields
-        yield stream, Double(key, seq, counter, by)
 
 
 def read(
@@ -172,16 +152,6 @@ def find_smallest(
         for stream, seq, _, counter, by, _ in sound(connection.execute(query, (key, EVENTS_MAX))):
             found.setdefault(key, []).append(KeyedEvent(stream, seq, counter, by))
     return found
-
-
-def all_twins(connection: sqlite3.Connection) -> Iterator[tuple[bytes, list[KeyedEvent]]]:
-    """What is stored of all keys that have several events, or one and a double."""
-    query = """SELECT key FROM keys GROUP BY key HAVING count(*) > 1
-        UNION SELECT key FROM keys JOIN doubles USING (key)"""
-    several = [key for (key,) in connection.execute(query)]
-    return chain.from_iterable(
-        find_smallest(connection, some).items() for some in parts(several, 500)
-    )
 
 
 def newest_time(keys: Iterable[bytes]) -> int:

@@ -1,12 +1,12 @@
 """The log as JSON lines: out of a file, into another one.
 
 The first line is about the file, then come the registers of each stream with its version behind
-them, then key records and doubles, and the last line says how many lines there were: what was cut
-off is not taken in. A line is what its fields say, and one with others is refused. Reading in is
-one transaction of joins, so lines may be given twice, to any node, in any order of files.
-Members are not part of it; they are learned by joining. When keys were accepted (`at`) is told by
-the clock of the file that they come from, and the first line says what time it was there (`now`):
-they go on with the age that they had then.
+them, then key records, doubles and corrections, and the last line says how many lines there were:
+what was cut off is not taken in. A line is what its fields say, and one with others is refused.
+Reading in is one transaction of joins, so lines may be given twice, to any node, in any order of
+files. Members are not part of it; they are learned by joining. When keys were accepted and doubles
+found (`at`) is told by the clock of the file that they come from, and the first line says what
+time it was there (`now`): they go on with the age that they had then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
-from gossipd.core import Double, Stream
+from gossipd.core import AGE_TICK, Correction, Double, Stream
+from gossipd.core.hashing import MASK
 from gossipd.core.identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -33,7 +34,8 @@ from gossipd.core.identity import (
 
 from .clock import FileClock
 from .contents import check_contents
-from .keys import are_kept, doubles_of, put_double, put_horizon, put_keys, records_of
+from .doubles import corrections_of, doubles_of, put_correction, put_double
+from .keys import are_kept, put_horizon, put_keys, records_of
 from .lock import Lock
 from .opening import (
     FILE_NAME,
@@ -55,7 +57,8 @@ from .rows import (
     versions_of,
 )
 
-_FORMAT = "gossipd log 1"
+_FORMAT = "gossipd log 2"
+_OLD_FORMAT = "gossipd log 1"
 _Line: TypeAlias = dict[str, object]
 
 _TIME_MAX = 2**48 - 1
@@ -64,7 +67,12 @@ _TIME_MAX = 2**48 - 1
 _REGISTER = {"stream", "counter", "seq", "total"}
 _VERSION = {"stream", "version"}
 _KEY = {"key", "stream", "seq", "counter", "by", "at"}
-_DOUBLE = {"double", "stream", "seq", "counter", "by"}
+_DOUBLE = {"stream", "seq", "counter", "by", "winner", "winner_seq", "at"}
+_CORRECTION = {"stream", "counter", "seq", "lost", "out", "digest"}
+_OLD_DOUBLE = {"double", "stream", "seq", "counter", "by"}
+"""One of all events of a key, its winner included."""
+
+_Groups: TypeAlias = dict[tuple[bytes, str, int], set[tuple[Stream, int]]]
 
 
 class LineError(Exception):
@@ -94,16 +102,19 @@ def _lines(connection: sqlite3.Connection) -> Iterator[_Line]:
         if stream in versions:
             yield {"stream": stream.hex(), "version": versions[stream]}
     if are_kept(connection):
-        yield from _key_lines(connection)
+        yield from _key_lines(connection, now)
 
 
-def _key_lines(connection: sqlite3.Connection) -> Iterator[_Line]:
+def _key_lines(connection: sqlite3.Connection, now: int) -> Iterator[_Line]:
     for stream, seq, bits, counter, by, at in records_of(connection):
         event = {"stream": stream.hex(), "seq": seq, "counter": counter, "by": by}
         yield {"key": str(UUID(bytes=bits)), **event, "at": at}
-    for stream, (bits, seq, counter, by) in doubles_of(connection):
+    for stream, (counter, seq, by, winner, winner_seq, age) in doubles_of(connection, now / 1000):
         event = {"stream": stream.hex(), "seq": seq, "counter": counter, "by": by}
-        yield {"double": str(UUID(bytes=bits)), **event}
+        at = now - round(1000 * AGE_TICK) * age
+        yield {**event, "winner": winner.hex(), "winner_seq": winner_seq, "at": at}
+    for stream, correction in corrections_of(connection):
+        yield {"stream": stream.hex(), **correction._asdict()}
 
 
 def import_lines(directory: Path, lines: Iterable[bytes]) -> int:
@@ -128,6 +139,7 @@ def _import(connection: sqlite3.Connection, lines: Iterable[bytes], clock: FileC
     connection.execute(*put_meta("clock", clock.mark()))
     count, generation, ended = 0, meta_of(connection).get("generation", 0), False
     now = since = int(1000 * clock.now())
+    groups: _Groups = {}
     for number, text in enumerate(lines, 1):
         try:
             line = _parse(text)
@@ -143,15 +155,28 @@ def _import(connection: sqlite3.Connection, lines: Iterable[bytes], clock: FileC
                 ended = line["lines"] == number - 1
                 if not ended:
                     raise ValueError("lines are missing before it")
+            elif line.keys() == _OLD_DOUBLE:
+                group = (_key(line["double"]), _counter(line), _by(line))
+                groups.setdefault(group, set()).add((_stream(line), _seq(line)))
             else:
-                connection.execute(*_write_of(line, now - since))
+                for write in _writes_of(line, since, now):
+                    connection.execute(*write)
         except (ValueError, RecursionError) as error:
             raise LineError(f"line {number}: {error}") from None
         count = number
     if not ended:
         raise LineError(f"the end is missing behind line {count}")
+    for stream, double in _doubles_of(groups):
+        connection.execute(*put_double(stream, double, now / 1000))
     connection.execute("COMMIT")
     return count
+
+
+def _doubles_of(groups: _Groups) -> Iterator[tuple[Stream, Double]]:
+    for (_, counter, by), events in groups.items():
+        winner, *losers = sorted(events)
+        for stream, seq in losers:
+            yield stream, Double(counter, seq, by, *winner, 0)
 
 
 def _parse(text: bytes) -> _Line:
@@ -161,31 +186,47 @@ def _parse(text: bytes) -> _Line:
         line = None
     if not isinstance(line, dict):
         raise ValueError("not a JSON object")
-    if line.get("format", _FORMAT) != _FORMAT:
+    if line.get("format", _FORMAT) not in (_FORMAT, _OLD_FORMAT):
         raise ValueError(f"its format is not {_FORMAT!r}")
     return line
 
 
-def _write_of(line: _Line, later: int) -> Write:
-    """`later`: milliseconds that the clock of the file is ahead of the one that the line is by."""
+def _writes_of(line: _Line, since: int, now: int) -> Iterator[Write]:
+    """`since`: what the clock that the line is by said when the clock of the file says `now`, in
+    milliseconds."""
     fields = line.keys()
     if fields == _VERSION:
-        return put_version(_stream(line), _integer(line["version"], 0, SEQ_MAX))
-    if fields == _REGISTER:
+        yield put_version(_stream(line), _integer(line["version"], 0, SEQ_MAX))
+    elif fields == _REGISTER:
         total = _integer(line["total"], -TOTAL_MAX, TOTAL_MAX)
-        return put_register(_stream(line), _counter(line), _seq(line), total)
-    if fields == _KEY:
-        at = _integer(line["at"], 0, _TIME_MAX) + later
+        yield put_register(_stream(line), _counter(line), _seq(line), total)
+    elif fields == _KEY:
+        at = _integer(line["at"], 0, _TIME_MAX) + now - since
         event = (_stream(line), _seq(line), _key(line["key"]), _counter(line), _by(line))
-        return next(put_keys([(*event, at)]))
-    if fields == _DOUBLE:
-        double = Double(_key(line["double"]), _seq(line), _counter(line), _by(line))
-        return put_double(_stream(line), double)
-    raise ValueError(f"neither a register nor a version, key or double: {', '.join(line)}")
+        yield from put_keys([(*event, at)])
+    elif fields == _DOUBLE:
+        age = max(0, since - _integer(line["at"], -_TIME_MAX, _TIME_MAX)) // round(1000 * AGE_TICK)
+        winner = _stream(line, "winner"), _integer(line["winner_seq"], 1, SEQ_MAX)
+        double = Double(_counter(line), _seq(line), _by(line), *winner, age)
+        yield put_double(_stream(line), double, now / 1000)
+    elif fields == _CORRECTION:
+        yield from put_correction(_stream(line), _correction(line))
+    else:
+        raise ValueError(f"neither a register nor a version, key or double: {', '.join(line)}")
 
 
-def _stream(line: _Line) -> Stream:
-    text = line["stream"]
+def _correction(line: _Line) -> Correction:
+    return Correction(
+        _counter(line),
+        _seq(line),
+        _integer(line["lost"], 0, SEQ_MAX),
+        _integer(line["out"], -TOTAL_MAX, TOTAL_MAX),
+        _integer(line["digest"], 0, MASK),
+    )
+
+
+def _stream(line: _Line, field: str = "stream") -> Stream:
+    text = line[field]
     stream = bytes.fromhex(text) if isinstance(text, str) else b""
     if len(stream) != STREAM_BYTES or stream[0] >> 2:
         raise ValueError(f"not a stream: {text!r}")

@@ -34,8 +34,8 @@ class Store(Protocol):
     async def save(self, changes: Changes) -> Stored:
         """Return when all changes are as durable as they get. Raises `OSError` if they are not.
 
-        What it returns are the events stored of those keys in it that have several, or a double:
-        as many as a key may name, the smallest.
+        What it returns are the events stored of those keys in it that have several: as many as a
+        key may name, the smallest.
         """
         ...
 

@@ -23,8 +23,9 @@ from . import schema
 from .aging import FOREVER, Lifetimes, add_keys
 from .clock import FileClock
 from .contents import check_contents
+from .doubles import doubles_of, put_double
 from .failures import StoreError
-from .keys import put_double
+from .keys import are_kept
 from .rows import DamagedError, image_of, meta_of, put_meta
 
 FILE_NAME = "gossipd.db"
@@ -111,6 +112,9 @@ def open_image(
         old = schema.version_of(connection) < len(schema.MIGRATIONS)
         if old:
             image_of(connection, wall)
+            if are_kept(connection):
+                for _ in doubles_of(connection, 0.0):
+                    pass
     if old:
         with clear_errors(path), closing(connect(path)) as writer:
             schema.migrate(writer)
@@ -121,7 +125,7 @@ def open_image(
         with clear_errors(path), closing(connect(path)) as writer, writer:
             writer.execute("BEGIN IMMEDIATE")
             for double in found:
-                writer.execute(*put_double(*double))
+                writer.execute(*put_double(*double, clock.now()))
     return image, clock
 
 

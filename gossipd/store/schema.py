@@ -14,8 +14,11 @@ of two moments, as in a copy of a file and its log that were read one after the 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from itertools import chain
+
+from .rows import checksum
 
 APPLICATION_ID = 0x676F7370
 """`gosp`, at offset 68 of the file."""
@@ -41,11 +44,35 @@ def _sum(table: str) -> str:
     return f"coalesce((SELECT sum(sum) FROM {table} WHERE stream = streams.stream), 0)"
 
 
-OF_STREAMS = ("registers", "keys", "doubles")
+def _content(tables: Iterable[str]) -> str:
+    """What `content` of a row of `streams` should be."""
+    return " + ".join(map(_sum, tables))
+
+
+_OLD_OF_STREAMS = ("registers", "keys", "doubles")
+
+OF_STREAMS = ("registers", "keys", "losers", "corrections")
 """The tables whose rows belong to streams."""
 
-CONTENT = " + ".join(map(_sum, OF_STREAMS))
-"""What `content` of a row of `streams` should be."""
+
+def of_streams(version: int) -> tuple[str, ...]:
+    """The same in a file of a version."""
+    return OF_STREAMS if version >= WITH_LOSERS else _OLD_OF_STREAMS
+
+
+def content(version: int) -> str:
+    """What `content` of a row of `streams` should be."""
+    return _content(of_streams(version))
+
+
+OLD_LOSERS = """SELECT * FROM (
+        SELECT stream, seq, counter, by, first_value(stream) OVER event AS winner,
+            first_value(seq) OVER event AS winner_seq,
+            (SELECT coalesce(max(at), 0) FROM keys) AS at, NULL AS sum
+        FROM doubles WINDOW event AS (PARTITION BY key, counter, by ORDER BY stream, seq))
+    WHERE (stream, seq) <> (winner, winner_seq)"""
+"""What earlier versions have as events of one key: all but the smallest, as if found when the
+last key record was accepted."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     (
@@ -74,10 +101,25 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE streams ADD COLUMN content INTEGER NOT NULL DEFAULT 0",
         *(
             f"INSERT OR IGNORE INTO streams SELECT DISTINCT stream, 0, 0, 0 FROM {table}"
-            for table in OF_STREAMS
+            for table in _OLD_OF_STREAMS
         ),
-        f"UPDATE streams SET content = {CONTENT}",
-        *chain.from_iterable(map(_triggers, OF_STREAMS)),
+        f"UPDATE streams SET content = {_content(_OLD_OF_STREAMS)}",
+        *chain.from_iterable(map(_triggers, _OLD_OF_STREAMS)),
+    ),
+    (
+        """CREATE TABLE losers (
+            stream BLOB, seq INTEGER, counter TEXT, by INTEGER, winner BLOB, winner_seq INTEGER,
+            at INTEGER, sum INTEGER, PRIMARY KEY (stream, seq)) WITHOUT ROWID""",
+        """CREATE TABLE corrections (
+            stream BLOB, counter TEXT, seq INTEGER, lost INTEGER, out INTEGER, digest BLOB,
+            sum INTEGER, PRIMARY KEY (stream, counter)) WITHOUT ROWID""",
+        f"""INSERT OR IGNORE INTO losers
+            SELECT stream, seq, counter, by, winner, winner_seq, at,
+                checksum(stream, seq, counter, by, winner, winner_seq, at)
+            FROM ({OLD_LOSERS})""",
+        "DROP TABLE doubles",
+        f"UPDATE streams SET content = {_content(OF_STREAMS)}",
+        *chain.from_iterable(map(_triggers, ("losers", "corrections"))),
     ),
 )
 
@@ -86,6 +128,9 @@ WITH_KEYS = 2
 
 WITH_CONTENTS = 3
 """The first version with the sums of streams."""
+
+WITH_LOSERS = 4
+"""The first version that tells of a double to which other event it has lost."""
 
 
 def application_of(connection: sqlite3.Connection) -> int:
@@ -100,6 +145,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 def migrate(connection: sqlite3.Connection, to: int | None = None) -> None:
     """Bring a file up to this version (or `to`), one transaction a step. New ones begin at 0."""
+    connection.create_function("checksum", -1, checksum, deterministic=True)
     for version in range(version_of(connection), len(MIGRATIONS) if to is None else to):
         connection.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS[version]:

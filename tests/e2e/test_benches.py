@@ -9,7 +9,7 @@ from argparse import Namespace
 
 import pytest
 
-from tests.bench import answers, costs, durable
+from tests.bench import answers, costs, durable, hedged
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -36,6 +36,17 @@ def test_the_bench_of_answers_asks_all_its_questions(monkeypatch: pytest.MonkeyP
     rows = list(answers.measure(quick=True))
     assert [row.what for row in rows[1:-1]] == list(answers.questions(2_000))
     assert all(row.measured is not None and row.measured >= 0 for row in rows)
+
+
+def test_the_bench_of_hedged_increments_finds_them_counted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hedged, "QUICK_COUNT", 1_000)
+    monkeypatch.setattr(hedged, "BATCH", 50)
+    monkeypatch.setattr(hedged, "WINDOW", 8.0)
+    rows = list(hedged.measure(Namespace(quick=True, seed=1)))
+    assert [row.what for row in rows if not row.kept] == []
+    assert sum(row.what == "  off, on any node" for row in rows) == 2
 
 
 def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:

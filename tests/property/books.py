@@ -40,8 +40,9 @@ class Books:
     def _check_log(self, node: Node, now: float) -> None:
         log, again = node.log, Log()
         registers: _Registers = {}
-        for kept in node.image(now).streams:
-            assert again.load(kept, now, now)
+        streams = node.image(now).streams
+        again.load(streams, now, now)
+        for kept in streams:
             registers |= {(kept.stream, name): (seq, total) for name, seq, total in kept.registers}
         assert again.values == log.values, "I7: a value is not the sum of its registers"
         for counter, value in log.values.items():

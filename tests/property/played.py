@@ -21,7 +21,6 @@ from gossipd.core.messages import (
     Cookie,
     Digest,
     DigestAsk,
-    Double,
     Group,
     Held,
     Hold,
@@ -114,7 +113,6 @@ groups = st.builds(
     _seqs,
     st.lists(_registers, max_size=4).map(tuple),
     st.lists(st.builds(KeyRecord, *_said, _ages), max_size=3).map(tuple),
-    st.lists(st.builds(Double, *_said), max_size=2).map(tuple),
 )
 several_views = st.lists(views, max_size=4)
 several_groups = st.lists(groups, max_size=3)

@@ -32,6 +32,7 @@ from gossipd.core.messages import (
     TIMEOUT_MS_MAX,
     Ack,
     Cookie,
+    Correction,
     Digest,
     DigestAsk,
     Double,
@@ -112,12 +113,17 @@ def _many(
 
 _keys = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
 _amounts = st.integers(-BY_MAX, BY_MAX).filter(bool)
-_said = (_keys, st.integers(1, SEQ_MAX), counters, _amounts)
+_ages = st.integers(0, AGE_WANTED_MAX)
+_event_seqs = st.integers(1, SEQ_MAX)
 _records = (
     _many(registers),
-    _many(st.builds(KeyRecord, *_said, st.integers(0, AGE_WANTED_MAX))),
-    _many(st.builds(Double, *_said)),
+    _many(st.builds(KeyRecord, _keys, _event_seqs, counters, _amounts, _ages)),
 )
+_doubles = _many(
+    st.builds(Double, counters, _event_seqs, _amounts, streams, _event_seqs, _ages), max_size=3
+)
+_sums = st.integers(-TOTAL_MAX, TOTAL_MAX)
+_corrections = _many(st.builds(Correction, counters, _event_seqs, seqs, _sums, u64), max_size=3)
 groups = st.builds(Group, streams, seqs, seqs, *_records)
 positions = (
     st.sampled_from((BEGINNING, END))
@@ -127,8 +133,17 @@ positions = (
 _ends = st.tuples(positions, positions).map(
     lambda two: (BEGINNING, END) if two[0] == two[1] else (min(two), max(two))
 )
-pages = st.tuples(_ends, streams, seqs, seqs, *_records).map(
-    lambda p: Page(p[1], p[2], *p[0], *p[3:])
+
+
+def _lost(page: Page) -> Page:
+    """With doubles that have lost to smaller events only."""
+    place = page.stream
+    doubles = (d for d in page.doubles if (d.winner, d.winner_seq) < (place, d.seq))
+    return page._replace(doubles=tuple(doubles))
+
+
+pages = st.tuples(_ends, streams, seqs, seqs, *_records, _doubles, _corrections).map(
+    lambda p: _lost(Page(p[1], p[2], *p[0], *p[3:]))
 )
 shown = st.builds(Shown, u64, u64, st.booleans(), st.integers(0, ROUND_MAX))
 _depths = st.integers(0, DIGEST_DEPTH_MAX)

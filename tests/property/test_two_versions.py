@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gossipd.core import Address, Drop, Dropped, Effect, Settings
-from gossipd.core.decoding import decode
+from gossipd.core.decoding import CORRECTION, decode
 from gossipd.core.frame import TagFrame
 from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.messages import Envelope, Gossip, Hold, Message, Pages
@@ -40,7 +40,7 @@ _EXTRA: st.SearchStrategy[object] = st.recursive(
 """What a later field can be: anything but extension types and maps whose keys are no texts."""
 
 _EXTRAS = st.lists(st.lists(_EXTRA, max_size=2), min_size=1, max_size=4)
-_LATER_RECORDS = st.tuples(st.integers(3, 2**64 - 1), _EXTRA).map(list)
+_LATER_RECORDS = st.tuples(st.integers(CORRECTION + 1, 2**64 - 1), _EXTRA).map(list)
 
 
 @examples(250)

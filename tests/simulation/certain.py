@@ -156,13 +156,9 @@ def _has_key(record: Place, nodes: Iterable[Node], disks: Iterable[Disk]) -> boo
     """Whether a node or a disk has the key of an event, as a record or as a double."""
     stream, seq = record
     return any(
-        node.log.keys.newest_at_or_below(stream, seq) == seq
-        or any(double.seq == seq for double in node.log.doubles.of(stream, seq - 1)[:1])
+        node.log.keys.newest_at_or_below(stream, seq) == seq or node.log.doubles.has(stream, seq)
         for node in nodes
-    ) or any(
-        disk.has_key(stream, seq) or any(double.seq == seq for double in disk.doubles(stream))
-        for disk in disks
-    )
+    ) or any(disk.has_key(stream, seq) or disk.has_double(stream, seq) for disk in disks)
 
 
 def _held(node: Node) -> Held:

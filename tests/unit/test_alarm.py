@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from gossipd.alarm import Alarm
-from gossipd.core import MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import Double, MemberView, Node, Settings, Status, TagFrame
 
 
 @pytest.fixture
@@ -83,3 +83,24 @@ def test_keys_that_leave_their_window_are_warned_of_anew(
     alarm.look()
     assert [text for text in caplog.messages if "8 of at most 10 keys" in text] == caplog.messages
     assert len(caplog.messages) == 2
+
+
+def test_many_doubles_are_warned_of_in_words_of_their_own(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarm = Alarm(node, 10)
+    log = node.log
+    log.doubles_max = 10
+    doubles = [Double("a", n, 1, bytes(10), n, 0) for n in range(1, 11)]
+    log.enter(bytes(9) + b"\1", doubles[:8], 0.0)
+    alarm.look()
+    log.enter(bytes(9) + b"\1", doubles, 0.0)
+    alarm.look()
+    beyond = "what a retry made other nodes count, too, stays so until there is room"
+    assert caplog.messages == [
+        f"the log holds 8 of at most 10 doubles: beyond that {beyond}",
+        f"the log holds 10 of at most 10 doubles: {beyond}",
+    ]
+    log.fold(bytes(9) + b"\1", 10, 0.0)
+    alarm.look()
+    assert alarm.texts == []

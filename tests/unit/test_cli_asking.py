@@ -26,7 +26,7 @@ from gossipd.client import (
 from gossipd.client.exchange import Response
 from gossipd.endpoint import Endpoint
 
-A, B = Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)
+A, B, C = (Endpoint("127.0.0.1", port) for port in (1, 2, 3))
 DONE = Answer("1", 1)
 DOUBT = "perhaps counted"
 
@@ -109,6 +109,33 @@ def test_any_other_refusal_is_the_answer(status: int) -> None:
     with pytest.raises(RefusedError, match="because"):
         world.ask(30, A, B)
     assert len(world.timeouts) == 1
+
+
+def test_who_may_have_done_it_is_asked_again_before_any_other() -> None:
+    asked: list[Endpoint] = []
+    script: list[AskingError | Answer]
+    script = [_refused_connection(), _broken(), _broken(), _refused_connection(), DONE]
+
+    def send(client: Client) -> Answer:
+        asked.append(client.api)
+        outcome = script.pop(0)
+        if isinstance(outcome, Answer):
+            return outcome
+        raise outcome
+
+    daemons = Daemons((A, B, C), 1)
+    with pytest.raises(NoAnswerError, match=r"refused; .*hung up; .*refused") as told:
+        daemons.ask(send, lambda: 30.0)
+    assert told.value.doubtful
+    assert asked == [A, B, B, C]
+    assert daemons.ask(send, lambda: 30.0) is DONE
+    assert asked[4:] == [B], "in the next round, too"
+
+
+def test_where_each_is_asked_once_nobody_is_asked_again() -> None:
+    world = World(_broken(), DONE)
+    assert Daemons((A, B), 1).ask(world.send) is DONE
+    assert len(world.timeouts) == 2
 
 
 def test_it_is_asked_again_until_it_is_done_and_that_is_said_once() -> None:
@@ -222,7 +249,7 @@ def test_a_strangers_refusal_leaves_a_doubt_whatever_its_status() -> None:
 
 
 def test_a_question_has_one_deadline_of_which_each_daemon_has_its_share() -> None:
-    world = World(_broken())
+    world = World(_refused_connection())
     with pytest.raises(NoAnswerError):
         Daemons((A, B), 2).question(world.send)
     first, second = world.timeouts

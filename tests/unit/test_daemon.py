@@ -418,21 +418,23 @@ async def test_a_directory_of_another_cluster_ends_the_start() -> None:
         await Daemon.open(Config(bind=ANY, api=ANY, name="one", cluster="b"))
 
 
-async def test_a_limit_below_what_is_stored_ends_the_start_and_loses_nothing() -> None:
+async def test_a_limit_below_what_is_stored_stops_no_start_and_takes_no_more() -> None:
     config = Config(bind=ANY, api=ANY, name="one")
     counts = []
-    for limits in (Settings(), Settings(), Settings(streams_max=3, registers_max=6)):
+    for limits in (Settings(), Settings(streams_max=1, registers_max=1)):
         daemon = await Daemon.open(replace(config, settings=limits))
         serving = asyncio.create_task(daemon.serve())
         await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
-        await daemon.service.increment("a", 1)
-        counts.append((await daemon.service.increment("b", 1)).count)
+        counts.append([daemon.service.count(counter) for counter in "ab"])
+        if len(counts) == 1:
+            await daemon.service.increment("a", 1)
+            await daemon.service.increment("b", 1)
+        else:
+            with pytest.raises(Refused, match="the log holds no more counters"):
+                await daemon.service.increment("a", 1)
         daemon.service.leave()
         assert await serving == 0
-    for limits in (Settings(registers_max=5), Settings(streams_max=2)):
-        with pytest.raises(StartError, match="3 streams with 6 registers are stored, more than"):
-            await Daemon.open(replace(config, settings=limits))
-    assert counts == [1, 2, 3]
+    assert counts == [[0, 0], [1, 1]]
 
 
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:
@@ -449,18 +451,17 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
     assert len({answer.id.hex[:20] for answer in answers}) == 3, "a stream for each life"
 
 
-async def test_more_young_keys_than_memory_may_hold_end_the_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_more_young_keys_than_memory_may_hold_stop_no_start_and_are_known() -> None:
     """As on a host whose clock is behind when it starts: all stored keys look young."""
     config = Config(bind=ANY, api=ANY, name="one")
-    daemon = await Daemon.open(config)
-    serving = asyncio.create_task(daemon.serve())
-    await until(lambda: daemon.service.not_ready() is None)
-    for _ in range(3):
-        await daemon.service.increment("a", 1, uuid4())
-    daemon.service.leave()
-    assert await serving == 0
-    monkeypatch.setattr("gossipd.daemon.KEYS_MAX", 2)
-    with pytest.raises(StartError, match=r"3 idempotency keys are younger .* is the clock behind"):
-        await Daemon.open(config)
+    keys = [uuid4() for _ in range(6)]
+    answers = []
+    for limits in (Settings(), Settings(key_limit=1)):
+        daemon = await Daemon.open(replace(config, settings=limits))
+        serving = asyncio.create_task(daemon.serve())
+        await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
+        answers += [await daemon.service.increment("a", 1, key) for key in keys]
+        daemon.service.leave()
+        assert await serving == 0
+    assert [answer.duplicate for answer in answers] == 6 * [False] + 6 * [True]
+    assert [answer.id for answer in answers[:6]] == [answer.id for answer in answers[6:]]

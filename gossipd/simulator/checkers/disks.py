@@ -85,9 +85,6 @@ class DiskChecker:
                 young = any(self._keyed.due(group.stream, record.seq - 1, record.seq))
                 kept_key = disk.has_key(group.stream, record.seq)
                 assert kept_key or not young, f"I4: {where} {record}, its disk does not"
-            for double in group.doubles:
-                kept_double = double in disk.doubles(group.stream)
-                assert kept_double, f"I4: {where} {double}, its disk does not"
 
     def _check_claims(self, where: str, disk: Disk, full: bool) -> None:
         """A version is not on a disk before every record that it covers."""

@@ -1,7 +1,7 @@
-"""What doubles take from values, computed from entries and registers as the design has it.
+"""What doubles take from values, computed from doubles, corrections and registers.
 
-I7: of the events of one (key, counter, by) that are entered and present, all but the smallest by
-(stream, seq) are left out. The core's own sums are not asked.
+I7: an event that has lost is left out while its winner and itself are present; what was folded is
+left out as the corrections have it. The core's own sums are not asked.
 """
 
 from __future__ import annotations
@@ -26,16 +26,26 @@ class LeftOut(NamedTuple):
 
 def left_out(log: Log) -> LeftOut:
     """What the values of a log have to leave out."""
-    present: dict[Group, int] = {}
-    for stream in log.doubles.streams():
-        for key, seq, counter, by in log.doubles.of(stream):
-            if is_present(log, stream, seq, counter):
-                group = (key, counter, by)
-                present[group] = present.get(group, 0) + 1
     sums: dict[str, int] = {}
-    for (_, counter, by), count in present.items():
-        sums[counter] = sums.get(counter, 0) + by * (count - 1)
-    return LeftOut(sums, sum(present.values()) - len(present))
+    events = 0
+    for stream in log.streams:
+        for counter, seq, by, winner, winner_seq, _ in log.doubles.of(stream, 0, 0.0):
+            both = is_present(log, stream, seq, counter)
+            if both and is_present(log, winner, winner_seq, counter):
+                sums[counter] = sums.get(counter, 0) + by
+                events += 1
+        for folded in log.doubles.corrections(stream):
+            sums[folded.counter] = sums.get(folded.counter, 0) + folded.out
+            events += folded.lost
+    return LeftOut(sums, events)
+
+
+def has_lost(log: Log, stream: Stream, seq: int, counter: str) -> bool | None:
+    """Whether a log knows that an event has lost; None where it may have folded it."""
+    folded = log.doubles.correction(stream, counter)
+    if folded is not None and seq <= folded.seq:
+        return None
+    return log.doubles.has(stream, seq)
 
 
 def is_present(log: Log, stream: Stream, seq: int, counter: str) -> bool:

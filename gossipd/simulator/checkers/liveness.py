@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container
 
-from gossipd.core import Double, Node, Status, Stream
+from gossipd.core import Node, Status, Stream
 from gossipd.simulator.world import World
 
 from .doubles import left_out
@@ -104,12 +104,10 @@ def check_sums(world: World, ghosts: Ghosts, lost: Container[Stream]) -> None:
                 assert value == right, f"Q3: {name} counts {value} of {counter}, not {right}"
 
 
-def _held(node: Node) -> list[tuple[Stream, int, list[tuple[str, int, int]], list[Double]]]:
+def _held(node: Node) -> list[tuple[Stream, int, list[tuple[str, int, int]]]]:
     log = node.log
     streams = (s for s in log.streams if log.leaf(s).digest)
-    return sorted(
-        (s, log.version(s), list(log.by_name(s, 0, "")), log.doubles.of(s)) for s in streams
-    )
+    return sorted((s, log.version(s), list(log.by_name(s, 0, ""))) for s in streams)
 
 
 def _table(node: Node, now: float) -> list[tuple[object, ...]]:

@@ -16,9 +16,9 @@ from gossipd.core import Node, Stream
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import SEQ_MAX, STREAM_BITS
 from gossipd.core.log import Log
-from gossipd.core.messages import DIGEST_BITS, DIGEST_FANOUT, Double, Register
+from gossipd.core.messages import DIGEST_BITS, DIGEST_FANOUT, Register
 
-from .doubles import LeftOut, left_out
+from .doubles import LeftOut, has_lost, left_out
 from .ghosts import Ghosts
 
 _DEPTHS = 4
@@ -35,7 +35,8 @@ class _Seen:
     """Of the registers."""
     beside: dict[Stream, int] = field(default_factory=dict)
     """Of doubles, and of key records above the version."""
-    doubles: dict[Stream, list[Double]] = field(default_factory=dict)
+    doubles: dict[Stream, list[tuple[str, int]]] = field(default_factory=dict)
+    """(counter, seq) of the events that have lost."""
     fingerprint: int = 0
     totals: dict[str, int] = field(default_factory=dict)
     """The sum over the registers of each counter."""
@@ -117,14 +118,19 @@ class LogChecker:
     def _look_beside(
         self, where: str, log: Log, stream: Stream, seen: _Seen, changed: dict[str, None]
     ) -> None:
-        """Doubles never go; with the key records above the version they are part of the digest."""
-        doubles = log.doubles.of(stream)
-        for double in seen.doubles.get(stream, ()):
-            assert double in doubles, f"I6: {where} {double} no more"
-        seen.doubles[stream] = doubles
+        """Doubles go into corrections only; with these and the key records above the version they
+        are part of the digest."""
+        doubles = list(log.doubles.of(stream, 0, 0.0))
+        for counter, seq in seen.doubles.get(stream, ()):
+            lost = has_lost(log, stream, seq, counter)
+            assert lost is not False, f"I6: {where} no double of {counter} {seq} any more"
+        seen.doubles[stream] = [(double.counter, double.seq) for double in doubles]
+        folded = list(log.doubles.corrections(stream))
         changed.update((double.counter, None) for double in doubles)
+        changed.update((correction.counter, None) for correction in folded)
         records = log.keys.newest_first(stream, log.version(stream), SEQ_MAX, 0.0)
-        beside = sum(_hash("c", stream, *double) for double in doubles)
+        beside = sum(_hash("d", stream, *double.said) for double in doubles)
+        beside += sum(correction.digest for correction in folded)
         beside += sum(_hash("k", stream, *record.said) for record in records)
         delta = beside - seen.beside.get(stream, 0)
         seen.beside[stream] = beside
@@ -179,19 +185,15 @@ class LogChecker:
         seen.left_out = out
 
     def _compare(self, nodes: dict[str, Node]) -> None:
-        """I9: equal fingerprints mean equal registers, versions, doubles and values."""
+        """I9: equal fingerprints mean equal registers, versions, values and events left out."""
         by_fingerprint: dict[int, tuple[str, _Seen]] = {}
         for name, node in nodes.items():
             seen = self._seen[node]
             other, held = by_fingerprint.setdefault(node.log.fingerprint, (name, seen))
             equal = (held.registers, held.values) == (seen.registers, seen.values)
             equal = equal and held.versions == seen.versions
-            equal = equal and _filled(held.doubles) == _filled(seen.doubles)
+            equal = equal and held.left_out.events == seen.left_out.events
             assert equal, f"I9: {name} and {other} show one fingerprint over two logs"
-
-
-def _filled(doubles: dict[Stream, list[Double]]) -> dict[Stream, list[Double]]:
-    return {stream: held for stream, held in doubles.items() if held}
 
 
 @lru_cache(maxsize=100_000)

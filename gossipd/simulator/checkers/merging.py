@@ -47,8 +47,7 @@ def check_replay(world: World, captured: Sequence[Captured]) -> None:
 def _log(images: Iterable[Image]) -> Log:
     log = Log()
     for image in images:
-        for stream in image.streams:
-            log.load(stream, 0.0, 0.0)
+        log.load(image.streams, 0.0, 0.0)
     return log
 
 

@@ -100,9 +100,11 @@ class WireChecker:
             self._ghosts.check_register(part.stream, register, where)
         for record in part.keys:
             self._keyed.check_record(part.stream, record, where)
-        for double in part.doubles:
-            self._keyed.check_double(part.stream, double, where)
-        records: tuple[Record, ...] = (*part.registers, *part.keys, *part.doubles)
+        records: tuple[Record, ...] = (*part.registers, *part.keys)
+        if isinstance(part, Page):
+            for double in part.doubles:
+                self._keyed.check_double(part.stream, double, where)
+            records = (*records, *part.doubles, *part.corrections)
         for told in records:
             self._disks.check_exposed(part.stream, told[1], where)
 

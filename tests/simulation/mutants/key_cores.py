@@ -26,7 +26,6 @@ from gossipd.core.keys import Keys
 from gossipd.core.log import Advance, Log, Marks
 from gossipd.core.messages import (
     END,
-    Double,
     Group,
     Page,
     PassItem,
@@ -60,12 +59,12 @@ def keys_of_another_event_on_the_wire(patch: pytest.MonkeyPatch) -> None:
 
 
 def keys_of_others_unheard(patch: pytest.MonkeyPatch) -> None:
-    sound = LogRepair._merge_keyed
+    sound = LogRepair._merge_keys
 
-    def merge_keyed(self: LogRepair, of: Group | Page, turn: Turn) -> int:
+    def merge_keys(self: LogRepair, of: Group | Page, turn: Turn) -> int:
         return sound(self, of._replace(keys=()), turn)
 
-    patch.setattr(LogRepair, "_merge_keyed", merge_keyed)
+    patch.setattr(LogRepair, "_merge_keys", merge_keys)
 
 
 def groups_without_keys(patch: pytest.MonkeyPatch) -> None:
@@ -123,10 +122,8 @@ def keys_stay_in_memory(patch: pytest.MonkeyPatch) -> None:
 
 
 def holds_without_keys(patch: pytest.MonkeyPatch) -> None:
-    def by_kind(
-        records: Iterable[Record],
-    ) -> tuple[tuple[Register, ...], tuple[KeyRecord, ...], tuple[Double, ...]]:
-        return messages.by_kind(records)[0], (), ()
+    def by_kind(records: Iterable[Record]) -> messages.Kinds:
+        return messages.by_kind(records)._replace(keys=())
 
     patch.setattr(f"{_CORE}.leaving.by_kind", by_kind)
 
@@ -176,9 +173,9 @@ def keys_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
 
 def doubles_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
     def without(kind: str, *fields: object) -> int:
-        return 0 if kind == "c" else hash64(kind, *fields)
+        return 0 if kind == "d" else hash64(kind, *fields)
 
-    patch.setattr(f"{_CORE}.log.hash64", without)
+    patch.setattr(f"{_CORE}.doubles.hash64", without)
 
 
 # --- judgement -----------------------------------------------------------------------------------

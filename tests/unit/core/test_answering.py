@@ -261,7 +261,7 @@ def _record(seq: int, age: int = 0) -> KeyRecord:
 
 
 def _double(seq: int) -> Double:
-    return Double(b"d" * 16, seq, "x", 1)
+    return Double("x", seq, 1, bytes(10), seq, 0)
 
 
 def _keyed_state(count: int, archived: int = 0, datagram_size: int = 1200) -> State:
@@ -288,8 +288,7 @@ def _walk(state: State, ask: PassAsk, archive: Archive | None) -> tuple[list[Pag
 
 def test_key_records_and_doubles_follow_the_registers_by_seq() -> None:
     state = _keyed_state(3)
-    state.log.enter(A, _double(2))
-    state.log.enter(A, _double(9))
+    state.log.enter(A, [_double(2), _double(9)], 0.0)
     (page,), _ = _walk(state, _ask(PassItem(A, 0, BEGINNING)), None)
     assert (page.after, page.upto, page.version) == (BEGINNING, END, 3)
     assert page.registers == (("x", 3, 3),)
@@ -300,7 +299,7 @@ def test_key_records_and_doubles_follow_the_registers_by_seq() -> None:
 def test_a_pass_brings_what_is_above_its_start_and_all_doubles_if_asked() -> None:
     state = _keyed_state(3)
     for seq in (1, 3):
-        state.log.enter(A, _double(seq))
+        state.log.enter(A, [_double(seq)], 0.0)
     (page,), _ = _walk(state, _ask(PassItem(A, 2, BEGINNING)), None)
     assert ([r.seq for r in page.keys], page.doubles) == ([3], (_double(3),))
     (page,), _ = _walk(state, _ask(PassItem(A, 2, BEGINNING, True)), None)
@@ -308,6 +307,32 @@ def test_a_pass_brings_what_is_above_its_start_and_all_doubles_if_asked() -> Non
     (page,), _ = _walk(state, _ask(PassItem(A, 2, (1, ""), True)), None)
     assert ([r.seq for r in page.keys], page.doubles) == ([3], (_double(3),))
     assert page.registers == (), "registers come before all seqs"
+
+
+def test_a_correction_goes_with_the_register_of_its_counter() -> None:
+    state = state_of(datagram_size=640)
+    log = state.log
+    log.merge(bytes(10), [("x", 9, 9)])
+    names = [f"counter {n:02} {'.' * 60}" for n in range(20)]
+    log.merge(A, [(name, n + 1, 9) for n, name in enumerate(names)])
+    for n, name in enumerate(names[:15]):
+        log.merge(bytes(10), [(name, n + 1, 9)])
+        log.enter(A, [Double(name, n + 1, 1, bytes(10), n + 1, 0)], 0.0)
+    log.fold(A, 15, 0.0)
+    for wish in (PassItem(A, 0, BEGINNING), PassItem(A, 0, BEGINNING, True)):
+        pages, _ = _walk(state, _ask(wish), None)
+        assert len(pages) > 3
+        for page in pages:
+            corrected = [correction.counter for correction in page.corrections]
+            assert corrected == [name for name, *_ in page.registers if name in names[:15]]
+        assert [name for page in pages for name, *_ in page.registers] == names
+    pages, _ = _walk(state, _ask(PassItem(A, 13, (0, names[12]))), None)
+    assert [correction.seq for page in pages for correction in page.corrections] == [14, 15]
+    pages, _ = _walk(state, _ask(PassItem(A, 13, (0, names[8]), True)), None)
+    assert [correction.seq for page in pages for correction in page.corrections] == [
+        *range(10, 16)
+    ]
+    assert [seq for page in pages for _, seq, _ in page.registers] == [*range(14, 21)]
 
 
 def test_many_key_records_are_cut_into_pages_by_seq() -> None:
@@ -324,7 +349,7 @@ def test_many_key_records_are_cut_into_pages_by_seq() -> None:
 def test_what_is_under_one_seq_is_never_on_two_pages() -> None:
     state = _keyed_state(60, datagram_size=640)
     for seq in range(1, 61):
-        state.log.enter(A, _double(seq))
+        state.log.enter(A, [_double(seq)], 0.0)
     pages, _ = _walk(state, _ask(PassItem(A, 0, BEGINNING)), None)
     assert len(pages) > 3
     for page in pages:

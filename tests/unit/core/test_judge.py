@@ -7,7 +7,7 @@ import pytest
 from gossipd.core import CatchingUp, Duplicate, KeyedEvent, KeyExpired, KeyReused, KeysFull
 from gossipd.core.judge import AHEAD_MAX, Judge, Judgement
 from gossipd.core.log import Log
-from gossipd.core.messages import Double, KeyRecord
+from gossipd.core.messages import KeyRecord
 from gossipd.core.settings import Settings
 
 A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
@@ -97,13 +97,6 @@ def test_a_retry_that_equals_any_of_the_events_of_a_key_is_a_duplicate_of_that()
     bench.hold(RANDOM, B, 1, by=2)
     assert bench.says(RANDOM, by=2) == Duplicate(event(B, 1, by=2))
     assert bench.says(RANDOM, by=3) == KeyReused(event(A, 3))
-
-
-def test_a_double_is_known_by_its_entry_when_its_record_has_gone() -> None:
-    bench = Bench()
-    bench.log.merge(A, [("hits", 3, 1)])
-    bench.log.enter(A, Double(RANDOM, 3, "hits", 1))
-    assert bench.says(RANDOM) == Duplicate(event(A, 3))
 
 
 def test_what_the_disk_holds_of_a_key_counts_as_held() -> None:

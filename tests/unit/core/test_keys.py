@@ -26,6 +26,7 @@ def held(*records: KeyRecord) -> Keys:
 def test_nothing_is_known_of_a_key_that_was_not_added() -> None:
     keys = Keys()
     assert len(keys) == 0
+    assert K not in keys
     assert keys.events(K) == []
     assert not keys.is_shared(K)
     assert keys.at(A, 1, 0.0) is None
@@ -39,6 +40,7 @@ def test_a_record_says_what_was_counted_under_its_key() -> None:
     assert keys.events(K) == [KeyedEvent(A, 3, "a b", -(2**53))]
     assert keys.at(A, 3, 0.0) == record(K, 3, -(2**53), "a b")
     assert keys.at(A, 2, 0.0) is None
+    assert K in keys
     assert len(keys) == 1
 
 

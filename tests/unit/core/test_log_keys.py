@@ -6,15 +6,15 @@ from random import Random
 
 import pytest
 
-from gossipd.core import Double, KeyedEvent, KeyRecord, StreamImage
+from gossipd.core import Correction, Double, KeyedEvent, KeyRecord, StreamImage
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.log import Advance, Log
 
 from .parts import new_key
 
-A, B, C = (bytes(9) + bytes((n,)) for n in (1, 2, 3))
-K, L, M = (bytes((n,)) * 16 for n in (1, 2, 3))
+A, B, C, D = (bytes(9) + bytes((n,)) for n in (1, 2, 3, 4))
+K, L, M, N = (bytes((n,)) * 16 for n in (1, 2, 3, 4))
 
 
 def record(key: bytes, seq: int, by: int = 1, counter: str = "x") -> KeyRecord:
@@ -32,8 +32,9 @@ def check_books(log: Log) -> None:
             values[name] = values.get(name, 0) + total
         for each in log.keys.oldest_first(stream, version, 0.0):
             digest += hash64("k", stream, *each.said)
-        for double in log.doubles.of(stream):
-            digest += hash64("c", stream, *double)
+        for double in log.doubles.of(stream, 0, 0.0):
+            digest += hash64("d", stream, *double.said)
+        digest += sum(correction.digest for correction in log.doubles.corrections(stream))
         assert log.leaf(stream) == (stream, version, digest & MASK)
         fingerprint += digest + (hash64("v", stream, version) if version else 0)
     assert log.fingerprint == fingerprint & MASK, "I9"
@@ -117,12 +118,26 @@ def test_events_of_one_key_are_doubles_when_the_second_record_comes() -> None:
     check_books(log)
 
 
+def test_a_smaller_event_of_a_key_is_what_all_others_have_lost_to() -> None:
+    log = Log()
+    for stream in (A, B, C):
+        log.merge(stream, [("x", 1, 5)])
+    for stream in (B, C):
+        log.merge_keys(stream, [record(K, 1, 5)._replace(age=70)], 10.0)
+    assert list(log.doubles.of(C, 0, 11.0)) == [Double("x", 1, 5, B, 1, 80)]
+    assert log.merge_keys(A, [record(K, 1, 5)], 11.0)[1][-1] == Advance(C, "x", 1, -5, 5)
+    assert list(log.doubles.of(C, 0, 11.0)) == [Double("x", 1, 5, A, 1, 80)]
+    assert list(log.doubles.of(B, 0, 11.0)) == [Double("x", 1, 5, A, 1, 80)]
+    assert list(log.doubles.of(A, 0, 11.0)) == []
+    check_books(log)
+
+
 def test_a_double_whose_register_comes_later_is_left_out_then() -> None:
     log = Log()
     log.merge(A, [("x", 1, 5)])
-    assert log.enter(A, Double(K, 1, "x", 5)) == []
-    assert log.enter(B, Double(K, 4, "x", 5)) == []
-    assert log.enter(B, Double(K, 4, "x", 5)) is None
+    double = Double("x", 4, 5, A, 1, 0)
+    assert log.enter(B, [double], 0.0) == (1, [])
+    assert log.enter(B, [double], 0.0) == (0, [])
     check_books(log)
     assert log.merge(B, [("x", 6, 12)]) == [
         Advance(B, "x", 6, 12, 17),
@@ -131,25 +146,34 @@ def test_a_double_whose_register_comes_later_is_left_out_then() -> None:
     check_books(log)
 
 
-def test_a_record_shows_a_double_of_an_event_that_is_known_by_its_entry_only() -> None:
-    log = Log()
-    for stream in (A, B, C):
-        log.merge(stream, [("x", 1, 5)])
-    for stream in (B, C):
-        log.enter(stream, Double(K, 1, "x", 5))
-    assert log.value("x") == 10
-    assert log.merge_keys(A, [record(K, 1, 5)], 0.0) == (1, [Advance(B, "x", 1, -5, 5)])
+def test_doubles_that_find_no_room_are_left_out() -> None:
+    log = Log(streams_max=2, doubles_max=2)
+    doubles = [Double("x", seq, 1, A, seq, 0) for seq in range(1, 5)]
+    assert log.enter(B, doubles, 0.0) == (2, [])
+    assert [double.seq for double in log.doubles.of(B, 0, 0.0)] == [1, 2]
+    log.fold(B, 2, 0.0)
+    assert log.enter(C, doubles[:1], 0.0) == (1, [])
+    assert log.enter(D, doubles[:1], 0.0) == (0, []), "a stream more"
     check_books(log)
 
 
-def test_an_entry_shows_a_double_of_an_event_that_is_known_by_its_record_only() -> None:
-    """Whichever of the two comes first."""
-    log = Log()
+def test_doubles_that_found_no_room_are_found_when_there_is_some() -> None:
+    log = Log(doubles_max=1)
     for stream in (A, B):
-        log.merge(stream, [("x", 1, 5)])
-    log.merge_keys(A, [record(K, 1, 5)], 0.0)
-    assert log.enter(B, Double(K, 1, "x", 5)) == [Advance(B, "x", 1, -5, 5)]
-    assert log.doubles.of(A) == log.doubles.of(B) == [Double(K, 1, "x", 5)]
+        log.merge(stream, [("x", 9, 9)])
+        log.merge_keys(stream, [record(key, seq) for seq, key in enumerate((K, L, M), 1)], 0.0)
+    assert (log.value("x"), list(log.missed)) == (17, [K, L, M])
+    assert log.look_again(10, 0.0) == []
+    log.fold(B, 1, 0.0)
+    assert log.look_again(1, 0.0) == [], "of the first key it was found"
+    assert [advance.by for advance in log.look_again(10, 0.0)] == [-1]
+    assert (log.value("x"), list(log.missed)) == (16, [M])
+    log.missed[K] = None
+    log.drop_keys(A, [record(K, 1)], 0.0)
+    assert list(log.missed) == [M], "what is not in memory is not looked at"
+    log.fold(B, 1, 0.0)
+    assert [advance.by for advance in log.look_again(10, 0.0)] == [-1]
+    assert (log.value("x"), list(log.missed)) == (15, [])
     check_books(log)
 
 
@@ -204,34 +228,97 @@ def test_news_includes_key_records_and_what_lies_on_the_disk_bounds_it() -> None
     assert [log.newest_at_or_below(A, seq) for seq in (1, 2, 5)] == [1, 2, 2]
 
 
-def test_a_log_that_is_full_of_keys_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.log.KEYS_MAX", 3)
-    log = Log(streams_max=1)
+def test_a_log_that_is_full_of_keys_takes_no_more() -> None:
+    log = Log(streams_max=1, keys_max=3)
     log.merge_keys(A, [record(K, 1)], 0.0)
+    log.enter(A, [Double("x", seq, 1, A, 1, 0) for seq in range(2, 9)], 0.0)
     assert log.has_room_for_keys(A, 2)
     assert not log.has_room_for_keys(A, 3)
     assert not log.has_room_for_keys(B, 1), "a stream more"
-    log.enter(A, Double(L, 2, "x", 1))
-    assert not log.has_room_for_keys(A, 2), "doubles never go, so they count"
-    kept = StreamImage(A, 3, (("x", 3, 3),), (record(L, 2), record(M, 3)))
-    assert not log.load(kept, 0.0, 0.0)
-    assert log.value("x") == 0
+    kept = StreamImage(A, 3, (("x", 3, 3),), (record(L, 2), record(M, 3), record(N, 4)))
+    log.load([kept], 0.0, 0.0)
+    assert len(log.keys) == 4
 
 
-def test_a_stream_is_loaded_with_its_records_and_doubles() -> None:
+def test_streams_are_loaded_with_their_records_and_doubles() -> None:
+    """A double may wait for a register of a stream that is loaded later."""
     log = Log()
     log.keeps_marks = True
-    log.merge(B, [("x", 1, 5)])
-    log.merge_keys(B, [record(K, 1, 5)], 0.0)
-    kept = StreamImage(
-        A, 4, (("x", 4, 9),), (record(K, 4, 5),), (Double(L, 2, "x", 4),), archived=3
+    log.merge(A, [("x", 1, 5)])
+    log.merge_keys(A, [record(K, 1, 5)], 0.0)
+    folded = Correction("y", 2, 1, 7, 3)
+    beyond = Correction("z", 2, 1, 7, 3)  # of a register that did not come to the disk
+    kept = (
+        StreamImage(
+            B,
+            4,
+            (("x", 4, 9), ("y", 3, 8)),
+            (record(K, 4, 5),),
+            archived=3,
+            corrections=(folded, beyond),
+        ),
+        StreamImage(C, 0, (), doubles=(Double("x", 2, 4, B, 2, 0),)),
+        StreamImage(D, 7, (("x", 7, 4),), doubles=(Double("x", 7, 4, B, 3, 0),)),
     )
-    assert log.load(kept, 100.0, 150.0)
+    log.load(kept, 100.0, 150.0)
     assert log.value("x") == 9, "the twin showed when it was loaded"
-    assert (log.archived(A, 149.0), log.archived(A, 150.0)) == (3, 0)
-    assert (log.version(A), log.durable(A)) == (4, 4)
-    assert {double.key for double in log.doubles.of(A)} == {K, L}
+    assert log.value("y") == 1
+    assert (log.archived(B, 149.0), log.archived(B, 150.0)) == (3, 0)
+    assert (log.version(B), log.durable(B)) == (4, 4)
+    assert (log.doubles.left_out, len(log.doubles)) == (3, 3)
     check_books(log)
+    log.load([StreamImage(C, 2, (("x", 2, 4),))], 100.0, 150.0)
+    assert (log.value("x"), log.doubles.left_out) == (9, 4)
+    check_books(log)
+
+
+# --- folding -------------------------------------------------------------------------------------
+
+
+def two_logs() -> tuple[Log, Log]:
+    """With doubles in B of what A has counted, on two counters."""
+    logs = Log(), Log()
+    for log in logs:
+        log.keeps_marks = True
+        for stream in (A, B):
+            log.merge(stream, [("x", 9, 20), ("y", 8, 3)])
+        log.enter(B, [Double("x", seq, 2, A, seq, 50) for seq in (1, 2, 3)], 0.0)
+        log.enter(B, [Double("y", 4, 1, A, 8, 50)], 0.0)
+    return logs
+
+
+def test_folding_moves_no_value_and_no_fingerprint() -> None:
+    log, other = two_logs()
+    before = log.values
+    assert log.fold(B, 3, 0.0) == []
+    assert (log.values, log.fingerprint) == (before, other.fingerprint)
+    assert list(log.changed.corrections) == [(B, "x")]
+    check_books(log)
+
+
+def test_a_correction_that_a_peer_tells_is_joined() -> None:
+    log, other = two_logs()
+    log.enter(B, [Double("x", 5, 2, A, 5, 50)], 0.0)
+    log.fold(B, 5, 0.0)
+    told = log.doubles.correction(B, "x")
+    assert told is not None
+    assert other.correct(B, told, 50, 0.0) == [Advance(B, "x", 5, -2, 32)]
+    assert list(other.changed.corrections) == [(B, "x")]
+    assert (other.values, other.fingerprint) == (log.values, log.fingerprint)
+    assert other.correct(B, told, 50, 0.0) == []
+    check_books(other)
+
+
+def test_a_correction_of_what_is_not_here_or_is_young_is_not_used() -> None:
+    log = Log()
+    folded = Correction("x", 3, 1, 2, 7)
+    assert log.correct(B, folded, 50, 0.0) == []
+    log.merge(B, [("x", 2, 9)])
+    assert log.correct(B, folded, 50, 0.0) == []
+    log.merge(B, [("x", 5, 9)])
+    log.merge_keys(B, [record(K, 2, 1)], 0.0)
+    assert log.correct(B, folded, 50, 4.9) == []
+    assert log.correct(B, folded, 50, 5.0) == [Advance(B, "x", 3, -2, 7)]
 
 
 def test_a_stream_of_key_records_alone_is_loaded_with_its_version() -> None:
@@ -239,7 +326,7 @@ def test_a_stream_of_key_records_alone_is_loaded_with_its_version() -> None:
     log.merge_keys(A, [record(K, 2)], 0.0)
     assert log.claim(A, 3)
     again = Log()
-    again.load(StreamImage(A, 3, (), tuple(log.keys.oldest_first(A, 0, 0.0))), 0.0, 0.0)
+    again.load([StreamImage(A, 3, (), tuple(log.keys.oldest_first(A, 0, 0.0)))], 0.0, 0.0)
     assert again.fingerprint == log.fingerprint
 
 
@@ -252,7 +339,7 @@ def test_the_books_are_right_after_anything(seed: int) -> None:
     for _ in range(80):
         stream, seq = rng.choice((A, B, C)), rng.randrange(1, 9)
         counter, by = rng.choice("xy"), rng.choice((1, 2))
-        match rng.randrange(6):
+        match rng.randrange(7):
             case 0:
                 log.merge(stream, [(counter, seq, seq)])
             case 1:
@@ -261,7 +348,10 @@ def test_the_books_are_right_after_anything(seed: int) -> None:
                 said = record(rng.choice(keys), seq, by, counter)
                 log.merge_keys(stream, [said], 0.0)
             case 4:
-                log.enter(stream, Double(rng.choice(keys), seq, counter, by))
+                winner = rng.choice((A, B))
+                log.enter(stream, [Double(counter, seq, by, winner, rng.randrange(1, 9), 0)], 0.0)
+            case 5:
+                log.fold(stream, log.doubles.old(stream, 0, rng.randrange(3), 0.0), 0.0)
             case _:
                 held = list(log.keys.oldest_first(stream, 0, 0.0))[: rng.randrange(3)]
                 if held:

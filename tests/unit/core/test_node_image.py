@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
 from gossipd.core import Address, Image, MemberView, Node, Settings, Status, StreamImage, TagFrame
-from gossipd.core.log import Log
 
 HERE: Address = ("10.0.0.1", 7946)
 THERE: Address = ("10.0.0.2", 7946)
@@ -69,12 +66,11 @@ def test_the_own_entry_of_an_image_is_left_out() -> None:
     assert (node.own.generation, node.own.status) == (1000, Status.ALIVE)
 
 
-def test_a_stream_that_does_not_fit_is_left_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.node.Log", lambda *_: Log(registers_max=1))
-    node = life()
+def test_more_than_the_log_takes_otherwise_is_loaded() -> None:
+    own = MemberView("here", HERE, 1000, 0, Status.ALIVE)
+    node = Node(own, Settings(registers_max=1), TagFrame("c"), Random(1), 0.0)
     node.load(Image((StreamImage(STREAM, 2, (("a", 1, 1), ("b", 2, 1))),), ()), 0.0)
-    assert node.log.version(STREAM) == 0
-    assert node.log.values == {}
+    assert (node.log.version(STREAM), node.log.values) == (2, {"a": 1, "b": 1})
 
 
 def test_an_old_image_takes_nothing_back() -> None:

@@ -232,19 +232,10 @@ def test_a_double_that_only_the_disk_knows_is_found_when_its_twin_is_stored() ->
     (lost,) = said.of(Learned)
     assert [(a.by, a.value) for a in lost.advances] == [(-5, 5)]
     assert talk.node.log.value("hits") == tail_sum(talk) == 5
-    assert [each for _, each in talk.take().doubles] == [Double(K, 1, "hits", 5)] * 2
+    lost_to = Double("hits", 1, 5, stream(1), 1, 0)
+    assert talk.take().doubles == ((stream(2), lost_to),)
     again = talk.stored(talk.take(), twins)
     assert not again.of(Learned)
-
-
-def test_a_double_that_is_told_is_joined() -> None:
-    talk = Talk(1)
-    for number in (1, 2):
-        heard_of(talk, number, 5)
-    news = [Group(stream(n), 1, 1, (), (), (Double(K, 1, "hits", 5),)) for n in (1, 2)]
-    said = talk.hear_news(*news)
-    assert [a.by for learned in said.of(Learned) for a in learned.advances] == [-5]
-    assert talk.node.log.value("hits") == 5
 
 
 class Both:
@@ -365,15 +356,18 @@ def test_a_sender_does_not_claim_from_below_a_key_that_it_does_not_send() -> Non
     assert {(g.start, g.to) for g in newer} == {(1, 2)}
 
 
-def test_what_does_not_fit_into_a_full_table_is_dropped_whole_and_not_claimed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("gossipd.core.log.KEYS_MAX", 0)
-    talk = Talk(1)
-    said = heard_of(talk, 1, 5, KeyRecord(K, 1, "hits", 5, 0))
-    assert said.drops == [Drop.STREAMS_FULL]
-    assert talk.node.log.values == {}
-    assert talk.node.log.version(stream(1)) == 0
+def test_registers_count_although_the_table_of_keys_is_full_and_nothing_is_claimed() -> None:
+    talk = Talk(2, settings=Settings(key_limit=1))
+    keys = [KeyRecord(bytes((n,)) * 16, n, "hits", 1, 0) for n in range(1, 6)]
+    talk.hear_news(Group(stream(1), 0, 4, (("hits", 4, 4),), tuple(keys[:4])))
+    said = talk.hear_news(Group(stream(1), 4, 5, (("hits", 5, 5),), (keys[4],)))
+    assert said.drops == [Drop.KEYS_FULL]
+    assert talk.node.log.value("hits") == 5
+    assert (talk.node.log.version(stream(1)), len(talk.node.log.keys)) == (4, 4)
+    news = [group for group in talk.wait(1.0).groups() if group.registers]
+    assert {(g.stream, g.registers[0], max(g.start, g.to)) for g in news} >= {
+        (stream(1), ("hits", 5, 5), 4)
+    }, "others are told of the register all the same"
 
 
 def test_an_expired_record_is_not_accepted_and_what_came_with_it_is() -> None:
@@ -400,15 +394,14 @@ def test_a_stream_ends_when_somebody_knows_another_key_in_it() -> None:
 # --- leaving -------------------------------------------------------------------------------------
 
 
-def test_who_leaves_hands_over_key_records_above_versions_and_doubles() -> None:
+def test_who_leaves_hands_over_key_records_above_versions() -> None:
     talk = Talk(1)
     heard_of(talk, 1, 5)
     above = KeyRecord(K, 4, "hits", 1, 0)
-    double = Double(L, 1, "hits", 5)
-    talk.hear_news(Group(stream(1), 3, 3, (("hits", 4, 9),), (above,), (double,)))
+    talk.hear_news(Group(stream(1), 3, 3, (("hits", 4, 9),), (above,)))
     (hold,) = talk.leave().sent(Hold)
     (handed,) = hold.groups
-    assert handed == Group(stream(1), 1, 1, (("hits", 4, 9),), (above,), (double,))
+    assert handed == Group(stream(1), 1, 1, (("hits", 4, 9),), (above,))
 
 
 def test_held_is_told_when_the_records_in_a_hold_are_on_the_disk() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from gossipd.core import Drop, Settings
+from gossipd.core import Correction, Double, Drop, Learned, Settings
 from gossipd.core.log import Log
 from gossipd.core.messages import (
     BEGINNING,
@@ -245,6 +245,36 @@ def test_more_streams_than_one_question_holds_take_several() -> None:
     pages = tuple(page(number, (("a", 1, 1),), 1) for number in range(32))
     again = talk.hear(talk.peer("p0"), Pages(ask.nonce, pages, True)).sent(PassAsk)[0]
     assert [item.stream for item in again.items] == [stream(number) for number in (32, 33, 34)]
+
+
+# --- doubles and corrections ---------------------------------------------------------------------
+
+
+def test_doubles_merge_at_once_and_corrections_when_all_registers_are_here() -> None:
+    """So whoever counts without a loser has its winner by then."""
+    talk = quiet()
+    ask = begin(talk, tuple(leaf_of(n, [("a", 5, 5)], 5) for n in (1, 2)))
+    folded = Correction("a", 3, 1, 2, 7)
+    double = Double("a", 4, 1, stream(1), 4, 0)
+    first = page(2, (("a", 5, 5),), 5)._replace(doubles=(double,), corrections=(folded,))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
+    assert (talk.node.log.value("a"), len(talk.node.log.doubles)) == (5, 1)
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 5, 5),), 5),), True))
+    assert talk.node.log.value("a") == 9
+    later = talk.wait(0.1)
+    assert talk.node.log.value("a") == 7
+    heard = (*said.of(Learned), *later.of(Learned))
+    told = (advance.by for learned in heard for advance in learned.advances)
+    assert sum(told) == 2
+
+
+def test_corrections_of_a_repair_that_does_not_end_are_not_used() -> None:
+    talk = quiet()
+    ask = begin(talk, tuple(leaf_of(n, [("a", 5, 5)], 5) for n in (1, 2)))
+    first = page(2, (("a", 5, 5),), 5)._replace(corrections=(Correction("a", 3, 1, 2, 7),))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
+    talk.wait(10.0)
+    assert talk.node.log.value("a") == 5
 
 
 # --- equal versions, unequal content -------------------------------------------------------------

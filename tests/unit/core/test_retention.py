@@ -6,10 +6,20 @@ from random import Random
 
 import pytest
 
-from gossipd.core import KeyRecord, Settings
+from gossipd.core import Correction, Double, KeyRecord, Learned, Settings
+from gossipd.core.doubles import FOLDED_AT_ONCE
 from gossipd.core.identity import key_time
+from gossipd.core.judge import held_longer
 from gossipd.core.messages import AGE_WANTED_MAX
-from gossipd.core.retention import DROPPED_AT_ONCE, PAUSE, Retention
+from gossipd.core.retention import (
+    CORRECTED_AT_ONCE,
+    DROPPED_AT_ONCE,
+    FOUND_AT_ONCE,
+    PAUSE,
+    STREAMS_AT_ONCE,
+    YOUNG,
+    Retention,
+)
 from gossipd.core.state import State, Turn
 from gossipd.core.timers import Timer
 
@@ -201,3 +211,98 @@ def test_a_record_that_is_older_than_its_key_can_be_raises_no_horizon(
 
 def test_no_age_is_asked_for_that_the_wire_does_not_carry() -> None:
     assert Bench(True, Settings(key_retention=1e12)).retention.age_wanted == AGE_WANTED_MAX
+
+
+# --- doubles -------------------------------------------------------------------------------------
+
+FOLDED_AFTER = RETENTION + held_longer(WINDOW)
+
+
+def find(bench: Bench, stream: bytes, count: int, age: float = 0.0) -> None:
+    """Enter doubles of an age in seconds."""
+    doubles = (Double("hits", n, 1, A, n, int(10 * age)) for n in range(1, count + 1))
+    bench.state.log.enter(stream, doubles, 0.0)
+
+
+def test_doubles_are_held_until_no_record_of_their_key_can_be_anywhere() -> None:
+    bench = Bench(True)
+    find(bench, B, 3, age=10.0)
+    bench.drop(FOLDED_AFTER - 10.1)
+    assert len(bench.state.log.doubles) == 3
+    assert bench.drop(FOLDED_AFTER - 10.0) == 5.0
+    assert len(bench.state.log.doubles) == 0
+
+
+def test_many_doubles_are_folded_some_at_a_time() -> None:
+    bench = Bench(True)
+    find(bench, B, FOLDED_AT_ONCE + 5)
+    assert bench.drop(FOLDED_AFTER) == pytest.approx(PAUSE)
+    assert len(bench.state.log.doubles) == 5
+    assert bench.drop(FOLDED_AFTER) == 5.0
+    assert len(bench.state.log.doubles) == 0
+
+
+def test_streams_are_looked_at_some_at_a_time() -> None:
+    bench = Bench(True)
+    streams = [bytes(8) + n.to_bytes(2, "big") for n in range(STREAMS_AT_ONCE + 5)]
+    for stream in streams:
+        find(bench, stream, 1, age=FOLDED_AFTER if stream == streams[-1] else 0.0)
+    assert bench.drop(0.0) == pytest.approx(PAUSE)
+    assert len(bench.state.log.doubles) == len(streams)
+    assert bench.drop(0.0) == 5.0
+    assert len(bench.state.log.doubles) == len(streams) - 1
+
+
+def test_the_fuller_the_table_the_sooner_doubles_are_folded() -> None:
+    bench = Bench(True)
+    bench.state.log.doubles_max = 400
+    find(bench, B, 300)
+    bench.drop(FOLDED_AFTER - 0.1)
+    assert len(bench.state.log.doubles) == 300, "three quarters are no crowd"
+    find(bench, A, 50)
+    bench.drop(FOLDED_AFTER / 2 + 0.1)
+    assert len(bench.state.log.doubles) == 0
+    find(bench, bytes(10), 500)
+    assert len(bench.state.log.doubles) == 400
+    bench.drop(YOUNG - 0.1)
+    assert len(bench.state.log.doubles) == 400, "others may not know them yet"
+    bench.drop(YOUNG)
+    assert len(bench.state.log.doubles) == 0
+
+
+def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None:
+    bench = Bench(True)
+    log = bench.state.log
+    counters = [f"c{n}" for n in range(CORRECTED_AT_ONCE + 5)]
+    log.merge(B, [(counter, n + 1, 10) for n, counter in enumerate(counters)])
+    found = {(B, counter): Correction(counter, 1, 1, 3, 7) for counter in counters}
+    turn = Turn(bench.state, 1.0)
+    bench.retention.start(turn)
+    bench.retention.correct({}, turn)
+    assert bench.state.timers.next == 6.0
+    bench.retention.correct(found, turn)
+    assert bench.state.timers.next == 1.0
+    assert bench.drop(1.0) == pytest.approx(PAUSE)
+    assert log.doubles.left_out == CORRECTED_AT_ONCE
+    turn = Turn(bench.state, 1.0)
+    bench.retention.drop(turn)
+    (learned,) = (effect for effect in turn.effects if isinstance(effect, Learned))
+    assert {advance.by for advance in learned.advances} == {-3}
+    assert set(log.values.values()) == {7}
+
+
+def test_doubles_that_found_no_room_are_found_some_at_a_time() -> None:
+    bench = Bench(True)
+    log = bench.state.log
+    log.doubles_max = 1
+    count = FOUND_AT_ONCE + 5
+    records = [record(seq) for seq in range(1, count + 1)]
+    bench.hold(B, *records, version=count)
+    bench.hold(A, *records, version=count)
+    assert (log.value("hits"), len(log.missed)) == (2 * count - 1, count)
+    assert bench.drop(1.0) == 5.0, "there is no room"
+    log.doubles_max = count
+    assert bench.drop(1.0) == pytest.approx(PAUSE)
+    assert log.value("hits") == 2 * count - FOUND_AT_ONCE
+    assert bench.drop(1.0) == 5.0
+    assert (log.value("hits"), log.missed) == (count, {})

@@ -286,10 +286,17 @@ def test_key_records_that_could_not_be_stored_come_again() -> None:
     assert talk.take() == changes
 
 
+def doubles_of(talk: Talk, *seqs: int) -> tuple[Double, ...]:
+    """Enter doubles of the five registers."""
+    doubles = tuple(Double(f"c{n}", n, 1, stream(0), n, 0) for n in seqs)
+    talk.node.log.enter(stream(1), doubles, talk.now)
+    return doubles
+
+
 def test_doubles_are_stored_in_parts_and_come_again_until_they_are() -> None:
     talk = keeper()
-    doubles = tuple(Double(bytes((n,)) * 16, n, f"c{n}", 1) for n in range(1, 6))
-    talk.hear_news(group(1, REGISTERS)._replace(doubles=doubles))
+    talk.hear_news(group(1, REGISTERS))
+    doubles = doubles_of(talk, 1, 2, 3, 4, 5)
     talk.stored(talk.take(5))
     first = talk.take(3)
     assert (len(first.doubles), first.last) == (3, False)
@@ -300,6 +307,27 @@ def test_doubles_are_stored_in_parts_and_come_again_until_they_are() -> None:
     assert second.last
     assert [each for _, each in (*first.doubles, *second.doubles)] == list(doubles)
     assert second.versions == ((stream(1), 5),)
+
+
+def test_a_double_that_is_folded_before_it_was_stored_is_stored_in_the_correction() -> None:
+    talk = keeper()
+    hear_five(talk)
+    talk.hear_news(group(0, REGISTERS))
+    _, _, *kept = doubles_of(talk, 1, 2, 3)
+    talk.node.log.fold(stream(1), 2, talk.now)
+    talk.stored(talk.take(10))
+    changes = talk.take(2)
+    assert changes.doubles == ()
+    assert [each.counter for _, each in changes.corrections] == ["c2", "c1"]
+    assert not changes.last
+    talk.node.not_stored(changes)
+    assert talk.take(2).doubles == tuple((stream(1), double) for double in kept)
+    changes = talk.take(3)
+    assert changes.last
+    talk.stored(changes)
+    talk.node.log.fold(stream(1), 1, talk.now)
+    (again,) = talk.take(10).corrections
+    assert again[1].counter == "c3"
 
 
 def test_the_horizon_is_stored_with_every_part() -> None:
@@ -321,9 +349,9 @@ def test_what_was_loaded_is_not_stored_again_but_for_doubles_that_showed_by_it()
     images = [StreamImage(stream(n), 1, (("c1", 1, 1),), (key,)) for n in (1, 2)]
     talk.node.load(Image(tuple(images), ()), talk.now)
     assert talk.node.log.value("c1") == 1
-    double = Double(b"k" * 16, 1, "c1", 1)
+    double = Double("c1", 1, 1, stream(1), 1, 0)
     changes = talk.take()
-    assert changes == Changes((), (), (), (), doubles=tuple((stream(n), double) for n in (1, 2)))
+    assert changes == Changes((), (), (), (), doubles=((stream(2), double),))
     talk.stored(changes)
     again = Talk(durable=True)
     again.node.load(talk.node.image(talk.now), again.now)

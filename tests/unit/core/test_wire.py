@@ -13,6 +13,8 @@ from gossipd.core.frame import TagFrame
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_MAX
 from gossipd.core.messages import (
     ACCUSERS_MAX,
+    BEGINNING,
+    END,
     HOLD_GROUPS_MAX,
     Ack,
     Envelope,
@@ -34,6 +36,7 @@ from gossipd.core.messages import (
 
 from .wire_examples import (
     ALIVE,
+    CORRECTION,
     DOUBLE,
     EXAMPLES,
     GROUP,
@@ -41,6 +44,7 @@ from .wire_examples import (
     KEY_RECORD,
     KEYED,
     LEFT,
+    OTHER,
     SHOWN,
     STREAM,
     encode,
@@ -48,6 +52,7 @@ from .wire_examples import (
 )
 
 FRAME = TagFrame("golden")
+PAGE = Page(STREAM, 3, BEGINNING, END, 9, (), (), (DOUBLE,), (CORRECTION,))
 
 GOLDEN: dict[str, str] = {
     "ping": (
@@ -76,10 +81,9 @@ GOLDEN: dict[str, str] = {
         "f49400a361206204cf4000000000000000"
     ),
     "gossip with keys": (
-        "67640100941a9be5e7fabc5a5738d0199705a3616e6ecf0000018bcfe5687b0590909194c40a010203040506"
-        "070809100309939400a764656661756c7409f49601c4100190a1b2c3d4750080a1b2c3d4e5f60709a7646566"
-        "61756c74d3ffe0000000000000cd17709502c4100190a1b2c3d4750080a1b2c3d4e5f60704a3612062cf0020"
-        "000000000000"
+        "67640100941a9be5371c54e3d22892109705a3616e6ecf0000018bcfe5687b0590909194c40a010203040506"
+        "070809100309929400a764656661756c7409f49601c4100190a1b2c3d4750080a1b2c3d4e5f60709a7646566"
+        "61756c74d3ffe0000000000000cd1770"
     ),
     "first join": (
         "67640100941a9be540c09483a614b12a9706a3616e6ecf0000018bcfe5687b05960ba831302e302e302e31cd"
@@ -130,11 +134,12 @@ GOLDEN: dict[str, str] = {
         "ffffffc220cd04b0ce00034bc09090"
     ),
     "pages": (
-        "67640100941a9be552399fa51fbbd508970da3616e6ecf0000018bcfe5687b0593129496c40a010203040506"
-        "0708091003a0a16d09919400a764656661756c7409f496c40a03ffffffffffffffffff00a16da0009096c40a"
-        "0102030405060708091003a17a0909929601c4100190a1b2c3d4750080a1b2c3d4e5f60709a764656661756c"
-        "74d3ffe0000000000000cd17709502c4100190a1b2c3d4750080a1b2c3d4e5f60704a3612062cf0020000000"
-        "00000096c40a010203040506070809100309a00990c29090"
+        "67640100941a9be5c2e6f4ac2592ea3f970da3616e6ecf0000018bcfe5687b0593129496c40a010203040506"
+        "0708091003a0a16d09919400a764656661756c7409f496c40a03ffffffffffffffffff00a16da000919604a1"
+        "6d0502d3ffe0000000000000cfffffffffffffffff96c40a0102030405060708091003a17a0909929601c410"
+        "0190a1b2c3d4750080a1b2c3d4e5f60709a764656661756c74d3ffe0000000000000cd17709703a361206204"
+        "cf0020000000000000c40a0102030405060708091003cd177096c40a010203040506070809100309a00990c2"
+        "9090"
     ),
     "members ask": (
         "67640100941a9be5ffd7aa26dfe999ad970ea3616e6ecf0000018bcfe5687b059413a3626f6204cd02809090"
@@ -144,11 +149,10 @@ GOLDEN: dict[str, str] = {
         "c3a9ab323030313a6462383a3a310101ceffffffff0394a26463a56e6f727468a46e6f7465a011909090"
     ),
     "hold": (
-        "67640100941a9be59792d1b31b1fea3b9710a3616e6ecf0000018bcfe5687b0592159294c40a010203040506"
+        "67640100941a9be5336b6c987da8bf829710a3616e6ecf0000018bcfe5687b0592159294c40a010203040506"
         "070809100309929400a764656661756c7409f49400a361206204cf400000000000000094c40a010203040506"
-        "070809100309939400a764656661756c7409f49601c4100190a1b2c3d4750080a1b2c3d4e5f60709a7646566"
-        "61756c74d3ffe0000000000000cd17709502c4100190a1b2c3d4750080a1b2c3d4e5f60704a3612062cf0020"
-        "0000000000009090"
+        "070809100309929400a764656661756c7409f49601c4100190a1b2c3d4750080a1b2c3d4e5f60709a7646566"
+        "61756c74d3ffe0000000000000cd17709090"
     ),
     "held": (
         "67640100941a9be53d41693d1e12debe9711a3616e6ecf0000018bcfe5687b059416c39292c40a0102030405"
@@ -215,7 +219,7 @@ def test_later_fields_of_views_groups_and_records_are_counted_and_ignored() -> N
     for record in groups[0][3]:
         record.append(1)
     decoded = _decoded(fields)
-    assert decoded.unknown == 5
+    assert decoded.unknown == 4
     assert decoded.views == (ALIVE,)
     assert decoded.groups == (KEYED,)
 
@@ -228,7 +232,7 @@ def test_an_unknown_kind_of_message_is_dropped_as_such() -> None:
 
 
 def test_an_unknown_record_makes_a_group_claim_nothing() -> None:
-    records = [[0, "default", 9, -12], [3, b"key", 5]]
+    records = [[0, "default", 9, -12], [5, b"key", 5]]
     fields: list[object] = [*_fields(spoken(Gossip()))[:6], [[STREAM, 3, 9, records]]]
     decoded = _decoded(fields)
     assert decoded.groups == (Group(STREAM, 3, 3, (("default", 9, -12),)),)
@@ -236,7 +240,7 @@ def test_an_unknown_record_makes_a_group_claim_nothing() -> None:
 
 
 def test_a_group_that_claims_nothing_stays_as_it_is_with_an_unknown_record() -> None:
-    fields: list[object] = [*_fields(spoken(Gossip()))[:6], [[STREAM, 3, 2, [[3]]]]]
+    fields: list[object] = [*_fields(spoken(Gossip()))[:6], [[STREAM, 3, 2, [[5]]]]]
     assert _decoded(fields).groups == (Group(STREAM, 3, 2, ()),)
 
 
@@ -342,13 +346,54 @@ def test_a_tag_may_have_an_empty_value() -> None:
                 {"age": 2**31},
             )
         ],
-        GROUP._replace(doubles=(DOUBLE._replace(by=0),)),
-        GROUP._replace(doubles=(DOUBLE._replace(key=b""),)),
     ],
     ids=str,
 )
 def test_an_illegal_group_makes_a_datagram_malformed(group: Group) -> None:
     assert decode(encode(spoken(Gossip(), [], [group]))) is Drop.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *[
+            PAGE._replace(doubles=(DOUBLE._replace(**wrong),))
+            for wrong in (
+                {"counter": ""},
+                {"seq": 0},
+                {"by": 0},
+                {"by": -(2**53) - 1},
+                {"winner": b"s"},
+                {"winner_seq": 2**48},
+                {"winner_seq": 4},
+                {"winner": OTHER},
+                {"age": 2**31},
+            )
+        ],
+        *[
+            PAGE._replace(corrections=(CORRECTION._replace(**wrong),))
+            for wrong in (
+                {"counter": "x" * 129},
+                {"seq": 2**48},
+                {"lost": -1},
+                {"out": 2**62 + 1},
+                {"digest": -1},
+            )
+        ],
+    ],
+    ids=str,
+)
+def test_an_illegal_page_makes_a_datagram_malformed(page: Page) -> None:
+    assert decode(encode(spoken(Pages(1, (PAGE,), True)))) == spoken(Pages(1, (PAGE,), True))
+    assert decode(encode(spoken(Pages(1, (page,), True)))) is Drop.MALFORMED
+
+
+def test_a_double_as_it_was_told_before_is_passed_over() -> None:
+    records = [[0, "default", 9, -12], [2, KEY, 4, "a b", 1]]
+    fields: list[object] = [*_fields(spoken(Gossip()))[:6], [[STREAM, 3, 9, records]]]
+    decoded = _decoded(fields)
+    assert decoded.groups == (Group(STREAM, 3, 9, (("default", 9, -12),)),)
+    assert decoded.unknown == 0
 
 
 @pytest.mark.parametrize(
@@ -404,7 +449,7 @@ def test_an_illegal_message_is_malformed(kind: int, message: list[object]) -> No
 
 def test_a_hold_with_a_record_that_is_not_known_is_not_promised() -> None:
     fields = _fields(spoken(Gossip()))
-    groups = [[STREAM, 0, 1, [[0, "a", 1, 1], [3, "a later kind"]]]]
+    groups = [[STREAM, 0, 1, [[0, "a", 1, 1], [5, "a later kind"]]]]
     body = msgpack.packb([16, *fields[1:4], [1, groups], [], []])
     assert decode(body) is Drop.UNKNOWN_KIND
 

@@ -10,6 +10,7 @@ from gossipd.core.messages import (
     END,
     Ack,
     Cookie,
+    Correction,
     Digest,
     DigestAsk,
     Double,
@@ -54,13 +55,14 @@ LEFT = MemberView(
 GROUP = Group(STREAM, 3, 9, (("default", 9, -12), ("a b", 4, 2**62)))
 KEY = bytes.fromhex("0190a1b2c3d4750080a1b2c3d4e5f607")
 KEY_RECORD = KeyRecord(KEY, 9, "default", -(2**53), 6000)
-DOUBLE = Double(KEY, 4, "a b", 2**53)
-KEYED = Group(STREAM, 3, 9, (("default", 9, -12),), (KEY_RECORD,), (DOUBLE,))
+DOUBLE = Double("a b", 4, 2**53, STREAM, 3, 6000)
+CORRECTION = Correction("m", 5, 2, -(2**53), 2**64 - 1)
+KEYED = Group(STREAM, 3, 9, (("default", 9, -12),), (KEY_RECORD,))
 
 
 def packed(group: Group) -> bytes:
     """A group with all that is in it."""
-    records: tuple[Record, ...] = (*group.registers, *group.keys, *group.doubles)
+    records: tuple[Record, ...] = (*group.registers, *group.keys)
     return pack_group(group.stream, group.start, group.to, list(map(pack_record, records)))
 
 
@@ -120,7 +122,7 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
                 18,
                 (
                     Page(STREAM, 3, BEGINNING, (0, "m"), 9, (("default", 9, -12),)),
-                    Page(OTHER, 0, (0, "m"), END, 0, ()),
+                    Page(OTHER, 0, (0, "m"), END, 0, (), corrections=(CORRECTION,)),
                     Page(STREAM, 3, (0, "z"), (9, ""), 9, (), (KEY_RECORD,), (DOUBLE,)),
                     Page(STREAM, 3, (9, ""), END, 9, ()),
                 ),

@@ -7,6 +7,7 @@ import pytest
 from gossipd.core import (
     Batch,
     Changes,
+    Correction,
     Double,
     KeyedEvent,
     KeyRecord,
@@ -113,8 +114,9 @@ def test_twins_that_nobody_has_compared_are_loaded_as_doubles() -> None:
     disk.commit(batch(record(1), stream=OTHER), at(0))
     disk.commit(batch(KeyRecord(key(2), 2, "a", 1, 0)), at(0))
     disk.commit(batch(KeyRecord(key(2), 2, "a", 7, 0), stream=OTHER), at(0))
-    assert loaded(disk, 1).doubles == (Double(key(0), 1, "a", 1),)
-    assert loaded(disk, 1, OTHER).doubles == (Double(key(0), 1, "a", 1),)
+    winner, loser = sorted([ONE, OTHER])
+    assert loaded(disk, 1, winner).doubles == ()
+    assert loaded(disk, 1, loser).doubles == (Double("a", 1, 1, winner, 1, 0),)
 
 
 def test_of_two_keys_under_one_seq_the_smaller_one_stays() -> None:
@@ -140,8 +142,25 @@ def test_a_copy_of_a_disk_goes_its_own_way() -> None:
     copy = disk.copy()
     copy.commit(batch(record(2, 1)), at(0))
     copy.store(
-        Changes((), (), (), (), doubles=((ONE, Double(key(0), 1, "a", 1)),)), at(0), SETTINGS
+        Changes((), (), (), (), doubles=((ONE, Double("a", 1, 1, OTHER, 1, 0)),)), at(0), SETTINGS
     )
     assert copy.has_key(ONE, 2)
     assert not disk.has_key(ONE, 2)
-    assert not disk.doubles(ONE)
+    assert copy.has_double(ONE, 1)
+    assert not disk.has_double(ONE, 1)
+    assert not disk.has_double(OTHER, 1)
+
+
+def test_of_doubles_the_smaller_stays_until_a_correction_has_them() -> None:
+    disk = Disk()
+    smaller = Double("a", 4, 1, OTHER, 2, 30)
+    doubles = (Double("a", 4, 1, OTHER, 3, 0), smaller, Double("a", 4, 1, OTHER, 5, 0))
+    others = (Double("b", 3, 1, OTHER, 9, 0), Double("a", 6, 1, OTHER, 8, 0))
+    noted = tuple((ONE, double) for double in (*doubles, *others))
+    disk.store(Changes((), (), (), (), doubles=noted), at(5), SETTINGS)
+    assert loaded(disk, 5).doubles == (others[0], smaller, others[1])
+    folded = Correction("a", 5, 1, 1, 7)
+    disk.store(Changes((), (), (), (), corrections=((ONE, folded),)), at(5), SETTINGS)
+    disk.store(Changes((), (), (), (), doubles=noted), at(5), SETTINGS)
+    found = loaded(disk, 5)
+    assert (found.doubles, found.corrections) == (others, (folded,))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gossipd.core import Accepted, Duplicate, Settings, TagFrame
 from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record
 from gossipd.core.judge import CatchingUp, KeyExpired, KeyReused, KeysFull
 from gossipd.core.keys import KeyedEvent
-from gossipd.core.messages import Double, Gossip, KeyRecord, Record
+from gossipd.core.messages import BEGINNING, END, Double, Gossip, KeyRecord, Page, Pages, Record
 from gossipd.core.writer import Result
 from gossipd.simulator.checkers import Checker
 from gossipd.simulator.world import Captured, Judged, World
+from tests.unit.core.wire_examples import encode, spoken
 
 KEY, SPARE = bytes(6) + b"\x40" + bytes(9), bytes(6) + b"\x40" + bytes(8) + b"\1"
 
@@ -37,6 +40,26 @@ def say(world: World, start: int, to: int, *records: Record) -> None:
     world.captured.append(Captured("n1", data, own.address))
 
 
+@pytest.mark.parametrize(
+    "double",
+    [
+        Double("a", 1, 2, bytes(10), 1, 0),
+        Double("a", 2, 1, bytes(10), 1, 0),
+        Double("a", 9, 2, bytes(10), 1, 0),
+    ],
+)
+def test_a_double_of_nothing_is_named(world: World, double: Double) -> None:
+    checker = Checker(world)
+    own = world.node("n0").own
+    page = Page(world.made[0].stream, 2, BEGINNING, END, 2, (), (), (double,))
+    said = spoken(Pages(1, (page,), True))
+    said = replace(said, sender=own.name, generation=own.generation, incarnation=own.incarnation)
+    assert world.captured is not None
+    world.captured.append(Captured("n1", TagFrame("sim").close(encode(said)), own.address))
+    with pytest.raises(AssertionError, match=r"^I6: n0 says Double"):
+        checker.check()
+
+
 def answer(world: World, result: Result, key: bytes = KEY, by: int = 2) -> None:
     """Note that a client of the second node was told something."""
     told = Judged(world.now, world.hosts["n1"], ("a", by, key), result, from_disk=False)
@@ -52,7 +75,6 @@ REGISTER = ("a", 2, 3)
         (0, 2, (REGISTER,), "I3: n0 says up to 2 without the key"),
         (0, 2, (REGISTER, KeyRecord(KEY, 1, "a", 9, 0)), "I1: n0 says event 1 under a key"),
         (0, 2, (REGISTER, KeyRecord(SPARE, 2, "a", 1, 0)), "I1: n0 says event 2 under a key"),
-        (2, 2, (Double(KEY, 1, "a", 2),), "I6: n0 says a double"),
     ],
 )
 def test_a_group_that_is_not_true_of_keys_is_named(

@@ -24,6 +24,7 @@ from gossipd.store import DiskStore
 from tests.unit.store.parts import STREAM
 
 Doubles = set[tuple[Stream, Double]]
+"""As if just found."""
 
 
 def timed_key(seconds_ago: float, number: int = 0) -> bytes:
@@ -62,7 +63,9 @@ def told(*records: KeyRecord, stream: Stream = STREAM, version: int = 0) -> Chan
 
 
 def doubles_in(image: Image) -> Doubles:
-    return {(each.stream, double) for each in image.streams for double in each.doubles}
+    return {
+        (each.stream, double._replace(age=0)) for each in image.streams for double in each.doubles
+    }
 
 
 def records_in(image: Image) -> dict[Stream, list[int]]:
@@ -74,7 +77,14 @@ def ageless(image: Image) -> list[object]:
     """What does not change while time goes on."""
     return [
         image.horizon,
-        *((each._replace(keys=()), [key.said for key in each.keys]) for each in image.streams),
+        *(
+            (
+                each._replace(keys=(), doubles=()),
+                [key.said for key in each.keys],
+                [double.said for double in each.doubles],
+            )
+            for each in image.streams
+        ),
     ]
 
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 from gossipd.core import Batch, Changes, Image, MemberView, Status
+from gossipd.core.settings import KEYS_MAX
 from gossipd.store import DiskStore, Durability, schema
 
 STREAM = bytes(9) + b"\x07"
@@ -43,6 +44,7 @@ async def opened(
     cluster: str = "ours",
     window: float = WINDOW,
     retention: float = RETENTION,
+    keys_max: int = KEYS_MAX,
 ) -> AsyncIterator[DiskStore]:
     """A store that is closed at the end."""
     store = DiskStore.open(
@@ -51,6 +53,7 @@ async def opened(
         node=node,
         cluster=cluster,
         key_window=window,
+        keys_max=keys_max,
         key_retention=retention,
     )
     try:
@@ -59,9 +62,9 @@ async def opened(
         await store.close()
 
 
-async def stored(directory: Path) -> Image:
+async def stored(directory: Path, keys_max: int = KEYS_MAX) -> Image:
     """What the next life finds."""
-    async with opened(directory) as store:
+    async with opened(directory, keys_max=keys_max) as store:
         return store.load()
 
 
@@ -83,7 +86,8 @@ def as_of(file: Path, version: int) -> None:
     with closing(sqlite3.connect(made, isolation_level=None)) as connection:
         schema.migrate(connection, version)
         connection.execute("ATTACH ? AS newer", (str(file),))
-        query = "SELECT name FROM main.sqlite_master WHERE type = 'table'"
+        query = """SELECT name FROM main.sqlite_master WHERE type = 'table'
+            AND name IN (SELECT name FROM newer.sqlite_master)"""
         for (table,) in connection.execute(query).fetchall():
             names = [
                 name for _, name, *_ in connection.execute(f"PRAGMA main.table_info({table})")

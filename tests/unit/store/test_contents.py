@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from gossipd.core import Batch, Double, KeyRecord, StreamImage
+from gossipd.core import Batch, Correction, Double, KeyRecord, StreamImage
 from gossipd.store import DiskStore, StoreError, schema
 from gossipd.store.checking import check
 from gossipd.store.lines import export_lines
@@ -103,7 +103,8 @@ def check_of(directory: Path) -> tuple[str, ...]:
     [
         "DELETE FROM registers WHERE seq = 199",
         "DELETE FROM keys WHERE seq = 5",
-        "DELETE FROM doubles",
+        "DELETE FROM losers",
+        "DELETE FROM corrections",
         "DELETE FROM streams WHERE version = 199",
         "UPDATE streams SET content = content + 1 WHERE version = 199",
         "INSERT INTO registers SELECT x'00000000000000000001', counter, seq, total, sum "
@@ -115,7 +116,9 @@ async def test_what_was_changed_past_the_sums_is_found(tmp_path: Path, change: s
     file = await filled(tmp_path)
     async with opened(tmp_path) as store:
         await store.save(told(*map(record, range(1, 9)), stream=OTHER, version=199))
-        await store.save(NOTHING._replace(doubles=((OTHER, Double(plain_key(7), 2, "a", 3)),)))
+        double = (OTHER, Double("a", 2, 3, STREAM, 1, 0))
+        folded = (OTHER, Correction("other é 2", 2, 1, 3, 7))
+        await store.save(NOTHING._replace(doubles=(double,), corrections=(folded,)))
     assert check(file).problems == ()
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
@@ -143,12 +146,15 @@ async def test_the_sums_follow_whatever_is_written(tmp_path: Path) -> None:
         store.abandon(keyed(1, record(1), stream=OTHER), StreamImage(OTHER, 0, ()))
         await store.save(told(record(9, age=1000), record(10), stream=THIRD))
         await store.save(told(record(9, plain_key(1)), record(10), stream=THIRD, version=10))
-        double = (STREAM, Double(plain_key(7), 2, "default", 3))
-        await store.save(NOTHING._replace(doubles=(double, double)))
+        doubles = tuple((THIRD, Double("a", seq, 3, STREAM, 1, 0)) for seq in (2, 3, 3, 4))
+        await store.save(NOTHING._replace(doubles=doubles))
+        for seq in (2, 3):
+            folded = (THIRD, Correction("a", seq, 1, 3, 7))
+            await store.save(NOTHING._replace(corrections=(folded,)))
         await store.expire()
     with closing(sqlite3.connect(tmp_path / "gossipd.db")) as connection:
         (wrong,) = connection.execute(
-            f"SELECT count(*) FROM streams WHERE content != {schema.CONTENT}"
+            f"SELECT count(*) FROM streams WHERE content != {schema.content(schema.WITH_LOSERS)}"
         ).fetchone()
         assert wrong == 0
         rows = connection.execute("SELECT stream, version, content != 0 FROM streams").fetchall()

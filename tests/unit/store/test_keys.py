@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import AGE_TICK, Double, KeyedEvent, Stored, Stream
+from gossipd.core import AGE_TICK, Double, KeyedEvent, Stored
 from gossipd.store import BrokenError, StoreError
 from gossipd.store.aging import Lifetimes, expired_writes
 from gossipd.store.checking import check
 from gossipd.store.lines import export_lines
 from gossipd.store.opening import connect
 from tests.unit.store.keyed import (
-    Doubles,
     doubles_in,
     keyed,
     plain_key,
@@ -76,20 +75,6 @@ async def test_a_record_that_is_written_again_is_as_old_as_before(tmp_path: Path
         await store.save(told(record(1, age=500.0)))
         (found,) = await store.read_keys(STREAM, 0, 1, 1)
     assert 300 <= found.age * AGE_TICK < 360
-
-
-async def test_doubles_are_joined_by_union(tmp_path: Path) -> None:
-    doubles = (
-        (STREAM, Double(plain_key(1), 4, "a", 1)),
-        (STREAM, Double(plain_key(1), 4, "a", 2)),
-        (STREAM, Double(plain_key(2), 4, "a", 1)),
-        (OTHER, Double(plain_key(1), 9, "a", 1)),
-    )
-    async with opened(tmp_path) as store:
-        for _ in range(2):
-            await store.save(NOTHING._replace(doubles=doubles[:2]))
-            await store.save(NOTHING._replace(doubles=doubles))
-    assert doubles_in(await stored(tmp_path)) == set(doubles)
 
 
 async def test_the_horizon_never_moves_back(tmp_path: Path) -> None:
@@ -384,10 +369,6 @@ async def test_a_key_that_lies_ahead_of_the_clock_goes_later(tmp_path: Path) -> 
 # --- twins that only show when all is read -------------------------------------------------------
 
 
-def twins(key: bytes, *events: tuple[Stream, int]) -> Doubles:
-    return {(stream, Double(key, seq, "default", 1)) for stream, seq in events}
-
-
 @pytest.mark.parametrize("ages", [(0.0, 0.0), (1000.0, 0.0), (1000.0, 1000.0)])
 async def test_events_of_one_key_are_doubles_wherever_their_records_are(
     tmp_path: Path, ages: tuple[float, float]
@@ -396,22 +377,28 @@ async def test_events_of_one_key_are_doubles_wherever_their_records_are(
     async with opened(tmp_path) as store:
         await store.save(told(record(3, key, ages[0]), version=3))
         await store.save(told(record(5, key, ages[1]), stream=OTHER, version=5))
+        await store.save(told(record(6, key, ages[1]), stream=OTHER, version=6))
         await store.save(told(record(7, key, ages[1], by=9), stream=bytes(10), version=7))
-    assert doubles_in(await stored(tmp_path)) == twins(key, (STREAM, 3), (OTHER, 5))
+    first, *others = sorted([(STREAM, 3), (OTHER, 5), (OTHER, 6)])
+    lost = {(stream, Double("default", seq, 1, *first, 0)) for stream, seq in others}
+    assert doubles_in(await stored(tmp_path)) == lost
     # They are stored by now: the records may expire.
     async with opened(tmp_path, retention=0.0) as store:
         await store.expire()
     assert held(tmp_path) == {}
-    assert doubles_in(await stored(tmp_path)) == twins(key, (STREAM, 3), (OTHER, 5))
+    assert doubles_in(await stored(tmp_path)) == lost
 
 
-async def test_a_record_beside_doubles_of_its_key_is_one_of_them(tmp_path: Path) -> None:
-    key = plain_key(1)
-    known = twins(key, (STREAM, 3), (OTHER, 5))
+async def test_of_more_records_than_memory_may_hold_the_newest_are_for_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        await store.save(NOTHING._replace(doubles=tuple(known)))
-        await store.save(told(record(7, key), stream=bytes(10)))
-    assert doubles_in(await stored(tmp_path)) == known | twins(key, (bytes(10), 7))
+        await store.save(told(record(1, timed_key(90.0), 90.0), version=1))
+        await store.save(told(record(2, timed_key(60.0), 60.0), record(3, age=30.0), version=3))
+        await store.save(told(record(4, age=0.0), record(5, age=0.0), stream=OTHER))
+    assert records_in(await stored(tmp_path)) == {STREAM: [1, 2, 3], OTHER: [4, 5]}
+    image = await stored(tmp_path, keys_max=3)
+    assert records_in(image) == {STREAM: [3], OTHER: [4, 5]}
+    assert {each.stream: each.archived for each in image.streams} == {STREAM: 2, OTHER: 0}
+    assert image.horizon // 1000 == int(time.time() - 60.0), "what is not in memory lies below"
 
 
 # --- an older file -------------------------------------------------------------------------------

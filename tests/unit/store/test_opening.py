@@ -270,7 +270,7 @@ async def test_an_older_file_is_migrated_and_then_too_new_for_those_before(
     monkeypatch.setattr(schema, "MIGRATIONS", (*known, *more))
     assert await stored(tmp_path) == image
     monkeypatch.setattr(schema, "MIGRATIONS", known)
-    assert "newer gossipd (version 5" in await refused(tmp_path)
+    assert "newer gossipd (version 6" in await refused(tmp_path)
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -17,7 +17,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gossipd.cli.data import data
-from gossipd.core import Changes, Double, Image, MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import (
+    Changes,
+    Correction,
+    Double,
+    Image,
+    MemberView,
+    Node,
+    Settings,
+    Status,
+    TagFrame,
+)
 from tests.unit.store.keyed import ageless, keyed, plain_key, record, told
 from tests.unit.store.parts import (
     NOTHING,
@@ -122,9 +132,14 @@ async def test_old_lines_take_nothing_back(tmp_path: Path) -> None:
 
 REGISTER = {"stream": STREAM.hex(), "counter": "a", "seq": 1, "total": 1}
 UUID = "00000000-0001-4000-8000-000000000000"
-DOUBLE = {"double": UUID, "stream": STREAM.hex(), "seq": 1, "counter": "a", "by": 1}
+EVENT = {"stream": STREAM.hex(), "seq": 1, "counter": "a", "by": 1}
+DOUBLE = {**EVENT, "winner": bytes(10).hex(), "winner_seq": 1, "at": 0}
+OLD_DOUBLE = {**EVENT, "double": UUID}
+CORRECTION = {
+    "stream": STREAM.hex(), "seq": 1, "counter": "a", "lost": 1, "out": 1, "digest": 2**64 - 1
+}  # fmt: skip
 KEY = {"key": UUID, "stream": STREAM.hex(), "seq": 1, "counter": "a", "by": 1, "at": 0}
-HEAD = {"format": "gossipd log 1"}
+HEAD = {"format": "gossipd log 2"}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +151,7 @@ HEAD = {"format": "gossipd log 1"}
         ([HEAD, REGISTER, {"lines": 3}], "line 3: lines are missing before it"),
         ([HEAD, REGISTER, {"lines": 2}, REGISTER], "line 4: not in its place"),
         ([HEAD, HEAD, {"lines": 2}], "line 2: not in its place"),
-        ([{"format": "gossipd log 2"}, {"lines": 1}], "line 1: its format is not"),
+        ([{"format": "gossipd log 3"}, {"lines": 1}], "line 1: its format is not"),
         ([HEAD, [1], {"lines": 2}], "line 2: not a JSON object"),
         ([HEAD, "\udcff"], "line 2: not a JSON object"),
         ([HEAD, {**REGISTER, "seq": 0}, {"lines": 2}], "line 2: not an integer from 1"),
@@ -152,6 +167,12 @@ HEAD = {"format": "gossipd log 1"}
         ([HEAD, {**KEY, "key": "7"}, {"lines": 2}], "line 2: badly formed"),
         ([HEAD, DOUBLE, {**DOUBLE, "by": 0}, {"lines": 3}], "line 3: it adds nothing"),
         ([HEAD, {**DOUBLE, "by": 2**53 + 1}, {"lines": 2}], "line 2: not an integer from -"),
+        ([HEAD, OLD_DOUBLE, {**OLD_DOUBLE, "by": 0}, {"lines": 3}], "line 3: it adds nothing"),
+        ([HEAD, {**DOUBLE, "winner": "07"}, {"lines": 2}], "line 2: not a stream"),
+        ([HEAD, {**DOUBLE, "winner_seq": 0}, {"lines": 2}], "line 2: not an integer from 1"),
+        ([HEAD, CORRECTION, {**CORRECTION, "lost": -1}, {"lines": 3}], "line 3: not an integer"),
+        ([HEAD, {**CORRECTION, "out": 2**62 + 1}, {"lines": 2}], "line 2: not an integer from -"),
+        ([HEAD, {**CORRECTION, "digest": 2**64}, {"lines": 2}], "line 2: not an integer from 0"),
         ([HEAD, {**REGISTER, "more": 1}, {"lines": 2}], "line 2: neither a register nor"),
         ([HEAD, {"secret": 1}, {"lines": 2}], "line 2: neither a register nor"),
     ],
@@ -174,22 +195,25 @@ async def test_what_is_no_json_is_told_with_its_line_alone(tmp_path: Path) -> No
 
 
 async def filled_with_keys(directory: Path) -> None:
-    """Keys in memory and archived, doubles known and yet to be found, a horizon."""
+    """Keys in memory and archived, doubles known and yet to be found, a correction, a horizon."""
     await filled(directory)
-    known = plain_key(7)
     async with opened(directory) as store:
         await store.commit(keyed(300, record(299, plain_key(1), by=5), record(300)))
         await store.save(told(record(7, age=1000), record(8), stream=OTHER, version=199))
         await store.save(told(record(9, plain_key(1), by=5), stream=THIRD))
         await store.save(told(record(11, plain_key(1)), stream=THIRD))
-        doubles = ((STREAM, Double(known, 2, "default", 3)), (OTHER, Double(known, 4, "a", 3)))
-        await store.save(NOTHING._replace(doubles=(*doubles, (THIRD, doubles[0][1])), horizon=77))
+        winner, loser = sorted([STREAM, THIRD])
+        double = (loser, Double("default", 2, 3, winner, 2, 10))
+        correction = (STREAM, Correction("default", 1, 1, 4, 2**64 - 1))
+        await store.save(
+            NOTHING._replace(doubles=(double,), corrections=(correction,), horizon=77)
+        )
 
 
 async def test_check_counts_doubles_as_a_node_does(tmp_path: Path) -> None:
     await filled_with_keys(tmp_path)
     found = dict(line.split("\t") for line in call("check", tmp_path).stdout.splitlines())
-    assert (found["keys"], found["doubles"]) == ("6", "5")
+    assert (found["keys"], found["doubles"]) == ("6", "2")
     node = node_with(await stored(tmp_path))
     without = sum(
         register[2]
@@ -197,7 +221,7 @@ async def test_check_counts_doubles_as_a_node_does(tmp_path: Path) -> None:
         for register in each.registers
         if register[0] == "default"
     )
-    assert node.log.value("default") == without - 5 - 3
+    assert node.log.value("default") == without - 5 - 3 - 4
     assert call("check", tmp_path).exit_code == 0
 
 
@@ -205,7 +229,8 @@ async def test_check_finds_what_is_damaged_among_keys(tmp_path: Path) -> None:
     await filled_with_keys(tmp_path)
     for change, says in (
         ("UPDATE keys SET by = 6 WHERE seq = 299", "the key record of event 299 in stream"),
-        ("UPDATE doubles SET by = 2 WHERE by = 3", "the double 2 in stream"),
+        ("UPDATE losers SET by = 2 WHERE by = 3", "the double 2 in stream"),
+        ("UPDATE corrections SET out = 2", "the correction of 'default' in stream"),
         ("DROP INDEX keys_by_key", "its tables are not as they were made"),
     ):
         copy = tmp_path / "copy.db"
@@ -232,8 +257,11 @@ async def test_keys_and_doubles_go_out_as_lines_and_come_in_again(tmp_path: Path
     )
     assert {**found, "at": 0} == {"key": found["key"], **event, "at": 0}
     assert abs(found["at"] - 1000 * time.time()) < 60_000
-    double = {"double": "00000000-0007-4000-8000-000000000000", "seq": 4, "counter": "a", "by": 3}
-    assert {**double, "stream": OTHER.hex()} in rows
+    (double,) = (row for row in rows if "winner" in row and row["seq"] == 2)
+    lost = {"seq": 2, "counter": "default", "by": 3, "winner_seq": 2}
+    assert lost.items() <= double.items()
+    folded = {"counter": "default", "seq": 1, "lost": 1, "out": 4, "digest": 2**64 - 1}
+    assert {"stream": STREAM.hex(), **folded} in rows
 
     for _ in range(2):
         result = call("import", tmp_path / "new", lines=lines)
