@@ -217,8 +217,7 @@ class Daemon:
         self._timer_at: float | None = None
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._exit_code = 0
-        self._drops: Counter[Drop] = Counter()
-        self._repeats = Repeats()
+        self._drops, self._repeats = Counter[Drop](), Repeats()
         self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
         self._leave_task: asyncio.Task[None] | None = None

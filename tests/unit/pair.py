@@ -48,6 +48,11 @@ class Pair:
                 now = time.monotonic()
                 self.perform(self.node.receive_datagram(effect.data, THERE, now))
 
+    def leave(self) -> None:
+        """`other` leaves, and `node` asks it whether that is true."""
+        self.perform_other(self.other.leave(time.monotonic()))
+        self.perform(self.node.handle_timeout(time.monotonic()))
+
 
 def _node(name: str, address: Address, settings: Settings) -> Node:
     own = MemberView(name, address, 1, 0, Status.ALIVE, (("zone", "a"),))

@@ -58,7 +58,7 @@ def test_members_show_everything_that_the_design_lists(pair: Pair) -> None:
 
 
 def test_a_forgotten_member_is_shown_nowhere(pair: Pair) -> None:
-    pair.perform_other(pair.other.leave(time.monotonic()))
+    pair.leave()
     now = time.monotonic()
     states = {member["name"]: member["state"] for member in reports.members(pair.node, "", "")}
     assert states == {"here": "alive", "there": "left"}

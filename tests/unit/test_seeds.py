@@ -398,7 +398,7 @@ async def test_where_a_live_member_answered_it_counts_as_that_members(
     seeds.keep(ABSENT)
     seeds.joined(Joined(NOWHERE, "there"))
     assert states(seeds)["127.0.0.1:1009"] == "member"
-    pair.perform_other(pair.other.leave(time.monotonic()))
+    pair.leave()
     held = pair.node.members
 
     def gone() -> bool:
