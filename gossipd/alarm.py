@@ -24,7 +24,7 @@ CALM = 0.5
 
 
 _NEW_ONES = "new ones are refused"
-_REFUSED = {"doubles": "what a retry made other nodes count, too, stays so until there is room"}
+_REFUSED = {"doubles": "they are summed up early, which is exact while no node is cut off"}
 
 
 class Alarm:

@@ -16,7 +16,7 @@ Invariants (design section 9):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 from .blocks import Blocks
@@ -91,8 +91,6 @@ class Log:
         """To be read; `merge_keys` and `drop_keys` change them."""
         self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
         """To be read; `enter`, `correct` and `fold` change them."""
-        self.missed: dict[bytes, None] = {}
-        """Keys in memory whose doubles may have found no room."""
         self._archived: dict[Stream, tuple[int, float]] = {}
         """Of streams whose oldest key records are on the disk only: the newest seq of these, and
         when it expires."""
@@ -262,7 +260,7 @@ class Log:
         for kept in streams:  # of which some may be in a correction
             if kept.keys:
                 self.merge_keys(kept.stream, kept.keys, now)
-            self.enter(kept.stream, kept.doubles, now, loading=True)
+            self.enter(kept.stream, kept.doubles, now)
             if kept.archived:
                 self._archived[kept.stream] = (kept.archived, expires)
 
@@ -358,8 +356,6 @@ class Log:
         advances: list[Advance] = []
         for key in shared:
             advances += self.find_doubles(self.events(key), now)
-            if len(self.doubles) >= self.doubles_max:
-                self.missed[key] = None
         return new, advances
 
     def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
@@ -393,25 +389,16 @@ class Log:
                 advances += self.enter(stream, (double,), now)[1]
         return advances
 
-    def look_again(self, limit: int, now: float) -> list[Advance]:
-        """Find the doubles of up to `limit` keys that were missed, while there is room."""
-        advances: list[Advance] = []
-        for key in list(islice(self.missed, limit)):
-            if len(self.doubles) >= self.doubles_max:
-                break
-            del self.missed[key]
-            advances += self.find_doubles(self.events(key), now)
-        return advances
-
     def enter(
-        self, stream: Stream, doubles: Iterable[Double], now: float, *, loading: bool = False
+        self, stream: Stream, doubles: Iterable[Double], now: float, *, told: bool = False
     ) -> tuple[int, list[Advance]]:
-        """Join doubles of a stream; how many were new, and what values lost by them. What finds
-        no room is left out, as if it were not known yet."""
+        """Join doubles of a stream; how many were new, and what values lost by them. What a peer
+        has `told` and finds no room is left out; of those that are found here there are no more
+        than key records, and they soon are old enough to be folded."""
         new = 0
         advances: list[Advance] = []
         for double in doubles:
-            if not loading and not self._has_room_for_double(stream):
+            if told and not self._has_room_for_double(stream):
                 break
             change = self.doubles.add(stream, double, now)
             if change is not None:
@@ -454,7 +441,6 @@ class Log:
         held = self._streams[stream]
         for record in records:
             self._sum(stream, held, -self._hash_of(stream, held, record))
-            self.missed.pop(record.key, None)
         self.keys.drop_oldest(stream, len(records))
         self._archived[stream] = max(
             self._archived.get(stream, (0, 0.0)), (records[-1].seq, expires)

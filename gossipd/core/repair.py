@@ -170,7 +170,7 @@ class LogRepair:
         the registers of all winners are here."""
         for correction in page.corrections:
             self._corrections[page.stream, correction.counter] = correction
-        new, advances = self._state.log.enter(page.stream, page.doubles, turn.now)
+        new, advances = self._state.log.enter(page.stream, page.doubles, turn.now, told=True)
         turn.learn(advances)
         return new
 

@@ -45,9 +45,6 @@ yet are not folded."""
 STREAMS_AT_ONCE = 1_000
 """Streams whose doubles are looked at in one turn."""
 
-FOUND_AT_ONCE = 500
-"""Keys whose doubles are found in one turn, after they found no room at first."""
-
 CORRECTED_AT_ONCE = 500
 """Corrections joined in one turn."""
 
@@ -101,8 +98,6 @@ class Retention:
             log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
         more = self._join_corrections(turn)
         more |= self._fold(turn) or count >= DROPPED_AT_ONCE
-        turn.learn(log.look_again(FOUND_AT_ONCE, turn.now))
-        more |= bool(log.missed) and len(log.doubles) < log.doubles_max
         self._state.timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
 
     def correct(self, found: dict[tuple[Stream, str], Correction], turn: Turn) -> None:

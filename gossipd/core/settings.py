@@ -183,8 +183,8 @@ class Settings:
     doubles_max: int = DOUBLES_MAX
     """Increments that were counted twice, as a retry went to another node at once, and that are
     remembered one by one at most, about 100 bytes each, for `key_retention` and a little longer.
-    From three quarters of it on the oldest are summed up sooner, which is exact while no node is
-    separated from the others; beyond it, what is counted twice stays so until there is room."""
+    From three quarters of it on the oldest are summed up sooner, beyond it all that are older than
+    a minute, which is exact while no node is separated from the others."""
 
     tail_size: int = 1000
     """Recent events kept for reading (`/log`)."""

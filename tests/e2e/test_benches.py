@@ -43,7 +43,6 @@ def test_the_bench_of_hedged_increments_finds_them_counted_once(
 ) -> None:
     monkeypatch.setattr(hedged, "QUICK_COUNT", 1_000)
     monkeypatch.setattr(hedged, "BATCH", 50)
-    monkeypatch.setattr(hedged, "WINDOW", 8.0)
     rows = list(hedged.measure(Namespace(quick=True, seed=1)))
     assert [row.what for row in rows if not row.kept] == []
     assert sum(row.what == "  off, on any node" for row in rows) == 2

@@ -96,7 +96,7 @@ def test_many_doubles_are_warned_of_in_words_of_their_own(
     alarm.look()
     log.enter(bytes(9) + b"\1", doubles, 0.0)
     alarm.look()
-    beyond = "what a retry made other nodes count, too, stays so until there is room"
+    beyond = "they are summed up early, which is exact while no node is cut off"
     assert caplog.messages == [
         f"the log holds 8 of at most 10 doubles: beyond that {beyond}",
         f"the log holds 10 of at most 10 doubles: {beyond}",

@@ -14,7 +14,6 @@ from gossipd.core.messages import AGE_WANTED_MAX
 from gossipd.core.retention import (
     CORRECTED_AT_ONCE,
     DROPPED_AT_ONCE,
-    FOUND_AT_ONCE,
     PAUSE,
     STREAMS_AT_ONCE,
     YOUNG,
@@ -263,9 +262,8 @@ def test_the_fuller_the_table_the_sooner_doubles_are_folded() -> None:
     bench.drop(FOLDED_AFTER / 2 + 0.1)
     assert len(bench.state.log.doubles) == 0
     find(bench, bytes(10), 500)
-    assert len(bench.state.log.doubles) == 400
     bench.drop(YOUNG - 0.1)
-    assert len(bench.state.log.doubles) == 400, "others may not know them yet"
+    assert len(bench.state.log.doubles) == 500, "others may not know them yet"
     bench.drop(YOUNG)
     assert len(bench.state.log.doubles) == 0
 
@@ -289,20 +287,3 @@ def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None
     (learned,) = (effect for effect in turn.effects if isinstance(effect, Learned))
     assert {advance.by for advance in learned.advances} == {-3}
     assert set(log.values.values()) == {7}
-
-
-def test_doubles_that_found_no_room_are_found_some_at_a_time() -> None:
-    bench = Bench(True)
-    log = bench.state.log
-    log.doubles_max = 1
-    count = FOUND_AT_ONCE + 5
-    records = [record(seq) for seq in range(1, count + 1)]
-    bench.hold(B, *records, version=count)
-    bench.hold(A, *records, version=count)
-    assert (log.value("hits"), len(log.missed)) == (2 * count - 1, count)
-    assert bench.drop(1.0) == 5.0, "there is no room"
-    log.doubles_max = count
-    assert bench.drop(1.0) == pytest.approx(PAUSE)
-    assert log.value("hits") == 2 * count - FOUND_AT_ONCE
-    assert bench.drop(1.0) == 5.0
-    assert (log.value("hits"), log.missed) == (count, {})
