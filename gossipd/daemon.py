@@ -165,8 +165,7 @@ class Daemon:
         self._config = config
         self._store = store
         self._loop = asyncio.get_running_loop()
-        rng = random.SystemRandom()
-        frame = TagFrame(config.cluster)
+        rng, frame = random.SystemRandom(), TagFrame(config.cluster)
         self._udp = udp
         durable = not config.in_memory
         self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)

@@ -51,7 +51,7 @@ class Courier:
         """The datagram for `to`, where the member `name` is thought to be."""
         head = self._head(message)
         budget = self._settings.datagram_size - self._frame.overhead - BODY_OVERHEAD - len(head)
-        is_member = name is not None and self._members.is_address(to)
+        is_member = name is not None and self._members.is_proven(to)
         if name is not None and is_member:
             views += self._own_case(name, now)
         packed: list[Packed] = []

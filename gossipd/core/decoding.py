@@ -57,6 +57,7 @@ from .messages import (
     Gossip,
     Group,
     Held,
+    Hello,
     Hold,
     Join,
     KeyRecord,
@@ -475,6 +476,10 @@ def _read_held(f: list[object], r: _Reader) -> Held:
     return Held(_nonce(f[0]), _flag(f[1]), tuple(versions), _flag(f[3]))
 
 
+def _read_hello(f: list[object], _: _Reader) -> Hello:
+    return Hello(_nonce(f[0]), _nonce(f[1]))
+
+
 _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Message]], ...] = (
     (Ping, 6, _read_ping),
     (Ack, 5, _read_ack),
@@ -494,6 +499,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (MembersPage, 4, _read_members_page),
     (Hold, 2, _read_hold),
     (Held, 4, _read_held),
+    (Hello, 2, _read_hello),
 )
 KINDS: dict[type[Message], int] = {row[0]: kind for kind, row in enumerate(_READERS)}
 

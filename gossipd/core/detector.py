@@ -14,6 +14,7 @@ from typing import assert_never
 
 from .drops import Drop
 from .hearsay import PINGS
+from .identity import Address
 from .membership import Membership
 from .messages import MemberView, Nack, Ping, PingReq, RelayedAck, Status
 from .pings import Flight, Purpose
@@ -269,17 +270,21 @@ class Detector:
 
     # --- failed members ----------------------------------------------------------------------
 
-    def contact(self, turn: Turn) -> None:
-        """Ping one failed member, so that a healed network is noticed from either side.
+    def contact(self, turn: Turn) -> Address | None:
+        """Ping one failed member, so that a healed network is noticed from either side; one that
+        only an earlier life knew, and that is yet to prove where it is, is returned instead.
 
         All nodes together contact each failed member about once per `contact_interval`.
         """
         state = self._state
         down = state.members.down
         if not down:
-            return
+            return None
         mean = state.settings.contact_interval * state.members.live_count / len(down)
         wait = mean * (0.5 + state.rng.random())
         state.timers.set(Timer.CONTACT, turn.now + max(0.02, wait))
         view = state.member(state.rng.choice(down))
+        if not state.members.is_proven(view.address):
+            return view.address
         self._ping(view, Purpose.CONTACT, turn)
+        return None

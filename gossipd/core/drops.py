@@ -20,6 +20,7 @@ class Drop(Enum):
     OWN = "sent by this very process"
     STRANGER = "its sender is not a member and has to join first"
     UNASKED = "an answer to a question that is not open"
+    UNPROVEN = "a question with a long answer of somebody who has not proven its address here"
     MISDIRECTED = "meant for a member of another name"
     LIMITED = "an answer larger than a stranger may be sent"
     ABSURD = "a generation or incarnation that no clock allows"

@@ -24,6 +24,7 @@ from .messages import (
     Gossip,
     Group,
     Held,
+    Hello,
     Hold,
     Join,
     KeyRecord,
@@ -189,6 +190,8 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
             return nonce, [_group_fields(group) for group in groups]
         case Held(nonce, leaving, versions, durable):
             return nonce, leaving, versions, durable
+        case Hello(nonce, echo):
+            return nonce, echo
         case _:
             assert_never(message)
 

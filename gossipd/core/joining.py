@@ -204,17 +204,17 @@ class Joining:
             self._doubts[cookie.seen] = None
             turn.emit(JoinDoubtful(own.address, cookie.seen))
 
-    def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> bool:
-        """A member took us in; False if we did not ask it."""
+    def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> Address | None:
+        """A member took us in: where it has proven to be. None if we did not ask it."""
         asked = self._asked.pop(welcome.nonce, None)
         if asked is None:
             turn.drop(Drop.UNASKED)
-            return False
+            return None
         self._member_since = min(self._member_since, turn.now)
         self._state.heard_at = turn.now
         self._doubts.clear()
         turn.emit(Joined(asked.meant, sender))
-        return True
+        return asked.to
 
     def acked(self, turn: Turn) -> None:
         """A member has answered a ping, as it does for those that it holds."""
@@ -381,7 +381,8 @@ class Joining:
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
         self._took_in_at = turn.now
-        self._membership.learn(view, turn, word=Word.OWN)
+        self._membership.learn(view, turn, word=Word.OWN, reached=True)
+        state.members.prove(view.name, view.address)
         held = state.members.get(view.name)
         if held is None:
             turn.drop(Drop.MEMBERS_FULL)

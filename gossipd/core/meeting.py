@@ -32,7 +32,7 @@ class Meeting:
         members, log = self._state.members, self._state.log
         ours = tuple(name for name in members.live if members.is_met(name))
         both_count = log.counter_count and shown.log not in (0, log.fingerprint)
-        if ours and both_count and members.get(peer) is None:
+        if ours and both_count and not self._state.is_heard_of(peer):
             self.peer, self._ours, self._theirs, self._related = peer, ours, [], False
 
     def heard(self, peer: str, views: tuple[MemberView, ...]) -> None:
@@ -42,7 +42,7 @@ class Meeting:
         for view in views:
             if view.name in (peer, self._state.own.name):
                 continue
-            if self._state.members.get(view.name) is not None:
+            if self._state.is_heard_of(view.name):
                 self._related = True
             elif view.status <= Status.SUSPECT:
                 self._theirs.append(view.name)

@@ -20,6 +20,15 @@ from .timers import Timer
 PATIENCE = 2.0
 """Seconds for which a difference is left to gossip while there is news to send."""
 
+VAIN_PAUSE_MAX = 60.0
+"""Seconds between two pulls that change nothing, at most; each pause is twice as long. Tables may
+differ for good: verdicts grow old by clocks that part, and a full table takes nobody in."""
+
+NEWCOMERS_PAUSE_MAX = 4.0
+"""The same while there are newcomers."""
+
+VAIN_MAX = 64
+
 
 class MemberRepair:
     """The one pull of member pages that runs, and the answers to those of others."""
@@ -33,6 +42,12 @@ class MemberRepair:
         self._serving = serving
         self._peer: MemberView | None = None
         self._after = ""
+        self._ahead: dict[str, str] = {}
+        """Pages that came before those in front of them: the names that bound each."""
+        self._pair = (0, 0)
+        """The fingerprints that the pull is about: this node's, and the peer's."""
+        self._vain: dict[tuple[int, int], tuple[float, float]] = {}
+        """Of pairs for which a pull has changed nothing: when one may follow, and the pause."""
         self._nonce = 0
         self._asks = 0
         self._came = 0
@@ -45,9 +60,12 @@ class MemberRepair:
             self._differs_since = turn.now
         settled = not self._state.member_lane or turn.now - self._differs_since >= PATIENCE
         idle = self._peer is None or self._meeting.peer == peer
-        if idle and (urgent or (settled and turn.now >= self._next_at)):
+        pair = self._state.members.fingerprint, self._state.shown_by[peer].members
+        due = max(self._next_at, self._vain[pair][0] if pair in self._vain else self._next_at)
+        if idle and (urgent or (settled and turn.now >= due)):
             self._next_at = turn.now + self._state.settings.pull_interval
             self._peer = self._state.members.get(peer)
+            self._pair = pair
             self._after = ""
             self._ask(turn)
 
@@ -64,13 +82,22 @@ class MemberRepair:
         for view in page.views:
             self._membership.learn(view, turn, pulled=True)
         self._came += 1
-        if page.after <= self._after and (not page.upto or page.upto > self._after):
-            self._after = page.upto
+        self._ahead[page.after] = page.upto
+        while (upto := self._continuation()) is not None:
+            self._after = upto
             self._asks = 0
-            if not page.upto:
+            if not upto:
                 self._end(True, turn)
-            elif self._came >= PAGES_MAX:
-                self._ask(turn)
+                return
+        if self._came >= PAGES_MAX:
+            self._ask(turn)
+
+    def _continuation(self) -> str | None:
+        """How far the pages that came reach beyond what is held; "" where that is to the end."""
+        reach = [upto for after, upto in self._ahead.items() if after <= self._after]
+        if "" in reach:
+            return ""
+        return max((upto for upto in reach if upto > self._after), default=None)
 
     def unanswered(self, turn: Turn) -> None:
         """A page is missing: ask from there on; after three times leave it to the next peer."""
@@ -86,6 +113,7 @@ class MemberRepair:
 
     def _ask(self, turn: Turn) -> None:
         self._asks = 0
+        self._ahead = {}
         self._nonce = self._state.rng.getrandbits(64)
         self._ask_once_more(turn)
 
@@ -104,6 +132,14 @@ class MemberRepair:
     def _end(self, whole: bool, turn: Turn) -> None:
         assert self._peer is not None
         self._meeting.ended(self._peer.name, whole, turn)
+        state = self._state
+        if whole and state.members.fingerprint == self._pair[0]:
+            _, pause = self._vain.pop(self._pair, (0.0, state.settings.pull_interval / 2))
+            # A newcomer may yet prove where it is, and the tables agree.
+            pause = min(2 * pause, NEWCOMERS_PAUSE_MAX if state.newcomers else VAIN_PAUSE_MAX)
+            self._vain[self._pair] = turn.now + pause, pause
+            if len(self._vain) > VAIN_MAX:
+                del self._vain[next(iter(self._vain))]
         self._peer = None
         self._differs_since = None
         self._state.timers.cancel(Timer.MEMBER_PULL)

@@ -9,6 +9,11 @@ What an earlier life has *kept* says whom to ask, and may be long out of date: t
 forgotten a member since. So it is told to nobody, and is no part of the fingerprint, before the
 member is *met*: it speaks, or others tell of it, in this life.
 
+A live member enters only once it has *proven* its address: it has answered a nonce of this node
+there. Until then it is a newcomer (see `newcomers`), which is the caller's affair. Members that
+are not live any more cannot prove anything. Those that this node has never known itself, now or in
+an earlier life, have a share of the table and go first; they are told of, and not contacted.
+
 This module knows no messages, timers or randomness. The node's own entry stands in the table too,
 but only the node itself changes it (I12): who holds a view of it above its own state must tell it.
 """
@@ -26,6 +31,9 @@ from .messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 MEMBERS_MAX = 20_000
 """Members that are remembered at most, failed and left ones included."""
+
+STRANGERS_SHARE = MEMBERS_MAX // 4
+"""How many of them may be such that others have told of when they were live no more."""
 
 Rank: TypeAlias = tuple[int, Address, int, int, tuple[tuple[str, str], ...]]
 
@@ -53,6 +61,10 @@ class _Entry:
     """Its part of the fingerprint; 0 when it is not shared: too old, or not met."""
     met: bool
     """Whether it was heard of in this life, and not only in an earlier one."""
+    known: bool
+    """Whether it has proven its address to this node, now or in an earlier life."""
+    proven: bool
+    """Whether it has in this life."""
 
 
 class MemberTable:
@@ -65,12 +77,15 @@ class MemberTable:
         self._names: list[str] = []
         self._live: list[str] = []
         self._down: list[str] = []
+        self._strangers: dict[str, None] = {}
+        """Those that this node does not know itself."""
         self._addresses: dict[Address, int] = {}
+        """How many have proven each address."""
         self._fingerprint = 0
         self.changed: dict[str, None] = {}
         """Names of what is to be stored, while `keeps_marks`."""
         self.keeps_marks = False
-        self._store(own, now, now)
+        self._store(own, now, now, met=True, known=True, proven=True)
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -91,7 +106,7 @@ class MemberTable:
 
     @property
     def down(self) -> list[str]:
-        """Names of the failed members. Not to be changed."""
+        """Names of the failed members that this node knows itself. Not to be changed."""
         return self._down
 
     @property
@@ -112,10 +127,18 @@ class MemberTable:
         """When the status of a held member became what it is."""
         return self._entries[name].since
 
-    def is_address(self, address: Address) -> bool:
-        """Whether `address` is held as that of a member: it was proven by a join, here or with
-        the member that told of it."""
+    def is_proven(self, address: Address) -> bool:
+        """Whether a member that is held at `address` has answered a nonce of this node there."""
         return address in self._addresses
+
+    def has_proven(self, name: str, address: Address) -> bool:
+        """Whether this very member has."""
+        entry = self._entries.get(name)
+        return entry is not None and entry.proven and entry.view.address == address
+
+    def is_known(self, name: str) -> bool:
+        """Whether a member has proven its address to this node, now or in an earlier life."""
+        return self._entries[name].known
 
     def shared(self, name: str, now: float) -> MemberView | None:
         """A view as others are told it, with its age; None when it is too old to be shared, or
@@ -132,6 +155,11 @@ class MemberTable:
             return entry.view
         age = math.ceil(max(0.0, now - entry.verdict_at) / 60)
         return entry.view._replace(age=min(age, AGE_MAX))
+
+    def worth_keeping(self, name: str, now: float) -> MemberView | None:
+        """The same of those that the next life of this node is to know: whom it knows itself."""
+        entry = self._entries.get(name)
+        return self.remembered(name, now) if entry is not None and entry.known else None
 
     def names_after(self, name: str) -> list[str]:
         """The names behind `name`, in order."""
@@ -154,17 +182,33 @@ class MemberTable:
             entry.met = True
             self._share(entry, now)
 
+    def prove(self, name: str, address: Address) -> None:
+        """A nonce was answered at `address` under this name: it counts if it is held there."""
+        entry = self._entries.get(name)
+        if entry is not None and entry.view.address == address and not entry.proven:
+            self._unlink(entry)
+            entry.known = entry.proven = True
+            self._link(entry)
+            self._mark(name)
+
     def is_met(self, name: str) -> bool:
         """Whether a member is held, and not only since an earlier life."""
         entry = self._entries.get(name)
         return entry is not None and entry.met
 
     def merge(
-        self, view: MemberView, now: float, *, kept: bool = False, own: bool = False
+        self,
+        view: MemberView,
+        now: float,
+        *,
+        kept: bool = False,
+        own: bool = False,
+        proven: bool = False,
     ) -> Change | None:
         """Join a view into the table; None when that changes nothing that matters to others.
 
-        `kept`: by an earlier life; `own`: a verdict of this node's own, so nobody has told it.
+        `kept`: by an earlier life; `own`: a verdict of this node's own, so nobody has told it;
+        `proven`: the member has just proven this address.
         Refused (None) are a verdict too old to be shared, which its giver should not have told
         (one that an earlier life has `kept` is good as long as it is remembered), and a member not
         held before when the table is full.
@@ -178,13 +222,18 @@ class MemberTable:
         if view.status > Status.SUSPECT and now - verdict_at >= age_max:
             return None
         if entry is None:
-            if len(self._entries) >= MEMBERS_MAX:
+            if not self._has_room(proven or kept):
                 return None
         elif rank(view) < rank(entry.view):
             return None
         elif rank(view) == rank(entry.view):
             return self._confirm(entry, view, verdict_at, now)
-        self._store(view, now, verdict_at, met=told or (entry is not None and entry.met))
+        met = told or (entry is not None and entry.met)
+        if view.name == self._own:
+            proven = True
+        elif entry is not None and entry.view.address == view.address:
+            kept, proven = kept or entry.known, proven or entry.proven
+        self._store(view, now, verdict_at, met, kept or proven, proven)
         return Change(self._entries[view.name].view, entry.view if entry else None)
 
     def expire(self, now: float) -> list[MemberView]:
@@ -195,17 +244,27 @@ class MemberTable:
                 continue
             age = now - entry.verdict_at
             if self._is_old(age) and entry.digest:
-                self._fingerprint = (self._fingerprint - entry.digest) & MASK
-                entry.digest = 0
+                self._unshare(entry)
             if age >= self._remember:
-                del self._entries[name]
-                self._unlink(entry)
-                self._mark(name)
+                self._remove(name)
                 gone.append(entry.view)
-        if gone:
-            self._names = [name for name in self._names if name in self._entries]
-            self._down = [name for name in self._down if name in self._entries]
         return gone
+
+    def _has_room(self, known: bool) -> bool:
+        """Whether one more has a place; for those that this node knows strangers make room."""
+        if not known:
+            full = len(self._strangers) >= STRANGERS_SHARE or len(self._entries) >= MEMBERS_MAX
+            return not full
+        if len(self._entries) >= MEMBERS_MAX and self._strangers:
+            self._remove(next(iter(self._strangers)))
+        return len(self._entries) < MEMBERS_MAX
+
+    def _remove(self, name: str) -> None:
+        entry = self._entries.pop(name)
+        self._unlink(entry)
+        self._unshare(entry)
+        del self._names[bisect_left(self._names, name)]
+        self._mark(name)
 
     def _share(self, entry: _Entry, now: float) -> None:
         """Take an entry into the fingerprint, if it belongs there."""
@@ -234,44 +293,65 @@ class MemberTable:
         entry.view = before._replace(accusers=(*known, *new))
         return Change(entry.view, before)
 
-    def _store(self, view: MemberView, now: float, verdict_at: float, met: bool = True) -> None:
+    def _store(
+        self,
+        view: MemberView,
+        now: float,
+        verdict_at: float,
+        met: bool,
+        known: bool,
+        proven: bool,
+    ) -> None:
         view = view._replace(age=0)
         self._mark(view.name)
         before = self._entries.get(view.name)
         if before is not None:
             self._unlink(before)
-            self._unlist(view.name)
+            self._unshare(before)
         else:
             insort(self._names, view.name)
         same = before is not None and before.view.status is view.status
         since = before.since if same and before else now
-        entry = self._entries[view.name] = _Entry(view, since, verdict_at, 0, met)
+        entry = _Entry(view, since, verdict_at, 0, met, known, proven)
+        self._entries[view.name] = entry
         self._share(entry, now)
-        self._addresses[view.address] = self._addresses.get(view.address, 0) + 1
-        if view.name == self._own:
-            return
-        if view.status <= Status.SUSPECT:
-            insort(self._live, view.name)
-        elif view.status is Status.FAILED:
-            insort(self._down, view.name)
+        self._link(entry)
 
     def _mark(self, name: str) -> None:
         if self.keeps_marks:
             self.changed[name] = None
 
-    def _unlink(self, entry: _Entry) -> None:
-        """Take an entry out of the sums; `_unlist` takes its name out of the lists."""
-        self._fingerprint = (self._fingerprint - entry.digest) & MASK
-        address = entry.view.address
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
+    def _link(self, entry: _Entry) -> None:
+        """Enter an entry in the lists."""
+        view = entry.view
+        if entry.proven:
+            self._addresses[view.address] = self._addresses.get(view.address, 0) + 1
+        if not entry.known:
+            self._strangers[view.name] = None
+        if view.name == self._own:
+            return
+        if view.status <= Status.SUSPECT:
+            insort(self._live, view.name)
+        elif view.status is Status.FAILED and entry.known:
+            insort(self._down, view.name)
 
-    def _unlist(self, name: str) -> None:
+    def _unlink(self, entry: _Entry) -> None:
+        """Take an entry out of the lists again."""
+        view = entry.view
+        if entry.proven:
+            self._addresses[view.address] -= 1
+            if not self._addresses[view.address]:
+                del self._addresses[view.address]
+        self._strangers.pop(view.name, None)
         for names in (self._live, self._down):
-            index = bisect_right(names, name) - 1
-            if index >= 0 and names[index] == name:
+            index = bisect_left(names, view.name)
+            if index < len(names) and names[index] == view.name:
                 del names[index]
+
+    def _unshare(self, entry: _Entry) -> None:
+        """Take an entry out of the fingerprint."""
+        self._fingerprint = (self._fingerprint - entry.digest) & MASK
+        entry.digest = 0
 
 
 def _digest(view: MemberView) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .drops import Drop
 from .effects import MemberChanged, Refuted
+from .encoding import pack_view
 from .gossiping import Gossiping
 from .identity import Address
 from .members import Change, rank
@@ -26,6 +27,12 @@ TELL_AGAIN_AFTER = 0.1
 TELL_ELSEWHERE_AFTER = 10.0
 """The same where only the address that it speaks from differs: that of a twin, or another one of
 its host."""
+
+SPREAD = 0.0001
+"""Seconds per live member within which all of them turn to a newcomer, each at its own moment."""
+
+AFTER_PULL = 0.05
+"""Seconds until who has learnt of members from a whole table turns to them."""
 
 
 class Membership:
@@ -48,26 +55,55 @@ class Membership:
         own: bool = False,
         word: Word = Word.OTHERS,
         proven: bool = False,
+        reached: bool = False,
     ) -> Change | None:
         """Join a view into the table; `pulled`: others have it, so a new member is no news;
         `own`: it is this node's own verdict; `word`: whose it is otherwise; `proven`: the member
-        says so in answer to this node."""
+        says so in answer to this node; `reached`: that answer came from the view's address."""
         if view.name == self._state.own.name:
             self._hear_of_self(view, turn)
             return None
-        if self._is_absurd(view, word):
+        if self.is_absurd(view, word):
             turn.drop(Drop.ABSURD)
             return None
-        if not (own or proven) and self._is_rumour(view):
+        if view.status > Status.SUSPECT:
+            self._state.newcomers.ended(view)
+        if not (own or reached) and not self._is_credible(view):
+            self._await_proof(view, turn, pulled)
+            return None
+        if not (own or proven or reached) and self._is_rumour(view):
             self._hear_rumour(view, turn)
             return None
-        change = self._state.members.merge(view, turn.now, own=own)
+        if reached and self._state.newcomers.found(view):
+            self._state.timers.cancel(Timer.INTRODUCE, view.name)
+        change = self._state.members.merge(view, turn.now, own=own, proven=reached)
         if change is None:
             return None
         self._follow(change, turn)
-        if not (pulled and change.before is None) and not self._is_settled(change):
+        is_news = self._state.members.is_known(view.name) and not (pulled and not change.before)
+        if is_news and not self._is_settled(change):
             self._gossiping.push_member(view.name, turn)
         return change
+
+    def _is_credible(self, view: MemberView) -> bool:
+        """Whether what others say may enter the table: a verdict, nothing new, or that somebody
+        lives where it has proven to this node to be."""
+        members = self._state.members
+        if view.status > Status.SUSPECT or members.has_proven(view.name, view.address):
+            return True
+        held = members.get(view.name)
+        return held is not None and rank(view) <= rank(held)
+
+    def _await_proof(self, view: MemberView, turn: Turn, pulled: bool) -> None:
+        """Let a newcomer have its turn to prove where it is. Not all who hear of it ask at once,
+        and who has pulled a table lets the others speak first."""
+        state = self._state
+        wait = SPREAD * state.members.live_count * state.rng.random() + AFTER_PULL * pulled
+        turn_at = state.newcomers.tell(
+            view, len(pack_view(view)), turn.origin, turn.now + wait, is_news=not pulled
+        )
+        if turn_at is not None:
+            state.timers.set_if_sooner(Timer.INTRODUCE, turn_at, view.name)
 
     def _is_rumour(self, view: MemberView) -> bool:
         """Whether a verdict is about somebody who lives here."""
@@ -93,15 +129,15 @@ class Membership:
     def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
         """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
         this life, too. Absurd ones, which an attack has left, go."""
-        if self._is_absurd(view, Word.OTHERS):
+        if self.is_absurd(view, Word.OTHERS):
             return
-        change = self._state.members.merge(view, turn.now, kept=True)
+        change = self._state.members.merge(view, turn.now, kept=True, proven=met)
         if met:
             self._state.members.meet(view.name, turn.now)
         if change is not None:
             self._follow(change, turn)
 
-    def _is_absurd(self, view: MemberView, word: Word) -> bool:
+    def is_absurd(self, view: MemberView, word: Word) -> bool:
         """Whether a view cannot be true; what is held already was its member's own word."""
         held = self._state.members.get(view.name)
         if held is not None and view.generation <= held.generation:
@@ -142,6 +178,7 @@ class Membership:
         """Let a member that is not live be shown nowhere any more."""
         view = self._state.member(name)
         self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
+        self._gossiping.push_member(name, turn)  # also of one that only others knew
 
     def stall(self, stalled_at: float, turn: Turn) -> None:
         """Give the suspects back the time for which this node stood still, or was cut off."""
@@ -190,9 +227,18 @@ class Membership:
         if view.status is Status.FAILED:
             wait = state.settings.contact_interval * state.rng.random()
             state.timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
+        if before is not None and view.status <= Status.SUSPECT:
+            self._greet(view, before, turn)
         status = before.status if before else None
-        if before is None or _stands(before) != _stands(view):
+        changed = before is None or _stands(before) != _stands(view)
+        if changed and state.members.is_known(view.name):
             turn.emit(MemberChanged(view, status))
+
+    def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
+        """A member has begun a new life where it has proven to be: there it knows nobody yet."""
+        if view.generation > before.generation and view.address == before.address:
+            wait = SPREAD * self._state.members.live_count * self._state.rng.random()
+            self._state.timers.set_if_sooner(Timer.INTRODUCE, turn.now + wait, view.name)
 
     def _look_into(self, suspect: MemberView, turn: Turn) -> None:
         """`corroborators` of the members, spread evenly from the suspect on, probe it themselves

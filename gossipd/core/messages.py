@@ -315,6 +315,17 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Hello:
+    """Prove that you read what is sent to you: echo `nonce`. 0 stands for none.
+
+    It carries nothing else, so that who is told of somebody may send it (see `introducing`).
+    """
+
+    nonce: int
+    echo: int
+
+
+@dataclass(frozen=True, slots=True)
 class DigestAsk:
     nonce: int
     depth: int
@@ -405,6 +416,7 @@ MemberMessage: TypeAlias = (
     | MembersPage
     | Hold
     | Held
+    | Hello
 )
 
 Message: TypeAlias = JoinMessage | MemberMessage

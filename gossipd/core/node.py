@@ -38,6 +38,7 @@ from .hearsay import Hearsay
 from .holding import Holding
 from .identity import GENERATION_MAX, Address, Stream
 from .image import Image, StreamImage
+from .introducing import Introducing
 from .joining import Joining
 from .judge import Judge
 from .keys import KeyedEvent
@@ -56,6 +57,7 @@ from .messages import (
     Envelope,
     Gossip,
     Held,
+    Hello,
     Hold,
     Join,
     KeyRecord,
@@ -74,6 +76,7 @@ from .messages import (
     Status,
     Welcome,
 )
+from .newcomers import Newcomers
 from .pings import Pings, Purpose, RoundTrips
 from .plausible import Plausible, Word
 from .readiness import Readiness
@@ -134,6 +137,7 @@ class Node:
             rng=rng,
             timers=Timers(),
             members=members,
+            newcomers=Newcomers(settings.probe_interval),
             log=log,
             judge=judge,
             writer=Writer(log, judge, rng),
@@ -166,6 +170,7 @@ class Node:
         self._meeting = Meeting(state)
         self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
         self._joining = Joining(state, self._membership, self._detector, rival)
+        self._introducing = Introducing(state, self._membership, self._joining)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
         self._copies = CopiesWanted(state)
@@ -192,9 +197,13 @@ class Node:
         judge = self._state.judge
         judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
-            if view.name != self._state.own.name:
+            if view.name == self._state.own.name:
+                continue
+            if met or view.status > Status.SUSPECT:
                 self._membership.restore(view, turn, met)
-        self._state.saving.skip(image)
+            else:
+                self._introducing.keep(view, turn)
+        self._state.saving.skip(image, [view.name for view in self._state.newcomers.kept])
         return turn.effects
 
     def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
@@ -406,7 +415,7 @@ class Node:
             return turn.effects
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
-        if not self._state.members.is_address(source):
+        if not self._state.members.is_proven(source):
             self._state.strangers.received(source, len(data))
         self._receive(envelope, len(data), turn)
         return turn.effects
@@ -444,13 +453,16 @@ class Node:
             own_stream = self._state.writer.stream
             for group in envelope.groups:
                 self._repair.learn(group, turn)
-            self._dispatch(message, envelope.sender, turn)
+            self._dispatch(message, envelope, turn)
             if self._state.writer.stream != own_stream:
                 turn.drop(Drop.NOT_OURS)
+        elif isinstance(message, Hello):
+            self._introducing.heard(envelope, message, turn)
         else:
             turn.drop(Drop.STRANGER)
-            nonce = message.nonce if isinstance(message, Ping) else 0
-            self._joining.challenge(envelope.sender, nonce, turn.source, turn)
+            if not self._introducing.challenge(envelope, turn):
+                nonce = message.nonce if isinstance(message, Ping) else 0
+                self._joining.challenge(envelope.sender, nonce, turn.source, turn)
 
     def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
         """What a member says of itself in answer to this node's ping is no rumour."""
@@ -529,15 +541,30 @@ class Node:
             case Refuse():
                 self._joining.refused(message, envelope.sender, envelope.generation, turn)
             case Welcome(_, shown):
-                if self._joining.welcomed(message, envelope.sender, turn):
+                address = self._joining.welcomed(message, envelope.sender, turn)
+                if address is not None:
                     self._meeting.welcomed(envelope.sender, shown)
-                    self._learn_views(envelope, turn)
+                    self._find(envelope, address, turn)
                     urgent = not self._state.ready or self._meeting.peer == envelope.sender
                     self._show(shown, envelope.sender, turn, urgent)
             case _:
                 assert_never(message)
 
-    def _dispatch(self, message: MemberMessage, sender: str, turn: Turn) -> None:  # noqa: C901  a table
+    def _find(self, envelope: Envelope, address: Address, turn: Turn) -> None:
+        """A member that takes this node in has proven to be at `address`."""
+        sender, members = envelope.sender, self._state.members
+        for view in envelope.views:
+            own = view.name == sender
+            word = Word.OWN if own else Word.OTHERS
+            self._membership.learn(view, turn, word=word, reached=own and view.address == address)
+        members.prove(sender, address)
+        members.meet(sender, turn.now)
+        held = members.get(sender)
+        if held is not None and held.status is not Status.ALIVE:
+            self._membership.tell(sender, turn)
+
+    def _dispatch(self, message: MemberMessage, envelope: Envelope, turn: Turn) -> None:  # noqa: C901  a table
+        sender = envelope.sender
         match message:
             case Ping(nonce, target, shown):
                 if target != self._state.own.name:
@@ -566,15 +593,18 @@ class Node:
             case Gossip():
                 pass
             case DigestAsk():
-                self._repair.digest_asked(message, sender, turn)
+                if self._may_ask_for_much(sender, turn):
+                    self._repair.digest_asked(message, turn)
             case Digest():
                 self._repair.digest_came(message, turn)
             case PassAsk():
-                self._repair.passes_asked(message, sender, turn)
+                if self._may_ask_for_much(sender, turn):
+                    self._repair.passes_asked(message, sender, turn)
             case Pages():
                 self._repair.pages_came(message, turn)
             case MembersAsk():
-                self._member_repair.asked(message, sender, turn)
+                if self._may_ask_for_much(sender, turn):
+                    self._member_repair.asked(message, sender, turn)
             case MembersPage():
                 self._member_repair.page_came(message, turn)
             case Hold():
@@ -582,8 +612,22 @@ class Node:
             case Held():
                 if not self._copies.held(message, sender, turn):
                     self._leaving.held(message, sender, turn)
+            case Hello():
+                self._introducing.heard(envelope, message, turn)
             case _:
                 assert_never(message)
+
+    def _may_ask_for_much(self, sender: str, turn: Turn) -> bool:
+        """Whether long answers go to where a member is held: if it lives and has proven to be
+        there."""
+        if self._state.members.has_proven(sender, turn.source) and self._is_live(sender):
+            return True
+        turn.drop(Drop.UNPROVEN)
+        return False
+
+    def _is_live(self, name: str) -> bool:
+        view = self._state.members.get(name)
+        return view is not None and view.status <= Status.SUSPECT
 
     def _answered(self, nonce: int, sender: str, turn: Turn) -> bool:
         """An ack came; False unless it answers a ping to that very member."""
@@ -602,8 +646,7 @@ class Node:
         """A member showed its state: repair what differs. `answers`: to a question of this node;
         only that may make it ready."""
         state = self._state
-        view = state.members.get(sender)
-        if view is None or view.status > Status.SUSPECT:
+        if not self._is_live(sender):
             return
         state.shown_by[sender] = shown
         state.rounds.hear(shown.round)
@@ -640,7 +683,9 @@ class Node:
             case Timer.MEMBER_PULL:
                 self._member_repair.unanswered(turn)
             case Timer.CONTACT:
-                self._detector.contact(turn)
+                silent = self._detector.contact(turn)
+                if silent is not None:
+                    self._joining.ask([silent], turn)
             case Timer.NAME_CHECK:
                 self._joining.name_vacant(about, turn)
             case Timer.RIVAL:
@@ -653,6 +698,8 @@ class Node:
                 self._copies.go_on(turn)
             case Timer.COPIES:
                 self._copies.expired(int(about), turn)
+            case Timer.INTRODUCE:
+                self._introducing.due(about, turn)
             case Timer.EXPIRE:
                 self._membership.expire(turn)
                 self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
@@ -750,9 +797,10 @@ class Node:
             for stream in log.streams
         )
         names = (view.name for view in members.views() if view.name != self._state.own.name)
-        views = (members.remembered(name, now) for name in names)
-        known = tuple(view for view in views if view is not None)
-        return Image(streams, known, self._state.judge.horizon)
+        views = (members.worth_keeping(name, now) for name in names)
+        known = [view for view in views if view is not None]
+        known += (v for v in self._state.newcomers.kept if members.get(v.name) is None)
+        return Image(streams, tuple(sorted(known)), self._state.judge.horizon)
 
     def shared_members(self, now: float) -> list[MemberView]:
         """All members, this node included, as others are told of them, by name: without those

@@ -69,8 +69,9 @@ class Readiness:
 
     def nobody_to_join(self, turn: Turn) -> None:
         """There is nobody to join, as far as the operator knows; are there members?"""
-        members = self._state.members
-        if self._started and not (self._state.ready or members.live or members.down):
+        state = self._state
+        others = state.members.live or state.members.down or state.newcomers
+        if self._started and not (state.ready or others):
             self._become(False, turn)
 
     def _wait(self, turn: Turn) -> None:

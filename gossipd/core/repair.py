@@ -373,9 +373,10 @@ class LogRepair:
 
     # --- answering ---------------------------------------------------------------------------
 
-    def digest_asked(self, ask: DigestAsk, asker: str, turn: Turn) -> None:
-        """Tell what is below a prefix."""
-        turn.send(answer_digest(self._state, ask), turn.source, asker)
+    def digest_asked(self, ask: DigestAsk, turn: Turn) -> None:
+        """Tell what is below a prefix; like all answers without news, which would be told to one
+        peer only."""
+        turn.send(answer_digest(self._state, ask), turn.source)
 
     def passes_asked(self, ask: PassAsk, asker: str, turn: Turn) -> None:
         """Send the pages that were asked for."""

@@ -12,6 +12,7 @@ A node that keeps its state in memory only has none of this: there, what is held
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, TypeAlias
@@ -73,15 +74,20 @@ class Saving:
         """Whether there is anything to store."""
         return self._cycle is not None or bool(self._log.changed or self._members.changed)
 
-    def skip(self, image: Image) -> None:
+    def skip(self, image: Image, kept: Container[str]) -> None:
         """What has changed so far comes from the disk, but for doubles that only showed in this
-        image; members that did not enter the table, as they are too old, have to go from it."""
+        image; members that did not enter the table, as they are too old, have to go from it, but
+        for those `kept` aside."""
         marks, self._log.changed = self._log.changed, Marks()
         self._log.changed.doubles = marks.doubles
         for stream in image.streams:
             for double in stream.doubles:
                 marks.doubles.pop((stream.stream, double.seq), None)
-        refused = [view.name for view in image.members if self._members.get(view.name) is None]
+        refused = [
+            view.name
+            for view in image.members
+            if self._members.get(view.name) is None and view.name not in kept
+        ]
         self._members.changed = dict.fromkeys(refused if self._members.keeps_marks else ())
 
     def is_unsaved(self, stream: Stream, seq: int) -> bool:
@@ -121,7 +127,7 @@ class Saving:
         own = self._members.own
         generation = own.generation if own.name in cycle.members else 0
         names = (name for name in cycle.members if name != own.name)
-        views = {name: self._members.remembered(name, now) for name in names}
+        views = {name: self._members.worth_keeping(name, now) for name in names}
         return part._replace(
             versions=tuple(cycle.versions.items()),
             members=tuple(view for view in views.values() if view is not None),

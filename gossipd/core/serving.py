@@ -63,7 +63,7 @@ class Serving:
             if isinstance(part, KeysWanted):
                 turn.emit(part)
             else:
-                turn.send(part, answer.to, place[1])
+                turn.send(part, answer.to)  # without news: one peer only would be told
         if sent == SLICE_MAX:
             self._answers[place] = answer
         if self._answers:

@@ -21,6 +21,7 @@ from .lanes import LogLane, MemberLane
 from .log import Advance, Log
 from .members import MemberTable
 from .messages import MemberView, Message, Shown
+from .newcomers import Newcomers
 from .pings import Pings, RoundTrips
 from .plausible import Plausible
 from .rounds import Rounds
@@ -43,6 +44,7 @@ class State:
     rng: Random
     timers: Timers
     members: MemberTable
+    newcomers: Newcomers
     log: Log
     judge: Judge
     writer: Writer
@@ -103,6 +105,10 @@ class State:
         assert view is not None
         return view
 
+    def is_heard_of(self, name: str) -> bool:
+        """Whether anything is held of somebody, be it that it has proven nothing yet."""
+        return self.members.get(name) is not None or self.newcomers.get(name) is not None
+
     def sample(self, names: list[str], count: int) -> list[str]:
         """Up to `count` of some names, at random."""
         return self.rng.sample(names, min(count, len(names)))
@@ -114,7 +120,8 @@ class Turn:
     def __init__(self, state: State, now: float, source: Address = ("", 0)) -> None:
         self._state = state
         self.now = now
-        self.source = source
+        self.source = self.origin = source
+        """Where answers go, and where the input came from."""
         self.effects: list[Effect] = []
 
     def send(
@@ -127,10 +134,19 @@ class Turn:
         """Send a message with `views` and whatever news fits; `name` is the member at `to`."""
         state = self._state
         data = state.courier.pack(message, to, name, views, self.now)
-        if state.members.is_address(to) or state.strangers.allow(to, len(data)):
+        if state.members.is_proven(to) or state.strangers.allow(to, len(data)):
             self.effects.append(Send(data, to))
         else:
             self.drop(Drop.LIMITED)
+
+    def send_at_cost(self, message: Message, to: Address, budget: int) -> int:
+        """Send a bare message that somebody has paid for, to an address that has proven nothing,
+        if it is within `budget` bytes; how many it took."""
+        data = self._state.courier.pack(message, to, None, (), self.now)
+        if len(data) > budget:
+            return 0
+        self.effects.append(Send(data, to))
+        return len(data)
 
     def answer_to(self, name: str, generation: int) -> None:
         """Answers go where the member is known to be: that address has been proven, while the

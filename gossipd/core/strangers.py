@@ -1,8 +1,9 @@
 """The 3x rule: an address that has proven nothing is never sent more than three times what came.
 
 So nobody can use a node to amplify traffic towards somebody else. Members have proven their
-addresses by a cookie, here or with the member that told of them. Addresses that the operator gave
-as seeds are trusted, and so are newcomers that are refused with a good cookie.
+addresses: they have echoed a nonce of this very node, be it a cookie. Whatever others say proves
+nothing. Addresses that the operator gave as seeds, or that an earlier life knew, are trusted, and
+so are newcomers that are refused with a good cookie.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ TRUSTED_MAX = 1024
 
 
 class Strangers:
-    """Allowances of addresses that are not members', the most recent ones."""
+    """Allowances of addresses that have proven nothing, the most recent ones."""
 
     def __init__(self) -> None:
         self._allowances: dict[Address, int] = {}
@@ -29,7 +30,7 @@ class Strangers:
             del self._allowances[next(iter(self._allowances))]
 
     def trust(self, address: Address) -> None:
-        """The operator named `address`, or a cookie has proven it."""
+        """The operator named `address`, an earlier life knew it, or a cookie has proven it."""
         self._trusted.pop(address, None)
         self._trusted[address] = None
         if len(self._trusted) > TRUSTED_MAX:

@@ -96,7 +96,8 @@ def encoded_row(row: Mapping[str, object] | str, text: bool) -> str:
     return _encode(with_text(row) if text else row)
 
 
-def problem(refused: Refused) -> Answer:
+def problem(refused: Refused, text: bool = False) -> Answer:
+    """`text`: a count in it is a string."""
     headers = b""
     if refused.retry_after is not None:
         headers += b"Retry-After: %d\r\n" % refused.retry_after
@@ -104,7 +105,8 @@ def problem(refused: Refused) -> Answer:
         headers += b"Allow: %b\r\n" % refused.allow.encode()
     if refused.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         headers += b"Accept-Encoding: identity\r\n"
-    return Answer(refused.status, PROBLEM, encode(problem_object(refused)), headers)
+    body = problem_object(refused)
+    return Answer(refused.status, PROBLEM, encode(with_text(body) if text else body), headers)
 
 
 def problem_object(refused: Refused) -> dict[str, object]:

@@ -37,6 +37,9 @@ _KEPT = frozenset(
 _VERSIONS = ("1.0", "1.1")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\["\\])*"')
 _ESCAPED = re.compile(r'\\(["\\])')
+_CONNECT = b"CONNECT"
+"""To the parser an upgrade whatever its head says; it ends the connection."""
+
 _HEADER_OVERHEAD = 4
 """The colon, blank and line end that stand around a header field's name and value."""
 
@@ -143,7 +146,7 @@ class HttpDialect:
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
             self._fail(refusal(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
-        elif has_body and self._parser.should_upgrade():
+        elif has_body and self._parser.should_upgrade() and self._parser.get_method() != _CONNECT:
             self._declining = True
         elif coding is not None and coding.lower() != b"chunked":
             # Where another one is the last, nobody knows where the body ends (RFC 9112 6.3).

@@ -15,9 +15,9 @@ from gossipd.sideport.pipeline import Answer
 from gossipd.sideport.rows import Listing
 
 
-def problem(refused: Refused, framing: Framing) -> bytes:
-    """A refusal, whatever it was that was refused."""
-    return answers.frame(answers.problem(refused), framing)
+def problem(refused: Refused, framing: Framing, text: bool = False) -> bytes:
+    """A refusal, whatever it was that was refused; `text`: its count is a string."""
+    return answers.frame(answers.problem(refused, text), framing)
 
 
 def answer(request: calls.Request, commands: Commands, framing: Framing) -> Answer:
@@ -65,4 +65,4 @@ def _rendered(call: calls.Call, framing: Framing, text: bool, value: object) -> 
         if not isinstance(made, Refused):
             return answers.frame(made, framing)
         value = made
-    return problem(value, framing)
+    return problem(value, framing, text)

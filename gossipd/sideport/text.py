@@ -136,6 +136,8 @@ class TextDialect:
         self._pipeline = pipeline
         self._limits = limits
         self._partial = b""
+        self._is_known = False
+        """This client has sent a command, so it speaks this dialect."""
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
         *lines, self._partial = (self._partial + data).split(b"\n")
@@ -180,7 +182,9 @@ class TextDialect:
                 self._command(line)
             except Refused as refused:
                 self._pipeline.add(partial(_error, refused.detail))
-
+                if not self._is_known:
+                    # Another protocol, perhaps: what follows may look like commands, and is none.
+                    self._pipeline.end(linger=True)
         if self._brief:
             self._pipeline.end()
 
@@ -190,6 +194,7 @@ class TextDialect:
             text = line.decode()
         except UnicodeDecodeError:
             raise refusal(400, "a line must be UTF-8") from None
+        self._is_known = self._is_known or _verb_of(text) in VERBS
         words = split(text)
         if not words:
             return
@@ -221,6 +226,11 @@ class TextDialect:
     def _close(self, detail: str) -> None:
         self._pipeline.add(partial(_error, detail))
         self._pipeline.end(linger=True)
+
+
+def _verb_of(line: str) -> str:
+    """Its first word, whatever stands behind it."""
+    return (line.split(maxsplit=1) or [""])[0].strip('"').lower()
 
 
 def _options(verb: Verb, words: list[str]) -> tuple[list[str], Options]:

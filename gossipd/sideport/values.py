@@ -30,6 +30,8 @@ KEY_NAMESPACE = UUID("6f8f6d7e-3a3c-5b0e-9d0a-67a1c1b5d2f4")
 """Of the UUIDs of version 5 that stand for keys that are no UUIDs; on all nodes the same."""
 _UNSET = frozenset({UUID(int=0), UUID(int=2**128 - 1)})
 """The nil and the max UUID (RFC 9562 5.9, 5.10)."""
+_UNSET_TEXTS = frozenset({"", "undefined", "null", "none", "nil", "nan"})
+"""What languages make of a field that was never set."""
 
 KEY_VERSION_RESERVED = 8
 """The UUID version (RFC 9562) of increment ids, which a client's key must therefore not have."""
@@ -50,7 +52,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _HYPHENS = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _UUID = re.compile(_HYPHENS, re.IGNORECASE)
 _UUID_WRITTEN = re.compile(
-    rf"(?:urn:uuid:|(\{{))?(?P<hyphens>{_HYPHENS})(?(1)\}})|(?P<plain>[0-9a-f]{{32}})",
+    rf"(?:urn:uuid:|(\{{))?(?:(?P<hyphens>{_HYPHENS})|(?P<plain>[0-9a-f]{{32}}))(?(1)\}})",
     re.IGNORECASE,
 )
 """Bare, in braces, as a URN (RFC 9562 4), or without hyphens."""
@@ -178,17 +180,17 @@ def key(value: object) -> UUID:
             f"not {shown(value)}"
         )  # fmt: skip
     found = _written_uuid(value)
+    if found in _UNSET or value.strip().lower() in _UNSET_TEXTS:
+        raise refusal(
+            400,
+            f"the key {shown(value)} is that of a field that was never set: every increment needs "
+            "its own; leave the key out or use a UUID of version 7",
+        )
     if found is None:
         try:
             return uuid5(KEY_NAMESPACE, value)
         except UnicodeEncodeError:
             raise refusal(400, f"a key must be valid Unicode, not {shown(value)}") from None
-    if found in _UNSET:
-        raise refusal(
-            400,
-            f"the key {found} is that of a field that was never set: every increment needs its "
-            "own; leave the key out or use a UUID of version 7",
-        )
     if found.version == KEY_VERSION_RESERVED:
         raise refusal(
             400,

@@ -1,8 +1,8 @@
 """A line as words: separated by blanks; a word in double quotes may hold blanks.
 
 Within quotes, `\"` and `\\` stand for the character after the backslash. `quote` is the inverse:
-what it writes, `split` reads as one word. A word like `ack=2` is an option of its command; a name
-that looks so is written in quotes.
+what it writes, `split` reads as one word. A word like `ack=2` or `key="a b"` is an option of its
+command; a name that looks so is written in quotes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import re
 
 from gossipd.sideport.values import refusal
 
-_WORD = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\["\\])*)"|([^ \t"][^ \t]*))(?=[ \t]|$)')
+_OPTIONS = "(?:ack|ack_memory|after|key|limit|prefix|timeout)="
+_QUOTED = r'"((?:[^"\\]|\\["\\])*)"'
+_WORD = re.compile(rf'[ \t]*(?:({_OPTIONS})?{_QUOTED}|([^ \t"][^ \t]*))(?=[ \t]|$)')
 _ESCAPE = re.compile(r'\\(["\\])')
 _MISQUOTED = 'a quoted name ends with " and a blank; within it write \\" for " and \\\\ for \\'
 _PLAIN = re.compile(r'[^ \t"]\S*')
-_OPTION = re.compile("(ack|ack_memory|after|key|limit|prefix|timeout)=(.*)", re.DOTALL)
+_OPTION = re.compile(rf"({_OPTIONS})(.*)", re.DOTALL)
 
 
 class Quoted(str):
@@ -32,8 +34,12 @@ def split(line: str) -> list[str]:
         found = _WORD.match(line, at)
         if found is None:
             raise refusal(400, _MISQUOTED)
-        quoted, plain = found.groups()
-        words.append(plain if quoted is None else Quoted(_ESCAPE.sub(r"\1", quoted)))
+        option, quoted, plain = found.groups()
+        if quoted is not None:
+            quoted = _ESCAPE.sub(r"\1", quoted)
+            words.append(Quoted(quoted) if option is None else option + quoted)
+        else:
+            words.append(plain)
         at = found.end()
     return words
 
@@ -46,10 +52,11 @@ def options(words: list[str]) -> tuple[list[str], dict[str, str]]:
         option = None if isinstance(word, Quoted) else _OPTION.fullmatch(word)
         if option is None:
             plain.append(word)
-        elif option[1] in found:
-            raise refusal(400, f"{option[1]}= is given twice")
-        else:
-            found[option[1]] = option[2]
+            continue
+        name, value = option.groups()
+        if name[:-1] in found:
+            raise refusal(400, f"{name} is given twice")
+        found[name[:-1]] = value
     return plain, found
 
 

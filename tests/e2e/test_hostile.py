@@ -15,6 +15,7 @@ import pytest
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.mischief import Mischief, said_by
 from tests.e2e.node import Node, until
+from tests.fuzz.attacks import sideport
 
 DATAGRAMS = 10_000
 BURST = 250
@@ -104,7 +105,7 @@ def _drained(sock: socket.socket) -> int:
 @pytest.fixture
 def many_files() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = IDLE + 500
+    wanted = sideport.FILES
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"needs {wanted} file descriptors")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
@@ -122,6 +123,15 @@ def test_a_thousand_idle_connections_are_no_trouble(cluster: Cluster, many_files
         assert nodes[0].increment() == 1
         assert nodes[0].cli("increment").stdout == "2\n"
         counted(nodes, 2, within=5)
+
+
+@pytest.mark.parametrize("attack", [sideport.silence, sideport.half_a_head])
+def test_who_holds_all_connections_hides_no_node(
+    many_files: None, attack: sideport.Attack
+) -> None:
+    found = sideport.run(attack, seconds=2, counters=0)
+    print(found)
+    assert found.asked > 2 * found.failed
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Each input goes to the node and to a twin that was built alike: their effects must be the same,
 byte for byte. Nothing is raised, no datagram is too large, timers advance, and an address that has
-proven nothing is sent at most three times the bytes that came from it or in its name.
+not answered a nonce of this node is sent at most three times the bytes that came from it, in its
+name, or that told of it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from gossipd.core import (
     Stream,
 )
 from gossipd.core.decoding import decode
-from gossipd.core.messages import Cookie, Envelope, Join, Refuse
+from gossipd.core.encoding import pack_view
+from gossipd.core.messages import Cookie, Envelope, Hello, Join, MembersPage, Refuse, Welcome
 from gossipd.core.strangers import AMPLIFICATION_MAX
 
 from .books import Books
@@ -44,8 +46,10 @@ class WatchedNode:
         self._frame = frame
         self._received: dict[Address, int] = {}
         self._sent: dict[Address, int] = {}
-        self._proven: set[Address] = set()
+        self._proven: set[Address] = {own.address}
         self._cookies: set[tuple[Address, bytes]] = set()
+        self._asked: dict[int, Address] = {}
+        """Where the nonces of joins and introductions were sent."""
         self._begin(own, seed, now)
 
     def _begin(self, own: MemberView, seed: int, now: float) -> None:
@@ -55,6 +59,7 @@ class WatchedNode:
     def restart(self, own: MemberView, image: Image, seed: int, now: float) -> list[Effect]:
         """End this life and load its image in the next, which is yet to be started."""
         self._begin(own, seed, now)
+        self._proven |= {view.address for view in image.members}
         self.books.new_life()
         return self._watch(lambda node: node.load(image, now))
 
@@ -106,13 +111,10 @@ class WatchedNode:
         """Hand over one datagram."""
         self._received[source] = self._received.get(source, 0) + len(data)
         envelope = self._opened(data)
-        said: tuple[Address, ...] = ()
         if envelope is not None:
-            said = tuple(view.address for view in envelope.views)
-            if isinstance(envelope.message, Join):
-                self._note_join(envelope.message, source, len(data))
+            self._note(envelope, source, len(data))
             self._note_rivals(envelope, len(data))
-        return self._watch(lambda node: node.receive_datagram(data, source, now), said)
+        return self._watch(lambda node: node.receive_datagram(data, source, now))
 
     def timeout(self, now: float) -> list[Effect]:
         """Let the node look at its clock."""
@@ -141,29 +143,44 @@ class WatchedNode:
             raise AssertionError("the same input, no error") from error
         return first, give(self._twin)
 
-    def _watch(
-        self, give: Callable[[Node], list[Effect]], said: tuple[Address, ...] = ()
-    ) -> list[Effect]:
-        proven = {*said, *(view.address for view in self.node.members)}
+    def _watch(self, give: Callable[[Node], list[Effect]]) -> list[Effect]:
         effects, same = self._both(give)
         assert effects == same, "the same inputs, other effects"
         assert self._twin.next_timeout == self.node.next_timeout
-        proven |= self._proven | {view.address for view in self.node.members}
         for effect in effects:
             assert isinstance(effect, get_args(Effect))
             if isinstance(effect, Send):
-                self._check_send(effect, proven)
+                self._check_send(effect)
         return effects
 
-    def _check_send(self, send: Send, proven: set[Address]) -> None:
+    def _check_send(self, send: Send) -> None:
         assert len(send.data) <= self.settings.datagram_size, "I10: a datagram too large"
         envelope = self._opened(send.data)
-        if envelope is not None and isinstance(envelope.message, Cookie):
-            self._cookies.add((send.to, envelope.message.cookie))
-        if send.to not in proven:
+        match envelope.message if envelope is not None else None:
+            case Cookie(_, cookie):
+                self._cookies.add((send.to, cookie))
+            case Join(nonce) | Hello(nonce):
+                self._asked[nonce] = send.to
+            case _:
+                pass
+        if send.to not in self._proven:
             self._sent[send.to] = self._sent.get(send.to, 0) + len(send.data)
             allowed = AMPLIFICATION_MAX * self._received.get(send.to, 0)
             assert self._sent[send.to] <= allowed, f"3x: {send.to} has proven nothing"
+
+    def _note(self, envelope: Envelope, source: Address, size: int) -> None:
+        """What it says of addresses, and what it proves of them."""
+        page = envelope.message.views if isinstance(envelope.message, MembersPage) else ()
+        for view in (*envelope.views, *page):
+            told = self._received.get(view.address, 0) + len(pack_view(view))
+            self._received[view.address] = told
+        match envelope.message:
+            case Join():
+                self._note_join(envelope.message, source, size)
+            case Welcome(nonce) | Hello(_, nonce) if nonce in self._asked:
+                self._proven.add(self._asked[nonce])
+            case _:
+                pass
 
     def _note_join(self, join: Join, source: Address, size: int) -> None:
         if join.cookie and (join.address, join.cookie) in self._cookies:

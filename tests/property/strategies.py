@@ -40,6 +40,7 @@ from gossipd.core.messages import (
     Gossip,
     Group,
     Held,
+    Hello,
     Hold,
     Join,
     KeyRecord,
@@ -196,6 +197,7 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     MembersPage: st.builds(MembersPage, u64, _starts, _starts, _many(views)),
     Hold: st.builds(Hold, u64, _many(groups, 4, 1)),
     Held: st.builds(Held, u64, st.booleans(), _many(st.tuples(streams, seqs)), st.booleans()),
+    Hello: st.builds(Hello, u64, u64),
 }
 """A strategy for every kind of message."""
 

@@ -35,6 +35,7 @@ from gossipd.core.messages import (
     PassItem,
     Status,
 )
+from gossipd.core.newcomers import Newcomers
 from gossipd.core.passes import Pass
 from gossipd.core.pings import Pings, RoundTrips
 from gossipd.core.plausible import Plausible
@@ -129,6 +130,7 @@ def _peer(seed: int) -> _Peer:
             rng=rng,
             timers=Timers(),
             members=members,
+            newcomers=Newcomers(settings.probe_interval),
             log=log,
             judge=judge,
             writer=Writer(log, judge, rng),

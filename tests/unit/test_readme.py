@@ -27,6 +27,7 @@ from gossipd.core.messages import (
     Gossip,
     Group,
     Held,
+    Hello,
     Hold,
     Join,
     MembersAsk,
@@ -82,6 +83,7 @@ MESSAGES: tuple[Message, ...] = (
     MembersPage(1, "", "", ()),
     Hold(1, (Group(STREAM, 0, 0, ()),)),
     Held(1, False, (), True),
+    Hello(1, 0),
 )
 
 

@@ -193,7 +193,7 @@ def the_last_view_wins(patch: pytest.MonkeyPatch) -> None:
         before = self.get(view.name)
         change = sound(self, view, now, **kept)
         if change is None and before is not None and before.status is not view.status:
-            self._store(view, now, now)
+            self._store(view, now, now, met=True, known=True, proven=True)
             return Change(view, before)
         return change
 
@@ -204,7 +204,8 @@ def status_first(patch: pytest.MonkeyPatch) -> None:
     def rank(view: MemberView) -> tuple[int, Address, int, int]:
         return view.generation, view.address, view.status, view.incarnation
 
-    patch.setattr(f"{_CORE}.members.rank", rank)
+    for module in ("members", "membership", "newcomers", "introducing"):
+        patch.setattr(f"{_CORE}.{module}.rank", rank)
 
 
 def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from gossipd.core.lanes import LogLane, MemberLane
 from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
 from gossipd.core.messages import MemberView, Status
+from gossipd.core.newcomers import Newcomers
 from gossipd.core.pings import Pings, RoundTrips
 from gossipd.core.plausible import Plausible
 from gossipd.core.saving import Saving
@@ -57,7 +58,7 @@ def state_of(
     log = Log()
     members = MemberTable(own, settings.remember, 0.0)
     for view in views:
-        members.merge(view, 0.0)
+        members.merge(view, 0.0, proven=True)
     log.keeps_marks = members.keeps_marks = durable
     judge = Judge(log, settings, lambda: True)
     member_lane, log_lane = MemberLane(), LogLane(log)
@@ -66,6 +67,7 @@ def state_of(
         rng=rng,
         timers=Timers(),
         members=members,
+        newcomers=Newcomers(settings.probe_interval),
         log=log,
         judge=judge,
         writer=Writer(log, judge, rng),

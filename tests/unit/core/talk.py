@@ -36,6 +36,7 @@ from gossipd.core.messages import (
     Envelope,
     Gossip,
     Group,
+    Hello,
     Join,
     Message,
     Page,
@@ -331,6 +332,11 @@ class Talk:
         """Let a peer ask to be taken in."""
         return self.hear(peer, Join(7, peer.address, (), cookie, Standing.NEWCOMER), source=source)
 
+    def let_prove(self, *peers: Peer) -> None:
+        """Let peers that others have told of prove where they are."""
+        self.peers |= {peer.name: peer for peer in peers}
+        self.wait(0.2)
+
     def settle(self) -> None:
         """Let the news of the beginning pass."""
         self.wait(3.0)
@@ -367,6 +373,10 @@ class Talk:
             if peer.address == send.to and peer.answers and isinstance(message, Ping):
                 ack = Ack(message.nonce, peer.shown or self.shown)
                 self._answers.append((self.now + ROUND_TRIP, peer.says(ack), peer.address))
+            if peer.address == send.to and isinstance(message, Hello) and message.nonce:
+                self._answers.append(
+                    (self.now + ROUND_TRIP, peer.says(Hello(0, message.nonce)), peer.address)
+                )
 
 
 def stream(number: int) -> bytes:

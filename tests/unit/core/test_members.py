@@ -18,7 +18,7 @@ LEFT = ALIVE._replace(status=Status.LEFT)
 def _table(*views: MemberView) -> MemberTable:
     table = MemberTable(OWN, REMEMBER, 0.0)
     for view in views:
-        table.merge(view, 0.0)
+        table.merge(view, 0.0, proven=True)
     return table
 
 
@@ -30,8 +30,8 @@ def test_a_table_begins_with_its_owner_alone() -> None:
     assert table.live_count == 1
     assert table.get("bob") is None
     assert table.shared("bob", 0.0) is None
-    assert table.is_address(OWN.address)
-    assert not table.is_address(ALIVE.address)
+    assert table.is_proven(OWN.address)
+    assert not table.is_proven(ALIVE.address)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_a_table_begins_with_its_owner_alone() -> None:
 def test_a_view_of_higher_rank_replaces_one_of_lower_rank(above: MemberView) -> None:
     table = _table(ALIVE)
     before = table.fingerprint
-    assert table.merge(above, 1.0) == Change(above, ALIVE)
+    assert table.merge(above, 1.0, proven=True) == Change(above, ALIVE)
     assert table.get("bob") == above
     assert table.fingerprint != before
-    assert table.is_address(above.address)
+    assert table.is_proven(above.address)
     assert table.merge(ALIVE, 1.0) is None
     assert table.get("bob") == above
     assert table.fingerprint == _table(above).fingerprint
@@ -61,11 +61,11 @@ def test_a_view_of_higher_rank_replaces_one_of_lower_rank(above: MemberView) -> 
 def test_an_address_is_held_as_long_as_a_member_has_it() -> None:
     moved = ALIVE._replace(address=("10.0.0.2", 1))
     table = _table(ALIVE, ALIVE._replace(name="eve"))
-    table.merge(moved, 1.0)
-    assert table.is_address(ALIVE.address)
-    table.merge(moved._replace(name="eve"), 1.0)
-    assert not table.is_address(ALIVE.address)
-    assert table.is_address(moved.address)
+    table.merge(moved, 1.0, proven=True)
+    assert table.is_proven(ALIVE.address)
+    table.merge(moved._replace(name="eve"), 1.0, proven=True)
+    assert not table.is_proven(ALIVE.address)
+    assert table.is_proven(moved.address)
 
 
 def test_live_and_failed_members_are_listed_by_name() -> None:
@@ -148,7 +148,7 @@ def test_a_verdict_leaves_sharing_at_half_its_life_and_the_table_at_its_end() ->
     assert table.expire(REMEMBER) == [FAILED]
     assert table.get("bob") is None
     assert table.down == []
-    assert not table.is_address(("10.0.0.7", 1))
+    assert not table.is_proven(("10.0.0.7", 1))
     assert [view.name for view in table.views()] == ["eve", "own"]
 
 

@@ -52,8 +52,8 @@ def test_members_of_an_image_are_contacts_and_no_news() -> None:
     node = life()
     alive = MemberView("there", THERE, 5, 0, Status.ALIVE)
     node.load(Image((), (alive,)), 0.0)
-    assert node.live_count == 2
-    assert node.shared_members(0.0) == [node.own]
+    assert node.members == node.shared_members(0.0) == [node.own]
+    assert node.image(0.0).members == (alive,)
     other = life()
     other.load(Image((), (alive,)), 0.0, met=True)
     assert other.shared_members(0.0) == [other.own, alive]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gossipd.core import (
     Drop,
     FoundItself,
@@ -11,6 +13,7 @@ from gossipd.core import (
     NameLost,
     Send,
     Status,
+    members,
 )
 from gossipd.core.joining import ASKED_MAX
 from gossipd.core.messages import (
@@ -207,19 +210,28 @@ def test_a_leaving_node_takes_nobody_in() -> None:
     assert not said.of(Left)
 
 
-def test_a_full_member_table_refuses_the_newcomer_silently_but_counts_it() -> None:
-    talk = Talk(peers=1)
-    gone = Peer("old", ("10.0.5.5", 7946))
-    cookie = talk.ask_in(gone).sent(Cookie)[0].cookie
-    for first in range(0, 20_000, 10):
-        views = [
-            Peer(f"x{n}", (f"10.{n // 60000 + 1}.0.1", n % 60000 + 1)).seen(Status.LEFT)
-            for n in range(first, first + 10)
-        ]
-        talk.hear(talk.peer("p0"), Gossip(), views)
-    said = talk.ask_in(gone, cookie)
+def test_a_full_member_table_refuses_the_newcomer_silently_but_counts_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(members, "MEMBERS_MAX", 3)
+    talk = Talk(peers=2)
+    cookie = talk.ask_in(NEWCOMER).sent(Cookie)[0].cookie
+    said = talk.ask_in(NEWCOMER, cookie)
     assert said.drops == [Drop.MEMBERS_FULL]
     assert not said.sent(Welcome)
+
+
+def test_members_that_only_others_knew_make_room_for_a_newcomer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(members, "MEMBERS_MAX", 6)
+    monkeypatch.setattr(members, "STRANGERS_SHARE", 4)
+    talk = Talk(peers=1)
+    for number in range(9):
+        talk.hear_views(Peer(f"x{number}", (f"10.9.0.{number}", 1)).seen(Status.LEFT))
+    assert names(talk) == ["me", "p0", "x0", "x1", "x2", "x3"]
+    talk.admit(NEWCOMER)
+    assert names(talk) == ["me", "new", "p0", "x1", "x2", "x3"]
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
+
 from gossipd.core import Drop, Settings, Status
+from gossipd.core.member_repair import NEWCOMERS_PAUSE_MAX, VAIN_MAX, VAIN_PAUSE_MAX
 from gossipd.core.messages import (
+    PAGES_MAX,
     DigestAsk,
     Gossip,
     MembersAsk,
     MembersPage,
+    MemberView,
     Ping,
     Shown,
 )
@@ -43,6 +50,7 @@ def test_a_different_member_table_is_pulled_page_by_page() -> None:
     first, second = some_views(0, 5), some_views(5, 5)
     talk.hear(p0, MembersPage(ask.nonce, "", "x004", tuple(peer.view for peer in first)))
     talk.hear(p0, MembersPage(ask.nonce, "x004", "", tuple(peer.view for peer in second)))
+    talk.let_prove(*first, *second)
     assert [view.name for view in talk.node.members if view.name[0] == "x"] == [
         f"x{number:03}" for number in range(10)
     ]
@@ -68,10 +76,11 @@ def test_a_lost_page_of_the_table_is_asked_for_again_and_at_last_smaller() -> No
     talk = quiet()
     p0 = talk.peer("p0")
     ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
-    late = MembersPage(ask.nonce, "x004", "x009", tuple(p.view for p in some_views(5, 5)))
-    talk.hear(p0, late)
+    told = some_views(5, 5)
+    talk.hear(p0, MembersPage(ask.nonce, "x004", "x009", tuple(peer.view for peer in told)))
+    talk.let_prove(*told)
     assert len(talk.node.members) == 9, "what came is used"
-    asks = talk.wait(0.9).sent(MembersAsk)
+    asks = talk.wait(0.7).sent(MembersAsk)
     assert [(a.after, a.size) for a in asks] == [("", 1200), ("", DATAGRAM_SIZE_FLOOR)]
     assert not talk.wait(0.05).sent(MembersAsk)
 
@@ -138,3 +147,56 @@ def test_a_peer_that_is_not_live_starts_no_repair() -> None:
     said = talk.hear(talk.peer("p0"), Ping(1, "me", Shown(1, 2, True)))
     assert not said.sent(DigestAsk)
     assert not said.sent(MembersAsk)
+
+
+def test_pages_that_overtake_others_count_all_the_same() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
+    bounds = ["", *(f"x{number:03}" for number in range(PAGES_MAX))]
+    pages = [MembersPage(ask.nonce, after, upto, ()) for after, upto in itertools.pairwise(bounds)]
+    said = [talk.hear(p0, page) for page in reversed(pages)]
+    assert not any(each.sent(MembersAsk) for each in said[:-1])
+    (more,) = said[-1].sent(MembersAsk)
+    assert more.after == bounds[-1]
+    talk.hear(p0, MembersPage(more.nonce, "x", "", ()))
+    assert not talk.wait(0.9).sent(MembersAsk), "that was the end"
+
+
+def test_no_more_pages_are_kept_than_were_asked_for() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
+    for number in range(PAGES_MAX - 1):
+        talk.hear(p0, MembersPage(ask.nonce, f"x{number:03}", f"x{number:03}a", ()))
+    (more,) = talk.hear(p0, MembersPage(ask.nonce, "y", "z", ())).sent(MembersAsk)
+    assert more.after == ""
+
+
+@pytest.mark.parametrize("told", [(), (Peer("ghost", ("203.0.113.7", 1)).view,)])
+def test_pulls_that_change_nothing_become_rare(told: tuple[MemberView, ...]) -> None:
+    """A newcomer may yet prove where it is, so they become less rare beside one."""
+    talk = quiet()
+    p0 = talk.peer("p0")
+    p0.answers = False
+    pulls = []
+    for _ in range(3000):
+        for ask in shows_other_table(talk, p0).sent(MembersAsk, p0):
+            pulls.append(talk.now)
+            talk.hear(p0, MembersPage(ask.nonce, "", "", told))
+        talk.now += 0.1
+    pauses = [later - sooner for sooner, later in itertools.pairwise(pulls)]
+    assert pauses[:3] == pytest.approx([1, 2, 4], abs=0.2)
+    most = NEWCOMERS_PAUSE_MAX if told else VAIN_PAUSE_MAX
+    assert pauses[-1] == pytest.approx(most, abs=0.2)
+    assert shows_other_table(talk, p0, 77).sent(MembersAsk, p0), "another table is another matter"
+
+
+def test_only_so_many_vain_pulls_are_remembered() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    p0.answers = False
+    for table in [*range(1, VAIN_MAX + 2), 1]:
+        talk.now += 1.0
+        (ask,) = shows_other_table(talk, p0, table).sent(MembersAsk, p0)
+        talk.hear(p0, MembersPage(ask.nonce, "", "", ()))

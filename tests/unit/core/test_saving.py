@@ -18,7 +18,7 @@ from gossipd.core.messages import Group
 from gossipd.core.saving import Row
 
 from .parts import ALIVE
-from .talk import WALL, Talk, group, stream
+from .talk import WALL, Peer, Talk, group, stream
 
 REGISTERS = tuple((f"c{number}", number, 1) for number in range(1, 6))
 
@@ -158,13 +158,16 @@ def test_a_batch_that_was_abandoned_is_not_durable() -> None:
 def test_members_that_changed_are_stored_with_the_age_of_verdicts() -> None:
     talk = keeper()
     p0 = talk.peer("p0")
-    talk.hear_views(ALIVE, p0.seen(Status.SUSPECT, accusers=("bob",)))
+    talk.hear_views(ALIVE)
+    talk.let_prove(Peer("bob", ALIVE.address, ALIVE.generation, ALIVE.incarnation))
+    talk.hear_views(p0.seen(Status.SUSPECT, accusers=("bob",)))
     changes = talk.take()
     assert {view.name: view.status for view in changes.members} == {
         "bob": Status.ALIVE,
         "p0": Status.SUSPECT,
     }
     talk.stored(changes)
+    talk.peer("bob").answers = False
     talk.hear_views(ALIVE._replace(status=Status.FAILED, age=7))
     talk.wait(30)
     ages = {view.name: view.age for view in talk.take().members}

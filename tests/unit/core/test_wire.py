@@ -158,6 +158,10 @@ GOLDEN: dict[str, str] = {
         "67640100941a9be53d41693d1e12debe9711a3616e6ecf0000018bcfe5687b059416c39292c40a0102030405"
         "06070809100992c40a03ffffffffffffffffffcf0000ffffffffffffc39090"
     ),
+    "hello": (
+        "67640100941a9be5fe61ea190ecedbac9712a3616e6ecf0000018bcfe5687b0592cfffffffffffffffff1790"
+        "90"
+    ),
 }  # fmt: skip
 
 
@@ -222,7 +226,7 @@ def test_later_fields_of_views_groups_and_records_are_counted_and_ignored() -> N
 
 def test_an_unknown_kind_of_message_is_dropped_as_such() -> None:
     fields = _fields(spoken(Gossip()))
-    assert decode(msgpack.packb([18, *fields[1:]])) is Drop.UNKNOWN_KIND
+    assert decode(msgpack.packb([19, *fields[1:]])) is Drop.UNKNOWN_KIND
     assert decode(msgpack.packb([2**64 - 1, *fields[1:]])) is Drop.UNKNOWN_KIND
     assert decode(msgpack.packb([-1, *fields[1:]])) is Drop.MALFORMED
 

@@ -18,6 +18,7 @@ from gossipd.core.messages import (
     Gossip,
     Group,
     Held,
+    Hello,
     Hold,
     Join,
     KeyRecord,
@@ -133,4 +134,5 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
     ("members page", spoken(MembersPage(20, "bob", "", (LEFT,)))),
     ("hold", spoken(Hold(21, (GROUP, KEYED)))),
     ("held", spoken(Held(22, True, ((STREAM, 9), (OTHER, 2**48 - 1)), True))),
+    ("hello", spoken(Hello(2**64 - 1, 23))),
 )  # fmt: skip

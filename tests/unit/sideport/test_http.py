@@ -128,6 +128,24 @@ async def test_a_body_with_an_upgrade_has_the_limits_of_any(client: Client) -> N
     assert answer.status == 413
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "\r\n".join((*UPGRADE, "Content-Length: 5", "", "hello")),
+    ],
+)
+async def test_a_connect_with_a_body_is_refused_and_ends_the_connection(
+    client: Client, fields: str
+) -> None:
+    """The parser calls it an upgrade whatever is declined, which was tried for ever."""
+    await client.send(f"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n{fields}".encode())
+    answer = await client.response()
+    assert (answer.status, answer.headers["connection"]) == (404, "close")
+    assert await client.rest() == b""
+
+
 async def test_http_1_1_without_host_is_refused(client: Client, backend: FakeBackend) -> None:
     await client.send(b"POST /increment HTTP/1.1\r\n\r\nPOST /increment HTTP/1.0\r\n\r\n")
     refused = await client.response()

@@ -64,20 +64,29 @@ async def test_a_key_that_was_never_set_is_refused(
     assert backend.started == []
 
 
+@pytest.mark.parametrize("unset", ["undefined", "null", "None", "nil", "NaN", " ", "\t "])
+async def test_a_key_of_a_field_that_languages_never_set_is_refused(
+    client: Client, backend: FakeBackend, unset: str
+) -> None:
+    answer = await client.request("POST", "/increment", json.dumps({"key": unset}).encode())
+    assert (answer.status, "never set" in answer.detail) == (400, True)
+    assert backend.started == []
+
+
 @pytest.mark.parametrize("written", ["{}", "{{{}}}", "urn:uuid:{}", "URN:UUID:{}"])
 async def test_a_uuid_is_one_key_however_it_is_written(
     client: Client, backend: FakeBackend, written: str
 ) -> None:
     text = written.format(KEY)
-    for key in (text, text.upper(), KEY.hex):
+    for key in (text, text.upper(), KEY.hex, f"{{{KEY.hex}}}"):
         answer = await client.request("POST", "/increment", json.dumps({"key": key}).encode())
         assert answer.status == 200
-    assert backend.keys == [KEY] * 3
+    assert backend.keys == [KEY] * 4
 
 
 @pytest.mark.parametrize(
     "key",
-    ["x", "order 17", "x" * 255, "é" * 255, " ", f" {KEY}", f"{{{KEY}", f"{KEY}}}", "{}", "0"],
+    ["x", "order 17", "x" * 255, "é" * 255, f" {KEY}", f"{{{KEY}", f"{KEY}}}", "{}", "0"],
 )
 async def test_any_other_string_is_a_key_that_tells_no_time(
     client: Client, backend: FakeBackend, key: str

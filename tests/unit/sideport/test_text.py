@@ -8,6 +8,7 @@ import pytest
 
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.values import key
 
 from .fake import KEY, Client, FakeBackend, increment_id, until
 
@@ -80,13 +81,49 @@ async def test_an_increment_answers_the_count(
 async def test_a_mistake_is_one_line_and_the_next_command_works(
     client: Client, backend: FakeBackend, line: bytes, error: str
 ) -> None:
-    await client.send(line + b"\n")
+    await client.send(b"ping\n" + line + b"\n")
+    assert await client.line() == "pong"
     answer = await client.line()
     assert answer.startswith("error: ")
     assert error in answer
     await client.send(b"ping\n")
     assert await client.line() == "pong"
     assert backend.started == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"set a 0 0 9",
+        b"EHLO x",
+        b"OPTIONS rtsp://a RTSP/1.0\r\n",
+        b"~2",
+        b'"a',
+        b"USER a",
+    ],
+)
+async def test_behind_a_first_line_that_is_no_command_nothing_is_run(
+    client: Client, backend: FakeBackend, first: bytes
+) -> None:
+    await client.send(first + b"\r\nincrement\r\n")
+    answer = await client.rest()
+    assert (answer[:7], answer.count(b"\n")) == (b"error: ", 1)
+    assert backend.started == []
+
+
+async def test_a_mistake_in_a_first_command_does_not_end_the_connection(client: Client) -> None:
+    await client.send(b'"Increment" a 0x1\nping\n')
+    assert (await client.line()).startswith("error: by must be")
+    assert await client.line() == "pong"
+
+
+async def test_the_value_of_an_option_may_stand_in_quotes(
+    client: Client, backend: FakeBackend
+) -> None:
+    await client.send(b'increment key="a b"\nincrement key="a\\"b"\nincrement "key=a b"\n')
+    assert [await client.line() for _ in range(3)] == ["1", "2", "1"]
+    assert backend.keys == [key("a b"), key('a"b'), None]
+    assert backend.started[-1] == ("key=a b", 1)
 
 
 async def test_a_refused_increment_is_an_error_line(client: Client, backend: FakeBackend) -> None:

@@ -85,6 +85,8 @@ async def test_a_count_whose_increment_does_not_come_is_a_504_with_the_count(
         "counter": "a",
         "count": 5,
     }
+    target = f"/count?counter=a&after={ID}&timeout=1ms&counts=string"
+    assert b'"count": "5"' in (await client.request("GET", target)).body
 
 
 @pytest.mark.parametrize("after", ["", "x", str(ID).replace("-", ""), str(KEY)])
