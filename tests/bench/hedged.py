@@ -54,7 +54,12 @@ def _post(node: Node, keys: Sequence[str]) -> list[dict[str, Any]]:
     connection = http.client.HTTPConnection(*node.api, timeout=60)
     try:
         connection.request("POST", "/increments", lines)
-        answers: list[dict[str, Any]] = json.loads(connection.getresponse().read())
+        response = connection.getresponse()
+        text = response.read()
+        if response.status == 503:
+            return [{"status": 503}] * len(keys)
+        assert response.status == 200, text
+        answers: list[dict[str, Any]] = json.loads(text)
         return answers
     finally:
         connection.close()
