@@ -35,8 +35,8 @@ COUNT, QUICK_COUNT = 2_000_000, 20_000
 BATCH = 500
 WORKERS = 2
 WINDOW = 60.0
-BYTES_MAX = 400.0
-"""Of memory for each increment: a key record each on two nodes for a minute, half of a double, and
+BYTES_MAX = 500.0
+"""Of memory for each increment, were all of one minute: two key records, half of a double, and
 what the interpreter does not give back."""
 
 SETTLES = 300.0
