@@ -45,9 +45,7 @@ class Introducing:
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
 
     def keep(self, view: MemberView, turn: Turn) -> None:
-        """An earlier life knew a live member. Absurd ones, which an attack has left, go."""
-        if self._membership.is_absurd(view, Word.OTHERS):
-            return
+        """An earlier life knew a live member."""
         held = self._state.members.get(view.name)
         if held is None or (view.generation, view.address) > (held.generation, held.address):
             turn_at = self._state.newcomers.keep(view, turn.now)

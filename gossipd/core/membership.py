@@ -128,9 +128,7 @@ class Membership:
 
     def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
         """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
-        this life, too. Absurd ones, which an attack has left, go."""
-        if self.is_absurd(view, Word.OTHERS):
-            return
+        this life, too."""
         change = self._state.members.merge(view, turn.now, kept=True, proven=met)
         if met:
             self._state.members.meet(view.name, turn.now)

@@ -187,7 +187,8 @@ class Node:
         return turn.effects
 
     def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:
-        """Join what an earlier life has kept, all of it; before `start`.
+        """Join what an earlier life has kept, but for absurd members, which an attack has left;
+        before `start`.
 
         `met`: its members are those of a cluster that is there, not only of one that was.
         """
@@ -198,6 +199,8 @@ class Node:
         judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
             if view.name == self._state.own.name:
+                continue
+            if self._membership.is_absurd(view, Word.OTHERS):
                 continue
             if met or view.status > Status.SUSPECT:
                 self._membership.restore(view, turn, met)

@@ -437,11 +437,12 @@ def test_no_refusal_lets_a_generation_rise_to_where_it_is_absurd() -> None:
     assert talk.own.generation == 1000
 
 
-def test_absurd_members_that_an_earlier_life_has_kept_are_let_go() -> None:
+@pytest.mark.parametrize("status", [Status.ALIVE, Status.FAILED])
+def test_absurd_members_that_an_earlier_life_has_kept_are_let_go(status: Status) -> None:
     before = Talk(peers=2)
     image = before.node.image(before.now)
     poisoned = tuple(
-        view._replace(generation=GENERATION_MAX if view.name == "p0" else view.generation)
+        view._replace(generation=GENERATION_MAX, status=status) if view.name == "p0" else view
         for view in image.members
     )
     talk = Talk(alone=False)
