@@ -196,9 +196,10 @@ class Advertising:
         """Look at all ways, and follow them."""
         self._looked_at = time.monotonic()
         live = self._node.live_addresses(TARGETS_MAX)
+        earlier = [view.address for view in self._node.earlier[:TARGETS_MAX]]
         seeds = self._other_seeds()
-        ways = {target: self._routes.towards(target) for target in (*live, *seeds)}
-        self._find_way([ways[target] for target in live or seeds])
+        ways = {target: self._routes.towards(target) for target in (*live, *earlier, *seeds)}
+        self._find_way([ways[target] for target in live or earlier or seeds])
         fails = self._fails(bool(live))
         if self._is_automatic:
             self._follow(_outside_first(ways.values()), fails)

@@ -306,11 +306,9 @@ class Daemon:
 
     def _is_alone(self) -> bool:
         """Whether there is nobody to join, as far as can be told without resolving names."""
-        own = self._node.own
-        others = [view for view in self._node.members if view.name != own.name]
-        known = any(view.status < Status.LEFT for view in others)
+        own = self._node.own.address
         seeds = [literal(Endpoint.parse_peer(text)) for text in self._config.join]
-        return not known and all(found == [own.address] for found in seeds)
+        return not self._node.knows_others and all(found == [own] for found in seeds)
 
     def _seeds_changed(self) -> None:
         """Other addresses are known of the seeds, or more of them: what follows from that."""

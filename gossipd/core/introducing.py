@@ -61,7 +61,7 @@ class Introducing:
                 turn.send(Hello(0, 0), view.address)
         elif self._is_out_of_date(newcomer):
             state.newcomers.drop(name)
-        elif turn.now >= newcomer.ends_at:
+        elif turn.now >= newcomer.ends_at and not (newcomer.is_kept and state.cut_off):
             state.newcomers.drop(name)
             if newcomer.is_kept:
                 gone = newcomer.view._replace(status=Status.FAILED, accusers=())
@@ -69,7 +69,15 @@ class Introducing:
         else:
             may_ask_again = self._ask(newcomer, turn)
             again_at = newcomer.turn_at if may_ask_again else newcomer.ends_at
-            state.timers.set(Timer.INTRODUCE, min(again_at, newcomer.ends_at), name)
+            if turn.now < newcomer.ends_at:
+                again_at = min(again_at, newcomer.ends_at)
+            state.timers.set(Timer.INTRODUCE, again_at, name)
+
+    def ask_anew(self, turn: Turn) -> None:
+        """This node has a way to others again, or says where it is: those that an earlier life
+        knew have their whole time to answer from now on."""
+        for name, turn_at in self._state.newcomers.anew(turn.now):
+            self._state.timers.set(Timer.INTRODUCE, turn_at, name)
 
     def heard(self, envelope: Envelope, hello: Hello, turn: Turn) -> None:
         """Somebody introduces itself, or echoes a nonce."""

@@ -133,6 +133,20 @@ class Newcomers:
             self._kept += 1
         return turn_at
 
+    def anew(self, now: float) -> list[tuple[str, float]]:
+        """What was asked of those that an earlier life knew went nowhere: when each has its turn
+        again."""
+        self._paces.pop(_OWN, None)
+        turns: list[tuple[str, float]] = []
+        for name, newcomer in self._held.items():
+            if newcomer.is_kept:
+                turn_at = self._turn(_OWN, now, KEPT_PACE, KEPT_AT_ONCE)
+                assert turn_at is not None
+                newcomer.asks, newcomer.turn_at = 0, turn_at
+                newcomer.ends_at = turn_at + self._patience
+                turns.append((name, turn_at))
+        return turns
+
     def found(self, view: MemberView) -> bool:
         """A member has proven where it is; whether it was a newcomer there."""
         held = self._held.get(view.name)

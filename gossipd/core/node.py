@@ -224,6 +224,7 @@ class Node:
         may = own.status is not Status.LEFT and own.generation < GENERATION_MAX
         if may and address != own.address:
             self._joining.move(address, turn)
+            self._introducing.ask_anew(turn)
             self._detector.restart(turn)
         return turn.effects
 
@@ -233,6 +234,7 @@ class Node:
         turn = self._turn(now)
         if self._detector.cut_off(is_cut_off, turn):
             self._joining.ask_members(turn)
+            self._introducing.ask_anew(turn)
         return turn.effects
 
     def ask_members(self, now: float) -> list[Effect]:
@@ -768,6 +770,18 @@ class Node:
     def member_names(self, after: str = "") -> list[str]:
         """The names of all members behind `after`, in order."""
         return self._state.members.names_after(after)
+
+    @property
+    def knows_others(self) -> bool:
+        """Whether there are others that have not left, or there were in an earlier life."""
+        members = self._state.members
+        others = (view for view in members.views() if view.name != members.own.name)
+        return bool(self.earlier) or any(view.status < Status.LEFT for view in others)
+
+    @property
+    def earlier(self) -> list[MemberView]:
+        """Those that an earlier life knew as live, and this one has not found out about yet."""
+        return self._state.newcomers.kept
 
     @property
     def failed_count(self) -> int:

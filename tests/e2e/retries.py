@@ -21,6 +21,8 @@ from tests.e2e.pipelined import ask_all
 TRIES_MAX = 4
 ROUND = 500
 """Tries that each node is sent at a time."""
+HELD_BACK_MAX = 10.0
+"""Seconds in which what a node knows of a key has to be whole."""
 
 Try = tuple[Node, str]
 
@@ -83,14 +85,29 @@ class Retries:
         return mixed
 
     def _send(self, node: Node, keys: list[str]) -> None:
-        answers = list(ask_all(node, [f"POST /increment?key={key}" for key in keys]))
-        for status, data in answers:
-            if status != 200:
+        """All of them; what is held back for a moment is sent again, as clients do."""
+        left = list(keys)
+
+        def all_are_said() -> bool:
+            left[:] = self._try(node, left)
+            return not left
+
+        until(all_are_said, HELD_BACK_MAX, "no try is held back")
+
+    def _try(self, node: Node, keys: list[str]) -> list[str]:
+        """Those that are held back."""
+        left: list[str] = []
+        answers = ask_all(node, [f"POST /increment?key={key}" for key in keys])
+        for key, (status, data) in zip(keys, answers, strict=True):
+            if status == 503:
+                left.append(key)
+            elif status != 200:
                 self.ledger.refused.append(f"{node.name} {status} {data['detail']}")
             elif data["duplicate"]:
                 self.ledger.duplicates += 1
             else:
                 self.ledger.fresh += 1
+        return left
 
 
 @dataclass

@@ -81,6 +81,10 @@ def test_a_node_whose_network_comes_late_is_whole_soon_after(
     assert blamed(nodes) == []
 
 
+PATIENCE = 11.0
+"""Seconds after which a member of an earlier life that is silent would be failed."""
+
+
 def test_a_node_that_starts_anew_before_its_network_comes_blames_nobody(
     network: Network, nodes: list[Node]
 ) -> None:
@@ -93,7 +97,10 @@ def test_a_node_that_starts_anew_before_its_network_comes_blames_nobody(
     network.hosts[2].ip("addr", "flush", "dev", "eth0")
     late.start(*ANYWHERE, join=[one, two])
     see([one, two], late.name, "failed", within=20)
-    until(lambda: "no route" in str(late.status()["alarms"]), 15, "late says why")
+    until(lambda: "no route" in str(late.ask("GET", "/ready").data), 15, "late says why")
+    until_then = time.monotonic() + PATIENCE
+    while time.monotonic() < until_then:
+        assert late.ask("GET", "/ready").status == 503
     before = len(one.log), len(two.log), 0
     network.hosts[2].ip("addr", "add", "10.77.0.33/24", "dev", "eth0")
     agree(nodes, within=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -140,3 +141,18 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
+
+
+def test_a_node_that_knew_another_is_not_ready_before_it_has_met_it(cluster: Cluster) -> None:
+    """Its counts may be behind, whether it is given seeds or not."""
+    one, two = cluster.start(2)
+    one.send(signal.SIGTERM)
+    assert one.ended() == 0
+    two.increment(by=3)
+    two.kill()
+    one.start("--ready-after", "60")
+    until(lambda: one.ask("GET", "/health").status == 200, 10, "it serves")
+    assert one.ask("GET", "/ready").status == 503
+    two.start("--ready-after", "1")
+    agree([one, two], within=20)
+    assert one.count() == 3

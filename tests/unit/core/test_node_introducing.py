@@ -267,6 +267,12 @@ def test_a_member_of_an_earlier_life_is_asked_to_take_this_node_in() -> None:
     assert not talk.wait(0.9).sent(Join)
 
 
+@pytest.mark.parametrize("status", list(Status))
+def test_a_node_that_knew_others_that_have_not_left_is_not_alone(status: Status) -> None:
+    assert with_kept(status).node.knows_others is (status < Status.LEFT)
+    assert not Talk(alone=False).node.knows_others
+
+
 def test_one_that_does_not_answer_is_failed_and_asked_on() -> None:
     talk = with_kept(Status.ALIVE)
     assert 3 < len(talk.wait(9).sent(Join, NEW)) < 9
@@ -280,6 +286,27 @@ def test_one_that_does_not_answer_is_failed_and_asked_on() -> None:
     assert {view.status for view in said.views("new", NEW)} == {Status.FAILED}, "it may refute"
     talk.hear(Peer("new", NEW.address, incarnation=1), Gossip())
     assert talk.status("new") is Status.ALIVE
+
+
+def test_a_node_without_a_way_to_anybody_fails_none_of_them_and_asks_once_it_has_one() -> None:
+    talk = with_kept(Status.ALIVE)
+    talk.cut_off(True)
+    talk.wait(25)
+    assert names(talk) == ["me"], "nobody is blamed"
+    talk.cut_off(False)
+    assert talk.wait(0.01).sent(Join, NEW)
+    talk.wait(9)
+    assert names(talk) == ["me"], "it has its whole time again"
+    talk.wait(2)
+    assert talk.status("new") is Status.FAILED
+
+
+def test_a_node_that_moves_asks_those_of_an_earlier_life_at_once() -> None:
+    talk = with_kept(Status.ALIVE)
+    talk.wait(5)
+    assert not talk.wait(0.01).sent(Join, NEW)
+    talk.readdress(("10.0.7.7", 7946))
+    assert talk.wait(0.01).sent(Join, NEW)
 
 
 def test_an_earlier_image_is_no_reason_to_ask_a_member_again() -> None:
