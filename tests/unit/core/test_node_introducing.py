@@ -302,11 +302,15 @@ def test_a_node_without_a_way_to_anybody_fails_none_of_them_and_asks_once_it_has
 
 
 def test_a_node_that_moves_asks_those_of_an_earlier_life_at_once() -> None:
-    talk = with_kept(Status.ALIVE)
+    talk = Talk(peers=1)
+    talk.node.load(Image((), (NEW.seen(Status.ALIVE),)), talk.now)
     talk.wait(5)
+    talk.hear_views(GHOST.view)
     assert not talk.wait(0.01).sent(Join, NEW)
     talk.readdress(("10.0.7.7", 7946))
-    assert talk.wait(0.01).sent(Join, NEW)
+    said = talk.wait(0.01)
+    assert said.sent(Join, NEW)
+    assert not said.sent(Join, GHOST)
 
 
 def test_an_earlier_image_is_no_reason_to_ask_a_member_again() -> None:
