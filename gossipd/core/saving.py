@@ -12,10 +12,10 @@ A node that keeps its state in memory only has none of this: there, what is held
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from .identity import Stream
 from .image import Image
@@ -26,6 +26,8 @@ from .messages import Correction, Double, KeyRecord, MemberView
 
 Row: TypeAlias = tuple[Stream, str, int, int]
 """(stream, counter, seq, total): a register with its stream."""
+
+T = TypeVar("T")
 
 
 class Changes(NamedTuple):
@@ -107,8 +109,8 @@ class Saving:
         for place in places:
             del marks.registers[place]
         rows = tuple((*place, *self._log.register(*place)) for place in places)
-        keys = self._keys(marks, limit - len(rows), now)
-        doubles = self._doubles(marks, limit - len(rows) - len(keys), now)
+        keys = _held(marks.keys, self._log.keys.at, limit - len(rows), now)
+        doubles = _held(marks.doubles, self._log.doubles.at, limit - len(rows) - len(keys), now)
         corrections = self._corrections(marks, limit - len(rows) - len(keys) - len(doubles))
         part = Changes(
             rows,
@@ -164,31 +166,27 @@ class Saving:
         members, self._members.changed = self._members.changed, {}
         return _Cycle(marks, versions, members)
 
-    def _keys(self, marks: Marks, limit: int, now: float) -> tuple[tuple[Stream, KeyRecord], ...]:
-        """Marked until they are stored; those that expired meanwhile are not marked any more."""
-        taken: list[tuple[Stream, KeyRecord]] = []
-        for stream, seq in list(islice(marks.keys, limit)):
-            record = self._log.keys.at(stream, seq, now)
-            if record is None:
-                del marks.keys[stream, seq]
-            else:
-                taken.append((stream, record))
-        return tuple(taken)
-
-    def _doubles(self, marks: Marks, limit: int, now: float) -> tuple[tuple[Stream, Double], ...]:
-        """As with keys; those that were folded meanwhile are not marked any more."""
-        taken: list[tuple[Stream, Double]] = []
-        for stream, seq in list(islice(marks.doubles, limit)):
-            double = self._log.doubles.at(stream, seq, now)
-            if double is None:
-                del marks.doubles[stream, seq]
-            else:
-                taken.append((stream, double))
-        return tuple(taken)
-
     def _corrections(self, marks: Marks, limit: int) -> tuple[tuple[Stream, Correction], ...]:
         """As they are now."""
         held = self._log.doubles.correction
         places = islice(marks.corrections, limit)
         found = ((stream, held(stream, counter)) for stream, counter in places)
         return tuple((stream, correction) for stream, correction in found if correction)
+
+
+def _held(
+    marks: dict[tuple[Stream, int], None],
+    at: Callable[[Stream, int, float], T | None],
+    limit: int,
+    now: float,
+) -> tuple[tuple[Stream, T], ...]:
+    """What is marked, up to `limit`; it stays so until it is stored. What has gone meanwhile is
+    not marked any more."""
+    taken: list[tuple[Stream, T]] = []
+    for stream, seq in list(islice(marks, limit)):
+        found = at(stream, seq, now)
+        if found is None:
+            del marks[stream, seq]
+        else:
+            taken.append((stream, found))
+    return tuple(taken)

@@ -146,23 +146,17 @@ def keyed(*records: KeyRecord) -> Group:
 
 def one_key(size: int) -> float:
     """All events of a stream have one key."""
-    bench, seqs = Bench(), count(1)
-
-    def datagrams() -> Iterator[bytes]:
-        sent = 0
-        while sent < size:
-            records = fitting(KeyRecord(bytes(16), seq, "c", 1, 0) for seq in seqs)
-            sent += len(records)
-            yield bench.says(Gossip(), [keyed(*records)])
-
-    return bench.cost(datagrams())
+    return _one_key(Bench(), count(1), size)
 
 
 def one_key_falling(size: int) -> float:
     """The same, each event smaller than all before."""
-    bench, seqs = Bench(), count(SEQ_MAX, -1)
+    bench = Bench()
     bench.hold(StreamImage(LIAR, 0, (("c", SEQ_MAX, 1),)))
+    return _one_key(bench, count(SEQ_MAX, -1), size)
 
+
+def _one_key(bench: Bench, seqs: Iterator[int], size: int) -> float:
     def datagrams() -> Iterator[bytes]:
         sent = 0
         while sent < size:
