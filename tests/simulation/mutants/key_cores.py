@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 import pytest
 
 from gossipd.core import (
+    Changes,
     Effect,
     Image,
     KeyedEvent,
@@ -23,7 +24,7 @@ from gossipd.core.hashing import hash64
 from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.judge import Duplicate, Judge, Judgement
 from gossipd.core.keys import Keys
-from gossipd.core.log import Advance, Log, Marks
+from gossipd.core.log import Advance, Log
 from gossipd.core.messages import (
     END,
     Group,
@@ -98,13 +99,13 @@ def pages_without_the_archive(patch: pytest.MonkeyPatch) -> None:
 
 
 def keys_are_not_stored(patch: pytest.MonkeyPatch) -> None:
-    def keys(
-        self: Saving, marks: Marks, limit: int, now: float
-    ) -> tuple[tuple[Stream, KeyRecord], ...]:
-        marks.keys.clear()
-        return ()
+    sound = Saving.take
 
-    patch.setattr(Saving, "_keys", keys)
+    def take(self: Saving, limit: int, now: float) -> Changes | None:
+        self._log.changed.keys.clear()
+        return sound(self, limit, now)
+
+    patch.setattr(Saving, "take", take)
 
 
 def keys_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
