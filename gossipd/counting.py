@@ -1,31 +1,35 @@
-"""Group commit: increments that wait are committed together, then exposed, then answered.
+"""Clients' increments and puts on their way into the core, and its answers on their way back.
 
-While one batch is being committed the next one collects. Nothing leaves the process before its
-commit: the future of an increment ends after the batch was exposed to the core.
-
-While the disk hangs everybody is refused. The batch that it holds is kept all the same: whether it
-was committed is known when the disk answers, and then it is exposed or abandoned as ever. So its
-stream has one history, and nothing else is committed meanwhile.
+What is committed when, and what follows from a disk that fails, is the core's (see
+`core.committing`). This has the table of those who wait, by token, hands batches to the store, and
+says the core's answers in the words of the interface.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple, TypeAlias, TypeVar, assert_never
+from itertools import count
+from typing import Any, NamedTuple, TypeAlias, TypeVar, assert_never
 from uuid import UUID
 
 from gossipd.core import (
-    Accepted,
+    Abandon,
+    Advance,
+    Answered,
+    AnsweredPart,
     Batch,
     CatchingUp,
+    Commit,
+    CommitSoon,
     Duplicate,
     Effect,
-    Incremented,
+    Failure,
+    Fate,
+    FindKeys,
     KeyExpired,
     KeyReused,
     KeysFull,
@@ -33,57 +37,44 @@ from gossipd.core import (
     Node,
     OutOfRange,
     Put,
+    PutAnswer,
     PutConflicts,
     PutRefused,
     PutTaken,
+    Reply,
+    ShareFull,
     Stored,
-    StreamImage,
+    Uncounted,
+    Wanted,
     increment_id,
 )
-from gossipd.core.settings import KEYS_MAX
-from gossipd.diskwatch import DiskWatch, HangsError
-from gossipd.parts import Part
-from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Item, Refused
+from gossipd.diskwatch import DiskWatch, Wait
+from gossipd.sideport.backend import Incremented, Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
 from gossipd.store import BrokenError, Store
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-PUTS_MAX = 200
-"""Sources that are put together at most."""
-
-BATCH_KEYS = 0.8
-"""Share of the table of keys that batches may fill. The rest is for increments that come alone:
-whoever sends a million lines must not stop everybody else's for the whole window."""
-
-_SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
-
 KEYS_RETRY_AFTER = 10
 """Seconds after which a batch that found its share full is worth sending again."""
 
-RETRY_MIN, RETRY_MAX = 0.1, 5.0
-"""Seconds for which a disk that takes nothing is not tried again; doubles at each failure."""
+_SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
+
+T = TypeVar("T")
+
+Of: TypeAlias = CommitSoon | Commit | FindKeys | Abandon | Answered | AnsweredPart
+"""The effects that are performed here."""
 
 
-class _Waiting(NamedTuple):
-    """An increment that is not committed yet."""
+class _Batch(NamedTuple):
+    """Many increments that are answered together."""
 
-    counter: str
-    by: int
-    key: bytes | None
-    answer: Callable[[Answer | Refused], None]
-    in_batch: bool = False
-
-
-_WaitingPut: TypeAlias = tuple[Put, "asyncio.Future[tuple[PutTaken, int]]"]
+    size: int
+    answers: list[Incremented | Refused]
+    future: asyncio.Future[list[Incremented | Refused]]
 
 
 class Counting:
-    """Takes increments one by one and commits them in batches."""
+    """The increments and puts of one node that are not answered yet."""
 
     def __init__(
         self,
@@ -91,273 +82,194 @@ class Counting:
         store: Store,
         perform: Callable[[Sequence[Effect]], None],
         watch: DiskWatch,
-        broken: Callable[[OSError], None],
-        key_limit: float = KEYS_MAX,
     ) -> None:
-        """`broken` is told of a commit that failed for good. `key_limit`: keys that the node
-        holds at most."""
         self._node = node
-        self._key_limit = key_limit
         self._store = store
         self._perform = perform
         self._watch = watch
-        self._broken = broken
-        self._pause = 0.0
-        self._closed_until = float("-inf")
-        self._waiting: list[_Waiting] = []
-        self._puts: list[_WaitingPut] = []
-        self._taken: tuple[list[_Waiting], list[_WaitingPut]] = ([], [])
-        """Those that are being committed."""
-        self._writer: asyncio.Task[None] | None = None
-        self._batches: set[asyncio.Task[list[Answer | Refused]]] = set()
-        """Held here, or nobody would while nobody waits for them."""
-        self._draining = False
+        self._loop = asyncio.get_running_loop()
+        self._tokens = count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        """Who is to be told what, of an increment or a put."""
+        self._batches: dict[int, _Batch] = {}
+        self._calls: set[asyncio.Future[Any]] = set()
+        """What the store is asked. Held here, or nobody would."""
 
-    def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
+    # --- what clients ask for ----------------------------------------------------------------
+
+    def increment(
+        self, counter: str, by: int, key: UUID | None = None
+    ) -> asyncio.Future[Incremented]:
         """Count `by` on `counter`; the future ends when that is committed, or with `Refused`."""
-        self._check_open()
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._wait([_Waiting(counter, by, _bits(key), partial(_settle, future))])
+        token = next(self._tokens)
+        future: asyncio.Future[Incremented] = self._loop.create_future()
+        self._waiting[token] = future
+        for effect in self._node.increment(token, counter, by, _bits(key)):
+            self.do(effect)
         return future
 
-    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Answer | Refused]]:
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Incremented | Refused]]:
         """Count all of these, in parts; the future ends with an answer for each, or with `Refused`
         where not one was looked at. Cancelling it stops nothing."""
-        self._check_open()
-        batch = asyncio.get_running_loop().create_task(self._count_all(items))
-        self._batches.add(batch)
-        batch.add_done_callback(self._batches.discard)
-        return asyncio.shield(batch)
-
-    async def _count_all(self, items: Sequence[Item]) -> list[Answer | Refused]:
-        """One part waits at a time, so that increments of others find their place between two."""
-        answers: list[Answer | Refused] = []
-        while (start := len(answers)) < len(items):
-            try:
-                self._check_open()
-            except Refused as refused:
-                if not answers:
-                    raise
-                return answers + [refused] * (len(items) - start)
-            part, end = Part(), start
-            while end < len(items) and _fits(part, items[end]):
-                end += 1
-            answers += await self._count_part(items[start:end])
-        return answers
-
-    async def _count_part(self, items: Sequence[Item]) -> list[Answer | Refused]:
-        loop = asyncio.get_running_loop()
-        answers: list[asyncio.Future[Answer | Refused]] = [loop.create_future() for _ in items]
-        self._wait(
-            [
-                _Waiting(item.counter, item.by, _bits(item.key), partial(_end, answer), True)
-                for item, answer in zip(items, answers, strict=True)
-            ]
-        )
-        return [await answer for answer in answers]
+        token = next(self._tokens)
+        batch = self._batches[token] = _Batch(len(items), [], self._loop.create_future())
+        wanted = [Wanted(item.counter, item.by, _bits(item.key)) for item in items]
+        for effect in self._node.increment_all(token, wanted):
+            self.do(effect)
+        return batch.future
 
     def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
         """Set a source; the future ends with what it holds then and the counter's value."""
-        self._check_open()
-        future: asyncio.Future[tuple[PutTaken, int]]
-        future = asyncio.get_running_loop().create_future()
-        self._puts.append((put, future))
-        self._wait([])
+        token = next(self._tokens)
+        future: asyncio.Future[tuple[PutTaken, int]] = self._loop.create_future()
+        self._waiting[token] = future
+        for effect in self._node.put(token, put):
+            self.do(effect)
         return future
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more increments; return when those that were taken are answered, which is
-        after `seconds` at the latest."""
-        self._draining = True
-        until = time.monotonic() + seconds
-        while self._writer is not None and (left := until - time.monotonic()) > 0:
-            await asyncio.wait([self._writer], timeout=left)
-        if self._writer is not None:
-            log.warning("leaving without the disk's answer: what it was given last may be counted")
-            self._let_go()
+    # --- effects of the core -----------------------------------------------------------------
 
-    def _check_open(self) -> None:
-        if self._draining or self._node.leaving:
-            raise _unavailable("this node is leaving the cluster")
-        if self._watch.hangs:
-            raise _unavailable(f"not counted: {self._watch.silence}", RETRY_AFTER)
-        if time.monotonic() < self._closed_until:
-            raise _unavailable("the disk takes nothing: not counted", RETRY_AFTER)
+    def do(self, effect: Of) -> None:
+        """Perform one effect."""
+        match effect:
+            case Answered(tokens, replies):
+                for token, reply in zip(tokens, replies, strict=True):
+                    self._tell(token, reply)
+            case AnsweredPart(token, replies):
+                self._tell_part(token, replies)
+            case CommitSoon():
+                self._loop.call_soon(self._commit)
+            case Commit(batch, _):
+                self._store_batch(batch)
+            case FindKeys(question, keys):
+                self._ask(self._store.find_keys(keys), partial(self._found, question))
+            case Abandon(batch, exposed):
+                self._store.abandon(batch, exposed)
+            case _:
+                assert_never(effect)
 
-    def _let_go(self) -> None:
-        """The disk hangs: answer everybody, though the truth of what it holds is not known."""
-        _refuse_all(*self._taken, f"it may have been counted: {self._watch.silence}")
-        waiting, self._waiting = self._waiting, []
-        puts, self._puts = self._puts, []
-        _refuse_all(waiting, puts, f"not counted: {self._watch.silence}")
+    # --- the store ---------------------------------------------------------------------------
 
-    def _wait(self, increments: list[_Waiting]) -> None:
-        self._waiting += increments
-        if self._writer is None:
-            self._writer = asyncio.get_running_loop().create_task(self._write())
+    def _commit(self) -> None:
+        self._give(lambda: self._node.commit(time.monotonic(), time.time()))
 
-    async def _write(self) -> None:
-        try:
-            while self._waiting or self._puts:
-                taken, puts = self._taken = self._take()
-                try:
-                    await self._commit(taken, puts)
-                except Exception:
-                    detail = "the daemon made a mistake: it may have been counted"
-                    _refuse_all(taken, puts, detail)
-                    raise
-                await asyncio.sleep(0)  # a store in memory waits for nothing
-        finally:
-            self._taken = ([], [])
-            # After a mistake nobody else would wake those who came meanwhile.
-            loop = asyncio.get_running_loop()
-            more = self._waiting or self._puts
-            self._writer = loop.create_task(self._write()) if more else None
+    def _store_batch(self, batch: Batch) -> None:
+        done = self._store.commit(batch)
+        if done is None:
+            self._give(lambda: self._node.committed(batch, time.monotonic()))
+        else:
+            self._ask(done, partial(self._stored, batch))
 
-    def _take(self) -> tuple[list[_Waiting], list[_WaitingPut]]:
-        part, end = Part(), 0
-        while end < len(self._waiting) and _fits(part, self._waiting[end]):
-            end += 1
-        taken, puts = self._waiting[:end], self._puts[:PUTS_MAX]
-        del self._waiting[:end], self._puts[:PUTS_MAX]
-        return taken, puts
-
-    async def _commit(self, taken: list[_Waiting], puts: list[_WaitingPut]) -> None:
-        try:
-            stored = await self._stored(taken)
-            taken = self._within_share(taken, stored)
-            batch = self._prepare(taken, stored, [put for put, _ in puts])
-        except ValueError as error:  # a leave began in between
-            _refuse_all(taken, puts, f"not counted: {error}")
+    def _stored(self, batch: Batch, call: asyncio.Future[None]) -> None:
+        error = call.exception()
+        if error is not None:
+            failure = self._failed(error)
+            self._perform(self._node.commit_failed(failure, str(error), time.monotonic()))
             return
-        except HangsError as error:
-            self._taken = ([], [])
-            _refuse_all(taken, puts, f"not counted: {error}")
-            self._let_go()
-            return
-        except OSError as error:
-            self._failed(error)
-            _refuse_all(taken, puts, f"not counted: {error}")
-            return
-        try:
-            with self._watch.during(self._let_go):
-                await self._store.commit(batch)
-        except BaseException as error:
-            self._node.abandon(batch)  # whatever it was, or no batch could follow
-            self._store.abandon(batch, self._exposed(batch))
-            if not isinstance(error, OSError):
-                raise
-            self._failed(error)
-            _refuse_all(taken, puts, f"it may have been counted: {error}")
-            return
-        self._pause = 0.0
         if batch.rows or batch.sources:
             self._watch.succeeded()
-        effects = self._node.expose(batch, time.monotonic())
-        counts = [
-            advance.value
-            for effect in effects
-            if isinstance(effect, Incremented)
-            for advance in effect.advances
-        ]
-        self._answer_all(taken, batch, counts)
-        for (put, settled), result in zip(puts, batch.put_results, strict=True):
-            if isinstance(result, PutTaken):
-                _settle(settled, (result, self._node.log.value(put.counter)))
-            else:
-                _settle(settled, _refused_put(result, put))
+        self._give(lambda: self._node.committed(batch, time.monotonic()))
+
+    def _found(self, question: int, call: asyncio.Future[Stored]) -> None:
+        error = call.exception()
+        if error is not None:
+            failure, now = self._failed(error), time.monotonic()
+            self._perform(self._node.keys_not_found(question, failure, str(error), now))
+            return
+        found = call.result()
+        self._give(lambda: self._node.keys_found(question, found, time.monotonic(), time.time()))
+
+    def _failed(self, error: BaseException) -> Failure:
+        if not isinstance(error, OSError):
+            self._blunder()
+            raise error
+        self._watch.failed(error)
+        return Failure.BROKEN if isinstance(error, BrokenError) else Failure.FULL
+
+    def _give(self, give: Callable[[], Sequence[Effect]]) -> None:
+        """Give the core an input; whoever waits for the batch is answered should that raise."""
+        try:
+            effects = give()
+        except Exception:
+            self._blunder()
+            raise
         self._perform(effects)
 
-    async def _stored(self, taken: list[_Waiting]) -> Stored:
-        """What the disk knows of those keys that only it may know."""
-        wall = time.time()
-        keys = [one.key for one in taken if one.key is not None]
-        doubtful = [key for key in keys if self._node.is_doubtful(key, wall)]
-        if not doubtful:
-            return {}
-        return await self._watch.answer(lambda: self._store.find_keys(doubtful))
+    def _blunder(self) -> None:
+        self._perform(self._node.commit_failed(Failure.MISTAKE, "", time.monotonic()))
 
-    def _within_share(self, taken: list[_Waiting], stored: Stored) -> list[_Waiting]:
-        """Without those of batches whose new keys are more than their share; they are answered."""
-        room = int(BATCH_KEYS * self._key_limit) - len(self._node.log.keys)
-        if room >= len(taken):
-            return taken
-        admitted: list[_Waiting] = []
-        for one in taken:
-            if one.in_batch and one.key is not None and not self._is_known(one.key, stored):
-                room -= 1
-                if room < 0:
-                    one.answer(refusal(503, _SHARE_FULL, KEYS_RETRY_AFTER))
-                    continue
-            admitted.append(one)
-        return admitted
+    def _ask(self, asked: Awaitable[T], then: Callable[[asyncio.Future[T]], None]) -> None:
+        """Wait for the disk."""
+        call = asyncio.ensure_future(asked)
+        self._calls.add(call)
+        call.add_done_callback(partial(self._answered, self._watch.begin(), then))
 
-    def _is_known(self, key: bytes, stored: Stored) -> bool:
-        return key in self._node.log.keys or bool(self._node.events(key) or stored.get(key))
+    def _answered(
+        self, wait: Wait, then: Callable[[asyncio.Future[T]], None], call: asyncio.Future[T]
+    ) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            self._watch.end(wait)
+            then(call)
 
-    def _prepare(self, taken: list[_Waiting], stored: Stored, puts: list[Put]) -> Batch:
-        increments = [(one.counter, one.by) for one in taken]
-        keys = [one.key for one in taken]
-        return self._node.prepare(
-            increments, time.monotonic(), time.time(), keys if any(keys) else (), stored, puts
-        )
+    # --- answers -----------------------------------------------------------------------------
 
-    def _exposed(self, batch: Batch) -> StreamImage:
-        """What counts of the stream of a batch, as far as its rows concern it."""
-        log, stream = self._node.log, batch.stream
-        registers = ((counter, *log.register(stream, counter)) for counter, _, _ in batch.rows)
-        held = tuple(register for register in registers if register[1])
-        return StreamImage(stream, log.version(stream), held)
+    def _tell(self, token: int, reply: Reply) -> None:
+        future = self._waiting.pop(token, None) or self._batches.pop(token).future
+        if future.done():
+            return  # nobody waits
+        told = self._told(reply)
+        if isinstance(told, Refused):
+            future.set_exception(told)
+        else:
+            future.set_result(told)
 
-    def _failed(self, error: OSError) -> None:
-        self._watch.failed(error)
-        if isinstance(error, BrokenError):
-            self._broken(error)
-        self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
-        self._closed_until = time.monotonic() + self._pause
+    def _tell_part(self, token: int, replies: Sequence[Reply]) -> None:
+        size, answers, future = self._batches[token]
+        answers += map(self._told, replies)
+        if len(answers) == size:
+            del self._batches[token]
+            if not future.done():
+                future.set_result(answers)
 
-    def _answer_all(self, taken: list[_Waiting], batch: Batch, counts: list[int]) -> None:
-        counted = iter(counts)
-        for one, result in zip(taken, batch.results, strict=True):
-            if isinstance(result, Accepted):
-                uuid = increment_id(batch.stream, result.seq)
-                one.answer(Answer(uuid, one.counter, one.by, next(counted), False))
-            elif isinstance(result, Duplicate):
-                uuid = increment_id(result.event.stream, result.event.seq)
-                count = self._node.log.value(one.counter)
-                one.answer(Answer(uuid, one.counter, one.by, count, True))
-            else:
-                one.answer(_refusal(result))
-
-
-def _fits(part: Part, one: _Waiting | Item) -> bool:
-    in_batch = isinstance(one, Item) or one.in_batch
-    return part.takes(one.counter, keyed=one.key is not None, alone=not in_batch)
+    def _told(self, reply: Reply) -> Any:
+        """A reply in the words of the interface."""
+        match reply:
+            case Advance(stream, counter, seq, by, value):
+                return Incremented(increment_id(stream, seq), counter, by, value, False)
+            case Duplicate((stream, seq, counter, by)):
+                uuid = increment_id(stream, seq)
+                return Incremented(uuid, counter, by, self._node.log.value(counter), True)
+            case PutAnswer(_, PutTaken() as taken, value):
+                return taken, value
+            case PutAnswer(put, PutConflicts() | PutRefused() as result):
+                return _refused_put(result, put)
+            case Uncounted():
+                return _uncounted(reply)
+            case _:
+                assert not isinstance(reply, PutAnswer)
+                return _refusal(reply)
 
 
 def _bits(key: UUID | None) -> bytes | None:
     return None if key is None else key.bytes
 
 
-def _end(future: asyncio.Future[T], result: T) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _settle(future: asyncio.Future[T], answer: T | Refused) -> None:
-    if future.done():
-        return
-    if isinstance(answer, Refused):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
-
-
-def _refuse_all(taken: list[_Waiting], puts: list[_WaitingPut], detail: str) -> None:
-    for one in taken:
-        one.answer(_unavailable(detail, RETRY_AFTER))
-    for _, settled in puts:
-        _settle(settled, _unavailable(detail, RETRY_AFTER))
+def _uncounted(reply: Uncounted) -> Refused:
+    match reply.fate:
+        case Fate.LEAVING:
+            return _unavailable("this node is leaving the cluster")
+        case Fate.CLOSED:
+            return _unavailable("the disk takes nothing: not counted", RETRY_AFTER)
+        case Fate.NOT_COUNTED:
+            return _unavailable(f"not counted: {reply.why}", RETRY_AFTER)
+        case Fate.UNKNOWN:
+            return _unavailable(f"it may have been counted: {reply.why}", RETRY_AFTER)
+        case Fate.MISTAKE:
+            detail = "the daemon made a mistake: it may have been counted"
+            return _unavailable(detail, RETRY_AFTER)
+        case _:
+            assert_never(reply.fate)
 
 
 def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
@@ -379,7 +291,7 @@ def _unavailable(detail: str, retry_after: int | None = None) -> Refused:
 
 
 def _refusal(
-    result: OutOfRange | LogFull | KeyReused | KeyExpired | KeysFull | CatchingUp,
+    result: OutOfRange | LogFull | KeyReused | KeyExpired | KeysFull | CatchingUp | ShareFull,
 ) -> Refused:
     match result:
         case OutOfRange(counter, by):
@@ -394,6 +306,8 @@ def _refusal(
         case KeysFull():
             detail = "not counted: as many keys as this node keeps are in the window"
             return refusal(503, detail, KEYS_RETRY_AFTER)
+        case ShareFull():
+            return refusal(503, _SHARE_FULL, KEYS_RETRY_AFTER)
         case CatchingUp():
             detail = "not counted: catching up, so an earlier try may be unknown here"
             return refusal(503, detail, RETRY_AFTER)

@@ -30,14 +30,22 @@ from gossipd.archive import Archive
 from gossipd.config import Config
 from gossipd.copying import Copying
 from gossipd.core import (
+    Abandon,
     Address,
+    Answered,
+    AnsweredPart,
     BecameReady,
     ClustersMet,
+    Commit,
+    CommitSoon,
     Copies,
+    DiskLost,
     Drop,
     Dropped,
     Effect,
+    FindKeys,
     FoundItself,
+    GaveUpDisk,
     Image,
     Incremented,
     JoinDoubtful,
@@ -168,15 +176,20 @@ class Daemon:
         rng, frame = random.SystemRandom(), TagFrame(config.cluster)
         self._udp = udp
         durable = not config.in_memory
-        self._node = Node(own, config.settings, frame, rng, time.monotonic(), durable=durable)
-        self._troubles = Troubles()
-        self._watch = DiskWatch(config.disk_timeout, self._troubles)
-        key_limit = config.settings.key_limit
-        self._alarm = Alarm(self._node, key_limit)
-        self._garbage = Garbage(self._node, lambda: self._port.connection_count)
-        self._counting = Counting(
-            self._node, store, self._perform, self._watch, self._lose_disk, key_limit
+        self._node = Node(
+            own,
+            config.settings,
+            frame,
+            rng,
+            time.monotonic(),
+            durable=durable,
+            disk_timeout=config.disk_timeout,
         )
+        self._troubles = Troubles()
+        self._watch = DiskWatch(config.disk_timeout, self._troubles, self._disk_changed)
+        self._alarm = Alarm(self._node, config.settings.key_limit)
+        self._garbage = Garbage(self._node, lambda: self._port.connection_count)
+        self._counting = Counting(self._node, store, self._perform, self._watch)
         self._copying = Copying(self._node, self._perform)
         self._waiting = Waiting(self._node)
         self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
@@ -219,7 +232,7 @@ class Daemon:
         self._drops, self._repeats = Counter[Drop](), Repeats()
         self._data_dir = _data_dir(config, own.name)
         self._warned_at: dict[Drop, float] = {}
-        self._leave_task: asyncio.Task[None] | None = None
+        self._leaves = False
         self._stop_at = float("inf")
         """When it has to be gone, once it leaves."""
         self._hurries = False
@@ -361,7 +374,7 @@ class Daemon:
         self._loop.call_soon_threadsafe(self._on_signal, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self._leave_task is None:
+        if not self._leaves:
             log.info("%s: leaving", number.name)
             self._exit_code |= number == signal.SIGXCPU
             self._begin_leave()
@@ -414,6 +427,10 @@ class Daemon:
             match effect:
                 case Send(data, to):
                     self._udp.send(data, to)
+                case (
+                    Answered() | AnsweredPart() | CommitSoon() | Commit() | FindKeys() | Abandon()
+                ):
+                    self._counting.do(effect)
                 case Incremented() | Learned():
                     pass
                 case SaveWanted():
@@ -433,6 +450,12 @@ class Daemon:
                     self._seeds.found_itself(address)
                 case NameLost(detail):
                     self._lose_name(detail)
+                case DiskLost(detail):
+                    self._lose_disk(detail)
+                case GaveUpDisk():
+                    log.warning(
+                        "leaving without the disk's answer: what it was given last may be counted"
+                    )
                 case ClustersMet():
                     self._warn_of_merge(effect)
                 case Left(undrained):
@@ -495,7 +518,12 @@ class Daemon:
         self._troubles.begin(MERGE, text)
         self._loop.call_later(MERGE_SHOWN, self._troubles.end, MERGE)
 
-    def _lose_disk(self, error: OSError) -> None:
+    def _disk_changed(self) -> None:
+        """The disk begins to hang, or it answers again."""
+        tell = self._node.disk_hangs if self._watch.hangs else self._node.disk_answers
+        self._perform(tell(time.monotonic()))
+
+    def _lose_disk(self, error: OSError | str) -> None:
         """Nothing can be committed any more: what the others can take over, they shall."""
         if not self._exit_code:
             log.critical("%s; leaving", error)
@@ -511,16 +539,14 @@ class Daemon:
     # --- leaving and state -------------------------------------------------------------------
 
     def _begin_leave(self) -> None:
-        if self._leave_task is None:
-            notify.stopping()
-            self._leave_task = self._loop.create_task(self._leave(time.monotonic()))
+        if self._leaves:
+            return
+        self._leaves = True
+        notify.stopping()
+        self._stop_at = time.monotonic() + self._config.settings.leave_timeout + STOP_SECONDS
+        self._loop.call_soon(self._leave, time.monotonic())
 
-    async def _leave(self, began: float) -> None:
-        """What was taken before is committed first, so that the drain covers it; should the disk
-        take long for that, there has to be time left for the drain."""
-        leave_timeout = self._config.settings.leave_timeout
-        self._stop_at = began + leave_timeout + STOP_SECONDS
-        await self._counting.drain(min(self._config.disk_timeout, leave_timeout / 2))
+    def _leave(self, began: float) -> None:
         self._perform(self._node.leave(time.monotonic(), began))
 
     def _process(self) -> dict[str, object]:

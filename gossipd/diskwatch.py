@@ -30,7 +30,7 @@ class HangsError(OSError):
     """The disk did not answer in time; what it does with what it was asked is not known yet."""
 
 
-class _Wait:
+class Wait:
     """A call of the store that is under way."""
 
     __slots__ = ("began", "late", "told")
@@ -44,11 +44,15 @@ class _Wait:
 class DiskWatch:
     """Watches all calls of one store."""
 
-    def __init__(self, limit: float, troubles: Troubles) -> None:
-        """`limit`: seconds that a call may take."""
+    def __init__(
+        self, limit: float, troubles: Troubles, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`limit`: seconds that a call may take; `changed` is called when it begins to hang, and
+        when that is over."""
         self._limit = limit
         self._troubles = troubles
-        self._waits: dict[_Wait, None] = {}
+        self._changed = changed
+        self._waits: dict[Wait, None] = {}
         """Calls under way, the oldest first."""
         self._late_count = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -66,19 +70,18 @@ class DiskWatch:
         return f"the disk has not answered for {self._limit:g} s"
 
     @contextmanager
-    def during(self, late: Callable[[], None] | None = None) -> Iterator[None]:
-        """Around a call of the store, which is waited for however long it takes; `late` is called
-        once if the disk hangs meanwhile. Of a call whose caller is cancelled nobody hears how it
-        ends, so for all that is known it goes on."""
-        wait = self._begin(late)
+    def during(self) -> Iterator[None]:
+        """Around a call of the store, which is waited for however long it takes. Of a call whose
+        caller is cancelled nobody hears how it ends, so for all that is known it goes on."""
+        wait = self.begin()
         try:
             yield
         except asyncio.CancelledError:
             raise
         except BaseException:
-            self._end(wait)
+            self.end(wait)
             raise
-        self._end(wait)
+        self.end(wait)
 
     async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What a call of the store that only reads ends with. Raises `HangsError` as soon as the
@@ -87,17 +90,17 @@ class DiskWatch:
             raise HangsError(self.silence)
         call = asyncio.ensure_future(ask())
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        wait = self._begin(partial(told.set_result, None))
+        wait = self.begin(partial(told.set_result, None))
         call.add_done_callback(partial(self._answered, wait))
         await asyncio.wait((call, told), return_when=asyncio.FIRST_COMPLETED)
         if call.done():
             return call.result()
         raise HangsError(self.silence)
 
-    def _answered(self, wait: _Wait, call: asyncio.Future[T]) -> None:
+    def _answered(self, wait: Wait, call: asyncio.Future[T]) -> None:
         if not call.cancelled():
             call.exception()  # which nobody may be waiting for
-            self._end(wait)
+            self.end(wait)
 
     def failed(self, error: OSError) -> None:
         """A write was refused."""
@@ -110,9 +113,10 @@ class DiskWatch:
             self.refuses = False
             self._troubles.end(REFUSES)
 
-    def _begin(self, late: Callable[[], None] | None) -> _Wait:
+    def begin(self, late: Callable[[], None] | None = None) -> Wait:
+        """A call begins; `late` is called once if the disk hangs before it ends."""
         loop = asyncio.get_running_loop()
-        wait = _Wait(loop.time(), late)
+        wait = Wait(loop.time(), late)
         self._waits[wait] = None
         if self.hangs:
             self._tell(wait)
@@ -120,12 +124,14 @@ class DiskWatch:
             self._timer = loop.call_later(self._limit, self._look)
         return wait
 
-    def _end(self, wait: _Wait) -> None:
+    def end(self, wait: Wait) -> None:
+        """A call has ended, however that was."""
         del self._waits[wait]
         if wait.told:
             self._late_count -= 1
             if not self._late_count:
                 self._troubles.end(HANGS)
+                self._changed()
 
     def _look(self) -> None:
         """One timer for all: when it rings, the oldest call may have ended long ago."""
@@ -141,8 +147,9 @@ class DiskWatch:
         self._troubles.begin(HANGS, f"the disk hangs: {self.silence}", serves=False)
         for wait in list(self._waits):
             self._tell(wait)
+        self._changed()
 
-    def _tell(self, wait: _Wait) -> None:
+    def _tell(self, wait: Wait) -> None:
         wait.told = True
         self._late_count += 1
         if wait.late is not None:

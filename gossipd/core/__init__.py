@@ -1,13 +1,22 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
+from .committing import Wanted
 from .drops import Drop
 from .effects import (
+    Abandon,
+    Answered,
+    AnsweredPart,
     BecameReady,
     ClustersMet,
+    Commit,
+    CommitSoon,
     Copies,
+    DiskLost,
     Dropped,
     Effect,
+    FindKeys,
     FoundItself,
+    GaveUpDisk,
     Incremented,
     JoinDoubtful,
     Joined,
@@ -27,8 +36,10 @@ from .identity import Address, Stream, increment_id, key_time, parse_increment_i
 from .image import Image, StreamImage
 from .judge import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from .keys import KeyedEvent
+from .log import Advance
 from .messages import AGE_TICK, Correction, Double, KeyRecord, MemberView, Status
 from .node import Node
+from .replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
 from .saving import Changes
 from .settings import Profile, Settings, SettingsError
 from .sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
@@ -37,22 +48,33 @@ from .writer import Accepted, Batch, LogFull, OutOfRange, Stored
 
 __all__ = [
     "AGE_TICK",
+    "Abandon",
     "Accepted",
     "Address",
+    "Advance",
+    "Answered",
+    "AnsweredPart",
     "Batch",
     "BecameReady",
     "CatchingUp",
     "Changes",
     "ClustersMet",
+    "Commit",
+    "CommitSoon",
     "Copies",
     "Correction",
+    "DiskLost",
     "Double",
     "Drop",
     "Dropped",
     "Duplicate",
     "Effect",
+    "Failure",
+    "Fate",
+    "FindKeys",
     "FoundItself",
     "Frame",
+    "GaveUpDisk",
     "Image",
     "Incremented",
     "JoinDoubtful",
@@ -73,14 +95,17 @@ __all__ = [
     "OutOfRange",
     "Profile",
     "Put",
+    "PutAnswer",
     "PutConflicts",
     "PutRefused",
     "PutTaken",
     "Refuted",
+    "Reply",
     "SaveWanted",
     "Send",
     "Settings",
     "SettingsError",
+    "ShareFull",
     "SpeaksElsewhere",
     "Stalled",
     "Status",
@@ -89,6 +114,8 @@ __all__ = [
     "StreamImage",
     "TagFrame",
     "TailEntry",
+    "Uncounted",
+    "Wanted",
     "increment_id",
     "key_time",
     "parse_increment_id",

@@ -10,8 +10,11 @@ from typing import TypeAlias
 
 from .drops import Drop
 from .identity import Address, Stream
+from .image import StreamImage
 from .log import Advance
 from .messages import MemberView, PassAsk, Status
+from .replies import Reply
+from .writer import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,70 @@ class Learned:
     each change."""
 
     advances: tuple[Advance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSoon:
+    """Something waits to be committed, and nothing is under way: call `Node.commit` once all that
+    is ready now has been taken in, so that it shares one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindKeys:
+    """Only the disk may know these keys: tell what it does with `Node.keys_found`, or that it
+    cannot be read with `Node.keys_not_found`."""
+
+    question: int
+    keys: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Make the rows of a batch durable, then call `Node.committed`; `Node.commit_failed` if that
+    is not known to be so."""
+
+    batch: Batch
+    tokens: tuple[int, ...]
+    """Whose each of its results is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Nothing of a batch whose commit failed may be found on the disk later: take it back before
+    anything else is written, and before keys are looked up. `exposed`: what is to be left of its
+    stream, that is its version and the registers of the counters in the batch, as far as there are
+    any."""
+
+    batch: Batch
+    exposed: StreamImage
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of what was asked for under these tokens, one reply each."""
+
+    tokens: tuple[int, ...]
+    replies: tuple[Reply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredPart:
+    """What became of the next increments of the batch `token`, in order."""
+
+    token: int
+    replies: tuple[Reply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLost:
+    """The disk will never take anything again: this process must end, and say why."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUpDisk:
+    """The leave goes on without the disk's answer: what it was given last may be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +231,16 @@ class Left:
 Effect: TypeAlias = (
     Send
     | Dropped
+    | Answered
+    | AnsweredPart
+    | CommitSoon
+    | Commit
+    | FindKeys
+    | Abandon
     | Incremented
     | Learned
+    | DiskLost
+    | GaveUpDisk
     | SaveWanted
     | KeysWanted
     | Copies

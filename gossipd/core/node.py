@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import assert_never
 
+from .committing import Committing, Reaction, Wanted
 from .copies import CopiesWanted, Demand
 from .courier import Courier
 from .decoding import decode, is_of_probes
@@ -24,9 +25,7 @@ from .detector import VOIDS_MAX, Detector
 from .drops import Drop
 from .effects import (
     Effect,
-    Incremented,
     KeysWanted,
-    Learned,
     Send,
     SpeaksElsewhere,
     Stalled,
@@ -81,6 +80,7 @@ from .pings import Pings, Purpose, RoundTrips
 from .plausible import Plausible, Word
 from .readiness import Readiness
 from .repair import LogRepair
+from .replies import Failure
 from .retention import Retention
 from .rival import Rival
 from .saving import Changes, Saving
@@ -117,10 +117,12 @@ class Node:
         now: float,
         *,
         durable: bool = False,
+        disk_timeout: float = 5.0,
     ) -> None:
         """`rng` also mints streams and secrets: in production it must be `random.SystemRandom`.
 
         `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
+        `disk_timeout`: seconds after which the caller tells that the disk hangs.
         """
         log = Log(
             settings.streams_max,
@@ -173,6 +175,7 @@ class Node:
         self._introducing = Introducing(state, self._membership, self._joining)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
+        self._committing = Committing(state, self._gossiping, self._leaving, disk_timeout)
         self._copies = CopiesWanted(state)
 
     # --- inputs of the operator and of clients -----------------------------------------------
@@ -259,10 +262,11 @@ class Node:
         return turn.effects
 
     def leave(self, now: float, since: float | None = None) -> list[Effect]:
-        """Drain, say that this node has left, and end with a `Left` effect. `since`: when it was
-        asked to, if that was earlier; its time runs from then."""
+        """Take no more increments, commit those that wait, drain, say that this node has left, and
+        end with a `Left` effect. `since`: when it was asked to, if that was earlier; its time runs
+        from then."""
         turn = self._turn(now)
-        self._leaving.start(turn, now if since is None else since)
+        self._committing.drain(now if since is None else since, turn)
         return turn.effects
 
     def forget(self, name: str, now: float) -> list[Effect]:
@@ -283,50 +287,24 @@ class Node:
         """Whether only the disk may know an idempotency key: look there before `prepare`."""
         return self._state.log.keeps_marks and self._state.judge.is_doubtful(key, wall)
 
-    def prepare(
-        self,
-        increments: Sequence[tuple[str, int]],
-        now: float,
-        wall: float,
-        keys: Sequence[bytes | None] = (),
-        stored: Stored = NOTHING_STORED,
-        puts: Sequence[Put] = (),
-    ) -> Batch:
-        """Assign ids to (counter, by) pairs; commit the rows of the batch, then `expose` it.
+    def increment(
+        self, token: int, counter: str, by: int, key: bytes | None = None
+    ) -> Sequence[Reaction]:
+        """Count `by` on `counter`; an `Answered` under `token` tells what became of it.
 
-        Counters and `by` must be legal (see `identity`); `wall` is seconds since the epoch.
-        `keys`: beside each pair its idempotency key (a UUID of any version but 8, its 16 bytes)
-        or None; empty where there is none at all. `stored`: what the disk holds of those that are
-        doubtful. `puts`: new totals of sources. Raises `ValueError` on a node that is leaving.
+        Both must be legal (see `identity`). `key`: its idempotency key (a UUID of any version but
+        8, its 16 bytes).
         """
-        if self._state.leaving:
-            raise ValueError("this node is leaving")
-        self._advance(now)
-        return self._state.writer.prepare(increments, now, wall, keys, stored, puts)
+        return self._committing.increment(token, counter, by, key)
 
-    def expose(self, batch: Batch, now: float) -> list[Effect]:
-        """A batch is committed: count it and tell others; an `Incremented` effect says what.
+    def increment_all(self, token: int, items: Sequence[Wanted]) -> Sequence[Reaction]:
+        """Count all of these (one at least), in parts: `AnsweredPart` tells of each; `Answered`
+        where not one was looked at."""
+        return self._committing.increment_all(token, items)
 
-        A key in it may have been used elsewhere meanwhile: `Learned` says what that takes off.
-        """
-        turn = self._turn(now)
-        log = self._state.log
-        made, others = self._state.writer.expose(batch, now)
-        self._state.tail.append(made + others, now)
-        if made:
-            log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
-            turn.emit(Incremented(tuple(made)))
-            self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
-        if others:
-            turn.emit(Learned(tuple(others)))
-        for stream, register in batch.sources:
-            log.set_committed(stream, (register,), register[1])
-            self._gossiping.push_log(stream, register[1] - 1, turn)
-        return turn.effects
-
-    def abandon(self, batch: Batch) -> None:
-        """A batch could not be committed: nothing of it is told, its stream ends."""
-        self._state.writer.abandon(batch)
+    def put(self, token: int, put: Put) -> Sequence[Reaction]:
+        """Set a source; an `Answered` under `token` tells what became of it."""
+        return self._committing.put(token, put)
 
     def await_copies(
         self,
@@ -351,6 +329,56 @@ class Node:
         self._copies.give_up(token)
 
     # --- inputs of the disk ------------------------------------------------------------------
+
+    def commit(self, now: float, wall: float) -> list[Effect]:
+        """All that was ready when `CommitSoon` was told has been taken in: begin with what waits.
+        `wall` is seconds since the epoch."""
+        turn = self._turn(now)
+        self._committing.begin(wall, turn)
+        return turn.effects
+
+    def committed(self, batch: Batch, now: float) -> list[Effect]:
+        """A batch is durable: count it, answer, and tell others; an `Incremented` effect says
+        what.
+
+        A key in it may have been used elsewhere meanwhile: `Learned` says what that takes off.
+        """
+        turn = self._turn(now)
+        self._committing.committed(batch, turn)
+        return turn.effects
+
+    def commit_failed(self, failure: Failure, why: str, now: float) -> list[Effect]:
+        """The batch under way could not be committed, as far as is known; or an input that had to
+        do with it has raised (`Failure.MISTAKE`). Its stream ends."""
+        turn = self._turn(now)
+        self._committing.commit_failed(failure, why, turn)
+        return turn.effects
+
+    def keys_found(self, question: int, stored: Stored, now: float, wall: float) -> list[Effect]:
+        """What the disk knows of the keys of a `FindKeys`."""
+        turn = self._turn(now)
+        self._committing.keys_found(question, stored, wall, turn)
+        return turn.effects
+
+    def keys_not_found(
+        self, question: int, failure: Failure, why: str, now: float
+    ) -> list[Effect]:
+        """The disk could not tell what it knows of the keys of a `FindKeys`."""
+        turn = self._turn(now)
+        self._committing.keys_not_found(question, failure, why, turn)
+        return turn.effects
+
+    def disk_hangs(self, now: float) -> list[Effect]:
+        """The disk has not answered something for `disk_timeout` seconds."""
+        turn = self._turn(now)
+        self._committing.disk_hangs(turn)
+        return turn.effects
+
+    def disk_answers(self, now: float) -> list[Effect]:
+        """All that made the disk hang has been answered."""
+        turn = self._turn(now)
+        self._committing.disk_answers()
+        return turn.effects
 
     def take_changes(self, registers_max: int, now: float) -> Changes | None:
         """A part of what is not stored yet; None when all is. Then `stored` or `not_stored`."""
@@ -712,6 +740,10 @@ class Node:
                 self._retention.drop(turn)
             case Timer.ANSWER:
                 self._serving.go_on(turn)
+            case Timer.REOPEN:
+                self._committing.reopen()
+            case Timer.DRAIN:
+                self._committing.drained_too_long(turn)
             case _:
                 assert_never(timer)
 

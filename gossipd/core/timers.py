@@ -35,6 +35,8 @@ class Timer(IntEnum):
     EXPIRE = auto()
     KEYS = auto()
     ANSWER = auto()
+    REOPEN = auto()
+    DRAIN = auto()
 
 
 Key: TypeAlias = tuple[Timer, str]

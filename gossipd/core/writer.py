@@ -28,9 +28,8 @@ CLOCKS_PART_MAX = 1.0
 """Seconds by which wall and monotonic clock may part between two batches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """An increment that counts once its batch is exposed."""
+class Accepted(NamedTuple):
+    """An increment that counts once its batch is exposed. A tuple, as there are many."""
 
     seq: int
     counter: str

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import NamedTuple
 
 from gossipd.core import (
@@ -21,6 +22,7 @@ from gossipd.core import (
     Changes,
     Correction,
     Double,
+    Failure,
     Image,
     KeyedEvent,
     KeyRecord,
@@ -110,10 +112,47 @@ class _StreamRows:
         self.registers[counter] = max(held, (counter, seq, total))
 
 
+class When(Enum):
+    """At which moment a commit fails."""
+
+    BEFORE = auto()
+    """Nothing was written."""
+    IN = auto()
+    """Everything is written, but would not survive a power cut."""
+    AFTER = auto()
+    """Everything is on the disk, only the answer says otherwise."""
+
+
+class DiskError(Exception):
+    """The disk did not do what it was asked for, as far as it knows."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.name.lower())
+        self.failure = failure
+
+
+@dataclass(slots=True)
+class _Doubtful:
+    """A batch whose commit has failed although it was written."""
+
+    batch: Batch
+    at: Moment
+    synced: bool
+    abandoned: bool = False
+    """Whether it is to be taken back."""
+
+
 class Disk:
     """Rows as they were committed last."""
 
     def __init__(self) -> None:
+        self.refuses: Failure | None = None
+        """Why it takes nothing; a new process finds one that is not `BROKEN` any more."""
+        self.fails_next: tuple[When, Failure] | None = None
+        """How the next commit fails."""
+        self.commit_takes = 0.0
+        """Seconds until a commit is answered."""
+        self._doubtful: list[_Doubtful] = []
         self.generation = 0
         """The largest one that a process with this disk has had."""
         self._streams: dict[Stream, _StreamRows] = {}
@@ -126,11 +165,49 @@ class Disk:
     def begin(self, generation: int) -> None:
         """A process starts with this disk."""
         self.generation = max(self.generation, generation)
+        if self.refuses is Failure.BROKEN:
+            self.refuses = None
 
     # --- writing -----------------------------------------------------------------------------
 
     def commit(self, batch: Batch, now: Moment) -> None:
-        """Write the rows of own increments and of puts, which may be exposed from now on."""
+        """Write the rows of own increments and of puts, which may be exposed from now on. Raises
+        `DiskError` if that is not certain."""
+        fails, self.fails_next = self.fails_next, None
+        if fails is not None:
+            when, failure = fails
+            if when is not When.BEFORE:
+                self._doubtful.append(_Doubtful(batch, now, when is When.AFTER))
+            if failure is Failure.BROKEN:
+                self.refuses = failure
+            raise DiskError(failure)
+        self._settle()
+        self._commit(batch, now)
+
+    def abandon(self, batch: Batch) -> None:
+        """A commit has failed: take it back before anything else is written or looked up."""
+        for doubtful in self._doubtful:
+            doubtful.abandoned = doubtful.abandoned or doubtful.batch is batch
+
+    def has_doubts(self, batch: Batch) -> bool:
+        """Whether a batch is written although its commit failed."""
+        return any(doubtful.batch is batch for doubtful in self._doubtful)
+
+    def lose_power(self) -> None:
+        """What is not synced is gone."""
+        self._doubtful = [doubtful for doubtful in self._doubtful if doubtful.synced]
+
+    def _settle(self) -> None:
+        """Before anything is written: take back what is to be, the rest of what was written stays.
+        Raises `DiskError` where nothing can be."""
+        if self.refuses is not None:
+            raise DiskError(self.refuses)
+        for doubtful in self._doubtful:
+            if not doubtful.abandoned:
+                self._commit(doubtful.batch, doubtful.at)
+        self._doubtful.clear()
+
+    def _commit(self, batch: Batch, now: Moment) -> None:
         rows = self._rows(batch.stream)
         rows.version = batch.version
         rows.registers.update((register[0], register) for register in batch.rows)
@@ -144,8 +221,9 @@ class Disk:
     def store(self, changes: Changes, now: Moment, settings: Settings) -> Stored:
         """Write a part of what a node holds.
 
-        What comes back are all events of those keys in it that have several.
+        What comes back are all events of those keys in it that have several. Raises `DiskError`.
         """
+        self._settle()
         self.generation = max(self.generation, changes.generation)
         for stream, counter, seq, total in changes.registers:
             self._rows(stream).join((counter, seq, total))
@@ -167,6 +245,12 @@ class Disk:
             self._expire(now, settings)
         found = self.find(record.key for _, record in changes.keys)
         return {key: events for key, events in found.items() if len(events) > 1}
+
+    def look_up(self, keys: Iterable[bytes]) -> Stored:
+        """What a process is told of some keys. Raises `DiskError`."""
+        if self.refuses is Failure.BROKEN or self._doubtful:
+            self._settle()
+        return self.find(keys)
 
     def _rows(self, stream: Stream) -> _StreamRows:
         return self._streams.setdefault(stream, _StreamRows())
@@ -245,6 +329,9 @@ class Disk:
     def load(self, now: Moment, settings: Settings) -> Image:
         """What the next life finds. Keys with several events that nobody has compared yet, as a
         crash came before, are entered as doubles."""
+        for doubtful in self._doubtful:
+            self._commit(doubtful.batch, doubtful.at)
+        self._doubtful.clear()
         self._expire(now, settings)
         for events in self._events.values():
             for event in events:

@@ -6,7 +6,7 @@ the nodes themselves do. What is done to hosts from outside is the world's (`wor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 from heapq import heappop, heappush
@@ -14,9 +14,16 @@ from random import Random
 from typing import NamedTuple
 
 from gossipd.core import (
+    Abandon,
     Address,
+    Answered,
+    Commit,
+    CommitSoon,
     Copies,
+    DiskLost,
     Effect,
+    Failure,
+    FindKeys,
     KeysWanted,
     Left,
     MemberView,
@@ -28,12 +35,23 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import PART_MAX, READ_TAKES, WRITE_INTERVAL, WRITE_TAKES, Disk, Moment
+from gossipd.simulator.disk import (
+    PART_MAX,
+    READ_TAKES,
+    WRITE_INTERVAL,
+    WRITE_TAKES,
+    Disk,
+    DiskError,
+    Moment,
+)
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
 EPOCH = 1_700_000_000.0
 """The wall clock at the beginning, seconds since 1970."""
+
+DISK_TIMEOUT = 5.0
+"""Seconds after which a disk that does not answer hangs."""
 
 HEADERS = 28
 """Bytes of the IPv4 and UDP headers of each packet."""
@@ -146,7 +164,15 @@ class Engine:
         own = MemberView(name, host.address, generation, 0, Status.ALIVE)
         rng = Random(self.rng.getrandbits(64))
         durable = host.disk is not None
-        node = Node(own, self.settings, self._frame, rng, self.now, durable=durable)
+        node = Node(
+            own,
+            self.settings,
+            self._frame,
+            rng,
+            self.now,
+            durable=durable,
+            disk_timeout=DISK_TIMEOUT,
+        )
         host.begin(node)
         host.join_pause = self.settings.join_retry_min
         self._by_address[host.address] = host
@@ -264,7 +290,11 @@ class Engine:
         changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
         if node is None or disk is None or changes is None:
             return False
-        twins = disk.store(changes, self._moment(host), self.settings)
+        try:
+            twins = disk.store(changes, self._moment(host), self.settings)
+        except DiskError:
+            node.not_stored(changes)
+            return False
         self._perform(host, node.stored(changes, self.now, twins))
         return True
 
@@ -273,6 +303,8 @@ class Engine:
         the peer asks again."""
         node, disk = host.node, host.disk
         if node is None or disk is None or host.lives != life or host.stalled:
+            return
+        if disk.refuses is Failure.BROKEN:
             return
         stream, above, upto, limit = wanted.stream, wanted.above, wanted.upto, wanted.limit
         records = disk.read_keys(stream, above, upto, limit, self._moment(host))
@@ -284,7 +316,7 @@ class Engine:
 
     # --- effects -----------------------------------------------------------------------------
 
-    def _perform(self, host: Host, effects: list[Effect]) -> None:
+    def _perform(self, host: Host, effects: Sequence[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:
             self._note(host, effect)
             match effect:
@@ -292,13 +324,27 @@ class Engine:
                     self._transmit(host, data, to)
                 case NameLost():
                     self.effects.append((self.now, host.name, effect))
-                    self._lose_name(host, effect)
+                    self._leave(host, repr(effect))
                 case Left():
                     self.effects.append((self.now, host.name, effect))
                     self._exit(host, repr(effect))
                 case Copies():
                     self.effects.append((self.now, host.name, effect))
                     self._note_copies(effect)
+                case Answered():
+                    self._note_answers(host, effect)
+                case CommitSoon():
+                    self._push(self.now, partial(self._commit, host, host.lives))
+                case FindKeys(question, keys):
+                    self._find_keys(host, question, keys)
+                case Commit():
+                    self._begin_commit(host, effect)
+                case Abandon(batch, _):
+                    if host.disk is not None:
+                        host.disk.abandon(batch)
+                case DiskLost(detail):
+                    self.effects.append((self.now, host.name, effect))
+                    self._leave(host, detail)
                 case SaveWanted():
                     self._push(self.now + WRITE_TAKES, partial(self._store, host, host.lives))
                 case KeysWanted():
@@ -308,6 +354,82 @@ class Engine:
                 case _:
                     self.effects.append((self.now, host.name, effect))
         self._arm(host)
+
+    # --- the disk ----------------------------------------------------------------------------
+
+    def _commit(self, host: Host, life: int) -> None:
+        """All that was ready has been taken in."""
+        node = host.node
+        if host.lives == life and node is not None:
+            host.stored = {}
+            self._perform(host, node.commit(self.now, self._wall(host)))
+
+    def _find_keys(self, host: Host, question: int, keys: list[bytes]) -> None:
+        """A disk tells at once what it knows."""
+        assert host.node is not None
+        assert host.disk is not None
+        try:
+            host.stored = host.disk.look_up(keys)
+        except DiskError as error:
+            effects = host.node.keys_not_found(question, error.failure, str(error), self.now)
+        else:
+            effects = host.node.keys_found(question, host.stored, self.now, self._wall(host))
+        self._perform(host, effects)
+
+    def _begin_commit(self, host: Host, commit: Commit) -> None:
+        takes = host.disk.commit_takes if host.disk is not None else 0.0
+        if not takes:
+            self._end_commit(host, host.lives, commit)
+            return
+        host.committing = commit.batch
+        self._push(self.now + takes, partial(self._end_commit, host, host.lives, commit))
+        if takes > DISK_TIMEOUT:
+            self._push(self.now + DISK_TIMEOUT, partial(self._hang, host, host.lives))
+
+    def _hang(self, host: Host, life: int) -> None:
+        if host.lives == life and host.node is not None and host.committing is not None:
+            host.hangs = True
+            self._tell(host, host.lives, lambda node: node.disk_hangs(self.now))
+
+    def _end_commit(self, host: Host, life: int, commit: Commit) -> None:
+        """A disk does what it was given, and its process, if it is there, hears of it."""
+        node, disk, batch = host.node, host.disk, commit.batch
+        if host.lives != life or node is None:
+            return
+        host.committing = None
+        if host.hangs:
+            host.hangs = False
+            self._tell(host, life, lambda node: node.disk_answers(self.now))
+        try:
+            if disk is not None:
+                disk.commit(batch, self._moment(host))
+        except DiskError as error:
+            failure, why = error.failure, str(error)
+            self._note_commit(host, commit, failed=True)
+            self._tell(host, life, lambda node: node.commit_failed(failure, why, self.now))
+            return
+        self._note_commit(host, commit, failed=False)
+        if host.crashes_in_commit:
+            self._end(host)
+            return
+        self._tell(host, life, lambda node: node.committed(batch, self.now))
+
+    def _tell(self, host: Host, life: int, tell: Callable[[Node], list[Effect]]) -> None:
+        """Let a process hear something, once it does not stand still."""
+        if host.node is None or host.lives != life:
+            return
+        if host.stalled:
+            host.unheard.append(partial(self._tell, host, life, tell))
+        else:
+            self._perform(host, tell(host.node))
+
+    def _note_commit(self, host: Host, commit: Commit, *, failed: bool) -> None:
+        """A batch was committed, or not as far as its process is to know."""
+        raise NotImplementedError
+
+    def _note_answers(self, host: Host, answered: Answered) -> None:
+        """Clients are answered."""
+        raise NotImplementedError
 
     def _note_copies(self, copies: Copies) -> None:
         """Somebody who waited for copies is answered."""
@@ -321,11 +443,11 @@ class Engine:
             if isinstance(effect, Send):
                 self._trace.update(effect.data)
 
-    def _lose_name(self, host: Host, lost: NameLost) -> None:
+    def _leave(self, host: Host, why: str) -> None:
         """A process leaves because of it, unless it does already."""
         node = host.node
         if node is not None and not node.leaving:
-            host.ended = repr(lost)
+            host.ended = why
             self._perform(host, node.leave(self.now))
 
     def _exit(self, host: Host, why: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gossipd.core import Address, Node
+from gossipd.core import Address, Batch, Node, Stored
 from gossipd.simulator.disk import Disk
 
 
@@ -30,6 +31,16 @@ class Host:
     """Seconds of its CPU that every datagram and timer takes; set it with `World.slow`."""
     busy: bool = False
     """Whether its slow CPU is at work."""
+    crashes_in_commit: bool = False
+    """Whether it crashes when its next commit is on the disk."""
+    committing: Batch | None = None
+    """What its disk was given to commit and has not answered."""
+    hangs: bool = False
+    """Whether its disk has been silent for too long."""
+    stored: Stored = field(default_factory=dict)
+    """What the disk told of keys in that."""
+    unheard: list[Callable[[], None]] = field(default_factory=list)
+    """What happened in the process while it was stalled."""
     inbox: deque[tuple[bytes, Address]] = field(default_factory=deque)
     """Datagrams that came while it was stalled or busy."""
     reading: int | None = None
@@ -45,8 +56,10 @@ class Host:
     def begin(self, node: Node) -> None:
         """A new process runs here."""
         self.node, self.ended = node, ""
-        self.stalled = self.busy = False
+        self.stalled = self.busy = self.crashes_in_commit = self.hangs = False
+        self.committing = None
         self.inbox.clear()
+        self.unheard.clear()
         self.reading = self.wake_at = self.seeds_seen = None
 
     def note_timer(self) -> None:

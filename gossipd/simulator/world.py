@@ -14,19 +14,25 @@ from typing import TypeAlias
 from gossipd.core import (
     Accepted,
     Address,
-    Batch,
+    Advance,
+    Answered,
     Changes,
+    Commit,
     Copies,
+    Fate,
     Image,
     Node,
     Put,
+    PutTaken,
     Settings,
-    Stored,
+    ShareFull,
     Stream,
+    Uncounted,
     source_stream,
 )
+from gossipd.core import PutAnswer as PutReply
 from gossipd.core.sources import PutResult
-from gossipd.core.writer import NOTHING_STORED, Result
+from gossipd.core.writer import Result
 from gossipd.simulator.disk import Disk
 from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
 from gossipd.simulator.host import Host
@@ -36,13 +42,14 @@ from gossipd.simulator.network import Path
 __all__ = [
     "EPOCH",
     "HEADERS",
-    "Answered",
     "Captured",
+    "CopiesTold",
     "Disk",
     "Host",
     "Increment",
     "Judged",
     "Made",
+    "Outcome",
     "PutAnswer",
     "Received",
     "World",
@@ -50,6 +57,9 @@ __all__ = [
 
 Increment: TypeAlias = tuple[str, int, bytes | None]
 """(counter, by, idempotency key): what a client asks for."""
+
+Outcome: TypeAlias = Result | Uncounted | None
+"""What became of it; None: nobody knows yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,9 @@ class Made:
     key: bytes | None = None
     at: float = 0.0
     """When."""
+    certain: bool = True
+    """Whether its process knows that it is on its disk. If not, its stream ends with it, and it
+    counts from the next start on if it has not been taken back by then."""
 
 
 class Judged:
@@ -120,10 +133,12 @@ class PutAnswer:
     result: PutResult
     committed: bool
     """Whether this very put was."""
+    doubtful: bool = False
+    """Whether it may have been, as the commit failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CopiesTold:
     """What a client that waited for copies of an increment was told, and what was true then."""
 
     made: Made
@@ -157,8 +172,15 @@ class World(Engine):
         """What became of every increment with a key."""
         self.puts: list[PutAnswer] = []
         """What became of every put."""
-        self.answered: list[Answered] = []
+        self.answered: list[CopiesTold] = []
         """What was told to those who waited for copies."""
+        self.denied: list[Made] = []
+        """What was written by a commit that failed, and whose client was told that it was not."""
+        self._asked: dict[int, Increment] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        self._put_outcomes: dict[int, PutResult | Uncounted] = {}
+        self._doubted: dict[int, Made] = {}
+        """What was written by a commit that failed, by the token of its client."""
         self._disks = disks
         self._waiting: dict[int, tuple[Made, int, bool]] = {}
         """By token: of what, how many, and whether in memory, too."""
@@ -244,10 +266,13 @@ class World(Engine):
         self.start(name, as_name, source.disk)
         return host
 
-    def crash(self, name: str, disk_lost: bool = False) -> None:
-        """End a process without a word; `disk_lost`: the host gets a new, empty disk."""
+    def crash(self, name: str, disk_lost: bool = False, power_lost: bool = False) -> None:
+        """End a process without a word; `disk_lost`: the host gets a new, empty disk;
+        `power_lost`: what its disk has not synced is gone."""
         host = self.hosts[name]
         self._end(host)
+        if power_lost and host.disk is not None:
+            host.disk.lose_power()
         if disk_lost and host.disk is not None:
             host.disk = Disk()
 
@@ -299,6 +324,9 @@ class World(Engine):
         """Let a stalled process go on: first what came meanwhile, then its timers."""
         host = self.hosts[name]
         host.stalled = False
+        unheard, host.unheard = host.unheard, []
+        for hear in unheard:
+            hear()
         while host.inbox and not host.work and host.node is not None:
             self._receive(host, host.node, *host.inbox.popleft())
         self._arm(host)
@@ -358,24 +386,22 @@ class World(Engine):
 
     def increment(
         self, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
-    ) -> Result:
-        """One increment at a node, committed before anybody hears of it; what became of it."""
+    ) -> Outcome:
+        """One increment at a node, committed before anybody hears of it; what became of it, None
+        if that is not known yet as the disk takes its time."""
         return self.batch(name, [(counter, by, key)])[0]
 
-    def batch(self, name: str, increments: Sequence[Increment]) -> tuple[Result, ...]:
+    def batch(self, name: str, increments: Sequence[Increment]) -> tuple[Outcome, ...]:
         """Several increments in one commit; what became of each."""
-        host = self.hosts[name]
-        stored = self._stored(host, increments)
-        batch = self._prepare(host, increments, stored)
-        self._commit(host, batch)
-        self._perform(host, self.node(name).expose(batch, self.now))
-        self._note_made(name, batch, increments, acknowledged=True)
-        self.judged += [
-            Judged(self.now, host, (counter, by, key), result, key in stored)
-            for (counter, by, key), result in zip(increments, batch.results, strict=True)
-            if key is not None
-        ]
-        return batch.results
+        host, node = self.hosts[name], self.node(name)
+        tokens: list[int] = []
+        for increment in increments:
+            self._tokens += 1
+            tokens.append(self._tokens)
+            self._asked[self._tokens] = increment
+            self._perform(host, node.increment(self._tokens, *increment))
+        self._commit(host, host.lives)
+        return tuple(self._outcomes.pop(token, None) for token in tokens)
 
     def crash_in_commit(
         self, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
@@ -383,50 +409,72 @@ class World(Engine):
         """End a process when an increment is on its disk and nobody has heard of it yet."""
         host = self.hosts[name]
         assert host.disk is not None, f"{name} has no disk"
-        increments = [(counter, by, key)]
-        batch = self._prepare(host, increments, self._stored(host, increments))
-        self._commit(host, batch)
+        host.crashes_in_commit = True
+        self.increment(name, counter, by, key)
         self.crash(name)
-        self._note_made(name, batch, increments, acknowledged=False)
 
-    def put(self, name: str, client: str, counter: str, seq: int, total: int) -> PutResult:
-        """A client puts the total of a source that it owns; what became of it."""
+    def put(
+        self, name: str, client: str, counter: str, seq: int, total: int
+    ) -> PutResult | Uncounted | None:
+        """A client puts the total of a source that it owns; what became of it, None if that is
+        not known yet."""
         host, node = self.hosts[name], self.node(name)
         put = Put(source_stream(client, counter), counter, seq, total)
-        batch = node.prepare((), self.now, self._wall(host), puts=(put,))
-        self._commit(host, batch)
-        self._perform(host, node.expose(batch, self.now))
-        result = batch.put_results[0]
-        self.puts.append(PutAnswer(name, put, result, bool(batch.sources)))
-        return result
+        self._tokens += 1
+        self._perform(host, node.put(self._tokens, put))
+        self._commit(host, host.lives)
+        return self._put_outcomes.pop(self._tokens, None)
 
-    def _stored(self, host: Host, increments: Sequence[Increment]) -> Stored:
-        """What the disk has of those keys that only it may know."""
-        if host.disk is None:
-            return NOTHING_STORED
-        node, wall = self.node(host.name), self._wall(host)
-        keys = (key for _, _, key in increments if key is not None)
-        return host.disk.find(key for key in keys if node.is_doubtful(key, wall))
+    def _note_commit(self, host: Host, commit: Commit, *, failed: bool) -> None:
+        """Ghost records: what was committed, and what may have been."""
+        batch, disk = commit.batch, host.disk
+        if failed and (disk is None or not disk.has_doubts(batch)):
+            return  # nothing was written
+        acknowledged = not (failed or host.crashes_in_commit or host.stalled)
+        keys = {record.seq: record.key for record in batch.keys}
+        for token, done in zip(commit.tokens, batch.results, strict=True):
+            if isinstance(done, Accepted):
+                seq, counter, by = done
+                key, at = keys.get(seq), self.now
+                made = Made(
+                    host.name, batch.stream, seq, counter, by, acknowledged, key, at, not failed
+                )
+                self.made.append(made)
+                if failed:
+                    self._doubted[token] = made
+        for stream, (counter, seq, total) in batch.sources:
+            put = Put(stream, counter, seq, total)
+            self.puts.append(PutAnswer(host.name, put, PutTaken(seq, total), not failed, failed))
 
-    def _prepare(self, host: Host, increments: Sequence[Increment], stored: Stored) -> Batch:
-        keys = [key for _, _, key in increments]
-        pairs = [(counter, by) for counter, by, _ in increments]
-        return self.node(host.name).prepare(
-            pairs, self.now, self._wall(host), keys if any(keys) else (), stored
-        )
-
-    def _commit(self, host: Host, batch: Batch) -> None:
-        if host.disk is not None:
-            host.disk.commit(batch, self._moment(host))
-
-    def _note_made(
-        self, name: str, batch: Batch, increments: Sequence[Increment], acknowledged: bool
-    ) -> None:
-        self.made += [
-            Made(name, batch.stream, done.seq, counter, by, acknowledged, key, self.now)
-            for (counter, by, key), done in zip(increments, batch.results, strict=True)
-            if isinstance(done, Accepted)
-        ]
+    def _note_answers(self, host: Host, answered: Answered) -> None:
+        for token, reply in zip(answered.tokens, answered.replies, strict=True):
+            doubted = self._doubted.pop(token, None)
+            if isinstance(reply, PutReply):
+                self._put_outcomes[token] = reply.result
+                if not isinstance(reply.result, PutTaken):
+                    self.puts.append(PutAnswer(host.name, reply.put, reply.result, False))
+                continue
+            if token not in self._asked:  # a put
+                assert isinstance(reply, Uncounted)
+                self._put_outcomes[token] = reply
+                continue
+            assert not isinstance(reply, ShareFull), "the world asks for no batches"
+            asked = self._asked.pop(token)
+            if isinstance(reply, Uncounted):
+                self._outcomes[token] = reply
+                if doubted is not None and reply.fate not in (Fate.UNKNOWN, Fate.MISTAKE):
+                    self.denied.append(doubted)
+                continue
+            outcome: Result = (
+                Accepted(reply.seq, reply.counter, reply.by)
+                if isinstance(reply, Advance)
+                else reply
+            )
+            self._outcomes[token] = outcome
+            counter, by, key = asked
+            if key is not None:
+                told = (counter, by, key)
+                self.judged.append(Judged(self.now, host, told, outcome, key in host.stored))
 
     def await_copies(
         self, made: Made, copies: int, seconds: float = 2.0, *, memory: bool = False
@@ -451,7 +499,7 @@ class World(Engine):
         disks = sum(
             disk.register(made.stream, made.counter)[0] >= made.seq for disk in self.all_disks
         )
-        self.answered.append(Answered(made, wanted, memory, copies.count, copies.enough, disks))
+        self.answered.append(CopiesTold(made, wanted, memory, copies.count, copies.enough, disks))
 
     def deliver(self, name: str, data: bytes, source: Address) -> None:
         """Hand a datagram to a node as if it came from `source`."""

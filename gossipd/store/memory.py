@@ -6,7 +6,7 @@ others have told comes in parts, as `Changes`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
@@ -24,8 +24,9 @@ class Store(Protocol):
     def load(self) -> Image:
         """What the lives before have kept; once."""
 
-    async def commit(self, batch: Batch) -> None:
-        """Return when the batch is as durable as it gets here. Raises `OSError` if it is not."""
+    def commit(self, batch: Batch) -> Awaitable[None] | None:
+        """What it returns ends when the batch is as durable as it gets here, with `OSError` if it
+        is not; None: it is already."""
 
     def abandon(self, batch: Batch, exposed: StreamImage) -> None:
         """A commit failed: nothing of the batch may be found later. `exposed`: the version of its
@@ -73,8 +74,9 @@ class MemoryStore:
         """Nothing."""
         return Image((), ())
 
-    async def commit(self, batch: Batch) -> None:
+    def commit(self, _batch: Batch) -> Awaitable[None] | None:
         """Nothing to do."""
+        return None
 
     def abandon(self, _batch: Batch, _exposed: StreamImage) -> None:
         """Nothing to do."""

@@ -108,10 +108,13 @@ class RemoteStore(asyncio.Protocol):
         """As `DiskStore.begin_life`."""
         return cast(int, await self._call("begin_life", wall))
 
-    async def commit(self, batch: Batch) -> None:
-        """As `DiskStore.commit`."""
-        if batch.rows or batch.sources:
-            await self._call("commit", replace(batch, results=(), put_results=()))
+    def commit(self, batch: Batch) -> asyncio.Future[None]:
+        """As `DiskStore.commit`. Not a coroutine, which would need a task for each batch."""
+        if not batch.rows and not batch.sources:
+            done: asyncio.Future[None] = self._loop.create_future()
+            done.set_result(None)
+            return done
+        return self._call("commit", replace(batch, results=(), put_results=()))
 
     def abandon(self, batch: Batch, exposed: StreamImage) -> None:
         """As `DiskStore.abandon`."""

@@ -24,6 +24,7 @@ from random import Random
 from gossipd.core import Accepted, KeyRecord, MemberView, Node, Settings, Status, TagFrame
 from gossipd.core.identity import new_stream
 from tests.bench.program import Row, options, report, spread
+from tests.commits import prepared
 
 KEYS, QUICK_KEYS = 1_000_000, 100_000
 STREAMS = 5
@@ -47,9 +48,9 @@ def _hold(node: Node, count: int) -> None:
     streams = [new_stream(rng) for _ in range(STREAMS - 1)]
     keys = _new_keys(rng)
     for seq in range(0, count // STREAMS, BATCH):
-        batch = node.prepare([("default", 1)] * BATCH, 0.0, WALL + 60, list(islice(keys, BATCH)))
+        batch = prepared(node, [("default", 1)] * BATCH, 0.0, WALL + 60, list(islice(keys, BATCH)))
         assert all(isinstance(result, Accepted) for result in batch.results)
-        node.expose(batch, 0.0)
+        node.committed(batch, 0.0)
         for stream in streams:
             node.log.merge(stream, [("default", seq + BATCH, seq + BATCH)])
             node.log.claim(stream, seq + BATCH)

@@ -17,6 +17,7 @@ from gossipd.core import (
     Batch,
     Drop,
     Effect,
+    Failure,
     Frame,
     Image,
     MemberView,
@@ -29,6 +30,7 @@ from gossipd.core.decoding import decode
 from gossipd.core.encoding import pack_view
 from gossipd.core.messages import Cookie, Envelope, Hello, Join, MembersPage, Refuse, Welcome
 from gossipd.core.strangers import AMPLIFICATION_MAX
+from tests.commits import prepared
 
 from .books import Books
 
@@ -86,17 +88,17 @@ class WatchedNode:
         keys: Sequence[bytes | None] = (),
     ) -> tuple[Batch, Batch]:
         """The batch of the node, and that of its twin."""
-        batch, same = self._both(lambda node: node.prepare(increments, now, wall, keys))
+        batch, same = self._both(lambda node: prepared(node, increments, now, wall, keys))
         assert batch == same, "the same inputs, other rows"
         return batch, same
 
     def expose(self, batches: tuple[Batch, Batch], now: float) -> list[Effect]:
         by_node = {id(self.node): batches[0], id(self._twin): batches[1]}
-        return self._watch(lambda node: node.expose(by_node[id(node)], now))
+        return self._watch(lambda node: node.committed(by_node[id(node)], now))
 
-    def abandon(self, batches: tuple[Batch, Batch]) -> None:
-        self.node.abandon(batches[0])
-        self._twin.abandon(batches[1])
+    def abandon(self, now: float) -> list[Effect]:
+        """The commit under way fails."""
+        return self._watch(lambda node: node.commit_failed(Failure.FULL, "full", now))
 
     def await_copies(
         self, token: int, stream: Stream, seq: int, copies: int, memory: bool, now: float

@@ -16,11 +16,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gossipd.core import (
     Accepted,
     Address,
+    Answered,
     Batch,
     Copies,
     Dropped,
     Duplicate,
     Effect,
+    Fate,
     Incremented,
     KeyRecord,
     Left,
@@ -145,15 +147,16 @@ class NodeMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.batches is None)
     @rule(increments=_increments, step=st.sampled_from((0.0, 0.0, 0.0, 5.0)))
     def prepares(self, increments: _Increments, step: float) -> None:
-        leaving, wall = self.watched.node.leaving, WALL + self.now + step
+        wall = WALL + self.now + step
         pairs = [(counter, by) for counter, by, _ in increments]
         keys = [key for _, _, key in increments]
         try:
             self.batches = self.watched.prepare(pairs, self.now, wall, keys)
-        except ValueError:
-            assert leaving
+        except ValueError as error:
+            (refusal,) = error.args
+            assert refusal.fate is (Fate.LEAVING if self.watched.node.leaving else Fate.CLOSED)
             return
-        assert not leaving
+        assert not self.watched.node.leaving
         batch = self.batches[0]
         assert batch.stream not in self.cloned, "a stream is never shared"
         for (counter, by, key), result in zip(increments, batch.results, strict=True):
@@ -188,8 +191,8 @@ class NodeMachine(RuleBasedStateMachine):
     @rule()
     def fails_to_commit(self) -> None:
         assert self.batches is not None
-        self.watched.abandon(self.batches)
         self.batches = None
+        self._done(self.watched.abandon(self.now))
 
     @precondition(lambda self: self.made)
     @rule(pick=_picks, copies=st.integers(1, 4), memory=st.booleans(), back=st.integers(0, 3))
@@ -351,7 +354,8 @@ class NodeMachine(RuleBasedStateMachine):
         again = self.watched.prepare(pairs, self.now, WALL + self.now, keys)
         assert all(isinstance(result, Duplicate) for result in again[0].results)
         before = self.watched.node.log.fingerprint
-        assert self._done(self.watched.expose(again, self.now)) == []
+        effects = self._done(self.watched.expose(again, self.now))
+        assert all(isinstance(effect, Answered) for effect in effects)
         assert self.watched.node.log.fingerprint == before
 
     def _admit(self, peer: Peer) -> None:

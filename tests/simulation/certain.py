@@ -1,6 +1,7 @@
 """What must be counted at the end: committed, and at no time only where it was destroyed.
 
-Whether it was acknowledged, too, makes no difference to that: the disk has it, and tells it.
+Whether it was acknowledged, too, makes no difference to that: the disk has it, and tells it. What
+a commit has written that failed counts or not.
 
 A register carries the total of its stream, so for each (stream, counter) one seq says it all:
 everything up to it must be there. Nothing lowers it but the end of a disk, or of a process without
@@ -45,6 +46,8 @@ class Certain:
     def read(self) -> None:
         """Take in what was committed since the last time, on disks that are still in place."""
         for made in self._world.made[self._read :]:
+            if not made.certain:
+                continue
             self._needed[made.stream, made.counter] = made.seq
             host = self._world.hosts[made.host]
             self._disks[made.stream] = host.disk

@@ -17,8 +17,10 @@ SETTINGS = Settings(join_retry_min=0.005, join_retry_max=0.02, contact_interval=
 class Pair:
     """`node` and `other`; whoever performs the effects of one hands them in here."""
 
-    def __init__(self, settings: Settings = SETTINGS) -> None:
-        self.node = _node("here", HERE, settings)
+    def __init__(
+        self, settings: Settings = SETTINGS, disk_timeout: float = 5.0, *, durable: bool = False
+    ) -> None:
+        self.node = _node("here", HERE, settings, disk_timeout, durable)
         self.other = _node("there", THERE, settings)
         self.sent: list[Address] = []
         """Where `node` has sent to."""
@@ -54,6 +56,20 @@ class Pair:
         self.perform(self.node.handle_timeout(time.monotonic()))
 
 
-def _node(name: str, address: Address, settings: Settings) -> Node:
+def _node(
+    name: str,
+    address: Address,
+    settings: Settings,
+    disk_timeout: float = 5.0,
+    durable: bool = False,
+) -> Node:
     own = MemberView(name, address, 1, 0, Status.ALIVE, (("zone", "a"),))
-    return Node(own, settings, TagFrame("pair"), random.Random(name), time.monotonic())
+    return Node(
+        own,
+        settings,
+        TagFrame("pair"),
+        random.Random(name),
+        time.monotonic(),
+        durable=durable,
+        disk_timeout=disk_timeout,
+    )

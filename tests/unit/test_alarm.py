@@ -8,6 +8,7 @@ import pytest
 
 from gossipd.alarm import Alarm
 from gossipd.core import Double, MemberView, Node, Settings, Status, TagFrame
+from tests.commits import prepared
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def node() -> Node:
 def count(node: Node, counters: int) -> None:
     """Touch so many counters."""
     increments = [(f"c{number}", 1) for number in range(counters)]
-    node.expose(node.prepare(increments, 0.0, 1e9), 0.0)
+    node.committed(prepared(node, increments, 0.0, 1e9), 0.0)
 
 
 def test_below_four_fifths_of_a_limit_nothing_is_said(
@@ -69,7 +70,7 @@ def test_keys_that_leave_their_window_are_warned_of_anew(
             bytes([number] * 6) + bytes([0x40, 0, 0x80]) + bytes(7)
             for number in range(first, first + 8)
         ]
-        node.expose(node.prepare([("c", 1)] * 8, now, 1e9 + now, keys), now)
+        node.committed(prepared(node, [("c", 1)] * 8, now, 1e9 + now, keys), now)
 
     count_keyed(1, 0.0)
     alarm.look()

@@ -10,6 +10,7 @@ import pytest
 
 from gossipd.copying import WISHES_MAX, Copying
 from gossipd.core import Copies, Effect, Stream
+from tests.commits import prepared
 from tests.unit.pair import Pair
 
 
@@ -27,8 +28,8 @@ class Bench:
 
     def increment(self) -> tuple[Stream, int]:
         node, now = self.pair.node, time.monotonic()
-        batch = node.prepare([("a", 1)], now, time.time())
-        node.expose(batch, now)
+        batch = prepared(node, [("a", 1)], now, time.time())
+        node.committed(batch, now)
         return batch.stream, batch.version
 
 

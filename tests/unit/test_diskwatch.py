@@ -19,7 +19,8 @@ LIMIT = 0.05
 class Bench:
     def __init__(self, limit: float = LIMIT) -> None:
         self.troubles = Troubles()
-        self.watch = DiskWatch(limit, self.troubles)
+        self.watch = DiskWatch(limit, self.troubles, self.changed)
+        self.changes: list[bool] = []
         self.told: list[str] = []
         self.answers = asyncio.Event()
         """Set when the disk answers."""
@@ -27,8 +28,12 @@ class Bench:
 
     async def call(self, name: str) -> None:
         """A call that is waited for."""
-        with self.watch.during(lambda: self.told.append(name)):
-            await self.answers.wait()
+        wait = self.watch.begin(lambda: self.told.append(name))
+        await self.answers.wait()
+        self.watch.end(wait)
+
+    def changed(self) -> None:
+        self.changes.append(self.watch.hangs)
 
     async def read(self) -> int:
         self.asked += 1
@@ -53,6 +58,7 @@ async def test_from_the_limit_on_it_hangs_until_it_answers(bench: Bench) -> None
     await until(lambda: not bench.watch.hangs)
     assert bench.troubles.texts == []
     assert bench.told == ["a"], "once"
+    assert bench.changes == [True, False]
 
 
 async def test_whoever_waits_or_begins_to_wait_is_told_with_the_first_one(bench: Bench) -> None:
@@ -73,9 +79,9 @@ async def test_a_disk_that_answers_in_time_is_blamed_for_nothing_however_much_it
     bench = Bench(0.2)
     until_then = time.monotonic() + 0.5
     while time.monotonic() < until_then:
-        with bench.watch.during(lambda: bench.told.append("late")):
+        with bench.watch.during():
             await asyncio.sleep(0.001)
-    assert not bench.told
+    assert not bench.changes
     slow = asyncio.create_task(bench.call("slow"))
     await until(lambda: bench.told)
     bench.answers.set()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gossipd.garbage import STEP_MIN, Garbage
+from tests.commits import count_all
 from tests.unit.pair import Pair
 
 
@@ -16,7 +17,7 @@ def count(pair: Pair, counters: int) -> None:
     """Touch so many counters."""
     increments = [(f"c{number}", 1) for number in range(counters)]
     now = time.monotonic()
-    pair.node.expose(pair.node.prepare(increments, now, time.time()), now)
+    count_all(pair.node, increments, now, time.time())
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from gossipd import reports
+from tests.commits import count_all
 from tests.unit.pair import THERE, Pair
 
 
@@ -20,7 +21,7 @@ def pair() -> Pair:
 
 def count(pair: Pair, *increments: tuple[str, int]) -> None:
     now = time.monotonic()
-    pair.perform(pair.node.expose(pair.node.prepare(increments, now, time.time()), now))
+    pair.perform(count_all(pair.node, increments, now, time.time()))
 
 
 def test_addresses_read_as_people_write_them() -> None:

@@ -13,6 +13,7 @@ from gossipd.core import Accepted, Batch, Effect, Learned, Node, SaveWanted, Str
 from gossipd.core.identity import STREAM_BYTES, new_stream
 from gossipd.core.log import Log
 from gossipd.waiting import READS_MAX, TooManyReadsError, Waiting
+from tests.commits import prepared
 from tests.unit.pair import Pair
 
 
@@ -35,8 +36,8 @@ class Reader:
         return self._increment(self.pair.node, (counter,))[1]
 
     def _increment(self, node: Node, counters: Sequence[str]) -> tuple[Batch, list[Effect]]:
-        batch = node.prepare([(name, 1) for name in counters], time.monotonic(), time.time())
-        return batch, node.expose(batch, time.monotonic())
+        batch = prepared(node, [(name, 1) for name in counters], time.monotonic(), time.time())
+        return batch, node.committed(batch, time.monotonic())
 
     def merge(self, stream: Stream, counter: str, seq: int, total: int) -> None:
         """One register comes without its version, as by a datagram after a lost one."""

@@ -36,6 +36,8 @@ class Ghosts:
         """The smallest and largest total put to each source, and 0, which it begins with."""
         self._made: dict[tuple[Stream, int], tuple[Made, int]] = {}
         self._counters: dict[Stream, dict[str, list[Event]]] = {}
+        self._doubtful: dict[tuple[Stream, str, Event], None] = {}
+        """Events that may count or not, as their commit failed."""
         self._last: dict[Stream, int] = {}
         self._positive: dict[str, int] = {}
         self._negative: dict[str, int] = {}
@@ -65,6 +67,16 @@ class Ghosts:
     def counters(self, stream: Stream) -> dict[str, list[Event]]:
         """The events of a stream by counter, oldest first."""
         return self._counters.get(stream, {})
+
+    def ends(self, stream: Stream, counter: str) -> list[tuple[int, int]]:
+        """Which registers of a stream may be the last ones: that of its newest event, and those
+        below it as far as what is above may not count."""
+        ends: list[tuple[int, int]] = []
+        for event in reversed(self._counters[stream][counter]):
+            ends.append(event)
+            if (stream, counter, event) not in self._doubtful:
+                return ends
+        return [*ends, (0, 0)]
 
     def newest(self, stream: Stream) -> int:
         """The seq of the newest event of a stream."""
@@ -152,15 +164,19 @@ class Ghosts:
             self._note(made)
         self._read = len(self._world.made)
         for answer in self._world.puts[self._puts_read :]:
-            if answer.committed:
+            if answer.committed or answer.doubtful:
                 self._note_put(answer)
         self._puts_read = len(self._world.puts)
 
     def _note_put(self, answer: PutAnswer) -> None:
         stream, counter, seq, total = answer.put
         register = (counter, seq, total)
+        if answer.committed:
+            self._doubtful.pop((stream, counter, Event(seq, total)), None)
         if (stream, register) in self._puts:
             return
+        if answer.doubtful:
+            self._doubtful[stream, counter, Event(seq, total)] = None
         self._puts[stream, register] = None
         insort(self._counters.setdefault(stream, {}).setdefault(counter, []), Event(seq, total))
         self._last[stream] = max(seq, self.newest(stream))
@@ -181,6 +197,8 @@ class Ghosts:
         _check_id(made.stream, made.seq)
         total = (events[-1].total if events else 0) + made.by
         events.append(Event(made.seq, total))
+        if not made.certain:
+            self._doubtful[made.stream, made.counter, events[-1]] = None
         self._made[place] = (made, total)
         self._last[made.stream] = max(made.seq, self.newest(made.stream))
         bucket = self._positive if made.by > 0 else self._negative

@@ -1,6 +1,6 @@
 """What clients are promised of one increment: how many hold it, and that a read includes it.
 
-I4: who waited for durable copies is told of no more than there are disks with it at that moment,
+Q3: what a client was told that it was not counted does not count. I4: who waited for durable copies is told of no more than there are disks with it at that moment,
 so it survives the destruction of all of them but one. Q5: a node that says that it counts an
 increment has a count with it, so a read that waited for that (`after=`) includes it.
 """
@@ -36,6 +36,11 @@ class PromiseChecker:
             known = told.memory or told.told <= told.disks
             assert known, f"I4: {what}, it was on {told.disks} disks"
         self._answered = len(self._world.answered)
+        for denied in self._world.denied:
+            for name, node in nodes.items():
+                held, _ = node.log.register(denied.stream, denied.counter)
+                what = f"its client was told that {denied} does not count"
+                assert held < denied.seq, f"Q3: {name} counts up to {held}: {what}"
         made = self._world.made
         if made:
             self._older = (self._older + _STRIDE) % len(made)

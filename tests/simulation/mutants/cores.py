@@ -37,7 +37,7 @@ from gossipd.core.saving import Changes, Saving
 from gossipd.core.state import Turn
 from gossipd.core.tail import Tail
 from gossipd.core.writer import Result, Writer
-from gossipd.simulator.world import Disk, World
+from gossipd.simulator.world import Disk, Outcome, World
 
 Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
@@ -421,7 +421,7 @@ def exposed_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 
     def increment(
         self: World, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
-    ) -> Result:
+    ) -> Outcome:
         host = self.hosts[name]
         disk, host.disk = host.disk, None
         result = sound(self, name, counter, by, key)

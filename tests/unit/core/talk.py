@@ -47,6 +47,7 @@ from gossipd.core.messages import (
     Welcome,
 )
 from gossipd.core.writer import NOTHING_STORED
+from tests.commits import AT_ONCE, prepared
 
 from .wire_examples import packed
 
@@ -281,8 +282,12 @@ class Talk:
     def increment(
         self, counter: str = "hits", by: int = 1, times: int = 1, key: bytes | None = None
     ) -> Said:
-        batch = self.prepare(*[(counter, by, key)] * times)
-        return self.expose(batch)
+        done: list[tuple[float, Effect]] = []
+        while times > 0:
+            batch = self.prepare(*[(counter, by, key)] * min(times, AT_ONCE))
+            done += self.expose(batch).timed
+            times -= AT_ONCE
+        return Said(done)
 
     def prepare(
         self, *increments: tuple[str, int, bytes | None], stored: Stored = NOTHING_STORED
@@ -290,11 +295,15 @@ class Talk:
         """Take increments (counter, by, key) in."""
         pairs = [(counter, by) for counter, by, _ in increments]
         keys = [key for _, _, key in increments]
-        return self.node.prepare(pairs, self.now, WALL + self.now, keys, stored)
+        return prepared(self.node, pairs, self.now, WALL + self.now, keys, stored)
+
+    def commit(self) -> Said:
+        """Begin to commit what waits."""
+        return self._done(self.node.commit(self.now, WALL + self.now))
 
     def expose(self, batch: Batch) -> Said:
         """A batch is committed."""
-        return self._done(self.node.expose(batch, self.now))
+        return self._done(self.node.committed(batch, self.now))
 
     def read(self, wanted: KeysWanted, records: Sequence[KeyRecord]) -> Said:
         """The disk has told key records that a peer waits for."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, Incremented, Learned, Send, Settings, Status, TagFrame
+from gossipd.core import Answered, Drop, Incremented, Learned, Send, Settings, Status, TagFrame
 from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.identity import SEQ_MAX
 from gossipd.core.log import Log
 from gossipd.core.messages import Gossip, Ping
 from gossipd.simulator.world import World
+from tests.commits import abandon, prepared
 
 from .talk import FRAME, WALL, Peer, Talk, envelope, group, stream
 
@@ -405,17 +406,21 @@ def test_clocks_that_part_by_more_than_a_second_end_the_stream() -> None:
     talk = Talk()
     talk.increment()
     first = talk.node.stream
-    talk.node.expose(talk.node.prepare([("hits", 1)], talk.now, WALL + talk.now + 0.9), talk.now)
+    talk.node.committed(
+        prepared(talk.node, [("hits", 1)], talk.now, WALL + talk.now + 0.9), talk.now
+    )
     assert talk.node.stream == first
-    talk.node.expose(talk.node.prepare([("hits", 1)], talk.now, WALL + talk.now + 5), talk.now)
+    talk.node.committed(
+        prepared(talk.node, [("hits", 1)], talk.now, WALL + talk.now + 5), talk.now
+    )
     assert talk.node.stream != first
     assert talk.node.log.value("hits") == 3
 
 
 def test_an_abandoned_batch_is_never_told_and_ends_the_stream() -> None:
     talk = Talk(peers=1)
-    batch = talk.node.prepare([("hits", 1)], talk.now, WALL)
-    talk.node.abandon(batch)
+    prepared(talk.node, [("hits", 1)], talk.now, WALL)
+    abandon(talk.node, talk.now)
     assert talk.node.stream is None
     assert not talk.wait(1).groups()
     assert talk.node.log.value("hits") == 0
@@ -424,15 +429,16 @@ def test_an_abandoned_batch_is_never_told_and_ends_the_stream() -> None:
 def test_a_batch_of_which_nothing_was_accepted_is_no_news() -> None:
     talk = Talk(peers=1)
     talk.settle()
-    assert not talk.increment(by=2**62 + 1).effects
+    (answered,) = talk.increment(by=2**62 + 1).effects
+    assert isinstance(answered, Answered)
     assert not talk.wait(1).groups()
 
 
 def test_a_leaving_node_accepts_no_increments() -> None:
     talk = Talk(peers=1)
     talk.leave()
-    with pytest.raises(ValueError, match="leaving"):
-        talk.node.prepare([("hits", 1)], talk.now, WALL)
+    with pytest.raises(ValueError, match="LEAVING"):
+        prepared(talk.node, [("hits", 1)], talk.now, WALL)
 
 
 # --- queries -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from gossipd.core import Address, Image, MemberView, Node, Settings, Status, StreamImage, TagFrame
+from tests.commits import count_all
 
 HERE: Address = ("10.0.0.1", 7946)
 THERE: Address = ("10.0.0.2", 7946)
@@ -19,7 +20,7 @@ def life(generation: int = 1000) -> Node:
 def test_a_life_goes_on_from_what_the_last_one_kept() -> None:
     first = life()
     first.start(True, 0.0)
-    first.expose(first.prepare([("a", 2), ("b", 3), ("a", 1)], 0.0, 1e9), 0.0)
+    count_all(first, [("a", 2), ("b", 3), ("a", 1)], 0.0, 1e9)
     failed = MemberView("there", THERE, 5, 0, Status.FAILED, age=3)
     first.load(Image((), (failed,)), 0.0)
     image = first.image(60.0)
@@ -77,9 +78,9 @@ def test_an_old_image_takes_nothing_back() -> None:
     node = life()
     node.start(True, 0.0)
     node.load(Image((), (MemberView("there", THERE, 5, 0, Status.ALIVE),)), 0.0)
-    node.expose(node.prepare([("a", 2)], 0.0, 1e9), 0.0)
+    count_all(node, [("a", 2)], 0.0, 1e9)
     old = node.image(0.0)
-    node.expose(node.prepare([("a", 3), ("b", 1)], 0.0, 1e9), 0.0)
+    count_all(node, [("a", 3), ("b", 1)], 0.0, 1e9)
     node.load(Image((), (MemberView("there", THERE, 5, 4, Status.LEFT, age=1),)), 0.0)
     newer = node.image(0.0)
 
@@ -91,8 +92,8 @@ def test_an_old_image_takes_nothing_back() -> None:
 def test_an_image_is_of_its_moment() -> None:
     node = life()
     node.start(True, 0.0)
-    node.expose(node.prepare([("a", 2)], 0.0, 1e9), 0.0)
+    count_all(node, [("a", 2)], 0.0, 1e9)
     image = node.image(0.0)
-    node.expose(node.prepare([("a", 3)], 0.0, 1e9), 0.0)
+    count_all(node, [("a", 3)], 0.0, 1e9)
     (kept,) = image.streams
     assert (kept.version, kept.registers) == (1, (("a", 1, 2),))

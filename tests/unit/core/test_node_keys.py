@@ -42,6 +42,7 @@ from gossipd.core.messages import (
     Ping,
     Shown,
 )
+from tests.commits import AT_ONCE, abandon, prepared
 
 from .talk import WALL, Peer, Said, Talk, group, page, stream
 
@@ -60,9 +61,12 @@ def alone(settings: Settings | None = None, durable: bool = False) -> Talk:
 
 def results(talk: Talk, *increments: tuple[str, int, bytes | None]) -> Sequence[object]:
     """What becomes of increments that are committed together."""
-    batch = talk.prepare(*increments)
-    talk.expose(batch)
-    return batch.results
+    found: list[object] = []
+    for begin in range(0, len(increments), AT_ONCE):
+        batch = talk.prepare(*increments[begin : begin + AT_ONCE])
+        talk.expose(batch)
+        found += batch.results
+    return tuple(found)
 
 
 def own_event(talk: Talk, seq: int, by: int = 1, counter: str = "hits") -> KeyedEvent:
@@ -170,7 +174,7 @@ def test_a_retry_after_an_abandoned_batch_counts_once_whatever_the_disk_has() ->
     """The rows of the batch may be on the disk all the same: the next life finds the double."""
     talk = alone()
     lost = talk.prepare(("hits", 5, K))
-    talk.node.abandon(lost)
+    abandon(talk.node, talk.now)
     results(talk, ("hits", 5, K))
     assert talk.node.log.value("hits") == 5
     image = talk.node.image(talk.now)
@@ -430,7 +434,7 @@ def test_a_source_is_told_at_once_and_is_on_the_disk_with_its_batch() -> None:
     talk.settle()
     talk.store_all()
     put = Put(source_stream("till", "sales"), "sales", 3, 70)
-    batch = talk.node.prepare([], talk.now, WALL + talk.now, puts=[put])
+    batch = prepared(talk.node, [], talk.now, WALL + talk.now, puts=[put])
     said = talk.expose(batch)
     assert [effect.advances[0].value for effect in said.of(Learned)] == [70]
     (told,) = talk.wait(0.1).groups(talk.peer("p0"))[:1]

@@ -12,6 +12,7 @@ from gossipd.core.messages import (
     Hold,
     Ping,
 )
+from tests.commits import prepared
 
 from .talk import WALL, Peer, Said, Talk, group, stream
 
@@ -272,8 +273,8 @@ def test_the_time_of_a_leave_runs_from_when_it_was_asked_for() -> None:
 
 def test_what_a_disk_took_long_to_commit_counts_though_a_leave_has_begun() -> None:
     talk = leaver(increments=0)
-    batch = talk.node.prepare([("late", 5)], talk.now, WALL)
+    batch = prepared(talk.node, [("late", 5)], talk.now, WALL)
     talk.leave()
-    talk.node.expose(batch, talk.now)
+    talk.node.committed(batch, talk.now)
     assert talk.node.log.value("late") == 5
     assert talk.wait(6).of(Left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gossipd.core import BecameReady, Incremented, MemberChanged, Settings, Stalled, Status
+from gossipd.core import BecameReady, Commit, Incremented, MemberChanged, Settings, Stalled, Status
 from gossipd.core.messages import Ack, Cookie, DigestAsk, Gossip, Ping, PingReq, Refuse, Shown
 
 from .talk import Peer, Said, Talk
@@ -134,9 +134,10 @@ def test_a_node_that_is_late_every_time_does_not_wait_for_ever() -> None:
 def test_an_increment_after_a_stall_is_told() -> None:
     talk = Talk(peers=1)
     talk.now += 30
-    said = talk.increment()
-    assert said.of(Stalled)
-    assert said.of(Incremented)
+    talk.node.increment(1, "hits", 1)
+    begun = talk.commit()
+    assert begun.of(Stalled)
+    assert talk.expose(begun.of(Commit)[0].batch).of(Incremented)
 
 
 def test_a_relay_request_after_a_stall_is_served() -> None:

@@ -16,6 +16,7 @@ from gossipd.core import (
 )
 from gossipd.core.messages import Group
 from gossipd.core.saving import Row
+from tests.commits import abandon, prepared
 
 from .parts import ALIVE
 from .talk import WALL, Peer, Talk, group, stream
@@ -139,10 +140,10 @@ def test_increments_are_durable_when_they_are_exposed() -> None:
 def test_what_a_twin_tells_of_the_own_stream_during_a_commit_is_stored() -> None:
     talk = keeper()
     talk.increment(times=3)
-    batch = talk.node.prepare([("hits", 1), ("more", 1)], talk.now, WALL + talk.now)
+    batch = prepared(talk.node, [("hits", 1), ("more", 1)], talk.now, WALL + talk.now)
     told = Group(batch.stream, 3, 7, (("hits", 7, 9),))
     talk.hear_news(told)
-    talk.node.expose(batch, talk.now)
+    talk.node.committed(batch, talk.now)
     changes = talk.take()
     assert changes.registers == ((batch.stream, "hits", 7, 9),)
     assert changes.versions == ((batch.stream, 7),)
@@ -150,8 +151,8 @@ def test_what_a_twin_tells_of_the_own_stream_during_a_commit_is_stored() -> None
 
 def test_a_batch_that_was_abandoned_is_not_durable() -> None:
     talk = keeper()
-    batch = talk.node.prepare([("hits", 1)], talk.now, WALL + talk.now)
-    talk.node.abandon(batch)
+    batch = prepared(talk.node, [("hits", 1)], talk.now, WALL + talk.now)
+    abandon(talk.node, talk.now)
     assert talk.node.log.durable(batch.stream) == 0
 
 

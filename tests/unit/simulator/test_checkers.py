@@ -20,7 +20,7 @@ from gossipd.simulator.checkers import (
     idle_traffic,
     rounds_max,
 )
-from gossipd.simulator.world import Answered, Captured, Made, World
+from gossipd.simulator.world import Captured, CopiesTold, Made, World
 
 STREAM = bytes(9) + b"\7"
 
@@ -226,7 +226,7 @@ def test_copies_that_are_told_of_are_on_so_many_disks(
     world: World, told: int, disks: int, memory: bool, enough: bool, true: bool
 ) -> None:
     checker = Checker(world)
-    world.answered.append(Answered(world.made[0], 2, memory, told, enough, disks))
+    world.answered.append(CopiesTold(world.made[0], 2, memory, told, enough, disks))
     if true:
         checker.check()
     else:

@@ -21,6 +21,7 @@ from gossipd.core import (
     TagFrame,
 )
 from gossipd.store import DiskStore
+from tests.commits import prepared
 from tests.unit.store.parts import STREAM
 
 Doubles = set[tuple[Stream, Double]]
@@ -105,12 +106,12 @@ class Life:
         wall = time.time()
         doubtful = self.node.is_doubtful(key, wall)
         stored: Stored = await self.store.find_keys([key]) if doubtful else {}
-        return self.node.prepare([("default", by)], time.monotonic(), wall, [key], stored)
+        return prepared(self.node, [("default", by)], time.monotonic(), wall, [key], stored)
 
     async def increment(self, key: bytes, by: int = 1) -> Batch:
         batch = await self.prepare(key, by)
         await self.store.commit(batch)
-        self.node.expose(batch, time.monotonic())
+        self.node.committed(batch, time.monotonic())
         return batch
 
     async def save(self) -> None:

@@ -11,14 +11,11 @@ from uuid import UUID
 import pytest
 
 from gossipd.core import Batch, Effect
-from gossipd.counting import Counting
-from gossipd.diskwatch import DiskWatch
 from gossipd.sideport.backend import Incremented, Item, Refused
 from gossipd.store import NoSpaceError
-from gossipd.troubles import Troubles
+from tests.unit.counter import Counter
 from tests.unit.store.keyed import Life, new_life, plain_key, timed_key
 from tests.unit.store.parts import stored
-from tests.unit.waiting import until
 
 
 class Bench:
@@ -27,11 +24,9 @@ class Bench:
     def __init__(self, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
         self.life = life
         self.effects: list[Effect] = []
-        broken: list[OSError] = []
         store = self.life.store
-        watch = DiskWatch(60, Troubles())
-        node = self.life.node
-        self.counting = Counting(node, store, self.effects.extend, watch, broken.append)
+        counter = Counter(self.life.node, store, perform=self.effects.extend)
+        self.counting = counter.counting
         self._commit = store.commit
         self._patch = monkeypatch
 
@@ -52,17 +47,14 @@ class Bench:
 
     async def tried(self, item: Item) -> str:
         """Why it was refused when the disk was tried for it."""
-        futures: list[asyncio.Future[Incremented]] = []
-
-        def taken() -> bool:
-            with suppress(Refused):
-                futures.append(self.counting.increment(*item))
-            return bool(futures)
-
-        await until(taken)
-        with pytest.raises(Refused) as caught:
-            await futures[0]
-        return caught.value.detail
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await self.counting.increment(*item)
+                except Refused as refused:
+                    if "takes nothing" not in refused.detail:
+                        return refused.detail
+                await asyncio.sleep(0.001)
 
     async def counted(self, item: Item) -> Incremented:
         """The answer, asked again for as long as it is refused."""
@@ -71,7 +63,7 @@ class Bench:
             while not found:
                 with suppress(Refused):
                     found.append(await self.counting.increment(*item))
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
         return found[0]
 
 

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gossipd.core import Accepted, Duplicate, KeyedEvent, KeyExpired, KeyReused
+from tests.commits import abandon, prepared
 from tests.unit.store.keyed import Life, doubles_in, new_life, plain_key, record, timed_key, told
 from tests.unit.store.parts import OTHER, ROOT, STREAM, opened, stored
 
@@ -94,7 +95,7 @@ async def test_a_batch_that_failed_after_it_was_written_counts_once_with_its_ret
     first = await new_life(tmp_path, 1)
     lost = await first.prepare(key)
     await first.store.commit(lost)
-    first.node.abandon(lost)  # as after an error of a commit that was written all the same
+    abandon(first.node, time.monotonic())  # as after an error, though it was written
     kept = await first.increment(key)
     assert isinstance(kept.results[0], Accepted)
     assert first.node.log.value("default") == 1
@@ -135,6 +136,7 @@ from pathlib import Path
 from gossipd.store import disk
 from tests.unit.store.keyed import new_life, plain_key, record, told
 from tests.unit.store.parts import OTHER
+from tests.commits import abandon, prepared
 
 disk.SLICE_SECONDS = 0.0
 
@@ -182,8 +184,8 @@ async def test_what_a_killed_process_had_answered_is_a_duplicate_for_the_next(
     life = await new_life(tmp_path, 9)
     count = life.node.log.value("default")
     keys = [plain_key(number) for number in answered]
-    batch = life.node.prepare(
-        [("default", 1)] * len(keys), time.monotonic(), time.time(), keys, {}
+    batch = prepared(
+        life.node, [("default", 1)] * len(keys), time.monotonic(), time.time(), keys, {}
     )
     assert {type(result) for result in batch.results} == {Duplicate}
     await life.store.close()

@@ -20,6 +20,9 @@ KEY_COST = 2
 ALONE_COST = 2
 """More for one that somebody waits for by itself, and is woken."""
 
+DEAREST = 1 + COUNTER_COST + KEY_COST + ALONE_COST
+"""What one costs at most."""
+
 
 class Part:
     """The increments that are committed together, as far as they have been chosen."""

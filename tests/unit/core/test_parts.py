@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.parts import COST_MAX, Part
+from gossipd.core.parts import COST_MAX, Part
 
 
 def size(*, distinct: bool, keyed: bool, alone: bool) -> int:
