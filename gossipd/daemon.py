@@ -28,7 +28,6 @@ from gossipd.alarm import Alarm
 from gossipd.alone import Alone
 from gossipd.archive import Archive
 from gossipd.config import Config
-from gossipd.copying import Copying
 from gossipd.core import (
     Abandon,
     Address,
@@ -47,6 +46,7 @@ from gossipd.core import (
     FoundItself,
     GaveUpDisk,
     Image,
+    Included,
     Incremented,
     JoinDoubtful,
     Joined,
@@ -64,6 +64,7 @@ from gossipd.core import (
     Stalled,
     Status,
     TagFrame,
+    TooManyReads,
 )
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
@@ -91,7 +92,7 @@ from gossipd.store import (
 )
 from gossipd.troubles import Troubles
 from gossipd.udp import Udp, open_socket, speaks
-from gossipd.waiting import Waiting
+from gossipd.waits import Waits
 
 log = logging.getLogger("gossipd")
 
@@ -190,8 +191,7 @@ class Daemon:
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._counting = Counting(self._node, store, self._perform, self._watch)
-        self._copying = Copying(self._node, self._perform)
-        self._waiting = Waiting(self._node)
+        self._waits = Waits(self._node, self._perform)
         self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
         self._archive = Archive(self._node, store, self._perform, self._watch)
         self._alone = Alone(self._node, self._perform)
@@ -213,8 +213,7 @@ class Daemon:
             self._node,
             store,
             self._counting,
-            self._copying,
-            self._waiting,
+            self._waits,
             self._watch,
             self._seeds,
             self._troubles,
@@ -346,8 +345,7 @@ class Daemon:
         self._hearing.stop()
         await self._advertising.stop()
         await self._seeds.stop()
-        self._copying.stop()
-        self._waiting.stop()
+        self._waits.stop()
         self._archive.stop()
         if self._watch.hangs:
             self._hurry()
@@ -437,8 +435,8 @@ class Daemon:
                     self._saver.want()
                 case KeysWanted():
                     self._archive.want(effect)
-                case Copies():
-                    self._copying.done(effect)
+                case Copies() | Included() | TooManyReads():
+                    self._waits.do(effect)
                 case Dropped(source, reason):
                     self._note_drop(source, reason)
                 case Joined():
@@ -478,7 +476,6 @@ class Daemon:
                     _tell(effect)
                 case _:
                     assert_never(effect)
-        self._waiting.look(effects)
         self._alarm.look()
         logs.look(self._troubles)
         self._garbage.look()

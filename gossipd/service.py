@@ -10,7 +10,6 @@ from uuid import UUID
 
 from gossipd import reports
 from gossipd.alone import Alone
-from gossipd.copying import Copying
 from gossipd.core import (
     Effect,
     KeyedEvent,
@@ -31,7 +30,7 @@ from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
 from gossipd.store import Store
 from gossipd.troubles import Troubles
-from gossipd.waiting import TooManyReadsError, Waiting
+from gossipd.waits import Waits
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +43,7 @@ class Service:
         node: Node,
         store: Store,
         counting: Counting,
-        copying: Copying,
-        waiting: Waiting,
+        waits: Waits,
         watch: DiskWatch,
         seeds: Seeds,
         troubles: Troubles,
@@ -59,8 +57,7 @@ class Service:
         self._node = node
         self._store = store
         self._counting = counting
-        self._copying = copying
-        self._waiting = waiting
+        self._waits = waits
         self._watch = watch
         self._seeds = seeds
         self._troubles = troubles
@@ -123,15 +120,12 @@ class Service:
     def included(
         self, increment: UUID, counter: str | None, timeout: float
     ) -> asyncio.Future[bool]:
-        try:
-            return self._waiting.wait(*_event(increment), counter, timeout)
-        except TooManyReadsError as error:
-            raise refusal(503, str(error), RETRY_AFTER) from error
+        return self._waits.included(*_event(increment), counter, timeout)
 
     def held(
         self, increment: UUID, copies: int, memory: bool, timeout: float
     ) -> asyncio.Future[int]:
-        return self._copying.wait(*_event(increment), copies, memory, timeout)
+        return self._waits.held(*_event(increment), copies, memory, timeout)
 
     def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
         try:

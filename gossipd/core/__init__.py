@@ -17,6 +17,7 @@ from .effects import (
     FindKeys,
     FoundItself,
     GaveUpDisk,
+    Included,
     Incremented,
     JoinDoubtful,
     Joined,
@@ -30,6 +31,7 @@ from .effects import (
     Send,
     SpeaksElsewhere,
     Stalled,
+    TooManyReads,
 )
 from .frame import Frame, TagFrame
 from .identity import Address, Stream, increment_id, key_time, parse_increment_id
@@ -76,6 +78,7 @@ __all__ = [
     "Frame",
     "GaveUpDisk",
     "Image",
+    "Included",
     "Incremented",
     "JoinDoubtful",
     "Joined",
@@ -114,6 +117,7 @@ __all__ = [
     "StreamImage",
     "TagFrame",
     "TailEntry",
+    "TooManyReads",
     "Uncounted",
     "Wanted",
     "increment_id",

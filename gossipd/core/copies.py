@@ -13,11 +13,11 @@ is held failed, and that of one without a disk only where memory was asked for.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from .effects import Copies, SaveWanted
 from .encoding import GROUP_OVERHEAD, pack_record
@@ -25,6 +25,7 @@ from .identity import SEQ_MAX, Stream
 from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Record, Status, by_kind
 from .state import State, Turn
 from .timers import Timer
+from .waiting import Queue, Wait, Waiting
 
 SPARE = 1
 """Peers that are asked beside those needed, so that a lost datagram costs no time."""
@@ -50,16 +51,6 @@ class Demand(NamedTuple):
 
     copies: int
     memory: bool
-
-
-class _Wish(NamedTuple):
-    stream: Stream
-    seq: int
-    demand: Demand
-
-
-_Queues: TypeAlias = dict[Demand, list[tuple[int, int]]]
-"""(seq, token) of the wishes for one stream, sorted, by what they demand."""
 
 
 class _Span(NamedTuple):
@@ -112,8 +103,7 @@ class CopiesWanted:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._wishes: dict[int, _Wish] = {}
-        self._queues: dict[Stream, _Queues] = {}
+        self._waiting: Waiting[Demand] = Waiting(state.timers, Timer.COPIES)
         self._peers: dict[str, _Peer] = {}
         """Those that were asked."""
         self._live: list[str] = []
@@ -123,19 +113,24 @@ class CopiesWanted:
     def want(
         self, token: int, stream: Stream, seq: int, demand: Demand, until: float, turn: Turn
     ) -> None:
-        """Tell how many hold event `seq` of `stream`: when they are enough, or at `until`."""
-        assert token not in self._wishes, "one wish a token"
-        self._wishes[token] = _Wish(stream, seq, demand)
-        insort(self._queues.setdefault(stream, {}).setdefault(demand, []), (seq, token))
-        self._state.timers.set(Timer.COPIES, until, str(token))
+        """Tell how many hold event `seq` of `stream`: when they are enough, or at `until`, or at
+        once where too many wait."""
+        was_full = self._waiting.is_full
+        self._waiting.add(token, Wait(stream, seq, (demand,)), until)
         if self._state.log.durable(stream) < seq <= self._state.log.version(stream):
             turn.emit(SaveWanted())
         self.go_on(turn)
+        if was_full and self.waits(token):
+            self.expired(token, turn)
+
+    def waits(self, token: int) -> bool:
+        """Whether there is a wish of that token."""
+        return token in self._waiting.waits
 
     def count(self, token: int) -> int:
         """How many are known to hold what a wish that still waits is about."""
-        wish = self._wishes[token]
-        spans = self._spans(wish.stream, wish.demand.memory)
+        wish = self._waiting.waits[token]
+        spans = self._spans(wish.stream, wish.wants[0].memory)
         return sum(span.start < wish.seq <= span.to for span in spans)
 
     def held(self, held: Held, sender: str, turn: Turn) -> bool:
@@ -150,7 +145,7 @@ class CopiesWanted:
         peer.leaving, peer.durable = held.leaving, held.durable
         versions = ((stream, _Span(0, version)) for stream, version in held.versions)
         for stream, span in (*question.claims, *versions):
-            if stream in self._queues:
+            if stream in self._waiting.queues:
                 peer.learn(stream, span)
         self.go_on(turn)
         return True
@@ -161,17 +156,22 @@ class CopiesWanted:
 
     def expired(self, token: int, turn: Turn) -> None:
         """The time of a wish is over. The others are not looked at: many may end at once."""
-        copies = self._wishes[token].demand.copies
+        wish = self._waiting.waits[token]
         count = self.count(token)
         self._drop(token)
-        turn.emit(Copies(token, count, enough=count >= copies))
+        turn.emit(Copies(token, count, enough=count >= wish.wants[0].copies))
+
+    def stop(self, turn: Turn) -> None:
+        """Nobody will be asked any more: what is known is the answer."""
+        for token in list(self._waiting.waits):
+            self.expired(token, turn)
 
     def go_on(self, turn: Turn) -> None:
         """Grant what can be granted, and ask on for the rest."""
-        for stream, queues in list(self._queues.items()):
+        for stream, queues in list(self._waiting.queues.items()):
             for demand in list(queues):
                 self._grant(stream, demand, turn)
-        if self._wishes:
+        if self._waiting.waits:
             self._ask(turn)
 
     # --- counting ----------------------------------------------------------------------------
@@ -182,8 +182,7 @@ class CopiesWanted:
         if len(spans) < demand.copies:
             return
         reach = sorted(span.to for span in spans)[-demand.copies]
-        queue = self._queues[stream][demand]
-        for seq, token in queue[: bisect_left(queue, (reach + 1, 0))]:
+        for seq, token in self._waiting.upto(stream, demand, reach):
             count = sum(span.start < seq <= span.to for span in spans)
             if count >= demand.copies:
                 self._drop(token)
@@ -204,17 +203,10 @@ class CopiesWanted:
         return spans
 
     def _drop(self, token: int) -> None:
-        stream, seq, demand = self._wishes.pop(token)
-        self._state.timers.cancel(Timer.COPIES, str(token))
-        if not self._wishes:
+        stream = self._waiting.drop(token).stream
+        if not self._waiting.waits:
             self._state.timers.cancel(Timer.HOLD)
-        queues = self._queues[stream]
-        queue = queues[demand]
-        del queue[bisect_left(queue, (seq, token))]
-        if not queue:
-            del queues[demand]
-        if not queues:
-            del self._queues[stream]
+        if stream not in self._waiting.queues:
             for peer in self._peers.values():
                 peer.held.pop(stream, None)
 
@@ -254,7 +246,7 @@ class CopiesWanted:
     def _chosen(self) -> Iterable[str]:
         """Who is to be asked: as many as are needed, and the spare."""
         needed: dict[bool, int] = {}
-        for queues in self._queues.values():
+        for queues in self._waiting.queues.values():
             for copies, memory in queues:
                 needed[memory] = max(copies, needed.get(memory, 0))
         chosen: dict[str, None] = {}
@@ -274,7 +266,7 @@ class CopiesWanted:
         room = state.courier.room(Hold(NONCE_MAX, ()), state.settings.datagram_size)
         groups: list[Group] = []
         whole = True
-        for stream, queues in self._queues.items():
+        for stream, queues in self._waiting.queues.items():
             lowest = _lowest(queues, peer.held.get(stream, _Span(0, 0)))
             if lowest is None or state.log.version(stream) < lowest:
                 continue
@@ -334,7 +326,7 @@ def _counts(peer: _Peer, memory: bool) -> bool:
     return not peer.leaving and (memory or peer.durable)
 
 
-def _lowest(queues: _Queues, held: _Span) -> int | None:
+def _lowest(queues: dict[Demand, Queue], held: _Span) -> int | None:
     """The lowest seq that somebody waits for and that is not in the span."""
     lacking = (
         queue[index][0]

@@ -161,6 +161,21 @@ class Copies:
 
 
 @dataclass(frozen=True, slots=True)
+class Included:
+    """Whether this node includes what the read `token` waits for; False: its time is over."""
+
+    token: int
+    included: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyReads:
+    """The read `token` does not wait, as too many do."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeysWanted:
     """A peer needs key records that are on the disk only: read those of `stream` with `above` <
     seq <= `upto`, at most `limit` from the oldest on, and hand them to `Node.keys_read`."""
@@ -244,6 +259,8 @@ Effect: TypeAlias = (
     | SaveWanted
     | KeysWanted
     | Copies
+    | Included
+    | TooManyReads
     | MemberChanged
     | Refuted
     | Stalled

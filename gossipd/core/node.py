@@ -79,6 +79,7 @@ from .newcomers import Newcomers
 from .pings import Pings, Purpose, RoundTrips
 from .plausible import Plausible, Word
 from .readiness import Readiness
+from .reads import Reads
 from .repair import LogRepair
 from .replies import Failure
 from .retention import Retention
@@ -177,6 +178,7 @@ class Node:
         self._leaving = Leaving(state, self._membership)
         self._committing = Committing(state, self._gossiping, self._leaving, disk_timeout)
         self._copies = CopiesWanted(state)
+        self._reads = Reads(log, state.tail, state.timers)
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -187,7 +189,7 @@ class Node:
         self._readiness.start(alone, turn)
         self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
         self._retention.start(turn)
-        return turn.effects
+        return self._end(turn)
 
     def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:
         """Join what an earlier life has kept, but for absurd members, which an attack has left;
@@ -210,13 +212,13 @@ class Node:
             else:
                 self._introducing.keep(view, turn)
         self._state.saving.skip(image, [view.name for view in self._state.newcomers.kept])
-        return turn.effects
+        return self._end(turn)
 
     def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
         """Ask whoever is at these addresses to take this node in."""
         turn = self._turn(now)
         self._joining.ask(list(addresses), turn)
-        return turn.effects
+        return self._end(turn)
 
     def readdress(self, address: Address, now: float) -> list[Effect]:
         """This node is reached at another address from now on. It says so as after a restart
@@ -229,7 +231,7 @@ class Node:
             self._joining.move(address, turn)
             self._introducing.ask_anew(turn)
             self._detector.restart(turn)
-        return turn.effects
+        return self._end(turn)
 
     def cut_off(self, is_cut_off: bool, now: float) -> list[Effect]:
         """Whether this node's host has no way to any member. As long as that is so, nobody is
@@ -238,28 +240,28 @@ class Node:
         if self._detector.cut_off(is_cut_off, turn):
             self._joining.ask_members(turn)
             self._introducing.ask_anew(turn)
-        return turn.effects
+        return self._end(turn)
 
     def ask_members(self, now: float) -> list[Effect]:
         """Ask some members as a newcomer would: a `Joined` shows that this node is reached where
         it advertises to be, a `JoinDoubtful` that it is seen elsewhere."""
         turn = self._turn(now)
         self._joining.ask_members(turn)
-        return turn.effects
+        return self._end(turn)
 
     def may_be_ready_alone(self, allowed: bool, now: float) -> list[Effect]:
         """Whether time may make this node ready although no peer shows itself, as it may from the
         beginning. Once that is allowed anew, the time begins anew, too."""
         turn = self._turn(now)
         self._readiness.may_be_alone(allowed, turn)
-        return turn.effects
+        return self._end(turn)
 
     def nobody_to_join(self, now: float) -> list[Effect]:
         """After `start` it has turned out that there is nobody to join: where nothing is held of
         others either, what is held is all there is."""
         turn = self._turn(now)
         self._readiness.nobody_to_join(turn)
-        return turn.effects
+        return self._end(turn)
 
     def leave(self, now: float, since: float | None = None) -> list[Effect]:
         """Take no more increments, commit those that wait, drain, say that this node has left, and
@@ -267,7 +269,7 @@ class Node:
         from then."""
         turn = self._turn(now)
         self._committing.drain(now if since is None else since, turn)
-        return turn.effects
+        return self._end(turn)
 
     def forget(self, name: str, now: float) -> list[Effect]:
         """Show a member that is not live nowhere any more; it may refute.
@@ -281,7 +283,7 @@ class Node:
             raise ValueError(f"{name} is {view.status.name.lower()}")
         turn = self._turn(now)
         self._membership.forget(name, turn)
-        return turn.effects
+        return self._end(turn)
 
     def is_doubtful(self, key: bytes, wall: float) -> bool:
         """Whether only the disk may know an idempotency key: look there before `prepare`."""
@@ -322,11 +324,30 @@ class Node:
         here is asked for; `token` names the wish until that effect."""
         turn = self._turn(now)
         self._copies.want(token, stream, seq, Demand(copies, memory), until, turn)
-        return turn.effects
+        return self._end(turn)
 
-    def give_up_copies(self, token: int) -> None:
-        """Nobody waits any more for the wish `token`, which waits: it ends without `Copies`."""
-        self._copies.give_up(token)
+    def await_included(
+        self, token: int, stream: Stream, seq: int, counter: str | None, until: float, now: float
+    ) -> list[Effect]:
+        """Tell with `Included` as soon as this node counts an increment (see `counted`), or at
+        `until` that it does not. `counter`: the one that is to be read, if that is known."""
+        turn = self._turn(now)
+        self._reads.want(token, stream, seq, counter, until, turn)
+        return self._end(turn)
+
+    def give_up(self, token: int) -> None:
+        """Nobody waits any more for the copies or the inclusion that was asked for under `token`;
+        if they are still to be told of, they are not."""
+        for waiting in (self._copies, self._reads):
+            if waiting.waits(token):
+                waiting.give_up(token)
+
+    def stop_waiting(self, now: float) -> list[Effect]:
+        """Nothing more will arrive: who waits for copies or inclusion is told what is known."""
+        turn = self._turn(now)
+        self._copies.stop(turn)
+        self._reads.stop(turn)
+        return self._end(turn)
 
     # --- inputs of the disk ------------------------------------------------------------------
 
@@ -335,7 +356,7 @@ class Node:
         `wall` is seconds since the epoch."""
         turn = self._turn(now)
         self._committing.begin(wall, turn)
-        return turn.effects
+        return self._end(turn)
 
     def committed(self, batch: Batch, now: float) -> list[Effect]:
         """A batch is durable: count it, answer, and tell others; an `Incremented` effect says
@@ -345,20 +366,20 @@ class Node:
         """
         turn = self._turn(now)
         self._committing.committed(batch, turn)
-        return turn.effects
+        return self._end(turn)
 
     def commit_failed(self, failure: Failure, why: str, now: float) -> list[Effect]:
         """The batch under way could not be committed, as far as is known; or an input that had to
         do with it has raised (`Failure.MISTAKE`). Its stream ends."""
         turn = self._turn(now)
         self._committing.commit_failed(failure, why, turn)
-        return turn.effects
+        return self._end(turn)
 
     def keys_found(self, question: int, stored: Stored, now: float, wall: float) -> list[Effect]:
         """What the disk knows of the keys of a `FindKeys`."""
         turn = self._turn(now)
         self._committing.keys_found(question, stored, wall, turn)
-        return turn.effects
+        return self._end(turn)
 
     def keys_not_found(
         self, question: int, failure: Failure, why: str, now: float
@@ -366,19 +387,19 @@ class Node:
         """The disk could not tell what it knows of the keys of a `FindKeys`."""
         turn = self._turn(now)
         self._committing.keys_not_found(question, failure, why, turn)
-        return turn.effects
+        return self._end(turn)
 
     def disk_hangs(self, now: float) -> list[Effect]:
         """The disk has not answered something for `disk_timeout` seconds."""
         turn = self._turn(now)
         self._committing.disk_hangs(turn)
-        return turn.effects
+        return self._end(turn)
 
     def disk_answers(self, now: float) -> list[Effect]:
         """All that made the disk hang has been answered."""
         turn = self._turn(now)
         self._committing.disk_answers()
-        return turn.effects
+        return self._end(turn)
 
     def take_changes(self, registers_max: int, now: float) -> Changes | None:
         """A part of what is not stored yet; None when all is. Then `stored` or `not_stored`."""
@@ -395,7 +416,7 @@ class Node:
         self._state.saving.stored(changes)
         self._holding.stored(turn)
         self._copies.go_on(turn)
-        return turn.effects
+        return self._end(turn)
 
     def not_stored(self, changes: Changes) -> None:
         """A part could not be stored: it is taken again."""
@@ -407,7 +428,7 @@ class Node:
         """Key records that a peer waits for have been read from the disk."""
         turn = self._turn(now)
         self._repair.keys_read(wanted, records, turn)
-        return turn.effects
+        return self._end(turn)
 
     # --- inputs of the world -----------------------------------------------------------------
 
@@ -433,25 +454,25 @@ class Node:
         self._stalled = False
         while key := self._state.timers.pop(now):
             self._fire(key, turn)
-        return turn.effects
+        return self._end(turn)
 
     def receive_datagram(self, data: bytes, source: Address, now: float) -> list[Effect]:
         """Take one datagram in; `source` is where it came from."""
         turn = self._turn(now, source)
         if data in (b"ping", b"ping\n", b"ping\r\n"):
             turn.emit(Send(data.replace(b"ping", b"pong"), source))
-            return turn.effects
+            return self._end(turn)
         body = self._frame.open(data)
         envelope = decode(body) if isinstance(body, bytes) else body
         if isinstance(envelope, Drop):
             turn.drop(envelope)
-            return turn.effects
+            return self._end(turn)
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
         if not self._state.members.is_proven(source):
             self._state.strangers.received(source, len(data))
         self._receive(envelope, len(data), turn)
-        return turn.effects
+        return self._end(turn)
 
     def is_urgent(self, data: bytes) -> bool:
         """Whether a datagram should be taken in before others, for somebody may be blamed if it
@@ -731,6 +752,8 @@ class Node:
                 self._copies.go_on(turn)
             case Timer.COPIES:
                 self._copies.expired(int(about), turn)
+            case Timer.AFTER:
+                self._reads.expired(int(about), turn)
             case Timer.INTRODUCE:
                 self._introducing.due(about, turn)
             case Timer.EXPIRE:
@@ -754,6 +777,10 @@ class Node:
         if due is not None and now - due > self._state.settings.stall_after and not self._stalled:
             self._notice_stall(due, turn)
         return turn
+
+    def _end(self, turn: Turn) -> list[Effect]:
+        self._reads.look(turn)
+        return turn.effects
 
     def _notice_stall(self, due: float, turn: Turn) -> None:
         """Before anything else, as what begins after the stall is not to be moved by it."""
@@ -897,10 +924,7 @@ class Node:
 
     def counted(self, stream: Stream, seq: int, counter: str | None = None) -> bool:
         """Whether an increment is counted here, as far as is known; exact with `counter`."""
-        log = self._state.log
-        if seq <= log.version(stream) or self._state.tail.has(stream, seq):
-            return True
-        return counter is not None and log.register(stream, counter)[0] >= seq
+        return self._reads.includes(stream, seq, counter)
 
     def copies(self, token: int) -> int:
         """How many are known to hold the increment of a wish that waits."""

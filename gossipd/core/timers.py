@@ -31,6 +31,7 @@ class Timer(IntEnum):
     LEAVE = auto()
     HOLD = auto()
     COPIES = auto()
+    AFTER = auto()
     INTRODUCE = auto()
     EXPIRE = auto()
     KEYS = auto()

@@ -24,6 +24,7 @@ from gossipd.core import (
     Effect,
     Failure,
     FindKeys,
+    Included,
     KeysWanted,
     Left,
     MemberView,
@@ -331,6 +332,8 @@ class Engine:
                 case Copies():
                     self.effects.append((self.now, host.name, effect))
                     self._note_copies(effect)
+                case Included():
+                    self._note_included(effect)
                 case Answered():
                     self._note_answers(host, effect)
                 case CommitSoon():
@@ -429,6 +432,10 @@ class Engine:
 
     def _note_answers(self, host: Host, answered: Answered) -> None:
         """Clients are answered."""
+        raise NotImplementedError
+
+    def _note_included(self, included: Included) -> None:
+        """Somebody who waited for an increment is answered."""
         raise NotImplementedError
 
     def _note_copies(self, copies: Copies) -> None:

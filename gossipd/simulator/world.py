@@ -21,6 +21,7 @@ from gossipd.core import (
     Copies,
     Fate,
     Image,
+    Included,
     Node,
     Put,
     PutTaken,
@@ -51,6 +52,7 @@ __all__ = [
     "Made",
     "Outcome",
     "PutAnswer",
+    "Read",
     "Received",
     "World",
 ]
@@ -152,6 +154,18 @@ class CopiesTold:
     """On how many disks it was, of those that hosts have had."""
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a client that waited for an increment was told, and what was true then."""
+
+    host: str
+    made: Made
+    included: bool
+    true: bool
+    exact: bool
+    """Whether the counter was known; if not, a node may include it without knowing."""
+
+
 class World(Engine):
     """What an operator, a client, or bad luck does to hosts."""
 
@@ -174,6 +188,9 @@ class World(Engine):
         """What became of every put."""
         self.answered: list[CopiesTold] = []
         """What was told to those who waited for copies."""
+        self.reads: list[Read] = []
+        """What was told to those who waited for an increment."""
+        self._reading: dict[int, tuple[str, Made, bool]] = {}
         self.denied: list[Made] = []
         """What was written by a commit that failed, and whose client was told that it was not."""
         self._asked: dict[int, Increment] = {}
@@ -493,6 +510,23 @@ class World(Engine):
             memory=memory,
         )
         self._perform(host, effects)
+
+    def read_after(
+        self, name: str, made: Made, seconds: float = 2.0, *, knows_counter: bool = True
+    ) -> None:
+        """Let a client read at some node, once that includes an increment that it knows of."""
+        self._tokens += 1
+        self._reading[self._tokens] = (name, made, knows_counter)
+        counter = made.counter if knows_counter else None
+        effects = self.node(name).await_included(
+            self._tokens, made.stream, made.seq, counter, self.now + seconds, self.now
+        )
+        self._perform(self.hosts[name], effects)
+
+    def _note_included(self, included: Included) -> None:
+        name, made, exact = self._reading.pop(included.token)
+        true = self.node(name).log.register(made.stream, made.counter)[0] >= made.seq
+        self.reads.append(Read(name, made, included.included, true, exact))
 
     def _note_copies(self, copies: Copies) -> None:
         made, wanted, memory = self._waiting.pop(copies.token)

@@ -22,12 +22,12 @@ from gossipd.config import Config
 from gossipd.core import Address, Batch, Settings, increment_id, parse_increment_id
 from gossipd.core.identity import STREAM_BYTES
 from gossipd.core.messages import Register
+from gossipd.core.waiting import WAITS_MAX
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
 from gossipd.sideport.backend import Refused
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.store import DiskStore, MemoryStore
-from gossipd.waiting import READS_MAX
 from tests.unit.waiting import until
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -231,7 +231,7 @@ async def stored_registers(directory: Path, increment: UUID) -> list[Register]:
 
 async def test_reads_that_wait_are_bounded(daemon: Daemon) -> None:
     """What they wait for is made by nobody."""
-    absent = [increment_id(bytes(STREAM_BYTES), seq) for seq in range(1, READS_MAX + 2)]
+    absent = [increment_id(bytes(STREAM_BYTES), seq) for seq in range(1, WAITS_MAX + 2)]
     waits = [daemon.service.included(each, None, 60) for each in absent[:-1]]
     with pytest.raises(Refused, match="10,000 reads wait") as caught:
         daemon.service.included(absent[-1], None, 60)

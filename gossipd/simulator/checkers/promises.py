@@ -1,8 +1,9 @@
 """What clients are promised of one increment: how many hold it, and that a read includes it.
 
-Q3: what a client was told that it was not counted does not count. I4: who waited for durable copies is told of no more than there are disks with it at that moment,
-so it survives the destruction of all of them but one. Q5: a node that says that it counts an
-increment has a count with it, so a read that waited for that (`after=`) includes it.
+I4: who waited for durable copies is told of no more than there are disks with it at that moment,
+so it survives the destruction of all of them but one. Q3: what a client was told that it was not
+counted does not count. Q5: a node that says that it counts an increment has a count with it, so a
+read that waited for that (`after=`) includes it, and one that did not end in time does not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class PromiseChecker:
         self._world = world
         self._ghosts = ghosts
         self._answered = 0
+        self._reads_seen = 0
         self._older = 0
 
     def check(self, nodes: dict[str, Node]) -> None:
@@ -36,6 +38,12 @@ class PromiseChecker:
             known = told.memory or told.told <= told.disks
             assert known, f"I4: {what}, it was on {told.disks} disks"
         self._answered = len(self._world.answered)
+        for read in self._world.reads[self._reads_seen :]:
+            if not self._ghosts.is_shared(read.made.stream):
+                what = f"{read.host} ended a read after {read.made} as {read.included}"
+                right = read.included == read.true or not (read.exact or read.included)
+                assert right, f"Q5: {what}"
+        self._reads_seen = len(self._world.reads)
         for denied in self._world.denied:
             for name, node in nodes.items():
                 held, _ = node.log.register(denied.stream, denied.counter)

@@ -15,7 +15,7 @@ from uuid import UUID
 from gossipd.core import KeyRecord
 from gossipd.core.identity import SEQ_MAX
 from gossipd.core.messages import Cookie, Gossip, Group, Join, Ping, Shown, Welcome
-from gossipd.core.writer import Accepted, Result
+from gossipd.core.writer import Accepted
 from gossipd.simulator.engine import EPOCH
 from gossipd.simulator.world import World
 
@@ -47,7 +47,7 @@ def record_of_nothing(world: World, liar: Hostile) -> str | None:
     record = KeyRecord(key, 1000, "default", 1, 0)
     lie = Group(stream, 1000, 1000, (), (record,))
     liar.say("n0", Gossip(), groups=[lie], speaker=view_of(world, "n2"))
-    result: Result = world.increment("n0", key=key)
+    result = world.increment("n0", key=key)
     return "the key names what nobody made" if hasattr(result, "event") else None
 
 

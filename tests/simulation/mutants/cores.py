@@ -36,7 +36,7 @@ from gossipd.core.repair import LogRepair
 from gossipd.core.saving import Changes, Saving
 from gossipd.core.state import Turn
 from gossipd.core.tail import Tail
-from gossipd.core.writer import Result, Writer
+from gossipd.core.writer import Writer
 from gossipd.simulator.world import Disk, Outcome, World
 
 Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]

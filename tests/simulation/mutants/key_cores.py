@@ -243,7 +243,7 @@ def keys_of_any_age(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_disk_is_not_asked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Node, "is_doubtful", lambda *_: False)
+    patch.setattr(Judge, "is_doubtful", lambda *_: False)
 
 
 # --- sources -------------------------------------------------------------------------------------

@@ -278,7 +278,7 @@ def test_a_wish_that_is_given_up_is_never_told_of() -> None:
     talk.increment()
     talk.want(2, seconds=60)
     talk.want(2, seconds=1)
-    talk.node.give_up_copies(2)
+    talk.node.give_up(2)
     assert not talk.wait(2).of(Copies)
     assert talk.node.copies(1) == 1
 
@@ -287,7 +287,7 @@ def test_nobody_is_asked_once_the_last_wish_is_given_up() -> None:
     talk = Asker(peers=1)
     talk.increment()
     assert talk.want(2, seconds=60).sent(Hold)
-    talk.node.give_up_copies(1)
+    talk.node.give_up(1)
     assert not talk.wait(5).sent(Hold)
 
 
