@@ -177,12 +177,21 @@ class Disk:
         if fails is not None:
             when, failure = fails
             if when is not When.BEFORE:
-                self._doubtful.append(_Doubtful(batch, now, when is When.AFTER))
+                self.doubt(batch, now, synced=when is When.AFTER)
             if failure is Failure.BROKEN:
                 self.refuses = failure
             raise DiskError(failure)
         self._settle()
         self._commit(batch, now)
+
+    def doubt(self, batch: Batch, now: Moment, *, synced: bool = False) -> None:
+        """A batch is written, and nobody knows. `synced`: it would survive a power cut."""
+        self._doubtful.append(_Doubtful(batch, now, synced))
+
+    def heal(self) -> None:
+        """From now on it does what it is asked for, at once."""
+        self.refuses = self.fails_next = None
+        self.commit_takes = 0.0
 
     def abandon(self, batch: Batch) -> None:
         """A commit has failed: take it back before anything else is written or looked up."""

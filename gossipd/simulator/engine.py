@@ -312,6 +312,11 @@ class Engine:
         self._perform(host, node.keys_read(wanted, records, self.now))
 
     def _end(self, host: Host) -> None:
+        """A process ends. What its disk was given to commit is there in the end, or not."""
+        commit, host.committing = host.committing, None
+        if commit is not None and host.disk is not None and self.rng.random() < 0.5:
+            host.disk.doubt(commit.batch, self._moment(host))
+            self._note_commit(host, commit, failed=True)
         host.node = None
         self._running.pop(host.name, None)
 
@@ -380,11 +385,12 @@ class Engine:
         self._perform(host, effects)
 
     def _begin_commit(self, host: Host, commit: Commit) -> None:
+        self._note_judged(host, commit)
         takes = host.disk.commit_takes if host.disk is not None else 0.0
         if not takes:
             self._end_commit(host, host.lives, commit)
             return
-        host.committing = commit.batch
+        host.committing = commit
         self._push(self.now + takes, partial(self._end_commit, host, host.lives, commit))
         if takes > DISK_TIMEOUT:
             self._push(self.now + DISK_TIMEOUT, partial(self._hang, host, host.lives))
@@ -425,6 +431,10 @@ class Engine:
             host.unheard.append(partial(self._tell, host, life, tell))
         else:
             self._perform(host, tell(host.node))
+
+    def _note_judged(self, host: Host, commit: Commit) -> None:
+        """A batch was prepared: it is known what becomes of each increment if it is committed."""
+        raise NotImplementedError
 
     def _note_commit(self, host: Host, commit: Commit, *, failed: bool) -> None:
         """A batch was committed, or not as far as its process is to know."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gossipd.core import Address, Batch, Node, Stored
+from gossipd.core import Address, Commit, Node, Stored
 from gossipd.simulator.disk import Disk
 
 
@@ -33,7 +33,7 @@ class Host:
     """Whether its slow CPU is at work."""
     crashes_in_commit: bool = False
     """Whether it crashes when its next commit is on the disk."""
-    committing: Batch | None = None
+    committing: Commit | None = None
     """What its disk was given to commit and has not answered."""
     hangs: bool = False
     """Whether its disk has been silent for too long."""

@@ -162,6 +162,8 @@ class Read:
     made: Made
     included: bool
     true: bool
+    waited: bool
+    """Whether that was not so at once."""
     exact: bool
     """Whether the counter was known; if not, a node may include it without knowing."""
 
@@ -190,10 +192,12 @@ class World(Engine):
         """What was told to those who waited for copies."""
         self.reads: list[Read] = []
         """What was told to those who waited for an increment."""
-        self._reading: dict[int, tuple[str, Made, bool]] = {}
+        self._reading: dict[int, tuple[str, Made, float, bool]] = {}
         self.denied: list[Made] = []
         """What was written by a commit that failed, and whose client was told that it was not."""
         self._asked: dict[int, Increment] = {}
+        self._judging: dict[int, Judged] = {}
+        """What they will be told if it is committed."""
         self._outcomes: dict[int, Outcome] = {}
         self._put_outcomes: dict[int, PutResult | Uncounted] = {}
         self._doubted: dict[int, Made] = {}
@@ -442,6 +446,13 @@ class World(Engine):
         self._commit(host, host.lives)
         return self._put_outcomes.pop(self._tokens, None)
 
+    def _note_judged(self, host: Host, commit: Commit) -> None:
+        for token, result in zip(commit.tokens, commit.batch.results, strict=True):
+            counter, by, key = self._asked[token]
+            if key is not None:
+                told = (counter, by, key)
+                self._judging[token] = Judged(self.now, host, told, result, key in host.stored)
+
     def _note_commit(self, host: Host, commit: Commit, *, failed: bool) -> None:
         """Ghost records: what was committed, and what may have been."""
         batch, disk = commit.batch, host.disk
@@ -476,22 +487,20 @@ class World(Engine):
                 self._put_outcomes[token] = reply
                 continue
             assert not isinstance(reply, ShareFull), "the world asks for no batches"
-            asked = self._asked.pop(token)
+            del self._asked[token]
+            judged = self._judging.pop(token, None)
             if isinstance(reply, Uncounted):
                 self._outcomes[token] = reply
                 if doubted is not None and reply.fate not in (Fate.UNKNOWN, Fate.MISTAKE):
                     self.denied.append(doubted)
                 continue
-            outcome: Result = (
+            self._outcomes[token] = (
                 Accepted(reply.seq, reply.counter, reply.by)
                 if isinstance(reply, Advance)
                 else reply
             )
-            self._outcomes[token] = outcome
-            counter, by, key = asked
-            if key is not None:
-                told = (counter, by, key)
-                self.judged.append(Judged(self.now, host, told, outcome, key in host.stored))
+            if judged is not None:
+                self.judged.append(judged)
 
     def await_copies(
         self, made: Made, copies: int, seconds: float = 2.0, *, memory: bool = False
@@ -516,7 +525,7 @@ class World(Engine):
     ) -> None:
         """Let a client read at some node, once that includes an increment that it knows of."""
         self._tokens += 1
-        self._reading[self._tokens] = (name, made, knows_counter)
+        self._reading[self._tokens] = (name, made, self.now, knows_counter)
         counter = made.counter if knows_counter else None
         effects = self.node(name).await_included(
             self._tokens, made.stream, made.seq, counter, self.now + seconds, self.now
@@ -524,9 +533,10 @@ class World(Engine):
         self._perform(self.hosts[name], effects)
 
     def _note_included(self, included: Included) -> None:
-        name, made, exact = self._reading.pop(included.token)
+        name, made, began, exact = self._reading.pop(included.token)
         true = self.node(name).log.register(made.stream, made.counter)[0] >= made.seq
-        self.reads.append(Read(name, made, included.included, true, exact))
+        waited = self.now > began
+        self.reads.append(Read(name, made, included.included, true, waited, exact))
 
     def _note_copies(self, copies: Copies) -> None:
         made, wanted, memory = self._waiting.pop(copies.token)

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeAlias
 
-from gossipd.core import Status, TagFrame
+from gossipd.core import Failure, Status, TagFrame
 from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.messages import Gossip
+from gossipd.simulator.disk import When
+from gossipd.simulator.engine import DISK_TIMEOUT
 from gossipd.simulator.link import Bursts, Constant, Latency, Link, LogNormal, Uniform
 from gossipd.simulator.world import Disk, Host, Increment, World
 
@@ -128,11 +130,48 @@ class Faults:
                 self._world.crash_in_commit(name, "at the power cut")
             else:
                 self._world.increment(name, "at the power cut")
-                self._world.crash(name)
+            self._world.crash(name, power_lost=True)
         for name in names:
             self._world.start(name, self.names[name])
         self.destroyed += bool(names)
         return ", ".join(names)
+
+    # --- disks -------------------------------------------------------------------------------
+
+    def fail_commit(self) -> str | None:
+        """Let a commit fail, be it that nothing is written or everything; rarely for good."""
+        name = self._pick(self._with_disk())
+        disk = self._world.hosts[name].disk if name else None
+        if not name or disk is None:
+            return None
+        when = self._rng.choice((*When,))
+        failure = Failure.BROKEN if self._rng.random() < 0.1 else Failure.FULL
+        disk.fails_next = (when, failure)
+        self._world.increment(name, *self.unanswered())
+        return f"{name}, {failure.name} {when.name}"
+
+    def fill_disk(self) -> str | None:
+        """Let a disk take nothing."""
+        name = self._pick(self._with_disk())
+        disk = self._world.hosts[name].disk if name else None
+        if disk is not None:
+            disk.refuses = Failure.FULL
+        return name
+
+    def slow_disk(self) -> str | None:
+        """Let a disk take its time for each commit, more than it may now and then."""
+        name = self._pick(self._with_disk())
+        disk = self._world.hosts[name].disk if name else None
+        if disk is not None:
+            disk.commit_takes = self._rng.choice((0.002, 0.05, 0.5, DISK_TIMEOUT + 1))
+        return name
+
+    def heal_disks(self) -> str | None:
+        """Let all disks do what they are asked for again."""
+        disks = {h.name: h.disk for h in self._world.hosts.values() if h.disk is not None}
+        for disk in disks.values():
+            disk.heal()
+        return ", ".join(disks)
 
     def back_up(self) -> str | None:
         """Copy a disk."""
@@ -360,6 +399,10 @@ class Faults:
         staying = [name for name, node in running.items() if not node.leaving]
         return staying if len(staying) > 1 else []
 
+    def _with_disk(self) -> list[str]:
+        """Hosts at work that have a disk, and may go should it break."""
+        return [name for name in self._spare() if self._world.hosts[name].disk is not None]
+
     def _victim(self) -> str | None:
         return self._pick(self._spare())
 
@@ -396,6 +439,10 @@ KINDS: dict[Fault, int] = {
     Faults.start: 5,
     Faults.crash_and_start: 2,
     Faults.cut_power: 1,
+    Faults.fail_commit: 3,
+    Faults.fill_disk: 1,
+    Faults.slow_disk: 1,
+    Faults.heal_disks: 2,
     Faults.back_up: 2,
     Faults.restore: 3,
     Faults.clone: 1,

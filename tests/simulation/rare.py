@@ -63,6 +63,9 @@ class Rare(Enum):
     KEY_REUSED = "a key was used for something else"
     NOT_READY = "a key was refused by a node that is not ready"
     PUT_CONFLICTED = "two totals of a source had one seq"
+    COMMIT_IN_DOUBT = "a commit failed though everything was written"
+    COUNTED_LATER = "what may have been counted was, from the next start on"
+    READ_WAITED = "a read was ended by the increment that it waited for"
 
 
 class Witness:
@@ -178,6 +181,17 @@ class Witness:
             if isinstance(put.result, PutConflicts):
                 self._saw(Rare.PUT_CONFLICTED)
         self._puts = len(self._world.puts)
+        doubtful = [made for made in self._world.made if not made.certain]
+        self.counts[Rare.COMMIT_IN_DOUBT] = len(doubtful)
+        for made in doubtful:
+            if any(
+                node.log.register(made.stream, made.counter)[0] >= made.seq
+                for node in self._world.running.values()
+            ):
+                self.counts[Rare.COUNTED_LATER] = 1
+        self.counts[Rare.READ_WAITED] = sum(
+            read.included and read.waited for read in self._world.reads
+        )
         if any(node.log.doubles.left_out for node in self._world.running.values()):
             self.counts[Rare.DOUBLE_LEFT_OUT] = 1
 

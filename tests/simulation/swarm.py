@@ -17,7 +17,7 @@ from enum import Enum, auto
 from random import Random
 from typing import assert_never
 
-from gossipd.core import Left, NameLost, Settings
+from gossipd.core import Accepted, DiskLost, Left, NameLost, Settings
 from gossipd.core.settings import Profile
 from gossipd.simulator.checkers import Checker, rounds_max
 from gossipd.simulator.link import Bursts
@@ -224,10 +224,16 @@ class Swarm:
             names = [rng.choice(names)]
         for _ in range(count if names else 0):
             counter = f"{rng.randrange(self._counters)}{self._padding}"
-            world.increment(rng.choice(names), counter, rng.choice((1, 1, 5, -2, 2**40)))
-            if rng.random() < self._patience:
+            name = rng.choice(names)
+            outcome = world.increment(name, counter, rng.choice((1, 1, 5, -2, 2**40)))
+            if isinstance(outcome, Accepted) and rng.random() < self._patience:
                 copies, memory = rng.choice((1, 2, 2, 3)), rng.random() < 0.2
                 world.await_copies(world.made[-1], copies, memory=memory)
+                world.read_after(rng.choice(names), world.made[-1], knows_counter=not memory)
+            if name not in world.running:
+                names = self._serving()  # its disk broke, and there was nobody to drain to
+                if not names:
+                    return
         if self._clients is not None:
             self._clients.act(self._serving(), STEP)
         self._certain.read()
@@ -236,7 +242,7 @@ class Swarm:
         """A client asks for an increment that the very process has acknowledged."""
         for made in self.world.made[-3:]:
             node = self.world.running.get(made.host)
-            if node is not None and node.stream == made.stream:
+            if node is not None and node.stream == made.stream and made.acknowledged:
                 counted = node.counted(made.stream, made.seq, made.counter)
                 assert counted, f"{made.host} does not count its own {made}"
 
@@ -253,7 +259,9 @@ class Swarm:
         ends = [(name, effect) for _, name, effect in self.world.effects[self._effects :]]
         self._effects = len(self.world.effects)
         for name, effect in ends:
-            if isinstance(effect, NameLost):
+            if isinstance(effect, DiskLost):
+                self.faults.leaves(name)
+            elif isinstance(effect, NameLost):
                 shared = self.faults.names[name] in self.faults.contested
                 assert shared, f"nobody shared the name of {name}: {effect.detail}"
                 self.faults.leaves(name)
@@ -332,10 +340,13 @@ class Swarm:
         for fate, count in world.network.fates.items():
             self.happened[fate.name.lower()] += count
         world.network = Network()
+        self.faults.heal_disks()
         for host in world.hosts.values():
             host.work = 0.0
             world.resume(host.name)
-        while any(node.leaving for node in world.running.values()):
+        while any(
+            host.node and (host.node.leaving or host.committing) for host in world.hosts.values()
+        ):
             self._step()  # a seed that is still to go would be missed later
         for host in self.faults.crashed():
             if host.disk is not None or host.name in self._seeds:

@@ -36,7 +36,11 @@
 | Q4 | `keys_of_any_age`, `the_disk_is_not_asked`, `holds_without_keys` |
 | Q4 | `horizons_of_any_clock`, `keys_ahead_go_in_time`, `clocks_set_back_do_not_matter` |
 | I3 | `disks_go_by_the_wall_clock` |
-| Q5 | `any_later_event_counts` |
+| Q5 | `any_later_event_counts`, `any_later_event_includes`, `reads_end_with_their_time_only` |
+| I1 | `streams_outlive_failed_commits` |
+| I1, I4 | `failed_commits_are_exposed` |
+| I4 | `failed_commits_stay_on_the_disk`, `hung_batches_are_given_up` |
+| Q3 | `failed_commits_are_denied` |
 | Q6 | `told_once_only`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
 """
@@ -47,7 +51,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .mutants import cores, key_cores, key_runs, runs
+from .mutants import commit_cores, commit_runs, cores, key_cores, key_runs, runs
 
 MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I1", cores.one_stream_for_all, runs.busy),
@@ -137,6 +141,14 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q4", key_cores.clocks_set_back_do_not_matter, key_runs.set_back),
     ("I3", key_cores.disks_go_by_the_wall_clock, key_runs.stepping_with_disks),
     ("Q1", key_cores.keys_above_versions_go_with_the_window, key_runs.without_a_beginning),
+    ("I1", commit_cores.streams_outlive_failed_commits, commit_runs.failing),
+    ("I4", commit_cores.hung_batches_are_given_up, commit_runs.hanging),
+    ("I1", commit_cores.failed_commits_are_exposed, commit_runs.full),
+    ("I4", commit_cores.failed_commits_are_exposed, commit_runs.failing),
+    ("I4", commit_cores.failed_commits_stay_on_the_disk, commit_runs.failing),
+    ("Q3", commit_cores.failed_commits_are_denied, commit_runs.failing),
+    ("Q5", commit_cores.any_later_event_includes, commit_runs.reading),
+    ("Q5", commit_cores.reads_end_with_their_time_only, commit_runs.cut_reading),
 ]
 
 RUNS = list(dict.fromkeys(run for _, _, run in MUTANTS))

@@ -88,7 +88,7 @@ class KeyKeeperChecker:
 
     def _check_bound(self, name: str, node: Node, host: Host) -> None:
         settings, now = self._world.settings, self._world.now
-        if host.stalled or host.work:
+        if host.stalled or host.work or (host.disk is not None and host.disk.refuses):
             self._in_time_since[name] = now
         pause = min(INTERVAL_MAX, settings.key_window / 20) + ROUNDING
         pause += 3 * WRITE_INTERVAL if host.disk is not None else held_longer(settings.key_window)
