@@ -1,35 +1,27 @@
 """Clients' increments and puts on their way into the core, and its answers on their way back.
 
 What is committed when, and what follows from a disk that fails, is the core's (see
-`core.committing`). This has the table of those who wait, by token, hands batches to the store, and
-says the core's answers in the words of the interface.
+`core.committing`). This has the table of those who wait, by token, and says the core's answers in
+the words of the interface.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from itertools import count
-from typing import Any, NamedTuple, TypeAlias, TypeVar, assert_never
+from typing import Any, NamedTuple, TypeAlias, assert_never
 from uuid import UUID
 
 from gossipd.core import (
-    Abandon,
     Advance,
     Answered,
     AnsweredPart,
-    Batch,
     CatchingUp,
-    Commit,
     CommitSoon,
     Duplicate,
-    Effect,
-    Failure,
     Fate,
-    FindKeys,
     KeyExpired,
     KeyReused,
     KeysFull,
@@ -43,25 +35,20 @@ from gossipd.core import (
     PutTaken,
     Reply,
     ShareFull,
-    Stored,
     Uncounted,
     Wanted,
     increment_id,
 )
-from gossipd.diskwatch import DiskWatch, Wait
 from gossipd.sideport.backend import Incremented, Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
-from gossipd.store import BrokenError, Store
 
 KEYS_RETRY_AFTER = 10
 """Seconds after which a batch that found its share full is worth sending again."""
 
 _SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
 
-T = TypeVar("T")
-
-Of: TypeAlias = CommitSoon | Commit | FindKeys | Abandon | Answered | AnsweredPart
+Of: TypeAlias = Answered | AnsweredPart
 """The effects that are performed here."""
 
 
@@ -76,24 +63,15 @@ class _Batch(NamedTuple):
 class Counting:
     """The increments and puts of one node that are not answered yet."""
 
-    def __init__(
-        self,
-        node: Node,
-        store: Store,
-        perform: Callable[[Sequence[Effect]], None],
-        watch: DiskWatch,
-    ) -> None:
+    def __init__(self, node: Node, begin: Callable[[CommitSoon], None]) -> None:
+        """`begin`: performs that effect."""
         self._node = node
-        self._store = store
-        self._perform = perform
-        self._watch = watch
+        self._begin = begin
         self._loop = asyncio.get_running_loop()
         self._tokens = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         """Who is to be told what, of an increment or a put."""
         self._batches: dict[int, _Batch] = {}
-        self._calls: set[asyncio.Future[Any]] = set()
-        """What the store is asked. Held here, or nobody would."""
 
     # --- what clients ask for ----------------------------------------------------------------
 
@@ -104,8 +82,7 @@ class Counting:
         token = next(self._tokens)
         future: asyncio.Future[Incremented] = self._loop.create_future()
         self._waiting[token] = future
-        for effect in self._node.increment(token, counter, by, _bits(key)):
-            self.do(effect)
+        self._react(self._node.increment(token, counter, by, _bits(key)))
         return future
 
     def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Incremented | Refused]]:
@@ -114,8 +91,7 @@ class Counting:
         token = next(self._tokens)
         batch = self._batches[token] = _Batch(len(items), [], self._loop.create_future())
         wanted = [Wanted(item.counter, item.by, _bits(item.key)) for item in items]
-        for effect in self._node.increment_all(token, wanted):
-            self.do(effect)
+        self._react(self._node.increment_all(token, wanted))
         return batch.future
 
     def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
@@ -123,11 +99,17 @@ class Counting:
         token = next(self._tokens)
         future: asyncio.Future[tuple[PutTaken, int]] = self._loop.create_future()
         self._waiting[token] = future
-        for effect in self._node.put(token, put):
-            self.do(effect)
+        self._react(self._node.put(token, put))
         return future
 
-    # --- effects of the core -----------------------------------------------------------------
+    def _react(self, effects: Sequence[Answered | CommitSoon]) -> None:
+        for effect in effects:
+            if isinstance(effect, Answered):
+                self.do(effect)
+            else:
+                self._begin(effect)
+
+    # --- answers -----------------------------------------------------------------------------
 
     def do(self, effect: Of) -> None:
         """Perform one effect."""
@@ -137,82 +119,8 @@ class Counting:
                     self._tell(token, reply)
             case AnsweredPart(token, replies):
                 self._tell_part(token, replies)
-            case CommitSoon():
-                self._loop.call_soon(self._commit)
-            case Commit(batch, _):
-                self._store_batch(batch)
-            case FindKeys(question, keys):
-                self._ask(self._store.find_keys(keys), partial(self._found, question))
-            case Abandon(batch, exposed):
-                self._store.abandon(batch, exposed)
             case _:
                 assert_never(effect)
-
-    # --- the store ---------------------------------------------------------------------------
-
-    def _commit(self) -> None:
-        self._give(lambda: self._node.commit(time.monotonic(), time.time()))
-
-    def _store_batch(self, batch: Batch) -> None:
-        done = self._store.commit(batch)
-        if done is None:
-            self._give(lambda: self._node.committed(batch, time.monotonic()))
-        else:
-            self._ask(done, partial(self._stored, batch))
-
-    def _stored(self, batch: Batch, call: asyncio.Future[None]) -> None:
-        error = call.exception()
-        if error is not None:
-            failure = self._failed(error)
-            self._perform(self._node.commit_failed(failure, str(error), time.monotonic()))
-            return
-        if batch.rows or batch.sources:
-            self._watch.succeeded()
-        self._give(lambda: self._node.committed(batch, time.monotonic()))
-
-    def _found(self, question: int, call: asyncio.Future[Stored]) -> None:
-        error = call.exception()
-        if error is not None:
-            failure, now = self._failed(error), time.monotonic()
-            self._perform(self._node.keys_not_found(question, failure, str(error), now))
-            return
-        found = call.result()
-        self._give(lambda: self._node.keys_found(question, found, time.monotonic(), time.time()))
-
-    def _failed(self, error: BaseException) -> Failure:
-        if not isinstance(error, OSError):
-            self._blunder()
-            raise error
-        self._watch.failed(error)
-        return Failure.BROKEN if isinstance(error, BrokenError) else Failure.FULL
-
-    def _give(self, give: Callable[[], Sequence[Effect]]) -> None:
-        """Give the core an input; whoever waits for the batch is answered should that raise."""
-        try:
-            effects = give()
-        except Exception:
-            self._blunder()
-            raise
-        self._perform(effects)
-
-    def _blunder(self) -> None:
-        self._perform(self._node.commit_failed(Failure.MISTAKE, "", time.monotonic()))
-
-    def _ask(self, asked: Awaitable[T], then: Callable[[asyncio.Future[T]], None]) -> None:
-        """Wait for the disk."""
-        call = asyncio.ensure_future(asked)
-        self._calls.add(call)
-        call.add_done_callback(partial(self._answered, self._watch.begin(), then))
-
-    def _answered(
-        self, wait: Wait, then: Callable[[asyncio.Future[T]], None], call: asyncio.Future[T]
-    ) -> None:
-        self._calls.discard(call)
-        if not call.cancelled():
-            self._watch.end(wait)
-            then(call)
-
-    # --- answers -----------------------------------------------------------------------------
 
     def _tell(self, token: int, reply: Reply) -> None:
         future = self._waiting.pop(token, None) or self._batches.pop(token).future

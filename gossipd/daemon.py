@@ -26,23 +26,18 @@ from gossipd import logs, notify, reports, signals
 from gossipd.advertising import Advertising, first_address
 from gossipd.alarm import Alarm
 from gossipd.alone import Alone
-from gossipd.archive import Archive
 from gossipd.config import Config
 from gossipd.core import (
-    Abandon,
     Address,
     Answered,
     AnsweredPart,
     BecameReady,
     ClustersMet,
-    Commit,
-    CommitSoon,
     Copies,
     DiskLost,
     Drop,
     Dropped,
     Effect,
-    FindKeys,
     FoundItself,
     GaveUpDisk,
     Image,
@@ -50,7 +45,6 @@ from gossipd.core import (
     Incremented,
     JoinDoubtful,
     Joined,
-    KeysWanted,
     Learned,
     Left,
     MemberChanged,
@@ -58,7 +52,6 @@ from gossipd.core import (
     NameLost,
     Node,
     Refuted,
-    SaveWanted,
     Send,
     SpeaksElsewhere,
     Stalled,
@@ -68,15 +61,14 @@ from gossipd.core import (
 )
 from gossipd.counting import Counting
 from gossipd.datadir import data_directory, left_behind
-from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
 from gossipd.garbage import Garbage
 from gossipd.hearing import Hearing
 from gossipd.inbox import Inbox
+from gossipd.keeping import Keeping
 from gossipd.repeats import Repeats
 from gossipd.resolving import Resolver, literal
 from gossipd.routes import Routes
-from gossipd.saver import Saver
 from gossipd.seeds import Seeds
 from gossipd.service import Service
 from gossipd.sideport.limits import Limits
@@ -176,24 +168,16 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         rng, frame = random.SystemRandom(), TagFrame(config.cluster)
         self._udp = udp
-        durable = not config.in_memory
+        durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
         self._node = Node(
-            own,
-            config.settings,
-            frame,
-            rng,
-            time.monotonic(),
-            durable=durable,
-            disk_timeout=config.disk_timeout,
+            own, config.settings, frame, rng, now, durable=durable, disk_timeout=timeout
         )
         self._troubles = Troubles()
-        self._watch = DiskWatch(config.disk_timeout, self._troubles, self._disk_changed)
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
-        self._counting = Counting(self._node, store, self._perform, self._watch)
+        self._keeping = Keeping(self._node, store, self._perform, self._troubles, timeout)
+        self._counting = Counting(self._node, self._keeping.do)
         self._waits = Waits(self._node, self._perform)
-        self._saver = Saver(self._node, store, self._perform, self._watch, self._lose_disk)
-        self._archive = Archive(self._node, store, self._perform, self._watch)
         self._alone = Alone(self._node, self._perform)
         self._seeds = Seeds(
             self._node,
@@ -214,7 +198,7 @@ class Daemon:
             store,
             self._counting,
             self._waits,
-            self._watch,
+            self._keeping.watch,
             self._seeds,
             self._troubles,
             self._alone,
@@ -303,7 +287,6 @@ class Daemon:
         )
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
-        self._saver.start()
         self._udp.receive_with(self._inbox.receive)
         while self._early:
             self._inbox.receive(*self._early.popleft())
@@ -346,10 +329,9 @@ class Daemon:
         await self._advertising.stop()
         await self._seeds.stop()
         self._waits.stop()
-        self._archive.stop()
-        if self._watch.hangs:
+        if self._keeping.watch.hangs:
             self._hurry()
-        await asyncio.gather(self._port.stop(self._left()), self._saver.drain(self._left()))
+        await asyncio.gather(self._port.stop(self._left()), self._keeping.drain(self._left()))
         try:
             await asyncio.wait_for(self._store.close(), self._left())
         except TimeoutError:
@@ -425,16 +407,10 @@ class Daemon:
             match effect:
                 case Send(data, to):
                     self._udp.send(data, to)
-                case (
-                    Answered() | AnsweredPart() | CommitSoon() | Commit() | FindKeys() | Abandon()
-                ):
+                case Answered() | AnsweredPart():
                     self._counting.do(effect)
                 case Incremented() | Learned():
                     pass
-                case SaveWanted():
-                    self._saver.want()
-                case KeysWanted():
-                    self._archive.want(effect)
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
                 case Dropped(source, reason):
@@ -451,20 +427,12 @@ class Daemon:
                 case DiskLost(detail):
                     self._lose_disk(detail)
                 case GaveUpDisk():
-                    log.warning(
-                        "leaving without the disk's answer: what it was given last may be counted"
-                    )
+                    log.warning(_GAVE_UP)
                 case ClustersMet():
                     self._warn_of_merge(effect)
                 case Left(undrained):
-                    if undrained:
-                        where = "lost" if self._config.in_memory else "on this disk only"
-                        log.warning("left; %d streams may be %s", undrained, where)
-                    else:
-                        log.info("left")
-                    self._end(self._exit_code)
+                    self._left_cluster(undrained)
                 case MemberChanged():
-                    self._saver.want()  # whom the next life asks, even if this one ends soon
                     self._advertising.members_changed()
                     self._tell_again(effect.view.name, effect)
                 case JoinDoubtful():
@@ -475,7 +443,7 @@ class Daemon:
                 case Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:
-                    assert_never(effect)
+                    self._keeping.do(effect)
         self._alarm.look()
         logs.look(self._troubles)
         self._garbage.look()
@@ -515,12 +483,15 @@ class Daemon:
         self._troubles.begin(MERGE, text)
         self._loop.call_later(MERGE_SHOWN, self._troubles.end, MERGE)
 
-    def _disk_changed(self) -> None:
-        """The disk begins to hang, or it answers again."""
-        tell = self._node.disk_hangs if self._watch.hangs else self._node.disk_answers
-        self._perform(tell(time.monotonic()))
+    def _left_cluster(self, undrained: int) -> None:
+        if undrained:
+            where = "lost" if self._config.in_memory else "on this disk only"
+            log.warning("left; %d streams may be %s", undrained, where)
+        else:
+            log.info("left")
+        self._end(self._exit_code)
 
-    def _lose_disk(self, error: OSError | str) -> None:
+    def _lose_disk(self, error: str) -> None:
         """Nothing can be committed any more: what the others can take over, they shall."""
         if not self._exit_code:
             log.critical("%s; leaving", error)
@@ -562,6 +533,8 @@ class Daemon:
             "dropped": {drop.name.lower(): count for drop, count in self._drops.items()},
         }
 
+
+_GAVE_UP = "leaving without the disk's answer: what it was given last may be counted"
 
 _WARN_OF = (
     *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL, Drop.KEYS_FULL),

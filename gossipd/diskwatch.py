@@ -1,20 +1,16 @@
-"""How this node's disk does: whether it answers in time, and whether it takes what it is given.
+"""Whether this node's disk answers in time.
 
 A store does one thing after the other, so a call that is late makes all others wait. From the
 moment at which one has taken longer than the limit the disk *hangs*: whoever waits is told then,
 whoever would wait is refused at once, and that lasts until all those calls have ended, however
 they end. What a call that is late does in the end is known only when it ends, so nobody gives it
 up; only those that wait for its answer are answered.
-
-A disk that refuses a write (full, over quota, read-only) is one that *takes nothing*, until a
-write succeeds.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -22,8 +18,8 @@ from gossipd.troubles import Troubles
 
 T = TypeVar("T")
 
-HANGS, REFUSES = "disk hangs", "disk takes nothing"
-"""The names of its two troubles."""
+HANGS = "disk hangs"
+"""The name of a trouble."""
 
 
 class HangsError(OSError):
@@ -56,8 +52,6 @@ class DiskWatch:
         """Calls under way, the oldest first."""
         self._late_count = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.refuses = False
-        """Whether it takes nothing: it refused the last write."""
 
     @property
     def hangs(self) -> bool:
@@ -68,20 +62,6 @@ class DiskWatch:
     def silence(self) -> str:
         """What is said of a disk that hangs."""
         return f"the disk has not answered for {self._limit:g} s"
-
-    @contextmanager
-    def during(self) -> Iterator[None]:
-        """Around a call of the store, which is waited for however long it takes. Of a call whose
-        caller is cancelled nobody hears how it ends, so for all that is known it goes on."""
-        wait = self.begin()
-        try:
-            yield
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            self.end(wait)
-            raise
-        self.end(wait)
 
     async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What a call of the store that only reads ends with. Raises `HangsError` as soon as the
@@ -101,17 +81,6 @@ class DiskWatch:
         if not call.cancelled():
             call.exception()  # which nobody may be waiting for
             self.end(wait)
-
-    def failed(self, error: OSError) -> None:
-        """A write was refused."""
-        self.refuses = True
-        self._troubles.begin(REFUSES, f"the disk takes nothing: {error}", serves=False)
-
-    def succeeded(self) -> None:
-        """A write is on the disk."""
-        if self.refuses:
-            self.refuses = False
-            self._troubles.end(REFUSES)
 
     def begin(self, late: Callable[[], None] | None = None) -> Wait:
         """A call begins; `late` is called once if the disk hangs before it ends."""

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+from .disk import Disk
 from .effects import (
     Abandon,
     Answered,
     AnsweredPart,
     Commit,
     CommitSoon,
-    DiskLost,
     FindKeys,
     GaveUpDisk,
     Incremented,
@@ -92,11 +92,17 @@ class Committing:
     """Takes increments and puts one by one and commits them in batches."""
 
     def __init__(
-        self, state: State, gossiping: Gossiping, leaving: Leaving, disk_timeout: float
+        self,
+        state: State,
+        gossiping: Gossiping,
+        leaving: Leaving,
+        disk: Disk,
+        disk_timeout: float,
     ) -> None:
         self._state = state
         self._gossiping = gossiping
         self._leaving = leaving
+        self._disk = disk
         self._disk_timeout = disk_timeout
         self._waiting: list[_Asked] = []
         self._puts: list[tuple[int, Put]] = []
@@ -203,6 +209,8 @@ class Committing:
         assert batch is self._batch, "only the batch under way can be exposed"
         self._batch = None
         self._pause = 0.0
+        if batch.rows or batch.sources:
+            self._disk.succeeded(turn)
         made, others = self._state.writer.expose(batch, turn.now)
         advances = iter(made)
         replies: Iterable[Reply] = [
@@ -381,10 +389,9 @@ class Committing:
         self._leave(turn)
 
     def _failed(self, failure: Failure, why: str, turn: Turn) -> None:
+        self._disk.failed(failure, why, turn)
         if failure is Failure.MISTAKE:
             return
-        if failure is Failure.BROKEN:
-            turn.emit(DiskLost(why))
         self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
         self._closed = True
         self._look()

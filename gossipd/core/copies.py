@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from .effects import Copies, SaveWanted
+from .effects import Copies
 from .encoding import GROUP_OVERHEAD, pack_record
 from .identity import SEQ_MAX, Stream
 from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Record, Status, by_kind
@@ -118,7 +118,7 @@ class CopiesWanted:
         was_full = self._waiting.is_full
         self._waiting.add(token, Wait(stream, seq, (demand,)), until)
         if self._state.log.durable(stream) < seq <= self._state.log.version(stream):
-            turn.emit(SaveWanted())
+            turn.save_wanted = True
         self.go_on(turn)
         if was_full and self.waits(token):
             self.expired(token, turn)

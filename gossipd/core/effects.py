@@ -14,6 +14,7 @@ from .image import StreamImage
 from .log import Advance
 from .messages import MemberView, PassAsk, Status
 from .replies import Reply
+from .saving import Changes
 from .writer import Batch
 
 
@@ -146,8 +147,45 @@ class GaveUpDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskRefuses:
+    """The disk takes nothing, or still does not."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskTakes:
+    """It takes something again."""
+
+
+@dataclass(frozen=True, slots=True)
 class SaveWanted:
-    """Somebody waits until what was learned is on the disk: store what has changed now."""
+    """What was learned is to be stored: somebody waits for that, or it is time. Call `Node.save`
+    once all that is ready now has been taken in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Store a part of what was learned in one transaction, then call `Node.saved`, or
+    `Node.save_failed`."""
+
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Remove what has expired, then call `Node.expired`, or `Node.disk_failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Try to write, though there is nothing to be written, then call `Node.probed`, or
+    `Node.disk_failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllSaved:
+    """What was to be stored at the end is, as far as the disk takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +216,8 @@ class TooManyReads:
 @dataclass(frozen=True, slots=True)
 class KeysWanted:
     """A peer needs key records that are on the disk only: read those of `stream` with `above` <
-    seq <= `upto`, at most `limit` from the oldest on, and hand them to `Node.keys_read`."""
+    seq <= `upto`, at most `limit` from the oldest on, and hand them to `Node.keys_read`; or tell
+    `Node.keys_not_read`."""
 
     stream: Stream
     above: int
@@ -256,7 +295,13 @@ Effect: TypeAlias = (
     | Learned
     | DiskLost
     | GaveUpDisk
+    | DiskRefuses
+    | DiskTakes
     | SaveWanted
+    | Save
+    | Expire
+    | Probe
+    | AllSaved
     | KeysWanted
     | Copies
     | Included

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .effects import SaveWanted
 from .identity import Address
 from .messages import Held, Hold
 from .repair import LogRepair
@@ -47,7 +46,7 @@ class Holding:
         if log.keeps_marks and self._state.saving.pending:
             if len(self._wishes) < WISHES_MAX:
                 self._wishes.append(wish)
-                turn.emit(SaveWanted())
+                turn.save_wanted = True
         else:
             self._answer(wish, turn)
         self._catch_up(hold, sender, turn)
@@ -62,7 +61,7 @@ class Holding:
         for wish in ready:
             self._answer(wish, turn)
         if self._wishes:
-            turn.emit(SaveWanted())
+            turn.save_wanted = True
 
     def _answer(self, wish: _Wish, turn: Turn) -> None:
         log = self._state.log

@@ -231,6 +231,7 @@ class Membership:
         changed = before is None or _stands(before) != _stands(view)
         if changed and state.members.is_known(view.name):
             turn.emit(MemberChanged(view, status))
+            turn.save_wanted = True  # whom the next life asks, even if this one ends soon
 
     def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
         """A member has begun a new life where it has proven to be: there it knows nobody yet."""

@@ -22,6 +22,7 @@ from .copies import CopiesWanted, Demand
 from .courier import Courier
 from .decoding import decode, is_of_probes
 from .detector import VOIDS_MAX, Detector
+from .disk import Disk
 from .drops import Drop
 from .effects import (
     Effect,
@@ -89,12 +90,16 @@ from .serving import Serving
 from .settings import Settings
 from .sources import Put
 from .state import State, Turn
+from .storing import Storing
 from .strangers import Strangers
 from .tail import Tail, TailEntry
 from .timers import Key, Timer, Timers
 from .writer import NOTHING_STORED, Batch, Stored, Writer
 
 EXPIRE_INTERVAL = 60.0
+
+PART_MAX = 2000
+"""Records that are stored at a time: some milliseconds."""
 
 _WAITS = frozenset(
     {
@@ -122,15 +127,11 @@ class Node:
     ) -> None:
         """`rng` also mints streams and secrets: in production it must be `random.SystemRandom`.
 
-        `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
+        `durable`: the caller has a disk, and does with it what effects say.
         `disk_timeout`: seconds after which the caller tells that the disk hangs.
         """
-        log = Log(
-            settings.streams_max,
-            settings.registers_max,
-            settings.keys_max,
-            int(settings.doubles_max),
-        )
+        doubles_max = int(settings.doubles_max)
+        log = Log(settings.streams_max, settings.registers_max, settings.keys_max, doubles_max)
         members = MemberTable(own, settings.remember, now)
         log.keeps_marks = members.keeps_marks = durable
         judge = Judge(log, settings, lambda: self._state.ready)
@@ -176,7 +177,9 @@ class Node:
         self._introducing = Introducing(state, self._membership, self._joining)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
-        self._committing = Committing(state, self._gossiping, self._leaving, disk_timeout)
+        disk = Disk()
+        self._committing = Committing(state, self._gossiping, self._leaving, disk, disk_timeout)
+        self._storing = Storing(state.saving, disk, state.timers, durable=durable)
         self._copies = CopiesWanted(state)
         self._reads = Reads(log, state.tail, state.timers)
 
@@ -189,6 +192,7 @@ class Node:
         self._readiness.start(alone, turn)
         self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
         self._retention.start(turn)
+        turn.save_wanted = True
         return self._end(turn)
 
     def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:
@@ -401,34 +405,69 @@ class Node:
         self._committing.disk_answers()
         return self._end(turn)
 
-    def take_changes(self, registers_max: int, now: float) -> Changes | None:
-        """A part of what is not stored yet; None when all is. Then `stored` or `not_stored`."""
-        self._advance(now)
-        return self._state.saving.take(registers_max, now)
+    def save(self, now: float, most: int = PART_MAX) -> list[Effect]:
+        """All that was ready when `SaveWanted` was told has been taken in: begin to store what
+        has changed, at most so many records at a time."""
+        turn = self._turn(now)
+        self._storing.save(most, turn)
+        return self._end(turn)
 
-    def stored(self, changes: Changes, now: float, twins: Stored = NOTHING_STORED) -> list[Effect]:
+    def saved(self, changes: Changes, now: float, twins: Stored = NOTHING_STORED) -> list[Effect]:
         """A part is on the disk: those who wait for that are answered.
 
         `twins`: of keys in it that the disk knows several events of, all of these.
         """
         turn = self._turn(now)
         self._repair.found_stored(twins, turn)
-        self._state.saving.stored(changes)
+        self._storing.saved(changes, turn)
         self._holding.stored(turn)
         self._copies.go_on(turn)
         return self._end(turn)
 
-    def not_stored(self, changes: Changes) -> None:
+    def save_failed(
+        self, changes: Changes, failure: Failure, why: str, now: float
+    ) -> list[Effect]:
         """A part could not be stored: it is taken again."""
-        self._state.saving.not_stored(changes)
+        turn = self._turn(now)
+        self._storing.save_failed(changes, failure, why, turn)
+        return self._end(turn)
+
+    def expired(self, now: float) -> list[Effect]:
+        """An `Expire` is done."""
+        turn = self._turn(now)
+        self._storing.tidied(turn)
+        return self._end(turn)
+
+    def probed(self, now: float) -> list[Effect]:
+        """A `Probe` is done."""
+        turn = self._turn(now)
+        self._storing.probed(turn)
+        return self._end(turn)
+
+    def disk_failed(self, failure: Failure, why: str, now: float) -> list[Effect]:
+        """An `Expire` or a `Probe` was not done."""
+        turn = self._turn(now)
+        self._storing.failed(failure, why, turn)
+        return self._end(turn)
+
+    def save_rest(self, now: float) -> list[Effect]:
+        """Store what there is once more, and no more after that; ends with `AllSaved`."""
+        turn = self._turn(now)
+        self._storing.end(turn)
+        return self._end(turn)
 
     def keys_read(
         self, wanted: KeysWanted, records: Sequence[KeyRecord], now: float
     ) -> list[Effect]:
         """Key records that a peer waits for have been read from the disk."""
         turn = self._turn(now)
+        self._serving.read()
         self._repair.keys_read(wanted, records, turn)
         return self._end(turn)
+
+    def keys_not_read(self) -> None:
+        """They could not be read; the peer will ask again."""
+        self._serving.read()
 
     # --- inputs of the world -----------------------------------------------------------------
 
@@ -763,6 +802,8 @@ class Node:
                 self._retention.drop(turn)
             case Timer.ANSWER:
                 self._serving.go_on(turn)
+            case Timer.SAVE:
+                self._storing.want(turn)
             case Timer.REOPEN:
                 self._committing.reopen()
             case Timer.DRAIN:
@@ -779,6 +820,8 @@ class Node:
         return turn
 
     def _end(self, turn: Turn) -> list[Effect]:
+        if turn.save_wanted:
+            self._storing.want(turn)
         self._reads.look(turn)
         return turn.effects
 

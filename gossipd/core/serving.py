@@ -23,6 +23,9 @@ SLICE_MAX = 4
 PAUSE = 0.002
 """Seconds between two slices, so that answers take a quarter of the time at most."""
 
+READS_MAX = 32
+"""Reads of the disk under way at most; peers that ask for more will ask again."""
+
 ANSWERS_MAX = 64
 """Answers under way at most; who is not answered asks again."""
 
@@ -41,6 +44,8 @@ class Serving:
         self._state = state
         self._answers: dict[tuple[str, str], _Answer] = {}
         """By what it is about and asker, the next one first."""
+        self._reads = 0
+        """What the disk is asked for."""
 
     def serve(
         self, about: str, asker: str, to: Address, parts: Iterator[Part], turn: Turn
@@ -61,10 +66,20 @@ class Serving:
         for part in islice(answer.parts, SLICE_MAX):
             sent += 1
             if isinstance(part, KeysWanted):
-                turn.emit(part)
+                self._read(part, turn)
             else:
                 turn.send(part, answer.to)  # without news: one peer only would be told
         if sent == SLICE_MAX:
             self._answers[place] = answer
         if self._answers:
             self._state.timers.set(Timer.ANSWER, turn.now + PAUSE)
+
+    def read(self) -> None:
+        """The disk has told what it was asked for, or that it cannot."""
+        self._reads -= 1
+
+    def _read(self, wanted: KeysWanted, turn: Turn) -> None:
+        """Whoever pulls asks again, elsewhere in the end, so one too many is passed over."""
+        if self._reads < READS_MAX:
+            self._reads += 1
+            turn.emit(wanted)

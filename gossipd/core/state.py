@@ -123,6 +123,8 @@ class Turn:
         self.source = self.origin = source
         """Where answers go, and where the input came from."""
         self.effects: list[Effect] = []
+        self.save_wanted = False
+        """Whether what has changed is to be stored soon."""
 
     def send(
         self,

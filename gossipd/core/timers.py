@@ -37,6 +37,7 @@ class Timer(IntEnum):
     KEYS = auto()
     ANSWER = auto()
     REOPEN = auto()
+    SAVE = auto()
     DRAIN = auto()
 
 

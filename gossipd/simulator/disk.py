@@ -37,9 +37,6 @@ from gossipd.core import (
 from gossipd.core.judge import held_longer, reach
 from gossipd.core.messages import Register
 
-WRITE_INTERVAL = 1.0
-"""Seconds after which what has changed begins to be stored."""
-
 WRITE_TAKES = 0.005
 """Seconds that a part of it takes."""
 
@@ -227,7 +224,7 @@ class Disk:
             rows.join(register)
             rows.version = max(rows.version, register[1])
 
-    def store(self, changes: Changes, now: Moment, settings: Settings) -> Stored:
+    def store(self, changes: Changes, now: Moment) -> Stored:
         """Write a part of what a node holds.
 
         What comes back are all events of those keys in it that have several. Raises `DiskError`.
@@ -250,10 +247,17 @@ class Disk:
             self._members[view.name] = (view, now.wall)
         for name in changes.gone:
             self._members.pop(name, None)
-        if changes.last:
-            self._expire(now, settings)
         found = self.find(record.key for _, record in changes.keys)
         return {key: events for key, events in found.items() if len(events) > 1}
+
+    def expire(self, now: Moment, settings: Settings) -> None:
+        """Remove what has expired. Raises `DiskError`."""
+        self._settle()
+        self._expire(now, settings)
+
+    def probe(self) -> None:
+        """Raise `DiskError` where nothing can be written."""
+        self._settle()
 
     def look_up(self, keys: Iterable[bytes]) -> Stored:
         """What a process is told of some keys. Raises `DiskError`."""

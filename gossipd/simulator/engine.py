@@ -16,12 +16,15 @@ from typing import NamedTuple
 from gossipd.core import (
     Abandon,
     Address,
+    AllSaved,
     Answered,
+    Changes,
     Commit,
     CommitSoon,
     Copies,
     DiskLost,
     Effect,
+    Expire,
     Failure,
     FindKeys,
     Included,
@@ -30,6 +33,8 @@ from gossipd.core import (
     MemberView,
     NameLost,
     Node,
+    Probe,
+    Save,
     SaveWanted,
     Send,
     Settings,
@@ -39,7 +44,6 @@ from gossipd.core import (
 from gossipd.simulator.disk import (
     PART_MAX,
     READ_TAKES,
-    WRITE_INTERVAL,
     WRITE_TAKES,
     Disk,
     DiskError,
@@ -160,8 +164,6 @@ class Engine:
             generation = max(generation, host.disk.generation + 1)
             host.disk.begin(generation)
             self.all_disks[host.disk] = None
-            phase = WRITE_INTERVAL * self.rng.random()
-            self._push(self.now + phase, partial(self._write, host, host.lives))
         own = MemberView(name, host.address, generation, 0, Status.ALIVE)
         rng = Random(self.rng.getrandbits(64))
         durable = host.disk is not None
@@ -274,43 +276,6 @@ class Engine:
         host.seeds_seen = None if missing else node.members_fingerprint
         return missing
 
-    def _write(self, host: Host, life: int) -> None:
-        """Store what is not on the disk yet, from time to time."""
-        if host.node is not None and host.lives == life and host.disk is not None:
-            self._store(host, life)
-            self._push(self.now + WRITE_INTERVAL, partial(self._write, host, life))
-
-    def _store(self, host: Host, life: int) -> None:
-        """Store one part after the other until there is nothing left."""
-        if host.lives == life and not host.stalled and self._store_part(host):
-            self._push(self.now + WRITE_TAKES, partial(self._store, host, life))
-
-    def _store_part(self, host: Host) -> bool:
-        """Whether there was something to store."""
-        node, disk = host.node, host.disk
-        changes = node.take_changes(PART_MAX, self.now) if node is not None and disk else None
-        if node is None or disk is None or changes is None:
-            return False
-        try:
-            twins = disk.store(changes, self._moment(host), self.settings)
-        except DiskError:
-            node.not_stored(changes)
-            return False
-        self._perform(host, node.stored(changes, self.now, twins))
-        return True
-
-    def _read_keys(self, host: Host, life: int, wanted: KeysWanted) -> None:
-        """Key records that a peer waits for have been read; a stopped process reads nothing, and
-        the peer asks again."""
-        node, disk = host.node, host.disk
-        if node is None or disk is None or host.lives != life or host.stalled:
-            return
-        if disk.refuses is Failure.BROKEN:
-            return
-        stream, above, upto, limit = wanted.stream, wanted.above, wanted.upto, wanted.limit
-        records = disk.read_keys(stream, above, upto, limit, self._moment(host))
-        self._perform(host, node.keys_read(wanted, records, self.now))
-
     def _end(self, host: Host) -> None:
         """A process ends. What its disk was given to commit is there in the end, or not."""
         commit, host.committing = host.committing, None
@@ -354,7 +319,15 @@ class Engine:
                     self.effects.append((self.now, host.name, effect))
                     self._leave(host, detail)
                 case SaveWanted():
-                    self._push(self.now + WRITE_TAKES, partial(self._store, host, host.lives))
+                    self._push(self.now, partial(self._tell, host, host.lives, self._save))
+                case Save(changes):
+                    host.saving = changes
+                    store = partial(self._store, host, host.lives, changes)
+                    self._push(self.now + WRITE_TAKES, store)
+                case Expire() | Probe():
+                    self._look_after(host, effect)
+                case AllSaved():
+                    pass
                 case KeysWanted():
                     self.effects.append((self.now, host.name, effect))
                     read = partial(self._read_keys, host, host.lives, effect)
@@ -423,6 +396,53 @@ class Engine:
             return
         self._tell(host, life, lambda node: node.committed(batch, self.now))
 
+    def _save(self, node: Node) -> list[Effect]:
+        return node.save(self.now, PART_MAX)
+
+    def _store(self, host: Host, life: int, changes: Changes) -> None:
+        """A disk stores a part, and its process hears of it; not if it has stored it before."""
+        if host.lives != life or host.saving is not changes:
+            return
+        host.saving = None
+        assert host.disk is not None
+        try:
+            twins = host.disk.store(changes, self._moment(host))
+        except DiskError as error:
+            failure, why = error.failure, str(error)
+            self._tell(host, life, lambda node: node.save_failed(changes, failure, why, self.now))
+            return
+        self._tell(host, life, lambda node: node.saved(changes, self.now, twins))
+
+    def _look_after(self, host: Host, effect: Expire | Probe) -> None:
+        """A disk removes what has expired, or tries to write, at once."""
+        node, disk = host.node, host.disk
+        assert node is not None
+        assert disk is not None
+        try:
+            if isinstance(effect, Expire):
+                disk.expire(self._moment(host), self.settings)
+            else:
+                disk.probe()
+        except DiskError as error:
+            effects = node.disk_failed(error.failure, str(error), self.now)
+        else:
+            done = node.expired if isinstance(effect, Expire) else node.probed
+            effects = done(self.now)
+        self._perform(host, effects)
+
+    def _read_keys(self, host: Host, life: int, wanted: KeysWanted) -> None:
+        """Key records that a peer waits for have been read, or cannot be."""
+        disk = host.disk
+        if disk is None or host.lives != life:
+            return
+        if disk.refuses is Failure.BROKEN:
+            if host.node is not None:
+                host.node.keys_not_read()
+            return
+        stream, above, upto, limit = wanted.stream, wanted.above, wanted.upto, wanted.limit
+        records = disk.read_keys(stream, above, upto, limit, self._moment(host))
+        self._tell(host, life, lambda node: node.keys_read(wanted, records, self.now))
+
     def _tell(self, host: Host, life: int, tell: Callable[[Node], list[Effect]]) -> None:
         """Let a process hear something, once it does not stand still."""
         if host.node is None or host.lives != life:
@@ -470,9 +490,27 @@ class Engine:
     def _exit(self, host: Host, why: str) -> None:
         """A process ends by itself, in order: what it holds is on its disk."""
         host.ended = host.ended or why
-        while self._store_part(host):
-            pass
+        node = host.node
+        assert node is not None
+        if host.disk is not None:
+            self._store_rest(host, host.disk, node)
         self._end(host)
+
+    def _store_rest(self, host: Host, disk: Disk, node: Node) -> None:
+        waits: list[Effect] = []
+        if host.saving is not None:
+            waits.append(Save(host.saving))
+        waits += node.save_rest(self.now)
+        while waits:
+            effect = waits.pop(0)
+            try:
+                if isinstance(effect, Save):
+                    twins = disk.store(effect.changes, self._moment(host))
+                    waits += node.saved(effect.changes, self.now, twins)
+                elif isinstance(effect, SaveWanted):
+                    waits += node.save(self.now, PART_MAX)
+            except DiskError:
+                return
 
     def _transmit(self, host: Host, data: bytes, to: Address) -> None:
         size = len(data)

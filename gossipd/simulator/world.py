@@ -253,7 +253,7 @@ class World(Engine):
             if host.disk is not None:
                 others = tuple(view for view in views.members if view.name != node.own.name)
                 changes = Changes((), (), others, (), last=True)
-                host.disk.store(changes, self._moment(host), self.settings)
+                host.disk.store(changes, self._moment(host))
             self._perform(host, node.start(True, self.now))
             self._join(host, host.lives)
         return hosts

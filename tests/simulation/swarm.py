@@ -19,6 +19,7 @@ from typing import assert_never
 
 from gossipd.core import Accepted, DiskLost, Left, NameLost, Settings
 from gossipd.core.settings import Profile
+from gossipd.core.storing import PAUSE_MAX
 from gossipd.simulator.checkers import Checker, rounds_max
 from gossipd.simulator.link import Bursts
 from gossipd.simulator.network import Network
@@ -306,9 +307,11 @@ class Swarm:
         """Let disks store and compare what their nodes hold, and nodes find that they are ready,
         which takes them long where none is."""
         began = self.world.now
-        while self.world.now - began < RETRIED_AFTER or not self._all_ready():
+        failed = self.happened["fill_disk"] + self.happened["fail_commit"] > 0
+        stored_after = RETRIED_AFTER + PAUSE_MAX * failed
+        while self.world.now - began < stored_after or not self._all_ready():
             waited = self.world.now - began
-            assert waited < RETRIED_AFTER + self.world.settings.ready_after, "Q1: not ready"
+            assert waited < stored_after + self.world.settings.ready_after, "Q1: not ready"
             self._step()
 
     def _all_ready(self) -> bool:

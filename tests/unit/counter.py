@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+from gossipd import counting, keeping
 from gossipd.core import DiskLost, Effect, Node
-from gossipd.counting import Counting, Of
-from gossipd.diskwatch import DiskWatch
+from gossipd.counting import Counting
+from gossipd.keeping import Keeping
 from gossipd.store import Store
 from gossipd.troubles import Troubles
 
@@ -30,14 +31,17 @@ class Counter:
         self.broken: list[str] = []
         """What was said of a disk that was lost."""
         self.troubles = Troubles()
-        self.watch = DiskWatch(limit, self.troubles, self._changed)
-        self.counting = Counting(node, store, self.perform, self.watch)
+        self.keeping = Keeping(node, store, self.perform, self.troubles, limit)
+        self.watch = self.keeping.watch
+        self.counting = Counting(node, self.keeping.do)
         self._others = perform
 
     def perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, get_args(Of)):
+            if isinstance(effect, get_args(counting.Of)):
                 self.counting.do(effect)
+            elif isinstance(effect, get_args(keeping.Of)):
+                self.keeping.do(effect)
             elif isinstance(effect, DiskLost):
                 self.broken.append(effect.detail)
         self._others(effects)
@@ -57,7 +61,3 @@ class Counter:
         at, now = self.node.next_timeout, time.monotonic()
         if at is not None and at <= now:
             self.perform(self.node.handle_timeout(now))
-
-    def _changed(self) -> None:
-        tell = self.node.disk_hangs if self.watch.hangs else self.node.disk_answers
-        self.perform(tell(time.monotonic()))

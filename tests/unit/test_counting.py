@@ -18,7 +18,7 @@ from gossipd.core.log import Log
 from gossipd.core.parts import ALONE_COST, COST_MAX, COUNTER_COST
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import KEYS_RETRY_AFTER, Counting
-from gossipd.diskwatch import DiskWatch
+from gossipd.keeping import Keeping
 from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
@@ -394,7 +394,7 @@ async def test_who_waits_for_a_key_to_be_looked_up_was_not_counted(
     behind = bench.counting.increment("a", 1)
     assert (await refusal(keyed))[1].startswith("not counted: the disk has not answered")
     assert (await refusal(behind))[1].startswith("not counted: the disk has not answered")
-    assert not bench.watch.refuses
+    assert "disk takes nothing" not in str(bench.troubles.texts)
     assert not bench.store.batches
     bench.may_find.set()
     await until(lambda: not bench.watch.hangs)
@@ -403,8 +403,9 @@ async def test_who_waits_for_a_key_to_be_looked_up_was_not_counted(
 
 async def test_a_leave_does_not_wait_for_the_disk_for_long_and_answers_everybody() -> None:
     bench = Bench()
-    bench.watch = DiskWatch(60, bench.troubles)  # it is not told that the disk hangs
-    bench.counting = Counting(bench.node, bench.store, bench.perform, bench.watch)
+    # The core is not told that the disk hangs.
+    bench.keeping = Keeping(bench.node, bench.store, bench.perform, bench.troubles, 60)
+    bench.counting = Counting(bench.node, bench.keeping.do)
     bench.store.may_commit.clear()
     taken_first = bench.counting.increment("a", 1)
     await until(lambda: bench.store.batches)

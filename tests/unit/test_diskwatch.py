@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 
 import pytest
 
@@ -79,20 +78,14 @@ async def test_a_disk_that_answers_in_time_is_blamed_for_nothing_however_much_it
     bench = Bench(0.2)
     until_then = time.monotonic() + 0.5
     while time.monotonic() < until_then:
-        with bench.watch.during():
-            await asyncio.sleep(0.001)
+        wait = bench.watch.begin()
+        await asyncio.sleep(0.001)
+        bench.watch.end(wait)
     assert not bench.changes
     slow = asyncio.create_task(bench.call("slow"))
     await until(lambda: bench.told)
     bench.answers.set()
     await slow
-
-
-async def test_a_call_that_fails_has_ended_as_well(bench: Bench) -> None:
-    with suppress(NoSpaceError), bench.watch.during():
-        await until(lambda: bench.watch.hangs)
-        raise NoSpaceError("full")
-    assert not bench.watch.hangs
 
 
 async def test_who_is_cancelled_does_not_make_the_disk_answer(bench: Bench) -> None:
@@ -121,13 +114,3 @@ async def test_a_read_that_fails_in_time_fails_as_it_does(bench: Bench) -> None:
     with pytest.raises(NoSpaceError):
         await bench.watch.answer(fail)
     assert not bench.watch.hangs
-
-
-async def test_a_disk_that_takes_nothing_is_told_until_it_does(bench: Bench) -> None:
-    bench.watch.succeeded()
-    bench.watch.failed(NoSpaceError("/data: no space left"))
-    bench.watch.failed(NoSpaceError("/data: it is read-only"))
-    assert bench.troubles.not_serving == "the disk takes nothing: /data: it is read-only"
-    bench.watch.succeeded()
-    assert not bench.watch.refuses
-    assert bench.troubles.texts == []

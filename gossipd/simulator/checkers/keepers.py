@@ -11,7 +11,7 @@ from __future__ import annotations
 from gossipd.core import Node, Stream
 from gossipd.core.judge import held_longer
 from gossipd.core.retention import INTERVAL_MAX
-from gossipd.simulator.disk import WRITE_INTERVAL
+from gossipd.core.storing import PAUSE_MAX, SAVE_INTERVAL
 from gossipd.simulator.world import Disk, Host, World
 
 from .doubles import Group, has_lost
@@ -88,10 +88,12 @@ class KeyKeeperChecker:
 
     def _check_bound(self, name: str, node: Node, host: Host) -> None:
         settings, now = self._world.settings, self._world.now
-        if host.stalled or host.work or (host.disk is not None and host.disk.refuses):
+        if host.stalled or host.work:
             self._in_time_since[name] = now
+        if host.disk is not None and host.disk.refuses:
+            self._in_time_since[name] = now + PAUSE_MAX
         pause = min(INTERVAL_MAX, settings.key_window / 20) + ROUNDING
-        pause += 3 * WRITE_INTERVAL if host.disk is not None else held_longer(settings.key_window)
+        pause += 3 * SAVE_INTERVAL if host.disk is not None else held_longer(settings.key_window)
         before, oldest = self._oldest[node], dict[tuple[Stream, int], tuple[float, int]]()
         for stream in self._keyed.streams:
             record = next(node.log.keys.oldest_first(stream, 0, now), None)

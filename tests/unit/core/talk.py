@@ -17,10 +17,14 @@ from gossipd.core import (
     Drop,
     Dropped,
     Effect,
+    Expire,
+    Failure,
     KeyRecord,
     KeysWanted,
     MemberView,
     Node,
+    Probe,
+    Save,
     Send,
     Settings,
     Status,
@@ -313,18 +317,35 @@ class Talk:
 
     def take(self, registers_max: int = 100) -> Changes:
         """A part of what is not stored yet, on its way to the disk."""
-        changes = self.node.take_changes(registers_max, self.now)
+        changes = self.maybe_take(registers_max)
         assert changes is not None, "everything is stored"
         return changes
 
+    def maybe_take(self, registers_max: int = 100) -> Changes | None:
+        """The same, or None if everything is stored."""
+        said = self._tidied(self._done(self.node.save(self.now, registers_max)))
+        return next((save.changes for save in said.of(Save)), None)
+
+    def _tidied(self, said: Said) -> Said:
+        """The disk does what else it is asked for."""
+        while kinds := [type(each) for each in said.effects if isinstance(each, Expire | Probe)]:
+            done = self.node.expired if Expire in kinds else self.node.probed
+            others = [(at, each) for at, each in said.timed if type(each) not in kinds]
+            said = Said(others + self._done(done(self.now)).timed)
+        return said
+
+    def not_stored(self, changes: Changes) -> Said:
+        """It could not be stored."""
+        return self._done(self.node.save_failed(changes, Failure.FULL, "full", self.now))
+
     def stored(self, changes: Changes, twins: Stored = NOTHING_STORED) -> Said:
         """A part is on the disk."""
-        return self._done(self.node.stored(changes, self.now, twins))
+        return self._tidied(self._done(self.node.saved(changes, self.now, twins)))
 
     def store_all(self) -> Said:
         """Store until nothing is left."""
         done: list[tuple[float, Effect]] = []
-        while changes := self.node.take_changes(100, self.now):
+        while changes := self.maybe_take():
             done += self.stored(changes).timed
         return Said(done)
 

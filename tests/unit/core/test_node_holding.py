@@ -119,7 +119,7 @@ def test_a_hold_is_not_answered_by_a_part_that_could_not_be_stored() -> None:
     talk = keeper()
     p0 = talk.peer("p0")
     talk.hear(p0, Hold(5, (group(1, [("a", 1, 1)]),)))
-    talk.node.not_stored(talk.take())
+    talk.not_stored(talk.take())
     assert talk.stored(talk.take()).sent(Held, p0) == [Held(5, False, ((stream(1), 1),), True)]
 
 
@@ -137,11 +137,10 @@ def test_so_many_wait_for_the_disk_and_no_more() -> None:
     talk = keeper()
     p0 = talk.peer("p0")
     groups = (group(1, [("a", 1, 1)]),)
-    for nonce in range(WISHES_MAX):
-        assert talk.hear(p0, Hold(nonce, groups)).of(SaveWanted)
-    assert not talk.hear(p0, Hold(WISHES_MAX, groups)).of(SaveWanted)
-    said = talk.store_all()
-    assert [held.nonce for held in said.sent(Held, p0)] == list(range(WISHES_MAX))
+    said = [talk.hear(p0, Hold(nonce, groups)) for nonce in range(WISHES_MAX + 1)]
+    assert [bool(each.of(SaveWanted)) for each in said] == [True] + [False] * WISHES_MAX, "once"
+    stored = talk.store_all()
+    assert [held.nonce for held in stored.sent(Held, p0)] == list(range(WISHES_MAX))
 
 
 def test_everybody_who_waits_is_answered() -> None:

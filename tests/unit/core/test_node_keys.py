@@ -237,8 +237,9 @@ def test_a_double_that_only_the_disk_knows_is_found_when_its_twin_is_stored() ->
     assert [(a.by, a.value) for a in lost.advances] == [(-5, 5)]
     assert talk.node.log.value("hits") == tail_sum(talk) == 5
     lost_to = Double("hits", 1, 5, stream(1), 1, 0)
-    assert talk.take().doubles == ((stream(2), lost_to),)
-    again = talk.stored(talk.take(), twins)
+    changes = talk.take()
+    assert changes.doubles == ((stream(2), lost_to),)
+    again = talk.stored(changes, twins)
     assert not again.of(Learned)
 
 
@@ -302,7 +303,7 @@ def test_old_key_records_come_from_the_disk_of_a_peer() -> None:
     first, second = both.nodes
     keys = [n.to_bytes(6, "big") + b"\x40" + bytes(9) for n in range(1, 1501)]
     results(first, *(("hits", 1, key) for key in keys))
-    while changes := first.node.take_changes(10_000, first.now):
+    while changes := first.maybe_take(10_000):
         first.stored(changes)
     first.wait(700)
     second.wait(700)
@@ -439,5 +440,5 @@ def test_a_source_is_told_at_once_and_is_on_the_disk_with_its_batch() -> None:
     assert [effect.advances[0].value for effect in said.of(Learned)] == [70]
     (told,) = talk.wait(0.1).groups(talk.peer("p0"))[:1]
     assert (told.stream, told.to, told.registers) == (put.stream, 3, (("sales", 3, 70),))
-    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.maybe_take(100) is None
     assert talk.node.log.durable(put.stream) == 3

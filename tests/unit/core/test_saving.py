@@ -42,14 +42,14 @@ def test_without_a_disk_nothing_is_noted_and_what_is_held_counts_as_stored() -> 
     talk.increment()
     hear_five(talk)
     log = talk.node.log
-    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.maybe_take(100) is None
     assert not log.changed.registers
     assert not log.changed.versions
     assert log.durable(stream(1)) == 5
 
 
 def test_when_everything_is_stored_there_is_nothing_to_take() -> None:
-    assert keeper().node.take_changes(100, 1e9) is None
+    assert keeper().maybe_take(100) is None
 
 
 def test_a_cycle_that_fits_is_one_part() -> None:
@@ -90,7 +90,7 @@ def test_a_version_is_stored_as_it_was_when_its_cycle_began() -> None:
     assert following == Changes(((stream(1), "late", 6, 1),), ((stream(1), 6),), (), (), last=True)
     talk.stored(following)
     assert talk.node.log.durable(stream(1)) == 6
-    assert talk.node.take_changes(4, talk.now) is None
+    assert talk.maybe_take(4) is None
 
 
 def test_a_register_is_stored_as_it_is_when_it_is_taken() -> None:
@@ -106,10 +106,10 @@ def test_a_part_that_could_not_be_stored_comes_again(limit: int) -> None:
     talk = keeper()
     hear_five(talk)
     first = talk.take(limit)
-    talk.node.not_stored(first)
+    talk.not_stored(first)
     assert talk.node.log.durable(stream(1)) == 0
     rows: list[Row] = []
-    while changes := talk.node.take_changes(limit, talk.now):
+    while changes := talk.maybe_take(limit):
         talk.stored(changes)
         rows += changes.registers
     assert {row[1:] for row in rows} == set(REGISTERS)
@@ -124,7 +124,7 @@ def test_a_last_part_without_registers_comes_again_too() -> None:
     talk.hear_news(group(1, [("a", 1, 1), ("b", 2, 1)]))
     changes = talk.take()
     assert (changes.registers, changes.versions) == ((), ((stream(1), 2),))
-    talk.node.not_stored(changes)
+    talk.not_stored(changes)
     assert talk.take() == changes
 
 
@@ -134,7 +134,7 @@ def test_increments_are_durable_when_they_are_exposed() -> None:
     own = talk.node.stream
     assert own is not None
     assert talk.node.log.durable(own) == 3
-    assert talk.node.take_changes(100, talk.now) is None, "they are on the disk already"
+    assert talk.maybe_take(100) is None, "they are on the disk already"
 
 
 def test_what_a_twin_tells_of_the_own_stream_during_a_commit_is_stored() -> None:
@@ -187,7 +187,7 @@ def test_a_member_that_is_not_remembered_any_more_goes_from_the_disk() -> None:
     talk = Talk(durable=True)
     gone = MemberView("gone", ("10.9.9.9", 1), 5, 0, Status.LEFT)
     talk.node.load(Image((), (gone,)), talk.now)
-    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.maybe_take(100) is None
     talk.wait(talk.settings.remember + 60)
     assert talk.take().gone == ("gone",)
 
@@ -197,7 +197,7 @@ def test_a_verdict_that_is_too_old_to_be_shared_stays_on_the_disk() -> None:
     half = int(talk.settings.remember / 120)
     old = MemberView("old", ("10.9.9.9", 1), 5, 0, Status.LEFT, age=half)
     talk.node.load(Image((), (old,)), talk.now)
-    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.maybe_take(100) is None
     assert talk.node.image(talk.now).members == (old,)
     assert talk.node.shared_members(talk.now) == [talk.own]
     talk.wait(60 * half + 60)
@@ -212,7 +212,7 @@ def test_a_verdict_that_grew_old_before_it_could_be_stored_is_stored() -> None:
     talk.wait(10)
     failed = talk.take()
     assert [view.status for view in failed.members] == [Status.FAILED]
-    talk.node.not_stored(failed)
+    talk.not_stored(failed)
     talk.wait(talk.settings.remember / 2 + 60)
     again = talk.take()
     assert [view.name for view in again.members] == ["p0"]
@@ -226,7 +226,7 @@ def test_a_verdict_that_is_too_old_to_be_loaded_goes_from_the_disk() -> None:
     assert talk.take() == Changes((), (), (), ("old",), last=True)
     without = Talk()
     without.node.load(Image((), (old,)), without.now)
-    assert without.node.take_changes(100, without.now) is None
+    assert without.maybe_take(100) is None
 
 
 def test_what_was_loaded_is_durable_and_nothing_of_it_is_stored_again() -> None:
@@ -234,7 +234,7 @@ def test_what_was_loaded_is_durable_and_nothing_of_it_is_stored_again() -> None:
     image = Image((StreamImage(stream(1), 5, REGISTERS),), (ALIVE,))
     talk.node.load(image, talk.now)
     assert talk.node.log.durable(stream(1)) == 5
-    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.maybe_take(100) is None
 
 
 def test_what_did_not_fit_when_it_was_loaded_is_not_durable() -> None:
@@ -263,7 +263,7 @@ def test_key_records_follow_the_registers_and_come_before_the_versions() -> None
     assert [(len(part.registers), len(part.keys)) for part in parts] == [(4, 0), (1, 3), (0, 2)]
     assert [each for part in parts for each in part.keys] == [(stream(1), key) for key in KEYS]
     assert [part.versions for part in parts] == [(), (), ((stream(1), 5),)]
-    assert talk.node.take_changes(4, talk.now) is None
+    assert talk.maybe_take(4) is None
 
 
 def test_key_records_are_stored_with_their_age() -> None:
@@ -276,14 +276,14 @@ def test_key_records_are_stored_with_their_age() -> None:
 def test_own_key_records_are_on_the_disk_with_their_batch() -> None:
     talk = keeper()
     talk.increment(key=b"k" * 16)
-    assert talk.node.take_changes(100, talk.now) is None
+    assert talk.maybe_take(100) is None
 
 
 def test_key_records_that_could_not_be_stored_come_again() -> None:
     talk = keeper()
     hear_keys(talk)
     changes = talk.take()
-    talk.node.not_stored(changes)
+    talk.not_stored(changes)
     assert talk.take() == changes
 
 
@@ -301,7 +301,7 @@ def test_doubles_are_stored_in_parts_and_come_again_until_they_are() -> None:
     talk.stored(talk.take(5))
     first = talk.take(3)
     assert (len(first.doubles), first.last) == (3, False)
-    talk.node.not_stored(first)
+    talk.not_stored(first)
     assert talk.take(3) == first
     talk.stored(first)
     second = talk.take(3)
@@ -321,9 +321,9 @@ def test_a_double_that_is_folded_before_it_was_stored_is_stored_in_the_correctio
     assert changes.doubles == ()
     assert [each.counter for _, each in changes.corrections] == ["c2", "c1"]
     assert not changes.last
-    talk.node.not_stored(changes)
-    assert talk.take(2).doubles == tuple((stream(1), double) for double in kept)
+    talk.not_stored(changes)
     changes = talk.take(3)
+    assert changes.doubles == tuple((stream(1), double) for double in kept)
     assert changes.last
     talk.stored(changes)
     talk.node.log.fold(stream(1), 1, talk.now)
@@ -335,8 +335,9 @@ def test_the_horizon_is_stored_with_every_part() -> None:
     talk = keeper()
     old = KeyRecord((5).to_bytes(6, "big") + b"\x70" + bytes(9), 1, "c1", 1, 2**31 - 1)
     talk.hear_news(group(1, REGISTERS)._replace(keys=(old,)))
-    assert talk.take(4).horizon == 5
-    talk.stored(talk.take(4))
+    changes = talk.take(4)
+    assert changes.horizon == 5
+    talk.stored(changes)
     hear_five(talk)
     again = Talk(peers=1, durable=True)
     again.node.load(Image((), (), horizon=7), again.now)
@@ -357,4 +358,4 @@ def test_what_was_loaded_is_not_stored_again_but_for_doubles_that_showed_by_it()
     again = Talk(durable=True)
     again.node.load(talk.node.image(talk.now), again.now)
     assert again.node.log.value("c1") == 1
-    assert again.node.take_changes(100, again.now) is None
+    assert again.maybe_take(100) is None

@@ -68,16 +68,16 @@ def test_young_records_are_loaded_with_their_age_and_old_ones_are_only_named() -
 
 def test_old_records_above_the_version_are_loaded_as_the_fingerprint_has_them() -> None:
     disk = Disk()
-    disk.store(changes((ONE, record(3))), at(0), SETTINGS)
+    disk.store(changes((ONE, record(3))), at(0))
     kept = loaded(disk, 70)
     assert (kept.version, kept.keys, kept.archived) == (0, (record(3, age=70),), 0)
 
 
 def test_a_record_goes_after_the_retention_and_the_horizon_stays() -> None:
     disk = Disk()
-    disk.store(changes((ONE, record(1, age=100))), at(100), SETTINGS)
+    disk.store(changes((ONE, record(1, age=100))), at(100))
     assert disk.has_key(ONE, 1)
-    disk.store(changes(), at(RETENTION + 1), SETTINGS)
+    disk.expire(at(RETENTION + 1), SETTINGS)
     assert not disk.has_key(ONE, 1)
     assert not disk.find([key(0)])
     assert disk.image(at(RETENTION + 1)).horizon == int(1000 * WALL)
@@ -94,16 +94,16 @@ def test_a_step_of_the_wall_clock_ages_no_record(ahead: float) -> None:
 def test_a_record_from_a_clock_that_was_ahead_stays_longer() -> None:
     disk = Disk()
     disk.commit(batch(record(1, 1e6)), at(0))
-    disk.store(changes(), at(RETENTION + 119), SETTINGS)
+    disk.expire(at(RETENTION + 119), SETTINGS)
     assert disk.has_key(ONE, 1)
-    disk.store(changes(), at(RETENTION + 121), SETTINGS)
+    disk.expire(at(RETENTION + 121), SETTINGS)
     assert not disk.has_key(ONE, 1)
 
 
 def test_storing_tells_all_events_of_keys_that_have_several() -> None:
     disk = Disk()
     disk.commit(batch(record(1)), at(0))
-    twins = disk.store(changes((OTHER, record(5)), (OTHER, record(6, 1))), at(0), SETTINGS)
+    twins = disk.store(changes((OTHER, record(5)), (OTHER, record(6, 1))), at(0))
     events = {KeyedEvent(ONE, 1, "a", 1), KeyedEvent(OTHER, 5, "a", 1)}
     assert {name: set(found) for name, found in twins.items()} == {key(0): events}
 
@@ -121,9 +121,9 @@ def test_twins_that_nobody_has_compared_are_loaded_as_doubles() -> None:
 
 def test_of_two_keys_under_one_seq_the_smaller_one_stays() -> None:
     disk = Disk()
-    disk.store(changes((ONE, record(1, 5))), at(0), SETTINGS)
-    disk.store(changes((ONE, record(1, 2))), at(0), SETTINGS)
-    disk.store(changes((ONE, record(1, 9))), at(0), SETTINGS)
+    disk.store(changes((ONE, record(1, 5))), at(0))
+    disk.store(changes((ONE, record(1, 2))), at(0))
+    disk.store(changes((ONE, record(1, 9))), at(0))
     assert set(disk.find([key(2), key(5), key(9)])) == {key(2)}
 
 
@@ -141,9 +141,7 @@ def test_a_copy_of_a_disk_goes_its_own_way() -> None:
     disk.commit(batch(record(1)), at(0))
     copy = disk.copy()
     copy.commit(batch(record(2, 1)), at(0))
-    copy.store(
-        Changes((), (), (), (), doubles=((ONE, Double("a", 1, 1, OTHER, 1, 0)),)), at(0), SETTINGS
-    )
+    copy.store(Changes((), (), (), (), doubles=((ONE, Double("a", 1, 1, OTHER, 1, 0)),)), at(0))
     assert copy.has_key(ONE, 2)
     assert not disk.has_key(ONE, 2)
     assert copy.has_double(ONE, 1)
@@ -157,10 +155,10 @@ def test_of_doubles_the_smaller_stays_until_a_correction_has_them() -> None:
     doubles = (Double("a", 4, 1, OTHER, 3, 0), smaller, Double("a", 4, 1, OTHER, 5, 0))
     others = (Double("b", 3, 1, OTHER, 9, 0), Double("a", 6, 1, OTHER, 8, 0))
     noted = tuple((ONE, double) for double in (*doubles, *others))
-    disk.store(Changes((), (), (), (), doubles=noted), at(5), SETTINGS)
+    disk.store(Changes((), (), (), (), doubles=noted), at(5))
     assert loaded(disk, 5).doubles == (others[0], smaller, others[1])
     folded = Correction("a", 5, 1, 1, 7)
-    disk.store(Changes((), (), (), (), corrections=((ONE, folded),)), at(5), SETTINGS)
-    disk.store(Changes((), (), (), (), doubles=noted), at(5), SETTINGS)
+    disk.store(Changes((), (), (), (), corrections=((ONE, folded),)), at(5))
+    disk.store(Changes((), (), (), (), doubles=noted), at(5))
     found = loaded(disk, 5)
     assert (found.doubles, found.corrections) == (others, (folded,))

@@ -10,10 +10,13 @@ from gossipd.core import (
     Batch,
     Changes,
     Double,
+    Expire,
     Image,
     KeyRecord,
     MemberView,
     Node,
+    Save,
+    SaveWanted,
     Settings,
     Status,
     Stored,
@@ -116,9 +119,16 @@ class Life:
 
     async def save(self) -> None:
         """Store what is not stored."""
-        while changes := self.node.take_changes(1000, time.monotonic()):
-            twins = await self.store.save(changes)
-            self.node.stored(changes, time.monotonic(), twins)
+        effects = self.node.save(time.monotonic())
+        while effects:
+            effect = effects.pop(0)
+            if isinstance(effect, Save):
+                twins = await self.store.save(effect.changes)
+                effects += self.node.saved(effect.changes, time.monotonic(), twins)
+            elif isinstance(effect, Expire):
+                effects += self.node.expired(time.monotonic())
+            elif isinstance(effect, SaveWanted):
+                effects += self.node.save(time.monotonic())
 
 
 async def new_life(
