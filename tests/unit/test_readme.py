@@ -198,17 +198,17 @@ def test_the_option_tables_are_the_schema() -> None:
     named = [row[0].strip("`") for row in rows(OPTIONS) if row[0][:3] == "`--"]
     assert len(named) == len(set(named))
     assert set(named) <= set(by_flag)
-    assert {flag for flag, key in by_flag.items() if not key.figure} <= set(named)
+    assert {flag for flag, key in by_flag.items() if not key.is_setting} <= set(named)
 
 
 @pytest.mark.parametrize(("column", "profile"), [(1, "lan"), (2, "wan"), (3, "local")])
 def test_the_table_of_figures_is_that_of_the_profiles(column: int, profile: Profile) -> None:
-    figures = {key.flag: key.name for key in keys() if key.figure}
+    settings = {key.flag: key.name for key in keys() if key.is_setting}
     of_profile = asdict(Settings.of(profile))
-    table = [row for row in rows(OPTIONS) if row[0].strip("`") in figures]
-    told = {figures[row[0].strip("`")]: row[column] for row in table}
+    table = [row for row in rows(OPTIONS) if row[0].strip("`") in settings]
+    told = {settings[row[0].strip("`")]: row[column] for row in table}
     assert len(told) > 10
-    assert {name: float(figure) for name, figure in told.items()} == {
+    assert {name: float(value) for name, value in told.items()} == {
         name: of_profile[name] for name in told
     }
 
