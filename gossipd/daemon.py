@@ -664,8 +664,8 @@ def _left_behind(config: Config, own: MemberView) -> str | None:
     if not names:
         return None
     return (
-        f"nothing is kept of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: if "
-        f"this host was renamed, stop this node and go on with --name {names[0]}"
+        f"there is no state of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: "
+        f"if this host was renamed, stop this node and go on with --name {names[0]}"
     )
 
 

@@ -22,7 +22,7 @@ from gossipd.troubles import Troubles
 
 T = TypeVar("T")
 
-HANGS, REFUSES = "disk hangs", "disk takes nothing"
+HANGS, REFUSES = "disk hangs", "disk not writable"
 """The names of its two troubles."""
 
 

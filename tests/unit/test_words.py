@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import click
 import pytest
 
+from gossipd.cli import gossipd
+from gossipd.configfile import render
 from gossipd.core.messages import Message
 from gossipd.core.timers import Timer
 
-from .test_readme import DOCUMENTS, PROTOCOL, ROOT, headings, rows
+from .test_readme import DOCUMENTS, PACKAGE, PROTOCOL, ROOT, headings, rows, section
 
 FOLDERS = "gossipd", "tests", "configs", "systemd", ".ci"
 
@@ -26,6 +29,9 @@ SOURCES = {
     if path.suffix in {".py", ".toml", ".service", ".md"} and path != Path(__file__)
 }
 """Every text but this one, by its path."""
+
+FORMER = "side port", "figure", "takes nothing", "made a mistake"
+"""What once stood for the API, a setting, a disk that cannot be written, and an internal error."""
 
 
 def test_every_document_cited_is_here() -> None:
@@ -74,6 +80,59 @@ def test_every_message_says_what_it_is(message: type) -> None:
 
 def test_every_timer_says_what_it_is() -> None:
     assert set(described(Timer)) == {timer.name for timer in Timer}
+
+
+def test_every_message_explained_is_one_of_the_program() -> None:
+    explained = {
+        " ".join(message.split())
+        for bold in re.findall(r"\*\*(.*?)\*\*", section(PACKAGE, "What the log says"), re.DOTALL)
+        for message in re.findall(r"`([^`]+)`", bold)
+    }
+    assert len(explained) > 20
+    said = "\n".join(SAID)
+    for message in explained:
+        parts = re.split(r"'[A-Za-z]+'|\b[NXY]\b|…", message)
+        parts = [part for part in map(str.strip, parts) if " " in part] or [message]
+        assert any(part in said for part in parts), message
+
+
+@pytest.mark.parametrize("word", FORMER)
+def test_what_a_user_reads_has_one_word_for_one_thing(word: str) -> None:
+    own = (text for name, text in DOCUMENTS.items() if name != "gossipd/core/README.md")
+    for text in (*SAID, *own, *helps(), render()):
+        assert word not in re.sub(r"figure\.svg|bench\.figures", "", text), text
+
+
+def helps() -> Iterator[str]:
+    """What `--help` says of every command."""
+    outer = click.Context(gossipd, info_name="gossipd")
+    for name in gossipd.list_commands(outer):
+        command = gossipd.get_command(outer, name)
+        assert command is not None
+        yield command.get_help(click.Context(command, info_name=name, parent=outer))
+
+
+def strings(text: str) -> Iterator[str]:
+    """What a module may say: its strings but for docstrings, with … for what is filled in."""
+    nodes = list(ast.walk(ast.parse(text)))
+    docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            yield "".join(map(str, parts))
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+        ):
+            yield re.sub(r"%(\.\d)?[sdgf]", "…", node.value)
+
+
+SAID = [
+    said
+    for name, text in SOURCES.items()
+    if name.startswith("gossipd/") and name.endswith(".py")
+    for said in strings(text)
+]
+"""What the program may say."""
 
 
 def described(cls: type) -> Iterator[str]:
