@@ -15,6 +15,7 @@ import pytest
 
 from gossipd.cli import gossipd
 from gossipd.configfile import render
+from gossipd.core import Drop
 from gossipd.core.messages import Message
 from gossipd.core.timers import Timer
 
@@ -89,7 +90,7 @@ def test_every_message_explained_is_one_of_the_program() -> None:
         for message in re.findall(r"`([^`]+)`", bold)
     }
     assert len(explained) > 20
-    said = "\n".join(SAID)
+    said = "\n".join((*SAID, *(drop.name.lower() for drop in Drop)))
     for message in explained:
         parts = re.split(r"'[A-Za-z]+'|\b[NXY]\b|…", message)
         parts = [part for part in map(str.strip, parts) if " " in part] or [message]
