@@ -234,6 +234,18 @@ def test_the_limits_are_those_of_the_code() -> None:
         assert f"{size // 1024} KiB" in text
     for size in (limits.batch_size_max, limits.batches_size_max):
         assert f"{size // 1024**2} MiB" in text
+    of_connections = {row[0]: row[1] for row in rows(text) if len(row) == 2}
+    assert (
+        f"of one address {limits.connections_per_address_max:,}" in of_connections["connections"]
+    )
+    assert of_connections["where all are busy"].startswith(f"{limits.reserve_max} more")
+    assert of_connections["commands waiting per connection"] == str(limits.pending_max)
+    times = limits.head_timeout, limits.body_timeout
+    assert of_connections["time for a head; a body"] == "{:g} s; {:g} s".format(*times)
+    idle = f"{limits.idle_timeout:g} s; {limits.text_idle_timeout / 3600:g} h"
+    assert of_connections["idle connection: HTTP; text"] == idle
+    slow = f"{limits.write_rate_min / 1024:g} KiB/s for {limits.write_timeout:g} s"
+    assert slow in of_connections["a client that reads slowly"]
     assert f"up to {ITEMS_MAX:,} lines of JSON" in section(API, "HTTP")
 
 
