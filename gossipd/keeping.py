@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-REFUSES = "disk takes nothing"
+REFUSES = "disk not writable"
 """The name of a trouble."""
 
 Of: TypeAlias = (
@@ -106,7 +106,7 @@ class Keeping:
                 records = self._store.read_keys(stream, above, upto, limit)
                 self._ask(records, partial(self._read, effect))
             case DiskRefuses(detail):
-                self._troubles.begin(REFUSES, f"the disk takes nothing: {detail}", serves=False)
+                self._troubles.begin(REFUSES, f"cannot write to the disk: {detail}", serves=False)
             case DiskTakes():
                 self._troubles.end(REFUSES)
             case AllSaved():
@@ -120,7 +120,7 @@ class Keeping:
         self._perform(self._node.save_rest(time.monotonic()))
         done, _ = await asyncio.wait([self._all_saved], timeout=seconds)
         if not done:
-            log.warning("what others have told is not all on this disk: it is too slow")
+            log.warning("this disk is too slow: not all that other nodes told is stored")
         for call in list(self._calls):
             call.cancel()
 

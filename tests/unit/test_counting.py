@@ -140,7 +140,7 @@ async def test_a_disk_that_takes_nothing_is_left_alone_for_a_moment(bench: Bench
     bench.store.failure = NoSpaceError(28, "No space left on device")
     await refusal(bench.counting.increment("a", 1))
     refused = await refusal(bench.counting.increment("a", 1))
-    assert refused == (503, "the disk takes nothing: not counted")
+    assert refused == (503, "not counted: cannot write to the disk")
     assert len(bench.store.batches) == 1
     assert (await taken(bench)).count == 1
 
@@ -394,7 +394,7 @@ async def test_who_waits_for_a_key_to_be_looked_up_was_not_counted(
     behind = bench.counting.increment("a", 1)
     assert (await refusal(keyed))[1].startswith("not counted: the disk has not answered")
     assert (await refusal(behind))[1].startswith("not counted: the disk has not answered")
-    assert "disk takes nothing" not in str(bench.troubles.texts)
+    assert "cannot write" not in str(bench.troubles.texts)
     assert not bench.store.batches
     bench.may_find.set()
     await until(lambda: not bench.watch.hangs)
@@ -421,6 +421,6 @@ async def test_a_leave_does_not_wait_for_the_disk_for_long_and_answers_everybody
 async def test_a_disk_that_takes_nothing_is_told_until_it_takes_something(bench: Bench) -> None:
     bench.store.failure = NoSpaceError(28, "No space left on device")
     await refusal(bench.counting.increment("a", 1))
-    assert "the disk takes nothing" in str(bench.troubles.not_serving)
+    assert "cannot write to the disk" in str(bench.troubles.not_serving)
     await taken(bench)
     assert bench.troubles.texts == []

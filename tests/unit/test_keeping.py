@@ -99,7 +99,7 @@ async def test_a_disk_that_takes_nothing_is_told_until_it_does(bench: Bench) -> 
     bench.shelf.failures = [NoSpaceError(28, "full")]
     bench.learn(1)
     await until(lambda: bench.troubles.not_serving)
-    assert bench.troubles.texts == ["the disk takes nothing: [Errno 28] full"]
+    assert bench.troubles.texts == ["cannot write to the disk: [Errno 28] full"]
     await until(lambda: not bench.troubles.texts)
     assert (bench.shelf.versions, bench.shelf.probes) == ([1], 1)
 
@@ -141,7 +141,7 @@ async def test_a_drain_waits_no_longer_than_it_is_told(
     async with asyncio.timeout(5):
         await bench.keeping.drain(0.01)
     assert not bench.shelf.versions
-    assert "is not all on this disk" in caplog.text
+    assert "this disk is too slow" in caplog.text
 
 
 async def test_keys_that_cannot_be_read_for_a_peer_are_logged(

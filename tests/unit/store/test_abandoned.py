@@ -52,7 +52,7 @@ class Bench:
                 try:
                     await self.counting.increment(*item)
                 except Refused as refused:
-                    if "takes nothing" not in refused.detail:
+                    if "cannot write" not in refused.detail:
                         return refused.detail
                 await asyncio.sleep(0.001)
 
