@@ -192,7 +192,7 @@ class Node:
         self._readiness.start(alone, turn)
         self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
         self._retention.start(turn)
-        turn.save_wanted = True
+        self._storing.start(turn)
         return self._end(turn)
 
     def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:

@@ -35,8 +35,9 @@ class Storing:
         self._saving = saving
         self._disk = disk
         self._timers = timers
-        self._stopped = not durable
-        """Whether nothing is stored any more."""
+        self._durable = durable
+        self._stopped = True
+        """Whether nothing is stored yet, or any more."""
         self._told = False
         """Whether `SaveWanted` was told and has not been heeded."""
         self._busy = False
@@ -47,6 +48,11 @@ class Storing:
         """Whether everything is to be stored once more, and whether that has begun."""
         self._pause = SAVE_INTERVAL
         self._expire_at = float("-inf")
+
+    def start(self, turn: Turn) -> None:
+        """Begin to store, if there is a disk."""
+        self._stopped = not self._durable
+        self.want(turn)
 
     def want(self, turn: Turn) -> None:
         """Store what has changed now: somebody waits, or it is time."""

@@ -150,6 +150,8 @@ class NodeMachine(RuleBasedStateMachine):
         wall = WALL + self.now + step
         pairs = [(counter, by) for counter, by, _ in increments]
         keys = [key for _, _, key in increments]
+        if not increments:
+            return  # nothing begins
         try:
             self.batches = self.watched.prepare(pairs, self.now, wall, keys)
         except ValueError as error:
@@ -351,6 +353,8 @@ class NodeMachine(RuleBasedStateMachine):
         """A retry of what was counted changes nothing, at once at least."""
         pairs = [(record.counter, record.by) for record in records]
         keys = [record.key for record in records]
+        if not records:
+            return
         again = self.watched.prepare(pairs, self.now, WALL + self.now, keys)
         assert all(isinstance(result, Duplicate) for result in again[0].results)
         before = self.watched.node.log.fingerprint
