@@ -77,7 +77,7 @@ def test_curl_that_would_rather_speak_http_2_is_served_as_any(node: Node, tmp_pa
     assert node.get("/counters") == {"a": 3, "b": 5_000, "sales": 7}
 
 
-@program("java", "openjdk-17-jre-headless")
+@program("java", "default-jre-headless")
 def test_javas_own_client_counts(node: Node) -> None:
     bodies = ('{"counter": "a"}', '{"counter": "a", "by": 2}', '{"by": 0}')
     done = run("java", str(JAVA), url(node, "/increment"), *bodies, within=60)
