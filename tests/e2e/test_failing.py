@@ -25,7 +25,7 @@ def test_a_stopped_node_blames_nobody_and_catches_up(cluster: Cluster) -> None:
     took = scenarios.stop_and_continue(nodes, effort(6, 12))
     report("a stopped node is back", took)
     assert took <= allowed(3.0)
-    nodes[-1].says("stood still")
+    nodes[-1].says("this node stalled")
 
 
 def test_a_failed_member_is_forgotten_and_a_live_one_is_not(cluster: Cluster) -> None:
