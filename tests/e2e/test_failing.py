@@ -16,7 +16,7 @@ def test_a_killed_node_is_noticed_and_returns_with_the_full_count(cluster: Clust
     kill = scenarios.kill(nodes)
     report("a killed node is failed everywhere", kill.detected)
     report("it is alive again with the full count", kill.returned)
-    assert kill.detected <= 10.0
+    assert kill.detected <= allowed(2.5)
     assert kill.returned <= allowed(3.0)
 
 
