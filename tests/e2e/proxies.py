@@ -40,6 +40,8 @@ http {{
         listen {address};
         location / {{
             proxy_pass http://{target};
+            proxy_http_version 1.0;
+            proxy_set_header Connection close;
             proxy_read_timeout {patience}s;
         }}
     }}
@@ -60,6 +62,8 @@ frontend here
 backend there
     server node {target}
 """
+
+# Neither keeps connections to the node: `Between` reads an answer to its end. New ones of nginx do.
 
 PROGRAMS = {
     "nginx": (NGINX, ("-e", "stderr", "-c")),
