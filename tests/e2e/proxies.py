@@ -63,13 +63,12 @@ backend there
     server node {target}
 """
 
-# Neither keeps connections to the node: `Between` reads an answer to its end. New ones of nginx do.
-
 PROGRAMS = {
     "nginx": (NGINX, ("-e", "stderr", "-c")),
     "haproxy": (HAPROXY, ("-db", "-f")),
 }
-"""What each is told, and how it is started with that."""
+"""What each is told, and how it is started with that. Neither keeps connections to the node, as
+newer ones of nginx would: `Between` reads an answer to its end."""
 
 
 def why_none(program: str) -> str:
