@@ -29,4 +29,5 @@ class Drop(Enum):
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"
     KEYS_FULL = "as many idempotency keys are held as may be"
+    CROWDED = "keys that name more events than are looked at at once; the rest comes again"
     BUSY = "more than its sender's share of this node's time"

@@ -99,6 +99,13 @@ class Keys:
         """Whether several events are held under a key."""
         return key in self._more
 
+    def company(self, stream: Stream, record: KeyRecord, now: float) -> int:
+        """How many events its key names already, each of which has to be looked at; 0 where the
+        record is held."""
+        count = 1 + len(self._more.get(record.key, ())) if record.key in self._first else 0
+        held = self.at(stream, record.seq, now) if count else None
+        return 0 if held is not None and held.said == record.said else count
+
     def crowd(self, key: bytes) -> list[KeyedEvent]:
         """The events under a key if there are as many as it may name, else none."""
         return self.events(key) if len(self._more.get(key, ())) >= EVENTS_MAX - 1 else []

@@ -32,6 +32,10 @@ from .tail import Tail
 from .timers import Timers
 from .writer import Writer
 
+COMPANY_MAX = 48
+"""Events of keys that one input may make this node look at, beside those that it tells: each may
+become a double of a new one. As many records as a datagram has room for may each show one."""
+
 HEARD_PROBES = 5.0
 """Probe intervals for which an answer shows that this node is a member for somebody."""
 
@@ -123,6 +127,8 @@ class Turn:
         self.source = self.origin = source
         """Where answers go, and where the input came from."""
         self.effects: list[Effect] = []
+        self.company_left = COMPANY_MAX
+        """Events of keys that may still be looked at."""
 
     def send(
         self,
