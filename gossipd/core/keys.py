@@ -137,9 +137,16 @@ class Keys:
         order = self._orders.get(stream)
         return next(order.descending(seq), (0, b""))[0] if order else 0
 
+    def weight(self, stream: Stream, above: int, upto: int) -> int:
+        """The sum of the weights of a stream's records with `above` < seq <= `upto`."""
+        order = self._orders.get(stream)
+        return order.weight(above, upto) if order else 0
+
     # --- changes -----------------------------------------------------------------------------
 
-    def add(self, stream: Stream, record: KeyRecord, now: float) -> KeyRecord | None:
+    def add(
+        self, stream: Stream, record: KeyRecord, now: float, weight: int = 0
+    ) -> KeyRecord | None:
         """Hold a record; what it replaced, itself if it is not used, None if it is simply new.
 
         An event has one key. Should a live copy of a process have given the same seq to another
@@ -163,7 +170,7 @@ class Keys:
             born(record.age, now),
         )
         self._put(record.key, entry)
-        order.put(record.seq, record.key)
+        order.put(record.seq, record.key, weight)
         self._count += 1
         return replaced
 

@@ -342,13 +342,14 @@ class Log:
         for record in records:
             if not self._make_place(stream, record, now):
                 continue
-            replaced = self.keys.add(stream, record, now)
+            weight = self._hash_of(stream, held, record)
+            replaced = self.keys.add(stream, record, now, weight)
             if replaced is record:
                 continue
             new += 1
             if replaced is not None:
                 self._sum(stream, held, -self._hash_of(stream, held, replaced))
-            self._sum(stream, held, self._hash_of(stream, held, record))
+            self._sum(stream, held, weight)
             if self.keeps_marks:
                 self.changed.keys[stream, record.seq] = None
             if self.keys.is_shared(record.key):
@@ -454,8 +455,7 @@ class Log:
         delta = hash64("v", stream, version)
         if held.version:
             delta -= hash64("v", stream, held.version)
-        for record in self.keys.newest_first(stream, held.version, version, 0.0):
-            self._sum(stream, held, -self._hash_of(stream, held, record))
+        self._sum(stream, held, -self.keys.weight(stream, held.version, version))
         held.version = version
         self._trie.add(stream, delta)
         if self.keeps_marks:

@@ -1,7 +1,8 @@
 """What is held of one stream in the order of seqs, one value for each, in blocks.
 
 As in `blocks`, one more costs no more than a block, however many there are and wherever it stands.
-Seqs are packed, so each takes 16 bytes beside its value.
+Seqs are packed, and so are weights (of key records: hashes), whose sum over a range is known
+block by block. Each value takes 24 bytes beside itself.
 """
 
 from __future__ import annotations
@@ -17,11 +18,29 @@ from .blocks import SIZE
 class _Block:
     """Neighbours; never empty."""
 
-    __slots__ = ("seqs", "values")
+    __slots__ = ("seqs", "sum", "values", "weights")
 
-    def __init__(self, seqs: array[int], values: list[bytes]) -> None:
-        self.seqs = seqs
-        self.values = values
+    def __init__(self) -> None:
+        self.seqs = array("Q")
+        self.values: list[bytes] = []
+        self.weights = array("Q")
+        self.sum = 0
+
+    def insert(self, at: int, seq: int, value: bytes, weight: int) -> None:
+        self.seqs.insert(at, seq)
+        self.values.insert(at, value)
+        self.weights.insert(at, weight)
+        self.sum += weight
+
+    def cut(self, first: int, behind: int) -> _Block:
+        """Take a part out, as a block of its own."""
+        part = _Block()
+        part.seqs, part.values = self.seqs[first:behind], self.values[first:behind]
+        part.weights = self.weights[first:behind]
+        part.sum = sum(part.weights)
+        del self.seqs[first:behind], self.values[first:behind], self.weights[first:behind]
+        self.sum -= part.sum
+        return part
 
 
 class Order:
@@ -65,30 +84,40 @@ class Order:
             block = self._blocks[place]
             yield from zip(reversed(block.seqs), reversed(block.values), strict=True)
 
-    def put(self, seq: int, value: bytes) -> None:
+    def put(self, seq: int, value: bytes, weight: int = 0) -> None:
         """Hold a value under a seq that has none."""
         blocks = self._blocks
         if not blocks or blocks[-1].seqs[-1] < seq:
             if not blocks or len(blocks[-1].seqs) >= SIZE:
-                blocks.append(_Block(array("Q"), []))
-            blocks[-1].seqs.append(seq)
-            blocks[-1].values.append(value)
+                blocks.append(_Block())
+            blocks[-1].insert(len(blocks[-1].seqs), seq, value, weight)
             return
         place = self._place(seq)
         block = blocks[place]
-        at = bisect_left(block.seqs, seq)
-        block.seqs.insert(at, seq)
-        block.values.insert(at, value)
+        block.insert(bisect_left(block.seqs, seq), seq, value, weight)
         if len(block.seqs) > 2 * SIZE:
-            blocks.insert(place, _Block(block.seqs[:SIZE], block.values[:SIZE]))
-            del block.seqs[:SIZE], block.values[:SIZE]
+            blocks.insert(place, block.cut(0, SIZE))
+
+    def weight(self, above: int, upto: int) -> int:
+        """The sum of the weights of those with `above` < seq <= `upto`."""
+        found = 0
+        for place in range(self._place(above + 1), len(self._blocks)):
+            block = self._blocks[place]
+            if above < block.seqs[0] and block.seqs[-1] <= upto:
+                found += block.sum
+                continue
+            first, behind = bisect_left(block.seqs, above + 1), bisect_left(block.seqs, upto + 1)
+            found += sum(block.weights[first:behind])
+            if behind < len(block.seqs):
+                break
+        return found
 
     def remove(self, seq: int) -> None:
         """Hold the value of a seq, which has one, no more."""
         place = self._place(seq)
         block = self._blocks[place]
         at = bisect_left(block.seqs, seq)
-        del block.seqs[at], block.values[at]
+        block.cut(at, at + 1)
         if not block.seqs:
             del self._blocks[place]
 
@@ -101,7 +130,7 @@ class Order:
             whole += 1
         del blocks[:whole]
         if count:
-            del blocks[0].seqs[:count], blocks[0].values[:count]
+            blocks[0].cut(0, count)
 
     def _place(self, seq: int) -> int:
         """Where the block is that holds, or would hold, a seq; behind all if it is above all."""

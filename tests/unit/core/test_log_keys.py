@@ -362,3 +362,27 @@ def test_a_key_record_that_took_the_place_of_a_committed_one_is_still_to_be_stor
     assert list(log.changed.keys) == [(stream, 1)]
     log.set_committed(stream, [("c", 1, 1)], 0, [other])
     assert not log.changed.keys
+
+
+def test_a_claim_hashes_nothing_that_it_covers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is claimed, the sum over it is known block by block."""
+    log = Log()
+    log.merge(A, [("x", 5_000, 90)])
+    records = [KeyRecord(n.to_bytes(16, "big"), n, "x", 1, 0) for n in range(1, 5_001)]
+    log.merge_keys(A, records, 0.0)
+    hashed: list[object] = []
+    sound = hash64
+
+    def counting(*fields: object) -> int:
+        hashed.append(fields)
+        return sound(*fields)
+
+    monkeypatch.setattr("gossipd.core.log.hash64", counting)
+    for version in (1_700, 4_900, 5_000):
+        hashed.clear()
+        assert log.claim(A, version)
+        assert len(hashed) <= 2, "the version before and after"
+    bare = Log()
+    bare.merge(A, [("x", 5_000, 90)])
+    bare.claim(A, 5_000)
+    assert log.fingerprint == bare.fingerprint

@@ -7,11 +7,16 @@ import random
 import pytest
 
 from gossipd.core.blocks import SIZE
+from gossipd.core.hashing import hash64
 from gossipd.core.order import Order
 
 
 def value(seq: int) -> bytes:
     return str(seq).encode()
+
+
+def weight(seq: int) -> int:
+    return hash64(seq)
 
 
 def test_what_is_empty_holds_nothing() -> None:
@@ -27,7 +32,7 @@ def test_it_is_a_sorted_list(seed: int) -> None:
     rng = random.Random(seed)
     order, model = Order(), dict[int, bytes]()
     for seq in rng.sample(range(1, 10**6), 8 * SIZE):
-        order.put(seq, value(seq))
+        order.put(seq, value(seq), weight(seq))
         model[seq] = value(seq)
     check(order, model, rng)
     for seq in rng.sample(sorted(model), 6 * SIZE):
@@ -52,6 +57,9 @@ def check(order: Order, model: dict[int, bytes], rng: random.Random) -> None:
         assert list(order.ascending(seq)) == [item for item in held if item[0] > seq]
         below = [item for item in reversed(held) if item[0] <= seq]
         assert list(order.descending(seq)) == below
+        for other in (seq, seq + 10**5, 10**6):
+            weights = [weight(each) for each, _ in held if seq < each <= other]
+            assert order.weight(seq, other) == sum(weights)
 
 
 @pytest.mark.parametrize("falls", [True, False])
