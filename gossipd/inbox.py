@@ -6,6 +6,9 @@ do, after the socket was read, probes and their answers first, and one address a
 a busy peer gets all the time that nobody else wants, and a flood costs only who sends it. An
 address has room for so much; what is beyond that is dropped, which the protocol expects.
 
+All addresses that have proven nothing here share one such share of the time, and what comes from
+them is never urgent: anybody may write any number of them as the sender of a datagram.
+
 Nothing here knows what a datagram says, but whether it is `urgent`.
 """
 
@@ -38,6 +41,9 @@ WAITING_MAX = 64
 
 ADDRESSES_MAX = 1024
 """Addresses whose use is remembered, and of which something may wait."""
+
+_STRANGERS: Address = ("", 0)
+"""Stands for all that have proven nothing."""
 
 
 class _Use:
@@ -101,12 +107,15 @@ class Inbox:
         self,
         handle: Callable[[bytes, Address], None],
         is_urgent: Callable[[bytes], bool],
+        is_proven: Callable[[Address], bool],
         dropped: Callable[[Address], None],
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`dropped` is told of each that was not handled; `clock` tells what handling costs."""
+        """`is_proven`: whether somebody is known to be at an address; `dropped` is told of each
+        that was not handled; `clock` tells what handling costs."""
         self._handle = handle
         self._is_urgent = is_urgent
+        self._is_proven = is_proven
         self._dropped = dropped
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -122,12 +131,13 @@ class Inbox:
         """Something has come."""
         self._came += 1
         now = time.monotonic()
-        use = self._uses.get(source)
+        is_proven = self._is_proven(source)
+        use = self._uses.get(source if is_proven else _STRANGERS)
         within = (use is None or use.is_within(now)) and self._all.is_within(now)
         if within and source not in self._others:
             self._do(data, source)
             return
-        queue = self._urgent if self._is_urgent(data) else self._others
+        queue = self._urgent if is_proven and self._is_urgent(data) else self._others
         if not queue.put(source, data):
             self._dropped(source)
         elif not self._scheduled:
@@ -154,11 +164,12 @@ class Inbox:
             self._loop.call_soon(self._go_on)
 
     def _do(self, data: bytes, source: Address) -> None:
+        payer = source if self._is_proven(source) else _STRANGERS
         began = self._clock()
         self._handle(data, source)
         spent = self._clock() - began
-        use = self._uses.pop(source, None) or _Use(SHARE)
-        self._uses[source] = use
+        use = self._uses.pop(payer, None) or _Use(SHARE)
+        self._uses[payer] = use
         use.add(spent)
         self._all.add(spent)
         if len(self._uses) > ADDRESSES_MAX:

@@ -30,4 +30,5 @@ class Drop(Enum):
     STREAMS_FULL = "the log holds as many streams or registers as it may"
     KEYS_FULL = "as many idempotency keys are held as may be"
     CROWDED = "keys that name more events than are looked at at once; the rest comes again"
+    TOO_MUCH = "more that is new than its sender may tell in a second; it is asked for later"
     BUSY = "more than its sender's share of this node's time"

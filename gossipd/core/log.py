@@ -144,6 +144,12 @@ class Log:
         """Whether anything is held of a stream."""
         return stream in self._streams
 
+    def new_registers(self, stream: Stream, registers: Iterable[Register]) -> int:
+        """How many of these are of counters of which nothing is held in that stream."""
+        held = self._streams.get(stream)
+        known = held.registers if held else {}
+        return sum(counter not in known for counter, _, _ in registers)
+
     def version(self, stream: Stream) -> int:
         """The seq up to which everything of a stream is held."""
         held = self._streams.get(stream)

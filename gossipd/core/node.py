@@ -431,6 +431,10 @@ class Node:
         body = self._frame.open(data)
         return isinstance(body, bytes) and is_of_probes(body)
 
+    def is_proven(self, address: Address) -> bool:
+        """Whether a member has proven to be at an address, so that it is no stranger."""
+        return self._state.members.is_proven(address)
+
     # --- routing -----------------------------------------------------------------------------
 
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:

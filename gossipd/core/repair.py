@@ -118,11 +118,14 @@ class LogRepair:
     # --- the log's own rules -----------------------------------------------------------------
 
     def learn(self, group: Group, turn: Turn) -> bool:
-        """Join news of the log; what was new goes on to others. False if there is no room.
+        """Join news of the log; what was new goes on to others. False if not all of it is used.
 
         Most of it comes several times: of key records, those that the version covers are held. In
         the own stream others would show a clone.
         """
+        if not self._may_grow_by(group, turn):
+            turn.drop(Drop.TOO_MUCH)
+            return False
         shown = max((seq for _, seq, _ in group.registers), default=0)
         if group.to > group.start and not self._is_shown(group.stream, group.to, shown, turn):
             group = group._replace(to=group.start)
@@ -136,6 +139,16 @@ class LogRepair:
         if gained or claimed:
             self._gossiping.push_log(group.stream, min(group.start, version), turn)
         return whole
+
+    def _may_grow_by(self, group: Group, turn: Turn) -> bool:
+        """Whether what is new in it is within its sender's budget."""
+        state = self._state
+        streams = 0 if state.log.holds(group.stream) else 1
+        registers = state.log.new_registers(group.stream, group.registers)
+        if not streams and not registers:
+            return True
+        is_proven = state.members.is_proven(turn.origin)
+        return state.growth.takes(turn.origin, is_proven, streams, registers, turn.now)
 
     def _merge(self, of: Group | Page, turn: Turn) -> tuple[int, tuple[KeyRecord, ...], bool]:
         """Join registers; how many went up, the key records that are to be joined, too, and

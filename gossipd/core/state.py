@@ -13,6 +13,7 @@ from .courier import Courier
 from .drops import Drop
 from .effects import Dropped, Effect, Learned, Send
 from .elsewhere import Elsewhere
+from .growth import Growth
 from .health import Health
 from .hearsay import Hearsay
 from .identity import Address
@@ -70,6 +71,7 @@ class State:
     """Pings sent to each member that somebody else suspects, to find out; they end with the
     suspicion."""
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    growth: Growth = field(default_factory=Growth)
     heard_at: float = float("-inf")
     """When a member last answered a question of this node."""
     began_at: float = float("-inf")

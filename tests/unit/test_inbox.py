@@ -24,8 +24,14 @@ class Bench:
         self.costs: dict[Address, float] = {}
         self.handled: list[tuple[bytes, Address]] = []
         self.dropped: list[Address] = []
+        self.strangers: set[str] = set()
+        """Hosts that have proven nothing."""
         self.inbox = Inbox(
-            self.handle, URGENT.__eq__, self.dropped.append, clock=lambda: self.clock
+            self.handle,
+            URGENT.__eq__,
+            lambda address: address[0] not in self.strangers,
+            self.dropped.append,
+            clock=lambda: self.clock,
         )
 
     def handle(self, data: bytes, source: Address) -> None:
@@ -137,6 +143,28 @@ async def test_a_share_comes_back_with_time(bench: Bench) -> None:
     bench.inbox._uses[LIAR]._at -= 1000.0
     bench.inbox.receive(b"b", LIAR)
     assert bench.handled[-1] == (b"b", LIAR)
+
+
+async def test_strangers_share_a_share_whatever_addresses_they_write(bench: Bench) -> None:
+    bench.strangers.add("10.0.0.9")
+    bench.flood(("10.0.0.9", 1))
+    bench.inbox.receive(b"more", ("10.0.0.9", 99))
+    assert bench.handled == []
+    bench.inbox.receive(b"a", PEER)
+    assert bench.handled == [(b"a", PEER)]
+    await until(lambda: len(bench.handled) == 2)
+    assert bench.dropped == []
+
+
+async def test_nothing_of_a_stranger_is_urgent(bench: Bench) -> None:
+    stranger = ("10.0.0.9", 1)
+    bench.strangers.add(stranger[0])
+    bench.inbox._all.add(1000)
+    bench.inbox.receive(URGENT, stranger)
+    bench.inbox.receive(URGENT, PEER)
+    bench.inbox.hurry()
+    assert bench.handled == [(URGENT, PEER)]
+    await until(lambda: len(bench.handled) == 2)
 
 
 async def test_no_more_addresses_than_some_are_remembered_or_wait(bench: Bench) -> None:
