@@ -30,10 +30,10 @@ class Meeting:
     def welcomed(self, peer: str, shown: Shown) -> None:
         """Somebody takes this node in, and nothing that it says was used yet."""
         members, log = self._state.members, self._state.log
-        ours = tuple(name for name in members.live if members.is_met(name))
         both_count = log.counter_count and shown.log not in (0, log.fingerprint)
-        if ours and both_count and not self._state.is_heard_of(peer):
-            self.peer, self._ours, self._theirs, self._related = peer, ours, [], False
+        if members.live and both_count and not self._state.is_heard_of(peer):
+            self.peer, self._ours = peer, tuple(members.live)
+            self._theirs, self._related = [], False
 
     def heard(self, peer: str, views: tuple[MemberView, ...]) -> None:
         """A page of a table, before it is used."""

@@ -109,7 +109,8 @@ def pages_of_doubles(size: int) -> float:
         for _ in range(SAMPLES):
             seqs = iter(sorted(victim.rng.sample(range(size), 60)))
             new = fitting(Double("c", 2 * seq + 1, 1, OTHER, seq + 1, 0) for seq in seqs)
-            page = Page(LIAR, 0, (0, "c"), (5, ""), 1, (), (), new)
+            after, upto = (new[0].seq - 1, ""), (new[-1].seq, "")
+            page = Page(LIAR, 0, after, upto, 1, (), (), new)
             yield victim.says(Pages(nonce, (page,), False))
 
     cost = victim.cost(datagrams())
