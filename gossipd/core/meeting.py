@@ -31,9 +31,11 @@ class Meeting:
         """Somebody takes this node in, and nothing that it says was used yet."""
         members, log = self._state.members, self._state.log
         both_count = log.counter_count and shown.log not in (0, log.fingerprint)
-        if members.live and both_count and not self._state.is_heard_of(peer):
-            self.peer, self._ours = peer, tuple(members.live)
-            self._theirs, self._related = [], False
+        if not both_count or self._state.is_heard_of(peer):
+            return
+        ours = tuple(name for name in members.live if members.is_met(name))
+        if ours:
+            self.peer, self._ours, self._theirs, self._related = peer, ours, [], False
 
     def heard(self, peer: str, views: tuple[MemberView, ...]) -> None:
         """A page of a table, before it is used."""

@@ -95,22 +95,22 @@ def digests(size: int) -> float:
 def pages_of_doubles(size: int) -> float:
     """Pages full of doubles, of a stream of which many are held."""
     victim = Victim()
-    doubles = tuple(Double("c", 2 * seq, 1, OTHER, seq, 0) for seq in range(1, size + 1))
+    doubles = tuple(Double("c", 2 * seq, 1, LIAR, seq, 0) for seq in range(1, size + 1))
     for stream in (LIAR, OTHER):
         registers = (("c", 2 * size + 1, 1),)
-        held = StreamImage(stream, 1, registers, (), doubles if stream == LIAR else ())
+        held = StreamImage(stream, 1, registers, (), doubles if stream == OTHER else ())
         victim.hold(held)
     victim.hears(shows(victim, 1, 1))
     ask = victim.asked(DigestAsk)[0]
-    victim.hears(victim.says(Digest(ask.nonce, 0, 0, (Leaf(LIAR, 2 * size, 1),), None)))
+    victim.hears(victim.says(Digest(ask.nonce, 0, 0, (Leaf(OTHER, 2 * size, 1),), None)))
     nonce = victim.asked(PassAsk)[0].nonce
 
     def datagrams() -> Iterator[bytes]:
         for _ in range(SAMPLES):
             seqs = iter(sorted(victim.rng.sample(range(size), 60)))
-            new = fitting(Double("c", 2 * seq + 1, 1, OTHER, seq + 1, 0) for seq in seqs)
+            new = fitting(Double("c", 2 * seq + 1, 1, LIAR, seq + 1, 0) for seq in seqs)
             after, upto = (new[0].seq - 1, ""), (new[-1].seq, "")
-            page = Page(LIAR, 0, after, upto, 1, (), (), new)
+            page = Page(OTHER, 0, after, upto, 1, (), (), new)
             yield victim.says(Pages(nonce, (page,), False))
 
     cost = victim.cost(datagrams())
