@@ -3,8 +3,9 @@
 When a key was used on two nodes before they had told each other, both events exist. All but the
 smallest of them, by stream and seq, have *lost*: a double says that an event has, and to which.
 A value leaves a loser out while it and its winner are *present*: their registers have reached
-them. That two events have one key stays true for ever, so doubles are joined by union; of two
-that say that one event has lost, the smaller stays.
+them. Where very many wait for one register, they are looked at in parts once it has come, and
+until it was its turn each counts as waiting. That two events have one key stays true for ever, so
+doubles are joined by union; of two that say that one event has lost, the smaller stays.
 
 When doubles have become old, they are folded: those of a (stream, counter) up to some seq become
 one correction with their number, the sum that is left out for them, and the sum of their hashes.
@@ -35,6 +36,9 @@ from .order import Order
 
 FOLDED_AT_ONCE = 1_000
 """Doubles that are folded in one turn at most, some milliseconds."""
+
+REACHED_AT_ONCE = 64
+"""Doubles that are looked at in one turn when the register that they wait for has come."""
 
 _ENTRY = struct.Struct("<IqIQI")
 """Counter as a number, by, winner's stream as a number, its seq, the tick of its birth."""
@@ -84,6 +88,9 @@ class Doubles:
         self._waiting: dict[_Register, list[tuple[int, Stream, int]]] = {}
         """By register: the seq that it has not reached, and the (stream, seq) of the double that
         waits for it; one that waits for two stands at its own."""
+        self._behind: dict[_Register, tuple[int, Stream, int]] = {}
+        """By register that has come, while not all were looked at that waited: the last one that
+        was."""
         self._corrections: dict[Stream, _Corrections] = {}
         self._count = 0
         self.left_out = 0
@@ -159,21 +166,36 @@ class Doubles:
         return Change(digest, left_out + self._begin(stream, double), [])
 
     def reached(self, stream: Stream, counter: str, seq: int) -> list[LeftOut]:
-        """A register has come up to `seq`: what is left out by that."""
-        waiting = self._waiting.get((stream, counter))
+        """A register has come up to `seq`: what is left out by that, or by the first of it; then
+        there is something to `catch_up` with."""
+        register = (stream, counter)
+        waiting = self._waiting.get(register)
         if waiting is None:
             return []
         count = bisect_right(waiting, seq, key=_seq_of)
-        done = waiting[:count]
-        del waiting[:count]
+        done = waiting[: min(count, REACHED_AT_ONCE)]
+        del waiting[: len(done)]
+        self._behind.pop(register, None)
+        if len(done) < count:
+            self._behind[register] = done[-1]
         if not waiting:
-            del self._waiting[stream, counter]
+            del self._waiting[register]
         left_out: list[LeftOut] = []
         for _, loser, loser_seq in done:
             double = self.at(loser, loser_seq, 0.0)
             assert double is not None
             left_out += self._begin(loser, double)
         return left_out
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether registers have come for which some doubles still wait."""
+        return bool(self._behind)
+
+    def catch_up(self) -> list[LeftOut]:
+        """Look at some of them; what is left out by that."""
+        register = next(iter(self._behind), None)
+        return self.reached(*register, self._seq_of(*register)) if register else []
 
     def correct(self, stream: Stream, correction: Correction, now: float) -> Change | None:
         """Join a correction whose register is here; None if it is known, or has not come as far
@@ -268,11 +290,13 @@ class Doubles:
     def _waits_for(self, stream: Stream, double: Double) -> tuple[_Register, int] | None:
         """The register that a double waits for, and up to where; None where its event is left
         out."""
-        counter, seq, _, winner, winner_seq, _ = double
-        if self._seq_of(stream, counter) < seq:
-            return (stream, counter), seq
-        if self._seq_of(winner, counter) < winner_seq:
-            return (winner, counter), winner_seq
+        for of, seq in ((stream, double.seq), (double.winner, double.winner_seq)):
+            register = (of, double.counter)
+            behind = self._behind.get(register)
+            if self._seq_of(*register) < seq or (
+                behind is not None and (seq, stream, double.seq) > behind
+            ):
+                return register, seq
         return None
 
     def _begin(self, stream: Stream, double: Double) -> list[LeftOut]:
@@ -294,6 +318,7 @@ class Doubles:
         del waiting[bisect_left(waiting, (seq, stream, double.seq))]
         if not waiting:
             del self._waiting[register]
+            self._behind.pop(register, None)
         return []
 
 

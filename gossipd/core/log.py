@@ -269,6 +269,8 @@ class Log:
             self.enter(kept.stream, kept.doubles, now)
             if kept.archived:
                 self._archived[kept.stream] = (kept.archived, expires)
+        while self.doubles.is_behind:
+            self.catch_up()
 
     def _load(self, kept: StreamImage) -> None:
         stream, registers = kept.stream, kept.registers
@@ -427,6 +429,10 @@ class Log:
         if correction.seq > self.register(stream, correction.counter)[0]:
             return []
         return self._apply(stream, self.doubles.correct(stream, correction, now))
+
+    def catch_up(self) -> list[Advance]:
+        """Look at some doubles that still wait for registers which have come."""
+        return [self._leave_out(event) for event in self.doubles.catch_up()]
 
     def fold(self, stream: Stream, count: int, now: float) -> list[Advance]:
         """Fold the first `count` doubles of a stream."""

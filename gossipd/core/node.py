@@ -319,6 +319,7 @@ class Node:
             self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
             turn.emit(Learned(tuple(others)))
+        turn.learn(())
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
             self._gossiping.push_log(stream, register[1] - 1, turn)
@@ -716,6 +717,8 @@ class Node:
                 self._retention.drop(turn)
             case Timer.ANSWER:
                 self._serving.go_on(turn)
+            case Timer.DOUBLES:
+                turn.learn(self._state.log.catch_up())
             case _:
                 assert_never(timer)
 

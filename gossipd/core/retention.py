@@ -96,8 +96,12 @@ class Retention:
                 judge.dropped(record.key)
             expires = turn.now + self._longest - records[-1].age * AGE_TICK
             log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
-        more = self._join_corrections(turn)
-        more |= self._fold(turn) or count >= DROPPED_AT_ONCE
+        more = count >= DROPPED_AT_ONCE
+        if log.doubles.is_behind:
+            more = True  # what waits for no more than its turn must not be folded as lost
+        else:
+            more |= self._join_corrections(turn)
+            more |= self._fold(turn)
         self._state.timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
 
     def correct(self, found: dict[tuple[Stream, str], Correction], turn: Turn) -> None:

@@ -30,8 +30,11 @@ from .saving import Saving
 from .settings import Settings
 from .strangers import Strangers
 from .tail import Tail
-from .timers import Timers
+from .timers import Timer, Timers
 from .writer import Writer
+
+CATCH_UP_PAUSE = 0.002
+"""Seconds between two parts of the doubles that a register has come for."""
 
 COMPANY_MAX = 48
 """Events of keys that one input may make this node look at, beside those that it tells: each may
@@ -170,6 +173,8 @@ class Turn:
 
     def learn(self, advances: Sequence[Advance]) -> None:
         """Values have moved by what others did, or by doubles."""
+        if self._state.log.doubles.is_behind:
+            self._state.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)
         if advances:
             self._state.tail.append(list(advances), self.now)
             self.emit(Learned(tuple(advances)))

@@ -38,6 +38,7 @@ class Timer(IntEnum):
     EXPIRE = auto()
     KEYS = auto()
     ANSWER = auto()
+    DOUBLES = auto()
 
 
 _MOVED = 4

@@ -27,7 +27,7 @@ from gossipd.core import (
     Settings,
     source_stream,
 )
-from gossipd.core.doubles import Change, Doubles
+from gossipd.core.doubles import REACHED_AT_ONCE, Change, Doubles
 from gossipd.core.messages import (
     BEGINNING,
     Digest,
@@ -450,6 +450,27 @@ def test_a_pass_over_crowded_keys_asks_again_at_once_and_comes_to_its_end(
     assert asked == KEYS * SIDES // COMPANY_MAX + 1
     assert talk.node.log.version(stream(0)) == KEYS
     assert settled(talk)
+
+
+def test_where_many_doubles_wait_for_one_register_they_are_left_out_in_parts() -> None:
+    talk = Talk(1)
+    log, count = talk.node.log, 3 * REACHED_AT_ONCE
+    for number, counter in ((1, "hits"), (2, "other")):
+        for first in range(1, count + 1, 32):
+            keys = tuple(
+                KeyRecord(n.to_bytes(16, "big"), n, "hits", 1, 0) for n in range(first, first + 32)
+            )
+            talk.hear_news(Group(stream(number), 0, 0, ((counter, count, count),), keys))
+            talk.wait(0.1)
+    assert (len(log.doubles), log.doubles.left_out) == (count, 0)
+    said = talk.hear_news(Group(stream(2), 0, 0, (("hits", count, count),)))
+    left_out = sum(-advance.by for each in said.of(Learned) for advance in each.advances)
+    assert left_out == REACHED_AT_ONCE - count, "what it brought, less a part of the doubles"
+    assert log.doubles.left_out == REACHED_AT_ONCE
+    said = talk.wait(0.1)
+    assert log.doubles.left_out == count
+    assert log.value("hits") == count
+    assert max(len(each.advances) for each in said.of(Learned)) == REACHED_AT_ONCE
 
 
 def test_an_expired_record_is_not_accepted_and_what_came_with_it_is() -> None:
