@@ -11,7 +11,7 @@ whether a new key is too old.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
@@ -174,14 +174,24 @@ class Keys:
         self._count += 1
         return replaced
 
+    @property
+    def streams(self) -> list[Stream]:
+        """The streams that have records, the latest one first."""
+        return list(reversed(self._orders))
+
     def old(
-        self, limit: int, may_go: Callable[[Stream, KeyRecord], bool], now: float
+        self,
+        streams: Iterable[Stream],
+        limit: int,
+        may_go: Callable[[Stream, KeyRecord], bool],
+        now: float,
     ) -> list[tuple[Stream, list[KeyRecord]]]:
-        """Up to `limit` records that may go, of each stream from the oldest on."""
+        """Up to `limit` records of some streams that may go, of each from the oldest on."""
         found: list[tuple[Stream, list[KeyRecord]]] = []
-        for stream, order in self._orders.items():
+        for stream in streams:
+            order = self._orders.get(stream)
             records: list[KeyRecord] = []
-            for seq, key in islice(order.ascending(0), limit):
+            for seq, key in islice(order.ascending(0) if order else (), limit):
                 record = self._record(stream, seq, key, now)
                 if not may_go(stream, record):
                     break

@@ -14,6 +14,7 @@ from gossipd.core.messages import AGE_WANTED_MAX
 from gossipd.core.retention import (
     CORRECTED_AT_ONCE,
     DROPPED_AT_ONCE,
+    KEY_STREAMS_AT_ONCE,
     PAUSE,
     STREAMS_AT_ONCE,
     YOUNG,
@@ -221,6 +222,19 @@ def find(bench: Bench, stream: bytes, count: int, age: float = 0.0) -> None:
     """Enter doubles of an age in seconds."""
     doubles = (Double("hits", n, 1, A, n, int(10 * age)) for n in range(1, count + 1))
     bench.state.log.enter(stream, doubles, 0.0)
+
+
+def test_key_records_of_many_streams_are_looked_at_some_streams_at_a_time() -> None:
+    bench = Bench(False)
+    streams = [bytes(8) + n.to_bytes(2, "big") for n in range(2 * KEY_STREAMS_AT_ONCE + 5)]
+    for stream in streams:
+        bench.hold(stream, record(1), version=1)
+    held, after = [], WINDOW + 1000.0
+    for _ in range(3):
+        pause = bench.drop(after)
+        held.append(len(bench.state.log.keys))
+    assert held == [KEY_STREAMS_AT_ONCE + 5, 5, 0]
+    assert pause == 5.0
 
 
 def test_doubles_are_held_until_no_record_of_their_key_can_be_anywhere() -> None:
