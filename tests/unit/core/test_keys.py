@@ -32,7 +32,8 @@ def test_nothing_is_known_of_a_key_that_was_not_added() -> None:
     assert keys.at(A, 1, 0.0) is None
     assert list(keys.newest_first(A, 0, 9, 0.0)) == list(keys.oldest_first(A, 0, 0.0)) == []
     assert keys.newest_at_or_below(A, 9) == 0
-    assert keys.old([A], 9, lambda stream, record: True, 0.0) == keys.streams == []
+    assert keys.streams == []
+    assert keys.old([A], 9, lambda stream, record: True, 0.0) == []
 
 
 def test_a_record_says_what_was_counted_under_its_key() -> None:
