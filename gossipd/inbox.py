@@ -18,6 +18,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from gossipd.core import Address
 
@@ -44,6 +45,16 @@ ADDRESSES_MAX = 1024
 
 _STRANGERS: Address = ("", 0)
 """Stands for all that have proven nothing."""
+
+
+class Ranks(Protocol):
+    """Who tells what comes first: the node."""
+
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether it should be handled before others."""
+
+    def is_proven(self, address: Address) -> bool:
+        """Whether somebody is known to be there."""
 
 
 class _Use:
@@ -106,16 +117,13 @@ class Inbox:
     def __init__(
         self,
         handle: Callable[[bytes, Address], None],
-        is_urgent: Callable[[bytes], bool],
-        is_proven: Callable[[Address], bool],
+        ranks: Ranks,
         dropped: Callable[[Address], None],
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`is_proven`: whether somebody is known to be at an address; `dropped` is told of each
-        that was not handled; `clock` tells what handling costs."""
+        """`dropped` is told of each that was not handled; `clock` tells what handling costs."""
         self._handle = handle
-        self._is_urgent = is_urgent
-        self._is_proven = is_proven
+        self._ranks = ranks
         self._dropped = dropped
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -131,13 +139,13 @@ class Inbox:
         """Something has come."""
         self._came += 1
         now = time.monotonic()
-        is_proven = self._is_proven(source)
+        is_proven = self._ranks.is_proven(source)
         use = self._uses.get(source if is_proven else _STRANGERS)
         within = (use is None or use.is_within(now)) and self._all.is_within(now)
         if within and source not in self._others:
             self._do(data, source)
             return
-        queue = self._urgent if is_proven and self._is_urgent(data) else self._others
+        queue = self._urgent if is_proven and self._ranks.is_urgent(data) else self._others
         if not queue.put(source, data):
             self._dropped(source)
         elif not self._scheduled:
@@ -164,7 +172,7 @@ class Inbox:
             self._loop.call_soon(self._go_on)
 
     def _do(self, data: bytes, source: Address) -> None:
-        payer = source if self._is_proven(source) else _STRANGERS
+        payer = source if self._ranks.is_proven(source) else _STRANGERS
         began = self._clock()
         self._handle(data, source)
         spent = self._clock() - began

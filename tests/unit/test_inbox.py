@@ -26,13 +26,13 @@ class Bench:
         self.dropped: list[Address] = []
         self.strangers: set[str] = set()
         """Hosts that have proven nothing."""
-        self.inbox = Inbox(
-            self.handle,
-            URGENT.__eq__,
-            lambda address: address[0] not in self.strangers,
-            self.dropped.append,
-            clock=lambda: self.clock,
-        )
+        self.inbox = Inbox(self.handle, self, self.dropped.append, clock=lambda: self.clock)
+
+    def is_urgent(self, data: bytes) -> bool:
+        return data == URGENT
+
+    def is_proven(self, address: Address) -> bool:
+        return address[0] not in self.strangers
 
     def handle(self, data: bytes, source: Address) -> None:
         self.clock += self.costs.get(source, 0.0)
