@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from gossipd.core import Correction, Double, KeyedEvent, KeyRecord, StreamImage
+from gossipd.core.doubles import REACHED_AT_ONCE
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.log import Advance, Log
@@ -386,3 +387,13 @@ def test_a_claim_hashes_nothing_that_it_covers(monkeypatch: pytest.MonkeyPatch) 
     bare.merge(A, [("x", 5_000, 90)])
     bare.claim(A, 5_000)
     assert log.fingerprint == bare.fingerprint
+
+
+def test_when_all_is_loaded_no_double_waits_for_its_turn() -> None:
+    log, count = Log(), 3 * REACHED_AT_ONCE
+    log.merge(B, [("x", count, count)])
+    log.enter(B, [Double("x", seq, 1, A, seq, 0) for seq in range(1, count + 1)], 0.0)
+    log.load([StreamImage(A, count, (("x", count, count),))], 0.0, 0.0)
+    assert log.doubles.left_out == count
+    check_books(log)
+    assert log.value("x") == count
