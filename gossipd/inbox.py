@@ -1,10 +1,13 @@
 """What comes first when more comes than this node can do: no peer slows it down for the others.
 
-Each address may use a share of this process's time, and all together a larger one; what comes
+Each address may use a share of the time, and all together a larger one; what comes
 within that is handled at once. What is beyond waits: it is handled when there is nothing else to
 do, after the socket was read, probes and their answers first, and one address after the other. So
 a busy peer gets all the time that nobody else wants, and a flood costs only who sends it. An
 address has room for so much; what is beyond that is dropped, which the protocol expects.
+
+What handling takes is measured as time that passes, not as time of a CPU: on a host that is busy
+with other things a share is one of what this process gets.
 
 All addresses that have proven nothing here share one such share of the time, and what comes from
 them is never urgent: anybody may write any number of them as the sender of a datagram.
@@ -119,7 +122,7 @@ class Inbox:
         handle: Callable[[bytes, Address], None],
         ranks: Ranks,
         dropped: Callable[[Address], None],
-        clock: Callable[[], float] = time.thread_time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`dropped` is told of each that was not handled; `clock` tells what handling costs."""
         self._handle = handle

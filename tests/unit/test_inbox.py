@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -143,6 +144,21 @@ async def test_a_share_comes_back_with_time(bench: Bench) -> None:
     bench.inbox._uses[LIAR]._at -= 1000.0
     bench.inbox.receive(b"b", LIAR)
     assert bench.handled[-1] == (b"b", LIAR)
+
+
+async def test_time_counts_in_which_the_host_does_something_else() -> None:
+    """While it sleeps, this process uses no CPU, as while others have it."""
+    handled: list[bytes] = []
+
+    def handle(data: bytes, _: Address) -> None:
+        handled.append(data)
+        time.sleep(1.5 * BURST)
+
+    inbox = Inbox(handle, Bench(), lambda _: None)
+    inbox.receive(b"a", PEER)
+    inbox.receive(b"b", PEER)
+    assert handled == [b"a"]
+    await until(lambda: len(handled) == 2)
 
 
 async def test_strangers_share_a_share_whatever_addresses_they_write(bench: Bench) -> None:
