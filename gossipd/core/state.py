@@ -36,9 +36,9 @@ from .writer import Writer
 CATCH_UP_PAUSE = 0.002
 """Seconds between two parts of the doubles that a register has come for."""
 
-COMPANY_MAX = 48
+COMPANY_MAX = 40
 """Events of keys that one input may make this node look at, beside those that it tells: each may
-become a double of a new one. As many records as a datagram has room for may each show one."""
+become a double of a new one. A datagram has room for some 36 records, each of which may show one."""
 
 HEARD_PROBES = 5.0
 """Probe intervals for which an answer shows that this node is a member for somebody."""
