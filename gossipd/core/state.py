@@ -38,7 +38,7 @@ CATCH_UP_PAUSE = 0.002
 
 COMPANY_MAX = 40
 """Events of keys that one input may make this node look at, beside those that it tells: each may
-become a double of a new one. A datagram has room for some 36 records, each of which may show one."""
+become a double of a new one. A datagram has room for some 36 records, each may show one."""
 
 HEARD_PROBES = 5.0
 """Probe intervals for which an answer shows that this node is a member for somebody."""
