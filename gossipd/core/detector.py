@@ -82,8 +82,9 @@ class Detector:
 
     def ask_relays(self, target: MemberView, nonce: int, wait: float, turn: Turn) -> int:
         """Ask members to ping `target` within `wait` seconds and to tell; how many were asked."""
-        others = [name for name in self._state.members.live if name != target.name]
-        relays = self._state.sample(others, self._state.settings.indirect_probes)
+        count = self._state.settings.indirect_probes
+        drawn = self._state.sample(self._state.members.live, count + 1)
+        relays = [name for name in drawn if name != target.name][:count]
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
             turn.send(ask, self._state.member(name).address, name)

@@ -319,6 +319,7 @@ class Node:
             self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
             turn.emit(Learned(tuple(others)))
+        turn.learn(())
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
             self._gossiping.push_log(stream, register[1] - 1, turn)
@@ -430,6 +431,10 @@ class Node:
         is late: a probe or an answer to one."""
         body = self._frame.open(data)
         return isinstance(body, bytes) and is_of_probes(body)
+
+    def is_proven(self, address: Address) -> bool:
+        """Whether a member has proven to be at an address, so that it is no stranger."""
+        return self._state.members.is_proven(address)
 
     # --- routing -----------------------------------------------------------------------------
 
@@ -712,6 +717,8 @@ class Node:
                 self._retention.drop(turn)
             case Timer.ANSWER:
                 self._serving.go_on(turn)
+            case Timer.DOUBLES:
+                turn.learn(self._state.log.catch_up())
             case _:
                 assert_never(timer)
 
