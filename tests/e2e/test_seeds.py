@@ -169,7 +169,7 @@ def test_a_name_that_appears_later_is_joined_and_that_is_told(
     agree([one, other], within=10 * NOISE)
     counted([one, other], 2, within=5, counter="early")
     for node in (one, other):
-        node.says(f"no more: {complaint}")
+        node.says(f"cleared: {complaint}")
         assert node.log.count(f"WARNING {complaint}") == 1
         assert node.status()["alarms"] == []
 
