@@ -210,6 +210,10 @@ class Detector:
     def _send_ping(self, target: MemberView, nonce: int, turn: Turn, *said: MemberView) -> None:
         turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name, said)
 
+    def ask(self, name: str, turn: Turn) -> None:
+        """Ping a member at once, for what it shows in its answer."""
+        self._ping(self._state.member(name), Purpose.CONTACT, turn)
+
     # --- what others say of members that live -------------------------------------------------
 
     def look_into_rumour(self, name: str, turn: Turn) -> None:

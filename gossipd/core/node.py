@@ -169,7 +169,9 @@ class Node:
         self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention, serving)
         self._meeting = Meeting(state)
         self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
-        self._joining = Joining(state, self._membership, self._detector, rival)
+        self._joining = Joining(
+            state, self._membership, self._detector, rival, self._readiness
+        )
         self._introducing = Introducing(state, self._membership, self._joining)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
@@ -467,6 +469,8 @@ class Node:
             turn.drop(Drop.STRANGER)
             if not self._introducing.challenge(envelope, turn):
                 nonce = message.nonce if isinstance(message, Ping) else 0
+                if isinstance(message, Ping) and message.target == own.name:
+                    self._readiness.called(turn)
                 self._joining.challenge(envelope.sender, nonce, turn.source, turn)
 
     def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
@@ -752,6 +756,12 @@ class Node:
     def ready(self) -> bool:
         """Whether counts are complete as far as this node can know."""
         return self._state.ready
+
+    @property
+    def listens(self) -> bool:
+        """Whether it has nobody to join, and it is yet to turn out that nobody holds it as a
+        member."""
+        return self._readiness.listens
 
     @property
     def leaving(self) -> bool:
