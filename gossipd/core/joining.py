@@ -397,8 +397,7 @@ class Joining:
         # Below what is held (a clock went back): the newcomer rises above it and joins again.
         views = (state.own,) if held == view else (state.own, held)
         turn.send(Welcome(newcomer.nonce, state.shown), view.address, view.name, views)
-        if self._readiness.taken_in(view.name, newcomer.standing, turn):
-            self._detector.ask(view.name, turn)
+        self._readiness.taken_in(view.name, newcomer.standing, turn)
 
     def _refuse(
         self, newcomer: _Newcomer, reason: Refusal, holder: MemberView, turn: Turn

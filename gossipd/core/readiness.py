@@ -1,8 +1,8 @@
 """When counts may be answered: once everything that a ready peer holds is held here.
 
-`ready` turns true after one complete walk against a ready peer, on equal fingerprints with one, or
-after `ready_after` seconds in a row without any ready peer. Time proves nothing where no peer could
-be asked: whoever notices that forbids it, until a peer shows itself all the same.
+`ready` turns true after one complete walk against a ready peer, on equal fingerprints with one,
+or after `ready_after` seconds in a row without any ready peer. Time proves nothing where no peer
+could be asked: whoever notices that forbids it, until a peer shows itself all the same.
 
 Where there is nobody to join, what is held is all there is. But a node that holds nothing may have
 lost its state, and others may hold it as a member still: they ping it by its name, or ask it to
@@ -16,6 +16,7 @@ It turns back at no other time, and only once; nobody holds a node back for ever
 
 from __future__ import annotations
 
+from .detector import Detector
 from .effects import BecameReady, NotAlone
 from .messages import Shown, Standing
 from .state import State, Turn
@@ -30,12 +31,16 @@ LISTENS_MAX = 2
 
 HOLDERS_MAX = 64
 
+TOLD_MAX = 100
+"""Members that are told at once that who began their cluster is ready; others find it out."""
+
 
 class Readiness:
     """Watches for the moment from which counts are complete."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, detector: Detector) -> None:
         self._state = state
+        self._detector = detector
         self._started = False
         self._allowed = True
         """Whether time may make this node ready although no peer has shown itself."""
@@ -63,8 +68,7 @@ class Readiness:
             self._wait(turn)
 
     def shown(self, shown: Shown, peer: str, turn: Turn) -> None:
-        """A peer showed its state in an answer to this node. What it says unasked may be anybody's
-        word."""
+        """A peer showed its state in an answer to this node."""
         is_same = shown.log == self._state.log.fingerprint
         if self._alone and shown.ready:
             self._meet(peer, is_same, turn)
@@ -79,6 +83,12 @@ class Readiness:
         if shown.ready and is_same:
             self._become(False, turn)
 
+    def said(self, shown: Shown, peer: str, turn: Turn) -> None:
+        """A peer showed its state unasked, which may be anybody's word: it is asked, if it is the
+        first one that is ready."""
+        if shown.ready and not (self._state.ready or self._ready_peers):
+            self._detector.ask(peer, turn)
+
     def walked(self, peer: str, turn: Turn) -> None:
         """A walk over a peer's digest, with its passes, is complete."""
         is_live = peer in self._state.shown_by
@@ -89,6 +99,8 @@ class Readiness:
         """No ready peer was found in all the time, or nobody who holds this node as a member."""
         if self.listens:
             self._become(False, turn)
+            for name in self._state.members.live[:TOLD_MAX]:
+                self._detector.ask(name, turn)
         elif self._allowed or self._met:
             self._become(True, turn)
 
@@ -113,18 +125,17 @@ class Readiness:
             at = max(self._listens_until, min(turn.now + settings.probe_timeout, latest))
             self._state.timers.set(Timer.READY, at)
 
-    def taken_in(self, name: str, standing: Standing, turn: Turn) -> bool:
-        """This node has taken somebody in; whether that may hold it as a member, so that it is to
-        be asked at once. Who is a member for nobody else may be another node that began alone: it
-        matters only to one that has nothing to show."""
+    def taken_in(self, name: str, standing: Standing, turn: Turn) -> None:
+        """This node has taken somebody in, who may hold it as a member: then it is asked at once.
+        Who is a member for nobody else may be another node that began alone: it matters only to
+        one that has nothing to show."""
         least = Standing.MEMBER if self._state.log.stream_count else Standing.ALONE
-        if not self._alone or standing < least:
-            return False
-        self._holders[name] = None
-        if len(self._holders) > HOLDERS_MAX:
-            del self._holders[next(iter(self._holders))]
-        self.called(turn)
-        return True
+        if self._alone and standing >= least:
+            self._holders[name] = None
+            if len(self._holders) > HOLDERS_MAX:
+                del self._holders[next(iter(self._holders))]
+            self.called(turn)
+            self._detector.ask(name, turn)
 
     def _meet(self, peer: str, is_same: bool, turn: Turn) -> None:
         """A ready peer has shown itself to a node that took itself to be alone."""
