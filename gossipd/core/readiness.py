@@ -109,6 +109,7 @@ class Readiness:
         anew once it may."""
         waits = self._started and not (self._state.ready or self.listens)
         if waits and allowed and not self._allowed:
+            self._latest = float("inf")
             self._wait(turn)
         self._allowed = allowed
 
