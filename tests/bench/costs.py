@@ -73,7 +73,7 @@ class Bench:
         self.rng = Random(1)
         self.now = 100.0
         own = MemberView("own", ("10.0.0.1", 7946), 1, 0, Status.ALIVE)
-        self.node = Node(own, Settings(), FRAME, Random(2), self.now, durable=True)
+        self.node = Node(own, Settings(alone_after=0.0), FRAME, Random(2), self.now, durable=True)
         self.node.start(True, self.now)
         views = [MemberView("peer", PEER, 1, 0, Status.ALIVE)]
         views += [
