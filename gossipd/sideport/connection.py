@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
 from typing import Protocol, cast
 
+from gossipd.core import Refused, Why
+from gossipd.service import Service
 from gossipd.sideport import answers
-from gossipd.sideport.commands import Commands
 from gossipd.sideport.deadline import NEVER, Deadline
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
@@ -25,17 +25,26 @@ from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.text import TextDialect
-from gossipd.sideport.values import refusal
+from gossipd.sideport.turns import Turns
 
 SLICE_SIZE = 1024
 """Input is parsed in slices of this size, between which the limits on pending work, and the time
 that it takes, are heeded."""
 
-_TOO_MANY = answers.frame(answers.problem(refusal(503, "too many connections", 1)), answers.CLOSE)
+_TOO_MANY = Refused(Why.UNAVAILABLE, "too many connections", 1)
 
 
 class Host(Protocol):
-    """Who has all connections."""
+    """Who has all connections, and what they share."""
+
+    node: Service
+    limits: Limits
+    turns: Turns
+
+    @property
+    def held_size(self) -> int:
+        """Bytes of large bodies that all connections hold."""
+        ...
 
     def admit(self, connection: Connection, host: str | None, /) -> Place:
         """Whether a new connection may stay, whose client has this address."""
@@ -51,28 +60,19 @@ class Host(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """`held_size` tells how many bytes of large bodies all connections hold, this one included."""
+    """One client's."""
 
-    def __init__(
-        self,
-        commands: Commands,
-        limits: Limits,
-        host: Host,
-        held_size: Callable[[], int],
-    ) -> None:
-        self._commands = commands
-        self._limits = limits
+    def __init__(self, host: Host) -> None:
         self._host = host
+        self._limits = limits = host.limits
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
-        self._pipeline = Pipeline(
-            commands.increment, self._write, self._progress, self._end, commands.turns
-        )
+        self._pipeline = pipeline = Pipeline(self._write, self._progress, self._end, host.turns)
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(commands, self._pipeline, limits, held_size, brief=self._brief),
-            lambda: TextDialect(commands, self._pipeline, limits, brief=self._brief),
+            lambda: HttpDialect(host, pipeline, brief=self._brief),
+            lambda: TextDialect(host.node, pipeline, limits, brief=self._brief),
             self._become,
-            self._pipeline,
+            pipeline,
             limits,
         )
         self._transport: asyncio.Transport | None = None
@@ -98,7 +98,9 @@ class Connection(asyncio.Protocol):
         place = self._host.admit(self, peer[0] if peer else None)
         self._brief = place is Place.BRIEF
         if place is Place.NONE:
-            self.refuse(_TOO_MANY)
+            self._pipeline.say(answers.problem(_TOO_MANY, answers.CLOSE))
+            self._pipeline.end(linger=True)
+            self._work()
         else:
             self._rearm()
 
@@ -149,12 +151,6 @@ class Connection(asyncio.Protocol):
         """Bytes of large bodies that it holds or is about to receive."""
         return self._dialect.size + self._pipeline.size
 
-    def refuse(self, answer: bytes) -> None:
-        """Say `answer` and close, whatever the client wants."""
-        self._pipeline.add(lambda: answer)
-        self._pipeline.end(linger=True)
-        self._work()
-
     def drain(self) -> None:
         """Answer what is pending, take nothing more, close."""
         self._unparsed = b""
@@ -176,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     def _work(self) -> None:
         """Parse what there is room and time for, answer what can be answered."""
-        time = self._commands.turns.slice()
+        time = self._host.turns.slice()
         self._pipeline.advance(time)
         while self._left and self._has_room() and not self._pipeline.resting:
             start, self._parsed = self._parsed, self._parsed + SLICE_SIZE

@@ -33,7 +33,7 @@ QUIET = 0.05
 """Seconds after the answer in which its last callbacks are run."""
 
 REQUESTS = {
-    "increment": b'POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 24\r\n\r\n{"counter": "a", "by":1}',
+    "increment": b'POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{"by":1}',
     "plain": b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n",
     "ack": b"POST /increment?ack=1 HTTP/1.1\r\nHost: a\r\n\r\n",
     "count": b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -91,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         config = Config(
             bind=ANY, api=ANY, name="walk", in_memory=not wanted.disk,
-            data_dir=Path(directory) if wanted.disk else None,
+            data_dir=directory if wanted.disk else None,
         )  # fmt: skip
         steps = asyncio.run(walk(REQUESTS[wanted.request], config))
     if wanted.calls:

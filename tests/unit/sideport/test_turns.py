@@ -53,11 +53,8 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
         def progressed() -> None:
             pipeline.advance(turns.slice())
 
-        def never(*_: object) -> asyncio.Future[object]:
-            raise AssertionError
-
-        pipeline = Pipeline(never, written.append, progressed, ended.append, turns)  # type: ignore[arg-type]
-        pipeline.add(lambda: busy(name))
+        pipeline = Pipeline(written.append, progressed, ended.append, turns)
+        pipeline.add(lambda: busy(name), lambda pieces: pieces)
         pipeline.end()
         pipeline.arrive()
         progressed()
