@@ -3,9 +3,8 @@
     python -m tests.bench.walk [--request increment|ack|count|text] [--disk] [--calls]
 
 A node in this very process answers a client on a socket; from the first byte of one request until
-its answer is written, and the loop has nothing more to do, each call of a function of `gossipd` on
-the node's loop is noted (`sys.setprofile`). A switch is a call from one file into another, or the
-loop that goes on in another file than it was left in; returns are not counted.
+the client has its answer each call of a function of `gossipd` on the node's loop is noted
+(`sys.setprofile`). A switch is a call in another file than the call before it.
 """
 
 from __future__ import annotations
@@ -25,12 +24,13 @@ from gossipd.config import Config
 from gossipd.daemon import Daemon
 from gossipd.endpoint import Endpoint
 from gossipd.store import fork
+from tests.e2e.ports import found_port
 
 PACKAGE = Path(gossipd.__file__).parent
 ANY = Endpoint("127.0.0.1", 0)
 WARM_UP = 20
-QUIET = 0.05
-"""Seconds after the answer in which its last callbacks are run."""
+PAUSE = 0.01
+"""Seconds between two requests, in which the timers of the node are done with the first one."""
 
 REQUESTS = {
     "increment": b'POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{"by":1}',
@@ -65,19 +65,18 @@ async def walk(request: bytes, config: Config) -> list[Step]:
     """The steps of a request on a connection that has made the same one before."""
     daemon = await Daemon.open(config, None if config.in_memory else fork())
     serving = asyncio.create_task(daemon.serve())
-    host, port = daemon.addresses[0] if hasattr(daemon, "addresses") else daemon._port.addresses[0]
-    reader, writer = await asyncio.open_connection(host, port)
+    assert config.api is not None
+    reader, writer = await asyncio.open_connection(config.api.host, config.api.port)
     steps: list[Step] = []
     for _ in range(WARM_UP):
         writer.write(request)
         assert await reader.read(4096)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(PAUSE)
     with walking(steps):
         writer.write(request)
         assert await reader.read(4096)
-        await asyncio.sleep(QUIET)
     writer.close()
-    (daemon._begin_leave)()
+    daemon.service.leave()
     await serving
     return steps
 
@@ -90,16 +89,23 @@ def main() -> None:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         config = Config(
-            bind=ANY, api=ANY, name="walk", in_memory=not wanted.disk,
+            bind=ANY,
+            api=Endpoint(ANY.host, found_port() + 1),
+            name="walk",
+            in_memory=not wanted.disk,
             data_dir=directory if wanted.disk else None,
-        )  # fmt: skip
+        )
         steps = asyncio.run(walk(REQUESTS[wanted.request], config))
     if wanted.calls:
         for file, function in steps:
             print(f"{file:<30} {function}")
+    front = [step for step in steps if step[0].startswith("sideport/")]
+    print(f"whole: {measured(steps)}; of it in the side port: {measured(front)}")
+
+
+def measured(steps: list[Step]) -> str:
     switches = sum(before[0] != after[0] for before, after in pairwise(steps))
-    files = {file for file, _ in steps}
-    print(f"{len(steps)} calls, {len(files)} files, {switches} switches")
+    return f"{len(steps)} calls, {len({file for file, _ in steps})} files, {switches} switches"
 
 
 if __name__ == "__main__":
