@@ -25,7 +25,7 @@ from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.text import TextDialect
-from gossipd.sideport.turns import Turns
+from gossipd.sideport.turns import Slice, Turns
 
 SLICE_SIZE = 1024
 """Input is parsed in slices of this size, between which the limits on pending work, and the time
@@ -48,10 +48,6 @@ class Host(Protocol):
 
     def admit(self, connection: Connection, host: str | None, /) -> Place:
         """Whether a new connection may stay, whose client has this address."""
-        ...
-
-    def waits(self, connection: Connection, for_client: bool, /) -> None:
-        """Whether it waits for its client to say something."""
         ...
 
     def gone(self, connection: Connection) -> None:
@@ -82,6 +78,8 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._reading = True
         self._active_at = self._made_at = self._loop.time()
+        self.idle_since: float | None = None
+        """Since when it waits for its client to say something; None: it does not."""
         self._brief = False
         """It has a place for one short answer only."""
         self._stalled_size = 0
@@ -100,7 +98,7 @@ class Connection(asyncio.Protocol):
         if place is Place.NONE:
             self._pipeline.say(answers.problem(_TOO_MANY, answers.CLOSE))
             self._pipeline.end(linger=True)
-            self._work()
+            self._work(self._host.turns.slice())
         else:
             self._rearm()
 
@@ -121,8 +119,7 @@ class Connection(asyncio.Protocol):
         self._active_at = self._loop.time()
         self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
         self._parsed = 0
-        self._pipeline.arrive()
-        self._work()
+        self._work(self._pipeline.arrive())
 
     def eof_received(self) -> bool:
         """Half a close: the client may still be reading, so it gets all its answers."""
@@ -130,8 +127,7 @@ class Connection(asyncio.Protocol):
         if self._linger_until is not None:
             self._close()
         else:
-            self._pipeline.arrive()
-            self._work()
+            self._work(self._pipeline.arrive())
         return True
 
     def pause_writing(self) -> None:
@@ -141,8 +137,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._pipeline.held = False
-        self._pipeline.arrive()
-        self._progress()
+        self._progress(self._pipeline.arrive())
 
     # What the port says and asks.
 
@@ -154,8 +149,8 @@ class Connection(asyncio.Protocol):
     def drain(self) -> None:
         """Answer what is pending, take nothing more, close."""
         self._unparsed = b""
-        self._pipeline.end(linger=len(self._pipeline) > 0)
-        self._work()
+        self._pipeline.end(linger=self._pipeline.pending > 0)
+        self._work(self._host.turns.slice())
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -166,26 +161,27 @@ class Connection(asyncio.Protocol):
     def _become(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    def _progress(self) -> None:
+    def _progress(self, time: Slice) -> None:
         self._active_at = self._loop.time()
-        self._work()
+        self._work(time)
 
-    def _work(self) -> None:
+    def _work(self, time: Slice) -> None:
         """Parse what there is room and time for, answer what can be answered."""
-        time = self._host.turns.slice()
-        self._pipeline.advance(time)
-        while self._left and self._has_room() and not self._pipeline.resting:
+        pipeline = self._pipeline
+        if pipeline.pending:
+            pipeline.advance(time)
+        while self._left and self._has_room() and not pipeline.resting:
             start, self._parsed = self._parsed, self._parsed + SLICE_SIZE
             self._dialect.feed(self._unparsed[start : self._parsed], self._active_at)
-            self._pipeline.advance(time)
-            if time.over:
-                self._pipeline.rest()
-        if not self._left or self._pipeline.closed:
+            pipeline.advance(time)
+            if self._left and time.over:
+                pipeline.rest()
+        if not self._left or pipeline.closed:
             self._unparsed, self._parsed = b"", 0
-            if self._eof and not self._pipeline.closed:
+            if self._eof and not pipeline.closed:
                 self._dialect.finish()
-                self._pipeline.advance(time)
-        self._set_reading(self._pipeline.closed or self._has_room())
+                pipeline.advance(time)
+        self._set_reading(pipeline.closed or self._has_room())
         self._rearm()
 
     @property
@@ -197,7 +193,7 @@ class Connection(asyncio.Protocol):
         pipeline, limits = self._pipeline, self._limits
         if pipeline.closed or pipeline.held or (pipeline.resting and self._left > SLICE_SIZE):
             return False
-        return len(pipeline) < limits.pending_max and not pipeline.size
+        return pipeline.pending < limits.pending_max and not pipeline.size
 
     def _set_reading(self, reading: bool) -> None:
         if reading is self._reading or self._eof or self._transport is None:
@@ -250,20 +246,21 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        waits = False
+        self.idle_since = None
         if self._linger_until is not None:
             at = self._linger_until
         elif self._pipeline.held or transport.is_closing():
             self._stalled_size = transport.get_write_buffer_size()
             at = self._active_at + self._limits.write_timeout
-        elif len(self._pipeline) or self._pipeline.resting or not self._reading:
+        elif self._pipeline.pending or self._pipeline.resting or not self._reading:
             at = NEVER
         else:
-            at, waits = self._dialect.expires_at(self._active_at), True
+            at, self.idle_since = self._dialect.expires_at(self._active_at), self._active_at
             if self._brief:
                 at = min(at, self._made_at + self._limits.reserve_timeout)
-        self._deadline.set(at)
-        self._host.waits(self, waits)
+        self._deadline.at = at
+        if at < self._deadline.armed_at:
+            self._deadline.arm()
 
     def _expire(self) -> None:
         transport = self._transport
@@ -280,8 +277,7 @@ class Connection(asyncio.Protocol):
                 transport.abort()
         else:
             self._dialect.expire()
-            self._pipeline.arrive()
-            self._work()
+            self._work(self._pipeline.arrive())
 
 
 def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:

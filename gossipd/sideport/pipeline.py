@@ -86,7 +86,7 @@ class Pipeline:
     def __init__(
         self,
         write: Callable[[bytes], None],
-        progressed: Callable[[], None],
+        progressed: Callable[[Slice], None],
         at_end: Callable[[bool], None],
         turns: Turns,
     ) -> None:
@@ -103,6 +103,8 @@ class Pipeline:
         self._watched: _Running | None = None
         self._answers: list[bytes] = []
         self._answers_size = 0
+        self.pending = 0
+        """Commands, and the end, that were added and are not answered yet."""
         self.size = 0
         """Bytes of large bodies that the pending commands hold."""
         self.held = False
@@ -111,9 +113,6 @@ class Pipeline:
         """The end has been asked for: no command may follow."""
         self.resting = False
         """It goes on when it is its turn."""
-
-    def __len__(self) -> int:
-        return len(self._running) + len(self._waiting) + (self._pieces is not None)
 
     def add(
         self,
@@ -131,6 +130,7 @@ class Pipeline:
         holds."""
         command = _Command(start, render, shares, size)
         self.size += size
+        self.pending += 1
         if not shares or self._waiting or self.held or self._alone or self._pieces:
             self._waiting.append(command)
         else:
@@ -144,6 +144,7 @@ class Pipeline:
         """Nothing follows: when all is answered, `at_end(linger)` is called."""
         if not self.closed:
             self.closed = True
+            self.pending += 1
             self._waiting.append(_End(linger))
 
     def advance(self, time: Slice) -> None:
@@ -152,17 +153,19 @@ class Pipeline:
         while not self.held and not self.resting and self._step():
             if self._answers_size >= WRITE_SIZE:
                 self._flush()
-            if time.over:
+            if self.pending and time.over:
                 self.rest()
         if self._answers:
             self._flush()
         if self._running and not self.held:
             self._watched = self._running[0]
 
-    def arrive(self) -> None:
-        """There is something to do: now, unless the time of this turn of the loop is over."""
-        if self._turns.slice().over:
+    def arrive(self) -> Slice:
+        """There is something to do: in this slice of time, or later if that is over."""
+        time = self._turns.slice()
+        if time.over:
             self.rest(is_new=True)
+        return time
 
     def rest(self, *, is_new: bool = False) -> None:
         """Go on when it is one's turn."""
@@ -188,7 +191,7 @@ class Pipeline:
         self._waiting.clear()
         self._answers.clear()
         self._pieces = None
-        self.size = 0
+        self.size = self.pending = 0
         self.closed = True
 
     def _step(self) -> bool:
@@ -210,6 +213,7 @@ class Pipeline:
             self._start(step)
         else:
             self._flush()
+            self.pending -= 1
             self._at_end(step.linger)
         return True
 
@@ -238,6 +242,7 @@ class Pipeline:
         except Exception as failure:
             answer = command.render(refused(failure))
         if isinstance(answer, bytes):
+            self.pending -= 1
             self._answers.append(answer)
             self._answers_size += len(answer)
         else:
@@ -251,11 +256,12 @@ class Pipeline:
             log.exception("an answer broke off")
             self._pieces = None
             self._waiting.clear()
-            self.closed = True
             self._waiting.append(_End(linger=False))
+            self.closed, self.pending = True, 1
             return
         if piece is None:
             self._pieces = None
+            self.pending -= 1
         else:
             self._answers.append(piece)
             self._answers_size += len(piece)
@@ -269,12 +275,12 @@ class Pipeline:
 
     def _go_on(self) -> None:
         self.resting = False
-        self._progressed()
+        self._progressed(self._turns.slice())
 
     def _on_ended(self) -> None:
-        self.arrive()
+        time = self.arrive()
         if not self.resting:
-            self._progressed()
+            self._progressed(time)
 
 
 def refused(failure: BaseException) -> Refused:

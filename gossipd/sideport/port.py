@@ -112,13 +112,6 @@ class SidePort:
         self._refused.add(connection)
         return place
 
-    def waits(self, connection: Connection, for_client: bool) -> None:
-        """Whether it waits for its client."""
-        if for_client:
-            self._places.idle(connection)
-        else:
-            self._places.busy(connection)
-
     def gone(self, connection: Connection) -> None:
         """It has ended."""
         self._places.leave(connection)

@@ -341,8 +341,6 @@ class FakeHost:
     def admit(self, _: Connection, __: str | None) -> Place:
         return Place.KEPT
 
-    def waits(self, _: Connection, __: bool) -> None: ...
-
     def gone(self, connection: Connection) -> None:
         self.left.append(connection)
 

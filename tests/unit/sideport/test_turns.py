@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.turns import SLICE_TIME, Turns
+from gossipd.sideport.turns import SLICE_TIME, Slice, Turns
 
 from .conftest import Connect
 from .fake import FakeBackend, until
@@ -50,14 +50,13 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
     def connection(name: str) -> None:
         pipeline: Pipeline
 
-        def progressed() -> None:
-            pipeline.advance(turns.slice())
+        def progressed(time: Slice) -> None:
+            pipeline.advance(time)
 
         pipeline = Pipeline(written.append, progressed, ended.append, turns)
         pipeline.add(lambda: busy(name), lambda pieces: pieces)
         pipeline.end()
-        pipeline.arrive()
-        progressed()
+        progressed(pipeline.arrive())
 
     for number in range(clients):
         connection(str(number))
