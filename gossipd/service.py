@@ -6,6 +6,7 @@ import logging
 import time
 from asyncio import Future
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from gossipd import reports
@@ -37,39 +38,25 @@ from gossipd.waiting import Waiting
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Service:
     """One node, as its clients see it."""
 
-    def __init__(
-        self,
-        node: Node,
-        store: Store,
-        counting: Counting,
-        copying: Copying,
-        waiting: Waiting,
-        watch: DiskWatch,
-        seeds: Seeds,
-        troubles: Troubles,
-        alone: Alone,
-        perform: Callable[[Sequence[Effect]], None],
-        begin_leave: Callable[[], None],
-        process: Callable[[], dict[str, object]],
-        cluster: str,
-    ) -> None:
-        """`process` tells what is to be shown of the process around the node."""
-        self._node = node
-        self._store = store
-        self._counting = counting
-        self._copying = copying
-        self._waiting = waiting
-        self._watch = watch
-        self._seeds = seeds
-        self._troubles = troubles
-        self._alone = alone
-        self._perform = perform
-        self._begin_leave = begin_leave
-        self._process = process
-        self._cluster = cluster
+    _node: Node
+    _store: Store
+    _counting: Counting
+    _copying: Copying
+    _waiting: Waiting
+    _watch: DiskWatch
+    _seeds: Seeds
+    _troubles: Troubles
+    _alone: Alone
+    _perform: Callable[[Sequence[Effect]], None]
+    _begin_leave: Callable[[], None]
+    _process: Callable[[], dict[str, object]]
+    """What is to be shown of the process around the node."""
+
+    _cluster: str
 
     # --- counting ----------------------------------------------------------------------------
 

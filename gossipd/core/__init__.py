@@ -27,7 +27,6 @@ from .frame import Frame, TagFrame
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
-    NAME_BYTES_MAX,
     SEQ_MAX,
     TOTAL_MAX,
     Address,
@@ -51,7 +50,6 @@ __all__ = [
     "AGE_TICK",
     "BY_MAX",
     "COUNTER_BYTES_MAX",
-    "NAME_BYTES_MAX",
     "RETRY_AFTER",
     "SEQ_MAX",
     "TOTAL_MAX",

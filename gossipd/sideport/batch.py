@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from gossipd.bounds import ITEM_SIZE_MAX, ITEMS_MAX
 from gossipd.core import Counted, Item, Refused, Why
 from gossipd.service import Service
 from gossipd.sideport.answers import incremented_members, problem_object
@@ -19,14 +20,8 @@ from gossipd.sideport.operations import Operation
 from gossipd.sideport.turns import Turns
 from gossipd.sideport.values import wrong
 
-ITEMS_MAX = 10_000
-"""Increments in a batch; beyond, the whole of it is refused (413)."""
-
 SMALL = 200
 """Lines of a batch that need not wait for its turn among the large ones."""
-
-ITEM_SIZE_MAX = 4096
-"""Bytes of a line: reading one must fit into a slice of time."""
 
 BLANK_SIZE_MAX = 64 * 1024
 """Bytes of blanks and empty lines that are passed over in one go."""

@@ -61,7 +61,7 @@ def _call(row: Operation) -> Call:
     )
 
 
-INDEX = Operation(name="index", summary="this page", http="GET /", run=_index)
+INDEX = Operation("index", "GET /", "this page", _index)
 
 CALLS = (*(operation for operation in OPERATIONS if operation.http), INDEX)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,49 +18,26 @@ from uuid import UUID
 
 from gossipd.core import RETRY_AFTER, Counted, Refused, Why
 from gossipd.service import Service
-from gossipd.sideport import listing
-from gossipd.sideport.values import (
-    ACK,
-    ACK_MEMORY,
-    AFTER,
-    ANY_COUNTER,
-    BY,
-    CLIENT,
-    COUNTER,
-    GIVEN_KEY,
-    ID,
-    INCLUDING,
-    KEY,
-    LIMIT,
-    LOG_AFTER,
-    LOG_LIMIT,
-    MEMBER,
-    OPTIONAL_COUNTER,
-    PEERS,
-    PREFIX,
-    REQUIRED,
-    SEQ,
-    TIMEOUT,
-    TOTAL,
-    Argument,
-    wrong,
-)
+from gossipd.sideport import listing, values
+from gossipd.sideport.values import REQUIRED, Argument
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Operation:
-    """A row. `run` gets the node and the arguments, and returns the answer (a mapping, text, an
-    iterator of rows), or what is to be awaited for it; it may raise `Refused`."""
+    """A row."""
 
     name: str
-    summary: str
-    run: Callable[..., Any]
-    arguments: tuple[Argument, ...] = ()
-    http: str = ""
+    http: str
     """Method and path; parts of the path in braces are arguments. Empty: not over HTTP."""
 
+    summary: str
+    run: Callable[..., Any]
+    """Gets the node and the arguments; returns the answer (a mapping, text, an iterator of rows),
+    or what is to be awaited for it; may raise `Refused`."""
+
+    arguments: tuple[Argument, ...] = ()
     text: Callable[[Any], str] | None = None
     """The answer, or some rows of it, as lines of text; None: not a command of text."""
 
@@ -72,7 +49,7 @@ class Operation:
     from the query, the rest from the body."""
 
     rows: bool = False
-    """The answer is an iterator of rows, which may be long; of pairs with `pairs`."""
+    """The answer is an iterator of rows, which may be long; of names and values with `pairs`."""
 
     pairs: bool = False
     counts: bool = False
@@ -88,13 +65,13 @@ class Operation:
     batch: bool = False
     """The arguments are given many times, a line of JSON each; `run` gets a list of `Item`."""
 
-    method: str = field(init=False)
-    path: str = field(init=False)
+    @cached_property
+    def method(self) -> str:
+        return self.http.partition(" ")[0]
 
-    def __post_init__(self) -> None:
-        method, _, path = self.http.partition(" ")
-        object.__setattr__(self, "method", method)
-        object.__setattr__(self, "path", path)
+    @cached_property
+    def path(self) -> str:
+        return self.http.partition(" ")[2]
 
     @cached_property
     def by_name(self) -> dict[str, Argument]:
@@ -117,13 +94,13 @@ class Operation:
 
     def validated(self, given: Mapping[str, object]) -> dict[str, Any]:
         """All arguments, of which these were given; raises `Refused`."""
-        values = self.defaults.copy()
+        found = self.defaults.copy()
         for name, value in given.items():
-            values[name] = self.by_name[name].check(value)
+            found[name] = self.by_name[name].check(value)
         for name in self.required:
             if name not in given:
-                raise wrong(f"{name} is missing")
-        return values
+                raise values.wrong(f"{name} is missing")
+        return found
 
     def is_short(self, given: Mapping[str, object]) -> bool:
         """Whether the answer is short and comes at once."""
@@ -269,143 +246,70 @@ def _forget(node: Service, name: str) -> object:
 
 
 INCREMENT = Operation(
-    name="increment",
-    summary="add BY (1), answer the new count; with ack once K nodes hold it",
-    http="POST /increment",
-    anywhere=True,
-    words=("counter", "by"),
-    arguments=(COUNTER, BY, KEY, ACK, ACK_MEMORY, TIMEOUT),
-    run=_increment,
-    text=_count_line,
-    counts=True,
-    shares=True,
-)
+    "increment", "POST /increment",
+    "add BY (1), answer the new count; with ack once K nodes hold it", _increment,
+    (values.COUNTER, values.BY, values.KEY, values.ACK, values.ACK_MEMORY, values.TIMEOUT),
+    text=_count_line, words=("counter", "by"), anywhere=True, counts=True, shares=True,
+)  # fmt: skip
+
+_PAGE = (values.PREFIX, values.LIMIT, values.AFTER)
 
 OPERATIONS: tuple[Operation, ...] = (
     INCREMENT,
     Operation(
-        name="increments",
-        summary="add many; a line of JSON each",
-        http="POST /increments",
-        arguments=(COUNTER, BY, KEY),
-        run=lambda node, items: node.increment_all(items),
-        counts=True,
-        batch=True,
+        "increments", "POST /increments", "add many; a line of JSON each",
+        lambda node, items: node.increment_all(items),
+        (values.COUNTER, values.BY, values.KEY), counts=True, batch=True,
     ),
     Operation(
-        name="count",
-        summary="the count; with after once ID is in it",
-        http="GET /count",
-        words=("counter",),
-        arguments=(COUNTER, INCLUDING, TIMEOUT),
-        run=_count,
-        text=lambda answer: f"{answer['count']}\n",
-        counts=True,
+        "count", "GET /count", "the count; with after once ID is in it", _count,
+        (values.COUNTER, values.INCLUDING, values.TIMEOUT),
+        text=lambda answer: f"{answer['count']}\n", words=("counter",), counts=True,
     ),
     Operation(
-        name="counters",
-        summary="every counter with its count",
-        http="GET /counters",
-        arguments=(PREFIX, LIMIT, AFTER),
-        run=_counters,
-        text=listing.counters,
-        rows=True,
-        pairs=True,
-        counts=True,
+        "counters", "GET /counters", "every counter with its count", _counters, _PAGE,
+        text=listing.counters, rows=True, pairs=True, counts=True,
     ),
     Operation(
-        name="counted",
-        summary="whether an increment is counted",
-        http="GET /increments/{id}",
-        arguments=(ID, OPTIONAL_COUNTER),
-        run=_counted,
+        "counted", "GET /increments/{id}", "whether an increment is counted", _counted,
+        (values.ID, values.ANY_COUNTER),
     ),
     Operation(
-        name="event",
-        summary="what a key stands for",
-        http="GET /increments",
-        arguments=(GIVEN_KEY,),
-        run=_event,
+        "event", "GET /increments", "what a key stands for", _event, (values.GIVEN_KEY,)
     ),
     Operation(
-        name="source",
-        summary="a client's own total",
-        http="PUT /sources/{client}/{counter}",
-        arguments=(CLIENT, ANY_COUNTER, SEQ, TOTAL),
-        run=lambda node, **source: node.put_source(**source),
-        counts=True,
+        "source", "PUT /sources/{client}/{counter}", "a client's own total",
+        lambda node, **source: node.put_source(**source),
+        (values.CLIENT, values.GIVEN_COUNTER, values.SEQ, values.TOTAL), counts=True,
     ),
     Operation(
-        name="log",
-        summary="recent increments, newest first",
-        http="GET /log",
-        words=("limit",),
-        arguments=(PREFIX, LOG_LIMIT, LOG_AFTER),
-        run=lambda node, prefix, limit, after: islice(node.log(prefix, after), limit),
-        text=listing.events,
-        rows=True,
-        counts=True,
+        "log", "GET /log", "recent increments, newest first",
+        lambda node, prefix, limit, after: islice(node.log(prefix, after), limit),
+        (values.PREFIX, values.LOG_LIMIT, values.LOG_AFTER),
+        text=listing.events, words=("limit",), rows=True, counts=True,
     ),
     Operation(
-        name="health",
-        summary="OK while the process lives",
-        http="GET /health",
-        run=lambda _: "OK\n",
-        text=str,
+        "health", "GET /health", "OK while the process lives", lambda _: "OK\n", text=str
     ),
-    Operation(name="ready", summary="whether counts are complete", http="GET /ready", run=_ready),
+    Operation("ready", "GET /ready", "whether counts are complete", _ready),
     Operation(
-        name="peers",
-        summary="gossip addresses of the other alive members",
-        http="GET /peers",
-        run=lambda node: node.peers(),
-        text=listing.lines,
-        rows=True,
+        "peers", "GET /peers", "gossip addresses of the other alive members",
+        lambda node: node.peers(), text=listing.lines, rows=True,
     ),
     Operation(
-        name="members",
-        summary="the members of the cluster",
-        http="GET /members",
-        arguments=(PREFIX, LIMIT, AFTER),
-        run=lambda node, prefix, limit, after: islice(node.members(prefix, after), limit),
-        text=listing.members,
-        rows=True,
+        "members", "GET /members", "the members of the cluster",
+        lambda node, prefix, limit, after: islice(node.members(prefix, after), limit), _PAGE,
+        text=listing.members, rows=True,
     ),
     Operation(
-        name="status",
-        summary="this node",
-        http="GET /status",
-        run=lambda node: node.status(),
-        text=listing.fields,
+        "status", "GET /status", "this node", lambda node: node.status(), text=listing.fields
     ),
+    Operation("seeds", "GET /join", "what became of each seed", lambda node: node.seeds()),
+    Operation("join", "POST /join", "join others", _join, (values.PEERS,), begins=True),
+    Operation("leave", "POST /leave", "leave the cluster and stop", _leave, begins=True),
     Operation(
-        name="seeds",
-        summary="what became of each seed",
-        http="GET /join",
-        run=lambda node: node.seeds(),
-    ),
-    Operation(
-        name="join",
-        summary="join others",
-        http="POST /join",
-        arguments=(PEERS,),
-        run=_join,
+        "forget", "POST /forget", "forget a member that is gone", _forget, (values.MEMBER,),
         begins=True,
     ),
-    Operation(
-        name="leave",
-        summary="leave the cluster and stop",
-        http="POST /leave",
-        run=_leave,
-        begins=True,
-    ),
-    Operation(
-        name="forget",
-        summary="forget a member that is gone",
-        http="POST /forget",
-        arguments=(MEMBER,),
-        run=_forget,
-        begins=True,
-    ),
-    Operation(name="ping", summary="answers pong", run=lambda _: "pong\n", text=str),
-)
+    Operation("ping", "", "answers pong", lambda _: "pong\n", text=str),
+)  # fmt: skip

@@ -25,21 +25,12 @@ def _help(_: object) -> str:
     return aligned([(command.usage, command.summary) for command in COMMANDS.values()]) + "\n"
 
 
-QUIT = Operation(name="quit", summary="close the connection", run=lambda _: "")
+QUIT = Operation("quit", "", "close the connection", lambda _: "")
+HELP = Operation(
+    "help", "", 'this list; write a name with spaces or like key=x as "a name"', _help, text=str
+)
 
-COMMANDS = {
-    operation.name: operation
-    for operation in (
-        *(each for each in OPERATIONS if each.text is not None),
-        Operation(
-            name="help",
-            summary='this list; write a name with spaces or like key=x as "a name"',
-            run=_help,
-            text=str,
-        ),
-        QUIT,
-    )
-}
+COMMANDS = {each.name: each for each in (*OPERATIONS, HELP) if each.text} | {QUIT.name: QUIT}
 
 
 class TextDialect:

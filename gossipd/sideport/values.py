@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
+from gossipd.bounds import COPIES_MAX, TIMEOUT_MAX
 from gossipd.core import BY_MAX, COUNTER_BYTES_MAX, SEQ_MAX, TOTAL_MAX, Refused, Why
 
 COUNTER_DEFAULT = "default"
@@ -20,9 +21,8 @@ LOG_LIMIT_DEFAULT, LOG_LIMIT_MAX = 100, 1000
 PAGE_MAX = 2**31 - 1
 PEERS_MAX = 256
 ADDRESS_SIZE_MAX = 300
-COPIES_MAX = 64
-TIMEOUT_DEFAULT, TIMEOUT_MAX = 2.0, 60.0
-"""Seconds for which a call waits unless told otherwise, and at most."""
+TIMEOUT_DEFAULT = 2.0
+"""Seconds for which a call waits unless told otherwise."""
 
 KEY_LENGTH_MAX = 255
 KEY_NAMESPACE = UUID("6f8f6d7e-3a3c-5b0e-9d0a-67a1c1b5d2f4")
@@ -258,8 +258,8 @@ class Argument:
 
 
 COUNTER = Argument("counter", name, default=COUNTER_DEFAULT)
-OPTIONAL_COUNTER = Argument("counter", name, default=None)
-ANY_COUNTER = Argument("counter", name)
+ANY_COUNTER = Argument("counter", name, default=None)
+GIVEN_COUNTER = Argument("counter", name)
 CLIENT = Argument("client", lambda value: name(value, "client"))
 MEMBER = Argument("name", lambda value: name(value, "name"))
 BY = Argument("by", amount, default=1, read=number)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from gossipd.bounds import ITEM_SIZE_MAX, ITEMS_MAX
 from gossipd.core import Item, Refused, Why
-from gossipd.sideport.batch import ITEM_SIZE_MAX, ITEMS_MAX, answer_batch
+from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.operations import OPERATIONS
 from gossipd.sideport.port import SidePort
