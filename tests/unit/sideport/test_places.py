@@ -58,6 +58,23 @@ def test_a_newcomer_takes_the_place_of_who_has_been_idle_the_longest() -> None:
     assert [guest.dismissed for guest in guests] == [False, False, True, True]
 
 
+def test_who_has_asked_since_it_was_looked_keeps_his_place() -> None:
+    room = Room()
+    guests = room.fill()
+    for since, guest in enumerate(guests):
+        guest.idle_since = float(since)
+    room.now = 10.0
+    assert room.come("192.0.2.7")[1] is Place.KEPT
+    guests[1].idle_since, guests[2].idle_since = None, 9.5
+    assert room.come("192.0.2.8")[1] is Place.KEPT
+    assert [guest.dismissed for guest in guests] == [True, False, False, True]
+    room.now = 10.4
+    assert room.come("192.0.2.9")[1] is Place.BRIEF, "one is busy, another was a moment ago"
+    room.now = 11.5
+    assert room.come("192.0.2.9")[1] is Place.KEPT
+    assert [guest.dismissed for guest in guests] == [True, False, True, True]
+
+
 def test_an_address_that_has_its_share_makes_room_itself() -> None:
     room = Room()
     mine, _ = room.come("192.0.2.1")
