@@ -12,10 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from gossipd.core import Refused, Why
-from gossipd.service import Service
 from gossipd.sideport import answers
 from gossipd.sideport.deadline import NEVER, Deadline
 from gossipd.sideport.dialect import Dialect
@@ -25,7 +24,10 @@ from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.text import TextDialect
-from gossipd.sideport.turns import Slice, Turns
+from gossipd.sideport.turns import Slice
+
+if TYPE_CHECKING:
+    from gossipd.sideport.port import SidePort
 
 SLICE_SIZE = 1024
 """Input is parsed in slices of this size, between which the limits on pending work, and the time
@@ -34,39 +36,19 @@ that it takes, are heeded."""
 _TOO_MANY = Refused(Why.UNAVAILABLE, "too many connections", 1)
 
 
-class Host(Protocol):
-    """Who has all connections, and what they share."""
-
-    node: Service
-    limits: Limits
-    turns: Turns
-
-    @property
-    def held_size(self) -> int:
-        """Bytes of large bodies that all connections hold."""
-        ...
-
-    def admit(self, connection: Connection, host: str | None, /) -> Place:
-        """Whether a new connection may stay, whose client has this address."""
-        ...
-
-    def gone(self, connection: Connection) -> None:
-        """It has ended."""
-        ...
-
-
 class Connection(asyncio.Protocol):
     """One client's."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._limits = limits = host.limits
+    def __init__(self, port: SidePort) -> None:
+        self._port = port
+        self._turns = port.turns
+        self._limits = limits = port.limits
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
-        self._pipeline = pipeline = Pipeline(self._write, self._progress, self._end, host.turns)
+        self._pipeline = pipeline = Pipeline(self._write, self._progress, self._end, port.turns)
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(host, pipeline, brief=self._brief),
-            lambda: TextDialect(host.node, pipeline, limits, brief=self._brief),
+            lambda: HttpDialect(port, pipeline, brief=self._brief),
+            lambda: TextDialect(port.node, pipeline, limits, brief=self._brief),
             self._become,
             pipeline,
             limits,
@@ -93,12 +75,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         _set_up(transport, self._limits)
         peer = transport.get_extra_info("peername")
-        place = self._host.admit(self, peer[0] if peer else None)
+        place = self._port.admit(self, peer[0] if peer else None)
         self._brief = place is Place.BRIEF
         if place is Place.NONE:
             self._pipeline.say(answers.problem(_TOO_MANY, answers.CLOSE))
             self._pipeline.end(linger=True)
-            self._work(self._host.turns.slice())
+            self._work(self._turns.slice())
         else:
             self._rearm()
 
@@ -110,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._pipeline.abandon()
         self._dialect.end()
         self._unparsed = b""
-        self._host.gone(self)
+        self._port.gone(self)
 
     def data_received(self, data: bytes) -> None:
         if self._pipeline.closed:
@@ -150,7 +132,7 @@ class Connection(asyncio.Protocol):
         """Answer what is pending, take nothing more, close."""
         self._unparsed = b""
         self._pipeline.end(linger=self._pipeline.pending > 0)
-        self._work(self._host.turns.slice())
+        self._work(self._turns.slice())
 
     def abort(self) -> None:
         if self._transport is not None:

@@ -26,7 +26,7 @@ from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.values import key, shown, wrong
 
 if TYPE_CHECKING:
-    from gossipd.sideport.connection import Host
+    from gossipd.sideport.port import SidePort
 
 _KEY = b"idempotency-key"
 _KEPT = frozenset(
@@ -50,12 +50,12 @@ class HttpDialect:
     callbacks: they come from within `feed`, and after the end of the connection they do nothing
     more (the parser cannot be stopped within a slice of input)."""
 
-    def __init__(self, host: Host, pipeline: Pipeline, *, brief: bool = False) -> None:
+    def __init__(self, port: SidePort, pipeline: Pipeline, *, brief: bool = False) -> None:
         """`brief`: one short question is answered."""
         self._brief = brief
-        self._host = host
+        self._port = port
         self._pipeline = pipeline
-        self._limits = host.limits
+        self._limits = port.limits
         self._parser = httptools.HttpRequestParser(self)
         self._since: float | None = None
         """When the part that is being received (head or body) began; None: no request is."""
@@ -222,13 +222,13 @@ class HttpDialect:
         if self._brief and not operation.is_short(fields):
             detail = "too many connections: only short questions are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
-        node, has_key = self._host.node, _KEY in self._headers
+        node, has_key = self._port.node, _KEY in self._headers
         render = partial(answers.answer, operation, framing, text)
         if operation.batch:
             if has_key:
                 raise wrong("a batch has no key of its own: give each of its lines a key")
             body = bytes(self._body)
-            run = partial(answer_batch, operation, node, self._host.turns, body, text)
+            run = partial(answer_batch, operation, node, self._port.turns, body, text)
             self._pipeline.add(run, render, size=self.size)
             return
         if has_key and operation.shares:
@@ -294,7 +294,7 @@ class HttpDialect:
             self._fail(Problem(413, f"the request's body is larger than {allowed} bytes"))
         elif not self.size:
             self.size = size_max
-            if self._host.held_size > limits.batches_size_max:
+            if self._port.held_size > limits.batches_size_max:
                 self.size = 0
                 detail = "too many large batches at a time"
                 self._fail(Refused(Why.UNAVAILABLE, detail, RETRY_AFTER))

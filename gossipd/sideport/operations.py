@@ -126,7 +126,8 @@ def _increment(
     by: int,
     key: UUID | None,
     ack: int | None,
-    **wish: Any,
+    ack_memory: bool,
+    timeout: float,
 ) -> Awaitable[object] | None:
     if ack is None:
         node.increment(counter, by, key, answer)
@@ -138,7 +139,7 @@ def _increment(
             started.set_result(result)
 
     node.increment(counter, by, key, settle)
-    return _acknowledged(node, started, ack, **wish)
+    return _acknowledged(node, started, ack, ack_memory, timeout)
 
 
 async def _acknowledged(

@@ -18,7 +18,7 @@ from gossipd.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place
-from gossipd.sideport.turns import Turns
+from gossipd.sideport.port import SidePort
 
 DEADLINE = 10.0
 KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -327,15 +327,11 @@ class Client:
             await self.writer.wait_closed()
 
 
-class FakeHost:
+class FakeHost(SidePort):
     """Lets everybody stay."""
 
-    held_size = 0
-
     def __init__(self, node: Service, limits: Limits) -> None:
-        self.node = node
-        self.limits = limits
-        self.turns = Turns()
+        super().__init__(node, limits)
         self.left: list[Connection] = []
 
     def admit(self, _: Connection, __: str | None) -> Place:
