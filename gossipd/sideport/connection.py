@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._active_at = self._loop.time()
         self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
         self._parsed = 0
-        self._work(self._pipeline.arrive())
+        self._arrive()
 
     def eof_received(self) -> bool:
         """Half a close: the client may still be reading, so it gets all its answers."""
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         if self._linger_until is not None:
             self._close()
         else:
-            self._work(self._pipeline.arrive())
+            self._arrive()
         return True
 
     def pause_writing(self) -> None:
@@ -119,7 +119,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._pipeline.held = False
-        self._progress(self._pipeline.arrive())
+        self._active_at = self._loop.time()
+        self._arrive()
 
     # What the port says and asks.
 
@@ -143,9 +144,21 @@ class Connection(asyncio.Protocol):
     def _become(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    def _progress(self, time: Slice) -> None:
-        self._active_at = self._loop.time()
+    def _arrive(self) -> None:
+        """There is something to do: in this slice of time, or when it is its turn."""
+        time = self._turns.slice()
+        if time.over:
+            self._pipeline.rest(is_new=True)
         self._work(time)
+
+    def _progress(self, its_turn: bool) -> None:
+        """The same, where that is to answer what has ended; it may be its turn now."""
+        time = self._turns.slice()
+        if time.over and not its_turn:
+            self._pipeline.rest(is_new=True)
+        else:
+            self._active_at = self._loop.time()
+            self._work(time)
 
     def _work(self, time: Slice) -> None:
         """Parse what there is room and time for, answer what can be answered."""
@@ -259,7 +272,7 @@ class Connection(asyncio.Protocol):
                 transport.abort()
         else:
             self._dialect.expire()
-            self._work(self._pipeline.arrive())
+            self._arrive()
 
 
 def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:

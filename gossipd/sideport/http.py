@@ -249,7 +249,7 @@ class HttpDialect:
                 raise wrong("malformed HTTP: HTTP/1.1 wants the field Host (RFC 9112 3.2)")
         elif b"," in host or b" " in host:
             raise wrong("malformed HTTP: Host must name one host")
-        if origin.is_browser(self._headers):
+        if not origin.FIELDS.isdisjoint(self._headers) and origin.is_browser(self._headers):
             self._check_page(None if host is None else host.decode("latin-1"))
         coding = self._field(b"content-encoding")
         if self._body and coding is not None and coding.lower() != b"identity":

@@ -79,14 +79,15 @@ class _Running:
 class Pipeline:
     """The commands of one connection that have not been answered yet.
 
-    `write` takes answers, `progressed` is called when a command has ended and `advance` is worth
-    calling, `at_end` when the end was reached and everything before it was written.
+    `write` takes answers, `progressed` is called when `advance` is worth calling: a command has
+    ended, or (true) it is its turn; `at_end` when the end was reached and everything before it was
+    written.
     """
 
     def __init__(
         self,
         write: Callable[[bytes], None],
-        progressed: Callable[[Slice], None],
+        progressed: Callable[[bool], None],
         at_end: Callable[[bool], None],
         turns: Turns,
     ) -> None:
@@ -160,13 +161,6 @@ class Pipeline:
         if self._running and not self.held:
             self._watched = self._running[0]
 
-    def arrive(self) -> Slice:
-        """There is something to do: in this slice of time, or later if that is over."""
-        time = self._turns.slice()
-        if time.over:
-            self.rest(is_new=True)
-        return time
-
     def rest(self, *, is_new: bool = False) -> None:
         """Go on when it is one's turn."""
         if not self.resting:
@@ -177,7 +171,7 @@ class Pipeline:
         """One has ended: go on where all the others wait for it, once for all that end now."""
         if running is self._watched:
             self._watched = None
-            asyncio.get_running_loop().call_soon(self._on_ended)
+            asyncio.get_running_loop().call_soon(self._progressed, False)
 
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is
@@ -275,12 +269,7 @@ class Pipeline:
 
     def _go_on(self) -> None:
         self.resting = False
-        self._progressed(self._turns.slice())
-
-    def _on_ended(self) -> None:
-        time = self.arrive()
-        if not self.resting:
-            self._progressed(time)
+        self._progressed(True)
 
 
 def refused(failure: BaseException) -> Refused:

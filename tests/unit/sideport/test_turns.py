@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.turns import SLICE_TIME, Slice, Turns
+from gossipd.sideport.turns import SLICE_TIME, Turns
 
 from .conftest import Connect
 from .fake import FakeBackend, until
@@ -50,13 +50,17 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
     def connection(name: str) -> None:
         pipeline: Pipeline
 
-        def progressed(time: Slice) -> None:
-            pipeline.advance(time)
+        def progressed(its_turn: bool) -> None:
+            time = turns.slice()
+            if time.over and not its_turn:
+                pipeline.rest(is_new=True)
+            else:
+                pipeline.advance(time)
 
         pipeline = Pipeline(written.append, progressed, ended.append, turns)
         pipeline.add(lambda: busy(name), lambda pieces: pieces)
         pipeline.end()
-        progressed(pipeline.arrive())
+        progressed(False)
 
     for number in range(clients):
         connection(str(number))
