@@ -104,7 +104,7 @@ class Service:
                 raise Refused(Why.UNAVAILABLE, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
-            raise Refused(Why.UNKNOWN, "nothing is known here of this key")
+            raise Refused(Why.UNKNOWN, "this node knows nothing of this key")
         is_present = self._node.log.is_present
         winner: KeyedEvent = min(filter(is_present, events), default=min(events))
         return {
@@ -139,7 +139,7 @@ class Service:
         """Why counts are not complete yet; None when they are."""
         if self._node.ready:
             return None
-        reasons = "no complete copy of the log was pulled yet", self._alone.why_not
+        reasons = "the log has not been pulled completely yet", self._alone.why_not
         return "; ".join(filter(None, reasons))
 
     def not_ready(self) -> str | None:
@@ -176,7 +176,8 @@ class Service:
         except KeyError:
             raise Refused(Why.UNKNOWN, f"no member is called {name!r}") from None
         except ValueError as error:
-            raise Refused(Why.CONFLICT, f"{error}; only who is gone is forgotten") from None
+            detail = f"{error}; only failed and left members can be forgotten"
+            raise Refused(Why.CONFLICT, detail) from None
 
 
 def _event(increment: UUID) -> tuple[Stream, int]:

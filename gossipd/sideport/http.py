@@ -220,7 +220,7 @@ class HttpDialect:
     def _add(self, request: calls.Request, framing: Framing) -> None:
         operation, fields, text = request
         if self._brief and not operation.is_short(fields):
-            detail = "too many connections: only short questions are answered"
+            detail = "too many connections: only short requests are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         node, has_key = self._port.node, _KEY in self._headers
         render = partial(answers.answer, operation, framing, text)
@@ -246,7 +246,7 @@ class HttpDialect:
         host = self._field(b"host")
         if host is None:
             if self._version == "1.1":
-                raise wrong("malformed HTTP: HTTP/1.1 wants the field Host (RFC 9112 3.2)")
+                raise wrong("malformed HTTP: HTTP/1.1 requires the field Host (RFC 9112, 3.2)")
         elif b"," in host or b" " in host:
             raise wrong("malformed HTTP: Host must name one host")
         if not origin.FIELDS.isdisjoint(self._headers) and origin.is_browser(self._headers):

@@ -277,7 +277,7 @@ def refused(failure: BaseException) -> Refused:
     if isinstance(failure, Refused):
         return failure.bare()
     log.error("a command failed", exc_info=failure)
-    return Refused(Why.MISTAKE, "the daemon made a mistake; its log has the details")
+    return Refused(Why.MISTAKE, "internal error; the log of the node has the details")
 
 
 def _itself(answer: bytes | Refused) -> bytes:
