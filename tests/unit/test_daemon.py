@@ -242,7 +242,7 @@ async def test_reads_that_wait_are_bounded(daemon: Daemon) -> None:
     absent = [increment_id(bytes(STREAM_BYTES), seq) for seq in range(1, READS_MAX + 2)]
     waits = [daemon.service.included(each, None, 60) for each in absent[:-1]]
     with pytest.raises(Refused, match="10,000 reads wait") as caught:
-        daemon.service.included(absent[-1], None, 60)
+        await daemon.service.included(absent[-1], None, 60)
     assert (caught.value.why, caught.value.retry_after) == (Why.UNAVAILABLE, RETRY_AFTER)
     for wait in waits:
         wait.cancel()
@@ -351,7 +351,7 @@ async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCapture
     async with asyncio.timeout(5):
         assert await serving == 0
     with pytest.raises(Refused, match="leaving"):
-        increment(other.service, "a", 1)
+        await increment(other.service, "a", 1)
     await until(lambda: list(daemon.service.members("", ""))[1]["state"] == "left")
     assert daemon.service.count("a") == 2
     daemon.service.forget("two")
