@@ -41,11 +41,10 @@ def _index(_: object) -> str:
 
 
 def _summary(row: Operation) -> str:
-    names = ", ".join(_outside_path(row))
+    names = list(_outside_path(row))
     only_in_body = row.method != "GET" and not row.anywhere and not row.batch
-    return (
-        f"{row.summary}; {'body' if only_in_body else 'fields'}: {names}" if names else row.summary
-    )
+    kind = "body" if only_in_body else "field" if len(names) == 1 else "fields"
+    return f"{row.summary}; {kind}: {', '.join(names)}" if names else row.summary
 
 
 def _outside_path(row: Operation) -> dict[str, Argument]:
