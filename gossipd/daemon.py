@@ -97,8 +97,8 @@ READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
 
 LOOK_INTERVAL = 0.1
-"""Seconds between two looks at how full the log is, at lines that were lost, and at garbage. A node
-takes an input at least with each round of probes, so each is seen soon after it happens."""
+"""Seconds between two looks at how full the log is, at lines that were lost, and at garbage. There
+is an input at least with each round of probes, so each is seen soon after it happens."""
 
 EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
