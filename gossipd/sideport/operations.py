@@ -94,6 +94,8 @@ class Operation:
 
     def validated(self, given: Mapping[str, object]) -> dict[str, Any]:
         """All arguments, of which these were given; raises `Refused`."""
+        if not given and not self.required:
+            return self.defaults
         found = self.defaults.copy()
         for name, value in given.items():
             found[name] = self.by_name[name].check(value)

@@ -37,26 +37,24 @@ WRITE_SIZE = 64 * 1024
 says so before the next large answer is made."""
 
 
-class _Command(NamedTuple):
-    start: Callable[..., object]
-    render: Callable[[Any], Answer]
-    shares: bool
-    size: int
+class _Command:
+    """What was asked, and once it was started what becomes of it."""
 
+    __slots__ = ("_pipeline", "done", "render", "result", "shares", "size", "start", "task")
 
-class _End(NamedTuple):
-    linger: bool
-    shares: bool = False
-
-
-class _Running:
-    """A command that was started."""
-
-    __slots__ = ("_pipeline", "command", "done", "result", "task")
-
-    def __init__(self, pipeline: Pipeline, command: _Command) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        start: Callable[..., object],
+        render: Callable[[Any], Answer],
+        shares: bool,
+        size: int,
+    ) -> None:
         self._pipeline = pipeline
-        self.command = command
+        self.start = start
+        self.render = render
+        self.shares = shares
+        self.size = size
         self.done = False
         self.result: object = None
         self.task: asyncio.Future[Any] | None = None
@@ -74,6 +72,11 @@ class _Running:
             self.end(refused(failure))
         else:
             self.end(task.result())
+
+
+class _End(NamedTuple):
+    linger: bool
+    shares: bool = False
 
 
 class Pipeline:
@@ -95,13 +98,13 @@ class Pipeline:
         self._write = write
         self._progressed = progressed
         self._at_end = at_end
-        self._running: deque[_Running] = deque()
+        self._running: deque[_Command] = deque()
         self._alone = False
         """What is running shares with nobody."""
         self._pieces: Iterator[bytes] | None = None
         """The answer that is being given."""
         self._waiting: deque[_Command | _End] = deque()
-        self._watched: _Running | None = None
+        self._watched: _Command | None = None
         self._answers: list[bytes] = []
         self._answers_size = 0
         self.pending = 0
@@ -129,7 +132,7 @@ class Pipeline:
         returns None. `render` makes an answer of a value or of `Refused`, of the latter surely. If
         pieces fail, the connection ends without the rest. `size`: bytes of a large body that it
         holds."""
-        command = _Command(start, render, shares, size)
+        command = _Command(self, start, render, shares, size)
         self.size += size
         self.pending += 1
         if not shares or self._waiting or self.held or self._alone or self._pieces:
@@ -167,9 +170,9 @@ class Pipeline:
             self.resting = True
             self._turns.add(self._go_on, is_new=is_new)
 
-    def ended(self, running: _Running) -> None:
+    def ended(self, command: _Command) -> None:
         """One has ended: go on where all the others wait for it, once for all that end now."""
-        if running is self._watched:
+        if command is self._watched:
             self._watched = None
             asyncio.get_running_loop().call_soon(self._progressed, False)
 
@@ -178,9 +181,9 @@ class Pipeline:
         called or held any more."""
         self._write = self._at_end = self._progressed = _nothing
         self._watched = None
-        for running in self._running:
-            if running.task is not None:
-                running.task.cancel()
+        for command in self._running:
+            if command.task is not None:
+                command.task.cancel()
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()
@@ -212,27 +215,25 @@ class Pipeline:
         return True
 
     def _start(self, command: _Command) -> None:
-        running = _Running(self, command)
-        self._running.append(running)
+        self._running.append(command)
         self._alone = not command.shares
         try:
-            value = command.start(running.end) if command.shares else command.start()
+            value = command.start(command.end) if command.shares else command.start()
         except Exception as failure:
             value = refused(failure)
         if value is None and command.shares:
             return
         if isawaitable(value):
-            running.task = asyncio.ensure_future(value)
-            running.task.add_done_callback(running.end_with)
+            command.task = asyncio.ensure_future(value)
+            command.task.add_done_callback(command.end_with)
         else:
-            running.end(value)
+            command.end(value)
 
-    def _answer(self, running: _Running) -> None:
-        command = running.command
+    def _answer(self, command: _Command) -> None:
         self.size -= command.size
         self._alone = False
         try:
-            answer = command.render(running.result)
+            answer = command.render(command.result)
         except Exception as failure:
             answer = command.render(refused(failure))
         if isinstance(answer, bytes):

@@ -110,7 +110,7 @@ class TextDialect:
         command = COMMANDS.get(words[0].lower())
         if command is None:
             raise wrong(f"unknown command {shown(words[0])}; try help")
-        given = _given(command, *(options(words[1:]) if "=" in text else (words[1:], {})))
+        given = _given(command, words[1:]) if len(words) > 1 else {}
         if self._brief and not command.is_short(given):
             raise wrong("too many connections")
         if command is QUIT:
@@ -132,8 +132,9 @@ def _verb_of(line: str) -> str:
     return (line.split(maxsplit=1) or [""])[0].strip('"').lower()
 
 
-def _given(command: Operation, words: list[str], named: dict[str, str]) -> dict[str, object]:
+def _given(command: Operation, words: list[str]) -> dict[str, object]:
     """What was said along with a command, by its place and by name."""
+    words, named = options(words)
     for option in named.keys() - command.by_name.keys():
         raise wrong(f"{option}= is no option here; usage: {command.usage}")
     if len(words) > len(command.words):
