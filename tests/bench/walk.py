@@ -21,6 +21,7 @@ from types import FrameType
 
 import gossipd
 from gossipd.config import Config
+from gossipd.core import Settings
 from gossipd.daemon import Daemon
 from gossipd.endpoint import Endpoint
 from gossipd.store import fork
@@ -92,6 +93,7 @@ def main() -> None:
             bind=ANY,
             api=Endpoint(ANY.host, found_port() + 1),
             name="walk",
+            settings=Settings(leave_timeout=0.1),
             in_memory=not wanted.disk,
             data_dir=directory if wanted.disk else None,
         )
