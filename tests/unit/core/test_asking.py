@@ -7,16 +7,20 @@ import pytest
 from gossipd.core import Refused, Why
 
 
+def refuse() -> None:
+    try:
+        raise KeyError
+    except KeyError as error:
+        raise Refused(Why.UNKNOWN, "nobody") from error
+
+
 def test_a_refusal_as_a_value_holds_nothing_that_it_came_through() -> None:
     with pytest.raises(Refused) as caught:
-        try:
-            raise KeyError
-        except KeyError as error:
-            raise Refused(Why.UNKNOWN, "nobody") from error
-    refused = caught.value
-    assert refused.__cause__ is not None
-    assert refused.bare() is refused
-    assert (refused.__traceback__, refused.__context__, refused.__cause__) == (None, None, None)
+        refuse()
+    assert isinstance(caught.value.__cause__, KeyError)
+    bare = caught.value.bare()
+    assert bare is caught.value
+    assert [bare.__traceback__, bare.__context__, bare.__cause__] == [None] * 3
 
 
 def test_a_refusal_tells_why_in_words_and_what_is_known() -> None:
