@@ -139,8 +139,7 @@ class Service:
         """Why counts are not complete yet; None when they are."""
         if self._node.ready:
             return None
-        reasons = "the log has not been pulled completely yet", self._alone.why_not
-        return "; ".join(filter(None, reasons))
+        return self._alone.why_not_ready
 
     def not_ready(self) -> str | None:
         """Why clients should ask another node: `incomplete`, or a trouble."""

@@ -57,7 +57,8 @@ SHELL = {
     "resolving": {"core", "endpoint", "udp"},
     "alone": {"core"},
     "reports": {"core", "endpoint"},
-    "counting": {"core", "diskwatch", "parts", "store"},
+    "counting": {"core", "diskwatch", "parts", "spans", "store"},
+    "spans": set[str](),
     "parts": set[str](),
     "bounds": set[str](),
     "service": {
