@@ -51,6 +51,7 @@ from gossipd.core import (
     MemberView,
     NameLost,
     Node,
+    NotAlone,
     Refuted,
     Send,
     SpeaksElsewhere,
@@ -96,6 +97,10 @@ MOMENT = 0.001
 
 READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
+
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at how full the log is, at lines that were lost, and at garbage. There
+is an input at least with each round of probes, so each is seen soon after it happens."""
 
 EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
@@ -221,7 +226,8 @@ class Daemon:
         self._hurries = False
         """A second signal has come."""
         self._asked = 0  # signals that have come, though the loop may be too busy to heed them
-        self._inbox = Inbox(self._receive, self._node.is_urgent, self._note_busy)
+        self._look_at = float("-inf")
+        self._inbox = Inbox(self._receive, self._node, self._note_busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -440,14 +446,23 @@ class Daemon:
                         _tell(effect)
                 case Refuted():
                     self._tell_again("", effect)
+                case NotAlone(name):
+                    self._alone.found(name)
                 case Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:
                     self._keeping.do(effect)
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            self._look()
+        self._arm()
+
+    def _look(self) -> None:
+        """At what tells nobody when it changes."""
         self._alarm.look()
         logs.look(self._troubles)
         self._garbage.look()
-        self._arm()
 
     def _tell_again(self, about: str, effect: MemberChanged | Refuted) -> None:
         """Log what may happen again and again, where somebody lies, say."""

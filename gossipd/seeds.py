@@ -3,8 +3,9 @@
 Every address of every seed gets its turn, except the node's own ones and those at which a live
 member answers; these are looked at again later, so that a partition or two islands under one name
 heal for as long as one seed is configured across them. A lone node asks soon at first, later once
-per `contact_interval`; in a cluster of N each node waits N times that, so that an absent address
-hears from all of them together about once per `contact_interval`.
+per `contact_interval`; in a cluster of N each node waits N times that on average, so that an
+absent address hears from all of them together about once per `contact_interval`. As all begin when
+it falls silent, pauses differ widely: else they would ask together, and then for long not.
 
 Names that do not resolve hold up nothing and end nothing: they are told once and tried for ever.
 """
@@ -21,7 +22,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from gossipd.core import Address, Effect, Joined, Node, Settings, Status
+from gossipd.core import (
+    RETRY_AFTER,
+    Address,
+    Effect,
+    Joined,
+    Node,
+    Refused,
+    Settings,
+    Status,
+    Why,
+)
 from gossipd.endpoint import Endpoint
 from gossipd.reports import address_text
 from gossipd.resolving import Resolver, literal
@@ -57,10 +68,6 @@ TOLD_MAX = 3
 
 GONE = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 """The answers of a resolver that knows that there is no address (others: that it cannot tell)."""
-
-
-class TooManyWishesError(Exception):
-    """No further seed can be tried now; the text says so."""
 
 
 @dataclass(slots=True)
@@ -140,11 +147,12 @@ class Seeds:
             seed.wish = None
 
     def wish(self, endpoints: Sequence[Endpoint]) -> None:
-        """Join through these seeds for `WISH_LASTS` seconds. Raises `TooManyWishesError`, and
-        takes none then."""
+        """Join through these seeds for `WISH_LASTS` seconds. Raises `Refused`, and takes
+        none then."""
         new = set(endpoints) - self._seeds.keys()
         if len(new) + sum(seed.wish is not None for seed in self._seeds.values()) > WISHES_MAX:
-            raise TooManyWishesError(f"at most {WISHES_MAX:,} seeds are joined at a time")
+            detail = f"at most {WISHES_MAX:,} seeds are joined at a time"
+            raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         with self._told_once():
             for endpoint in endpoints:
                 seed = self._hurry(endpoint)
@@ -272,14 +280,15 @@ class Seeds:
             if self._is_self(address, target, now) or self._member(address) is not None:
                 target.pause = self._settings.join_retry_min
                 target.asked_at = None
-                wait = self._look_interval
+                wait = self._look_interval * random.uniform(0.75, 1.25)
             else:
                 absent.append(address)
                 target.asked_at = target.asked_at or now
-                share = self._share
-                wait = share if self._node.live_count > 1 else min(target.pause, share)
+                wait = 2 * self._share * random.random()
+                if self._node.live_count == 1:
+                    wait = min(target.pause, self._share) * random.uniform(0.75, 1.25)
                 target.pause = min(2 * target.pause, self._settings.join_retry_max)
-            target.due_at = now + wait * random.uniform(0.75, 1.25)
+            target.due_at = now + wait
         if absent:
             self._perform(self._node.join(absent, now))
         self._arm(ROUND_INTERVAL)

@@ -14,10 +14,18 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeAlias
 
-from gossipd.core import Copies, Effect, Included, Node, Stream, TooManyReads
+from gossipd.core import (
+    RETRY_AFTER,
+    Copies,
+    Effect,
+    Included,
+    Node,
+    Refused,
+    Stream,
+    TooManyReads,
+    Why,
+)
 from gossipd.core.waiting import WAITS_MAX
-from gossipd.sideport.commands import RETRY_AFTER
-from gossipd.sideport.values import refusal
 
 Of: TypeAlias = Copies | Included | TooManyReads
 """The effects that are performed here."""
@@ -71,7 +79,7 @@ class Waits:
                 answer.set_result(included)
             case TooManyReads():
                 detail = f"{WAITS_MAX:,} reads wait for increments already"
-                answer.set_exception(refusal(503, detail, RETRY_AFTER))
+                answer.set_exception(Refused(Why.UNAVAILABLE, detail, RETRY_AFTER))
 
     def stop(self) -> None:
         """Nothing more will arrive: what is known is the answer."""

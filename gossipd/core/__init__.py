@@ -1,5 +1,6 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
+from .asking import RETRY_AFTER, Counted, Item, Refused, Why
 from .committing import Wanted
 from .drops import Drop
 from .effects import (
@@ -30,6 +31,7 @@ from .effects import (
     Left,
     MemberChanged,
     NameLost,
+    NotAlone,
     Probe,
     Refuted,
     Save,
@@ -40,7 +42,17 @@ from .effects import (
     TooManyReads,
 )
 from .frame import Frame, TagFrame
-from .identity import Address, Stream, increment_id, key_time, parse_increment_id
+from .identity import (
+    BY_MAX,
+    COUNTER_BYTES_MAX,
+    SEQ_MAX,
+    TOTAL_MAX,
+    Address,
+    Stream,
+    increment_id,
+    key_time,
+    parse_increment_id,
+)
 from .image import Image, StreamImage
 from .judge import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from .keys import KeyedEvent
@@ -56,6 +68,11 @@ from .writer import Accepted, Batch, LogFull, OutOfRange, Stored
 
 __all__ = [
     "AGE_TICK",
+    "BY_MAX",
+    "COUNTER_BYTES_MAX",
+    "RETRY_AFTER",
+    "SEQ_MAX",
+    "TOTAL_MAX",
     "Abandon",
     "Accepted",
     "Address",
@@ -72,6 +89,7 @@ __all__ = [
     "CommitSoon",
     "Copies",
     "Correction",
+    "Counted",
     "DiskLost",
     "DiskRefuses",
     "DiskTakes",
@@ -90,6 +108,7 @@ __all__ = [
     "Image",
     "Included",
     "Incremented",
+    "Item",
     "JoinDoubtful",
     "Joined",
     "KeyExpired",
@@ -105,6 +124,7 @@ __all__ = [
     "MemberView",
     "NameLost",
     "Node",
+    "NotAlone",
     "OutOfRange",
     "Probe",
     "Profile",
@@ -113,6 +133,7 @@ __all__ = [
     "PutConflicts",
     "PutRefused",
     "PutTaken",
+    "Refused",
     "Refuted",
     "Reply",
     "Save",
@@ -132,6 +153,7 @@ __all__ = [
     "TooManyReads",
     "Uncounted",
     "Wanted",
+    "Why",
     "increment_id",
     "key_time",
     "parse_increment_id",

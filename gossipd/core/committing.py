@@ -230,6 +230,7 @@ class Committing:
             self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
             turn.emit(Learned(tuple(others)))
+        turn.learn(())
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
             self._gossiping.push_log(stream, register[1] - 1, turn)

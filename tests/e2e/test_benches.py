@@ -5,11 +5,14 @@ How long something took says nothing here; what must hold at any size is looked 
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
+from typing import get_args
 
 import pytest
 
-from tests.bench import answers, costs, durable, hedged
+from gossipd.core.messages import Message
+from tests.bench import answers, costs, durable, hedged, walk
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -48,9 +51,25 @@ def test_the_bench_of_hedged_increments_finds_them_counted_once(
     assert sum(row.what == "  off, on any node" for row in rows) == 2
 
 
+def test_the_bench_of_costs_has_every_kind_of_message() -> None:
+    assert {case.kind for case in costs.CASES} == {kind.__name__ for kind in get_args(Message)}
+
+
 def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = [case._replace(size=200) for case in costs.CASES]
+    small = [case._replace(size=1_000) for case in costs.CASES]
     monkeypatch.setattr(costs, "CASES", small)
     rows = list(costs.measure(quick=True))
     assert len(rows) == 2 * len(small)
     assert all(row.measured is not None and row.measured > 0 for row in rows)
+
+
+@pytest.mark.parametrize("asked", ["increment", "text"])
+def test_the_bench_of_the_walk_follows_a_request_to_its_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["walk", "--request", asked, "--calls"])
+    walk.main()
+    walked = capsys.readouterr().out
+    assert "Connection.data_received" in walked
+    assert "Connection._write" in walked
+    assert "whole: " in walked

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from gossipd.core import Batch, Effect
-from gossipd.sideport.backend import Incremented, Item, Refused
+from gossipd.core import Batch, Counted, Effect, Item, Refused
 from gossipd.store import NoSpaceError
+from tests.unit.asking import increment
 from tests.unit.counter import Counter
 from tests.unit.store.keyed import Life, new_life, plain_key, timed_key
 from tests.unit.store.parts import stored
@@ -50,19 +50,19 @@ class Bench:
         async with asyncio.timeout(20):
             while True:
                 try:
-                    await self.counting.increment(*item)
+                    await increment(self.counting, *item)
                 except Refused as refused:
                     if "cannot write" not in refused.detail:
                         return refused.detail
                 await asyncio.sleep(0.001)
 
-    async def counted(self, item: Item) -> Incremented:
+    async def counted(self, item: Item) -> Counted:
         """The answer, asked again for as long as it is refused."""
-        found: list[Incremented] = []
+        found: list[Counted] = []
         async with asyncio.timeout(20):
             while not found:
                 with suppress(Refused):
-                    found.append(await self.counting.increment(*item))
+                    found.append(await increment(self.counting, *item))
                 await asyncio.sleep(0.001)
         return found[0]
 
