@@ -95,6 +95,8 @@ class Counting:
         wanted = [Wanted(item.counter, item.by, _bits(item.key)) for item in items]
         self._react(self._node.increment_all(token, wanted))
         batch = self._batches[token] = _Batch(len(items), [], self._loop.create_future())
+        if not items:
+            self._tell_part(token, ())
         return batch.future
 
     def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
