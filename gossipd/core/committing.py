@@ -12,7 +12,7 @@ as ever. So its stream has one history, and nothing else is committed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from .disk import Disk
@@ -106,6 +106,8 @@ class Committing:
         self._disk_timeout = disk_timeout
         self._waiting: list[_Asked] = []
         self._puts: list[tuple[int, Put]] = []
+        self._many = 0
+        """Batches of clients that are not answered."""
         self._taken: list[_Asked] = []
         self._taken_puts: list[tuple[int, Put]] = []
         """Those that are being committed, as long as they are not answered."""
@@ -147,6 +149,9 @@ class Committing:
         """Count all of these."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
+        if not items:
+            return _NOTHING
+        self._many += 1
         self._feed(_Many(token, items))
         return self._soon()
 
@@ -213,7 +218,7 @@ class Committing:
             self._disk.succeeded(turn)
         made, others = self._state.writer.expose(batch, turn.now)
         advances = iter(made)
-        replies: Iterable[Reply] = [
+        replies: Sequence[Reply] = [
             next(advances) if isinstance(result, Accepted) else result for result in batch.results
         ]
         value = self._state.log.value
@@ -281,7 +286,7 @@ class Committing:
         self._batch = self._state.writer.prepare(
             increments, turn.now, wall, keys if any(keys) else (), stored, puts
         )
-        turn.emit(Commit(self._batch, tuple(one.token for one in taken)))
+        turn.emit(Commit(self._batch, [one.token for one in taken]))
 
     def _keep_share(self, stored: Stored) -> None:
         """Leave out those of batches whose new keys are more than their share; they are answered
@@ -318,7 +323,7 @@ class Committing:
             turn,
         )
 
-    def _answer(self, replies: Iterable[Reply], put_replies: Iterable[Reply], turn: Turn) -> None:
+    def _answer(self, replies: Sequence[Reply], put_replies: Sequence[Reply], turn: Turn) -> None:
         """Tell those that were taken; nobody is left where they were let go before."""
         taken, puts, shareless = self._taken, self._taken_puts, self._shareless
         self._taken, self._taken_puts, self._shareless = [], [], {}
@@ -329,10 +334,14 @@ class Committing:
             ]
         self._tell(taken, replies, turn)
         if puts:
-            turn.emit(Answered(tuple(token for token, _ in puts), tuple(put_replies)))
+            turn.emit(Answered([token for token, _ in puts], put_replies))
 
-    def _tell(self, taken: list[_Asked], replies: Iterable[Reply], turn: Turn) -> None:
+    def _tell(self, taken: list[_Asked], replies: Sequence[Reply], turn: Turn) -> None:
         """Of a batch each part is told when all of it is known, and the next one is given in."""
+        if not self._many:  # the usual case, and short of all that is below
+            if taken:
+                turn.emit(Answered([one.token for one in taken], replies))
+            return
         tokens: list[int] = []
         told: list[Reply] = []
         parts: dict[_Many, list[Reply]] = {}
@@ -343,15 +352,19 @@ class Committing:
             else:
                 parts.setdefault(one.many, []).append(reply)
         if tokens:
-            turn.emit(Answered(tuple(tokens), tuple(told)))
+            turn.emit(Answered(tokens, told))
         for many, part in parts.items():
             many.open -= len(part)
             if not many.open and self._refusal is not None:
                 part += [self._refusal] * (len(many.items) - many.fed)
                 many.fed = len(many.items)
-            turn.emit(AnsweredPart(many.token, tuple(part)))
-            if not many.open:
+            turn.emit(AnsweredPart(many.token, part))
+            if many.open:
+                continue
+            if many.fed < len(many.items):
                 self._feed(many)
+            else:
+                self._many -= 1
 
     # --- troubles ----------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Nothing else leaves the core, so the effects of a run are its log.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -103,7 +104,7 @@ class Commit:
     is not known to be so."""
 
     batch: Batch
-    tokens: tuple[int, ...]
+    tokens: Sequence[int]
     """Whose each of its results is."""
 
 
@@ -122,8 +123,8 @@ class Abandon:
 class Answered:
     """What became of what was asked for under these tokens, one reply each."""
 
-    tokens: tuple[int, ...]
-    replies: tuple[Reply, ...]
+    tokens: Sequence[int]
+    replies: Sequence[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class AnsweredPart:
     """What became of the next increments of the batch `token`, in order."""
 
     token: int
-    replies: tuple[Reply, ...]
+    replies: Sequence[Reply]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Read in this order; each module knows only those above it (the checkers know the
 |---|---|
 | `link.py` | one direction of a link: latency, loss, damage |
 | `network.py` | all links, cuts and clogs: what becomes of a datagram |
-| `disk.py` | what is left of a process after a crash; a disk that fails before, in or after a commit, or takes its time |
+| `disk.py` | what is left of a process after a crash; how a disk fails or takes its time |
 | `host.py` | one place where a process may run, and what that process suffers |
 | `engine.py` | virtual time: all events in one heap by time |
 | `world.py` | hosts, nodes and what is done to them: the door to all of the above |

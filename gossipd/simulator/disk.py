@@ -149,6 +149,8 @@ class Disk:
         """How the next commit fails."""
         self.commit_takes = 0.0
         """Seconds until a commit is answered."""
+        self.store_takes = WRITE_TAKES
+        """Seconds until a part of what was learned is stored."""
         self._doubtful: list[_Doubtful] = []
         self.generation = 0
         """The largest one that a process with this disk has had."""

@@ -41,14 +41,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import (
-    PART_MAX,
-    READ_TAKES,
-    WRITE_TAKES,
-    Disk,
-    DiskError,
-    Moment,
-)
+from gossipd.simulator.disk import PART_MAX, READ_TAKES, Disk, DiskError, Moment
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
@@ -326,7 +319,8 @@ class Engine:
                 case Save(changes):
                     host.saving = changes
                     store = partial(self._store, host, host.lives, changes)
-                    self._push(self.now + WRITE_TAKES, store)
+                    assert host.disk is not None
+                    self._push(self.now + host.disk.store_takes, store)
                 case Expire() | Probe():
                     self._look_after(host, effect)
                 case AllSaved():

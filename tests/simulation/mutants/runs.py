@@ -226,6 +226,15 @@ def storing() -> None:
     check_survival(world, world.hosts)
 
 
+def _with_slow_disks(seed: int) -> World:
+    """So slow that news is not stored by the time at which a member has left."""
+    world = formed(4, seed=seed, disks=True)
+    for host in world.hosts.values():
+        assert host.disk is not None
+        host.disk.store_takes = 0.3
+    return world
+
+
 def _departing(world: World) -> Iterator[None]:
     """A member tells its news for the first time while it leaves; a yield every 2 ms."""
     world.isolate("n3")
@@ -273,7 +282,7 @@ def departing_with_a_part() -> None:
 def departing_before_a_crash() -> None:
     """All others crash as soon as a member has left, and start again with their disks."""
     for seed in range(8):
-        world = formed(4, seed=seed, disks=True)
+        world = _with_slow_disks(seed)
         for _ in _departing(world):
             pass
         _restart(world)
@@ -351,7 +360,7 @@ def destroyed_after_copies() -> None:
 def departing_for_certain() -> None:
     """As the swarm follows it: what a member leaves behind is on a disk when it has left."""
     for seed in range(8):
-        world = formed(4, seed=seed, disks=True)
+        world = _with_slow_disks(seed)
         certain = Certain(world)
         for _ in _departing(world):
             certain.read()

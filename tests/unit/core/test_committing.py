@@ -118,7 +118,7 @@ def test_what_was_asked_for_in_one_turn_shares_a_commit_and_is_answered_with_it(
         bench.ask(token, counter, by)
     assert bench.soon == 1
     commit = bench.begun()
-    assert commit.tokens == (1, 2, 3)
+    assert commit.tokens == [1, 2, 3]
     assert not bench.told
     said = bench.done(commit)
     advances = [bench.told[token] for token in (1, 2, 3)]
@@ -136,7 +136,7 @@ def test_while_one_batch_is_under_way_the_next_one_collects(bench: Bench) -> Non
     bench.done(commit)
     assert list(bench.told) == [1]
     assert bench.soon == 2
-    assert bench.begun().tokens == (2, 3)
+    assert bench.begun().tokens == [2, 3]
 
 
 def test_without_anything_to_commit_nothing_begins(bench: Bench) -> None:
@@ -189,7 +189,7 @@ def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
     bench.done(commit)
     assert len(bench.parts) == 1
     commit = bench.begun()
-    assert commit.tokens == (2, *[1] * 10)
+    assert commit.tokens == [2, *[1] * 10]
     bench.done(commit)
     assert [len(part) for part in bench.parts] == [PART, 10]
     alone = bench.told[2]
@@ -270,7 +270,7 @@ def test_a_disk_that_takes_nothing_is_left_alone_longer_and_longer(bench: Bench)
     bench.fail_commit()
     bench.pass_time(RETRY_MIN)
     bench.ask(token + 1)
-    assert bench.begun().tokens == (token + 1,), "it had taken something"
+    assert bench.begun().tokens == [token + 1], "it had taken something"
 
 
 def test_a_disk_that_is_broken_ends_the_node(bench: Bench) -> None:
@@ -332,7 +332,7 @@ def test_a_node_without_a_disk_asks_none(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Judge, "is_doubtful", lambda *_: True)
     bench = Bench(durable=False)
     bench.ask(1, key=key(1))
-    assert bench.begun().tokens == (1,)
+    assert bench.begun().tokens == [1]
 
 
 def test_who_waits_for_keys_that_cannot_be_looked_up_was_not_counted(forgetful: Bench) -> None:
@@ -387,7 +387,7 @@ def test_keys_that_come_too_late_are_not_used(forgetful: Bench) -> None:
     bench.see(bench.node.disk_answers(bench.now))
     assert bench.see(bench.node.keys_found(question, {}, bench.now, WALL)).effects == []
     bench.ask(2)
-    assert bench.begun().tokens == (2,)
+    assert bench.begun().tokens == [2]
 
 
 def test_a_batch_of_a_disk_that_hangs_is_answered_as_a_whole(bench: Bench) -> None:
