@@ -197,6 +197,25 @@ def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
     assert alone.value == PART + 1
 
 
+def test_a_part_that_is_committed_in_two_goes_on_when_both_are(bench: Bench) -> None:
+    for token in range(100, 350):
+        bench.ask(token, f"c{token}")
+    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    sizes: list[int] = []
+    while bench.soon > len(sizes):
+        commit = bench.begun()
+        sizes.append(list(commit.tokens).count(1))
+        bench.done(commit)
+    assert len([size for size in sizes if size]) > 2
+    assert sum(map(len, bench.parts)) == PART + 10
+    assert bench.node.log.value("a") == PART + 10
+
+
+def test_a_batch_of_nothing_asks_for_nothing(bench: Bench) -> None:
+    bench.ask_all(1, [])
+    assert not bench.soon
+
+
 def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Bench) -> None:
     bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
     commit = bench.begun()

@@ -9,6 +9,7 @@ import pytest
 
 from gossipd.core import (
     Accepted,
+    Copies,
     Effect,
     Included,
     Learned,
@@ -321,3 +322,39 @@ def test_ten_thousand_reads_never_end_without_their_increment(reader: Reader) ->
         log.claim(stream, seqs[-1])
         reader.look([])
         assert all(answer.done() and answer.included for answer in answers.values())
+
+
+# --- at the node ---------------------------------------------------------------------------------
+
+
+def test_a_node_tells_of_reads_and_copies_in_time_at_their_end_and_at_its_own() -> None:
+    talk = Talk(peers=1)
+    talk.increment()
+    stream = talk.node.stream
+    assert stream is not None
+    wait = talk.node.await_included
+    assert wait(1, stream, 1, "hits", talk.now + 5, talk.now) == [Included(1, True)]
+    assert wait(2, stream, 2, "hits", talk.now + 5, talk.now) == []
+    assert talk.increment().of(Included) == [Included(2, True)]
+    for token, seconds in ((3, 1.0), (4, 60.0), (5, 60.0)):
+        assert wait(token, stream, 9, None, talk.now + seconds, talk.now) == []
+    talk.node.await_copies(6, stream, 9, 3, until=talk.now + 60, now=talk.now, memory=True)
+    assert talk.wait(1.0).of(Included) == [Included(3, False)]
+    talk.node.give_up(4)
+    talk.node.give_up(4)
+    ended = talk.node.stop_waiting(talk.now)
+    assert ended == [Copies(6, 0, False), Included(5, False)]
+    assert talk.node.stop_waiting(talk.now) == []
+
+
+def test_one_wish_for_copies_too_many_is_told_what_is_known_at_once() -> None:
+    talk = Talk()
+    talk.increment()
+    stream = talk.node.stream
+    assert stream is not None
+    for token in range(WAITS_MAX + 1):
+        until = talk.now + 60
+        told = talk.node.await_copies(token, stream, 1, 2, until=until, now=talk.now, memory=True)
+        assert told == ([Copies(token, 1, False)] if token == WAITS_MAX else [])
+    granted = talk.node.await_copies(-1, stream, 1, 1, until=until, now=talk.now, memory=True)
+    assert granted == [Copies(-1, 1, True)]

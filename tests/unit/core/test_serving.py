@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gossipd.core import Effect, Send
-from gossipd.core.messages import MembersPage
-from gossipd.core.serving import ANSWERS_MAX, PAUSE, SLICE_MAX, Serving
+from gossipd.core import Effect, KeysWanted, Send
+from gossipd.core.messages import MembersPage, PassAsk
+from gossipd.core.serving import ANSWERS_MAX, PAUSE, READS_MAX, SLICE_MAX, Serving
 from gossipd.core.state import State, Turn
 from gossipd.core.timers import Timer
 
@@ -87,3 +87,19 @@ def test_no_more_askers_than_some_are_served_at_once() -> None:
         desk.wait()
     assert f"m{ANSWERS_MAX - 1}" in desk.made
     assert f"m{ANSWERS_MAX}" not in desk.made
+
+
+def test_so_many_reads_of_the_disk_are_under_way_and_no_more() -> None:
+    desk = Desk()
+    wanted = KeysWanted(bytes(10), 0, 5, 10, PassAsk(1, (), 1, 1200), "bob", ALIVE.address)
+
+    def asked(count: int) -> int:
+        turn = Turn(desk.state, desk.now)
+        for number in range(count):
+            desk.serving.serve("log", f"p{number}", ALIVE.address, iter((wanted,)), turn)
+        return turn.effects.count(wanted)
+
+    assert asked(READS_MAX + 1) == READS_MAX
+    assert asked(1) == 0
+    desk.serving.read()
+    assert asked(2) == 1
