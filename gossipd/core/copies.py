@@ -271,7 +271,7 @@ class CopiesWanted:
     def _ask_peer(self, name: str, peer: _Peer, turn: Turn) -> None:
         """Send what the peer lacks, as far as one datagram holds it."""
         state = self._state
-        room = state.courier.room(Hold(NONCE_MAX, ()), state.settings.datagram_size)
+        room = state.courier.room(Hold(NONCE_MAX, ()))
         groups: list[Group] = []
         whole = True
         for stream, queues in self._queues.items():

@@ -13,7 +13,7 @@ from .identity import Address
 from .lanes import LogLane, MemberLane, transmissions
 from .members import MemberTable
 from .messages import MemberView, Message, Status
-from .settings import Settings
+from .settings import DATAGRAM_SIZE_MAX, Settings
 
 MEMBER_SHARE = 0.5
 """The part of a datagram's free room that views of members may take while the log has news."""
@@ -36,8 +36,9 @@ class Courier:
         self._member_lane = member_lane
         self._log_lane = log_lane
 
-    def room(self, message: Message, size: int) -> int:
-        """Bytes left in a datagram of `size` bytes beside `message`."""
+    def room(self, message: Message, size: int = DATAGRAM_SIZE_MAX) -> int:
+        """Bytes left beside `message` in a datagram of `size` bytes, or in the largest one."""
+        size = min(size, self._settings.datagram_size)
         return size - self._frame.overhead - BODY_OVERHEAD - len(self._head(message))
 
     def pack(

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from .identity import Stream
 from .lanes import transmissions
-from .messages import Gossip
+from .learning import Learning
+from .messages import Gossip, Group
 from .state import State, Turn
 from .timers import Timer
 
@@ -26,8 +27,9 @@ BURST_MAX = 0.2
 class Gossiping:
     """The rounds of gossip of one node."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, learning: Learning) -> None:
         self._state = state
+        self._learning = learning
         self._order: list[str] = []
         self._peers: list[str] = []
         """The live members that are in the order."""
@@ -47,6 +49,14 @@ class Gossiping:
         """There is news of a stream above seq `start`."""
         self._state.log_lane.push(stream, start)
         self._flush_soon(turn.now)
+
+    def heard(self, group: Group, turn: Turn) -> bool:
+        """Learn news of the log and tell it on; False if there is no room for it."""
+        lesson = self._learning.group(group, turn.now)
+        turn.heed(lesson)
+        if lesson.news_above is not None:
+            self.push_log(group.stream, lesson.news_above, turn)
+        return lesson.whole
 
     def round(self, turn: Turn) -> None:
         """Send what there is to some peers, and arrange for the next round."""

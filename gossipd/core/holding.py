@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .effects import SaveWanted
+from .gossiping import Gossiping
 from .identity import Address
 from .messages import Held, Hold
 from .repair import LogRepair
@@ -32,15 +33,16 @@ class _Wish(NamedTuple):
 class Holding:
     """The answering side of `Hold`."""
 
-    def __init__(self, state: State, repair: LogRepair) -> None:
+    def __init__(self, state: State, gossiping: Gossiping, repair: LogRepair) -> None:
         self._state = state
+        self._gossiping = gossiping
         self._repair = repair
         self._wishes: list[_Wish] = []
 
     def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
         """Somebody asks this node to keep something."""
         log = self._state.log
-        learned = [self._repair.learn(group, turn) for group in hold.groups]
+        learned = [self._gossiping.heard(group, turn) for group in hold.groups]
         if not all(learned):
             return  # for lack of room, not everything in it is held
         wish = _Wish(hold, sender, turn.source, self._state.saving.begun + 1)

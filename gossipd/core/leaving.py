@@ -156,7 +156,7 @@ class Leaving:
     def _send_hold(self, streams: list[Stream], to: Address, turn: Turn) -> None:
         """Take streams from the end of the list until a datagram is full."""
         state = self._state
-        room = state.courier.room(Hold(NONCE_MAX, ()), state.settings.datagram_size)
+        room = state.courier.room(Hold(NONCE_MAX, ()))
         groups: list[Group] = []
         sent: dict[Stream, int] = {}
         while streams and room > GROUP_OVERHEAD and len(groups) < HOLD_GROUPS_MAX:

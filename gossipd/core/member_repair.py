@@ -6,7 +6,7 @@ waits until the own lane is empty, but no longer than `PATIENCE`.
 
 from __future__ import annotations
 
-from .answering import answer_members
+from .answering import Answering
 from .drops import Drop
 from .meeting import Meeting
 from .membership import Membership
@@ -34,11 +34,17 @@ class MemberRepair:
     """The one pull of member pages that runs, and the answers to those of others."""
 
     def __init__(
-        self, state: State, membership: Membership, meeting: Meeting, serving: Serving
+        self,
+        state: State,
+        membership: Membership,
+        meeting: Meeting,
+        answering: Answering,
+        serving: Serving,
     ) -> None:
         self._state = state
         self._membership = membership
         self._meeting = meeting
+        self._answering = answering
         self._serving = serving
         self._peer: MemberView | None = None
         self._after = ""
@@ -108,7 +114,7 @@ class MemberRepair:
 
     def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
         """Send pages of the table."""
-        pages = answer_members(self._state, ask, turn)
+        pages = self._answering.members(ask, turn.now)
         self._serving.serve("members", asker, turn.source, pages, turn)
 
     def _ask(self, turn: Turn) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import assert_never
 
+from .answering import Answering
 from .copies import CopiesWanted, Demand
 from .courier import Courier
 from .decoding import decode, is_of_probes
@@ -43,6 +44,7 @@ from .joining import Joining
 from .judge import Judge
 from .keys import KeyedEvent
 from .lanes import LogLane, MemberLane
+from .learning import Learning
 from .leaving import Leaving
 from .log import Log
 from .meeting import Meeting
@@ -122,12 +124,8 @@ class Node:
 
         `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
         """
-        log = Log(
-            settings.streams_max,
-            settings.registers_max,
-            settings.keys_max,
-            int(settings.doubles_max),
-        )
+        limits = settings.streams_max, settings.registers_max, settings.keys_max
+        log = Log(*limits, int(settings.doubles_max))
         members = MemberTable(own, settings.remember, now)
         log.keeps_marks = members.keeps_marks = durable
         judge = Judge(log, settings, lambda: self._state.ready)
@@ -159,19 +157,23 @@ class Node:
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._gossiping = Gossiping(state)
+        self._retention = Retention(state)
+        self._learning = Learning(log, state.writer, self._retention.accepted)
+        self._gossiping = Gossiping(state, self._learning)
         rival = Rival(state)
         self._membership = Membership(state, self._gossiping, rival)
         self._detector = Detector(state, self._membership)
         self._readiness = Readiness(state)
-        self._retention = Retention(state)
         self._serving = serving = Serving(state)
-        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention, serving)
+        answering = Answering(log, members, state.courier, settings.key_window)
+        means = self._learning, self._gossiping, self._readiness, self._retention
+        self._repair = LogRepair(state, *means, answering, serving)
         self._meeting = Meeting(state)
-        self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
+        table = self._membership, self._meeting
+        self._member_repair = MemberRepair(state, *table, answering, serving)
         self._joining = Joining(state, self._membership, self._detector, rival)
         self._introducing = Introducing(state, self._membership, self._joining)
-        self._holding = Holding(state, self._repair)
+        self._holding = Holding(state, self._gossiping, self._repair)
         self._leaving = Leaving(state, self._membership)
         self._copies = CopiesWanted(state)
 
@@ -363,7 +365,7 @@ class Node:
         `twins`: of keys in it that the disk knows several events of, all of these.
         """
         turn = self._turn(now)
-        self._repair.found_stored(twins, turn)
+        turn.learn(self._learning.twins(twins, now))
         self._state.saving.stored(changes)
         self._holding.stored(turn)
         self._copies.go_on(turn)
@@ -455,12 +457,9 @@ class Node:
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
             self._learn_views(envelope, turn)
-            own_stream = self._state.writer.stream
             for group in envelope.groups:
-                self._repair.learn(group, turn)
+                self._gossiping.heard(group, turn)
             self._dispatch(message, envelope, turn)
-            if self._state.writer.stream != own_stream:
-                turn.drop(Drop.NOT_OURS)
         elif isinstance(message, Hello):
             self._introducing.heard(envelope, message, turn)
         else:

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from .answering import Archive, Lack, answer_digest, answer_passes
+from .answering import Answering, Archive, Lack
 from .drops import Drop
 from .effects import KeysWanted
 from .encoding import pass_item_size
 from .gossiping import Gossiping
 from .identity import SOURCE_BIT, Address, Stream
+from .learning import Learning
 from .messages import (
     DIGEST_BITS,
     DIGEST_DEPTH_MAX,
@@ -28,7 +29,6 @@ from .messages import (
     Correction,
     Digest,
     DigestAsk,
-    Group,
     KeyRecord,
     Leaf,
     MemberView,
@@ -44,7 +44,6 @@ from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
 from .state import State, Turn
 from .timers import Timer
-from .writer import Stored
 
 ASKS_MAX = 3
 """Times a question is asked of one peer."""
@@ -84,15 +83,19 @@ class LogRepair:
     def __init__(
         self,
         state: State,
+        learning: Learning,
         gossiping: Gossiping,
         readiness: Readiness,
         retention: Retention,
+        answering: Answering,
         serving: Serving,
     ) -> None:
         self._state = state
+        self._learning = learning
         self._gossiping = gossiping
         self._readiness = readiness
         self._retention = retention
+        self._answering = answering
         self._serving = serving
         self._peer: MemberView | None = None
         self._peers_tried = 0
@@ -114,88 +117,6 @@ class LogRepair:
         self._unequal: dict[Stream, tuple[int, int, int]] = {}
         """Streams passed over from their version in vain: (version, our hash, theirs)."""
         self._deep_at: dict[Stream, float] = {}
-
-    # --- the log's own rules -----------------------------------------------------------------
-
-    def learn(self, group: Group, turn: Turn) -> bool:
-        """Join news of the log; what was new goes on to others. False if there is no room.
-
-        Most of it comes several times: of key records, those that the version covers are held. In
-        the own stream others would show a clone.
-        """
-        shown = max((seq for _, seq, _ in group.registers), default=0)
-        if group.to > group.start and not self._is_shown(group.stream, group.to, shown, turn):
-            group = group._replace(to=group.start)
-        version = self._state.log.version(group.stream)
-        if group.keys and group.stream != self._state.writer.stream:
-            above = tuple(record for record in group.keys if record.seq > version)
-            group = group._replace(keys=above)
-        gained, whole = self._merge(group, turn)
-        claimed = whole and version >= group.start and self._claim(group.stream, group.to)
-        if whole:
-            gained += self._merge_keys(group, turn)
-        if gained or claimed:
-            self._gossiping.push_log(group.stream, min(group.start, version), turn)
-        return whole
-
-    def _merge(self, of: Group | Page, turn: Turn) -> tuple[int, bool]:
-        """Join registers; how many went up, and whether there is room for the key records, too.
-        If not, these are not used, and nothing may be claimed."""
-        log = self._state.log
-        fits = not of.keys or log.has_room_for_keys(of.stream, len(of.keys))
-        advances = log.merge(of.stream, of.registers)
-        if advances:
-            self._state.writer.heard_more_of(of.stream)
-            turn.learn(advances)
-        if advances is None:
-            turn.drop(Drop.STREAMS_FULL)
-        elif not fits:
-            turn.drop(Drop.KEYS_FULL)
-        return len(advances or ()), advances is not None and fits
-
-    def _merge_keys(self, of: Group | Page, turn: Turn) -> int:
-        """How many of its key records were new. After the claim, as what a version covers need
-        not be hashed."""
-        keys = self._retention.accepted(of.stream, of.keys, turn.now)
-        if not keys:
-            return 0
-        new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
-        if new:
-            self._state.writer.heard_more_of(of.stream)
-        turn.learn(advances)
-        return new
-
-    def _merge_doubles(self, page: Page, turn: Turn) -> int:
-        """How many of its doubles were new. Corrections wait for the end of the repair, for then
-        the registers of all winners are here."""
-        for correction in page.corrections:
-            self._corrections[page.stream, correction.counter] = correction
-        new, advances = self._state.log.enter(page.stream, page.doubles, turn.now, told=True)
-        turn.learn(advances)
-        return new
-
-    def found_stored(self, stored: Stored, turn: Turn) -> None:
-        """Of some keys the disk holds these events: some may be doubles."""
-        log = self._state.log
-        for key, events in stored.items():
-            turn.learn(log.find_doubles({*events, *log.events(key)}, turn.now))
-
-    def _is_shown(self, stream: Stream, version: int, shown: int, turn: Turn) -> bool:
-        """Whether somebody has shown an event up to which everything is said to be held: there is
-        always a register that has reached it. `shown`: the newest one that comes with the claim.
-        """
-        if version > shown:
-            held = next(self._state.log.newest_first(stream, 0), ("", 0, 0))
-            shown = held[1]
-        if version > shown:
-            turn.drop(Drop.FALSE_CLAIM)
-        return version <= shown
-
-    def _claim(self, stream: Stream, version: int) -> bool:
-        if not self._state.log.claim(stream, version):
-            return False
-        self._state.writer.heard_more_of(stream)
-        return True
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -235,25 +156,28 @@ class LogRepair:
             turn.drop(Drop.UNASKED)
             return
         for page in pages.pages:
-            gained, whole = self._merge(page, turn)
-            gained += self._merge_doubles(page, turn)
-            if not whole:
-                continue
-            gained += self._merge_keys(page, turn)
-            running = self._passes.get(page.stream)
-            if running is None:
-                continue
-            self._gained[page.stream] = self._gained.get(page.stream, 0) + gained
-            if running.use(page):
-                self._moved = True
-                self._asks = 0
-            if running.complete:
-                self._finish_pass(page.stream, running, turn)
+            self._use(page, turn)
         # Who answers with nothing is not asked on at once, for that would never end.
         answered = pages.last and pages.nonce == self._nonce and self._moved
         if answered or not self._passes:
             self._open.pop(_PASSES, None)
             self._go_on(turn)
+
+    def _use(self, page: Page, turn: Turn) -> None:
+        """Corrections wait for the end of the repair."""
+        running = self._passes.get(page.stream)
+        lesson = self._learning.page(page, running, turn.now)
+        turn.heed(lesson)
+        for correction in page.corrections:
+            self._corrections[page.stream, correction.counter] = correction
+        if running is None or not lesson.whole:
+            return
+        self._gained[page.stream] = self._gained.get(page.stream, 0) + lesson.new
+        if lesson.moved:
+            self._moved = True
+            self._asks = 0
+        if running.complete:
+            self._finish_pass(page.stream, running, turn)
 
     def unanswered(self, turn: Turn) -> None:
         """Something that was asked for has not come in time."""
@@ -363,9 +287,6 @@ class LogRepair:
 
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
-        assert running.claim is not None
-        if self._is_shown(stream, running.claim, 0, turn):
-            self._claim(stream, running.claim)
         gained = self._gained.pop(stream, 0)
         if self._state.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
@@ -376,7 +297,7 @@ class LogRepair:
     def digest_asked(self, ask: DigestAsk, turn: Turn) -> None:
         """Tell what is below a prefix; like all answers without news, which would be told to one
         peer only."""
-        turn.send(answer_digest(self._state, ask), turn.source)
+        turn.send(self._answering.digest(ask), turn.source)
 
     def passes_asked(self, ask: PassAsk, asker: str, turn: Turn) -> None:
         """Send the pages that were asked for."""
@@ -391,7 +312,7 @@ class LogRepair:
     def _answer(
         self, ask: PassAsk, asker: str, to: Address, archive: Archive | None, turn: Turn
     ) -> None:
-        answers = answer_passes(self._state, ask, archive, turn.now)
+        answers = self._answering.passes(ask, archive, turn.now)
         parts = (
             KeysWanted(*part[:3], ARCHIVED_AT_ONCE, part.ask, asker, to)
             if isinstance(part, Lack)

@@ -18,6 +18,7 @@ from .hearsay import Hearsay
 from .identity import Address
 from .judge import Judge
 from .lanes import LogLane, MemberLane
+from .learning import Lesson
 from .log import Advance, Log
 from .members import MemberTable
 from .messages import MemberView, Message, Shown
@@ -165,6 +166,12 @@ class Turn:
         if advances:
             self._state.tail.append(list(advances), self.now)
             self.emit(Learned(tuple(advances)))
+
+    def heed(self, lesson: Lesson) -> None:
+        """Tell what became of something that was told."""
+        self.learn(lesson.advances)
+        for reason in lesson.drops:
+            self.drop(reason)
 
     def drop(self, reason: Drop) -> None:
         """What came from the source is not used."""

@@ -4,7 +4,8 @@
 |---|---|
 | I1 | `one_stream_for_all` (two runs), `seq_off_by_one_on_the_wire`, `clones_unheard` |
 | I2 | `sign_lost_on_the_wire`, `totals_of_the_event_alone` |
-| I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `passes_claim_the_largest_version` |
+| I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `groups_claim_whatever_was_held` |
+| I3 | `passes_claim_the_largest_version` |
 | I1 | `keys_of_another_event_on_the_wire` |
 | I3 | `keys_of_others_unheard`, `groups_without_keys`, `pages_without_keys` |
 | I3 | `pages_without_the_archive`, `keys_are_not_loaded` |
@@ -58,6 +59,7 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I2", cores.totals_of_the_event_alone, runs.busy),
     ("I3", cores.one_more_claimed, runs.busy),
     ("I3", cores.groups_claim_what_they_leave_out, runs.burst),
+    ("I3", cores.groups_claim_whatever_was_held, runs.burst),
     ("I3", cores.passes_claim_the_largest_version, runs.pulling),
     ("I4", cores.own_increments_stored_lazily, runs.storing),
     ("I4", cores.exposed_before_the_commit, runs.storing),

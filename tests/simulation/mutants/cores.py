@@ -26,6 +26,7 @@ from gossipd.core.detector import Detector
 from gossipd.core.digest import Trie
 from gossipd.core.holding import Holding
 from gossipd.core.identity import Address, Stream
+from gossipd.core.learning import Learning
 from gossipd.core.leaving import Leaving
 from gossipd.core.log import Advance, Log
 from gossipd.core.members import Change, MemberTable
@@ -122,6 +123,23 @@ def groups_claim_what_they_leave_out(patch: pytest.MonkeyPatch) -> None:
         return sound(stream, 0, to, packed)
 
     patch.setattr(f"{_CORE}.lanes.pack_group", pack_group)
+
+
+def groups_claim_whatever_was_held(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Learning, "_may_claim", lambda *_: True)
+
+
+def passes_claim_before_their_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Pass, "complete", property(lambda self: self.claim is not None))
+
+
+def passes_use_pages_from_further_on(patch: pytest.MonkeyPatch) -> None:
+    sound = Pass.use
+
+    def use(self: Pass, page: Page) -> bool:
+        return sound(self, page._replace(start=self.start))
+
+    patch.setattr(Pass, "use", use)
 
 
 def passes_claim_the_largest_version(patch: pytest.MonkeyPatch) -> None:

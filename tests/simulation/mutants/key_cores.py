@@ -19,25 +19,24 @@ from gossipd.core import (
     encoding,
     messages,
 )
+from gossipd.core.answering import Answering
 from gossipd.core.doubles import LeftOut
 from gossipd.core.hashing import hash64
 from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.judge import Duplicate, Judge, Judgement
 from gossipd.core.keys import Keys
+from gossipd.core.learning import Learning
 from gossipd.core.log import Advance, Log
 from gossipd.core.messages import (
     END,
-    Group,
     Page,
     PassItem,
     Position,
     Record,
     Register,
 )
-from gossipd.core.repair import LogRepair
 from gossipd.core.retention import Retention
 from gossipd.core.saving import Saving
-from gossipd.core.state import State, Turn
 from gossipd.simulator.disk import Moment
 from gossipd.simulator.engine import Engine
 from gossipd.simulator.host import Host
@@ -60,12 +59,7 @@ def keys_of_another_event_on_the_wire(patch: pytest.MonkeyPatch) -> None:
 
 
 def keys_of_others_unheard(patch: pytest.MonkeyPatch) -> None:
-    sound = LogRepair._merge_keys
-
-    def merge_keys(self: LogRepair, of: Group | Page, turn: Turn) -> int:
-        return sound(self, of._replace(keys=()), turn)
-
-    patch.setattr(LogRepair, "_merge_keys", merge_keys)
+    patch.setattr(Learning, "_merge_keys", nothing)
 
 
 def groups_without_keys(patch: pytest.MonkeyPatch) -> None:
@@ -78,24 +72,24 @@ def groups_without_keys(patch: pytest.MonkeyPatch) -> None:
 
 
 def pages_without_keys(patch: pytest.MonkeyPatch) -> None:
-    sound = answering._page
+    sound = Answering._page
 
     def page_of(
-        state: State,
+        self: Answering,
         wish: PassItem,
         parts: Iterator[tuple[Position, list[Record]]],
         stop: int,
         free: int,
         looks: answering._Looks,
     ) -> tuple[Page | None, int, bool]:
-        page, used, full = sound(state, wish, parts, stop, free, looks)
+        page, used, full = sound(self, wish, parts, stop, free, looks)
         return page and page._replace(keys=()), used, full
 
-    patch.setattr(answering, "_page", page_of)
+    patch.setattr(Answering, "_page", page_of)
 
 
 def pages_without_the_archive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(answering, "_stop", lambda *_: END[0])
+    patch.setattr(Answering, "_stop", lambda *_: END[0])
 
 
 def keys_are_not_stored(patch: pytest.MonkeyPatch) -> None:
@@ -165,7 +159,7 @@ def twins_are_not_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def twins_on_disks_are_not_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LogRepair, "found_stored", nothing)
+    patch.setattr(Learning, "twins", lambda *_: [])
 
 
 def keys_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
