@@ -20,9 +20,9 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from .effects import Copies, SaveWanted
-from .encoding import GROUP_OVERHEAD, pack_record
+from .groups import cut_group
 from .identity import SEQ_MAX, Stream
-from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Record, Status, by_kind
+from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Status, by_kind
 from .state import State, Turn
 from .timers import Timer
 
@@ -278,13 +278,14 @@ class CopiesWanted:
             lowest = _lowest(queues, peer.held.get(stream, _Span(0, 0)))
             if lowest is None or state.log.version(stream) < lowest:
                 continue
-            group, size = self._group(stream, lowest - 1, room, turn.now)
-            whole = whole and group.start < lowest
+            cut = cut_group(state.log, stream, lowest - 1, SEQ_MAX, room, turn.now)
+            whole = whole and cut is not None and cut.start < lowest
+            if cut is None or len(groups) == HOLD_GROUPS_MAX:
+                continue
             # What is on the disk only is not sent, but the peer tells its durable version.
-            tells = group.start < group.to or state.log.archived(stream, turn.now) >= lowest
-            if tells and len(groups) < HOLD_GROUPS_MAX:
-                groups.append(group)
-                room -= size
+            if cut.start < cut.to or state.log.archived(stream, turn.now) >= lowest:
+                groups.append(Group(stream, cut.start, cut.to, *by_kind(cut.records)[:2]))
+                room -= cut.size
         if groups:
             nonce = state.rng.getrandbits(64)
             claims = tuple(
@@ -298,23 +299,6 @@ class CopiesWanted:
             peer.waits, peer.asked_at = True, turn.now
             peer.next_at = turn.now + self._patience(name, peer)
             turn.send(Hold(nonce, tuple(groups)), state.member(name).address, name)
-
-    def _group(self, stream: Stream, start: int, room: int, now: float) -> tuple[Group, int]:
-        """All that the stream has above `start`, newest first, and the bytes that it takes; what
-        does not fit raises `start`. Here the records of an increment enter its `Hold`."""
-        log = self._state.log
-        size = GROUP_OVERHEAD
-        records: list[Record] = []
-        for record in log.records_newest_first(stream, start, SEQ_MAX, now):
-            record_size = len(pack_record(record))
-            if size + record_size > room:
-                start = record[1]
-                break
-            size += record_size
-            records.append(record)
-        start = max(start, log.archived(stream, now))
-        to = log.version(stream) if size <= room else start
-        return Group(stream, start, max(start, to), *by_kind(records)[:2]), size
 
     def _patience(self, name: str, peer: _Peer) -> float:
         """Seconds until the peer is taken for silent."""

@@ -11,7 +11,6 @@ more instead of being more; only a backlog of news never sent goes at `gossip_ra
 from __future__ import annotations
 
 from .identity import Stream
-from .lanes import transmissions
 from .learning import Learning
 from .messages import Gossip, Group
 from .state import State, Turn
@@ -79,9 +78,7 @@ class Gossiping:
 
     def _eager(self) -> int:
         """Transmissions that follow each other at once."""
-        settings = self._state.settings
-        often = transmissions(settings.retransmit_mult, self._state.members.live_count)
-        return min(often, len(self._state.members.live))
+        return min(self._state.courier.sends_max, len(self._state.members.live))
 
     def _flush_soon(self, now: float) -> None:
         """A round once fresh news was collected for a moment and the pace allows a packet."""

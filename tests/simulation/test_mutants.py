@@ -38,8 +38,8 @@
 | Q4 | `horizons_of_any_clock`, `keys_ahead_go_in_time`, `clocks_set_back_do_not_matter` |
 | I3 | `disks_go_by_the_wall_clock` |
 | Q5 | `any_later_event_counts` |
-| Q6 | `told_once_only`, `repair_at_leisure` |
-| Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
+| Q6 | `told_once_only`, `news_leaves_when_it_was_sent_once`, `repair_at_leisure` |
+| Q7 | `told_for_ever`, `news_never_leaves`, `a_salt_in_every_fingerprint` |
 """
 
 from __future__ import annotations
@@ -106,8 +106,10 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q3", cores.held_without_holding, runs.departing),
     ("Q5", cores.any_later_event_counts, runs.busy),
     ("Q6", cores.told_once_only, runs.spreading),
+    ("Q6", cores.news_leaves_when_it_was_sent_once, runs.spreading),
     ("Q6", cores.repair_at_leisure, runs.mending),
     ("Q7", cores.told_for_ever, runs.resting),
+    ("Q7", cores.news_never_leaves, runs.resting),
     ("Q7", cores.a_salt_in_every_fingerprint, runs.resting),
     ("I1", key_cores.keys_of_another_event_on_the_wire, key_runs.retrying),
     ("I3", key_cores.keys_of_others_unheard, key_runs.retrying),

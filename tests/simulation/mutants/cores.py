@@ -65,7 +65,7 @@ def seq_off_by_one_on_the_wire(patch: pytest.MonkeyPatch) -> None:
         counter, seq, total = register
         return encoding.pack_record((counter, seq + 1, total))
 
-    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
+    patch.setattr(f"{_CORE}.groups.pack_record", pack)
 
 
 def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
         counter, seq, total = register
         return encoding.pack_record((counter, seq, abs(total)))
 
-    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
+    patch.setattr(f"{_CORE}.groups.pack_record", pack)
 
 
 def totals_of_the_event_alone(patch: pytest.MonkeyPatch) -> None:
@@ -388,6 +388,14 @@ def told_once_only(patch: pytest.MonkeyPatch) -> None:
 
 def told_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{_CORE}.courier.transmissions", lambda *_: 10**9)
+
+
+def news_leaves_when_it_was_sent_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.lanes.is_told", lambda sent, sends_max: True)
+
+
+def news_never_leaves(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.lanes.is_told", lambda sent, sends_max: False)
 
 
 def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:

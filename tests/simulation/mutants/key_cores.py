@@ -55,7 +55,7 @@ def keys_of_another_event_on_the_wire(patch: pytest.MonkeyPatch) -> None:
             record = record._replace(by=record.by + 1)
         return encoding.pack_record(record)
 
-    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
+    patch.setattr(f"{_CORE}.groups.pack_record", pack)
 
 
 def keys_of_others_unheard(patch: pytest.MonkeyPatch) -> None:
