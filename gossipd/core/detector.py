@@ -249,12 +249,12 @@ class Detector:
         state = self._state
         view = state.members.get(ask.target)
         if view is None or view.address != ask.address:
-            turn.send(Nack(ask.nonce), turn.source)
+            turn.send(Nack(ask.nonce), turn.reply_to)
             return
         oldest = state.pings.make_room_to_relay()
         if oldest is not None:
             state.timers.cancel(Timer.RELAY_NACK, str(oldest))
-        flight = Flight(ask.target, Purpose.RELAY, turn.now, turn.source, ask.nonce)
+        flight = Flight(ask.target, Purpose.RELAY, turn.now, turn.reply_to, ask.nonce)
         nonce = state.pings.start(flight)
         longest = state.settings.probe_interval * state.settings.health_max
         wait = NACK_AT * min(ask.timeout_ms / 1000, longest)

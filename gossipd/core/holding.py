@@ -45,7 +45,7 @@ class Holding:
         learned = [self._gossiping.heard(group, turn) for group in hold.groups]
         if not all(learned):
             return  # for lack of room, not everything in it is held
-        wish = _Wish(hold, sender, turn.source, self._state.saving.begun + 1)
+        wish = _Wish(hold, sender, turn.reply_to, self._state.saving.begun + 1)
         if log.keeps_marks and self._state.saving.pending:
             if len(self._wishes) < WISHES_MAX:
                 self._wishes.append(wish)

@@ -86,7 +86,7 @@ class Introducing:
         newcomer = self._newcomer(envelope)
         nonce = 0
         if newcomer is not None:
-            turn.source = newcomer.view.address
+            turn.reply_to = newcomer.view.address
             if self._is_echo(hello.echo, newcomer.view, turn.now):
                 pulled = not newcomer.is_news
                 self._membership.learn(
@@ -101,7 +101,7 @@ class Introducing:
         elif hello.echo:
             turn.drop(Drop.UNASKED)
         if hello.nonce or nonce:
-            turn.send(Hello(nonce, hello.nonce), turn.source)
+            turn.send(Hello(nonce, hello.nonce), turn.reply_to)
 
     def challenge(self, envelope: Envelope, turn: Turn) -> bool:
         """A newcomer speaks before it has proven where it is: ask it to; False if it is none."""

@@ -193,9 +193,9 @@ class Joining:
         own, held = self._state.own, self._state.members.get(sender)
         asked = self._asked.get(cookie.nonce)
         if cookie.cookie and asked is not None:
-            self._send_join(turn.source, cookie.cookie, asked.meant, turn, asked.rival)
+            self._send_join(turn.reply_to, cookie.cookie, asked.meant, turn, asked.rival)
         elif cookie.cookie and answers:
-            self._send_join(turn.source, cookie.cookie, turn.source, turn)
+            self._send_join(turn.reply_to, cookie.cookie, turn.reply_to, turn)
         elif cookie.cookie and held is not None and sender != own.name:
             self._send_join(held.address, cookie.cookie, held.address, turn)
         elif cookie.cookie or asked is None:
@@ -311,7 +311,7 @@ class Joining:
             return
         if join.address != turn.source:
             self._state.strangers.received(join.address, size)
-            turn.send(Cookie(join.nonce, b"", turn.source), turn.source)
+            turn.send(Cookie(join.nonce, b"", turn.source), turn.reply_to)
             if self._state.elsewhere.asked(newcomer.name, join.address, turn.now):
                 turn.emit(SpeaksElsewhere(newcomer.name, join.address, turn.source))
         self.challenge(newcomer.name, join.nonce, join.address, turn)

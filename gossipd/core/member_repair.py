@@ -115,7 +115,7 @@ class MemberRepair:
     def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
         """Send pages of the table."""
         pages = self._answering.members(ask, turn.now)
-        self._serving.serve("members", asker, turn.source, pages, turn)
+        self._serving.serve("members", asker, turn.reply_to, pages, turn)
 
     def _ask(self, turn: Turn) -> None:
         self._asks = 0

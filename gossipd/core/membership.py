@@ -100,7 +100,7 @@ class Membership:
         state = self._state
         wait = SPREAD * state.members.live_count * state.rng.random() + AFTER_PULL * pulled
         turn_at = state.newcomers.tell(
-            view, len(pack_view(view)), turn.origin, turn.now + wait, is_news=not pulled
+            view, len(pack_view(view)), turn.source, turn.now + wait, is_news=not pulled
         )
         if turn_at is not None:
             state.timers.set_if_sooner(Timer.INTRODUCE, turn_at, view.name)
@@ -196,7 +196,7 @@ class Membership:
         if self._state.own.status is Status.LEFT:
             return  # two that have left would tell each other for ever
         self._told_at[name] = turn.now
-        turn.send(Gossip(), turn.source, None, (view,))
+        turn.send(Gossip(), turn.reply_to, None, (view,))
 
     # --- consequences ------------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class Membership:
             self._state.health.worse()
             turn.emit(Refuted(view.status, incarnation))
         self.restate(turn, generation, incarnation)
-        turn.send(Gossip(), turn.source, None, (self._state.own,))
+        turn.send(Gossip(), turn.reply_to, None, (self._state.own,))
 
     def restate(
         self,

@@ -466,7 +466,7 @@ class Node:
             turn.drop(Drop.STRANGER)
             if not self._introducing.challenge(envelope, turn):
                 nonce = message.nonce if isinstance(message, Ping) else 0
-                self._joining.challenge(envelope.sender, nonce, turn.source, turn)
+                self._joining.challenge(envelope.sender, nonce, turn.reply_to, turn)
 
     def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
         """What a member says of itself in answer to this node's ping is no rumour."""
@@ -531,7 +531,7 @@ class Node:
         not used: which holder keeps the name, each learns from the members."""
         own = self._state.own
         if envelope.generation < own.generation:
-            turn.send(Gossip(), turn.source, None, (own,))
+            turn.send(Gossip(), turn.reply_to, None, (own,))
         # In the same generation it may be reflected, and an answer would be, too.
         turn.drop(Drop.OWN if envelope.generation == own.generation else Drop.STRANGER)
 
@@ -576,7 +576,7 @@ class Node:
                     return
                 own = self._state.own
                 views = (own,) if own.status is Status.LEFT else ()
-                turn.send(Ack(nonce, self._state.shown), turn.source, sender, views)
+                turn.send(Ack(nonce, self._state.shown), turn.reply_to, sender, views)
                 self._show(shown, sender, turn, answers=False)
             case Ack(nonce, shown):
                 answers = self._answered(nonce, sender, turn)
@@ -624,7 +624,7 @@ class Node:
     def _may_ask_for_much(self, sender: str, turn: Turn) -> bool:
         """Whether long answers go to where a member is held: if it lives and has proven to be
         there."""
-        if self._state.members.has_proven(sender, turn.source) and self._is_live(sender):
+        if self._state.members.has_proven(sender, turn.reply_to) and self._is_live(sender):
             return True
         turn.drop(Drop.UNPROVEN)
         return False

@@ -297,11 +297,11 @@ class LogRepair:
     def digest_asked(self, ask: DigestAsk, turn: Turn) -> None:
         """Tell what is below a prefix; like all answers without news, which would be told to one
         peer only."""
-        turn.send(self._answering.digest(ask), turn.source)
+        turn.send(self._answering.digest(ask), turn.reply_to)
 
     def passes_asked(self, ask: PassAsk, asker: str, turn: Turn) -> None:
         """Send the pages that were asked for."""
-        self._answer(ask, asker, turn.source, None, turn)
+        self._answer(ask, asker, turn.reply_to, None, turn)
 
     def keys_read(self, wanted: KeysWanted, records: Sequence[KeyRecord], turn: Turn) -> None:
         """The disk has told what an answer lacked: go on with it."""

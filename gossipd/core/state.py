@@ -121,8 +121,10 @@ class Turn:
     def __init__(self, state: State, now: float, source: Address = ("", 0)) -> None:
         self._state = state
         self.now = now
-        self.source = self.origin = source
-        """Where answers go, and where the input came from."""
+        self.source = source
+        """Where the input came from."""
+        self.reply_to = source
+        """Where answers go."""
         self.effects: list[Effect] = []
 
     def send(
@@ -155,7 +157,7 @@ class Turn:
         another address is answered where it speaks from."""
         view = self._state.member(name)
         if view.generation == generation:
-            self.source = view.address
+            self.reply_to = view.address
 
     def emit(self, effect: Effect) -> None:
         """Something happened that the shell is told."""

@@ -377,7 +377,7 @@ def everything_counts_as_held(patch: pytest.MonkeyPatch) -> None:
 def held_without_holding(patch: pytest.MonkeyPatch) -> None:
     def asked(self: Holding, hold: Hold, sender: str, turn: Turn) -> None:
         versions = tuple((group.stream, group.to) for group in hold.groups)
-        turn.send(Held(hold.nonce, False, versions, True), turn.source, sender)
+        turn.send(Held(hold.nonce, False, versions, True), turn.reply_to, sender)
 
     patch.setattr(Holding, "asked", asked)
 

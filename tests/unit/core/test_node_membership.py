@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, MemberChanged, NameLost, Refuted, Settings, Status
-from gossipd.core.messages import Gossip, Held, Hold, Join, MemberView, Ping, Standing
+from gossipd.core import Drop, Dropped, MemberChanged, NameLost, Refuted, Settings, Status
+from gossipd.core.messages import Ack, Digest, Gossip, Held, Hold, Join, MemberView, Ping, Standing
 
 from .talk import Peer, Said, Talk, group
 
@@ -224,6 +224,17 @@ def test_a_member_that_speaks_from_elsewhere_is_told_now_and_then_where_it_is_he
     assert not talk.hear(twin, Gossip()).envelopes()
     talk.wait(10)
     assert talk.hear(twin, Gossip()).views("p0", ELSEWHERE)
+
+
+def test_a_drop_names_the_host_that_sent_it_and_an_answer_goes_to_where_the_member_is_held() -> (
+    None
+):
+    talk = Talk(peers=1)
+    bob = talk.peer("p0")
+    said = talk.hear(bob, Digest(1, 0, 0, (), None), source=ELSEWHERE)
+    assert said.of(Dropped) == [Dropped(ELSEWHERE, Drop.UNASKED)]
+    said = talk.hear(bob, Ping(1, "me", talk.shown), source=ELSEWHERE)
+    assert len(said.sent(Ack, bob)) == 1
 
 
 def test_opinions_end_with_the_suspicion_they_are_about() -> None:
