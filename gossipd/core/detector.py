@@ -17,7 +17,7 @@ from .hearsay import PINGS
 from .identity import Address
 from .membership import Membership
 from .messages import MemberView, Nack, Ping, PingReq, RelayedAck, Status
-from .pings import Flight, Purpose
+from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed
 from .state import State, Turn
 from .timers import Timer
 
@@ -114,8 +114,16 @@ class Detector:
         self._probe_succeeded()
         return True
 
-    def acked(self, nonce: int, flight: Flight, turn: Turn) -> None:
-        """One of our pings was answered by its target."""
+    def acked(self, nonce: int, sender: str, turn: Turn) -> Flight | None:
+        """An ack came: the ping to that very member which it answers, if there is one."""
+        flight = self._state.questions.get(Flight, nonce)
+        if flight is None or flight.target != sender:
+            return None
+        self._state.questions.take(Flight, nonce)
+        self._answered(nonce, flight, turn)
+        return flight
+
+    def _answered(self, nonce: int, flight: Flight, turn: Turn) -> None:
         match flight.purpose:
             case Purpose.PROBE:
                 # Also when a relay was faster: or a link that became slow would never be known.
@@ -130,7 +138,7 @@ class Detector:
                 self._state.hearsay.answered(flight.target, turn.now)
             case Purpose.RELAY:
                 self._state.timers.cancel(Timer.RELAY_NACK, str(nonce))
-                assert flight.asker is not None
+                assert isinstance(flight, Relayed)
                 turn.send(RelayedAck(flight.asked), flight.asker)
             case Purpose.CONTACT | Purpose.NAME_CHECK:
                 pass
@@ -180,7 +188,7 @@ class Detector:
 
     def _give_up(self, probe: _Probe) -> None:
         for nonce in probe.nonces:
-            self._state.pings.answer(nonce)
+            self._state.questions.take(Flight, nonce)
 
     def _probe_succeeded(self) -> None:
         self._probe = None
@@ -203,9 +211,14 @@ class Detector:
                 return view
 
     def _ping(self, target: MemberView, purpose: Purpose, turn: Turn) -> int:
-        nonce = self._state.pings.start(Flight(target.name, purpose, turn.now))
+        nonce = self.asks(target.name, purpose, turn)
         self._send_ping(target, nonce, turn)
         return nonce
+
+    def asks(self, name: str, purpose: Purpose, turn: Turn) -> int:
+        """The nonce of a ping that is about to be sent."""
+        flight = Flight(name, purpose, turn.now)
+        return self._state.questions.ask(flight, IN_FLIGHT_MAX, turn.now)
 
     def _send_ping(self, target: MemberView, nonce: int, turn: Turn, *said: MemberView) -> None:
         turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name, said)
@@ -222,7 +235,7 @@ class Detector:
             return
         rumour.pings += 1
         state.timers.set(Timer.RUMOUR, turn.now + self._timeout(name), name)
-        nonce = state.pings.start(Flight(name, Purpose.RUMOUR, turn.now))
+        nonce = self.asks(name, Purpose.RUMOUR, turn)
         self._send_ping(state.member(name), nonce, turn, rumour.view)
 
     # --- second opinions on somebody else's suspect ------------------------------------------
@@ -251,11 +264,8 @@ class Detector:
         if view is None or view.address != ask.address:
             turn.send(Nack(ask.nonce), turn.reply_to)
             return
-        oldest = state.pings.make_room_to_relay()
-        if oldest is not None:
-            state.timers.cancel(Timer.RELAY_NACK, str(oldest))
-        flight = Flight(ask.target, Purpose.RELAY, turn.now, turn.reply_to, ask.nonce)
-        nonce = state.pings.start(flight)
+        flight = Relayed(ask.target, Purpose.RELAY, turn.now, turn.reply_to, ask.nonce)
+        nonce = state.questions.ask(flight, RELAYED_MAX, turn.now)
         longest = state.settings.probe_interval * state.settings.health_max
         wait = NACK_AT * min(ask.timeout_ms / 1000, longest)
         state.timers.set(Timer.RELAY_NACK, turn.now + wait, str(nonce))
@@ -263,10 +273,9 @@ class Detector:
 
     def relay_expired(self, nonce: int, turn: Turn) -> None:
         """The target did not answer: tell who asked that this relay lives."""
-        flight = self._state.pings.answer(nonce)
-        assert flight is not None
-        assert flight.asker is not None
-        turn.send(Nack(flight.asked), flight.asker)
+        flight = self._state.questions.take(Relayed, nonce)
+        if flight is not None:  # else there was no room for it
+            turn.send(Nack(flight.asked), flight.asker)
 
     # --- failed members ----------------------------------------------------------------------
 

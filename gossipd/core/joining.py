@@ -33,7 +33,7 @@ from .messages import (
     Status,
     Welcome,
 )
-from .pings import Flight, Purpose
+from .pings import Purpose
 from .plausible import Word
 from .rival import Rival
 from .state import State, Turn
@@ -102,11 +102,18 @@ class _Newcomer(NamedTuple):
         return self.standing is Standing.HOLDER and larger
 
 
+class _Relays(NamedTuple):
+    """Relays were asked whether the holder of a name lives."""
+
+    holder: str
+
+
 @dataclass(slots=True)
 class _Check:
     newcomer: _Newcomer
     holder: MemberView
-    nonces: tuple[int, ...]
+    relayed: int
+    """The nonce by which relays ask the holder."""
 
 
 class Joining:
@@ -120,8 +127,6 @@ class Joining:
         self._rival = rival
         self._detector = detector
         self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
-        self._asked: dict[int, _Asked] = {}
-        """The joins under way, by their nonces."""
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
@@ -156,12 +161,11 @@ class Joining:
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
         """Whether a join is one of this node's own: it was sent to an address which is its own,
         too."""
-        if sender != self._state.own.name or join.nonce not in self._asked:
-            return False
-        meant = self._asked.pop(join.nonce).meant
-        if meant != self._state.own.address:
-            turn.emit(FoundItself(meant))
-        return True
+        own = self._state.own
+        asked = self._state.questions.take(_Asked, join.nonce) if sender == own.name else None
+        if asked is not None and asked.meant != own.address:
+            turn.emit(FoundItself(asked.meant))
+        return asked is not None
 
     def ask_members(self, turn: Turn) -> None:
         """Ask some members as a newcomer would. A welcome shows that this node is reached where
@@ -191,7 +195,7 @@ class Joining:
         answers one of our pings. One that answers no question is echoed to a member, where that
         is held: whoever else has sent it reads no nonce of ours."""
         own, held = self._state.own, self._state.members.get(sender)
-        asked = self._asked.get(cookie.nonce)
+        asked = self._state.questions.get(_Asked, cookie.nonce)
         if cookie.cookie and asked is not None:
             self._send_join(turn.reply_to, cookie.cookie, asked.meant, turn, asked.rival)
         elif cookie.cookie and answers:
@@ -206,7 +210,7 @@ class Joining:
 
     def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> Address | None:
         """A member took us in: where it has proven to be. None if we did not ask it."""
-        asked = self._asked.pop(welcome.nonce, None)
+        asked = self._state.questions.take(_Asked, welcome.nonce)
         if asked is None:
             turn.drop(Drop.UNASKED)
             return None
@@ -222,7 +226,7 @@ class Joining:
 
     def refused(self, refuse: Refuse, sender: str, generation: int, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
-        asked = self._asked.pop(refuse.nonce, None)
+        asked = self._state.questions.take(_Asked, refuse.nonce)
         own = self._state.own
         if asked is None:
             turn.drop(Drop.UNASKED)
@@ -287,10 +291,8 @@ class Joining:
         """A rival is sent no tags: it has proven nothing, so that the question must be short."""
         own = self._state.own
         tags = () if rival else own.tags
-        nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = _Asked(meant, to, turn.now, rival)
-        if len(self._asked) > ASKED_MAX:
-            del self._asked[next(iter(self._asked))]
+        asked = _Asked(meant, to, turn.now, rival)
+        nonce = self._state.questions.ask(asked, ASKED_MAX, turn.now)
         turn.send(Join(nonce, own.address, tags, cookie, self._standing(turn.now)), to)
 
     # --- as the one who is asked -------------------------------------------------------------
@@ -321,24 +323,25 @@ class Joining:
         check = self._checks.pop(name, None)
         if check is not None:
             self._state.timers.cancel(Timer.NAME_CHECK, name)
+            self._state.questions.take(_Relays, check.relayed)
             self._refuse(check.newcomer, Refusal.NAME_TAKEN, check.holder, turn)
 
     def check_relayed(self, nonce: int, turn: Turn) -> bool:
         """A relay reached the holder of a name; False if no check asked for that."""
-        for name, check in self._checks.items():
-            if nonce in check.nonces:
-                self.name_answered(name, turn)
-                return True
-        return False
+        relays = self._state.questions.get(_Relays, nonce)
+        if relays is not None:
+            self.name_answered(relays.holder, turn)
+        return relays is not None
 
     def name_vacant(self, name: str, turn: Turn) -> None:
         """The holder did not answer: the newcomer may have the name."""
-        newcomer = self._checks.pop(name).newcomer
+        check = self._checks.pop(name)
+        self._state.questions.take(_Relays, check.relayed)
         self._vacant = {
             held: (to, until) for held, (to, until) in self._vacant.items() if until > turn.now
         }
-        self._vacant[name] = (newcomer.view.address, turn.now + VACANT_FOR)
-        self._consider(newcomer, turn)
+        self._vacant[name] = (check.newcomer.view.address, turn.now + VACANT_FOR)
+        self._consider(check.newcomer, turn)
 
     def _cookie(self, name: str, address: Address, now: float) -> bytes:
         """Bound to the name, too: each one costs its bearer an exchange of its own."""
@@ -404,9 +407,9 @@ class Joining:
         state = self._state
         if holder.name in self._checks or len(self._checks) >= CHECKS_MAX:
             return
-        direct = state.pings.start(Flight(holder.name, Purpose.NAME_CHECK, turn.now))
-        relayed = state.rng.getrandbits(64)
-        self._checks[holder.name] = _Check(newcomer, holder, (direct, relayed))
+        direct = self._detector.asks(holder.name, Purpose.NAME_CHECK, turn)
+        relayed = state.questions.ask(_Relays(holder.name), CHECKS_MAX, turn.now)
+        self._checks[holder.name] = _Check(newcomer, holder, relayed)
         wait = state.settings.name_check
         state.timers.set(Timer.NAME_CHECK, turn.now + wait, holder.name)
         turn.send(Ping(direct, holder.name, state.shown), holder.address, holder.name)

@@ -8,6 +8,8 @@ versions cover. Then LEFT is told, and the node is done.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .drops import Drop
 from .effects import Left
 from .encoding import GROUP_OVERHEAD, pack_record
@@ -39,6 +41,17 @@ FAREWELLS = 3
 FAREWELL_PEERS = 24
 
 
+DRAINS_MAX = HOLDS_PER_STEP * (STEPS_PER_PEER + 1)
+"""Holds of which the peer may still answer."""
+
+
+class _Drain(NamedTuple):
+    """A Hold of a leave."""
+
+    sent: dict[Stream, int]
+    """For each stream in it how many records beside its version were sent by then."""
+
+
 class Leaving:
     """The leave of this node."""
 
@@ -59,8 +72,6 @@ class Leaving:
         """Its generation: what an earlier life told may be gone with it."""
         self._refused_by: dict[str, None] = {}
         self._idle_steps = 0
-        self._open: dict[int, dict[Stream, int]] = {}
-        """Holds under way: by nonce, for each stream how many records beside it were sent."""
         self._farewells = 0
 
     @property
@@ -98,9 +109,9 @@ class Leaving:
 
     def held(self, held: Held, sender: str, turn: Turn) -> None:
         """A peer told what it durably holds."""
-        sent = self._open.pop(held.nonce, None)
+        drain = self._state.questions.take(_Drain, held.nonce)
         life = self._state.member(sender).generation
-        if sent is None or (sender, life) != (self._peer, self._peer_life):
+        if drain is None or (sender, life) != (self._peer, self._peer_life):
             turn.drop(Drop.UNASKED)
             return
         if held.leaving:
@@ -109,7 +120,8 @@ class Leaving:
             self.step(turn)
             return
         for stream, version in held.versions:
-            if stream in sent and self._is_held(stream, version, sent[stream]):
+            sent = drain.sent.get(stream)
+            if sent is not None and self._is_held(stream, version, sent):
                 self._missing.pop(stream, None)
                 self._idle_steps = 0
         if not self._missing:
@@ -133,7 +145,7 @@ class Leaving:
         self._peer_life = self._state.member(self._peer).generation
         self._missing = dict.fromkeys(self._wanted)
         self._beside_sent = {}
-        self._open = {}
+        self._state.questions.give_up(_Drain)
         self._idle_steps = 0
         return True
 
@@ -176,8 +188,7 @@ class Leaving:
             groups.append(Group(stream, version, version, *by_kind(beside)[:2]))
             sent[stream] = done + len(beside)
             room = free
-        nonce = state.rng.getrandbits(64)
-        self._open[nonce] = sent
+        nonce = state.questions.ask(_Drain(sent), DRAINS_MAX, turn.now)
         turn.send(Hold(nonce, tuple(groups)), to, self._peer)
 
     # --- saying so ---------------------------------------------------------------------------

@@ -6,6 +6,8 @@ waits until the own lane is empty, but no longer than `PATIENCE`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .answering import Answering
 from .drops import Drop
 from .meeting import Meeting
@@ -28,6 +30,12 @@ NEWCOMERS_PAUSE_MAX = 4.0
 """The same while there are newcomers."""
 
 VAIN_MAX = 64
+
+
+class _Pull(NamedTuple):
+    """A page of the table is asked for, and what comes behind it."""
+
+    peer: str
 
 
 class MemberRepair:
@@ -81,10 +89,11 @@ class MemberRepair:
 
     def page_came(self, page: MembersPage, turn: Turn) -> None:
         """Join a page's views; go on behind it when it continues what is held."""
-        if page.nonce != self._nonce or self._peer is None:
+        pull = self._state.questions.get(_Pull, page.nonce)
+        if pull is None:
             turn.drop(Drop.UNASKED)
             return
-        self._meeting.heard(self._peer.name, page.views)
+        self._meeting.heard(pull.peer, page.views)
         for view in page.views:
             self._membership.learn(view, turn, pulled=True)
         self._came += 1
@@ -120,7 +129,8 @@ class MemberRepair:
     def _ask(self, turn: Turn) -> None:
         self._asks = 0
         self._ahead = {}
-        self._nonce = self._state.rng.getrandbits(64)
+        assert self._peer is not None
+        self._nonce = self._state.questions.ask(_Pull(self._peer.name), 1, turn.now)
         self._ask_once_more(turn)
 
     def _ask_once_more(self, turn: Turn) -> None:
@@ -148,4 +158,5 @@ class MemberRepair:
                 del self._vain[next(iter(self._vain))]
         self._peer = None
         self._differs_since = None
+        self._state.questions.give_up(_Pull)
         self._state.timers.cancel(Timer.MEMBER_PULL)

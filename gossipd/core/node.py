@@ -79,8 +79,9 @@ from .messages import (
     Welcome,
 )
 from .newcomers import Newcomers
-from .pings import Pings, Purpose, RoundTrips
+from .pings import Flight, Purpose, RoundTrips
 from .plausible import Plausible, Word
+from .questions import Questions
 from .readiness import Readiness
 from .repair import LogRepair
 from .retention import Retention
@@ -142,7 +143,7 @@ class Node:
             tail=Tail(int(settings.tail_size)),
             member_lane=member_lane,
             log_lane=log_lane,
-            pings=Pings(rng),
+            questions=Questions(rng),
             round_trips=RoundTrips(settings),
             health=Health(settings.health_max),
             strangers=Strangers(),
@@ -471,7 +472,8 @@ class Node:
     def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
         """What a member says of itself in answer to this node's ping is no rumour."""
         message = envelope.message
-        flight = self._state.pings.peek(message.nonce) if isinstance(message, Ack) else None
+        nonce = message.nonce if isinstance(message, Ack) else 0
+        flight = self._state.questions.get(Flight, nonce)
         proven = flight is not None and flight.target == envelope.sender
         for view in envelope.views:
             own = view.name == envelope.sender
@@ -635,14 +637,10 @@ class Node:
 
     def _answered(self, nonce: int, sender: str, turn: Turn) -> bool:
         """An ack came; False unless it answers a ping to that very member."""
-        flight = self._state.pings.peek(nonce)
-        if flight is None or flight.target != sender:
-            return False
-        self._state.pings.answer(nonce)
-        if flight.purpose is Purpose.NAME_CHECK:
+        flight = self._detector.acked(nonce, sender, turn)
+        if flight is not None and flight.purpose is Purpose.NAME_CHECK:
             self._joining.name_answered(sender, turn)
-        self._detector.acked(nonce, flight, turn)
-        return True
+        return flight is not None
 
     def _show(
         self, shown: Shown, sender: str, turn: Turn, urgent: bool = False, *, answers: bool = True

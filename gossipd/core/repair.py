@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from .answering import Answering, Archive, Lack
 from .drops import Drop
@@ -77,6 +78,12 @@ DIGESTS_MAX = 100_000
 """Answers to prefixes that one repair uses at most, so that no peer can lead it on for ever."""
 
 
+class _Pull(NamedTuple):
+    """All that a peer is asked in one repair."""
+
+    peer: str
+
+
 class LogRepair:
     """The one repair of the log that runs, and the answers to those of others."""
 
@@ -130,7 +137,8 @@ class LogRepair:
     def digest_came(self, digest: Digest, turn: Turn) -> None:
         """What a peer holds below a prefix: descend, or note the streams to pass over."""
         prefix = (digest.depth, digest.prefix)
-        if digest.nonce != self._nonce or prefix not in self._prefixes:
+        pull = self._state.questions.get(_Pull, digest.nonce)
+        if pull is None or prefix not in self._prefixes:
             turn.drop(Drop.UNASKED)
             return
         self._digests_left -= 1
@@ -203,7 +211,7 @@ class LogRepair:
     def _turn_to(self, peer: str, turn: Turn) -> None:
         self._peer = self._state.members.get(peer)
         # One nonce for all that one peer is asked: on a slow link a late answer is as good.
-        self._nonce = self._state.rng.getrandbits(64)
+        self._nonce = self._state.questions.ask(_Pull(peer), 1, turn.now)
         self._asks = 0
         self._ask(turn)
 
@@ -213,6 +221,7 @@ class LogRepair:
         self._passes = {}
         self._gained = {}
         self._corrections = {}
+        self._state.questions.give_up(_Pull)
         self._state.timers.cancel(Timer.PULL)
 
     def _go_on(self, turn: Turn) -> None:

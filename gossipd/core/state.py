@@ -23,8 +23,9 @@ from .log import Advance, Log
 from .members import MemberTable
 from .messages import MemberView, Message, Shown
 from .newcomers import Newcomers
-from .pings import Pings, RoundTrips
+from .pings import RoundTrips
 from .plausible import Plausible
+from .questions import Questions
 from .rounds import Rounds
 from .saving import Saving
 from .settings import Settings
@@ -52,7 +53,7 @@ class State:
     tail: Tail
     member_lane: MemberLane
     log_lane: LogLane
-    pings: Pings
+    questions: Questions
     round_trips: RoundTrips
     health: Health
     strangers: Strangers

@@ -15,8 +15,9 @@ from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
 from gossipd.core.messages import MemberView, Status
 from gossipd.core.newcomers import Newcomers
-from gossipd.core.pings import Pings, RoundTrips
+from gossipd.core.pings import RoundTrips
 from gossipd.core.plausible import Plausible
+from gossipd.core.questions import Questions
 from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
 from gossipd.core.state import State
@@ -74,7 +75,7 @@ def state_of(
         tail=Tail(10),
         member_lane=member_lane,
         log_lane=log_lane,
-        pings=Pings(rng),
+        questions=Questions(rng),
         round_trips=RoundTrips(settings),
         health=Health(settings.health_max),
         strangers=Strangers(),
