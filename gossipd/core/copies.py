@@ -19,12 +19,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
+from .courier import Courier
 from .effects import Copies, SaveWanted
 from .groups import cut_group
 from .identity import SEQ_MAX, Stream
+from .log import Log
+from .means import Means
+from .members import MemberTable
 from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Status, by_kind
-from .state import State, Turn
+from .pings import RoundTrips
 from .timers import Timer
+from .turn import Turn
 
 SPARE = 1
 """Peers that are asked beside those needed, so that a lost datagram costs no time."""
@@ -110,8 +115,19 @@ class _Peer:
 class CopiesWanted:
     """The asking side of `Hold`, on behalf of increments."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        log: Log,
+        courier: Courier,
+        round_trips: RoundTrips,
+    ) -> None:
+        self._rng, self._timers = means.rng, means.timers
+        self._members = members
+        self._log = log
+        self._courier = courier
+        self._round_trips = round_trips
         self._wishes: dict[int, _Wish] = {}
         self._queues: dict[Stream, _Queues] = {}
         self._peers: dict[str, _Peer] = {}
@@ -127,8 +143,8 @@ class CopiesWanted:
         assert token not in self._wishes, "one wish a token"
         self._wishes[token] = _Wish(stream, seq, demand)
         insort(self._queues.setdefault(stream, {}).setdefault(demand, []), (seq, token))
-        self._state.timers.set(Timer.COPIES, until, str(token))
-        if self._state.log.durable(stream) < seq <= self._state.log.version(stream):
+        self._timers.set(Timer.COPIES, until, str(token))
+        if self._log.durable(stream) < seq <= self._log.version(stream):
             turn.emit(SaveWanted())
         self.go_on(turn)
 
@@ -191,7 +207,7 @@ class CopiesWanted:
 
     def _spans(self, stream: Stream, memory: bool) -> list[_Span]:
         """What each of those holds whose copy counts now, this node first."""
-        log = self._state.log
+        log = self._log
         spans = []
         if memory:
             spans.append(_Span(0, log.version(stream)))
@@ -205,9 +221,9 @@ class CopiesWanted:
 
     def _drop(self, token: int) -> None:
         stream, seq, demand = self._wishes.pop(token)
-        self._state.timers.cancel(Timer.COPIES, str(token))
+        self._timers.cancel(Timer.COPIES, str(token))
         if not self._wishes:
-            self._state.timers.cancel(Timer.HOLD)
+            self._timers.cancel(Timer.HOLD)
         queues = self._queues[stream]
         queue = queues[demand]
         del queue[bisect_left(queue, (seq, token))]
@@ -224,21 +240,21 @@ class CopiesWanted:
         self._sort_peers(turn.now)
         wake = turn.now + ANSWER_AFTER
         for name in self._chosen():
-            peer = self._peers.setdefault(name, _Peer(self._state.member(name).generation))
+            peer = self._peers.setdefault(name, _Peer(self._members.held(name).generation))
             if peer.next_at <= turn.now:
                 self._ask_peer(name, peer, turn)
             if peer.next_at > turn.now:
                 wake = min(wake, peer.next_at)
-        self._state.timers.set(Timer.HOLD, wake)
+        self._timers.set(Timer.HOLD, wake)
 
     def _sort_peers(self, now: float) -> None:
         """Take newcomers in, leave out who is gone or has restarted, put the silent last."""
-        live = self._state.members.live
+        live = self._members.live
         if self._live != live:
             self._live = list(live)
             known, lives = set(self._order), set(live)
             new = [name for name in live if name not in known]
-            self._state.rng.shuffle(new)
+            self._rng.shuffle(new)
             self._order = [name for name in self._order if name in lives] + new
         silent: dict[str, None] = {}
         for name, peer in list(self._peers.items()):
@@ -259,7 +275,7 @@ class CopiesWanted:
                 needed[memory] = max(copies, needed.get(memory, 0))
         chosen: dict[str, None] = {}
         for memory, copies in needed.items():
-            own = memory or self._state.log.keeps_marks
+            own = memory or self._log.keeps_marks
             able = (name for name in self._order if self._is_able(name, memory))
             chosen.update(dict.fromkeys(islice(able, copies - own + SPARE)))
         return chosen
@@ -270,24 +286,23 @@ class CopiesWanted:
 
     def _ask_peer(self, name: str, peer: _Peer, turn: Turn) -> None:
         """Send what the peer lacks, as far as one datagram holds it."""
-        state = self._state
-        room = state.courier.room(Hold(NONCE_MAX, ()))
+        room = self._courier.room(Hold(NONCE_MAX, ()))
         groups: list[Group] = []
         whole = True
         for stream, queues in self._queues.items():
             lowest = _lowest(queues, peer.held.get(stream, _Span(0, 0)))
-            if lowest is None or state.log.version(stream) < lowest:
+            if lowest is None or self._log.version(stream) < lowest:
                 continue
-            cut = cut_group(state.log, stream, lowest - 1, SEQ_MAX, room, turn.now)
+            cut = cut_group(self._log, stream, lowest - 1, SEQ_MAX, room, turn.now)
             whole = whole and cut is not None and cut.start < lowest
             if cut is None or len(groups) == HOLD_GROUPS_MAX:
                 continue
             # What is on the disk only is not sent, but the peer tells its durable version.
-            if cut.start < cut.to or state.log.archived(stream, turn.now) >= lowest:
+            if cut.start < cut.to or self._log.archived(stream, turn.now) >= lowest:
                 groups.append(Group(stream, cut.start, cut.to, *by_kind(cut.records)[:2]))
                 room -= cut.size
         if groups:
-            nonce = state.rng.getrandbits(64)
+            nonce = self._rng.getrandbits(64)
             claims = tuple(
                 (group.stream, _Span(group.start, group.to))
                 for group in groups
@@ -298,16 +313,16 @@ class CopiesWanted:
                 del peer.open[next(iter(peer.open))]
             peer.waits, peer.asked_at = True, turn.now
             peer.next_at = turn.now + self._patience(name, peer)
-            turn.send(Hold(nonce, tuple(groups)), state.member(name).address, name)
+            turn.send(Hold(nonce, tuple(groups)), self._members.held(name).address, name)
 
     def _patience(self, name: str, peer: _Peer) -> float:
         """Seconds until the peer is taken for silent."""
-        once = max(ANSWER_AFTER, 3 * (self._state.round_trips.mean(name) or 0.0))
+        once = max(ANSWER_AFTER, 3 * (self._round_trips.mean(name) or 0.0))
         return min(once * 2.0**peer.silences, max(once, ANSWER_AFTER_MAX))
 
     def _peer(self, name: str) -> _Peer | None:
         """What a live member has told in its present life; None where it was not asked in it."""
-        peer, view = self._peers.get(name), self._state.members.get(name)
+        peer, view = self._peers.get(name), self._members.get(name)
         if peer is None or view is None or view.status > Status.SUSPECT:
             return None
         return peer if view.generation == peer.life else None

@@ -10,11 +10,15 @@ more instead of being more; only a backlog of news never sent goes at `gossip_ra
 
 from __future__ import annotations
 
+from .courier import Courier
 from .identity import Stream
+from .lanes import LogLane, MemberLane
 from .learning import Learning
+from .means import Means
+from .members import MemberTable
 from .messages import Gossip, Group
-from .state import State, Turn
 from .timers import Timer
+from .turn import Turn
 
 _ALMOST = 1e-6
 """Tokens that rounding may have lost while a timer waited for a whole one."""
@@ -26,8 +30,20 @@ BURST_MAX = 0.2
 class Gossiping:
     """The rounds of gossip of one node."""
 
-    def __init__(self, state: State, learning: Learning) -> None:
-        self._state = state
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        member_lane: MemberLane,
+        log_lane: LogLane,
+        courier: Courier,
+        learning: Learning,
+    ) -> None:
+        self._settings, self._rng, self._timers = means
+        self._members = members
+        self._member_lane = member_lane
+        self._log_lane = log_lane
+        self._courier = courier
         self._learning = learning
         self._order: list[str] = []
         self._peers: list[str] = []
@@ -41,12 +57,12 @@ class Gossiping:
 
     def push_member(self, name: str, turn: Turn) -> None:
         """There is news of a member."""
-        self._state.member_lane.push(name)
+        self._member_lane.push(name)
         self._flush_soon(turn.now)
 
     def push_log(self, stream: Stream, start: int, turn: Turn) -> None:
         """There is news of a stream above seq `start`."""
-        self._state.log_lane.push(stream, start)
+        self._log_lane.push(stream, start)
         self._flush_soon(turn.now)
 
     def heard(self, group: Group, turn: Turn) -> bool:
@@ -59,50 +75,50 @@ class Gossiping:
 
     def round(self, turn: Turn) -> None:
         """Send what there is to some peers, and arrange for the next round."""
-        state, settings = self._state, self._state.settings
-        state.timers.cancel(Timer.GOSSIP)
-        if not state.members.live:
+        settings = self._settings
+        self._timers.cancel(Timer.GOSSIP)
+        if not self._members.live:
             return
         self._flushed_at = turn.now
         self._fill(turn.now)
         for name in self._next_peers(min(settings.gossip_fanout, int(self._tokens + _ALMOST))):
-            if state.member_lane or state.log_lane:
+            if self._member_lane or self._log_lane:
                 self._tokens -= 1
-                turn.send(Gossip(), state.member(name).address, name)
-        self._backlog = state.member_lane.sent_less_than(1) or state.log_lane.sent_less_than(1)
+                turn.send(Gossip(), self._members.held(name).address, name)
+        self._backlog = self._member_lane.sent_less_than(1) or self._log_lane.sent_less_than(1)
         eager = self._eager()
-        if state.member_lane.sent_less_than(eager) or state.log_lane.sent_less_than(eager):
+        if self._member_lane.sent_less_than(eager) or self._log_lane.sent_less_than(eager):
             self._flush_soon(turn.now)
-        elif state.member_lane or state.log_lane:
-            state.timers.set(Timer.GOSSIP, turn.now + settings.gossip_interval)
+        elif self._member_lane or self._log_lane:
+            self._timers.set(Timer.GOSSIP, turn.now + settings.gossip_interval)
 
     def _eager(self) -> int:
         """Transmissions that follow each other at once."""
-        return min(self._state.courier.sends_max, len(self._state.members.live))
+        return min(self._courier.sends_max, len(self._members.live))
 
     def _flush_soon(self, now: float) -> None:
         """A round once fresh news was collected for a moment and the pace allows a packet."""
-        pause = self._state.settings.flush_after
+        pause = self._settings.flush_after
         wait = max(pause / 2, self._flushed_at + pause - now)
         self._fill(now)
         missing = 1 - self._tokens
         if missing > 0:
             wait = max(wait, missing / self._rate())
-        self._state.timers.set_if_sooner(Timer.GOSSIP, now + wait)
+        self._timers.set_if_sooner(Timer.GOSSIP, now + wait)
 
     def _rate(self) -> float:
-        settings = self._state.settings
+        settings = self._settings
         return settings.gossip_rate_max if self._backlog else settings.gossip_rate
 
     def _fill(self, now: float) -> None:
         rate = self._rate()
-        full = max(float(self._state.settings.gossip_fanout), rate * BURST_MAX)
+        full = max(float(self._settings.gossip_fanout), rate * BURST_MAX)
         self._tokens = min(full, self._tokens + (now - self._filled_at) * rate)
         self._filled_at = now
 
     def _next_peers(self, count: int) -> list[str]:
         """The next ones in the order, each at most once."""
-        live = self._state.members.live
+        live = self._members.live
         if self._peers != live:
             self._mix(live)
         peers: list[str] = []
@@ -119,4 +135,4 @@ class Gossiping:
 
     def _mix(self, live: list[str]) -> None:
         self._peers, self._order, self._place = list(live), list(live), 0
-        self._state.rng.shuffle(self._order)
+        self._rng.shuffle(self._order)

@@ -10,14 +10,21 @@ from typing import NamedTuple
 
 from .answering import Answering
 from .drops import Drop
+from .health import Health
+from .lanes import MemberLane
+from .means import Means
 from .meeting import Meeting
+from .members import MemberTable
 from .membership import Membership
 from .messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
+from .newcomers import Newcomers
+from .questions import Questions
 from .repair import ASKS_MAX
 from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
-from .state import State, Turn
+from .showing import Showing
 from .timers import Timer
+from .turn import Turn
 
 PATIENCE = 2.0
 """Seconds for which a difference is left to gossip while there is news to send."""
@@ -43,13 +50,25 @@ class MemberRepair:
 
     def __init__(
         self,
-        state: State,
+        means: Means,
+        members: MemberTable,
+        newcomers: Newcomers,
+        member_lane: MemberLane,
+        questions: Questions,
+        health: Health,
+        showing: Showing,
         membership: Membership,
         meeting: Meeting,
         answering: Answering,
         serving: Serving,
     ) -> None:
-        self._state = state
+        self._settings, self._timers = means.settings, means.timers
+        self._members = members
+        self._newcomers = newcomers
+        self._member_lane = member_lane
+        self._questions = questions
+        self._health = health
+        self._showing = showing
         self._membership = membership
         self._meeting = meeting
         self._answering = answering
@@ -72,13 +91,13 @@ class MemberRepair:
         """A peer's table differs from this one: pull it unless a pull runs or just ran."""
         if self._differs_since is None:
             self._differs_since = turn.now
-        settled = not self._state.member_lane or turn.now - self._differs_since >= PATIENCE
+        settled = not self._member_lane or turn.now - self._differs_since >= PATIENCE
         idle = self._peer is None or self._meeting.peer == peer
-        pair = self._state.members.fingerprint, self._state.shown_by[peer].members
+        pair = self._members.fingerprint, self._showing.by[peer].members
         due = max(self._next_at, self._vain[pair][0] if pair in self._vain else self._next_at)
         if idle and (urgent or (settled and turn.now >= due)):
-            self._next_at = turn.now + self._state.settings.pull_interval
-            self._peer = self._state.members.get(peer)
+            self._next_at = turn.now + self._settings.pull_interval
+            self._peer = self._members.get(peer)
             self._pair = pair
             self._after = ""
             self._ask(turn)
@@ -89,7 +108,7 @@ class MemberRepair:
 
     def page_came(self, page: MembersPage, turn: Turn) -> None:
         """Join a page's views; go on behind it when it continues what is held."""
-        pull = self._state.questions.get(_Pull, page.nonce)
+        pull = self._questions.get(_Pull, page.nonce)
         if pull is None:
             turn.drop(Drop.UNASKED)
             return
@@ -130,7 +149,7 @@ class MemberRepair:
         self._asks = 0
         self._ahead = {}
         assert self._peer is not None
-        self._nonce = self._state.questions.ask(_Pull(self._peer.name), 1, turn.now)
+        self._nonce = self._questions.ask(_Pull(self._peer.name), 1, turn.now)
         self._ask_once_more(turn)
 
     def _ask_once_more(self, turn: Turn) -> None:
@@ -138,25 +157,24 @@ class MemberRepair:
         assert self._peer is not None
         self._asks += 1
         self._came = 0
-        settings = self._state.settings
+        settings = self._settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
-        wait = settings.pull_timeout * self._state.health.factor
-        self._state.timers.set(Timer.MEMBER_PULL, turn.now + wait)
+        wait = settings.pull_timeout * self._health.factor
+        self._timers.set(Timer.MEMBER_PULL, turn.now + wait)
         ask = MembersAsk(self._nonce, self._after, PAGES_MAX, size)
         turn.send(ask, self._peer.address, self._peer.name)
 
     def _end(self, whole: bool, turn: Turn) -> None:
         assert self._peer is not None
         self._meeting.ended(self._peer.name, whole, turn)
-        state = self._state
-        if whole and state.members.fingerprint == self._pair[0]:
-            _, pause = self._vain.pop(self._pair, (0.0, state.settings.pull_interval / 2))
+        if whole and self._members.fingerprint == self._pair[0]:
+            _, pause = self._vain.pop(self._pair, (0.0, self._settings.pull_interval / 2))
             # A newcomer may yet prove where it is, and the tables agree.
-            pause = min(2 * pause, NEWCOMERS_PAUSE_MAX if state.newcomers else VAIN_PAUSE_MAX)
+            pause = min(2 * pause, NEWCOMERS_PAUSE_MAX if self._newcomers else VAIN_PAUSE_MAX)
             self._vain[self._pair] = turn.now + pause, pause
             if len(self._vain) > VAIN_MAX:
                 del self._vain[next(iter(self._vain))]
         self._peer = None
         self._differs_since = None
-        self._state.questions.give_up(_Pull)
-        self._state.timers.cancel(Timer.MEMBER_PULL)
+        self._questions.give_up(_Pull)
+        self._timers.cancel(Timer.MEMBER_PULL)

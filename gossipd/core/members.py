@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
+from random import Random
 from typing import NamedTuple, TypeAlias
 
 from .hashing import MASK, hash64
@@ -117,6 +118,12 @@ class MemberTable:
     def views(self) -> list[MemberView]:
         """Everything held, in the order of names."""
         return [self._entries[name].view for name in self._names]
+
+    def held(self, name: str) -> MemberView:
+        """What is held of somebody of whom something is held."""
+        view = self.get(name)
+        assert view is not None
+        return view
 
     def get(self, name: str) -> MemberView | None:
         """What is held of a member."""
@@ -365,3 +372,8 @@ def _digest(view: MemberView) -> int:
         view.status.value,
         tags,
     )
+
+
+def some_of(rng: Random, names: list[str], count: int) -> list[str]:
+    """Up to `count` of some members, at random."""
+    return rng.sample(names, min(count, len(names)))

@@ -19,7 +19,6 @@ from typing import assert_never
 
 from .answering import Answering
 from .copies import CopiesWanted, Demand
-from .courier import Courier
 from .decoding import decode, is_of_probes
 from .detector import VOIDS_MAX, Detector
 from .drops import Drop
@@ -34,22 +33,17 @@ from .effects import (
 )
 from .frame import Frame
 from .gossiping import Gossiping
-from .health import Health
-from .hearsay import Hearsay
 from .holding import Holding
 from .identity import GENERATION_MAX, Address, Stream
 from .image import Image, StreamImage
 from .introducing import Introducing
 from .joining import Joining
-from .judge import Judge
 from .keys import KeyedEvent
-from .lanes import LogLane, MemberLane
 from .learning import Learning
 from .leaving import Leaving
 from .log import Log
 from .meeting import Meeting
 from .member_repair import MemberRepair
-from .members import MemberTable
 from .membership import TELL_ELSEWHERE_AFTER, Membership
 from .messages import (
     Ack,
@@ -78,23 +72,21 @@ from .messages import (
     Status,
     Welcome,
 )
-from .newcomers import Newcomers
-from .pings import Flight, Purpose, RoundTrips
-from .plausible import Plausible, Word
-from .questions import Questions
+from .pings import Flight, Purpose
+from .plausible import Word
 from .readiness import Readiness
 from .repair import LogRepair
 from .retention import Retention
 from .rival import Rival
-from .saving import Changes, Saving
+from .saving import Changes
 from .serving import Serving
 from .settings import Settings
 from .sources import Put
-from .state import State, Turn
-from .strangers import Strangers
-from .tail import Tail, TailEntry
-from .timers import Key, Timer, Timers
-from .writer import NOTHING_STORED, Batch, Stored, Writer
+from .state import State, begin
+from .tail import TailEntry
+from .timers import Key, Timer
+from .turn import Turn
+from .writer import NOTHING_STORED, Batch, Stored
 
 EXPIRE_INTERVAL = 60.0
 
@@ -125,58 +117,105 @@ class Node:
 
         `durable`: the caller stores `take_changes` on a disk, and tells so with `stored`.
         """
-        limits = settings.streams_max, settings.registers_max, settings.keys_max
-        log = Log(*limits, int(settings.doubles_max))
-        members = MemberTable(own, settings.remember, now)
-        log.keeps_marks = members.keeps_marks = durable
-        judge = Judge(log, settings, lambda: self._state.ready)
-        member_lane, log_lane = MemberLane(), LogLane(log)
-        self._state = state = State(
-            settings=settings,
-            rng=rng,
-            timers=Timers(),
-            members=members,
-            newcomers=Newcomers(settings.probe_interval),
-            log=log,
-            judge=judge,
-            writer=Writer(log, judge, rng),
-            tail=Tail(int(settings.tail_size)),
-            member_lane=member_lane,
-            log_lane=log_lane,
-            questions=Questions(rng),
-            round_trips=RoundTrips(settings),
-            health=Health(settings.health_max),
-            strangers=Strangers(),
-            courier=Courier(settings, frame, members, member_lane, log_lane),
-            saving=Saving(log, members, judge),
-            plausible=Plausible(own.generation),
-            hearsay=Hearsay(settings.probe_interval),
-            began_at=now,
-        )
+        self._state = s = begin(own, settings, frame, rng, now, durable)
         self._frame = frame
         self._now = now
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._retention = Retention(state)
-        self._learning = Learning(log, state.writer, self._retention.accepted)
-        self._gossiping = Gossiping(state, self._learning)
-        rival = Rival(state)
-        self._membership = Membership(state, self._gossiping, rival)
-        self._detector = Detector(state, self._membership)
-        self._readiness = Readiness(state)
-        self._serving = serving = Serving(state)
-        answering = Answering(log, members, state.courier, settings.key_window)
-        means = self._learning, self._gossiping, self._readiness, self._retention
-        self._repair = LogRepair(state, *means, answering, serving)
-        self._meeting = Meeting(state)
-        table = self._membership, self._meeting
-        self._member_repair = MemberRepair(state, *table, answering, serving)
-        self._joining = Joining(state, self._membership, self._detector, rival)
-        self._introducing = Introducing(state, self._membership, self._joining)
-        self._holding = Holding(state, self._gossiping, self._repair)
-        self._leaving = Leaving(state, self._membership)
-        self._copies = CopiesWanted(state)
+        self._retention = Retention(s.means, s.log, s.judge, s.saving)
+        self._learning = Learning(s.log, s.writer, self._retention.accepted)
+        self._gossiping = Gossiping(
+            s.means, s.members, s.member_lane, s.log_lane, s.courier, self._learning
+        )
+        self._build_detection(s)
+        self._build_repair(s)
+        self._build_joining(s)
+        self._holding = Holding(s.log, s.saving, s.life, self._gossiping, self._repair)
+        self._copies = CopiesWanted(s.means, s.members, s.log, s.courier, s.round_trips)
+
+    def _build_detection(self, s: State) -> None:
+        self._rival = Rival(s.means, s.life)
+        self._membership = Membership(
+            s.means,
+            s.members,
+            s.newcomers,
+            s.round_trips,
+            s.health,
+            s.plausible,
+            s.hearsay,
+            s.life,
+            s.showing,
+            self._gossiping,
+            self._rival,
+        )
+        self._detector = Detector(
+            s.means,
+            s.members,
+            s.questions,
+            s.round_trips,
+            s.health,
+            s.hearsay,
+            s.rounds,
+            s.life,
+            s.showing,
+            self._membership,
+        )
+        self._readiness = Readiness(s.means, s.members, s.newcomers, s.log, s.life, s.showing)
+
+    def _build_repair(self, s: State) -> None:
+        self._serving = Serving(s.means.timers)
+        answering = Answering(s.log, s.members, s.courier, s.means.settings.key_window)
+        self._repair = LogRepair(
+            s.means,
+            s.members,
+            s.log,
+            s.courier,
+            s.questions,
+            s.health,
+            s.life,
+            self._learning,
+            self._gossiping,
+            self._readiness,
+            self._retention,
+            answering,
+            self._serving,
+        )
+        self._meeting = Meeting(s.members, s.newcomers, s.log)
+        self._member_repair = MemberRepair(
+            s.means,
+            s.members,
+            s.newcomers,
+            s.member_lane,
+            s.questions,
+            s.health,
+            s.showing,
+            self._membership,
+            self._meeting,
+            answering,
+            self._serving,
+        )
+
+    def _build_joining(self, s: State) -> None:
+        self._joining = Joining(
+            s.means,
+            s.members,
+            s.questions,
+            s.strangers,
+            s.plausible,
+            s.elsewhere,
+            s.life,
+            s.showing,
+            self._membership,
+            self._detector,
+            self._rival,
+        )
+        self._introducing = Introducing(
+            s.means, s.members, s.newcomers, s.life, self._membership, self._joining
+        )
+        self._leaving = Leaving(
+            s.means, s.members, s.log, s.courier, s.questions, s.life, self._membership
+        )
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -185,7 +224,7 @@ class Node:
         turn = self._turn(now)
         self._detector.start(turn)
         self._readiness.start(alone, turn)
-        self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
+        self._state.means.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
         self._retention.start(turn)
         return turn.effects
 
@@ -196,12 +235,12 @@ class Node:
         `met`: its members are those of a cluster that is there, not only of one that was.
         """
         turn = self._turn(now)
-        expires = now + self._state.settings.key_retention
+        expires = now + self._state.means.settings.key_retention
         self._state.log.load(image.streams, now, expires)
         judge = self._state.judge
         judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
-            if view.name == self._state.own.name:
+            if view.name == self._state.members.own.name:
                 continue
             if self._membership.is_absurd(view, Word.OTHERS):
                 continue
@@ -223,7 +262,7 @@ class Node:
         there, with a larger generation, and asks members to take it in. Not if it has left, nor
         beyond the last generation."""
         turn = self._turn(now)
-        own = self._state.own
+        own = self._state.members.own
         may = own.status is not Status.LEFT and own.generation < GENERATION_MAX
         if may and address != own.address:
             self._joining.move(address, turn)
@@ -302,7 +341,7 @@ class Node:
         or None; empty where there is none at all. `stored`: what the disk holds of those that are
         doubtful. `puts`: new totals of sources. Raises `ValueError` on a node that is leaving.
         """
-        if self._state.leaving:
+        if self._state.life.leaving:
             raise ValueError("this node is leaving")
         self._advance(now)
         return self._state.writer.prepare(increments, now, wall, keys, stored, puts)
@@ -395,7 +434,7 @@ class Node:
     @property
     def next_timeout(self) -> float | None:
         """When `handle_timeout` wants to be called, on the clock of `now`."""
-        return self._state.timers.next
+        return self._state.means.timers.next
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Do whatever is due at `now`."""
@@ -406,7 +445,7 @@ class Node:
         else:
             self._stalls = 0
         self._stalled = False
-        while key := self._state.timers.pop(now):
+        while key := self._state.means.timers.pop(now):
             self._fire(key, turn)
         return turn.effects
 
@@ -437,7 +476,7 @@ class Node:
     # --- routing -----------------------------------------------------------------------------
 
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
-        own = self._state.own
+        own = self._state.members.own
         message = envelope.message
         if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
             turn.drop(Drop.ABSURD)
@@ -454,7 +493,7 @@ class Node:
         elif envelope.sender == own.name:
             self._receive_from_namesake(envelope, turn)
         elif self._is_member(envelope, turn):
-            self._state.spoken_at = turn.now
+            self._state.life.spoken_at = turn.now
             self._state.members.meet(envelope.sender, turn.now)
             turn.answer_to(envelope.sender, envelope.generation)
             self._learn_views(envelope, turn)
@@ -482,7 +521,7 @@ class Node:
 
     def _is_own(self, envelope: Envelope, source: Address) -> bool:
         """Whether this node has sent it, and no twin at another address."""
-        own = self._state.own
+        own = self._state.members.own
         message = envelope.message
         address = message.address if isinstance(message, Join) else source
         said = (envelope.sender, envelope.generation, address)
@@ -515,7 +554,7 @@ class Node:
             turn.emit(SpeaksElsewhere(held.name, held.address, turn.source))
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
-        if self._state.leaving:
+        if self._state.life.leaving:
             turn.drop(Drop.STRANGER)
             return
         newcomer = MemberView(
@@ -531,7 +570,7 @@ class Node:
     def _receive_from_namesake(self, envelope: Envelope, turn: Turn) -> None:
         """Another process speaks under this node's name. It has proven nothing, so its word is
         not used: which holder keeps the name, each learns from the members."""
-        own = self._state.own
+        own = self._state.members.own
         if envelope.generation < own.generation:
             turn.send(Gossip(), turn.reply_to, None, (own,))
         # In the same generation it may be reflected, and an answer would be, too.
@@ -551,7 +590,7 @@ class Node:
                 if address is not None:
                     self._meeting.welcomed(envelope.sender, shown)
                     self._find(envelope, address, turn)
-                    urgent = not self._state.ready or self._meeting.peer == envelope.sender
+                    urgent = not self._state.life.ready or self._meeting.peer == envelope.sender
                     self._show(shown, envelope.sender, turn, urgent)
             case _:
                 assert_never(message)
@@ -573,12 +612,12 @@ class Node:
         sender = envelope.sender
         match message:
             case Ping(nonce, target, shown):
-                if target != self._state.own.name:
+                if target != self._state.members.own.name:
                     turn.drop(Drop.MISDIRECTED)
                     return
-                own = self._state.own
+                own = self._state.members.own
                 views = (own,) if own.status is Status.LEFT else ()
-                turn.send(Ack(nonce, self._state.shown), turn.reply_to, sender, views)
+                turn.send(Ack(nonce, self._state.showing.own), turn.reply_to, sender, views)
                 self._show(shown, sender, turn, answers=False)
             case Ack(nonce, shown):
                 answers = self._answered(nonce, sender, turn)
@@ -650,7 +689,7 @@ class Node:
         state = self._state
         if not self._is_live(sender):
             return
-        state.shown_by[sender] = shown
+        state.showing.by[sender] = shown
         state.rounds.hear(shown.round)
         if answers:
             self._readiness.shown(shown, sender, turn)
@@ -704,7 +743,7 @@ class Node:
                 self._introducing.due(about, turn)
             case Timer.EXPIRE:
                 self._membership.expire(turn)
-                self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
+                self._state.means.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
             case Timer.KEYS:
                 self._retention.drop(turn)
             case Timer.ANSWER:
@@ -714,9 +753,13 @@ class Node:
 
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
-        turn = Turn(self._state, now, source)
-        due = self._state.timers.next
-        if due is not None and now - due > self._state.settings.stall_after and not self._stalled:
+        turn = self._state.turn(now, source)
+        due = self._state.means.timers.next
+        if (
+            due is not None
+            and now - due > self._state.means.settings.stall_after
+            and not self._stalled
+        ):
             self._notice_stall(due, turn)
         return turn
 
@@ -726,7 +769,7 @@ class Node:
         self._stalled = True
         self._stalls += 1
         if self._stalls <= VOIDS_MAX:
-            self._state.timers.postpone(_WAITS, turn.now - due)
+            self._state.means.timers.postpone(_WAITS, turn.now - due)
         self._membership.stall(due, turn)
 
     def _advance(self, now: float) -> None:
@@ -738,22 +781,22 @@ class Node:
     @property
     def own(self) -> MemberView:
         """What this node says of itself."""
-        return self._state.own
+        return self._state.members.own
 
     @property
     def heard_at(self) -> float:
         """When a member last answered a question of this node, on the clock of `now`."""
-        return self._state.heard_at
+        return self._state.life.heard_at
 
     @property
     def ready(self) -> bool:
         """Whether counts are complete as far as this node can know."""
-        return self._state.ready
+        return self._state.life.ready
 
     @property
     def leaving(self) -> bool:
         """Whether a leave has begun."""
-        return self._state.leaving
+        return self._state.life.leaving
 
     @property
     def members(self) -> list[MemberView]:
@@ -788,7 +831,7 @@ class Node:
     def live_addresses(self, limit: int) -> list[Address]:
         """Where others that are live are held, at most so many of them."""
         members = self._state.members
-        return [self._state.member(name).address for name in members.live[:limit]]
+        return [self._state.members.held(name).address for name in members.live[:limit]]
 
     @property
     def live_count(self) -> int:
@@ -810,7 +853,9 @@ class Node:
             )
             for stream in log.streams
         )
-        names = (view.name for view in members.views() if view.name != self._state.own.name)
+        names = (
+            view.name for view in members.views() if view.name != self._state.members.own.name
+        )
         views = (members.worth_keeping(name, now) for name in names)
         known = [view for view in views if view is not None]
         known += (v for v in self._state.newcomers.kept if members.get(v.name) is None)
@@ -846,7 +891,7 @@ class Node:
     def agreeing(self) -> int:
         """How many live peers last showed the log's present fingerprint."""
         fingerprint = self._state.log.fingerprint
-        return sum(shown.log == fingerprint for shown in self._state.shown_by.values())
+        return sum(shown.log == fingerprint for shown in self._state.showing.by.values())
 
     def since(self, name: str) -> float:
         """When a member's status became what it is, on the clock of `now`."""

@@ -15,12 +15,18 @@ from itertools import islice
 from typing import NamedTuple
 
 from .answering import Answering, Archive, Lack
+from .courier import Courier
 from .drops import Drop
 from .effects import KeysWanted
 from .encoding import pass_item_size
 from .gossiping import Gossiping
+from .health import Health
 from .identity import SOURCE_BIT, Address, Stream
 from .learning import Learning
+from .life import Life
+from .log import Log
+from .means import Means
+from .members import MemberTable
 from .messages import (
     DIGEST_BITS,
     DIGEST_DEPTH_MAX,
@@ -39,12 +45,13 @@ from .messages import (
     PassItem,
 )
 from .passes import Pass
+from .questions import Questions
 from .readiness import Readiness
 from .retention import Retention
 from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
-from .state import State, Turn
 from .timers import Timer
+from .turn import Turn
 
 ASKS_MAX = 3
 """Times a question is asked of one peer."""
@@ -89,7 +96,13 @@ class LogRepair:
 
     def __init__(
         self,
-        state: State,
+        means: Means,
+        members: MemberTable,
+        log: Log,
+        courier: Courier,
+        questions: Questions,
+        health: Health,
+        life: Life,
         learning: Learning,
         gossiping: Gossiping,
         readiness: Readiness,
@@ -97,7 +110,13 @@ class LogRepair:
         answering: Answering,
         serving: Serving,
     ) -> None:
-        self._state = state
+        self._settings, self._rng, self._timers = means
+        self._members = members
+        self._log = log
+        self._courier = courier
+        self._questions = questions
+        self._health = health
+        self._life = life
         self._learning = learning
         self._gossiping = gossiping
         self._readiness = readiness
@@ -130,14 +149,14 @@ class LogRepair:
     def want(self, peer: str, turn: Turn, urgent: bool = False) -> None:
         """A peer's log differs from this one: repair from it unless one runs or just ran."""
         if self._peer is None and (urgent or turn.now >= self._next_at):
-            self._next_at = turn.now + self._state.settings.pull_interval
+            self._next_at = turn.now + self._settings.pull_interval
             self._peers_tried = 1
             self._begin(peer, turn)
 
     def digest_came(self, digest: Digest, turn: Turn) -> None:
         """What a peer holds below a prefix: descend, or note the streams to pass over."""
         prefix = (digest.depth, digest.prefix)
-        pull = self._state.questions.get(_Pull, digest.nonce)
+        pull = self._questions.get(_Pull, digest.nonce)
         if pull is None or prefix not in self._prefixes:
             turn.drop(Drop.UNASKED)
             return
@@ -151,7 +170,7 @@ class LogRepair:
             for leaf in digest.leaves:
                 self._compare(leaf, turn.now)
         elif digest.sums is not None and digest.depth < DIGEST_DEPTH_MAX:
-            mine = self._state.log.sums_below(*prefix)
+            mine = self._log.sums_below(*prefix)
             first = digest.prefix << DIGEST_BITS
             for child in range(DIGEST_FANOUT):
                 if digest.sums[child] and digest.sums[child] != mine[child]:
@@ -191,14 +210,14 @@ class LogRepair:
         """Something that was asked for has not come in time."""
         asked = self._peer
         assert asked is not None
-        live = self._state.members.live
+        live = self._members.live
         if self._asks < ASKS_MAX and asked.name in live:
             self._ask(turn)
             return
         others = [name for name in live if name != asked.name]
         if others and self._peers_tried < PEERS_MAX:
             self._peers_tried += 1
-            self._turn_to(self._state.rng.choice(others), turn)
+            self._turn_to(self._rng.choice(others), turn)
         else:
             self._end()
 
@@ -209,9 +228,9 @@ class LogRepair:
         self._turn_to(peer, turn)
 
     def _turn_to(self, peer: str, turn: Turn) -> None:
-        self._peer = self._state.members.get(peer)
+        self._peer = self._members.get(peer)
         # One nonce for all that one peer is asked: on a slow link a late answer is as good.
-        self._nonce = self._state.questions.ask(_Pull(peer), 1, turn.now)
+        self._nonce = self._questions.ask(_Pull(peer), 1, turn.now)
         self._asks = 0
         self._ask(turn)
 
@@ -221,8 +240,8 @@ class LogRepair:
         self._passes = {}
         self._gained = {}
         self._corrections = {}
-        self._state.questions.give_up(_Pull)
-        self._state.timers.cancel(Timer.PULL)
+        self._questions.give_up(_Pull)
+        self._timers.cancel(Timer.PULL)
 
     def _go_on(self, turn: Turn) -> None:
         """Something was answered: go on when all is, end when there is nothing left."""
@@ -242,9 +261,9 @@ class LogRepair:
         assert self._peer is not None
         self._asks += 1
         self._moved = False
-        wait = self._state.settings.pull_timeout * self._state.health.factor
-        self._state.timers.set(Timer.PULL, turn.now + wait)
-        settings = self._state.settings
+        wait = self._settings.pull_timeout * self._health.factor
+        self._timers.set(Timer.PULL, turn.now + wait)
+        settings = self._settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
         # The deepest first, and none while there is much to pass over: so neither list grows long.
         deepest = reversed(self._prefixes) if len(self._passes) < PASSES_MAX else ()
@@ -262,7 +281,7 @@ class LogRepair:
         """As many of the passes under way as one datagram can ask for."""
         age = self._retention.age_wanted
         empty = PassAsk(self._nonce, (), PAGES_MAX, size, age)
-        room = self._state.courier.room(empty, size)
+        room = self._courier.room(empty, size)
         items: list[PassItem] = []
         for stream, running in self._passes.items():
             item = PassItem(stream, running.start, running.after, running.doubles)
@@ -273,7 +292,7 @@ class LogRepair:
         return PassAsk(self._nonce, tuple(items), PAGES_MAX, size, age)
 
     def _compare(self, leaf: Leaf, now: float) -> None:
-        mine = self._state.log.leaf(leaf.stream)
+        mine = self._log.leaf(leaf.stream)
         if leaf.version > mine.version:
             self._passes[leaf.stream] = Pass(mine.version)
         elif leaf.version == mine.version and leaf.digest != mine.digest:
@@ -297,7 +316,7 @@ class LogRepair:
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
         gained = self._gained.pop(stream, 0)
-        if self._state.ready and 0 < gained <= NEWS_MAX and self._news_left:
+        if self._life.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
             self._gossiping.push_log(stream, running.start, turn)
 

@@ -35,8 +35,8 @@ from gossipd.core.messages import Held, Hold, Leaf, Page, Register
 from gossipd.core.passes import Pass
 from gossipd.core.repair import LogRepair
 from gossipd.core.saving import Changes, Saving
-from gossipd.core.state import Turn
 from gossipd.core.tail import Tail
+from gossipd.core.turn import Turn
 from gossipd.core.writer import Result, Writer
 from gossipd.simulator.world import Disk, World
 
@@ -317,7 +317,7 @@ def datagrams_without_budget(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_tail_without_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.node.Tail", lambda size: Tail(100 * size))
+    patch.setattr(f"{_CORE}.state.Tail", lambda size: Tail(100 * size))
 
 
 def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
@@ -364,7 +364,7 @@ def equal_versions_end_it(patch: pytest.MonkeyPatch) -> None:
     sound = LogRepair._compare
 
     def compare(self: LogRepair, leaf: Leaf, now: float) -> None:
-        if leaf.version != self._state.log.version(leaf.stream):
+        if leaf.version != self._log.version(leaf.stream):
             sound(self, leaf, now)
 
     patch.setattr(LogRepair, "_compare", compare)
@@ -466,7 +466,7 @@ def held_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
     sound = Holding.asked
 
     def asked(self: Holding, hold: Hold, sender: str, turn: Turn) -> None:
-        log = self._state.log
+        log = self._log
         log.keeps_marks = False
         for group in hold.groups:
             log.merge(group.stream, group.registers)

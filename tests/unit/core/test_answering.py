@@ -47,7 +47,7 @@ def _size(state: State, message: Message) -> int:
 
 
 def _of(state: State) -> Answering:
-    return Answering(state.log, state.members, state.courier, state.settings.key_window)
+    return Answering(state.log, state.members, state.courier, state.means.settings.key_window)
 
 
 # --- the digest ----------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_a_wish_for_an_unknown_stream_is_answered_with_its_end() -> None:
 def _pages(state: State, size: int = 1200, pages: int = 32, after: str = "") -> list[MembersPage]:
     answers = list(_of(state).members(MembersAsk(1, after, pages, size), 0.0))
     assert all(
-        _size(state, answer) <= min(size, state.settings.datagram_size) for answer in answers
+        _size(state, answer) <= min(size, state.means.settings.datagram_size) for answer in answers
     )
     return answers
 
@@ -233,7 +233,7 @@ def test_a_large_table_is_cut_into_pages_by_name(size: int, own_size: int) -> No
 
 def test_members_that_are_not_shared_are_on_no_page() -> None:
     state = state_of(ALIVE._replace(status=Status.LEFT))
-    state.members.expire(state.settings.remember / 2)
+    state.members.expire(state.means.settings.remember / 2)
     assert _names(_pages(state)) == ["own"]
 
 
