@@ -58,10 +58,11 @@ class State:
     member_lane: MemberLane
     log_lane: LogLane
     courier: Courier
+    outlet: Outlet
 
     def turn(self, now: float, source: Address = ("", 0)) -> Turn:
         """An input that comes now."""
-        return Turn(Outlet(self.courier, self.members, self.strangers, self.tail), now, source)
+        return Turn(self.outlet, now, source)
 
 
 def begin(
@@ -74,21 +75,22 @@ def begin(
     log.keeps_marks = members.keeps_marks = durable
     life, rounds = Life(settings.probe_interval, now), Rounds()
     judge = Judge(log, settings, lambda: life.ready)
-    lanes = MemberLane(), LogLane(log)
+    lanes, strangers = (MemberLane(), LogLane(log)), Strangers()
+    courier, tail = Courier(settings, frame, members, *lanes), Tail(int(settings.tail_size))
     return State(
         means=Means(settings, rng, Timers()),
         life=life,
         log=log,
         judge=judge,
         writer=Writer(log, judge, rng),
-        tail=Tail(int(settings.tail_size)),
+        tail=tail,
         saving=Saving(log, members, judge),
         members=members,
         newcomers=Newcomers(settings.probe_interval),
         hearsay=Hearsay(settings.probe_interval),
         elsewhere=Elsewhere(),
         plausible=Plausible(own.generation),
-        strangers=Strangers(),
+        strangers=strangers,
         rounds=rounds,
         showing=Showing(log, members, rounds, life),
         questions=Questions(rng),
@@ -96,5 +98,6 @@ def begin(
         health=Health(settings.health_max),
         member_lane=lanes[0],
         log_lane=lanes[1],
-        courier=Courier(settings, frame, members, *lanes),
+        courier=courier,
+        outlet=Outlet(courier, members, strangers, tail),
     )
