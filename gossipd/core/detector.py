@@ -20,7 +20,7 @@ from .life import Life
 from .means import Means
 from .members import MemberTable, some_of
 from .membership import Membership
-from .messages import MemberView, Nack, Ping, PingReq, RelayedAck, Status
+from .messages import Ack, MemberView, Nack, Ping, PingReq, RelayedAck, Status
 from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
 from .questions import Questions
 from .rounds import Rounds
@@ -277,6 +277,18 @@ class Detector:
         wait = self._timeout(name)
         self._timers.set(Timer.CORROBORATE, turn.now + wait, name)
         self._ping(suspect, Purpose.CORROBORATE, turn)
+
+    # --- as the one who is asked --------------------------------------------------------------
+
+    def pinged(self, ping: Ping, sender: str, turn: Turn) -> bool:
+        """Answer a member; False if it takes this node for another one."""
+        own = self._members.own
+        if ping.target != own.name:
+            turn.drop(Drop.MISDIRECTED)
+            return False
+        views = (own,) if own.status is Status.LEFT else ()
+        turn.send(Ack(ping.nonce, self._showing.own), turn.reply_to, sender, views)
+        return True
 
     # --- as a relay for others ---------------------------------------------------------------
 

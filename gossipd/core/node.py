@@ -28,14 +28,13 @@ from .effects import (
     KeysWanted,
     Learned,
     Send,
-    SpeaksElsewhere,
     Stalled,
 )
 from .frame import Frame
 from .gossiping import Gossiping
 from .holding import Holding
 from .identity import GENERATION_MAX, Address, Stream
-from .image import Image, StreamImage
+from .image import Image
 from .introducing import Introducing
 from .joining import Joining
 from .keys import KeyedEvent
@@ -44,7 +43,7 @@ from .leaving import Leaving
 from .log import Log
 from .meeting import Meeting
 from .member_repair import MemberRepair
-from .membership import TELL_ELSEWHERE_AFTER, Membership
+from .membership import Membership
 from .messages import (
     Ack,
     Cookie,
@@ -72,13 +71,14 @@ from .messages import (
     Status,
     Welcome,
 )
-from .pings import Flight, Purpose
+from .pings import Purpose
 from .plausible import Word
 from .readiness import Readiness
 from .repair import LogRepair
 from .retention import Retention
 from .rival import Rival
 from .saving import Changes
+from .senders import Senders
 from .serving import Serving
 from .settings import Settings
 from .sources import Put
@@ -149,6 +149,7 @@ class Node:
             self._gossiping,
             self._rival,
         )
+        self._senders = Senders(s.members, s.questions, s.elsewhere, s.life, self._membership)
         self._detector = Detector(
             s.means,
             s.members,
@@ -483,7 +484,7 @@ class Node:
             return
         if isinstance(message, Join) and self._joining.came_back(envelope.sender, message, turn):
             return
-        if self._is_own(envelope, turn.source):
+        if self._senders.is_own(envelope, turn.source):
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):
             self._receive_join(envelope, message, size, turn)
@@ -491,12 +492,8 @@ class Node:
             # Before namesakes: the holder of this node's name answers its join like anybody.
             self._receive_answer_to_join(envelope, message, turn)
         elif envelope.sender == own.name:
-            self._receive_from_namesake(envelope, turn)
-        elif self._is_member(envelope, turn):
-            self._state.life.spoken_at = turn.now
-            self._state.members.meet(envelope.sender, turn.now)
-            turn.answer_to(envelope.sender, envelope.generation)
-            self._learn_views(envelope, turn)
+            self._senders.namesake_spoke(envelope, turn)
+        elif self._senders.is_member(envelope, turn):
             for group in envelope.groups:
                 self._gossiping.heard(group, turn)
             self._dispatch(message, envelope, turn)
@@ -507,51 +504,6 @@ class Node:
             if not self._introducing.challenge(envelope, turn):
                 nonce = message.nonce if isinstance(message, Ping) else 0
                 self._joining.challenge(envelope.sender, nonce, turn.reply_to, turn)
-
-    def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
-        """What a member says of itself in answer to this node's ping is no rumour."""
-        message = envelope.message
-        nonce = message.nonce if isinstance(message, Ack) else 0
-        flight = self._state.questions.get(Flight, nonce)
-        proven = flight is not None and flight.target == envelope.sender
-        for view in envelope.views:
-            own = view.name == envelope.sender
-            word = Word.OWN if own else Word.OTHERS
-            self._membership.learn(view, turn, word=word, proven=own and proven)
-
-    def _is_own(self, envelope: Envelope, source: Address) -> bool:
-        """Whether this node has sent it, and no twin at another address."""
-        own = self._state.members.own
-        message = envelope.message
-        address = message.address if isinstance(message, Join) else source
-        said = (envelope.sender, envelope.generation, address)
-        return said == (own.name, own.generation, own.address)
-
-    def _is_member(self, envelope: Envelope, turn: Turn) -> bool:
-        """Whether the sender is held in this generation or a later one; a member that is held
-        otherwise than it speaks of itself, or elsewhere than it speaks from, is told so."""
-        held = self._state.members.get(envelope.sender)
-        if held is None or envelope.generation > held.generation:
-            return False
-        said = (envelope.generation, envelope.incarnation)
-        if said > (held.generation, held.incarnation):
-            self._membership.learn(
-                held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
-                turn,
-                word=Word.OWN,
-            )
-        elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
-            self._membership.tell(envelope.sender, turn)
-        if envelope.generation == held.generation and turn.source != held.address:
-            # A twin, or a host with several addresses, to which its own view is no news.
-            self._membership.tell(envelope.sender, turn, TELL_ELSEWHERE_AFTER)
-            self._note_elsewhere(held, turn)
-        return True
-
-    def _note_elsewhere(self, held: MemberView, turn: Turn) -> None:
-        is_silent = held.status in (Status.SUSPECT, Status.FAILED)
-        if is_silent and self._state.elsewhere.spoke(held.name, held.address, turn.now):
-            turn.emit(SpeaksElsewhere(held.name, held.address, turn.source))
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
         if self._state.life.leaving:
@@ -567,15 +519,6 @@ class Node:
         )
         self._joining.asked(join, newcomer, size, turn)
 
-    def _receive_from_namesake(self, envelope: Envelope, turn: Turn) -> None:
-        """Another process speaks under this node's name. It has proven nothing, so its word is
-        not used: which holder keeps the name, each learns from the members."""
-        own = self._state.members.own
-        if envelope.generation < own.generation:
-            turn.send(Gossip(), turn.reply_to, None, (own,))
-        # In the same generation it may be reflected, and an answer would be, too.
-        turn.drop(Drop.OWN if envelope.generation == own.generation else Drop.STRANGER)
-
     def _receive_answer_to_join(
         self, envelope: Envelope, message: Cookie | Welcome | Refuse, turn: Turn
     ) -> None:
@@ -589,36 +532,18 @@ class Node:
                 address = self._joining.welcomed(message, envelope.sender, turn)
                 if address is not None:
                     self._meeting.welcomed(envelope.sender, shown)
-                    self._find(envelope, address, turn)
+                    self._senders.found(envelope, address, turn)
                     urgent = not self._state.life.ready or self._meeting.peer == envelope.sender
                     self._show(shown, envelope.sender, turn, urgent)
             case _:
                 assert_never(message)
 
-    def _find(self, envelope: Envelope, address: Address, turn: Turn) -> None:
-        """A member that takes this node in has proven to be at `address`."""
-        sender, members = envelope.sender, self._state.members
-        for view in envelope.views:
-            own = view.name == sender
-            word = Word.OWN if own else Word.OTHERS
-            self._membership.learn(view, turn, word=word, reached=own and view.address == address)
-        members.prove(sender, address)
-        members.meet(sender, turn.now)
-        held = members.get(sender)
-        if held is not None and held.status is not Status.ALIVE:
-            self._membership.tell(sender, turn)
-
     def _dispatch(self, message: MemberMessage, envelope: Envelope, turn: Turn) -> None:  # noqa: C901  a table
         sender = envelope.sender
         match message:
-            case Ping(nonce, target, shown):
-                if target != self._state.members.own.name:
-                    turn.drop(Drop.MISDIRECTED)
-                    return
-                own = self._state.members.own
-                views = (own,) if own.status is Status.LEFT else ()
-                turn.send(Ack(nonce, self._state.showing.own), turn.reply_to, sender, views)
-                self._show(shown, sender, turn, answers=False)
+            case Ping():
+                if self._detector.pinged(message, sender, turn):
+                    self._show(message.shown, sender, turn, answers=False)
             case Ack(nonce, shown):
                 answers = self._answered(nonce, sender, turn)
                 if answers:
@@ -840,26 +765,7 @@ class Node:
 
     def image(self, now: float) -> Image:
         """What the next life of this node may `load`."""
-        log, members = self._state.log, self._state.members
-        streams = tuple(
-            StreamImage(
-                stream,
-                log.version(stream),
-                tuple(log.by_name(stream, 0, "")),
-                tuple(log.keys.oldest_first(stream, 0, now)),
-                tuple(log.doubles.of(stream, 0, now)),
-                log.archived(stream, now),
-                tuple(log.doubles.corrections(stream)),
-            )
-            for stream in log.streams
-        )
-        names = (
-            view.name for view in members.views() if view.name != self._state.members.own.name
-        )
-        views = (members.worth_keeping(name, now) for name in names)
-        known = [view for view in views if view is not None]
-        known += (v for v in self._state.newcomers.kept if members.get(v.name) is None)
-        return Image(streams, tuple(sorted(known)), self._state.judge.horizon)
+        return self._state.image(now)
 
     def shared_members(self, now: float) -> list[MemberView]:
         """All members, this node included, as others are told of them, by name: without those

@@ -11,6 +11,7 @@ from .frame import Frame
 from .health import Health
 from .hearsay import Hearsay
 from .identity import Address
+from .image import Image, StreamImage
 from .judge import Judge
 from .lanes import LogLane, MemberLane
 from .life import Life
@@ -63,6 +64,27 @@ class State:
     def turn(self, now: float, source: Address = ("", 0)) -> Turn:
         """An input that comes now."""
         return Turn(self.outlet, now, source)
+
+    def image(self, now: float) -> Image:
+        """What the next life of this node may `load`."""
+        log, members = self.log, self.members
+        streams = tuple(
+            StreamImage(
+                stream,
+                log.version(stream),
+                tuple(log.by_name(stream, 0, "")),
+                tuple(log.keys.oldest_first(stream, 0, now)),
+                tuple(log.doubles.of(stream, 0, now)),
+                log.archived(stream, now),
+                tuple(log.doubles.corrections(stream)),
+            )
+            for stream in log.streams
+        )
+        names = (view.name for view in members.views() if view.name != self.members.own.name)
+        views = (members.worth_keeping(name, now) for name in names)
+        known = [view for view in views if view is not None]
+        known += (v for v in self.newcomers.kept if members.get(v.name) is None)
+        return Image(streams, tuple(sorted(known)), self.judge.horizon)
 
 
 def begin(
