@@ -28,6 +28,7 @@ from .means import Means
 from .members import MemberTable
 from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Status, by_kind
 from .pings import RoundTrips
+from .questions import Questions
 from .timers import Timer
 from .turn import Turn
 
@@ -89,8 +90,6 @@ class _Peer:
     """Its generation."""
     held: dict[Stream, _Span] = field(default_factory=dict)
     """What it holds of the streams that somebody waits for."""
-    open: dict[int, _Question] = field(default_factory=dict)
-    """What it may still answer, by nonce."""
     durable: bool = True
     """Whether it has a disk: thought so until it says otherwise."""
     leaving: bool = False
@@ -121,12 +120,14 @@ class CopiesWanted:
         members: MemberTable,
         log: Log,
         courier: Courier,
+        questions: Questions,
         round_trips: RoundTrips,
     ) -> None:
         self._rng, self._timers = means.rng, means.timers
         self._members = members
         self._log = log
         self._courier = courier
+        self._questions = questions
         self._round_trips = round_trips
         self._wishes: dict[int, _Wish] = {}
         self._queues: dict[Stream, _Queues] = {}
@@ -157,7 +158,7 @@ class CopiesWanted:
     def held(self, held: Held, sender: str, turn: Turn) -> bool:
         """A peer told what it durably holds; False if that was not asked here."""
         peer = self._peer(sender)
-        question = peer.open.pop(held.nonce, None) if peer is not None else None
+        question = self._questions.take(_Question, held.nonce, sender)
         if peer is None or question is None:
             return False
         peer.silences, peer.waits = 0, False
@@ -260,6 +261,7 @@ class CopiesWanted:
         for name, peer in list(self._peers.items()):
             if self._peer(name) is None:
                 del self._peers[name]
+                self._questions.give_up(_Question, name)
             elif peer.waits and peer.next_at <= now:
                 peer.waits = False
                 peer.silences += 1
@@ -302,15 +304,12 @@ class CopiesWanted:
                 groups.append(Group(stream, cut.start, cut.to, *by_kind(cut.records)[:2]))
                 room -= cut.size
         if groups:
-            nonce = self._rng.getrandbits(64)
             claims = tuple(
                 (group.stream, _Span(group.start, group.to))
                 for group in groups
                 if group.start < group.to
             )
-            peer.open[nonce] = _Question(claims, whole)
-            while len(peer.open) > ASKS_MAX:
-                del peer.open[next(iter(peer.open))]
+            nonce = self._questions.ask(_Question(claims, whole), ASKS_MAX, turn.now, name)
             peer.waits, peer.asked_at = True, turn.now
             peer.next_at = turn.now + self._patience(name, peer)
             turn.send(Hold(nonce, tuple(groups)), self._members.held(name).address, name)

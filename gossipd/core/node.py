@@ -132,7 +132,9 @@ class Node:
         self._build_repair(s)
         self._build_joining(s)
         self._holding = Holding(s.log, s.saving, s.life, self._gossiping, self._repair)
-        self._copies = CopiesWanted(s.means, s.members, s.log, s.courier, s.round_trips)
+        self._copies = CopiesWanted(
+            s.means, s.members, s.log, s.courier, s.questions, s.round_trips
+        )
 
     def _build_detection(self, s: State) -> None:
         self._rival = Rival(s.means, s.life)

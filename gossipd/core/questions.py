@@ -9,12 +9,21 @@ first. Cookies and Hellos are not in here: of those, nothing is remembered.
 from __future__ import annotations
 
 from random import Random
-from typing import TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 ANSWER_WITHIN = 60.0
 """Seconds after which a question is given up when another one of its kind is asked."""
 
 Q = TypeVar("Q")
+
+_Kind: TypeAlias = tuple[type, str]
+"""What there is room for so many of: questions of a type, or those of them to one peer."""
+
+
+class _Open(NamedTuple):
+    question: object
+    kind: _Kind
+    at: float
 
 
 class Questions:
@@ -22,36 +31,39 @@ class Questions:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._open: dict[int, tuple[float, object]] = {}
-        """When each was asked, and what it was about."""
-        self._kinds: dict[type, dict[int, None]] = {}
+        self._open: dict[int, _Open] = {}
+        self._kinds: dict[_Kind, dict[int, None]] = {}
 
-    def ask(self, question: object, most: int, now: float) -> int:
-        """Remember what is about to be asked, and at most so many of its kind; its nonce."""
+    def ask(self, question: object, most: int, now: float, peer: str = "") -> int:
+        """Remember what is about to be asked, and at most so many of its kind; its nonce. `peer`:
+        who is asked, where that many may be open for each."""
         nonce = self._rng.getrandbits(64)
-        kind = self._kinds.setdefault(type(question), {})
-        self._open[nonce] = now, question
-        kind[nonce] = None
-        while len(kind) > most or now - self._open[next(iter(kind))][0] > ANSWER_WITHIN:
-            self._close(kind, next(iter(kind)))
+        kind = type(question), peer
+        nonces = self._kinds.setdefault(kind, {})
+        self._open[nonce] = _Open(question, kind, now)
+        nonces[nonce] = None
+        while len(nonces) > most or now - self._open[next(iter(nonces))].at > ANSWER_WITHIN:
+            self._close(next(iter(nonces)))
         return nonce
 
-    def get(self, kind: type[Q], nonce: int) -> Q | None:
+    def get(self, kind: type[Q], nonce: int, peer: str = "") -> Q | None:
         """The question of that kind which an answer is to; it stays open."""
-        question = self._open.get(nonce, (0.0, None))[1]
-        return question if isinstance(question, kind) else None
+        held = self._open.get(nonce)
+        if held is None or held.kind[1] != peer or not isinstance(held.question, kind):
+            return None
+        return held.question
 
-    def take(self, kind: type[Q], nonce: int) -> Q | None:
+    def take(self, kind: type[Q], nonce: int, peer: str = "") -> Q | None:
         """The same, once: it is answered, or given up."""
-        question = self.get(kind, nonce)
+        question = self.get(kind, nonce, peer)
         if question is not None:
-            self._close(self._kinds[type(question)], nonce)
+            self._close(nonce)
         return question
 
-    def give_up(self, kind: type) -> None:
+    def give_up(self, kind: type, peer: str = "") -> None:
         """No question of that kind is open any more."""
-        for nonce in self._kinds.pop(kind, {}):
+        for nonce in self._kinds.pop((kind, peer), {}):
             del self._open[nonce]
 
-    def _close(self, kind: dict[int, None], nonce: int) -> None:
-        del kind[nonce], self._open[nonce]
+    def _close(self, nonce: int) -> None:
+        del self._kinds[self._open.pop(nonce).kind][nonce]

@@ -21,7 +21,7 @@ from gossipd.core import (
     hashing,
     identity,
 )
-from gossipd.core.copies import CopiesWanted
+from gossipd.core.copies import CopiesWanted, _Question
 from gossipd.core.detector import Detector
 from gossipd.core.digest import Trie
 from gossipd.core.holding import Holding
@@ -420,9 +420,10 @@ def who_was_asked_counts(patch: pytest.MonkeyPatch) -> None:
 
     def ask(self: CopiesWanted, turn: Turn) -> None:
         sound(self, turn)
-        for peer in self._peers.values():
-            for question in peer.open.values():
-                for stream, span in question.claims:
+        for name, peer in self._peers.items():
+            for nonce in self._questions._kinds.get((_Question, name), {}):
+                question = self._questions.get(_Question, nonce, name)
+                for stream, span in question.claims if question else ():
                     peer.learn(stream, span)
 
     patch.setattr(CopiesWanted, "_ask", ask)

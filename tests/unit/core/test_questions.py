@@ -38,6 +38,15 @@ def test_the_oldest_are_given_up_first_and_no_kind_crowds_out_another() -> None:
     assert questions.get(Flight, own) is PROBE
 
 
+def test_there_may_be_room_for_so_many_to_each_peer() -> None:
+    questions = Questions(Random(1))
+    nonces = [questions.ask(PROBE, 1, 0.0, peer) for peer in ("bob", "eve", "bob")]
+    assert questions.get(Flight, nonces[0], "bob") is None
+    assert questions.get(Flight, nonces[1], "bob") is None, "eve was asked"
+    assert questions.take(Flight, nonces[1], "eve") is PROBE
+    assert questions.take(Flight, nonces[2], "bob") is PROBE
+
+
 def test_questions_are_given_up_after_a_minute_in_which_others_were_asked() -> None:
     questions = Questions(Random(1))
     nonces = [questions.ask(PROBE, 100, float(at)) for at in range(0, 70, 10)]
