@@ -109,8 +109,9 @@ class Detector:
 
     def ask_relays(self, target: MemberView, nonce: int, wait: float, turn: Turn) -> int:
         """Ask members to ping `target` within `wait` seconds and to tell; how many were asked."""
-        others = [name for name in self._members.live if name != target.name]
-        relays = some_of(self._rng, others, self._settings.indirect_probes)
+        count = self._settings.indirect_probes
+        drawn = some_of(self._rng, self._members.live, count + 1)
+        relays = [name for name in drawn if name != target.name][:count]
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
             turn.send(ask, self._members.held(name).address, name)

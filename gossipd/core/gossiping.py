@@ -3,14 +3,19 @@
 Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers; the next rounds follow
 as fast as the pace allows until it was sent often enough, or as often as there are peers; what is
 still to be sent after that follows every `gossip_interval`. What else is sent carries news, too.
-Peers come in a fixed random order, so that consecutive packets go to different ones. The pace is a
-token bucket: news that fits one packet waits for `gossip_rate`, so that under load packets carry
-more instead of being more; only a backlog of news never sent goes at `gossip_rate_max`.
+Peers come in a random order that stays, so that consecutive packets go to different ones. The pace
+is a token bucket: news that fits one packet waits for `gossip_rate`, so that under load packets
+carry more instead of being more; only a backlog of news never sent goes at `gossip_rate_max`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from .circle import Circle
 from .courier import Courier
+from .drops import Drop
+from .growth import Growth
 from .identity import Stream
 from .lanes import LogLane, MemberLane
 from .learning import Learning
@@ -37,18 +42,19 @@ class Gossiping:
         member_lane: MemberLane,
         log_lane: LogLane,
         courier: Courier,
+        growth: Growth,
         learning: Learning,
     ) -> None:
-        self._settings, self._rng, self._timers = means
+        self._settings, _, self._timers = means
         self._members = members
         self._member_lane = member_lane
         self._log_lane = log_lane
         self._courier = courier
+        self._growth = growth
         self._learning = learning
-        self._order: list[str] = []
-        self._peers: list[str] = []
-        """The live members that are in the order."""
-        self._place = 0
+        self._peers = Circle(means.rng)
+        """The live members."""
+        members.follow(self._peers)
         self._flushed_at = float("-inf")
         self._tokens = 0.0
         self._filled_at = float("-inf")
@@ -66,12 +72,23 @@ class Gossiping:
         self._flush_soon(turn.now)
 
     def heard(self, group: Group, turn: Turn) -> bool:
-        """Learn news of the log and tell it on; False if there is no room for it."""
-        lesson = self._learning.group(group, turn.now)
+        """Learn news of the log and tell it on; False if not all of it is used."""
+        if not self._may_grow_by(group, turn):
+            turn.drop(Drop.TOO_MUCH)
+            return False
+        lesson = self._learning.group(group, turn.company, turn.now)
         turn.heed(lesson)
         if lesson.news_above is not None:
             self.push_log(group.stream, lesson.news_above, turn)
         return lesson.whole
+
+    def _may_grow_by(self, group: Group, turn: Turn) -> bool:
+        """Whether what is new in it is within its sender's budget."""
+        streams, registers = self._learning.new_in(group)
+        if not streams and not registers:
+            return True
+        is_proven = self._members.is_proven(turn.source)
+        return self._growth.takes(turn.source, is_proven, streams, registers, turn.now)
 
     def round(self, turn: Turn) -> None:
         """Send what there is to some peers, and arrange for the next round."""
@@ -116,23 +133,11 @@ class Gossiping:
         self._tokens = min(full, self._tokens + (now - self._filled_at) * rate)
         self._filled_at = now
 
-    def _next_peers(self, count: int) -> list[str]:
-        """The next ones in the order, each at most once."""
-        live = self._members.live
-        if self._peers != live:
-            self._mix(live)
-        peers: list[str] = []
-        while len(peers) < min(count, len(live)):
-            if self._place == len(self._order):
-                self._place = 0
-                if self._backlog:  # else each part of it would come to the same peers again
-                    self._mix(live)
-            name = self._order[self._place]
-            self._place += 1
-            if name not in peers:
-                peers.append(name)
+    def _next_peers(self, count: int) -> Iterable[str]:
+        """The next ones in their order, each at most once."""
+        count = min(count, len(self._peers))
+        peers: dict[str, None] = {}
+        while len(peers) < count:
+            # In one order each part of a backlog would come to the same peers again.
+            peers[self._peers.next(mix=self._backlog)] = None
         return peers
-
-    def _mix(self, live: list[str]) -> None:
-        self._peers, self._order, self._place = list(live), list(live), 0
-        self._rng.shuffle(self._order)

@@ -27,6 +27,18 @@ Accepted: TypeAlias = Callable[[Stream, tuple[KeyRecord, ...], float], tuple[Key
 """Which of some key records are not too old to be held."""
 
 
+COMPANY_MAX = 48
+"""Events of keys that one input may make this node look at, beside those that it tells: each may
+become a double of a new one. As many records as a datagram has room for may each show one."""
+
+
+@dataclass(slots=True)
+class Company:
+    """Events of keys that one input may still make this node look at."""
+
+    left: int = COMPANY_MAX
+
+
 @dataclass(slots=True)
 class Lesson:
     """What became of something that was told."""
@@ -34,7 +46,7 @@ class Lesson:
     new: int = 0
     """How many of its records were."""
     whole: bool = True
-    """Whether there was room for all of them; otherwise it claims nothing."""
+    """Whether all of them were used; otherwise it claims nothing."""
     news_above: int | None = None
     """The seq above which others are to be told of the stream, where there is news."""
     moved: bool = False
@@ -52,7 +64,12 @@ class Learning:
         self._writer = writer
         self._accepted = accepted
 
-    def group(self, group: Group, now: float) -> Lesson:
+    def new_in(self, group: Group) -> tuple[int, int]:
+        """How many streams and registers it would add."""
+        streams = 0 if self._log.holds(group.stream) else 1
+        return streams, self._log.new_registers(group.stream, group.registers)
+
+    def group(self, group: Group, company: Company, now: float) -> Lesson:
         """Join news. Most of it comes several times: of key records, those that the version covers
         are held. In the own stream others would show a clone."""
         lesson, stream = Lesson(), group.stream
@@ -61,27 +78,24 @@ class Learning:
         if group.keys and stream != self._writer.stream:
             above = tuple(record for record in group.keys if record.seq > version)
             group = group._replace(keys=above)
-        self._merge(group, lesson)
+        keys = self._merge(group, lesson, company, now)
         claimed = lesson.whole and may_claim and self._claim(stream, group.to, lesson)
-        if lesson.whole:
-            self._merge_keys(group, lesson, now)
+        self._merge_keys(stream, keys, lesson, now)
         if lesson.new or claimed:
             lesson.news_above = min(group.start, version)
         return lesson
 
-    def page(self, page: Page, running: Pass | None, now: float) -> Lesson:
+    def page(self, page: Page, running: Pass | None, company: Company, now: float) -> Lesson:
         """Join a page, and take it into account in the pass that asked for such, which claims
         what it may once it is complete. Corrections are not joined yet: who asked does that when
         the registers of all winners are here."""
         lesson = Lesson()
-        self._merge(page, lesson)
+        keys = self._merge(page, lesson, company, now)
         new, advances = self._log.enter(page.stream, page.doubles, now, told=True)
         lesson.new += new
         lesson.advances += advances
-        if not lesson.whole:
-            return lesson
-        self._merge_keys(page, lesson, now)
-        if running is not None:
+        self._merge_keys(page.stream, keys, lesson, now)
+        if running is not None and lesson.whole:
             lesson.moved = running.use(page)
             claim = running.claim if running.complete else None
             if claim is not None and self._is_shown(page.stream, claim, 0, lesson):
@@ -98,8 +112,11 @@ class Learning:
 
     # --- records -----------------------------------------------------------------------------
 
-    def _merge(self, of: Group | Page, lesson: Lesson) -> None:
-        """Join registers. Where there is no room for the key records these are not used."""
+    def _merge(
+        self, of: Group | Page, lesson: Lesson, company: Company, now: float
+    ) -> tuple[KeyRecord, ...]:
+        """Join registers; the key records that are to be joined, too: none where there is no room
+        for all of them."""
         fits = not of.keys or self._log.has_room_for_keys(of.stream, len(of.keys))
         advances = self._log.merge(of.stream, of.registers)
         lesson.whole = advances is not None and fits
@@ -111,16 +128,33 @@ class Learning:
             lesson.drops.append(Drop.STREAMS_FULL)
         elif not fits:
             lesson.drops.append(Drop.KEYS_FULL)
+        return self._looked_at(of, lesson, company, now) if lesson.whole else ()
 
-    def _merge_keys(self, of: Group | Page, lesson: Lesson, now: float) -> None:
+    def _looked_at(
+        self, of: Group | Page, lesson: Lesson, company: Company, now: float
+    ) -> tuple[KeyRecord, ...]:
+        """The first key records, as many as this input may still compare with others of the same
+        keys. The rest comes again, when these are held and cost nothing."""
+        for place, record in enumerate(of.keys):
+            company.left -= self._log.keys.company(of.stream, record, now)
+            if company.left < 0:
+                company.left = 0
+                lesson.whole = False
+                lesson.drops.append(Drop.CROWDED)
+                return of.keys[:place]
+        return of.keys
+
+    def _merge_keys(
+        self, stream: Stream, keys: tuple[KeyRecord, ...], lesson: Lesson, now: float
+    ) -> None:
         """After the claim of a group, as what a version covers need not be hashed."""
-        keys = self._accepted(of.stream, of.keys, now)
+        keys = self._accepted(stream, keys, now)
         if not keys:
             return
-        new, advances = self._log.merge_keys(of.stream, keys, now)
+        new, advances = self._log.merge_keys(stream, keys, now)
         if new:
             lesson.new += new
-            self._hear_more(of.stream, lesson)
+            self._hear_more(stream, lesson)
         lesson.advances += advances
 
     def _hear_more(self, stream: Stream, lesson: Lesson) -> None:

@@ -126,7 +126,7 @@ class Node:
         self._retention = Retention(s.means, s.log, s.judge, s.saving)
         self._learning = Learning(s.log, s.writer, self._retention.accepted)
         self._gossiping = Gossiping(
-            s.means, s.members, s.member_lane, s.log_lane, s.courier, self._learning
+            s.means, s.members, s.member_lane, s.log_lane, s.courier, s.growth, self._learning
         )
         self._build_detection(s)
         self._build_repair(s)
@@ -364,6 +364,7 @@ class Node:
             self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
             turn.emit(Learned(tuple(others)))
+        turn.learn(())
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
             self._gossiping.push_log(stream, register[1] - 1, turn)
@@ -475,6 +476,10 @@ class Node:
         is late: a probe or an answer to one."""
         body = self._frame.open(data)
         return isinstance(body, bytes) and is_of_probes(body)
+
+    def is_proven(self, address: Address) -> bool:
+        """Whether a member has proven to be at an address, so that it is no stranger."""
+        return self._state.members.is_proven(address)
 
     # --- routing -----------------------------------------------------------------------------
 
@@ -675,6 +680,8 @@ class Node:
                 self._retention.drop(turn)
             case Timer.ANSWER:
                 self._serving.go_on(turn)
+            case Timer.DOUBLES:
+                turn.learn(self._state.log.catch_up())
             case _:
                 assert_never(timer)
 

@@ -193,11 +193,14 @@ class LogRepair:
     def _use(self, page: Page, turn: Turn) -> None:
         """Corrections wait for the end of the repair."""
         running = self._passes.get(page.stream)
-        lesson = self._learning.page(page, running, turn.now)
+        lesson = self._learning.page(page, running, turn.company, turn.now)
         turn.heed(lesson)
         for correction in page.corrections:
             self._corrections[page.stream, correction.counter] = correction
-        if running is None or not lesson.whole:
+        if running is None:
+            return
+        if not lesson.whole:
+            self._moved |= lesson.new > 0  # the same page brings more when it is asked for again
             return
         self._gained[page.stream] = self._gained.get(page.stream, 0) + lesson.new
         if lesson.moved:

@@ -8,6 +8,7 @@ from random import Random
 from .courier import Courier
 from .elsewhere import Elsewhere
 from .frame import Frame
+from .growth import Growth
 from .health import Health
 from .hearsay import Hearsay
 from .identity import Address
@@ -59,6 +60,7 @@ class State:
     member_lane: MemberLane
     log_lane: LogLane
     courier: Courier
+    growth: Growth
     outlet: Outlet
 
     def turn(self, now: float, source: Address = ("", 0)) -> Turn:
@@ -96,11 +98,12 @@ def begin(
     members = MemberTable(own, settings.remember, now)
     log.keeps_marks = members.keeps_marks = durable
     life, rounds = Life(settings.probe_interval, now), Rounds()
+    timers = Timers()
     judge = Judge(log, settings, lambda: life.ready)
     lanes, strangers = (MemberLane(), LogLane(log)), Strangers()
     courier, tail = Courier(settings, frame, members, *lanes), Tail(int(settings.tail_size))
     return State(
-        means=Means(settings, rng, Timers()),
+        means=Means(settings, rng, timers),
         life=life,
         log=log,
         judge=judge,
@@ -121,5 +124,6 @@ def begin(
         member_lane=lanes[0],
         log_lane=lanes[1],
         courier=courier,
-        outlet=Outlet(courier, members, strangers, tail),
+        growth=Growth(),
+        outlet=Outlet(courier, members, strangers, tail, log, timers),
     )

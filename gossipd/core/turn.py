@@ -9,12 +9,16 @@ from .courier import Courier
 from .drops import Drop
 from .effects import Dropped, Effect, Learned, Send
 from .identity import Address
-from .learning import Lesson
-from .log import Advance
+from .learning import Company, Lesson
+from .log import Advance, Log
 from .members import MemberTable
 from .messages import MemberView, Message
 from .strangers import Strangers
 from .tail import Tail
+from .timers import Timer, Timers
+
+CATCH_UP_PAUSE = 0.002
+"""Seconds between two parts of the doubles that a register has come for."""
 
 
 class Outlet(NamedTuple):
@@ -24,6 +28,8 @@ class Outlet(NamedTuple):
     members: MemberTable
     strangers: Strangers
     tail: Tail
+    log: Log
+    timers: Timers
 
 
 class Turn:
@@ -37,6 +43,7 @@ class Turn:
         self.reply_to = source
         """Where answers go."""
         self.effects: list[Effect] = []
+        self.company = Company()
 
     def send(
         self,
@@ -79,6 +86,8 @@ class Turn:
         if advances:
             self._outlet.tail.append(list(advances), self.now)
             self.emit(Learned(tuple(advances)))
+        if self._outlet.log.doubles.is_behind:
+            self._outlet.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)
 
     def heed(self, lesson: Lesson) -> None:
         """Tell what became of something that was told."""

@@ -21,7 +21,7 @@ from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.frame import TagFrame
 from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane, MemberLane
-from gossipd.core.learning import Learning
+from gossipd.core.learning import Company, Learning
 from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
 from gossipd.core.messages import (
@@ -82,13 +82,13 @@ class _Peer:
         self.writer.abandon(self.writer.prepare([], 0.0, 0.0))
 
     def learn(self, group: Group) -> None:
-        lesson = self.learning.group(group, 0.0)
+        lesson = self.learning.group(group, Company(), 0.0)
         if lesson.news_above is not None:
             self.lane.push(group.stream, lesson.news_above)
 
     def take(self, page: Page) -> None:
         running = self.passes.get(page.stream)
-        self.learning.page(page, running, 0.0)
+        self.learning.page(page, running, Company(), 0.0)
         if running is not None and running.complete:
             del self.passes[page.stream]
 
