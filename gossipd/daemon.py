@@ -49,6 +49,7 @@ from gossipd.core import (
     MemberView,
     NameLost,
     Node,
+    NotAlone,
     Refuted,
     SaveWanted,
     Send,
@@ -451,6 +452,8 @@ class Daemon:
                         _tell(effect)
                 case Refuted():
                     self._tell_again("", effect)
+                case NotAlone(name):
+                    self._alone.found(name)
                 case Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:

@@ -249,6 +249,10 @@ class Detector:
     def _send_ping(self, target: MemberView, nonce: int, turn: Turn, *said: MemberView) -> None:
         turn.send(Ping(nonce, target.name, self._showing.own), target.address, target.name, said)
 
+    def ask(self, name: str, turn: Turn) -> None:
+        """Ping a member at once, for what it shows in its answer."""
+        self._ping(self._members.held(name), Purpose.CONTACT, turn)
+
     # --- what others say of members that live -------------------------------------------------
 
     def look_into_rumour(self, name: str, turn: Turn) -> None:
@@ -318,13 +322,14 @@ class Detector:
         """Ping one failed member, so that a healed network is noticed from either side; one that
         only an earlier life knew, and that is yet to prove where it is, is returned instead.
 
-        All nodes together contact each failed member about once per `contact_interval`.
+        All nodes together contact each failed member about once per `contact_interval`. They all
+        begin when it fails, so pauses differ widely: else they would go on together, too.
         """
         down = self._members.down
         if not down:
             return None
         mean = self._settings.contact_interval * self._members.live_count / len(down)
-        wait = mean * (0.5 + self._rng.random())
+        wait = mean * 2 * self._rng.random()
         self._timers.set(Timer.CONTACT, turn.now + max(0.02, wait))
         view = self._members.held(self._rng.choice(down))
         if not self._members.is_proven(view.address):

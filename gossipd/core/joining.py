@@ -40,6 +40,7 @@ from .messages import (
 from .pings import Purpose
 from .plausible import Plausible, Word
 from .questions import Questions
+from .readiness import Readiness
 from .rival import Rival
 from .showing import Showing
 from .strangers import Strangers
@@ -139,6 +140,7 @@ class Joining:
         membership: Membership,
         detector: Detector,
         rival: Rival,
+        readiness: Readiness,
     ) -> None:
         self._settings, self._rng, self._timers = means
         self._members = members
@@ -148,6 +150,7 @@ class Joining:
         self._elsewhere = elsewhere
         self._life = life
         self._showing = showing
+        self._readiness = readiness
         self._membership = membership
         self._rival = rival
         self._detector = detector
@@ -416,6 +419,7 @@ class Joining:
         # Below what is held (a clock went back): the newcomer rises above it and joins again.
         views = (self._members.own,) if held == view else (self._members.own, held)
         turn.send(Welcome(newcomer.nonce, self._showing.own), view.address, view.name, views)
+        self._readiness.taken_in(view.name, newcomer.standing, turn)
 
     def _refuse(
         self, newcomer: _Newcomer, reason: Refusal, holder: MemberView, turn: Turn

@@ -164,7 +164,9 @@ class Node:
             s.showing,
             self._membership,
         )
-        self._readiness = Readiness(s.means, s.members, s.newcomers, s.log, s.life, s.showing)
+        self._readiness = Readiness(
+            s.means, s.members, s.newcomers, s.log, s.life, s.showing, self._detector
+        )
 
     def _build_repair(self, s: State) -> None:
         self._serving = Serving(s.means.timers)
@@ -212,6 +214,7 @@ class Node:
             self._membership,
             self._detector,
             self._rival,
+            self._readiness,
         )
         self._introducing = Introducing(
             s.means, s.members, s.newcomers, s.life, self._membership, self._joining
@@ -507,10 +510,18 @@ class Node:
         elif isinstance(message, Hello):
             self._introducing.heard(envelope, message, turn)
         else:
-            turn.drop(Drop.STRANGER)
-            if not self._introducing.challenge(envelope, turn):
-                nonce = message.nonce if isinstance(message, Ping) else 0
-                self._joining.challenge(envelope.sender, nonce, turn.reply_to, turn)
+            self._receive_from_stranger(envelope, turn)
+
+    def _receive_from_stranger(self, envelope: Envelope, turn: Turn) -> None:
+        """What it says is not used, but it may prove where it is."""
+        message = envelope.message
+        turn.drop(Drop.STRANGER)
+        if self._introducing.challenge(envelope, turn):
+            return
+        nonce = message.nonce if isinstance(message, Ping) else 0
+        if isinstance(message, Ping) and message.target == self._state.members.own.name:
+            self._readiness.called(turn)
+        self._joining.challenge(envelope.sender, nonce, turn.reply_to, turn)
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
         if self._state.life.leaving:
@@ -625,6 +636,8 @@ class Node:
         state.rounds.hear(shown.round)
         if answers:
             self._readiness.shown(shown, sender, turn)
+        else:
+            self._readiness.said(shown, sender, turn)
         if shown.log != state.log.fingerprint:
             self._repair.want(sender, turn, urgent)
         if shown.members == state.members.fingerprint:
@@ -726,6 +739,12 @@ class Node:
     def ready(self) -> bool:
         """Whether counts are complete as far as this node can know."""
         return self._state.life.ready
+
+    @property
+    def listens(self) -> bool:
+        """Whether it has nobody to join, and it is yet to turn out that nobody holds it as a
+        member."""
+        return self._readiness.listens
 
     @property
     def leaving(self) -> bool:

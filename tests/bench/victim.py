@@ -62,7 +62,7 @@ class Victim:
         self.effects: list[Effect] = []
         """What the last datagrams have caused."""
         own = MemberView("own", ("10.0.0.1", 7946), 1, 0, Status.ALIVE)
-        self.node = Node(own, Settings(), _FRAME, Random(2), self.now, durable=True)
+        self.node = Node(own, Settings(alone_after=0.0), _FRAME, Random(2), self.now, durable=True)
         self.node.start(True, self.now)
         views = [MemberView("peer", PEER, 1, 0, Status.ALIVE)]
         views += [member(number) for number in range(members)]
