@@ -27,9 +27,9 @@ Accepted: TypeAlias = Callable[[Stream, tuple[KeyRecord, ...], float], tuple[Key
 """Which of some key records are not too old to be held."""
 
 
-COMPANY_MAX = 48
+COMPANY_MAX = 40
 """Events of keys that one input may make this node look at, beside those that it tells: each may
-become a double of a new one. As many records as a datagram has room for may each show one."""
+become a double of a new one. A datagram has room for some 36 records, each may show one."""
 
 
 @dataclass(slots=True)

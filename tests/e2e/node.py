@@ -58,7 +58,7 @@ def environment(**variables: str) -> dict[str, str]:
     """This process's, without what would steer a node. A node that begins a cluster is ready at
     once, unless a test is about just that."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GOSSIPD_")}
-    return {**kept, "GOSSIPD_ALONE_AFTER": "0", **variables}
+    return {**kept, "GOSSIPD_RUN_ALONE_AFTER": "0", **variables}
 
 
 class Reply(NamedTuple):
