@@ -57,11 +57,20 @@ def outcome(future: asyncio.Future[T]) -> T | Refused:
 
 async def ended(future: asyncio.Future[T], *, drop: bool = False) -> T:
     """Wait for a future of the daemon; raises `Refused`. Who is cancelled while he waits leaves
-    the future to go on, or with `drop` cancels it."""
+    the future to go on, or with `drop` cancels it. (`asyncio.wait` would do, but from Python 3.14
+    on what it leaves behind when cancelled is a cycle.)"""
     future.add_done_callback(look)
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: asyncio.Future[T]) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    future.add_done_callback(end)
     try:
-        await asyncio.wait([future])
+        await over
     finally:
+        future.remove_done_callback(end)
         if drop:
             future.cancel()
     result = outcome(future)

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import closing
 
+from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, counted
 from tests.fuzz.attacks.costly import NAME, Costly
 
@@ -31,6 +32,6 @@ def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster
         print(f"{liar.sent} datagrams; {done} increments meanwhile, the slowest {slowest:.2f} s")
         for node in nodes:
             blamed = re.findall(r"member (\S+) at \S+ is (?:suspect|failed)", node.log)
-            assert set(blamed) <= {NAME}, node.name
+            blames_nobody(set(blamed) - {NAME})
         print({node.name: node.status()["dropped"] for node in nodes})
         counted(nodes, done, within=20)
