@@ -326,7 +326,7 @@ class Log:
                 left_out = self.doubles.reached(stream, counter, seq)
                 advances += map(self._leave_out, left_out)
         if advances and stream[0] & SOURCE_BIT:
-            self.claim(stream, self.newest(stream))
+            self.claim(stream, held.newest)  # and not that of a key, which a source has none of
         return advances
 
     def merge_keys(
