@@ -25,7 +25,7 @@ from .doubles import Change, Doubles, LeftOut
 from .hashing import MASK, hash64
 from .identity import SEQ_MAX, SOURCE_BIT, Stream
 from .image import StreamImage
-from .keys import KeyedEvent, Keys
+from .keys import EVENTS_MAX, KeyedEvent, Keys
 from .messages import Correction, Double, KeyRecord, Leaf, Record, Register
 from .settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from .stream_log import StreamLog
@@ -364,15 +364,32 @@ class Log:
         place = (stream, record.seq)
         if not crowd or any(event[:2] == place for event in crowd):
             return True
-        largest = max(crowd)
+        alike = self._alike(crowd, covered=record.seq <= self.version(stream))
+        if len(alike) < EVENTS_MAX:
+            return True
+        largest = max(alike)
         if place > largest[:2]:
             return False
-        gone = self.keys.at(largest.stream, largest.seq, now)
-        assert gone is not None
-        held = self._streams[largest.stream]
-        self._sum(largest.stream, held, -self._hash_of(largest.stream, held, gone))
-        self.keys.remove(largest.stream, largest.seq)
+        self._make_leave(largest, now)
         return True
+
+    def _alike(self, events: Iterable[KeyedEvent], *, covered: bool) -> list[KeyedEvent]:
+        """Those that versions cover, or those above. Only the latter are part of the fingerprint,
+        so what is covered, and not held everywhere alike, must not matter to them."""
+        return [event for event in events if (event.seq <= self.version(event.stream)) is covered]
+
+    def _make_leave(self, event: KeyedEvent, now: float) -> None:
+        gone = self.keys.at(event.stream, event.seq, now)
+        assert gone is not None
+        held = self._streams[event.stream]
+        self._sum(event.stream, held, -self._hash_of(event.stream, held, gone))
+        self.keys.remove(event.stream, event.seq)
+
+    def _thin_out(self, key: bytes) -> None:
+        """Of a key's events that a claim has covered beside others too many may be held now."""
+        covered = sorted(self._alike(self.keys.crowd(key), covered=True))
+        for event in covered[EVENTS_MAX:]:
+            self._make_leave(event, 0.0)
 
     def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
         """Enter those of the events of one key that say the same as a smaller one; what values
@@ -454,10 +471,13 @@ class Log:
         delta = hash64("v", stream, version)
         if held.version:
             delta -= hash64("v", stream, held.version)
-        for record in self.keys.newest_first(stream, held.version, version, 0.0):
+        covered = tuple(self.keys.newest_first(stream, held.version, version, 0.0))
+        for record in covered:
             self._sum(stream, held, -self._hash_of(stream, held, record))
         held.version = version
         self._trie.add(stream, delta)
+        for record in covered:
+            self._thin_out(record.key)
         if self.keeps_marks:
             self.changed.versions[stream] = None
         return True

@@ -25,12 +25,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from gossipd.core import Accepted, Duplicate, KeyRecord, Node, Settings, Stream
+from gossipd.core import Accepted, Duplicate, KeyRecord, MemberView, Node, Settings, Stream
 from gossipd.core.members import MEMBERS_MAX, STRANGERS_SHARE
 from gossipd.core.messages import Double, Status
 from gossipd.core.newcomers import NEWCOMERS_MAX
+from gossipd.core.plausible import Plausible, Word
 from gossipd.simulator.checkers.doubles import left_out
-from gossipd.simulator.world import World
+from gossipd.simulator.world import EPOCH, World
 from tests.fuzz.attacks.liar import Liar
 from tests.property.books import Books
 
@@ -90,11 +91,11 @@ class Lies:
 
     def __init__(self, seed: int, lies: int) -> None:
         self.rng = rng = Random(f"lies {seed}")
-        window = rng.choice((30.0, 600.0))
+        window = rng.choice((30.0, 60.0))
         settings = Settings(
             datagram_size=rng.choice((640, 1200, 1400)),
             key_window=window,
-            key_retention=rng.choice((window, 6 * 3600.0)),
+            key_retention=rng.choice((window, 2 * window)),
         )
         self.world = world = World(seed, settings, disks=rng.random() < 0.5, traced=False)
         self.names = [host.name for host in world.cluster(rng.choice((3, 3, 4, 5)))]
@@ -103,7 +104,7 @@ class Lies:
         self.liar = Liar(world, rng)
         self.lies = lies
         self.ledger = Ledger()
-        self._books = {name: Books(settings) for name in self.names}
+        self._books = {name: Books(settings, self._is_absurd) for name in self.names}
         self._keys: list[tuple[str, int, bytes]] = []
 
     def run(self) -> None:
@@ -144,6 +145,11 @@ class Lies:
         else:
             world.increment(name, rng.choice(COUNTERS), rng.choice((1, 5, 2**40)))
         self.ledger.take(world)
+
+    def _is_absurd(self, view: MemberView) -> bool:
+        """Whether nobody but itself may say that of a member."""
+        plausible = Plausible(int(1000 * (EPOCH + self.world.now)))
+        return plausible.is_absurd(view.generation, view.incarnation, Word.OTHERS)
 
     # --- at any moment -----------------------------------------------------------------------
 
