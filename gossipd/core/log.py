@@ -25,7 +25,7 @@ from .doubles import Change, Doubles, LeftOut
 from .hashing import MASK, hash64
 from .identity import SEQ_MAX, SOURCE_BIT, Stream
 from .image import StreamImage
-from .keys import EVENTS_MAX, KeyedEvent, Keys
+from .keys import KeyedEvent, Keys
 from .messages import Correction, Double, KeyRecord, Leaf, Record, Register
 from .settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from .stream_log import StreamLog
@@ -359,37 +359,26 @@ class Log:
         return new, advances
 
     def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
-        """Whether a key may name one more event; of too many the largest has to leave."""
+        """Whether a key may name one more event; of too many the largest has to leave, first of
+        those that versions cover. Only the others are part of the fingerprint: what not all nodes
+        hold alike must not matter to them."""
         crowd = self.keys.crowd(record.key)
         place = (stream, record.seq)
         if not crowd or any(event[:2] == place for event in crowd):
             return True
-        alike = self._alike(crowd, covered=record.seq <= self.version(stream))
-        if len(alike) < EVENTS_MAX:
-            return True
-        largest = max(alike)
-        if place > largest[:2]:
+        is_covered = record.seq <= self.version(stream)
+        covered = [event for event in crowd if event.seq <= self.version(event.stream)]
+        if is_covered and not covered:
             return False
-        self._make_leave(largest, now)
-        return True
-
-    def _alike(self, events: Iterable[KeyedEvent], *, covered: bool) -> list[KeyedEvent]:
-        """Those that versions cover, or those above. Only the latter are part of the fingerprint,
-        so what is covered, and not held everywhere alike, must not matter to them."""
-        return [event for event in events if (event.seq <= self.version(event.stream)) is covered]
-
-    def _make_leave(self, event: KeyedEvent, now: float) -> None:
-        gone = self.keys.at(event.stream, event.seq, now)
+        largest = max(covered or crowd)
+        if (is_covered or not covered) and place > largest[:2]:
+            return False
+        gone = self.keys.at(largest.stream, largest.seq, now)
         assert gone is not None
-        held = self._streams[event.stream]
-        self._sum(event.stream, held, -self._hash_of(event.stream, held, gone))
-        self.keys.remove(event.stream, event.seq)
-
-    def _thin_out(self, key: bytes) -> None:
-        """Of a key's events that a claim has covered beside others too many may be held now."""
-        covered = sorted(self._alike(self.keys.crowd(key), covered=True))
-        for event in covered[EVENTS_MAX:]:
-            self._make_leave(event, 0.0)
+        held = self._streams[largest.stream]
+        self._sum(largest.stream, held, -self._hash_of(largest.stream, held, gone))
+        self.keys.remove(largest.stream, largest.seq)
+        return True
 
     def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
         """Enter those of the events of one key that say the same as a smaller one; what values
@@ -471,13 +460,10 @@ class Log:
         delta = hash64("v", stream, version)
         if held.version:
             delta -= hash64("v", stream, held.version)
-        covered = tuple(self.keys.newest_first(stream, held.version, version, 0.0))
-        for record in covered:
+        for record in self.keys.newest_first(stream, held.version, version, 0.0):
             self._sum(stream, held, -self._hash_of(stream, held, record))
         held.version = version
         self._trie.add(stream, delta)
-        for record in covered:
-            self._thin_out(record.key)
         if self.keeps_marks:
             self.changed.versions[stream] = None
         return True

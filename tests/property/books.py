@@ -71,7 +71,9 @@ class Books:
             if self._may_go(before):
                 continue
             if name in views:
-                assert rank(views[name]) >= rank(before), f"I6: {before} went back to {views[name]}"
+                assert rank(views[name]) >= rank(before), (
+                    f"I6: {before} went back to {views[name]}"
+                )
             else:
                 assert before.status > Status.SUSPECT, "I6: a live member vanished"
         again = MemberTable(node.own, self._remember, now)

@@ -233,7 +233,9 @@ class Grammar:
             return None if chosen is types.NoneType else self.draw(chosen, name)
         if get_origin(hint) is tuple:
             drawn = self._tuple(hint, name)
-            return tuple(sorted(dict(drawn).items())) if name == "tags" and _is_list(hint) else drawn
+            return (
+                tuple(sorted(dict(drawn).items())) if name == "tags" and _is_list(hint) else drawn
+            )
         return self._value(SORTS[name])
 
     def twisted(self, thing: Any) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from gossipd.core import Address, KeyRecord, MemberView, Stream
+from gossipd.core import Address, MemberView, Stream
 from gossipd.core.decoding import decode
 from gossipd.core.messages import (
     Ack,
@@ -20,7 +20,6 @@ from gossipd.core.messages import (
     Correction,
     Digest,
     DigestAsk,
-    Double,
     Envelope,
     Group,
     Held,
