@@ -1,4 +1,4 @@
-"""Whatever can be said on the wire, made of what was heard: a grammar over the messages' own types.
+"""Whatever can be said on the wire, made of what was heard: a grammar over the messages' types.
 
 A value is drawn by its annotation: a message or a part of one field by field, a list item by item,
 a number, text or name from what was heard under that *sort*, as it is, moved a little, or far from
@@ -13,7 +13,6 @@ import types
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum, IntEnum, auto
-from functools import cache
 from random import Random
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -157,12 +156,16 @@ _SAME = {Sort.NAME_OR_NONE: Sort.NAME, Sort.EVENT: Sort.SEQ}
 """Sorts that are heard as others, too."""
 
 
-@cache
+_PARTS: dict[type, dict[str, Any]] = {}
+
+
 def parts(kind: type) -> dict[str, Any]:
     """The fields of a message or of a part of one, and their types."""
-    hints = get_type_hints(kind)
-    names = (f.name for f in fields(kind)) if is_dataclass(kind) else kind._fields  # type: ignore[attr-defined]
-    return {name: hints[name] for name in names}
+    if kind not in _PARTS:
+        hints = get_type_hints(kind)
+        names = [f.name for f in fields(kind)] if is_dataclass(kind) else kind._fields  # type: ignore[attr-defined]
+        _PARTS[kind] = {name: hints[name] for name in names}
+    return _PARTS[kind]
 
 
 def is_made_of_parts(hint: object) -> bool:
@@ -257,7 +260,7 @@ class Grammar:
                 return value._replace(**{field: new})  # type: ignore[attr-defined]
             said = {each: getattr(value, each) for each in names}
             return type(value)(**(said | {field: new}))
-        if hint == _POSITION or hint == _ADDRESS or not isinstance(value, tuple) or not value:
+        if hint in (_POSITION, _ADDRESS) or not isinstance(value, tuple) or not value:
             return self.draw(hint, name)
         at = rng.randrange(len(value))
         if _is_list(hint) and rng.random() < 0.3:
