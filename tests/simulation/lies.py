@@ -4,7 +4,7 @@
 
 What must hold at any moment, whatever is said:
 
-- No node ends.
+- No node ends: but for a twin, see `Liar`.
 - What a node writes now is exact on that node: of the stream of its next increment it holds the
   events that it has made, and nothing else. If somebody shows more of it, it begins another one.
 - Everything held was made by a client or said by the liar, register by register and record by
@@ -176,7 +176,9 @@ class Lies:
         """Nobody has ended, and what each node writes is exact there."""
         for name in self.names:
             node = self.world.hosts[name].node
-            assert node is not None, f"{name} has ended: {self.world.hosts[name].ended}"
+            ended = self.world.hosts[name].ended
+            assert node is not None, f"{name} has ended: {ended}"
+            assert not node.leaving, f"{name} ends: {ended}"
             if node.stream is not None:
                 self._check_own(name, node, node.stream)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from gossipd.core import KeyRecord, Status, source_stream
+from gossipd.core import KeyRecord, NameLost, Status, source_stream
 from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.messages import Ack, Gossip, Group, MemberView, Ping, Shown
 from gossipd.core.plausible import GENERATION_SPAN
 from gossipd.simulator.world import World
 from tests.effort import SEED, effort
 from tests.fuzz.attacks.hostile import Hostile, cluster, view_of
+from tests.fuzz.attacks.liar import Liar
 
 from .lies import Lies, run_seed
 from .tables import tables
@@ -213,3 +215,26 @@ def test_a_live_member_that_has_raised_itself_beyond_belief_stays() -> None:
             liar.say(by, Ack(ping.nonce, Shown(0, 0, True)))
     held = [node.member("liar") for node in world.running.values()]
     assert all(view is not None and view.status is Status.ALIVE for view in held)
+
+
+def test_a_twin_of_the_liars_own_ends_a_node_in_order_and_it_comes_back_after_it() -> None:
+    """All that a liar can do to end a node: hold its name at an address of its own, with a larger
+    claim. Until datagrams are sealed nothing tells it from a twin. Nothing is lost by it."""
+    world = World(1, disks=True)
+    world.cluster(3)
+    assert world.run_until_settled(10)
+    world.run(6)
+    for number in range(20):
+        world.increment("n0", f"c{number % 3}", number + 1)
+    liar = Liar(world, Random(1))
+    liar.take_name("n0", 20)
+    lost = [effect for _, host, effect in world.effects if isinstance(effect, NameLost)]
+    assert lost
+    assert "n0" not in world.running
+    world.run(20)
+    world.start("n0")
+    agree(world)
+    for node in world.running.values():
+        assert sum(node.log.values.values()) == sum(range(21))
+        for made in world.made:
+            assert node.log.register(made.stream, made.counter)[0] >= made.seq

@@ -3,6 +3,10 @@
 It is a good member else: it answers pings, echoes nonces and joins again when it is asked to, so
 that it is believed as far as anybody is. What it says in whoever's name and from wherever, it says
 with `lie`; `said` keeps what it has claimed about counts.
+
+One thing is left out: to be a twin of a node. Whoever holds a node's name at an address of its own,
+and refuses the node there in answer to its question, with a larger claim, is its twin, and it gives
+way; without secrets nothing tells the two apart (see `take_name`).
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from gossipd.core.messages import (
     Digest,
     DigestAsk,
     Envelope,
+    Gossip,
     Group,
     Held,
     Hello,
@@ -36,6 +41,7 @@ from gossipd.core.messages import (
     PassItem,
     Ping,
     PingReq,
+    Refusal,
     Refuse,
     RelayedAck,
     Shown,
@@ -170,10 +176,39 @@ class Liar(Hostile):
                 break
         else:
             return
+        source = self._source()
+        if isinstance(message, Refuse) and said.sender == to and source == self.address:
+            return
         self.said.take(said)
         kind = type(message).__name__
         self.told[kind] = self.told.get(kind, 0) + 1
-        self.world.deliver(to, data, self._source())
+        self.world.deliver(to, data, source)
+
+    def take_name(self, of: str, seconds: float) -> None:
+        """Be a twin of a node for so long: it is told that its name lives here, asks, and is
+        refused by the larger holder."""
+        twin = self.world.node(of).own
+        self.name, self.generation = of, twin.generation + 1000
+        view = twin._replace(address=self.address, generation=self.generation)
+        until = self.world.now + seconds
+        while self.world.now < until:
+            self.say(of, Gossip(), [view], speaker=self._other(of))
+            self.world.run(0.1)
+            for by, envelope in self.heard():
+                match envelope.message:
+                    case Join(nonce, _) if by == of:
+                        taken = Refusal.NAME_TAKEN
+                        self.say(by, Refuse(nonce, taken, self.address, self.generation))
+                    case Ping(nonce, _, shown):
+                        self.say(by, Ack(nonce, shown))
+                    case _:
+                        pass
+            if of not in self.world.running:
+                return
+
+    def _other(self, name: str) -> MemberView:
+        """Some member but that one."""
+        return next(node.own for other, node in self.world.running.items() if other != name)
 
     def _drawn(self) -> tuple[str, Message]:
         rng, running = self._rng, self.world.running
