@@ -4,8 +4,8 @@ It is a good member else: it answers pings, echoes nonces and joins again when i
 that it is believed as far as anybody is. What it says in whoever's name and from wherever, it says
 with `lie`; `said` keeps what it has claimed about counts.
 
-One thing is left out: to be a twin of a node. Whoever holds a node's name at an address of its own,
-and refuses the node there in answer to its question, with a larger claim, is its twin, and it gives
+One thing is left out: to be a twin of a node. Who holds a node's name at an address of its own,
+and refuses the node there in answer to its question with a larger claim, is its twin, and it gives
 way; without secrets nothing tells the two apart (see `take_name`).
 """
 
