@@ -240,7 +240,7 @@ class Advertising:
             return
         self._perform(self._node.cut_off(lost is not None, time.monotonic()))
         if lost is None:
-            log.info("no more: %s", before)
+            log.info("cleared: %s", before)
             self._seeds.hurry()
         else:
             log.warning("%s", lost)

@@ -25,7 +25,7 @@ TAG_KEY_SIZE_MAX = 64
 TAGS_SIZE_MAX = 256
 TAGS_MAX = 32
 LOCALHOST = "localhost"
-"""For the side port: both loopback addresses, 127.0.0.1 and ::1."""
+"""For the API: both loopback addresses, 127.0.0.1 and ::1."""
 
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
 
@@ -52,10 +52,10 @@ class Config:
 
     bind: Endpoint = ANY_ADDRESS
     """Address of the UDP gossip socket, [HOST]:PORT. Without a host: all addresses, IPv4 and
-    IPv6. An IPv6 address stands in brackets. Port 0: any free one."""
+    IPv6. Write an IPv6 address in brackets. Port 0: any free one."""
 
     api: Endpoint | None = None
-    """Address of the TCP side port for HTTP and text, [HOST]:PORT. Default: localhost, which is
+    """TCP address of the API (HTTP and text), [HOST]:PORT. Default: localhost, which is
     127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
     port + 1. Without a host: all addresses, which lets everybody on the network count."""
 
@@ -69,19 +69,19 @@ class Config:
     :PORT when the `bind` port is not 7946."""
 
     advertise: Endpoint | None = None
-    """Gossip address that others reach this node at, HOST:PORT; a name is followed where it goes.
-    Default: the local address from which members and seeds are reached, looked at again whenever
-    the network changes or answers do not come."""
+    """Gossip address at which others reach this node, HOST:PORT; a host name is resolved again now
+    and then. Default: the local address from which members and seeds are reached, checked again
+    whenever the network changes or answers stop."""
 
     cluster: str = "gossipd"
     """Name of the cluster, 1 to 64 bytes. Datagrams of other clusters are dropped unread."""
 
     profile: Profile = "lan"
-    """The set of figures to start from: lan (detects in seconds), wan (patient, fewer packets)
+    """The set of settings to start from: lan (detects in seconds), wan (patient, fewer packets)
     or local (many nodes on one machine)."""
 
     data_dir: str | None = None
-    """Directory of this node's state, for it alone. Default: one called like the node, in
+    """Directory of this node's state, for it alone. Default: one named after the node, in
     $STATE_DIRECTORY (which systemd sets), else in gossipd below $XDG_STATE_HOME or
     ~/.local/state."""
 
@@ -90,21 +90,21 @@ class Config:
 
     durability: Durability = "full"
     """What an answered increment survives: power cuts (full), or only crashes of processes
-    (normal), which spares one wait for the disk per commit."""
+    (normal), which saves the wait for the disk."""
 
     disk_timeout: float = 5.0
-    """Seconds for which the disk may be silent. From then on increments are refused (those under
-    way may have been counted) and the node is not ready, until it answers again."""
+    """Seconds that the disk may take to answer. After that increments are refused (those under way
+    may have been counted) and the node is not ready, until the disk answers again."""
 
     tag: tuple[str, ...] = ()
     """A label K=V that all members see; keys unique and at most 64 bytes, at most 32 tags, all
     together at most 256 bytes."""
 
     log_level: LogLevel = "info"
-    """The least important lines that are logged to stderr."""
+    """Lines of this level and above are logged to stderr."""
 
     settings: Settings = field(default_factory=Settings)
-    """The figures of the protocol: those of `profile`, some of them replaced."""
+    """The settings of the protocol: those of `profile`, some of them replaced."""
 
     @property
     def has_default_name(self) -> bool:
@@ -116,14 +116,14 @@ class Config:
 
     @classmethod
     def of(cls, **values: Any) -> Config:
-        """A configuration from options by name, figures of `core.Settings` among them.
+        """A configuration from options by name, fields of `core.Settings` among them.
 
         Raises `ConfigError` and `SettingsError`.
         """
-        figure_names = {figure.name for figure in fields(Settings)}
-        figures = {key: value for key, value in values.items() if key in figure_names}
-        rest = {key: value for key, value in values.items() if key not in figure_names}
-        settings = Settings.of(rest.get("profile", "lan"), **figures)
+        names = {setting.name for setting in fields(Settings)}
+        replaced = {key: value for key, value in values.items() if key in names}
+        rest = {key: value for key, value in values.items() if key not in names}
+        settings = Settings.of(rest.get("profile", "lan"), **replaced)
         return cls(**rest, settings=settings)
 
     @property
@@ -135,7 +135,7 @@ class Config:
         if self.in_memory and self.data_dir is not None:
             raise ConfigError("data_dir", "must not be given together with in_memory")
         if self.data_dir == "":
-            raise ConfigError("data_dir", "expected a directory, not nothing")
+            raise ConfigError("data_dir", "expected a directory, not an empty string")
         if not SECONDS_MIN <= self.disk_timeout < math.inf:
             problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
             raise ConfigError("disk_timeout", problem)
@@ -165,7 +165,7 @@ def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Resul
 
 def _check_reach(host: str) -> None:
     if is_link_local(host):
-        raise ValueError(f"others cannot be told {host!r}: its zone means something here only")
+        raise ValueError(f"others cannot use {host!r}: its zone is known on this host only")
 
 
 def _default_api(bind: Endpoint) -> Endpoint:
@@ -191,7 +191,7 @@ def _default_name(port: int) -> str:
         _check_name(name)
     except ValueError as error:
         raise ConfigError(
-            "name", f"must be given, for the host name does not do: {error}"
+            "name", f"must be given, as the host name cannot be used: {error}"
         ) from None
     return name
 

@@ -34,9 +34,9 @@ _HEAD = """\
 # depends on something else.
 """
 
-_FIGURES_HEAD = """\
-# The figures of the protocol. The defaults below are those of the profile lan; a key that is
-# set replaces the figure of any profile. All nodes should use the same.
+_SETTINGS_HEAD = """\
+# Settings of the protocol. The defaults below are those of the profile lan; a key that is set
+# here wins over any profile. All nodes should use the same.
 """
 
 
@@ -71,9 +71,9 @@ def _content(path: str) -> bytes:
 
 def render() -> str:
     """The schema as a file."""
-    figures = [key for key in keys() if key.figure]
-    plain = [key for key in keys() if not key.figure]
-    return "\n".join([_HEAD, *map(_entry, plain), _FIGURES_HEAD, *map(_entry, figures)])
+    settings = [key for key in keys() if key.is_setting]
+    plain = [key for key in keys() if not key.is_setting]
+    return "\n".join([_HEAD, *map(_entry, plain), _SETTINGS_HEAD, *map(_entry, settings)])
 
 
 def _value(path: str, known: dict[str, Key], name: str, value: object) -> object:

@@ -173,7 +173,9 @@ class Counting:
         while self._writer is not None and (left := until - time.monotonic()) > 0:
             await asyncio.wait([self._writer], timeout=left)
         if self._writer is not None:
-            log.warning("leaving without the disk's answer: what it was given last may be counted")
+            log.warning(
+                "leaving, though the disk has not answered: the last increments may be counted"
+            )
             self._let_go()
 
     def _check_open(self) -> None:
@@ -182,7 +184,7 @@ class Counting:
         if self._watch.hangs:
             raise _unavailable(f"not counted: {self._watch.silence}", RETRY_AFTER)
         if time.monotonic() < self._closed_until:
-            raise _unavailable("the disk takes nothing: not counted", RETRY_AFTER)
+            raise _unavailable("not counted: cannot write to the disk", RETRY_AFTER)
 
     def _let_go(self) -> None:
         """The disk hangs: answer everybody, though the truth of what it holds is not known."""
@@ -203,7 +205,7 @@ class Counting:
                 try:
                     await self._commit(taken, puts)
                 except Exception:
-                    detail = "the daemon made a mistake: it may have been counted"
+                    detail = "internal error: it may have been counted"
                     _refuse_all(taken, puts, detail)
                     raise
                 await asyncio.sleep(0)  # a store in memory waits for nothing

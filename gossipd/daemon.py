@@ -140,7 +140,7 @@ def run(config: Config) -> int:
         except StartError as error:
             sys.stderr.write(f"gossipd: {error}\n")
         except Exception:
-            log.critical("this is a fault of gossipd", exc_info=True)
+            log.critical("this is a bug in gossipd", exc_info=True)
         return 1
 
 
@@ -268,9 +268,9 @@ class Daemon:
             async with asyncio.timeout(BIND_WITHIN):
                 await self._port.start(api.host or None, api.port)
         except TimeoutError as error:
-            raise StartError(f"cannot bind the side port {api}: {NO_ANSWER}") from error
+            raise StartError(f"cannot bind the API port {api}: {NO_ANSWER}") from error
         except OSError as error:
-            raise StartError(f"cannot bind the side port {api}: {_reason(error)}") from error
+            raise StartError(f"cannot bind the API port {api}: {_reason(error)}") from error
 
     async def serve(self) -> int:
         """Run until the node has left; its exit code."""
@@ -367,7 +367,7 @@ class Daemon:
             self._begin_leave()
         elif not self._hurries:
             self._hurries = True
-            log.warning("second signal: going at once, without waiting for the leave")
+            log.warning("second signal: exiting without waiting for the leave")
             self._hurry()
             self._end(1)
         else:
@@ -466,7 +466,7 @@ class Daemon:
         hidden = self._repeats.tell(about, time.monotonic())
         if hidden:
             what = f"changes of member {about}" if about else "refutations"
-            log.warning("%d more %s, untold", hidden, what)
+            log.warning("%d more %s, not logged", hidden, what)
         if hidden is not None:
             _tell(effect)
 
@@ -563,7 +563,7 @@ def _tell(
             claim = claimed.name.lower()
             log.warning("refuted being %s with incarnation %d", claim, incarnation)
         case Stalled(seconds):
-            log.warning("this node stood still for %.2f s; nobody is blamed for it", seconds)
+            log.warning("this node stalled for %.2f s; nobody is suspected for that", seconds)
         case JoinDoubtful(advertised, seen):
             log.warning(
                 "this node advertises %s but its datagrams come from %s: is --advertise wrong, "
@@ -664,8 +664,8 @@ def _left_behind(config: Config, own: MemberView) -> str | None:
     if not names:
         return None
     return (
-        f"nothing is kept of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: if "
-        f"this host was renamed, stop this node and go on with --name {names[0]}"
+        f"there is no state of {own.name!r} yet, but of {_listed(names)} in {directory.parent}: "
+        f"if this host was renamed, stop this node and go on with --name {names[0]}"
     )
 
 
@@ -680,7 +680,7 @@ async def _told(work: asyncio.Future[T], seconds: float, what: str) -> T:
 async def _begin_life(store: Store, config: Config) -> int:
     work = asyncio.ensure_future(store.begin_life(time.time()))
     try:
-        return await _told(work, config.disk_timeout, "writing that a life begins")
+        return await _told(work, config.disk_timeout, "recording the start")
     except OSError as error:
         raise StartError(str(error)) from error
 

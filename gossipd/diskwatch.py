@@ -22,7 +22,7 @@ from gossipd.troubles import Troubles
 
 T = TypeVar("T")
 
-HANGS, REFUSES = "disk hangs", "disk takes nothing"
+HANGS, REFUSES = "disk hangs", "disk not writable"
 """The names of its two troubles."""
 
 
@@ -102,7 +102,7 @@ class DiskWatch:
     def failed(self, error: OSError) -> None:
         """A write was refused."""
         self.refuses = True
-        self._troubles.begin(REFUSES, f"the disk takes nothing: {error}", serves=False)
+        self._troubles.begin(REFUSES, f"cannot write to the disk: {error}", serves=False)
 
     def succeeded(self) -> None:
         """A write is on the disk."""

@@ -67,7 +67,7 @@ def _split(text: str) -> tuple[str, str | None]:
         if sign in text:
             raise ValueError(f"{text!r} has {what}; expected HOST:PORT alone")
     if text.count(":") > 1:
-        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:7946")
+        raise ValueError(f"{text!r}: write an IPv6 address in brackets, as in [::1]:7946")
     host, colon, port = text.partition(":")
     if not colon and host.isascii() and host.isdigit():
         raise ValueError(f"{text!r} is not HOST:PORT; a port alone is {':' + text!r}")

@@ -63,7 +63,7 @@ class Hearing:
         failed, cause = self._node.failed_count, self._cause()
         because = f": {cause}" if cause else ""
         if live and now - max(self._since, self._node.heard_at) >= self._patience:
-            text = f"not one of {live} live members answers{because}"
+            text = f"none of {live} live members answers{because}"
             self._troubles.begin(UNHEARD, text, serves=False)
         elif failed and not live:
             text = f"all {failed} other members have failed{because}"

@@ -72,7 +72,7 @@ class Saver:
         if self._task is not None:
             await asyncio.wait([self._task], timeout=seconds)
             if self._task.cancel():
-                log.warning("what others have told is not all on this disk: it is too slow")
+                log.warning("this disk is too slow: not all that other nodes told is stored")
 
     async def _run(self) -> None:
         pause = SAVE_INTERVAL
@@ -93,7 +93,7 @@ class Saver:
                 self._watch.failed(error)
                 pause = min(2 * pause, RETRY_MAX)
             except Exception:
-                log.exception("the daemon made a mistake: what others have told is not stored")
+                log.exception("internal error: what other nodes told is not stored")
                 pause = min(2 * pause, RETRY_MAX)
             if ends:
                 return

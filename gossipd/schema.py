@@ -43,13 +43,13 @@ class Key:
     """The value from its text (of one element for a list); raises ValueError."""
 
     default: object
-    """For a figure that of the profile `lan`."""
+    """For a setting of the protocol that of the profile `lan`."""
 
     doc: str
     """Effect and unit, one paragraph."""
 
-    figure: bool
-    """Whether it is a figure of the protocol, its default depending on the profile."""
+    is_setting: bool
+    """Whether it is a setting of the protocol, its default depending on the profile."""
 
     @property
     def flag(self) -> str:
@@ -88,8 +88,8 @@ class Key:
 @cache
 def keys() -> tuple[Key, ...]:
     """Every option but `--config`, in the order of the documentation."""
-    plain = _keys_of(Config, skip="settings", figure=False)
-    return plain + _keys_of(Settings, skip=None, figure=True)
+    plain = _keys_of(Config, skip="settings", is_setting=False)
+    return plain + _keys_of(Settings, skip=None, is_setting=True)
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -106,7 +106,7 @@ def field_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def _keys_of(cls: type[Config | Settings], skip: str | None, figure: bool) -> tuple[Key, ...]:
+def _keys_of(cls: type[Config | Settings], skip: str | None, is_setting: bool) -> tuple[Key, ...]:
     docs, hints = field_docs(cls), get_type_hints(cls)
     return tuple(
         Key(
@@ -114,7 +114,7 @@ def _keys_of(cls: type[Config | Settings], skip: str | None, figure: bool) -> tu
             **_kind(field.name, hints[field.name]),
             default=field.default,
             doc=docs[field.name],
-            figure=figure,
+            is_setting=is_setting,
         )
         for field in fields(cls)
         if field.name != skip

@@ -144,7 +144,7 @@ class Seeds:
         takes none then."""
         new = set(endpoints) - self._seeds.keys()
         if len(new) + sum(seed.wish is not None for seed in self._seeds.values()) > WISHES_MAX:
-            raise TooManyWishesError(f"{WISHES_MAX:,} seeds at most are joined at a time")
+            raise TooManyWishesError(f"at most {WISHES_MAX:,} seeds are joined at a time")
         with self._told_once():
             for endpoint in endpoints:
                 seed = self._hurry(endpoint)
@@ -385,7 +385,7 @@ class Seeds:
         seed.failure = reason
         if not seed.addresses:
             what = f"cannot resolve the seed {seed.endpoint}: {reason}"
-            self._troubles.begin(f"seed {seed.endpoint}", f"{what}; it is tried again and again")
+            self._troubles.begin(f"seed {seed.endpoint}", f"{what}; it will be tried again")
         self._changed()
 
     def _list(self, seed: _Seed, addresses: list[Address]) -> bool:

@@ -114,7 +114,7 @@ class Service:
                 raise refusal(503, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
-            raise refusal(404, "nothing is known here of this key")
+            raise refusal(404, "this node knows nothing of this key")
         is_present = self._node.log.is_present
         winner: KeyedEvent = min(filter(is_present, events), default=min(events))
         uuid = increment_id(winner.stream, winner.seq)
@@ -144,7 +144,7 @@ class Service:
     def incomplete(self) -> str | None:
         if self._node.ready:
             return None
-        reasons = "no complete copy of the log was pulled yet", self._alone.why_not
+        reasons = "the log has not been pulled completely yet", self._alone.why_not
         return "; ".join(filter(None, reasons))
 
     def not_ready(self) -> str | None:
@@ -183,7 +183,7 @@ class Service:
         except KeyError:
             raise refusal(404, f"no member is called {name!r}") from None
         except ValueError as error:
-            raise refusal(409, f"{error}; only who is gone is forgotten") from None
+            raise refusal(409, f"{error}; only failed and left members can be forgotten") from None
 
 
 def _event(increment: UUID) -> tuple[Stream, int]:

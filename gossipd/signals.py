@@ -4,7 +4,7 @@
 |---|---|
 | TERM, INT, QUIT | it leaves; a second one: it goes without waiting for the leave; a third one, and one before it serves: at once |
 | XCPU | the same with exit code 1, for its CPU time is nearly used up |
-| HUP, USR1, USR2 | a line in the log: there is nothing to reload or to open again |
+| HUP, USR1, USR2 | a line in the log: there is nothing to reload or reopen |
 | TSTP, STOP, CONT | it stands still and goes on, which only somebody at a keyboard wants |
 | CHLD, URG, WINCH | nothing, as in every process |
 | KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted |
@@ -123,7 +123,7 @@ def _end(number: int, _frame: object) -> None:
 
 def _tell(number: int, _frame: object) -> None:
     name = signal.Signals(number).name
-    _told(f"{name}: nothing to reload or to open again: options hold from start to end")
+    _told(f"{name}: nothing to reload or reopen; options are read at the start only")
 
 
 def _interrupt(_number: int, _frame: object) -> None:

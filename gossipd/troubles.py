@@ -36,7 +36,7 @@ class Troubles:
         """It is over; nothing happens where it had not begun."""
         trouble = self._present.pop(name, None)
         if trouble is not None:
-            log.info("no more: %s", trouble.text)
+            log.info("cleared: %s", trouble.text)
 
     @property
     def texts(self) -> list[str]:

@@ -57,7 +57,7 @@ class _Group(click.Group):
             for name in "count", "increment", "join", "log", _RUN:
                 command = self.get_command(ctx, name)
                 if command and any(option in param.opts for param in command.params):
-                    hint = f"{option} stands behind the command: gossipd {name} {option} …"
+                    hint = f"{option} goes after the command: gossipd {name} {option} …"
                     raise click.UsageError(hint, ctx) from None
             raise
 

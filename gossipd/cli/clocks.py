@@ -37,7 +37,7 @@ class Mint:
             self.wrong = f"this host's clock and that of {api} differ"
             return False
         if abs(ahead) < EQUAL:
-            self.wrong = f"{api} takes nothing that is dated now, though its clock is this host's"
+            self.wrong = f"{api} refuses what is dated now, though its clock is this host's"
         else:
             side = "behind" if ahead > 0 else "ahead of"
             self.wrong = f"this host's clock is {_span(abs(ahead))} {side} that of {api}"

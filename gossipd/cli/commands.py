@@ -95,10 +95,12 @@ Examples:
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="At most so many events; by default as many as the daemon gives.",
+    help="At most this many events; default: as many as the daemon gives.",
 )
-@click.option("--prefix", metavar="TEXT", help="Only those of counters whose name begins so.")
-@click.option("--after", metavar="ID", help="Only those that are older than the event of this id.")
+@click.option(
+    "--prefix", metavar="TEXT", help="Only events of counters whose name begins with this."
+)
+@click.option("--after", metavar="ID", help="Only events older than the one with this id.")
 @json_option
 @asks
 def log(daemons: Daemons, as_json: bool, **wanted: Any) -> None:

@@ -84,22 +84,22 @@ Examples:
     "--ack",
     type=click.IntRange(1, ACK_MAX),
     metavar="K",
-    help="Be done when K nodes, the one asked included, hold it durably.",
+    help="Wait until K nodes, the one asked included, hold it durably.",
 )
 @click.option("--ack-memory", is_flag=True, help="With --ack: count nodes without a disk too.")
 @click.option(
     "--batch",
     type=click.File("rb"),
     metavar="FILE",
-    help="Add what the lines of FILE (-: stdin) say, JSON objects with counter, by and key, and"
-    " print how many were counted. --timeout is for every 10,000 of them; while a daemon asks for"
-    " time it is given that, too.",
+    help="Make one increment of each line of FILE (-: stdin), JSON objects with counter, by and"
+    " key, and print how many were counted. --timeout is for every 10,000 lines; where a daemon"
+    " asks to wait, that time is added.",
 )
 @click.option(
     "--no-keys",
     is_flag=True,
-    help="With --batch: give lines no keys. It costs daemons less, but ends where lines may have"
-    " been counted and nobody says so.",
+    help="With --batch: send lines without keys of their own. It costs daemons less, but where an"
+    " answer is lost it stops, as nobody knows which lines were counted.",
 )
 @json_option
 @api_option
@@ -114,9 +114,9 @@ def increment(
 ) -> None:
     """Add to COUNTER and print the new count.
 
-    It is tried again while no daemon answers, or those that do cannot count at the moment, and
-    counted once however often it was sent. With --ack it is counted, but exits with 1, if fewer
-    nodes held it in time.
+    It is tried again while no daemon answers, or none can count at the moment, and is counted
+    once however often it was sent. With --ack it is counted, but the exit code is 1, if too few
+    nodes hold it in time.
     """
     if batch is not None:
         _send_batch(addresses, timeout, batch, no_keys)

@@ -57,7 +57,7 @@ def _addresses(
 def _side_port(text: str) -> Endpoint:
     """`HOST:PORT`, `:PORT` of this machine, or the same as a URL."""
     if text.lower().startswith("https://"):
-        raise click.BadParameter(f"{text!r}: the side port speaks HTTP without TLS")
+        raise click.BadParameter(f"{text!r}: the API speaks HTTP without TLS")
     if _HTTP.match(text):
         text = _HTTP.sub("", text).removesuffix("/")
         if ":" not in text.rpartition("]")[2]:
@@ -76,7 +76,7 @@ api_option = click.option(
     envvar="GOSSIPD_API",
     show_default=True,
     show_envvar=True,
-    help="The side port of the daemon to ask. Given several times: the next one where one fails.",
+    help="Address of the daemon to ask. Given several times: the next one where one fails.",
 )
 
 

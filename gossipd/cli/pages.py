@@ -26,11 +26,14 @@ Command = TypeVar("Command", bound=Callable[..., None])
 def page_options(command: Command) -> Command:
     """The options of a list that comes by pages."""
     for option in (
-        click.option("--after", metavar="NAME", help="Only those behind this name."),
+        click.option("--after", metavar="NAME", help="Only names after this one."),
         click.option(
-            "--limit", type=click.IntRange(min=1), metavar="N", help="At most so many, by name."
+            "--limit",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="At most this many, in order of name.",
         ),
-        click.option("--prefix", metavar="TEXT", help="Only those whose name begins so."),
+        click.option("--prefix", metavar="TEXT", help="Only names that begin with this."),
     ):
         command = option(command)
     return command

@@ -27,19 +27,19 @@ _CONFIG = "config"
 
 
 class _Command(click.Command):
-    """Shows the figures of the protocol in a section of their own."""
+    """Shows the settings of the protocol in a section of their own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        figures = {key.name for key in keys() if key.figure}
+        settings = {key.name for key in keys() if key.is_setting}
         plain: list[tuple[str, str]] = []
         protocol: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                (protocol if param.name in figures else plain).append(record)
+                (protocol if param.name in settings else plain).append(record)
         with formatter.section("Options"):
             formatter.write_dl(plain)
-        with formatter.section("Figures of the protocol (defaults are those of --profile lan)"):
+        with formatter.section("Protocol settings (defaults: those of --profile lan)"):
             formatter.write_dl(protocol)
 
 
@@ -55,7 +55,7 @@ def _start(**given: Any) -> None:
 
 def _build(values: dict[str, Any]) -> Config:
     ctx, by_name = click.get_current_context(), {key.name: key for key in keys()}
-    figures = {name: key for name, key in by_name.items() if key.figure}
+    settings = {name: key for name, key in by_name.items() if key.is_setting}
     try:
         return Config.of(**values)
     except ConfigError as error:
@@ -63,7 +63,7 @@ def _build(values: dict[str, Any]) -> Config:
     except SettingsError as error:
         message = re.sub(
             r"\w+",
-            lambda word: _spelled(ctx, figures[word[0]]) if word[0] in figures else word[0],
+            lambda word: _spelled(ctx, settings[word[0]]) if word[0] in settings else word[0],
             str(error),
         )
     raise Misuse(message)
@@ -162,7 +162,8 @@ run = _Command(
 
     Every option is also a variable, GOSSIPD_RUN_PROBE_INTERVAL for --probe-interval, and a key of
     the TOML file given with --config, probe_interval. A flag wins over a variable, a variable
-    over the file. Lists are separated by commas or spaces in a variable; they replace each other.
+    over the file. In a variable a list is separated by commas or spaces. Lists replace each
+    other, they are not joined.
     """,
     epilog="""\b
 Examples:

@@ -1,6 +1,6 @@
 """`gossipd simulate`: a cluster with the user's settings in the simulator, and what came of it.
 
-The settings are those of `run`: a profile, the figures in the same configuration file, single
+The settings are those of `run`: a profile, those in the same configuration file, single
 ones by `--set`. What else the file says (addresses, names) is checked as `run` does, and not used.
 """
 
@@ -69,18 +69,18 @@ def _plot(text: str) -> Path:
     return path
 
 
-def _figure(text: str) -> tuple[str, object]:
+def _setting(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"expected KEY=VALUE, not {text!r}")
-    figures = {key.name: key for key in keys() if key.figure}
+    settings = {key.name: key for key in keys() if key.is_setting}
     name = name.strip().replace("-", "_")
-    if name not in figures:
-        close = get_close_matches(name, figures, 1, CLOSE)
+    if name not in settings:
+        close = get_close_matches(name, settings, 1, CLOSE)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"unknown figure {name!r}{hint}")
+        raise ValueError(f"unknown setting {name!r}{hint}")
     try:
-        return name, figures[name].parse(value.strip())
+        return name, settings[name].parse(value.strip())
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -118,23 +118,29 @@ Examples:
   gossipd simulate --nodes 50 --loss 0.2 --plot figure.svg"""
 )
 @_option("--nodes", _whole, "N", "20", "Size of the cluster, 2 to 2,000.")
-@_option("--loss", _number, "PART", "0", "Part of the datagrams that are lost, 0 to below 1.")
+@_option("--loss", _number, "FRACTION", "0", "Fraction of datagrams that are lost, 0 to below 1.")
 @_option(
     "--latency",
     duration,
     "TIME",
     None,
-    "One way, on average (20 % more or less). Default:"
+    "Average one-way latency (20 % more or less). Default:"
     " 0.5ms, 50ms with the profile wan, 50us with local.",
 )
 @_option("--kill", _whole, "N", "1", "Nodes that are killed, one after the other.")
 @_option("--partition", duration, "TIME", "0s", "How long the network is cut in two halves.")
 @_option("--rate", _number, "N", "10", "Increments per second in the whole cluster.")
-@_option("--minutes", _number, "N", "1", "How long increments are made, simulated.")
+@_option("--minutes", _number, "N", "1", "Simulated minutes during which increments are made.")
 @_option("--seed", _whole, "N", None, "Replays a run. Default: a random one, which is printed.")
 @_option("--profile", _profile, "[lan|wan|local]", None, "As in run; wins over that of the file.")
-@_option("--config", str, "FILE", None, "The configuration file of run, for its figures.")
-@_option("--set", _figure, "KEY=VALUE", None, "A single figure, as in the file; several times.")
+@_option("--config", str, "FILE", None, "The configuration file of run, for its settings.")
+@_option(
+    "--set",
+    _setting,
+    "KEY=VALUE",
+    None,
+    "One setting, as in the file; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @_option(
     "--plot",
@@ -189,7 +195,7 @@ def _wishes(
 def _settings(
     profile: Profile | None, path: str | None, single: dict[str, object]
 ) -> tuple[Profile, Settings]:
-    """The profile and the figures that hold, as `run` would find them."""
+    """The profile and the settings that hold, as `run` would find them."""
     try:
         from_file = read(path) if path else {}
     except FileError as error:

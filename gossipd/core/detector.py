@@ -1,6 +1,6 @@
 """The failure detector: one probe per interval, relays for a silent target, second opinions.
 
-SWIM 4.1 (ping, ping-req) with Lifeguard's nacks and local health; whom a probe goes to, `rounds`
+SWIM 3.1 (ping, ping-req) with Lifeguard's nacks and local health; whom a probe goes to, `rounds`
 says, or a shuffled round robin (SWIM 4.3). Who is silent is pinged again every timeout, by more
 members once it is suspected: one lost packet proves nothing, and each ping tells a suspect to
 refute. A timer that was late is not the peer's fault: a stall voids the probe under way, which is

@@ -1,4 +1,4 @@
-"""How a node becomes a member, and how names are kept unique (design section 3).
+"""How a node becomes a member, and how names are kept unique (README.md#membership).
 
     joiner --Join--> member            nothing is stored
     joiner <--Cookie-- member          to the address that the joiner advertises, stateless

@@ -1,4 +1,4 @@
-"""Leaving without losing anything (design section 3): drain, say LEFT, go.
+"""Leaving without losing anything (README.md#readiness-and-leaving): drain, say LEFT, go.
 
 The node waits until one staying peer has shown that it durably holds everything held here when the
 leave began: for each stream the version, and the records above it, which are sent along. A peer

@@ -3,7 +3,7 @@
 Registers carry totals, so an event is self-contained: loss, duplication and reordering need no
 buffer, and merging is `max` of (seq, total). Nothing here knows peers, time or how news travels.
 
-Invariants (design section 9):
+Invariants (README.md#invariants):
 - I2  register (q, t) means t = sum of `by` of that (stream, counter) with seq <= q.
 - I3  version v means every register of the stream is at least at its last event <= v, and every
   key record <= v that has not expired is held.

@@ -2,7 +2,7 @@
 
 The table (`members`) only joins; here the meaning is: a suspicion starts a deadline, a verdict
 ends it, and whatever is said of this node itself above its own state is refuted by rising above it
-(design section 3). Nobody but the member itself raises its incarnation.
+(README.md#membership). Nobody but the member itself raises its incarnation.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 A datagram is one `Envelope`: who speaks, one message, and news that rides along (views of members,
 groups of the log). Nothing here knows bytes (see `decoding` and `encoding`) or what to do with a
-message (see `node`). Their numbers on the wire are in `decoding`: append only.
+message (see `node`). Their numbers on the wire are in `decoding`: append only. A `nonce` is 64
+bits that nobody can guess; it names a question, and its answer brings them back. 0 where there is
+none.
 
-Indirect probe, SWIM 4.1, with Lifeguard's nack:
+Indirect probe (SWIM 3.1) with a nack (Lifeguard, LHA-Probe):
 
     prober --Ping--> target (silent)
     prober --PingReq--> relay --Ping--> target
@@ -223,6 +225,11 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ping:
+    """Are you there? Answered with `Ack`, by `target` only (SWIM 3.1).
+
+    Views that it carries tell a suspect of the suspicion (Lifeguard, Buddy System).
+    """
+
     nonce: int
     target: str
     shown: Shown
@@ -230,12 +237,17 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
+    """I am here: the answer to a `Ping` (SWIM 3.1)."""
+
     nonce: int
     shown: Shown
 
 
 @dataclass(frozen=True, slots=True)
 class PingReq:
+    """Ping `target` at `address` for me (SWIM 3.1, ping-req); I wait for `timeout_ms`
+    milliseconds."""
+
     nonce: int
     target: str
     address: Address
@@ -244,17 +256,22 @@ class PingReq:
 
 @dataclass(frozen=True, slots=True)
 class RelayedAck:
+    """The target that you asked a relay to ping has answered it (SWIM 3.1)."""
+
     nonce: int
 
 
 @dataclass(frozen=True, slots=True)
 class Nack:
+    """The relay lives, but the target has not answered it so far (Lifeguard, LHA-Probe)."""
+
     nonce: int
 
 
 @dataclass(frozen=True, slots=True)
 class Gossip:
-    """Nothing but the news that rides along."""
+    """Nothing but the news that rides along (SWIM 4.1 has no message for that: there it rides on
+    probes alone)."""
 
 
 class Standing(IntEnum):
@@ -272,6 +289,8 @@ class Standing(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Join:
+    """Take me in, at `address`: with an empty cookie first, then with the one that came back."""
+
     nonce: int
     address: Address
     tags: tuple[tuple[str, str], ...]
@@ -281,7 +300,8 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """Prove that you read what is sent to the address that you advertise: join with this.
+    """Prove that you read what is sent to the address that you advertise: join with this (as the
+    cookie of DTLS, RFC 9147, 5.1, it costs no memory).
 
     Without a cookie it is a hint only: `seen` is where the join came from.
     """
@@ -293,6 +313,8 @@ class Cookie:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
+    """You are a member now; pull what you lack."""
+
     nonce: int
     shown: Shown
 
@@ -306,6 +328,11 @@ class Refusal(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
+    """You are not taken in: `holder` has your name, or your generation is not above its own.
+
+    `generation` is the holder's, in milliseconds since 1970.
+    """
+
     nonce: int
     reason: Refusal
     holder: Address
@@ -327,6 +354,9 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class DigestAsk:
+    """What is below a prefix of the stream ids? `prefix` has `depth` x 6 bits; `size`: the largest
+    answer that gets through, bytes."""
+
     nonce: int
     depth: int
     prefix: int
@@ -335,7 +365,8 @@ class DigestAsk:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What is below a prefix of the stream ids: all leaves, or 64 sums where these do not fit."""
+    """The answer to `DigestAsk`: all leaves below the prefix, or 64 sums where these do not
+    fit."""
 
     nonce: int
     depth: int
@@ -346,6 +377,8 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class PassAsk:
+    """Send me the pages of these streams: at most `pages` datagrams of `size` bytes each."""
+
     nonce: int
     items: tuple[PassItem, ...]
     pages: int
@@ -356,6 +389,8 @@ class PassAsk:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
+    """Pages of what a `PassAsk` asked for; `last`: no further datagram follows."""
+
     nonce: int
     pages: tuple[Page, ...]
     last: bool
@@ -363,6 +398,9 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class MembersAsk:
+    """Send me the member table from the name after `after` on: at most `pages` datagrams of `size`
+    bytes each."""
+
     nonce: int
     after: str
     pages: int
@@ -371,7 +409,8 @@ class MembersAsk:
 
 @dataclass(frozen=True, slots=True)
 class MembersPage:
-    """All views with names in `(after, upto]`; `upto` "" is the end of the table."""
+    """An answer to `MembersAsk`: all views with names in `(after, upto]`; `upto` "" is the end of
+    the table."""
 
     nonce: int
     after: str

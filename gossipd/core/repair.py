@@ -1,4 +1,4 @@
-"""Repair of the log: pull what a peer holds and this node does not (design section 5).
+"""Repair of the log: pull what a peer holds and this node does not (README.md#repair-of-the-log).
 
 A repair walks the digest of one peer where it differs and passes over the streams found, both at
 once: each step asks for a few prefixes and a few streams, and the next step begins when all of

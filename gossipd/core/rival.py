@@ -1,4 +1,4 @@
-"""Others that are said to hold this node's name: where to ask them (design section 3).
+"""Others that are said to hold this node's name: where to ask them (README.md#membership).
 
 Nobody's word ends a node. Whoever says that the name lives elsewhere, by a view, a refusal or a
 join, only makes this node ask there itself; see `joining` for the answer. Each address is asked

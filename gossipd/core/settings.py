@@ -1,7 +1,7 @@
-"""The figures of the protocol: one frozen value per node, checked once, never changed.
+"""The settings of the protocol: one frozen value per node, checked once, never changed.
 
-Every figure that shapes detection, gossip or repair stands here with its effect, unit and
-trade-off, so that a profile is a set of figures and nothing else. The shell turns each field into
+Every number that shapes detection, gossip or repair stands here with its effect, unit and
+trade-off, so that a profile is a set of these and nothing else. The shell turns each field into
 a flag, a variable and a key of the configuration file; this module knows none of these.
 """
 
@@ -43,7 +43,7 @@ DATAGRAM_SIZE_MAX = 1400
 
 
 class SettingsError(ValueError):
-    """A figure or a combination of figures is impossible; the text names the field."""
+    """A setting or a combination of settings is impossible; the text names the field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,12 +233,12 @@ class Settings:
                 raise SettingsError(f"{smaller} ({low}) must be at most {larger} ({high})")
 
     @classmethod
-    def of(cls, profile: Profile, **figures: float | str) -> Settings:
-        """The figures of a profile, some of them replaced.
+    def of(cls, profile: Profile, **replaced: float | str) -> Settings:
+        """The settings of a profile, some of them replaced.
 
         Raises `SettingsError` for an impossible value or combination.
         """
-        return replace(_PROFILES[profile], **figures)  # type: ignore[arg-type]  # by the schema
+        return replace(_PROFILES[profile], **replaced)  # type: ignore[arg-type]  # by the schema
 
 
 def _check_figure(name: str, value: float) -> None:

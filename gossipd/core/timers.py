@@ -11,30 +11,69 @@ from typing import TypeAlias
 
 
 class Timer(IntEnum):
-    """What a deadline is for; an integer, as that hashes fast. Those that wait for somebody else
-    move when this node stalled."""
+    """What a deadline is for; an integer, as that hashes fast.
+
+    "About" is the second part of its `Key`. Intervals are settings, seconds, unless a number
+    stands here. T is the adapted probe timeout (see `pings`). Those that wait for somebody else
+    move when this node stalled.
+    """
 
     PROBE = auto()
+    """The next round of probes; every `probe_interval` (SWIM 3.1: the protocol period)."""
     PROBE_TIMEOUT = auto()
+    """No Ack yet: ask relays, once, and ping again (SWIM 3.1); T after each ping, where T is the
+    mean + 4 x deviation of round trips (RFC 6298) times local health (Lifeguard, LHA-Probe)."""
     PROBE_VERDICT = auto()
+    """No Ack at all: suspect the target; `probe_patience` x `probe_interval` after the first ping,
+    times local health."""
     RELAY_NACK = auto()
+    """About the nonce of a ping made for somebody else: tell that the target is silent (Lifeguard,
+    LHA-Probe); at 80 % of the time given."""
     SUSPICION = auto()
+    """About a suspect: it has failed, unless it refuted (SWIM 4.2); the length shrinks with each
+    accuser (Lifeguard, LHA-Suspicion)."""
     CORROBORATE = auto()
+    """About a suspect: ping it again, or agree with the accuser; within `corroboration_delay`,
+    then every T. Waits for somebody else."""
     RUMOUR = auto()
+    """About a live member that others call suspected or failed: ask it again, or believe them;
+    every T. Waits for somebody else."""
     GOSSIP = auto()
+    """The next round of news; `flush_after` when it is fresh, then every `gossip_interval` (SWIM
+    4.1 sends news with probes only)."""
     PULL = auto()
+    """A step of the repair of the log is not answered: ask again; `pull_timeout` times local
+    health. Waits for somebody else."""
     MEMBER_PULL = auto()
+    """The same for the member table."""
     CONTACT = auto()
+    """Ping a failed member, so that a healed network is noticed; about `contact_interval` x
+    members / failed."""
     NAME_CHECK = auto()
+    """About the holder of a name that a newcomer wants: it is silent, so the name is free; after
+    `name_check`. Waits for somebody else."""
     RIVAL = auto()
+    """Ask an address at which this node's name is said to live; each once in `name_check`."""
     READY = auto()
+    """No ready peer has shown itself: be ready all the same; `ready_after`. Waits for somebody
+    else."""
     LEAVE = auto()
+    """The next step of a leave; every 60 ms."""
     HOLD = auto()
+    """The next question to peers for increments that wait for copies; 2 ms to 1 s."""
     COPIES = auto()
+    """About the token of an increment that waits for copies: its time is over; what its client
+    gave it."""
     INTRODUCE = auto()
+    """About a newcomer: ask for an echo, again, or forget it; after 0.15 s, then twice as long
+    each time. Also about who has proven itself: greet it once more, after 0.3 s."""
     EXPIRE = auto()
+    """Let go what is too old in the member table; every minute."""
     KEYS = auto()
+    """Let key records go that are older than they may be; every `key_window` / 20, 5 s at
+    most."""
     ANSWER = auto()
+    """The next slice of a long answer; every 2 ms."""
 
 
 Key: TypeAlias = tuple[Timer, str]

@@ -233,7 +233,7 @@ class HttpDialect:
     def _add(self, request: calls.Request, framing: Framing) -> None:
         call, fields, text = request
         if self._brief and (call.lists or call.batch or fields.keys() & calls.WAITING):
-            raise refusal(503, "too many connections: only short questions are answered", 1)
+            raise refusal(503, "too many connections: only short requests are answered", 1)
         if call is not calls.INCREMENT:
             if call.batch and _KEY in self._headers:
                 raise refusal(400, "a batch has no key of its own: give each of its lines a key")
@@ -261,7 +261,9 @@ class HttpDialect:
         host = self._field(b"host")
         if host is None:
             if self._version == "1.1":
-                raise refusal(400, "malformed HTTP: HTTP/1.1 wants the field Host (RFC 9112 3.2)")
+                raise refusal(
+                    400, "malformed HTTP: HTTP/1.1 requires the field Host (RFC 9112, 3.2)"
+                )
         elif b"," in host or b" " in host:
             raise refusal(400, "malformed HTTP: Host must name one host")
         if origin.is_browser(self._headers):

@@ -94,4 +94,4 @@ async def _answer(later: Later[T], render: Callable[[T | Refused], bytes]) -> by
 
 def _mistake(failure: BaseException) -> Refused:
     log.error("a command failed", exc_info=failure)
-    return refusal(500, "the daemon made a mistake; its log has the details")
+    return refusal(500, "internal error; the log of the node has the details")

@@ -157,7 +157,7 @@ class TextDialect:
         return active_at + self._limits.text_idle_timeout
 
     def expire(self) -> None:
-        self._close("nothing was asked for too long")
+        self._close("idle for too long")
 
     def resume(self, now: float) -> None:
         """Nothing to do: the time-out is counted from the last answer."""

@@ -10,7 +10,7 @@ Read in this order; each module knows only those above it (the checkers know the
 | `host.py` | one place where a process may run, and what that process suffers |
 | `engine.py` | virtual time: all events in one heap by time |
 | `world.py` | hosts, nodes and what is done to them: the door to all of the above |
-| `checkers/` | the design's invariants, checked against what was made and said |
+| `checkers/` | the invariants, checked against what was made and said |
 | `distribution.py` | many durations in little memory, percentiles |
 | `spread.py` | how fast each increment is on every node |
 | `verdicts.py` | detections of kills, and suspicions of members that ran |

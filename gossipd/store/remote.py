@@ -93,7 +93,7 @@ class RemoteStore(asyncio.Protocol):
         return call
 
     def _gone(self) -> BrokenError:
-        ended = "the process that has the disk has ended"
+        ended = "the storage process has ended"
         return BrokenError(f"{self._directory}: {ended}{self._reason}")
 
     # --- the store ---------------------------------------------------------------------------

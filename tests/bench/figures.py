@@ -1,4 +1,4 @@
-"""The figures that the design promises, measured on real processes and printed as a table.
+"""The figures that are told of gossipd, measured on real processes and printed as a table.
 
     python -m tests.bench.figures [--json]
 

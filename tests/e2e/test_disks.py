@@ -113,7 +113,7 @@ def test_a_directory_that_is_made_unwritable_is_waited_for(cluster: Cluster) -> 
         counted(nodes, 42, within=3)
         assert set(node.states().values()) == {"alive"}
         assert node.ask("GET", "/ready").status == 503
-        assert any("the disk takes nothing" in alarm for alarm in node.status()["alarms"])
+        assert any("cannot write to the disk" in alarm for alarm in node.status()["alarms"])
     until(lambda: node.ready, 15, "it takes something again, which it found out by itself")
     assert not node.status()["alarms"]
     node.increment(by=100)

@@ -25,7 +25,7 @@ def test_a_stopped_node_blames_nobody_and_catches_up(cluster: Cluster) -> None:
     took = scenarios.stop_and_continue(nodes, effort(6, 12))
     report("a stopped node is back", took)
     assert took <= 3.0 * NOISE
-    assert "stood still" in nodes[-1].log
+    assert "this node stalled" in nodes[-1].log
 
 
 def test_a_failed_member_is_forgotten_and_a_live_one_is_not(cluster: Cluster) -> None:

@@ -94,7 +94,7 @@ def test_a_disk_that_hangs_is_told_and_everything_counts_once(
     disk.thaw()
     until(lambda: node.ready, 5, "it is ready again")
     until(lambda: not node.status()["alarms"], 5, "there is no alarm")
-    assert "no more: the disk hangs" in node.log
+    assert "cleared: the disk hangs" in node.log
     assert 1100 <= node.count() <= 1100 + len(keys)
     for place, key in enumerate(keys):
         reply, _ = add_one([node, *others][place % 3], key)
@@ -197,12 +197,12 @@ def test_a_full_disk_is_told_though_nobody_counts_there_and_so_is_its_end(
         nonlocal number
         number += 1
         others[0].increment(f"{number} {'x' * 100}")
-        return "the disk takes nothing" in str(node.ask("GET", "/ready").data)
+        return "cannot write to the disk" in str(node.ask("GET", "/ready").data)
 
     until(refused, 30, "what others count finds no room")
     assert node.ask("GET", "/ready").status == 503
-    assert any("the disk takes nothing" in alarm for alarm in node.status()["alarms"])
-    assert "the disk takes nothing" in node.cli("status").stdout
+    assert any("cannot write to the disk" in alarm for alarm in node.status()["alarms"])
+    assert "cannot write to the disk" in node.cli("status").stdout
     assert node.ask("GET", "/count").status == 200
     disk.free()
     until(lambda: node.ready, 20, "it takes something again, and is ready by itself")

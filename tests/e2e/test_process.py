@@ -82,7 +82,7 @@ def test_no_signal_ends_a_node_but_those_that_shall(cluster: Cluster) -> None:
             os.kill(int(process.name), number)
         assert node.increment() > 0, number
     for number in TOLD:
-        line = f"INFO {number.name}: nothing to reload or to open again"
+        line = f"INFO {number.name}: nothing to reload or reopen"
         until(lambda line=line: line in node.log, 10, line)  # type: ignore[misc]
 
 

@@ -170,7 +170,7 @@ def test_a_name_that_appears_later_is_joined_and_that_is_told(
     counted([one, other], 2, within=5, counter="early")
     for node in (one, other):
         assert node.log.count(f"WARNING {complaint}") == 1
-        assert f"no more: {complaint}" in node.log
+        assert f"cleared: {complaint}" in node.log
         assert node.status()["alarms"] == []
 
 

@@ -43,7 +43,7 @@ def test_a_side_port_in_use_is_one_line(cluster: Cluster) -> None:
     with socket.create_server(node.api):
         node.start()
         line = one_line(complaint(node))
-    assert "cannot bind the side port" in line
+    assert "cannot bind the API port" in line
     assert "already in use" in line
 
 

@@ -1,7 +1,7 @@
 """What must hold of a node at any moment, seen from outside through its queries.
 
 Everything that is kept incrementally is computed again, and what was seen before is remembered, so
-that shrinking shows. Failures name the invariant (design section 9).
+that shrinking shows. Failures name the invariant (gossipd/core/README.md#invariants).
 """
 
 from __future__ import annotations

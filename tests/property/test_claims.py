@@ -84,7 +84,7 @@ class _Peer:
         self.state.writer.abandon(self.state.writer.prepare([], 0.0, 0.0))
 
     def learn(self, group: Group) -> None:
-        """The receiver's rule for groups (design section 4)."""
+        """The receiver's rule for groups (gossipd/core/README.md#the-log)."""
         version = self.log.version(group.stream)
         gained = self.log.merge(group.stream, group.registers)
         claimed = version >= group.start and self.log.claim(group.stream, group.to)
@@ -92,7 +92,7 @@ class _Peer:
             self.state.log_lane.push(group.stream, min(group.start, version))
 
     def take(self, page: Page) -> None:
-        """The asker's rule for pages (design section 5)."""
+        """The asker's rule for pages (gossipd/core/README.md#the-log)."""
         self.log.merge(page.stream, page.registers)
         self._learn_keys(page)
         running = self.passes.get(page.stream)

@@ -182,6 +182,6 @@ def test_old_and_new_nodes_converge_exactly(seed: int, records: bool) -> None:
     unknown = {
         effect.reason
         for _, _, effect in world.effects
-        if isinstance(effect, Dropped) and "not known here" in effect.reason.value
+        if isinstance(effect, Dropped) and "unknown" in effect.reason.value
     }
     assert unknown == {Drop.UNKNOWN_FIELD, Drop.UNKNOWN_KIND}

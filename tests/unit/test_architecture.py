@@ -1,4 +1,4 @@
-"""The rules of the design's layout and of the code's style, checked on the source itself."""
+"""The rules of the layout and of the code's style, checked on the source itself."""
 
 from __future__ import annotations
 

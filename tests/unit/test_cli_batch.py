@@ -270,7 +270,7 @@ def test_a_daemon_that_refuses_its_own_time_is_not_asked_for_ever() -> None:
     sent.send(given(b"{}"))
     assert (sent.failed, len(daemons.requests)) == (1, 2)
     assert said == [
-        "line 1: not counted: 127.0.0.1:1 takes nothing that is dated now, though its clock is "
+        "line 1: not counted: 127.0.0.1:1 refuses what is dated now, though its clock is "
         "this host's"
     ]
 

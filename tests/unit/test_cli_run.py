@@ -84,17 +84,17 @@ def test_every_flag_reaches_the_configuration(run: Run, module: FakeDaemonModule
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("figure", [field.name for field in fields(Settings)])
-def test_every_figure_is_flag_variable_and_key(
-    run: Run, module: FakeDaemonModule, file: Path, figure: str
+@pytest.mark.parametrize("setting", [field.name for field in fields(Settings)])
+def test_every_setting_is_flag_variable_and_key(
+    run: Run, module: FakeDaemonModule, file: Path, setting: str
 ) -> None:
-    value = getattr(Settings.of("lan"), figure)
-    file.write_text(f"{figure} = {value!r}")
-    run(f"--{figure.replace('_', '-')}", str(value), "--profile", "lan")
-    run(**{f"GOSSIPD_RUN_{figure.upper()}": str(value)})
+    value = getattr(Settings.of("lan"), setting)
+    file.write_text(f"{setting} = {value!r}")
+    run(f"--{setting.replace('_', '-')}", str(value), "--profile", "lan")
+    run(**{f"GOSSIPD_RUN_{setting.upper()}": str(value)})
     run("--config", str(file))
     assert module.started == [Config()] * 3
-    assert type(getattr(module.started[0].settings, figure)) is type(value)
+    assert type(getattr(module.started[0].settings, setting)) is type(value)
 
 
 def test_flag_wins_over_variable_over_file_over_default(
@@ -156,7 +156,7 @@ def test_an_unknown_variable_is_warned_of(run: Run, module: FakeDaemonModule) ->
         (("--bind", "7946"), "--bind: '7946' "),
         (("--bind", "a:65536"), "--bind: 'a:65536' has no valid port"),
         (("--bind", ":65535"), "--api: must be given"),
-        (("--api", "::1"), "--api: '::1': an IPv6 address stands in brackets"),
+        (("--api", "::1"), "--api: '::1': write an IPv6 address in brackets"),
         (("--join", "a", "--join", ":1"), "--join: ':1' has no host"),
         (("--join", "a:1,b:2"), "--join: 'a:1,b:2'"),
         (("--advertise", "a"), "--advertise: 'a' has no port"),
@@ -220,9 +220,9 @@ def test_a_file_that_cannot_be_read_exits_2(run: Run, file: Path) -> None:
 
 def test_the_help_documents_every_option_in_two_sections() -> None:
     text = CliRunner().invoke(gossipd, ["run", "--help"]).stdout
-    plain, protocol = text.split("Figures of the protocol")
+    plain, protocol = text.split("Protocol settings")
     for key in keys():
-        assert f"\n  {key.flag} " in (protocol if key.figure else plain) + " "
+        assert f"\n  {key.flag} " in (protocol if key.is_setting else plain) + " "
     assert "`probe_interval`" not in text
     assert text.count("[default:") == sum(
         key.default is not None and not key.is_list and not key.is_switch for key in keys()

@@ -46,8 +46,8 @@ def test_the_shipped_file_changes_nothing() -> None:
 
 def test_the_shipped_file_has_every_option_in_order() -> None:
     options = [field.name for field in fields(Config) if field.name != "settings"]
-    figures = [field.name for field in fields(Settings)]
-    assert list(tomllib.loads(_uncommented())) == options + figures
+    settings = [field.name for field in fields(Settings)]
+    assert list(tomllib.loads(_uncommented())) == options + settings
 
 
 def test_the_shipped_file_documents_every_key() -> None:

@@ -428,6 +428,6 @@ async def test_a_drain_waits_no_longer_than_it_is_told_and_answers_everybody(
 async def test_a_disk_that_takes_nothing_is_told_until_it_takes_something(bench: Bench) -> None:
     bench.store.failure = NoSpaceError(28, "No space left on device")
     await refusal(bench.counting.increment("a", 1))
-    assert "the disk takes nothing" in str(bench.troubles.not_serving)
+    assert "cannot write to the disk" in str(bench.troubles.not_serving)
     await taken(bench)
     assert bench.troubles.texts == []

@@ -61,7 +61,7 @@ async def test_a_port_in_use_cannot_be_opened() -> None:
 async def test_a_side_port_in_use_cannot_be_opened() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         api = Endpoint(*taken.getsockname())
-        with pytest.raises(StartError, match="cannot bind the side port"):
+        with pytest.raises(StartError, match="cannot bind the API port"):
             await Daemon.open(Config(bind=ANY, api=api))
 
 
@@ -71,7 +71,7 @@ async def test_a_side_port_in_use_cannot_be_opened() -> None:
         (Config(bind=Endpoint("a.invalid", 1), api=ANY), r"cannot bind a\.invalid:1: "),
         (
             Config(bind=ANY, api=Endpoint("a.invalid", 1)),
-            r"the side port a\.invalid:1",
+            r"the API port a\.invalid:1",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_run_says_why_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert module.run(Config(bind=ANY, api=Endpoint(*taken.getsockname()))) == 1
     err = capfd.readouterr().err
-    assert err.startswith("gossipd: cannot bind the side port 127.0.0.1:")
+    assert err.startswith("gossipd: cannot bind the API port 127.0.0.1:")
     assert err.count("\n") == 1
 
 

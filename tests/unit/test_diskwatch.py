@@ -121,7 +121,7 @@ async def test_a_disk_that_takes_nothing_is_told_until_it_does(bench: Bench) -> 
     bench.watch.succeeded()
     bench.watch.failed(NoSpaceError("/data: no space left"))
     bench.watch.failed(NoSpaceError("/data: it is read-only"))
-    assert bench.troubles.not_serving == "the disk takes nothing: /data: it is read-only"
+    assert bench.troubles.not_serving == "cannot write to the disk: /data: it is read-only"
     bench.watch.succeeded()
     assert not bench.watch.refuses
     assert bench.troubles.texts == []

@@ -45,7 +45,7 @@ def test_who_holds_others_and_hears_none_is_not_ready_and_says_why() -> None:
     hearer.cause = "the cable is out"
     assert hearer.watch(3) == []
     (text,) = hearer.watch(4)
-    assert text == "not one of 2 live members answers: the cable is out"
+    assert text == "none of 2 live members answers: the cable is out"
     assert hearer.troubles.not_serving == text
 
 

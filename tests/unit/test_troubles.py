@@ -18,7 +18,7 @@ def test_a_trouble_is_logged_when_it_begins_and_when_it_ends(
     troubles.end("disk")
     troubles.end("disk")
     assert troubles.texts == []
-    assert caplog.messages == ["the disk is full", "no more: the disk is still full"]
+    assert caplog.messages == ["the disk is full", "cleared: the disk is still full"]
 
 
 def test_only_some_troubles_send_clients_elsewhere() -> None:

@@ -1,7 +1,8 @@
-"""Checks of the design's invariants against ghost records: what was made, and what was said.
+"""Checks of the invariants against ghost records: what was made, and what was said.
 
-One idea a file; every failure is an `AssertionError` that begins with the invariant's name (design
-section 9). Nothing here trusts what it checks: ranks, sums and hashes are computed again.
+One idea a file; every failure is an `AssertionError` that begins with the invariant's name
+(gossipd/core/README.md#invariants). Nothing here trusts what it checks: ranks, sums and hashes are
+computed again.
 
 | file | invariants |
 |---|---|

@@ -1,7 +1,7 @@
 """What every node holds of members: only upwards, and no more than they said of themselves.
 
-The precedence is written down here again, as the design has it, so that a core which ranks
-otherwise does not judge itself.
+The precedence (gossipd/core/README.md#membership) is written down here again, so that a core which
+ranks otherwise does not judge itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Life: TypeAlias = tuple[str, Address]
 
 
 def precedence(view: MemberView) -> Precedence:
-    """Design section 3: generation, then the larger address; incarnation; status."""
+    """What outranks what: generation, then the larger address; incarnation; status."""
     return view.generation, view.address, view.incarnation, view.status
 
 

@@ -281,7 +281,7 @@ async def test_an_idle_text_connection_is_closed_with_a_word(
     client: Client, limits: Limits
 ) -> None:
     await client.send(b"ping\n")
-    assert await client.rest() == b"pong\nerror: nothing was asked for too long\n"
+    assert await client.rest() == b"pong\nerror: idle for too long\n"
 
 
 @pytest.mark.parametrize("limits", [{"silent_timeout": 0.1}], indirect=True)

@@ -88,7 +88,7 @@ async def killed(keeper: Keeper, directory: Path) -> None:
     await asyncio.sleep(0.01)
     os.kill(keeper.pid, signal.SIGKILL)
     for call in (waiting, store.commit(batch(2))):
-        with pytest.raises(BrokenError, match="the process that has the disk has ended"):
+        with pytest.raises(BrokenError, match="the storage process has ended"):
             await call
     store.abandon(batch(1), StreamImage(STREAM, 0, ()))
     await store.close()
