@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -11,8 +12,11 @@ import pytest
 
 from gossipd.core import KeyRecord, NameLost, Status, source_stream
 from gossipd.core.keys import EVENTS_MAX
+from gossipd.core.membership import Membership
 from gossipd.core.messages import Ack, Gossip, Group, MemberView, Ping, Shown
-from gossipd.core.plausible import GENERATION_SPAN
+from gossipd.core.plausible import GENERATION_SPAN, Plausible
+from gossipd.core.repair import LogRepair
+from gossipd.core.writer import Writer
 from gossipd.simulator.world import World
 from tests.effort import SEED, effort
 from tests.fuzz.attacks.hostile import Hostile, cluster, view_of
@@ -116,6 +120,28 @@ def test_a_node_that_has_ended_is_found(lies: Lies) -> None:
     lies.world.crash("n0")
     with pytest.raises(AssertionError, match="n0 has ended"):
         lies.check_now()
+
+
+def nothing(*_: object, **__: object) -> None:
+    """What a broken core does."""
+
+
+@pytest.mark.parametrize(
+    ("part", "rule", "broken"),
+    [
+        (Writer, "heard_more_of", nothing),
+        (LogRepair, "_is_shown", lambda *_: True),
+        (Plausible, "is_absurd", lambda *_: False),
+        (Membership, "_rise_above", nothing),
+    ],
+    ids=["streams are kept", "claims unshown", "any generation", "nobody rises"],
+)
+def test_a_core_without_one_of_its_rules_does_not_pass(
+    part: type, rule: str, broken: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.simulation.lies.SETTLED_WITHIN", 60.0)
+    monkeypatch.setattr(part, rule, broken)
+    assert any(run_seed(seed, 300) for seed in range(2))
 
 
 # --- what they have found ------------------------------------------------------------------------
