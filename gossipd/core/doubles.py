@@ -225,7 +225,7 @@ class Doubles:
                 dropped = self._fold(stream, double)
                 change.left_out.extend(dropped.left_out)
                 change = change._replace(digest=change.digest + dropped.digest)
-                corrected[double.counter] = None
+                corrected.update(dict.fromkeys(dropped.corrected))
             else:
                 order.remove(place + 1, behind)
                 behind = place
@@ -244,9 +244,11 @@ class Doubles:
         else:
             change = Change(-own, self._stop(stream, double), [])
         self._count -= 1
+        if self._seq_of(stream, double.counter) < double.seq:
+            return change  # nobody takes a correction that is above its register
         folded = Correction(double.counter, max(seq, double.seq), lost, out, digest)
         self._put(stream, folded)
-        return change
+        return change._replace(corrected=[double.counter])
 
     def _put(self, stream: Stream, correction: Correction) -> None:
         held = self._corrections.setdefault(stream, _Corrections())

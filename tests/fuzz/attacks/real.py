@@ -42,6 +42,9 @@ SECONDS = 10.0
 GHOSTS = 20
 ASKS = 20
 PER_DATAGRAM = 28
+WITHIN = 60.0
+"""Seconds within which the nodes have to agree: generous, as the host may be busy."""
+
 FRAME = TagFrame("gossipd")
 
 
@@ -129,7 +132,7 @@ def forge(nodes: list[Node]) -> None:
 def ends(cluster: Cluster, nodes: list[Node]) -> Outcome:
     """Does a node end by what is said of it?"""
     forge(nodes)
-    agree(nodes, within=20)
+    agree(nodes, within=WITHIN)
     ended = [node.name for node in nodes if not node.running]
     return Outcome(f"ended: {ended or 'none'}", not ended)
 
@@ -181,10 +184,10 @@ def crowds(cluster: Cluster, nodes: list[Node]) -> Outcome:
                 liar.socket.sendto(datagram(speaker, Gossip(), views), place(node))
             liar.behave(0.002)
         nodes[-1].process.kill()
-        found = see(nodes[:-1], nodes[-1].name, "failed", within=20)
+        found = see(nodes[:-1], nodes[-1].name, "failed", within=WITHIN)
         newcomer = cluster.add()
         newcomer.start(join=[nodes[0]])
-        joined = see([*nodes[:-1], newcomer], newcomer.name, "alive", within=20)
+        joined = see([*nodes[:-1], newcomer], newcomer.name, "alive", within=WITHIN)
     return Outcome(f"killed one found after {found:.1f} s, newcomer in after {joined:.1f} s", True)
 
 
