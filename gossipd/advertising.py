@@ -182,7 +182,10 @@ class Advertising:
 
     def doubted(self, effect: JoinDoubtful) -> bool:
         """A peer sees this node elsewhere than it advertises; whether that is for the operator,
-        as this node cannot follow by itself."""
+        as this node cannot follow by itself. Who sees it on loopback is on this host, where all
+        its addresses are one."""
+        if self._is_automatic and is_loopback(effect.seen[0]):
+            return False
         self._seen = effect.seen
         self._later("look", 0.0, self.look)
         return not self._is_automatic or self._seen_at() is None
@@ -202,7 +205,7 @@ class Advertising:
         self._find_way([ways[target] for target in live or earlier or seeds])
         fails = self._fails(bool(live))
         if self._is_automatic:
-            self._follow(_outside_first(ways.values()), fails)
+            self._follow(_outside_first(ways.values()), bool(live), fails)
         self._judge_time(seeds)
 
     @property
@@ -265,8 +268,9 @@ class Advertising:
         enough = HEARD_PROBES * self._settings.probe_interval
         return heard_at >= self._since and time.monotonic() - heard_at < enough
 
-    def _follow(self, hosts: Sequence[str], fails: bool) -> None:
-        """Take the address that evidence is for; `hosts`: where the ways to others begin."""
+    def _follow(self, hosts: Sequence[str], live: bool, fails: bool) -> None:
+        """Take the address that evidence is for; `hosts`: where the ways to others begin; `live`:
+        whether there are members."""
         host = self._node.own.address[0]
         inside = is_loopback(host)
         better: str | None = None
@@ -276,6 +280,8 @@ class Advertising:
             better = self._routes.outward() if inside and not self._seeds.addresses else None
         elif fails and time.monotonic() - self._moved_at >= TRIAL_AGAIN:
             better = self._seen_at() or most(hosts, host)
+            if not live and is_loopback(better):
+                better = None  # seeds of this host hear it at any of its addresses
         if better is not None and better != host:
             self._move((better, self._bound[1]))
 
@@ -287,7 +293,9 @@ class Advertising:
 
     def _move(self, address: Address) -> None:
         before, after = address_text(self._node.own.address), address_text(address)
-        log.warning("advertising %s from now on, no longer %s", after, before)
+        # Nobody outside could have known it on loopback: that it goes out is how it begins.
+        level = logging.INFO if is_loopback(self._node.own.address[0]) else logging.WARNING
+        log.log(level, "advertising %s from now on, no longer %s", after, before)
         self._since = self._moved_at = time.monotonic()
         self._tried_at, self._seen = float("-inf"), None
         self._perform(self._node.readdress(address, self._since))

@@ -3,14 +3,19 @@
 Time proves nothing where no peer could be asked at all. Whoever notices such a reason forbids it
 here, under a name, and permits it again once the reason is gone: this is the one place that
 combines them, for the core and for the words in which `/ready` refuses.
+
+Also whether a node that has nobody to join is alone: others may hold it as a member still.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
 from gossipd.core import Effect, Node
+
+log = logging.getLogger(__name__)
 
 
 class Alone:
@@ -20,6 +25,8 @@ class Alone:
         self._node = node
         self._perform = perform
         self._reasons: dict[str, str] = {}
+        self._found: str | None = None
+        """What has shown that this node is not alone."""
 
     def forbid(self, name: str, text: str) -> None:
         """There is a reason against it, or it is told in other words."""
@@ -31,10 +38,18 @@ class Alone:
         if self._reasons.pop(name, None) is not None:
             self._tell()
 
+    def found(self, name: str) -> None:
+        """A member has counts that this node lacks, though it has nobody to join."""
+        self._found = f"this node is not alone: {name} holds it as a member, and counts it lacks"
+        log.warning("%s; it is ready once it has them", self._found)
+
     @property
-    def why_not(self) -> str | None:
-        """All reasons against it; None where there is none."""
-        return "; ".join(self._reasons.values()) or None
+    def why_not_ready(self) -> str:
+        """Why a node whose counts are not known to be complete is not ready."""
+        if self._node.listens:
+            return "nothing is held here: listening whether others hold this node as a member"
+        reasons = self._found, *self._reasons.values()
+        return "; ".join(["the log has not been pulled completely yet", *filter(None, reasons)])
 
     def _tell(self) -> None:
         allowed = not self._reasons

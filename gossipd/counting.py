@@ -47,6 +47,7 @@ from gossipd.sideport.backend import Incremented as Answer
 from gossipd.sideport.backend import Item, Refused
 from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.sideport.values import refusal
+from gossipd.spans import span
 from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
@@ -406,7 +407,7 @@ def _refusal(
 def _expired(seconds: float) -> str:
     """What is wrong with a key that tells a time `seconds` ago, and what to do."""
     clock = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    apart = f"{abs(seconds):.0f} s {'ahead of' if seconds < 0 else 'behind'} this node's clock"
+    apart = f"{span(abs(seconds))} {'ahead of' if seconds < 0 else 'behind'} this node's clock"
     earlier = "" if seconds < 0 else ", an earlier one may have been counted"
     return (
         f"expired: the time in the key is {apart}, which says {clock}; this call did nothing"

@@ -49,6 +49,7 @@ from gossipd.core import (
     MemberView,
     NameLost,
     Node,
+    NotAlone,
     Refuted,
     SaveWanted,
     Send,
@@ -225,7 +226,7 @@ class Daemon:
         self._hurries = False
         """A second signal has come."""
         self._asked = 0  # signals that have come, though the loop may be too busy to heed them
-        self._inbox = Inbox(self._receive, self._node.is_urgent, self._note_busy)
+        self._inbox = Inbox(self._receive, self._node, self._note_busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._image = Image((), ())
@@ -451,6 +452,8 @@ class Daemon:
                         _tell(effect)
                 case Refuted():
                     self._tell_again("", effect)
+                case NotAlone(name):
+                    self._alone.found(name)
                 case Stalled() | SpeaksElsewhere() | BecameReady():
                     _tell(effect)
                 case _:

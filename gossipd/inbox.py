@@ -1,10 +1,16 @@
 """What comes first when more comes than this node can do: no peer slows it down for the others.
 
-Each address may use a share of this process's time, and all together a larger one; what comes
+Each address may use a share of the time, and all together a larger one; what comes
 within that is handled at once. What is beyond waits: it is handled when there is nothing else to
 do, after the socket was read, probes and their answers first, and one address after the other. So
 a busy peer gets all the time that nobody else wants, and a flood costs only who sends it. An
 address has room for so much; what is beyond that is dropped, which the protocol expects.
+
+What handling takes is measured as time that passes, not as time of a CPU: on a host that is busy
+with other things a share is one of what this process gets.
+
+All addresses that have proven nothing here share one such share of the time, and what comes from
+them is never urgent: anybody may write any number of them as the sender of a datagram.
 
 Nothing here knows what a datagram says, but whether it is `urgent`.
 """
@@ -15,6 +21,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from gossipd.core import Address
 
@@ -38,6 +45,19 @@ WAITING_MAX = 64
 
 ADDRESSES_MAX = 1024
 """Addresses whose use is remembered, and of which something may wait."""
+
+_STRANGERS: Address = ("", 0)
+"""Stands for all that have proven nothing."""
+
+
+class Ranks(Protocol):
+    """Who tells what comes first: the node."""
+
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether it should be handled before others."""
+
+    def is_proven(self, address: Address) -> bool:
+        """Whether somebody is known to be there."""
 
 
 class _Use:
@@ -100,13 +120,13 @@ class Inbox:
     def __init__(
         self,
         handle: Callable[[bytes, Address], None],
-        is_urgent: Callable[[bytes], bool],
+        ranks: Ranks,
         dropped: Callable[[Address], None],
-        clock: Callable[[], float] = time.thread_time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`dropped` is told of each that was not handled; `clock` tells what handling costs."""
         self._handle = handle
-        self._is_urgent = is_urgent
+        self._ranks = ranks
         self._dropped = dropped
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -122,12 +142,13 @@ class Inbox:
         """Something has come."""
         self._came += 1
         now = time.monotonic()
-        use = self._uses.get(source)
+        is_proven = self._ranks.is_proven(source)
+        use = self._uses.get(source if is_proven else _STRANGERS)
         within = (use is None or use.is_within(now)) and self._all.is_within(now)
         if within and source not in self._others:
             self._do(data, source)
             return
-        queue = self._urgent if self._is_urgent(data) else self._others
+        queue = self._urgent if is_proven and self._ranks.is_urgent(data) else self._others
         if not queue.put(source, data):
             self._dropped(source)
         elif not self._scheduled:
@@ -154,11 +175,12 @@ class Inbox:
             self._loop.call_soon(self._go_on)
 
     def _do(self, data: bytes, source: Address) -> None:
+        payer = source if self._ranks.is_proven(source) else _STRANGERS
         began = self._clock()
         self._handle(data, source)
         spent = self._clock() - began
-        use = self._uses.pop(source, None) or _Use(SHARE)
-        self._uses[source] = use
+        use = self._uses.pop(payer, None) or _Use(SHARE)
+        self._uses[payer] = use
         use.add(spent)
         self._all.add(spent)
         if len(self._uses) > ADDRESSES_MAX:

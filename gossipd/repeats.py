@@ -1,6 +1,7 @@
 """What happens again and again is told a few times, then now and then, with how often it was not.
 
-So a peer that lies, or one that comes and goes, does not fill the log.
+So a peer that lies, or one that comes and goes, does not fill the log; nor do thousands of them,
+for all together have a budget, too. What was not told of a thing is counted with its next line.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ BURST = 10
 EVERY = 10.0
 """Seconds until one more is."""
 
+BURST_OF_ALL = 500
+"""Lines about all things that are told one after the other: a large cluster may meet at once."""
+
+EVERY_OF_ALL = 0.1
+"""Seconds until one more of them is."""
+
 THINGS_MAX = 1024
 """Things that are told apart, the latest ones."""
 
@@ -24,12 +31,17 @@ class _Thing:
     at: float
     hidden: int = 0
 
+    def fill(self, now: float, burst: int, every: float) -> None:
+        self.tokens = min(burst, self.tokens + (now - self.at) / every)
+        self.at = now
+
 
 class Repeats:
     """A budget of lines for each thing."""
 
     def __init__(self) -> None:
         self._things: OrderedDict[str, _Thing] = OrderedDict()
+        self._all = _Thing(BURST_OF_ALL, float("-inf"))
 
     def tell(self, about: str, now: float) -> int | None:
         """Whether a line is to be told: how many before it were not; None if it is not."""
@@ -37,11 +49,12 @@ class Repeats:
         self._things.move_to_end(about)
         if len(self._things) > THINGS_MAX:
             self._things.popitem(last=False)
-        thing.tokens = min(BURST, thing.tokens + (now - thing.at) / EVERY)
-        thing.at = now
-        if thing.tokens < 1:
+        thing.fill(now, BURST, EVERY)
+        self._all.fill(now, BURST_OF_ALL, EVERY_OF_ALL)
+        if thing.tokens < 1 or self._all.tokens < 1:
             thing.hidden += 1
             return None
         thing.tokens -= 1
+        self._all.tokens -= 1
         hidden, thing.hidden = thing.hidden, 0
         return hidden

@@ -3,8 +3,9 @@
 Every address of every seed gets its turn, except the node's own ones and those at which a live
 member answers; these are looked at again later, so that a partition or two islands under one name
 heal for as long as one seed is configured across them. A lone node asks soon at first, later once
-per `contact_interval`; in a cluster of N each node waits N times that, so that an absent address
-hears from all of them together about once per `contact_interval`.
+per `contact_interval`; in a cluster of N each node waits N times that on average, so that an
+absent address hears from all of them together about once per `contact_interval`. As all begin when
+it falls silent, pauses differ widely: else they would ask together, and then for long not.
 
 Names that do not resolve hold up nothing and end nothing: they are told once and tried for ever.
 """
@@ -272,14 +273,15 @@ class Seeds:
             if self._is_self(address, target, now) or self._member(address) is not None:
                 target.pause = self._settings.join_retry_min
                 target.asked_at = None
-                wait = self._look_interval
+                wait = self._look_interval * random.uniform(0.75, 1.25)
             else:
                 absent.append(address)
                 target.asked_at = target.asked_at or now
-                share = self._share
-                wait = share if self._node.live_count > 1 else min(target.pause, share)
+                wait = 2 * self._share * random.random()
+                if self._node.live_count == 1:
+                    wait = min(target.pause, self._share) * random.uniform(0.75, 1.25)
                 target.pause = min(2 * target.pause, self._settings.join_retry_max)
-            target.due_at = now + wait * random.uniform(0.75, 1.25)
+            target.due_at = now + wait
         if absent:
             self._perform(self._node.join(absent, now))
         self._arm(ROUND_INTERVAL)

@@ -144,8 +144,7 @@ class Service:
     def incomplete(self) -> str | None:
         if self._node.ready:
             return None
-        reasons = "the log has not been pulled completely yet", self._alone.why_not
-        return "; ".join(filter(None, reasons))
+        return self._alone.why_not_ready
 
     def not_ready(self) -> str | None:
         return self.incomplete() or self._troubles.not_serving

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gossipd.cli.keys import mint
 from gossipd.endpoint import Endpoint
+from gossipd.spans import span
 
 EQUAL = 5.0
 """Seconds between two clocks that are not worth a word."""
@@ -40,7 +41,7 @@ class Mint:
             self.wrong = f"{api} refuses what is dated now, though its clock is this host's"
         else:
             side = "behind" if ahead > 0 else "ahead of"
-            self.wrong = f"this host's clock is {_span(abs(ahead))} {side} that of {api}"
+            self.wrong = f"this host's clock is {span(abs(ahead))} {side} that of {api}"
             if use and abs(ahead - self._ahead) >= EQUAL:
                 self._say(f"{self.wrong}; the daemon's is used")
         if use:
@@ -57,10 +58,3 @@ def _ahead(date: str) -> float | None:
         return None if parsed is None else mktime_tz(parsed) - time.time()
     except (ValueError, OverflowError):
         return None
-
-
-def _span(seconds: float) -> str:
-    for length, unit in (86_400, "days"), (3_600, "h"), (60, "min"):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

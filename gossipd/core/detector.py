@@ -82,8 +82,9 @@ class Detector:
 
     def ask_relays(self, target: MemberView, nonce: int, wait: float, turn: Turn) -> int:
         """Ask members to ping `target` within `wait` seconds and to tell; how many were asked."""
-        others = [name for name in self._state.members.live if name != target.name]
-        relays = self._state.sample(others, self._state.settings.indirect_probes)
+        count = self._state.settings.indirect_probes
+        drawn = self._state.sample(self._state.members.live, count + 1)
+        relays = [name for name in drawn if name != target.name][:count]
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
             turn.send(ask, self._state.member(name).address, name)
@@ -210,6 +211,10 @@ class Detector:
     def _send_ping(self, target: MemberView, nonce: int, turn: Turn, *said: MemberView) -> None:
         turn.send(Ping(nonce, target.name, self._state.shown), target.address, target.name, said)
 
+    def ask(self, name: str, turn: Turn) -> None:
+        """Ping a member at once, for what it shows in its answer."""
+        self._ping(self._state.member(name), Purpose.CONTACT, turn)
+
     # --- what others say of members that live -------------------------------------------------
 
     def look_into_rumour(self, name: str, turn: Turn) -> None:
@@ -274,14 +279,15 @@ class Detector:
         """Ping one failed member, so that a healed network is noticed from either side; one that
         only an earlier life knew, and that is yet to prove where it is, is returned instead.
 
-        All nodes together contact each failed member about once per `contact_interval`.
+        All nodes together contact each failed member about once per `contact_interval`. They all
+        begin when it fails, so pauses differ widely: else they would go on together, too.
         """
         state = self._state
         down = state.members.down
         if not down:
             return None
         mean = state.settings.contact_interval * state.members.live_count / len(down)
-        wait = mean * (0.5 + state.rng.random())
+        wait = mean * 2 * state.rng.random()
         state.timers.set(Timer.CONTACT, turn.now + max(0.02, wait))
         view = state.member(state.rng.choice(down))
         if not state.members.is_proven(view.address):

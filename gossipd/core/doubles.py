@@ -3,8 +3,9 @@
 When a key was used on two nodes before they had told each other, both events exist. All but the
 smallest of them, by stream and seq, have *lost*: a double says that an event has, and to which.
 A value leaves a loser out while it and its winner are *present*: their registers have reached
-them. That two events have one key stays true for ever, so doubles are joined by union; of two
-that say that one event has lost, the smaller stays.
+them. Where very many wait for one register, they are looked at in parts once it has come, and
+until it was its turn each counts as waiting. That two events have one key stays true for ever, so
+doubles are joined by union; of two that say that one event has lost, the smaller stays.
 
 When doubles have become old, they are folded: those of a (stream, counter) up to some seq become
 one correction with their number, the sum that is left out for them, and the sum of their hashes.
@@ -24,15 +25,20 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from .hashing import MASK, hash64
 from .identity import TOTAL_MAX, Stream
-from .keys import Numbered, Order, age_of, born
+from .keys import Numbered, age_of, born
 from .messages import Correction, Double
+from .order import Order
 
 FOLDED_AT_ONCE = 1_000
 """Doubles that are folded in one turn at most, some milliseconds."""
+
+REACHED_AT_ONCE = 64
+"""Doubles that are looked at in one turn when the register that they wait for has come."""
 
 _ENTRY = struct.Struct("<IqIQI")
 """Counter as a number, by, winner's stream as a number, its seq, the tick of its birth."""
@@ -82,6 +88,9 @@ class Doubles:
         self._waiting: dict[_Register, list[tuple[int, Stream, int]]] = {}
         """By register: the seq that it has not reached, and the (stream, seq) of the double that
         waits for it; one that waits for two stands at its own."""
+        self._behind: dict[_Register, tuple[int, Stream, int]] = {}
+        """By register that has come, while not all were looked at that waited: the last one that
+        was."""
         self._corrections: dict[Stream, _Corrections] = {}
         self._count = 0
         self.left_out = 0
@@ -93,19 +102,19 @@ class Doubles:
     def has(self, stream: Stream, seq: int) -> bool:
         """Whether a double is held that says that an event has lost."""
         order = self._orders.get(stream)
-        return order is not None and order.place(seq)[1]
+        return order is not None and order.get(seq) is not None
 
     def of(self, stream: Stream, above: int, now: float) -> Iterator[Double]:
         """The doubles of a stream with seq > `above`, smallest first."""
         order = self._orders.get(stream)
-        if order is not None:
-            for place in range(order.place(above + 1)[0], len(order.seqs)):
-                yield self._double(order, place, now)
+        for seq, entry in order.ascending(above) if order else ():
+            yield self._double(seq, entry, now)
 
     def at(self, stream: Stream, seq: int, now: float) -> Double | None:
         """The double that says that an event has lost."""
-        double = next(self.of(stream, seq - 1, now), None)
-        return double if double is not None and double.seq == seq else None
+        order = self._orders.get(stream)
+        entry = order.get(seq) if order else None
+        return None if entry is None else self._double(seq, entry, now)
 
     def correction(self, stream: Stream, counter: str) -> Correction | None:
         """What was folded of a stream on one counter."""
@@ -136,14 +145,14 @@ class Doubles:
         if folded is not None and double.seq <= folded.seq:
             return None
         order = self._orders.setdefault(stream, Order())
-        place, held = order.place(double.seq)
+        held = order.get(double.seq)
         digest, left_out = 0, list[LeftOut]()
-        if held:
-            before = self._double(order, place, now)
+        if held is not None:
+            before = self._double(double.seq, held, now)
             if before.said <= double.said:
                 return None
             digest, left_out = -hash_of(stream, before), self._stop(stream, before)
-            order.remove(place, place + 1)
+            order.remove(double.seq)
         entry = _ENTRY.pack(
             self._counters.number(double.counter),
             double.by,
@@ -151,27 +160,42 @@ class Doubles:
             double.winner_seq,
             born(double.age, now),
         )
-        order.insert(place, double.seq, entry)
-        self._count += not held
+        order.put(double.seq, entry)
+        self._count += held is None
         digest += hash_of(stream, double)
         return Change(digest, left_out + self._begin(stream, double), [])
 
     def reached(self, stream: Stream, counter: str, seq: int) -> list[LeftOut]:
-        """A register has come up to `seq`: what is left out by that."""
-        waiting = self._waiting.get((stream, counter))
+        """A register has come up to `seq`: what is left out by that, or by the first of it; then
+        there is something to `catch_up` with."""
+        register = (stream, counter)
+        waiting = self._waiting.get(register)
         if waiting is None:
             return []
         count = bisect_right(waiting, seq, key=_seq_of)
-        done = waiting[:count]
-        del waiting[:count]
+        done = waiting[: min(count, REACHED_AT_ONCE)]
+        del waiting[: len(done)]
+        self._behind.pop(register, None)
+        if len(done) < count:
+            self._behind[register] = done[-1]
         if not waiting:
-            del self._waiting[stream, counter]
+            del self._waiting[register]
         left_out: list[LeftOut] = []
         for _, loser, loser_seq in done:
             double = self.at(loser, loser_seq, 0.0)
             assert double is not None
             left_out += self._begin(loser, double)
         return left_out
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether registers have come for which some doubles still wait."""
+        return bool(self._behind)
+
+    def catch_up(self) -> list[LeftOut]:
+        """Look at some of them; what is left out by that."""
+        register = next(iter(self._behind), None)
+        return self.reached(*register, self._seq_of(*register)) if register else []
 
     def correct(self, stream: Stream, correction: Correction, now: float) -> Change | None:
         """Join a correction whose register is here; None if it is known, or has not come as far
@@ -180,8 +204,7 @@ class Doubles:
         held = self.correction(stream, counter) or Correction(counter, 0, 0, 0, 0)
         if seq < held.seq or correction == held:
             return None
-        order = self._orders.get(stream)
-        below = order.place(seq + 1)[0] if order is not None and seq > held.seq else 0
+        below = self._count_upto(stream, seq) if seq > held.seq else 0
         if below > FOLDED_AT_ONCE:
             return self.fold(stream, FOLDED_AT_ONCE, now)
         change = self.fold(stream, below, now, counter)
@@ -218,19 +241,15 @@ class Doubles:
         if order is None:
             return change
         corrected: dict[str, None] = {}
-        behind = count
-        for place in reversed(range(count)):
-            double = self._double(order, place, now)
+        for seq, entry in reversed(list(islice(order.ascending(0), count))):
+            double = self._double(seq, entry, now)
             if counter is None or double.counter == counter:
                 dropped = self._fold(stream, double)
+                order.remove(seq)
                 change.left_out.extend(dropped.left_out)
                 change = change._replace(digest=change.digest + dropped.digest)
                 corrected.update(dict.fromkeys(dropped.corrected))
-            else:
-                order.remove(place + 1, behind)
-                behind = place
-        order.remove(0, behind)
-        if not order.seqs:
+        if not order:
             del self._orders[stream]
         return change._replace(corrected=list(corrected))
 
@@ -258,20 +277,28 @@ class Doubles:
 
     # --- entries -----------------------------------------------------------------------------
 
-    def _double(self, order: Order, place: int, now: float) -> Double:
-        counter, by, winner, winner_seq, born_at = _ENTRY.unpack(order.values[place])
+    def _count_upto(self, stream: Stream, seq: int) -> int:
+        """How many doubles of a stream are not above a seq; of too many to fold at once, just so
+        many."""
+        order = self._orders.get(stream)
+        first = islice(order.ascending(0) if order else (), FOLDED_AT_ONCE + 1)
+        return sum(1 for held, _ in first if held <= seq)
+
+    def _double(self, seq: int, entry: bytes, now: float) -> Double:
+        counter, by, winner, winner_seq, born_at = _ENTRY.unpack(entry)
         age = age_of(born_at, now)
-        names, winners = self._counters, self._winners
-        return Double(names[counter], order.seqs[place], by, winners[winner], winner_seq, age)
+        return Double(self._counters[counter], seq, by, self._winners[winner], winner_seq, age)
 
     def _waits_for(self, stream: Stream, double: Double) -> tuple[_Register, int] | None:
         """The register that a double waits for, and up to where; None where its event is left
         out."""
-        counter, seq, _, winner, winner_seq, _ = double
-        if self._seq_of(stream, counter) < seq:
-            return (stream, counter), seq
-        if self._seq_of(winner, counter) < winner_seq:
-            return (winner, counter), winner_seq
+        for of, seq in ((stream, double.seq), (double.winner, double.winner_seq)):
+            register = (of, double.counter)
+            behind = self._behind.get(register)
+            if self._seq_of(*register) < seq or (
+                behind is not None and (seq, stream, double.seq) > behind
+            ):
+                return register, seq
         return None
 
     def _begin(self, stream: Stream, double: Double) -> list[LeftOut]:
@@ -293,6 +320,7 @@ class Doubles:
         del waiting[bisect_left(waiting, (seq, stream, double.seq))]
         if not waiting:
             del self._waiting[register]
+            self._behind.pop(register, None)
         return []
 
 

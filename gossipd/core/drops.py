@@ -29,4 +29,6 @@ class Drop(Enum):
     MEMBERS_FULL = "the member table is full"
     STREAMS_FULL = "the log holds as many streams or registers as it may"
     KEYS_FULL = "as many idempotency keys are held as may be"
+    CROWDED = "its keys name too many events to look at at once; the rest comes again"
+    TOO_MUCH = "its sender tells more that is new than it may in a second; the rest is asked for"
     BUSY = "its sender sends more than its share"

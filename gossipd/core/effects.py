@@ -148,6 +148,14 @@ class BecameReady:
 
 
 @dataclass(frozen=True, slots=True)
+class NotAlone:
+    """The member `name` has counts that a node lacks which nobody was to be joined by: it waits
+    until it holds them."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class NameLost:
     """The name belongs to another process: this one must end, and say why."""
 
@@ -178,6 +186,7 @@ Effect: TypeAlias = (
     | JoinDoubtful
     | SpeaksElsewhere
     | BecameReady
+    | NotAlone
     | NameLost
     | Left
 )

@@ -3,13 +3,16 @@
 Fresh news is collected for `flush_after` and goes to `gossip_fanout` peers; the next rounds follow
 as fast as the pace allows until it was sent often enough, or as often as there are peers; what is
 still to be sent after that follows every `gossip_interval`. What else is sent carries news, too.
-Peers come in a fixed random order, so that consecutive packets go to different ones. The pace is a
-token bucket: news that fits one packet waits for `gossip_rate`, so that under load packets carry
-more instead of being more; only a backlog of news never sent goes at `gossip_rate_max`.
+Peers come in a random order that stays, so that consecutive packets go to different ones. The pace
+is a token bucket: news that fits one packet waits for `gossip_rate`, so that under load packets
+carry more instead of being more; only a backlog of news never sent goes at `gossip_rate_max`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from .circle import Circle
 from .identity import Stream
 from .lanes import transmissions
 from .messages import Gossip
@@ -28,10 +31,9 @@ class Gossiping:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._order: list[str] = []
-        self._peers: list[str] = []
-        """The live members that are in the order."""
-        self._place = 0
+        self._peers = Circle(state.rng)
+        """The live members."""
+        state.members.follow(self._peers)
         self._flushed_at = float("-inf")
         self._tokens = 0.0
         self._filled_at = float("-inf")
@@ -93,23 +95,11 @@ class Gossiping:
         self._tokens = min(full, self._tokens + (now - self._filled_at) * rate)
         self._filled_at = now
 
-    def _next_peers(self, count: int) -> list[str]:
-        """The next ones in the order, each at most once."""
-        live = self._state.members.live
-        if self._peers != live:
-            self._mix(live)
-        peers: list[str] = []
-        while len(peers) < min(count, len(live)):
-            if self._place == len(self._order):
-                self._place = 0
-                if self._backlog:  # else each part of it would come to the same peers again
-                    self._mix(live)
-            name = self._order[self._place]
-            self._place += 1
-            if name not in peers:
-                peers.append(name)
+    def _next_peers(self, count: int) -> Iterable[str]:
+        """The next ones in their order, each at most once."""
+        count = min(count, len(self._peers))
+        peers: dict[str, None] = {}
+        while len(peers) < count:
+            # In one order each part of a backlog would come to the same peers again.
+            peers[self._peers.next(mix=self._backlog)] = None
         return peers
-
-    def _mix(self, live: list[str]) -> None:
-        self._peers, self._order, self._place = list(live), list(live), 0
-        self._state.rng.shuffle(self._order)

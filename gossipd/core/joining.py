@@ -35,6 +35,7 @@ from .messages import (
 )
 from .pings import Flight, Purpose
 from .plausible import Word
+from .readiness import Readiness
 from .rival import Rival
 from .state import State, Turn
 from .timers import Timer
@@ -113,9 +114,15 @@ class Joining:
     """Both sides of a join."""
 
     def __init__(
-        self, state: State, membership: Membership, detector: Detector, rival: Rival
+        self,
+        state: State,
+        membership: Membership,
+        detector: Detector,
+        rival: Rival,
+        readiness: Readiness,
     ) -> None:
         self._state = state
+        self._readiness = readiness
         self._membership = membership
         self._rival = rival
         self._detector = detector
@@ -390,6 +397,7 @@ class Joining:
         # Below what is held (a clock went back): the newcomer rises above it and joins again.
         views = (state.own,) if held == view else (state.own, held)
         turn.send(Welcome(newcomer.nonce, state.shown), view.address, view.name, views)
+        self._readiness.taken_in(view.name, newcomer.standing, turn)
 
     def _refuse(
         self, newcomer: _Newcomer, reason: Refusal, holder: MemberView, turn: Turn

@@ -11,13 +11,13 @@ whether a new key is too old.
 from __future__ import annotations
 
 import struct
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from .identity import Stream
 from .messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
+from .order import Order
 
 _ENTRY = struct.Struct("<IQIqI")
 """Stream and counter as numbers, seq, by, and the tick of its birth."""
@@ -73,31 +73,6 @@ class Numbered(Generic[T]):
         return self._values[number]
 
 
-class Order:
-    """What is held of one stream in the order of seqs, one value for each."""
-
-    __slots__ = ("seqs", "values")
-
-    def __init__(self) -> None:
-        self.seqs = array("Q")
-        self.values: list[bytes] = []
-
-    def place(self, seq: int) -> tuple[int, bool]:
-        """Where a seq stands or would stand, and whether it does."""
-        if not self.seqs or self.seqs[-1] < seq:
-            return len(self.seqs), False
-        at = bisect_left(self.seqs, seq)
-        return at, self.seqs[at] == seq
-
-    def insert(self, place: int, seq: int, value: bytes) -> None:
-        self.seqs.insert(place, seq)
-        self.values.insert(place, value)
-
-    def remove(self, first: int, behind: int) -> None:
-        """Of the values in their order those from `first` up to the one before `behind`."""
-        del self.seqs[first:behind], self.values[first:behind]
-
-
 class Keys:
     """The records that are held in memory."""
 
@@ -124,58 +99,69 @@ class Keys:
         """Whether several events are held under a key."""
         return key in self._more
 
+    def company(self, stream: Stream, record: KeyRecord, now: float) -> int:
+        """How many events its key names already, each of which has to be looked at; 0 where the
+        record is held."""
+        count = 1 + len(self._more.get(record.key, ())) if record.key in self._first else 0
+        held = self.at(stream, record.seq, now) if count else None
+        return 0 if held is not None and held.said == record.said else count
+
     def crowd(self, key: bytes) -> list[KeyedEvent]:
         """The events under a key if there are as many as it may name, else none."""
         return self.events(key) if len(self._more.get(key, ())) >= EVENTS_MAX - 1 else []
 
     def at(self, stream: Stream, seq: int, now: float) -> KeyRecord | None:
         """The record of an event."""
-        return next(self.newest_first(stream, seq - 1, seq, now), None)
+        order = self._orders.get(stream)
+        key = order.get(seq) if order else None
+        return None if key is None else self._record(stream, seq, key, now)
 
     def newest_first(
         self, stream: Stream, above: int, upto: int, now: float
     ) -> Iterator[KeyRecord]:
         """The records of a stream with `above` < seq <= `upto`, largest seq first."""
         order = self._orders.get(stream)
-        if order is None:
-            return
-        place = order.place(upto + 1)[0]
-        while place and order.seqs[place - 1] > above:
-            place -= 1
-            yield self._record(stream, order, place, now)
+        for seq, key in order.descending(upto) if order else ():
+            if seq <= above:
+                return
+            yield self._record(stream, seq, key, now)
 
     def oldest_first(self, stream: Stream, above: int, now: float) -> Iterator[KeyRecord]:
         """The records of a stream with seq > `above`, smallest seq first."""
         order = self._orders.get(stream)
-        if order is None:
-            return
-        for place in range(order.place(above + 1)[0], len(order.seqs)):
-            yield self._record(stream, order, place, now)
+        for seq, key in order.ascending(above) if order else ():
+            yield self._record(stream, seq, key, now)
 
     def newest_at_or_below(self, stream: Stream, seq: int) -> int:
         """The largest seq of a record that is not above `seq`, or 0."""
         order = self._orders.get(stream)
-        place = order.place(seq + 1)[0] if order else 0
-        return order.seqs[place - 1] if order and place else 0
+        return next(order.descending(seq), (0, b""))[0] if order else 0
+
+    def weight(self, stream: Stream, above: int, upto: int) -> int:
+        """The sum of the weights of a stream's records with `above` < seq <= `upto`."""
+        order = self._orders.get(stream)
+        return order.weight(above, upto) if order else 0
 
     # --- changes -----------------------------------------------------------------------------
 
-    def add(self, stream: Stream, record: KeyRecord, now: float) -> KeyRecord | None:
+    def add(
+        self, stream: Stream, record: KeyRecord, now: float, weight: int = 0
+    ) -> KeyRecord | None:
         """Hold a record; what it replaced, itself if it is not used, None if it is simply new.
 
         An event has one key. Should a live copy of a process have given the same seq to another
         one, everybody keeps the smaller of them.
         """
         order = self._orders.setdefault(stream, Order())
-        place, held = order.place(record.seq)
+        key = order.get(record.seq)
         replaced: KeyRecord | None = None
-        if held:
-            if self._is_same(order.values[place], record):
+        if key is not None:
+            if self._is_same(key, record):
                 return record
-            replaced = self._record(stream, order, place, now)
+            replaced = self._record(stream, record.seq, key, now)
             if replaced.said <= record.said:
                 return record
-            self._remove(stream, order, place)
+            self._remove(stream, order, record.seq, key)
         entry = _ENTRY.pack(
             self._streams.number(stream),
             record.seq,
@@ -184,19 +170,29 @@ class Keys:
             born(record.age, now),
         )
         self._put(record.key, entry)
-        order.insert(place, record.seq, record.key)
+        order.put(record.seq, record.key, weight)
         self._count += 1
         return replaced
 
+    @property
+    def streams(self) -> list[Stream]:
+        """The streams that have records, the latest one first."""
+        return list(reversed(self._orders))
+
     def old(
-        self, limit: int, may_go: Callable[[Stream, KeyRecord], bool], now: float
+        self,
+        streams: Iterable[Stream],
+        limit: int,
+        may_go: Callable[[Stream, KeyRecord], bool],
+        now: float,
     ) -> list[tuple[Stream, list[KeyRecord]]]:
-        """Up to `limit` records that may go, of each stream from the oldest on."""
+        """Up to `limit` records of some streams that may go, of each from the oldest on."""
         found: list[tuple[Stream, list[KeyRecord]]] = []
-        for stream, order in self._orders.items():
+        for stream in streams:
+            order = self._orders.get(stream)
             records: list[KeyRecord] = []
-            while len(records) < min(limit, len(order.seqs)):
-                record = self._record(stream, order, len(records), now)
+            for seq, key in islice(order.ascending(0) if order else (), limit):
+                record = self._record(stream, seq, key, now)
                 if not may_go(stream, record):
                     break
                 records.append(record)
@@ -208,18 +204,20 @@ class Keys:
     def drop_oldest(self, stream: Stream, count: int) -> None:
         """Hold the first `count` records of a stream no more."""
         order = self._orders[stream]
-        for place in range(count):
-            self._take_entry(stream, order.values[place], order.seqs[place])
-        order.remove(0, count)
+        for seq, key in islice(order.ascending(0), count):
+            self._take_entry(stream, key, seq)
+        order.remove_first(count)
         self._count -= count
-        if not order.seqs:
+        if not order:
             del self._orders[stream]
 
     def remove(self, stream: Stream, seq: int) -> None:
         """Hold the record of an event, which is held, no more."""
         order = self._orders[stream]
-        self._remove(stream, order, order.place(seq)[0])
-        if not order.seqs:
+        key = order.get(seq)
+        assert key is not None
+        self._remove(stream, order, seq, key)
+        if not order:
             del self._orders[stream]
 
     # --- entries -----------------------------------------------------------------------------
@@ -244,9 +242,9 @@ class Keys:
         else:
             del self._first[key]
 
-    def _remove(self, stream: Stream, order: Order, place: int) -> None:
-        self._take_entry(stream, order.values[place], order.seqs[place])
-        order.remove(place, place + 1)
+    def _remove(self, stream: Stream, order: Order, seq: int, key: bytes) -> None:
+        self._take_entry(stream, key, seq)
+        order.remove(seq)
         self._count -= 1
 
     def _is_same(self, key: bytes, record: KeyRecord) -> bool:
@@ -263,8 +261,7 @@ class Keys:
         stream, seq, counter, by, _ = _ENTRY.unpack(entry)
         return KeyedEvent(self._streams[stream], seq, self._counters[counter], by)
 
-    def _record(self, stream: Stream, order: Order, place: int, now: float) -> KeyRecord:
-        key, seq = order.values[place], order.seqs[place]
+    def _record(self, stream: Stream, seq: int, key: bytes, now: float) -> KeyRecord:
         entry = self._first[key]
         if key in self._more:
             entry = next(one for one in self._entries(key) if self._is(one, stream, seq))

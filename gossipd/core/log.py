@@ -144,6 +144,12 @@ class Log:
         """Whether anything is held of a stream."""
         return stream in self._streams
 
+    def new_registers(self, stream: Stream, registers: Iterable[Register]) -> int:
+        """How many of these are of counters of which nothing is held in that stream."""
+        held = self._streams.get(stream)
+        known = held.registers if held else {}
+        return sum(counter not in known for counter, _, _ in registers)
+
     def version(self, stream: Stream) -> int:
         """The seq up to which everything of a stream is held."""
         held = self._streams.get(stream)
@@ -263,6 +269,8 @@ class Log:
             self.enter(kept.stream, kept.doubles, now)
             if kept.archived:
                 self._archived[kept.stream] = (kept.archived, expires)
+        while self.doubles.is_behind:
+            self.catch_up()
 
     def _load(self, kept: StreamImage) -> None:
         stream, registers = kept.stream, kept.registers
@@ -342,13 +350,14 @@ class Log:
         for record in records:
             if not self._make_place(stream, record, now):
                 continue
-            replaced = self.keys.add(stream, record, now)
+            weight = self._hash_of(stream, held, record)
+            replaced = self.keys.add(stream, record, now, weight)
             if replaced is record:
                 continue
             new += 1
             if replaced is not None:
                 self._sum(stream, held, -self._hash_of(stream, held, replaced))
-            self._sum(stream, held, self._hash_of(stream, held, record))
+            self._sum(stream, held, weight)
             if self.keeps_marks:
                 self.changed.keys[stream, record.seq] = None
             if self.keys.is_shared(record.key):
@@ -427,6 +436,10 @@ class Log:
             return []
         return self._apply(stream, self.doubles.correct(stream, correction, now))
 
+    def catch_up(self) -> list[Advance]:
+        """Look at some doubles that still wait for registers which have come."""
+        return [self._leave_out(event) for event in self.doubles.catch_up()]
+
     def fold(self, stream: Stream, count: int, now: float) -> list[Advance]:
         """Fold the first `count` doubles of a stream."""
         return self._apply(stream, self.doubles.fold(stream, count, now))
@@ -460,8 +473,7 @@ class Log:
         delta = hash64("v", stream, version)
         if held.version:
             delta -= hash64("v", stream, held.version)
-        for record in self.keys.newest_first(stream, held.version, version, 0.0):
-            self._sum(stream, held, -self._hash_of(stream, held, record))
+        self._sum(stream, held, -self.keys.weight(stream, held.version, version))
         held.version = version
         self._trie.add(stream, delta)
         if self.keeps_marks:

@@ -30,9 +30,11 @@ class Meeting:
     def welcomed(self, peer: str, shown: Shown) -> None:
         """Somebody takes this node in, and nothing that it says was used yet."""
         members, log = self._state.members, self._state.log
-        ours = tuple(name for name in members.live if members.is_met(name))
         both_count = log.counter_count and shown.log not in (0, log.fingerprint)
-        if ours and both_count and not self._state.is_heard_of(peer):
+        if not both_count or self._state.is_heard_of(peer):
+            return
+        ours = tuple(name for name in members.live if members.is_met(name))
+        if ours:
             self.peer, self._ours, self._theirs, self._related = peer, ours, [], False
 
     def heard(self, peer: str, views: tuple[MemberView, ...]) -> None:

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from .circle import Circle
 from .hashing import MASK, hash64
 from .identity import Address
 from .messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
@@ -77,6 +78,7 @@ class MemberTable:
         self._entries: dict[str, _Entry] = {}
         self._names: list[str] = []
         self._live: list[str] = []
+        self._circles: list[Circle] = []
         self._down: list[str] = []
         self._strangers: dict[str, None] = {}
         """Those that this node does not know itself."""
@@ -183,6 +185,12 @@ class MemberTable:
             entry.met = True
             self._share(entry, now)
 
+    def follow(self, circle: Circle) -> None:
+        """Keep the other live members in a circle, too."""
+        for name in self._live:
+            circle.add(name)
+        self._circles.append(circle)
+
     def prove(self, name: str, address: Address) -> None:
         """A nonce was answered at `address` under this name: it counts if it is held there."""
         entry = self._entries.get(name)
@@ -268,6 +276,7 @@ class MemberTable:
 
     def _remove(self, name: str) -> None:
         entry = self._entries.pop(name)
+        self._move(name, entry.view, None)
         self._unlink(entry)
         self._unshare(entry)
         del self._names[bisect_left(self._names, name)]
@@ -323,6 +332,17 @@ class MemberTable:
         self._entries[view.name] = entry
         self._share(entry, now)
         self._link(entry)
+        self._move(view.name, before.view if before else None, view)
+
+    def _move(self, name: str, before: MemberView | None, after: MemberView | None) -> None:
+        """Take who lives into the circles, and who does no more out of them."""
+        was = before is not None and before.status <= Status.SUSPECT
+        lives = after is not None and after.status <= Status.SUSPECT
+        for circle in self._circles if name != self._own else ():
+            if lives and not was:
+                circle.add(name)
+            elif was and not lives:
+                circle.remove(name)
 
     def _mark(self, name: str) -> None:
         if self.keeps_marks:

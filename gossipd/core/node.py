@@ -163,13 +163,13 @@ class Node:
         rival = Rival(state)
         self._membership = Membership(state, self._gossiping, rival)
         self._detector = Detector(state, self._membership)
-        self._readiness = Readiness(state)
+        self._readiness = Readiness(state, self._detector)
         self._retention = Retention(state)
         self._serving = serving = Serving(state)
         self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention, serving)
         self._meeting = Meeting(state)
         self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
-        self._joining = Joining(state, self._membership, self._detector, rival)
+        self._joining = Joining(state, self._membership, self._detector, rival, self._readiness)
         self._introducing = Introducing(state, self._membership, self._joining)
         self._holding = Holding(state, self._repair)
         self._leaving = Leaving(state, self._membership)
@@ -319,6 +319,7 @@ class Node:
             self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
             turn.emit(Learned(tuple(others)))
+        turn.learn(())
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
             self._gossiping.push_log(stream, register[1] - 1, turn)
@@ -431,6 +432,10 @@ class Node:
         body = self._frame.open(data)
         return isinstance(body, bytes) and is_of_probes(body)
 
+    def is_proven(self, address: Address) -> bool:
+        """Whether a member has proven to be at an address, so that it is no stranger."""
+        return self._state.members.is_proven(address)
+
     # --- routing -----------------------------------------------------------------------------
 
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
@@ -464,10 +469,18 @@ class Node:
         elif isinstance(message, Hello):
             self._introducing.heard(envelope, message, turn)
         else:
-            turn.drop(Drop.STRANGER)
-            if not self._introducing.challenge(envelope, turn):
-                nonce = message.nonce if isinstance(message, Ping) else 0
-                self._joining.challenge(envelope.sender, nonce, turn.source, turn)
+            self._receive_from_stranger(envelope, turn)
+
+    def _receive_from_stranger(self, envelope: Envelope, turn: Turn) -> None:
+        """What it says is not used, but it may prove where it is."""
+        message = envelope.message
+        turn.drop(Drop.STRANGER)
+        if self._introducing.challenge(envelope, turn):
+            return
+        nonce = message.nonce if isinstance(message, Ping) else 0
+        if isinstance(message, Ping) and message.target == self._state.own.name:
+            self._readiness.called(turn)
+        self._joining.challenge(envelope.sender, nonce, turn.source, turn)
 
     def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
         """What a member says of itself in answer to this node's ping is no rumour."""
@@ -657,6 +670,8 @@ class Node:
         state.rounds.hear(shown.round)
         if answers:
             self._readiness.shown(shown, sender, turn)
+        else:
+            self._readiness.said(shown, sender, turn)
         if shown.log != state.log.fingerprint:
             self._repair.want(sender, turn, urgent)
         if shown.members == state.members.fingerprint:
@@ -712,6 +727,8 @@ class Node:
                 self._retention.drop(turn)
             case Timer.ANSWER:
                 self._serving.go_on(turn)
+            case Timer.DOUBLES:
+                turn.learn(self._state.log.catch_up())
             case _:
                 assert_never(timer)
 
@@ -752,6 +769,12 @@ class Node:
     def ready(self) -> bool:
         """Whether counts are complete as far as this node can know."""
         return self._state.ready
+
+    @property
+    def listens(self) -> bool:
+        """Whether it has nobody to join, and it is yet to turn out that nobody holds it as a
+        member."""
+        return self._readiness.listens
 
     @property
     def leaving(self) -> bool:

@@ -118,11 +118,14 @@ class LogRepair:
     # --- the log's own rules -----------------------------------------------------------------
 
     def learn(self, group: Group, turn: Turn) -> bool:
-        """Join news of the log; what was new goes on to others. False if there is no room.
+        """Join news of the log; what was new goes on to others. False if not all of it is used.
 
         Most of it comes several times: of key records, those that the version covers are held. In
         the own stream others would show a clone.
         """
+        if not self._may_grow_by(group, turn):
+            turn.drop(Drop.TOO_MUCH)
+            return False
         shown = max((seq for _, seq, _ in group.registers), default=0)
         if group.to > group.start and not self._is_shown(group.stream, group.to, shown, turn):
             group = group._replace(to=group.start)
@@ -130,17 +133,26 @@ class LogRepair:
         if group.keys and group.stream != self._state.writer.stream:
             above = tuple(record for record in group.keys if record.seq > version)
             group = group._replace(keys=above)
-        gained, whole = self._merge(group, turn)
+        gained, keys, whole = self._merge(group, turn)
         claimed = whole and version >= group.start and self._claim(group.stream, group.to)
-        if whole:
-            gained += self._merge_keys(group, turn)
+        gained += self._merge_keys(group.stream, keys, turn)
         if gained or claimed:
             self._gossiping.push_log(group.stream, min(group.start, version), turn)
         return whole
 
-    def _merge(self, of: Group | Page, turn: Turn) -> tuple[int, bool]:
-        """Join registers; how many went up, and whether there is room for the key records, too.
-        If not, these are not used, and nothing may be claimed."""
+    def _may_grow_by(self, group: Group, turn: Turn) -> bool:
+        """Whether what is new in it is within its sender's budget."""
+        state = self._state
+        streams = 0 if state.log.holds(group.stream) else 1
+        registers = state.log.new_registers(group.stream, group.registers)
+        if not streams and not registers:
+            return True
+        is_proven = state.members.is_proven(turn.origin)
+        return state.growth.takes(turn.origin, is_proven, streams, registers, turn.now)
+
+    def _merge(self, of: Group | Page, turn: Turn) -> tuple[int, tuple[KeyRecord, ...], bool]:
+        """Join registers; how many went up, the key records that are to be joined, too, and
+        whether that is all. If not, nothing may be claimed."""
         log = self._state.log
         fits = not of.keys or log.has_room_for_keys(of.stream, len(of.keys))
         advances = log.merge(of.stream, of.registers)
@@ -151,17 +163,31 @@ class LogRepair:
             turn.drop(Drop.STREAMS_FULL)
         elif not fits:
             turn.drop(Drop.KEYS_FULL)
-        return len(advances or ()), advances is not None and fits
+        if advances is None or not fits:
+            return len(advances or ()), (), False
+        keys = self._looked_at(of, turn)
+        return len(advances), keys, len(keys) == len(of.keys)
 
-    def _merge_keys(self, of: Group | Page, turn: Turn) -> int:
-        """How many of its key records were new. After the claim, as what a version covers need
-        not be hashed."""
-        keys = self._retention.accepted(of.stream, of.keys, turn.now)
+    def _looked_at(self, of: Group | Page, turn: Turn) -> tuple[KeyRecord, ...]:
+        """The first key records, as many as this input may still compare with others of the same
+        keys. The rest comes again, when these are held and cost nothing."""
+        for place, record in enumerate(of.keys):
+            turn.company_left -= self._state.log.keys.company(of.stream, record, turn.now)
+            if turn.company_left < 0:
+                turn.company_left = 0
+                turn.drop(Drop.CROWDED)
+                return of.keys[:place]
+        return of.keys
+
+    def _merge_keys(self, stream: Stream, keys: tuple[KeyRecord, ...], turn: Turn) -> int:
+        """How many key records were new. After the claim, as what a version covers need not be
+        hashed."""
+        keys = self._retention.accepted(stream, keys, turn.now)
         if not keys:
             return 0
-        new, advances = self._state.log.merge_keys(of.stream, keys, turn.now)
+        new, advances = self._state.log.merge_keys(stream, keys, turn.now)
         if new:
-            self._state.writer.heard_more_of(of.stream)
+            self._state.writer.heard_more_of(stream)
         turn.learn(advances)
         return new
 
@@ -235,13 +261,14 @@ class LogRepair:
             turn.drop(Drop.UNASKED)
             return
         for page in pages.pages:
-            gained, whole = self._merge(page, turn)
+            gained, keys, whole = self._merge(page, turn)
             gained += self._merge_doubles(page, turn)
-            if not whole:
-                continue
-            gained += self._merge_keys(page, turn)
+            gained += self._merge_keys(page.stream, keys, turn)
             running = self._passes.get(page.stream)
             if running is None:
+                continue
+            if not whole:
+                self._moved |= gained > 0  # the same page brings more when it is asked for again
                 continue
             self._gained[page.stream] = self._gained.get(page.stream, 0) + gained
             if running.use(page):

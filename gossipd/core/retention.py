@@ -29,6 +29,9 @@ from .timers import Timer
 DROPPED_AT_ONCE = 2_000
 """Records dropped in one turn, some milliseconds; more follow soon."""
 
+KEY_STREAMS_AT_ONCE = 250
+"""Streams whose key records are looked at in one turn, some 3 us each."""
+
 PAUSE = 0.02
 """Seconds until more are dropped."""
 
@@ -62,6 +65,8 @@ class Retention:
         self._young = min(YOUNG, settings.key_window / 2)
         self._folded_after = settings.key_retention + held_longer(settings.key_window)
         self._corrections: dict[tuple[Stream, str], Correction] = {}
+        self._streams: list[Stream] = []
+        """Those whose key records are still to be looked at in this round, the next one last."""
         self._looked_at = 0
         """How many streams with doubles were looked at in this round of them."""
 
@@ -90,14 +95,22 @@ class Retention:
         log, judge = self._state.log, self._state.judge
         count = 0
         may_go = partial(self._may_go, turn.now)
-        for stream, records in log.keys.old(DROPPED_AT_ONCE, may_go, turn.now):
+        self._streams = self._streams or log.keys.streams
+        some = self._streams[: -KEY_STREAMS_AT_ONCE - 1 : -1]
+        for stream, records in log.keys.old(some, DROPPED_AT_ONCE, may_go, turn.now):
             count += len(records)
             for record in records:
                 judge.dropped(record.key)
             expires = turn.now + self._longest - records[-1].age * AGE_TICK
             log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
-        more = self._join_corrections(turn)
-        more |= self._fold(turn) or count >= DROPPED_AT_ONCE
+        if count < DROPPED_AT_ONCE:
+            del self._streams[-KEY_STREAMS_AT_ONCE:]
+        more = count >= DROPPED_AT_ONCE or bool(self._streams)
+        if log.doubles.is_behind:
+            more = True  # what waits for no more than its turn must not be folded as lost
+        else:
+            more |= self._join_corrections(turn)
+            more |= self._fold(turn)
         self._state.timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
 
     def correct(self, found: dict[tuple[Stream, str], Correction], turn: Turn) -> None:

@@ -159,6 +159,11 @@ class Settings:
     """Seconds without any ready peer after which a node that has seeds calls itself ready, unless
     no seed's name has ever resolved."""
 
+    alone_after: float = 1.5
+    """Seconds for which a node that holds nothing and has nobody to join listens whether others
+    hold it as a member, as it may have lost its state, before it calls itself ready. A member that
+    is not held failed yet is pinged within 1.3 x `probe_interval`. 0: ready at once."""
+
     leave_timeout: float = 5.0
     """Seconds after which a leave ends, whatever is still missing."""
 
@@ -272,6 +277,7 @@ _ORDERED = (
 )
 
 _MAY_BE_ZERO = {
+    "alone_after",
     "corroborators",
     "corroboration_delay",
     "indirect_probes",
@@ -295,6 +301,7 @@ _PROFILES: dict[Profile, Settings] = {
         pull_timeout=1.5,
         contact_interval=5.0,
         name_check=5.0,
+        alone_after=7.5,
     ),
     "local": Settings(
         probe_timeout=0.2,

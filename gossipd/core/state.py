@@ -13,6 +13,7 @@ from .courier import Courier
 from .drops import Drop
 from .effects import Dropped, Effect, Learned, Send
 from .elsewhere import Elsewhere
+from .growth import Growth
 from .health import Health
 from .hearsay import Hearsay
 from .identity import Address
@@ -29,8 +30,15 @@ from .saving import Saving
 from .settings import Settings
 from .strangers import Strangers
 from .tail import Tail
-from .timers import Timers
+from .timers import Timer, Timers
 from .writer import Writer
+
+CATCH_UP_PAUSE = 0.002
+"""Seconds between two parts of the doubles that a register has come for."""
+
+COMPANY_MAX = 40
+"""Events of keys that one input may make this node look at, beside those that it tells: each may
+become a double of a new one. A datagram has room for some 36 records, each may show one."""
 
 HEARD_PROBES = 5.0
 """Probe intervals for which an answer shows that this node is a member for somebody."""
@@ -66,6 +74,7 @@ class State:
     """Pings sent to each member that somebody else suspects, to find out; they end with the
     suspicion."""
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    growth: Growth = field(default_factory=Growth)
     heard_at: float = float("-inf")
     """When a member last answered a question of this node."""
     began_at: float = float("-inf")
@@ -123,6 +132,8 @@ class Turn:
         self.source = self.origin = source
         """Where answers go, and where the input came from."""
         self.effects: list[Effect] = []
+        self.company_left = COMPANY_MAX
+        """Events of keys that may still be looked at."""
 
     def send(
         self,
@@ -162,6 +173,8 @@ class Turn:
 
     def learn(self, advances: Sequence[Advance]) -> None:
         """Values have moved by what others did, or by doubles."""
+        if self._state.log.doubles.is_behind:
+            self._state.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)
         if advances:
             self._state.tail.append(list(advances), self.now)
             self.emit(Learned(tuple(advances)))

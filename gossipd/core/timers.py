@@ -1,12 +1,15 @@
 """The core's deadlines: a keyed heap with one earliest entry.
 
 Setting a key replaces its deadline; equal deadlines come out in the order in which they were set.
+What was replaced stays in the heap until it comes up, or is swept: when there is too much of it, a
+new heap takes over, into which each setting moves a few of the old one's, for to move all at once
+would cost as much as there are deadlines.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum, auto
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TypeAlias
 
 
@@ -74,10 +77,17 @@ class Timer(IntEnum):
     most."""
     ANSWER = auto()
     """The next slice of a long answer; every 2 ms."""
+    DOUBLES = auto()
+    """The next part of the doubles that waited for a register which has come; every 2 ms."""
 
+
+_MOVED = 4
+"""Entries that move at a time; a sweep ends before the next one is due."""
 
 Key: TypeAlias = tuple[Timer, str]
 """A timer and whom or what it concerns ("" where there is only one)."""
+
+_Entry: TypeAlias = tuple[float, int, Key]
 
 
 class Timers:
@@ -85,7 +95,9 @@ class Timers:
 
     def __init__(self) -> None:
         self._deadlines: dict[Key, tuple[float, int]] = {}
-        self._heap: list[tuple[float, int, Key]] = []
+        self._heap: list[_Entry] = []
+        self._old: list[_Entry] = []
+        """What a sweep has not looked at yet, a heap, too."""
         self._order = 0
 
     def set(self, timer: Timer, at: float, about: str = "") -> None:
@@ -94,9 +106,9 @@ class Timers:
         self._order += 1
         self._deadlines[key] = (at, self._order)
         heappush(self._heap, (at, self._order, key))
-        if len(self._heap) > 4 * len(self._deadlines) + 64:
-            self._heap = [(at, order, key) for key, (at, order) in self._deadlines.items()]
-            heapify(self._heap)
+        if not self._old and len(self._heap) > 4 * len(self._deadlines) + 64:
+            self._old, self._heap = self._heap, []
+        self._sweep()
 
     def set_if_sooner(self, timer: Timer, at: float, about: str = "") -> None:
         """Let `timer` fire at `at` unless it fires before."""
@@ -111,24 +123,40 @@ class Timers:
     @property
     def next(self) -> float | None:
         """The earliest deadline."""
-        while self._heap:
-            at, order, key = self._heap[0]
-            if self._deadlines.get(key) == (at, order):
-                return at
-            heappop(self._heap)
-        return None
+        heap = self._first()
+        return heap[0][0] if heap else None
 
     def pop(self, now: float) -> Key | None:
         """Take the earliest deadline that is not after `now`."""
-        at = self.next
-        if at is None or at > now:
+        heap = self._first()
+        if not heap or heap[0][0] > now:
             return None
-        _, _, key = heappop(self._heap)
+        _, _, key = heappop(heap)
         del self._deadlines[key]
         return key
 
+    def _first(self) -> list[_Entry]:
+        """The heap with the earliest deadline at its top; it is empty if there is none."""
+        for heap in (self._heap, self._old):
+            while heap and not self._holds(heap[0]):
+                heappop(heap)
+        if not self._old or (self._heap and self._heap[0] < self._old[0]):
+            return self._heap
+        return self._old
+
+    def _sweep(self) -> None:
+        """Move some entries that still hold; without its last one a heap is still a heap."""
+        for _ in range(min(_MOVED, len(self._old))):
+            entry = self._old.pop()
+            if self._holds(entry):
+                heappush(self._heap, entry)
+
+    def _holds(self, entry: _Entry) -> bool:
+        at, order, key = entry
+        return self._deadlines.get(key) == (at, order)
+
     def postpone(self, timers: frozenset[Timer], by: float) -> None:
         """Move the deadlines of some timers `by` seconds into the future."""
-        for (timer, about), (at, _) in sorted(self._deadlines.items(), key=lambda item: item[1]):
-            if timer in timers:
-                self.set(timer, at + by, about)
+        moved = [item for item in self._deadlines.items() if item[0][0] in timers]
+        for (timer, about), (at, _) in sorted(moved, key=lambda item: item[1]):
+            self.set(timer, at + by, about)

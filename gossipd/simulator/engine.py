@@ -231,12 +231,15 @@ class Engine:
         elif missing := self._missing_seeds(host, node):
             self._perform(host, node.join(missing, self.now))
             share = settings.contact_interval * node.live_count
-            wait = share if node.live_count > 1 else min(host.join_pause, share)
+            if node.live_count > 1:
+                wait = 2 * share * self.rng.random()
+            else:
+                wait = min(host.join_pause, share) * (0.75 + 0.5 * self.rng.random())
             host.join_pause = min(2 * host.join_pause, settings.join_retry_max)
         else:
             host.join_pause = settings.join_retry_min
             wait = min(settings.contact_interval * node.live_count, settings.join_retry_max)
-        wait *= 0.75 + 0.5 * self.rng.random()
+            wait *= 0.75 + 0.5 * self.rng.random()
         self._push(self.now + wait, partial(self._join, host, life))
 
     def _missing_seeds(self, host: Host, node: Node) -> list[Address]:

@@ -55,9 +55,10 @@ def at_once(tasks: Iterable[Callable[[], Any]]) -> list[Any]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's, without what would steer a node."""
+    """This process's, without what would steer a node. A node that begins a cluster is ready at
+    once, unless a test is about just that."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GOSSIPD_")}
-    return {**kept, **variables}
+    return {**kept, "GOSSIPD_RUN_ALONE_AFTER": "0", **variables}
 
 
 class Reply(NamedTuple):

@@ -257,3 +257,23 @@ def test_the_last_one_of_a_cluster_serves_and_says_that_it_is_alone(cluster: Clu
     two.start(join=[one])
     agree([one, two], within=10)
     until(lambda: one.status()["alarms"] == [], 5, "no more")
+
+
+@pytest.mark.parametrize(("seed", "moves"), [("localhost", 0), ("127.0.0.1", 1)])
+def test_several_nodes_of_one_host_that_join_by_loopback_settle_without_a_warning(
+    network: Network, cluster: Cluster, seed: str, moves: int
+) -> None:
+    """One that was told of loopback alone begins there, and goes where the others are."""
+    host = network.hosts[0]
+    host.file("hosts", "127.0.0.1 localhost\n")
+    one, *others = nodes = [
+        cluster.add(network.address(0), port, namespace=host) for port in (7946, 7956, 7966)
+    ]
+    one.start("--bind", f":{one.port}")
+    for node in others:
+        node.start("--bind", f":{node.port}", "--join", f"{seed}:{one.port}")
+    agree(nodes, within=20)
+    stay_calm(nodes)
+    lines = [line for node in nodes for line in node.log.splitlines() if "advertis" in line]
+    assert not [line for line in lines if "WARNING" in line]
+    assert len(lines) == moves * len(others)

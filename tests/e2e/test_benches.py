@@ -6,9 +6,11 @@ How long something took says nothing here; what must hold at any size is looked 
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import get_args
 
 import pytest
 
+from gossipd.core.messages import Message
 from tests.bench import answers, costs, durable, hedged
 
 
@@ -48,8 +50,12 @@ def test_the_bench_of_hedged_increments_finds_them_counted_once(
     assert sum(row.what == "  off, on any node" for row in rows) == 2
 
 
+def test_the_bench_of_costs_has_every_kind_of_message() -> None:
+    assert {case.kind for case in costs.CASES} == {kind.__name__ for kind in get_args(Message)}
+
+
 def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = [case._replace(size=200) for case in costs.CASES]
+    small = [case._replace(size=1_000) for case in costs.CASES]
     monkeypatch.setattr(costs, "CASES", small)
     rows = list(costs.measure(quick=True))
     assert len(rows) == 2 * len(small)

@@ -12,7 +12,7 @@ from .clients import random_key
 
 
 def with_one_in_memory(names: Iterable[str], memory: str, settings: Settings) -> World:
-    """A cluster that agrees, of nodes with disks and one without."""
+    """A cluster that agrees and is ready, of nodes with disks and one without."""
     world = World(1, settings, disks=True)
     first, *_ = names = list(names)
     for name in names:
@@ -22,6 +22,7 @@ def with_one_in_memory(names: Iterable[str], memory: str, settings: Settings) ->
             host.disk = None
         world.start(name)
     demand_agreement(world, 10)
+    world.run(settings.alone_after)
     return world
 
 

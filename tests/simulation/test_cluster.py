@@ -504,4 +504,5 @@ def test_the_profiles_all_form_a_cluster() -> None:
         world.increment("n1")
         world.run(2)
         assert values(world, "default") == {1}
+        world.run(world.settings.alone_after)
         assert any(isinstance(effect, BecameReady) for _, _, effect in world.effects)

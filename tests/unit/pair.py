@@ -11,7 +11,9 @@ from gossipd.core import Address, Effect, MemberView, Node, Send, Settings, Stat
 HERE: Address = ("127.0.0.1", 1001)
 THERE: Address = ("127.0.0.1", 1002)
 NOWHERE: Address = ("127.0.0.1", 1009)
-SETTINGS = Settings(join_retry_min=0.005, join_retry_max=0.02, contact_interval=0.001)
+SETTINGS = Settings(
+    join_retry_min=0.005, join_retry_max=0.02, contact_interval=0.001, alone_after=0.0
+)
 
 
 class Pair:

@@ -57,7 +57,8 @@ SHELL = {
     "resolving": {"core", "endpoint", "udp"},
     "alone": {"core"},
     "reports": {"core", "endpoint"},
-    "counting": {"core", "diskwatch", "parts", "sideport", "store"},
+    "counting": {"core", "diskwatch", "parts", "sideport", "spans", "store"},
+    "spans": set[str](),
     "parts": set[str](),
     "service": {
         *("alone", "copying", "core", "counting", "diskwatch", "endpoint", "reports", "seeds"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -24,9 +25,15 @@ class Bench:
         self.costs: dict[Address, float] = {}
         self.handled: list[tuple[bytes, Address]] = []
         self.dropped: list[Address] = []
-        self.inbox = Inbox(
-            self.handle, URGENT.__eq__, self.dropped.append, clock=lambda: self.clock
-        )
+        self.strangers: set[str] = set()
+        """Hosts that have proven nothing."""
+        self.inbox = Inbox(self.handle, self, self.dropped.append, clock=lambda: self.clock)
+
+    def is_urgent(self, data: bytes) -> bool:
+        return data == URGENT
+
+    def is_proven(self, address: Address) -> bool:
+        return address[0] not in self.strangers
 
     def handle(self, data: bytes, source: Address) -> None:
         self.clock += self.costs.get(source, 0.0)
@@ -137,6 +144,43 @@ async def test_a_share_comes_back_with_time(bench: Bench) -> None:
     bench.inbox._uses[LIAR]._at -= 1000.0
     bench.inbox.receive(b"b", LIAR)
     assert bench.handled[-1] == (b"b", LIAR)
+
+
+async def test_time_counts_in_which_the_host_does_something_else() -> None:
+    """While it sleeps, this process uses no CPU, as while others have it."""
+    handled: list[bytes] = []
+
+    def handle(data: bytes, _: Address) -> None:
+        handled.append(data)
+        time.sleep(1.5 * BURST)
+
+    inbox = Inbox(handle, Bench(), lambda _: None)
+    inbox.receive(b"a", PEER)
+    inbox.receive(b"b", PEER)
+    assert handled == [b"a"]
+    await until(lambda: len(handled) == 2)
+
+
+async def test_strangers_share_a_share_whatever_addresses_they_write(bench: Bench) -> None:
+    bench.strangers.add("10.0.0.9")
+    bench.flood(("10.0.0.9", 1))
+    bench.inbox.receive(b"more", ("10.0.0.9", 99))
+    assert bench.handled == []
+    bench.inbox.receive(b"a", PEER)
+    assert bench.handled == [(b"a", PEER)]
+    await until(lambda: len(bench.handled) == 2)
+    assert bench.dropped == []
+
+
+async def test_nothing_of_a_stranger_is_urgent(bench: Bench) -> None:
+    stranger = ("10.0.0.9", 1)
+    bench.strangers.add(stranger[0])
+    bench.inbox._all.add(1000)
+    bench.inbox.receive(URGENT, stranger)
+    bench.inbox.receive(URGENT, PEER)
+    bench.inbox.hurry()
+    assert bench.handled == [(URGENT, PEER)]
+    await until(lambda: len(bench.handled) == 2)
 
 
 async def test_no_more_addresses_than_some_are_remembered_or_wait(bench: Bench) -> None:

@@ -6,7 +6,7 @@ Time passes only in `Talk.wait`; peers answer pings (unless told not to) as real
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeVar
 
@@ -168,9 +168,14 @@ class Talk:
         seed: int = 1,
         durable: bool = False,
         host: str = "10.0.0.1",
+        listens: bool = False,
     ) -> None:
+        """`listens`: whether others hold it as a member, where it has nobody to join; otherwise
+        it is ready at once."""
         self.now = 100.0
         self.settings = settings or Settings()
+        if not listens:
+            self.settings = replace(self.settings, alone_after=0.0)
         self.me = Peer(name, (host, 7946), generation, incarnation)
         view, rng = self.me.view, Random(seed)
         self.node = Node(view, self.settings, FRAME, rng, self.now, durable=durable)

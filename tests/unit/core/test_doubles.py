@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from gossipd.core.doubles import FOLDED_AT_ONCE, Doubles, LeftOut, hash_of
+from gossipd.core.doubles import FOLDED_AT_ONCE, REACHED_AT_ONCE, Doubles, LeftOut, hash_of
 from gossipd.core.identity import BY_MAX, TOTAL_MAX
 from gossipd.core.messages import Correction, Double
 
@@ -31,6 +31,9 @@ class Registers:
             for counter in ("x", "y"):
                 self.reach(stream, 10**6, counter)
         return self
+
+    def catch_up(self) -> list[LeftOut]:
+        return self._leave_out(self.doubles.catch_up())
 
     def add(
         self,
@@ -102,6 +105,61 @@ def test_an_event_that_has_lost_is_left_out_once_both_are_present() -> None:
     assert not world.doubles.has(B, 1)
     assert world.doubles.streams == [B]
     world.check()
+
+
+MANY = 3 * REACHED_AT_ONCE + 10
+
+
+def test_where_many_wait_for_one_register_they_are_looked_at_in_parts() -> None:
+    world = Registers()
+    world.reach(B, MANY)
+    for seq in range(1, MANY + 1):
+        world.add(B, seq, winner=(A, seq % 7 + 1))
+    assert len(world.reach(A, 3)) <= REACHED_AT_ONCE
+    counts = [len(world.reach(A, 9))]
+    world.check()
+    while world.doubles.is_behind:
+        counts.append(len(world.catch_up()))
+        world.check()
+    assert max(counts) == REACHED_AT_ONCE
+    assert world.doubles.left_out == MANY
+    assert world.catch_up() == []
+
+
+def test_what_changes_while_some_still_wait_for_their_turn_counts_once() -> None:
+    world = Registers()
+    world.reach(B, MANY)
+    for seq in range(1, MANY + 1):
+        world.add(B, seq, winner=(A, 2), by=5)
+    world.reach(A, 2)
+    assert world.doubles.left_out == REACHED_AT_ONCE
+    world.add(B, 1, winner=(A, 1), by=5)
+    world.add(B, MANY, winner=(A, 1), by=5)
+    world.check()
+    world.reach(C, 1)
+    world.add(C, 1, winner=(A, 2), by=7)
+    world.check()
+    while world.doubles.is_behind:
+        world.catch_up()
+        world.check()
+    assert world.doubles.left_out == MANY + 1
+    assert world.out == {"x": 5 * MANY + 7}
+
+
+def test_nothing_is_behind_where_the_last_ones_that_waited_have_another_winner() -> None:
+    world = Registers()
+    for seq in range(1, REACHED_AT_ONCE + 2):
+        world.add(B, seq, winner=(A, 2))
+    world.reach(B, REACHED_AT_ONCE + 1)
+    behind = [world.doubles.is_behind]
+    world.add(B, REACHED_AT_ONCE + 1, winner=(A, 1))
+    assert [*behind, world.doubles.is_behind] == [True, False]
+    world.check()
+    world.reach(A, 2)
+    while world.doubles.is_behind:
+        world.catch_up()
+    world.check()
+    assert world.doubles.left_out == REACHED_AT_ONCE + 1
 
 
 def test_a_double_is_entered_once() -> None:

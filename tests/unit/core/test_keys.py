@@ -32,7 +32,8 @@ def test_nothing_is_known_of_a_key_that_was_not_added() -> None:
     assert keys.at(A, 1, 0.0) is None
     assert list(keys.newest_first(A, 0, 9, 0.0)) == list(keys.oldest_first(A, 0, 0.0)) == []
     assert keys.newest_at_or_below(A, 9) == 0
-    assert keys.old(9, lambda stream, record: True, 0.0) == []
+    assert keys.streams == []
+    assert keys.old([A], 9, lambda stream, record: True, 0.0) == []
 
 
 def test_a_record_says_what_was_counted_under_its_key() -> None:
@@ -116,11 +117,11 @@ def test_a_record_that_is_younger_than_the_time_asked_by_has_no_age() -> None:
 def test_the_oldest_records_are_listed_for_dropping_up_to_the_first_that_may_not_go() -> None:
     keys = held(*(record(bytes((seq,)) * 16, seq) for seq in (1, 2, 3, 4)))
     keys.add(B, record(K, 8), 0.0)
-    found = keys.old(9, lambda stream, each: each.seq not in (3, 8), 0.0)
+    found = keys.old(keys.streams[::-1], 9, lambda stream, each: each.seq not in (3, 8), 0.0)
     assert [(stream, [r.seq for r in records]) for stream, records in found] == [(A, [1, 2])]
-    everything = keys.old(9, lambda stream, each: True, 0.0)
+    everything = keys.old(keys.streams[::-1], 9, lambda stream, each: True, 0.0)
     assert [len(records) for _, records in everything] == [4, 1]
-    some = keys.old(3, lambda stream, each: True, 0.0)
+    some = keys.old(keys.streams[::-1], 3, lambda stream, each: True, 0.0)
     assert [len(records) for _, records in some] == [3]
 
 

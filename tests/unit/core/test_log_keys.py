@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from gossipd.core import Correction, Double, KeyedEvent, KeyRecord, StreamImage
+from gossipd.core.doubles import REACHED_AT_ONCE
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.keys import EVENTS_MAX
 from gossipd.core.log import Advance, Log
@@ -417,3 +418,37 @@ def test_a_key_record_that_took_the_place_of_a_committed_one_is_still_to_be_stor
     assert list(log.changed.keys) == [(stream, 1)]
     log.set_committed(stream, [("c", 1, 1)], 0, [other])
     assert not log.changed.keys
+
+
+def test_a_claim_hashes_nothing_that_it_covers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is claimed, the sum over it is known block by block."""
+    log = Log()
+    log.merge(A, [("x", 5_000, 90)])
+    records = [KeyRecord(n.to_bytes(16, "big"), n, "x", 1, 0) for n in range(1, 5_001)]
+    log.merge_keys(A, records, 0.0)
+    hashed: list[object] = []
+    sound = hash64
+
+    def counting(*fields: object) -> int:
+        hashed.append(fields)
+        return sound(*fields)
+
+    monkeypatch.setattr("gossipd.core.log.hash64", counting)
+    for version in (1_700, 4_900, 5_000):
+        hashed.clear()
+        assert log.claim(A, version)
+        assert len(hashed) <= 2, "the version before and after"
+    bare = Log()
+    bare.merge(A, [("x", 5_000, 90)])
+    bare.claim(A, 5_000)
+    assert log.fingerprint == bare.fingerprint
+
+
+def test_when_all_is_loaded_no_double_waits_for_its_turn() -> None:
+    log, count = Log(), 3 * REACHED_AT_ONCE
+    log.merge(B, [("x", count, count)])
+    log.enter(B, [Double("x", seq, 1, A, seq, 0) for seq in range(1, count + 1)], 0.0)
+    log.load([StreamImage(A, count, (("x", count, count),))], 0.0, 0.0)
+    assert log.doubles.left_out == count
+    check_books(log)
+    assert log.value("x") == count

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from gossipd.core import members
+from gossipd.core.circle import Circle
 from gossipd.core.members import Change, MemberTable
 from gossipd.core.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
@@ -32,6 +35,18 @@ def test_a_table_begins_with_its_owner_alone() -> None:
     assert table.shared("bob", 0.0) is None
     assert table.is_proven(OWN.address)
     assert not table.is_proven(ALIVE.address)
+
+
+def test_a_circle_holds_the_others_that_live() -> None:
+    table, circle = _table(ALIVE), Circle(Random(1))
+    ann = ALIVE._replace(name="ann", address=("10.0.0.3", 1))
+    table.follow(circle)
+    counts = [len(circle)]
+    for view in (ann, SUSPECT, FAILED, LEFT, ann._replace(incarnation=9, status=Status.LEFT)):
+        table.merge(view, 1.0)
+        counts.append(len(circle))
+    table.merge(OWN._replace(incarnation=1), 1.0)
+    assert [*counts, len(circle)] == [1, 2, 2, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ def test_a_probe_is_urgent_and_nothing_else_is() -> None:
     assert talk.node.is_urgent(ping)
     assert not talk.node.is_urgent(peer.says(Gossip()))
     assert not talk.node.is_urgent(ping[:-1])
+    assert talk.node.is_proven(peer.address)
+    assert not talk.node.is_proven(("10.9.9.9", 1))
 
 
 @pytest.mark.parametrize(

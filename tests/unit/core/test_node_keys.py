@@ -27,6 +27,7 @@ from gossipd.core import (
     Settings,
     source_stream,
 )
+from gossipd.core.doubles import REACHED_AT_ONCE, Change, Doubles
 from gossipd.core.messages import (
     BEGINNING,
     Digest,
@@ -42,6 +43,7 @@ from gossipd.core.messages import (
     Ping,
     Shown,
 )
+from gossipd.core.state import COMPANY_MAX
 
 from .talk import WALL, Peer, Said, Talk, group, page, stream
 
@@ -368,6 +370,107 @@ def test_registers_count_although_the_table_of_keys_is_full_and_nothing_is_claim
     assert {(g.stream, g.registers[0], max(g.start, g.to)) for g in news} >= {
         (stream(1), ("hits", 5, 5), 4)
     }, "others are told of the register all the same"
+
+
+SIDES, KEYS = 9, 12
+"""Streams in which all of some keys were used."""
+
+
+def side(number: int) -> Group:
+    """All keys once, in a stream that is the smaller the smaller its number."""
+    keys = tuple(KeyRecord(bytes((n,)) * 16, n, "hits", 1, 0) for n in range(1, KEYS + 1))
+    return Group(stream(number), 0, KEYS, (("hits", KEYS, KEYS),), keys)
+
+
+def crowded(monkeypatch: pytest.MonkeyPatch) -> tuple[Talk, list[Double]]:
+    """Keys of which many events are known, the smallest ones not yet; doubles are counted."""
+    added: list[Double] = []
+    sound = Doubles.add
+
+    def add(self: Doubles, of: bytes, double: Double, now: float) -> Change | None:
+        added.append(double)
+        return sound(self, of, double, now)
+
+    talk = Talk(2)
+    for number in range(SIDES, 0, -1):
+        for _ in range(SIDES):
+            talk.hear_news(side(number))
+    monkeypatch.setattr(Doubles, "add", add)
+    return talk, added
+
+
+def settled(talk: Talk) -> bool:
+    """Whether all is held, and each event but the smallest of its key is left out."""
+    log = talk.node.log
+    return len(log.keys) == len(log.doubles) + KEYS and log.value("hits") == KEYS
+
+
+def test_a_datagram_makes_so_many_doubles_at_most_and_the_rest_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk, added = crowded(monkeypatch)
+    assert settled(talk)
+    said = talk.hear_news(side(0))
+    assert said.drops == [Drop.CROWDED]
+    assert 0 < len(added) <= COMPANY_MAX
+    assert talk.node.log.version(stream(0)) == 0, "not all of it is held"
+    for _ in range(KEYS * SIDES // COMPANY_MAX):
+        added.clear()
+        talk.hear_news(side(0))
+        assert len(added) <= COMPANY_MAX
+    assert talk.node.log.version(stream(0)) == KEYS
+    assert settled(talk)
+
+
+def test_what_groups_of_one_datagram_make_counts_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk, added = crowded(monkeypatch)
+    whole = side(0)
+    parts = [whole._replace(to=0, registers=(), keys=(record,)) for record in whole.keys]
+    assert Drop.CROWDED in talk.hear_news(*parts).drops
+    assert 0 < len(added) <= COMPANY_MAX
+
+
+def test_a_pass_over_crowded_keys_asks_again_at_once_and_comes_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk, added = crowded(monkeypatch)
+    p0, whole = talk.peers["p0"], side(0)
+    talk.settle()
+    said = talk.hear(p0, Ping(1, "me", Shown(7, talk.shown.members, True)))
+    said = talk.hear(
+        p0, Digest(said.sent(DigestAsk)[0].nonce, 0, 0, (Leaf(stream(0), KEYS, 1),), None)
+    )
+    asked = 0
+    while asks := said.sent(PassAsk):
+        asked += 1
+        added.clear()
+        full = page(0, whole.registers, KEYS)._replace(keys=whole.keys)
+        said = talk.hear(p0, Pages(asks[0].nonce, (full,), True))
+        assert len(added) <= COMPANY_MAX
+    assert asked == KEYS * SIDES // COMPANY_MAX + 1
+    assert talk.node.log.version(stream(0)) == KEYS
+    assert settled(talk)
+
+
+def test_where_many_doubles_wait_for_one_register_they_are_left_out_in_parts() -> None:
+    talk = Talk(1)
+    log, count = talk.node.log, 3 * REACHED_AT_ONCE
+    for number, counter in ((1, "hits"), (2, "other")):
+        for first in range(1, count + 1, 32):
+            keys = tuple(
+                KeyRecord(n.to_bytes(16, "big"), n, "hits", 1, 0) for n in range(first, first + 32)
+            )
+            talk.hear_news(Group(stream(number), 0, 0, ((counter, count, count),), keys))
+            talk.wait(0.1)
+    assert (len(log.doubles), log.doubles.left_out) == (count, 0)
+    said = talk.hear_news(Group(stream(2), 0, 0, (("hits", count, count),)))
+    left_out = sum(-advance.by for each in said.of(Learned) for advance in each.advances)
+    assert left_out == REACHED_AT_ONCE - count, "what it brought, less a part of the doubles"
+    assert log.doubles.left_out == REACHED_AT_ONCE
+    said = talk.wait(0.1)
+    assert log.doubles.left_out == count
+    assert log.value("hits") == count
+    assert max(len(each.advances) for each in said.of(Learned)) == REACHED_AT_ONCE
 
 
 def test_an_expired_record_is_not_accepted_and_what_came_with_it_is() -> None:

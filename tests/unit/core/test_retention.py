@@ -7,13 +7,14 @@ from random import Random
 import pytest
 
 from gossipd.core import Correction, Double, KeyRecord, Learned, Settings
-from gossipd.core.doubles import FOLDED_AT_ONCE
+from gossipd.core.doubles import FOLDED_AT_ONCE, REACHED_AT_ONCE
 from gossipd.core.identity import key_time
 from gossipd.core.judge import held_longer
 from gossipd.core.messages import AGE_WANTED_MAX
 from gossipd.core.retention import (
     CORRECTED_AT_ONCE,
     DROPPED_AT_ONCE,
+    KEY_STREAMS_AT_ONCE,
     PAUSE,
     STREAMS_AT_ONCE,
     YOUNG,
@@ -223,6 +224,19 @@ def find(bench: Bench, stream: bytes, count: int, age: float = 0.0) -> None:
     bench.state.log.enter(stream, doubles, 0.0)
 
 
+def test_key_records_of_many_streams_are_looked_at_some_streams_at_a_time() -> None:
+    bench = Bench(False)
+    streams = [bytes(8) + n.to_bytes(2, "big") for n in range(2 * KEY_STREAMS_AT_ONCE + 5)]
+    for stream in streams:
+        bench.hold(stream, record(1), version=1)
+    held, after = [], WINDOW + 1000.0
+    for _ in range(3):
+        pause = bench.drop(after)
+        held.append(len(bench.state.log.keys))
+    assert held == [KEY_STREAMS_AT_ONCE + 5, 5, 0]
+    assert pause == 5.0
+
+
 def test_doubles_are_held_until_no_record_of_their_key_can_be_anywhere() -> None:
     bench = Bench(True)
     find(bench, B, 3, age=10.0)
@@ -239,6 +253,22 @@ def test_many_doubles_are_folded_some_at_a_time() -> None:
     assert len(bench.state.log.doubles) == 5
     assert bench.drop(FOLDED_AFTER) == 5.0
     assert len(bench.state.log.doubles) == 0
+
+
+def test_doubles_that_only_wait_for_their_turn_are_not_folded_as_lost() -> None:
+    bench = Bench(True)
+    log, count = bench.state.log, 2 * REACHED_AT_ONCE
+    log.merge(B, [("hits", count, count)])
+    log.enter(B, [Double("hits", seq, 1, A, seq, 0) for seq in range(1, count + 1)], 0.0)
+    log.merge(A, [("hits", count, count)])
+    assert log.doubles.left_out == REACHED_AT_ONCE
+    assert bench.drop(FOLDED_AFTER) == pytest.approx(PAUSE)
+    assert len(log.doubles) == count
+    while log.doubles.is_behind:
+        log.catch_up()
+    bench.drop(FOLDED_AFTER)
+    assert len(log.doubles) == 0
+    assert log.value("hits") == count, "each was left out, and is for ever"
 
 
 def test_streams_are_looked_at_some_at_a_time() -> None:

@@ -75,3 +75,38 @@ def test_a_timer_that_is_set_for_ever_costs_no_memory_for_ever() -> None:
         timers.set(Timer.GOSSIP, 1000.0 - step)
     assert timers.next == 1.0
     assert _drained(timers, 1e9) == [(Timer.GOSSIP, ""), (Timer.PROBE, "")]
+
+
+class Deadline(float):
+    """Counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Deadline.compared += 1
+        return float(self) == other
+
+    def __lt__(self, other: float) -> bool:
+        Deadline.compared += 1
+        return super().__lt__(other)
+
+    __hash__ = float.__hash__
+
+
+def test_no_setting_costs_as_much_as_there_are_deadlines() -> None:
+    """What was replaced is swept a few at a time, and nothing is lost or doubled by that."""
+    timers, count, worst = Timers(), 2_000, 0
+    expected: dict[str, float] = {}
+    for number in range(12 * count):
+        name = str(number * 7 % count)
+        at = float(number * 31 % 1_000)
+        before = Deadline.compared
+        timers.set(Timer.INTRODUCE, Deadline(at), name)
+        worst = max(worst, Deadline.compared - before)
+        expected[name] = at
+    assert worst < 500
+    for at in range(1_000):
+        due = {name for name, held in expected.items() if held == at}
+        fired = [name for _, name in _drained(timers, at)]
+        assert sorted(fired) == sorted(due)
+    assert timers.next is None

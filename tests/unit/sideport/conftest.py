@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -24,6 +25,27 @@ LIMITS = Limits(linger_timeout=0.3)
 @pytest.hookimpl(optionalhook=True)
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+BUSY_MAX = 10.0
+"""Seconds of CPU time, so that a busy machine does not matter, after which a test is ended. Port
+and client share one loop: what is tried for ever keeps every deadline of the test from passing."""
+
+
+@pytest.fixture
+def ended_if_it_hangs() -> Iterator[None]:
+    """It may be raised where it gets lost, as in a parser's callback: so it is raised again."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise AssertionError(f"busy for {BUSY_MAX:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, BUSY_MAX, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.fixture
@@ -56,6 +78,7 @@ async def port(
     backend: FakeBackend,
     limits: Limits,
     escaped: list[tuple[str, object]],
+    ended_if_it_hangs: None,
 ) -> AsyncIterator[SidePort]:
     """A port; at the end nothing may have escaped to the loop's exception handler."""
     test = request.node.nodeid

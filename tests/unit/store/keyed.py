@@ -95,7 +95,12 @@ class Life:
         self.store = store
         own = MemberView("here", ("10.0.0.1", 7946), generation, 0, Status.ALIVE)
         self.node = Node(
-            own, Settings(), TagFrame("c"), Random(seed), time.monotonic(), durable=True
+            own,
+            Settings(alone_after=0.0),
+            TagFrame("c"),
+            Random(seed),
+            time.monotonic(),
+            durable=True,
         )
         self.node.load(store.load(), time.monotonic())
         self.node.start(True, time.monotonic())
