@@ -53,7 +53,7 @@ def retrying_on_both_sides() -> None:
 def folding() -> None:
     """Doubles of one stream are found in pieces, as four sides come together with much loss, and
     are folded when they are old. Then all come back from their disks, and one without its own."""
-    window, retention = 4.0, 12.0
+    window, retention = 8.0, 40.0
     figures = Settings(key_window=window, key_retention=retention, datagram_size=640)
     world = formed(4, figures, disks=True)
     checker = Checker(world)
@@ -69,11 +69,12 @@ def folding() -> None:
     world.network.loss = 0.5
     world.network.heal()
     world.partition([loser, *others[1:]], others[:1])
-    pass_time(world, checker, 2)
+    pass_time(world, checker, 6)
     world.network.heal()
-    pass_time(world, checker, 2)
+    pass_time(world, checker, 6)
     world.network.loss = 0.0
     pass_time(world, checker, retention + held_longer(window) + 5, 1.0)
+    checker.check(full=True)
     assert not any(len(node.log.doubles) for node in world.running.values()), "none is folded"
     for name in NAMES:
         world.crash(name, disk_lost=name == "n2")
