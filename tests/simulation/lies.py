@@ -27,9 +27,10 @@ from typing import Any
 
 from gossipd.core import Accepted, Duplicate, MemberView, Node, Settings, Stream
 from gossipd.core.members import MEMBERS_MAX, STRANGERS_SHARE
-from gossipd.core.messages import Double, Status
+from gossipd.core.messages import DIGEST_DEPTH_MAX, DIGEST_FANOUT, Double, Status
 from gossipd.core.newcomers import NEWCOMERS_MAX
 from gossipd.core.plausible import Plausible, Word
+from gossipd.core.repair import DIGESTS_AT_ONCE
 from gossipd.simulator.checkers.doubles import left_out
 from gossipd.simulator.world import EPOCH, World
 from tests.fuzz.attacks.liar import Liar
@@ -251,6 +252,7 @@ class Lies:
             "state.judge": records,
             "state.writer": records,
             "state.saving": records,
+            "repair.prefixes": DIGESTS_AT_ONCE * DIGEST_FANOUT * (DIGEST_DEPTH_MAX + 1),
         }
         fitting = [most for name, most in bounds.items() if path.startswith(name)]
         return fitting[-1] if fitting else SMALL
