@@ -45,7 +45,6 @@ class State:
     judge: Judge
     writer: Writer
     tail: Tail
-    saving: Saving
     members: MemberTable
     newcomers: Newcomers
     hearsay: Hearsay
@@ -59,6 +58,7 @@ class State:
     health: Health
     member_lane: MemberLane
     log_lane: LogLane
+    saving: Saving
     courier: Courier
     growth: Growth
     outlet: Outlet
@@ -109,7 +109,6 @@ def begin(
         judge=judge,
         writer=Writer(log, judge, rng),
         tail=tail,
-        saving=Saving(log, members, judge),
         members=members,
         newcomers=Newcomers(settings.probe_interval),
         hearsay=Hearsay(settings.probe_interval),
@@ -123,6 +122,7 @@ def begin(
         health=Health(settings.health_max),
         member_lane=lanes[0],
         log_lane=lanes[1],
+        saving=Saving(log, members, judge),
         courier=courier,
         growth=Growth(),
         outlet=Outlet(courier, members, strangers, tail, log, timers),
