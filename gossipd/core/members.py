@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, TypeAlias
@@ -251,8 +252,14 @@ class MemberTable:
         self._store(view, now, verdict_at, met, kept or proven, proven)
         return Change(self._entries[view.name].view, entry.view if entry else None)
 
-    def expire(self, now: float) -> list[MemberView]:
-        """Let old verdicts on others leave sharing at half their life and the table at its end."""
+    def expire(
+        self, now: float, is_absurd: Callable[[MemberView], bool] = lambda _: False
+    ) -> list[MemberView]:
+        """Let old verdicts on others leave sharing at half their life and the table at its end.
+
+        At once goes who is gone and had raised itself above what others may say of anybody: nobody
+        who has not heard it itself would ever believe that, so tables would differ.
+        """
         gone: list[MemberView] = []
         for name, entry in list(self._entries.items()):
             if entry.view.status <= Status.SUSPECT or name == self._own:
@@ -260,7 +267,7 @@ class MemberTable:
             age = now - entry.verdict_at
             if self._is_old(age) and entry.digest:
                 self._unshare(entry)
-            if age >= self._remember:
+            if age >= self._remember or is_absurd(entry.view):
                 self._remove(name)
                 gone.append(entry.view)
         return gone

@@ -215,7 +215,11 @@ class Membership:
 
     def expire(self, turn: Turn) -> None:
         """Let old verdicts go."""
-        for view in self._members.expire(turn.now):
+        plausible = self._plausible
+        for view in self._members.expire(
+            turn.now,
+            lambda view: plausible.is_absurd(view.generation, view.incarnation, Word.OTHERS),
+        ):
             self._told_at.pop(view.name, None)
 
     def tell(self, name: str, turn: Turn, again_after: float = TELL_AGAIN_AFTER) -> None:

@@ -54,11 +54,11 @@ class Senders:
             return False
         said = (envelope.generation, envelope.incarnation)
         if said > (held.generation, held.incarnation):
-            self._membership.learn(
-                held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
-                turn,
-                word=Word.OWN,
+            # Its tags, of which the least is said here, come with its own view: they may be a lie.
+            said_alive = held._replace(
+                incarnation=envelope.incarnation, status=Status.ALIVE, tags=(), accusers=()
             )
+            self._membership.learn(said_alive, turn, word=Word.OWN)
         elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
             self._membership.tell(envelope.sender, turn)
         if envelope.generation == held.generation and turn.source != held.address:

@@ -12,6 +12,10 @@
 | I4 | `keys_are_not_stored` |
 | I6 | `doubles_taken_off_too_often`, `the_last_put_wins` |
 | I7 | `doubles_count`, `twins_are_not_compared`, `twins_on_disks_are_not_compared` |
+| I7 | `what_is_folded_counts_again`, `folding_forgets_its_losers` |
+| I9 | `folding_leaves_the_fingerprint` |
+| Q1 | `corrections_are_not_told` |
+| Q3 | `doubles_are_folded_at_once`, `corrections_are_not_loaded` |
 | I9 | `keys_outside_the_fingerprint`, `doubles_outside_the_fingerprint` |
 | I10 | `keys_stay_in_memory` |
 | I4 | `own_increments_stored_lazily`, `exposed_before_the_commit`, `held_before_it_is_stored` |
@@ -126,6 +130,12 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I9", key_cores.keys_outside_the_fingerprint, key_runs.retrying),
     ("I9", key_cores.doubles_outside_the_fingerprint, key_runs.retrying_on_both_sides),
     ("I10", key_cores.keys_stay_in_memory, key_runs.archiving),
+    ("I7", key_cores.what_is_folded_counts_again, key_runs.folding),
+    ("I9", key_cores.folding_leaves_the_fingerprint, key_runs.folding),
+    ("I7", key_cores.folding_forgets_its_losers, key_runs.folding),
+    ("Q3", key_cores.doubles_are_folded_at_once, key_runs.folding),
+    ("Q1", key_cores.corrections_are_not_told, key_runs.folding),
+    ("Q3", key_cores.corrections_are_not_loaded, key_runs.folding),
     ("Q1", key_cores.the_first_put_of_a_seq_wins, key_runs.owning),
     ("Q3", key_cores.twins_are_not_compared, key_runs.counted_once),
     ("Q3", key_cores.keys_of_others_unheard, key_runs.counted_once),

@@ -9,6 +9,7 @@ import pytest
 
 from gossipd.core import (
     Changes,
+    Correction,
     Effect,
     Image,
     KeyedEvent,
@@ -20,7 +21,7 @@ from gossipd.core import (
     messages,
 )
 from gossipd.core.answering import Answering
-from gossipd.core.doubles import LeftOut
+from gossipd.core.doubles import Change, Doubles, LeftOut
 from gossipd.core.hashing import hash64
 from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.judge import Duplicate, Judge, Judgement
@@ -171,6 +172,59 @@ def doubles_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
         return 0 if kind == "d" else hash64(kind, *fields)
 
     patch.setattr(f"{_CORE}.doubles.hash64", without)
+
+
+def what_is_folded_counts_again(patch: pytest.MonkeyPatch) -> None:
+    sound = Doubles.fold
+
+    def fold(
+        self: Doubles, stream: Stream, count: int, now: float, counter: str | None = None
+    ) -> Change:
+        folded = list(self.of(stream, 0, now))[:count]
+        change = sound(self, stream, count, now, counter)
+        back = [LeftOut(stream, double.seq, double.counter, -double.by) for double in folded]
+        return change._replace(left_out=change.left_out + back)
+
+    patch.setattr(Doubles, "fold", fold)
+
+
+def folding_leaves_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
+    sound = Doubles._put
+
+    def put(self: Doubles, stream: Stream, correction: Correction) -> None:
+        sound(self, stream, correction._replace(digest=0))
+
+    patch.setattr(Doubles, "_put", put)
+
+
+def folding_forgets_its_losers(patch: pytest.MonkeyPatch) -> None:
+    sound = Doubles._put
+
+    def put(self: Doubles, stream: Stream, correction: Correction) -> None:
+        sound(self, stream, correction._replace(lost=0, out=0))
+
+    patch.setattr(Doubles, "_put", put)
+
+
+def doubles_are_folded_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Retention, "_age_of_folded", lambda _: 0.0)
+
+
+def corrections_are_not_told(patch: pytest.MonkeyPatch) -> None:
+    def by_kind(records: Iterable[Record]) -> messages.Kinds:
+        return messages.by_kind(records)._replace(corrections=())
+
+    patch.setattr(f"{_CORE}.answering.by_kind", by_kind)
+
+
+def corrections_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
+    sound = Node.load
+
+    def load(self: Node, image: Image, now: float) -> list[Effect]:
+        streams = tuple(stream._replace(corrections=()) for stream in image.streams)
+        return sound(self, image._replace(streams=streams), now)
+
+    patch.setattr(Node, "load", load)
 
 
 # --- judgement -----------------------------------------------------------------------------------
