@@ -42,7 +42,7 @@ class Alarm:
         return [_text(*of) for of in self._used() if of[1] >= NEAR * of[2]]
 
     def look(self) -> None:
-        """Log what became near or full since the last look; cheap enough for every datagram."""
+        """Log what became near or full since the last look."""
         for what, held, limit in self._used():
             if held < NEAR * limit:
                 if held < CALM * limit:

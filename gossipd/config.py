@@ -14,16 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
+from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 from gossipd.endpoint import GOSSIP_PORT, PORT_MAX, Endpoint, is_link_local
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Durability = Literal["full", "normal"]
 
-NAME_SIZE_MAX = 64
 TAG_KEY_SIZE_MAX = 64
-TAGS_SIZE_MAX = 256
-TAGS_MAX = 32
 LOCALHOST = "localhost"
 """For the API: both loopback addresses, 127.0.0.1 and ::1."""
 
@@ -197,8 +195,8 @@ def _default_name(port: int) -> str:
 
 
 def _check_name(name: str) -> None:
-    if not 1 <= len(_encoded(name)) <= NAME_SIZE_MAX:
-        raise ValueError(f"expected 1 to {NAME_SIZE_MAX} bytes, not {name!r}")
+    if not 1 <= len(_encoded(name)) <= NAME_BYTES_MAX:
+        raise ValueError(f"expected 1 to {NAME_BYTES_MAX} bytes, not {name!r}")
     if name != name.strip() or any(map(_is_control, name)):
         raise ValueError(f"no control characters and no spaces at the ends, not {name!r}")
 
@@ -214,9 +212,9 @@ def _check_tags(tags: tuple[str, ...]) -> None:
     if len(pairs) > TAGS_MAX:
         raise ValueError(f"{len(pairs)} tags are given, at most {TAGS_MAX} are allowed")
     size = sum(len(_encoded(key + value)) for key, value in pairs)
-    if size > TAGS_SIZE_MAX:
+    if size > TAGS_BYTES_MAX:
         raise ValueError(
-            f"all tags together are {size} bytes, at most {TAGS_SIZE_MAX} are allowed"
+            f"all tags together are {size} bytes, at most {TAGS_BYTES_MAX} are allowed"
         )
 
 

@@ -20,12 +20,15 @@ from typing import NamedTuple, TypeAlias, TypeVar, assert_never
 from uuid import UUID
 
 from gossipd.core import (
+    RETRY_AFTER,
     Accepted,
     Batch,
     CatchingUp,
+    Counted,
     Duplicate,
     Effect,
     Incremented,
+    Item,
     KeyExpired,
     KeyReused,
     KeysFull,
@@ -36,23 +39,24 @@ from gossipd.core import (
     PutConflicts,
     PutRefused,
     PutTaken,
+    Refused,
     Stored,
     StreamImage,
+    Why,
     increment_id,
 )
 from gossipd.core.settings import KEYS_MAX
 from gossipd.diskwatch import DiskWatch, HangsError
 from gossipd.parts import Part
-from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Item, Refused
-from gossipd.sideport.commands import RETRY_AFTER
-from gossipd.sideport.values import refusal
 from gossipd.spans import span
 from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Answer: TypeAlias = Callable[[Counted | Refused], None]
+"""Who is told what became of an increment."""
 
 PUTS_MAX = 200
 """Sources that are put together at most."""
@@ -76,7 +80,7 @@ class _Waiting(NamedTuple):
     counter: str
     by: int
     key: bytes | None
-    answer: Callable[[Answer | Refused], None]
+    answer: Answer
     in_batch: bool = False
 
 
@@ -110,18 +114,16 @@ class Counting:
         self._taken: tuple[list[_Waiting], list[_WaitingPut]] = ([], [])
         """Those that are being committed."""
         self._writer: asyncio.Task[None] | None = None
-        self._batches: set[asyncio.Task[list[Answer | Refused]]] = set()
+        self._batches: set[asyncio.Task[list[Counted | Refused]]] = set()
         """Held here, or nobody would while nobody waits for them."""
         self._draining = False
 
-    def increment(self, counter: str, by: int, key: UUID | None = None) -> asyncio.Future[Answer]:
-        """Count `by` on `counter`; the future ends when that is committed, or with `Refused`."""
+    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
+        """Count `by` on `counter`; `answer` is called once that is committed. Raises `Refused`."""
         self._check_open()
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._wait([_Waiting(counter, by, _bits(key), partial(_settle, future))])
-        return future
+        self._wait([_Waiting(counter, by, _bits(key), answer)])
 
-    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Answer | Refused]]:
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Counted | Refused]]:
         """Count all of these, in parts; the future ends with an answer for each, or with `Refused`
         where not one was looked at. Cancelling it stops nothing."""
         self._check_open()
@@ -130,9 +132,9 @@ class Counting:
         batch.add_done_callback(self._batches.discard)
         return asyncio.shield(batch)
 
-    async def _count_all(self, items: Sequence[Item]) -> list[Answer | Refused]:
+    async def _count_all(self, items: Sequence[Item]) -> list[Counted | Refused]:
         """One part waits at a time, so that increments of others find their place between two."""
-        answers: list[Answer | Refused] = []
+        answers: list[Counted | Refused] = []
         while (start := len(answers)) < len(items):
             try:
                 self._check_open()
@@ -146,9 +148,9 @@ class Counting:
             answers += await self._count_part(items[start:end])
         return answers
 
-    async def _count_part(self, items: Sequence[Item]) -> list[Answer | Refused]:
+    async def _count_part(self, items: Sequence[Item]) -> list[Counted | Refused]:
         loop = asyncio.get_running_loop()
-        answers: list[asyncio.Future[Answer | Refused]] = [loop.create_future() for _ in items]
+        answers: list[asyncio.Future[Counted | Refused]] = [loop.create_future() for _ in items]
         self._wait(
             [
                 _Waiting(item.counter, item.by, _bits(item.key), partial(_end, answer), True)
@@ -290,7 +292,7 @@ class Counting:
             if one.in_batch and one.key is not None and not self._is_known(one.key, stored):
                 room -= 1
                 if room < 0:
-                    one.answer(refusal(503, _SHARE_FULL, KEYS_RETRY_AFTER))
+                    one.answer(Refused(Why.UNAVAILABLE, _SHARE_FULL, KEYS_RETRY_AFTER))
                     continue
             admitted.append(one)
         return admitted
@@ -324,11 +326,11 @@ class Counting:
         for one, result in zip(taken, batch.results, strict=True):
             if isinstance(result, Accepted):
                 uuid = increment_id(batch.stream, result.seq)
-                one.answer(Answer(uuid, one.counter, one.by, next(counted), False))
+                one.answer(Counted(uuid, one.counter, one.by, next(counted), False))
             elif isinstance(result, Duplicate):
                 uuid = increment_id(result.event.stream, result.event.seq)
                 count = self._node.log.value(one.counter)
-                one.answer(Answer(uuid, one.counter, one.by, count, True))
+                one.answer(Counted(uuid, one.counter, one.by, count, True))
             else:
                 one.answer(_refusal(result))
 
@@ -367,18 +369,18 @@ def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
     match result:
         case PutConflicts(total):
             detail = f"seq {put.seq} of this source was put with the total {total}"
-            return refusal(409, f"{detail}, not {put.total}: not changed")
+            return Refused(Why.CONFLICT, f"{detail}, not {put.total}: not changed")
         case PutRefused(full=True):
             return _unavailable("the log holds no more counters")
         case PutRefused():
             detail = f"{put.total} would take {put.counter!r} beyond +-2^62"
-            return refusal(409, detail)
+            return Refused(Why.CONFLICT, detail)
         case _:
             assert_never(result)
 
 
 def _unavailable(detail: str, retry_after: int | None = None) -> Refused:
-    return refusal(503, detail, retry_after)
+    return Refused(Why.UNAVAILABLE, detail, retry_after)
 
 
 def _refusal(
@@ -386,20 +388,20 @@ def _refusal(
 ) -> Refused:
     match result:
         case OutOfRange(counter, by):
-            return refusal(409, f"{by} would take {counter!r} beyond +-2^62")
+            return Refused(Why.CONFLICT, f"{by} would take {counter!r} beyond +-2^62")
         case LogFull():
             return _unavailable("the log holds no more counters")
         case KeyReused(event):
             detail = f"the key was used before, to add {event.by} to {event.counter!r}"
-            return refusal(422, f"not counted: {detail}")
+            return Refused(Why.KEY, f"not counted: {detail}")
         case KeyExpired(seconds):
-            return refusal(422, _expired(seconds))
+            return Refused(Why.KEY, _expired(seconds))
         case KeysFull():
             detail = "not counted: as many keys as this node keeps are in the window"
-            return refusal(503, detail, KEYS_RETRY_AFTER)
+            return Refused(Why.UNAVAILABLE, detail, KEYS_RETRY_AFTER)
         case CatchingUp():
             detail = "not counted: catching up, so an earlier try may be unknown here"
-            return refusal(503, detail, RETRY_AFTER)
+            return Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         case _:
             assert_never(result)
 

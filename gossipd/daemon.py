@@ -97,6 +97,10 @@ MOMENT = 0.001
 READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
 
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at how full the log is, at lines that were lost, and at garbage. There
+is an input at least with each round of probes, so each is seen soon after it happens."""
+
 EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
 
@@ -226,6 +230,7 @@ class Daemon:
         self._hurries = False
         """A second signal has come."""
         self._asked = 0  # signals that have come, though the loop may be too busy to heed them
+        self._look_at = float("-inf")
         self._inbox = Inbox(self._receive, self._node, self._note_busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
@@ -459,10 +464,17 @@ class Daemon:
                 case _:
                     assert_never(effect)
         self._waiting.look(effects)
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            self._look()
+        self._arm()
+
+    def _look(self) -> None:
+        """At what tells nobody when it changes."""
         self._alarm.look()
         logs.look(self._troubles)
         self._garbage.look()
-        self._arm()
 
     def _tell_again(self, about: str, effect: MemberChanged | Refuted) -> None:
         """Log what may happen again and again, where somebody lies, say."""

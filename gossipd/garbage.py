@@ -48,8 +48,7 @@ class Garbage:
         self._searched_at = time.monotonic()
 
     def look(self) -> None:
-        """Freeze if there is much more now, search if it is time; cheap enough for every
-        datagram."""
+        """Freeze if there is much more now, search if it is time."""
         held = self._log.register_count + len(self._log.keys)
         if held >= self._next:
             self._freeze()

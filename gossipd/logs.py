@@ -229,7 +229,7 @@ def logging_aside(level: str) -> Iterator[None]:
 
 
 def look(troubles: Troubles) -> None:
-    """Tell whether lines are being dropped; cheap enough for every datagram."""
+    """Tell whether lines are being dropped."""
     if _log is not None:
         _log.look(troubles)
 

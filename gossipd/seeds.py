@@ -22,7 +22,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from gossipd.core import Address, Effect, Joined, Node, Settings, Status
+from gossipd.core import (
+    RETRY_AFTER,
+    Address,
+    Effect,
+    Joined,
+    Node,
+    Refused,
+    Settings,
+    Status,
+    Why,
+)
 from gossipd.endpoint import Endpoint
 from gossipd.reports import address_text
 from gossipd.resolving import Resolver, literal
@@ -58,10 +68,6 @@ TOLD_MAX = 3
 
 GONE = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 """The answers of a resolver that knows that there is no address (others: that it cannot tell)."""
-
-
-class TooManyWishesError(Exception):
-    """No further seed can be tried now; the text says so."""
 
 
 @dataclass(slots=True)
@@ -141,11 +147,12 @@ class Seeds:
             seed.wish = None
 
     def wish(self, endpoints: Sequence[Endpoint]) -> None:
-        """Join through these seeds for `WISH_LASTS` seconds. Raises `TooManyWishesError`, and
-        takes none then."""
+        """Join through these seeds for `WISH_LASTS` seconds. Raises `Refused`, and takes
+        none then."""
         new = set(endpoints) - self._seeds.keys()
         if len(new) + sum(seed.wish is not None for seed in self._seeds.values()) > WISHES_MAX:
-            raise TooManyWishesError(f"at most {WISHES_MAX:,} seeds are joined at a time")
+            detail = f"at most {WISHES_MAX:,} seeds are joined at a time"
+            raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         with self._told_once():
             for endpoint in endpoints:
                 seed = self._hurry(endpoint)

@@ -1,95 +1,87 @@
-"""What the side port asks of a node (`sideport.backend.Backend`), answered from its parts."""
+"""What clients ask of a node, answered from its parts."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
+from asyncio import Future
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from gossipd import reports
 from gossipd.alone import Alone
 from gossipd.copying import Copying
 from gossipd.core import (
+    RETRY_AFTER,
+    Counted,
     Effect,
+    Item,
     KeyedEvent,
     Node,
     Put,
-    PutTaken,
+    Refused,
     Stream,
+    Why,
     increment_id,
     parse_increment_id,
     source_stream,
 )
-from gossipd.counting import Counting
+from gossipd.counting import Answer, Counting
 from gossipd.diskwatch import DiskWatch
 from gossipd.endpoint import Endpoint
-from gossipd.seeds import Seeds, TooManyWishesError
-from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
-from gossipd.sideport.commands import RETRY_AFTER
-from gossipd.sideport.values import refusal
+from gossipd.seeds import Seeds
 from gossipd.store import Store
 from gossipd.troubles import Troubles
-from gossipd.waiting import TooManyReadsError, Waiting
+from gossipd.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Service:
     """One node, as its clients see it."""
 
-    def __init__(
-        self,
-        node: Node,
-        store: Store,
-        counting: Counting,
-        copying: Copying,
-        waiting: Waiting,
-        watch: DiskWatch,
-        seeds: Seeds,
-        troubles: Troubles,
-        alone: Alone,
-        perform: Callable[[Sequence[Effect]], None],
-        begin_leave: Callable[[], None],
-        process: Callable[[], dict[str, object]],
-        cluster: str,
-    ) -> None:
-        """`process` tells what is to be shown of the process around the node."""
-        self._node = node
-        self._store = store
-        self._counting = counting
-        self._copying = copying
-        self._waiting = waiting
-        self._watch = watch
-        self._seeds = seeds
-        self._troubles = troubles
-        self._alone = alone
-        self._perform = perform
-        self._begin_leave = begin_leave
-        self._process = process
-        self._cluster = cluster
+    _node: Node
+    _store: Store
+    _counting: Counting
+    _copying: Copying
+    _waiting: Waiting
+    _watch: DiskWatch
+    _seeds: Seeds
+    _troubles: Troubles
+    _alone: Alone
+    _perform: Callable[[Sequence[Effect]], None]
+    _begin_leave: Callable[[], None]
+    _process: Callable[[], dict[str, object]]
+    """What is to be shown of the process around the node."""
+
+    _cluster: str
 
     # --- counting ----------------------------------------------------------------------------
 
-    def increment(
-        self, counter: str, by: int, key: UUID | None = None
-    ) -> asyncio.Future[Incremented]:
-        return self._counting.increment(counter, by, key)
+    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
+        """Count; `answer` is called once that is committed, or could not be. Raises `Refused`."""
+        self._counting.increment(counter, by, key, answer)
 
-    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Incremented | Refused]]:
+    def increment_all(self, items: Sequence[Item]) -> Future[list[Counted | Refused]]:
+        """Count many, with an answer for each; they go on though nobody waits. Raises
+        `Refused`."""
         return self._counting.increment_all(items)
 
-    def put_source(
+    async def put_source(
         self, client: str, counter: str, seq: int, total: int
-    ) -> asyncio.Future[Source]:
+    ) -> dict[str, object]:
+        """Set what `client` counted on `counter` by itself."""
         put = Put(source_stream(client, counter), counter, seq, total)
-        return asyncio.ensure_future(self._put(client, put))
-
-    async def _put(self, client: str, put: Put) -> Source:
-        taken: PutTaken
         taken, count = await self._counting.put(put)
-        return Source(client, put.counter, taken.seq, taken.total, count)
+        return {
+            "client": client,
+            "counter": counter,
+            "seq": taken.seq,
+            "total": taken.total,
+            "count": count,
+        }
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -102,51 +94,55 @@ class Service:
     def counted(self, increment: UUID, counter: str | None) -> bool:
         return self._node.counted(*_event(increment), counter)
 
-    def event_of(self, key: UUID) -> asyncio.Future[Event]:
-        return asyncio.ensure_future(self._event_of(key))
-
-    async def _event_of(self, key: UUID) -> Event:
+    async def event_of(self, key: UUID) -> dict[str, object]:
+        """What a key stands for: the winning event where there are several."""
         events = self._node.events(key.bytes)
         if self._node.is_doubtful(key.bytes, time.time()):
             try:
                 stored = await self._watch.answer(lambda: self._store.find_keys([key.bytes]))
             except OSError as error:
-                raise refusal(503, f"cannot look: {error}", RETRY_AFTER) from error
+                raise Refused(Why.UNAVAILABLE, f"cannot look: {error}", RETRY_AFTER) from error
             events.update(stored.get(key.bytes, ()))
         if not events:
-            raise refusal(404, "this node knows nothing of this key")
+            raise Refused(Why.UNKNOWN, "this node knows nothing of this key")
         is_present = self._node.log.is_present
         winner: KeyedEvent = min(filter(is_present, events), default=min(events))
-        uuid = increment_id(winner.stream, winner.seq)
-        return Event(uuid, winner.counter, winner.by, is_present(winner))
+        return {
+            "id": increment_id(winner.stream, winner.seq),
+            "counter": winner.counter,
+            "by": winner.by,
+            "counted": is_present(winner),
+        }
 
-    def included(
-        self, increment: UUID, counter: str | None, timeout: float
-    ) -> asyncio.Future[bool]:
-        try:
-            return self._waiting.wait(*_event(increment), counter, timeout)
-        except TooManyReadsError as error:
-            raise refusal(503, str(error), RETRY_AFTER) from error
+    def included(self, increment: UUID, counter: str | None, timeout: float) -> Future[bool]:
+        """Ends with True once this node counts that increment, with False after `timeout` seconds;
+        when it is cancelled nobody waits any more. Raises `Refused` where too many wait."""
+        return self._waiting.wait(*_event(increment), counter, timeout)
 
-    def held(
-        self, increment: UUID, copies: int, memory: bool, timeout: float
-    ) -> asyncio.Future[int]:
+    def held(self, increment: UUID, copies: int, memory: bool, timeout: float) -> Future[int]:
+        """Ends with how many nodes hold that increment durably (with `memory` also those that hold
+        it in memory), this one included: once these are `copies`, or after `timeout` seconds. When
+        it is cancelled nobody is asked any more."""
         return self._copying.wait(*_event(increment), copies, memory, timeout)
 
     def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
+        """Recent events, newest first, on counters that begin with `prefix`; with `after` those
+        before that increment."""
         try:
             return reports.tail(self._node, prefix, None if after is None else _event(after))
         except KeyError:
-            raise refusal(404, f"no recent increment has the id {after}") from None
+            raise Refused(Why.UNKNOWN, f"no recent increment has the id {after}") from None
 
     # --- the cluster -------------------------------------------------------------------------
 
     def incomplete(self) -> str | None:
+        """Why counts are not complete yet; None when they are."""
         if self._node.ready:
             return None
         return self._alone.why_not_ready
 
     def not_ready(self) -> str | None:
+        """Why clients should ask another node: `incomplete`, or a trouble."""
         return self.incomplete() or self._troubles.not_serving
 
     def peers(self) -> Iterator[str]:
@@ -163,11 +159,8 @@ class Service:
         try:
             endpoints = [Endpoint.parse_peer(text) for text in peers]
         except ValueError as error:
-            raise refusal(400, str(error)) from error
-        try:
-            self._seeds.wish(endpoints)
-        except TooManyWishesError as error:
-            raise refusal(503, str(error), RETRY_AFTER) from error
+            raise Refused(Why.WRONG, str(error)) from error
+        self._seeds.wish(endpoints)
 
     def seeds(self) -> list[dict[str, object]]:
         return self._seeds.report()
@@ -180,13 +173,14 @@ class Service:
         try:
             self._perform(self._node.forget(name, time.monotonic()))
         except KeyError:
-            raise refusal(404, f"no member is called {name!r}") from None
+            raise Refused(Why.UNKNOWN, f"no member is called {name!r}") from None
         except ValueError as error:
-            raise refusal(409, f"{error}; only failed and left members can be forgotten") from None
+            detail = f"{error}; only failed and left members can be forgotten"
+            raise Refused(Why.CONFLICT, detail) from None
 
 
 def _event(increment: UUID) -> tuple[Stream, int]:
     try:
         return parse_increment_id(increment)
     except ValueError as error:
-        raise refusal(400, str(error)) from error
+        raise Refused(Why.WRONG, str(error)) from error

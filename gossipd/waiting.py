@@ -18,17 +18,22 @@ from functools import partial
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core import Effect, Incremented, Learned, Node, Stream
+from gossipd.core import (
+    RETRY_AFTER,
+    Effect,
+    Incremented,
+    Learned,
+    Node,
+    Refused,
+    Stream,
+    Why,
+)
 
 READS_MAX = 10_000
 """Reads that wait at a time; one more is refused."""
 
 _Queue: TypeAlias = list[tuple[int, int]]
 """(seq, token) of reads, sorted."""
-
-
-class TooManyReadsError(Exception):
-    """`READS_MAX` reads wait already."""
 
 
 class _Read(NamedTuple):
@@ -71,14 +76,15 @@ class Waiting:
     ) -> asyncio.Future[bool]:
         """Ends with True as soon as this node includes that increment, with False after `timeout`
         seconds without it. `counter`: the one that is to be read, if that is known. Raises
-        `TooManyReadsError`."""
+        `Refused` where too many wait."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
         if self._node.counted(stream, seq, counter):
             answer.set_result(True)
             return answer
         if len(self._reads) >= READS_MAX:
-            raise TooManyReadsError(f"{READS_MAX:,} reads wait for increments already")
+            detail = f"{READS_MAX:,} reads wait for increments already"
+            raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         token = next(self._tokens)
         self._enter(token, _Read(stream, seq, counter, answer))
         timer = loop.call_later(timeout, _end, answer, False)

@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+from gossipd.bounds import TIMEOUT_MAX
 from gossipd.client import (
     Answer,
     AskingError,
@@ -38,9 +39,6 @@ HOLD_MAX = 60.0
 TRY_TIMEOUT = 5.0
 """Seconds for one try at one daemon where there may be another: one that hangs must not take the
 time of all."""
-
-WAITING_MAX = 60.0
-"""Seconds for which a daemon waits for others at most."""
 
 _ANSWERING_SHARE, _ANSWERING_MAX = 0.2, 1.0
 """Part of the time of a try, and seconds at most, that a daemon which waits has left to answer."""
@@ -101,7 +99,7 @@ class Daemons:
 def waiting_time(client: Client) -> str:
     """For how long the daemon may wait for others, so that its answer still comes in time."""
     answering = min(_ANSWERING_SHARE * client.timeout, _ANSWERING_MAX)
-    return f"{max(1, int(1000 * min(client.timeout - answering, WAITING_MAX)))}ms"
+    return f"{max(1, int(1000 * min(client.timeout - answering, TIMEOUT_MAX)))}ms"
 
 
 def _checked(answer: Answer, check: Callable[[Answer], object]) -> Answer:

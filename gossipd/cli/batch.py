@@ -14,19 +14,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from gossipd.bounds import BATCH_SIZE_MAX, ITEM_SIZE_MAX, ITEMS_MAX
 from gossipd.cli.asking import NOTHING_DONE, Daemons, Patience
 from gossipd.cli.clocks import Mint
 from gossipd.cli.lines import Lines
 from gossipd.client import Answer, AskingError, Client, RefusedError, is_doubtful
-
-ITEMS_MAX = 10_000
-"""Lines in a request."""
-
-SIZE_MAX = 4 * 1024 * 1024
-"""Bytes of a request."""
-
-LINE_SIZE_MAX = 4096
-"""Bytes of a line."""
 
 KEY_ROOM = 64
 """Bytes that a key adds to a line."""
@@ -112,7 +104,7 @@ class Batch:
         """Collect lines until there are enough, or none came for a while; False at the end."""
         size = 0
         flush_at: float | None = None
-        while len(self._chunk) < ITEMS_MAX and size <= SIZE_MAX - LINE_SIZE_MAX - KEY_ROOM:
+        while len(self._chunk) < ITEMS_MAX and size <= BATCH_SIZE_MAX - ITEM_SIZE_MAX - KEY_ROOM:
             left = None if flush_at is None else flush_at - self._clock()
             if left is not None and left <= 0:
                 return True
@@ -130,8 +122,8 @@ class Batch:
 
     def _add(self, number: int, line: bytes) -> int:
         """Let a line be sent; the bytes that takes."""
-        if len(line) > LINE_SIZE_MAX:
-            self._fail(number, f"longer than {LINE_SIZE_MAX} bytes")
+        if len(line) > ITEM_SIZE_MAX:
+            self._fail(number, f"longer than {ITEM_SIZE_MAX} bytes")
             return 0
         if not line:
             return 0

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from gossipd.cli.asking import WAITING_MAX, Daemons, waiting_time
+from gossipd.bounds import TIMEOUT_MAX
+from gossipd.cli.asking import Daemons, waiting_time
 from gossipd.cli.failure import Failure
 from gossipd.cli.keys import uuid as parse_uuid
 from gossipd.cli.options import asks, counter_argument, json_option, parsed_by
@@ -39,8 +40,8 @@ def count(daemons: Daemons, counter: str, after: str | None, as_json: bool) -> N
     Fails while the node is still catching up with the others.
     """
     asked = _Count(counter, after)
-    if after is not None and daemons.timeout > WAITING_MAX:
-        raise click.UsageError(f"with --after, --timeout is at most {WAITING_MAX:g} seconds")
+    if after is not None and daemons.timeout > TIMEOUT_MAX:
+        raise click.UsageError(f"with --after, --timeout is at most {TIMEOUT_MAX:g} seconds")
     try:
         answer = daemons.question(asked.ask)
     except RefusedError:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import click
 from click.core import ParameterSource
 
+from gossipd.bounds import BY_MAX, COPIES_MAX
 from gossipd.cli.asking import TRY_TIMEOUT, Daemons, Patience, waiting_time
 from gossipd.cli.clocks import Mint
 from gossipd.cli.failure import Failure, say
@@ -33,13 +34,9 @@ from gossipd.client import Answer, AskingError, Client, RefusedError
 from gossipd.endpoint import Endpoint
 from gossipd.streams import StreamError
 
-BY_MAX = 2**53
-
 TRYING_MAX = 300.0
 """Seconds: a key is minted when the trying begins, and daemons take none older than the window
 (10 minutes by default)."""
-
-ACK_MAX = 64
 
 BATCH_TIMEOUT = 20.0
 """Seconds for one try at one daemon to count a request of many."""
@@ -82,7 +79,7 @@ Examples:
 )
 @click.option(
     "--ack",
-    type=click.IntRange(1, ACK_MAX),
+    type=click.IntRange(1, COPIES_MAX),
     metavar="K",
     help="Wait until K nodes, the one asked included, hold it durably.",
 )

@@ -1,5 +1,6 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
+from .asking import RETRY_AFTER, Counted, Item, Refused, Why
 from .drops import Drop
 from .effects import (
     BecameReady,
@@ -24,7 +25,17 @@ from .effects import (
     Stalled,
 )
 from .frame import Frame, TagFrame
-from .identity import Address, Stream, increment_id, key_time, parse_increment_id
+from .identity import (
+    BY_MAX,
+    COUNTER_BYTES_MAX,
+    SEQ_MAX,
+    TOTAL_MAX,
+    Address,
+    Stream,
+    increment_id,
+    key_time,
+    parse_increment_id,
+)
 from .image import Image, StreamImage
 from .judge import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from .keys import KeyedEvent
@@ -38,6 +49,11 @@ from .writer import Accepted, Batch, LogFull, OutOfRange, Stored
 
 __all__ = [
     "AGE_TICK",
+    "BY_MAX",
+    "COUNTER_BYTES_MAX",
+    "RETRY_AFTER",
+    "SEQ_MAX",
+    "TOTAL_MAX",
     "Accepted",
     "Address",
     "Batch",
@@ -47,6 +63,7 @@ __all__ = [
     "ClustersMet",
     "Copies",
     "Correction",
+    "Counted",
     "Double",
     "Drop",
     "Dropped",
@@ -56,6 +73,7 @@ __all__ = [
     "Frame",
     "Image",
     "Incremented",
+    "Item",
     "JoinDoubtful",
     "Joined",
     "KeyExpired",
@@ -78,6 +96,7 @@ __all__ = [
     "PutConflicts",
     "PutRefused",
     "PutTaken",
+    "Refused",
     "Refuted",
     "SaveWanted",
     "Send",
@@ -91,6 +110,7 @@ __all__ = [
     "StreamImage",
     "TagFrame",
     "TailEntry",
+    "Why",
     "increment_id",
     "key_time",
     "parse_increment_id",

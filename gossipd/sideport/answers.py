@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from itertools import chain, islice
 
-from gossipd.sideport.backend import Incremented, Refused
-from gossipd.sideport.commands import Acknowledged, NotIncluded
+from gossipd.core import Counted, Refused, Why
+from gossipd.sideport.operations import Acknowledged, Operation
+from gossipd.sideport.rows import in_json
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 TEXT = b"text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    content_type: bytes
-    body: bytes
-    headers: bytes = b""
-    """Further header fields, each with its line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +41,27 @@ KEEP_OLD = Framing(b"Connection: keep-alive\r\n")
 CLOSE = Framing(b"Connection: close\r\n")
 
 
-class WrongMethod(Refused):
-    """405, which names the methods that the path has."""
+STATUS = {
+    Why.WRONG: 400,
+    Why.UNKNOWN: 404,
+    Why.CONFLICT: 409,
+    Why.TOO_LARGE: 413,
+    Why.KEY: 422,
+    Why.MISTAKE: 500,
+    Why.UNAVAILABLE: 503,
+    Why.LATE: 504,
+}
 
-    def __init__(self, detail: str, allow: str) -> None:
-        super().__init__(405, HTTPStatus(405).phrase, detail)
-        self.allow = allow
+
+class Problem(Refused):
+    """What only HTTP refuses, with its status."""
+
+    def __init__(
+        self, status: int, detail: str, retry_after: int | None = None, headers: bytes = b""
+    ) -> None:
+        super().__init__(Why.WRONG, detail, retry_after)
+        self.status = status
+        self.headers = headers
 
 
 def _status_line(status: int) -> bytes:
@@ -91,42 +99,76 @@ def encode(value: object) -> bytes:
     return _encode(value).encode(errors="replace") + b"\n"
 
 
-def encoded_row(row: Mapping[str, object] | str, text: bool) -> str:
-    """A row of a list; `text`: its counts are strings."""
-    return _encode(with_text(row) if text else row)
-
-
-def problem(refused: Refused, text: bool = False) -> Answer:
-    """`text`: a count in it is a string."""
-    headers = b""
-    if refused.retry_after is not None:
-        headers += b"Retry-After: %d\r\n" % refused.retry_after
-    if isinstance(refused, WrongMethod):
-        headers += b"Allow: %b\r\n" % refused.allow.encode()
-    if refused.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-        headers += b"Accept-Encoding: identity\r\n"
+def problem(refused: Refused, framing: Framing, text: bool = False) -> bytes:
+    """A refusal, whatever it was that was refused. `text`: a count in it is a string."""
     body = problem_object(refused)
-    return Answer(refused.status, PROBLEM, encode(with_text(body) if text else body), headers)
+    headers = b"" if refused.retry_after is None else b"Retry-After: %d\r\n" % refused.retry_after
+    if isinstance(refused, Problem):
+        headers += refused.headers
+    encoded = encode(with_text(body) if text else body)
+    return frame(status_of(refused), PROBLEM, encoded, framing, headers)
+
+
+def status_of(refused: Refused) -> int:
+    return refused.status if isinstance(refused, Problem) else STATUS[refused.why]
 
 
 def problem_object(refused: Refused) -> dict[str, object]:
-    """A refusal as RFC 9457 has it, with its extension members."""
+    """A refusal as RFC 9457 has it (the title is that of `about:blank`), with its extension
+    members."""
+    status = status_of(refused)
     body: dict[str, object] = {
-        "title": refused.title,
-        "status": refused.status,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
         "detail": refused.detail,
     }
     if refused.retry_after is not None:
         body["retry_after"] = refused.retry_after
-    if isinstance(refused, NotIncluded):
-        body |= {"counter": refused.counter, "count": refused.count}
-    return body
+    return {**body, **refused.facts}
 
 
-def frame(answer: Answer, framing: Framing) -> bytes:
-    length = b"Content-Length: %d\r\n" % len(answer.body)
-    body = answer.body if framing.body else b""
-    return _head(answer.status, answer.content_type, length + answer.headers, framing) + body
+def answer(
+    operation: Operation, framing: Framing, text: bool, value: object
+) -> bytes | Iterator[bytes]:
+    """What an operation has ended with. `text`: counts are strings."""
+    if isinstance(value, Counted):
+        return incremented(value, framing, text)
+    if isinstance(value, Refused):
+        return problem(value, framing, text)
+    if operation.rows:
+        assert isinstance(value, Iterator)
+        row, around = (_pair, "{}") if operation.pairs else (_row, "[]")
+        pieces = in_json(value, partial(row, text), around[0], f"{around[1]}\n")
+        return framed(200, pieces, framing)
+    if isinstance(value, Acknowledged):
+        status = 200 if value.acks >= value.wanted else 202
+        members = f'{{{incremented_members(value.done, text)}, "acks": {value.acks}}}\n'
+        return frame(status, JSON, members.encode(errors="replace"), framing)
+    status = 202 if operation.begins else 200
+    match value:
+        case bytes():
+            return frame(status, JSON, value, framing)
+        case str():
+            return frame(status, TEXT, value.encode(), framing)
+        case _:
+            return frame(status, JSON, encode(with_text(value) if text else value), framing)
+
+
+def _row(text: bool, row: object) -> str:
+    return _encode(with_text(row) if text else row)
+
+
+def _pair(text: bool, row: tuple[str, int]) -> str:
+    name, count = row
+    return f'{encode_string(name)}: "{count}"' if text else f"{encode_string(name)}: {count}"
+
+
+def frame(
+    status: int, content_type: bytes, body: bytes, framing: Framing, headers: bytes = b""
+) -> bytes:
+    """`headers`: further fields, each with its line end."""
+    length = b"Content-Length: %d\r\n" % len(body)
+    return _head(status, content_type, length + headers, framing) + (body if framing.body else b"")
 
 
 def framed(status: int, pieces: Iterator[bytes], framing: Framing) -> Iterator[bytes]:
@@ -134,7 +176,7 @@ def framed(status: int, pieces: Iterator[bytes], framing: Framing) -> Iterator[b
     gets chunks; older clients read until the end of the connection, which must follow."""
     ahead = list(islice(pieces, 2))  # two, to see whether there is more than one
     if len(ahead) < 2:
-        yield frame(Answer(status, JSON, b"".join(ahead)), framing)
+        yield frame(status, JSON, b"".join(ahead), framing)
         return
     coding = b"Transfer-Encoding: chunked\r\n" if framing.chunked else b""
     yield _head(status, JSON, coding, framing)
@@ -146,8 +188,10 @@ def framed(status: int, pieces: Iterator[bytes], framing: Framing) -> Iterator[b
         yield b"0\r\n\r\n"
 
 
-def options(allow: str, framing: Framing) -> bytes:
+def options(framing: Framing, allow: str | Refused) -> bytes:
     """What a path may be asked (RFC 9110 9.3.7); a 204 has no body, so no length either."""
+    if isinstance(allow, Refused):
+        return problem(allow, framing)
     return b"%b%bAllow: %b\r\n%b\r\n" % (
         _STATUS_LINES[204], _dated(), allow.encode(), framing.connection,
     )  # fmt: skip
@@ -163,7 +207,7 @@ def _head(status: int, content_type: bytes, headers: bytes, framing: Framing) ->
     )
 
 
-def incremented(done: Incremented, framing: Framing, text: bool = False) -> bytes:
+def incremented(done: Counted, framing: Framing, text: bool = False) -> bytes:
     """The answer to an increment: the hot path, so it is formatted by hand. `text`: its count is
     a string."""
     body = f"{{{incremented_members(done, text)}}}\n".encode()
@@ -172,7 +216,7 @@ def incremented(done: Incremented, framing: Framing, text: bool = False) -> byte
     )  # fmt: skip
 
 
-def incremented_members(done: Incremented, text: bool = False) -> str:
+def incremented_members(done: Counted, text: bool = False) -> str:
     """An increment as the members of a JSON object, without its braces."""
     count = f'"{done.count}"' if text else done.count
     return (
@@ -189,9 +233,3 @@ def with_text(value: object) -> object:
         member: str(inner) if member in ("count", "total") else inner
         for member, inner in value.items()
     }
-
-
-def acknowledged(answer: Acknowledged, wanted: int, text: bool = False) -> Answer:
-    """200 when as many nodes hold the increment as was wished, 202 when the time was over."""
-    body = f'{{{incremented_members(answer.done, text)}, "acks": {answer.acks}}}\n'
-    return Answer(200 if answer.acks >= wanted else 202, JSON, body.encode())

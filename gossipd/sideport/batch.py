@@ -6,27 +6,22 @@ much is read and written in slices, between which the event loop does other work
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
 
+from gossipd.bounds import ITEM_SIZE_MAX, ITEMS_MAX
+from gossipd.core import Counted, Item, Refused, Why
+from gossipd.service import Service
 from gossipd.sideport.answers import incremented_members, problem_object
-from gossipd.sideport.backend import Incremented, Item, Refused
-from gossipd.sideport.commands import Commands
 from gossipd.sideport.fields import MARKED, NOT_UTF_8, from_object
+from gossipd.sideport.operations import Operation
 from gossipd.sideport.turns import Turns
-from gossipd.sideport.values import refusal
-
-FIELDS = frozenset({"counter", "by", "key"})
-
-ITEMS_MAX = 10_000
-"""Increments in a batch; beyond, the whole of it is refused (413)."""
+from gossipd.sideport.values import wrong
 
 SMALL = 200
 """Lines of a batch that need not wait for its turn among the large ones."""
-
-ITEM_SIZE_MAX = 4096
-"""Bytes of a line: reading one must fit into a slice of time."""
 
 BLANK_SIZE_MAX = 64 * 1024
 """Bytes of blanks and empty lines that are passed over in one go."""
@@ -38,29 +33,48 @@ _JOINED = re.compile(rb"\}\s*\{")
 _HINT = "; curl -d strips line ends, --data-binary keeps them"
 
 
-async def count_batch(commands: Commands, body: bytes, text: bool = False) -> bytes:
-    """Count the lines of `body`; the answers as a JSON array. Raises `Refused` where none was
-    counted. Who is cancelled before all is read has counted nothing, later everything. `text`:
-    counts are strings."""
+async def answer_batch(
+    operation: Operation, node: Service, turns: Turns, body: bytes, text: bool = False
+) -> bytes:
+    """Do what the lines of `body` ask for; the answers as a JSON array. Raises `Refused` where
+    nothing was done. Who is cancelled before all is read has done nothing, later everything.
+    `text`: counts are strings."""
     if MARKED.match(body):
-        raise refusal(400, f"{NOT_UTF_8}: none was counted")
+        raise wrong(f"{NOT_UTF_8}: none was counted")
     if body.count(b"\n") <= SMALL:
-        return await _count(commands, body, text)
-    async with commands.batching:
-        return await _count(commands, body, text)
+        return await _answer(operation, node, turns, body, text)
+    async with turns.batches:
+        return await _answer(operation, node, turns, body, text)
 
 
-async def _count(commands: Commands, body: bytes, text: bool) -> bytes:
-    entries = await _read(body, commands.turns)
+async def _answer(
+    operation: Operation, node: Service, turns: Turns, body: bytes, text: bool
+) -> bytes:
+    entries = await _read(operation, body, turns)
     items = [entry for entry in entries if isinstance(entry, Item)]
-    counted = await commands.increment_all(items)
+    counted = await _done(operation.run(node, items)) if items else []
     _raise_if_full(counted)
     ends = iter(counted)
     answers = [next(ends) if isinstance(entry, Item) else entry for entry in entries]
-    return await _written(answers, text, commands.turns)
+    return await _written(answers, text, turns)
 
 
-def _raise_if_full(ends: Sequence[Incremented | Refused]) -> None:
+async def _done(counting: asyncio.Future[list[Counted | Refused]]) -> list[Counted | Refused]:
+    """What it ends with; it goes on, and is looked at, though nobody waits for it any more.
+    (`asyncio.wait` would do, but from Python 3.14 on what it leaves when cancelled is a cycle.)"""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(done: asyncio.Future[list[Counted | Refused]]) -> None:
+        _ = done.cancelled() or done.exception()
+        if not over.done():
+            over.set_result(None)
+
+    counting.add_done_callback(end)
+    await over
+    return counting.result()
+
+
+def _raise_if_full(ends: Sequence[Counted | Refused]) -> None:
     """What is said of all lines, and later may not be, is said once, with `Retry-After`."""
     first = ends[0] if ends else None
     if not isinstance(first, Refused) or first.retry_after is None:
@@ -69,7 +83,7 @@ def _raise_if_full(ends: Sequence[Incremented | Refused]) -> None:
         raise first
 
 
-async def _read(body: bytes, turns: Turns) -> list[Item | Refused]:
+async def _read(operation: Operation, body: bytes, turns: Turns) -> list[Item | Refused]:
     time = await turns.wait()
     entries: list[Item | Refused] = []
     at = 0
@@ -79,31 +93,31 @@ async def _read(body: bytes, turns: Turns) -> list[Item | Refused]:
         else:
             end = body.find(b"\n", at)
             end = len(body) if end < 0 else end
-            entries.append(_entry(body, at, end))
+            entries.append(_entry(operation, body, at, end))
             at = end
         if len(entries) > ITEMS_MAX:
-            raise refusal(413, f"a batch has at most {ITEMS_MAX} increments: none was counted")
+            detail = f"a batch has at most {ITEMS_MAX} increments: none was counted"
+            raise Refused(Why.TOO_LARGE, detail)
         if time.over:
             time = await turns.wait()
     return entries
 
 
-def _entry(body: bytes, start: int, end: int) -> Item | Refused:
+def _entry(operation: Operation, body: bytes, start: int, end: int) -> Item | Refused:
     """The increment of a line."""
     line = body[start : min(end, start + ITEM_SIZE_MAX)]
     try:
         if end - start > ITEM_SIZE_MAX:
-            raise refusal(413, f"a line of a batch has at most {ITEM_SIZE_MAX} bytes")
-        fields = from_object(line, FIELDS, "the line")
-        counter, by, key, _ = Commands.increment_of(**fields)
-        return Item(counter, by, key)
+            detail = f"a line of a batch has at most {ITEM_SIZE_MAX} bytes"
+            raise Refused(Why.TOO_LARGE, detail)
+        return Item(**operation.validated(from_object(line, operation.by_name, "the line")))
     except Refused as refused:
         hint = _HINT if _JOINED.search(line) else ""
         # A copy, without the frames that the original keeps: there may be thousands.
-        return Refused(refused.status, refused.title, refused.detail + hint)
+        return Refused(refused.why, refused.detail + hint)
 
 
-async def _written(answers: Sequence[Incremented | Refused], text: bool, turns: Turns) -> bytes:
+async def _written(answers: Sequence[Counted | Refused], text: bool, turns: Turns) -> bytes:
     time = await turns.wait()
     lines: list[str] = []
     for answer in answers:
@@ -114,7 +128,7 @@ async def _written(answers: Sequence[Incremented | Refused], text: bool, turns: 
     return f"[{array}]\n".encode(errors="replace")
 
 
-def _line(answer: Incremented | Refused, text: bool) -> str:
+def _line(answer: Counted | Refused, text: bool) -> str:
     if isinstance(answer, Refused):
         return json.dumps(problem_object(answer), ensure_ascii=False)
     return f"{{{incremented_members(answer, text)}}}"

@@ -1,71 +1,37 @@
-"""The HTTP calls as a table, and the way from a request to its row.
-
-A row says where a call is found, which fields it takes and what it answers. Only the increment
-is more than a row: the dialect hands it to the pipeline, where increments are started together.
-"""
+"""The calls of HTTP, as they follow from the table, and the way from a request to its row."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from gossipd.sideport.answers import (
-    JSON,
-    TEXT,
-    Answer,
-    WrongMethod,
-    encode,
-    encode_string,
-    encoded_row,
-    with_text,
-)
-from gossipd.sideport.backend import Refused
-from gossipd.sideport.batch import FIELDS, count_batch
-from gossipd.sideport.commands import COUNTER_DEFAULT, Commands
+from gossipd.core import Refused, Why
+from gossipd.sideport.answers import Problem
 from gossipd.sideport.fields import from_body, from_query, merge, unescape
-from gossipd.sideport.outcomes import Later
-from gossipd.sideport.rows import Listing
-from gossipd.sideport.values import counts_are_text, refusal, shown
-
-Fields = Mapping[str, object]
-
-NONE: frozenset[str] = frozenset()
+from gossipd.sideport.operations import OPERATIONS, Operation
+from gossipd.sideport.values import COUNTS, Argument, shown
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A row: `run` gets the fields (and those parts of the path that stand in braces) and returns
-    text, what becomes JSON, bytes that are JSON already, `Later` one of them, or a `Listing`."""
+class Call(NamedTuple):
+    """A row, and where its arguments may stand."""
 
-    method: str
-    path: str
-    summary: str
-    run: Callable[[Commands, Fields], object]
-    query: frozenset[str] = NONE
-    body: frozenset[str] = NONE
-    status: int = 200
-    batch: bool = False
-    """The body is no object of fields but lines, which `run` gets as the field `body`."""
-    lists: bool = False
-    """The answer is a `Listing`."""
-    counts: bool = False
-    """Its answer tells counts, which may be wanted as strings: the query field `counts`."""
+    operation: Operation
+    query: Mapping[str, Argument]
+    body: Mapping[str, Argument]
 
 
 class Request(NamedTuple):
     """What a request means."""
 
-    call: Call
+    operation: Operation
     fields: dict[str, object]
     text: bool
     """Counts are wanted as strings."""
 
 
-def _index(_: Commands, __: Fields) -> object:
-    rows = "".join(f"{call.method:<5} {call.path:<27} {call.summary}\n" for call in CALLS)
+def _index(_: object) -> str:
+    rows = "".join(f"{row.method:<5} {row.path:<27} {_summary(row)}\n" for row in CALLS)
     return (
         f"gossipd: a replicated counter\n\n{rows}\n"
         'Fields go into the query (?counter=x) or into a JSON body ({"counter": "x"}).\n'
@@ -74,177 +40,59 @@ def _index(_: Commands, __: Fields) -> object:
     )
 
 
-def _count(commands: Commands, fields: Fields) -> object:
-    if "after" in fields:
-        return Later(partial(_count_after, commands, fields))
-    counter, count = commands.count(fields.get("counter", COUNTER_DEFAULT))
-    return {"counter": counter, "count": count}
+def _summary(row: Operation) -> str:
+    names = list(_outside_path(row))
+    only_in_body = row.method != "GET" and not row.anywhere and not row.batch
+    kind = "body" if only_in_body else "field" if len(names) == 1 else "fields"
+    return f"{row.summary}; {kind}: {', '.join(names)}" if names else row.summary
 
 
-async def _count_after(commands: Commands, fields: Fields) -> object:
-    counter, count = await commands.count_after(**fields)
-    return {"counter": counter, "count": count}
+def _outside_path(row: Operation) -> dict[str, Argument]:
+    by_name = row.by_name.items()
+    return {name: argument for name, argument in by_name if f"{{{name}}}" not in row.path}
 
 
-def _counters(commands: Commands, fields: Fields) -> object:
-    return Listing(commands.counters(**fields), _counter_row, "{", "}\n")
+def _call(row: Operation) -> Call:
+    fields, is_get = _outside_path(row), row.method == "GET"
+    query = fields if is_get or row.anywhere else {}
+    return Call(
+        row, {**query, "counts": COUNTS} if row.counts else query, {} if is_get else fields
+    )
 
 
-def _counter_row(row: tuple[str, int], text: bool) -> str:
-    counter, count = row
-    return f'{encode_string(counter)}: "{count}"' if text else f"{encode_string(counter)}: {count}"
+INDEX = Operation("index", "GET /", "this page", _index)
 
-
-def _members(commands: Commands, fields: Fields) -> object:
-    return Listing(commands.members(**fields), encoded_row)
-
-
-def _log(commands: Commands, fields: Fields) -> object:
-    return Listing(commands.log(**fields), encoded_row)
-
-
-def _peers(commands: Commands, _: Fields) -> object:
-    return Listing(commands.peers(), encoded_row)
-
-
-def _counted(commands: Commands, fields: Fields) -> object:
-    increment, counted = commands.counted(fields["id"], fields.get("counter"))
-    return {"id": str(increment), "counted": counted}
-
-
-def _event(commands: Commands, fields: Fields) -> object:
-    return Later(partial(_event_of, commands, _needed(fields, "key")))
-
-
-async def _event_of(commands: Commands, wanted: object) -> object:
-    event = await commands.event_of(wanted)
-    return {
-        "key": wanted,
-        "id": str(event.id),
-        "counter": event.counter,
-        "by": event.by,
-        "counted": event.counted,
-    }
-
-
-def _batch(commands: Commands, fields: Fields) -> object:
-    body = fields["body"]
-    assert isinstance(body, bytes)
-    return Later(partial(count_batch, commands, body, text=fields["text"] is True))
-
-
-def _source(commands: Commands, fields: Fields) -> object:
-    return Later(partial(_put_source, commands, fields))
-
-
-async def _put_source(commands: Commands, fields: Fields) -> object:
-    seq, total = _needed(fields, "seq"), _needed(fields, "total")
-    return asdict(await commands.put_source(fields["client"], fields["counter"], seq, total))
-
-
-def _ready(commands: Commands, _: Fields) -> object:
-    commands.ready()
-    return {"ready": True}
-
-
-def _join(commands: Commands, fields: Fields) -> object:
-    return {"joining": commands.join(_needed(fields, "peers"))}
-
-
-def _leave(commands: Commands, _: Fields) -> object:
-    commands.leave()
-    return {"leaving": True}
-
-
-def _forget(commands: Commands, fields: Fields) -> object:
-    return {"forgotten": commands.forget(_needed(fields, "name"))}
-
-
-def _needed(fields: Fields, key: str) -> object:
-    if key not in fields:
-        raise refusal(400, f"{key} is missing")
-    return fields[key]
-
-
-COUNTER = frozenset({"counter"})
-AFTER = frozenset({"counter", "after", "timeout"})
-WAITING = frozenset({"after", "ack"})
-"""Fields that make an answer wait for other nodes."""
-PAGE = frozenset({"prefix", "limit", "after"})
-AMOUNT = FIELDS | {"ack", "ack_memory", "timeout"}
-INCREMENT = Call(
-    "POST", "/increment", "add; fields: counter, by, key, ack, ack_memory, timeout",
-    lambda *_: None, AMOUNT, AMOUNT, counts=True,
-)  # fmt: skip
-
-CALLS: tuple[Call, ...] = (
-    INCREMENT,
-    Call(
-        "POST", "/increments", "add many; a line of JSON each; fields: counter, by, key",
-        _batch, batch=True, counts=True,
-    ),
-    Call(
-        "GET", "/count", "one count; fields: counter, after, timeout", _count, AFTER, counts=True
-    ),
-    Call(
-        "GET", "/counters", "every counter's count; fields: prefix, limit, after",
-        _counters, PAGE, lists=True, counts=True,
-    ),
-    Call("GET", "/increments/{id}", "whether an increment is counted", _counted, COUNTER),
-    Call("GET", "/increments", "what a key stands for; field: key", _event, frozenset({"key"})),
-    Call(
-        "PUT", "/sources/{client}/{counter}", "a client's own total; body: seq, total",
-        _source, body=frozenset({"seq", "total"}), counts=True,
-    ),
-    Call(
-        "GET", "/log", "recent increments; fields: prefix, limit, after",
-        _log, PAGE, lists=True, counts=True,
-    ),
-    Call("GET", "/health", "OK while the process lives", lambda *_: "OK\n"),
-    Call("GET", "/ready", "whether counts are complete", _ready),
-    Call("GET", "/peers", "the other alive members", _peers, lists=True),
-    Call(
-        "GET", "/members", "the cluster's members; fields: prefix, limit, after",
-        _members, PAGE, lists=True,
-    ),
-    Call("GET", "/status", "this node", lambda commands, _: commands.status()),
-    Call("GET", "/join", "what became of each seed", lambda commands, _: commands.seeds()),
-    Call("POST", "/join", "body: peers", _join, body=frozenset({"peers"}), status=202),
-    Call("POST", "/leave", "leave the cluster and stop", _leave, status=202),
-    Call("POST", "/forget", "body: name", _forget, body=frozenset({"name"}), status=202),
-    Call("GET", "/", "this page", _index),
-)  # fmt: skip
+CALLS = (*(operation for operation in OPERATIONS if operation.http), INDEX)
 
 _Rows = dict[str, Call]
-_BY_PATH: dict[str, _Rows] = {}
+_BY_PATH: dict[bytes, _Rows] = {}
 _PATTERNS: list[tuple[re.Pattern[bytes], _Rows]] = []
-for _call in CALLS:
-    if "{" in _call.path:
-        _pattern = re.sub("{(.*?)}", "(?P<\\1>[^/]*)", _call.path)
-        _PATTERNS.append((re.compile(_pattern.encode()), {_call.method: _call}))
+for _each in CALLS:
+    if "{" in _each.path:
+        _pattern = re.sub("{(.*?)}", "(?P<\\1>[^/]*)", _each.path)
+        _PATTERNS.append((re.compile(_pattern.encode()), {_each.method: _call(_each)}))
     else:
-        _BY_PATH.setdefault(_call.path, {})[_call.method] = _call
+        _BY_PATH.setdefault(_each.path.encode(), {})[_each.method] = _call(_each)
 
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
 _METHODS = sorted({call.method for call in CALLS} | {"HEAD", "OPTIONS"})
-_COUNTS = frozenset({"counts"})
 
 
 def find(method: str, target: bytes, body: bytes) -> Request:
     """What a request means; raises `Refused`."""
     path, query = _split(target)
     call, fields = _row(method, path)
+    operation = call.operation
     text = False
     if query:
-        fields |= from_query(query, call.query | _COUNTS if call.counts else call.query)
-        text = "counts" in fields and counts_are_text(fields.pop("counts"))
-    if call.batch:
-        fields |= {"body": body, "text": text}
-    elif body:
+        given = from_query(query, call.query)
+        text = "counts" in given and COUNTS.check(given.pop("counts"))
+        fields |= given
+    if body and not operation.batch:
         fields = merge(fields, from_body(body, call.body))
-    return Request(call, fields, text)
+    return Request(operation, fields, text)
 
 
 def allowed(target: bytes) -> str:
@@ -256,20 +104,9 @@ def allowed(target: bytes) -> str:
 def is_batch(method: str, target: bytes) -> bool:
     """Whether a request's body may be as large as that of a batch."""
     try:
-        return _row(method, _split(target)[0])[0].batch
+        return _row(method, _split(target)[0])[0].operation.batch
     except Refused:
         return False
-
-
-def answer(call: Call, value: object, text: bool) -> Answer:
-    """What the row's `run` returned, but for a `Listing`, as an answer."""
-    match value:
-        case bytes():
-            return Answer(call.status, JSON, value)
-        case str():
-            return Answer(call.status, TEXT, value.encode())
-        case _:
-            return Answer(call.status, JSON, encode(with_text(value) if text else value))
 
 
 def _row(method: str, path_raw: bytes) -> tuple[Call, dict[str, object]]:
@@ -277,19 +114,23 @@ def _row(method: str, path_raw: bytes) -> tuple[Call, dict[str, object]]:
     call = rows.get("GET" if method == "HEAD" else method)
     if call is None:
         path, allow = shown(unescape(path_raw, "the path")), _allow(rows)
-        raise WrongMethod(f"{method} is not a method of {path}; it has {allow}", allow)
+        detail = f"{method} is not a method of {path}; it has {allow}"
+        raise Problem(405, detail, headers=b"Allow: %b\r\n" % allow.encode())
     return call, fields
 
 
 def _rows(path_raw: bytes) -> tuple[_Rows, dict[str, object]]:
     """The rows of a path, with the fields that stand in it; raises `Refused` where none are."""
+    rows = _BY_PATH.get(path_raw)
+    if rows is not None:
+        return rows, {}
     path = unescape(path_raw, "the path")
-    fields: dict[str, object] = {}
-    rows = _BY_PATH.get(path)
-    if rows is None:
-        rows, fields = _matching(path_raw)
+    rows = _BY_PATH.get(path.encode())
+    if rows is not None:
+        return rows, {}
+    rows, fields = _matching(path_raw)
     if not rows:
-        raise refusal(404, f"there is no {shown(path)} here; GET / lists the calls")
+        raise Refused(Why.UNKNOWN, f"there is no {shown(path)} here; GET / lists the calls")
     return rows, fields
 
 

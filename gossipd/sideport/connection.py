@@ -12,11 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
+from gossipd.core import Refused, Why
 from gossipd.sideport import answers
-from gossipd.sideport.commands import Commands
 from gossipd.sideport.deadline import NEVER, Deadline
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
@@ -25,54 +24,33 @@ from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.text import TextDialect
-from gossipd.sideport.values import refusal
+from gossipd.sideport.turns import Slice
+
+if TYPE_CHECKING:
+    from gossipd.sideport.port import SidePort
 
 SLICE_SIZE = 1024
 """Input is parsed in slices of this size, between which the limits on pending work, and the time
 that it takes, are heeded."""
 
-_TOO_MANY = answers.frame(answers.problem(refusal(503, "too many connections", 1)), answers.CLOSE)
-
-
-class Host(Protocol):
-    """Who has all connections."""
-
-    def admit(self, connection: Connection, host: str | None, /) -> Place:
-        """Whether a new connection may stay, whose client has this address."""
-        ...
-
-    def waits(self, connection: Connection, for_client: bool, /) -> None:
-        """Whether it waits for its client to say something."""
-        ...
-
-    def gone(self, connection: Connection) -> None:
-        """It has ended."""
-        ...
+_TOO_MANY = Refused(Why.UNAVAILABLE, "too many connections", 1)
 
 
 class Connection(asyncio.Protocol):
-    """`held_size` tells how many bytes of large bodies all connections hold, this one included."""
+    """One client's."""
 
-    def __init__(
-        self,
-        commands: Commands,
-        limits: Limits,
-        host: Host,
-        held_size: Callable[[], int],
-    ) -> None:
-        self._commands = commands
-        self._limits = limits
-        self._host = host
+    def __init__(self, port: SidePort) -> None:
+        self._port = port
+        self._turns = port.turns
+        self._limits = limits = port.limits
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
-        self._pipeline = Pipeline(
-            commands.increment, self._write, self._progress, self._end, commands.turns
-        )
+        self._pipeline = pipeline = Pipeline(self._write, self._progress, self._end, port.turns)
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(commands, self._pipeline, limits, held_size, brief=self._brief),
-            lambda: TextDialect(commands, self._pipeline, limits, brief=self._brief),
+            lambda: HttpDialect(port, pipeline, brief=self._brief),
+            lambda: TextDialect(port.node, pipeline, limits, brief=self._brief),
             self._become,
-            self._pipeline,
+            pipeline,
             limits,
         )
         self._transport: asyncio.Transport | None = None
@@ -82,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._reading = True
         self._active_at = self._made_at = self._loop.time()
+        self.idle_since: float | None = None
+        """Since when it waits for its client to say something; None: it does not."""
         self._brief = False
         """It has a place for one short answer only."""
         self._stalled_size = 0
@@ -95,10 +75,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         _set_up(transport, self._limits)
         peer = transport.get_extra_info("peername")
-        place = self._host.admit(self, peer[0] if peer else None)
+        place = self._port.admit(self, peer[0] if peer else None)
         self._brief = place is Place.BRIEF
         if place is Place.NONE:
-            self.refuse(_TOO_MANY)
+            self._pipeline.say(answers.problem(_TOO_MANY, answers.CLOSE))
+            self._pipeline.end(linger=True)
+            self._work(self._turns.slice())
         else:
             self._rearm()
 
@@ -110,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._pipeline.abandon()
         self._dialect.end()
         self._unparsed = b""
-        self._host.gone(self)
+        self._port.gone(self)
 
     def data_received(self, data: bytes) -> None:
         if self._pipeline.closed:
@@ -119,8 +101,7 @@ class Connection(asyncio.Protocol):
         self._active_at = self._loop.time()
         self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
         self._parsed = 0
-        self._pipeline.arrive()
-        self._work()
+        self._arrive()
 
     def eof_received(self) -> bool:
         """Half a close: the client may still be reading, so it gets all its answers."""
@@ -128,8 +109,7 @@ class Connection(asyncio.Protocol):
         if self._linger_until is not None:
             self._close()
         else:
-            self._pipeline.arrive()
-            self._work()
+            self._arrive()
         return True
 
     def pause_writing(self) -> None:
@@ -139,8 +119,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._pipeline.held = False
-        self._pipeline.arrive()
-        self._progress()
+        self._active_at = self._loop.time()
+        self._arrive()
 
     # What the port says and asks.
 
@@ -149,17 +129,11 @@ class Connection(asyncio.Protocol):
         """Bytes of large bodies that it holds or is about to receive."""
         return self._dialect.size + self._pipeline.size
 
-    def refuse(self, answer: bytes) -> None:
-        """Say `answer` and close, whatever the client wants."""
-        self._pipeline.add(lambda: answer)
-        self._pipeline.end(linger=True)
-        self._work()
-
     def drain(self) -> None:
         """Answer what is pending, take nothing more, close."""
         self._unparsed = b""
-        self._pipeline.end(linger=len(self._pipeline) > 0)
-        self._work()
+        self._pipeline.end(linger=self._pipeline.pending > 0)
+        self._work(self._turns.slice())
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -170,26 +144,39 @@ class Connection(asyncio.Protocol):
     def _become(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    def _progress(self) -> None:
-        self._active_at = self._loop.time()
-        self._work()
+    def _arrive(self) -> None:
+        """There is something to do: in this slice of time, or when it is its turn."""
+        time = self._turns.slice()
+        if time.over:
+            self._pipeline.rest(is_new=True)
+        self._work(time)
 
-    def _work(self) -> None:
+    def _progress(self, its_turn: bool) -> None:
+        """The same, where that is to answer what has ended; it may be its turn now."""
+        time = self._turns.slice()
+        if time.over and not its_turn:
+            self._pipeline.rest(is_new=True)
+        else:
+            self._active_at = self._loop.time()
+            self._work(time)
+
+    def _work(self, time: Slice) -> None:
         """Parse what there is room and time for, answer what can be answered."""
-        time = self._commands.turns.slice()
-        self._pipeline.advance(time)
-        while self._left and self._has_room() and not self._pipeline.resting:
+        pipeline = self._pipeline
+        if pipeline.pending:
+            pipeline.advance(time)
+        while self._left and self._has_room() and not pipeline.resting:
             start, self._parsed = self._parsed, self._parsed + SLICE_SIZE
             self._dialect.feed(self._unparsed[start : self._parsed], self._active_at)
-            self._pipeline.advance(time)
-            if time.over:
-                self._pipeline.rest()
-        if not self._left or self._pipeline.closed:
+            pipeline.advance(time)
+            if self._left and time.over:
+                pipeline.rest()
+        if not self._left or pipeline.closed:
             self._unparsed, self._parsed = b"", 0
-            if self._eof and not self._pipeline.closed:
+            if self._eof and not pipeline.closed:
                 self._dialect.finish()
-                self._pipeline.advance(time)
-        self._set_reading(self._pipeline.closed or self._has_room())
+                pipeline.advance(time)
+        self._set_reading(pipeline.closed or self._has_room())
         self._rearm()
 
     @property
@@ -201,7 +188,7 @@ class Connection(asyncio.Protocol):
         pipeline, limits = self._pipeline, self._limits
         if pipeline.closed or pipeline.held or (pipeline.resting and self._left > SLICE_SIZE):
             return False
-        return len(pipeline) < limits.pending_max and not pipeline.size
+        return pipeline.pending < limits.pending_max and not pipeline.size
 
     def _set_reading(self, reading: bool) -> None:
         if reading is self._reading or self._eof or self._transport is None:
@@ -254,20 +241,21 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        waits = False
+        self.idle_since = None
         if self._linger_until is not None:
             at = self._linger_until
         elif self._pipeline.held or transport.is_closing():
             self._stalled_size = transport.get_write_buffer_size()
             at = self._active_at + self._limits.write_timeout
-        elif len(self._pipeline) or self._pipeline.resting or not self._reading:
+        elif self._pipeline.pending or self._pipeline.resting or not self._reading:
             at = NEVER
         else:
-            at, waits = self._dialect.expires_at(self._active_at), True
+            at, self.idle_since = self._dialect.expires_at(self._active_at), self._active_at
             if self._brief:
                 at = min(at, self._made_at + self._limits.reserve_timeout)
-        self._deadline.set(at)
-        self._host.waits(self, waits)
+        self._deadline.at = at
+        if at < self._deadline.armed_at:
+            self._deadline.arm()
 
     def _expire(self) -> None:
         transport = self._transport
@@ -284,8 +272,7 @@ class Connection(asyncio.Protocol):
                 transport.abort()
         else:
             self._dialect.expire()
-            self._pipeline.arrive()
-            self._work()
+            self._arrive()
 
 
 def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:

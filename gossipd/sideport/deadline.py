@@ -1,6 +1,7 @@
 """One timer per connection for a deadline that moves with every packet.
 
 Moving the deadline later, as every packet does, costs nothing: the timer finds out when it fires.
+So whoever moves it sets `at`, and tells the timer only where that is before `armed_at`.
 """
 
 from __future__ import annotations
@@ -17,36 +18,32 @@ class Deadline:
     def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
         self._loop = loop
         self._expired = expired
-        self._at = NEVER
-        self._armed_at = NEVER
+        self.at = NEVER
+        self.armed_at = NEVER
         self._timer: asyncio.TimerHandle | None = None
 
-    def set(self, at: float) -> None:
-        self._at = at
-        if at < self._armed_at:
-            self._arm(at)
+    def arm(self) -> None:
+        """`at` is sooner than the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.armed_at = self.at
+        self._timer = self._loop.call_at(self.at, self._fire)
 
     def end(self) -> None:
         """`expired` is not called, or held, any more."""
         self._expired = _nothing
-        self._at = self._armed_at = NEVER
+        self.at = self.armed_at = NEVER
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _arm(self, at: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed_at = at
-        self._timer = self._loop.call_at(at, self._fire)
-
     def _fire(self) -> None:
-        self._timer, self._armed_at = None, NEVER
-        if self._loop.time() >= self._at:
-            self._at = NEVER
+        self._timer, self.armed_at = None, NEVER
+        if self._loop.time() >= self.at:
+            self.at = NEVER
             self._expired()
-        elif self._at != NEVER:
-            self._arm(self._at)
+        elif self.at != NEVER:
+            self.arm()
 
 
 def _nothing() -> None:

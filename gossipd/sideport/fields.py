@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import unquote_to_bytes
 
-from gossipd.sideport.backend import Refused
-from gossipd.sideport.values import TYPED, from_text, refusal, shown
+from gossipd.core import Refused
+from gossipd.sideport.values import Argument, shown, wrong
 
 MARKED = re.compile(rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
 """How a text begins that is UTF-16, or has a byte order mark in front."""
@@ -25,15 +25,15 @@ def unescape(raw: bytes, what: str) -> str:
     """Percent-decode a part of the target, strictly."""
     if b"%" in raw:
         if _BROKEN_ESCAPE.search(raw):
-            raise refusal(400, f"{what} has a % without two hexadecimal digits")
+            raise wrong(f"{what} has a % without two hexadecimal digits")
         raw = unquote_to_bytes(raw)
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise refusal(400, f"{what} is not UTF-8") from None
+        raise wrong(f"{what} is not UTF-8") from None
 
 
-def from_query(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
+def from_query(raw: bytes, allowed: Mapping[str, Argument]) -> dict[str, object]:
     fields: dict[str, object] = {}
     for pair in raw.split(b"&"):
         if not pair:
@@ -43,8 +43,8 @@ def from_query(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
         if key not in allowed:
             raise _unknown(key, allowed)
         if key in fields:
-            raise refusal(400, f"{key} is given twice")
-        fields[key] = from_text(key, value) if key in TYPED else value
+            raise wrong(f"{key} is given twice")
+        fields[key] = allowed[key].read(value)
     return fields
 
 
@@ -56,17 +56,15 @@ def from_body(raw: bytes, allowed: Collection[str]) -> dict[str, object]:
 def from_object(raw: bytes, allowed: Collection[str], what: str) -> dict[str, object]:
     """The fields of a JSON object; `what` is where it stands, for messages."""
     if MARKED.match(raw):
-        raise refusal(400, NOT_UTF_8)
+        raise wrong(NOT_UTF_8)
     try:
         value: object = _DECODER.decode(raw.decode())
     except Refused:
         raise
     except (ValueError, RecursionError):
-        raise refusal(
-            400, f'{what} is not JSON: send an object like {{"field": "value"}}'
-        ) from None
+        raise wrong(f'{what} is not JSON: send an object like {{"field": "value"}}') from None
     if not isinstance(value, dict):
-        raise refusal(400, f"{what} must be a JSON object, not {shown(value)}")
+        raise wrong(f"{what} must be a JSON object, not {shown(value)}")
     for key in value:
         if key not in allowed:
             raise _unknown(key, allowed)
@@ -75,14 +73,14 @@ def from_object(raw: bytes, allowed: Collection[str], what: str) -> dict[str, ob
 
 def merge(query: dict[str, object], body: dict[str, object]) -> dict[str, object]:
     for key in query.keys() & body.keys():
-        raise refusal(400, f"{key} is given in the query and in the body")
+        raise wrong(f"{key} is given in the query and in the body")
     return query | body
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise refusal(400, "a field is given twice in one JSON object")
+        raise wrong("a field is given twice in one JSON object")
     return fields
 
 
@@ -92,7 +90,7 @@ def _not_a_constant(text: str) -> object:
 
 def _unknown(key: str, allowed: Collection[str]) -> Refused:
     known = ", ".join(sorted(allowed)) or "none"
-    return refusal(400, f"unknown field {shown(key)}; known here: {known}")
+    return wrong(f"unknown field {shown(key)}; known here: {known}")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_not_a_constant)

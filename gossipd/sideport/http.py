@@ -12,20 +12,21 @@ without what asks for the upgrade.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import httptools
 
-from gossipd.sideport import answers, calls, origin, rendering
-from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing
-from gossipd.sideport.backend import Refused
-from gossipd.sideport.commands import RETRY_AFTER, Commands
-from gossipd.sideport.limits import Limits
-from gossipd.sideport.outcomes import attempt
-from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.values import key, refusal, shown
+from gossipd.core import RETRY_AFTER, Refused, Why
+from gossipd.sideport import answers, calls, origin
+from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing, Problem
+from gossipd.sideport.batch import answer_batch
+from gossipd.sideport.pipeline import Pipeline, refused
+from gossipd.sideport.values import key, shown, wrong
+
+if TYPE_CHECKING:
+    from gossipd.sideport.port import SidePort
 
 _KEY = b"idempotency-key"
 _KEPT = frozenset(
@@ -49,22 +50,12 @@ class HttpDialect:
     callbacks: they come from within `feed`, and after the end of the connection they do nothing
     more (the parser cannot be stopped within a slice of input)."""
 
-    def __init__(
-        self,
-        commands: Commands,
-        pipeline: Pipeline,
-        limits: Limits,
-        held_size: Callable[[], int],
-        *,
-        brief: bool = False,
-    ) -> None:
-        """`held_size`: bytes of large bodies that all connections hold, this one included.
-        `brief`: one short question is answered."""
+    def __init__(self, port: SidePort, pipeline: Pipeline, *, brief: bool = False) -> None:
+        """`brief`: one short question is answered."""
         self._brief = brief
-        self._commands = commands
+        self._port = port
         self._pipeline = pipeline
-        self._limits = limits
-        self._held_size = held_size
+        self._limits = port.limits
         self._parser = httptools.HttpRequestParser(self)
         self._since: float | None = None
         """When the part that is being received (head or body) began; None: no request is."""
@@ -81,7 +72,7 @@ class HttpDialect:
             self._parse(data)
         except httptools.HttpParserError as error:
             if not self._pipeline.closed:
-                self._fail(refusal(400, f"malformed HTTP: {error}"))
+                self._fail(wrong(f"malformed HTTP: {error}"))
         if self._delivered:
             self._silent = 0
         else:
@@ -95,7 +86,7 @@ class HttpDialect:
 
     def finish(self) -> None:
         if self._in_request:
-            self._fail(refusal(400, "malformed HTTP: the request ended early"))
+            self._fail(wrong("malformed HTTP: the request ended early"))
         else:
             self._pipeline.end()
 
@@ -108,7 +99,7 @@ class HttpDialect:
     def expire(self) -> None:
         if self._in_request:
             part = "body" if self._head_complete else "head"
-            self._fail(refusal(408, f"the request's {part} did not arrive in time"))
+            self._fail(Problem(408, f"the request's {part} did not arrive in time"))
         else:
             self._pipeline.end()
 
@@ -145,13 +136,13 @@ class HttpDialect:
         version = self._version = self._parser.get_http_version()
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
-            self._fail(refusal(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
+            self._fail(Problem(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
         elif has_body and self._parser.should_upgrade() and self._parser.get_method() != _CONNECT:
             self._declining = True
         elif coding is not None and coding.lower() != b"chunked":
             # Where another one is the last, nobody knows where the body ends (RFC 9112 6.3).
             status = 501 if coding.lower().endswith(b"chunked") else 400
-            self._fail(refusal(status, "the only transfer coding known here is chunked"))
+            self._fail(Problem(status, "the only transfer coding known here is chunked"))
         else:
             if has_body:
                 self._check_body(int(length), int(length))
@@ -209,47 +200,41 @@ class HttpDialect:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive() and method != "CONNECT" and not self._brief
-        found = attempt(partial(self._found, method))
-        if self._version == "1.0" and isinstance(found, calls.Request) and found.call.lists:
-            keep = False  # a list may be long, and knows no chunks: the end of it is the end
-        framing = _framing(keep, self._version, method)
-        refused = found
-        if isinstance(found, calls.Request):
-            refused = attempt(partial(self._add, found, framing))
-        elif found is None:
-            self._pipeline.add(partial(rendering.options, self._target, framing))
-        if isinstance(refused, Refused):
-            self._pipeline.add(partial(rendering.problem, refused, framing))
+        try:
+            self._check_headers()
+            if method == "OPTIONS":
+                framing = _framing(keep, self._version, method)
+                render = partial(answers.options, framing)
+                self._pipeline.add(partial(calls.allowed, self._target), render)
+            else:
+                request = calls.find(method, self._target, bytes(self._body))
+                if self._version == "1.0" and request.operation.rows:
+                    keep = False  # a list may be long, and knows no chunks: its end is the end
+                self._add(request, _framing(keep, self._version, method))
+        except Exception as failure:
+            framing = _framing(keep, self._version, method)
+            self._pipeline.say(answers.problem(refused(failure), framing))
         if not keep:
             self._pipeline.end()
 
-    def _found(self, method: str) -> calls.Request | None:
-        """What the request means, None if what may be asked. Raises `Refused`."""
-        self._check_headers()
-        if method == "OPTIONS":
-            return None
-        return calls.find(method, self._target, bytes(self._body))
-
     def _add(self, request: calls.Request, framing: Framing) -> None:
-        call, fields, text = request
-        if self._brief and (call.lists or call.batch or fields.keys() & calls.WAITING):
-            raise refusal(503, "too many connections: only short requests are answered", 1)
-        if call is not calls.INCREMENT:
-            if call.batch and _KEY in self._headers:
-                raise refusal(400, "a batch has no key of its own: give each of its lines a key")
-            run = partial(rendering.answer, request, self._commands, framing)
-            self._pipeline.add(run, self.size)
+        operation, fields, text = request
+        if self._brief and not operation.is_short(fields):
+            detail = "too many connections: only short requests are answered"
+            raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
+        node, has_key = self._port.node, _KEY in self._headers
+        render = partial(answers.answer, operation, framing, text)
+        if operation.batch:
+            if has_key:
+                raise wrong("a batch has no key of its own: give each of its lines a key")
+            body = bytes(self._body)
+            run = partial(answer_batch, operation, node, self._port.turns, body, text)
+            self._pipeline.add(run, render, size=self.size)
             return
-        if _KEY in self._headers:
+        if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
-        counter, by, key, ack = self._commands.increment_of(**fields)
-        if ack is None:
-            render = partial(rendering.incremented, framing=framing, text=text)
-            self._pipeline.add_increment(counter, by, key, render)
-        else:
-            start = partial(self._commands.increment_acknowledged, counter, by, key, ack)
-            later = partial(rendering.acknowledged, start, ack, framing, text)
-            self._pipeline.add_acknowledged(later)
+        start = partial(operation.run, node, **operation.validated(fields))
+        self._pipeline.add(start, render, shares=operation.shares, size=self.size)
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""
@@ -261,31 +246,30 @@ class HttpDialect:
         host = self._field(b"host")
         if host is None:
             if self._version == "1.1":
-                raise refusal(
-                    400, "malformed HTTP: HTTP/1.1 requires the field Host (RFC 9112, 3.2)"
-                )
+                raise wrong("malformed HTTP: HTTP/1.1 requires the field Host (RFC 9112, 3.2)")
         elif b"," in host or b" " in host:
-            raise refusal(400, "malformed HTTP: Host must name one host")
-        if origin.is_browser(self._headers):
+            raise wrong("malformed HTTP: Host must name one host")
+        if not origin.FIELDS.isdisjoint(self._headers) and origin.is_browser(self._headers):
             self._check_page(None if host is None else host.decode("latin-1"))
         coding = self._field(b"content-encoding")
         if self._body and coding is not None and coding.lower() != b"identity":
-            raise refusal(415, "send the body as it is, without a content coding")
+            detail = "send the body as it is, without a content coding"
+            raise Problem(415, detail, headers=b"Accept-Encoding: identity\r\n")
 
     def _check_page(self, host: str | None) -> None:
         """Raises `Refused` where a page asks that may not."""
         page = self._field(b"origin")
         if page is not None and not origin.is_same_host(page.decode("latin-1"), host):
-            raise refusal(403, "pages of other sites may not use this port")
+            raise Problem(403, "pages of other sites may not use this port")
         if not origin.is_own(host, self._limits.names):
             detail = "a browser may only ask by an address, localhost or the node's own name"
-            raise refusal(403, f"{detail}, not {shown(host)}")
+            raise Problem(403, f"{detail}, not {shown(host)}")
 
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":
-            self._fail(refusal(417, "the only expectation known here is 100-continue"))
+            self._fail(Problem(417, "the only expectation known here is 100-continue"))
         elif has_body and self._version == "1.1":
-            self._pipeline.add(lambda: answers.CONTINUE)
+            self._pipeline.say(answers.CONTINUE)
 
     def _check_head(self) -> None:
         if self._head_size > self._limits.head_size_max and not self._pipeline.closed:
@@ -294,7 +278,7 @@ class HttpDialect:
     def _fail_head(self) -> None:
         part = "trailers are" if self._head_complete else "head is"
         limit = self._limits.head_size_max
-        self._fail(refusal(431, f"the request's {part} larger than {limit} bytes"))
+        self._fail(Problem(431, f"the request's {part} larger than {limit} bytes"))
 
     def _check_body(self, size: int, size_max: int) -> None:
         """Heed the limits of a body that has `size` bytes already and will have `size_max` at
@@ -307,17 +291,18 @@ class HttpDialect:
         if calls.is_batch(method, self._target):
             allowed = limits.batch_size_max
         if size > allowed:
-            self._fail(refusal(413, f"the request's body is larger than {allowed} bytes"))
+            self._fail(Problem(413, f"the request's body is larger than {allowed} bytes"))
         elif not self.size:
             self.size = size_max
-            if self._held_size() > limits.batches_size_max:
+            if self._port.held_size > limits.batches_size_max:
                 self.size = 0
-                self._fail(refusal(503, "too many large batches at a time", RETRY_AFTER))
+                detail = "too many large batches at a time"
+                self._fail(Refused(Why.UNAVAILABLE, detail, RETRY_AFTER))
 
     def _fail(self, refused: Refused) -> None:
         """Answer a broken request and end the connection; what else it sends is thrown away."""
         if not self._pipeline.closed:
-            self._pipeline.add(partial(rendering.problem, refused, CLOSE))
+            self._pipeline.say(answers.problem(refused, CLOSE))
             self._pipeline.end(linger=True)
 
 
@@ -331,7 +316,7 @@ def _framing(keep: bool, version: str, method: str) -> Framing:
 def _add_key(fields: dict[str, object], given: list[bytes]) -> None:
     """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
     if len(given) > 1:
-        raise refusal(400, "Idempotency-Key is given twice")
+        raise wrong("Idempotency-Key is given twice")
     value = given[0].strip(b" \t")
     try:
         text = value.decode()
@@ -339,9 +324,9 @@ def _add_key(fields: dict[str, object], given: list[bytes]) -> None:
         text = value.decode("latin-1")
     if text.startswith('"'):
         if not _QUOTED.fullmatch(text):
-            raise refusal(400, f"Idempotency-Key is no string in quotes: {shown(text)}")
+            raise wrong(f"Idempotency-Key is no string in quotes: {shown(text)}")
         text = _ESCAPED.sub(r"\1", text[1:-1])
     if "key" in fields and key(fields["key"]) != key(text):
         other = shown(fields["key"])
-        raise refusal(400, f"Idempotency-Key and key differ: {shown(text)}, {other}")
+        raise wrong(f"Idempotency-Key and key differ: {shown(text)}, {other}")
     fields["key"] = text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gossipd.bounds import BATCH_SIZE_MAX
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -34,7 +36,7 @@ class Limits:
     body_size_max: int = 64 * 1024
     """Bytes of an HTTP body: beyond, 413."""
 
-    batch_size_max: int = 4 * 1024 * 1024
+    batch_size_max: int = BATCH_SIZE_MAX
     """Bytes of the body of a batch of increments: beyond, 413. While a batch that is larger than
     `body_size_max` waits for its answer, nothing more is read from its connection."""
 

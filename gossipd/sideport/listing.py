@@ -19,7 +19,28 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def member_row(member: Mapping[str, object]) -> tuple[str, ...]:
+def lines(rows: Sequence[str]) -> str:
+    return "".join([f"{row}\n" for row in rows])
+
+
+def counters(rows: Sequence[tuple[str, int]]) -> str:
+    return "".join([f"{quote(counter)}\t{count}\n" for counter, count in rows])
+
+
+def members(rows: Sequence[Mapping[str, object]]) -> str:
+    return aligned([_member(row) for row in rows])
+
+
+def events(rows: Sequence[Mapping[str, object]]) -> str:
+    return aligned([_event(row) for row in rows])
+
+
+def fields(values: Mapping[str, object]) -> str:
+    """With an empty line behind them."""
+    return aligned([(f"{key}:", _flat(value)) for key, value in values.items()]) + "\n"
+
+
+def _member(member: Mapping[str, object]) -> tuple[str, ...]:
     rtt = member.get("rtt_ms")
     return (
         quote(str(member.get("name"))),
@@ -30,7 +51,7 @@ def member_row(member: Mapping[str, object]) -> tuple[str, ...]:
     )
 
 
-def event_row(event: Mapping[str, object]) -> tuple[str, ...]:
+def _event(event: Mapping[str, object]) -> tuple[str, ...]:
     return (
         str(event.get("at")),
         quote(str(event.get("counter"))),
@@ -38,10 +59,6 @@ def event_row(event: Mapping[str, object]) -> tuple[str, ...]:
         f"count {event.get('count')}",
         str(event.get("id")),
     )
-
-
-def pairs(values: Mapping[str, object]) -> str:
-    return aligned([(f"{key}:", _flat(value)) for key, value in values.items()])
 
 
 def _flat(value: object) -> str:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum
-from functools import partial
 
-from gossipd.sideport import answers, protocols
+from gossipd.sideport import protocols
+from gossipd.sideport.answers import CLOSE, Problem, problem
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.values import refusal
 
 METHODS = (
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
@@ -84,7 +83,7 @@ class OpeningDialect:
             case Opening.TEXT:
                 self._turn_into(self._text(), now)
             case Opening.OTHER:
-                self._pipeline.add(partial(_refusal, self._first))
+                self._pipeline.say(protocols.refused(self._first) or b"")
                 self._pipeline.end(linger=True)
             case Opening.UNSURE:
                 self._http_since = None
@@ -104,8 +103,8 @@ class OpeningDialect:
 
     def expire(self) -> None:
         if self._http_since is not None:
-            slow = answers.problem(refusal(408, "the request's head did not arrive in time"))
-            self._pipeline.add(partial(answers.frame, slow, answers.CLOSE))
+            slow = Problem(408, "the request's head did not arrive in time")
+            self._pipeline.say(problem(slow, CLOSE))
         self._pipeline.end(linger=True)
 
     def resume(self, now: float) -> None:
@@ -117,9 +116,3 @@ class OpeningDialect:
     def _turn_into(self, dialect: Dialect, now: float) -> None:
         self._become(dialect)
         dialect.feed(self._first, now)
-
-
-def _refusal(first: bytes) -> bytes:
-    answer = protocols.refused(first)
-    assert answer is not None
-    return answer

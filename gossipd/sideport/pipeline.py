@@ -2,14 +2,17 @@
 
 Increments that follow each other are started together and share a commit. Everything else is run
 only when all commands before it are answered, and nothing is started past it: so a client sees
-one history, its own, however it fills its packets. One callback hangs on the oldest unfinished
-command alone: a commit that ends a hundred increments costs one callback and one write.
+one history, its own, however it fills its packets. The oldest unfinished command alone is watched:
+a commit that ends a hundred increments costs one callback and one write.
+
+A command ends with a value or with `Refused`, at once or later, and nothing else gets out of it: a
+fault in the daemon costs one answer, not the connection.
 
 A long answer comes in pieces, of which each is made when the client has taken those before it; and
 who has answered for a slice of time goes on when it is his turn (`turns`).
 
-Invariant: `running` holds increments only, or one other command alone; all of them are older than
-any in `waiting`.
+Invariant: `running` holds commands that share, or one other alone; all of them are older than any
+in `waiting`.
 """
 
 from __future__ import annotations
@@ -18,86 +21,94 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
-from uuid import UUID
+from inspect import isawaitable
+from typing import Any, NamedTuple, TypeAlias
 
-from gossipd.sideport.backend import Incremented
-from gossipd.sideport.outcomes import failed, look
+from gossipd.core import Refused, Why
 from gossipd.sideport.turns import Slice, Turns
 
 log = logging.getLogger(__name__)
 
-Increment = Callable[[str, int, UUID | None], asyncio.Future[Incremented]]
-Render = Callable[[asyncio.Future[Incremented]], bytes]
-
-Answer: TypeAlias = bytes | asyncio.Future[bytes] | Iterator[bytes]
-"""At once, later, or in pieces, of which none takes long to make."""
+Answer: TypeAlias = bytes | Iterator[bytes]
+"""Whole, or in pieces, of which none takes long to make."""
 
 WRITE_SIZE = 64 * 1024
 """Answers are gathered up to this many bytes before they are written, so that a full transport
 says so before the next large answer is made."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Increment:
-    counter: str
-    by: int
-    key: UUID | None
-    render: Render
-
-
-@dataclass(frozen=True, slots=True)
-class _Acknowledged:
-    """An increment that is answered later than it is committed."""
-
-    start: Callable[[], asyncio.Future[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
 class _Command:
-    run: Callable[[], Answer]
-    size: int
+    """What was asked, and once it was started what becomes of it."""
+
+    __slots__ = ("_pipeline", "done", "render", "result", "shares", "size", "start", "task")
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        start: Callable[..., object],
+        render: Callable[[Any], Answer],
+        shares: bool,
+        size: int,
+    ) -> None:
+        self._pipeline = pipeline
+        self.start = start
+        self.render = render
+        self.shares = shares
+        self.size = size
+        self.done = False
+        self.result: object = None
+        self.task: asyncio.Future[Any] | None = None
+
+    def end(self, result: object) -> None:
+        """It has ended with a value or `Refused`."""
+        self.done, self.result = True, result
+        self._pipeline.ended(self)
+
+    def end_with(self, task: asyncio.Future[Any]) -> None:
+        """It has ended as what was awaited for it."""
+        if task.cancelled():
+            self.end(Refused(Why.UNAVAILABLE, "the node is shutting down"))
+        elif (failure := task.exception()) is not None:
+            self.end(refused(failure))
+        else:
+            self.end(task.result())
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     linger: bool
-
-
-_Step = _Increment | _Acknowledged | _Command | _End
-_Running = tuple[asyncio.Future[Incremented], Render] | asyncio.Future[bytes]
+    shares: bool = False
 
 
 class Pipeline:
     """The commands of one connection that have not been answered yet.
 
-    `write` takes answers, `progressed` is called when a command has ended and `advance` is worth
-    calling, `ended` when the end was reached and everything before it was written.
+    `write` takes answers, `progressed` is called when `advance` is worth calling: a command has
+    ended, or (true) it is its turn; `at_end` when the end was reached and everything before it was
+    written.
     """
 
     def __init__(
         self,
-        increment: Increment,
         write: Callable[[bytes], None],
-        progressed: Callable[[], None],
-        ended: Callable[[bool], None],
+        progressed: Callable[[bool], None],
+        at_end: Callable[[bool], None],
         turns: Turns,
     ) -> None:
         self._turns = turns
-        self._increment = increment
         self._write = write
         self._progressed = progressed
-        self._ended = ended
-        self._running: deque[_Running] = deque()
-        self._alone: _Command | None = None
-        """The command that is running and is no increment."""
+        self._at_end = at_end
+        self._running: deque[_Command] = deque()
+        self._alone = False
+        """What is running shares with nobody."""
         self._pieces: Iterator[bytes] | None = None
         """The answer that is being given."""
-        self._waiting: deque[_Step] = deque()
-        self._watched: asyncio.Future[Incremented] | asyncio.Future[bytes] | None = None
+        self._waiting: deque[_Command | _End] = deque()
+        self._watched: _Command | None = None
         self._answers: list[bytes] = []
         self._answers_size = 0
+        self.pending = 0
+        """Commands, and the end, that were added and are not answered yet."""
         self.size = 0
         """Bytes of large bodies that the pending commands hold."""
         self.held = False
@@ -107,31 +118,37 @@ class Pipeline:
         self.resting = False
         """It goes on when it is its turn."""
 
-    def __len__(self) -> int:
-        return len(self._running) + len(self._waiting) + (self._pieces is not None)
-
-    def add_increment(self, counter: str, by: int, key: UUID | None, render: Render) -> None:
-        if self._waiting or self.held or self._alone or self._pieces:
-            self._waiting.append(_Increment(counter, by, key, render))
-        else:
-            self._start(counter, by, key, render)
-
-    def add_acknowledged(self, start: Callable[[], asyncio.Future[bytes]]) -> None:
-        """`start`, which must not raise, starts an increment, in its turn among the others; the
-        future of its answer must not fail, and is cancelled when the client goes."""
-        self._waiting.append(_Acknowledged(start))
-
-    def add(self, run: Callable[[], Answer], size: int = 0) -> None:
-        """`run` must not raise; it is called when all before it is answered. If it returns a
-        future, that must not fail, and is cancelled when the client goes. If pieces fail, the
-        connection ends without the rest. `size`: bytes of a large body that it holds."""
-        self._waiting.append(_Command(run, size))
+    def add(
+        self,
+        start: Callable[..., object],
+        render: Callable[[Any], Answer],
+        *,
+        shares: bool = False,
+        size: int = 0,
+    ) -> None:
+        """`start` returns or raises what the command ends with, or returns what is to be awaited
+        for it, which is cancelled when the client goes. It is called when all before it is
+        answered; where it `shares`, beside others, with whom to call once it has ended, if it
+        returns None. `render` makes an answer of a value or of `Refused`, of the latter surely. If
+        pieces fail, the connection ends without the rest. `size`: bytes of a large body that it
+        holds."""
+        command = _Command(self, start, render, shares, size)
         self.size += size
+        self.pending += 1
+        if not shares or self._waiting or self.held or self._alone or self._pieces:
+            self._waiting.append(command)
+        else:
+            self._start(command)
+
+    def say(self, answer: bytes) -> None:
+        """An answer in its turn."""
+        self.add(lambda: answer, _itself)
 
     def end(self, *, linger: bool = False) -> None:
-        """Nothing follows: when all is answered, `ended(linger)` is called."""
+        """Nothing follows: when all is answered, `at_end(linger)` is called."""
         if not self.closed:
             self.closed = True
+            self.pending += 1
             self._waiting.append(_End(linger))
 
     def advance(self, time: Slice) -> None:
@@ -140,15 +157,12 @@ class Pipeline:
         while not self.held and not self.resting and self._step():
             if self._answers_size >= WRITE_SIZE:
                 self._flush()
-            if time.over:
+            if self.pending and time.over:
                 self.rest()
-        self._flush()
-        self._watch()
-
-    def arrive(self) -> None:
-        """There is something to do: now, unless the time of this turn of the loop is over."""
-        if self._turns.slice().over:
-            self.rest(is_new=True)
+        if self._answers:
+            self._flush()
+        if self._running and not self.held:
+            self._watched = self._running[0]
 
     def rest(self, *, is_new: bool = False) -> None:
         """Go on when it is one's turn."""
@@ -156,22 +170,25 @@ class Pipeline:
             self.resting = True
             self._turns.add(self._go_on, is_new=is_new)
 
+    def ended(self, command: _Command) -> None:
+        """One has ended: go on where all the others wait for it, once for all that end now."""
+        if command is self._watched:
+            self._watched = None
+            asyncio.get_running_loop().call_soon(self._progressed, False)
+
     def abandon(self) -> None:
-        """The client is gone. Its increments go on; somebody must still look at how they end.
-        Nothing that was given to the constructor is called or held any more."""
-        self._write = self._ended = self._progressed = _nothing
+        """The client is gone. Its increments go on. Nothing that was given to the constructor is
+        called or held any more."""
+        self._write = self._at_end = self._progressed = _nothing
         self._watched = None
-        for running in self._running:
-            if isinstance(running, tuple):
-                running[0].add_done_callback(look)
-            else:
-                running.cancel()
+        for command in self._running:
+            if command.task is not None:
+                command.task.cancel()
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()
-        self._alone = None
         self._pieces = None
-        self.size = 0
+        self.size = self.pending = 0
         self.closed = True
 
     def _step(self) -> bool:
@@ -181,55 +198,48 @@ class Pipeline:
             self._give_piece(self._pieces)
             return True
         if running:
-            oldest = running[0]
-            if (oldest[0] if isinstance(oldest, tuple) else oldest).done():
+            if running[0].done:
                 self._answer(running.popleft())
                 return True
-            if not waiting or not self._may_share(waiting[0]):
+            if self._alone or not waiting or not waiting[0].shares:
                 return False
         elif not waiting:
             return False
-        match waiting.popleft():
-            case _Increment(counter, by, key, render):
-                self._start(counter, by, key, render)
-            case _Acknowledged(start):
-                self._running.append(start())
-            case _End(linger):
-                self._flush()
-                self._ended(linger)
-            case command:
-                self._run(command)
+        step = waiting.popleft()
+        if isinstance(step, _Command):
+            self._start(step)
+        else:
+            self._flush()
+            self.pending -= 1
+            self._at_end(step.linger)
         return True
 
-    def _start(self, counter: str, by: int, key: UUID | None, render: Render) -> None:
+    def _start(self, command: _Command) -> None:
+        self._running.append(command)
+        self._alone = not command.shares
         try:
-            future = self._increment(counter, by, key)
-        except Exception as failure:  # ends as an answer like any other failure
-            future = failed(failure)
-        self._running.append((future, render))
-
-    def _may_share(self, step: _Step) -> bool:
-        return self._alone is None and isinstance(step, _Increment | _Acknowledged)
-
-    def _answer(self, running: _Running) -> None:
-        if isinstance(running, tuple):
-            future, render = running
-            self._emit(render(future))
+            value = command.start(command.end) if command.shares else command.start()
+        except Exception as failure:
+            value = refused(failure)
+        if value is None and command.shares:
             return
-        if self._alone is not None:
-            self.size -= self._alone.size
-            self._alone = None
-        self._emit(running.result())
+        if isawaitable(value):
+            command.task = asyncio.ensure_future(value)
+            command.task.add_done_callback(command.end_with)
+        else:
+            command.end(value)
 
-    def _run(self, command: _Command) -> None:
-        answer = command.run()
-        if isinstance(answer, asyncio.Future):
-            self._alone = command
-            self._running.append(answer)
-            return
+    def _answer(self, command: _Command) -> None:
         self.size -= command.size
+        self._alone = False
+        try:
+            answer = command.render(command.result)
+        except Exception as failure:
+            answer = command.render(refused(failure))
         if isinstance(answer, bytes):
-            self._emit(answer)
+            self.pending -= 1
+            self._answers.append(answer)
+            self._answers_size += len(answer)
         else:
             self._pieces = answer
 
@@ -241,17 +251,15 @@ class Pipeline:
             log.exception("an answer broke off")
             self._pieces = None
             self._waiting.clear()
-            self.closed = True
             self._waiting.append(_End(linger=False))
+            self.closed, self.pending = True, 1
             return
         if piece is None:
             self._pieces = None
+            self.pending -= 1
         else:
-            self._emit(piece)
-
-    def _emit(self, answer: bytes) -> None:
-        self._answers.append(answer)
-        self._answers_size += len(answer)
+            self._answers.append(piece)
+            self._answers_size += len(piece)
 
     def _flush(self) -> None:
         if self._answers:
@@ -262,22 +270,20 @@ class Pipeline:
 
     def _go_on(self) -> None:
         self.resting = False
-        self._progressed()
+        self._progressed(True)
 
-    def _watch(self) -> None:
-        if self._running and not self.held:
-            oldest = self._running[0]
-            future = oldest[0] if isinstance(oldest, tuple) else oldest
-            if future is not self._watched:
-                self._watched = future
-                future.add_done_callback(self._on_done)
 
-    def _on_done(self, future: asyncio.Future[Incremented] | asyncio.Future[bytes]) -> None:
-        if future is self._watched:
-            self._watched = None
-            self.arrive()
-            if not self.resting:
-                self._progressed()
+def refused(failure: BaseException) -> Refused:
+    """What is told of a failure."""
+    if isinstance(failure, Refused):
+        return failure.bare()
+    log.error("a command failed", exc_info=failure)
+    return Refused(Why.MISTAKE, "internal error; the log of the node has the details")
+
+
+def _itself(answer: bytes | Refused) -> bytes:
+    assert isinstance(answer, bytes)
+    return answer
 
 
 def _nothing(*_: object) -> None:

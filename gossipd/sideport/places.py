@@ -9,9 +9,9 @@ its operator. Who asks nothing in the reserve is the first to make room there.
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from collections.abc import Callable
 from enum import Enum
+from operator import itemgetter
 from typing import Protocol, TypeAlias
 
 from gossipd.sideport.limits import Limits
@@ -27,6 +27,11 @@ _NETWORK_SIZE = (128 - _HOST_BITS) // 8
 class Guest(Protocol):
     """A connection."""
 
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it waits for its client to say something; None: it does not."""
+        ...
+
     def drain(self) -> None:
         """Be gone as soon as what is pending is answered."""
         ...
@@ -38,78 +43,92 @@ class Place(Enum):
     NONE = "not at all"
 
 
+class _Group:
+    """Guests, of whom the one that has been idle the longest makes room.
+
+    Nobody tells when one is idle, for that changes with each request. They are looked at where
+    room is needed, once in `idle_min`: whoever is idle since, is so for less.
+    """
+
+    def __init__(self) -> None:
+        self.guests: dict[Guest, None] = {}
+        self._idle: list[tuple[float, Guest]] = []
+        """Those that were idle when it was looked, the longest last."""
+        self._looked_at = float("-inf")
+
+    def idle_the_longest(self, now: float, idle_min: float) -> Guest | None:
+        """None where nobody has been idle for `idle_min` seconds."""
+        while True:
+            while self._idle:
+                since, guest = self._idle[-1]
+                if guest in self.guests and guest.idle_since == since:
+                    return guest if now - since >= idle_min else None
+                self._idle.pop()
+            if now - self._looked_at < idle_min:
+                return None
+            self._looked_at = now
+            times = ((guest.idle_since, guest) for guest in self.guests)
+            idle = [(since, guest) for since, guest in times if since is not None]
+            if not idle:
+                return None
+            self._idle = sorted(idle, key=itemgetter(0), reverse=True)
+
+    def forget(self) -> None:
+        """Hold nobody who may be gone."""
+        self._idle.clear()
+
+
 class Places:
-    """The connections of a port that were let in, and who of them waits to be asked something."""
+    """The connections of a port that were let in."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self._limits = limits
         self._clock = clock
-        self._sources: dict[Guest, Source] = {}
+        self._kept = _Group()
         """All that have a place that is kept."""
-        self._counts: Counter[Source] = Counter()
-        self._idle: dict[Guest, float] = {}
-        """Since when they are, the longest first."""
-        self._idle_of: dict[Source, dict[Guest, float]] = {}
+        self._kept_of: dict[Source, _Group] = {}
+        self._sources: dict[Guest, Source] = {}
         self._brief: dict[Guest, None] = {}
-        self._brief_idle: dict[Guest, None] = {}
 
     def take(self, guest: Guest, host: str | None) -> Place:
         """A place for a newcomer from an address, perhaps somebody else's."""
         limits, source = self._limits, source_of(host)
-        if self._counts[source] >= limits.connections_per_address_max:
-            may_stay = self._make_room(self._idle_of.get(source, {}))
-        elif len(self._sources) >= limits.connections_max:
-            may_stay = self._make_room(self._idle)
-        else:
-            may_stay = True
-        if may_stay:
+        of_source = self._kept_of.get(source) or _Group()
+        if self._has_room(of_source, limits.connections_per_address_max) and self._has_room(
+            self._kept, limits.connections_max
+        ):
             self._sources[guest] = source
-            self._counts[source] += 1
+            self._kept.guests[guest] = of_source.guests[guest] = None
+            self._kept_of[source] = of_source
             return Place.KEPT
-        if len(self._brief) >= limits.reserve_max and self._brief_idle:
-            self._dismiss(next(iter(self._brief_idle)))
         if len(self._brief) >= limits.reserve_max:
-            return Place.NONE
+            idle = (brief for brief in self._brief if brief.idle_since is not None)
+            if (silent := next(idle, None)) is None:
+                return Place.NONE
+            self._dismiss(silent)
         self._brief[guest] = None
         return Place.BRIEF
 
-    def idle(self, guest: Guest) -> None:
-        """It waits for its client from now on."""
-        if guest in self._brief:
-            self._brief_idle[guest] = None
-        elif guest in self._sources:
-            self.busy(guest)
-            now = self._clock()
-            self._idle[guest] = now
-            self._idle_of.setdefault(self._sources[guest], {})[guest] = now
-
-    def busy(self, guest: Guest) -> None:
-        """It does not wait for its client."""
-        self._brief_idle.pop(guest, None)
-        if self._idle.pop(guest, None) is not None:
-            source = self._sources[guest]
-            idle = self._idle_of[source]
-            del idle[guest]
-            if not idle:
-                del self._idle_of[source]
-
     def leave(self, guest: Guest) -> None:
         """It is gone."""
-        self.busy(guest)
         self._brief.pop(guest, None)
         if guest not in self._sources:
             return
         source = self._sources.pop(guest)
-        self._counts[source] -= 1
-        if not self._counts[source]:
-            del self._counts[source]
+        of_source = self._kept_of[source]
+        del self._kept.guests[guest], of_source.guests[guest]
+        if not of_source.guests:
+            del self._kept_of[source]
 
-    def _make_room(self, idle: dict[Guest, float]) -> bool:
-        guest, since = next(iter(idle.items()), (None, 0.0))
-        if guest is None or self._clock() - since < self._limits.idle_min:
-            return False
-        self._dismiss(guest)
-        return True
+    def _has_room(self, group: _Group, guests_max: int) -> bool:
+        """Whether there is a place, if need be after somebody has gone."""
+        if len(group.guests) < guests_max:
+            group.forget()
+            return True
+        guest = group.idle_the_longest(self._clock(), self._limits.idle_min)
+        if guest is not None:
+            self._dismiss(guest)
+        return guest is not None
 
     def _dismiss(self, guest: Guest) -> None:
         self.leave(guest)

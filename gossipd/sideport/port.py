@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from gossipd.sideport.backend import Backend
-from gossipd.sideport.commands import Commands
+from gossipd.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place, Places
+from gossipd.sideport.turns import Turns
 
 BACKLOG = 1024
 
@@ -31,13 +31,14 @@ _TRIES = 16
 class SidePort:
     """The TCP side port of one daemon."""
 
-    def __init__(self, backend: Backend, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
-        self._commands = Commands(backend)
+    def __init__(self, node: Service, limits: Limits | None = None) -> None:
+        self.node = node
+        self.limits = limits or Limits()
+        self.turns = Turns()
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
-        self._places = Places(self._limits, time.monotonic)
+        self._places = Places(self.limits, time.monotonic)
         self._refused: set[Connection] = set()
         self._stopping = False
         self._empty: asyncio.Event = asyncio.Event()
@@ -48,7 +49,7 @@ class SidePort:
     async def start(self, host: str | None, port: int) -> None:
         """Listen; None is every address, IPv4 and IPv6. Raises `OSError` where it cannot."""
         listen = partial(
-            asyncio.get_running_loop().create_server, self._connection, backlog=BACKLOG
+            asyncio.get_running_loop().create_server, partial(Connection, self), backlog=BACKLOG
         )
         if host != LOCALHOST:
             self._servers = [await listen(host, port)]
@@ -89,10 +90,9 @@ class SidePort:
     def _all(self) -> list[Connection]:
         return [*self._connections, *self._refused]
 
-    def _connection(self) -> Connection:
-        return Connection(self._commands, self._limits, self, self._held_size)
-
-    def _held_size(self) -> int:
+    @property
+    def held_size(self) -> int:
+        """Bytes of large bodies that all connections hold."""
         return sum(connection.held_size for connection in self._connections)
 
     def admit(self, connection: Connection, host: str | None) -> Place:
@@ -107,17 +107,10 @@ class SidePort:
             self._connections.add(connection)
             return place
         self.refused_count += 1
-        if len(self._refused) >= self._limits.refusals_max:
+        if len(self._refused) >= self.limits.refusals_max:
             connection.abort()
         self._refused.add(connection)
         return place
-
-    def waits(self, connection: Connection, for_client: bool) -> None:
-        """Whether it waits for its client."""
-        if for_client:
-            self._places.idle(connection)
-        else:
-            self._places.busy(connection)
 
     def gone(self, connection: Connection) -> None:
         """It has ended."""

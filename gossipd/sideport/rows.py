@@ -7,9 +7,8 @@ that was made while others counted may add up what was never there at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 ROWS_AT_ONCE = 64
 """Rows of one piece, which is made in one go: a millisecond at most."""
@@ -17,29 +16,19 @@ ROWS_AT_ONCE = 64
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
-    """An answer of many rows. `open` and `close` stand around them, `separator` between them."""
-
-    rows: Iterator[T]
-    render: Callable[[T, bool], str]
-    """A row as text; whether its counts are strings."""
-
-    open: str = "["
-    close: str = "]\n"
-    separator: str = ", "
-
-    def pieces(self, text: bool) -> Iterator[bytes]:
-        """All of it; short ones in one piece. `text`: counts are strings."""
-        ahead = self.open
-        while some := list(islice(self.rows, ROWS_AT_ONCE)):
-            rows = self.separator.join([self.render(row, text) for row in some])
-            last = len(some) < ROWS_AT_ONCE
-            yield f"{ahead}{rows}{self.close if last else ''}".encode(errors="replace")
-            if last:
-                return
-            ahead = self.separator
-        yield f"{self.open if ahead is self.open else ''}{self.close}".encode()
+def in_json(
+    rows: Iterator[T], render: Callable[[T], str], opening: str, closing: str
+) -> Iterator[bytes]:
+    """Rows with what stands around them, as JSON; short ones in one piece."""
+    ahead = opening
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        text = ", ".join([render(row) for row in some])
+        last = len(some) < ROWS_AT_ONCE
+        yield f"{ahead}{text}{closing if last else ''}".encode(errors="replace")
+        if last:
+            return
+        ahead = ", "
+    yield f"{opening if ahead is opening else ''}{closing}".encode()
 
 
 def in_blocks(rows: Iterable[T], render: Callable[[list[T]], str]) -> Iterator[bytes]:

@@ -27,6 +27,9 @@ class Turns:
         """Those who have done something already."""
         self._slice: Slice | None = None
         """Of this turn of the loop; None where nothing was done in it yet."""
+        self.batches = asyncio.Lock()
+        """Held by who reads, counts and answers a large batch: many at a time would be too many
+        objects for the collector to search in one go."""
 
     def slice(self) -> Slice:
         """What all share in this turn of the loop."""

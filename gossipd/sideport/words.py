@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from gossipd.sideport.values import refusal
+from gossipd.sideport.values import OPTIONS, wrong
 
-_OPTIONS = "(?:ack|ack_memory|after|key|limit|prefix|timeout)="
+_OPTIONS = f"(?:{'|'.join(OPTIONS)})="
 _QUOTED = r'"((?:[^"\\]|\\["\\])*)"'
 _WORD = re.compile(rf'[ \t]*(?:({_OPTIONS})?{_QUOTED}|([^ \t"][^ \t]*))(?=[ \t]|$)')
 _ESCAPE = re.compile(r'\\(["\\])')
@@ -33,7 +33,7 @@ def split(line: str) -> list[str]:
     while at < len(line):
         found = _WORD.match(line, at)
         if found is None:
-            raise refusal(400, _MISQUOTED)
+            raise wrong(_MISQUOTED)
         option, quoted, plain = found.groups()
         if quoted is not None:
             quoted = _ESCAPE.sub(r"\1", quoted)
@@ -55,7 +55,7 @@ def options(words: list[str]) -> tuple[list[str], dict[str, str]]:
             continue
         name, value = option.groups()
         if name[:-1] in found:
-            raise refusal(400, f"{name} is given twice")
+            raise wrong(f"{name} is given twice")
         found[name[:-1]] = value
     return plain, found
 

@@ -6,8 +6,34 @@ figures themselves are printed, and `tests.bench.figures` holds them against the
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
 NOISE = 4.0
 """How many times its bound a measurement may take in a test."""
+
+STARVED = 4.0
+"""Crowding above which a healthy node may get no turn before others suspect it."""
+
+
+def crowding() -> float:
+    """How many programs share a processor at the moment, at least 1: so many times longer may take
+    what a test waits for."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def allowed(bound: float) -> float:
+    """The seconds that something may take here whose bound is this many."""
+    return bound * NOISE * crowding()
+
+
+def blames_nobody(blamed: object) -> None:
+    """Healthy nodes were blamed by none, and this is the list of those who were. Where the machine
+    starves them, that proves nothing."""
+    if blamed and crowding() > STARVED:
+        pytest.skip(f"the machine is too busy ({crowding():.0f} programs for each processor)")
+    assert not blamed
 
 
 def report(what: str, seconds: float) -> None:

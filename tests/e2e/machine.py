@@ -33,6 +33,9 @@ PYTHON = f"/opt/python/bin/{Path(sys.executable).name}"
 """The running interpreter's environment inside: not where it is outside, which may be below /tmp,
 and units have a /tmp of their own."""
 
+_CGROUPS_V2 = 258
+"""The first systemd that boots with nothing else."""
+
 _COMMAND = f"""#!/bin/sh
 exec env PYTHONPATH={SOURCE} PYTHONDONTWRITEBYTECODE=1 {PYTHON} -m gossipd "$@"
 """
@@ -50,9 +53,17 @@ def why_none() -> str:
         return "booting a systemd needs systemd-container"
     if not Path("/usr/lib/systemd/systemd").exists():
         return "booting a systemd needs one in /usr/lib/systemd"
+    if _version() >= _CGROUPS_V2 and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return f"this systemd ({_version()}) needs a kernel with cgroups v2"
     tried = ("unshare", "--mount", "--pid", "--net", "--fork", "true")
     made = subprocess.run(tried, capture_output=True, text=True, check=False)
     return f"no containers here: {made.stderr.strip()}" if made.returncode else ""
+
+
+def _version() -> int:
+    """Of systemd: its first line is `systemd 252 (252.39-1~deb12u1)`."""
+    told = subprocess.run(("systemd-nspawn", "--version"), capture_output=True, check=True)
+    return int(told.stdout.split()[1])
 
 
 class Machine:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.e2e.bounds import crowding
 from tests.e2e.namespaces import Namespace
 from tests.e2e.ports import free_port
 
@@ -30,7 +31,8 @@ POLL = 0.02
 
 
 def until(condition: Callable[[], object], within: float, what: str) -> float:
-    """Poll until `condition` holds; the seconds that took. Raises `AssertionError` if it does not.
+    """Poll until `condition` holds; the seconds that took. Raises `AssertionError` if it does not
+    `within` as many seconds, or longer on a crowded machine.
 
     A node that cannot be asked yet is one for which the condition does not hold.
     """
@@ -42,7 +44,7 @@ def until(condition: Callable[[], object], within: float, what: str) -> float:
                 return time.monotonic() - began
         except (OSError, http.client.HTTPException) as error:
             trouble = error
-        if time.monotonic() - began > within:
+        if time.monotonic() - began > within * crowding():
             raise AssertionError(f"not within {within:g} s: {what} {trouble}")
         time.sleep(POLL)
 
@@ -145,7 +147,7 @@ class Node:
 
     def ended(self, within: float = 10.0) -> int:
         """The exit code of a process that is expected to end."""
-        return self.process.wait(within)
+        return self.process.wait(within * crowding())
 
     @property
     def processes(self) -> list[Path]:
@@ -174,13 +176,18 @@ class Node:
 
     @property
     def log(self) -> str:
-        """The log of the present process."""
+        """The log of the present process; while it runs, lines may still be on their way."""
         return self.logs[-1].read_text(errors="replace")
+
+    def says(self, text: str) -> None:
+        """Wait until the log says so."""
+        until(lambda: text in self.log, 10, f"{self.name} says {text!r}")
 
     # --- the side port -----------------------------------------------------------------------
 
     def connect(self, timeout: float = 5.0) -> socket.socket:
         """A connection to the side port."""
+        timeout *= crowding()
         if self._namespace is None:
             return socket.create_connection(self.api, timeout)
         with self._namespace.entered():
@@ -255,6 +262,6 @@ def gossipd(
         env=environment(**variables),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=30 * crowding(),
         check=False,
     )

@@ -40,6 +40,8 @@ http {{
         listen {address};
         location / {{
             proxy_pass http://{target};
+            proxy_http_version 1.0;
+            proxy_set_header Connection close;
             proxy_read_timeout {patience}s;
         }}
     }}
@@ -65,7 +67,8 @@ PROGRAMS = {
     "nginx": (NGINX, ("-e", "stderr", "-c")),
     "haproxy": (HAPROXY, ("-db", "-f")),
 }
-"""What each is told, and how it is started with that."""
+"""What each is told, and how it is started with that. Neither keeps connections to the node, as
+newer ones of nginx would: `Between` reads an answer to its end."""
 
 
 def why_none(program: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, agree, counted, see
 from tests.e2e.load import Stream
 from tests.e2e.namespaces import Network, why_none
@@ -45,7 +47,7 @@ def stay_calm(nodes: list[Node]) -> None:
     """Nobody is blamed in the time in which whoever does not answer would be."""
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
-        assert blamed(nodes) == []
+        blames_nobody(blamed(nodes))
         time.sleep(POLL)
 
 
@@ -76,12 +78,13 @@ def test_a_node_whose_network_comes_late_is_whole_soon_after(
         assert late.ask("GET", "/ready").status == 503
     network.hosts[2].ip("addr", "add", "10.77.0.33/24", "dev", "eth0")
     took = agree(nodes, within=5)
-    counted(nodes, 7, within=5 - took)
+    counted(nodes, 7, within=max(1, 5 - took))
     assert held_at(nodes, late.name, "10.77.0.33")
-    assert blamed(nodes) == []
+    blames_nobody(blamed(nodes))
 
 
-PATIENCE = 11.0
+INTERVAL = 0.5
+PATIENCE = 11 * INTERVAL
 """Seconds after which a member of an earlier life that is silent would be failed."""
 
 
@@ -90,12 +93,14 @@ def test_a_node_that_starts_anew_before_its_network_comes_blames_nobody(
 ) -> None:
     """It knows the others from its disk, and they hold it where it was."""
     one, two, late = nodes
+    probing = ("--probe-interval", str(INTERVAL), "--probe-timeout", str(INTERVAL / 2))
+    options = (*ANYWHERE, *probing)
     for node in nodes:
-        node.start(*ANYWHERE, join=[one, two])
+        node.start(*options, join=[one, two])
     agree(nodes, within=20)
     late.kill()
     network.hosts[2].ip("addr", "flush", "dev", "eth0")
-    late.start(*ANYWHERE, join=[one, two])
+    late.start(*options, join=[one, two])
     see([one, two], late.name, "failed", within=20)
     until(lambda: "no route" in str(late.ask("GET", "/ready").data), 15, "late says why")
     until_then = time.monotonic() + PATIENCE
@@ -105,21 +110,22 @@ def test_a_node_that_starts_anew_before_its_network_comes_blames_nobody(
     network.hosts[2].ip("addr", "add", "10.77.0.33/24", "dev", "eth0")
     agree(nodes, within=5)
     assert held_at(nodes, late.name, "10.77.0.33")
-    assert blamed(nodes, before) == []
+    blames_nobody(blamed(nodes, before))
 
 
-@pytest.mark.parametrize("prefix", [24, 16])
 def test_a_running_node_whose_address_changes_is_whole_soon_after(
-    network: Network, nodes: list[Node], prefix: int
+    network: Network, nodes: list[Node]
 ) -> None:
-    """As by DHCP, while all nodes count; twice, the second time for good: it is stored."""
+    """As by DHCP, while all nodes count; twice, with the same prefix and with another one, the
+    second time for good: it is stored."""
     for node in nodes:
         node.start(*ANYWHERE, join=nodes[:2])
     agree(nodes, within=20)
     eth0 = ("dev", "eth0")
     with Stream(nodes) as counting:
-        other = f"10.77.0.55/{prefix}"
-        for before, after in (("10.77.0.2/24", other), (other, "10.77.0.66/24")):
+        for before, after in itertools.pairwise(
+            ("10.77.0.2/24", "10.77.0.55/24", "10.77.0.66/16")
+        ):
             network.hosts[1].ip("addr", "del", before, *eth0)
             network.hosts[1].ip("addr", "add", after, *eth0)
             host, _, _ = after.partition("/")
@@ -150,8 +156,8 @@ def test_an_address_that_goes_and_comes_back_is_no_reason_to_blame_anybody(
     network.hosts[1].ip("addr", "add", "10.77.0.2/24", "dev", "eth0")
     agree(nodes, within=5)
     counted(nodes, 5, within=5)
-    assert not [line for line in blamed(nodes, before) if "refuted" not in line]
-    assert not [line for line in nodes[1].log.splitlines() if "is suspect" in line]
+    blames_nobody([line for line in blamed(nodes, before) if "refuted" not in line])
+    blames_nobody([line for line in nodes[1].log.splitlines() if "is suspect" in line])
 
 
 def test_a_node_of_two_networks_is_reached_where_its_members_are(

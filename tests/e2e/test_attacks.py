@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.node import Node
 from tests.fuzz.attacks import real
@@ -36,7 +37,7 @@ def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster
         print(f"{liar.sent} datagrams; {done} increments meanwhile, the slowest {slowest:.2f} s")
         for node in nodes:
             blamed = re.findall(r"member (\S+) at \S+ is (?:suspect|failed)", node.log)
-            assert set(blamed) <= {NAME}, node.name
+            blames_nobody(set(blamed) - {NAME})
         print({node.name: node.status()["dropped"] for node in nodes})
         counted(nodes, done, within=20)
 

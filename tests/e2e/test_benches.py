@@ -5,13 +5,14 @@ How long something took says nothing here; what must hold at any size is looked 
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from typing import get_args
 
 import pytest
 
 from gossipd.core.messages import Message
-from tests.bench import answers, costs, durable, hedged
+from tests.bench import answers, costs, durable, hedged, walk
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -60,3 +61,15 @@ def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPat
     rows = list(costs.measure(quick=True))
     assert len(rows) == 2 * len(small)
     assert all(row.measured is not None and row.measured > 0 for row in rows)
+
+
+@pytest.mark.parametrize("asked", ["increment", "text"])
+def test_the_bench_of_the_walk_follows_a_request_to_its_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["walk", "--request", asked, "--calls"])
+    walk.main()
+    walked = capsys.readouterr().out
+    assert "Connection.data_received" in walked
+    assert "Connection._write" in walked
+    assert "whole: " in walked

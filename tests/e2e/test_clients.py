@@ -77,7 +77,7 @@ def test_curl_that_would_rather_speak_http_2_is_served_as_any(node: Node, tmp_pa
     assert node.get("/counters") == {"a": 3, "b": 5_000, "sales": 7}
 
 
-@program("java", "openjdk-17-jre-headless")
+@program("java", "default-jre-headless")
 def test_javas_own_client_counts(node: Node) -> None:
     bodies = ('{"counter": "a"}', '{"counter": "a", "by": 2}', '{"by": 0}')
     done = run("java", str(JAVA), url(node, "/increment"), *bodies, within=60)
@@ -153,10 +153,11 @@ def test_tls_is_refused_by_an_alert(node: Node) -> None:
 
 @needs_curl
 def test_curl_of_https_or_http_2_alone_fails_at_once(node: Node) -> None:
+    """But where curl knows how to go on with HTTP/1.1, as it is told, it is served (8.23 does)."""
     assert run("curl", "-sS", url(node, "/count", "https")).returncode == 35  # TLS
     prior = run("curl", "-sS", "-d", "{}", "--http2-prior-knowledge", url(node, "/increment"))
-    assert prior.returncode == 16, prior.stderr  # HTTP/2
-    assert node.get("/counters") == {}
+    ends = {16: {}, 0: {"default": 1}}
+    assert ends.get(prior.returncode) == node.get("/counters"), prior.stderr
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])

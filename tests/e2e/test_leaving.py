@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from tests.e2e import scenarios
-from tests.e2e.bounds import NOISE, report
+from tests.e2e.bounds import allowed, report
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.node import until
 
@@ -20,7 +20,7 @@ def test_a_leaving_node_loses_nothing_and_may_return(cluster: Cluster, how: str)
     took = scenarios.leave(nodes, nodes[-1:], how)
     assert nodes[-1].log.endswith("INFO left\n")
     report(f"{how}: the others say left", took)
-    assert took <= 1.0 * NOISE
+    assert took <= allowed(1.0)
     nodes[-1].start(join=nodes[:1])
     agree(nodes, within=5)
     counted(nodes, 1000, within=5)
@@ -30,7 +30,7 @@ def test_two_of_five_leaving_at_once_lose_nothing(cluster: Cluster) -> None:
     nodes = cluster.start(5)
     took = scenarios.leave(nodes, nodes[-2:], "SIGTERM")
     report("two at once: the others say left", took)
-    assert took <= 1.0 * NOISE
+    assert took <= allowed(1.0)
 
 
 def test_what_was_answered_while_a_node_leaves_is_kept(cluster: Cluster) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import namespaces, scenarios
-from tests.e2e.bounds import NOISE, report
+from tests.e2e.bounds import allowed, report
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Network
 from tests.effort import effort
@@ -45,7 +45,7 @@ def test_two_halves_count_on_and_heal(cluster: Cluster, network: Network) -> Non
     nodes = scenarios.networked(cluster, network)
     took = scenarios.split(nodes, network, effort(5, 15))
     report("two halves are one again", took)
-    assert took <= 5.0 * NOISE
+    assert took <= allowed(5.0)
 
 
 def test_a_node_cut_one_way_loses_nothing(cluster: Cluster, network: Network) -> None:
@@ -53,4 +53,4 @@ def test_a_node_cut_one_way_loses_nothing(cluster: Cluster, network: Network) ->
     for deaf in (True, False):
         took = scenarios.deaf_or_mute(nodes, network, effort(4, 8), deaf)
         report(f"a {'deaf' if deaf else 'mute'} node is back", took)
-        assert took <= 5.0 * NOISE
+        assert took <= allowed(5.0)

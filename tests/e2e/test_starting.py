@@ -205,7 +205,7 @@ def test_what_is_seen_of_a_dead_node_is_its_failure(cluster: Cluster) -> None:
     nodes = cluster.start(2)
     nodes[1].kill()
     see(nodes[:1], "n2", "failed", within=10)
-    assert "WARNING member n2 at" in nodes[0].log
+    nodes[0].says("WARNING member n2 at")
     assert nodes[0].get("/peers") == []
 
 
@@ -235,7 +235,7 @@ def _renamed(node: Node) -> None:
     (alarm,) = node.status()["alarms"]
     assert "was renamed" in alarm
     assert "--name before" in alarm
-    assert alarm in node.log
+    node.says(alarm)
     node.kill()
     start_on("after", "--name", "before")
     assert node.count() == 1

@@ -18,9 +18,10 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner, Result
 
+from gossipd.bounds import BATCH_SIZE_MAX, ITEM_SIZE_MAX, ITEMS_MAX
 from gossipd.cli import gossipd
 from gossipd.cli.asking import NOTHING_DONE, Daemons, Patience
-from gossipd.cli.batch import ITEMS_MAX, LINE_SIZE_MAX, SIZE_MAX, Batch
+from gossipd.cli.batch import Batch
 from gossipd.cli.lines import Lines
 from gossipd.client import Answer, AskingError, Client, NoAnswerError, RefusedError
 from gossipd.endpoint import Endpoint
@@ -192,19 +193,19 @@ def test_a_request_has_a_limit_of_lines_and_of_bytes() -> None:
     sent.send(given(*[b"{}"] * (ITEMS_MAX + 1)))
     assert [len(items) for items in daemons.items] == [ITEMS_MAX, 1]
     daemons.requests.clear()
-    line = json.dumps({"counter": "x" * (LINE_SIZE_MAX - 15)}).encode()
-    assert len(line) == LINE_SIZE_MAX
+    line = json.dumps({"counter": "x" * (ITEM_SIZE_MAX - 15)}).encode()
+    assert len(line) == ITEM_SIZE_MAX
     sent.send(given(*[line] * 2000))
     sizes = [len(request) for request in daemons.requests]
     assert len(sizes) == 2
-    assert 0.99 * SIZE_MAX < sizes[0] <= SIZE_MAX
+    assert 0.99 * BATCH_SIZE_MAX < sizes[0] <= BATCH_SIZE_MAX
     assert sent.counted == ITEMS_MAX + 1 + 2000
 
 
 def test_a_line_that_is_too_long_is_told_and_not_sent() -> None:
     daemons = Counting()
     sent, said = batch(daemons)
-    sent.send(given(b'{"counter":"%b"}' % (b"x" * LINE_SIZE_MAX), b"{}"))
+    sent.send(given(b'{"counter":"%b"}' % (b"x" * ITEM_SIZE_MAX), b"{}"))
     assert (sent.counted, sent.failed) == (1, 1)
     assert said == ["line 1: longer than 4096 bytes"]
 

@@ -12,17 +12,27 @@ from uuid import uuid4
 
 import pytest
 
-from gossipd.core import Batch, Incremented, Node, Put, Stored, StreamImage
+from gossipd.core import (
+    RETRY_AFTER,
+    Batch,
+    Counted,
+    Incremented,
+    Item,
+    Node,
+    Put,
+    Refused,
+    Stored,
+    StreamImage,
+    Why,
+)
 from gossipd.core.log import Log
 from gossipd.core.settings import KEYS_MAX
 from gossipd.counting import KEYS_RETRY_AFTER, Counting
 from gossipd.diskwatch import DiskWatch
 from gossipd.parts import ALONE_COST, COST_MAX, COUNTER_COST
-from gossipd.sideport.backend import Incremented as Answer
-from gossipd.sideport.backend import Item, Refused
-from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from gossipd.troubles import Troubles
+from tests.unit.asking import increment
 from tests.unit.pair import SETTINGS, Pair
 from tests.unit.waiting import until
 
@@ -75,29 +85,29 @@ async def bench() -> Bench:
     return Bench()
 
 
-async def taken(bench: Bench) -> Answer:
+async def taken(bench: Bench) -> Counted:
     """The answer to an increment, asked again for as long as it is refused."""
-    futures: list[asyncio.Future[Answer]] = []
+    futures: list[asyncio.Future[Counted]] = []
 
     def asked() -> bool:
         with suppress(Refused):
-            futures.append(bench.counting.increment("a", 1))
+            futures.append(increment(bench.counting, "a", 1))
         return bool(futures)
 
     await until(asked)
     return await futures[0]
 
 
-async def refusal(future: asyncio.Future[Any]) -> tuple[int, str]:
+async def refusal(future: asyncio.Future[Any]) -> tuple[Why, str]:
     with pytest.raises(Refused) as caught:
         async with asyncio.timeout(5):
             await future
-    return caught.value.status, caught.value.detail
+    return caught.value.why, caught.value.detail
 
 
 async def test_what_waits_is_committed_together_and_answered_in_order(bench: Bench) -> None:
     futures = [
-        bench.counting.increment(counter, by) for counter, by in (("a", 1), ("b", 5), ("a", -3))
+        increment(bench.counting, counter, by) for counter, by in (("a", 1), ("b", 5), ("a", -3))
     ]
     answers = await asyncio.gather(*futures)
     assert [(answer.counter, answer.by, answer.count) for answer in answers] == [
@@ -114,9 +124,9 @@ async def test_nothing_is_exposed_before_its_commit_and_the_next_batch_collects(
     bench: Bench,
 ) -> None:
     bench.store.may_commit.clear()
-    first = bench.counting.increment("a", 1)
+    first = increment(bench.counting, "a", 1)
     await until(lambda: bench.store.batches)
-    others = [bench.counting.increment("a", 1) for _ in range(5)]
+    others = [increment(bench.counting, "a", 1) for _ in range(5)]
     await asyncio.sleep(0)
     assert not first.done()
     assert bench.node.log.value("a") == 0
@@ -127,11 +137,11 @@ async def test_nothing_is_exposed_before_its_commit_and_the_next_batch_collects(
 
 
 async def test_a_commit_that_fails_is_answered_and_its_stream_ends(bench: Bench) -> None:
-    await bench.counting.increment("a", 1)
+    await increment(bench.counting, "a", 1)
     stream = bench.node.stream
     bench.store.failure = NoSpaceError(28, "No space left on device")
-    status, detail = await refusal(bench.counting.increment("a", 1))
-    assert status == 503
+    status, detail = await refusal(increment(bench.counting, "a", 1))
+    assert status is Why.UNAVAILABLE
     assert "may have been counted" in detail
     assert not bench.broken
     answer = await taken(bench)
@@ -141,36 +151,36 @@ async def test_a_commit_that_fails_is_answered_and_its_stream_ends(bench: Bench)
 
 async def test_a_disk_that_takes_nothing_is_left_alone_for_a_moment(bench: Bench) -> None:
     bench.store.failure = NoSpaceError(28, "No space left on device")
-    await refusal(bench.counting.increment("a", 1))
+    await refusal(increment(bench.counting, "a", 1))
     with pytest.raises(Refused, match="not counted") as caught:
-        bench.counting.increment("a", 1)
-    assert caught.value.status == 503
+        increment(bench.counting, "a", 1)
+    assert caught.value.why is Why.UNAVAILABLE
     assert len(bench.store.batches) == 1
     assert (await taken(bench)).count == 1
 
 
 async def test_a_disk_that_is_broken_is_told(bench: Bench) -> None:
     bench.store.failure = failure = BrokenError(5, "Input/output error")
-    await refusal(bench.counting.increment("a", 1))
+    await refusal(increment(bench.counting, "a", 1))
     assert bench.broken == [failure]
 
 
 async def test_a_mistake_is_answered_and_told_and_the_next_batch_counts(bench: Bench) -> None:
     heard: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
-    await bench.counting.increment("a", 1)
+    await increment(bench.counting, "a", 1)
     stream = bench.node.stream
     bench.store.may_commit.clear()
     bench.store.failure = RuntimeError("a bug")
-    first = bench.counting.increment("a", 1)
+    first = increment(bench.counting, "a", 1)
     await until(lambda: len(bench.store.batches) == 2)
-    second = bench.counting.increment("a", 1)
+    second = increment(bench.counting, "a", 1)
     bench.store.may_commit.set()
     status, detail = await refusal(first)
-    assert (status, "may have been counted" in detail) == (503, True)
+    assert (status, "may have been counted" in detail) == (Why.UNAVAILABLE, True)
     async with asyncio.timeout(5):
         assert (await second).count == 2
-        assert (await bench.counting.increment("a", 1)).count == 3
+        assert (await increment(bench.counting, "a", 1)).count == 3
     assert bench.store.abandoned == [bench.store.batches[1]]
     assert bench.node.stream != stream
     await until(lambda: heard)
@@ -182,7 +192,7 @@ async def test_a_batch_that_cannot_be_exposed_ends_its_stream(
 ) -> None:
     """It is on the disk, so nothing else may ever have its seqs."""
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    await bench.counting.increment("a", 1)
+    await increment(bench.counting, "a", 1)
     stream = bench.node.stream
 
     def fail(*_: object) -> None:
@@ -190,38 +200,38 @@ async def test_a_batch_that_cannot_be_exposed_ends_its_stream(
 
     with monkeypatch.context() as patch:
         patch.setattr(Log, "claim", fail)
-        assert "may have been counted" in (await refusal(bench.counting.increment("b", 1)))[1]
-    assert (await bench.counting.increment("b", 1)).count == 2, "its register had been merged"
+        assert "may have been counted" in (await refusal(increment(bench.counting, "b", 1)))[1]
+    assert (await increment(bench.counting, "b", 1)).count == 2, "its register had been merged"
     assert bench.node.stream != stream
     assert bench.store.abandoned == []
 
 
 async def test_what_would_leave_the_range_is_a_conflict_and_the_rest_counts(bench: Bench) -> None:
-    await asyncio.gather(*(bench.counting.increment("a", 2**53) for _ in range(512)))
-    over, fine = bench.counting.increment("a", 2**53), bench.counting.increment("b", 1)
+    await asyncio.gather(*(increment(bench.counting, "a", 2**53) for _ in range(512)))
+    over, fine = increment(bench.counting, "a", 2**53), increment(bench.counting, "b", 1)
     status, detail = await refusal(over)
-    assert (status, "2^62" in detail) == (409, True)
+    assert (status, "2^62" in detail) == (Why.CONFLICT, True)
     assert (await fine).count == 1
 
 
 async def test_a_client_that_went_away_is_counted_all_the_same(bench: Bench) -> None:
-    gone, stays = bench.counting.increment("a", 1), bench.counting.increment("a", 1)
+    gone, stays = increment(bench.counting, "a", 1), increment(bench.counting, "a", 1)
     gone.cancel()
     assert (await stays).count == 2
 
 
 async def test_a_leaving_node_takes_nothing_more(bench: Bench) -> None:
     bench.pair.start()
-    waiting = bench.counting.increment("a", 1)
+    waiting = increment(bench.counting, "a", 1)
     bench.pair.perform(bench.node.leave(time.monotonic()))
     status, detail = await refusal(waiting)
-    assert (status, "not counted" in detail) == (503, True)
+    assert (status, "not counted" in detail) == (Why.UNAVAILABLE, True)
     with pytest.raises(Refused, match="leaving"):
-        bench.counting.increment("a", 1)
+        increment(bench.counting, "a", 1)
 
 
 async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
-    futures = [bench.counting.increment("a", 1) for _ in range(25_000)]
+    futures = [increment(bench.counting, "a", 1) for _ in range(25_000)]
     await bench.counting.drain(10)
     assert all(future.done() for future in futures)
     assert bench.node.log.value("a") == 25_000
@@ -230,7 +240,8 @@ async def test_a_drain_waits_for_all_that_was_taken(bench: Bench) -> None:
 
 async def test_between_two_commits_the_loop_does_other_work(bench: Bench) -> None:
     """A store in memory does not make anybody wait."""
-    last = [bench.counting.increment(f"c{number}", 1) for number in range(5 * EACH_ON_ITS_OWN)][-1]
+    for number in range(5 * EACH_ON_ITS_OWN):
+        last = increment(bench.counting, f"c{number}", 1)
     commits: list[int] = []
     while not last.done():
         await asyncio.sleep(0)
@@ -242,10 +253,10 @@ async def test_increments_find_their_place_within_a_large_batch(bench: Bench) ->
     bench.store.may_commit.clear()
     batch = bench.counting.increment_all([Item("a", 1)] * 3 * PART)
     await until(lambda: bench.store.batches)
-    alone = bench.counting.increment("a", 1)
+    alone = increment(bench.counting, "a", 1)
     bench.store.may_commit.set()
     assert (await alone).count <= 2 * PART
-    counts = [answer.count for answer in await batch if isinstance(answer, Answer)]
+    counts = [answer.count for answer in await batch if isinstance(answer, Counted)]
     assert sorted([*counts, (await alone).count]) == list(range(1, 3 * PART + 2))
 
 
@@ -267,7 +278,7 @@ async def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Be
     refused = [answer for answer in answers if isinstance(answer, Refused)]
     assert bench.node.log.value("a") == len(answers) - len(refused) == PART
     assert {refusal.detail for refusal in refused} == {"this node is leaving the cluster"}
-    assert (await refused_whole(bench)).status == 503
+    assert (await refused_whole(bench)).why is Why.UNAVAILABLE
 
 
 async def refused_whole(bench: Bench) -> Refused:
@@ -281,34 +292,34 @@ async def test_batches_fill_their_share_of_the_keys_and_leave_the_rest_to_others
     bench.node.start(True, time.monotonic())
     items = [Item("a", 1, uuid4()) for _ in range(30)]
     answers = await bench.counting.increment_all(items)
-    counted = [answer for answer in answers if isinstance(answer, Answer)]
+    counted = [answer for answer in answers if isinstance(answer, Counted)]
     assert answers[:16] == counted
     refused = answers[16]
     assert isinstance(refused, Refused)
-    assert (refused.status, refused.retry_after) == (503, KEYS_RETRY_AFTER)
+    assert (refused.why, refused.retry_after) == (Why.UNAVAILABLE, KEYS_RETRY_AFTER)
     assert refused.detail.startswith("not counted: batches have filled their share")
     unkeyed, again, new = await bench.counting.increment_all([Item("a", 1), items[3], items[20]])
-    assert isinstance(unkeyed, Answer)
-    assert isinstance(again, Answer)
+    assert isinstance(unkeyed, Counted)
+    assert isinstance(again, Counted)
     assert (again.id, again.duplicate) == (counted[3].id, True)
     assert isinstance(new, Refused)
     for _ in range(4):
-        assert not (await bench.counting.increment("a", 1, uuid4())).duplicate
+        assert not (await increment(bench.counting, "a", 1, uuid4())).duplicate
     with pytest.raises(Refused, match="as many keys as this node keeps") as caught:
-        await bench.counting.increment("a", 1, uuid4())
-    assert (caught.value.status, caught.value.retry_after) == (503, KEYS_RETRY_AFTER)
+        await increment(bench.counting, "a", 1, uuid4())
+    assert (caught.value.why, caught.value.retry_after) == (Why.UNAVAILABLE, KEYS_RETRY_AFTER)
 
 
 async def test_who_drains_takes_no_more_so_that_clients_in_a_loop_cannot_delay_it(
     bench: Bench,
 ) -> None:
     bench.store.may_commit.clear()
-    before = bench.counting.increment("a", 1)
+    before = increment(bench.counting, "a", 1)
     await until(lambda: bench.store.batches)
     draining = asyncio.create_task(bench.counting.drain(10))
     await asyncio.sleep(0)
     with pytest.raises(Refused, match="leaving"):
-        bench.counting.increment("a", 1)
+        increment(bench.counting, "a", 1)
     bench.store.may_commit.set()
     await draining
     assert (await before).count == 1
@@ -317,10 +328,10 @@ async def test_who_drains_takes_no_more_so_that_clients_in_a_loop_cannot_delay_i
 # --- a disk that hangs -----------------------------------------------------------------------
 
 
-async def hung(bench: Bench) -> asyncio.Future[Answer]:
+async def hung(bench: Bench) -> asyncio.Future[Counted]:
     """An increment whose commit is under way for too long."""
     bench.store.may_commit.clear()
-    future = bench.counting.increment("a", 1)
+    future = increment(bench.counting, "a", 1)
     await until(lambda: bench.watch.hangs)
     return future
 
@@ -329,32 +340,32 @@ async def test_who_waits_for_a_disk_that_hangs_is_answered_and_who_comes_then_at
     bench: Bench,
 ) -> None:
     bench.store.may_commit.clear()
-    first = bench.counting.increment("a", 1)
+    first = increment(bench.counting, "a", 1)
     await until(lambda: bench.store.batches)
-    second = bench.counting.increment("a", 1)
+    second = increment(bench.counting, "a", 1)
     put = bench.counting.put(Put(bytes(10), "a", 1, 1))
     assert "it may have been counted" in (await refusal(first))[1]
     assert (await refusal(second))[1].startswith("not counted")
     assert (await refusal(put))[1].startswith("not counted")
     for ask in (
-        lambda: bench.counting.increment("a", 1),
+        lambda: increment(bench.counting, "a", 1),
         lambda: bench.counting.put(Put(bytes(10), "a", 1, 1)),
     ):
         with pytest.raises(Refused, match="not counted: the disk has not answered") as caught:
             ask()
-        assert (caught.value.status, caught.value.retry_after) == (503, RETRY_AFTER)
+        assert (caught.value.why, caught.value.retry_after) == (Why.UNAVAILABLE, RETRY_AFTER)
     assert bench.troubles.not_serving is not None
     bench.store.may_commit.set()
     await until(lambda: not bench.watch.hangs)
 
 
 async def test_what_a_disk_that_hung_has_committed_counts_when_it_says_so(bench: Bench) -> None:
-    assert (await refusal(await hung(bench)))[0] == 503
+    assert (await refusal(await hung(bench)))[0] is Why.UNAVAILABLE
     assert bench.node.log.value("a") == 0
     stream = bench.node.stream
     bench.store.may_commit.set()
     await until(lambda: bench.node.log.value("a") == 1)
-    answer = await bench.counting.increment("a", 1)
+    answer = await increment(bench.counting, "a", 1)
     assert answer.count == 2
     assert bench.node.stream == stream
     assert [batch.version for batch in bench.store.batches] == [1, 2], "one history"
@@ -362,7 +373,7 @@ async def test_what_a_disk_that_hung_has_committed_counts_when_it_says_so(bench:
 
 async def test_what_a_disk_that_hung_has_refused_is_abandoned(bench: Bench) -> None:
     bench.store.failure = NoSpaceError(28, "No space left on device")
-    assert (await refusal(await hung(bench)))[0] == 503
+    assert (await refusal(await hung(bench)))[0] is Why.UNAVAILABLE
     stream = bench.node.stream
     bench.store.may_commit.set()
     answer = await taken(bench)
@@ -398,25 +409,25 @@ async def test_who_waits_for_a_key_to_be_looked_up_was_not_counted(
 ) -> None:
     bench = Forgetful(monkeypatch)
     bench.pair.start()
-    keyed = bench.counting.increment("a", 1, uuid4())
+    keyed = increment(bench.counting, "a", 1, uuid4())
     await asyncio.sleep(0)
-    behind = bench.counting.increment("a", 1)
+    behind = increment(bench.counting, "a", 1)
     assert (await refusal(keyed))[1].startswith("not counted: the disk has not answered")
     assert (await refusal(behind))[1].startswith("not counted: the disk has not answered")
     assert not bench.watch.refuses
     assert not bench.store.batches
     bench.may_find.set()
     await until(lambda: not bench.watch.hangs)
-    assert (await bench.counting.increment("a", 1)).count == 1
+    assert (await increment(bench.counting, "a", 1)).count == 1
 
 
 async def test_a_drain_waits_no_longer_than_it_is_told_and_answers_everybody(
     bench: Bench,
 ) -> None:
     bench.store.may_commit.clear()
-    taken_first = bench.counting.increment("a", 1)
+    taken_first = increment(bench.counting, "a", 1)
     await until(lambda: bench.store.batches)
-    behind = bench.counting.increment("a", 1)
+    behind = increment(bench.counting, "a", 1)
     await bench.counting.drain(0.01)
     assert "it may have been counted" in (await refusal(taken_first))[1]
     assert (await refusal(behind))[1].startswith("not counted")
@@ -427,7 +438,7 @@ async def test_a_drain_waits_no_longer_than_it_is_told_and_answers_everybody(
 
 async def test_a_disk_that_takes_nothing_is_told_until_it_takes_something(bench: Bench) -> None:
     bench.store.failure = NoSpaceError(28, "No space left on device")
-    await refusal(bench.counting.increment("a", 1))
+    await refusal(increment(bench.counting, "a", 1))
     assert "cannot write to the disk" in str(bench.troubles.not_serving)
     await taken(bench)
     assert bench.troubles.texts == []

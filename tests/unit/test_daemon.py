@@ -19,15 +19,23 @@ import pytest
 from gossipd import daemon as module
 from gossipd import resolving
 from gossipd.config import Config
-from gossipd.core import Address, Batch, Settings, increment_id, parse_increment_id
+from gossipd.core import (
+    RETRY_AFTER,
+    Address,
+    Batch,
+    Refused,
+    Settings,
+    Why,
+    increment_id,
+    parse_increment_id,
+)
 from gossipd.core.identity import STREAM_BYTES
 from gossipd.core.messages import Register
 from gossipd.daemon import Daemon, StartError
 from gossipd.endpoint import Endpoint
-from gossipd.sideport.backend import Refused
-from gossipd.sideport.commands import RETRY_AFTER
 from gossipd.store import DiskStore, MemoryStore
 from gossipd.waiting import READS_MAX
+from tests.unit.asking import increment
 from tests.unit.waiting import until
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -103,7 +111,7 @@ async def test_seeds_that_cannot_be_resolved_do_not_end_the_start(
     literal = "127.9.9.9" in seeds
     if literal:
         await until(lambda: made.service.not_ready() is None)
-        assert (await made.service.increment("a", 1)).count == 1
+        assert (await increment(made.service, "a", 1)).count == 1
     else:
         reason = "no seed's name resolves: a.invalid:7946: "
         await until(lambda: reason in str(made.service.not_ready()))
@@ -166,7 +174,7 @@ async def test_a_node_advertises_what_others_reach_it_at(
 
 
 async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
-    answer = await daemon.service.increment("a", 3)
+    answer = await increment(daemon.service, "a", 3)
     assert (answer.counter, answer.by, answer.count, answer.duplicate) == ("a", 3, 3, False)
     assert daemon.service.count("a") == 3
     assert dict(daemon.service.counters("", "")) == {"a": 3}
@@ -176,7 +184,7 @@ async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
     assert [event["id"] for event in daemon.service.log("", None)] == [str(answer.id)]
     with pytest.raises(Refused) as caught:
         daemon.service.counted(uuid4(), None)
-    assert caught.value.status == 400
+    assert caught.value.why is Why.WRONG
 
 
 async def test_what_is_no_increment_is_not_waited_for(daemon: Daemon) -> None:
@@ -195,7 +203,7 @@ async def test_what_two_hold_is_on_the_disk_of_the_other_one(
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
     for number in range(10):
-        answer = await daemon.service.increment(f"counter {number % 3}", 1)
+        answer = await increment(daemon.service, f"counter {number % 3}", 1)
         assert await daemon.service.held(answer.id, 2, False, 5) == 2
         copy = tmp_path / f"copy {number}"
         copying = await asyncio.create_subprocess_exec("cp", "-r", state_home / "two", copy)
@@ -234,8 +242,8 @@ async def test_reads_that_wait_are_bounded(daemon: Daemon) -> None:
     absent = [increment_id(bytes(STREAM_BYTES), seq) for seq in range(1, READS_MAX + 2)]
     waits = [daemon.service.included(each, None, 60) for each in absent[:-1]]
     with pytest.raises(Refused, match="10,000 reads wait") as caught:
-        daemon.service.included(absent[-1], None, 60)
-    assert (caught.value.status, caught.value.retry_after) == (503, RETRY_AFTER)
+        await daemon.service.included(absent[-1], None, 60)
+    assert (caught.value.why, caught.value.retry_after) == (Why.UNAVAILABLE, RETRY_AFTER)
     for wait in waits:
         wait.cancel()
     await asyncio.wait(waits)
@@ -248,7 +256,7 @@ async def test_a_read_waits_until_what_it_is_to_include_has_come(daemon: Daemon)
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
     for number in range(1, 21):
-        answer = await daemon.service.increment("a", 1)
+        answer = await increment(daemon.service, "a", 1)
         assert await other.service.included(answer.id, "a", 5)
         assert other.service.count("a") == number
     later = UUID(int=answer.id.int + 1)
@@ -280,7 +288,7 @@ async def test_a_second_signal_does_not_wait_for_a_commit(
         await done.wait()
 
     monkeypatch.setattr(MemoryStore, "commit", commit)
-    increment = made.service.increment("a", 1)
+    counting = increment(made.service, "a", 1)
     await committing.wait()
     caplog.set_level(logging.INFO)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -288,7 +296,7 @@ async def test_a_second_signal_does_not_wait_for_a_commit(
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(serving, 5) == 1
     done.set()
-    await asyncio.wait([increment])
+    await asyncio.wait([counting])
 
 
 async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
@@ -297,13 +305,13 @@ async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFix
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     for number in range(5):
-        await made.service.increment(f"c{number}", 1)
+        await increment(made.service, f"c{number}", 1)
     with pytest.raises(Refused, match="the log holds no more counters"):
-        await made.service.increment("one more", 1)
-    assert (await made.service.increment("c0", 1)).count == 2
+        await increment(made.service, "one more", 1)
+    assert (await increment(made.service, "c0", 1)).count == 2
     assert made.service.status()["alarms"] == ["5 of at most 5 registers"]
-    warned = [text for text in caplog.messages if text.startswith("the log holds")]
-    assert len(warned) == 2
+    full = "the log holds 5 of at most 5 registers: new ones are refused"
+    await until(lambda: full in caplog.messages)
     made.service.leave()
     assert await serving == 0
 
@@ -317,19 +325,19 @@ async def test_a_ping_is_answered_by_a_pong(daemon: Daemon) -> None:
 
 
 async def test_wishes_that_cannot_be_done_are_refused(daemon: Daemon) -> None:
-    wishes: tuple[tuple[Callable[[], None], int], ...] = (
-        (partial(daemon.service.join, ["nonsense:x"]), 400),
-        (partial(daemon.service.forget, "nobody"), 404),
-        (partial(daemon.service.forget, "one"), 409),
+    wishes: tuple[tuple[Callable[[], None], Why], ...] = (
+        (partial(daemon.service.join, ["nonsense:x"]), Why.WRONG),
+        (partial(daemon.service.forget, "nobody"), Why.UNKNOWN),
+        (partial(daemon.service.forget, "one"), Why.CONFLICT),
     )
-    for wish, status in wishes:
+    for wish, why in wishes:
         with pytest.raises(Refused) as caught:
             wish()
-        assert caught.value.status == status
+        assert caught.value.why is why
 
 
 async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
-    await daemon.service.increment("a", 1)
+    await increment(daemon.service, "a", 1)
     seed = str(daemon.service.status()["address"])
     other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
     with caplog.at_level(logging.INFO):
@@ -338,12 +346,12 @@ async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCapture
     assert other.service.count("a") == 1
     assert list(other.service.peers()) == [seed]
     assert caplog.messages.count(f"joined through one at {seed}") == 1
-    await other.service.increment("a", 1)
+    await increment(other.service, "a", 1)
     other.service.leave()
     async with asyncio.timeout(5):
         assert await serving == 0
     with pytest.raises(Refused, match="leaving"):
-        other.service.increment("a", 1)
+        await increment(other.service, "a", 1)
     await until(lambda: list(daemon.service.members("", ""))[1]["state"] == "left")
     assert daemon.service.count("a") == 2
     daemon.service.forget("two")
@@ -396,7 +404,7 @@ async def test_what_nobody_took_over_is_said_to_be_where_it_is(
     made = await Daemon.open(Config(bind=ANY, api=ANY, name="one", in_memory=in_memory))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
-    await made.service.increment("a", 1)
+    await increment(made.service, "a", 1)
     made.service.leave()
     assert await serving == 0
     assert f"left; 1 streams may be {where}" in caplog.messages
@@ -427,11 +435,11 @@ async def test_a_limit_below_what_is_stored_stops_no_start_and_takes_no_more() -
         await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
         counts.append([daemon.service.count(counter) for counter in "ab"])
         if len(counts) == 1:
-            await daemon.service.increment("a", 1)
-            await daemon.service.increment("b", 1)
+            await increment(daemon.service, "a", 1)
+            await increment(daemon.service, "b", 1)
         else:
             with pytest.raises(Refused, match="the log holds no more counters"):
-                await daemon.service.increment("a", 1)
+                await increment(daemon.service, "a", 1)
         daemon.service.leave()
         assert await serving == 0
     assert counts == [[0, 0], [1, 1]]
@@ -444,7 +452,7 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
         daemon = await Daemon.open(config)
         serving = asyncio.create_task(daemon.serve())
         await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
-        answers.append(await daemon.service.increment("a", 1))
+        answers.append(await increment(daemon.service, "a", 1))
         daemon.service.leave()
         assert await serving == 0
     assert [answer.count for answer in answers] == [1, 2, 3]
@@ -460,7 +468,7 @@ async def test_more_young_keys_than_memory_may_hold_stop_no_start_and_are_known(
         daemon = await Daemon.open(replace(config, settings=limits))
         serving = asyncio.create_task(daemon.serve())
         await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
-        answers += [await daemon.service.increment("a", 1, key) for key in keys]
+        answers += [await increment(daemon.service, "a", 1, key) for key in keys]
         daemon.service.leave()
         assert await serving == 0
     assert [answer.duplicate for answer in answers] == 6 * [False] + 6 * [True]

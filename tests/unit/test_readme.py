@@ -18,6 +18,7 @@ import msgpack
 import pytest
 
 from gossipd import reports
+from gossipd.bounds import ITEMS_MAX
 from gossipd.cli import gossipd
 from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.members import MEMBERS_MAX
@@ -51,7 +52,6 @@ from gossipd.core.messages import (
 )
 from gossipd.core.settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX, Profile, Settings
 from gossipd.schema import VARIABLE_PREFIX, keys
-from gossipd.sideport.batch import ITEMS_MAX
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.limits import Limits
 from tests.unit.pair import Pair

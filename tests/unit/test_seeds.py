@@ -14,9 +14,9 @@ import pytest
 
 from gossipd import resolving
 from gossipd import seeds as module
-from gossipd.core import Address, Joined, Status
+from gossipd.core import Address, Joined, Refused, Status
 from gossipd.endpoint import Endpoint
-from gossipd.seeds import Seeds, TooManyWishesError
+from gossipd.seeds import Seeds
 from gossipd.troubles import Troubles
 from tests.unit.pair import HERE, NOWHERE, SETTINGS, THERE, Pair
 from tests.unit.waiting import until
@@ -331,7 +331,7 @@ async def test_wishes_are_bounded(seeds: Seeds, monkeypatch: pytest.MonkeyPatch)
     for _ in range(2):
         seeds.wish([SEED])
         seeds.wish([ABSENT])
-    with pytest.raises(TooManyWishesError, match="at most 2 seeds are joined at a time"):
+    with pytest.raises(Refused, match="at most 2 seeds are joined at a time"):
         seeds.wish([NAME])
     assert len(seeds.report()) == 2
 

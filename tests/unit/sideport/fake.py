@@ -1,4 +1,4 @@
-"""A fake daemon behind the port, and a client in front of it. Every wait has a deadline."""
+"""A fake node behind the port, and a client in front of it. Every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from gossipd.sideport.backend import Event, Incremented, Item, Refused, Source
+from gossipd.core import Counted, Item, Refused, Why
+from gossipd.counting import Answer
+from gossipd.service import Service
 from gossipd.sideport.connection import Connection
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place
+from gossipd.sideport.port import SidePort
 
 DEADLINE = 10.0
 KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 """A UUIDv7, the only key whose event the fake daemon knows."""
 
 
-class FakeBackend:
+class FakeBackend(Service):
     """Counts in a dictionary. While `paused`, increments wait for `commit`; what waits for other
     nodes ends when a test says so (`waits`), or at once with what it would find (`copies`)."""
 
@@ -30,11 +34,11 @@ class FakeBackend:
         self.reason: str | None = None
         self.trouble: str | None = None
         self.paused = False
-        self.waiting: list[tuple[asyncio.Future[Incremented], str, int]] = []
+        self.waiting: list[tuple[Answer, str, int]] = []
         self.started: list[tuple[str, int]] = []
         self.starting: Callable[[], None] = lambda: None
         """Called with each increment."""
-        self.refusal: Exception | None = None
+        self.refusal: Refused | None = None
         self.unstartable: Exception | None = None
         self.joined: list[str] = []
         self.left = False
@@ -46,7 +50,7 @@ class FakeBackend:
         """The counter that cannot be told."""
         self.broken = False
         self.keys: list[UUID | None] = []
-        self.batches: list[asyncio.Future[list[Incremented | Refused]]] = []
+        self.batches: list[asyncio.Future[list[Counted | Refused]]] = []
         self.items: list[Item] = []
         self.slow = False
         """Waits and batches do not end by themselves."""
@@ -56,33 +60,29 @@ class FakeBackend:
         self.waits: list[asyncio.Future[int] | asyncio.Future[bool]] = []
         self.sources: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def increment(
-        self, counter: str, by: int, key: UUID | None = None
-    ) -> asyncio.Future[Incremented]:
-        future: asyncio.Future[Incremented] = asyncio.get_running_loop().create_future()
+    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
         if self.unstartable is not None:
             raise self.unstartable
         self.starting()
         self.started.append((counter, by))
         self.keys.append(key)
-        self.waiting.append((future, counter, by))
+        self.waiting.append((answer, counter, by))
         if not self.paused:
             self.commit()
-        return future
 
     def commit(self, count: int | None = None) -> None:
         ready, self.waiting = self.waiting[:count], self.waiting[len(self.waiting[:count]) :]
-        for future, counter, by in ready:
+        for answer, counter, by in ready:
             if self.refusal is not None:
-                future.set_exception(self.refusal)
+                answer(self.refusal)
                 continue
             value = self.values[counter] = self.values.get(counter, 0) + by
-            future.set_result(Incremented(increment_id(value), counter, by, value, False))
+            answer(Counted(increment_id(value), counter, by, value, False))
 
-    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Incremented | Refused]]:
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Counted | Refused]]:
         if self.unstartable is not None:
             raise self.unstartable
-        future: asyncio.Future[list[Incremented | Refused]]
+        future: asyncio.Future[list[Counted | Refused]]
         future = asyncio.get_running_loop().create_future()
         self.items = list(items)
         self.batches.append(future)
@@ -90,22 +90,22 @@ class FakeBackend:
             future.set_result(self.count_all())
         return future
 
-    def count_all(self) -> list[Incremented | Refused]:
+    def count_all(self) -> list[Counted | Refused]:
         """Count the items of the last batch; those on `full` are out of range."""
-        answers: list[Incremented | Refused] = []
+        answers: list[Counted | Refused] = []
         for counter, by, _ in self.items:
             if counter == "full":
-                answers.append(Refused(409, "Conflict", "out of range"))
+                answers.append(Refused(Why.CONFLICT, "out of range"))
                 continue
             value = self.values[counter] = self.values.get(counter, 0) + by
-            answers.append(Incremented(increment_id(value), counter, by, value, False))
+            answers.append(Counted(increment_id(value), counter, by, value, False))
         return answers
 
     def included(
         self, increment: UUID, counter: str | None, timeout: float
     ) -> asyncio.Future[bool]:
         if increment.version != 8:
-            raise Refused(400, "Bad Request", "not an increment id")
+            raise Refused(Why.WRONG, "not an increment id")
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.asked.append((increment, counter, timeout))
         self.waits.append(future)
@@ -125,25 +125,20 @@ class FakeBackend:
             future.set_result(self.copies)
         return future
 
-    def event_of(self, key: UUID) -> asyncio.Future[Event]:
-        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
-        if key == KEY:
-            future.set_result(Event(increment_id(7), "hits", 3, True))
-        else:
-            future.set_exception(Refused(404, "Not Found", "no record of that key is held"))
-        return future
+    async def event_of(self, key: UUID) -> dict[str, object]:
+        if key != KEY:
+            raise Refused(Why.UNKNOWN, "no record of that key is held")
+        return {"id": increment_id(7), "counter": "hits", "by": 3, "counted": True}
 
-    def put_source(
+    async def put_source(
         self, client: str, counter: str, seq: int, total: int
-    ) -> asyncio.Future[Source]:
-        future: asyncio.Future[Source] = asyncio.get_running_loop().create_future()
+    ) -> dict[str, object]:
         held_seq, held_total = self.sources.get((client, counter), (0, 0))
         if held_seq == seq and held_total != total:
-            future.set_exception(Refused(409, "Conflict", "another total is known at that seq"))
-            return future
+            raise Refused(Why.CONFLICT, "another total is known at that seq")
         self.sources[client, counter] = (seq, total)
-        future.set_result(Source(client, counter, seq, total, total + 100))
-        return future
+        source = {"client": client, "counter": counter, "seq": seq}
+        return {**source, "total": total, "count": total + 100}
 
     def count(self, counter: str) -> int:
         if self.broken:
@@ -159,7 +154,7 @@ class FakeBackend:
 
     def counted(self, increment: UUID, counter: str | None) -> bool:
         if increment.version != 8:
-            raise Refused(400, "Bad Request", "not an increment id")
+            raise Refused(Why.WRONG, "not an increment id")
         return counter in (None, "a")
 
     def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
@@ -214,7 +209,7 @@ class FakeBackend:
 
     def join(self, peers: list[str]) -> None:
         if "nonsense" in peers:
-            raise Refused(400, "Bad Request", "nonsense is not host:port")
+            raise Refused(Why.WRONG, "nonsense is not host:port")
         self.joined += peers
 
     def leave(self) -> None:
@@ -222,9 +217,9 @@ class FakeBackend:
 
     def forget(self, name: str) -> None:
         if name == "n1":
-            raise Refused(409, "Conflict", "n1 is alive")
+            raise Refused(Why.CONFLICT, "n1 is alive")
         if name != "gone":
-            raise Refused(404, "Not Found", f"no member {name}")
+            raise Refused(Why.UNKNOWN, f"no member {name}")
         self.forgotten.append(name)
 
 
@@ -332,16 +327,15 @@ class Client:
             await self.writer.wait_closed()
 
 
-class FakeHost:
+class FakeHost(SidePort):
     """Lets everybody stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: Service, limits: Limits) -> None:
+        super().__init__(node, limits)
         self.left: list[Connection] = []
 
     def admit(self, _: Connection, __: str | None) -> Place:
         return Place.KEPT
-
-    def waits(self, _: Connection, __: bool) -> None: ...
 
     def gone(self, connection: Connection) -> None:
         self.left.append(connection)

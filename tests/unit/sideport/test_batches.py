@@ -8,14 +8,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from gossipd.sideport.backend import Item, Refused
-from gossipd.sideport.batch import ITEM_SIZE_MAX, ITEMS_MAX, count_batch
-from gossipd.sideport.commands import Commands
+from gossipd.bounds import ITEM_SIZE_MAX, ITEMS_MAX
+from gossipd.core import Item, Refused, Why
+from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.operations import OPERATIONS
 from gossipd.sideport.port import SidePort
+from gossipd.sideport.turns import Turns
 
 from .conftest import Connect
 from .fake import KEY, Client, FakeBackend, Response, increment_id, until
+
+BATCH = next(operation for operation in OPERATIONS if operation.batch)
 
 LARGE = b'{"counter": "a", "by": 2}' + b" " * 375 + b"\n"
 """A line of 401 bytes: 10,000 of them are a batch of almost 4 MiB."""
@@ -165,7 +169,7 @@ async def test_a_chunked_batch_beyond_the_limit_is_refused(
 
 
 async def test_a_batch_as_a_whole_can_be_refused(client: Client, backend: FakeBackend) -> None:
-    backend.unstartable = Refused(503, "Service Unavailable", "leaving", 1)
+    backend.unstartable = Refused(Why.UNAVAILABLE, "leaving", 1)
     answer = await client.request("POST", "/increments", b"{}\n{}\n")
     assert (answer.status, answer.detail) == (503, "leaving")
     assert answer.headers["retry-after"] == "1"
@@ -216,7 +220,7 @@ async def test_a_batch_that_was_taken_is_counted_though_its_client_goes_away(
     client.reset()
     await until(lambda: port.connection_count == 0)
     assert not backend.batches[0].cancelled()
-    backend.batches[0].set_exception(Refused(503, "Service Unavailable", "leaving"))
+    backend.batches[0].set_exception(Refused(Why.UNAVAILABLE, "leaving"))
 
 
 async def test_a_half_closed_client_gets_the_answers_to_its_batch(client: Client) -> None:
@@ -230,7 +234,7 @@ async def test_others_get_their_turn_while_a_batch_is_read_and_answered() -> Non
     backend = FakeBackend()
     backend.slow = True
     turns = {"reading": 0, "writing": 0}
-    batch = asyncio.ensure_future(count_batch(Commands(backend), LARGE * ITEMS_MAX))
+    batch = asyncio.ensure_future(answer_batch(BATCH, backend, Turns(), LARGE * ITEMS_MAX))
     while not batch.done():
         turns["writing" if backend.batches else "reading"] += 1
         if backend.batches and not backend.batches[0].done():
@@ -321,13 +325,15 @@ async def test_large_batches_are_counted_one_after_the_other_and_small_ones_besi
     await small.send(head % 3 + b"{}\n")
     await until(lambda: len(backend.batches) == 2)
     assert len(backend.items) == 1
-    backend.batches[1].set_result([Refused(503, "Full", "full", 7)])
+    backend.batches[1].set_result([Refused(Why.UNAVAILABLE, "full", 7)])
     refused = await small.response()
     assert (refused.status, refused.headers["retry-after"]) == (503, "7")
-    backend.batches[0].set_result([Refused(503, "Full", f"full {n % 2}", 7) for n in range(1000)])
+    backend.batches[0].set_result(
+        [Refused(Why.UNAVAILABLE, f"full {n % 2}", 7) for n in range(1000)]
+    )
     assert {row["status"] for row in rows(await first.response())} == {503}
     await until(lambda: len(backend.batches) == 3)
-    backend.batches[2].set_result([Refused(503, "Full", "full", 7)] * 1000)
+    backend.batches[2].set_result([Refused(Why.UNAVAILABLE, "full", 7)] * 1000)
     assert (await second.response()).status == 503
 
 

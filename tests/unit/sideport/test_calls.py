@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from gossipd.sideport.backend import Refused
+from gossipd.core import Refused, Why
 from gossipd.sideport.limits import Limits
 
-from .fake import Client, FakeBackend, increment_id, until
+from .fake import Client, FakeBackend, increment_id
 
 
 async def test_an_increment_without_a_body_adds_one_to_the_default_counter(client: Client) -> None:
@@ -111,11 +111,14 @@ async def test_the_longest_name_is_accepted(client: Client) -> None:
     assert (await client.request("POST", "/increment?counter=" + "x" * 128)).status == 200
 
 
-@pytest.mark.parametrize(("status", "retry_after"), [(409, None), (503, 5)])
+@pytest.mark.parametrize(
+    ("why", "status", "retry_after"),
+    [(Why.CONFLICT, 409, None), (Why.KEY, 422, None), (Why.UNAVAILABLE, 503, 5)],
+)
 async def test_a_refused_increment_tells_why(
-    client: Client, backend: FakeBackend, status: int, retry_after: int | None
+    client: Client, backend: FakeBackend, why: Why, status: int, retry_after: int | None
 ) -> None:
-    backend.refusal = Refused(status, "No", "because", retry_after)
+    backend.refusal = Refused(why, "because", retry_after)
     answer = await client.request("POST", "/increment")
     assert (answer.status, answer.detail) == (status, "because")
     assert answer.headers.get("retry-after") == (None if retry_after is None else "5")
@@ -124,21 +127,10 @@ async def test_a_refused_increment_tells_why(
 async def test_an_increment_that_fails_unexpectedly_is_a_500(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.refusal = ZeroDivisionError()
+    backend.unstartable = ZeroDivisionError()
     assert (await client.request("POST", "/increment")).status == 500
-    backend.refusal = None
+    backend.unstartable = None
     assert (await client.request("POST", "/increment")).status == 200
-
-
-async def test_a_cancelled_increment_is_a_503(client: Client, backend: FakeBackend) -> None:
-    backend.paused = True
-    await client.send(
-        b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n"
-    )
-    await until(lambda: len(backend.waiting) == 1)
-    backend.waiting[0][0].cancel()
-    assert (await client.response()).status == 503
-    assert (await client.response()).status == 200
 
 
 async def test_a_command_that_fails_unexpectedly_is_a_500(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gossipd.sideport.backend import Refused
+from gossipd.core import Refused
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.deadline import Deadline
 from gossipd.sideport.http import HttpDialect

@@ -7,7 +7,6 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.sideport.commands import Commands
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.words import quote, split
@@ -45,9 +44,8 @@ def test_no_input_escapes_the_protocol(
         )
         backend, transport = FakeBackend(), FakeTransport()
         backend.paused = held
-        host = FakeHost()
-        commands = Commands(backend)
-        connection = Connection(commands, Limits(), host, lambda: 0)
+        host = FakeHost(backend, Limits())
+        connection = Connection(host)
         connection.connection_made(transport)
         for number, piece in enumerate(pieces):
             if transport.closing:

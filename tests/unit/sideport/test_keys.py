@@ -8,8 +8,8 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
+from gossipd.core import Refused, Why
 from gossipd.sideport import values
-from gossipd.sideport.values import refusal
 
 from .fake import KEY, Client, FakeBackend, increment_id
 
@@ -161,7 +161,7 @@ async def test_calls_that_take_no_key_do_not_mind_the_header(client: Client) -> 
 async def test_a_key_that_cannot_be_used_is_told_in_the_daemons_words(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.refusal = refusal(422, "the key is expired")
+    backend.refusal = Refused(Why.KEY, "the key is expired")
     answer = await client.request("POST", f"/increment?key={KEY}")
     assert (answer.status, answer.detail) == (422, "the key is expired")
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from gossipd.sideport.backend import Refused
+from gossipd.core import Refused, Why
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.rows import ROWS_AT_ONCE
@@ -98,7 +98,7 @@ async def test_the_log_takes_the_id_of_an_increment_to_go_on_behind(
     client: Client, backend: FakeBackend
 ) -> None:
     assert (await client.request("GET", "/log?after=x")).status == 400
-    backend.log_refusal = Refused(404, "Not Found", "no recent increment has the id")
+    backend.log_refusal = Refused(Why.UNKNOWN, "no recent increment has the id")
     answer = await client.request("GET", "/log?after=00000000-0000-8000-8000-000000000009")
     assert answer.status == 404
     await client.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")

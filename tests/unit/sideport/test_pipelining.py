@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gossipd.sideport.backend import Refused
+from gossipd.core import Refused, Why
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 
@@ -37,7 +37,7 @@ async def test_answers_keep_their_order_when_commits_do_not(
     await until(lambda: len(backend.waiting) == 3)
     backend.waiting.reverse()
     backend.commit(2)
-    backend.refusal = Refused(409, "Conflict", "out of range")
+    backend.refusal = Refused(Why.CONFLICT, "out of range")
     backend.commit()
     assert [await client.line() for _ in range(3)] == ["error: out of range", "1", "1"]
 
@@ -137,7 +137,7 @@ async def test_a_client_that_vanishes_leaves_no_trace(
     client.reset()
     await until(lambda: port.connection_count == 0)
     backend.commit(1)
-    backend.refusal = Refused(503, "Service Unavailable", "leaving")
+    backend.refusal = Refused(Why.UNAVAILABLE, "leaving")
     backend.commit()
     assert len(backend.started) == 3
     assert backend.values == {"default": 1}

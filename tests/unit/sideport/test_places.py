@@ -22,6 +22,7 @@ class Guest:
 
     def __init__(self) -> None:
         self.dismissed = False
+        self.idle_since: float | None = None
 
     def drain(self) -> None:
         self.dismissed = True
@@ -48,9 +49,8 @@ def test_a_newcomer_takes_the_place_of_who_has_been_idle_the_longest() -> None:
     room = Room()
     guests = room.fill()
     for at, number in ((0, 2), (1, 1), (2, 3), (3, 2)):
-        room.now = at
-        room.places.idle(guests[number])
-    room.places.busy(guests[1])
+        guests[number].idle_since = at
+    guests[1].idle_since = None
     room.now = 10.0
     assert room.come("192.0.2.7")[1] is Place.KEPT
     assert [guest.dismissed for guest in guests] == [False, False, False, True]
@@ -58,14 +58,31 @@ def test_a_newcomer_takes_the_place_of_who_has_been_idle_the_longest() -> None:
     assert [guest.dismissed for guest in guests] == [False, False, True, True]
 
 
+def test_who_has_asked_since_it_was_looked_keeps_his_place() -> None:
+    room = Room()
+    guests = room.fill()
+    for since, guest in enumerate(guests):
+        guest.idle_since = float(since)
+    room.now = 10.0
+    assert room.come("192.0.2.7")[1] is Place.KEPT
+    guests[1].idle_since, guests[2].idle_since = None, 9.5
+    assert room.come("192.0.2.8")[1] is Place.KEPT
+    assert [guest.dismissed for guest in guests] == [True, False, False, True]
+    room.now = 10.4
+    assert room.come("192.0.2.9")[1] is Place.BRIEF, "one is busy, another was a moment ago"
+    room.now = 11.5
+    assert room.come("192.0.2.9")[1] is Place.KEPT
+    assert [guest.dismissed for guest in guests] == [True, False, True, True]
+
+
 def test_an_address_that_has_its_share_makes_room_itself() -> None:
     room = Room()
     mine, _ = room.come("192.0.2.1")
     other, _ = room.come("192.0.2.2")
-    room.places.idle(other)
+    other.idle_since = room.now
     assert room.come("192.0.2.1")[1] is Place.KEPT
     room.now = 5.0
-    room.places.idle(mine)
+    mine.idle_since = 5.0
     assert room.come("192.0.2.1")[1] is Place.BRIEF
     room.now = 10.0
     assert room.come("192.0.2.1")[1] is Place.KEPT
@@ -75,11 +92,11 @@ def test_an_address_that_has_its_share_makes_room_itself() -> None:
 def test_who_was_busy_a_moment_ago_keeps_his_place_and_newcomers_get_a_short_answer() -> None:
     room = Room()
     for guest in room.fill():
-        room.places.idle(guest)
+        guest.idle_since = room.now
     room.now = 0.9
     brief = [room.come("192.0.2.7") for _ in range(3)]
     assert [place for _, place in brief] == [Place.BRIEF, Place.BRIEF, Place.NONE]
-    room.places.idle(brief[1][0])
+    brief[1][0].idle_since = room.now
     assert room.come("192.0.2.7")[1] is Place.BRIEF
     assert [guest.dismissed for guest, _ in brief] == [False, True, False]
 
@@ -89,10 +106,9 @@ def test_who_has_gone_leaves_nothing_behind() -> None:
     for _ in range(3):
         guests = [*room.fill(), room.come("192.0.2.7")[0]]
         for guest in guests:
-            room.places.idle(guest)
+            guest.idle_since = room.now
             room.places.leave(guest)
             room.places.leave(guest)
-            room.places.idle(guest)
 
 
 def test_a_client_is_counted_for_its_address_or_its_network() -> None:

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gossipd.sideport.backend import Refused
-from gossipd.sideport.commands import Commands
+from gossipd.core import Refused, Why
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
@@ -170,7 +169,7 @@ async def test_a_client_that_takes_its_answers_slowly_is_given_more_time(
 ) -> None:
     transport = FakeTransport()
     limits = Limits(write_timeout=0.05, write_rate_min=1000)
-    connection = Connection(Commands(backend), limits, FakeHost(), lambda: 0)
+    connection = Connection(FakeHost(backend, limits))
     connection.connection_made(transport)
     transport.buffered = 100
     connection.pause_writing()
@@ -184,7 +183,7 @@ async def test_a_client_that_takes_its_answers_slowly_is_given_more_time(
 async def test_a_client_that_takes_its_answers_too_slowly_is_cut(backend: FakeBackend) -> None:
     transport = FakeTransport()
     limits = Limits(write_timeout=0.05, write_rate_min=1000)
-    connection = Connection(Commands(backend), limits, FakeHost(), lambda: 0)
+    connection = Connection(FakeHost(backend, limits))
     connection.connection_made(transport)
     transport.buffered = 1000
     connection.pause_writing()
@@ -198,7 +197,7 @@ async def test_a_client_that_takes_its_answers_too_slowly_is_cut(backend: FakeBa
 async def test_an_increment_that_cannot_even_start_is_an_answer(
     client: Client, backend: FakeBackend
 ) -> None:
-    backend.unstartable = Refused(503, "Service Unavailable", "leaving")
+    backend.unstartable = Refused(Why.UNAVAILABLE, "leaving")
     answer = await client.request("POST", "/increment")
     assert (answer.status, answer.detail) == (503, "leaving")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from gossipd.sideport.backend import Refused
+from gossipd.core import Refused, Why
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.values import key
 
@@ -127,7 +127,7 @@ async def test_the_value_of_an_option_may_stand_in_quotes(
 
 
 async def test_a_refused_increment_is_an_error_line(client: Client, backend: FakeBackend) -> None:
-    backend.refusal = Refused(409, "Conflict", "total out\nof range")
+    backend.refusal = Refused(Why.CONFLICT, "total out\nof range")
     await client.send(b"increment\nping\n")
     assert await client.line() == "error: total out of range"
     assert await client.line() == "pong"
@@ -152,7 +152,7 @@ async def test_an_increment_waits_for_other_nodes(client: Client, backend: FakeB
         "error: counted, but only 2 of 3 nodes hold it durably after 2s",
     ]
     assert [memory for _, _, memory, _ in backend.asked] == [False, False, True, False]
-    backend.refusal = Refused(409, "Conflict", "out of range")
+    backend.refusal = Refused(Why.CONFLICT, "out of range")
     await client.send(b"increment ack=2\n")
     assert await client.line() == "error: out of range"
 

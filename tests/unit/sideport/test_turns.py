@@ -50,17 +50,17 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
     def connection(name: str) -> None:
         pipeline: Pipeline
 
-        def progressed() -> None:
-            pipeline.advance(turns.slice())
+        def progressed(its_turn: bool) -> None:
+            time = turns.slice()
+            if time.over and not its_turn:
+                pipeline.rest(is_new=True)
+            else:
+                pipeline.advance(time)
 
-        def never(*_: object) -> asyncio.Future[object]:
-            raise AssertionError
-
-        pipeline = Pipeline(never, written.append, progressed, ended.append, turns)  # type: ignore[arg-type]
-        pipeline.add(lambda: busy(name))
+        pipeline = Pipeline(written.append, progressed, ended.append, turns)
+        pipeline.add(lambda: busy(name), lambda pieces: pieces)
         pipeline.end()
-        pipeline.arrive()
-        progressed()
+        progressed(False)
 
     for number in range(clients):
         connection(str(number))

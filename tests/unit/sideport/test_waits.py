@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from gossipd.sideport.backend import Refused
+from gossipd.core import Refused, Why
 from gossipd.sideport.port import SidePort
 
 from .conftest import Connect
@@ -186,7 +186,7 @@ async def test_bad_wishes_in_a_query_are_refused(
 async def test_an_increment_that_fails_is_not_acknowledged(
     client: Client, backend: FakeBackend, unstartable: bool
 ) -> None:
-    refused = Refused(409, "Conflict", "out of range")
+    refused = Refused(Why.CONFLICT, "out of range")
     backend.unstartable, backend.refusal = (refused, None) if unstartable else (None, refused)
     await client.send(b"POST /increment?ack=2 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
     for _ in range(2):
@@ -299,7 +299,7 @@ async def test_an_increment_goes_on_when_the_client_that_wanted_it_acknowledged_
     await until(lambda: port.connection_count == 0)
     backend.commit(1)
     assert backend.values == {"default": 1}
-    backend.refusal = Refused(503, "Service Unavailable", "leaving")
+    backend.refusal = Refused(Why.UNAVAILABLE, "leaving")
     backend.commit()
     assert backend.asked == []
 

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from gossipd.core import Batch, Effect
+from gossipd.core import Batch, Counted, Effect, Item, Refused
 from gossipd.counting import Counting
 from gossipd.diskwatch import DiskWatch
-from gossipd.sideport.backend import Incremented, Item, Refused
 from gossipd.store import NoSpaceError
 from gossipd.troubles import Troubles
+from tests.unit.asking import increment
 from tests.unit.store.keyed import Life, new_life, plain_key, timed_key
 from tests.unit.store.parts import stored
 from tests.unit.waiting import until
@@ -52,11 +52,11 @@ class Bench:
 
     async def tried(self, item: Item) -> str:
         """Why it was refused when the disk was tried for it."""
-        futures: list[asyncio.Future[Incremented]] = []
+        futures: list[asyncio.Future[Counted]] = []
 
         def taken() -> bool:
             with suppress(Refused):
-                futures.append(self.counting.increment(*item))
+                futures.append(increment(self.counting, *item))
             return bool(futures)
 
         await until(taken)
@@ -64,13 +64,13 @@ class Bench:
             await futures[0]
         return caught.value.detail
 
-    async def counted(self, item: Item) -> Incremented:
+    async def counted(self, item: Item) -> Counted:
         """The answer, asked again for as long as it is refused."""
-        found: list[Incremented] = []
+        found: list[Counted] = []
         async with asyncio.timeout(20):
             while not found:
                 with suppress(Refused):
-                    found.append(await self.counting.increment(*item))
+                    found.append(await increment(self.counting, *item))
                 await asyncio.sleep(0)
         return found[0]
 

@@ -1,0 +1,71 @@
+"""What clients ask for and are told, whatever they speak: counted, or refused and why.
+
+The words are for whoever asked. Which status or sign goes with a reason is for the dialects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Self
+from uuid import UUID
+
+RETRY_AFTER = 1
+"""Seconds after which a node that could not do something is worth asking again."""
+
+
+class Why(Enum):
+    """Why something is not done."""
+
+    WRONG = "what was asked makes no sense"
+    UNKNOWN = "nothing is known of what was asked about"
+    CONFLICT = "it contradicts what is there"
+    KEY = "the key does not fit: too old, or used for something else"
+    TOO_LARGE = "more than is taken at a time"
+    UNAVAILABLE = "not here and now; another node, or this one later, may do it"
+    LATE = "what was waited for did not come in time"
+    MISTAKE = "a fault of this program"
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer rather than a failure of the program
+    """What is told instead of an answer. Text clients are told `detail` alone."""
+
+    def __init__(
+        self,
+        why: Why,
+        detail: str,
+        retry_after: int | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """`facts`: what is known all the same, for programs."""
+        super().__init__(detail)
+        self.why = why
+        self.detail = detail
+        self.retry_after = retry_after
+        self.facts = facts or {}
+
+    def bare(self) -> Self:
+        """This one, as a value: without the frames that it came through, which hold what holds
+        it and would be freed by the collector alone."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An increment that is committed: what the client may rely on from now on."""
+
+    id: UUID
+    counter: str
+    by: int
+    count: int
+    duplicate: bool
+
+
+class Item(NamedTuple):
+    """One increment of a batch."""
+
+    counter: str
+    by: int
+    key: UUID | None = None

@@ -1,0 +1,318 @@
+"""The one table of what can be asked, whatever the client speaks.
+
+A row says how something is called, what may be said along with it, and what is done; from the rows
+follow the calls of HTTP, `GET /`, the commands of text and `help`. Adding a call is a row here and
+what it does in `service`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from gossipd.core import RETRY_AFTER, Counted, Refused, Why
+from gossipd.service import Service
+from gossipd.sideport import listing, values
+from gossipd.sideport.values import REQUIRED, Argument
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A row."""
+
+    name: str
+    http: str
+    """Method and path; parts of the path in braces are arguments. Empty: not over HTTP."""
+
+    summary: str
+    run: Callable[..., Any]
+    """Gets the node and the arguments; returns the answer (a mapping, text, an iterator of rows),
+    or what is to be awaited for it; may raise `Refused`."""
+
+    arguments: tuple[Argument, ...] = ()
+    text: Callable[[Any], str] | None = None
+    """The answer, or some rows of it, as lines of text; None: not a command of text."""
+
+    words: tuple[str, ...] = ()
+    """The arguments that text gives by their place."""
+
+    anywhere: bool = False
+    """HTTP takes its arguments from the query as well as from the body. Of others a GET takes them
+    from the query, the rest from the body."""
+
+    rows: bool = False
+    """The answer is an iterator of rows, which may be long; of names and values with `pairs`."""
+
+    pairs: bool = False
+    counts: bool = False
+    """The answer tells counts, which JSON may have as strings."""
+
+    begins: bool = False
+    """What is asked for goes on after the answer."""
+
+    shares: bool = False
+    """Started beside others of its kind that follow it, rather than when all before are answered.
+    `run` also gets whom to call with the answer, unless it returns what is to be awaited."""
+
+    batch: bool = False
+    """The arguments are given many times, a line of JSON each; `run` gets a list of `Item`."""
+
+    @cached_property
+    def method(self) -> str:
+        return self.http.partition(" ")[0]
+
+    @cached_property
+    def path(self) -> str:
+        return self.http.partition(" ")[2]
+
+    @cached_property
+    def by_name(self) -> dict[str, Argument]:
+        return {argument.name: argument for argument in self.arguments}
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        return {argument.name: argument.default for argument in self.arguments}
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.arguments if each.default is REQUIRED)
+
+    @cached_property
+    def usage(self) -> str:
+        """How a line of text asks for it."""
+        options = (each for each in self.arguments if each.name not in self.words)
+        words = [f"[{word.upper()}]" for word in self.words]
+        return " ".join([self.name, *words, *(f"[{each.name}={each.sample}]" for each in options)])
+
+    def validated(self, given: Mapping[str, object]) -> dict[str, Any]:
+        """All arguments, of which these were given; raises `Refused`."""
+        if not given and not self.required:
+            return self.defaults
+        found = self.defaults.copy()
+        for name, value in given.items():
+            found[name] = self.by_name[name].check(value)
+        for name in self.required:
+            if name not in given:
+                raise values.wrong(f"{name} is missing")
+        return found
+
+    def is_short(self, given: Mapping[str, object]) -> bool:
+        """Whether the answer is short and comes at once."""
+        return not (self.rows or self.batch or any(self.by_name[name].waits for name in given))
+
+
+class Acknowledged(NamedTuple):
+    """An increment that was to be answered once `wanted` nodes hold it."""
+
+    done: Counted
+    acks: int
+    """Nodes known to hold it, the one that was asked included."""
+
+    wanted: int
+    memory: bool
+    timeout: float
+
+
+def _increment(
+    node: Service,
+    answer: Callable[[Counted | Refused], None],
+    counter: str,
+    by: int,
+    key: UUID | None,
+    ack: int | None,
+    ack_memory: bool,
+    timeout: float,
+) -> Awaitable[object] | None:
+    if ack is None:
+        node.increment(counter, by, key, answer)
+        return None
+    started: asyncio.Future[Counted | Refused] = asyncio.get_running_loop().create_future()
+
+    def settle(result: Counted | Refused) -> None:
+        if not started.done():
+            started.set_result(result)
+
+    node.increment(counter, by, key, settle)
+    return _acknowledged(node, started, ack, ack_memory, timeout)
+
+
+async def _acknowledged(
+    node: Service,
+    started: asyncio.Future[Counted | Refused],
+    ack: int,
+    ack_memory: bool,
+    timeout: float,  # noqa: ASYNC109 - a client's wish, kept by the daemon
+) -> Acknowledged | Refused:
+    """The time that the commit takes is a part of the timeout."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout
+    done = await started
+    if isinstance(done, Refused):
+        return done
+    try:
+        left = max(0.0, until - loop.time())
+        acks = await node.held(done.id, ack, ack_memory, left)
+    except Exception:
+        # It counted, and an error would say that it did not.
+        log.warning("cannot tell which nodes hold increment %s", done.id, exc_info=True)
+        acks = 0
+    return Acknowledged(done, acks, ack, ack_memory, timeout)
+
+
+def _count_line(answer: Counted | Acknowledged) -> str:
+    if isinstance(answer, Acknowledged):
+        if answer.acks < answer.wanted:
+            durably = "" if answer.memory else " durably"
+            raise Refused(
+                Why.LATE,
+                f"counted, but only {answer.acks} of {answer.wanted} nodes hold it{durably} "
+                f"after {answer.timeout:g}s",
+            )
+        answer = answer.done
+    return f"{answer.count}\n"
+
+
+def _count(node: Service, counter: str, after: UUID | None, timeout: float) -> object:
+    _complete(node)
+    if after is not None:
+        return _count_after(node, counter, after, timeout)
+    return {"counter": counter, "count": node.count(counter)}
+
+
+async def _count_after(
+    node: Service,
+    counter: str,
+    after: UUID,
+    timeout: float,  # noqa: ASYNC109 - as above
+) -> object:
+    included = await node.included(after, counter, timeout)
+    _complete(node)
+    answer = {"counter": counter, "count": node.count(counter)}
+    if included:
+        return answer
+    detail = f"increment {after} has not come to this node within {timeout:g}s"
+    without = f"the count without it is {answer['count']}"
+    raise Refused(Why.LATE, f"{detail}; {without}", facts=answer)
+
+
+def _counters(
+    node: Service, prefix: str, limit: int | None, after: str
+) -> Iterator[tuple[str, int]]:
+    _complete(node)
+    return islice(node.counters(prefix, after), limit)
+
+
+def _complete(node: Service) -> None:
+    """A count that lacks what the others already have would be a wrong answer."""
+    reason = node.incomplete()
+    if reason is not None:
+        raise Refused(Why.UNAVAILABLE, f"catching up: {reason}", RETRY_AFTER)
+
+
+def _counted(node: Service, id: UUID, counter: str | None) -> object:  # noqa: A002
+    return {"id": id, "counted": node.counted(id, counter)}
+
+
+async def _event(node: Service, key: tuple[str, UUID]) -> object:
+    written, uuid = key
+    return {"key": written, **await node.event_of(uuid)}
+
+
+def _ready(node: Service) -> object:
+    reason = node.not_ready()
+    if reason is not None:
+        raise Refused(Why.UNAVAILABLE, reason, RETRY_AFTER)
+    return {"ready": True}
+
+
+def _join(node: Service, peers: list[str]) -> object:
+    node.join(peers)
+    return {"joining": peers}
+
+
+def _leave(node: Service) -> object:
+    node.leave()
+    return {"leaving": True}
+
+
+def _forget(node: Service, name: str) -> object:
+    node.forget(name)
+    return {"forgotten": name}
+
+
+INCREMENT = Operation(
+    "increment", "POST /increment",
+    "add BY (1), answer the new count; with ack once K nodes hold it", _increment,
+    (values.COUNTER, values.BY, values.KEY, values.ACK, values.ACK_MEMORY, values.TIMEOUT),
+    text=_count_line, words=("counter", "by"), anywhere=True, counts=True, shares=True,
+)  # fmt: skip
+
+_PAGE = (values.PREFIX, values.LIMIT, values.AFTER)
+
+OPERATIONS: tuple[Operation, ...] = (
+    INCREMENT,
+    Operation(
+        "increments", "POST /increments", "add many; a line of JSON each",
+        lambda node, items: node.increment_all(items),
+        (values.COUNTER, values.BY, values.KEY), counts=True, batch=True,
+    ),
+    Operation(
+        "count", "GET /count", "the count; with after once ID is in it", _count,
+        (values.COUNTER, values.INCLUDING, values.TIMEOUT),
+        text=lambda answer: f"{answer['count']}\n", words=("counter",), counts=True,
+    ),
+    Operation(
+        "counters", "GET /counters", "every counter with its count", _counters, _PAGE,
+        text=listing.counters, rows=True, pairs=True, counts=True,
+    ),
+    Operation(
+        "counted", "GET /increments/{id}", "whether an increment is counted", _counted,
+        (values.ID, values.ANY_COUNTER),
+    ),
+    Operation(
+        "event", "GET /increments", "what a key stands for", _event, (values.GIVEN_KEY,)
+    ),
+    Operation(
+        "source", "PUT /sources/{client}/{counter}", "a client's own total",
+        lambda node, **source: node.put_source(**source),
+        (values.CLIENT, values.GIVEN_COUNTER, values.SEQ, values.TOTAL), counts=True,
+    ),
+    Operation(
+        "log", "GET /log", "recent increments, newest first",
+        lambda node, prefix, limit, after: islice(node.log(prefix, after), limit),
+        (values.PREFIX, values.LOG_LIMIT, values.LOG_AFTER),
+        text=listing.events, words=("limit",), rows=True, counts=True,
+    ),
+    Operation(
+        "health", "GET /health", "OK while the process lives", lambda _: "OK\n", text=str
+    ),
+    Operation("ready", "GET /ready", "whether counts are complete", _ready),
+    Operation(
+        "peers", "GET /peers", "gossip addresses of the other alive members",
+        lambda node: node.peers(), text=listing.lines, rows=True,
+    ),
+    Operation(
+        "members", "GET /members", "the members of the cluster",
+        lambda node, prefix, limit, after: islice(node.members(prefix, after), limit), _PAGE,
+        text=listing.members, rows=True,
+    ),
+    Operation(
+        "status", "GET /status", "this node", lambda node: node.status(), text=listing.fields
+    ),
+    Operation("seeds", "GET /join", "what became of each seed", lambda node: node.seeds()),
+    Operation("join", "POST /join", "join others", _join, (values.PEERS,), begins=True),
+    Operation("leave", "POST /leave", "leave the cluster and stop", _leave, begins=True),
+    Operation(
+        "forget", "POST /forget", "forget a member that is gone", _forget, (values.MEMBER,),
+        begins=True,
+    ),
+    Operation("ping", "", "answers pong", lambda _: "pong\n", text=str),
+)  # fmt: skip

@@ -1,0 +1,28 @@
+"""Increments that a test waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from gossipd.core import Counted, Refused
+from gossipd.counting import Counting
+from gossipd.service import Service
+
+
+def increment(
+    asked: Counting | Service, counter: str, by: int, key: UUID | None = None
+) -> asyncio.Future[Counted]:
+    """Ends with what was counted, or with `Refused`, which it raises where it is told at once."""
+    future: asyncio.Future[Counted] = asyncio.get_running_loop().create_future()
+
+    def answer(told: Counted | Refused) -> None:
+        if future.done():
+            return
+        if isinstance(told, Refused):
+            future.set_exception(told)
+        else:
+            future.set_result(told)
+
+    asked.increment(counter, by, key, answer)
+    return future
