@@ -248,7 +248,7 @@ class Doubles:
                 order.remove(seq)
                 change.left_out.extend(dropped.left_out)
                 change = change._replace(digest=change.digest + dropped.digest)
-                corrected.update(dict.fromkeys(dropped.corrected))
+                corrected[double.counter] = None
         if not order:
             del self._orders[stream]
         return change._replace(corrected=list(corrected))
@@ -263,11 +263,9 @@ class Doubles:
         else:
             change = Change(-own, self._stop(stream, double), [])
         self._count -= 1
-        if self._seq_of(stream, double.counter) < double.seq:
-            return change  # nobody takes a correction that is above its register
         folded = Correction(double.counter, max(seq, double.seq), lost, out, digest)
         self._put(stream, folded)
-        return change._replace(corrected=[double.counter])
+        return change
 
     def _put(self, stream: Stream, correction: Correction) -> None:
         held = self._corrections.setdefault(stream, _Corrections())

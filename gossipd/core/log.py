@@ -262,7 +262,9 @@ class Log:
             self._load(kept)
         for kept in streams:  # once all registers are here for which a double may wait
             for correction in kept.corrections:
-                self._join(kept.stream, correction, now)
+                if self.register(kept.stream, correction.counter)[0] or not correction.out:
+                    change = self.doubles.correct(kept.stream, correction, now)
+                    self._apply(kept.stream, change)
         for kept in streams:  # of which some may be in a correction
             if kept.keys:
                 self.merge_keys(kept.stream, kept.keys, now)

@@ -45,8 +45,9 @@ PAUSE = 0.005
 LOOK_EVERY = 1000
 """Lies between two looks at everything."""
 
-SETTLED_WITHIN = 300.0
-"""Seconds after the last lie until all agree: what it has claimed is looked into once a minute."""
+SETTLED_WITHIN = 600.0
+"""Seconds after the last lie until all agree. Where versions were claimed that cover different
+things, each node looks into a stream once a minute (`DEEP_AFTER`), with one other at a time."""
 
 SMALL = 1100
 """Items that any table may hold that is not named in `BOUNDS`: the largest constant is 1,024."""

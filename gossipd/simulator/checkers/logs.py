@@ -18,7 +18,7 @@ from gossipd.core.identity import SEQ_MAX, STREAM_BITS
 from gossipd.core.log import Log
 from gossipd.core.messages import DIGEST_BITS, DIGEST_FANOUT, Register
 
-from .doubles import LeftOut, has_lost, is_present, left_out
+from .doubles import LeftOut, has_lost, left_out
 from .ghosts import Ghosts
 
 _DEPTHS = 4
@@ -118,13 +118,12 @@ class LogChecker:
     def _look_beside(
         self, where: str, log: Log, stream: Stream, seen: _Seen, changed: dict[str, None]
     ) -> None:
-        """Doubles of events that are present go into corrections only, others may be dropped; with
-        these and the key records above the version they are part of the digest."""
+        """Doubles go into corrections only; with these and the key records above the version they
+        are part of the digest."""
         doubles = list(log.doubles.of(stream, 0, 0.0))
         for counter, seq in seen.doubles.get(stream, ()):
             lost = has_lost(log, stream, seq, counter)
-            kept = lost is not False or not is_present(log, stream, seq, counter)
-            assert kept, f"I6: {where} no double of {counter} {seq} any more"
+            assert lost is not False, f"I6: {where} no double of {counter} {seq} any more"
         seen.doubles[stream] = [(double.counter, double.seq) for double in doubles]
         folded = list(log.doubles.corrections(stream))
         changed.update((double.counter, None) for double in doubles)
