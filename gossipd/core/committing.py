@@ -29,13 +29,17 @@ from .effects import (
 )
 from .gossiping import Gossiping
 from .image import StreamImage
+from .judge import Judge
 from .leaving import Leaving
+from .log import Log
+from .means import Means
 from .parts import COST_MAX, DEAREST, Part
 from .replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
 from .sources import Put
-from .state import State, Turn
+from .tail import Tail
 from .timers import Timer
-from .writer import NOTHING_STORED, Accepted, Batch, Stored
+from .turn import Turn
+from .writer import NOTHING_STORED, Accepted, Batch, Stored, Writer
 
 PUTS_MAX = 200
 """Sources that are put together at most."""
@@ -93,13 +97,21 @@ class Committing:
 
     def __init__(
         self,
-        state: State,
+        means: Means,
+        log: Log,
+        writer: Writer,
+        judge: Judge,
+        tail: Tail,
         gossiping: Gossiping,
         leaving: Leaving,
         disk: Disk,
         disk_timeout: float,
     ) -> None:
-        self._state = state
+        self._settings, self._timers = means.settings, means.timers
+        self._log = log
+        self._writer = writer
+        self._judge = judge
+        self._tail = tail
         self._gossiping = gossiping
         self._leaving = leaving
         self._disk = disk
@@ -216,19 +228,19 @@ class Committing:
         self._pause = 0.0
         if batch.rows or batch.sources:
             self._disk.succeeded(turn)
-        made, others = self._state.writer.expose(batch, turn.now)
+        made, others = self._writer.expose(batch, turn.now)
         advances = iter(made)
         replies: Sequence[Reply] = [
             next(advances) if isinstance(result, Accepted) else result for result in batch.results
         ]
-        value = self._state.log.value
+        value = self._log.value
         put_replies = [
             PutAnswer(put, result, value(put.counter))
             for (_, put), result in zip(self._taken_puts, batch.put_results, strict=False)
         ]
         self._answer(replies, put_replies, turn)
-        self._state.tail.append(made + others, turn.now)
-        log = self._state.log
+        self._tail.append(made + others, turn.now)
+        log = self._log
         if made:
             log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
             turn.emit(Incremented(tuple(made)))
@@ -247,7 +259,7 @@ class Committing:
         batch, self._batch, self._finding = self._batch, None, 0
         if batch is not None:
             exposed = self._exposed(batch)
-            self._state.writer.abandon(batch)
+            self._writer.abandon(batch)
             turn.emit(Abandon(batch, exposed))
         self._failed(failure, why, turn)
         fate = Fate.MISTAKE if failure is Failure.MISTAKE else Fate.UNKNOWN
@@ -269,9 +281,9 @@ class Committing:
 
     def _doubtful(self, wall: float) -> list[bytes]:
         """Of the keys in what was taken, those that only the disk may know."""
-        if not self._state.log.keeps_marks:
+        if not self._log.keeps_marks:
             return []
-        is_doubtful = self._state.judge.is_doubtful
+        is_doubtful = self._judge.is_doubtful
         keys = [one.key for one in self._taken if one.key is not None]
         return [key for key in keys if is_doubtful(key, wall)]
 
@@ -283,7 +295,7 @@ class Committing:
         increments = [(one.counter, one.by) for one in taken]
         keys = [one.key for one in taken]
         puts = [put for _, put in self._taken_puts]
-        self._batch = self._state.writer.prepare(
+        self._batch = self._writer.prepare(
             increments, turn.now, wall, keys if any(keys) else (), stored, puts
         )
         turn.emit(Commit(self._batch, [one.token for one in taken]))
@@ -291,8 +303,8 @@ class Committing:
     def _keep_share(self, stored: Stored) -> None:
         """Leave out those of batches whose new keys are more than their share; they are answered
         with the others."""
-        log = self._state.log
-        room = int(BATCH_KEYS * self._state.settings.key_limit) - len(log.keys)
+        log = self._log
+        room = int(BATCH_KEYS * self._settings.key_limit) - len(log.keys)
         if room >= len(self._taken):
             return
         for index, one in enumerate(self._taken):
@@ -303,12 +315,12 @@ class Committing:
                 self._shareless[index] = None
 
     def _is_known(self, key: bytes, stored: Stored) -> bool:
-        log = self._state.log
+        log = self._log
         return key in log.keys or bool(log.events(key) or stored.get(key))
 
     def _exposed(self, batch: Batch) -> StreamImage:
         """What counts of the stream of a batch, as far as its rows concern it."""
-        log, stream = self._state.log, batch.stream
+        log, stream = self._log, batch.stream
         registers = ((counter, *log.register(stream, counter)) for counter, _, _ in batch.rows)
         held = tuple(register for register in registers if register[1])
         return StreamImage(stream, log.version(stream), held)
@@ -392,8 +404,8 @@ class Committing:
         if self._leave_since is None:
             self._leave_since = since
             self._look()
-            longest = min(self._disk_timeout, self._state.settings.leave_timeout / 2)
-            self._state.timers.set(Timer.DRAIN, turn.now + longest)
+            longest = min(self._disk_timeout, self._settings.leave_timeout / 2)
+            self._timers.set(Timer.DRAIN, turn.now + longest)
         self._go_on(turn)
 
     def drained_too_long(self, turn: Turn) -> None:
@@ -409,7 +421,7 @@ class Committing:
         self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
         self._closed = True
         self._look()
-        self._state.timers.set(Timer.REOPEN, turn.now + self._pause)
+        self._timers.set(Timer.REOPEN, turn.now + self._pause)
 
     def _look(self) -> None:
         """Whether anything is taken, or why not."""
@@ -437,5 +449,5 @@ class Committing:
 
     def _leave(self, turn: Turn) -> None:
         assert self._leave_since is not None
-        self._state.timers.cancel(Timer.DRAIN)
+        self._timers.cancel(Timer.DRAIN)
         self._leaving.start(turn, self._leave_since)

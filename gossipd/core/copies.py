@@ -19,12 +19,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from .courier import Courier
 from .effects import Copies
-from .encoding import GROUP_OVERHEAD, pack_record
+from .groups import cut_group
 from .identity import SEQ_MAX, Stream
-from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Record, Status, by_kind
-from .state import State, Turn
+from .log import Log
+from .means import Means
+from .members import MemberTable
+from .messages import HOLD_GROUPS_MAX, NONCE_MAX, Group, Held, Hold, Status, by_kind
+from .pings import RoundTrips
+from .questions import Questions
 from .timers import Timer
+from .turn import Turn
 from .waiting import Queue, Wait, Waiting
 
 SPARE = 1
@@ -75,8 +81,6 @@ class _Peer:
     """Its generation."""
     held: dict[Stream, _Span] = field(default_factory=dict)
     """What it holds of the streams that somebody waits for."""
-    open: dict[int, _Question] = field(default_factory=dict)
-    """What it may still answer, by nonce."""
     durable: bool = True
     """Whether it has a disk: thought so until it says otherwise."""
     leaving: bool = False
@@ -101,9 +105,22 @@ class _Peer:
 class CopiesWanted:
     """The asking side of `Hold`, on behalf of increments."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._waiting: Waiting[Demand] = Waiting(state.timers, Timer.COPIES)
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        log: Log,
+        courier: Courier,
+        questions: Questions,
+        round_trips: RoundTrips,
+    ) -> None:
+        self._rng, self._timers = means.rng, means.timers
+        self._members = members
+        self._log = log
+        self._courier = courier
+        self._questions = questions
+        self._round_trips = round_trips
+        self._waiting: Waiting[Demand] = Waiting(means.timers, Timer.COPIES)
         self._peers: dict[str, _Peer] = {}
         """Those that were asked."""
         self._live: list[str] = []
@@ -117,7 +134,7 @@ class CopiesWanted:
         once where too many wait."""
         was_full = self._waiting.is_full
         self._waiting.add(token, Wait(stream, seq, (demand,)), until)
-        if self._state.log.durable(stream) < seq <= self._state.log.version(stream):
+        if self._log.durable(stream) < seq <= self._log.version(stream):
             turn.save_wanted = True
         self.go_on(turn)
         if was_full and self.waits(token):
@@ -136,7 +153,7 @@ class CopiesWanted:
     def held(self, held: Held, sender: str, turn: Turn) -> bool:
         """A peer told what it durably holds; False if that was not asked here."""
         peer = self._peer(sender)
-        question = peer.open.pop(held.nonce, None) if peer is not None else None
+        question = self._questions.take(_Question, held.nonce, sender)
         if peer is None or question is None:
             return False
         peer.silences, peer.waits = 0, False
@@ -190,7 +207,7 @@ class CopiesWanted:
 
     def _spans(self, stream: Stream, memory: bool) -> list[_Span]:
         """What each of those holds whose copy counts now, this node first."""
-        log = self._state.log
+        log = self._log
         spans = []
         if memory:
             spans.append(_Span(0, log.version(stream)))
@@ -205,7 +222,7 @@ class CopiesWanted:
     def _drop(self, token: int) -> None:
         stream = self._waiting.drop(token).stream
         if not self._waiting.waits:
-            self._state.timers.cancel(Timer.HOLD)
+            self._timers.cancel(Timer.HOLD)
         if stream not in self._waiting.queues:
             for peer in self._peers.values():
                 peer.held.pop(stream, None)
@@ -216,26 +233,27 @@ class CopiesWanted:
         self._sort_peers(turn.now)
         wake = turn.now + ANSWER_AFTER
         for name in self._chosen():
-            peer = self._peers.setdefault(name, _Peer(self._state.member(name).generation))
+            peer = self._peers.setdefault(name, _Peer(self._members.held(name).generation))
             if peer.next_at <= turn.now:
                 self._ask_peer(name, peer, turn)
             if peer.next_at > turn.now:
                 wake = min(wake, peer.next_at)
-        self._state.timers.set(Timer.HOLD, wake)
+        self._timers.set(Timer.HOLD, wake)
 
     def _sort_peers(self, now: float) -> None:
         """Take newcomers in, leave out who is gone or has restarted, put the silent last."""
-        live = self._state.members.live
+        live = self._members.live
         if self._live != live:
             self._live = list(live)
             known, lives = set(self._order), set(live)
             new = [name for name in live if name not in known]
-            self._state.rng.shuffle(new)
+            self._rng.shuffle(new)
             self._order = [name for name in self._order if name in lives] + new
         silent: dict[str, None] = {}
         for name, peer in list(self._peers.items()):
             if self._peer(name) is None:
                 del self._peers[name]
+                self._questions.give_up(_Question, name)
             elif peer.waits and peer.next_at <= now:
                 peer.waits = False
                 peer.silences += 1
@@ -251,7 +269,7 @@ class CopiesWanted:
                 needed[memory] = max(copies, needed.get(memory, 0))
         chosen: dict[str, None] = {}
         for memory, copies in needed.items():
-            own = memory or self._state.log.keeps_marks
+            own = memory or self._log.keeps_marks
             able = (name for name in self._order if self._is_able(name, memory))
             chosen.update(dict.fromkeys(islice(able, copies - own + SPARE)))
         return chosen
@@ -262,60 +280,40 @@ class CopiesWanted:
 
     def _ask_peer(self, name: str, peer: _Peer, turn: Turn) -> None:
         """Send what the peer lacks, as far as one datagram holds it."""
-        state = self._state
-        room = state.courier.room(Hold(NONCE_MAX, ()), state.settings.datagram_size)
+        room = self._courier.room(Hold(NONCE_MAX, ()))
         groups: list[Group] = []
         whole = True
         for stream, queues in self._waiting.queues.items():
             lowest = _lowest(queues, peer.held.get(stream, _Span(0, 0)))
-            if lowest is None or state.log.version(stream) < lowest:
+            if lowest is None or self._log.version(stream) < lowest:
                 continue
-            group, size = self._group(stream, lowest - 1, room, turn.now)
-            whole = whole and group.start < lowest
+            cut = cut_group(self._log, stream, lowest - 1, SEQ_MAX, room, turn.now)
+            whole = whole and cut is not None and cut.start < lowest
+            if cut is None or len(groups) == HOLD_GROUPS_MAX:
+                continue
             # What is on the disk only is not sent, but the peer tells its durable version.
-            tells = group.start < group.to or state.log.archived(stream, turn.now) >= lowest
-            if tells and len(groups) < HOLD_GROUPS_MAX:
-                groups.append(group)
-                room -= size
+            if cut.start < cut.to or self._log.archived(stream, turn.now) >= lowest:
+                groups.append(Group(stream, cut.start, cut.to, *by_kind(cut.records)[:2]))
+                room -= cut.size
         if groups:
-            nonce = state.rng.getrandbits(64)
             claims = tuple(
                 (group.stream, _Span(group.start, group.to))
                 for group in groups
                 if group.start < group.to
             )
-            peer.open[nonce] = _Question(claims, whole)
-            while len(peer.open) > ASKS_MAX:
-                del peer.open[next(iter(peer.open))]
+            nonce = self._questions.ask(_Question(claims, whole), ASKS_MAX, turn.now, name)
             peer.waits, peer.asked_at = True, turn.now
             peer.next_at = turn.now + self._patience(name, peer)
-            turn.send(Hold(nonce, tuple(groups)), state.member(name).address, name)
-
-    def _group(self, stream: Stream, start: int, room: int, now: float) -> tuple[Group, int]:
-        """All that the stream has above `start`, newest first, and the bytes that it takes; what
-        does not fit raises `start`. Here the records of an increment enter its `Hold`."""
-        log = self._state.log
-        size = GROUP_OVERHEAD
-        records: list[Record] = []
-        for record in log.records_newest_first(stream, start, SEQ_MAX, now):
-            record_size = len(pack_record(record))
-            if size + record_size > room:
-                start = record[1]
-                break
-            size += record_size
-            records.append(record)
-        start = max(start, log.archived(stream, now))
-        to = log.version(stream) if size <= room else start
-        return Group(stream, start, max(start, to), *by_kind(records)[:2]), size
+            turn.send(Hold(nonce, tuple(groups)), self._members.held(name).address, name)
 
     def _patience(self, name: str, peer: _Peer) -> float:
         """Seconds until the peer is taken for silent."""
-        once = max(ANSWER_AFTER, 3 * (self._state.round_trips.mean(name) or 0.0))
+        once = max(ANSWER_AFTER, 3 * (self._round_trips.mean(name) or 0.0))
         return min(once * 2.0**peer.silences, max(once, ANSWER_AFTER_MAX))
 
     def _peer(self, name: str) -> _Peer | None:
         """What a live member has told in its present life; None where it was not asked in it."""
-        peer, view = self._peers.get(name), self._state.members.get(name)
+        peer, view = self._peers.get(name), self._members.get(name)
         if peer is None or view is None or view.status > Status.SUSPECT:
             return None
         return peer if view.generation == peer.life else None

@@ -13,7 +13,7 @@ from .identity import Address
 from .lanes import LogLane, MemberLane, transmissions
 from .members import MemberTable
 from .messages import MemberView, Message, Status
-from .settings import Settings
+from .settings import DATAGRAM_SIZE_MAX, Settings
 
 MEMBER_SHARE = 0.5
 """The part of a datagram's free room that views of members may take while the log has news."""
@@ -36,8 +36,14 @@ class Courier:
         self._member_lane = member_lane
         self._log_lane = log_lane
 
-    def room(self, message: Message, size: int) -> int:
-        """Bytes left in a datagram of `size` bytes beside `message`."""
+    @property
+    def sends_max(self) -> int:
+        """How often news is sent in a cluster as large as this one."""
+        return transmissions(self._settings.retransmit_mult, self._members.live_count)
+
+    def room(self, message: Message, size: int = DATAGRAM_SIZE_MAX) -> int:
+        """Bytes left beside `message` in a datagram of `size` bytes, or in the largest one."""
+        size = min(size, self._settings.datagram_size)
         return size - self._frame.overhead - BODY_OVERHEAD - len(self._head(message))
 
     def pack(
@@ -79,7 +85,7 @@ class Courier:
             view = self._members.shared(name, now)
             return None if view is None else _pack_within(view, budget)
 
-        sends_max = transmissions(self._settings.retransmit_mult, self._members.live_count)
+        sends_max = self.sends_max
         share = int(budget * MEMBER_SHARE) if self._log_lane else budget
         views = self._member_lane.take(share, budget, sends_max, pack)
         return views, self._log_lane.take(budget - sum(map(len, views)), sends_max, now)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .effects import DiskLost, DiskRefuses, DiskTakes
 from .replies import Failure
-from .state import Turn
+from .turn import Turn
 
 
 class Disk:

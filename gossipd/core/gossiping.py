@@ -13,11 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .circle import Circle
+from .courier import Courier
+from .drops import Drop
+from .growth import Growth
 from .identity import Stream
-from .lanes import transmissions
-from .messages import Gossip
-from .state import State, Turn
+from .lanes import LogLane, MemberLane
+from .learning import Learning
+from .means import Means
+from .members import MemberTable
+from .messages import Gossip, Group
 from .timers import Timer
+from .turn import Turn
 
 _ALMOST = 1e-6
 """Tokens that rounding may have lost while a timer waited for a whole one."""
@@ -29,11 +35,26 @@ BURST_MAX = 0.2
 class Gossiping:
     """The rounds of gossip of one node."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._peers = Circle(state.rng)
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        member_lane: MemberLane,
+        log_lane: LogLane,
+        courier: Courier,
+        growth: Growth,
+        learning: Learning,
+    ) -> None:
+        self._settings, _, self._timers = means
+        self._members = members
+        self._member_lane = member_lane
+        self._log_lane = log_lane
+        self._courier = courier
+        self._growth = growth
+        self._learning = learning
+        self._peers = Circle(means.rng)
         """The live members."""
-        state.members.follow(self._peers)
+        members.follow(self._peers)
         self._flushed_at = float("-inf")
         self._tokens = 0.0
         self._filled_at = float("-inf")
@@ -42,56 +63,73 @@ class Gossiping:
 
     def push_member(self, name: str, turn: Turn) -> None:
         """There is news of a member."""
-        self._state.member_lane.push(name)
+        self._member_lane.push(name)
         self._flush_soon(turn.now)
 
     def push_log(self, stream: Stream, start: int, turn: Turn) -> None:
         """There is news of a stream above seq `start`."""
-        self._state.log_lane.push(stream, start)
+        self._log_lane.push(stream, start)
         self._flush_soon(turn.now)
+
+    def heard(self, group: Group, turn: Turn) -> bool:
+        """Learn news of the log and tell it on; False if not all of it is used."""
+        if not self._may_grow_by(group, turn):
+            turn.drop(Drop.TOO_MUCH)
+            return False
+        lesson = self._learning.group(group, turn.company, turn.now)
+        turn.heed(lesson)
+        if lesson.news_above is not None:
+            self.push_log(group.stream, lesson.news_above, turn)
+        return lesson.whole
+
+    def _may_grow_by(self, group: Group, turn: Turn) -> bool:
+        """Whether what is new in it is within its sender's budget."""
+        streams, registers = self._learning.new_in(group)
+        if not streams and not registers:
+            return True
+        is_proven = self._members.is_proven(turn.source)
+        return self._growth.takes(turn.source, is_proven, streams, registers, turn.now)
 
     def round(self, turn: Turn) -> None:
         """Send what there is to some peers, and arrange for the next round."""
-        state, settings = self._state, self._state.settings
-        state.timers.cancel(Timer.GOSSIP)
-        if not state.members.live:
+        settings = self._settings
+        self._timers.cancel(Timer.GOSSIP)
+        if not self._members.live:
             return
         self._flushed_at = turn.now
         self._fill(turn.now)
         for name in self._next_peers(min(settings.gossip_fanout, int(self._tokens + _ALMOST))):
-            if state.member_lane or state.log_lane:
+            if self._member_lane or self._log_lane:
                 self._tokens -= 1
-                turn.send(Gossip(), state.member(name).address, name)
-        self._backlog = state.member_lane.sent_less_than(1) or state.log_lane.sent_less_than(1)
+                turn.send(Gossip(), self._members.held(name).address, name)
+        self._backlog = self._member_lane.sent_less_than(1) or self._log_lane.sent_less_than(1)
         eager = self._eager()
-        if state.member_lane.sent_less_than(eager) or state.log_lane.sent_less_than(eager):
+        if self._member_lane.sent_less_than(eager) or self._log_lane.sent_less_than(eager):
             self._flush_soon(turn.now)
-        elif state.member_lane or state.log_lane:
-            state.timers.set(Timer.GOSSIP, turn.now + settings.gossip_interval)
+        elif self._member_lane or self._log_lane:
+            self._timers.set(Timer.GOSSIP, turn.now + settings.gossip_interval)
 
     def _eager(self) -> int:
         """Transmissions that follow each other at once."""
-        settings = self._state.settings
-        often = transmissions(settings.retransmit_mult, self._state.members.live_count)
-        return min(often, len(self._state.members.live))
+        return min(self._courier.sends_max, len(self._members.live))
 
     def _flush_soon(self, now: float) -> None:
         """A round once fresh news was collected for a moment and the pace allows a packet."""
-        pause = self._state.settings.flush_after
+        pause = self._settings.flush_after
         wait = max(pause / 2, self._flushed_at + pause - now)
         self._fill(now)
         missing = 1 - self._tokens
         if missing > 0:
             wait = max(wait, missing / self._rate())
-        self._state.timers.set_if_sooner(Timer.GOSSIP, now + wait)
+        self._timers.set_if_sooner(Timer.GOSSIP, now + wait)
 
     def _rate(self) -> float:
-        settings = self._state.settings
+        settings = self._settings
         return settings.gossip_rate_max if self._backlog else settings.gossip_rate
 
     def _fill(self, now: float) -> None:
         rate = self._rate()
-        full = max(float(self._state.settings.gossip_fanout), rate * BURST_MAX)
+        full = max(float(self._settings.gossip_fanout), rate * BURST_MAX)
         self._tokens = min(full, self._tokens + (now - self._filled_at) * rate)
         self._filled_at = now
 

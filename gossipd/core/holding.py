@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .gossiping import Gossiping
 from .identity import Address
+from .life import Life
+from .log import Log
 from .messages import Held, Hold
 from .repair import LogRepair
-from .state import State, Turn
+from .saving import Saving
+from .turn import Turn
 
 WISHES_MAX = 256
 """Holds that wait for the disk at most; who asked asks again."""
@@ -31,19 +35,24 @@ class _Wish(NamedTuple):
 class Holding:
     """The answering side of `Hold`."""
 
-    def __init__(self, state: State, repair: LogRepair) -> None:
-        self._state = state
+    def __init__(
+        self, log: Log, saving: Saving, life: Life, gossiping: Gossiping, repair: LogRepair
+    ) -> None:
+        self._log = log
+        self._saving = saving
+        self._life = life
+        self._gossiping = gossiping
         self._repair = repair
         self._wishes: list[_Wish] = []
 
     def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
         """Somebody asks this node to keep something."""
-        log = self._state.log
-        learned = [self._repair.learn(group, turn) for group in hold.groups]
+        log = self._log
+        learned = [self._gossiping.heard(group, turn) for group in hold.groups]
         if not all(learned):
             return  # for lack of room, not everything in it is held
-        wish = _Wish(hold, sender, turn.source, self._state.saving.begun + 1)
-        if log.keeps_marks and self._state.saving.pending:
+        wish = _Wish(hold, sender, turn.reply_to, self._saving.begun + 1)
+        if log.keeps_marks and self._saving.pending:
             if len(self._wishes) < WISHES_MAX:
                 self._wishes.append(wish)
                 turn.save_wanted = True
@@ -54,7 +63,7 @@ class Holding:
     def stored(self, turn: Turn) -> None:
         """Something is on the disk: answer those whose wish was there before it was taken; all
         of them when everything is, as then no cycle follows."""
-        saving = self._state.saving
+        saving = self._saving
         done = saving.done if saving.pending else saving.begun + 1
         ready = [wish for wish in self._wishes if wish.cycle <= done]
         self._wishes = [wish for wish in self._wishes if wish.cycle > done]
@@ -64,17 +73,17 @@ class Holding:
             turn.save_wanted = True
 
     def _answer(self, wish: _Wish, turn: Turn) -> None:
-        log = self._state.log
+        log = self._log
         streams = (group.stream for group in wish.hold.groups)
         versions = tuple((stream, log.durable(stream)) for stream in streams)
-        held = Held(wish.hold.nonce, self._state.leaving, versions, log.keeps_marks)
+        held = Held(wish.hold.nonce, self._life.leaving, versions, log.keeps_marks)
         turn.send(held, wish.address, wish.asker)
 
     def _catch_up(self, hold: Hold, sender: str, turn: Turn) -> None:
         """Pull what the asker holds below what it sent. A group that claims nothing asks for the
         version, by somebody who is about to go: that is urgent."""
-        version = self._state.log.version
+        version = self._log.version
         behind = [group for group in hold.groups if version(group.stream) < group.start]
-        if behind and not self._state.leaving:
+        if behind and not self._life.leaving:
             urgent = any(group.start == group.to for group in behind)
             self._repair.want(sender, turn, urgent)

@@ -19,13 +19,15 @@ import msgpack
 from .drops import Drop
 from .identity import Address
 from .joining import COOKIE_SLOT, Joining
-from .members import rank
+from .life import Life
+from .means import Means
+from .members import MemberTable, rank
 from .membership import Membership
 from .messages import Envelope, Hello, MemberView, Status
-from .newcomers import Newcomer
+from .newcomers import Newcomer, Newcomers
 from .plausible import Word
-from .state import State, Turn
 from .timers import Timer
+from .turn import Turn
 
 CHALLENGE_AGAIN_AFTER = 0.1
 """Seconds between two challenges to a newcomer that goes on to speak."""
@@ -38,31 +40,41 @@ for may have been lost, and to one that is proven that may be said again."""
 class Introducing:
     """Both sides of an introduction."""
 
-    def __init__(self, state: State, membership: Membership, joining: Joining) -> None:
-        self._state = state
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        newcomers: Newcomers,
+        life: Life,
+        membership: Membership,
+        joining: Joining,
+    ) -> None:
+        self._rng, self._timers = means.rng, means.timers
+        self._members = members
+        self._newcomers = newcomers
+        self._life = life
         self._membership = membership
         self._joining = joining
-        self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
+        self._secret = self._rng.getrandbits(256).to_bytes(32, "big")
 
     def keep(self, view: MemberView, turn: Turn) -> None:
         """An earlier life knew a live member."""
-        held = self._state.members.get(view.name)
+        held = self._members.get(view.name)
         if held is None or (view.generation, view.address) > (held.generation, held.address):
-            turn_at = self._state.newcomers.keep(view, turn.now)
-            self._state.timers.set_if_sooner(Timer.INTRODUCE, turn_at, view.name)
+            turn_at = self._newcomers.keep(view, turn.now)
+            self._timers.set_if_sooner(Timer.INTRODUCE, turn_at, view.name)
 
     def due(self, name: str, turn: Turn) -> None:
         """It is the turn of a newcomer, or a member has begun a new life and knows nobody."""
-        state = self._state
-        newcomer = state.newcomers.get(name)
+        newcomer = self._newcomers.get(name)
         if newcomer is None:
-            view = state.members.get(name)
+            view = self._members.get(name)
             if view is not None and view.status <= Status.SUSPECT:
                 turn.send(Hello(0, 0), view.address)
         elif self._is_out_of_date(newcomer):
-            state.newcomers.drop(name)
-        elif turn.now >= newcomer.ends_at and not (newcomer.is_kept and state.cut_off):
-            state.newcomers.drop(name)
+            self._newcomers.drop(name)
+        elif turn.now >= newcomer.ends_at and not (newcomer.is_kept and self._life.cut_off):
+            self._newcomers.drop(name)
             if newcomer.is_kept:
                 gone = newcomer.view._replace(status=Status.FAILED, accusers=())
                 self._membership.restore(gone, turn, met=False)
@@ -71,22 +83,22 @@ class Introducing:
             again_at = newcomer.turn_at if may_ask_again else newcomer.ends_at
             if turn.now < newcomer.ends_at:
                 again_at = min(again_at, newcomer.ends_at)
-            state.timers.set(Timer.INTRODUCE, again_at, name)
+            self._timers.set(Timer.INTRODUCE, again_at, name)
 
     def ask_anew(self, turn: Turn) -> None:
         """This node has a way to others again, or says where it is: those that an earlier life
         knew have their whole time to answer from now on."""
-        for name, turn_at in self._state.newcomers.anew(turn.now):
-            self._state.timers.set(Timer.INTRODUCE, turn_at, name)
+        for name, turn_at in self._newcomers.anew(turn.now):
+            self._timers.set(Timer.INTRODUCE, turn_at, name)
 
     def heard(self, envelope: Envelope, hello: Hello, turn: Turn) -> None:
         """Somebody introduces itself, or echoes a nonce."""
-        if self._state.own.status is Status.LEFT:
+        if self._members.own.status is Status.LEFT:
             return  # whoever finds it now would take it for one that stays
         newcomer = self._newcomer(envelope)
         nonce = 0
         if newcomer is not None:
-            turn.source = newcomer.view.address
+            turn.reply_to = newcomer.view.address
             if self._is_echo(hello.echo, newcomer.view, turn.now):
                 pulled = not newcomer.is_news
                 self._membership.learn(
@@ -94,14 +106,14 @@ class Introducing:
                 )
                 if hello.nonce:
                     at = turn.now + GREET_AFTER
-                    self._state.timers.set(Timer.INTRODUCE, at, envelope.sender)
+                    self._timers.set(Timer.INTRODUCE, at, envelope.sender)
             else:
                 nonce = self._nonce(newcomer.view, turn.now)
                 newcomer.challenged_at = turn.now
         elif hello.echo:
             turn.drop(Drop.UNASKED)
         if hello.nonce or nonce:
-            turn.send(Hello(nonce, hello.nonce), turn.source)
+            turn.send(Hello(nonce, hello.nonce), turn.reply_to)
 
     def challenge(self, envelope: Envelope, turn: Turn) -> bool:
         """A newcomer speaks before it has proven where it is: ask it to; False if it is none."""
@@ -115,12 +127,12 @@ class Introducing:
 
     def _is_out_of_date(self, newcomer: Newcomer) -> bool:
         """Whether the table knows better meanwhile."""
-        held = self._state.members.get(newcomer.view.name)
+        held = self._members.get(newcomer.view.name)
         return held is not None and rank(newcomer.view) <= rank(held)
 
     def _newcomer(self, envelope: Envelope) -> Newcomer | None:
         """The sender, where it is a newcomer that speaks in the life that was told of."""
-        newcomer = self._state.newcomers.get(envelope.sender)
+        newcomer = self._newcomers.get(envelope.sender)
         if newcomer is None or newcomer.view.generation != envelope.generation:
             return None
         return newcomer

@@ -20,7 +20,11 @@ import msgpack
 from .detector import Detector
 from .drops import Drop
 from .effects import FoundItself, JoinDoubtful, Joined, NameLost, SpeaksElsewhere
+from .elsewhere import Elsewhere
 from .identity import Address
+from .life import Life
+from .means import Means
+from .members import MemberTable, some_of
 from .membership import Membership
 from .messages import (
     Cookie,
@@ -33,12 +37,15 @@ from .messages import (
     Status,
     Welcome,
 )
-from .pings import Flight, Purpose
-from .plausible import Word
+from .pings import Purpose
+from .plausible import Plausible, Word
+from .questions import Questions
 from .readiness import Readiness
 from .rival import Rival
-from .state import State, Turn
+from .showing import Showing
+from .strangers import Strangers
 from .timers import Timer
+from .turn import Turn
 
 COOKIE_SLOT = 30.0
 """A cookie is good for one to two of these, seconds."""
@@ -103,11 +110,18 @@ class _Newcomer(NamedTuple):
         return self.standing is Standing.HOLDER and larger
 
 
+class _Relays(NamedTuple):
+    """Relays were asked whether the holder of a name lives."""
+
+    holder: str
+
+
 @dataclass(slots=True)
 class _Check:
     newcomer: _Newcomer
     holder: MemberView
-    nonces: tuple[int, ...]
+    relayed: int
+    """The nonce by which relays ask the holder."""
 
 
 class Joining:
@@ -115,20 +129,32 @@ class Joining:
 
     def __init__(
         self,
-        state: State,
+        means: Means,
+        members: MemberTable,
+        questions: Questions,
+        strangers: Strangers,
+        plausible: Plausible,
+        elsewhere: Elsewhere,
+        life: Life,
+        showing: Showing,
         membership: Membership,
         detector: Detector,
         rival: Rival,
         readiness: Readiness,
     ) -> None:
-        self._state = state
+        self._settings, self._rng, self._timers = means
+        self._members = members
+        self._questions = questions
+        self._strangers = strangers
+        self._plausible = plausible
+        self._elsewhere = elsewhere
+        self._life = life
+        self._showing = showing
         self._readiness = readiness
         self._membership = membership
         self._rival = rival
         self._detector = detector
-        self._secret = state.rng.getrandbits(256).to_bytes(32, "big")
-        self._asked: dict[int, _Asked] = {}
-        """The joins under way, by their nonces."""
+        self._secret = self._rng.getrandbits(256).to_bytes(32, "big")
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
         self._doubts: dict[Address, None] = {}
@@ -150,43 +176,41 @@ class Joining:
     def ask(self, addresses: list[Address], turn: Turn) -> None:
         """Ask whoever is at these addresses; its own address is passed over."""
         for address in addresses:
-            if address != self._state.own.address:
-                self._state.strangers.trust(address)
+            if address != self._members.own.address:
+                self._strangers.trust(address)
                 self._send_join(address, b"", address, turn)
 
     def ask_rivals(self, turn: Turn) -> None:
         """Ask where this node's name is said to live, too: it may be its own address."""
         for address in self._rival.due(turn):
-            self._state.strangers.received(address, QUESTION)
+            self._strangers.received(address, QUESTION)
             self._send_join(address, b"", address, turn, rival=True)
 
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
         """Whether a join is one of this node's own: it was sent to an address which is its own,
         too."""
-        if sender != self._state.own.name or join.nonce not in self._asked:
-            return False
-        meant = self._asked.pop(join.nonce).meant
-        if meant != self._state.own.address:
-            turn.emit(FoundItself(meant))
-        return True
+        own = self._members.own
+        asked = self._questions.take(_Asked, join.nonce) if sender == own.name else None
+        if asked is not None and asked.meant != own.address:
+            turn.emit(FoundItself(asked.meant))
+        return asked is not None
 
     def ask_members(self, turn: Turn) -> None:
         """Ask some members as a newcomer would. A welcome shows that this node is reached where
         it advertises to be; who sees it elsewhere says so."""
-        state = self._state
-        names = state.sample(state.members.live, ANEW_MAX)
-        names += state.sample(state.members.down, ANEW_MAX - len(names))
-        self.ask([state.member(name).address for name in names], turn)
+        names = some_of(self._rng, self._members.live, ANEW_MAX)
+        names += some_of(self._rng, self._members.down, ANEW_MAX - len(names))
+        self.ask([self._members.held(name).address for name in names], turn)
 
     def move(self, address: Address, turn: Turn) -> None:
         """This node is reached at another address now: it says so as after a restart there."""
-        own = self._state.own
+        own = self._members.own
         self._former.pop(address, None)
         self._former[own.address] = None
         if len(self._former) > FORMER_MAX:
             del self._former[next(iter(self._former))]
         self._doubts.clear()
-        if self._state.is_recent(max(self._state.heard_at, self._took_in_at), turn.now):
+        if self._life.is_recent(max(self._life.heard_at, self._took_in_at), turn.now):
             # Who is a member holds its name, however short a time: nobody need wait for silence
             # at its old address, which may be just as much its own.
             self._member_since, self._acked_at = float("-inf"), turn.now
@@ -197,12 +221,12 @@ class Joining:
         """Echo a cookie. Without one it is a hint that we are seen elsewhere. `answers`: it
         answers one of our pings. One that answers no question is echoed to a member, where that
         is held: whoever else has sent it reads no nonce of ours."""
-        own, held = self._state.own, self._state.members.get(sender)
-        asked = self._asked.get(cookie.nonce)
+        own, held = self._members.own, self._members.get(sender)
+        asked = self._questions.get(_Asked, cookie.nonce)
         if cookie.cookie and asked is not None:
-            self._send_join(turn.source, cookie.cookie, asked.meant, turn, asked.rival)
+            self._send_join(turn.reply_to, cookie.cookie, asked.meant, turn, asked.rival)
         elif cookie.cookie and answers:
-            self._send_join(turn.source, cookie.cookie, turn.source, turn)
+            self._send_join(turn.reply_to, cookie.cookie, turn.reply_to, turn)
         elif cookie.cookie and held is not None and sender != own.name:
             self._send_join(held.address, cookie.cookie, held.address, turn)
         elif cookie.cookie or asked is None:
@@ -213,27 +237,27 @@ class Joining:
 
     def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> Address | None:
         """A member took us in: where it has proven to be. None if we did not ask it."""
-        asked = self._asked.pop(welcome.nonce, None)
+        asked = self._questions.take(_Asked, welcome.nonce)
         if asked is None:
             turn.drop(Drop.UNASKED)
             return None
         self._member_since = min(self._member_since, turn.now)
-        self._state.heard_at = turn.now
+        self._life.heard_at = turn.now
         self._doubts.clear()
         turn.emit(Joined(asked.meant, sender))
         return asked.to
 
     def acked(self, turn: Turn) -> None:
         """A member has answered a ping, as it does for those that it holds."""
-        self._acked_at = self._state.heard_at = turn.now
+        self._acked_at = self._life.heard_at = turn.now
 
     def refused(self, refuse: Refuse, sender: str, generation: int, turn: Turn) -> None:
         """The name is taken, or our generation has to rise before we may take it over."""
-        asked = self._asked.pop(refuse.nonce, None)
-        own = self._state.own
+        asked = self._questions.take(_Asked, refuse.nonce)
+        own = self._members.own
         if asked is None:
             turn.drop(Drop.UNASKED)
-        elif self._state.leaving or self._lost:
+        elif self._life.leaving or self._lost:
             return  # who goes neither loses its name nor comes to life again for it
         elif refuse.holder in self._former and refuse.generation <= own.generation:
             return  # this node itself has answered, where it is no more
@@ -256,14 +280,14 @@ class Joining:
             was_member = self._member_since < float("inf")
             was = "was taken over by the" if was_member else "is taken by a live"
             turn.emit(
-                NameLost(f"the name {self._state.own.name!r} {was} node at {host} port {port}")
+                NameLost(f"the name {self._members.own.name!r} {was} node at {host} port {port}")
             )
         else:
             self._rival.told(theirs[2], turn)  # until it has asked in turn, and gives way
 
     def _rise(self, above: int, asker: Address, turn: Turn) -> None:
         """The holder of the name is silent, but was of a later generation."""
-        own, plausible = self._state.own, self._state.plausible
+        own, plausible = self._members.own, self._plausible
         if plausible.is_absurd(above, 0, Word.OF_ONESELF):
             turn.drop(Drop.ABSURD)
         elif own.generation <= above:
@@ -274,13 +298,13 @@ class Joining:
         """That of this node. Who is a member for nobody any more is as good as alone."""
         was_member = self._member_since < float("inf")
         last = max(self._member_since, self._acked_at)
-        if not was_member or not self._state.is_recent(last, now):
-            return Standing.ALONE if self._state.ready else Standing.NEWCOMER
-        settled_at = self._member_since + SETTLED_CHECKS * self._state.settings.name_check
+        if not was_member or not self._life.is_recent(last, now):
+            return Standing.ALONE if self._life.ready else Standing.NEWCOMER
+        settled_at = self._member_since + SETTLED_CHECKS * self._settings.name_check
         return Standing.HOLDER if settled_at <= now else Standing.MEMBER
 
     def _claim(self, now: float) -> _Claim:
-        own = self._state.own
+        own = self._members.own
         return self._standing(now), own.generation, own.address
 
     def _send_join(
@@ -292,12 +316,10 @@ class Joining:
         rival: bool = False,
     ) -> None:
         """A rival is sent no tags: it has proven nothing, so that the question must be short."""
-        own = self._state.own
+        own = self._members.own
         tags = () if rival else own.tags
-        nonce = self._state.rng.getrandbits(64)
-        self._asked[nonce] = _Asked(meant, to, turn.now, rival)
-        if len(self._asked) > ASKED_MAX:
-            del self._asked[next(iter(self._asked))]
+        asked = _Asked(meant, to, turn.now, rival)
+        nonce = self._questions.ask(asked, ASKED_MAX, turn.now)
         turn.send(Join(nonce, own.address, tags, cookie, self._standing(turn.now)), to)
 
     # --- as the one who is asked -------------------------------------------------------------
@@ -313,13 +335,13 @@ class Joining:
             self._cookie(newcomer.name, join.address, turn.now - COOKIE_SLOT),
         )
         if proven:
-            self._state.elsewhere.proven(newcomer.name)
+            self._elsewhere.proven(newcomer.name)
             self._consider(_Newcomer(newcomer, join.nonce, join.standing), turn)
             return
         if join.address != turn.source:
-            self._state.strangers.received(join.address, size)
-            turn.send(Cookie(join.nonce, b"", turn.source), turn.source)
-            if self._state.elsewhere.asked(newcomer.name, join.address, turn.now):
+            self._strangers.received(join.address, size)
+            turn.send(Cookie(join.nonce, b"", turn.source), turn.reply_to)
+            if self._elsewhere.asked(newcomer.name, join.address, turn.now):
                 turn.emit(SpeaksElsewhere(newcomer.name, join.address, turn.source))
         self.challenge(newcomer.name, join.nonce, join.address, turn)
 
@@ -327,25 +349,26 @@ class Joining:
         """The holder of a name that somebody wants lives: refuse the newcomer."""
         check = self._checks.pop(name, None)
         if check is not None:
-            self._state.timers.cancel(Timer.NAME_CHECK, name)
+            self._timers.cancel(Timer.NAME_CHECK, name)
+            self._questions.take(_Relays, check.relayed)
             self._refuse(check.newcomer, Refusal.NAME_TAKEN, check.holder, turn)
 
     def check_relayed(self, nonce: int, turn: Turn) -> bool:
         """A relay reached the holder of a name; False if no check asked for that."""
-        for name, check in self._checks.items():
-            if nonce in check.nonces:
-                self.name_answered(name, turn)
-                return True
-        return False
+        relays = self._questions.get(_Relays, nonce)
+        if relays is not None:
+            self.name_answered(relays.holder, turn)
+        return relays is not None
 
     def name_vacant(self, name: str, turn: Turn) -> None:
         """The holder did not answer: the newcomer may have the name."""
-        newcomer = self._checks.pop(name).newcomer
+        check = self._checks.pop(name)
+        self._questions.take(_Relays, check.relayed)
         self._vacant = {
             held: (to, until) for held, (to, until) in self._vacant.items() if until > turn.now
         }
-        self._vacant[name] = (newcomer.view.address, turn.now + VACANT_FOR)
-        self._consider(newcomer, turn)
+        self._vacant[name] = (check.newcomer.view.address, turn.now + VACANT_FOR)
+        self._consider(check.newcomer, turn)
 
     def _cookie(self, name: str, address: Address, now: float) -> bytes:
         """Bound to the name, too: each one costs its bearer an exchange of its own."""
@@ -355,8 +378,8 @@ class Joining:
 
     def _consider(self, newcomer: _Newcomer, turn: Turn) -> None:
         view = newcomer.view
-        own = self._state.own
-        held = self._state.members.get(view.name)
+        own = self._members.own
+        held = self._members.get(view.name)
         if view.name == own.name:
             self._meet_namesake(newcomer, turn)
         elif held is None or held.address == view.address or newcomer.outranks(held):
@@ -377,45 +400,43 @@ class Joining:
             self._rival.told(newcomer.view.address, turn)
         stated, stated_at = self._stated or (own, turn.now)
         self._stated = max(own, stated) if turn.now - stated_at <= STATED_FOR else own, turn.now
-        self._refuse(newcomer, Refusal.NAME_TAKEN, self._state.own, turn)
+        self._refuse(newcomer, Refusal.NAME_TAKEN, self._members.own, turn)
 
     def _is_vacant(self, view: MemberView, now: float) -> bool:
         address, until = self._vacant.get(view.name, (None, 0.0))
         return address == view.address and now < until
 
     def _admit(self, newcomer: _Newcomer, turn: Turn) -> None:
-        state = self._state
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
         self._took_in_at = turn.now
         self._membership.learn(view, turn, word=Word.OWN, reached=True)
-        state.members.prove(view.name, view.address)
-        held = state.members.get(view.name)
+        self._members.prove(view.name, view.address)
+        held = self._members.get(view.name)
         if held is None:
             turn.drop(Drop.MEMBERS_FULL)
             return
         # Below what is held (a clock went back): the newcomer rises above it and joins again.
-        views = (state.own,) if held == view else (state.own, held)
-        turn.send(Welcome(newcomer.nonce, state.shown), view.address, view.name, views)
+        views = (self._members.own,) if held == view else (self._members.own, held)
+        turn.send(Welcome(newcomer.nonce, self._showing.own), view.address, view.name, views)
         self._readiness.taken_in(view.name, newcomer.standing, turn)
 
     def _refuse(
         self, newcomer: _Newcomer, reason: Refusal, holder: MemberView, turn: Turn
     ) -> None:
-        standing = Standing.HOLDER if holder is not self._state.own else self._standing(turn.now)
+        standing = Standing.HOLDER if holder is not self._members.own else self._standing(turn.now)
         refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation, standing)
         address = newcomer.view.address
-        self._state.strangers.trust(address)  # its cookie has proven it
+        self._strangers.trust(address)  # its cookie has proven it
         turn.send(refuse, address)
 
     def _check_name(self, newcomer: _Newcomer, holder: MemberView, turn: Turn) -> None:
-        state = self._state
         if holder.name in self._checks or len(self._checks) >= CHECKS_MAX:
             return
-        direct = state.pings.start(Flight(holder.name, Purpose.NAME_CHECK, turn.now))
-        relayed = state.rng.getrandbits(64)
-        self._checks[holder.name] = _Check(newcomer, holder, (direct, relayed))
-        wait = state.settings.name_check
-        state.timers.set(Timer.NAME_CHECK, turn.now + wait, holder.name)
-        turn.send(Ping(direct, holder.name, state.shown), holder.address, holder.name)
+        direct = self._detector.asks(holder.name, Purpose.NAME_CHECK, turn)
+        relayed = self._questions.ask(_Relays(holder.name), CHECKS_MAX, turn.now)
+        self._checks[holder.name] = _Check(newcomer, holder, relayed)
+        wait = self._settings.name_check
+        self._timers.set(Timer.NAME_CHECK, turn.now + wait, holder.name)
+        turn.send(Ping(direct, holder.name, self._showing.own), holder.address, holder.name)
         self._detector.ask_relays(holder, relayed, wait, turn)

@@ -12,14 +12,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from .encoding import GROUP_OVERHEAD, Packed, pack_group, pack_record
+from .encoding import GROUP_OVERHEAD, Packed, pack_group
+from .groups import cut_group
 from .identity import Stream
 from .log import Log
 
 _SPANS_MAX = 8
-_EVENT_SIZE_MAX = 323
-"""Bytes that a register and a key record of one event take at most."""
-
 _MISSES_MAX = 8
 """Items that do not fit before a datagram counts as full."""
 
@@ -32,6 +30,11 @@ T = TypeVar("T")
 def transmissions(retransmit_mult: int, live_count: int) -> int:
     """How often each item is sent in a cluster of that size."""
     return retransmit_mult * math.ceil(math.log10(live_count + 1))
+
+
+def is_told(sent: int, sends_max: int) -> bool:
+    """The rule of retransmission: what was sent so often is not sent again."""
+    return sent >= sends_max
 
 
 class _Queue(Generic[T]):
@@ -73,23 +76,27 @@ class _Queue(Generic[T]):
                 del self._by_sent[sent]
 
 
-class MemberLane:
-    """Members of which there is news, and how often it was sent."""
+class _Lane(Generic[T]):
+    """Something of which there is news, and how often it was sent."""
 
     def __init__(self) -> None:
-        self._queue: _Queue[str] = _Queue()
+        self._queue: _Queue[T] = _Queue()
 
     def __len__(self) -> int:
         return len(self._queue)
-
-    def push(self, name: str) -> None:
-        """There is news of a member."""
-        self._queue.put(name, 0)
 
     def sent_less_than(self, times: int) -> bool:
         """Whether something was sent fewer than `times` times."""
         least = self._queue.least
         return least is not None and least < times
+
+
+class MemberLane(_Lane[str]):
+    """Members of which there is news."""
+
+    def push(self, name: str) -> None:
+        """There is news of a member."""
+        self._queue.put(name, 0)
 
     def take(
         self, share: int, room: int, sends_max: int, pack: Callable[[str], Packed | None]
@@ -117,10 +124,10 @@ class MemberLane:
             self._queue.drop(name)
         for name in taken:
             sent = (self._queue.sent(name) or 0) + 1
-            if sent < sends_max:
-                self._queue.put(name, sent)
-            else:
+            if is_told(sent, sends_max):
                 self._queue.drop(name)
+            else:
+                self._queue.put(name, sent)
         return list(taken.values())
 
 
@@ -132,15 +139,7 @@ class _Span(NamedTuple):
     sent: int
 
 
-class _Cut(NamedTuple):
-    """What became of a group: everything in `(above, end]` is in it."""
-
-    packed: Packed
-    above: int
-    end: int
-
-
-class LogLane:
+class LogLane(_Lane[Stream]):
     """Streams of which there is news: disjoint spans, oldest first, each with a count.
 
     A stream that changes all the time keeps a few spans, so that what was sent often enough leaves
@@ -149,18 +148,9 @@ class LogLane:
     """
 
     def __init__(self, log: Log) -> None:
+        super().__init__()  # each stream by the count of its least sent span
         self._log = log
         self._spans: dict[Stream, list[_Span]] = {}
-        self._queue: _Queue[Stream] = _Queue()
-        """Each stream by the count of its least sent span."""
-
-    def __len__(self) -> int:
-        return len(self._spans)
-
-    def sent_less_than(self, times: int) -> bool:
-        """Whether something was sent fewer than `times` times."""
-        least = self._queue.least
-        return least is not None and least < times
 
     def push(self, stream: Stream, start: int) -> None:
         """There is news of a stream above seq `start`."""
@@ -174,7 +164,8 @@ class LogLane:
 
     def take(self, budget: int, sends_max: int, now: float) -> list[Packed]:
         """Packed groups of at most `budget` bytes."""
-        taken: dict[Stream, _Cut] = {}
+        taken: dict[Stream, tuple[int, int]] = {}
+        groups: list[Packed] = []
         silent: list[Stream] = []
         misses = 0
         for stream in self._queue:
@@ -184,17 +175,20 @@ class LogLane:
             if not self._log.has_news(stream, start, end):
                 silent.append(stream)
                 continue
-            cut = self._group(stream, start, end, budget, now)
+            # Between the next record and `start` lies nothing, so that it costs nothing to claim.
+            start = self._log.newest_at_or_below(stream, start)
+            cut = cut_group(self._log, stream, start, end, budget, now)
             if cut is None:
                 misses += 1
                 continue
-            budget -= len(cut.packed)
-            taken[stream] = cut
+            groups.append(pack_group(stream, cut.start, cut.to, cut.packed))
+            budget -= len(groups[-1])
+            taken[stream] = cut.above, end
         for stream in silent:
             self._count(stream, *self._untold(stream), 0)
-        for stream, cut in taken.items():
-            self._count(stream, cut.above, cut.end, sends_max)
-        return [cut.packed for cut in taken.values()]
+        for stream, told in taken.items():
+            self._count(stream, *told, sends_max)
+        return groups
 
     def _untold(self, stream: Stream) -> tuple[int, int]:
         """What the next group is made from: from the newest span sent least down to the oldest."""
@@ -202,48 +196,13 @@ class LogLane:
         least = self._queue.sent(stream)
         return spans[0].start, max(span.end for span in spans if span.sent == least)
 
-    def _group(self, stream: Stream, start: int, end: int, budget: int, now: float) -> _Cut | None:
-        """Everything in `(start, end]`, newest first; None when not one record fits.
-
-        What does not fit raises `start` to the newest seq left out, as does what is on the disk
-        only; a register and a key record under one seq stay together. What lies below `start`
-        without a record between costs nothing, so `start` falls to the next record. A group
-        without the newest records claims nothing, for one of those may stand for an older event.
-        """
-        budget -= GROUP_OVERHEAD
-        above, whole = start, 0
-        is_small = budget < _EVENT_SIZE_MAX
-        lowest = end + 1
-        records: list[Packed] = []
-        for record in self._log.records_newest_first(stream, start, end, now):
-            packed = pack_record(record)
-            if record[1] < lowest:
-                lowest, whole = record[1], len(records)
-            if len(packed) > budget:
-                start = above = lowest
-                if whole or is_small:
-                    del records[whole:]
-                else:
-                    # Only clones make so many under one seq: it counts, or it would come for ever.
-                    above -= 1
-                break
-            budget -= len(packed)
-            records.append(packed)
-        else:
-            start = self._log.newest_at_or_below(stream, start)
-        start = max(start, self._log.archived(stream, now))
-        if not records:
-            return None
-        to = self._log.version(stream) if self._log.newest(stream) <= end else start
-        return _Cut(pack_group(stream, start, max(start, to), records), above, end)
-
     def _count(self, stream: Stream, above: int, end: int, sends_max: int) -> None:
         """What is in `(above, end]` was sent once more."""
         parts: list[_Span] = []
         for span in self._spans[stream]:
             told = _Span(max(span.start, above), min(span.end, end), span.sent + 1)
             parts.append(span._replace(end=min(span.end, above)))
-            if told.sent < sends_max:
+            if not is_told(told.sent, sends_max):
                 parts.append(told)
             parts.append(span._replace(start=max(span.start, end)))
         spans = _joined(part for part in parts if part.start < part.end)

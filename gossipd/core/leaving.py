@@ -8,10 +8,17 @@ versions cover. Then LEFT is told, and the node is done.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from .courier import Courier
 from .drops import Drop
 from .effects import Left
 from .encoding import GROUP_OVERHEAD, pack_record
 from .identity import SEQ_MAX, Address, Stream
+from .life import Life
+from .log import Log
+from .means import Means
+from .members import MemberTable, some_of
 from .membership import Membership
 from .messages import (
     HOLD_GROUPS_MAX,
@@ -24,8 +31,9 @@ from .messages import (
     Status,
     by_kind,
 )
-from .state import State, Turn
+from .questions import Questions
 from .timers import Timer
+from .turn import Turn
 
 STEP = 0.06
 """Seconds between two steps of a leave."""
@@ -39,11 +47,36 @@ FAREWELLS = 3
 FAREWELL_PEERS = 24
 
 
+DRAINS_MAX = HOLDS_PER_STEP * (STEPS_PER_PEER + 1)
+"""Holds of which the peer may still answer."""
+
+
+class _Drain(NamedTuple):
+    """A Hold of a leave."""
+
+    sent: dict[Stream, int]
+    """For each stream in it how many records beside its version were sent by then."""
+
+
 class Leaving:
     """The leave of this node."""
 
-    def __init__(self, state: State, membership: Membership) -> None:
-        self._state = state
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        log: Log,
+        courier: Courier,
+        questions: Questions,
+        life: Life,
+        membership: Membership,
+    ) -> None:
+        self._settings, self._rng, self._timers = means
+        self._members = members
+        self._log = log
+        self._courier = courier
+        self._questions = questions
+        self._life = life
         self._membership = membership
         self._deadline = float("inf")
         self._wanted: dict[Stream, int] = {}
@@ -59,8 +92,6 @@ class Leaving:
         """Its generation: what an earlier life told may be gone with it."""
         self._refused_by: dict[str, None] = {}
         self._idle_steps = 0
-        self._open: dict[int, dict[Stream, int]] = {}
-        """Holds under way: by nonce, for each stream how many records beside it were sent."""
         self._farewells = 0
 
     @property
@@ -70,14 +101,13 @@ class Leaving:
 
     def start(self, turn: Turn, since: float) -> None:
         """Begin to leave, as was asked at `since`; a second call changes nothing."""
-        state = self._state
-        if state.leaving:
+        if self._life.leaving:
             return
-        state.leaving = True
-        self._deadline = since + state.settings.leave_timeout
-        for stream in state.log.streams:
-            version = self._wanted[stream] = state.log.version(stream)
-            above = state.log.records_newest_first(stream, version, SEQ_MAX, turn.now)
+        self._life.leaving = True
+        self._deadline = since + self._settings.leave_timeout
+        for stream in self._log.streams:
+            version = self._wanted[stream] = self._log.version(stream)
+            above = self._log.records_newest_first(stream, version, SEQ_MAX, turn.now)
             beside = tuple(above)
             if beside:
                 self._beside[stream] = beside
@@ -94,13 +124,13 @@ class Leaving:
             return
         self._idle_steps += 1
         self._send_holds(turn)
-        self._state.timers.set(Timer.LEAVE, turn.now + STEP)
+        self._timers.set(Timer.LEAVE, turn.now + STEP)
 
     def held(self, held: Held, sender: str, turn: Turn) -> None:
         """A peer told what it durably holds."""
-        sent = self._open.pop(held.nonce, None)
-        life = self._state.member(sender).generation
-        if sent is None or (sender, life) != (self._peer, self._peer_life):
+        drain = self._questions.take(_Drain, held.nonce)
+        life = self._members.held(sender).generation
+        if drain is None or (sender, life) != (self._peer, self._peer_life):
             turn.drop(Drop.UNASKED)
             return
         if held.leaving:
@@ -109,7 +139,8 @@ class Leaving:
             self.step(turn)
             return
         for stream, version in held.versions:
-            if stream in sent and self._is_held(stream, version, sent[stream]):
+            sent = drain.sent.get(stream)
+            if sent is not None and self._is_held(stream, version, sent):
                 self._missing.pop(stream, None)
                 self._idle_steps = 0
         if not self._missing:
@@ -119,21 +150,21 @@ class Leaving:
 
     def _choose_peer(self) -> bool:
         """Keep the peer that is asked, or take another; False when nobody stays."""
-        live = self._state.members.live
+        live = self._members.live
         if (
             self._peer in live
-            and self._state.member(self._peer).generation == self._peer_life
+            and self._members.held(self._peer).generation == self._peer_life
             and self._idle_steps < STEPS_PER_PEER
         ):
             return True
         staying = [name for name in live if name not in self._refused_by]
         if not staying:
             return False
-        self._peer = self._state.rng.choice(staying)
-        self._peer_life = self._state.member(self._peer).generation
+        self._peer = self._rng.choice(staying)
+        self._peer_life = self._members.held(self._peer).generation
         self._missing = dict.fromkeys(self._wanted)
         self._beside_sent = {}
-        self._open = {}
+        self._questions.give_up(_Drain)
         self._idle_steps = 0
         return True
 
@@ -144,7 +175,7 @@ class Leaving:
 
     def _send_holds(self, turn: Turn) -> None:
         assert self._peer is not None
-        peer = self._state.member(self._peer)
+        peer = self._members.held(self._peer)
         streams = list(self._missing)
         for _ in range(HOLDS_PER_STEP):
             if not streams:
@@ -155,8 +186,7 @@ class Leaving:
 
     def _send_hold(self, streams: list[Stream], to: Address, turn: Turn) -> None:
         """Take streams from the end of the list until a datagram is full."""
-        state = self._state
-        room = state.courier.room(Hold(NONCE_MAX, ()), state.settings.datagram_size)
+        room = self._courier.room(Hold(NONCE_MAX, ()))
         groups: list[Group] = []
         sent: dict[Stream, int] = {}
         while streams and room > GROUP_OVERHEAD and len(groups) < HOLD_GROUPS_MAX:
@@ -176,8 +206,7 @@ class Leaving:
             groups.append(Group(stream, version, version, *by_kind(beside)[:2]))
             sent[stream] = done + len(beside)
             room = free
-        nonce = state.rng.getrandbits(64)
-        self._open[nonce] = sent
+        nonce = self._questions.ask(_Drain(sent), DRAINS_MAX, turn.now)
         turn.send(Hold(nonce, tuple(groups)), to, self._peer)
 
     # --- saying so ---------------------------------------------------------------------------
@@ -185,18 +214,17 @@ class Leaving:
     def _say_left(self, turn: Turn) -> None:
         if self._farewells:
             return
-        own = self._state.own
+        own = self._members.own
         self._membership.restate(turn, own.generation, own.incarnation, Status.LEFT)
         self._say_farewell(turn)
 
     def _say_farewell(self, turn: Turn) -> None:
-        state = self._state
-        if self._farewells == FAREWELLS or not state.members.live:
+        if self._farewells == FAREWELLS or not self._members.live:
             self._farewells = FAREWELLS
             turn.emit(Left(self.undrained))
-            state.timers.cancel(Timer.LEAVE)
+            self._timers.cancel(Timer.LEAVE)
             return
         self._farewells += 1
-        for name in state.sample(state.members.live, FAREWELL_PEERS):
-            turn.send(Gossip(), state.member(name).address, name, (state.own,))
-        state.timers.set(Timer.LEAVE, turn.now + STEP)
+        for name in some_of(self._rng, self._members.live, FAREWELL_PEERS):
+            turn.send(Gossip(), self._members.held(name).address, name, (self._members.own,))
+        self._timers.set(Timer.LEAVE, turn.now + STEP)

@@ -262,7 +262,9 @@ class Log:
             self._load(kept)
         for kept in streams:  # once all registers are here for which a double may wait
             for correction in kept.corrections:
-                self._join(kept.stream, correction, now)
+                if self.register(kept.stream, correction.counter)[0] or not correction.out:
+                    change = self.doubles.correct(kept.stream, correction, now)
+                    self._apply(kept.stream, change)
         for kept in streams:  # of which some may be in a correction
             if kept.keys:
                 self.merge_keys(kept.stream, kept.keys, now)
@@ -334,7 +336,7 @@ class Log:
                 left_out = self.doubles.reached(stream, counter, seq)
                 advances += map(self._leave_out, left_out)
         if advances and stream[0] & SOURCE_BIT:
-            self.claim(stream, self.newest(stream))
+            self.claim(stream, held.newest)  # and not that of a key, which a source has none of
         return advances
 
     def merge_keys(
@@ -368,13 +370,19 @@ class Log:
         return new, advances
 
     def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
-        """Whether a key may name one more event; of too many the largest has to leave."""
+        """Whether a key may name one more event; of too many the largest has to leave, first of
+        those that versions cover. Only the others are part of the fingerprint: what not all nodes
+        hold alike must not matter to them."""
         crowd = self.keys.crowd(record.key)
         place = (stream, record.seq)
         if not crowd or any(event[:2] == place for event in crowd):
             return True
-        largest = max(crowd)
-        if place > largest[:2]:
+        is_covered = record.seq <= self.version(stream)
+        covered = [event for event in crowd if event.seq <= self.version(event.stream)]
+        if is_covered and not covered:
+            return False
+        largest = max(covered or crowd)
+        if (is_covered or not covered) and place > largest[:2]:
             return False
         gone = self.keys.at(largest.stream, largest.seq, now)
         assert gone is not None

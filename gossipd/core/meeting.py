@@ -12,15 +12,20 @@ clusters are so young that they still tell of their members, nothing is said.
 from __future__ import annotations
 
 from .effects import ClustersMet
+from .log import Log
+from .members import MemberTable
 from .messages import MemberView, Shown, Status
-from .state import State, Turn
+from .newcomers import Newcomers
+from .turn import Turn
 
 
 class Meeting:
     """What the member table of one who has just taken this node in says of its cluster."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, members: MemberTable, newcomers: Newcomers, log: Log) -> None:
+        self._members = members
+        self._newcomers = newcomers
+        self._log = log
         self.peer: str | None = None
         """Whose table is to be looked at."""
         self._ours: tuple[str, ...] = ()
@@ -29,9 +34,9 @@ class Meeting:
 
     def welcomed(self, peer: str, shown: Shown) -> None:
         """Somebody takes this node in, and nothing that it says was used yet."""
-        members, log = self._state.members, self._state.log
+        members, log = self._members, self._log
         both_count = log.counter_count and shown.log not in (0, log.fingerprint)
-        if not both_count or self._state.is_heard_of(peer):
+        if not both_count or self._is_heard_of(peer):
             return
         ours = tuple(name for name in members.live if members.is_met(name))
         if ours:
@@ -42,9 +47,9 @@ class Meeting:
         if peer != self.peer:
             return
         for view in views:
-            if view.name in (peer, self._state.own.name):
+            if view.name in (peer, self._members.own.name):
                 continue
-            if self._state.is_heard_of(view.name):
+            if self._is_heard_of(view.name):
                 self._related = True
             elif view.status <= Status.SUSPECT:
                 self._theirs.append(view.name)
@@ -56,3 +61,8 @@ class Meeting:
         self.peer = None
         if whole and self._theirs and not self._related:
             turn.emit(ClustersMet(self._ours, (peer, *self._theirs)))
+
+    def _is_heard_of(self, name: str) -> bool:
+        """Whether anything is held of somebody, be it that it has proven nothing yet."""
+        held = self._members.get(name) or self._newcomers.get(name)
+        return held is not None

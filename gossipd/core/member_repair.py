@@ -6,16 +6,25 @@ waits until the own lane is empty, but no longer than `PATIENCE`.
 
 from __future__ import annotations
 
-from .answering import answer_members
+from typing import NamedTuple
+
+from .answering import Answering
 from .drops import Drop
+from .health import Health
+from .lanes import MemberLane
+from .means import Means
 from .meeting import Meeting
+from .members import MemberTable
 from .membership import Membership
 from .messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
+from .newcomers import Newcomers
+from .questions import Questions
 from .repair import ASKS_MAX
 from .serving import Serving
 from .settings import DATAGRAM_SIZE_FLOOR
-from .state import State, Turn
+from .showing import Showing
 from .timers import Timer
+from .turn import Turn
 
 PATIENCE = 2.0
 """Seconds for which a difference is left to gossip while there is news to send."""
@@ -30,15 +39,39 @@ NEWCOMERS_PAUSE_MAX = 4.0
 VAIN_MAX = 64
 
 
+class _Pull(NamedTuple):
+    """A page of the table is asked for, and what comes behind it."""
+
+    peer: str
+
+
 class MemberRepair:
     """The one pull of member pages that runs, and the answers to those of others."""
 
     def __init__(
-        self, state: State, membership: Membership, meeting: Meeting, serving: Serving
+        self,
+        means: Means,
+        members: MemberTable,
+        newcomers: Newcomers,
+        member_lane: MemberLane,
+        questions: Questions,
+        health: Health,
+        showing: Showing,
+        membership: Membership,
+        meeting: Meeting,
+        answering: Answering,
+        serving: Serving,
     ) -> None:
-        self._state = state
+        self._settings, self._timers = means.settings, means.timers
+        self._members = members
+        self._newcomers = newcomers
+        self._member_lane = member_lane
+        self._questions = questions
+        self._health = health
+        self._showing = showing
         self._membership = membership
         self._meeting = meeting
+        self._answering = answering
         self._serving = serving
         self._peer: MemberView | None = None
         self._after = ""
@@ -58,13 +91,13 @@ class MemberRepair:
         """A peer's table differs from this one: pull it unless a pull runs or just ran."""
         if self._differs_since is None:
             self._differs_since = turn.now
-        settled = not self._state.member_lane or turn.now - self._differs_since >= PATIENCE
+        settled = not self._member_lane or turn.now - self._differs_since >= PATIENCE
         idle = self._peer is None or self._meeting.peer == peer
-        pair = self._state.members.fingerprint, self._state.shown_by[peer].members
+        pair = self._members.fingerprint, self._showing.by[peer].members
         due = max(self._next_at, self._vain[pair][0] if pair in self._vain else self._next_at)
         if idle and (urgent or (settled and turn.now >= due)):
-            self._next_at = turn.now + self._state.settings.pull_interval
-            self._peer = self._state.members.get(peer)
+            self._next_at = turn.now + self._settings.pull_interval
+            self._peer = self._members.get(peer)
             self._pair = pair
             self._after = ""
             self._ask(turn)
@@ -75,10 +108,11 @@ class MemberRepair:
 
     def page_came(self, page: MembersPage, turn: Turn) -> None:
         """Join a page's views; go on behind it when it continues what is held."""
-        if page.nonce != self._nonce or self._peer is None:
+        pull = self._questions.get(_Pull, page.nonce)
+        if pull is None:
             turn.drop(Drop.UNASKED)
             return
-        self._meeting.heard(self._peer.name, page.views)
+        self._meeting.heard(pull.peer, page.views)
         for view in page.views:
             self._membership.learn(view, turn, pulled=True)
         self._came += 1
@@ -108,13 +142,14 @@ class MemberRepair:
 
     def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
         """Send pages of the table."""
-        pages = answer_members(self._state, ask, turn)
-        self._serving.serve("members", asker, turn.source, pages, turn)
+        pages = self._answering.members(ask, turn.now)
+        self._serving.serve("members", asker, turn.reply_to, pages, turn)
 
     def _ask(self, turn: Turn) -> None:
         self._asks = 0
         self._ahead = {}
-        self._nonce = self._state.rng.getrandbits(64)
+        assert self._peer is not None
+        self._nonce = self._questions.ask(_Pull(self._peer.name), 1, turn.now)
         self._ask_once_more(turn)
 
     def _ask_once_more(self, turn: Turn) -> None:
@@ -122,24 +157,24 @@ class MemberRepair:
         assert self._peer is not None
         self._asks += 1
         self._came = 0
-        settings = self._state.settings
+        settings = self._settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
-        wait = settings.pull_timeout * self._state.health.factor
-        self._state.timers.set(Timer.MEMBER_PULL, turn.now + wait)
+        wait = settings.pull_timeout * self._health.factor
+        self._timers.set(Timer.MEMBER_PULL, turn.now + wait)
         ask = MembersAsk(self._nonce, self._after, PAGES_MAX, size)
         turn.send(ask, self._peer.address, self._peer.name)
 
     def _end(self, whole: bool, turn: Turn) -> None:
         assert self._peer is not None
         self._meeting.ended(self._peer.name, whole, turn)
-        state = self._state
-        if whole and state.members.fingerprint == self._pair[0]:
-            _, pause = self._vain.pop(self._pair, (0.0, state.settings.pull_interval / 2))
+        if whole and self._members.fingerprint == self._pair[0]:
+            _, pause = self._vain.pop(self._pair, (0.0, self._settings.pull_interval / 2))
             # A newcomer may yet prove where it is, and the tables agree.
-            pause = min(2 * pause, NEWCOMERS_PAUSE_MAX if state.newcomers else VAIN_PAUSE_MAX)
+            pause = min(2 * pause, NEWCOMERS_PAUSE_MAX if self._newcomers else VAIN_PAUSE_MAX)
             self._vain[self._pair] = turn.now + pause, pause
             if len(self._vain) > VAIN_MAX:
                 del self._vain[next(iter(self._vain))]
         self._peer = None
         self._differs_since = None
-        self._state.timers.cancel(Timer.MEMBER_PULL)
+        self._questions.give_up(_Pull)
+        self._timers.cancel(Timer.MEMBER_PULL)

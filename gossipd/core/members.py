@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import NamedTuple, TypeAlias
 
 from .circle import Circle
@@ -119,6 +121,12 @@ class MemberTable:
     def views(self) -> list[MemberView]:
         """Everything held, in the order of names."""
         return [self._entries[name].view for name in self._names]
+
+    def held(self, name: str) -> MemberView:
+        """What is held of somebody of whom something is held."""
+        view = self.get(name)
+        assert view is not None
+        return view
 
     def get(self, name: str) -> MemberView | None:
         """What is held of a member."""
@@ -244,8 +252,14 @@ class MemberTable:
         self._store(view, now, verdict_at, met, kept or proven, proven)
         return Change(self._entries[view.name].view, entry.view if entry else None)
 
-    def expire(self, now: float) -> list[MemberView]:
-        """Let old verdicts on others leave sharing at half their life and the table at its end."""
+    def expire(
+        self, now: float, is_absurd: Callable[[MemberView], bool] = lambda _: False
+    ) -> list[MemberView]:
+        """Let old verdicts on others leave sharing at half their life and the table at its end.
+
+        At once goes who is gone and had raised itself above what others may say of anybody: nobody
+        who has not heard it itself would ever believe that, so tables would differ.
+        """
         gone: list[MemberView] = []
         for name, entry in list(self._entries.items()):
             if entry.view.status <= Status.SUSPECT or name == self._own:
@@ -253,7 +267,7 @@ class MemberTable:
             age = now - entry.verdict_at
             if self._is_old(age) and entry.digest:
                 self._unshare(entry)
-            if age >= self._remember:
+            if age >= self._remember or is_absurd(entry.view):
                 self._remove(name)
                 gone.append(entry.view)
         return gone
@@ -385,3 +399,8 @@ def _digest(view: MemberView) -> int:
         view.status.value,
         tags,
     )
+
+
+def some_of(rng: Random, names: list[str], count: int) -> list[str]:
+    """Up to `count` of some members, at random."""
+    return rng.sample(names, min(count, len(names)))

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import assert_never
 
+from .answering import Answering
 from .committing import Committing, Reaction, Wanted
 from .copies import CopiesWanted, Demand
-from .courier import Courier
 from .decoding import decode, is_of_probes
 from .detector import VOIDS_MAX, Detector
 from .disk import Disk
@@ -28,27 +28,22 @@ from .effects import (
     Effect,
     KeysWanted,
     Send,
-    SpeaksElsewhere,
     Stalled,
 )
 from .frame import Frame
 from .gossiping import Gossiping
-from .health import Health
-from .hearsay import Hearsay
 from .holding import Holding
 from .identity import GENERATION_MAX, Address, Stream
-from .image import Image, StreamImage
+from .image import Image
 from .introducing import Introducing
 from .joining import Joining
-from .judge import Judge
 from .keys import KeyedEvent
-from .lanes import LogLane, MemberLane
+from .learning import Learning
 from .leaving import Leaving
 from .log import Log
 from .meeting import Meeting
 from .member_repair import MemberRepair
-from .members import MemberTable
-from .membership import TELL_ELSEWHERE_AFTER, Membership
+from .membership import Membership
 from .messages import (
     Ack,
     Cookie,
@@ -76,25 +71,25 @@ from .messages import (
     Status,
     Welcome,
 )
-from .newcomers import Newcomers
-from .pings import Pings, Purpose, RoundTrips
-from .plausible import Plausible, Word
+from .pings import Purpose
+from .plausible import Word
 from .readiness import Readiness
 from .reads import Reads
 from .repair import LogRepair
 from .replies import Failure
 from .retention import Retention
 from .rival import Rival
-from .saving import Changes, Saving
+from .saving import Changes
+from .senders import Senders
 from .serving import Serving
 from .settings import Settings
 from .sources import Put
-from .state import State, Turn
+from .state import State, begin
 from .storing import Storing
-from .strangers import Strangers
-from .tail import Tail, TailEntry
-from .timers import Key, Timer, Timers
-from .writer import NOTHING_STORED, Batch, Stored, Writer
+from .tail import TailEntry
+from .timers import Key, Timer
+from .turn import Turn
+from .writer import NOTHING_STORED, Batch, Stored
 
 EXPIRE_INTERVAL = 60.0
 
@@ -130,58 +125,117 @@ class Node:
         `durable`: the caller has a disk, and does with it what effects say.
         `disk_timeout`: seconds after which the caller tells that the disk hangs.
         """
-        doubles_max = int(settings.doubles_max)
-        log = Log(settings.streams_max, settings.registers_max, settings.keys_max, doubles_max)
-        members = MemberTable(own, settings.remember, now)
-        log.keeps_marks = members.keeps_marks = durable
-        judge = Judge(log, settings, lambda: self._state.ready)
-        member_lane, log_lane = MemberLane(), LogLane(log)
-        self._state = state = State(
-            settings=settings,
-            rng=rng,
-            timers=Timers(),
-            members=members,
-            newcomers=Newcomers(settings.probe_interval),
-            log=log,
-            judge=judge,
-            writer=Writer(log, judge, rng),
-            tail=Tail(int(settings.tail_size)),
-            member_lane=member_lane,
-            log_lane=log_lane,
-            pings=Pings(rng),
-            round_trips=RoundTrips(settings),
-            health=Health(settings.health_max),
-            strangers=Strangers(),
-            courier=Courier(settings, frame, members, member_lane, log_lane),
-            saving=Saving(log, members, judge),
-            plausible=Plausible(own.generation),
-            hearsay=Hearsay(settings.probe_interval),
-            began_at=now,
-        )
+        self._state = s = begin(own, settings, frame, rng, now, durable)
         self._frame = frame
         self._now = now
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._gossiping = Gossiping(state)
-        rival = Rival(state)
-        self._membership = Membership(state, self._gossiping, rival)
-        self._detector = Detector(state, self._membership)
-        self._readiness = Readiness(state, self._detector)
-        self._retention = Retention(state)
-        self._serving = serving = Serving(state)
-        self._repair = LogRepair(state, self._gossiping, self._readiness, self._retention, serving)
-        self._meeting = Meeting(state)
-        self._member_repair = MemberRepair(state, self._membership, self._meeting, serving)
-        self._joining = Joining(state, self._membership, self._detector, rival, self._readiness)
-        self._introducing = Introducing(state, self._membership, self._joining)
-        self._holding = Holding(state, self._repair)
-        self._leaving = Leaving(state, self._membership)
-        disk = Disk()
-        self._committing = Committing(state, self._gossiping, self._leaving, disk, disk_timeout)
-        self._storing = Storing(state.saving, disk, state.timers, durable=durable)
-        self._copies = CopiesWanted(state)
-        self._reads = Reads(log, state.tail, state.timers)
+        self._retention = Retention(s.means, s.log, s.judge, s.saving)
+        self._learning = Learning(s.log, s.writer, self._retention.accepted)
+        self._gossiping = Gossiping(
+            s.means, s.members, s.member_lane, s.log_lane, s.courier, s.growth, self._learning
+        )
+        self._build_detection(s)
+        self._build_repair(s)
+        self._build_joining(s)
+        self._holding = Holding(s.log, s.saving, s.life, self._gossiping, self._repair)
+        self._copies = CopiesWanted(
+            s.means, s.members, s.log, s.courier, s.questions, s.round_trips
+        )
+        self._reads = Reads(s.log, s.tail, s.means.timers)
+        disk, durable_parts = Disk(), (s.means, s.log, s.writer, s.judge, s.tail)
+        self._committing = Committing(
+            *durable_parts, self._gossiping, self._leaving, disk, disk_timeout
+        )
+        self._storing = Storing(s.saving, disk, s.means.timers, durable=durable)
+
+    def _build_detection(self, s: State) -> None:
+        self._rival = Rival(s.means, s.life)
+        self._membership = Membership(
+            s.means,
+            s.members,
+            s.newcomers,
+            s.round_trips,
+            s.health,
+            s.plausible,
+            s.hearsay,
+            s.life,
+            s.showing,
+            self._gossiping,
+            self._rival,
+        )
+        self._senders = Senders(s.members, s.questions, s.elsewhere, s.life, self._membership)
+        self._detector = Detector(
+            s.means,
+            s.members,
+            s.questions,
+            s.round_trips,
+            s.health,
+            s.hearsay,
+            s.rounds,
+            s.life,
+            s.showing,
+            self._membership,
+        )
+        self._readiness = Readiness(
+            s.means, s.members, s.newcomers, s.log, s.life, s.showing, self._detector
+        )
+
+    def _build_repair(self, s: State) -> None:
+        self._serving = Serving(s.means.timers)
+        answering = Answering(s.log, s.members, s.courier, s.means.settings.key_window)
+        self._repair = LogRepair(
+            s.means,
+            s.members,
+            s.log,
+            s.courier,
+            s.questions,
+            s.health,
+            s.life,
+            self._learning,
+            self._gossiping,
+            self._readiness,
+            self._retention,
+            answering,
+            self._serving,
+        )
+        self._meeting = Meeting(s.members, s.newcomers, s.log)
+        self._member_repair = MemberRepair(
+            s.means,
+            s.members,
+            s.newcomers,
+            s.member_lane,
+            s.questions,
+            s.health,
+            s.showing,
+            self._membership,
+            self._meeting,
+            answering,
+            self._serving,
+        )
+
+    def _build_joining(self, s: State) -> None:
+        self._joining = Joining(
+            s.means,
+            s.members,
+            s.questions,
+            s.strangers,
+            s.plausible,
+            s.elsewhere,
+            s.life,
+            s.showing,
+            self._membership,
+            self._detector,
+            self._rival,
+            self._readiness,
+        )
+        self._introducing = Introducing(
+            s.means, s.members, s.newcomers, s.life, self._membership, self._joining
+        )
+        self._leaving = Leaving(
+            s.means, s.members, s.log, s.courier, s.questions, s.life, self._membership
+        )
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -190,7 +244,7 @@ class Node:
         turn = self._turn(now)
         self._detector.start(turn)
         self._readiness.start(alone, turn)
-        self._state.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
+        self._state.means.timers.set(Timer.EXPIRE, now + EXPIRE_INTERVAL)
         self._retention.start(turn)
         self._storing.start(turn)
         return self._end(turn)
@@ -202,12 +256,12 @@ class Node:
         `met`: its members are those of a cluster that is there, not only of one that was.
         """
         turn = self._turn(now)
-        expires = now + self._state.settings.key_retention
+        expires = now + self._state.means.settings.key_retention
         self._state.log.load(image.streams, now, expires)
         judge = self._state.judge
         judge.horizon = max(judge.horizon, image.horizon)
         for view in image.members:
-            if view.name == self._state.own.name:
+            if view.name == self._state.members.own.name:
                 continue
             if self._membership.is_absurd(view, Word.OTHERS):
                 continue
@@ -229,7 +283,7 @@ class Node:
         there, with a larger generation, and asks members to take it in. Not if it has left, nor
         beyond the last generation."""
         turn = self._turn(now)
-        own = self._state.own
+        own = self._state.members.own
         may = own.status is not Status.LEFT and own.generation < GENERATION_MAX
         if may and address != own.address:
             self._joining.move(address, turn)
@@ -418,7 +472,7 @@ class Node:
         `twins`: of keys in it that the disk knows several events of, all of these.
         """
         turn = self._turn(now)
-        self._repair.found_stored(twins, turn)
+        turn.learn(self._learning.twins(twins, now))
         self._storing.saved(changes, turn)
         self._holding.stored(turn)
         self._copies.go_on(turn)
@@ -480,7 +534,7 @@ class Node:
     @property
     def next_timeout(self) -> float | None:
         """When `handle_timeout` wants to be called, on the clock of `now`."""
-        return self._state.timers.next
+        return self._state.means.timers.next
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Do whatever is due at `now`."""
@@ -491,7 +545,7 @@ class Node:
         else:
             self._stalls = 0
         self._stalled = False
-        while key := self._state.timers.pop(now):
+        while key := self._state.means.timers.pop(now):
             self._fire(key, turn)
         return self._end(turn)
 
@@ -526,14 +580,14 @@ class Node:
     # --- routing -----------------------------------------------------------------------------
 
     def _receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
-        own = self._state.own
+        own = self._state.members.own
         message = envelope.message
         if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
             turn.drop(Drop.ABSURD)
             return
         if isinstance(message, Join) and self._joining.came_back(envelope.sender, message, turn):
             return
-        if self._is_own(envelope, turn.source):
+        if self._senders.is_own(envelope, turn.source):
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):
             self._receive_join(envelope, message, size, turn)
@@ -541,18 +595,11 @@ class Node:
             # Before namesakes: the holder of this node's name answers its join like anybody.
             self._receive_answer_to_join(envelope, message, turn)
         elif envelope.sender == own.name:
-            self._receive_from_namesake(envelope, turn)
-        elif self._is_member(envelope, turn):
-            self._state.spoken_at = turn.now
-            self._state.members.meet(envelope.sender, turn.now)
-            turn.answer_to(envelope.sender, envelope.generation)
-            self._learn_views(envelope, turn)
-            own_stream = self._state.writer.stream
+            self._senders.namesake_spoke(envelope, turn)
+        elif self._senders.is_member(envelope, turn):
             for group in envelope.groups:
-                self._repair.learn(group, turn)
+                self._gossiping.heard(group, turn)
             self._dispatch(message, envelope, turn)
-            if self._state.writer.stream != own_stream:
-                turn.drop(Drop.NOT_OURS)
         elif isinstance(message, Hello):
             self._introducing.heard(envelope, message, turn)
         else:
@@ -565,56 +612,12 @@ class Node:
         if self._introducing.challenge(envelope, turn):
             return
         nonce = message.nonce if isinstance(message, Ping) else 0
-        if isinstance(message, Ping) and message.target == self._state.own.name:
+        if isinstance(message, Ping) and message.target == self._state.members.own.name:
             self._readiness.called(turn)
-        self._joining.challenge(envelope.sender, nonce, turn.source, turn)
-
-    def _learn_views(self, envelope: Envelope, turn: Turn) -> None:
-        """What a member says of itself in answer to this node's ping is no rumour."""
-        message = envelope.message
-        flight = self._state.pings.peek(message.nonce) if isinstance(message, Ack) else None
-        proven = flight is not None and flight.target == envelope.sender
-        for view in envelope.views:
-            own = view.name == envelope.sender
-            word = Word.OWN if own else Word.OTHERS
-            self._membership.learn(view, turn, word=word, proven=own and proven)
-
-    def _is_own(self, envelope: Envelope, source: Address) -> bool:
-        """Whether this node has sent it, and no twin at another address."""
-        own = self._state.own
-        message = envelope.message
-        address = message.address if isinstance(message, Join) else source
-        said = (envelope.sender, envelope.generation, address)
-        return said == (own.name, own.generation, own.address)
-
-    def _is_member(self, envelope: Envelope, turn: Turn) -> bool:
-        """Whether the sender is held in this generation or a later one; a member that is held
-        otherwise than it speaks of itself, or elsewhere than it speaks from, is told so."""
-        held = self._state.members.get(envelope.sender)
-        if held is None or envelope.generation > held.generation:
-            return False
-        said = (envelope.generation, envelope.incarnation)
-        if said > (held.generation, held.incarnation):
-            self._membership.learn(
-                held._replace(incarnation=envelope.incarnation, status=Status.ALIVE, accusers=()),
-                turn,
-                word=Word.OWN,
-            )
-        elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
-            self._membership.tell(envelope.sender, turn)
-        if envelope.generation == held.generation and turn.source != held.address:
-            # A twin, or a host with several addresses, to which its own view is no news.
-            self._membership.tell(envelope.sender, turn, TELL_ELSEWHERE_AFTER)
-            self._note_elsewhere(held, turn)
-        return True
-
-    def _note_elsewhere(self, held: MemberView, turn: Turn) -> None:
-        is_silent = held.status in (Status.SUSPECT, Status.FAILED)
-        if is_silent and self._state.elsewhere.spoke(held.name, held.address, turn.now):
-            turn.emit(SpeaksElsewhere(held.name, held.address, turn.source))
+        self._joining.challenge(envelope.sender, nonce, turn.reply_to, turn)
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
-        if self._state.leaving:
+        if self._state.life.leaving:
             turn.drop(Drop.STRANGER)
             return
         newcomer = MemberView(
@@ -626,15 +629,6 @@ class Node:
             join.tags,
         )
         self._joining.asked(join, newcomer, size, turn)
-
-    def _receive_from_namesake(self, envelope: Envelope, turn: Turn) -> None:
-        """Another process speaks under this node's name. It has proven nothing, so its word is
-        not used: which holder keeps the name, each learns from the members."""
-        own = self._state.own
-        if envelope.generation < own.generation:
-            turn.send(Gossip(), turn.source, None, (own,))
-        # In the same generation it may be reflected, and an answer would be, too.
-        turn.drop(Drop.OWN if envelope.generation == own.generation else Drop.STRANGER)
 
     def _receive_answer_to_join(
         self, envelope: Envelope, message: Cookie | Welcome | Refuse, turn: Turn
@@ -649,36 +643,18 @@ class Node:
                 address = self._joining.welcomed(message, envelope.sender, turn)
                 if address is not None:
                     self._meeting.welcomed(envelope.sender, shown)
-                    self._find(envelope, address, turn)
-                    urgent = not self._state.ready or self._meeting.peer == envelope.sender
+                    self._senders.found(envelope, address, turn)
+                    urgent = not self._state.life.ready or self._meeting.peer == envelope.sender
                     self._show(shown, envelope.sender, turn, urgent)
             case _:
                 assert_never(message)
 
-    def _find(self, envelope: Envelope, address: Address, turn: Turn) -> None:
-        """A member that takes this node in has proven to be at `address`."""
-        sender, members = envelope.sender, self._state.members
-        for view in envelope.views:
-            own = view.name == sender
-            word = Word.OWN if own else Word.OTHERS
-            self._membership.learn(view, turn, word=word, reached=own and view.address == address)
-        members.prove(sender, address)
-        members.meet(sender, turn.now)
-        held = members.get(sender)
-        if held is not None and held.status is not Status.ALIVE:
-            self._membership.tell(sender, turn)
-
     def _dispatch(self, message: MemberMessage, envelope: Envelope, turn: Turn) -> None:  # noqa: C901  a table
         sender = envelope.sender
         match message:
-            case Ping(nonce, target, shown):
-                if target != self._state.own.name:
-                    turn.drop(Drop.MISDIRECTED)
-                    return
-                own = self._state.own
-                views = (own,) if own.status is Status.LEFT else ()
-                turn.send(Ack(nonce, self._state.shown), turn.source, sender, views)
-                self._show(shown, sender, turn, answers=False)
+            case Ping():
+                if self._detector.pinged(message, sender, turn):
+                    self._show(message.shown, sender, turn, answers=False)
             case Ack(nonce, shown):
                 answers = self._answered(nonce, sender, turn)
                 if answers:
@@ -725,7 +701,7 @@ class Node:
     def _may_ask_for_much(self, sender: str, turn: Turn) -> bool:
         """Whether long answers go to where a member is held: if it lives and has proven to be
         there."""
-        if self._state.members.has_proven(sender, turn.source) and self._is_live(sender):
+        if self._state.members.has_proven(sender, turn.reply_to) and self._is_live(sender):
             return True
         turn.drop(Drop.UNPROVEN)
         return False
@@ -736,14 +712,10 @@ class Node:
 
     def _answered(self, nonce: int, sender: str, turn: Turn) -> bool:
         """An ack came; False unless it answers a ping to that very member."""
-        flight = self._state.pings.peek(nonce)
-        if flight is None or flight.target != sender:
-            return False
-        self._state.pings.answer(nonce)
-        if flight.purpose is Purpose.NAME_CHECK:
+        flight = self._detector.acked(nonce, sender, turn)
+        if flight is not None and flight.purpose is Purpose.NAME_CHECK:
             self._joining.name_answered(sender, turn)
-        self._detector.acked(nonce, flight, turn)
-        return True
+        return flight is not None
 
     def _show(
         self, shown: Shown, sender: str, turn: Turn, urgent: bool = False, *, answers: bool = True
@@ -753,7 +725,7 @@ class Node:
         state = self._state
         if not self._is_live(sender):
             return
-        state.shown_by[sender] = shown
+        state.showing.by[sender] = shown
         state.rounds.hear(shown.round)
         if answers:
             self._readiness.shown(shown, sender, turn)
@@ -811,7 +783,7 @@ class Node:
                 self._introducing.due(about, turn)
             case Timer.EXPIRE:
                 self._membership.expire(turn)
-                self._state.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
+                self._state.means.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
             case Timer.KEYS:
                 self._retention.drop(turn)
             case Timer.ANSWER:
@@ -829,9 +801,13 @@ class Node:
 
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
-        turn = Turn(self._state, now, source)
-        due = self._state.timers.next
-        if due is not None and now - due > self._state.settings.stall_after and not self._stalled:
+        turn = self._state.turn(now, source)
+        due = self._state.means.timers.next
+        if (
+            due is not None
+            and now - due > self._state.means.settings.stall_after
+            and not self._stalled
+        ):
             self._notice_stall(due, turn)
         return turn
 
@@ -847,7 +823,7 @@ class Node:
         self._stalled = True
         self._stalls += 1
         if self._stalls <= VOIDS_MAX:
-            self._state.timers.postpone(_WAITS, turn.now - due)
+            self._state.means.timers.postpone(_WAITS, turn.now - due)
         self._membership.stall(due, turn)
 
     def _advance(self, now: float) -> None:
@@ -859,17 +835,17 @@ class Node:
     @property
     def own(self) -> MemberView:
         """What this node says of itself."""
-        return self._state.own
+        return self._state.members.own
 
     @property
     def heard_at(self) -> float:
         """When a member last answered a question of this node, on the clock of `now`."""
-        return self._state.heard_at
+        return self._state.life.heard_at
 
     @property
     def ready(self) -> bool:
         """Whether counts are complete as far as this node can know."""
-        return self._state.ready
+        return self._state.life.ready
 
     @property
     def listens(self) -> bool:
@@ -880,7 +856,7 @@ class Node:
     @property
     def leaving(self) -> bool:
         """Whether a leave has begun."""
-        return self._state.leaving
+        return self._state.life.leaving
 
     @property
     def members(self) -> list[MemberView]:
@@ -915,7 +891,7 @@ class Node:
     def live_addresses(self, limit: int) -> list[Address]:
         """Where others that are live are held, at most so many of them."""
         members = self._state.members
-        return [self._state.member(name).address for name in members.live[:limit]]
+        return [self._state.members.held(name).address for name in members.live[:limit]]
 
     @property
     def live_count(self) -> int:
@@ -924,24 +900,7 @@ class Node:
 
     def image(self, now: float) -> Image:
         """What the next life of this node may `load`."""
-        log, members = self._state.log, self._state.members
-        streams = tuple(
-            StreamImage(
-                stream,
-                log.version(stream),
-                tuple(log.by_name(stream, 0, "")),
-                tuple(log.keys.oldest_first(stream, 0, now)),
-                tuple(log.doubles.of(stream, 0, now)),
-                log.archived(stream, now),
-                tuple(log.doubles.corrections(stream)),
-            )
-            for stream in log.streams
-        )
-        names = (view.name for view in members.views() if view.name != self._state.own.name)
-        views = (members.worth_keeping(name, now) for name in names)
-        known = [view for view in views if view is not None]
-        known += (v for v in self._state.newcomers.kept if members.get(v.name) is None)
-        return Image(streams, tuple(sorted(known)), self._state.judge.horizon)
+        return self._state.image(now)
 
     def shared_members(self, now: float) -> list[MemberView]:
         """All members, this node included, as others are told of them, by name: without those
@@ -973,7 +932,7 @@ class Node:
     def agreeing(self) -> int:
         """How many live peers last showed the log's present fingerprint."""
         fingerprint = self._state.log.fingerprint
-        return sum(shown.log == fingerprint for shown in self._state.shown_by.values())
+        return sum(shown.log == fingerprint for shown in self._state.showing.by.values())
 
     def since(self, name: str) -> float:
         """When a member's status became what it is, on the clock of `now`."""

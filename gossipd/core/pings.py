@@ -1,20 +1,16 @@
-"""Pings that wait for an ack, matched by nonce alone: an answer may come from any address.
+"""Pings that wait for an ack, and the round trips that acks tell of.
 
-Also the round trips that acks tell of (RFC 6298: smoothed mean and deviation), from which a
-member's probe timeout follows.
+From these (RFC 6298: smoothed mean and deviation) a member's probe timeout follows.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
-from random import Random
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from .identity import Address
 from .settings import Settings
-
-ANSWER_WITHIN = 60.0
-"""Seconds after which an own ping is given up: nothing waits for it any more."""
 
 IN_FLIGHT_MAX = 4096
 """Own pings remembered at most; the oldest are given up first."""
@@ -34,54 +30,22 @@ class Purpose(Enum):
     RUMOUR = auto()
 
 
-class Flight(NamedTuple):
-    """A ping under way; `asker` and `asked` say for whom a relay sent it."""
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A ping under way."""
 
     target: str
     purpose: Purpose
     sent_at: float
-    asker: Address | None = None
-    asked: int = 0
 
 
-class Pings:
-    """The pings under way, oldest first: this node's own, and those it relays."""
+@dataclass(frozen=True, slots=True)
+class Relayed(Flight):
+    """One that was sent for somebody else."""
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self._own: dict[int, Flight] = {}
-        self._relayed: dict[int, Flight] = {}
-
-    def start(self, flight: Flight) -> int:
-        """Remember a ping that is about to be sent; its nonce."""
-        nonce = self._rng.getrandbits(64)
-        if flight.purpose is Purpose.RELAY:
-            self._relayed[nonce] = flight
-            return nonce
-        self._own[nonce] = flight
-        while len(self._own) > IN_FLIGHT_MAX or self._oldest_is_lost(flight.sent_at):
-            del self._own[next(iter(self._own))]
-        return nonce
-
-    def _oldest_is_lost(self, now: float) -> bool:
-        oldest = next(iter(self._own.values()))
-        return now - oldest.sent_at > ANSWER_WITHIN
-
-    def make_room_to_relay(self) -> int | None:
-        """Give up the oldest relayed ping if there is no room for one more; its nonce."""
-        if len(self._relayed) < RELAYED_MAX:
-            return None
-        oldest = next(iter(self._relayed))
-        del self._relayed[oldest]
-        return oldest
-
-    def answer(self, nonce: int) -> Flight | None:
-        """Take the ping that an ack answers."""
-        return self._own.pop(nonce, None) or self._relayed.pop(nonce, None)
-
-    def peek(self, nonce: int) -> Flight | None:
-        """The ping with that nonce, left under way."""
-        return self._own.get(nonce) or self._relayed.get(nonce)
+    asker: Address
+    asked: int
+    """Its nonce there."""
 
 
 _Estimate: TypeAlias = tuple[float, float]

@@ -18,9 +18,15 @@ from __future__ import annotations
 
 from .detector import Detector
 from .effects import BecameReady, NotAlone
+from .life import Life
+from .log import Log
+from .means import Means
+from .members import MemberTable
 from .messages import Shown, Standing
-from .state import State, Turn
+from .newcomers import Newcomers
+from .showing import Showing
 from .timers import Timer
+from .turn import Turn
 
 HELD_BACK_MAX = 60
 """x `ready_after`: for so long peers that call themselves ready may keep a node waiting whose
@@ -38,8 +44,22 @@ TOLD_MAX = 100
 class Readiness:
     """Watches for the moment from which counts are complete."""
 
-    def __init__(self, state: State, detector: Detector) -> None:
-        self._state = state
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        newcomers: Newcomers,
+        log: Log,
+        life: Life,
+        showing: Showing,
+        detector: Detector,
+    ) -> None:
+        self._settings, self._timers = means.settings, means.timers
+        self._members = members
+        self._newcomers = newcomers
+        self._log = log
+        self._life = life
+        self._showing = showing
         self._detector = detector
         self._started = False
         self._allowed = True
@@ -69,10 +89,10 @@ class Readiness:
 
     def shown(self, shown: Shown, peer: str, turn: Turn) -> None:
         """A peer showed its state in an answer to this node."""
-        is_same = shown.log == self._state.log.fingerprint
+        is_same = shown.log == self._log.fingerprint
         if self._alone and shown.ready:
             self._meet(peer, is_same, turn)
-        if self._state.ready:
+        if self._life.ready:
             return
         if shown.ready:
             self._latest = min(self._latest, turn.now + HELD_BACK_MAX * self._patience)
@@ -86,20 +106,20 @@ class Readiness:
     def said(self, shown: Shown, peer: str, turn: Turn) -> None:
         """A peer showed its state unasked, which may be anybody's word: it is asked, if it is the
         first one that is ready."""
-        if shown.ready and not (self._state.ready or self._ready_peers):
+        if shown.ready and not (self._life.ready or self._ready_peers):
             self._detector.ask(peer, turn)
 
     def walked(self, peer: str, turn: Turn) -> None:
         """A walk over a peer's digest, with its passes, is complete."""
-        is_live = peer in self._state.shown_by
-        if not self._state.ready and is_live and peer in self._ready_peers:
+        is_live = peer in self._showing.by
+        if not self._life.ready and is_live and peer in self._ready_peers:
             self._become(False, turn)
 
     def waited(self, turn: Turn) -> None:
         """No ready peer was found in all the time, or nobody who holds this node as a member."""
         if self.listens:
             self._become(False, turn)
-            for name in self._state.members.live[:TOLD_MAX]:
+            for name in self._members.live[:TOLD_MAX]:
                 self._detector.ask(name, turn)
         elif self._allowed or self._met:
             self._become(True, turn)
@@ -107,7 +127,7 @@ class Readiness:
     def may_be_alone(self, allowed: bool, turn: Turn) -> None:
         """Whether time may make this node ready although no peer shows itself; the time begins
         anew once it may."""
-        waits = self._started and not (self._state.ready or self.listens)
+        waits = self._started and not (self._life.ready or self.listens)
         if waits and allowed and not self._allowed:
             self._latest = float("inf")
             self._wait(turn)
@@ -115,22 +135,22 @@ class Readiness:
 
     def nobody_to_join(self, turn: Turn) -> None:
         """There is nobody to join, as far as the operator knows; are there members?"""
-        if self._started and not (self._state.ready or self._alone or self._knows_others):
+        if self._started and not (self._life.ready or self._alone or self._knows_others):
             self._be_alone(turn)
 
     def called(self, turn: Turn) -> None:
         """A stranger has spoken to this node by its name, as to a member."""
         if self.listens:
-            settings = self._state.settings
-            latest = self._state.began_at + LISTENS_MAX * settings.alone_after
+            settings = self._settings
+            latest = self._life.began_at + LISTENS_MAX * settings.alone_after
             at = max(self._listens_until, min(turn.now + settings.probe_timeout, latest))
-            self._state.timers.set(Timer.READY, at)
+            self._timers.set(Timer.READY, at)
 
     def taken_in(self, name: str, standing: Standing, turn: Turn) -> None:
         """This node has taken somebody in, who may hold it as a member: then it is asked at once.
         Who is a member for nobody else may be another node that began alone: it matters only to
         one that has nothing to show."""
-        least = Standing.MEMBER if self._state.log.stream_count else Standing.ALONE
+        least = Standing.MEMBER if self._log.stream_count else Standing.ALONE
         if self._alone and standing >= least:
             self._holders[name] = None
             if len(self._holders) > HOLDERS_MAX:
@@ -143,35 +163,33 @@ class Readiness:
         if is_same:
             self._alone = False
         elif self.listens or peer in self._holders:
-            self._alone = self.listens = self._state.ready = False
+            self._alone = self.listens = self._life.ready = False
             turn.emit(NotAlone(peer))
 
     @property
     def _knows_others(self) -> bool:
-        state = self._state
-        return bool(state.members.live or state.members.down or len(state.newcomers))
+        return bool(self._members.live or self._members.down or len(self._newcomers))
 
     def _be_alone(self, turn: Turn) -> None:
         self._alone = True
-        state = self._state
-        self._listens_until = state.began_at + state.settings.alone_after
-        is_empty = not (state.log.stream_count or self._knows_others)
+        self._listens_until = self._life.began_at + self._settings.alone_after
+        is_empty = not (self._log.stream_count or self._knows_others)
         if is_empty and turn.now < self._listens_until:
             self.listens = True
-            state.timers.set(Timer.READY, self._listens_until)
+            self._timers.set(Timer.READY, self._listens_until)
         else:
             self._become(False, turn)
 
     @property
     def _patience(self) -> float:
-        return self._state.settings.ready_after
+        return self._settings.ready_after
 
     def _wait(self, turn: Turn) -> None:
-        self._state.timers.set(Timer.READY, min(turn.now + self._patience, self._latest))
+        self._timers.set(Timer.READY, min(turn.now + self._patience, self._latest))
 
     def _become(self, alone: bool, turn: Turn) -> None:
-        self._state.ready = True
+        self._life.ready = True
         self.listens = False
         self._ready_peers = {}
-        self._state.timers.cancel(Timer.READY)
+        self._timers.cancel(Timer.READY)
         turn.emit(BecameReady(alone))

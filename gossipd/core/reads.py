@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from .effects import Effect, Included, Incremented, Learned, TooManyReads
 from .identity import Stream
 from .log import Log
-from .state import Turn
 from .tail import Tail
 from .timers import Timer, Timers
+from .turn import Turn
 from .waiting import Wait, Waiting
 
 

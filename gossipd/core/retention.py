@@ -20,11 +20,13 @@ from itertools import islice
 
 from .doubles import FOLDED_AT_ONCE
 from .identity import Stream
-from .judge import held_longer
-from .log import Advance
+from .judge import Judge, held_longer
+from .log import Advance, Log
+from .means import Means
 from .messages import AGE_TICK, AGE_WANTED_MAX, Correction, KeyRecord
-from .state import State, Turn
+from .saving import Saving
 from .timers import Timer
+from .turn import Turn
 
 DROPPED_AT_ONCE = 2_000
 """Records dropped in one turn, some milliseconds; more follow soon."""
@@ -55,12 +57,15 @@ CORRECTED_AT_ONCE = 500
 class Retention:
     """Drops what is too old."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        settings = state.settings
+    def __init__(self, means: Means, log: Log, judge: Judge, saving: Saving) -> None:
+        self._settings, self._timers = means.settings, means.timers
+        self._log = log
+        self._judge = judge
+        self._saving = saving
+        settings = self._settings
         self._interval = min(INTERVAL_MAX, settings.key_window / 20)
         self._retention = min(settings.key_retention, AGE_WANTED_MAX * AGE_TICK)
-        covered = settings.key_retention if state.log.keeps_marks else settings.key_window
+        covered = settings.key_retention if self._log.keeps_marks else settings.key_window
         self._longest = min(covered, self._retention)
         self._young = min(YOUNG, settings.key_window / 2)
         self._folded_after = settings.key_retention + held_longer(settings.key_window)
@@ -77,7 +82,7 @@ class Retention:
 
     def start(self, turn: Turn) -> None:
         """Begin to look for what is too old."""
-        self._state.timers.set(Timer.KEYS, turn.now + self._interval)
+        self._timers.set(Timer.KEYS, turn.now + self._interval)
 
     def accepted(
         self, stream: Stream, records: tuple[KeyRecord, ...], now: float
@@ -87,12 +92,12 @@ class Retention:
         if len(young) < len(records):
             for record in records:
                 if self._is_expired(stream, record):
-                    self._state.judge.refused(record.key, record.age * AGE_TICK, now)
+                    self._judge.refused(record.key, record.age * AGE_TICK, now)
         return young
 
     def drop(self, turn: Turn) -> None:
         """Drop some of what is too old, and look again later."""
-        log, judge = self._state.log, self._state.judge
+        log, judge = self._log, self._judge
         count = 0
         may_go = partial(self._may_go, turn.now)
         self._streams = self._streams or log.keys.streams
@@ -111,26 +116,26 @@ class Retention:
         else:
             more |= self._join_corrections(turn)
             more |= self._fold(turn)
-        self._state.timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
+        self._timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
 
     def correct(self, found: dict[tuple[Stream, str], Correction], turn: Turn) -> None:
         """Join corrections that peers told, some at a time."""
         if found:
             self._corrections |= found
-            self._state.timers.set(Timer.KEYS, turn.now)
+            self._timers.set(Timer.KEYS, turn.now)
 
     def _join_corrections(self, turn: Turn) -> bool:
         """Join some of them; whether there are more."""
         young, advances = int(self._young / AGE_TICK), list[Advance]()
         for place in list(islice(self._corrections, CORRECTED_AT_ONCE)):
             correction = self._corrections.pop(place)
-            advances += self._state.log.correct(place[0], correction, young, turn.now)
+            advances += self._log.correct(place[0], correction, young, turn.now)
         turn.learn(advances)
         return bool(self._corrections)
 
     def _fold(self, turn: Turn) -> bool:
         """Fold some doubles that are old; whether there are more."""
-        log = self._state.log
+        log = self._log
         age, left = int(self._age_of_folded() / AGE_TICK), FOLDED_AT_ONCE
         streams = log.doubles.streams
         for stream in streams[self._looked_at : self._looked_at + STREAMS_AT_ONCE]:
@@ -146,24 +151,24 @@ class Retention:
 
     def _age_of_folded(self) -> float:
         """Seconds after which doubles are folded, given how many there are."""
-        log = self._state.log
+        log = self._log
         room = (log.doubles_max - len(log.doubles)) / ((1 - CROWDED) * log.doubles_max)
         return max(self._young, self._folded_after * min(1.0, room))
 
     def _may_go(self, now: float, stream: Stream, record: KeyRecord) -> bool:
         age = record.age * AGE_TICK
-        if age < self._state.settings.key_window:
+        if age < self._settings.key_window:
             return False
-        covered = record.seq <= self._state.log.version(stream)
-        if not self._state.log.keeps_marks and covered:
-            longer = self._longest + held_longer(self._state.settings.key_window)
-            return age >= longer or not self._state.judge.may_seem_new(record.key, now)
+        covered = record.seq <= self._log.version(stream)
+        if not self._log.keeps_marks and covered:
+            longer = self._longest + held_longer(self._settings.key_window)
+            return age >= longer or not self._judge.may_seem_new(record.key, now)
         if self._is_expired(stream, record):
             return True
-        return covered and not self._state.saving.is_unsaved(stream, record.seq)
+        return covered and not self._saving.is_unsaved(stream, record.seq)
 
     def _is_expired(self, stream: Stream, record: KeyRecord) -> bool:
         if record.age < self.age_wanted:
             return False
-        covered = record.seq <= self._state.log.version(stream)
+        covered = record.seq <= self._log.version(stream)
         return covered or record.age * AGE_TICK >= self._retention

@@ -14,8 +14,8 @@ from typing import NamedTuple, TypeAlias
 from .effects import KeysWanted
 from .identity import Address
 from .messages import MembersPage, Pages
-from .state import State, Turn
-from .timers import Timer
+from .timers import Timer, Timers
+from .turn import Turn
 
 SLICE_MAX = 4
 """Datagrams that are made at once, some 100 us each."""
@@ -40,8 +40,8 @@ class _Answer(NamedTuple):
 class Serving:
     """The answers of one node that are under way."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._answers: dict[tuple[str, str], _Answer] = {}
         """By what it is about and asker, the next one first."""
         self._reads = 0
@@ -72,7 +72,7 @@ class Serving:
         if sent == SLICE_MAX:
             self._answers[place] = answer
         if self._answers:
-            self._state.timers.set(Timer.ANSWER, turn.now + PAUSE)
+            self._timers.set(Timer.ANSWER, turn.now + PAUSE)
 
     def read(self) -> None:
         """The disk has told what it was asked for, or that it cannot."""

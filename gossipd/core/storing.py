@@ -15,8 +15,8 @@ from .disk import Disk
 from .effects import AllSaved, Expire, Probe, Save, SaveWanted
 from .replies import Failure
 from .saving import Changes, Saving
-from .state import Turn
 from .timers import Timer, Timers
+from .turn import Turn
 
 SAVE_INTERVAL = 1.0
 """Seconds after which what has changed is stored."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
+
+import pytest
 
 from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, counted
+from tests.e2e.node import Node
+from tests.fuzz.attacks import real
 from tests.fuzz.attacks.costly import NAME, Costly
 
 SECONDS = 4.0
@@ -35,3 +40,12 @@ def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster
             blames_nobody(set(blamed) - {NAME})
         print({node.name: node.status()["dropped"] for node in nodes})
         counted(nodes, done, within=20)
+
+
+@pytest.mark.parametrize("attack", [real.reflects, real.crowds])
+def test_ghosts_bring_no_traffic_upon_anybody_and_keep_nobody_out(
+    attack: Callable[[Cluster, list[Node]], real.Outcome], cluster: Cluster
+) -> None:
+    found = attack(cluster, cluster.start(real.COUNT))
+    print(found.text)
+    assert found.is_harmless

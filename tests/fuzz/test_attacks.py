@@ -6,6 +6,7 @@ import pytest
 
 from gossipd.core import Status
 
+from .attacks import __main__ as table
 from .attacks import counts, oneself, verdicts
 
 
@@ -39,3 +40,19 @@ def test_under_loss_a_verdict_that_is_believed_is_refuted_at_once() -> None:
     assert found.away < 0.1
     assert not found.away_at_end
     assert found.agrees
+
+
+def test_the_table_tells_of_each_attack_and_of_harm(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [row.name for row in table.rows(7)]
+    assert len(set(names)) == len(names) > 20
+    assert set(table.ENDING) <= set(oneself.ATTACKS)
+    harmful = table.Row("1", "harmful", "bad", lambda: ("worse", False))
+    first = next(table.rows(7))
+    monkeypatch.setattr(table, "rows", lambda _: iter((first, harmful)))
+    assert table.main([]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[2].endswith("| all live and agree |")
+    assert told[3] == "| 1 | harmful | bad | **harm:** worse |"
+    assert told[4] == "1 of 2 attacks do harm"

@@ -6,22 +6,22 @@ register stands at least at its counter's last event up to v, and every key reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core.answering import answer_passes
+from gossipd.core.answering import Answering
 from gossipd.core.courier import Courier
 from gossipd.core.decoding import decode
 from gossipd.core.encoding import pack_body, pack_head
 from gossipd.core.frame import TagFrame
-from gossipd.core.health import Health
-from gossipd.core.hearsay import Hearsay
 from gossipd.core.judge import Judge
 from gossipd.core.lanes import LogLane, MemberLane
+from gossipd.core.learning import Company, Learning
 from gossipd.core.log import Log
 from gossipd.core.members import MemberTable
 from gossipd.core.messages import (
@@ -35,37 +35,35 @@ from gossipd.core.messages import (
     PassItem,
     Status,
 )
-from gossipd.core.newcomers import Newcomers
 from gossipd.core.passes import Pass
-from gossipd.core.pings import Pings, RoundTrips
-from gossipd.core.plausible import Plausible
-from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
-from gossipd.core.state import State
-from gossipd.core.strangers import Strangers
-from gossipd.core.tail import Tail
-from gossipd.core.timers import Timers
 from gossipd.core.writer import Writer
 from tests.effort import examples
+from tests.simulation.mutants import cores
 from tests.unit.core.parts import new_key
 
 _COUNTERS = ["a", "b" * 128, "c", "d" * 100, "e", "\U0010ffff\U0010ffff"]
+_COUNTERS += [str(n) * 120 for n in range(6)]
 _FRAME = TagFrame("claims")
 _Event = tuple[str, int, bytes | None]
 _Ghost = dict[bytes, list[_Event]]
 """All events (counter, by, key) of each stream, in order."""
 
 
-@dataclass
 class _Peer:
     """One node's log, with what it is told and tells."""
 
-    state: State
-    passes: dict[bytes, Pass] = field(default_factory=dict)
-
-    @property
-    def log(self) -> Log:
-        return self.state.log
+    def __init__(self, seed: int) -> None:
+        settings, rng = Settings(), Random(seed)
+        own = MemberView(f"n{seed}", ("10.0.0.1", 1), 1, 0, Status.ALIVE)
+        members = MemberTable(own, settings.remember, 0.0)
+        self.log = Log()
+        self.lane = LogLane(self.log)
+        self.writer = Writer(self.log, Judge(self.log, settings, lambda: True), rng)
+        self.learning = Learning(self.log, self.writer, lambda stream, records, now: records)
+        courier = Courier(settings, _FRAME, members, MemberLane(), self.lane)
+        self.answering = Answering(self.log, members, courier, settings.key_window)
+        self.passes: dict[bytes, Pass] = {}
 
     def increment(self, rng: Random, ghost: _Ghost) -> None:
         """A batch of this node's own; it enters the ghost list and the lane."""
@@ -73,80 +71,32 @@ class _Peer:
             (rng.choice(_COUNTERS), rng.choice([1, 2, -1])) for _ in range(rng.choice([1, 3]))
         ]
         keys = [rng.choice([None, new_key(rng)]) for _ in batch]
-        prepared = self.state.writer.prepare(batch, 0.0, 0.0, keys)
-        self.state.writer.expose(prepared, 0.0)
+        prepared = self.writer.prepare(batch, 0.0, 0.0, keys)
+        self.writer.expose(prepared, 0.0)
         events = ghost.setdefault(prepared.stream, [])
-        self.state.log_lane.push(prepared.stream, len(events))
+        self.lane.push(prepared.stream, len(events))
         events += [(*event, key) for event, key in zip(batch, keys, strict=True)]
 
     def end_stream(self) -> None:
         """The next increment goes to a new stream."""
-        self.state.writer.abandon(self.state.writer.prepare([], 0.0, 0.0))
+        self.writer.abandon(self.writer.prepare([], 0.0, 0.0))
 
     def learn(self, group: Group) -> None:
-        """The receiver's rule for groups (gossipd/core/README.md#the-log)."""
-        version = self.log.version(group.stream)
-        gained = self.log.merge(group.stream, group.registers)
-        claimed = version >= group.start and self.log.claim(group.stream, group.to)
-        if self._learn_keys(group) or gained or claimed:
-            self.state.log_lane.push(group.stream, min(group.start, version))
+        lesson = self.learning.group(group, Company(), 0.0)
+        if lesson.news_above is not None:
+            self.lane.push(group.stream, lesson.news_above)
 
     def take(self, page: Page) -> None:
-        """The asker's rule for pages (gossipd/core/README.md#the-log)."""
-        self.log.merge(page.stream, page.registers)
-        self._learn_keys(page)
         running = self.passes.get(page.stream)
-        if running is None:
-            return
-        running.use(page)
-        if running.complete:
+        self.learning.page(page, running, Company(), 0.0)
+        if running is not None and running.complete:
             del self.passes[page.stream]
-            if running.claim is not None:
-                self.log.claim(page.stream, running.claim)
 
-    def _learn_keys(self, of: Group | Page) -> bool:
-        return bool(of.keys and self.log.merge_keys(of.stream, of.keys, 0.0)[0])
-
-
-def _pages(state: State, ask: PassAsk) -> Iterator[Pages]:
-    """The answers of a node that has nothing on a disk only."""
-    for answer in answer_passes(state, ask, None, 0.0):
-        assert isinstance(answer, Pages)
-        yield answer
-
-
-def _peer(seed: int) -> _Peer:
-    settings = Settings()
-    rng = Random(seed)
-    log = Log()
-    own = MemberView(f"n{seed}", ("10.0.0.1", 1), 1, 0, Status.ALIVE)
-    members = MemberTable(own, settings.remember, 0.0)
-    judge = Judge(log, settings, lambda: True)
-    lanes = MemberLane(), LogLane(log)
-    courier = Courier(settings, _FRAME, members, *lanes)
-    return _Peer(
-        State(
-            settings=settings,
-            rng=rng,
-            timers=Timers(),
-            members=members,
-            newcomers=Newcomers(settings.probe_interval),
-            log=log,
-            judge=judge,
-            writer=Writer(log, judge, rng),
-            tail=Tail(1),
-            member_lane=lanes[0],
-            log_lane=lanes[1],
-            pings=Pings(rng),
-            round_trips=RoundTrips(settings),
-            health=Health(1),
-            strangers=Strangers(),
-            courier=courier,
-            saving=Saving(log, members, judge),
-            plausible=Plausible(own.generation),
-            hearsay=Hearsay(1.0),
-        )
-    )
+    def answers(self, ask: PassAsk) -> Iterator[Pages]:
+        """Those of a node that has nothing on a disk only."""
+        for answer in self.answering.passes(ask, None, 0.0):
+            assert isinstance(answer, Pages)
+            yield answer
 
 
 def _check(peer: _Peer, ghost: _Ghost) -> None:
@@ -183,11 +133,9 @@ def _deliver(
         _check(peers[to], ghost)
 
 
-@examples(150)
-@given(st.integers(0, 2**32))
-def test_groups_claim_only_what_they_bring(seed: int) -> None:
+def _tell_groups(seed: int) -> None:
     rng = Random(seed)
-    peers = [_peer(n) for n in range(rng.choice([2, 3, 4]))]
+    peers = [_Peer(n) for n in range(rng.choice([2, 3, 4]))]
     ghost: _Ghost = {}
     wire: list[tuple[int, Group]] = []
     for _ in range(120):
@@ -198,7 +146,7 @@ def test_groups_claim_only_what_they_bring(seed: int) -> None:
                 _check(peer, ghost)
             case "send":
                 budget = rng.choice([30, 60, 120, 200, 400, 1000])
-                packed = peer.state.log_lane.take(budget, rng.choice([1, 2, 4]), 0.0)
+                packed = peer.lane.take(budget, rng.choice([1, 2, 4]), 0.0)
                 assert sum(map(len, packed)) <= budget
                 receivers = rng.sample(range(len(peers)), rng.choice([1, 2]))
                 wire += [(to, group) for to in receivers for group in _decoded(packed)]
@@ -209,17 +157,23 @@ def test_groups_claim_only_what_they_bring(seed: int) -> None:
                     peer.end_stream()
 
 
+@examples(150)
+@given(st.integers(0, 2**32))
+def test_groups_claim_only_what_they_bring(seed: int) -> None:
+    _tell_groups(seed)
+
+
 @examples(60)
 @given(st.integers(0, 2**32))
 def test_groups_alone_bring_everything_over_lossless_links_with_room(seed: int) -> None:
     rng = Random(seed)
-    source, sink = _peer(1), _peer(2)
+    source, sink = _Peer(1), _Peer(2)
     ghost: _Ghost = {}
     for _ in range(20):
         source.increment(rng, ghost)
         if rng.random() < 0.1:
             source.end_stream()
-        for group in _decoded(source.state.log_lane.take(2000, 4, 0.0)):
+        for group in _decoded(source.lane.take(2000, 4, 0.0)):
             sink.learn(group)
         _check(sink, ghost)
     assert sink.log.fingerprint == source.log.fingerprint
@@ -245,8 +199,8 @@ class _PassWorld:
         )
         ask = PassAsk(1, items[:32], rng.choice([1, 2, 32]), rng.choice([640, 700, 1200]))
         answerer = rng.choice(self.peers)
-        for pages in _pages(answerer.state, ask):
-            if rng.random() < 0.2 and answerer is not peer:
+        for pages in answerer.answers(ask):
+            while rng.random() < 0.6 and answerer is not peer:
                 self.change(answerer)  # the answerer changes meanwhile
             self.wire.append((asker, pages))
 
@@ -257,7 +211,7 @@ class _PassWorld:
             peer.increment(rng, self.ghost)
         else:
             other = rng.choice(self.peers)
-            for group in _decoded(other.state.log_lane.take(rng.choice([60, 200, 1000]), 4, 0.0)):
+            for group in _decoded(other.lane.take(rng.choice([60, 200, 1000]), 4, 0.0)):
                 peer.learn(group)
 
     def deliver(self) -> None:
@@ -266,6 +220,8 @@ class _PassWorld:
             return
         index = rng.randrange(len(self.wire)) if rng.random() < 0.5 else 0
         to, pages = self.wire[index]
+        if rng.random() < 0.3:
+            to = rng.randrange(len(self.peers))  # which asked for something else
         if rng.random() < 0.85:
             self.wire.pop(index)
         if rng.random() < 0.8:
@@ -274,11 +230,9 @@ class _PassWorld:
                 _check(self.peers[to], self.ghost)
 
 
-@examples(150)
-@given(st.integers(0, 2**32))
-def test_passes_claim_only_what_their_pages_bring(seed: int) -> None:
+def _pass_over_streams(seed: int) -> None:
     rng = Random(seed)
-    world = _PassWorld(rng, [_peer(n) for n in range(rng.choice([2, 3, 4]))])
+    world = _PassWorld(rng, [_Peer(n) for n in range(rng.choice([2, 3, 4]))])
     world.peers[0].increment(rng, world.ghost)
     for _ in range(120):
         match rng.choice(["change", "ask", "deliver", "deliver", "deliver"]):
@@ -292,11 +246,17 @@ def test_passes_claim_only_what_their_pages_bring(seed: int) -> None:
                 world.deliver()
 
 
+@examples(150)
+@given(st.integers(0, 2**32))
+def test_passes_claim_only_what_their_pages_bring(seed: int) -> None:
+    _pass_over_streams(seed)
+
+
 @examples(40)
 @given(st.integers(0, 2**32))
 def test_passes_over_lossy_links_end_with_equal_logs(seed: int) -> None:
     rng = Random(seed)
-    world = _PassWorld(rng, [_peer(0), _peer(1)])
+    world = _PassWorld(rng, [_Peer(0), _Peer(1)])
     source, sink = world.peers
     for _ in range(rng.randrange(1, 30)):
         source.increment(rng, world.ghost)
@@ -310,9 +270,32 @@ def test_passes_over_lossy_links_end_with_equal_logs(seed: int) -> None:
             if sink.log.leaf(stream) != source.log.leaf(stream):
                 running = sink.passes.setdefault(stream, Pass(sink.log.version(stream)))
                 items.append(PassItem(stream, running.start, running.after))
-        for pages in _pages(source.state, PassAsk(1, tuple(items[:32]), 4, 640)):
+        for pages in source.answers(PassAsk(1, tuple(items[:32]), 4, 640)):
             if rng.random() < 0.6:
                 for page in pages.pages:
                     sink.take(page)
                     _check(sink, world.ghost)
     assert sink.log.fingerprint == source.log.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("mutate", "law"),
+    [
+        (cores.groups_claim_whatever_was_held, _tell_groups),
+        (cores.groups_claim_what_they_leave_out, _tell_groups),
+        (cores.passes_claim_the_largest_version, _pass_over_streams),
+        (cores.passes_claim_before_their_end, _pass_over_streams),
+        (cores.passes_use_pages_from_further_on, _pass_over_streams),
+    ],
+)
+def test_a_broken_rule_of_claims_is_noticed(
+    mutate: cores.Break, law: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch)
+    with pytest.raises(AssertionError, match="I3"):
+        _hold_for_many_seeds(law)
+
+
+def _hold_for_many_seeds(law: Callable[[int], None]) -> None:
+    for seed in range(150):
+        law(seed)

@@ -4,13 +4,18 @@
 |---|---|
 | I1 | `one_stream_for_all` (two runs), `seq_off_by_one_on_the_wire`, `clones_unheard` |
 | I2 | `sign_lost_on_the_wire`, `totals_of_the_event_alone` |
-| I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `passes_claim_the_largest_version` |
+| I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `groups_claim_whatever_was_held` |
+| I3 | `passes_claim_the_largest_version` |
 | I1 | `keys_of_another_event_on_the_wire` |
 | I3 | `keys_of_others_unheard`, `groups_without_keys`, `pages_without_keys` |
 | I3 | `pages_without_the_archive`, `keys_are_not_loaded` |
 | I4 | `keys_are_not_stored` |
 | I6 | `doubles_taken_off_too_often`, `the_last_put_wins` |
 | I7 | `doubles_count`, `twins_are_not_compared`, `twins_on_disks_are_not_compared` |
+| I7 | `what_is_folded_counts_again`, `folding_forgets_its_losers` |
+| I9 | `folding_leaves_the_fingerprint` |
+| Q1 | `corrections_are_not_told` |
+| Q3 | `doubles_are_folded_at_once`, `corrections_are_not_loaded` |
 | I9 | `keys_outside_the_fingerprint`, `doubles_outside_the_fingerprint` |
 | I10 | `keys_stay_in_memory` |
 | I4 | `own_increments_stored_lazily`, `exposed_before_the_commit`, `held_before_it_is_stored` |
@@ -41,8 +46,8 @@
 | I1, I4 | `failed_commits_are_exposed` |
 | I4 | `failed_commits_stay_on_the_disk`, `hung_batches_are_given_up` |
 | Q3 | `failed_commits_are_denied` |
-| Q6 | `told_once_only`, `repair_at_leisure` |
-| Q7 | `told_for_ever`, `a_salt_in_every_fingerprint` |
+| Q6 | `told_once_only`, `news_leaves_when_it_was_sent_once`, `repair_at_leisure` |
+| Q7 | `told_for_ever`, `news_never_leaves`, `a_salt_in_every_fingerprint` |
 """
 
 from __future__ import annotations
@@ -62,6 +67,7 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I2", cores.totals_of_the_event_alone, runs.busy),
     ("I3", cores.one_more_claimed, runs.busy),
     ("I3", cores.groups_claim_what_they_leave_out, runs.burst),
+    ("I3", cores.groups_claim_whatever_was_held, runs.burst),
     ("I3", cores.passes_claim_the_largest_version, runs.pulling),
     ("I4", cores.own_increments_stored_lazily, runs.storing),
     ("I4", cores.exposed_before_the_commit, runs.storing),
@@ -108,8 +114,10 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("Q3", cores.held_without_holding, runs.departing),
     ("Q5", cores.any_later_event_counts, runs.busy),
     ("Q6", cores.told_once_only, runs.spreading),
+    ("Q6", cores.news_leaves_when_it_was_sent_once, runs.spreading),
     ("Q6", cores.repair_at_leisure, runs.mending),
     ("Q7", cores.told_for_ever, runs.resting),
+    ("Q7", cores.news_never_leaves, runs.resting),
     ("Q7", cores.a_salt_in_every_fingerprint, runs.resting),
     ("I1", key_cores.keys_of_another_event_on_the_wire, key_runs.retrying),
     ("I3", key_cores.keys_of_others_unheard, key_runs.retrying),
@@ -126,6 +134,12 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I9", key_cores.keys_outside_the_fingerprint, key_runs.retrying),
     ("I9", key_cores.doubles_outside_the_fingerprint, key_runs.retrying_on_both_sides),
     ("I10", key_cores.keys_stay_in_memory, key_runs.archiving),
+    ("I7", key_cores.what_is_folded_counts_again, key_runs.folding),
+    ("I9", key_cores.folding_leaves_the_fingerprint, key_runs.folding),
+    ("I7", key_cores.folding_forgets_its_losers, key_runs.folding),
+    ("Q3", key_cores.doubles_are_folded_at_once, key_runs.folding),
+    ("Q1", key_cores.corrections_are_not_told, key_runs.folding),
+    ("Q3", key_cores.corrections_are_not_loaded, key_runs.folding),
     ("Q1", key_cores.the_first_put_of_a_seq_wins, key_runs.owning),
     ("Q3", key_cores.twins_are_not_compared, key_runs.counted_once),
     ("Q3", key_cores.keys_of_others_unheard, key_runs.counted_once),

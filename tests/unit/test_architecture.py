@@ -133,6 +133,11 @@ def test_the_core_has_no_import_cycles() -> None:
             del waiting[name]
 
 
+def test_parts_take_what_they_use_and_not_all_that_a_node_knows() -> None:
+    needing = [name for name, needs in core_imports().items() if "state" in needs]
+    assert needing == ["node"]
+
+
 @pytest.mark.parametrize("name", SHELL)
 def test_siblings_beside_the_core_meet_only_in_the_daemon(name: str) -> None:
     module_or_package = [PACKAGE / f"{name}.py", *(PACKAGE / name).glob("*.py")]

@@ -29,6 +29,7 @@ from gossipd.core.messages import (
     DigestAsk,
     Envelope,
     Gossip,
+    Hello,
     Join,
     KeyRecord,
     MembersAsk,
@@ -59,7 +60,7 @@ class Costly:
         self._to = to
         self._frame = TagFrame(cluster)
         self._rng = random.Random(seed)
-        self._generation = int(1000 * time.time())
+        self.generation = int(1000 * time.time())
         self._shown = Shown(1, 1, True)
         self._seq = SEQ_MAX
         self._streams = 0
@@ -145,7 +146,7 @@ class Costly:
     # --- speaking ----------------------------------------------------------------------------
 
     def _head(self, message: Message) -> bytes:
-        return pack_head(NAME, self._generation, 0, message)
+        return pack_head(NAME, self.generation, 0, message)
 
     def _say(self, message: Message, to: Address | None = None) -> None:
         self._send(pack_body(self._head(message), [], []), to)
@@ -154,7 +155,7 @@ class Costly:
         self.socket.sendto(self._frame.close(body), to or self._to)
 
     def _heard(self, seconds: float) -> Iterator[Envelope]:
-        """What comes within a time; pings are answered."""
+        """What comes within a time; pings are answered, and nonces echoed."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.socket.settimeout(left)
@@ -168,6 +169,8 @@ class Costly:
                 continue
             if isinstance(envelope.message, Ping):
                 self._say(Ack(envelope.message.nonce, self._shown), source)
+            elif isinstance(envelope.message, Hello) and envelope.message.nonce:
+                self._say(Hello(0, envelope.message.nonce), source)
             yield envelope
 
 

@@ -9,7 +9,7 @@ import pytest
 from gossipd.core import Abandon, Batch, Failure, Fate, Uncounted
 from gossipd.core.committing import Committing
 from gossipd.core.reads import Reads
-from gossipd.core.state import Turn
+from gossipd.core.turn import Turn
 from gossipd.core.writer import Writer
 
 from .cores import nothing
@@ -57,7 +57,7 @@ def hung_batches_are_given_up(patch: pytest.MonkeyPatch) -> None:
         sound(self, turn)
         if self._batch is not None:
             patch.setattr(Committing, "committed", nothing)
-            self._state.writer._pending = self._batch = None
+            self._writer._pending = self._batch = None
 
     patch.setattr(Committing, "disk_hangs", disk_hangs)
 

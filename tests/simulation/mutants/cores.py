@@ -21,11 +21,12 @@ from gossipd.core import (
     hashing,
     identity,
 )
-from gossipd.core.copies import CopiesWanted
+from gossipd.core.copies import CopiesWanted, _Question
 from gossipd.core.detector import Detector
 from gossipd.core.digest import Trie
 from gossipd.core.holding import Holding
 from gossipd.core.identity import Address, Stream
+from gossipd.core.learning import Learning
 from gossipd.core.leaving import Leaving
 from gossipd.core.log import Advance, Log
 from gossipd.core.members import Change, MemberTable
@@ -34,8 +35,8 @@ from gossipd.core.messages import Held, Hold, Leaf, Page, Register
 from gossipd.core.passes import Pass
 from gossipd.core.repair import LogRepair
 from gossipd.core.saving import Changes, Saving
-from gossipd.core.state import Turn
 from gossipd.core.tail import Tail
+from gossipd.core.turn import Turn
 from gossipd.core.writer import Writer
 from gossipd.simulator.world import Disk, Outcome, World
 
@@ -64,7 +65,7 @@ def seq_off_by_one_on_the_wire(patch: pytest.MonkeyPatch) -> None:
         counter, seq, total = register
         return encoding.pack_record((counter, seq + 1, total))
 
-    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
+    patch.setattr(f"{_CORE}.groups.pack_record", pack)
 
 
 def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
@@ -72,7 +73,7 @@ def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
         counter, seq, total = register
         return encoding.pack_record((counter, seq, abs(total)))
 
-    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
+    patch.setattr(f"{_CORE}.groups.pack_record", pack)
 
 
 def totals_of_the_event_alone(patch: pytest.MonkeyPatch) -> None:
@@ -122,6 +123,23 @@ def groups_claim_what_they_leave_out(patch: pytest.MonkeyPatch) -> None:
         return sound(stream, 0, to, packed)
 
     patch.setattr(f"{_CORE}.lanes.pack_group", pack_group)
+
+
+def groups_claim_whatever_was_held(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Learning, "_may_claim", lambda *_: True)
+
+
+def passes_claim_before_their_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Pass, "complete", property(lambda self: self.claim is not None))
+
+
+def passes_use_pages_from_further_on(patch: pytest.MonkeyPatch) -> None:
+    sound = Pass.use
+
+    def use(self: Pass, page: Page) -> bool:
+        return sound(self, page._replace(start=self.start))
+
+    patch.setattr(Pass, "use", use)
 
 
 def passes_claim_the_largest_version(patch: pytest.MonkeyPatch) -> None:
@@ -299,7 +317,7 @@ def datagrams_without_budget(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_tail_without_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.node.Tail", lambda size: Tail(100 * size))
+    patch.setattr(f"{_CORE}.state.Tail", lambda size: Tail(100 * size))
 
 
 def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
@@ -346,7 +364,7 @@ def equal_versions_end_it(patch: pytest.MonkeyPatch) -> None:
     sound = LogRepair._compare
 
     def compare(self: LogRepair, leaf: Leaf, now: float) -> None:
-        if leaf.version != self._state.log.version(leaf.stream):
+        if leaf.version != self._log.version(leaf.stream):
             sound(self, leaf, now)
 
     patch.setattr(LogRepair, "_compare", compare)
@@ -359,7 +377,7 @@ def everything_counts_as_held(patch: pytest.MonkeyPatch) -> None:
 def held_without_holding(patch: pytest.MonkeyPatch) -> None:
     def asked(self: Holding, hold: Hold, sender: str, turn: Turn) -> None:
         versions = tuple((group.stream, group.to) for group in hold.groups)
-        turn.send(Held(hold.nonce, False, versions, True), turn.source, sender)
+        turn.send(Held(hold.nonce, False, versions, True), turn.reply_to, sender)
 
     patch.setattr(Holding, "asked", asked)
 
@@ -370,6 +388,14 @@ def told_once_only(patch: pytest.MonkeyPatch) -> None:
 
 def told_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{_CORE}.courier.transmissions", lambda *_: 10**9)
+
+
+def news_leaves_when_it_was_sent_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.lanes.is_told", lambda sent, sends_max: True)
+
+
+def news_never_leaves(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_CORE}.lanes.is_told", lambda sent, sends_max: False)
 
 
 def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
@@ -394,9 +420,10 @@ def who_was_asked_counts(patch: pytest.MonkeyPatch) -> None:
 
     def ask(self: CopiesWanted, turn: Turn) -> None:
         sound(self, turn)
-        for peer in self._peers.values():
-            for question in peer.open.values():
-                for stream, span in question.claims:
+        for name, peer in self._peers.items():
+            for nonce in self._questions._kinds.get((_Question, name), {}):
+                question = self._questions.get(_Question, nonce, name)
+                for stream, span in question.claims if question else ():
                     peer.learn(stream, span)
 
     patch.setattr(CopiesWanted, "_ask", ask)
@@ -440,7 +467,7 @@ def held_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
     sound = Holding.asked
 
     def asked(self: Holding, hold: Hold, sender: str, turn: Turn) -> None:
-        log = self._state.log
+        log = self._log
         log.keeps_marks = False
         for group in hold.groups:
             log.merge(group.stream, group.registers)

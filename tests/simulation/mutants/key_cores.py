@@ -9,6 +9,7 @@ import pytest
 
 from gossipd.core import (
     Changes,
+    Correction,
     Effect,
     Image,
     KeyedEvent,
@@ -19,11 +20,13 @@ from gossipd.core import (
     encoding,
     messages,
 )
-from gossipd.core.doubles import LeftOut
+from gossipd.core.answering import Answering
+from gossipd.core.doubles import Change, Doubles, LeftOut
 from gossipd.core.hashing import hash64
 from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.judge import Duplicate, Judge, Judgement
 from gossipd.core.keys import Keys
+from gossipd.core.learning import Learning
 from gossipd.core.log import Advance, Log
 from gossipd.core.messages import (
     END,
@@ -33,10 +36,8 @@ from gossipd.core.messages import (
     Record,
     Register,
 )
-from gossipd.core.repair import LogRepair
 from gossipd.core.retention import Retention
 from gossipd.core.saving import Saving
-from gossipd.core.state import State, Turn
 from gossipd.simulator.disk import Moment
 from gossipd.simulator.engine import Engine
 from gossipd.simulator.host import Host
@@ -55,14 +56,11 @@ def keys_of_another_event_on_the_wire(patch: pytest.MonkeyPatch) -> None:
             record = record._replace(by=record.by + 1)
         return encoding.pack_record(record)
 
-    patch.setattr(f"{_CORE}.lanes.pack_record", pack)
+    patch.setattr(f"{_CORE}.groups.pack_record", pack)
 
 
 def keys_of_others_unheard(patch: pytest.MonkeyPatch) -> None:
-    def merge_keys(self: LogRepair, of: Stream, keys: tuple[KeyRecord, ...], turn: Turn) -> int:
-        return 0
-
-    patch.setattr(LogRepair, "_merge_keys", merge_keys)
+    patch.setattr(Learning, "_merge_keys", nothing)
 
 
 def groups_without_keys(patch: pytest.MonkeyPatch) -> None:
@@ -75,24 +73,24 @@ def groups_without_keys(patch: pytest.MonkeyPatch) -> None:
 
 
 def pages_without_keys(patch: pytest.MonkeyPatch) -> None:
-    sound = answering._page
+    sound = Answering._page
 
     def page_of(
-        state: State,
+        self: Answering,
         wish: PassItem,
         parts: Iterator[tuple[Position, list[Record]]],
         stop: int,
         free: int,
         looks: answering._Looks,
     ) -> tuple[Page | None, int, bool]:
-        page, used, full = sound(state, wish, parts, stop, free, looks)
+        page, used, full = sound(self, wish, parts, stop, free, looks)
         return page and page._replace(keys=()), used, full
 
-    patch.setattr(answering, "_page", page_of)
+    patch.setattr(Answering, "_page", page_of)
 
 
 def pages_without_the_archive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(answering, "_stop", lambda *_: END[0])
+    patch.setattr(Answering, "_stop", lambda *_: END[0])
 
 
 def keys_are_not_stored(patch: pytest.MonkeyPatch) -> None:
@@ -162,7 +160,7 @@ def twins_are_not_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def twins_on_disks_are_not_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LogRepair, "found_stored", nothing)
+    patch.setattr(Learning, "twins", lambda *_: [])
 
 
 def keys_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
@@ -174,6 +172,59 @@ def doubles_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
         return 0 if kind == "d" else hash64(kind, *fields)
 
     patch.setattr(f"{_CORE}.doubles.hash64", without)
+
+
+def what_is_folded_counts_again(patch: pytest.MonkeyPatch) -> None:
+    sound = Doubles.fold
+
+    def fold(
+        self: Doubles, stream: Stream, count: int, now: float, counter: str | None = None
+    ) -> Change:
+        folded = list(self.of(stream, 0, now))[:count]
+        change = sound(self, stream, count, now, counter)
+        back = [LeftOut(stream, double.seq, double.counter, -double.by) for double in folded]
+        return change._replace(left_out=change.left_out + back)
+
+    patch.setattr(Doubles, "fold", fold)
+
+
+def folding_leaves_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
+    sound = Doubles._put
+
+    def put(self: Doubles, stream: Stream, correction: Correction) -> None:
+        sound(self, stream, correction._replace(digest=0))
+
+    patch.setattr(Doubles, "_put", put)
+
+
+def folding_forgets_its_losers(patch: pytest.MonkeyPatch) -> None:
+    sound = Doubles._put
+
+    def put(self: Doubles, stream: Stream, correction: Correction) -> None:
+        sound(self, stream, correction._replace(lost=0, out=0))
+
+    patch.setattr(Doubles, "_put", put)
+
+
+def doubles_are_folded_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Retention, "_age_of_folded", lambda _: 0.0)
+
+
+def corrections_are_not_told(patch: pytest.MonkeyPatch) -> None:
+    def by_kind(records: Iterable[Record]) -> messages.Kinds:
+        return messages.by_kind(records)._replace(corrections=())
+
+    patch.setattr(f"{_CORE}.answering.by_kind", by_kind)
+
+
+def corrections_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
+    sound = Node.load
+
+    def load(self: Node, image: Image, now: float) -> list[Effect]:
+        streams = tuple(stream._replace(corrections=()) for stream in image.streams)
+        return sound(self, image._replace(streams=streams), now)
+
+    patch.setattr(Node, "load", load)
 
 
 # --- judgement -----------------------------------------------------------------------------------

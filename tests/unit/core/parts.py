@@ -5,25 +5,10 @@ from __future__ import annotations
 from random import Random
 from uuid import UUID
 
-from gossipd.core.courier import Courier
 from gossipd.core.frame import TagFrame
-from gossipd.core.health import Health
-from gossipd.core.hearsay import Hearsay
-from gossipd.core.judge import Judge
-from gossipd.core.lanes import LogLane, MemberLane
-from gossipd.core.log import Log
-from gossipd.core.members import MemberTable
 from gossipd.core.messages import MemberView, Status
-from gossipd.core.newcomers import Newcomers
-from gossipd.core.pings import Pings, RoundTrips
-from gossipd.core.plausible import Plausible
-from gossipd.core.saving import Saving
 from gossipd.core.settings import Settings
-from gossipd.core.state import State
-from gossipd.core.strangers import Strangers
-from gossipd.core.tail import Tail
-from gossipd.core.timers import Timers
-from gossipd.core.writer import Writer
+from gossipd.core.state import State, begin
 
 FRAME = TagFrame("parts")
 OWN = MemberView("own", ("10.0.0.9", 1), 5, 0, Status.ALIVE)
@@ -54,32 +39,8 @@ def state_of(
 ) -> State:
     """The state of a node that holds these members."""
     settings = settings or Settings(datagram_size=datagram_size)
-    rng = Random(1)
-    log = Log()
-    members = MemberTable(own, settings.remember, 0.0)
+    state = begin(own, settings, FRAME, Random(1), 0.0, durable)
+    state.life.ready = True
     for view in views:
-        members.merge(view, 0.0, proven=True)
-    log.keeps_marks = members.keeps_marks = durable
-    judge = Judge(log, settings, lambda: True)
-    member_lane, log_lane = MemberLane(), LogLane(log)
-    return State(
-        settings=settings,
-        rng=rng,
-        timers=Timers(),
-        members=members,
-        newcomers=Newcomers(settings.probe_interval),
-        log=log,
-        judge=judge,
-        writer=Writer(log, judge, rng),
-        tail=Tail(10),
-        member_lane=member_lane,
-        log_lane=log_lane,
-        pings=Pings(rng),
-        round_trips=RoundTrips(settings),
-        health=Health(settings.health_max),
-        strangers=Strangers(),
-        courier=Courier(settings, FRAME, members, member_lane, log_lane),
-        saving=Saving(log, members, judge),
-        plausible=Plausible(own.generation),
-        hearsay=Hearsay(1.0),
-    )
+        state.members.merge(view, 0.0, proven=True)
+    return state

@@ -7,11 +7,9 @@ import pytest
 
 from gossipd.core.answering import (
     LOOKS_MAX,
+    Answering,
     Archive,
     Lack,
-    answer_digest,
-    answer_members,
-    answer_passes,
 )
 from gossipd.core.log import Log
 from gossipd.core.messages import (
@@ -35,7 +33,7 @@ from gossipd.core.messages import (
     Status,
 )
 from gossipd.core.settings import Settings
-from gossipd.core.state import State, Turn
+from gossipd.core.state import State
 from gossipd.core.stream_log import PASSED_MAX
 
 from .parts import ALIVE, LARGEST, OWN, state_of
@@ -48,6 +46,10 @@ def _size(state: State, message: Message) -> int:
     return len(state.courier.pack(message, ("10.9.9.9", 1), None, (), 0.0))
 
 
+def _of(state: State) -> Answering:
+    return Answering(state.log, state.members, state.courier, state.means.settings.key_window)
+
+
 # --- the digest ----------------------------------------------------------------------------------
 
 
@@ -56,9 +58,9 @@ def test_few_streams_are_told_as_leaves() -> None:
     state.log.merge(A, [("x", 1, 1)])
     state.log.merge(B, [("x", 1, 1)])
     state.log.claim(B, 1)
-    digest = answer_digest(state, DigestAsk(7, 0, 0, 1200))
+    digest = _of(state).digest(DigestAsk(7, 0, 0, 1200))
     assert digest == Digest(7, 0, 0, (state.log.leaf(A), state.log.leaf(B)), None)
-    assert answer_digest(state, DigestAsk(7, 1, 5, 1200)) == Digest(7, 1, 5, (), None)
+    assert _of(state).digest(DigestAsk(7, 1, 5, 1200)) == Digest(7, 1, 5, (), None)
 
 
 @pytest.mark.parametrize("size", [640, 1200])
@@ -67,7 +69,7 @@ def test_many_streams_are_told_as_sums(size: int) -> None:
     streams = [(n << 40).to_bytes(10, "big") for n in range(100)]
     for stream in streams:
         state.log.merge(stream, [("x", 1, 1)])
-    digest = answer_digest(state, DigestAsk(7, 0, 0, 1200))
+    digest = _of(state).digest(DigestAsk(7, 0, 0, 1200))
     assert digest == Digest(7, 0, 0, None, state.log.sums_below(0, 0))
     for depth in (1, 11):
         prefix = 2 ** (6 * depth) - 1
@@ -77,7 +79,7 @@ def test_many_streams_are_told_as_sums(size: int) -> None:
     walk = [(0, 0)]
     while walk:
         depth, prefix = walk.pop()
-        answer = answer_digest(state, DigestAsk(7, depth, prefix, 1200))
+        answer = _of(state).digest(DigestAsk(7, depth, prefix, 1200))
         assert _size(state, answer) <= size
         found += answer.leaves or ()
         children = enumerate(answer.sums or ())
@@ -90,7 +92,7 @@ def test_many_streams_are_not_listed_to_be_told_as_sums(monkeypatch: pytest.Monk
     for number in range(100):
         state.log.merge(number.to_bytes(10, "big"), [("x", 1, 1)])
     monkeypatch.delattr(Log, "leaves_below")
-    digest = answer_digest(state, DigestAsk(7, 0, 0, 1200))
+    digest = _of(state).digest(DigestAsk(7, 0, 0, 1200))
     assert digest == Digest(7, 0, 0, None, state.log.sums_below(0, 0))
 
 
@@ -106,7 +108,7 @@ def _large_state(count: int = 40, name: str = "{:0128}", datagram_size: int = 12
 
 def _answers(state: State, ask: PassAsk) -> list[Pages]:
     """What is answered where nothing is on a disk only."""
-    answers = list(answer_passes(state, ask, None, 0.0))
+    answers = list(_of(state).passes(ask, None, 0.0))
     pages = [answer for answer in answers if isinstance(answer, Pages)]
     assert pages == answers
     return pages
@@ -200,9 +202,9 @@ def test_a_wish_for_an_unknown_stream_is_answered_with_its_end() -> None:
 
 
 def _pages(state: State, size: int = 1200, pages: int = 32, after: str = "") -> list[MembersPage]:
-    answers = list(answer_members(state, MembersAsk(1, after, pages, size), Turn(state, 0.0)))
+    answers = list(_of(state).members(MembersAsk(1, after, pages, size), 0.0))
     assert all(
-        _size(state, answer) <= min(size, state.settings.datagram_size) for answer in answers
+        _size(state, answer) <= min(size, state.means.settings.datagram_size) for answer in answers
     )
     return answers
 
@@ -231,7 +233,7 @@ def test_a_large_table_is_cut_into_pages_by_name(size: int, own_size: int) -> No
 
 def test_members_that_are_not_shared_are_on_no_page() -> None:
     state = state_of(ALIVE._replace(status=Status.LEFT))
-    state.members.expire(state.settings.remember / 2)
+    state.members.expire(state.means.settings.remember / 2)
     assert _names(_pages(state)) == ["own"]
 
 
@@ -279,7 +281,7 @@ def _keyed_state(count: int, archived: int = 0, datagram_size: int = 1200) -> St
 
 def _walk(state: State, ask: PassAsk, archive: Archive | None) -> tuple[list[Page], Lack | None]:
     """The pages of an answer, and what it lacks in the end."""
-    answers = list(answer_passes(state, ask, archive, 0.0))
+    answers = list(_of(state).passes(ask, archive, 0.0))
     lack = answers.pop() if answers and isinstance(answers[-1], Lack) else None
     pages = [page for answer in answers if isinstance(answer, Pages) for page in answer.pages]
     assert lack is None or isinstance(lack, Lack)

@@ -20,7 +20,7 @@ def _sent(
     views: tuple[MemberView, ...] = (),
 ) -> Envelope:
     data = state.courier.pack(ACK, to.address, name, views, 0.0)
-    assert len(data) <= state.settings.datagram_size
+    assert len(data) <= state.means.settings.datagram_size
     body = FRAME.open(data)
     assert isinstance(body, bytes)
     envelope = decode(body)

@@ -204,6 +204,54 @@ def test_of_too_many_events_of_a_key_the_smallest_are_held_in_whatever_order_the
     assert logs[0].value("x") <= 90
 
 
+def test_events_above_versions_push_covered_ones_out_and_not_the_other_way_round() -> None:
+    """Only those above are repaired, so they must not depend on what not everybody holds."""
+    log = Log()
+    log.merge(A, [("x", EVENTS_MAX + 1, 90)])
+    log.merge_keys(A, [record(K, seq) for seq in range(1, EVENTS_MAX + 1)], 0.0)
+    log.claim(A, EVENTS_MAX + 1)
+    assert log.merge_keys(A, [record(K, EVENTS_MAX + 1)], 0.0)[0] == 0, "the largest covered one"
+    assert log.merge_keys(D, [record(K, seq) for seq in range(1, 4)], 0.0)[0] == 3
+    held = sorted(event.seq for event in log.events(K) if event.stream == A)
+    assert held == list(range(1, EVENTS_MAX - 2))
+    assert log.merge_keys(D, [record(K, seq) for seq in range(4, 20)], 0.0)[0] == EVENTS_MAX - 3
+    assert log.merge_keys(A, [record(K, 1)], 0.0)[0] == 0, "all that are held are above versions"
+    assert {event.stream for event in log.events(K)} == {D}
+    check_books(log)
+
+
+def test_a_covered_event_pushes_out_a_larger_one_that_is_covered_too() -> None:
+    log = Log()
+    log.merge(A, [("x", EVENTS_MAX + 1, 90)])
+    log.claim(A, EVENTS_MAX + 1)
+    log.merge_keys(A, [record(K, seq) for seq in range(2, EVENTS_MAX + 2)], 0.0)
+    assert log.merge_keys(A, [record(K, 1)], 0.0)[0] == 1
+    assert sorted(event.seq for event in log.events(K)) == list(range(1, EVENTS_MAX + 1))
+    check_books(log)
+
+
+def test_the_next_life_takes_a_correction_that_is_above_its_register() -> None:
+    """A double was dropped when it was folded, as its event never came. What was folded before
+    that was lost at a restart then, and its retries counted again."""
+    log, again = Log(), Log()
+    log.merge(A, [("x", 1, 1)])
+    log.merge(B, [("x", 2, 5)])
+    log.enter(B, [Double("x", 2, 1, A, 1, 0), Double("x", 9, 1, A, 1, 0)], 0.0)
+    log.fold(B, 2, 0.0)
+    (correction,) = log.doubles.corrections(B)
+    assert correction[1:4] == (9, 1, 1)
+    kept = [
+        StreamImage(A, 0, (("x", 1, 1),)),
+        StreamImage(B, 0, (("x", 2, 5),), corrections=(correction,)),
+        StreamImage(C, 0, (), corrections=(correction._replace(lost=0, out=0, digest=0),)),
+        StreamImage(D, 0, (), corrections=(correction,)),
+    ]
+    again.load(kept, 0.0, 0.0)
+    assert again.fingerprint == log.fingerprint
+    assert again.value("x") == log.value("x") == 5
+    assert not list(again.doubles.corrections(D)), "there is nothing that it could take off"
+
+
 def test_news_includes_key_records_and_what_lies_on_the_disk_bounds_it() -> None:
     log = Log()
     log.merge(A, [("x", 6, 6)])

@@ -353,3 +353,18 @@ def test_a_member_that_goes_is_to_be_stored() -> None:
     table.changed = {}
     assert table.expire(REMEMBER) == [FAILED]
     assert list(table.changed) == ["bob"]
+
+
+def test_who_is_gone_and_absurd_is_let_go_at_once_and_a_smaller_view_is_good_again() -> None:
+    table = _table(FAILED)
+    assert table.expire(1.0, lambda view: view.generation > 5) == []
+    assert table.expire(1.0, lambda view: view.generation > 4) == [FAILED]
+    assert table.get("bob") is None
+    assert table.fingerprint == _table().fingerprint
+    assert table.merge(FAILED._replace(generation=4), 2.0) is not None
+
+
+def test_who_lives_stays_however_absurd() -> None:
+    table = _table(ALIVE)
+    assert table.expire(1.0, lambda _: True) == []
+    assert table.get("bob") == ALIVE

@@ -427,6 +427,14 @@ def test_what_a_question_has_no_room_for_is_held_by_the_version() -> None:
     assert talk.confirm(name, hold, version=200).of(Copies) == [Copies(1, 2, True)]
 
 
+def test_a_peer_is_not_asked_to_hold_what_proves_nothing() -> None:
+    talk = Asker(peers=1)
+    talk.hear_news(group(1, [("a", 1, 1)]))
+    for seq in range(10, 20):  # of which the first ones fill a question, above a gap
+        talk.hear_news(group(1, [(f"{seq}" * 60, seq, 1)], start=9))
+    assert not talk.want(2, of=stream(1), seq=1).sent(Hold)
+
+
 def test_several_streams_share_a_question() -> None:
     talk = Asker(peers=1)
     talk.hear_news(*(group(number, [("a", 1, 1)]) for number in range(30)))

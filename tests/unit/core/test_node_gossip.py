@@ -344,7 +344,7 @@ def test_no_news_goes_to_those_who_are_not_live() -> None:
 
 
 def test_a_full_log_refuses_news_and_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.node.Log", lambda *_: Log(registers_max=1))
+    monkeypatch.setattr("gossipd.core.state.Log", lambda *_: Log(registers_max=1))
     talk = Talk(peers=1)
     talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("a", 1, 1)])])
     said = talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("a", 3, 2), ("b", 2, 1)])])

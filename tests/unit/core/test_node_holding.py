@@ -60,7 +60,7 @@ def test_who_leaves_too_says_so_and_pulls_nothing() -> None:
 
 
 def test_who_has_no_room_does_not_say_that_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.node.Log", lambda *_: Log(registers_max=0))
+    monkeypatch.setattr("gossipd.core.state.Log", lambda *_: Log(registers_max=0))
     talk = idle()
     said = talk.hear(talk.peer("p0"), Hold(5, (group(1, [("a", 1, 1)]),)))
     assert said.drops == [Drop.STREAMS_FULL]

@@ -28,6 +28,7 @@ from gossipd.core import (
     source_stream,
 )
 from gossipd.core.doubles import REACHED_AT_ONCE, Change, Doubles
+from gossipd.core.learning import COMPANY_MAX
 from gossipd.core.messages import (
     BEGINNING,
     Digest,
@@ -43,7 +44,6 @@ from gossipd.core.messages import (
     Ping,
     Shown,
 )
-from gossipd.core.state import COMPANY_MAX
 from tests.commits import AT_ONCE, abandon, prepared
 
 from .talk import WALL, Peer, Said, Talk, group, page, stream

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, MemberChanged, NameLost, Refuted, Settings, Status
-from gossipd.core.messages import Gossip, Held, Hold, Join, MemberView, Ping, Standing
+from gossipd.core import Drop, Dropped, MemberChanged, NameLost, Refuted, Settings, Status
+from gossipd.core.messages import Ack, Digest, Gossip, Held, Hold, Join, MemberView, Ping, Standing
+from gossipd.core.plausible import GENERATION_SPAN
 
 from .talk import Peer, Said, Talk, group
 
@@ -55,6 +56,27 @@ def test_a_member_that_is_not_held_alive_is_told_so_when_it_speaks(status: Statu
     p0 = talk.peer("p0")
     talk.condemn("p0", status)
     assert {view.status for view in talk.hear(p0, Gossip()).views("p0", p0)} == {status}
+
+
+def test_a_member_that_says_that_it_lives_is_not_believed_tags_that_others_told() -> None:
+    talk = Talk(peers=2)
+    p0 = talk.peer("p0")
+    talk.hear(talk.peer("p1"), Gossip(), [p0.seen(incarnation=7)._replace(tags=(("a", "lie"),))])
+    assert talk.held("p0").tags == (("a", "lie"),)
+    p0.incarnation = 8
+    talk.hear(p0, Gossip())
+    assert (talk.held("p0").incarnation, talk.held("p0").tags) == (8, ())
+
+
+def test_who_has_raised_itself_above_what_others_may_say_goes_a_minute_after_it_failed() -> None:
+    talk = Talk(peers=2)
+    late = Peer("late", ("10.0.0.77", 7946), generation=GENERATION_SPAN * 3 // 2)
+    talk.admit(late)
+    assert talk.status("late") is Status.ALIVE
+    talk.condemn("late", Status.FAILED)
+    assert talk.status("late") is Status.FAILED
+    talk.wait(61)
+    assert talk.node.member("late") is None
 
 
 def test_a_member_of_an_older_incarnation_is_told_the_newer_one() -> None:
@@ -224,6 +246,17 @@ def test_a_member_that_speaks_from_elsewhere_is_told_now_and_then_where_it_is_he
     assert not talk.hear(twin, Gossip()).envelopes()
     talk.wait(10)
     assert talk.hear(twin, Gossip()).views("p0", ELSEWHERE)
+
+
+def test_a_drop_names_the_host_that_sent_it_and_an_answer_goes_to_where_the_member_is_held() -> (
+    None
+):
+    talk = Talk(peers=1)
+    bob = talk.peer("p0")
+    said = talk.hear(bob, Digest(1, 0, 0, (), None), source=ELSEWHERE)
+    assert said.of(Dropped) == [Dropped(ELSEWHERE, Drop.UNASKED)]
+    said = talk.hear(bob, Ping(1, "me", talk.shown), source=ELSEWHERE)
+    assert len(said.sent(Ack, bob)) == 1
 
 
 def test_opinions_end_with_the_suspicion_they_are_about() -> None:

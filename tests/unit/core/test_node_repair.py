@@ -229,7 +229,7 @@ def test_pages_of_an_earlier_question_that_complete_everything_end_the_repair() 
 
 
 def test_a_full_log_never_completes_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.node.Log", lambda *_: Log(registers_max=0))
+    monkeypatch.setattr("gossipd.core.state.Log", lambda *_: Log(registers_max=0))
     talk = quiet()
     ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
     said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 1),), False))

@@ -1,44 +1,9 @@
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 
-from gossipd.core.pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Pings, Purpose, RoundTrips
+from gossipd.core.pings import RoundTrips
 from gossipd.core.settings import Settings
-
-FLIGHT = Flight("bob", Purpose.PROBE, 1.0)
-
-
-def test_a_ping_is_answered_once_and_by_its_nonce_alone() -> None:
-    pings = Pings(Random(1))
-    nonce = pings.start(FLIGHT)
-    assert pings.answer(nonce + 1) is None
-    assert pings.peek(nonce) == FLIGHT
-    assert pings.answer(nonce) == FLIGHT
-    assert pings.peek(nonce) is None
-    assert pings.answer(nonce) is None
-
-
-def test_the_oldest_pings_are_given_up_first() -> None:
-    pings = Pings(Random(1))
-    nonces = [pings.start(FLIGHT) for _ in range(IN_FLIGHT_MAX + 2)]
-    assert [pings.peek(nonce) for nonce in nonces[:3]] == [None, None, FLIGHT]
-    assert pings.peek(nonces[-1]) == FLIGHT
-
-
-def test_relayed_pings_do_not_crowd_out_own_ones() -> None:
-    pings = Pings(Random(1))
-    own = pings.start(FLIGHT)
-    relayed = Flight("bob", Purpose.RELAY, 1.0, ("10.0.0.1", 1), 7)
-    nonces = []
-    for _ in range(RELAYED_MAX + 1):
-        given_up = pings.make_room_to_relay()
-        nonces.append(pings.start(relayed))
-    assert given_up == nonces[0]
-    assert pings.peek(nonces[0]) is None
-    assert pings.answer(nonces[-1]) == relayed
-    assert pings.peek(own) == FLIGHT
 
 
 def test_round_trips_are_smoothed_as_rfc_6298_says() -> None:
@@ -81,11 +46,3 @@ def test_what_a_forgotten_member_has_taught_about_the_others_stays() -> None:
     trips.forget("nobody")
     assert trips.mean("bob") is None
     assert trips.timeout("bob") == pytest.approx(0.08 + 4 * 0.04)
-
-
-def test_own_pings_are_given_up_after_a_minute_in_which_others_were_sent() -> None:
-    pings = Pings(Random(1))
-    nonces = [pings.start(Flight("a", Purpose.PROBE, float(at))) for at in range(0, 70, 10)]
-    assert [pings.peek(nonce) is not None for nonce in nonces] == [True] * 7
-    pings.start(Flight("a", Purpose.PROBE, 75.0))
-    assert [pings.peek(nonce) is not None for nonce in nonces] == [False] * 2 + [True] * 5

@@ -21,7 +21,6 @@ from gossipd.core import (
 from gossipd.core.identity import STREAM_BYTES, new_stream
 from gossipd.core.log import Log
 from gossipd.core.reads import Reads
-from gossipd.core.state import Turn
 from gossipd.core.waiting import WAITS_MAX
 from tests.commits import prepared
 
@@ -53,7 +52,7 @@ class Reader:
         self.other = Talk(name="other", seed=2).node
         self.state = state_of()
         self.log = self.node.log
-        self.reads = Reads(self.node.log, self.state.tail, self.state.timers)
+        self.reads = Reads(self.node.log, self.state.tail, self.state.means.timers)
         self.told: dict[int, bool | None] = {}
         self.token = 0
 
@@ -76,26 +75,26 @@ class Reader:
 
     def wait(self, stream: Stream, seq: int, counter: str | None, seconds: float = 5.0) -> Answer:
         self.token += 1
-        turn = Turn(self.state, 0.0)
+        turn = self.state.turn(0.0)
         self.reads.want(self.token, stream, seq, counter, seconds, turn)
         self.note(turn)
         return Answer(self, self.token)
 
     def look(self, effects: Sequence[Effect]) -> None:
-        turn = Turn(self.state, 0.0)
+        turn = self.state.turn(0.0)
         turn.effects += effects
         self.reads.look(turn)
         self.note(turn)
 
     def expire(self, now: float) -> None:
         """Let time pass."""
-        turn = Turn(self.state, now)
-        while key := self.state.timers.pop(now):
+        turn = self.state.turn(now)
+        while key := self.state.means.timers.pop(now):
             self.reads.expired(int(key[1]), turn)
         self.note(turn)
 
     def stop(self) -> None:
-        turn = Turn(self.state, 0.0)
+        turn = self.state.turn(0.0)
         self.reads.stop(turn)
         self.note(turn)
 

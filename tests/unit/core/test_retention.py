@@ -20,7 +20,7 @@ from gossipd.core.retention import (
     YOUNG,
     Retention,
 )
-from gossipd.core.state import State, Turn
+from gossipd.core.state import State
 from gossipd.core.timers import Timer
 
 from .parts import new_key, state_of
@@ -42,7 +42,9 @@ class Bench:
 
     def __init__(self, durable: bool, settings: Settings = SETTINGS) -> None:
         self.state: State = state_of(settings=settings, durable=durable)
-        self.retention = Retention(self.state)
+        self.retention = Retention(
+            self.state.means, self.state.log, self.state.judge, self.state.saving
+        )
 
     def hold(self, stream: bytes, *records: KeyRecord, version: int = 0, now: float = 0.0) -> None:
         log = self.state.log
@@ -56,10 +58,10 @@ class Bench:
 
     def drop(self, now: float) -> float:
         """When it looks again."""
-        self.retention.drop(Turn(self.state, now))
-        due = self.state.timers.next
+        self.retention.drop(self.state.turn(now))
+        due = self.state.means.timers.next
         assert due is not None
-        assert self.state.timers.pop(due) == (Timer.KEYS, "")
+        assert self.state.means.timers.pop(due) == (Timer.KEYS, "")
         return due - now
 
     def seqs(self, stream: bytes = A) -> list[int]:
@@ -68,8 +70,8 @@ class Bench:
 
 def test_it_begins_to_look_soon() -> None:
     bench = Bench(False)
-    bench.retention.start(Turn(bench.state, 100.0))
-    assert bench.state.timers.next == 105.0
+    bench.retention.start(bench.state.turn(100.0))
+    assert bench.state.means.timers.next == 105.0
 
 
 def test_a_short_window_is_looked_at_often() -> None:
@@ -304,15 +306,15 @@ def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None
     counters = [f"c{n}" for n in range(CORRECTED_AT_ONCE + 5)]
     log.merge(B, [(counter, n + 1, 10) for n, counter in enumerate(counters)])
     found = {(B, counter): Correction(counter, 1, 1, 3, 7) for counter in counters}
-    turn = Turn(bench.state, 1.0)
+    turn = bench.state.turn(1.0)
     bench.retention.start(turn)
     bench.retention.correct({}, turn)
-    assert bench.state.timers.next == 6.0
+    assert bench.state.means.timers.next == 6.0
     bench.retention.correct(found, turn)
-    assert bench.state.timers.next == 1.0
+    assert bench.state.means.timers.next == 1.0
     assert bench.drop(1.0) == pytest.approx(PAUSE)
     assert log.doubles.left_out == CORRECTED_AT_ONCE
-    turn = Turn(bench.state, 1.0)
+    turn = bench.state.turn(1.0)
     bench.retention.drop(turn)
     (learned,) = (effect for effect in turn.effects if isinstance(effect, Learned))
     assert {advance.by for advance in learned.advances} == {-3}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gossipd.core import Effect, KeysWanted, Send
 from gossipd.core.messages import MembersPage, PassAsk
 from gossipd.core.serving import ANSWERS_MAX, PAUSE, READS_MAX, SLICE_MAX, Serving
-from gossipd.core.state import State, Turn
+from gossipd.core.state import State
 from gossipd.core.timers import Timer
 
 from .parts import ALIVE, state_of
@@ -18,12 +18,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.state: State = state_of(ALIVE)
-        self.serving = Serving(self.state)
+        self.serving = Serving(self.state.means.timers)
         self.now = 0.0
         self.made: list[str] = []
 
     def ask(self, asker: str, pages: int, about: str = "members") -> list[Effect]:
-        turn = Turn(self.state, self.now)
+        turn = self.state.turn(self.now)
         parts = self._pages(asker, pages)
         self.serving.serve(about, asker, ALIVE.address, parts, turn)
         return turn.effects
@@ -36,8 +36,8 @@ class Desk:
     def wait(self) -> int:
         """Let a moment pass; how many datagrams were sent."""
         self.now += PAUSE
-        turn = Turn(self.state, self.now)
-        while key := self.state.timers.pop(self.now):
+        turn = self.state.turn(self.now)
+        while key := self.state.means.timers.pop(self.now):
             assert key == (Timer.ANSWER, "")
             self.serving.go_on(turn)
         return len([effect for effect in turn.effects if isinstance(effect, Send)])
@@ -46,7 +46,7 @@ class Desk:
 def test_a_short_answer_is_sent_at_once() -> None:
     desk = Desk()
     assert len(desk.ask("bob", SLICE_MAX - 1)) == SLICE_MAX - 1
-    assert desk.state.timers.next is None
+    assert desk.state.means.timers.next is None
 
 
 def test_a_long_answer_is_sent_a_slice_at_a_time() -> None:
@@ -54,7 +54,7 @@ def test_a_long_answer_is_sent_a_slice_at_a_time() -> None:
     assert len(desk.ask("bob", 2 * SLICE_MAX + 1)) == SLICE_MAX
     assert len(desk.made) == SLICE_MAX, "what is not sent yet is not made yet"
     assert [desk.wait(), desk.wait(), desk.wait()] == [SLICE_MAX, 1, 0]
-    assert desk.state.timers.next is None
+    assert desk.state.means.timers.next is None
     assert len(desk.ask("bob", 1)) == 1
 
 
@@ -83,7 +83,7 @@ def test_no_more_askers_than_some_are_served_at_once() -> None:
     desk = Desk()
     for number in range(ANSWERS_MAX + 1):
         desk.ask(f"m{number}", SLICE_MAX + 1)
-    while desk.state.timers.next is not None:
+    while desk.state.means.timers.next is not None:
         desk.wait()
     assert f"m{ANSWERS_MAX - 1}" in desk.made
     assert f"m{ANSWERS_MAX}" not in desk.made
@@ -94,7 +94,7 @@ def test_so_many_reads_of_the_disk_are_under_way_and_no_more() -> None:
     wanted = KeysWanted(bytes(10), 0, 5, 10, PassAsk(1, (), 1, 1200), "bob", ALIVE.address)
 
     def asked(count: int) -> int:
-        turn = Turn(desk.state, desk.now)
+        turn = desk.state.turn(desk.now)
         for number in range(count):
             desk.serving.serve("log", f"p{number}", ALIVE.address, iter((wanted,)), turn)
         return turn.effects.count(wanted)

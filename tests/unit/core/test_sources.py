@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from gossipd.core import KeyRecord
 from gossipd.core.identity import SOURCE_BIT, STREAM_BITS, TOTAL_MAX
 from gossipd.core.judge import Judge
 from gossipd.core.log import Log
@@ -151,3 +152,11 @@ def test_puts_and_increments_of_one_batch_stay_in_range_together() -> None:
     )
     writer.expose(batch, 0.0)
     assert log.value("x") == 6
+
+
+def test_a_key_record_in_a_source_s_stream_moves_no_version() -> None:
+    """A source has one register, which shows its version, and no keys."""
+    log = Log()
+    log.merge_keys(STREAM, [KeyRecord(bytes(16), 900, "sales", 1, 0)], 0.0)
+    log.merge(STREAM, [("sales", 5, 7)])
+    assert log.version(STREAM) == 5

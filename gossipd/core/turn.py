@@ -1,0 +1,102 @@
+"""One input on its way through the parts: its time, where it came from, what it has caused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .courier import Courier
+from .drops import Drop
+from .effects import Dropped, Effect, Learned, Send
+from .identity import Address
+from .learning import Company, Lesson
+from .log import Advance, Log
+from .members import MemberTable
+from .messages import MemberView, Message
+from .strangers import Strangers
+from .tail import Tail
+from .timers import Timer, Timers
+
+CATCH_UP_PAUSE = 0.002
+"""Seconds between two parts of the doubles that a register has come for."""
+
+
+class Outlet(NamedTuple):
+    """What effects are made with."""
+
+    courier: Courier
+    members: MemberTable
+    strangers: Strangers
+    tail: Tail
+    log: Log
+    timers: Timers
+
+
+class Turn:
+    """One input: its time, where it came from, and its effects so far."""
+
+    def __init__(self, outlet: Outlet, now: float, source: Address) -> None:
+        self._outlet = outlet
+        self.now = now
+        self.source = source
+        """Where the input came from."""
+        self.reply_to = source
+        """Where answers go."""
+        self.effects: list[Effect] = []
+        self.save_wanted = False
+        """Whether what has changed is to be stored soon."""
+        self.company = Company()
+
+    def send(
+        self,
+        message: Message,
+        to: Address,
+        name: str | None = None,
+        views: tuple[MemberView, ...] = (),
+    ) -> None:
+        """Send a message with `views` and whatever news fits; `name` is the member at `to`."""
+        outlet = self._outlet
+        data = outlet.courier.pack(message, to, name, views, self.now)
+        if outlet.members.is_proven(to) or outlet.strangers.allow(to, len(data)):
+            self.effects.append(Send(data, to))
+        else:
+            self.drop(Drop.LIMITED)
+
+    def send_at_cost(self, message: Message, to: Address, budget: int) -> int:
+        """Send a bare message that somebody has paid for, to an address that has proven nothing,
+        if it is within `budget` bytes; how many it took."""
+        data = self._outlet.courier.pack(message, to, None, (), self.now)
+        if len(data) > budget:
+            return 0
+        self.effects.append(Send(data, to))
+        return len(data)
+
+    def answer_to(self, name: str, generation: int) -> None:
+        """Answers go where the member is known to be: that address has been proven, while the
+        one that a datagram came from may be any of the sender's. Only who has lost its name to
+        another address is answered where it speaks from."""
+        view = self._outlet.members.held(name)
+        if view.generation == generation:
+            self.reply_to = view.address
+
+    def emit(self, effect: Effect) -> None:
+        """Something happened that the shell is told."""
+        self.effects.append(effect)
+
+    def learn(self, advances: Sequence[Advance]) -> None:
+        """Values have moved by what others did, or by doubles."""
+        if advances:
+            self._outlet.tail.append(list(advances), self.now)
+            self.emit(Learned(tuple(advances)))
+        if self._outlet.log.doubles.is_behind:
+            self._outlet.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)
+
+    def heed(self, lesson: Lesson) -> None:
+        """Tell what became of something that was told."""
+        self.learn(lesson.advances)
+        for reason in lesson.drops:
+            self.drop(reason)
+
+    def drop(self, reason: Drop) -> None:
+        """What came from the source is not used."""
+        self.effects.append(Dropped(self.source, reason))
