@@ -256,6 +256,8 @@ class Both:
         second.admit(Peer("a", first.me.address, answers=False))
         self.archives: dict[str, tuple[KeyRecord, ...]] = {}
         self.read: list[KeysWanted] = []
+        self.fails = 0
+        """Reads that are to fail."""
 
     def exchange(self, seconds: float) -> None:
         """Let time pass while all that one says reaches the other."""
@@ -271,6 +273,10 @@ class Both:
                     if send.to == other.me.address
                 )
                 for wanted in said.of(KeysWanted):
+                    if self.fails:
+                        self.fails -= 1
+                        talk.node.keys_not_read()
+                        continue
                     self.read.append(wanted)
                     waiting.append((talk, talk.read(wanted, self._records(talk, wanted))))
 
@@ -312,6 +318,7 @@ def test_old_key_records_come_from_the_disk_of_a_peer() -> None:
     assert len(first.node.log.keys) == 0
     stored = tuple(KeyRecord(key, n, "hits", 1, 7000) for n, key in enumerate(keys, 1))
     both.archives["a"] = stored
+    both.fails = 1  # the peer asks again
     results(first, ("hits", 1, L))
     both.exchange(6.0)
     assert both.read

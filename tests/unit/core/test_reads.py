@@ -21,6 +21,7 @@ from gossipd.core import (
 from gossipd.core.identity import STREAM_BYTES, new_stream
 from gossipd.core.log import Log
 from gossipd.core.reads import Reads
+from gossipd.core.turn import Turn
 from gossipd.core.waiting import WAITS_MAX
 from tests.commits import prepared
 
