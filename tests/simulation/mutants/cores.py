@@ -229,8 +229,10 @@ def status_first(patch: pytest.MonkeyPatch) -> None:
 def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:
     sound = MemberTable.expire
 
-    def expire(self: MemberTable, now: float) -> list[MemberView]:
-        return sound(self, now + 500)
+    def expire(
+        self: MemberTable, now: float, is_absurd: Callable[[MemberView], bool]
+    ) -> list[MemberView]:
+        return sound(self, now + 500, is_absurd)
 
     patch.setattr(MemberTable, "expire", expire)
 
@@ -238,8 +240,10 @@ def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:
 def verdicts_go_at_half_their_life(patch: pytest.MonkeyPatch) -> None:
     sound = MemberTable.expire
 
-    def expire(self: MemberTable, now: float) -> list[MemberView]:
-        return sound(self, now + self._remember / 2)
+    def expire(
+        self: MemberTable, now: float, is_absurd: Callable[[MemberView], bool]
+    ) -> list[MemberView]:
+        return sound(self, now + self._remember / 2, is_absurd)
 
     patch.setattr(MemberTable, "expire", expire)
 
