@@ -1,5 +1,5 @@
 """`python -m gossipd` is the `gossipd` command."""
 
-from gossipd.entry import main
+from gossipd.process.entry import main
 
 main()

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from gossipd.core import Answered, Batch, Commit, Effect, Failure, FindKeys, Node, Put, Stored
-from gossipd.core.writer import NOTHING_STORED
+from gossipd.core import (
+    Answered,
+    Batch,
+    Commit,
+    Effect,
+    Failure,
+    FindKeys,
+    Node,
+    Put,
+    Stored,
+)
+from gossipd.core.log.writer import NOTHING_STORED
 
 AT_ONCE = 200
 """Increments that certainly make one batch."""

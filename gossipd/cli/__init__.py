@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from gossipd import __version__
-from gossipd.cli.commands import COMMANDS
 from gossipd.cli.failure import Misuse
 from gossipd.cli.interrupts import Interrupted
-from gossipd.entry import main
-from gossipd.signals import interruptible
+from gossipd.cli.queries import COMMANDS
+from gossipd.process.entry import main
+from gossipd.process.signals import interruptible
 
 __all__ = ["gossipd", "main"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import click
 
 from gossipd.cli.failure import Failure, say
-from gossipd.cli.tables import emit
+from gossipd.cli.output import emit
 from gossipd.store import StoreError
+from gossipd.store.backup import back_up, move_aside
 from gossipd.store.checking import check as check_data
-from gossipd.store.copies import back_up, move_aside
-from gossipd.store.lines import LineError, export_lines, import_lines
+from gossipd.store.export import LineError, export_lines, import_lines
 
 _path_argument = click.argument("path", metavar="DIR", type=click.Path(path_type=Path))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gossipd.cli.tables import aligned
+from gossipd.cli.output import aligned
 from gossipd.simulator.report import Report, Summary
 
 _NONE = "-"

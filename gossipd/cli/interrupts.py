@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from gossipd.cli.failure import Failure
-from gossipd.signals import INTERRUPTED
+from gossipd.process.signals import INTERRUPTED
 
 
 class Interrupted(Failure):

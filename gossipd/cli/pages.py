@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import click
 
-from gossipd.cli.asking import Daemons
-from gossipd.cli.tables import Table, emit_json
+from gossipd.cli.daemons import Daemons
+from gossipd.cli.output import Table, emit_json
 from gossipd.client import Answer
 
 PAGE = 1000

@@ -18,10 +18,10 @@ import click
 from click.core import ParameterSource
 
 from gossipd.cli.failure import Misuse, say
-from gossipd.config import Config, ConfigError
-from gossipd.configfile import CLOSE, FileError, read
+from gossipd.config.config import Config, ConfigError
+from gossipd.config.file import CLOSE, FileError, read
+from gossipd.config.options import VARIABLE_PREFIX, Key, keys
 from gossipd.core.settings import SettingsError
-from gossipd.schema import VARIABLE_PREFIX, Key, keys
 
 _CONFIG = "config"
 
@@ -48,7 +48,7 @@ def _start(**given: Any) -> None:
     for warning in _unknown_variables():
         say(f"warning: {warning}")
     built = _build({key: value for key, value in given.items() if value not in (None, ())})
-    from gossipd.daemon import run as run_daemon
+    from gossipd.daemon.daemon import run as run_daemon
 
     sys.exit(run_daemon(built))
 

@@ -22,11 +22,11 @@ from gossipd.cli.durations import duration
 from gossipd.cli.failure import Failure, Misuse
 from gossipd.cli.findings import table
 from gossipd.cli.interrupts import Interrupted
-from gossipd.cli.tables import emit
-from gossipd.config import Config, ConfigError
-from gossipd.configfile import CLOSE, FileError, read
+from gossipd.cli.output import emit
+from gossipd.config.config import Config, ConfigError
+from gossipd.config.file import CLOSE, FileError, read
+from gossipd.config.options import keys
 from gossipd.core.settings import Profile, Settings, SettingsError
-from gossipd.schema import keys
 from gossipd.simulator.experiment import Experiment
 from gossipd.simulator.report import Report
 from gossipd.simulator.wishes import WishError, Wishes

@@ -17,7 +17,7 @@ from gossipd.client.answers import (
     UnresolvedError,
     is_doubtful,
 )
-from gossipd.client.asking import LOOPBACK, Client
+from gossipd.client.requests import LOOPBACK, Client
 
 __all__ = [
     "LOOPBACK",

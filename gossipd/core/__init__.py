@@ -1,8 +1,42 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
-from .asking import RETRY_AFTER, Counted, Item, Refused, Why
-from .committing import Wanted
-from .drops import Drop
+from gossipd.core.durability.committing import Wanted
+from gossipd.core.durability.write_behind import Changes
+from gossipd.core.log.dedup import (
+    CatchingUp,
+    Duplicate,
+    KeyExpired,
+    KeyReused,
+    KeysFull,
+)
+from gossipd.core.log.keys import KeyedEvent
+from gossipd.core.log.log import Advance
+from gossipd.core.log.recent import RecentEvent
+from gossipd.core.log.sources import (
+    Put,
+    PutConflicts,
+    PutRefused,
+    PutTaken,
+    source_stream,
+)
+from gossipd.core.log.writer import (
+    Accepted,
+    Batch,
+    LogFull,
+    OutOfRange,
+    Stored,
+)
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.frame import Frame, TagFrame
+from gossipd.core.wire.messages import (
+    AGE_TICK,
+    Correction,
+    Double,
+    KeyRecord,
+    MemberView,
+    Status,
+)
+
 from .effects import (
     Abandon,
     AllSaved,
@@ -41,7 +75,6 @@ from .effects import (
     Stalled,
     TooManyReads,
 )
-from .frame import Frame, TagFrame
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -53,18 +86,24 @@ from .identity import (
     key_time,
     parse_increment_id,
 )
-from .image import Image, StreamImage
-from .judge import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
-from .keys import KeyedEvent
-from .log import Advance
-from .messages import AGE_TICK, Correction, Double, KeyRecord, MemberView, Status
 from .node import Node
-from .replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
-from .saving import Changes
+from .replies import (
+    Failure,
+    Fate,
+    PutAnswer,
+    Reply,
+    ShareFull,
+    Uncounted,
+)
+from .results import (
+    RETRY_AFTER,
+    Counted,
+    Item,
+    Refused,
+    Why,
+)
 from .settings import Profile, Settings, SettingsError
-from .sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
-from .tail import TailEntry
-from .writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from .snapshot import Snapshot, StreamSnapshot
 
 __all__ = [
     "AGE_TICK",
@@ -105,7 +144,6 @@ __all__ = [
     "FoundItself",
     "Frame",
     "GaveUpDisk",
-    "Image",
     "Included",
     "Incremented",
     "Item",
@@ -133,6 +171,7 @@ __all__ = [
     "PutConflicts",
     "PutRefused",
     "PutTaken",
+    "RecentEvent",
     "Refused",
     "Refuted",
     "Reply",
@@ -142,14 +181,14 @@ __all__ = [
     "Settings",
     "SettingsError",
     "ShareFull",
+    "Snapshot",
     "SpeaksElsewhere",
     "Stalled",
     "Status",
     "Stored",
     "Stream",
-    "StreamImage",
+    "StreamSnapshot",
     "TagFrame",
-    "TailEntry",
     "TooManyReads",
     "Uncounted",
     "Wanted",

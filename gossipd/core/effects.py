@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .drops import Drop
+from gossipd.core.durability.write_behind import Changes
+from gossipd.core.log.log import Advance
+from gossipd.core.log.writer import Batch
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.messages import MemberView, PassAsk, Status
+
 from .identity import Address, Stream
-from .image import StreamImage
-from .log import Advance
-from .messages import MemberView, PassAsk, Status
 from .replies import Reply
-from .saving import Changes
-from .writer import Batch
+from .snapshot import StreamSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Abandon:
     any."""
 
     batch: Batch
-    exposed: StreamImage
+    exposed: StreamSnapshot
 
 
 @dataclass(frozen=True, slots=True)

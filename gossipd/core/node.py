@@ -17,34 +17,40 @@ from collections.abc import Sequence
 from random import Random
 from typing import assert_never
 
-from .answering import Answering
-from .committing import Committing, Reaction, Wanted
-from .copies import CopiesWanted, Demand
-from .decoding import decode, is_of_probes
-from .detector import VOIDS_MAX, Detector
-from .disk import Disk
-from .drops import Drop
-from .effects import (
-    Effect,
-    KeysWanted,
-    Send,
-    Stalled,
-)
-from .frame import Frame
-from .gossiping import Gossiping
-from .holding import Holding
-from .identity import GENERATION_MAX, Address, Stream
-from .image import Image
-from .introducing import Introducing
-from .joining import Joining
-from .keys import KeyedEvent
-from .learning import Learning
-from .leaving import Leaving
-from .log import Log
-from .meeting import Meeting
-from .member_repair import MemberRepair
-from .membership import Membership
-from .messages import (
+from gossipd.core.durability.acks import CopiesWanted, Demand
+from gossipd.core.durability.committing import Committing, Reaction, Wanted
+from gossipd.core.durability.disk_health import Disk
+from gossipd.core.durability.holding import Holding
+from gossipd.core.durability.read_barrier import Reads
+from gossipd.core.durability.retention import Retention
+from gossipd.core.durability.storing import Storing
+from gossipd.core.durability.write_behind import Changes
+from gossipd.core.gossip.dissemination import Dissemination
+from gossipd.core.log.keys import KeyedEvent
+from gossipd.core.log.learning import Learning
+from gossipd.core.log.log import Log
+from gossipd.core.log.recent import RecentEvent
+from gossipd.core.log.sources import Put
+from gossipd.core.log.writer import NOTHING_STORED, Batch, Stored
+from gossipd.core.repair.answering import Answering
+from gossipd.core.repair.log_repair import LogRepair
+from gossipd.core.repair.member_repair import MemberRepair
+from gossipd.core.repair.slices import Slices
+from gossipd.core.swim.detector import VOIDS_MAX, Detector
+from gossipd.core.swim.introducing import Introducing
+from gossipd.core.swim.joining import Joining
+from gossipd.core.swim.leaving import Leaving
+from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.merging import ClusterMerge
+from gossipd.core.swim.name_conflict import NameConflict
+from gossipd.core.swim.pings import Purpose
+from gossipd.core.swim.plausible import Word
+from gossipd.core.swim.readiness import Readiness
+from gossipd.core.swim.senders import Senders
+from gossipd.core.wire.decoding import decode, is_of_probes
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.frame import Frame
+from gossipd.core.wire.messages import (
     Ack,
     Cookie,
     Digest,
@@ -71,25 +77,20 @@ from .messages import (
     Status,
     Welcome,
 )
-from .pings import Purpose
-from .plausible import Word
-from .readiness import Readiness
-from .reads import Reads
-from .repair import LogRepair
+
+from .effects import (
+    Effect,
+    KeysWanted,
+    Send,
+    Stalled,
+)
+from .identity import GENERATION_MAX, Address, Stream
 from .replies import Failure
-from .retention import Retention
-from .rival import Rival
-from .saving import Changes
-from .senders import Senders
-from .serving import Serving
 from .settings import Settings
-from .sources import Put
+from .snapshot import Snapshot
 from .state import State, begin
-from .storing import Storing
-from .tail import TailEntry
 from .timers import Key, Timer
 from .turn import Turn
-from .writer import NOTHING_STORED, Batch, Stored
 
 EXPIRE_INTERVAL = 60.0
 
@@ -131,27 +132,33 @@ class Node:
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._retention = Retention(s.means, s.log, s.judge, s.saving)
+        self._retention = Retention(s.means, s.log, s.dedup, s.write_behind)
         self._learning = Learning(s.log, s.writer, self._retention.accepted)
-        self._gossiping = Gossiping(
-            s.means, s.members, s.member_lane, s.log_lane, s.courier, s.growth, self._learning
+        self._gossiping = Dissemination(
+            s.means,
+            s.members,
+            s.member_queue,
+            s.log_queue,
+            s.packet_builder,
+            s.growth,
+            self._learning,
         )
         self._build_detection(s)
         self._build_repair(s)
         self._build_joining(s)
-        self._holding = Holding(s.log, s.saving, s.life, self._gossiping, self._repair)
+        self._holding = Holding(s.log, s.write_behind, s.life, self._gossiping, self._repair)
         self._copies = CopiesWanted(
-            s.means, s.members, s.log, s.courier, s.questions, s.round_trips
+            s.means, s.members, s.log, s.packet_builder, s.questions, s.round_trips
         )
-        self._reads = Reads(s.log, s.tail, s.means.timers)
-        disk, durable_parts = Disk(), (s.means, s.log, s.writer, s.judge, s.tail)
+        self._reads = Reads(s.log, s.recent, s.means.timers)
+        disk, durable_parts = Disk(), (s.means, s.log, s.writer, s.dedup, s.recent)
         self._committing = Committing(
             *durable_parts, self._gossiping, self._leaving, disk, disk_timeout
         )
-        self._storing = Storing(s.saving, disk, s.means.timers, durable=durable)
+        self._storing = Storing(s.write_behind, disk, s.means.timers, durable=durable)
 
     def _build_detection(self, s: State) -> None:
-        self._rival = Rival(s.means, s.life)
+        self._rival = NameConflict(s.means, s.life)
         self._membership = Membership(
             s.means,
             s.members,
@@ -159,7 +166,7 @@ class Node:
             s.round_trips,
             s.health,
             s.plausible,
-            s.hearsay,
+            s.rumours,
             s.life,
             s.showing,
             self._gossiping,
@@ -172,7 +179,7 @@ class Node:
             s.questions,
             s.round_trips,
             s.health,
-            s.hearsay,
+            s.rumours,
             s.rounds,
             s.life,
             s.showing,
@@ -183,13 +190,13 @@ class Node:
         )
 
     def _build_repair(self, s: State) -> None:
-        self._serving = Serving(s.means.timers)
-        answering = Answering(s.log, s.members, s.courier, s.means.settings.key_window)
+        self._serving = Slices(s.means.timers)
+        answering = Answering(s.log, s.members, s.packet_builder, s.means.settings.key_window)
         self._repair = LogRepair(
             s.means,
             s.members,
             s.log,
-            s.courier,
+            s.packet_builder,
             s.questions,
             s.health,
             s.life,
@@ -200,12 +207,12 @@ class Node:
             answering,
             self._serving,
         )
-        self._meeting = Meeting(s.members, s.newcomers, s.log)
+        self._meeting = ClusterMerge(s.members, s.newcomers, s.log)
         self._member_repair = MemberRepair(
             s.means,
             s.members,
             s.newcomers,
-            s.member_lane,
+            s.member_queue,
             s.questions,
             s.health,
             s.showing,
@@ -220,7 +227,7 @@ class Node:
             s.means,
             s.members,
             s.questions,
-            s.strangers,
+            s.amplification,
             s.plausible,
             s.elsewhere,
             s.life,
@@ -234,7 +241,7 @@ class Node:
             s.means, s.members, s.newcomers, s.life, self._membership, self._joining
         )
         self._leaving = Leaving(
-            s.means, s.members, s.log, s.courier, s.questions, s.life, self._membership
+            s.means, s.members, s.log, s.packet_builder, s.questions, s.life, self._membership
         )
 
     # --- inputs of the operator and of clients -----------------------------------------------
@@ -249,7 +256,7 @@ class Node:
         self._storing.start(turn)
         return self._end(turn)
 
-    def load(self, image: Image, now: float, *, met: bool = False) -> list[Effect]:
+    def load(self, snapshot: Snapshot, now: float, *, met: bool = False) -> list[Effect]:
         """Join what an earlier life has kept, but for absurd members, which an attack has left;
         before `start`.
 
@@ -257,10 +264,10 @@ class Node:
         """
         turn = self._turn(now)
         expires = now + self._state.means.settings.key_retention
-        self._state.log.load(image.streams, now, expires)
-        judge = self._state.judge
-        judge.horizon = max(judge.horizon, image.horizon)
-        for view in image.members:
+        self._state.log.load(snapshot.streams, now, expires)
+        dedup = self._state.dedup
+        dedup.horizon = max(dedup.horizon, snapshot.horizon)
+        for view in snapshot.members:
             if view.name == self._state.members.own.name:
                 continue
             if self._membership.is_absurd(view, Word.OTHERS):
@@ -269,7 +276,7 @@ class Node:
                 self._membership.restore(view, turn, met)
             else:
                 self._introducing.keep(view, turn)
-        self._state.saving.skip(image, [view.name for view in self._state.newcomers.kept])
+        self._state.write_behind.skip(snapshot, [view.name for view in self._state.newcomers.kept])
         return self._end(turn)
 
     def join(self, addresses: Sequence[Address], now: float) -> list[Effect]:
@@ -345,7 +352,7 @@ class Node:
 
     def is_doubtful(self, key: bytes, wall: float) -> bool:
         """Whether only the disk may know an idempotency key: look there before `prepare`."""
-        return self._state.log.keeps_marks and self._state.judge.is_doubtful(key, wall)
+        return self._state.log.keeps_marks and self._state.dedup.is_doubtful(key, wall)
 
     def increment(
         self, token: int, counter: str, by: int, key: bytes | None = None
@@ -528,7 +535,7 @@ class Node:
     def see_clocks(self, now: float, wall: float) -> None:
         """Both clocks, from time to time: `wall` is seconds since the epoch."""
         self._advance(now)
-        self._state.judge.see_clocks(now, wall)
+        self._state.dedup.see_clocks(now, wall)
         self._state.plausible.see_clock(wall)
 
     @property
@@ -563,7 +570,7 @@ class Node:
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
         if not self._state.members.is_proven(source):
-            self._state.strangers.received(source, len(data))
+            self._state.amplification.received(source, len(data))
         self._receive(envelope, len(data), turn)
         return self._end(turn)
 
@@ -898,9 +905,9 @@ class Node:
         """Live members, this node included."""
         return self._state.members.live_count
 
-    def image(self, now: float) -> Image:
+    def snapshot(self, now: float) -> Snapshot:
         """What the next life of this node may `load`."""
-        return self._state.image(now)
+        return self._state.snapshot(now)
 
     def shared_members(self, now: float) -> list[MemberView]:
         """All members, this node included, as others are told of them, by name: without those
@@ -954,6 +961,6 @@ class Node:
         """How many are known to hold the increment of a wish that waits."""
         return self._copies.count(token)
 
-    def tail(self, limit: int | None = None) -> list[TailEntry]:
+    def recent(self, limit: int | None = None) -> list[RecentEvent]:
         """The last events seen, newest first; all that are remembered, or at most `limit`."""
-        return self._state.tail.newest(limit)
+        return self._state.recent.newest(limit)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
-from .judge import Duplicate, Judgement
-from .log import Advance
-from .sources import Put, PutResult
-from .writer import LogFull, OutOfRange
+from gossipd.core.log.dedup import Duplicate, Judgement
+from gossipd.core.log.log import Advance
+from gossipd.core.log.sources import Put, PutResult
+from gossipd.core.log.writer import LogFull, OutOfRange
 
 
 class Failure(Enum):

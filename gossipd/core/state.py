@@ -5,34 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from .courier import Courier
-from .elsewhere import Elsewhere
-from .frame import Frame
-from .growth import Growth
-from .health import Health
-from .hearsay import Hearsay
+from gossipd.core.durability.write_behind import WriteBehind
+from gossipd.core.gossip.amplification import AmplificationLimit
+from gossipd.core.gossip.growth import Growth
+from gossipd.core.gossip.packets import PacketBuilder
+from gossipd.core.gossip.queues import LogQueue, MemberQueue
+from gossipd.core.log.dedup import Dedup
+from gossipd.core.log.log import Log
+from gossipd.core.log.recent import RecentEvents
+from gossipd.core.log.writer import Writer
+from gossipd.core.swim.health import Health
+from gossipd.core.swim.life import Life
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.swim.moved import Elsewhere
+from gossipd.core.swim.newcomers import Newcomers
+from gossipd.core.swim.pings import RoundTrips
+from gossipd.core.swim.plausible import Plausible
+from gossipd.core.swim.questions import Questions
+from gossipd.core.swim.rounds import Rounds
+from gossipd.core.swim.rumours import Rumours
+from gossipd.core.swim.showing import Showing
+from gossipd.core.wire.frame import Frame
+from gossipd.core.wire.messages import MemberView
+
 from .identity import Address
-from .image import Image, StreamImage
-from .judge import Judge
-from .lanes import LogLane, MemberLane
-from .life import Life
-from .log import Log
 from .means import Means
-from .members import MemberTable
-from .messages import MemberView
-from .newcomers import Newcomers
-from .pings import RoundTrips
-from .plausible import Plausible
-from .questions import Questions
-from .rounds import Rounds
-from .saving import Saving
 from .settings import Settings
-from .showing import Showing
-from .strangers import Strangers
-from .tail import Tail
+from .snapshot import Snapshot, StreamSnapshot
 from .timers import Timers
 from .turn import Outlet, Turn
-from .writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +43,24 @@ class State:
     means: Means
     life: Life
     log: Log
-    judge: Judge
+    dedup: Dedup
     writer: Writer
-    tail: Tail
+    recent: RecentEvents
     members: MemberTable
     newcomers: Newcomers
-    hearsay: Hearsay
+    rumours: Rumours
     elsewhere: Elsewhere
     plausible: Plausible
-    strangers: Strangers
+    amplification: AmplificationLimit
     rounds: Rounds
     showing: Showing
     questions: Questions
     round_trips: RoundTrips
     health: Health
-    member_lane: MemberLane
-    log_lane: LogLane
-    saving: Saving
-    courier: Courier
+    member_queue: MemberQueue
+    log_queue: LogQueue
+    write_behind: WriteBehind
+    packet_builder: PacketBuilder
     growth: Growth
     outlet: Outlet
 
@@ -67,11 +68,11 @@ class State:
         """An input that comes now."""
         return Turn(self.outlet, now, source)
 
-    def image(self, now: float) -> Image:
+    def snapshot(self, now: float) -> Snapshot:
         """What the next life of this node may `load`."""
         log, members = self.log, self.members
         streams = tuple(
-            StreamImage(
+            StreamSnapshot(
                 stream,
                 log.version(stream),
                 tuple(log.by_name(stream, 0, "")),
@@ -86,7 +87,7 @@ class State:
         views = (members.worth_keeping(name, now) for name in names)
         known = [view for view in views if view is not None]
         known += (v for v in self.newcomers.kept if members.get(v.name) is None)
-        return Image(streams, tuple(sorted(known)), self.judge.horizon)
+        return Snapshot(streams, tuple(sorted(known)), self.dedup.horizon)
 
 
 def begin(
@@ -99,31 +100,34 @@ def begin(
     log.keeps_marks = members.keeps_marks = durable
     life, rounds = Life(settings.probe_interval, now), Rounds()
     timers = Timers()
-    judge = Judge(log, settings, lambda: life.ready)
-    lanes, strangers = (MemberLane(), LogLane(log)), Strangers()
-    courier, tail = Courier(settings, frame, members, *lanes), Tail(int(settings.tail_size))
+    dedup = Dedup(log, settings, lambda: life.ready)
+    queues, amplification = (MemberQueue(), LogQueue(log)), AmplificationLimit()
+    packet_builder, recent = (
+        PacketBuilder(settings, frame, members, *queues),
+        RecentEvents(int(settings.tail_size)),
+    )
     return State(
         means=Means(settings, rng, timers),
         life=life,
         log=log,
-        judge=judge,
-        writer=Writer(log, judge, rng),
-        tail=tail,
+        dedup=dedup,
+        writer=Writer(log, dedup, rng),
+        recent=recent,
         members=members,
         newcomers=Newcomers(settings.probe_interval),
-        hearsay=Hearsay(settings.probe_interval),
+        rumours=Rumours(settings.probe_interval),
         elsewhere=Elsewhere(),
         plausible=Plausible(own.generation),
-        strangers=strangers,
+        amplification=amplification,
         rounds=rounds,
         showing=Showing(log, members, rounds, life),
         questions=Questions(rng),
         round_trips=RoundTrips(settings),
         health=Health(settings.health_max),
-        member_lane=lanes[0],
-        log_lane=lanes[1],
-        saving=Saving(log, members, judge),
-        courier=courier,
+        member_queue=queues[0],
+        log_queue=queues[1],
+        write_behind=WriteBehind(log, members, dedup),
+        packet_builder=packet_builder,
         growth=Growth(),
-        outlet=Outlet(courier, members, strangers, tail, log, timers),
+        outlet=Outlet(packet_builder, members, amplification, recent, log, timers),
     )

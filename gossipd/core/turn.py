@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .courier import Courier
-from .drops import Drop
-from .effects import Dropped, Effect, Learned, Send
+from gossipd.core.gossip.amplification import AmplificationLimit
+from gossipd.core.gossip.packets import PacketBuilder
+from gossipd.core.log.learning import Company, Lesson
+from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.recent import RecentEvents
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.messages import MemberView, Message
+
+from .effects import (
+    Dropped,
+    Effect,
+    Learned,
+    Send,
+)
 from .identity import Address
-from .learning import Company, Lesson
-from .log import Advance, Log
-from .members import MemberTable
-from .messages import MemberView, Message
-from .strangers import Strangers
-from .tail import Tail
 from .timers import Timer, Timers
 
 CATCH_UP_PAUSE = 0.002
@@ -24,10 +30,10 @@ CATCH_UP_PAUSE = 0.002
 class Outlet(NamedTuple):
     """What effects are made with."""
 
-    courier: Courier
+    packet_builder: PacketBuilder
     members: MemberTable
-    strangers: Strangers
-    tail: Tail
+    amplification: AmplificationLimit
+    recent: RecentEvents
     log: Log
     timers: Timers
 
@@ -56,8 +62,8 @@ class Turn:
     ) -> None:
         """Send a message with `views` and whatever news fits; `name` is the member at `to`."""
         outlet = self._outlet
-        data = outlet.courier.pack(message, to, name, views, self.now)
-        if outlet.members.is_proven(to) or outlet.strangers.allow(to, len(data)):
+        data = outlet.packet_builder.pack(message, to, name, views, self.now)
+        if outlet.members.is_proven(to) or outlet.amplification.allow(to, len(data)):
             self.effects.append(Send(data, to))
         else:
             self.drop(Drop.LIMITED)
@@ -65,7 +71,7 @@ class Turn:
     def send_at_cost(self, message: Message, to: Address, budget: int) -> int:
         """Send a bare message that somebody has paid for, to an address that has proven nothing,
         if it is within `budget` bytes; how many it took."""
-        data = self._outlet.courier.pack(message, to, None, (), self.now)
+        data = self._outlet.packet_builder.pack(message, to, None, (), self.now)
         if len(data) > budget:
             return 0
         self.effects.append(Send(data, to))
@@ -86,7 +92,7 @@ class Turn:
     def learn(self, advances: Sequence[Advance]) -> None:
         """Values have moved by what others did, or by doubles."""
         if advances:
-            self._outlet.tail.append(list(advances), self.now)
+            self._outlet.recent.append(list(advances), self.now)
             self.emit(Learned(tuple(advances)))
         if self._outlet.log.doubles.is_behind:
             self._outlet.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)

@@ -1,7 +1,7 @@
 """The TCP side port: HTTP for programs and text lines for netcat, told apart on one port.
 
-`operations` is the one table of what can be asked, with `values` as its arguments; from it follow
-the calls of `http` and the commands of `text`, two thin dialects. What both share is `pipeline`
-(order of answers) and `connection` (back pressure, deadlines, closing); `port` listens. Of the
-rest of gossipd only `service` and the core's words are imported here.
+`operations` is the one table of what can be asked, with `validation` as its arguments. From it
+follow the calls of `http` and the commands of `text`, two thin dialects. What both share is
+`pipeline` (order of answers) and `connection` (back pressure, deadlines, closing); `port` listens.
+Of the rest of gossipd only `service` and the core's words are imported here.
 """

@@ -11,14 +11,19 @@ import json
 import re
 from collections.abc import Sequence
 
-from gossipd.bounds import ITEM_SIZE_MAX, ITEMS_MAX
-from gossipd.core import Counted, Item, Refused, Why
-from gossipd.service import Service
-from gossipd.sideport.answers import incremented_members, problem_object
+from gossipd.config.bounds import ITEM_SIZE_MAX, ITEMS_MAX
+from gossipd.core import (
+    Counted,
+    Item,
+    Refused,
+    Why,
+)
+from gossipd.daemon.service import Service
 from gossipd.sideport.fields import MARKED, NOT_UTF_8, from_object
+from gossipd.sideport.http_answers import incremented_members, problem_object
 from gossipd.sideport.operations import Operation
 from gossipd.sideport.turns import Turns
-from gossipd.sideport.values import wrong
+from gossipd.sideport.validation import wrong
 
 SMALL = 200
 """Lines of a batch that need not wait for its turn among the large ones."""

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gossipd.core import Refused, Why
-from gossipd.sideport.answers import Problem
-from gossipd.sideport.fields import from_body, from_query, merge, unescape
+from gossipd.sideport.fields import (
+    from_body,
+    from_query,
+    merge,
+    unescape,
+)
+from gossipd.sideport.http_answers import Problem
 from gossipd.sideport.operations import OPERATIONS, Operation
-from gossipd.sideport.values import COUNTS, Argument, shown
+from gossipd.sideport.validation import COUNTS, Argument, shown
 
 
 class Call(NamedTuple):

@@ -15,12 +15,12 @@ import socket
 from typing import TYPE_CHECKING, cast
 
 from gossipd.core import Refused, Why
-from gossipd.sideport import answers
+from gossipd.sideport import http_answers as answers
 from gossipd.sideport.deadline import NEVER, Deadline
+from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.text import TextDialect

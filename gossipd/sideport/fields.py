@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import unquote_to_bytes
 
 from gossipd.core import Refused
-from gossipd.sideport.values import Argument, shown, wrong
+from gossipd.sideport.validation import Argument, shown, wrong
 
 MARKED = re.compile(rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff|\x00|.\x00", re.DOTALL)
 """How a text begins that is UTF-16, or has a byte order mark in front."""

@@ -19,11 +19,18 @@ from typing import TYPE_CHECKING
 import httptools
 
 from gossipd.core import RETRY_AFTER, Refused, Why
-from gossipd.sideport import answers, calls, origin
-from gossipd.sideport.answers import CLOSE, KEEP, KEEP_OLD, Framing, Problem
+from gossipd.sideport import calls, origin
+from gossipd.sideport import http_answers as answers
 from gossipd.sideport.batch import answer_batch
+from gossipd.sideport.http_answers import (
+    CLOSE,
+    KEEP,
+    KEEP_OLD,
+    Framing,
+    Problem,
+)
 from gossipd.sideport.pipeline import Pipeline, refused
-from gossipd.sideport.values import key, shown, wrong
+from gossipd.sideport.validation import key, shown, wrong
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gossipd.bounds import BATCH_SIZE_MAX
+from gossipd.config.bounds import BATCH_SIZE_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

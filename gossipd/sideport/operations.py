@@ -16,10 +16,16 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from gossipd.core import RETRY_AFTER, Counted, Refused, Why
-from gossipd.service import Service
-from gossipd.sideport import listing, values
-from gossipd.sideport.values import REQUIRED, Argument
+from gossipd.core import (
+    RETRY_AFTER,
+    Counted,
+    Refused,
+    Why,
+)
+from gossipd.daemon.service import Service
+from gossipd.sideport import tables as listing
+from gossipd.sideport import validation as values
+from gossipd.sideport.validation import REQUIRED, Argument
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from gossipd.service import Service
+from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place, Places

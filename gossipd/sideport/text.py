@@ -10,15 +10,15 @@ from functools import partial
 from typing import Any
 
 from gossipd.core import Refused
-from gossipd.service import Service
+from gossipd.daemon.service import Service
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.listing import aligned
 from gossipd.sideport.operations import OPERATIONS, Operation
 from gossipd.sideport.pipeline import Answer, Pipeline
 from gossipd.sideport.protocols import NOT_RESP, RESP
-from gossipd.sideport.rows import in_blocks
-from gossipd.sideport.values import shown, wrong
-from gossipd.sideport.words import options, split
+from gossipd.sideport.streaming import in_blocks
+from gossipd.sideport.tables import aligned
+from gossipd.sideport.tokens import options, split
+from gossipd.sideport.validation import shown, wrong
 
 
 def _help(_: object) -> str:

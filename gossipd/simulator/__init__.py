@@ -1,6 +1,6 @@
 """A fake world around the real core: virtual time, a faulty network, one seed.
 
-Read in this order; each module knows only those above it (the checkers know the world alone).
+Read in this order; each module knows only those above it.
 
 | module | idea |
 |---|---|
@@ -10,7 +10,6 @@ Read in this order; each module knows only those above it (the checkers know the
 | `host.py` | one place where a process may run, and what that process suffers |
 | `engine.py` | virtual time: all events in one heap by time |
 | `world.py` | hosts, nodes and what is done to them: the door to all of the above |
-| `checkers/` | the invariants, checked against what was made and said |
 | `distribution.py` | many durations in little memory, percentiles |
 | `spread.py` | how fast each increment is on every node |
 | `verdicts.py` | detections of kills, and suspicions of members that ran |
@@ -20,5 +19,4 @@ Read in this order; each module knows only those above it (the checkers know the
 | `wishes.py` | what a user asks of an experiment |
 | `report.py` | what was found, as plain values |
 | `experiment.py` | one run under a user's wishes: `gossipd simulate` |
-| `classic.py` | the figures of memberlist, the baseline of the benches |
 """

@@ -23,19 +23,19 @@ from gossipd.core import (
     Correction,
     Double,
     Failure,
-    Image,
     KeyedEvent,
     KeyRecord,
     MemberView,
     Settings,
+    Snapshot,
     Status,
     Stored,
     Stream,
-    StreamImage,
+    StreamSnapshot,
     key_time,
 )
-from gossipd.core.judge import held_longer, reach
-from gossipd.core.messages import Register
+from gossipd.core.log.dedup import held_longer, reach
+from gossipd.core.wire.messages import Register
 
 WRITE_TAKES = 0.005
 """Seconds that a part of it takes."""
@@ -341,7 +341,7 @@ class Disk:
         seqs = sorted(seq for seq in rows.keys if above < seq <= upto)
         return [rows.keys[seq].aged(now.passed) for seq in seqs[:limit]]
 
-    def load(self, now: Moment, settings: Settings) -> Image:
+    def load(self, now: Moment, settings: Settings) -> Snapshot:
         """What the next life finds. Keys with several events that nobody has compared yet, as a
         crash came before, are entered as doubles."""
         for doubtful in self._doubtful:
@@ -355,9 +355,9 @@ class Disk:
                     stream, seq, counter, by = event
                     double = Double(counter, seq, by, winner.stream, winner.seq, 0)
                     self._streams[stream].note(double, now.passed)
-        return self.image(now, settings.key_window)
+        return self.snapshot(now, settings.key_window)
 
-    def image(self, now: Moment = THE_BEGINNING, window: float = math.inf) -> Image:
+    def snapshot(self, now: Moment = THE_BEGINNING, window: float = math.inf) -> Snapshot:
         """Everything, with its age; key records of at least `window` seconds are named only."""
         streams = tuple(
             _stream_image(stream, rows, now.passed, window)
@@ -370,7 +370,7 @@ class Disk:
             if not _belongs_into_memory(row, rows, now.passed, window)
         )
         members = (_aged(view, now.wall - stored_at) for view, stored_at in self._members.values())
-        return Image(streams, tuple(members), max((self._horizon, *dropped)))
+        return Snapshot(streams, tuple(members), max((self._horizon, *dropped)))
 
     def copy(self) -> Disk:
         """A backup, or the disk of a clone."""
@@ -390,13 +390,15 @@ def _belongs_into_memory(row: _KeyRow, rows: _StreamRows, passed: float, window:
     return passed - row.at < window or row.record.seq > rows.version
 
 
-def _stream_image(stream: Stream, rows: _StreamRows, passed: float, window: float) -> StreamImage:
+def _stream_image(
+    stream: Stream, rows: _StreamRows, passed: float, window: float
+) -> StreamSnapshot:
     kept = {
         seq: row
         for seq, row in sorted(rows.keys.items())
         if _belongs_into_memory(row, rows, passed, window)
     }
-    return StreamImage(
+    return StreamSnapshot(
         stream,
         rows.version,
         tuple(rows.registers.values()),

@@ -41,7 +41,13 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.simulator.disk import PART_MAX, READ_TAKES, Disk, DiskError, Moment
+from gossipd.simulator.disk import (
+    PART_MAX,
+    READ_TAKES,
+    Disk,
+    DiskError,
+    Moment,
+)
 from gossipd.simulator.host import Host
 from gossipd.simulator.network import Network
 
@@ -317,7 +323,7 @@ class Engine:
                 case SaveWanted():
                     self._push(self.now, partial(self._tell, host, host.lives, self._save))
                 case Save(changes):
-                    host.saving = changes
+                    host.write_behind = changes
                     store = partial(self._store, host, host.lives, changes)
                     assert host.disk is not None
                     self._push(self.now + host.disk.store_takes, store)
@@ -398,9 +404,9 @@ class Engine:
 
     def _store(self, host: Host, life: int, changes: Changes) -> None:
         """A disk stores a part, and its process hears of it; not if it has stored it before."""
-        if host.lives != life or host.saving is not changes:
+        if host.lives != life or host.write_behind is not changes:
             return
-        host.saving = None
+        host.write_behind = None
         assert host.disk is not None
         try:
             twins = host.disk.store(changes, self._moment(host))
@@ -495,8 +501,8 @@ class Engine:
 
     def _store_rest(self, host: Host, disk: Disk, node: Node) -> None:
         waits: list[Effect] = []
-        if host.saving is not None:
-            waits.append(Save(host.saving))
+        if host.write_behind is not None:
+            waits.append(Save(host.write_behind))
         waits += node.save_rest(self.now)
         while waits:
             effect = waits.pop(0)

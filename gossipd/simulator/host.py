@@ -6,7 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gossipd.core import Address, Changes, Commit, Node, Stored
+from gossipd.core import (
+    Address,
+    Changes,
+    Commit,
+    Node,
+    Stored,
+)
 from gossipd.simulator.disk import Disk
 
 
@@ -35,7 +41,7 @@ class Host:
     """Whether it crashes when its next commit is on the disk."""
     committing: Commit | None = None
     """What its disk was given to commit and has not answered."""
-    saving: Changes | None = None
+    write_behind: Changes | None = None
     """What its disk was given to store."""
     hangs: bool = False
     """Whether its disk has been silent for too long."""
@@ -59,7 +65,7 @@ class Host:
         """A new process runs here."""
         self.node, self.ended = node, ""
         self.stalled = self.busy = self.crashes_in_commit = self.hangs = False
-        self.committing = self.saving = None
+        self.committing = self.write_behind = None
         self.inbox.clear()
         self.unheard.clear()
         self.reading = self.wake_at = self.seeds_seen = None

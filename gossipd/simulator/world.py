@@ -20,22 +20,28 @@ from gossipd.core import (
     Commit,
     Copies,
     Fate,
-    Image,
     Included,
     Node,
     Put,
     PutTaken,
     Settings,
     ShareFull,
+    Snapshot,
     Stream,
     Uncounted,
     source_stream,
 )
 from gossipd.core import PutAnswer as PutReply
-from gossipd.core.sources import PutResult
-from gossipd.core.writer import Result
+from gossipd.core.log.sources import PutResult
+from gossipd.core.log.writer import Result
 from gossipd.simulator.disk import Disk
-from gossipd.simulator.engine import EPOCH, HEADERS, Captured, Engine, Received
+from gossipd.simulator.engine import (
+    EPOCH,
+    HEADERS,
+    Captured,
+    Engine,
+    Received,
+)
 from gossipd.simulator.host import Host
 from gossipd.simulator.link import Link
 from gossipd.simulator.network import Path
@@ -247,7 +253,7 @@ class World(Engine):
         for host in hosts[1:]:
             host.seeds = [hosts[0].address]
         nodes = [self._process(host, host.name) for host in hosts]
-        views = Image((), tuple(sorted(node.own for node in nodes)))
+        views = Snapshot((), tuple(sorted(node.own for node in nodes)))
         for host, node in zip(hosts, nodes, strict=True):
             node.load(views, self.now, met=True)
             if host.disk is not None:
@@ -268,11 +274,11 @@ class World(Engine):
         if disk is not None:
             host.disk = disk.copy()
         node = self._process(host, as_name or name)
-        image = Image((), ())
+        snapshot = Snapshot((), ())
         if host.disk is not None:
-            image = host.disk.load(self._moment(host), self.settings)
-        self._perform(host, node.load(image, self.now))
-        self._perform(host, node.start(not host.seeds and not image.members, self.now))
+            snapshot = host.disk.load(self._moment(host), self.settings)
+        self._perform(host, node.load(snapshot, self.now))
+        self._perform(host, node.start(not host.seeds and not snapshot.members, self.now))
         self._join(host, host.lives)
 
     def clone(

@@ -3,29 +3,29 @@
 | file | idea |
 |---|---|
 | `memory.py` | what a store is; the one that keeps nothing |
-| `disk.py` | one writer: batches first, what others told in slices |
-| `process.py` | the process that has the disk, so that the node's can end whatever that does |
+| `sqlite.py` | one writer: batches first, what others told in slices |
+| `worker.py` | the process that has the disk, so that the node's can end whatever that does |
 | `remote.py` | the node's end of it: a store like any other |
-| `opening.py` | from a directory to a file that is known to be good, or one clear error |
+| `recovery.py` | from a directory to a file that is known to be good, or one clear error |
 | `lock.py` | one process a directory |
 | `clock.py` | how old things are in a file, whatever the wall clock says |
 | `schema.py` | tables, versions, migrations |
 | `rows.py` | values to rows and back; every write is a join; every row has a checksum |
 | `contents.py` | pages of two moments are no file |
-| `keys.py` | the rows of idempotency keys |
-| `doubles.py` | the rows of doubles and corrections |
+| `key_rows.py` | the rows of idempotency keys |
+| `double_rows.py` | the rows of doubles and corrections |
 | `aging.py` | which key records go into memory, stay on the disk, or are removed |
 | `failures.py` | full, or broken |
-| `checking.py`, `lines.py`, `copies.py` | what `gossipd data` does |
+| `checking.py`, `export.py`, `backup.py` | what `gossipd data` does |
 """
 
-from .disk import DiskStore, Durability
 from .failures import BrokenError, NoSpaceError, StoreError
 from .lock import is_in_use
 from .memory import MemoryStore, Store
-from .opening import holds_state, named_by_host
-from .process import Keeper, fork
+from .recovery import holds_state, named_by_host
 from .remote import RemoteStore
+from .sqlite import DiskStore, Durability
+from .worker import Keeper, fork
 
 __all__ = [
     "BrokenError",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gossipd.core import Batch, StreamImage
+from gossipd.core import Batch, StreamSnapshot
 
 from .rows import Write, checksum, version_checksum
 
@@ -26,7 +26,7 @@ class Abandoned(NamedTuple):
     """A batch that may be on the disk, and what is exposed of its stream."""
 
     batch: Batch
-    exposed: StreamImage
+    exposed: StreamSnapshot
 
 
 def taking_back(abandoned: Abandoned) -> Iterator[Write]:

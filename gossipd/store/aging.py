@@ -4,7 +4,7 @@ The rule is that of the core's retention: of each stream the oldest leave memory
 seqs, once they are older than the window and covered by the stream's version; what has expired
 goes in any case. All that is not in memory lies below the horizon. What has expired goes from the
 disk, but stays a while longer where its key tells a time that is too far ahead (see the core's
-`judge`). How old a record is says the file's own clock (`clock`).
+`dedup`). How old a record is says the file's own clock (`clock`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,24 @@ from itertools import groupby, takewhile
 from operator import itemgetter
 from typing import NamedTuple
 
-from gossipd.core import Image, KeyRecord, Stream, StreamImage, key_time
+from gossipd.core import (
+    KeyRecord,
+    Snapshot,
+    Stream,
+    StreamSnapshot,
+    key_time,
+)
 from gossipd.core.identity import SEQ_MAX
-from gossipd.core.judge import held_longer, reach
+from gossipd.core.log.dedup import held_longer, reach
 from gossipd.core.settings import KEYS_MAX
 
-from .doubles import Found, corrections_of, doubles_of, unknown_doubles
-from .keys import (
+from .double_rows import (
+    Found,
+    corrections_of,
+    doubles_of,
+    unknown_doubles,
+)
+from .key_rows import (
     Kept,
     aged,
     are_kept,
@@ -78,34 +89,34 @@ class _Part(NamedTuple):
 
 
 def add_keys(
-    connection: sqlite3.Connection, image: Image, now: float, lifetimes: Lifetimes
-) -> tuple[Image, Found]:
-    """An image with all that is stored of keys, and the doubles in it that are not stored: twins
+    connection: sqlite3.Connection, snapshot: Snapshot, now: float, lifetimes: Lifetimes
+) -> tuple[Snapshot, Found]:
+    """A snapshot with all that is stored of keys, and the doubles in it that are not stored: twins
     that both came to the disk, where only one of them may have been in memory.
 
     `now`: by the file's clock. Raises `DamagedError`.
     """
     if not are_kept(connection):
-        return image, []
+        return snapshot, []
     lifetimes = _with_room(connection, now, lifetimes)
     versions = dict(versions_of(connection))
     horizon = int(meta_of(connection).get("horizon", 0))
-    streams = {each.stream: each for each in image.streams}
+    streams = {each.stream: each for each in snapshot.streams}
     for stream in _streams(connection):
         version = versions.get(stream, 0)
         part = _part(connection, stream, version, now, lifetimes)
-        held = streams.get(stream) or StreamImage(stream, version, ())
+        held = streams.get(stream) or StreamSnapshot(stream, version, ())
         streams[stream] = held._replace(keys=part.in_memory, archived=part.archived)
         horizon = max(horizon, part.horizon)
     found = unknown_doubles(connection)
     doubles = merge(doubles_of(connection, now), sorted(found))
     for stream, some in groupby(doubles, itemgetter(0)):
-        held = streams.get(stream) or StreamImage(stream, versions.get(stream, 0), ())
+        held = streams.get(stream) or StreamSnapshot(stream, versions.get(stream, 0), ())
         streams[stream] = held._replace(doubles=tuple(double for _, double in some))
     for stream, folded in groupby(corrections_of(connection), itemgetter(0)):
-        held = streams.get(stream) or StreamImage(stream, versions.get(stream, 0), ())
+        held = streams.get(stream) or StreamSnapshot(stream, versions.get(stream, 0), ())
         streams[stream] = held._replace(corrections=tuple(each for _, each in folded))
-    return Image(tuple(streams.values()), image.members, horizon), found
+    return Snapshot(tuple(streams.values()), snapshot.members, horizon), found
 
 
 def _with_room(connection: sqlite3.Connection, now: float, lifetimes: Lifetimes) -> Lifetimes:

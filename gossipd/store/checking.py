@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gossipd.core.log import Log
+from gossipd.core.log.log import Log
 
 from . import schema
 from .aging import FOREVER, add_keys
 from .contents import check_contents
-from .doubles import Found, corrections_of
-from .keys import are_kept, records_of
-from .opening import database_path, reading
-from .rows import DamagedError, generation_of, image_of
+from .double_rows import Found, corrections_of
+from .key_rows import are_kept, records_of
+from .recovery import database_path, reading
+from .rows import DamagedError, generation_of, snapshot_of
 
 _SUMS = """SELECT counter, sum(total >> 32), sum(total & 4294967295)
     FROM registers GROUP BY counter"""
@@ -80,8 +80,8 @@ def check(path: Path) -> Finding:
 def _count(connection: sqlite3.Connection) -> Finding:
     log = Log()
     now = time.time()
-    image, found = add_keys(connection, image_of(connection, 0.0), now, FOREVER)
-    log.load(image.streams, 0.0, 0.0)
+    snapshot, found = add_keys(connection, snapshot_of(connection, 0.0), now, FOREVER)
+    log.load(snapshot.streams, 0.0, 0.0)
     sums = Counter({name: (high << 32) + low for name, high, low in connection.execute(_SUMS)})
     key_count = 0
     if are_kept(connection):
@@ -98,7 +98,7 @@ def _count(connection: sqlite3.Connection) -> Finding:
         log.stream_count,
         log.register_count,
         log.counter_count,
-        len(image.members),
+        len(snapshot.members),
         key_count,
         len(log.doubles),
         generation_of(connection, "", time.time()),

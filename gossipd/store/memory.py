@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
+from gossipd.core import (
+    Batch,
+    Changes,
+    KeyRecord,
+    Snapshot,
+    Stored,
+    Stream,
+    StreamSnapshot,
+)
 
 
 class Store(Protocol):
@@ -21,14 +29,14 @@ class Store(Protocol):
         `wall` is seconds since the epoch. Raises `OSError`.
         """
 
-    def load(self) -> Image:
+    def load(self) -> Snapshot:
         """What the lives before have kept; once."""
 
     def commit(self, batch: Batch) -> Awaitable[None] | None:
         """What it returns ends when the batch is as durable as it gets here, with `OSError` if it
         is not; None: it is already."""
 
-    def abandon(self, batch: Batch, exposed: StreamImage) -> None:
+    def abandon(self, batch: Batch, exposed: StreamSnapshot) -> None:
         """A commit failed: nothing of the batch may be found later. `exposed`: the version of its
         stream, and the registers of the counters in it, as far as there are any."""
 
@@ -70,15 +78,15 @@ class MemoryStore:
         """The wall clock in ms: there is nothing that it must be above."""
         return int(1000 * wall)
 
-    def load(self) -> Image:
+    def load(self) -> Snapshot:
         """Nothing."""
-        return Image((), ())
+        return Snapshot((), ())
 
     def commit(self, _batch: Batch) -> Awaitable[None] | None:
         """Nothing to do."""
         return None
 
-    def abandon(self, _batch: Batch, _exposed: StreamImage) -> None:
+    def abandon(self, _batch: Batch, _exposed: StreamSnapshot) -> None:
         """Nothing to do."""
 
     async def save(self, _changes: Changes) -> Stored:

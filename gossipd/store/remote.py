@@ -13,10 +13,25 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from gossipd.core import Batch, Changes, Image, KeyRecord, Stored, Stream, StreamImage
+from gossipd.core import (
+    Batch,
+    Changes,
+    KeyRecord,
+    Snapshot,
+    Stored,
+    Stream,
+    StreamSnapshot,
+)
 
 from .failures import BrokenError
-from .process import LOGGED, NOBODY, READ_SIZE, Frames, Keeper, frame
+from .worker import (
+    LOGGED,
+    NOBODY,
+    READ_SIZE,
+    Frames,
+    Keeper,
+    frame,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +50,7 @@ class RemoteStore(asyncio.Protocol):
         self._numbers = count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._transport: asyncio.WriteTransport | None = None
-        self._image: Image | None = None
+        self._image: Snapshot | None = None
         self._reason = ""
         """Why the child has failed, if it could say so."""
 
@@ -64,7 +79,7 @@ class RemoteStore(asyncio.Protocol):
                 call.set_exception(self._gone())
 
     def data_received(self, data: bytes) -> None:
-        gc.disable()  # a whole image may come, which stays
+        gc.disable()  # a whole snapshot may come, which stays
         try:
             for number, done, result in self._frames.feed(data):
                 if number == LOGGED:
@@ -98,11 +113,11 @@ class RemoteStore(asyncio.Protocol):
 
     # --- the store ---------------------------------------------------------------------------
 
-    def load(self) -> Image:
+    def load(self) -> Snapshot:
         """What was stored when it was opened; given away once, for it may be large."""
         assert self._image is not None, "load only once"
-        image, self._image = self._image, None
-        return image
+        snapshot, self._image = self._image, None
+        return snapshot
 
     async def begin_life(self, wall: float) -> int:
         """As `DiskStore.begin_life`."""
@@ -116,7 +131,7 @@ class RemoteStore(asyncio.Protocol):
             return done
         return self._call("commit", replace(batch, results=(), put_results=()))
 
-    def abandon(self, batch: Batch, exposed: StreamImage) -> None:
+    def abandon(self, batch: Batch, exposed: StreamSnapshot) -> None:
         """As `DiskStore.abandon`."""
         if self._transport is not None:
             self._transport.write(frame((NOBODY, "abandon", (batch, exposed))))

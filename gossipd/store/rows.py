@@ -17,9 +17,16 @@ from typing import TypeAlias
 
 import msgpack
 
-from gossipd.core import Changes, Image, MemberView, Status, Stream, StreamImage
-from gossipd.core.messages import AGE_MAX, Register
-from gossipd.core.plausible import Plausible, Word
+from gossipd.core import (
+    Changes,
+    MemberView,
+    Snapshot,
+    Status,
+    Stream,
+    StreamSnapshot,
+)
+from gossipd.core.swim.plausible import Plausible, Word
+from gossipd.core.wire.messages import AGE_MAX, Register
 
 Value: TypeAlias = int | str | bytes
 Write: TypeAlias = tuple[str, tuple[Value, ...]]
@@ -124,14 +131,14 @@ def writes_of(changes: Changes, wall: float) -> Iterator[Write]:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def image_of(connection: sqlite3.Connection, wall: float) -> Image:
+def snapshot_of(connection: sqlite3.Connection, wall: float) -> Snapshot:
     """Everything that is stored; one ordered scan. Raises `DamagedError`."""
     versions = dict(versions_of(connection))
     streams = tuple(
-        StreamImage(stream, versions.get(stream, 0), tuple(registers))
+        StreamSnapshot(stream, versions.get(stream, 0), tuple(registers))
         for stream, registers in registers_of(connection)
     )
-    return Image(streams, tuple(members_of(connection, wall)))
+    return Snapshot(streams, tuple(members_of(connection, wall)))
 
 
 def registers_of(connection: sqlite3.Connection) -> Iterator[tuple[Stream, list[Register]]]:

@@ -29,7 +29,15 @@ from gossipd.simulator import theory
 from gossipd.simulator.distribution import Distribution
 from gossipd.simulator.link import Constant, Latency, Link
 from gossipd.simulator.measures import Measures
-from tests.bench.program import OURS, RULES, Row, options, quiet_cluster, report, spread
+from tests.bench.program import (
+    OURS,
+    RULES,
+    Row,
+    options,
+    quiet_cluster,
+    report,
+    spread,
+)
 
 LAN = Link().latency
 

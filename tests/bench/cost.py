@@ -33,10 +33,18 @@ from statistics import fmean
 from typing import NamedTuple
 
 from gossipd.core import Settings
-from gossipd.core.lanes import transmissions
+from gossipd.core.gossip.queues import transmissions
 from gossipd.simulator.traffic import Traffic
 from gossipd.simulator.world import World
-from tests.bench.program import OURS, RULES, Row, options, quiet_cluster, report, spread
+from tests.bench.program import (
+    OURS,
+    RULES,
+    Row,
+    options,
+    quiet_cluster,
+    report,
+    spread,
+)
 
 SIZES = (20, 100, 1000)
 LARGE = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gossipd.core import MemberView, Status
-from gossipd.core.messages import (
+from gossipd.core.wire.messages import (
     Ack,
     Cookie,
     Gossip,
@@ -22,7 +22,13 @@ from gossipd.core.messages import (
     Standing,
     Welcome,
 )
-from tests.bench.victim import PEER, SAMPLES, Case, Victim, member
+from tests.bench.victim import (
+    PEER,
+    SAMPLES,
+    Case,
+    Victim,
+    member,
+)
 
 
 def pings(size: int) -> float:

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from gossipd.core import StreamImage
+from gossipd.core import StreamSnapshot
 from gossipd.core.identity import SEQ_MAX
-from gossipd.core.messages import Gossip, Group, Hold, KeyRecord
-from tests.bench.victim import LIAR, OTHER, SAMPLES, Case, Victim, below, fitting, keyed
+from gossipd.core.wire.messages import (
+    Gossip,
+    Group,
+    Hold,
+    KeyRecord,
+)
+from tests.bench.victim import (
+    LIAR,
+    OTHER,
+    SAMPLES,
+    Case,
+    Victim,
+    below,
+    fitting,
+    keyed,
+)
 
 
 def one_key(size: int) -> float:
@@ -19,7 +33,7 @@ def one_key(size: int) -> float:
 def one_key_falling(size: int) -> float:
     """The same, each event smaller than all before."""
     victim = Victim()
-    victim.hold(StreamImage(LIAR, 0, (("c", SEQ_MAX, 1),)))
+    victim.hold(StreamSnapshot(LIAR, 0, (("c", SEQ_MAX, 1),)))
     return _one_key(victim, count(SEQ_MAX, -1), size)
 
 
@@ -40,7 +54,7 @@ def falling(size: int) -> float:
     keys = tuple(
         KeyRecord(victim.rng.randbytes(16), SEQ_MAX - size + seq, "c", 1, 0) for seq in range(size)
     )
-    victim.hold(StreamImage(LIAR, 0, (("c", SEQ_MAX, 1),), keys))
+    victim.hold(StreamSnapshot(LIAR, 0, (("c", SEQ_MAX, 1),), keys))
     seqs = count(SEQ_MAX - size - 1, -1)
 
     def datagrams() -> Iterator[bytes]:
@@ -55,7 +69,7 @@ def registers(size: int) -> float:
     """Each register lies among those that are held, by seq and by name."""
     victim = Victim()
     held = tuple((f"{seq:07}", 2 * seq, 1) for seq in range(1, size + 1))
-    victim.hold(StreamImage(LIAR, 0, held))
+    victim.hold(StreamSnapshot(LIAR, 0, held))
 
     def datagrams() -> Iterator[bytes]:
         for _ in range(SAMPLES):
@@ -71,7 +85,7 @@ def registers(size: int) -> float:
 def streams(size: int) -> float:
     """Each group opens a stream below those that are held, which have one prefix."""
     victim = Victim()
-    victim.hold(*(StreamImage(below(2 * seq), 1, (("c", 1, 1),)) for seq in range(size)))
+    victim.hold(*(StreamSnapshot(below(2 * seq), 1, (("c", 1, 1),)) for seq in range(size)))
 
     def datagrams() -> Iterator[bytes]:
         for _ in range(SAMPLES):
@@ -84,7 +98,7 @@ def streams(size: int) -> float:
 def crowded(size: int) -> float:
     """Each of many keys names as many events as it may, and is told one smaller than all."""
     victim = Victim()
-    victim.hold(StreamImage(LIAR, 0, (("c", SEQ_MAX, 1),)))
+    victim.hold(StreamSnapshot(LIAR, 0, (("c", SEQ_MAX, 1),)))
     seqs = count(SEQ_MAX, -1)
     keys = [victim.rng.randbytes(16) for _ in range(size // 40)]
 
@@ -101,7 +115,7 @@ def claims(size: int) -> float:
     """A claim covers a part of the key records above it, the more the later."""
     victim = Victim()
     keys = tuple(KeyRecord(victim.rng.randbytes(16), seq, "c", 1, 0) for seq in range(1, size + 1))
-    victim.hold(StreamImage(LIAR, 0, (("c", SEQ_MAX, 1),), keys))
+    victim.hold(StreamSnapshot(LIAR, 0, (("c", SEQ_MAX, 1),), keys))
     step = size // (SAMPLES + 1)
     return victim.cost(
         victim.says(Gossip(), [Group(LIAR, 0, step * number + step // 2, ())])
@@ -117,7 +131,7 @@ def awaited(size: int) -> float:
         keys = [victim.rng.randbytes(16) for _ in range(size)]
         for stream, counter in ((LIAR, "c"), (OTHER, "d")):
             records = tuple(KeyRecord(key, at + 1, "c", 1, 0) for at, key in enumerate(keys))
-            victim.hold(StreamImage(stream, 0, ((counter, size, size),), records))
+            victim.hold(StreamSnapshot(stream, 0, ((counter, size, size),), records))
         assert len(victim.node.log.doubles) == size
         news = Group(OTHER, 0, size, (("c", size, size),))
         costs.append(victim.cost([victim.says(Gossip(), [news])]))
@@ -127,7 +141,7 @@ def awaited(size: int) -> float:
 def holds(size: int) -> float:
     """Many groups of streams that are new."""
     victim = Victim()
-    victim.hold(*(StreamImage(below(2 * seq), 1, (("c", 1, 1),)) for seq in range(size)))
+    victim.hold(*(StreamSnapshot(below(2 * seq), 1, (("c", 1, 1),)) for seq in range(size)))
 
     def datagrams() -> Iterator[bytes]:
         for _ in range(SAMPLES):

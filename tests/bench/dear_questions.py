@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gossipd.core import MemberView, Status, StreamImage
-from gossipd.core.messages import (
+from gossipd.core import MemberView, Status, StreamSnapshot
+from gossipd.core.wire.messages import (
     DIGEST_BITS,
     DIGEST_FANOUT,
     PAGES_MAX,
@@ -25,14 +25,23 @@ from gossipd.core.messages import (
     Ping,
     Shown,
 )
-from tests.bench.victim import LIAR, OTHER, SAMPLES, SIZE, Case, Victim, below, fitting
+from tests.bench.victim import (
+    LIAR,
+    OTHER,
+    SAMPLES,
+    SIZE,
+    Case,
+    Victim,
+    below,
+    fitting,
+)
 from tests.commits import count_all
 
 
 def digest(size: int) -> float:
     """Everything lies below one prefix of the digest."""
     victim = Victim()
-    victim.hold(*(StreamImage(below(seq), 1, (("c", 1, 1),)) for seq in range(size)))
+    victim.hold(*(StreamSnapshot(below(seq), 1, (("c", 1, 1),)) for seq in range(size)))
     return max(
         victim.cost([victim.says(DigestAsk(1, depth, 0, SIZE))] * SAMPLES) for depth in range(13)
     )
@@ -42,7 +51,7 @@ def pages(size: int) -> float:
     """A stream of many counters, of which one in three is asked for."""
     victim = Victim()
     held = tuple((f"c{number:07}", number, 1) for number in range(1, size + 1))
-    victim.hold(StreamImage(LIAR, size, held))
+    victim.hold(StreamSnapshot(LIAR, size, held))
     asks = [
         PassAsk(1, (PassItem(LIAR, start, (0, "c0")),), PAGES_MAX, SIZE, 0)
         for start in (0, size // 3, size - 2000, size - 50, size)
@@ -55,7 +64,7 @@ def many_pages(size: int) -> float:
     victim = Victim()
     ids = [below(number) for number in range(PASS_ITEMS_MAX)]
     held = tuple((f"c{number:07}", number, 1) for number in range(1, size // len(ids) + 1))
-    victim.hold(*(StreamImage(stream, size, held) for stream in ids))
+    victim.hold(*(StreamSnapshot(stream, size, held) for stream in ids))
     items = tuple(PassItem(stream, len(held) - 5, (0, "c0")) for stream in ids)
     return victim.cost([victim.says(PassAsk(1, items, PAGES_MAX, SIZE, 0))] * SAMPLES)
 
@@ -76,7 +85,7 @@ def shows(victim: Victim, log: int, members: int) -> bytes:
 def digests(size: int) -> float:
     """All that is below a prefix of many streams differs, as sums."""
     victim = Victim()
-    victim.hold(*(StreamImage(below(seq), 1, (("c", 1, 1),)) for seq in range(size)))
+    victim.hold(*(StreamSnapshot(below(seq), 1, (("c", 1, 1),)) for seq in range(size)))
 
     def datagrams() -> Iterator[bytes]:
         asks: list[DigestAsk] = []
@@ -99,7 +108,7 @@ def pages_of_doubles(size: int) -> float:
     doubles = tuple(Double("c", 2 * seq, 1, LIAR, seq, 0) for seq in range(1, size + 1))
     for stream in (LIAR, OTHER):
         registers = (("c", 2 * size + 1, 1),)
-        held = StreamImage(stream, 1, registers, (), doubles if stream == OTHER else ())
+        held = StreamSnapshot(stream, 1, registers, (), doubles if stream == OTHER else ())
         victim.hold(held)
     victim.hears(shows(victim, 1, 1))
     ask = victim.asked(DigestAsk)[0]

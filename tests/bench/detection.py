@@ -24,7 +24,15 @@ from gossipd.simulator import theory
 from gossipd.simulator.measures import Measures
 from gossipd.simulator.report import Summary
 from gossipd.simulator.verdicts import Detection
-from tests.bench.program import OURS, RULES, Row, options, quiet_cluster, report, spread
+from tests.bench.program import (
+    OURS,
+    RULES,
+    Row,
+    options,
+    quiet_cluster,
+    report,
+    spread,
+)
 
 BOUNDS = {2: 4.0, 5: 3.0, 20: 3.0, 100: 3.5, 1000: 4.0}
 """Seconds within which all others know, median, by the size of the cluster."""

@@ -22,7 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.e2e import namespaces, scenarios
-from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    see,
+)
 from tests.e2e.namespaces import Network
 from tests.e2e.node import until
 

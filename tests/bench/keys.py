@@ -21,9 +21,22 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from gossipd.core import Accepted, KeyRecord, MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import (
+    Accepted,
+    KeyRecord,
+    MemberView,
+    Node,
+    Settings,
+    Status,
+    TagFrame,
+)
 from gossipd.core.identity import new_stream
-from tests.bench.program import Row, options, report, spread
+from tests.bench.program import (
+    Row,
+    options,
+    report,
+    spread,
+)
 from tests.commits import prepared
 
 KEYS, QUICK_KEYS = 1_000_000, 100_000

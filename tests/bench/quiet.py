@@ -30,11 +30,19 @@ from typing import NamedTuple
 
 from gossipd.core import MemberChanged, Settings, Status
 from gossipd.simulator import theory
-from gossipd.simulator.classic import CLASSIC
 from gossipd.simulator.report import Summary
 from gossipd.simulator.world import World
+from tests.bench.classic import CLASSIC
 from tests.bench.detection import Kill, kill
-from tests.bench.program import OURS, RULES, Row, options, quiet_cluster, report, spread
+from tests.bench.program import (
+    OURS,
+    RULES,
+    Row,
+    options,
+    quiet_cluster,
+    report,
+    spread,
+)
 
 NODES = 20
 LOSSES = (0.0, 0.05, 0.1, 0.3)

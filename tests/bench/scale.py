@@ -23,7 +23,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gossipd.simulator.measures import Measures
-from tests.bench.program import OURS, Row, options, quiet_cluster, report, spread
+from tests.bench.program import (
+    OURS,
+    Row,
+    options,
+    quiet_cluster,
+    report,
+    spread,
+)
 
 CPU_BOUNDS = {1000: 120.0}
 """Seconds of one core for `MINUTE`, by the number of nodes."""

@@ -33,9 +33,19 @@ from typing import NamedTuple
 
 from gossipd.core import Settings, Status
 from gossipd.simulator.world import World
-from tests.bench.program import Row, options, report, spread
+from tests.bench.program import (
+    Row,
+    options,
+    report,
+    spread,
+)
 from tests.e2e import load
-from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    see,
+)
 from tests.e2e.node import Node, until
 
 HOUR = 3600.0

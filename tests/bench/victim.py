@@ -12,20 +12,31 @@ from typing import NamedTuple, TypeVar
 from gossipd.core import (
     Address,
     Effect,
-    Image,
     MemberView,
     Node,
     Send,
     Settings,
+    Snapshot,
     Status,
-    StreamImage,
+    StreamSnapshot,
     TagFrame,
 )
-from gossipd.core.decoding import decode
-from gossipd.core.encoding import pack_body, pack_head, pack_record, pack_view
 from gossipd.core.identity import STREAM_BYTES, Stream
-from gossipd.core.messages import Envelope, Group, KeyRecord, Message, Record
-from tests.unit.core.wire_examples import packed
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.encoding import (
+    pack_body,
+    pack_head,
+    pack_record,
+    pack_view,
+)
+from gossipd.core.wire.messages import (
+    Envelope,
+    Group,
+    KeyRecord,
+    Message,
+    Record,
+)
+from tests.unit.core.wire.wire_examples import packed
 
 SETTLES = 0.02
 """Seconds for which what a datagram has begun goes on."""
@@ -66,11 +77,11 @@ class Victim:
         self.node.start(True, self.now)
         views = [MemberView("peer", PEER, 1, 0, Status.ALIVE)]
         views += [member(number) for number in range(members)]
-        self.node.load(Image((), tuple(views)), self.now, met=True)
+        self.node.load(Snapshot((), tuple(views)), self.now, met=True)
 
-    def hold(self, *streams: StreamImage) -> None:
+    def hold(self, *streams: StreamSnapshot) -> None:
         """Take in what an earlier life has stored."""
-        self.node.load(Image(streams, ()), self.now)
+        self.node.load(Snapshot(streams, ()), self.now)
 
     def says(
         self,

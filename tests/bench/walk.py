@@ -20,10 +20,10 @@ from pathlib import Path
 from types import FrameType
 
 import gossipd
-from gossipd.config import Config
+from gossipd.config.config import Config
+from gossipd.config.endpoint import Endpoint
 from gossipd.core import Settings
-from gossipd.daemon import Daemon
-from gossipd.endpoint import Endpoint
+from gossipd.daemon.daemon import Daemon
 from gossipd.store import fork
 from tests.e2e.ports import found_port
 

@@ -13,10 +13,16 @@ from typing import Any
 
 import msgpack
 
-from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record, pack_view
-from gossipd.core.frame import TagFrame
 from gossipd.core.identity import new_stream
-from gossipd.core.messages import (
+from gossipd.core.wire.encoding import (
+    pack_body,
+    pack_group,
+    pack_head,
+    pack_record,
+    pack_view,
+)
+from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.messages import (
     Ack,
     Gossip,
     Join,

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.e2e import load
-from tests.e2e.cluster import Cluster, agree, counted, live, see
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    live,
+    see,
+)
 from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, at_once, until
 

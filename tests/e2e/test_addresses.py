@@ -11,7 +11,12 @@ from functools import partial
 import pytest
 
 from tests.e2e.bounds import blames_nobody
-from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    see,
+)
 from tests.e2e.load import Stream
 from tests.e2e.namespaces import Network, why_none
 from tests.e2e.node import POLL, Node, until

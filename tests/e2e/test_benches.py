@@ -11,8 +11,14 @@ from typing import get_args
 
 import pytest
 
-from gossipd.core.messages import Message
-from tests.bench import answers, costs, durable, hedged, walk
+from gossipd.core.wire.messages import Message
+from tests.bench import (
+    answers,
+    costs,
+    durable,
+    hedged,
+    walk,
+)
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(

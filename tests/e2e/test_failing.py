@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from tests.e2e import scenarios
 from tests.e2e.bounds import allowed, report
-from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    see,
+)
 from tests.effort import effort
 
 

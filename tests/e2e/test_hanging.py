@@ -16,9 +16,19 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.bounds import crowding
-from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    see,
+)
 from tests.e2e.filesystems import Disk, mounted
-from tests.e2e.node import Node, Reply, at_once, until
+from tests.e2e.node import (
+    Node,
+    Reply,
+    at_once,
+    until,
+)
 
 LIMIT = 1.0
 """Seconds for which the disk may be silent."""

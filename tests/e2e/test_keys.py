@@ -10,7 +10,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.e2e import namespaces, retries, scenarios, waiting
+from tests.e2e import (
+    namespaces,
+    retries,
+    scenarios,
+    waiting,
+)
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, Reply, until

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gossipd.endpoint import Endpoint
+from gossipd.config.endpoint import Endpoint
 from tests.e2e import namespaces
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Namespace

@@ -18,9 +18,14 @@ import click
 import pytest
 
 from gossipd.cli import gossipd as group
-from gossipd.signals import ENDING, LEFT_ALONE, TOLD
+from gossipd.process.signals import ENDING, LEFT_ALONE, TOLD
 from tests.e2e.cluster import Cluster
-from tests.e2e.node import ROOT, Node, environment, until
+from tests.e2e.node import (
+    ROOT,
+    Node,
+    environment,
+    until,
+)
 
 COMMAND = (sys.executable, "-m", "gossipd")
 
@@ -40,20 +45,20 @@ import os
 from gossipd import signals
 signals.begin(False)
 os.write(1, b"!")
-from gossipd.entry import main
+from gossipd.process.entry import main
 main()
 """
 
 BUSY = """
 import sys
-from gossipd.daemon import Daemon
+from gossipd.daemon.daemon import Daemon
 def receive(*_):
     print("busy", file=sys.stderr, flush=True)
     while True:
         pass
 Daemon._receive = receive
 sys.argv = sys.argv[3:]
-from gossipd.entry import main
+from gossipd.process.entry import main
 main()
 """
 """Runs a node that does nothing more once a datagram has come."""

@@ -12,7 +12,13 @@ import pytest
 from tests.e2e.cluster import Cluster
 from tests.e2e.command import Command
 from tests.e2e.node import Node, until
-from tests.e2e.proxies import PROGRAMS, Between, Fate, Proxy, why_none
+from tests.e2e.proxies import (
+    PROGRAMS,
+    Between,
+    Fate,
+    Proxy,
+    why_none,
+)
 
 ALWAYS = 1000
 """Requests: more than any of these tests makes."""

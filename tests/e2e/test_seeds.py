@@ -12,7 +12,12 @@ import pytest
 
 from tests.e2e import names as module
 from tests.e2e.bounds import NOISE, allowed, report
-from tests.e2e.cluster import Cluster, agree, counted, live
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    live,
+)
 from tests.e2e.names import NAME, Names
 from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, until

@@ -12,7 +12,12 @@ import pytest
 
 from gossipd.core import Settings
 from tests.e2e import namespaces
-from tests.e2e.cluster import Cluster, agree, counted, see
+from tests.e2e.cluster import (
+    Cluster,
+    agree,
+    counted,
+    see,
+)
 from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, gossipd, until
 

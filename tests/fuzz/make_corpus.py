@@ -17,7 +17,7 @@ import msgpack
 from gossipd.core import TagFrame
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
 from tests.property.later import with_later_fields, with_later_kind, with_later_records
-from tests.unit.core.wire_examples import EXAMPLES, encode
+from tests.unit.core.wire.wire_examples import EXAMPLES, encode
 
 CORPUS = Path(__file__).parent / "corpus"
 CLUSTER = "golden"

@@ -17,7 +17,16 @@ from typing import Protocol, TypeGuard, get_args
 
 import msgpack
 
-from gossipd.core import Address, Drop, Dropped, Effect, MemberView, Node, Send, TagFrame
+from gossipd.core import (
+    Address,
+    Drop,
+    Dropped,
+    Effect,
+    MemberView,
+    Node,
+    Send,
+    TagFrame,
+)
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
 from tests.property.books import Books

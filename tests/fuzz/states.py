@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gossipd.core import Address, Effect, MemberView, Send, Settings, Status, TagFrame
-from gossipd.core.decoding import decode
-from gossipd.core.messages import (
+from gossipd.core import (
+    Address,
+    Effect,
+    MemberView,
+    Send,
+    Settings,
+    Status,
+    TagFrame,
+)
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import (
     Cookie,
     Envelope,
     Gossip,
@@ -23,7 +31,12 @@ from gossipd.core.messages import (
     Standing,
 )
 from tests.property.contract import WatchedNode
-from tests.unit.core.wire_examples import ALIVE, STREAM, encode, spoken
+from tests.unit.core.wire.wire_examples import (
+    ALIVE,
+    STREAM,
+    encode,
+    spoken,
+)
 
 from .make_corpus import CLUSTER, corpus
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from .attacks.alone import ATTACKS, BOUND, main, run
+from tests.fuzz.attacks.alone import (
+    ATTACKS,
+    BOUND,
+    main,
+    run,
+)
 
 
 @pytest.mark.parametrize("early", [True, False])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Status
-from gossipd.core.members import STRANGERS_SHARE
-
-from .attacks.crowding import KINDS, main, run
+from gossipd.core.swim.members import STRANGERS_SHARE
+from tests.fuzz.attacks.crowding import KINDS, main, run
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(s.name for s in kind))

@@ -8,15 +8,25 @@ from typing import Any, get_args
 
 import pytest
 
-from gossipd.core.decoding import KINDS as ON_THE_WIRE
-from gossipd.core.decoding import decode
-from gossipd.core.messages import Envelope, Gossip, Message, Status
+from gossipd.core.wire.decoding import KINDS as ON_THE_WIRE
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import (
+    Envelope,
+    Gossip,
+    Message,
+    Status,
+)
 from gossipd.simulator.world import World
-from tests.unit.core.wire_examples import EXAMPLES, encode
-
-from .attacks.grammar import KINDS, SORTS, Grammar, is_made_of_parts, parts
-from .attacks.hostile import cluster
-from .attacks.liar import ANSWERS, Liar
+from tests.fuzz.attacks.grammar import (
+    KINDS,
+    SORTS,
+    Grammar,
+    is_made_of_parts,
+    parts,
+)
+from tests.fuzz.attacks.hostile import cluster
+from tests.fuzz.attacks.liar import ANSWERS, Liar
+from tests.unit.core.wire.wire_examples import EXAMPLES, encode
 
 DRAWS = 400
 

@@ -8,10 +8,21 @@ from typing import get_args
 import pytest
 
 from gossipd.core import Status
-from gossipd.core.messages import DigestAsk, Hold, Join, MembersAsk, Message
+from gossipd.core.wire.messages import (
+    DigestAsk,
+    Hold,
+    Join,
+    MembersAsk,
+    Message,
+)
 
 from .make_corpus import corpus, made, path_of
-from .receive_datagram import Target, fuzz, main, throw
+from .receive_datagram import (
+    Target,
+    fuzz,
+    main,
+    throw,
+)
 from .states import STATES, opened
 
 

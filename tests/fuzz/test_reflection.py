@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from .attacks.reflection import ATTACKS, Attack, main, run
+from tests.fuzz.attacks.reflection import (
+    ATTACKS,
+    Attack,
+    main,
+    run,
+)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from gossipd.entry import main
+from gossipd.process.entry import main
 from tests.power.disk import Disk
 from tests.power.vfs import running_on
 

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from gossipd.core import Node, Settings, Status, Stream
-from gossipd.core.log import Log
-from gossipd.core.members import MemberTable, Rank, rank
-from gossipd.core.messages import MemberView
+from gossipd.core import (
+    Node,
+    Settings,
+    Status,
+    Stream,
+)
+from gossipd.core.log.log import Log
+from gossipd.core.swim.members import MemberTable, Rank, rank
+from gossipd.core.wire.messages import MemberView
 
 _Registers: TypeAlias = dict[tuple[Stream, str], tuple[int, int]]
 
@@ -32,7 +37,7 @@ class Books:
         self._own: Rank | None = None
 
     def new_life(self) -> None:
-        """The node restarts from its image: the log goes on, verdicts that are old do not."""
+        """The node restarts from its snapshot: the log goes on, verdicts that are old do not."""
         self._views = {}
         self._own = None
 
@@ -45,7 +50,7 @@ class Books:
     def _check_log(self, node: Node, now: float) -> None:
         log, again = node.log, Log()
         registers: _Registers = {}
-        streams = node.image(now).streams
+        streams = node.snapshot(now).streams
         again.load(streams, now, now)
         for kept in streams:
             registers |= {(kept.stream, name): (seq, total) for name, seq, total in kept.registers}

@@ -19,17 +19,25 @@ from gossipd.core import (
     Effect,
     Failure,
     Frame,
-    Image,
     MemberView,
     Node,
     Send,
     Settings,
+    Snapshot,
     Stream,
 )
-from gossipd.core.decoding import decode
-from gossipd.core.encoding import pack_view
-from gossipd.core.messages import Cookie, Envelope, Hello, Join, MembersPage, Refuse, Welcome
-from gossipd.core.strangers import AMPLIFICATION_MAX
+from gossipd.core.gossip.amplification import AMPLIFICATION_MAX
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.encoding import pack_view
+from gossipd.core.wire.messages import (
+    Cookie,
+    Envelope,
+    Hello,
+    Join,
+    MembersPage,
+    Refuse,
+    Welcome,
+)
 from tests.commits import prepared
 
 from .books import Books
@@ -58,12 +66,12 @@ class WatchedNode:
         self.node = Node(own, self.settings, self._frame, Random(seed), now)
         self._twin = Node(own, self.settings, self._frame, Random(seed), now)
 
-    def restart(self, own: MemberView, image: Image, seed: int, now: float) -> list[Effect]:
-        """End this life and load its image in the next, which is yet to be started."""
+    def restart(self, own: MemberView, snapshot: Snapshot, seed: int, now: float) -> list[Effect]:
+        """End this life and load its snapshot in the next, which is yet to be started."""
         self._begin(own, seed, now)
-        self._proven |= {view.address for view in image.members}
+        self._proven |= {view.address for view in snapshot.members}
         self.books.new_life()
-        return self._watch(lambda node: node.load(image, now))
+        return self._watch(lambda node: node.load(snapshot, now))
 
     # --- inputs ------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 import msgpack
 
 from gossipd.core import Address
-from gossipd.core.decoding import decode
-from gossipd.core.frame import TagFrame
-from gossipd.core.messages import (
+from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.messages import (
     Digest,
     Envelope,
     Held,
@@ -24,7 +25,6 @@ from gossipd.core.messages import (
     Pages,
     PassAsk,
 )
-from gossipd.core.settings import DATAGRAM_SIZE_MAX
 
 LATER_KIND = 99
 LATER_RECORD = [7, "a key", 3]

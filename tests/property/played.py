@@ -13,8 +13,13 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from gossipd.core import Address, MemberView, Status
-from gossipd.core.identity import GENERATION_MAX, INCARNATION_MAX, SEQ_MAX, TOTAL_MAX
-from gossipd.core.messages import (
+from gossipd.core.identity import (
+    GENERATION_MAX,
+    INCARNATION_MAX,
+    SEQ_MAX,
+    TOTAL_MAX,
+)
+from gossipd.core.wire.messages import (
     AGE_WANTED_MAX,
     END,
     Ack,

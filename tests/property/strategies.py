@@ -6,7 +6,6 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
-from gossipd.core.encoding import pack_body, pack_head, pack_view
 from gossipd.core.identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -19,7 +18,9 @@ from gossipd.core.identity import (
     TOTAL_MAX,
     is_host,
 )
-from gossipd.core.messages import (
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
+from gossipd.core.wire.encoding import pack_body, pack_head, pack_view
+from gossipd.core.wire.messages import (
     ACCUSERS_MAX,
     AGE_MAX,
     AGE_WANTED_MAX,
@@ -64,8 +65,7 @@ from gossipd.core.messages import (
     Status,
     Welcome,
 )
-from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
-from tests.unit.core.wire_examples import packed
+from tests.unit.core.wire.wire_examples import packed
 
 
 def texts(bytes_max: int) -> st.SearchStrategy[str]:
@@ -212,7 +212,7 @@ def envelopes(
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The body of an envelope, as a courier would write it."""
+    """The body of an envelope, as a packet builder would write it."""
     head = pack_head(envelope.sender, envelope.generation, envelope.incarnation, envelope.message)
     riding = list(map(packed, envelope.groups))
     return pack_body(head, list(map(pack_view, envelope.views)), riding)

@@ -14,17 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core.answering import Answering
-from gossipd.core.courier import Courier
-from gossipd.core.decoding import decode
-from gossipd.core.encoding import pack_body, pack_head
-from gossipd.core.frame import TagFrame
-from gossipd.core.judge import Judge
-from gossipd.core.lanes import LogLane, MemberLane
-from gossipd.core.learning import Company, Learning
-from gossipd.core.log import Log
-from gossipd.core.members import MemberTable
-from gossipd.core.messages import (
+from gossipd.core.gossip.packets import PacketBuilder
+from gossipd.core.gossip.queues import LogQueue, MemberQueue
+from gossipd.core.log.dedup import Dedup
+from gossipd.core.log.learning import Company, Learning
+from gossipd.core.log.log import Log
+from gossipd.core.log.passes import Pass
+from gossipd.core.log.writer import Writer
+from gossipd.core.repair.answering import Answering
+from gossipd.core.settings import Settings
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.encoding import pack_body, pack_head
+from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.messages import (
     Envelope,
     Gossip,
     Group,
@@ -35,9 +38,6 @@ from gossipd.core.messages import (
     PassItem,
     Status,
 )
-from gossipd.core.passes import Pass
-from gossipd.core.settings import Settings
-from gossipd.core.writer import Writer
 from tests.effort import examples
 from tests.simulation.mutants import cores
 from tests.unit.core.parts import new_key
@@ -58,15 +58,15 @@ class _Peer:
         own = MemberView(f"n{seed}", ("10.0.0.1", 1), 1, 0, Status.ALIVE)
         members = MemberTable(own, settings.remember, 0.0)
         self.log = Log()
-        self.lane = LogLane(self.log)
-        self.writer = Writer(self.log, Judge(self.log, settings, lambda: True), rng)
+        self.queue = LogQueue(self.log)
+        self.writer = Writer(self.log, Dedup(self.log, settings, lambda: True), rng)
         self.learning = Learning(self.log, self.writer, lambda stream, records, now: records)
-        courier = Courier(settings, _FRAME, members, MemberLane(), self.lane)
-        self.answering = Answering(self.log, members, courier, settings.key_window)
+        packet_builder = PacketBuilder(settings, _FRAME, members, MemberQueue(), self.queue)
+        self.answering = Answering(self.log, members, packet_builder, settings.key_window)
         self.passes: dict[bytes, Pass] = {}
 
     def increment(self, rng: Random, ghost: _Ghost) -> None:
-        """A batch of this node's own; it enters the ghost list and the lane."""
+        """A batch of this node's own; it enters the ghost list and the queue."""
         batch = [
             (rng.choice(_COUNTERS), rng.choice([1, 2, -1])) for _ in range(rng.choice([1, 3]))
         ]
@@ -74,7 +74,7 @@ class _Peer:
         prepared = self.writer.prepare(batch, 0.0, 0.0, keys)
         self.writer.expose(prepared, 0.0)
         events = ghost.setdefault(prepared.stream, [])
-        self.lane.push(prepared.stream, len(events))
+        self.queue.push(prepared.stream, len(events))
         events += [(*event, key) for event, key in zip(batch, keys, strict=True)]
 
     def end_stream(self) -> None:
@@ -84,7 +84,7 @@ class _Peer:
     def learn(self, group: Group) -> None:
         lesson = self.learning.group(group, Company(), 0.0)
         if lesson.news_above is not None:
-            self.lane.push(group.stream, lesson.news_above)
+            self.queue.push(group.stream, lesson.news_above)
 
     def take(self, page: Page) -> None:
         running = self.passes.get(page.stream)
@@ -146,7 +146,7 @@ def _tell_groups(seed: int) -> None:
                 _check(peer, ghost)
             case "send":
                 budget = rng.choice([30, 60, 120, 200, 400, 1000])
-                packed = peer.lane.take(budget, rng.choice([1, 2, 4]), 0.0)
+                packed = peer.queue.take(budget, rng.choice([1, 2, 4]), 0.0)
                 assert sum(map(len, packed)) <= budget
                 receivers = rng.sample(range(len(peers)), rng.choice([1, 2]))
                 wire += [(to, group) for to in receivers for group in _decoded(packed)]
@@ -173,7 +173,7 @@ def test_groups_alone_bring_everything_over_lossless_links_with_room(seed: int) 
         source.increment(rng, ghost)
         if rng.random() < 0.1:
             source.end_stream()
-        for group in _decoded(source.lane.take(2000, 4, 0.0)):
+        for group in _decoded(source.queue.take(2000, 4, 0.0)):
             sink.learn(group)
         _check(sink, ghost)
     assert sink.log.fingerprint == source.log.fingerprint
@@ -211,7 +211,7 @@ class _PassWorld:
             peer.increment(rng, self.ghost)
         else:
             other = rng.choice(self.peers)
-            for group in _decoded(other.lane.take(rng.choice([60, 200, 1000]), 4, 0.0)):
+            for group in _decoded(other.queue.take(rng.choice([60, 200, 1000]), 4, 0.0)):
                 peer.learn(group)
 
     def deliver(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core.courier import Courier
-from gossipd.core.decoding import decode
-from gossipd.core.frame import TagFrame
-from gossipd.core.lanes import LogLane, MemberLane
-from gossipd.core.log import Log
-from gossipd.core.members import MemberTable
-from gossipd.core.messages import (
+from gossipd.core.gossip.packets import PacketBuilder
+from gossipd.core.gossip.queues import LogQueue, MemberQueue
+from gossipd.core.log.log import Log
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX, Settings
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.messages import (
     Ack,
     Envelope,
     Gossip,
@@ -22,10 +23,15 @@ from gossipd.core.messages import (
     Status,
     Welcome,
 )
-from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX, Settings
 from tests.effort import examples
 
-from .strategies import MESSAGES, registers, streams, texts, views
+from .strategies import (
+    MESSAGES,
+    registers,
+    streams,
+    texts,
+    views,
+)
 
 _FRAME = TagFrame("bound")
 _TAGS = st.dictionaries(texts(4), st.text("xy", max_size=60), max_size=32).map(
@@ -53,18 +59,18 @@ def test_no_datagram_is_above_its_limit(
 ) -> None:
     figures = Settings(datagram_size=size)
     log, members = Log(), MemberTable(own, figures.remember, 0.0)
-    lanes = MemberLane(), LogLane(log)
-    courier = Courier(figures, _FRAME, members, *lanes)
+    queues = MemberQueue(), LogQueue(log)
+    packet_builder = PacketBuilder(figures, _FRAME, members, *queues)
     for view in others:
         members.merge(view, 0.0)
-        lanes[0].push(view.name)
+        queues[0].push(view.name)
     for stream, held in news.items():
         log.merge(stream, held)
-        lanes[1].push(stream, 0)
+        queues[1].push(stream, 0)
     told = 0
     for message in messages:
         to = members.views()[0]
-        data = courier.pack(message, to.address, to.name, tuple(others[:2]), 0.0)
+        data = packet_builder.pack(message, to.address, to.name, tuple(others[:2]), 0.0)
         assert len(data) <= size, "I10"
         body = _FRAME.open(data)
         assert isinstance(body, bytes)

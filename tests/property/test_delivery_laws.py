@@ -1,6 +1,6 @@
 """I5 on the wire: the same datagrams in any order, doubled and cut, lead to the same state.
 
-The groups are what a real log's lane gives under tight budgets, so that many claim from a version
+The groups are what a real log's queue gives under tight budgets, so that many claim from a version
 that only others bring: versions follow when everything has come again, registers need no more.
 """
 
@@ -11,14 +11,26 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core import Drop, MemberView, Settings, Status, Stream
-from gossipd.core.decoding import decode
-from gossipd.core.encoding import pack_body, pack_head
-from gossipd.core.judge import Judge
-from gossipd.core.lanes import LogLane
-from gossipd.core.log import Log
-from gossipd.core.messages import Envelope, Gossip, Group, Hold, Message
-from gossipd.core.writer import Writer
+from gossipd.core import (
+    Drop,
+    MemberView,
+    Settings,
+    Status,
+    Stream,
+)
+from gossipd.core.gossip.queues import LogQueue
+from gossipd.core.log.dedup import Dedup
+from gossipd.core.log.log import Log
+from gossipd.core.log.writer import Writer
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.encoding import pack_body, pack_head
+from gossipd.core.wire.messages import (
+    Envelope,
+    Gossip,
+    Group,
+    Hold,
+    Message,
+)
 from tests.effort import examples
 from tests.unit.core.parts import new_key
 from tests.unit.core.talk import Talk
@@ -40,8 +52,8 @@ _Registers = dict[tuple[Stream, str], tuple[int, int]]
 def _history(rng: Random) -> tuple[Log, list[Group]]:
     """The log of a node that has written, and all groups that it told of."""
     log = Log()
-    writer = Writer(log, Judge(log, Settings(), lambda: True), rng)
-    lane = LogLane(log)
+    writer = Writer(log, Dedup(log, Settings(), lambda: True), rng)
+    queue = LogQueue(log)
     told: list[Group] = []
     for _ in range(rng.randrange(1, 15)):
         events = [(rng.choice("abc") * rng.choice((1, 60)), 1) for _ in range(rng.choice((1, 5)))]
@@ -49,13 +61,13 @@ def _history(rng: Random) -> tuple[Log, list[Group]]:
         batch = writer.prepare(events, 0.0, 0.0, keys)
         start = log.version(batch.stream)
         writer.expose(batch, 0.0)
-        lane.push(batch.stream, start)
+        queue.push(batch.stream, start)
         if rng.random() < 0.2:
             writer.abandon(writer.prepare([], 0.0, 0.0))
         if rng.random() < 0.6:
-            told += _groups(lane.take(rng.choice((60, 150, 400)), 4, 0.0))
-    while lane:
-        told += _groups(lane.take(400, 4, 0.0))
+            told += _groups(queue.take(rng.choice((60, 150, 400)), 4, 0.0))
+    while queue:
+        told += _groups(queue.take(400, 4, 0.0))
     return log, told
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core.digest import Trie
 from gossipd.core.hashing import MASK
 from gossipd.core.identity import STREAM_BITS
-from gossipd.core.messages import DIGEST_DEPTH_MAX
+from gossipd.core.log.digest import Trie
+from gossipd.core.wire.messages import DIGEST_DEPTH_MAX
 from tests.effort import examples
 
 _NEAR = st.tuples(st.sampled_from([0, 2**73, 2**74 - 2**12]), st.integers(0, 2**12 - 1)).map(sum)

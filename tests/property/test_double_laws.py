@@ -13,8 +13,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core import KeyRecord, Stream, StreamImage
-from gossipd.core.log import Log
+from gossipd.core import KeyRecord, Stream, StreamSnapshot
+from gossipd.core.log.log import Log
 from tests.effort import examples
 
 STREAMS = tuple(bytes(9) + bytes((n,)) for n in (1, 2, 3))
@@ -93,8 +93,8 @@ class World:
         assert (again.values, again.fingerprint) == (log.values, log.fingerprint)
 
 
-def _image(log: Log, stream: Stream) -> StreamImage:
-    return StreamImage(
+def _image(log: Log, stream: Stream) -> StreamSnapshot:
+    return StreamSnapshot(
         stream,
         log.version(stream),
         tuple(log.by_name(stream, 0, "")),

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import Stream
-from gossipd.core.image import StreamImage
-from gossipd.core.log import Log
-from gossipd.core.messages import Double, KeyRecord, Register
+from gossipd.core.log.log import Log
+from gossipd.core.snapshot import StreamSnapshot
+from gossipd.core.wire.messages import Double, KeyRecord, Register
 from tests.effort import examples
 
 _STREAMS = [(n << 60).to_bytes(10, "big") for n in (0, 1, 2**13)]
@@ -226,7 +226,7 @@ def test_a_log_that_was_loaded_goes_on_as_the_one_that_was_stored(
     log, loaded = _merged(stored), Log()
     for stream, (version, held) in _state(log).items():
         rows = tuple((name, *register) for name, register in held.items())
-        loaded.load([StreamImage(stream, version, rows)], 0.0, 0.0)
+        loaded.load([StreamSnapshot(stream, version, rows)], 0.0, 0.0)
     assert (_state(loaded), loaded.fingerprint) == (_state(log), log.fingerprint)
     for stream, registers, version in later:
         assert loaded.merge(stream, registers) == log.merge(stream, registers)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipd.core.hashing import MASK
-from gossipd.core.members import MemberTable, rank
-from gossipd.core.messages import MemberView, Status
+from gossipd.core.swim.members import MemberTable, rank
+from gossipd.core.wire.messages import MemberView, Status
 from tests.effort import examples
 
 _OWN = MemberView("own", ("10.0.0.9", 1), 2, 1, Status.ALIVE)

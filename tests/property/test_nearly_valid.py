@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core.decoding import decode
-from gossipd.core.drops import Drop
-from gossipd.core.messages import (
+from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.messages import (
     ACCUSERS_MAX,
     HOLD_GROUPS_MAX,
     PASS_ITEMS_MAX,
@@ -29,9 +30,13 @@ from gossipd.core.messages import (
     Pages,
     PassAsk,
 )
-from gossipd.core.settings import DATAGRAM_SIZE_MAX
 from tests.effort import examples
-from tests.unit.core.wire_examples import EXAMPLES, GROUP, LEFT, SUSPECT
+from tests.unit.core.wire.wire_examples import (
+    EXAMPLES,
+    GROUP,
+    LEFT,
+    SUSPECT,
+)
 
 from .strategies import MESSAGES, encode, envelopes
 

@@ -34,9 +34,10 @@ from gossipd.core import (
     Status,
     Stream,
 )
-from gossipd.core.decoding import decode
 from gossipd.core.identity import BY_MAX, GENERATION_MAX
-from gossipd.core.messages import (
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import (
     Cookie,
     Envelope,
     Gossip,
@@ -47,7 +48,6 @@ from gossipd.core.messages import (
     Standing,
     Welcome,
 )
-from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from tests.effort import examples
 from tests.unit.core.talk import FRAME, WALL, Peer
 
@@ -215,7 +215,7 @@ class NodeMachine(RuleBasedStateMachine):
         own = MemberView(OWN.name, OWN.address, generation, 0, Status.ALIVE)
         self.batches, self.ended, self.questions, self.awaited = None, False, [], {}
         self.lives += 1
-        self._done(self.watched.restart(own, node.image(self.now), self.lives, self.now))
+        self._done(self.watched.restart(own, node.snapshot(self.now), self.lives, self.now))
         self._done(self.watched.start(alone, self.now))
 
     # --- the network -------------------------------------------------------------------------

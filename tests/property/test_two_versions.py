@@ -10,19 +10,41 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gossipd.core import Address, Drop, Dropped, Effect, Settings
-from gossipd.core.decoding import CORRECTION, decode
-from gossipd.core.frame import TagFrame
+from gossipd.core import (
+    Address,
+    Drop,
+    Dropped,
+    Effect,
+    Settings,
+)
 from gossipd.core.identity import SOURCE_BIT
-from gossipd.core.messages import Envelope, Gossip, Hold, Message, Pages
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.core.wire.decoding import CORRECTION, decode
+from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.messages import (
+    Envelope,
+    Gossip,
+    Hold,
+    Message,
+    Pages,
+)
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
 from tests.effort import examples
 from tests.unit.core.talk import FRAME, Peer, Talk
 
-from .later import LaterWire, with_later_fields, with_later_kind, with_later_records
-from .played import groups, messages, several_groups, several_views
+from .later import (
+    LaterWire,
+    with_later_fields,
+    with_later_kind,
+    with_later_records,
+)
+from .played import (
+    groups,
+    messages,
+    several_groups,
+    several_views,
+)
 from .strategies import MESSAGES, encode, envelopes
 
 _EXTRA: st.SearchStrategy[object] = st.recursive(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipd.core.decoding import decode
-from gossipd.core.drops import Drop
-from gossipd.core.messages import Envelope, Message
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.messages import Envelope, Message
 from tests.effort import examples
 
 from .strategies import MESSAGES, encode, envelopes

@@ -175,6 +175,6 @@ def _held(node: Node) -> Held:
 def _kept(disk: Disk) -> Held:
     return {
         (kept.stream, counter): seq
-        for kept in disk.image().streams
+        for kept in disk.snapshot().streams
         for counter, seq, _ in kept.registers
     }

@@ -11,12 +11,24 @@ from random import Random
 from typing import TypeAlias
 
 from gossipd.core import Failure, Status, TagFrame
-from gossipd.core.encoding import pack_body, pack_head
-from gossipd.core.messages import Gossip
+from gossipd.core.wire.encoding import pack_body, pack_head
+from gossipd.core.wire.messages import Gossip
 from gossipd.simulator.disk import When
 from gossipd.simulator.engine import DISK_TIMEOUT
-from gossipd.simulator.link import Bursts, Constant, Latency, Link, LogNormal, Uniform
-from gossipd.simulator.world import Disk, Host, Increment, World
+from gossipd.simulator.link import (
+    Bursts,
+    Constant,
+    Latency,
+    Link,
+    LogNormal,
+    Uniform,
+)
+from gossipd.simulator.world import (
+    Disk,
+    Host,
+    Increment,
+    World,
+)
 
 LATENCIES: tuple[Latency, ...] = (
     Uniform(0.0002, 0.002),

@@ -25,16 +25,28 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from gossipd.core import Accepted, Duplicate, MemberView, Node, Settings, Stream
-from gossipd.core.members import MEMBERS_MAX, STRANGERS_SHARE
-from gossipd.core.messages import DIGEST_DEPTH_MAX, DIGEST_FANOUT, Double, Status
-from gossipd.core.newcomers import NEWCOMERS_MAX
-from gossipd.core.plausible import Plausible, Word
-from gossipd.core.repair import DIGESTS_AT_ONCE
-from gossipd.simulator.checkers.doubles import left_out
+from gossipd.core import (
+    Accepted,
+    Duplicate,
+    MemberView,
+    Node,
+    Settings,
+    Stream,
+)
+from gossipd.core.repair.log_repair import DIGESTS_AT_ONCE
+from gossipd.core.swim.members import MEMBERS_MAX, STRANGERS_SHARE
+from gossipd.core.swim.newcomers import NEWCOMERS_MAX
+from gossipd.core.swim.plausible import Plausible, Word
+from gossipd.core.wire.messages import (
+    DIGEST_DEPTH_MAX,
+    DIGEST_FANOUT,
+    Double,
+    Status,
+)
 from gossipd.simulator.world import EPOCH, World
 from tests.fuzz.attacks.liar import Liar
 from tests.property.books import Books
+from tests.simulation.checkers.doubles import left_out
 
 from .clients import random_key, time_key
 from .tables import tables

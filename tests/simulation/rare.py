@@ -24,8 +24,15 @@ from gossipd.core import (
     Stream,
     TagFrame,
 )
-from gossipd.core.decoding import decode
-from gossipd.core.messages import BEGINNING, Envelope, Held, Pages, PassAsk, RelayedAck
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import (
+    BEGINNING,
+    Envelope,
+    Held,
+    Pages,
+    PassAsk,
+    RelayedAck,
+)
 from gossipd.simulator.world import Received, World
 
 KINDS = frozenset({b"\x03", b"\x0c", b"\x0d", b"\x11"})

@@ -17,13 +17,19 @@ from enum import Enum, auto
 from random import Random
 from typing import assert_never
 
-from gossipd.core import Accepted, DiskLost, Left, NameLost, Settings
+from gossipd.core import (
+    Accepted,
+    DiskLost,
+    Left,
+    NameLost,
+    Settings,
+)
+from gossipd.core.durability.storing import PAUSE_MAX
 from gossipd.core.settings import Profile
-from gossipd.core.storing import PAUSE_MAX
-from gossipd.simulator.checkers import Checker, rounds_max
 from gossipd.simulator.link import Bursts
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker, rounds_max
 
 from .certain import Certain
 from .clients import Clients

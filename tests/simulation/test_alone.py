@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from gossipd.core import BecameReady, NotAlone, Settings
-from gossipd.core.readiness import Readiness
-from gossipd.simulator.checkers import Checker
+from gossipd.core.swim.readiness import Readiness
 from gossipd.simulator.world import World
-
-from .mutants.cores import nothing
+from tests.simulation.checkers import Checker
+from tests.simulation.mutants.cores import nothing
 
 COUNT = 1000
 

@@ -11,8 +11,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from gossipd.simulator.classic import CLASSIC
-from tests.bench import convergence, cost, detection, program, quiet, scale, soak
+from tests.bench import (
+    convergence,
+    cost,
+    detection,
+    program,
+    quiet,
+    scale,
+    soak,
+)
+from tests.bench.classic import CLASSIC
 from tests.bench.program import OURS, Row
 
 

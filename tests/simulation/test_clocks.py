@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Accepted, Duplicate, Settings
-from gossipd.core.judge import held_longer
-from gossipd.simulator.checkers import Checker, demand_agreement
+from gossipd.core.log.dedup import held_longer
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker, demand_agreement
 
 from .clients import random_key, time_key
 

@@ -7,12 +7,20 @@ from statistics import median
 
 import pytest
 
-from gossipd.core import BecameReady, Left, MemberChanged, NameLost, Settings, Status, TagFrame
-from gossipd.core.decoding import decode
-from gossipd.core.messages import Envelope, Ping
-from gossipd.simulator.checkers import Checker
+from gossipd.core import (
+    BecameReady,
+    Left,
+    MemberChanged,
+    NameLost,
+    Settings,
+    Status,
+    TagFrame,
+)
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import Envelope, Ping
 from gossipd.simulator.world import World
 from tests.effort import effort
+from tests.simulation.checkers import Checker
 
 
 def formed(seed: int, count: int) -> World:

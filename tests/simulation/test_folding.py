@@ -7,11 +7,19 @@ from random import Random
 import pytest
 
 from gossipd.core import Settings
-from gossipd.core.judge import held_longer
-from gossipd.simulator.checkers import Checker
+from gossipd.core.log.dedup import held_longer
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker
 
-from .test_keys import NOTHING, formed, left_out, pass_time, settle, use_on, values
+from .test_keys import (
+    NOTHING,
+    formed,
+    left_out,
+    pass_time,
+    settle,
+    use_on,
+    values,
+)
 
 WINDOW, RETENTION = 4.0, 12.0
 FIGURES = Settings(key_window=WINDOW, key_retention=RETENTION)

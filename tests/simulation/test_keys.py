@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Accepted, Duplicate, KeyExpired, Settings
-from gossipd.simulator.checkers import Checker, demand_agreement
+from gossipd.core import (
+    Accepted,
+    Duplicate,
+    KeyExpired,
+    Settings,
+)
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker, demand_agreement
 
 from .clients import random_key, time_key
 from .scenes import lose_the_beginning, with_one_in_memory

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import ClustersMet, Settings, Status
-from gossipd.simulator.checkers import Checker, demand_agreement
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker, demand_agreement
 
 REMEMBER = 1200.0
 
@@ -34,7 +34,7 @@ def test_a_node_that_was_off_for_long_brings_back_nobody_who_was_forgotten(end: 
     others = ("n0", "n1")
     assert all(view.name != "n2" for name in others for view in world.node(name).members)
     world.start("n3")
-    kept = world.node("n3").image(world.now).members
+    kept = world.node("n3").snapshot(world.now).members
     back = next(view for view in kept if view.name == "n2")
     assert back.status is Status.ALIVE, "its disk has not heard of the end"
     for _ in range(300):

@@ -10,13 +10,25 @@ from random import Random
 
 import pytest
 
-from gossipd.core import KeyRecord, NameLost, Status, source_stream
-from gossipd.core.keys import EVENTS_MAX
-from gossipd.core.learning import Learning
-from gossipd.core.membership import Membership
-from gossipd.core.messages import Ack, Gossip, Group, MemberView, Ping, Shown
-from gossipd.core.plausible import GENERATION_SPAN, Plausible
-from gossipd.core.writer import Writer
+from gossipd.core import (
+    KeyRecord,
+    NameLost,
+    Status,
+    source_stream,
+)
+from gossipd.core.log.keys import EVENTS_MAX
+from gossipd.core.log.learning import Learning
+from gossipd.core.log.writer import Writer
+from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.plausible import GENERATION_SPAN, Plausible
+from gossipd.core.wire.messages import (
+    Ack,
+    Gossip,
+    Group,
+    MemberView,
+    Ping,
+    Shown,
+)
 from gossipd.simulator.world import World
 from tests.effort import SEED, effort
 from tests.fuzz.attacks.hostile import Hostile, cluster, view_of

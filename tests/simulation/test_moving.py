@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Address, MemberChanged, NameLost, Status
-from gossipd.simulator.checkers import Checker, demand_calm
+from gossipd.core import (
+    Address,
+    MemberChanged,
+    NameLost,
+    Status,
+)
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker, demand_calm
 
 
 def elsewhere(number: int) -> Address:

@@ -56,7 +56,14 @@ from collections.abc import Callable
 
 import pytest
 
-from .mutants import commit_cores, commit_runs, cores, key_cores, key_runs, runs
+from .mutants import (
+    commit_cores,
+    commit_runs,
+    cores,
+    key_cores,
+    key_runs,
+    runs,
+)
 
 MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I1", cores.one_stream_for_all, runs.busy),

@@ -18,7 +18,12 @@ from tests.effort import SEED, THOROUGH, effort
 
 from .faults import KINDS
 from .rare import Rare
-from .swarm import Outcome, Swarm, run_seed, total
+from .swarm import (
+    Outcome,
+    Swarm,
+    run_seed,
+    total,
+)
 
 SEEDS = effort(30, 100)
 CHUNK = 10

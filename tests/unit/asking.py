@@ -6,8 +6,8 @@ import asyncio
 from uuid import UUID
 
 from gossipd.core import Counted, Refused
-from gossipd.counting import Counting
-from gossipd.service import Service
+from gossipd.daemon.counting import Counting
+from gossipd.daemon.service import Service
 
 
 def increment(

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import get_args
 
-from gossipd import counting, keeping
 from gossipd.core import DiskLost, Effect, Node
-from gossipd.counting import Counting
-from gossipd.keeping import Keeping
+from gossipd.daemon import counting, keeping
+from gossipd.daemon.counting import Counting
+from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.troubles import Troubles
 from gossipd.store import Store
-from gossipd.troubles import Troubles
 
 
 class Counter:

@@ -6,7 +6,16 @@ import random
 import time
 from collections.abc import Sequence
 
-from gossipd.core import Address, Effect, MemberView, Node, Send, Settings, Status, TagFrame
+from gossipd.core import (
+    Address,
+    Effect,
+    MemberView,
+    Node,
+    Send,
+    Settings,
+    Status,
+    TagFrame,
+)
 
 HERE: Address = ("127.0.0.1", 1001)
 THERE: Address = ("127.0.0.1", 1002)

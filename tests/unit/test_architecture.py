@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "gossipd"
-CORE = sorted((PACKAGE / "core").glob("*.py"))
+CORE = sorted((PACKAGE / "core").rglob("*.py"))
 EVERYTHING = sorted(PACKAGE.rglob("*.py"))
 
 PURE = {
@@ -41,68 +42,75 @@ ONLY = {"random": {"Random"}, "uuid": {"UUID"}}
 
 FUNCTION_LINES_MAX = 70
 
-SHELL = {
-    "udp": {"core", "endpoint"},
-    "routes": {"core", "endpoint", "udp"},
-    "advertising": {
-        *("alone", "config", "core", "endpoint", "reports", "resolving", "routes", "seeds"),
-        *("troubles", "udp"),
-    },
-    "hearing": {"core", "troubles"},
-    "store": {"core", "signals", "store"},
-    "keeping": {"core", "diskwatch", "store", "troubles"},
-    "datadir": {"store"},
-    "notify": set[str](),
-    "seeds": {"core", "endpoint", "reports", "resolving", "troubles", "udp"},
-    "resolving": {"core", "endpoint", "udp"},
-    "alone": {"core"},
-    "reports": {"core", "endpoint"},
-    "counting": {"core", "spans"},
-    "spans": set[str](),
-    "bounds": set[str](),
-    "service": {
-        *("alone", "core", "counting", "diskwatch", "endpoint", "reports", "seeds"),
-        *("store", "troubles", "waits"),
-    },
-    "troubles": set[str](),
-    "repeats": set[str](),
-    "inbox": {"core"},
-    "entry": {"cli", "logs", "signals", "streams"},
-    "logs": {"streams", "troubles"},
-    "signals": {"streams"},
-    "streams": set[str](),
-    "diskwatch": {"troubles"},
-    "waits": {"core"},
-    "alarm": {"core"},
-    "garbage": {"core"},
-    "endpoint": set[str](),
-    "config": {"core", "endpoint"},
-    "client": {"client", "endpoint"},
+LEAVES = {
+    *("effects", "hashing", "identity", "means", "replies", "results", "settings", "snapshot"),
+    *("timers", "turn"),
 }
-"""Which of the package each module of the shell may import; the rest meets in `daemon`."""
+"""The modules of the core that every room may use."""
+
+ROOMS = {
+    "core/wire": set[str](),
+    "core/log": {"core/wire"},
+    "core/swim": {"core/gossip", "core/log", "core/wire"},
+    "core/gossip": {"core/log", "core/swim", "core/wire"},
+    "core/repair": {"core/durability", "core/gossip", "core/log", "core/swim", "core/wire"},
+    "core/durability": {"core/gossip", "core/log", "core/repair", "core/swim", "core/wire"},
+    "store": {"core", "process"},
+    "sideport": {"config/bounds", "core", "daemon/service"},
+    "simulator": {"core"},
+    "config": {"core"},
+    "client": {"config"},
+    "process": {"cli", "daemon"},
+    "daemon": {"config", "core", "process", "sideport", "store"},
+    "cli": {"client", "config", "core", "daemon", "process", "simulator", "store"},
+}
+"""Which rooms each room may import from: what touches the world meets in `daemon` alone."""
 
 SIMULATING = {"simulate", "findings", "plotting"}
 """The modules of the command line that know the simulator; no other command waits for it."""
 
 
 def imports_of(path: Path) -> Iterator[tuple[str, set[str]]]:
-    """(module, names) of every import in a file; relative ones begin with a dot."""
+    """(module, names) of every import in a file."""
+    folder = ["gossipd", *path.relative_to(PACKAGE).parent.parts]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, set()
         elif isinstance(node, ast.ImportFrom):
-            names = {alias.name for alias in node.names}
-            yield "." * node.level + (node.module or ""), names
+            above = folder[: len(folder) + 1 - node.level] if node.level else []
+            yield ".".join([*above, *filter(None, [node.module])]), {a.name for a in node.names}
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+def ours(path: Path) -> Iterator[tuple[str, ...]]:
+    """The modules of the package that a file imports, as paths below it."""
+    for module, names in imports_of(path):
+        if module.partition(".")[0] == "gossipd":
+            inner = [f"{module}.{name}" for name in sorted(names)]
+            for name in [name for name in inner if is_module(name)] or [module]:
+                yield tuple(name.split(".")[1:])
+
+
+def room_of(module: tuple[str, ...]) -> str:
+    """The folder of a module; the core's are rooms of their own, its leaves are in `core`."""
+    for length in 2, 1:
+        if len(module) >= length and PACKAGE.joinpath(*module[:length]).is_dir():
+            return "/".join(module[:length])
+    return ""
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
 def test_the_core_imports_nothing_that_touches_the_world(path: Path) -> None:
     for module, names in imports_of(path):
-        if module.startswith("."):
-            assert not module.startswith(".."), f"{path.name} climbs out of the core: {module}"
-            continue
         top = module.partition(".")[0]
+        if top == "gossipd":
+            assert module.startswith("gossipd.core"), f"{path.name} imports {module}"
+            continue
         assert top in PURE, f"{path.name} imports {module}"
         assert names <= ONLY.get(top, names), f"{path.name} imports {names} of {module}"
 
@@ -116,16 +124,12 @@ def test_the_core_iterates_over_no_sets(path: Path) -> None:
             assert not isinstance(iterated, ast.Set | ast.SetComp), path.name
 
 
-def core_imports() -> dict[str, set[str]]:
-    return {
-        path.stem: {module[1:] for module, _ in imports_of(path) if module.startswith(".")}
+def test_the_core_has_no_import_cycles() -> None:
+    waiting = {
+        path.relative_to(PACKAGE).with_suffix("").parts: set(ours(path))
         for path in CORE
         if path.stem != "__init__"
     }
-
-
-def test_the_core_has_no_import_cycles() -> None:
-    waiting = core_imports()
     while waiting:
         free = [name for name, needs in waiting.items() if not needs & set(waiting)]
         assert free, f"a cycle among {sorted(waiting)}"
@@ -134,32 +138,33 @@ def test_the_core_has_no_import_cycles() -> None:
 
 
 def test_parts_take_what_they_use_and_not_all_that_a_node_knows() -> None:
-    needing = [name for name, needs in core_imports().items() if "state" in needs]
+    needing = [path.stem for path in CORE if ("core", "state") in ours(path)]
     assert needing == ["node"]
 
 
-@pytest.mark.parametrize("name", SHELL)
-def test_siblings_beside_the_core_meet_only_in_the_daemon(name: str) -> None:
-    module_or_package = [PACKAGE / f"{name}.py", *(PACKAGE / name).glob("*.py")]
-    for path in (path for path in module_or_package if path.exists()):
-        for module, _ in imports_of(path):
-            parts = module.split(".")
-            if parts[0] == "gossipd" and len(parts) > 1:
-                assert parts[1] in SHELL[name], f"{path} imports {module}"
+@pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_that_a_docstring_names_are_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            for name in re.findall(r"`(\w+\.py)`", ast.get_docstring(node) or ""):
+                assert (path.parent / name).exists(), f"{path} names {name}"
 
 
-def test_the_side_port_and_the_simulator_stand_on_their_own() -> None:
-    """But for what clients ask of a node, and the core's words for it."""
-    rooms = {
-        "sideport": {"bounds", "core", "service", "sideport"},
-        "simulator": {"simulator", "core"},
-    }
-    for folder, allowed in rooms.items():
-        for path in sorted((PACKAGE / folder).rglob("*.py")):
-            for module, _ in imports_of(path):
-                parts = module.split(".")
-                if parts[0] == "gossipd" and len(parts) > 1:
-                    assert parts[1] in allowed, f"{path.name} imports {module}"
+def test_every_folder_has_a_rule() -> None:
+    folders = {path.parent.relative_to(PACKAGE).as_posix() for path in EVERYTHING}
+    assert folders == {*ROOMS, "core", "."}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_meet_where_the_rules_say(room: str) -> None:
+    for path in sorted((PACKAGE / room).glob("*.py")):
+        for module in ours(path):
+            other = room_of(module)
+            if other == "core" and room.startswith("core/"):
+                assert module[1] in LEAVES, f"{path} imports {module}"
+            elif other not in (room, ""):
+                names = {"/".join(module), other, other.partition("/")[0]}
+                assert names & ROOMS[room], f"{path} imports {module}"
 
 
 def test_only_simulate_knows_the_simulator_and_only_its_figure_the_plotting_library() -> None:

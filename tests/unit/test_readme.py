@@ -17,12 +17,19 @@ import click
 import msgpack
 import pytest
 
-from gossipd import reports
-from gossipd.bounds import ITEMS_MAX
 from gossipd.cli import gossipd
-from gossipd.core.encoding import pack_body, pack_head
-from gossipd.core.members import MEMBERS_MAX
-from gossipd.core.messages import (
+from gossipd.config.bounds import ITEMS_MAX
+from gossipd.config.options import VARIABLE_PREFIX, keys
+from gossipd.core.settings import (
+    KEYS_MAX,
+    REGISTERS_MAX,
+    STREAMS_MAX,
+    Profile,
+    Settings,
+)
+from gossipd.core.swim.members import MEMBERS_MAX
+from gossipd.core.wire.encoding import pack_body, pack_head
+from gossipd.core.wire.messages import (
     BEGINNING,
     Ack,
     Cookie,
@@ -50,8 +57,7 @@ from gossipd.core.messages import (
     Standing,
     Welcome,
 )
-from gossipd.core.settings import KEYS_MAX, REGISTERS_MAX, STREAMS_MAX, Profile, Settings
-from gossipd.schema import VARIABLE_PREFIX, keys
+from gossipd.daemon import reports
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.limits import Limits
 from tests.unit.pair import Pair
@@ -281,7 +287,11 @@ def test_continuous_integration_runs_the_test_command() -> None:
 
 def test_the_maps_are_complete() -> None:
     named = [row[0] for text in (PACKAGE, TESTS) for row in rows(text)]
-    modules = {f"gossipd/{path.name}" for path in (ROOT / "gossipd").glob("[!_]*.py")}
+    modules = {
+        path.relative_to(ROOT).as_posix()
+        for room in ("process", "daemon", "config")
+        for path in (ROOT / "gossipd" / room).glob("[!_]*.py")
+    }
     folders = {
         f"{path.parent.relative_to(ROOT)}/"
         for parent in ("gossipd", "tests")
@@ -348,8 +358,8 @@ def test_every_document_of_the_package_is_installed() -> None:
 
 
 def test_every_module_of_the_core_is_on_its_map() -> None:
-    named = re.findall(r"`(\w+\.py)`", PROTOCOL)
-    modules = {path.name for path in CORE.glob("*.py")} - {"__init__.py"}
+    named = re.findall(r"`([\w/]+\.py)`", section(PROTOCOL, "Reading order"))
+    modules = {path.relative_to(CORE).as_posix() for path in CORE.rglob("[!_]*.py")}
     assert len(named) == len(set(named))
     assert set(named) == modules
 

@@ -19,7 +19,15 @@ from typing import NamedTuple, TypeAlias
 from gossipd.core import Status
 from tests.simulation.lies import run_seed
 
-from . import counts, crowding, oneself, real, reflection, sideport, verdicts
+from . import (
+    counts,
+    crowding,
+    oneself,
+    real,
+    reflection,
+    sideport,
+    verdicts,
+)
 
 ENDED = "a node ended, or all"
 NOT_ENDED = "no node ended"

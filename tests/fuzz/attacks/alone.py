@@ -15,7 +15,8 @@ from itertools import count
 from typing import NamedTuple
 
 from gossipd.core import Settings
-from gossipd.core.messages import (
+from gossipd.core.swim.readiness import HELD_BACK_MAX, LISTENS_MAX
+from gossipd.core.wire.messages import (
     Ack,
     Cookie,
     Digest,
@@ -28,7 +29,6 @@ from gossipd.core.messages import (
     Shown,
     Standing,
 )
-from gossipd.core.readiness import HELD_BACK_MAX, LISTENS_MAX
 from gossipd.simulator.world import World
 from tests.unit.core.talk import page, stream
 

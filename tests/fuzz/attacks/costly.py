@@ -16,12 +16,18 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from itertools import cycle
 
+from gossipd.config.endpoint import Endpoint
 from gossipd.core import Address
-from gossipd.core.decoding import decode
-from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record
-from gossipd.core.frame import TagFrame
 from gossipd.core.identity import SEQ_MAX, Stream
-from gossipd.core.messages import (
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.encoding import (
+    pack_body,
+    pack_group,
+    pack_head,
+    pack_record,
+)
+from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.messages import (
     BEGINNING,
     PAGES_MAX,
     Ack,
@@ -42,7 +48,6 @@ from gossipd.core.messages import (
     Standing,
     Welcome,
 )
-from gossipd.endpoint import Endpoint
 
 NAME = "costly"
 SIZE = 1400

@@ -14,8 +14,16 @@ from uuid import UUID
 
 from gossipd.core import KeyRecord
 from gossipd.core.identity import SEQ_MAX
-from gossipd.core.messages import Cookie, Gossip, Group, Join, Ping, Shown, Welcome
-from gossipd.core.writer import Accepted
+from gossipd.core.log.writer import Accepted
+from gossipd.core.wire.messages import (
+    Cookie,
+    Gossip,
+    Group,
+    Join,
+    Ping,
+    Shown,
+    Welcome,
+)
 from gossipd.simulator.engine import EPOCH
 from gossipd.simulator.world import World
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gossipd.core import MemberView, Status
-from gossipd.core.members import MEMBERS_MAX
-from gossipd.core.messages import Ack, Gossip, Shown
+from gossipd.core.swim.members import MEMBERS_MAX
+from gossipd.core.wire.messages import Ack, Gossip, Shown
 
 from .reflection import VICTIM, Reflections
 

@@ -28,7 +28,8 @@ from gossipd.core.identity import (
     Address,
     is_host,
 )
-from gossipd.core.messages import (
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
+from gossipd.core.wire.messages import (
     ACCUSERS_MAX,
     AGE_WANTED_MAX,
     BEGINNING,
@@ -46,7 +47,6 @@ from gossipd.core.messages import (
     Position,
     Register,
 )
-from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 
 HEARD_MAX = 64
 """So many values of a sort, and so many things of a type, are remembered: the newest ones."""

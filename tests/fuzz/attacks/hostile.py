@@ -5,11 +5,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gossipd.core import Address, MemberView, NameLost, Status, TagFrame
-from gossipd.core.decoding import decode
-from gossipd.core.messages import Cookie, Envelope, Group, Join, Message, Ping, Standing, Welcome
+from gossipd.core import (
+    Address,
+    MemberView,
+    NameLost,
+    Status,
+    TagFrame,
+)
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import (
+    Cookie,
+    Envelope,
+    Group,
+    Join,
+    Message,
+    Ping,
+    Standing,
+    Welcome,
+)
 from gossipd.simulator.world import World
-from tests.unit.core.wire_examples import encode
+from tests.unit.core.wire.wire_examples import encode
 
 FRAME = TagFrame("sim")
 LIAR: Address = ("192.0.2.66", 7946)

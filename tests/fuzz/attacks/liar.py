@@ -17,8 +17,9 @@ from random import Random
 from typing import Any
 
 from gossipd.core import Address, MemberView, Stream
-from gossipd.core.decoding import decode
-from gossipd.core.messages import (
+from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import (
     Ack,
     Cookie,
     Correction,
@@ -48,9 +49,8 @@ from gossipd.core.messages import (
     Standing,
     Welcome,
 )
-from gossipd.core.settings import DATAGRAM_SIZE_MAX
 from gossipd.simulator.world import World
-from tests.unit.core.wire_examples import encode
+from tests.unit.core.wire.wire_examples import encode
 
 from .grammar import KINDS, Grammar
 from .hostile import FRAME, Hostile

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gossipd.core import Address, Status
 from gossipd.core.identity import GENERATION_MAX, INCARNATION_MAX
-from gossipd.core.messages import (
+from gossipd.core.wire.messages import (
     Cookie,
     Gossip,
     Join,
@@ -26,7 +26,13 @@ from gossipd.core.messages import (
 )
 from gossipd.simulator.world import World
 
-from .hostile import Hostile, away, cluster, ended, view_of
+from .hostile import (
+    Hostile,
+    away,
+    cluster,
+    ended,
+    view_of,
+)
 
 ELSEWHERE: Address = ("192.0.2.99", 7946)
 """Where nobody is."""

@@ -17,10 +17,15 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
-from gossipd.core import Address, MemberView, Status, TagFrame
+from gossipd.core import (
+    Address,
+    MemberView,
+    Status,
+    TagFrame,
+)
 from gossipd.core.identity import GENERATION_MAX
-from gossipd.core.members import MEMBERS_MAX
-from gossipd.core.messages import (
+from gossipd.core.swim.members import MEMBERS_MAX
+from gossipd.core.wire.messages import (
     BEGINNING,
     Cookie,
     DigestAsk,
@@ -33,7 +38,7 @@ from gossipd.core.messages import (
 )
 from tests.e2e.cluster import Cluster, agree, see
 from tests.e2e.node import Node
-from tests.unit.core.wire_examples import encode
+from tests.unit.core.wire.wire_examples import encode
 
 from .costly import Costly
 

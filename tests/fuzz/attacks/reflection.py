@@ -12,9 +12,14 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core import Address, MemberView, Status, TagFrame
-from gossipd.core.decoding import decode
-from gossipd.core.messages import (
+from gossipd.core import (
+    Address,
+    MemberView,
+    Status,
+    TagFrame,
+)
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.messages import (
     BEGINNING,
     Cookie,
     DigestAsk,
@@ -31,7 +36,7 @@ from gossipd.core.messages import (
 )
 from gossipd.simulator.host import Host
 from gossipd.simulator.world import World
-from tests.unit.core.wire_examples import encode
+from tests.unit.core.wire.wire_examples import encode
 
 VICTIM = "203.0.113.7"
 SECONDS = 10.0

@@ -11,10 +11,16 @@ import sys
 from dataclasses import dataclass
 
 from gossipd.core import MemberChanged, Refuted, Status
-from gossipd.core.messages import Gossip
+from gossipd.core.wire.messages import Gossip
 from gossipd.simulator.world import World
 
-from .hostile import Hostile, away, cluster, ended, view_of
+from .hostile import (
+    Hostile,
+    away,
+    cluster,
+    ended,
+    view_of,
+)
 
 SECONDS = 10.0
 PACE = 20

@@ -6,11 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from gossipd.core import Abandon, Batch, Failure, Fate, Uncounted
-from gossipd.core.committing import Committing
-from gossipd.core.reads import Reads
+from gossipd.core import (
+    Abandon,
+    Batch,
+    Failure,
+    Fate,
+    Uncounted,
+)
+from gossipd.core.durability.committing import Committing
+from gossipd.core.durability.read_barrier import Reads
+from gossipd.core.log.writer import Writer
 from gossipd.core.turn import Turn
-from gossipd.core.writer import Writer
 
 from .cores import nothing
 

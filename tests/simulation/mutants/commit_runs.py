@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from itertools import product
 
-from gossipd.core import Accepted, Failure, Fate, Uncounted
-from gossipd.simulator.checkers import Checker
+from gossipd.core import (
+    Accepted,
+    Failure,
+    Fate,
+    Uncounted,
+)
 from gossipd.simulator.disk import When
 from gossipd.simulator.engine import DISK_TIMEOUT
 from gossipd.simulator.world import Outcome
+from tests.simulation.checkers import Checker
+from tests.simulation.clients import random_key
 
-from ..clients import random_key
 from .runs import come_to_rest, formed, pass_time
 
 

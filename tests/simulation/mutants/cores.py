@@ -13,31 +13,37 @@ import pytest
 from gossipd.core import (
     Batch,
     Effect,
-    Image,
     MemberView,
     Node,
+    Snapshot,
     Status,
-    encoding,
     hashing,
     identity,
 )
-from gossipd.core.copies import CopiesWanted, _Question
-from gossipd.core.detector import Detector
-from gossipd.core.digest import Trie
-from gossipd.core.holding import Holding
+from gossipd.core.durability.acks import CopiesWanted, _Question
+from gossipd.core.durability.holding import Holding
+from gossipd.core.durability.write_behind import Changes, WriteBehind
 from gossipd.core.identity import Address, Stream
-from gossipd.core.learning import Learning
-from gossipd.core.leaving import Leaving
-from gossipd.core.log import Advance, Log
-from gossipd.core.members import Change, MemberTable
-from gossipd.core.membership import Membership
-from gossipd.core.messages import Held, Hold, Leaf, Page, Register
-from gossipd.core.passes import Pass
-from gossipd.core.repair import LogRepair
-from gossipd.core.saving import Changes, Saving
-from gossipd.core.tail import Tail
+from gossipd.core.log.digest import Trie
+from gossipd.core.log.learning import Learning
+from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.passes import Pass
+from gossipd.core.log.recent import RecentEvents
+from gossipd.core.log.writer import Writer
+from gossipd.core.repair.log_repair import LogRepair
+from gossipd.core.swim.detector import Detector
+from gossipd.core.swim.leaving import Leaving
+from gossipd.core.swim.members import Change, MemberTable
+from gossipd.core.swim.membership import Membership
 from gossipd.core.turn import Turn
-from gossipd.core.writer import Writer
+from gossipd.core.wire import encoding
+from gossipd.core.wire.messages import (
+    Held,
+    Hold,
+    Leaf,
+    Page,
+    Register,
+)
 from gossipd.simulator.world import Disk, Outcome, World
 
 Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -53,7 +59,7 @@ def nothing(*_: object, **__: object) -> None:
 
 
 def one_stream_for_all(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.writer.new_stream", lambda rng: bytes(9) + b"\1")
+    patch.setattr(f"{_CORE}.log.writer.new_stream", lambda rng: bytes(9) + b"\1")
 
 
 def clones_unheard(patch: pytest.MonkeyPatch) -> None:
@@ -65,7 +71,7 @@ def seq_off_by_one_on_the_wire(patch: pytest.MonkeyPatch) -> None:
         counter, seq, total = register
         return encoding.pack_record((counter, seq + 1, total))
 
-    patch.setattr(f"{_CORE}.groups.pack_record", pack)
+    patch.setattr(f"{_CORE}.log.groups.pack_record", pack)
 
 
 def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +79,7 @@ def sign_lost_on_the_wire(patch: pytest.MonkeyPatch) -> None:
         counter, seq, total = register
         return encoding.pack_record((counter, seq, abs(total)))
 
-    patch.setattr(f"{_CORE}.groups.pack_record", pack)
+    patch.setattr(f"{_CORE}.log.groups.pack_record", pack)
 
 
 def totals_of_the_event_alone(patch: pytest.MonkeyPatch) -> None:
@@ -101,7 +107,7 @@ def streams_of_any_kind(patch: pytest.MonkeyPatch) -> None:
     def new_stream(rng: Random) -> Stream:
         return (rng.getrandbits(73) | 1 << 73).to_bytes(10, "big")
 
-    patch.setattr(f"{_CORE}.writer.new_stream", new_stream)
+    patch.setattr(f"{_CORE}.log.writer.new_stream", new_stream)
 
 
 # --- claims --------------------------------------------------------------------------------------
@@ -122,7 +128,7 @@ def groups_claim_what_they_leave_out(patch: pytest.MonkeyPatch) -> None:
     def pack_group(stream: Stream, start: int, to: int, packed: list[bytes]) -> bytes:
         return sound(stream, 0, to, packed)
 
-    patch.setattr(f"{_CORE}.lanes.pack_group", pack_group)
+    patch.setattr(f"{_CORE}.gossip.queues.pack_group", pack_group)
 
 
 def groups_claim_whatever_was_held(patch: pytest.MonkeyPatch) -> None:
@@ -223,7 +229,7 @@ def status_first(patch: pytest.MonkeyPatch) -> None:
         return view.generation, view.address, view.status, view.incarnation
 
     for module in ("members", "membership", "newcomers", "introducing"):
-        patch.setattr(f"{_CORE}.{module}.rank", rank)
+        patch.setattr(f"{_CORE}.swim.{module}.rank", rank)
 
 
 def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -294,12 +300,12 @@ def deep_sums_shifted(patch: pytest.MonkeyPatch) -> None:
 
 
 def hashes_without_totals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.log.hash64", lambda *fields: hashing.hash64(*fields[:4]))
+    patch.setattr(f"{_CORE}.log.log.hash64", lambda *fields: hashing.hash64(*fields[:4]))
 
 
 def hashes_without_status(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        f"{_CORE}.members.hash64", lambda *fields: hashing.hash64(*fields[:6], 0, *fields[7:])
+        f"{_CORE}.swim.members.hash64", lambda *fields: hashing.hash64(*fields[:6], 0, *fields[7:])
     )
 
 
@@ -317,11 +323,11 @@ def a_salt_in_every_fingerprint(patch: pytest.MonkeyPatch) -> None:
 
 
 def datagrams_without_budget(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.courier.BODY_OVERHEAD", -500)
+    patch.setattr(f"{_CORE}.gossip.packets.BODY_OVERHEAD", -500)
 
 
 def a_tail_without_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.state.Tail", lambda size: Tail(100 * size))
+    patch.setattr(f"{_CORE}.state.RecentEvents", lambda size: RecentEvents(100 * size))
 
 
 def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
@@ -331,7 +337,7 @@ def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
     def pack_group(stream: Stream, start: int, to: int, packed: list[bytes]) -> bytes:
         return sound(stream, start, to + 2**48, packed)
 
-    patch.setattr(f"{_CORE}.lanes.pack_group", pack_group)
+    patch.setattr(f"{_CORE}.gossip.queues.pack_group", pack_group)
 
 
 # --- members -------------------------------------------------------------------------------------
@@ -387,19 +393,19 @@ def held_without_holding(patch: pytest.MonkeyPatch) -> None:
 
 
 def told_once_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.courier.transmissions", lambda *_: 1)
+    patch.setattr(f"{_CORE}.gossip.packets.transmissions", lambda *_: 1)
 
 
 def told_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.courier.transmissions", lambda *_: 10**9)
+    patch.setattr(f"{_CORE}.gossip.packets.transmissions", lambda *_: 10**9)
 
 
 def news_leaves_when_it_was_sent_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.lanes.is_told", lambda sent, sends_max: True)
+    patch.setattr(f"{_CORE}.gossip.queues.is_told", lambda sent, sends_max: True)
 
 
 def news_never_leaves(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.lanes.is_told", lambda sent, sends_max: False)
+    patch.setattr(f"{_CORE}.gossip.queues.is_told", lambda sent, sends_max: False)
 
 
 def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
@@ -416,7 +422,7 @@ def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
 
 
 def copies_in_memory_count(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.copies._counts", lambda peer, memory: True)
+    patch.setattr(f"{_CORE}.durability.acks._counts", lambda peer, memory: True)
 
 
 def who_was_asked_counts(patch: pytest.MonkeyPatch) -> None:
@@ -496,35 +502,35 @@ def holds_answered_by_any_part(patch: pytest.MonkeyPatch) -> None:
 
 
 def versions_in_the_first_part(patch: pytest.MonkeyPatch) -> None:
-    sound = Saving.take
+    sound = WriteBehind.take
 
-    def take(self: Saving, limit: int, now: float) -> Changes | None:
+    def take(self: WriteBehind, limit: int, now: float) -> Changes | None:
         changes = sound(self, limit, now)
         if changes is None or self._cycle is None:
             return changes
         return changes._replace(versions=tuple(self._cycle.versions.items()))
 
-    patch.setattr(Saving, "take", take)
+    patch.setattr(WriteBehind, "take", take)
 
 
 def versions_as_of_the_end(patch: pytest.MonkeyPatch) -> None:
-    sound = Saving.take
+    sound = WriteBehind.take
 
-    def take(self: Saving, limit: int, now: float) -> Changes | None:
+    def take(self: WriteBehind, limit: int, now: float) -> Changes | None:
         changes = sound(self, limit, now)
         if changes is None:
             return changes
         versions = ((stream, self._log.version(stream)) for stream, _ in changes.versions)
         return changes._replace(versions=tuple(versions))
 
-    patch.setattr(Saving, "take", take)
+    patch.setattr(WriteBehind, "take", take)
 
 
 def versions_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
     sound = Node.load
 
-    def load(self: Node, image: Image, now: float) -> list[Effect]:
-        streams = tuple(stream._replace(version=0) for stream in image.streams)
-        return sound(self, image._replace(streams=streams), now)
+    def load(self: Node, snapshot: Snapshot, now: float) -> list[Effect]:
+        streams = tuple(stream._replace(version=0) for stream in snapshot.streams)
+        return sound(self, snapshot._replace(streams=streams), now)
 
     patch.setattr(Node, "load", load)

@@ -11,24 +11,25 @@ from gossipd.core import (
     Changes,
     Correction,
     Effect,
-    Image,
     KeyedEvent,
     KeyRecord,
     Node,
+    Snapshot,
     Stream,
-    answering,
-    encoding,
-    messages,
 )
-from gossipd.core.answering import Answering
-from gossipd.core.doubles import Change, Doubles, LeftOut
+from gossipd.core.durability.retention import Retention
+from gossipd.core.durability.write_behind import WriteBehind
 from gossipd.core.hashing import hash64
 from gossipd.core.identity import SOURCE_BIT
-from gossipd.core.judge import Duplicate, Judge, Judgement
-from gossipd.core.keys import Keys
-from gossipd.core.learning import Learning
-from gossipd.core.log import Advance, Log
-from gossipd.core.messages import (
+from gossipd.core.log.dedup import Dedup, Duplicate, Judgement
+from gossipd.core.log.doubles import Change, Doubles, LeftOut
+from gossipd.core.log.keys import Keys
+from gossipd.core.log.learning import Learning
+from gossipd.core.log.log import Advance, Log
+from gossipd.core.repair import answering
+from gossipd.core.repair.answering import Answering
+from gossipd.core.wire import encoding, messages
+from gossipd.core.wire.messages import (
     END,
     Page,
     PassItem,
@@ -36,8 +37,6 @@ from gossipd.core.messages import (
     Record,
     Register,
 )
-from gossipd.core.retention import Retention
-from gossipd.core.saving import Saving
 from gossipd.simulator.disk import Moment
 from gossipd.simulator.engine import Engine
 from gossipd.simulator.host import Host
@@ -56,7 +55,7 @@ def keys_of_another_event_on_the_wire(patch: pytest.MonkeyPatch) -> None:
             record = record._replace(by=record.by + 1)
         return encoding.pack_record(record)
 
-    patch.setattr(f"{_CORE}.groups.pack_record", pack)
+    patch.setattr(f"{_CORE}.log.groups.pack_record", pack)
 
 
 def keys_of_others_unheard(patch: pytest.MonkeyPatch) -> None:
@@ -94,21 +93,21 @@ def pages_without_the_archive(patch: pytest.MonkeyPatch) -> None:
 
 
 def keys_are_not_stored(patch: pytest.MonkeyPatch) -> None:
-    sound = Saving.take
+    sound = WriteBehind.take
 
-    def take(self: Saving, limit: int, now: float) -> Changes | None:
+    def take(self: WriteBehind, limit: int, now: float) -> Changes | None:
         self._log.changed.keys.clear()
         return sound(self, limit, now)
 
-    patch.setattr(Saving, "take", take)
+    patch.setattr(WriteBehind, "take", take)
 
 
 def keys_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
     sound = Node.load
 
-    def load(self: Node, image: Image, now: float) -> list[Effect]:
-        streams = tuple(stream._replace(keys=()) for stream in image.streams)
-        return sound(self, image._replace(streams=streams), now)
+    def load(self: Node, snapshot: Snapshot, now: float) -> list[Effect]:
+        streams = tuple(stream._replace(keys=()) for stream in snapshot.streams)
+        return sound(self, snapshot._replace(streams=streams), now)
 
     patch.setattr(Node, "load", load)
 
@@ -121,7 +120,7 @@ def holds_without_keys(patch: pytest.MonkeyPatch) -> None:
     def by_kind(records: Iterable[Record]) -> messages.Kinds:
         return messages.by_kind(records)._replace(keys=())
 
-    patch.setattr(f"{_CORE}.leaving.by_kind", by_kind)
+    patch.setattr(f"{_CORE}.swim.leaving.by_kind", by_kind)
 
 
 def keys_above_versions_go_with_the_window(patch: pytest.MonkeyPatch) -> None:
@@ -171,7 +170,7 @@ def doubles_outside_the_fingerprint(patch: pytest.MonkeyPatch) -> None:
     def without(kind: str, *fields: object) -> int:
         return 0 if kind == "d" else hash64(kind, *fields)
 
-    patch.setattr(f"{_CORE}.doubles.hash64", without)
+    patch.setattr(f"{_CORE}.log.doubles.hash64", without)
 
 
 def what_is_folded_counts_again(patch: pytest.MonkeyPatch) -> None:
@@ -214,15 +213,15 @@ def corrections_are_not_told(patch: pytest.MonkeyPatch) -> None:
     def by_kind(records: Iterable[Record]) -> messages.Kinds:
         return messages.by_kind(records)._replace(corrections=())
 
-    patch.setattr(f"{_CORE}.answering.by_kind", by_kind)
+    patch.setattr(f"{_CORE}.repair.answering.by_kind", by_kind)
 
 
 def corrections_are_not_loaded(patch: pytest.MonkeyPatch) -> None:
     sound = Node.load
 
-    def load(self: Node, image: Image, now: float) -> list[Effect]:
-        streams = tuple(stream._replace(corrections=()) for stream in image.streams)
-        return sound(self, image._replace(streams=streams), now)
+    def load(self: Node, snapshot: Snapshot, now: float) -> list[Effect]:
+        streams = tuple(stream._replace(corrections=()) for stream in snapshot.streams)
+        return sound(self, snapshot._replace(streams=streams), now)
 
     patch.setattr(Node, "load", load)
 
@@ -235,10 +234,10 @@ def keys_unknown(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_largest_twin_wins(patch: pytest.MonkeyPatch) -> None:
-    sound = Judge.judge
+    sound = Dedup.judge
 
     def judge(
-        self: Judge,
+        self: Dedup,
         key: bytes,
         counter: str,
         by: int,
@@ -251,32 +250,32 @@ def the_largest_twin_wins(patch: pytest.MonkeyPatch) -> None:
             return Duplicate(max(self._log.events(key) | set(stored)))
         return judgement
 
-    patch.setattr(Judge, "judge", judge)
+    patch.setattr(Dedup, "judge", judge)
 
 
 def the_horizon_stays(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Judge, "dropped", nothing)
+    patch.setattr(Dedup, "dropped", nothing)
 
 
 def the_horizon_is_not_loaded(patch: pytest.MonkeyPatch) -> None:
     sound = Node.load
 
-    def load(self: Node, image: Image, now: float) -> list[Effect]:
-        return sound(self, image._replace(horizon=0), now)
+    def load(self: Node, snapshot: Snapshot, now: float) -> list[Effect]:
+        return sound(self, snapshot._replace(horizon=0), now)
 
     patch.setattr(Node, "load", load)
 
 
 def horizons_of_any_clock(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.judge._believed", lambda *_: math.inf)
+    patch.setattr(f"{_CORE}.log.dedup._believed", lambda *_: math.inf)
 
 
 def keys_ahead_go_in_time(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Judge, "may_seem_new", lambda *_: False)
+    patch.setattr(Dedup, "may_seem_new", lambda *_: False)
 
 
 def clocks_set_back_do_not_matter(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Judge, "_set_back", 0.0)
+    patch.setattr(Dedup, "_set_back", 0.0)
 
 
 def disks_go_by_the_wall_clock(patch: pytest.MonkeyPatch) -> None:
@@ -287,11 +286,11 @@ def disks_go_by_the_wall_clock(patch: pytest.MonkeyPatch) -> None:
 
 
 def keys_of_any_age(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.judge.key_time", lambda _: None)
+    patch.setattr(f"{_CORE}.log.dedup.key_time", lambda _: None)
 
 
 def the_disk_is_not_asked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Judge, "is_doubtful", lambda *_: False)
+    patch.setattr(Dedup, "is_doubtful", lambda *_: False)
 
 
 # --- sources -------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gossipd.core import Settings
-from gossipd.core.judge import held_longer
-from gossipd.simulator.checkers import Checker, demand_agreement
+from gossipd.core.log.dedup import held_longer
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker, demand_agreement
+from tests.simulation.clients import random_key, time_key
+from tests.simulation.scenes import lose_the_beginning, with_one_in_memory
 
-from ..clients import random_key, time_key
-from ..scenes import lose_the_beginning, with_one_in_memory
 from .runs import come_to_rest, formed, pass_time
 
 NAMES = ["n0", "n1", "n2", "n3"]

@@ -14,7 +14,10 @@ from random import Random
 from unittest.mock import patch
 
 from gossipd.core import Left, Node, Settings
-from gossipd.simulator.checkers import (
+from gossipd.simulator.network import Network
+from gossipd.simulator.world import Captured, World
+from tests.simulation.certain import Certain
+from tests.simulation.checkers import (
     Checker,
     check_merging,
     check_replay,
@@ -25,10 +28,6 @@ from gossipd.simulator.checkers import (
     demand_rounds,
     idle_traffic,
 )
-from gossipd.simulator.network import Network
-from gossipd.simulator.world import Captured, World
-
-from ..certain import Certain
 
 
 def formed(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 from uuid import UUID
 
-from gossipd.core.frame import TagFrame
-from gossipd.core.messages import MemberView, Status
 from gossipd.core.settings import Settings
 from gossipd.core.state import State, begin
+from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.messages import MemberView, Status
 
 FRAME = TagFrame("parts")
 OWN = MemberView("own", ("10.0.0.9", 1), 5, 0, Status.ALIVE)

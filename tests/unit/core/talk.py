@@ -31,9 +31,10 @@ from gossipd.core import (
     Stored,
     TagFrame,
 )
-from gossipd.core.decoding import decode
-from gossipd.core.encoding import pack_body, pack_head, pack_view
-from gossipd.core.messages import (
+from gossipd.core.log.writer import NOTHING_STORED
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.encoding import pack_body, pack_head, pack_view
+from gossipd.core.wire.messages import (
     END,
     Ack,
     Cookie,
@@ -50,10 +51,8 @@ from gossipd.core.messages import (
     Standing,
     Welcome,
 )
-from gossipd.core.writer import NOTHING_STORED
 from tests.commits import AT_ONCE, prepared
-
-from .wire_examples import packed
+from tests.unit.core.wire.wire_examples import packed
 
 FRAME = TagFrame("test")
 ROUND_TRIP = 0.002

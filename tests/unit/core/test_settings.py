@@ -6,7 +6,12 @@ from typing import get_args
 
 import pytest
 
-from gossipd.core.settings import ProbeOrder, Profile, Settings, SettingsError
+from gossipd.core.settings import (
+    ProbeOrder,
+    Profile,
+    Settings,
+    SettingsError,
+)
 
 FIGURES = [field.name for field in fields(Settings) if field.name != "probe_order"]
 

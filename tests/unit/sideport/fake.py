@@ -12,9 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from gossipd.core import Counted, Item, Refused, Why
-from gossipd.counting import Answer
-from gossipd.service import Service
+from gossipd.core import (
+    Counted,
+    Item,
+    Refused,
+    Why,
+)
+from gossipd.daemon.counting import Answer
+from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place

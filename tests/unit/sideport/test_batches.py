@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gossipd.bounds import ITEM_SIZE_MAX, ITEMS_MAX
+from gossipd.config.bounds import ITEM_SIZE_MAX, ITEMS_MAX
 from gossipd.core import Item, Refused, Why
 from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.limits import Limits
@@ -17,7 +17,14 @@ from gossipd.sideport.port import SidePort
 from gossipd.sideport.turns import Turns
 
 from .conftest import Connect
-from .fake import KEY, Client, FakeBackend, Response, increment_id, until
+from .fake import (
+    KEY,
+    Client,
+    FakeBackend,
+    Response,
+    increment_id,
+    until,
+)
 
 BATCH = next(operation for operation in OPERATIONS if operation.batch)
 

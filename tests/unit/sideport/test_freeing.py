@@ -10,8 +10,8 @@ import pytest
 from gossipd.core import Refused
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.deadline import Deadline
+from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.http import HttpDialect
-from gossipd.sideport.opening import OpeningDialect
 from gossipd.sideport.pipeline import Pipeline
 
 from .conftest import Connect

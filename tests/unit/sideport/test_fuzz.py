@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.words import quote, split
+from gossipd.sideport.tokens import quote, split
 from tests.effort import examples
 
-from .fake import KEY, FakeBackend, FakeHost, FakeTransport
+from .fake import (
+    KEY,
+    FakeBackend,
+    FakeHost,
+    FakeTransport,
+)
 
 GRAMMAR = st.sampled_from(
     [

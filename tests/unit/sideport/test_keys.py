@@ -9,9 +9,14 @@ from uuid import RFC_4122, UUID
 import pytest
 
 from gossipd.core import Refused, Why
-from gossipd.sideport import values
+from gossipd.sideport import validation as values
 
-from .fake import KEY, Client, FakeBackend, increment_id
+from .fake import (
+    KEY,
+    Client,
+    FakeBackend,
+    increment_id,
+)
 
 OTHER = "01890a5d-ac96-774b-bcce-b302099a8058"
 

@@ -10,7 +10,7 @@ import pytest
 from gossipd.core import Refused, Why
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
-from gossipd.sideport.rows import ROWS_AT_ONCE
+from gossipd.sideport.streaming import ROWS_AT_ONCE
 
 from .conftest import Connect
 from .fake import Client, FakeBackend, until

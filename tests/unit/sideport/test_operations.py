@@ -6,13 +6,13 @@ import inspect
 
 import pytest
 
-from gossipd import bounds
+from gossipd.config import bounds
 from gossipd.core import BY_MAX, Why
-from gossipd.sideport.answers import STATUS
 from gossipd.sideport.calls import CALLS
+from gossipd.sideport.http_answers import STATUS
 from gossipd.sideport.operations import OPERATIONS, Operation
 from gossipd.sideport.text import COMMANDS
-from gossipd.sideport.values import OPTIONS, REQUIRED
+from gossipd.sideport.validation import OPTIONS, REQUIRED
 
 from .fake import Client, FakeBackend
 

@@ -19,7 +19,13 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 
 from .conftest import Connect
-from .fake import Client, FakeBackend, FakeHost, FakeTransport, until
+from .fake import (
+    Client,
+    FakeBackend,
+    FakeHost,
+    FakeTransport,
+    until,
+)
 
 
 def has_ipv6() -> bool:

@@ -8,9 +8,15 @@ import pytest
 
 from gossipd.core import Refused, Why
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.values import key
+from gossipd.sideport.validation import key
 
-from .fake import KEY, Client, FakeBackend, increment_id, until
+from .fake import (
+    KEY,
+    Client,
+    FakeBackend,
+    increment_id,
+    until,
+)
 
 
 async def test_what_the_manual_pipes_through_netcat_works(client: Client) -> None:

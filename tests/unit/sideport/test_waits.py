@@ -11,7 +11,13 @@ from gossipd.core import Refused, Why
 from gossipd.sideport.port import SidePort
 
 from .conftest import Connect
-from .fake import KEY, Client, FakeBackend, increment_id, until
+from .fake import (
+    KEY,
+    Client,
+    FakeBackend,
+    increment_id,
+    until,
+)
 
 ID = increment_id(7)
 

@@ -6,10 +6,35 @@ from collections.abc import Callable
 
 import pytest
 
-from gossipd.core import MemberView, Node, Status, TagFrame
-from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record, pack_view
-from gossipd.core.messages import BEGINNING, END, Gossip, Message, Page, Pages, Position
-from gossipd.simulator.checkers import (
+from gossipd.core import (
+    MemberView,
+    Node,
+    Status,
+    TagFrame,
+)
+from gossipd.core.wire.encoding import (
+    pack_body,
+    pack_group,
+    pack_head,
+    pack_record,
+    pack_view,
+)
+from gossipd.core.wire.messages import (
+    BEGINNING,
+    END,
+    Gossip,
+    Message,
+    Page,
+    Pages,
+    Position,
+)
+from gossipd.simulator.world import (
+    Captured,
+    CopiesTold,
+    Made,
+    World,
+)
+from tests.simulation.checkers import (
     Checker,
     Traffic,
     check_merging,
@@ -20,7 +45,6 @@ from gossipd.simulator.checkers import (
     idle_traffic,
     rounds_max,
 )
-from gossipd.simulator.world import Captured, CopiesTold, Made, World
 
 STREAM = bytes(9) + b"\7"
 

@@ -13,7 +13,7 @@ from gossipd.core import (
     KeyRecord,
     Settings,
     Stream,
-    StreamImage,
+    StreamSnapshot,
     source_stream,
 )
 from gossipd.simulator.disk import Disk, Moment
@@ -48,9 +48,9 @@ def record(seq: int, seconds: float = 0.0, age: float = 0.0) -> KeyRecord:
     return KeyRecord(key(seconds), seq, "a", 1, int(age * 10))
 
 
-def loaded(disk: Disk, seconds: float, stream: Stream = ONE) -> StreamImage:
-    image = disk.load(at(seconds), SETTINGS)
-    return next(kept for kept in image.streams if kept.stream == stream)
+def loaded(disk: Disk, seconds: float, stream: Stream = ONE) -> StreamSnapshot:
+    snapshot = disk.load(at(seconds), SETTINGS)
+    return next(kept for kept in snapshot.streams if kept.stream == stream)
 
 
 def test_young_records_are_loaded_with_their_age_and_old_ones_are_only_named() -> None:
@@ -60,7 +60,7 @@ def test_young_records_are_loaded_with_their_age_and_old_ones_are_only_named() -
     kept = loaded(disk, 70)
     assert kept.keys == (record(2, 50, age=20),)
     assert kept.archived == 1
-    assert disk.image(at(70), WINDOW).horizon == int(1000 * WALL)
+    assert disk.snapshot(at(70), WINDOW).horizon == int(1000 * WALL)
     assert disk.find([key(0), key(1)]) == {key(0): (KeyedEvent(ONE, 1, "a", 1),)}
     assert disk.read_keys(ONE, 0, 9, 9, at(70)) == [record(1, age=70), record(2, 50, age=20)]
     assert disk.read_keys(ONE, 0, 9, 1, at(70)) == [record(1, age=70)]
@@ -80,15 +80,15 @@ def test_a_record_goes_after_the_retention_and_the_horizon_stays() -> None:
     disk.expire(at(RETENTION + 1), SETTINGS)
     assert not disk.has_key(ONE, 1)
     assert not disk.find([key(0)])
-    assert disk.image(at(RETENTION + 1)).horizon == int(1000 * WALL)
+    assert disk.snapshot(at(RETENTION + 1)).horizon == int(1000 * WALL)
 
 
 @pytest.mark.parametrize("ahead", [86_400.0, -86_400.0, 1e9])
 def test_a_step_of_the_wall_clock_ages_no_record(ahead: float) -> None:
     disk = Disk()
     disk.commit(batch(record(1)), at(0))
-    image = disk.load(at(30, ahead), SETTINGS)
-    assert image.streams[0].keys == (record(1, age=30),)
+    snapshot = disk.load(at(30, ahead), SETTINGS)
+    assert snapshot.streams[0].keys == (record(1, age=30),)
 
 
 def test_a_record_from_a_clock_that_was_ahead_stays_longer() -> None:

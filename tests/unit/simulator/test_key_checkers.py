@@ -6,15 +6,39 @@ from dataclasses import replace
 
 import pytest
 
-from gossipd.core import Accepted, Duplicate, Settings, TagFrame
-from gossipd.core.encoding import pack_body, pack_group, pack_head, pack_record
-from gossipd.core.judge import CatchingUp, KeyExpired, KeyReused, KeysFull
-from gossipd.core.keys import KeyedEvent
-from gossipd.core.messages import BEGINNING, END, Double, Gossip, KeyRecord, Page, Pages, Record
-from gossipd.core.writer import Result
-from gossipd.simulator.checkers import Checker
+from gossipd.core import (
+    Accepted,
+    Duplicate,
+    Settings,
+    TagFrame,
+)
+from gossipd.core.log.dedup import (
+    CatchingUp,
+    KeyExpired,
+    KeyReused,
+    KeysFull,
+)
+from gossipd.core.log.keys import KeyedEvent
+from gossipd.core.log.writer import Result
+from gossipd.core.wire.encoding import (
+    pack_body,
+    pack_group,
+    pack_head,
+    pack_record,
+)
+from gossipd.core.wire.messages import (
+    BEGINNING,
+    END,
+    Double,
+    Gossip,
+    KeyRecord,
+    Page,
+    Pages,
+    Record,
+)
 from gossipd.simulator.world import Captured, Judged, World
-from tests.unit.core.wire_examples import encode, spoken
+from tests.simulation.checkers import Checker
+from tests.unit.core.wire.wire_examples import encode, spoken
 
 KEY, SPARE = bytes(6) + b"\x40" + bytes(9), bytes(6) + b"\x40" + bytes(8) + b"\1"
 

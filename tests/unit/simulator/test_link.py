@@ -7,7 +7,14 @@ from statistics import mean, median
 
 import pytest
 
-from gossipd.simulator.link import Bursts, Constant, Latency, Link, LogNormal, Uniform
+from gossipd.simulator.link import (
+    Bursts,
+    Constant,
+    Latency,
+    Link,
+    LogNormal,
+    Uniform,
+)
 
 
 def drawn(latency: Latency, count: int = 20_000) -> list[float]:

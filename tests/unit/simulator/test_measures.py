@@ -85,7 +85,7 @@ def test_an_increment_that_arrives_with_a_later_one_has_arrived() -> None:
         world.increment("n0")
     measures.run(2)
     assert measures.spread.whole.count == measures.spread.pairs.count == 20
-    assert len(world.node("n1").tail(30)) < 20
+    assert len(world.node("n1").recent(30)) < 20
 
 
 def test_an_increment_that_met_a_partition_is_told_apart() -> None:

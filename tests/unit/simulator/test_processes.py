@@ -6,12 +6,19 @@ from itertools import pairwise
 
 import pytest
 
-from gossipd.core import BecameReady, NameLost, Settings, Stalled, Status, TagFrame
-from gossipd.core.encoding import pack_body, pack_head, pack_view
-from gossipd.core.messages import Gossip
-from gossipd.simulator.checkers import Checker, check_survival
+from gossipd.core import (
+    BecameReady,
+    NameLost,
+    Settings,
+    Stalled,
+    Status,
+    TagFrame,
+)
+from gossipd.core.wire.encoding import pack_body, pack_head, pack_view
+from gossipd.core.wire.messages import Gossip
 from gossipd.simulator.link import Constant
 from gossipd.simulator.world import World
+from tests.simulation.checkers import Checker, check_survival
 
 
 def formed(count: int = 2, disks: bool = False, seed: int = 1) -> World:
@@ -219,7 +226,7 @@ def test_what_comes_from_others_is_on_the_disk_a_second_later() -> None:
     world.crash("n1")
     world.start("n1")
     assert count(world, "n1") == 1
-    assert [view.name for view in world.node("n1").image(world.now).members] == ["n0"]
+    assert [view.name for view in world.node("n1").snapshot(world.now).members] == ["n0"]
 
 
 def test_a_lost_disk_is_empty_and_a_host_without_one_gets_none() -> None:
@@ -356,7 +363,7 @@ def test_verdicts_age_on_a_disk_while_its_host_is_down() -> None:
     disk = world.hosts["n1"].disk
     assert disk is not None
     world.run(2)
-    held = {view.name: view.age for view in world.node("n1").image(world.now).members}
+    held = {view.name: view.age for view in world.node("n1").snapshot(world.now).members}
     assert 60 <= held["n2"] <= 63
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import MemberChanged, Status
-from gossipd.simulator.verdicts import Detection, Subject, Tally, Verdicts
+from gossipd.simulator.verdicts import (
+    Detection,
+    Subject,
+    Tally,
+    Verdicts,
+)
 from gossipd.simulator.world import World
 
 NOBODY = Tally()

@@ -1,4 +1,4 @@
-"""What two streams have counted, so that any image of a store can be held against it."""
+"""What two streams have counted, so that any snapshot of a store can be held against it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from random import Random
 
-from gossipd.core import Batch, Changes, Image, Stream
-from gossipd.core.messages import Register
+from gossipd.core import (
+    Batch,
+    Changes,
+    Snapshot,
+    Stream,
+)
+from gossipd.core.wire.messages import Register
 from gossipd.store import DiskStore
 from tests.unit.store.parts import OTHER, STREAM
 
@@ -51,9 +56,9 @@ class History:
         await store.save(Changes(registers, ((OTHER, version),), (), ()))
         self.told[OTHER] = version
 
-    def check(self, image: Image) -> dict[Stream, int]:
+    def check(self, snapshot: Snapshot) -> dict[Stream, int]:
         """Every register as it was once, none missing that a version covers; the versions."""
-        for kept in image.streams:
+        for kept in snapshot.streams:
             events = self.events[kept.stream]
             seqs = {counter: seq for counter, seq, _ in kept.registers}
             for counter, seq, total in kept.registers:
@@ -61,4 +66,4 @@ class History:
                 assert events[:seq].count(counter) == total
             for seq, counter in enumerate(events[: kept.version], 1):
                 assert seqs[counter] >= seq, f"{kept.version} covers {counter} at {seq}"
-        return {kept.stream: kept.version for kept in image.streams}
+        return {kept.stream: kept.version for kept in snapshot.streams}

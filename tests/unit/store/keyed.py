@@ -11,13 +11,13 @@ from gossipd.core import (
     Changes,
     Double,
     Expire,
-    Image,
     KeyRecord,
     MemberView,
     Node,
     Save,
     SaveWanted,
     Settings,
+    Snapshot,
     Status,
     Stored,
     Stream,
@@ -66,28 +66,30 @@ def told(*records: KeyRecord, stream: Stream = STREAM, version: int = 0) -> Chan
     )
 
 
-def doubles_in(image: Image) -> Doubles:
+def doubles_in(snapshot: Snapshot) -> Doubles:
     return {
-        (each.stream, double._replace(age=0)) for each in image.streams for double in each.doubles
+        (each.stream, double._replace(age=0))
+        for each in snapshot.streams
+        for double in each.doubles
     }
 
 
-def records_in(image: Image) -> dict[Stream, list[int]]:
+def records_in(snapshot: Snapshot) -> dict[Stream, list[int]]:
     """The seqs of the records for memory, by stream."""
-    return {each.stream: [key.seq for key in each.keys] for each in image.streams}
+    return {each.stream: [key.seq for key in each.keys] for each in snapshot.streams}
 
 
-def ageless(image: Image) -> list[object]:
+def ageless(snapshot: Snapshot) -> list[object]:
     """What does not change while time goes on."""
     return [
-        image.horizon,
+        snapshot.horizon,
         *(
             (
                 each._replace(keys=(), doubles=()),
                 [key.said for key in each.keys],
                 [double.said for double in each.doubles],
             )
-            for each in image.streams
+            for each in snapshot.streams
         ),
     ]
 

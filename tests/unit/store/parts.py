@@ -11,7 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
-from gossipd.core import Batch, Changes, Image, MemberView, Status
+from gossipd.core import (
+    Batch,
+    Changes,
+    MemberView,
+    Snapshot,
+    Status,
+)
 from gossipd.core.settings import KEYS_MAX
 from gossipd.store import DiskStore, Durability, schema
 
@@ -62,7 +68,7 @@ async def opened(
         await store.close()
 
 
-async def stored(directory: Path, keys_max: int = KEYS_MAX) -> Image:
+async def stored(directory: Path, keys_max: int = KEYS_MAX) -> Snapshot:
     """What the next life finds."""
     async with opened(directory, keys_max=keys_max) as store:
         return store.load()

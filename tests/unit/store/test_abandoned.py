@@ -10,11 +10,22 @@ from uuid import UUID
 
 import pytest
 
-from gossipd.core import Batch, Counted, Effect, Item, Refused
+from gossipd.core import (
+    Batch,
+    Counted,
+    Effect,
+    Item,
+    Refused,
+)
 from gossipd.store import NoSpaceError
 from tests.unit.asking import increment
 from tests.unit.counter import Counter
-from tests.unit.store.keyed import Life, new_life, plain_key, timed_key
+from tests.unit.store.keyed import (
+    Life,
+    new_life,
+    plain_key,
+    timed_key,
+)
 from tests.unit.store.parts import stored
 
 
@@ -112,7 +123,7 @@ async def test_what_was_exposed_of_the_stream_stays(
 async def test_while_it_cannot_be_taken_back_nothing_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gossipd.store.opening.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("gossipd.store.recovery.BUSY_SECONDS", 0.05)
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     bench.fail_once(written=True)
     plain, timed = UUID(bytes=plain_key(1)), UUID(bytes=timed_key(1.0))

@@ -11,12 +11,30 @@ from random import Random
 
 import pytest
 
-from gossipd.core import Batch, Correction, Double, KeyRecord, StreamImage
+from gossipd.core import (
+    Batch,
+    Correction,
+    Double,
+    KeyRecord,
+    StreamSnapshot,
+)
 from gossipd.store import DiskStore, StoreError, schema
 from gossipd.store.checking import check
-from gossipd.store.lines import export_lines
-from tests.unit.store.keyed import keyed, plain_key, record, told
-from tests.unit.store.parts import NOTHING, OTHER, STREAM, filled, opened, stored
+from gossipd.store.export import export_lines
+from tests.unit.store.keyed import (
+    keyed,
+    plain_key,
+    record,
+    told,
+)
+from tests.unit.store.parts import (
+    NOTHING,
+    OTHER,
+    STREAM,
+    filled,
+    opened,
+    stored,
+)
 
 FILES = ("gossipd.db", "gossipd.db-wal")
 COUNTERS = 300
@@ -57,9 +75,9 @@ class Torn:
         """Whether something is not there though a version covers it: registers, records of keys,
         and keys as a retry looks for them."""
         async with opened(copy) as store:
-            image = store.load()
+            snapshot = store.load()
             found = await store.find_keys([key for _, key in self._events])
-        for stream in image.streams:
+        for stream in snapshot.streams:
             registers = {counter: seq for counter, seq, _ in stream.registers}
             records = {record.seq for record in stream.keys}
             for seq, (counter, key) in enumerate(self._events[: stream.version], 1):
@@ -74,7 +92,7 @@ class Torn:
 async def test_a_copy_of_a_file_and_its_log_of_two_moments_is_refused_or_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_keys: bool
 ) -> None:
-    monkeypatch.setattr("gossipd.store.disk.FOLD_AFTER", 20)
+    monkeypatch.setattr("gossipd.store.sqlite.FOLD_AFTER", 20)
     refused = 0
     for seed, first in product(range(12), FILES):
         torn = Torn(tmp_path / f"{seed} {first}", seed, with_keys)
@@ -141,9 +159,9 @@ async def test_the_sums_follow_whatever_is_written(tmp_path: Path) -> None:
     async with opened(tmp_path, retention=60.0) as store:
         await store.commit(keyed(1, record(1)))
         await store.commit(keyed(2, record(2)))
-        store.abandon(keyed(2, record(2)), StreamImage(STREAM, 1, (("default", 1, 1),)))
+        store.abandon(keyed(2, record(2)), StreamSnapshot(STREAM, 1, (("default", 1, 1),)))
         await store.commit(keyed(1, record(1), stream=OTHER))
-        store.abandon(keyed(1, record(1), stream=OTHER), StreamImage(OTHER, 0, ()))
+        store.abandon(keyed(1, record(1), stream=OTHER), StreamSnapshot(OTHER, 0, ()))
         await store.save(told(record(9, age=1000), record(10), stream=THIRD))
         await store.save(told(record(9, plain_key(1)), record(10), stream=THIRD, version=10))
         doubles = tuple((THIRD, Double("a", seq, 3, STREAM, 1, 0)) for seq in (2, 3, 3, 4))

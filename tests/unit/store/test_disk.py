@@ -11,29 +11,44 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import Batch, Changes, Image, Status, StreamImage
+from gossipd.core import (
+    Batch,
+    Changes,
+    Snapshot,
+    Status,
+    StreamSnapshot,
+)
 from gossipd.core.identity import GENERATION_MAX
 from gossipd.store import BrokenError, DiskStore
-from tests.unit.store.parts import NOTHING, OTHER, STREAM, batch, filled, member, opened, stored
+from tests.unit.store.parts import (
+    NOTHING,
+    OTHER,
+    STREAM,
+    batch,
+    filled,
+    member,
+    opened,
+    stored,
+)
 
 
 async def test_a_new_directory_holds_nothing(tmp_path: Path) -> None:
-    assert await stored(tmp_path / "data") == Image((), ())
+    assert await stored(tmp_path / "data") == Snapshot((), ())
 
 
 async def test_the_next_life_finds_what_was_committed(tmp_path: Path) -> None:
     async with opened(tmp_path, "full") as store:
         await store.commit(batch(1, "b", 2))
         await store.commit(batch(2, "a", 3))
-    assert await stored(tmp_path) == Image(
-        (StreamImage(STREAM, 2, (("a", 2, 6), ("b", 1, 2))),), ()
+    assert await stored(tmp_path) == Snapshot(
+        (StreamSnapshot(STREAM, 2, (("a", 2, 6), ("b", 1, 2))),), ()
     )
 
 
 async def test_a_batch_without_rows_writes_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.commit(Batch(STREAM, 0, (), ()))
-    assert await stored(tmp_path) == Image((), ())
+    assert await stored(tmp_path) == Snapshot((), ())
 
 
 async def test_writes_are_joins_in_any_order(tmp_path: Path) -> None:
@@ -46,8 +61,8 @@ async def test_writes_are_joins_in_any_order(tmp_path: Path) -> None:
         async with opened(tmp_path / str(number)) as store:
             for each in (*order, order[0]):
                 await store.save(each)
-        assert await stored(tmp_path / str(number)) == Image(
-            (StreamImage(STREAM, 3, (("a", 3, 9),)),), (member("m", 6),)
+        assert await stored(tmp_path / str(number)) == Snapshot(
+            (StreamSnapshot(STREAM, 3, (("a", 3, 9),)),), (member("m", 6),)
         )
 
 
@@ -125,21 +140,21 @@ async def test_an_old_copy_gives_the_old_image(tmp_path: Path) -> None:
 async def test_no_version_is_stored_before_all_that_it_covers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("gossipd.store.sqlite.SLICE_SECONDS", 0.0)
     streams = [bytes(9) + bytes([number]) for number in range(20)]
     registers = tuple((stream, f"c{seq}", seq, seq) for seq in range(1, 6) for stream in streams)
     changes = Changes(registers, tuple((stream, 5) for stream in streams), (), ())
     counts: set[tuple[int, int]] = set()
     async with opened(tmp_path) as store:
         with closing(sqlite3.connect(tmp_path / "gossipd.db")) as second:
-            saving = asyncio.create_task(store.save(changes))
-            while not saving.done():
+            write_behind = asyncio.create_task(store.save(changes))
+            while not write_behind.done():
                 (seen,) = second.execute(
                     "SELECT (SELECT count(*) FROM registers), count(*) FROM streams WHERE version"
                 )
                 counts.add(seen)
                 await asyncio.sleep(0)
-            await saving
+            await write_behind
     assert any(0 < found < len(registers) for found, _ in counts)
     assert all(found == len(registers) for found, versions in counts if versions)
     assert len((await stored(tmp_path)).streams) == 20
@@ -148,14 +163,14 @@ async def test_no_version_is_stored_before_all_that_it_covers(
 async def test_a_batch_goes_before_what_others_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("gossipd.store.sqlite.SLICE_SECONDS", 0.0)
     registers = tuple((OTHER, f"c{seq}", seq, seq) for seq in range(1, 500))
     async with opened(tmp_path) as store:
-        saving = asyncio.create_task(store.save(Changes(registers, ((OTHER, 499),), (), ())))
+        write_behind = asyncio.create_task(store.save(Changes(registers, ((OTHER, 499),), (), ())))
         await asyncio.sleep(0)
         await store.commit(batch(1))
-        assert not saving.done()
-        await saving
+        assert not write_behind.done()
+        await write_behind
     assert [each.version for each in (await stored(tmp_path)).streams] == [1, 499]
 
 

@@ -8,15 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import AGE_TICK, Changes, Correction, Double, Stream
-from gossipd.core.log import Log
+from gossipd.core import (
+    AGE_TICK,
+    Changes,
+    Correction,
+    Double,
+    Stream,
+)
+from gossipd.core.log.log import Log
 from gossipd.store import StoreError, schema
 from gossipd.store.checking import check
-from gossipd.store.lines import export_lines, import_lines
+from gossipd.store.export import export_lines, import_lines
 from gossipd.store.rows import checksum
 
-from .keyed import doubles_in, plain_key, record, told
-from .parts import NOTHING, OTHER, STREAM, filled, opened, stored
+from .keyed import (
+    doubles_in,
+    plain_key,
+    record,
+    told,
+)
+from .parts import (
+    NOTHING,
+    OTHER,
+    STREAM,
+    filled,
+    opened,
+    stored,
+)
 
 FIRST = bytes(10)
 DOUBLE = Double("a", 4, 1, FIRST, 7, 0)
@@ -43,8 +61,8 @@ async def test_of_doubles_of_one_event_the_smaller_is_kept(tmp_path: Path) -> No
 async def test_doubles_age_on_the_disk(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.save(found(DOUBLE._replace(age=6000)))
-    (image,) = (await stored(tmp_path)).streams
-    (double,) = image.doubles
+    (snapshot,) = (await stored(tmp_path)).streams
+    (double,) = snapshot.doubles
     assert 600 <= double.age * AGE_TICK < 660
 
 
@@ -55,9 +73,9 @@ async def test_a_correction_takes_the_place_of_its_doubles(tmp_path: Path) -> No
     async with opened(tmp_path) as store:
         await store.save(found(*doubles, other))
         await store.save(corrected(folded))
-    image = await stored(tmp_path)
-    assert doubles_in(image) == {(OTHER, doubles[2]), (OTHER, other)}
-    (held,) = image.streams
+    snapshot = await stored(tmp_path)
+    assert doubles_in(snapshot) == {(OTHER, doubles[2]), (OTHER, other)}
+    (held,) = snapshot.streams
     assert held.corrections == (folded,)
 
 
@@ -129,7 +147,7 @@ async def filled_before(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """A file of version 2."""
     with monkeypatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-        patch.setattr("gossipd.store.opening.add_keys", lambda _, image, *__: (image, []))
+        patch.setattr("gossipd.store.recovery.add_keys", lambda _, snapshot, *__: (snapshot, []))
         async with opened(directory) as store:
             await store.begin_life(1.0)
     with closing(sqlite3.connect(directory / "gossipd.db", isolation_level=None)) as connection:
@@ -149,10 +167,10 @@ async def test_doubles_of_an_older_file_lose_to_the_smallest_of_their_key(
     await filled_before(tmp_path, monkeypatch)
     before = check(tmp_path)
     assert (before.problems, before.doubles) == ((), 2)
-    image = await stored(tmp_path)
-    assert doubles_in(image) == LOST
+    snapshot = await stored(tmp_path)
+    assert doubles_in(snapshot) == LOST
     log = Log()
-    log.load(image.streams, 0.0, 0.0)
+    log.load(snapshot.streams, 0.0, 0.0)
     assert log.value("default") == 178
     assert check(tmp_path) == before
     assert doubles_in(await stored(tmp_path)) == LOST

@@ -20,7 +20,14 @@ from gossipd.core import Batch
 from gossipd.store import BrokenError, NoSpaceError, StoreError
 from gossipd.store.failures import classify
 from tests.unit.store.history import History
-from tests.unit.store.parts import STREAM, batch, names_in, opened, stored, writer
+from tests.unit.store.parts import (
+    STREAM,
+    batch,
+    names_in,
+    opened,
+    stored,
+    writer,
+)
 
 
 @pytest.mark.parametrize("durability", ["full", "normal"])
@@ -80,7 +87,7 @@ async def test_a_flipped_byte_in_a_log_costs_what_came_after_it_and_nothing_befo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At any time of a life: also when the log has just been folded into the file."""
-    monkeypatch.setattr("gossipd.store.opening.LOG_PAGES", 100)
+    monkeypatch.setattr("gossipd.store.recovery.LOG_PAGES", 100)
     history, rng = History(counters=3000), Random(1)
     damaged = []
     async with opened(tmp_path / "data") as store:
@@ -205,7 +212,7 @@ async def test_a_log_that_cannot_be_folded_takes_back_nothing(
     many = tuple((f"c{seq:04}", seq, seq) for seq in range(1, 5001))
     async with opened(tmp_path) as store:
         await store.commit(Batch(STREAM, 5000, many, ()))
-    monkeypatch.setattr("gossipd.store.opening.LOG_PAGES", 4)
+    monkeypatch.setattr("gossipd.store.recovery.LOG_PAGES", 4)
     if broken:
         monkeypatch.setattr("tempfile.TemporaryFile", refusing(errno.EIO))
     async with opened(tmp_path) as store:

@@ -12,13 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import AGE_TICK, Double, KeyedEvent, Stored
+from gossipd.core import (
+    AGE_TICK,
+    Double,
+    KeyedEvent,
+    Stored,
+)
 from gossipd.core.identity import key_time
 from gossipd.store import BrokenError, StoreError
 from gossipd.store.aging import Lifetimes, expired_writes
 from gossipd.store.checking import check
-from gossipd.store.lines import export_lines
-from gossipd.store.opening import connect
+from gossipd.store.export import export_lines
+from gossipd.store.recovery import connect
 from tests.unit.store.keyed import (
     doubles_in,
     keyed,
@@ -28,7 +33,16 @@ from tests.unit.store.keyed import (
     timed_key,
     told,
 )
-from tests.unit.store.parts import NOTHING, OTHER, STREAM, as_of, batch, contents, opened, stored
+from tests.unit.store.parts import (
+    NOTHING,
+    OTHER,
+    STREAM,
+    as_of,
+    batch,
+    contents,
+    opened,
+    stored,
+)
 
 
 async def test_the_next_life_has_the_keys_of_a_batch_in_memory(tmp_path: Path) -> None:
@@ -107,10 +121,10 @@ async def test_memory_gets_the_window_and_the_rest_is_archived(tmp_path: Path) -
     async with opened(tmp_path, retention=1e6) as store:
         await store.save(told(*records, version=8))
     async with opened(tmp_path, retention=6000) as store:
-        image = store.load()
-    assert records_in(image) == {STREAM: [7, 8]}
-    assert image.streams[0].archived == 5
-    assert image.horizon == int.from_bytes(records[2].key[:6], "big")
+        snapshot = store.load()
+    assert records_in(snapshot) == {STREAM: [7, 8]}
+    assert snapshot.streams[0].archived == 5
+    assert snapshot.horizon == int.from_bytes(records[2].key[:6], "big")
 
 
 async def test_what_no_version_covers_belongs_into_memory_until_it_expires(tmp_path: Path) -> None:
@@ -119,10 +133,10 @@ async def test_what_no_version_covers_belongs_into_memory_until_it_expires(tmp_p
         await store.save(told(*records, version=3))
         await store.save(told(*records, stream=OTHER))
     async with opened(tmp_path, retention=4500) as store:
-        image = store.load()
-    assert records_in(image) == {STREAM: [4, 5], OTHER: [3, 4, 5]}
-    assert [each.archived for each in image.streams] == [3, 0]
-    assert image.horizon == int.from_bytes(records[2].key[:6], "big")
+        snapshot = store.load()
+    assert records_in(snapshot) == {STREAM: [4, 5], OTHER: [3, 4, 5]}
+    assert [each.archived for each in snapshot.streams] == [3, 0]
+    assert snapshot.horizon == int.from_bytes(records[2].key[:6], "big")
 
 
 async def test_the_horizon_is_that_of_all_that_has_left_memory(tmp_path: Path) -> None:
@@ -214,17 +228,17 @@ async def test_a_file_that_was_removed_is_not_looked_up_in(tmp_path: Path) -> No
 async def test_no_version_is_stored_before_the_keys_that_it_covers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("gossipd.store.sqlite.SLICE_SECONDS", 0.0)
     records = tuple(record(seq) for seq in range(1, 1001))
     seen: set[tuple[int, int]] = set()
     async with opened(tmp_path) as store:
         with closing(sqlite3.connect(tmp_path / "gossipd.db")) as second:
-            saving = asyncio.create_task(store.save(told(*records, version=1000)))
-            while not saving.done():
+            write_behind = asyncio.create_task(store.save(told(*records, version=1000)))
+            while not write_behind.done():
                 query = "SELECT (SELECT count(*) FROM keys), count(*) FROM streams WHERE version"
                 seen.update(second.execute(query))
                 await asyncio.sleep(0)
-            await saving
+            await write_behind
     assert any(0 < found < len(records) for found, _ in seen)
     assert all(found == len(records) for found, versions in seen if versions)
 
@@ -232,7 +246,7 @@ async def test_no_version_is_stored_before_the_keys_that_it_covers(
 async def test_a_batch_goes_before_keys_that_are_saved_or_looked_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("gossipd.store.sqlite.SLICE_SECONDS", 0.0)
     records = tuple(record(seq) for seq in range(1, 2001))
     async with opened(tmp_path) as store:
         starts: tuple[Callable[[], Coroutine[None, None, Stored]], ...] = (
@@ -273,8 +287,8 @@ async def test_expired_records_go_and_raise_the_horizon(tmp_path: Path) -> None:
 async def test_expired_records_go_some_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
-    monkeypatch.setattr("gossipd.store.disk.EXPIRED_AT_ONCE", 600)
+    monkeypatch.setattr("gossipd.store.sqlite.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("gossipd.store.sqlite.EXPIRED_AT_ONCE", 600)
     async with opened(tmp_path, retention=1e6) as store:
         await store.save(told(*(record(seq, age=5000) for seq in range(1, 2001)), version=2000))
     async with opened(tmp_path, retention=1000) as store:
@@ -332,9 +346,9 @@ async def test_a_step_of_the_wall_clock_ages_no_key(
     async with opened(tmp_path) as store:
         await store.begin_life(time.time())
         await store.expire()
-        image = store.load()
-        assert records_in(image) == {STREAM: [1, 2], OTHER: [3]}
-        assert all(key.age < 600 for stream in image.streams for key in stream.keys)
+        snapshot = store.load()
+        assert records_in(snapshot) == {STREAM: [1, 2], OTHER: [3]}
+        assert all(key.age < 600 for stream in snapshot.streams for key in stream.keys)
     assert held(tmp_path) == {STREAM: [1, 2], OTHER: [3]}
 
 
@@ -397,10 +411,10 @@ async def test_of_more_records_than_memory_may_hold_the_newest_are_for_it(tmp_pa
         await store.save(told(record(2, older, 60.0), record(3, age=30.0), version=3))
         await store.save(told(record(4, age=0.0), record(5, age=0.0), stream=OTHER))
     assert records_in(await stored(tmp_path)) == {STREAM: [1, 2, 3], OTHER: [4, 5]}
-    image = await stored(tmp_path, keys_max=3)
-    assert records_in(image) == {STREAM: [3], OTHER: [4, 5]}
-    assert {each.stream: each.archived for each in image.streams} == {STREAM: 2, OTHER: 0}
-    assert image.horizon == key_time(older), "what is not in memory lies below"
+    snapshot = await stored(tmp_path, keys_max=3)
+    assert records_in(snapshot) == {STREAM: [3], OTHER: [4, 5]}
+    assert {each.stream: each.archived for each in snapshot.streams} == {STREAM: 2, OTHER: 0}
+    assert snapshot.horizon == key_time(older), "what is not in memory lies below"
 
 
 # --- an older file -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 
 from gossipd.store import StoreError, is_in_use, schema
 from gossipd.store.checking import check
-from gossipd.store.lines import export_lines
+from gossipd.store.export import export_lines
 from gossipd.store.rows import put_meta
 from tests.unit.store.keyed import ageless, record, told
 from tests.unit.store.parts import (
@@ -233,7 +233,7 @@ async def test_a_directory_that_knows_no_cluster_belongs_to_that_of_its_next_lif
 
 async def test_a_flipped_bit_is_refused_or_does_no_harm(tmp_path: Path) -> None:
     file = await filled(tmp_path)
-    image, sound, rng = await stored(tmp_path), file.read_bytes(), Random(4)
+    snapshot, sound, rng = await stored(tmp_path), file.read_bytes(), Random(4)
     refusals = 0
     found_hard = (3504, 3788)  # texts that are none, in SQLite's own table
     for place in (*found_hard, *rng.choices(range(len(sound)), k=150)):
@@ -246,7 +246,7 @@ async def test_a_flipped_bit_is_refused_or_does_no_harm(tmp_path: Path) -> None:
             refusals += 1
             assert file.read_bytes() == data
         else:
-            assert found.streams == image.streams
+            assert found.streams == snapshot.streams
     assert refusals > 30
 
 
@@ -260,15 +260,15 @@ async def test_an_older_file_is_migrated_and_then_too_new_for_those_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = await filled(tmp_path)
-    image = await stored(tmp_path)
+    snapshot = await stored(tmp_path)
     known = schema.MIGRATIONS
     more = (("CREATE TABLE more (a)", "INSERT INTO more VALUES (7)"), ("DELETE FROM more",))
     monkeypatch.setattr(schema, "MIGRATIONS", (*known, more[0]))
-    assert await stored(tmp_path) == image
+    assert await stored(tmp_path) == snapshot
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT a FROM more").fetchall() == [(7,)]
     monkeypatch.setattr(schema, "MIGRATIONS", (*known, *more))
-    assert await stored(tmp_path) == image
+    assert await stored(tmp_path) == snapshot
     monkeypatch.setattr(schema, "MIGRATIONS", known)
     assert "newer gossipd (version 6" in await refused(tmp_path)
 
@@ -281,12 +281,12 @@ async def test_a_file_of_each_older_version_is_read_as_it_is_and_migrated(
     async with opened(tmp_path) as store:
         if version >= schema.WITH_KEYS:
             await store.save(told(*map(record, range(1, 9)), version=8))
-    image = await stored(tmp_path)
+    snapshot = await stored(tmp_path)
     as_of(file, version)
     before = contents(tmp_path)
     finding, lines = check(file), list(export_lines(file))
     assert contents(tmp_path) == before
-    assert ageless(await stored(tmp_path)) == ageless(image)
+    assert ageless(await stored(tmp_path)) == ageless(snapshot)
     assert check(file) == finding
     assert finding.problems == ()
     assert list(export_lines(file))[1:] == lines[1:]
@@ -299,13 +299,13 @@ async def test_a_migration_that_fails_leaves_the_old_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(tmp_path)
-    image = await stored(tmp_path)
+    snapshot = await stored(tmp_path)
     known = schema.MIGRATIONS
     monkeypatch.setattr(schema, "MIGRATIONS", (*known, ("CREATE TABLE more (a)", "nonsense")))
     with pytest.raises(StoreError, match="syntax error"):
         await stored(tmp_path)
     monkeypatch.setattr(schema, "MIGRATIONS", known)
-    assert await stored(tmp_path) == image
+    assert await stored(tmp_path) == snapshot
 
 
 async def test_the_first_life_of_a_copy_is_above_that_of_its_original(tmp_path: Path) -> None:

@@ -15,10 +15,15 @@ from random import Random
 
 import pytest
 
-from gossipd.core import Image, Stream
+from gossipd.core import Snapshot, Stream
 from gossipd.store import BrokenError, DiskStore, Durability
 from gossipd.store.checking import check
-from tests.power.disk import SECTOR, Disk, Failing, torn
+from tests.power.disk import (
+    SECTOR,
+    Disk,
+    Failing,
+    torn,
+)
 from tests.power.vfs import running_on, why_none
 from tests.unit.store.history import History
 from tests.unit.store.parts import batch, opened, stored
@@ -74,8 +79,8 @@ async def cuts_of_a_life(
 async def test_what_was_told_survives_a_power_cut_at_any_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, tears: bool
 ) -> None:
-    monkeypatch.setattr("gossipd.store.opening.LOG_PAGES", 60)
-    monkeypatch.setattr("gossipd.store.disk.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("gossipd.store.recovery.LOG_PAGES", 60)
+    monkeypatch.setattr("gossipd.store.sqlite.SLICE_SECONDS", 0.0)
     history, cuts = await cuts_of_a_life(tmp_path, "full", Random(seed), tears)
     assert len(cuts) > 30
     for cut in cuts:
@@ -88,7 +93,7 @@ async def test_normal_may_lose_the_last_commits_to_a_power_cut_and_no_more_than_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tears: bool
 ) -> None:
     """Also shows that what is not synced does get lost here."""
-    monkeypatch.setattr("gossipd.store.opening.LOG_PAGES", 60)
+    monkeypatch.setattr("gossipd.store.recovery.LOG_PAGES", 60)
     history, cuts = await cuts_of_a_life(tmp_path, "normal", Random(3), tears)
     assert len(cuts) > 30
     kept = [await cut.next_life(history) for cut in cuts]
@@ -115,7 +120,7 @@ async def test_a_power_cut_at_each_moment_of_the_making_leaves_no_file_or_a_whol
     for number in range(len(moments)):
         left = tmp_path / f"left{number}"
         made += (left / "gossipd.db").exists()
-        assert await stored(left) == Image((), ())
+        assert await stored(left) == Snapshot((), ())
         assert check(left).problems == ()
     assert {"write", "sync", "rename", "names", "delete"} <= set(moments)
     assert 10 < made < len(moments) - 10

@@ -13,12 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from gossipd.core import Changes, KeyRecord, StreamImage
-from gossipd.signals import LEFT_ALONE
-from gossipd.store import BrokenError, RemoteStore, StoreError, fork
-from gossipd.store.process import Frames, Keeper, frame
+from gossipd.core import Changes, KeyRecord, StreamSnapshot
+from gossipd.process.signals import LEFT_ALONE
+from gossipd.store import (
+    BrokenError,
+    RemoteStore,
+    StoreError,
+    fork,
+)
+from gossipd.store.worker import Frames, Keeper, frame
 
-from .parts import RETENTION, ROOT, STREAM, WINDOW, batch, stored
+from .parts import (
+    RETENTION,
+    ROOT,
+    STREAM,
+    WINDOW,
+    batch,
+    stored,
+)
 
 KEY = bytes(6) + b"\x40\x00\x80" + bytes(7)
 
@@ -50,7 +62,7 @@ async def everything(keeper: Keeper, directory: Path) -> None:
     assert [record.key for record in await store.read_keys(STREAM, 0, 9, 9)] == [KEY]
     assert await store.save(Changes(((STREAM, "b", 2, 7),), ((STREAM, 2),), (), ())) == {}
     await store.commit(batch(3))
-    store.abandon(batch(3), StreamImage(STREAM, 2, (("default", 1, 1),)))
+    store.abandon(batch(3), StreamSnapshot(STREAM, 2, (("default", 1, 1),)))
     await store.expire()
     await store.probe()
     await store.close()
@@ -62,11 +74,11 @@ async def many_at_once(keeper: Keeper, directory: Path) -> None:
     """A commit waits for one slice of what is being saved, not for all of it."""
     store = await opened(keeper, directory)
     rows = tuple((STREAM, f"counter {number}", number + 1, 1) for number in range(100_000))
-    saving = asyncio.ensure_future(store.save(Changes(rows, (), (), ())))
+    write_behind = asyncio.ensure_future(store.save(Changes(rows, (), (), ())))
     await asyncio.sleep(0)
     await store.commit(batch(100_001, "own"))
-    assert not saving.done()
-    await saving
+    assert not write_behind.done()
+    await write_behind
     await store.close()
 
 
@@ -90,7 +102,7 @@ async def killed(keeper: Keeper, directory: Path) -> None:
     for call in (waiting, store.commit(batch(2))):
         with pytest.raises(BrokenError, match="the storage process has ended"):
             await call
-    store.abandon(batch(1), StreamImage(STREAM, 0, ()))
+    store.abandon(batch(1), StreamSnapshot(STREAM, 0, ()))
     await store.close()
 
 

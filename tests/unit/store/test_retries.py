@@ -10,10 +10,30 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from gossipd.core import Accepted, Duplicate, KeyedEvent, KeyExpired, KeyReused
+from gossipd.core import (
+    Accepted,
+    Duplicate,
+    KeyedEvent,
+    KeyExpired,
+    KeyReused,
+)
 from tests.commits import abandon, prepared
-from tests.unit.store.keyed import Life, doubles_in, new_life, plain_key, record, timed_key, told
-from tests.unit.store.parts import OTHER, ROOT, STREAM, opened, stored
+from tests.unit.store.keyed import (
+    Life,
+    doubles_in,
+    new_life,
+    plain_key,
+    record,
+    timed_key,
+    told,
+)
+from tests.unit.store.parts import (
+    OTHER,
+    ROOT,
+    STREAM,
+    opened,
+    stored,
+)
 
 
 async def test_a_retry_in_the_next_life_is_a_duplicate(tmp_path: Path, key: bytes) -> None:
@@ -133,7 +153,7 @@ KEYED_WRITER = """
 import asyncio, sys
 from itertools import count
 from pathlib import Path
-from gossipd.store import disk
+from gossipd.store import sqlite as disk
 from tests.unit.store.keyed import new_life, plain_key, record, told
 from tests.unit.store.parts import OTHER
 from tests.commits import abandon, prepared
@@ -189,11 +209,11 @@ async def test_what_a_killed_process_had_answered_is_a_duplicate_for_the_next(
     )
     assert {type(result) for result in batch.results} == {Duplicate}
     await life.store.close()
-    image = await stored(tmp_path)
-    for each in image.streams:
+    snapshot = await stored(tmp_path)
+    for each in snapshot.streams:
         first = each.version // 10**6 * 10**6 + 200 if each.stream == OTHER else 1
         # A version never covers a record that is missing, wherever the process was killed.
         assert {key.seq for key in each.keys} >= set(range(first, each.version + 1))
-    (others,) = (each for each in image.streams if each.stream == OTHER)
+    (others,) = (each for each in snapshot.streams if each.stream == OTHER)
     assert others.version > 3 * 10**6
     assert count - others.registers[0][2] >= 90

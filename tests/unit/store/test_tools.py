@@ -21,14 +21,20 @@ from gossipd.core import (
     Changes,
     Correction,
     Double,
-    Image,
     MemberView,
     Node,
     Settings,
+    Snapshot,
     Status,
     TagFrame,
 )
-from tests.unit.store.keyed import ageless, keyed, plain_key, record, told
+from tests.unit.store.keyed import (
+    ageless,
+    keyed,
+    plain_key,
+    record,
+    told,
+)
 from tests.unit.store.parts import (
     NOTHING,
     OTHER,
@@ -49,10 +55,10 @@ def call(*args: object, lines: str | None = None) -> Result:
     return CliRunner().invoke(data, [str(arg) for arg in args], input=lines)
 
 
-def node_with(image: Image) -> Node:
+def node_with(snapshot: Snapshot) -> Node:
     own = MemberView("here", ("10.0.0.1", 7946), 1, 0, Status.ALIVE)
     node = Node(own, Settings(), TagFrame("c"), Random(1), 0.0)
-    node.load(image, 0.0)
+    node.load(snapshot, 0.0)
     return node
 
 

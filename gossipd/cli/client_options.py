@@ -1,0 +1,143 @@
+"""What the client commands have in common: whom to ask, how long, and how they end."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from gossipd.cli.daemons import Daemons
+from gossipd.cli.durations import duration_or_seconds
+from gossipd.cli.failure import Failure, Silence
+from gossipd.client import (
+    LOOPBACK,
+    AskingError,
+    NoAnswerError,
+    RefusedError,
+)
+from gossipd.config.endpoint import API_PORT, Endpoint
+
+Command = Callable[..., None]
+
+ANSWER_TIMEOUT_MAX = 86_400.0
+
+_HTTP = re.compile("http://", re.IGNORECASE)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+counter_argument = click.argument("counter", default="default")
+
+
+def parsed_by(parse: Callable[[str], object]) -> Callable[..., object]:
+    """A callback of click from what raises ValueError."""
+
+    def callback(_ctx: click.Context, _param: click.Parameter, text: str | None) -> object:
+        try:
+            return None if text is None else parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
+
+
+def peer(text: str, default_port: int) -> Endpoint:
+    try:
+        return Endpoint.parse_peer(text, default_port)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _addresses(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> tuple[Endpoint, ...]:
+    parts = [part for value in values for part in re.split(r"[,\s]+", value) if part]
+    if not parts:
+        raise click.BadParameter("expected HOST:PORT")
+    return tuple(map(_side_port, parts))
+
+
+def _side_port(text: str) -> Endpoint:
+    """`HOST:PORT`, `:PORT` of this machine, or the same as a URL."""
+    if text.lower().startswith("https://"):
+        raise click.BadParameter(f"{text!r}: the API speaks HTTP without TLS")
+    if _HTTP.match(text):
+        text = _HTTP.sub("", text).removesuffix("/")
+        if ":" not in text.rpartition("]")[2]:
+            raise click.BadParameter(f"'http://{text}' has no port; expected http://HOST:PORT")
+    is_port = text.startswith(":") and text.count(":") == 1
+    return peer(LOOPBACK + text if is_port else text, API_PORT)
+
+
+api_option = click.option(
+    "--api",
+    "addresses",
+    callback=_addresses,
+    multiple=True,
+    default=(f"{LOOPBACK}:{API_PORT}",),
+    metavar="HOST:PORT",
+    envvar="GOSSIPD_API",
+    show_default=True,
+    show_envvar=True,
+    help="Address of the daemon to ask. Given several times: the next one where one fails.",
+)
+
+
+def timeout_option(
+    default: str, seconds_max: float, zero: bool, doc: str
+) -> Callable[[Command], Command]:
+    """`--timeout`; `zero`: whether it may be 0."""
+
+    def parse(text: str) -> float:
+        seconds = duration_or_seconds(text)
+        if seconds > seconds_max or (not seconds and not zero):
+            least = "" if zero else "above 0 and "
+            raise ValueError(f"must be {least}at most {seconds_max:g} seconds")
+        return seconds
+
+    return click.option(
+        "--timeout",
+        callback=parsed_by(parse),
+        default=default,
+        metavar="DURATION",
+        show_default=True,
+        help=doc,
+    )
+
+
+@contextmanager
+def exits() -> Iterator[None]:
+    """Turn what came of asking in vain to the exits of the command."""
+    try:
+        yield
+    except RefusedError as error:
+        raise Failure(str(error)) from None
+    except NoAnswerError as error:
+        raise Silence(str(error)) from None
+
+
+def asks(command: Command) -> Command:
+    """Give a command the options of all clients and `Daemons`, each of them asked once."""
+
+    @api_option
+    @timeout_option("10s", ANSWER_TIMEOUT_MAX, False, "How long to wait for an answer.")
+    @functools.wraps(command)
+    def asking(addresses: tuple[Endpoint, ...], timeout: float, **arguments: Any) -> None:
+        with exits():
+            try:
+                command(Daemons(addresses, timeout), **arguments)
+            except AskingError as error:
+                if error.doubtful:
+                    error.saying(f"{error}; it may have been done all the same")
+                raise
+
+    return asking
+
+
+def one(daemons: Daemons) -> Daemons:
+    """For what concerns one daemon: to turn to the next would be to do it to another."""
+    if len(daemons.addresses) > 1:
+        raise click.UsageError("this is for one daemon: name it with --api")
+    return daemons

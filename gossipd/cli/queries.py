@@ -1,0 +1,220 @@
+"""The client commands: each asks a running daemon one thing and prints the answer.
+
+They import neither the daemon nor the core, so they start in a blink.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gossipd.cli.client_options import asks, json_option, one
+from gossipd.cli.count import count, counters
+from gossipd.cli.daemons import Daemons
+from gossipd.cli.failure import printable
+from gossipd.cli.increment import increment
+from gossipd.cli.join import join
+from gossipd.cli.output import (
+    age,
+    emit,
+    emit_fields,
+    emit_json,
+    emit_table,
+    local_time,
+)
+from gossipd.cli.pages import (
+    emit_pages,
+    emit_pages_json,
+    page_options,
+    pages,
+)
+from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd members
+  gossipd members | cut -f1
+  gossipd members --prefix web- --limit 20
+  gossipd members --json"""
+)
+@page_options
+@json_option
+@asks
+def members(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
+    """List all members.
+
+    Columns: name, address, state, time in this state, round trip, tags.
+    """
+    found = pages(daemons, "/members", _member_names, **wanted)
+    if as_json:
+        emit_pages_json(found)
+    else:
+        header = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "TAGS")
+        emit_pages(found, header, lambda page: map(_member_row, _members(page)))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd peers
+  gossipd peers --json"""
+)
+@json_option
+@asks
+def peers(daemons: Daemons, as_json: bool) -> None:
+    """List the addresses of the others.
+
+    These are the gossip addresses of the other alive members.
+    """
+    answer = daemons.get(_peers, "/peers")
+    if as_json:
+        emit_json(answer.text)
+    else:
+        emit_table(("PEER",), ((peer,) for peer in _peers(answer)))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd status
+  gossipd status --api 127.0.0.1:7957 --json"""
+)
+@json_option
+@asks
+def status(daemons: Daemons, as_json: bool) -> None:
+    """Print the state of the node.
+
+    Whether it is ready, what it knows, how many agree with it.
+    """
+    answer = daemons.get(_status, "/status")
+    if as_json:
+        emit_json(answer.text)
+    else:
+        emit_fields(_status(answer).items())
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd log
+  gossipd log --limit 5
+  gossipd log --json"""
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="At most this many events; default: as many as the daemon gives.",
+)
+@click.option(
+    "--prefix", metavar="TEXT", help="Only events of counters whose name begins with this."
+)
+@click.option("--after", metavar="ID", help="Only events older than the one with this id.")
+@json_option
+@asks
+def log(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
+    """List recent increments, newest first.
+
+    Columns: time, counter, what was added, the count after it, id, origin.
+    """
+    given = {name: value for name, value in wanted.items() if value is not None}
+    answer = daemons.get(_events, "/log", **given)
+    if as_json:
+        emit_json(answer.text)
+    else:
+        header = ("TIME", "COUNTER", "BY", "COUNT", "ID", "ORIGIN")
+        emit_table(header, map(_event_row, _events(answer)))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd leave
+  gossipd leave --api 127.0.0.1:7957"""
+)
+@asks
+def leave(daemons: Daemons) -> None:
+    """Leave the cluster and stop.
+
+    The node first hands over what it holds.
+    """
+    one(daemons).post(_leaving, "/leave")
+    emit("leaving")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd forget web-3"""
+)
+@click.argument("name")
+@asks
+def forget(daemons: Daemons, name: str) -> None:
+    """Forget a failed or left member.
+
+    NAME is shown nowhere any more, until it joins again.
+    """
+    daemons.post(_forgotten, "/forget", name=name)
+    emit(f"forgetting {printable(name)}")
+
+
+COMMANDS = (increment, count, counters, members, peers, status, log, join, leave, forget)
+
+
+# What the answers look like; anything else raises.
+
+
+def _members(page: Answer) -> list[dict[str, Any]]:
+    return page.records(
+        name=str, address=str, state=str, since=NUMBER_OR_NONE, rtt_ms=NUMBER_OR_NONE, tags=dict
+    )
+
+
+def _member_names(page: Answer) -> list[str]:
+    return [member["name"] for member in _members(page)]
+
+
+def _peers(answer: Answer) -> list[str]:
+    return answer.entries(str)
+
+
+def _status(answer: Answer) -> dict[str, Any]:
+    return answer.fields(name=str, address=str, ready=bool)
+
+
+def _events(answer: Answer) -> list[dict[str, Any]]:
+    return answer.records(id=str, counter=str, by=int, count=int, origin=str, at=NUMBER)
+
+
+def _leaving(answer: Answer) -> None:
+    answer.fields(leaving=bool)
+
+
+def _forgotten(answer: Answer) -> None:
+    answer.fields(forgotten=str)
+
+
+def _member_row(member: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        *(member[name] for name in ("name", "address", "state")),
+        age(member.get("since")),
+        _round_trip(member),
+        [f"{key}={value}" for key, value in member["tags"].items()],
+    )
+
+
+def _round_trip(member: dict[str, Any]) -> str | None:
+    if member.get("self"):
+        return "self"
+    milliseconds = member.get("rtt_ms")
+    return None if milliseconds is None else f"{milliseconds:.2f} ms"
+
+
+def _event_row(event: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        local_time(event["at"]),
+        *(event[name] for name in ("counter", "by", "count", "id", "origin")),
+    )

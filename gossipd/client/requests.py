@@ -1,0 +1,131 @@
+"""Asking one daemon: what is sent, and what to make of whatever comes back."""
+
+from __future__ import annotations
+
+import json
+import socket
+from urllib.parse import urlencode
+
+from gossipd.client.answers import (
+    Answer,
+    AskingError,
+    NoAnswerError,
+    RefusedError,
+    StrangerError,
+    UnresolvedError,
+    decoded,
+    problem_of,
+    seconds,
+)
+from gossipd.client.connecting import Deadline, connect, resolve
+from gossipd.client.exchange import NoHttpError, Response, exchange
+from gossipd.config.endpoint import Endpoint
+
+LOOPBACK = "127.0.0.1"
+JSON = "application/json"
+JSON_LINES = "application/x-ndjson"
+
+
+class Client:
+    """One daemon, to be asked now. What asks raises `AskingError`."""
+
+    def __init__(self, api: Endpoint, timeout: float) -> None:
+        """`timeout`: seconds from now for everything that is asked of it."""
+        self.api = Endpoint(api.host or LOOPBACK, api.port)
+        self.timeout = timeout
+        self._deadline = Deadline(timeout)
+
+    def get(self, path: str, **query: object) -> Answer:
+        return self._call("GET", f"{path}?{urlencode(query)}" if query else path, None, JSON)
+
+    def post(self, path: str, **fields: object) -> Answer:
+        return self._call("POST", path, json.dumps(fields).encode() if fields else b"", JSON)
+
+    def post_lines(self, path: str, lines: bytes) -> Answer:
+        """Post JSON lines."""
+        return self._call("POST", path, lines, JSON_LINES)
+
+    def _call(self, method: str, target: str, body: bytes | None, kind: str) -> Answer:
+        changing = method != "GET"
+        with self._connected() as connection:
+            try:
+                request = self._request(method, target, body, kind)
+                response = exchange(connection, request, self._deadline)
+            except OSError as error:
+                raise self._broken(error, changing) from None
+            except NoHttpError as error:
+                raise self._stranger(str(error), changing) from None
+        return self._answer(response, changing)
+
+    def _connected(self) -> socket.socket:
+        host, port = self.api.host, self.api.port
+        try:
+            addresses = resolve(host, port, self._deadline)
+        except (OSError, UnicodeError) as error:
+            raise self._unresolved(error) from None
+        try:
+            return connect(addresses, self._deadline)
+        except OSError as error:
+            timed_out = isinstance(error, TimeoutError)
+            reason = ("timed out" if timed_out else error.strerror or str(error)).lower()
+            text = f"no daemon answers at {self.api} ({reason}); is it running? try: gossipd run"
+            raise NoAnswerError(text, reason, passing=True) from None
+
+    def _request(self, method: str, target: str, body: bytes | None, kind: str) -> bytes:
+        host, _, _zone = self.api.host.partition("%")
+        if not host.isascii():
+            host = host.encode("idna").decode()
+        head = [
+            f"{method} {target} HTTP/1.1",
+            f"Host: {Endpoint(host, self.api.port)}",
+            f"Accept: {JSON}",
+            "Accept-Encoding: identity",
+            "Connection: close",
+        ]
+        if body:
+            head.append(f"Content-Type: {kind}")
+        if body is not None:
+            head.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*head, "", ""]).encode() + (body or b"")
+
+    def _answer(self, response: Response, changing: bool) -> Answer:
+        try:
+            text = response.body.decode().strip()
+            data = decoded(text)
+        except ValueError:
+            raise self._unlike(response, changing) from None
+        if 200 <= response.status < 300:
+            wait = seconds(response.retry_after)
+            return Answer(text, data, response.status, changing, response.date, wait)
+        problem = problem_of(response, data)
+        if problem is None:
+            raise self._unlike(response, changing)
+        raise RefusedError.of(response, problem, changing)
+
+    def _unresolved(self, error: Exception) -> UnresolvedError:
+        if isinstance(error, TimeoutError):
+            reason = f"no answer within {self.timeout:.3g} s"
+        else:
+            reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        for_now = isinstance(error, TimeoutError) or (
+            isinstance(error, OSError) and error.errno == socket.EAI_AGAIN
+        )
+        return UnresolvedError(f"cannot resolve {self.api.host!r}: {reason}", passing=for_now)
+
+    def _broken(self, error: OSError, changing: bool) -> AskingError:
+        if isinstance(error, TimeoutError):
+            within = f"within {self.timeout:.3g} s"
+            text, reason = f"no answer from {self.api} {within}", f"no answer {within}"
+        else:
+            reason = "closed the connection before it had answered"
+            text = f"{self.api} {reason}"
+        return NoAnswerError(text, reason, passing=True, doubtful=changing)
+
+    def _unlike(self, response: Response, changing: bool) -> StrangerError:
+        error = self._stranger(f"does not answer like gossipd (HTTP {response.status})", changing)
+        error.status = response.status
+        error.retry_after = seconds(response.retry_after)
+        return error
+
+    def _stranger(self, said: str, changing: bool) -> StrangerError:
+        return StrangerError(f"what listens at {self.api} {said}", said, doubtful=changing)

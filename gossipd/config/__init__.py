@@ -1,0 +1,1 @@
+"""What a node is started with: options, their file, their defaults."""

@@ -1,0 +1,243 @@
+"""What one node is started with: a frozen value, complete and possible or not built at all.
+
+The fields here and those of `core.Settings` are the one place where the options of `gossipd run`
+are spelled: `schema` reads name, type, default and docstring and makes a flag, a variable and a
+key of the configuration file of each.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from gossipd.config.endpoint import (
+    GOSSIP_PORT,
+    PORT_MAX,
+    Endpoint,
+    is_link_local,
+)
+from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
+from gossipd.core.settings import SECONDS_MIN, Profile, Settings
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+Durability = Literal["full", "normal"]
+
+TAG_KEY_SIZE_MAX = 64
+LOCALHOST = "localhost"
+"""For the API: both loopback addresses, 127.0.0.1 and ::1."""
+
+ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
+
+_Value = TypeVar("_Value")
+_Result = TypeVar("_Result")
+
+
+class ConfigError(ValueError):
+    """An option has an impossible value. `key` names it, `problem` says what is wrong."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Raises `ConfigError` when it is built from an impossible value.
+
+    Once built, `api` is never None, `name` only while the port of `bind` is 0, and the seeds in
+    `join` all have a port. None means the default that the docstring describes.
+    """
+
+    bind: Endpoint = ANY_ADDRESS
+    """Address of the UDP gossip socket, [HOST]:PORT. Without a host: all addresses, IPv4 and
+    IPv6. Write an IPv6 address in brackets. Port 0: any free one."""
+
+    api: Endpoint | None = None
+    """TCP address of the API (HTTP and text), [HOST]:PORT. Default: localhost, which is
+    127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
+    port + 1. Without a host: all addresses, which lets everybody on the network count."""
+
+    join: tuple[str, ...] = ()
+    """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
+    several addresses, the node's own among them. They are tried again for ever. The default port
+    is 7946."""
+
+    name: str | None = None
+    """Name of this node, unique in the cluster, 1 to 64 bytes. Default: the host name, with
+    :PORT when the `bind` port is not 7946."""
+
+    advertise: Endpoint | None = None
+    """Gossip address at which others reach this node, HOST:PORT; a host name is resolved again now
+    and then. Default: the local address from which members and seeds are reached, checked again
+    whenever the network changes or answers stop."""
+
+    cluster: str = "gossipd"
+    """Name of the cluster, 1 to 64 bytes. Datagrams of other clusters are dropped unread."""
+
+    profile: Profile = "lan"
+    """The set of settings to start from: lan (detects in seconds), wan (patient, fewer packets)
+    or local (many nodes on one machine)."""
+
+    data_dir: str | None = None
+    """Directory of this node's state, for it alone. Default: one named after the node, in
+    $STATE_DIRECTORY (which systemd sets), else in gossipd below $XDG_STATE_HOME or
+    ~/.local/state."""
+
+    in_memory: bool = False
+    """Keep the state in memory only: what no other node holds is lost when this one stops."""
+
+    durability: Durability = "full"
+    """What an answered increment survives: power cuts (full), or only crashes of processes
+    (normal), which saves the wait for the disk."""
+
+    disk_timeout: float = 5.0
+    """Seconds that the disk may take to answer. After that increments are refused (those under way
+    may have been counted) and the node is not ready, until the disk answers again."""
+
+    tag: tuple[str, ...] = ()
+    """A label K=V that all members see; keys unique and at most 64 bytes, at most 32 tags, all
+    together at most 256 bytes."""
+
+    log_level: LogLevel = "info"
+    """Lines of this level and above are logged to stderr."""
+
+    settings: Settings = field(default_factory=Settings)
+    """The settings of the protocol: those of `profile`, some of them replaced."""
+
+    @property
+    def has_default_name(self) -> bool:
+        """Whether its name is the one that it would have had without one."""
+        try:
+            return self.name == _default_name(self.bind.port)
+        except ConfigError:
+            return False
+
+    @classmethod
+    def of(cls, **values: Any) -> Config:
+        """A configuration from options by name, fields of `core.Settings` among them.
+
+        Raises `ConfigError` and `SettingsError`.
+        """
+        names = {setting.name for setting in fields(Settings)}
+        replaced = {key: value for key, value in values.items() if key in names}
+        rest = {key: value for key, value in values.items() if key not in names}
+        settings = Settings.of(rest.get("profile", "lan"), **replaced)
+        return cls(**rest, settings=settings)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags as a mapping, in the order given."""
+        return dict(_tag(text) for text in self.tag)
+
+    def __post_init__(self) -> None:
+        if self.in_memory and self.data_dir is not None:
+            raise ConfigError("data_dir", "must not be given together with in_memory")
+        if self.data_dir == "":
+            raise ConfigError("data_dir", "expected a directory, not an empty string")
+        if not SECONDS_MIN <= self.disk_timeout < math.inf:
+            problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
+            raise ConfigError("disk_timeout", problem)
+        if self.api is None:
+            object.__setattr__(self, "api", _default_api(self.bind))
+        if self.name is None and self.bind.port:
+            object.__setattr__(self, "name", _default_name(self.bind.port))
+        if self.name is not None:
+            _check("name", _check_name, self.name)
+        _check("cluster", _check_name, self.cluster)
+        if self.advertise is not None:
+            _check("advertise", Endpoint.parse_peer, str(self.advertise))
+            _check("advertise", _check_reach, self.advertise.host)
+        else:
+            _check("bind", _check_reach, self.bind.host)
+        seeds = (_check("join", Endpoint.parse_peer, seed) for seed in self.join)
+        object.__setattr__(self, "join", tuple(dict.fromkeys(map(str, seeds))))
+        _check("tag", _check_tags, self.tag)
+
+
+def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Result:
+    try:
+        return rule(value)
+    except ValueError as error:
+        raise ConfigError(key, str(error)) from None
+
+
+def _check_reach(host: str) -> None:
+    if is_link_local(host):
+        raise ValueError(f"others cannot use {host!r}: its zone is known on this host only")
+
+
+def _default_api(bind: Endpoint) -> Endpoint:
+    if bind.port == PORT_MAX:
+        raise ConfigError("api", f"must be given, for there is no port after {PORT_MAX}")
+    host = bind.host if _is_own_loopback(bind.host) else LOCALHOST
+    return Endpoint(host, bind.port + 1 if bind.port else 0)
+
+
+def _is_own_loopback(host: str) -> bool:
+    """Whether it is a loopback address that not everybody looks at."""
+    try:
+        return ipaddress.ip_address(host).is_loopback and host not in ("127.0.0.1", "::1")
+    except ValueError:
+        return False
+
+
+def _default_name(port: int) -> str:
+    name = socket.gethostname()
+    if port != GOSSIP_PORT:
+        name = f"{name}:{port}"
+    try:
+        _check_name(name)
+    except ValueError as error:
+        raise ConfigError(
+            "name", f"must be given, as the host name cannot be used: {error}"
+        ) from None
+    return name
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(_encoded(name)) <= NAME_BYTES_MAX:
+        raise ValueError(f"expected 1 to {NAME_BYTES_MAX} bytes, not {name!r}")
+    if name != name.strip() or any(map(_is_control, name)):
+        raise ValueError(f"no control characters and no spaces at the ends, not {name!r}")
+
+
+def _check_tags(tags: tuple[str, ...]) -> None:
+    pairs = [_tag(text) for text in tags]
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"{key!r} is given more than once")
+        if len(_encoded(key)) > TAG_KEY_SIZE_MAX:
+            raise ValueError(f"expected a key of at most {TAG_KEY_SIZE_MAX} bytes, not {key!r}")
+    if len(pairs) > TAGS_MAX:
+        raise ValueError(f"{len(pairs)} tags are given, at most {TAGS_MAX} are allowed")
+    size = sum(len(_encoded(key + value)) for key, value in pairs)
+    if size > TAGS_BYTES_MAX:
+        raise ValueError(
+            f"all tags together are {size} bytes, at most {TAGS_BYTES_MAX} are allowed"
+        )
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"expected K=V, not {text!r}")
+    if any(map(_is_control, text)):
+        raise ValueError(f"no control characters, not {text!r}")
+    return key, value
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is not UTF-8") from None
+
+
+def _is_control(sign: str) -> bool:
+    return sign < " " or "\x7f" <= sign <= "\x9f"

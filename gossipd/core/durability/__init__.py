@@ -1,0 +1,1 @@
+"""What is to be stored, what is stored, here and on other nodes."""

@@ -1,0 +1,344 @@
+"""Increments that wait until enough nodes hold them durably, this one included (`ack=K`).
+
+A peer is asked with a `Hold` whose group `(start, to]` has all records of the stream above
+`start`. Totals are cumulative and a register is that of its counter's newest event, so who holds
+everything in the group durably holds every event in `(start, to]`, and its key; and whoever has a
+durable version holds every event up to it. Nothing else counts: not what was sent, not what was
+merged.
+
+One `Hold` is under way per peer, for everything that waits there, so packets do not grow with
+increments. A confirmation is worth what its peer is: nothing once that has restarted, has left or
+is held failed, and that of one without a disk only where memory was asked for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+from gossipd.core.effects import Copies
+from gossipd.core.gossip.packets import PacketBuilder
+from gossipd.core.identity import SEQ_MAX, Stream
+from gossipd.core.log.groups import cut_group
+from gossipd.core.log.log import Log
+from gossipd.core.means import Means
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.swim.pings import RoundTrips
+from gossipd.core.swim.questions import Questions
+from gossipd.core.timers import Timer
+from gossipd.core.turn import Turn
+from gossipd.core.wire.messages import (
+    HOLD_GROUPS_MAX,
+    NONCE_MAX,
+    Group,
+    Held,
+    Hold,
+    Status,
+    by_kind,
+)
+
+from .waiters import Queue, Wait, Waiting
+
+SPARE = 1
+"""Peers that are asked beside those needed, so that a lost datagram costs no time."""
+
+ANSWER_AFTER = 0.1
+"""Seconds without an answer, at least, after which a peer is asked again, behind all others; also
+3 round trips at least. It doubles with each such silence up to `ANSWER_AFTER_MAX`."""
+
+ANSWER_AFTER_MAX = 1.0
+
+PAUSE = 0.002
+"""Seconds between two questions to one peer that answers, at least; meanwhile more gathers."""
+
+PAUSE_FOR_NEWS = 0.02
+"""The same after a question that had no room for everything: gossip brings the rest."""
+
+ASKS_MAX = 8
+"""Questions to one peer that may still be answered; a slow disk answers late."""
+
+
+class Demand(NamedTuple):
+    """So many copies, and whether those in memory are any."""
+
+    copies: int
+    memory: bool
+
+
+class _Span(NamedTuple):
+    """`(start, to]` of a stream."""
+
+    start: int
+    to: int
+
+
+class _Question(NamedTuple):
+    claims: tuple[tuple[Stream, _Span], ...]
+    """What its groups hold."""
+    whole: bool
+    """Whether all that the peer lacked was in it."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What one life of a peer has told."""
+
+    life: int
+    """Its generation."""
+    held: dict[Stream, _Span] = field(default_factory=dict)
+    """What it holds of the streams that somebody waits for."""
+    durable: bool = True
+    """Whether it has a disk: thought so until it says otherwise."""
+    leaving: bool = False
+    silences: int = 0
+    """Questions in a row without an answer in time."""
+    waits: bool = False
+    """Whether the last question is unanswered."""
+    asked_at: float = float("-inf")
+    next_at: float = float("-inf")
+    """When it may be asked next."""
+
+    def learn(self, stream: Stream, span: _Span) -> None:
+        """It holds that span, too: joined with the other one, or instead of it if they do not
+        touch and this one is newer."""
+        before = self.held.get(stream, _Span(0, 0))
+        if span.start <= before.to and before.start <= span.to:
+            self.held[stream] = _Span(min(span.start, before.start), max(span.to, before.to))
+        elif span.to > before.to:
+            self.held[stream] = span
+
+
+class CopiesWanted:
+    """The asking side of `Hold`, on behalf of increments."""
+
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        log: Log,
+        packet_builder: PacketBuilder,
+        questions: Questions,
+        round_trips: RoundTrips,
+    ) -> None:
+        self._rng, self._timers = means.rng, means.timers
+        self._members = members
+        self._log = log
+        self._courier = packet_builder
+        self._questions = questions
+        self._round_trips = round_trips
+        self._waiting: Waiting[Demand] = Waiting(means.timers, Timer.COPIES)
+        self._peers: dict[str, _Peer] = {}
+        """Those that were asked."""
+        self._live: list[str] = []
+        self._order: list[str] = []
+        """The live members, at random; those that were silent come last."""
+
+    def want(
+        self, token: int, stream: Stream, seq: int, demand: Demand, until: float, turn: Turn
+    ) -> None:
+        """Tell how many hold event `seq` of `stream`: when they are enough, or at `until`, or at
+        once where too many wait."""
+        was_full = self._waiting.is_full
+        self._waiting.add(token, Wait(stream, seq, (demand,)), until)
+        if self._log.durable(stream) < seq <= self._log.version(stream):
+            turn.save_wanted = True
+        self.go_on(turn)
+        if was_full and self.waits(token):
+            self.expired(token, turn)
+
+    def waits(self, token: int) -> bool:
+        """Whether there is a wish of that token."""
+        return token in self._waiting.waits
+
+    def count(self, token: int) -> int:
+        """How many are known to hold what a wish that still waits is about."""
+        wish = self._waiting.waits[token]
+        spans = self._spans(wish.stream, wish.wants[0].memory)
+        return sum(span.start < wish.seq <= span.to for span in spans)
+
+    def held(self, held: Held, sender: str, turn: Turn) -> bool:
+        """A peer told what it durably holds; False if that was not asked here."""
+        peer = self._peer(sender)
+        question = self._questions.take(_Question, held.nonce, sender)
+        if peer is None or question is None:
+            return False
+        peer.silences, peer.waits = 0, False
+        pause = PAUSE if question.whole else PAUSE_FOR_NEWS
+        peer.next_at = max(turn.now, peer.asked_at + pause)
+        peer.leaving, peer.durable = held.leaving, held.durable
+        versions = ((stream, _Span(0, version)) for stream, version in held.versions)
+        for stream, span in (*question.claims, *versions):
+            if stream in self._waiting.queues:
+                peer.learn(stream, span)
+        self.go_on(turn)
+        return True
+
+    def give_up(self, token: int) -> None:
+        """Nobody waits for a wish any more."""
+        self._drop(token)
+
+    def expired(self, token: int, turn: Turn) -> None:
+        """The time of a wish is over. The others are not looked at: many may end at once."""
+        wish = self._waiting.waits[token]
+        count = self.count(token)
+        self._drop(token)
+        turn.emit(Copies(token, count, enough=count >= wish.wants[0].copies))
+
+    def stop(self, turn: Turn) -> None:
+        """Nobody will be asked any more: what is known is the answer."""
+        for token in list(self._waiting.waits):
+            self.expired(token, turn)
+
+    def go_on(self, turn: Turn) -> None:
+        """Grant what can be granted, and ask on for the rest."""
+        for stream, queues in list(self._waiting.queues.items()):
+            for demand in list(queues):
+                self._grant(stream, demand, turn)
+        if self._waiting.waits:
+            self._ask(turn)
+
+    # --- counting ----------------------------------------------------------------------------
+
+    def _grant(self, stream: Stream, demand: Demand, turn: Turn) -> None:
+        """Only what lies below the end of enough spans is looked at."""
+        spans = self._spans(stream, demand.memory)
+        if len(spans) < demand.copies:
+            return
+        reach = sorted(span.to for span in spans)[-demand.copies]
+        for seq, token in self._waiting.upto(stream, demand, reach):
+            count = sum(span.start < seq <= span.to for span in spans)
+            if count >= demand.copies:
+                self._drop(token)
+                turn.emit(Copies(token, count, enough=True))
+
+    def _spans(self, stream: Stream, memory: bool) -> list[_Span]:
+        """What each of those holds whose copy counts now, this node first."""
+        log = self._log
+        spans = []
+        if memory:
+            spans.append(_Span(0, log.version(stream)))
+        elif log.keeps_marks:
+            spans.append(_Span(0, log.durable(stream)))
+        for name in self._peers:
+            peer = self._peer(name)
+            if peer is not None and stream in peer.held and _counts(peer, memory):
+                spans.append(peer.held[stream])
+        return spans
+
+    def _drop(self, token: int) -> None:
+        stream = self._waiting.drop(token).stream
+        if not self._waiting.waits:
+            self._timers.cancel(Timer.HOLD)
+        if stream not in self._waiting.queues:
+            for peer in self._peers.values():
+                peer.held.pop(stream, None)
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def _ask(self, turn: Turn) -> None:
+        self._sort_peers(turn.now)
+        wake = turn.now + ANSWER_AFTER
+        for name in self._chosen():
+            peer = self._peers.setdefault(name, _Peer(self._members.held(name).generation))
+            if peer.next_at <= turn.now:
+                self._ask_peer(name, peer, turn)
+            if peer.next_at > turn.now:
+                wake = min(wake, peer.next_at)
+        self._timers.set(Timer.HOLD, wake)
+
+    def _sort_peers(self, now: float) -> None:
+        """Take newcomers in, leave out who is gone or has restarted, put the silent last."""
+        live = self._members.live
+        if self._live != live:
+            self._live = list(live)
+            known, lives = set(self._order), set(live)
+            new = [name for name in live if name not in known]
+            self._rng.shuffle(new)
+            self._order = [name for name in self._order if name in lives] + new
+        silent: dict[str, None] = {}
+        for name, peer in list(self._peers.items()):
+            if self._peer(name) is None:
+                del self._peers[name]
+                self._questions.give_up(_Question, name)
+            elif peer.waits and peer.next_at <= now:
+                peer.waits = False
+                peer.silences += 1
+                silent[name] = None
+        if silent:
+            self._order = [name for name in self._order if name not in silent] + list(silent)
+
+    def _chosen(self) -> Iterable[str]:
+        """Who is to be asked: as many as are needed, and the spare."""
+        needed: dict[bool, int] = {}
+        for queues in self._waiting.queues.values():
+            for copies, memory in queues:
+                needed[memory] = max(copies, needed.get(memory, 0))
+        chosen: dict[str, None] = {}
+        for memory, copies in needed.items():
+            own = memory or self._log.keeps_marks
+            able = (name for name in self._order if self._is_able(name, memory))
+            chosen.update(dict.fromkeys(islice(able, copies - own + SPARE)))
+        return chosen
+
+    def _is_able(self, name: str, memory: bool) -> bool:
+        peer = self._peers.get(name)
+        return peer is None or _counts(peer, memory)
+
+    def _ask_peer(self, name: str, peer: _Peer, turn: Turn) -> None:
+        """Send what the peer lacks, as far as one datagram holds it."""
+        room = self._courier.room(Hold(NONCE_MAX, ()))
+        groups: list[Group] = []
+        whole = True
+        for stream, queues in self._waiting.queues.items():
+            lowest = _lowest(queues, peer.held.get(stream, _Span(0, 0)))
+            if lowest is None or self._log.version(stream) < lowest:
+                continue
+            cut = cut_group(self._log, stream, lowest - 1, SEQ_MAX, room, turn.now)
+            whole = whole and cut is not None and cut.start < lowest
+            if cut is None or len(groups) == HOLD_GROUPS_MAX:
+                continue
+            # What is on the disk only is not sent, but the peer tells its durable version.
+            if cut.start < cut.to or self._log.archived(stream, turn.now) >= lowest:
+                groups.append(Group(stream, cut.start, cut.to, *by_kind(cut.records)[:2]))
+                room -= cut.size
+        if groups:
+            claims = tuple(
+                (group.stream, _Span(group.start, group.to))
+                for group in groups
+                if group.start < group.to
+            )
+            nonce = self._questions.ask(_Question(claims, whole), ASKS_MAX, turn.now, name)
+            peer.waits, peer.asked_at = True, turn.now
+            peer.next_at = turn.now + self._patience(name, peer)
+            turn.send(Hold(nonce, tuple(groups)), self._members.held(name).address, name)
+
+    def _patience(self, name: str, peer: _Peer) -> float:
+        """Seconds until the peer is taken for silent."""
+        once = max(ANSWER_AFTER, 3 * (self._round_trips.mean(name) or 0.0))
+        return min(once * 2.0**peer.silences, max(once, ANSWER_AFTER_MAX))
+
+    def _peer(self, name: str) -> _Peer | None:
+        """What a live member has told in its present life; None where it was not asked in it."""
+        peer, view = self._peers.get(name), self._members.get(name)
+        if peer is None or view is None or view.status > Status.SUSPECT:
+            return None
+        return peer if view.generation == peer.life else None
+
+
+def _counts(peer: _Peer, memory: bool) -> bool:
+    """Whether what a peer holds is a copy."""
+    return not peer.leaving and (memory or peer.durable)
+
+
+def _lowest(queues: dict[Demand, Queue], held: _Span) -> int | None:
+    """The lowest seq that somebody waits for and that is not in the span."""
+    lacking = (
+        queue[index][0]
+        for queue in queues.values()
+        for index in (0, bisect_left(queue, (held.to + 1, 0)))
+        if index < len(queue) and not held.start < queue[index][0] <= held.to
+    )
+    return min(lacking, default=None)

@@ -1,0 +1,467 @@
+"""Group commit: what waits is committed together, then exposed, then answered.
+
+While one batch is on its way to the disk the next one collects. Nothing is told before its commit,
+and a batch is begun only when everything that is ready to be taken in has been (`CommitSoon`).
+
+A commit that fails proves nothing: its rows may be on the disk. So it is *abandoned*: nothing of
+it is told, its stream ends, the disk is to take it back, and its clients hear that it may have
+been counted. While the disk hangs everybody is refused. The batch that it holds is kept all the
+same: whether it was committed is known when the disk answers, and then it is exposed or abandoned
+as ever. So its stream has one history, and nothing else is committed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+from gossipd.core.effects import (
+    Abandon,
+    Answered,
+    AnsweredPart,
+    Commit,
+    CommitSoon,
+    FindKeys,
+    GaveUpDisk,
+    Incremented,
+    Learned,
+)
+from gossipd.core.gossip.dissemination import Dissemination
+from gossipd.core.log.dedup import Dedup
+from gossipd.core.log.log import Log
+from gossipd.core.log.recent import RecentEvents
+from gossipd.core.log.sources import Put
+from gossipd.core.log.writer import (
+    NOTHING_STORED,
+    Accepted,
+    Batch,
+    Stored,
+    Writer,
+)
+from gossipd.core.means import Means
+from gossipd.core.replies import (
+    Failure,
+    Fate,
+    PutAnswer,
+    Reply,
+    ShareFull,
+    Uncounted,
+)
+from gossipd.core.snapshot import StreamSnapshot
+from gossipd.core.swim.leaving import Leaving
+from gossipd.core.timers import Timer
+from gossipd.core.turn import Turn
+
+from .batch_size import COST_MAX, DEAREST, Part
+from .disk_health import Disk
+
+PUTS_MAX = 200
+"""Sources that are put together at most."""
+
+BATCH_KEYS = 0.8
+"""Share of the table of keys that batches may fill. The rest is for increments that come alone:
+whoever sends a million lines must not stop everybody else's for the whole window."""
+
+RETRY_MIN, RETRY_MAX = 0.1, 5.0
+"""Seconds for which a disk that takes nothing is not tried again; doubles at each failure."""
+
+Reaction: TypeAlias = Answered | CommitSoon
+"""What it causes to ask for something: a refusal, or that it is committed soon."""
+
+_SOON: tuple[Reaction, ...] = (CommitSoon(),)
+_NOTHING: tuple[Reaction, ...] = ()
+_SHARE_FULL = ShareFull()
+
+
+class Wanted(NamedTuple):
+    """An increment of a batch."""
+
+    counter: str
+    by: int
+    key: bytes | None = None
+
+
+class _Many:
+    """Increments that were sent together. One part of them waits at a time, so that those of
+    others find their place between two."""
+
+    __slots__ = ("fed", "items", "open", "token")
+
+    def __init__(self, token: int, items: Sequence[Wanted]) -> None:
+        self.token = token
+        self.items = items
+        self.fed = 0
+        """How many have been given in."""
+        self.open = 0
+        """How many of these are not answered."""
+
+
+class _Asked(NamedTuple):
+    """An increment that is not committed yet."""
+
+    token: int
+    counter: str
+    by: int
+    key: bytes | None
+    many: _Many | None = None
+
+
+class Committing:
+    """Takes increments and puts one by one and commits them in batches."""
+
+    def __init__(
+        self,
+        means: Means,
+        log: Log,
+        writer: Writer,
+        dedup: Dedup,
+        recent: RecentEvents,
+        dissemination: Dissemination,
+        leaving: Leaving,
+        disk: Disk,
+        disk_timeout: float,
+    ) -> None:
+        self._settings, self._timers = means.settings, means.timers
+        self._log = log
+        self._writer = writer
+        self._judge = dedup
+        self._tail = recent
+        self._gossiping = dissemination
+        self._leaving = leaving
+        self._disk = disk
+        self._disk_timeout = disk_timeout
+        self._waiting: list[_Asked] = []
+        self._puts: list[tuple[int, Put]] = []
+        self._many = 0
+        """Batches of clients that are not answered."""
+        self._taken: list[_Asked] = []
+        self._taken_puts: list[tuple[int, Put]] = []
+        """Those that are being committed, as long as they are not answered."""
+        self._shareless: dict[int, None] = {}
+        """Which of these are not in the batch, as there is no room for their keys."""
+        self._batch: Batch | None = None
+        """What the disk has."""
+        self._finding = 0
+        """The question for keys that the disk is to answer first; 0: none."""
+        self._questions = 0
+        self._begins = False
+        """Whether `CommitSoon` was told and has not been heeded."""
+        self._refusal: Uncounted | None = None
+        """What is said to whoever comes now."""
+        self._hangs = False
+        self._closed = False
+        """Whether the disk took nothing a moment ago."""
+        self._pause = 0.0
+        self._leave_since: float | None = None
+        """When this node was asked to leave."""
+
+    @property
+    def silence(self) -> str:
+        """What is said of a disk that hangs."""
+        return f"the disk has not answered for {self._disk_timeout:g} s"
+
+    # --- what clients ask for ----------------------------------------------------------------
+
+    def increment(
+        self, token: int, counter: str, by: int, key: bytes | None
+    ) -> Sequence[Reaction]:
+        """Count `by` on `counter`."""
+        if self._refusal is not None:
+            return (Answered((token,), (self._refusal,)),)
+        self._waiting.append(_Asked(token, counter, by, key))
+        return self._soon()
+
+    def increment_all(self, token: int, items: Sequence[Wanted]) -> Sequence[Reaction]:
+        """Count all of these."""
+        if self._refusal is not None:
+            return (Answered((token,), (self._refusal,)),)
+        if not items:
+            return _NOTHING
+        self._many += 1
+        self._feed(_Many(token, items))
+        return self._soon()
+
+    def put(self, token: int, put: Put) -> Sequence[Reaction]:
+        """Set a source."""
+        if self._refusal is not None:
+            return (Answered((token,), (self._refusal,)),)
+        self._puts.append((token, put))
+        return self._soon()
+
+    def _soon(self) -> Sequence[Reaction]:
+        if self._begins or self._finding or self._batch is not None:
+            return _NOTHING
+        self._begins = True
+        return _SOON
+
+    def _feed(self, many: _Many) -> None:
+        """Give in the next part."""
+        part, items = Part(), many.items
+        end = len(items)
+        while many.fed < end and part.takes(
+            items[many.fed].counter, keyed=items[many.fed].key is not None, alone=False
+        ):
+            self._waiting.append(_Asked(many.token, *items[many.fed], many))
+            many.fed += 1
+            many.open += 1
+
+    # --- from batch to batch -----------------------------------------------------------------
+
+    def begin(self, wall: float, turn: Turn) -> None:
+        """All that was ready has been taken in: begin with what waits."""
+        self._begins = False
+        if self._finding or self._batch is not None or not (self._waiting or self._puts):
+            return
+        self._take()
+        doubtful = self._doubtful(wall)
+        if doubtful:
+            self._questions += 1
+            self._finding = self._questions
+            turn.emit(FindKeys(self._finding, doubtful))
+        else:
+            self._prepare(NOTHING_STORED, wall, turn)
+
+    def keys_found(self, question: int, stored: Stored, wall: float, turn: Turn) -> None:
+        """The disk has told what it knows of keys."""
+        if question == self._finding:
+            self._finding = 0
+            self._prepare(stored, wall, turn)
+
+    def keys_not_found(self, question: int, failure: Failure, why: str, turn: Turn) -> None:
+        """The disk could not tell."""
+        if question == self._finding:
+            self._finding = 0
+            self._failed(failure, why, turn)
+            self._refuse(Uncounted(Fate.NOT_COUNTED, why), turn)
+            self._go_on(turn)
+
+    def committed(self, batch: Batch, turn: Turn) -> None:
+        """The batch is on the disk: count it, answer, and tell others."""
+        assert batch is self._batch, "only the batch under way can be exposed"
+        self._batch = None
+        self._pause = 0.0
+        if batch.rows or batch.sources:
+            self._disk.succeeded(turn)
+        made, others = self._writer.expose(batch, turn.now)
+        advances = iter(made)
+        replies: Sequence[Reply] = [
+            next(advances) if isinstance(result, Accepted) else result for result in batch.results
+        ]
+        value = self._log.value
+        put_replies = [
+            PutAnswer(put, result, value(put.counter))
+            for (_, put), result in zip(self._taken_puts, batch.put_results, strict=False)
+        ]
+        self._answer(replies, put_replies, turn)
+        self._tail.append(made + others, turn.now)
+        log = self._log
+        if made:
+            log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
+            turn.emit(Incremented(tuple(made)))
+            self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
+        if others:
+            turn.emit(Learned(tuple(others)))
+        turn.learn(())
+        for stream, register in batch.sources:
+            log.set_committed(stream, (register,), register[1])
+            self._gossiping.push_log(stream, register[1] - 1, turn)
+        self._go_on(turn)
+
+    def commit_failed(self, failure: Failure, why: str, turn: Turn) -> None:
+        """What is under way could not be committed, or this program made a mistake with it: what
+        it has left on the disk is not known."""
+        batch, self._batch, self._finding = self._batch, None, 0
+        if batch is not None:
+            exposed = self._exposed(batch)
+            self._writer.abandon(batch)
+            turn.emit(Abandon(batch, exposed))
+        self._failed(failure, why, turn)
+        fate = Fate.MISTAKE if failure is Failure.MISTAKE else Fate.UNKNOWN
+        self._refuse(Uncounted(fate, why), turn)
+        self._go_on(turn)
+
+    def _take(self) -> None:
+        waiting, end = self._waiting, len(self._waiting)
+        if end * DEAREST > COST_MAX:
+            part, end = Part(), 0
+            while end < len(waiting) and part.takes(
+                waiting[end].counter,
+                keyed=waiting[end].key is not None,
+                alone=waiting[end].many is None,
+            ):
+                end += 1
+        self._taken, self._taken_puts = waiting[:end], self._puts[:PUTS_MAX]
+        del waiting[:end], self._puts[:PUTS_MAX]
+
+    def _doubtful(self, wall: float) -> list[bytes]:
+        """Of the keys in what was taken, those that only the disk may know."""
+        if not self._log.keeps_marks:
+            return []
+        is_doubtful = self._judge.is_doubtful
+        keys = [one.key for one in self._taken if one.key is not None]
+        return [key for key in keys if is_doubtful(key, wall)]
+
+    def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
+        self._keep_share(stored)
+        taken = self._taken
+        if self._shareless:
+            taken = [one for index, one in enumerate(taken) if index not in self._shareless]
+        increments = [(one.counter, one.by) for one in taken]
+        keys = [one.key for one in taken]
+        puts = [put for _, put in self._taken_puts]
+        self._batch = self._writer.prepare(
+            increments, turn.now, wall, keys if any(keys) else (), stored, puts
+        )
+        turn.emit(Commit(self._batch, [one.token for one in taken]))
+
+    def _keep_share(self, stored: Stored) -> None:
+        """Leave out those of batches whose new keys are more than their share; they are answered
+        with the others."""
+        log = self._log
+        room = int(BATCH_KEYS * self._settings.key_limit) - len(log.keys)
+        if room >= len(self._taken):
+            return
+        for index, one in enumerate(self._taken):
+            if one.many is None or one.key is None or self._is_known(one.key, stored):
+                continue
+            room -= 1
+            if room < 0:
+                self._shareless[index] = None
+
+    def _is_known(self, key: bytes, stored: Stored) -> bool:
+        log = self._log
+        return key in log.keys or bool(log.events(key) or stored.get(key))
+
+    def _exposed(self, batch: Batch) -> StreamSnapshot:
+        """What counts of the stream of a batch, as far as its rows concern it."""
+        log, stream = self._log, batch.stream
+        registers = ((counter, *log.register(stream, counter)) for counter, _, _ in batch.rows)
+        held = tuple(register for register in registers if register[1])
+        return StreamSnapshot(stream, log.version(stream), held)
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def _refuse(self, refusal: Uncounted, turn: Turn) -> None:
+        """Nobody knows of those that were taken that they count."""
+        self._answer(
+            [refusal] * (len(self._taken) - len(self._shareless)),
+            [refusal] * len(self._taken_puts),
+            turn,
+        )
+
+    def _answer(self, replies: Sequence[Reply], put_replies: Sequence[Reply], turn: Turn) -> None:
+        """Tell those that were taken; nobody is left where they were let go before."""
+        taken, puts, shareless = self._taken, self._taken_puts, self._shareless
+        self._taken, self._taken_puts, self._shareless = [], [], {}
+        if shareless:
+            rest = iter(replies)
+            replies = [
+                _SHARE_FULL if index in shareless else next(rest) for index in range(len(taken))
+            ]
+        self._tell(taken, replies, turn)
+        if puts:
+            turn.emit(Answered([token for token, _ in puts], put_replies))
+
+    def _tell(self, taken: list[_Asked], replies: Sequence[Reply], turn: Turn) -> None:
+        """Of a batch each part is told when all of it is known, and the next one is given in."""
+        if not self._many:  # the usual case, and short of all that is below
+            if taken:
+                turn.emit(Answered([one.token for one in taken], replies))
+            return
+        tokens: list[int] = []
+        told: list[Reply] = []
+        parts: dict[_Many, list[Reply]] = {}
+        for one, reply in zip(taken, replies, strict=False):
+            if one.many is None:
+                tokens.append(one.token)
+                told.append(reply)
+            else:
+                parts.setdefault(one.many, []).append(reply)
+        if tokens:
+            turn.emit(Answered(tokens, told))
+        for many, part in parts.items():
+            many.open -= len(part)
+            if not many.open and self._refusal is not None:
+                part += [self._refusal] * (len(many.items) - many.fed)
+                many.fed = len(many.items)
+            turn.emit(AnsweredPart(many.token, part))
+            if many.open:
+                continue
+            if many.fed < len(many.items):
+                self._feed(many)
+            else:
+                self._many -= 1
+
+    # --- troubles ----------------------------------------------------------------------------
+
+    def disk_hangs(self, turn: Turn) -> None:
+        """The disk has been silent for too long: answer everybody, though the truth of what it
+        holds is not known."""
+        self._hangs = True
+        self._look()
+        self._let_go(turn)
+        self._go_on(turn)
+
+    def disk_answers(self) -> None:
+        """It does no longer hang."""
+        self._hangs = False
+        self._look()
+
+    def reopen(self) -> None:
+        """A disk that took nothing is tried again."""
+        self._closed = False
+        self._look()
+
+    def drain(self, since: float, turn: Turn) -> None:
+        """Take no more, and leave once all that was taken is answered; should the disk take long
+        for that, there has to be time left for the leave itself."""
+        if self._leave_since is None:
+            self._leave_since = since
+            self._look()
+            longest = min(self._disk_timeout, self._settings.leave_timeout / 2)
+            self._timers.set(Timer.DRAIN, turn.now + longest)
+        self._go_on(turn)
+
+    def drained_too_long(self, turn: Turn) -> None:
+        """Leave without the disk's answer."""
+        turn.emit(GaveUpDisk())
+        self._let_go(turn)
+        self._leave(turn)
+
+    def _failed(self, failure: Failure, why: str, turn: Turn) -> None:
+        self._disk.failed(failure, why, turn)
+        if failure is Failure.MISTAKE:
+            return
+        self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
+        self._closed = True
+        self._look()
+        self._timers.set(Timer.REOPEN, turn.now + self._pause)
+
+    def _look(self) -> None:
+        """Whether anything is taken, or why not."""
+        if self._leave_since is not None:
+            self._refusal = Uncounted(Fate.LEAVING)
+        elif self._hangs:
+            self._refusal = Uncounted(Fate.NOT_COUNTED, self.silence)
+        else:
+            self._refusal = Uncounted(Fate.CLOSED) if self._closed else None
+
+    def _let_go(self, turn: Turn) -> None:
+        fate = Fate.NOT_COUNTED if self._finding else Fate.UNKNOWN
+        self._finding = 0
+        self._refuse(Uncounted(fate, self.silence), turn)
+        waiting, self._waiting = self._waiting, []
+        puts, self._puts = self._puts, []
+        self._taken, self._taken_puts = waiting, puts
+        self._refuse(Uncounted(Fate.NOT_COUNTED, self.silence), turn)
+
+    def _go_on(self, turn: Turn) -> None:
+        if self._waiting or self._puts:
+            turn.effects += self._soon()
+        elif self._leave_since is not None and not self._finding and self._batch is None:
+            self._leave(turn)
+
+    def _leave(self, turn: Turn) -> None:
+        assert self._leave_since is not None
+        self._timers.cancel(Timer.DRAIN)
+        self._leaving.start(turn, self._leave_since)

@@ -1,0 +1,95 @@
+"""What others ask this node to hold, answered once everything in the question is durable here.
+
+A `Hold` that arrived before a cycle of saving began is answered at the end of that cycle, at once
+where nothing is to be stored. The answer also tells the durable versions, whether this node keeps
+them on a disk or in its memory only, and whether it is about to leave.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gossipd.core.gossip.dissemination import Dissemination
+from gossipd.core.identity import Address
+from gossipd.core.log.log import Log
+from gossipd.core.repair.log_repair import LogRepair
+from gossipd.core.swim.life import Life
+from gossipd.core.turn import Turn
+from gossipd.core.wire.messages import Held, Hold
+
+from .write_behind import WriteBehind
+
+WISHES_MAX = 256
+"""Holds that wait for the disk at most; who asked asks again."""
+
+
+class _Wish(NamedTuple):
+    """A Hold that is answered when everything in it is on the disk."""
+
+    hold: Hold
+    asker: str
+    address: Address
+    cycle: int
+    """The cycle of saving at whose end it is."""
+
+
+class Holding:
+    """The answering side of `Hold`."""
+
+    def __init__(
+        self,
+        log: Log,
+        write_behind: WriteBehind,
+        life: Life,
+        dissemination: Dissemination,
+        repair: LogRepair,
+    ) -> None:
+        self._log = log
+        self._saving = write_behind
+        self._life = life
+        self._gossiping = dissemination
+        self._repair = repair
+        self._wishes: list[_Wish] = []
+
+    def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
+        """Somebody asks this node to keep something."""
+        log = self._log
+        learned = [self._gossiping.heard(group, turn) for group in hold.groups]
+        if not all(learned):
+            return  # for lack of room, not everything in it is held
+        wish = _Wish(hold, sender, turn.reply_to, self._saving.begun + 1)
+        if log.keeps_marks and self._saving.pending:
+            if len(self._wishes) < WISHES_MAX:
+                self._wishes.append(wish)
+                turn.save_wanted = True
+        else:
+            self._answer(wish, turn)
+        self._catch_up(hold, sender, turn)
+
+    def stored(self, turn: Turn) -> None:
+        """Something is on the disk: answer those whose wish was there before it was taken; all
+        of them when everything is, as then no cycle follows."""
+        write_behind = self._saving
+        done = write_behind.done if write_behind.pending else write_behind.begun + 1
+        ready = [wish for wish in self._wishes if wish.cycle <= done]
+        self._wishes = [wish for wish in self._wishes if wish.cycle > done]
+        for wish in ready:
+            self._answer(wish, turn)
+        if self._wishes:
+            turn.save_wanted = True
+
+    def _answer(self, wish: _Wish, turn: Turn) -> None:
+        log = self._log
+        streams = (group.stream for group in wish.hold.groups)
+        versions = tuple((stream, log.durable(stream)) for stream in streams)
+        held = Held(wish.hold.nonce, self._life.leaving, versions, log.keeps_marks)
+        turn.send(held, wish.address, wish.asker)
+
+    def _catch_up(self, hold: Hold, sender: str, turn: Turn) -> None:
+        """Pull what the asker holds below what it sent. A group that claims nothing asks for the
+        version, by somebody who is about to go: that is urgent."""
+        version = self._log.version
+        behind = [group for group in hold.groups if version(group.stream) < group.start]
+        if behind and not self._life.leaving:
+            urgent = any(group.start == group.to for group in behind)
+            self._repair.want(sender, turn, urgent)

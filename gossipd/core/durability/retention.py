@@ -1,0 +1,180 @@
+"""How long key records are held: in memory for the window, on a disk for the retention.
+
+What is dropped raises the horizon, below which keys are not judged from memory any more. A record
+leaves memory for the disk only once it is stored, and covered by its stream's version: above it,
+it is part of the fingerprint, which is to be equal on nodes with and without a disk, so there all
+hold it for the retention.
+
+A node without a disk holds a record longer whose key may seem new without it, as it comes from a
+clock that is ahead of this node's (see `dedup`).
+
+Doubles are held one by one for as long as any record of their keys may be anywhere, and then
+folded (see `doubles`). Where there are many, they are folded sooner, the older ones first: that is
+exact as long as no node is behind by so much.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+
+from gossipd.core.identity import Stream
+from gossipd.core.log.dedup import Dedup, held_longer
+from gossipd.core.log.doubles import FOLDED_AT_ONCE
+from gossipd.core.log.log import Advance, Log
+from gossipd.core.means import Means
+from gossipd.core.timers import Timer
+from gossipd.core.turn import Turn
+from gossipd.core.wire.messages import (
+    AGE_TICK,
+    AGE_WANTED_MAX,
+    Correction,
+    KeyRecord,
+)
+
+from .write_behind import WriteBehind
+
+DROPPED_AT_ONCE = 2_000
+"""Records dropped in one turn, some milliseconds; more follow soon."""
+
+KEY_STREAMS_AT_ONCE = 250
+"""Streams whose key records are looked at in one turn, some 3 us each."""
+
+PAUSE = 0.02
+"""Seconds until more are dropped."""
+
+INTERVAL_MAX = 5.0
+
+CROWDED = 3 / 4
+"""From this part of `doubles_max` on doubles are folded sooner, at `doubles_max` as soon as they
+are not `YOUNG` any more."""
+
+YOUNG = 60.0
+"""Seconds, or half of a window that is shorter than twice that: doubles that others may not know
+yet are not folded."""
+
+STREAMS_AT_ONCE = 1_000
+"""Streams whose doubles are looked at in one turn."""
+
+CORRECTED_AT_ONCE = 500
+"""Corrections joined in one turn."""
+
+
+class Retention:
+    """Drops what is too old."""
+
+    def __init__(self, means: Means, log: Log, dedup: Dedup, write_behind: WriteBehind) -> None:
+        self._settings, self._timers = means.settings, means.timers
+        self._log = log
+        self._judge = dedup
+        self._saving = write_behind
+        settings = self._settings
+        self._interval = min(INTERVAL_MAX, settings.key_window / 20)
+        self._retention = min(settings.key_retention, AGE_WANTED_MAX * AGE_TICK)
+        covered = settings.key_retention if self._log.keeps_marks else settings.key_window
+        self._longest = min(covered, self._retention)
+        self._young = min(YOUNG, settings.key_window / 2)
+        self._folded_after = settings.key_retention + held_longer(settings.key_window)
+        self._corrections: dict[tuple[Stream, str], Correction] = {}
+        self._streams: list[Stream] = []
+        """Those whose key records are still to be looked at in this round, the next one last."""
+        self._looked_at = 0
+        """How many streams with doubles were looked at in this round of them."""
+
+    @property
+    def age_wanted(self) -> int:
+        """Records that are older are not accepted, in `AGE_TICK`."""
+        return int(self._longest / AGE_TICK)
+
+    def start(self, turn: Turn) -> None:
+        """Begin to look for what is too old."""
+        self._timers.set(Timer.KEYS, turn.now + self._interval)
+
+    def accepted(
+        self, stream: Stream, records: tuple[KeyRecord, ...], now: float
+    ) -> tuple[KeyRecord, ...]:
+        """Those that have not expired; of the others nothing more will be known here."""
+        young = tuple(record for record in records if not self._is_expired(stream, record))
+        if len(young) < len(records):
+            for record in records:
+                if self._is_expired(stream, record):
+                    self._judge.refused(record.key, record.age * AGE_TICK, now)
+        return young
+
+    def drop(self, turn: Turn) -> None:
+        """Drop some of what is too old, and look again later."""
+        log, dedup = self._log, self._judge
+        count = 0
+        may_go = partial(self._may_go, turn.now)
+        self._streams = self._streams or log.keys.streams
+        some = self._streams[: -KEY_STREAMS_AT_ONCE - 1 : -1]
+        for stream, records in log.keys.old(some, DROPPED_AT_ONCE, may_go, turn.now):
+            count += len(records)
+            for record in records:
+                dedup.dropped(record.key)
+            expires = turn.now + self._longest - records[-1].age * AGE_TICK
+            log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
+        if count < DROPPED_AT_ONCE:
+            del self._streams[-KEY_STREAMS_AT_ONCE:]
+        more = count >= DROPPED_AT_ONCE or bool(self._streams)
+        if log.doubles.is_behind:
+            more = True  # what waits for no more than its turn must not be folded as lost
+        else:
+            more |= self._join_corrections(turn)
+            more |= self._fold(turn)
+        self._timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
+
+    def correct(self, found: dict[tuple[Stream, str], Correction], turn: Turn) -> None:
+        """Join corrections that peers told, some at a time."""
+        if found:
+            self._corrections |= found
+            self._timers.set(Timer.KEYS, turn.now)
+
+    def _join_corrections(self, turn: Turn) -> bool:
+        """Join some of them; whether there are more."""
+        young, advances = int(self._young / AGE_TICK), list[Advance]()
+        for place in list(islice(self._corrections, CORRECTED_AT_ONCE)):
+            correction = self._corrections.pop(place)
+            advances += self._log.correct(place[0], correction, young, turn.now)
+        turn.learn(advances)
+        return bool(self._corrections)
+
+    def _fold(self, turn: Turn) -> bool:
+        """Fold some doubles that are old; whether there are more."""
+        log = self._log
+        age, left = int(self._age_of_folded() / AGE_TICK), FOLDED_AT_ONCE
+        streams = log.doubles.streams
+        for stream in streams[self._looked_at : self._looked_at + STREAMS_AT_ONCE]:
+            count = log.doubles.old(stream, age, left, turn.now)
+            turn.learn(log.fold(stream, count, turn.now))
+            left -= count
+            if not left:
+                return True
+            self._looked_at += 1
+        more = self._looked_at < len(streams)
+        self._looked_at = self._looked_at if more else 0
+        return more
+
+    def _age_of_folded(self) -> float:
+        """Seconds after which doubles are folded, given how many there are."""
+        log = self._log
+        room = (log.doubles_max - len(log.doubles)) / ((1 - CROWDED) * log.doubles_max)
+        return max(self._young, self._folded_after * min(1.0, room))
+
+    def _may_go(self, now: float, stream: Stream, record: KeyRecord) -> bool:
+        age = record.age * AGE_TICK
+        if age < self._settings.key_window:
+            return False
+        covered = record.seq <= self._log.version(stream)
+        if not self._log.keeps_marks and covered:
+            longer = self._longest + held_longer(self._settings.key_window)
+            return age >= longer or not self._judge.may_seem_new(record.key, now)
+        if self._is_expired(stream, record):
+            return True
+        return covered and not self._saving.is_unsaved(stream, record.seq)
+
+    def _is_expired(self, stream: Stream, record: KeyRecord) -> bool:
+        if record.age < self.age_wanted:
+            return False
+        covered = record.seq <= self._log.version(stream)
+        return covered or record.age * AGE_TICK >= self._retention

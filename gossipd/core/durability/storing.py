@@ -1,0 +1,156 @@
+"""Stores what this node has learned, lazily: at most a second later, or at once when asked.
+
+Own increments are committed before they are exposed (see `committing`); this is for all the rest.
+A cycle is stored in parts (see `write_behind`), one at a time, so that a batch does not wait long.
+What could not be stored is tried again, later and later, for as long as the disk may come back.
+Now and then what has expired is removed, whether or not anything changed.
+
+A node whose disk takes nothing is not ready, so clients count elsewhere and nothing of theirs
+would show that it takes something again: this tries until it does.
+"""
+
+from __future__ import annotations
+
+from gossipd.core.effects import (
+    AllSaved,
+    Expire,
+    Probe,
+    Save,
+    SaveWanted,
+)
+from gossipd.core.replies import Failure
+from gossipd.core.timers import Timer, Timers
+from gossipd.core.turn import Turn
+
+from .disk_health import Disk
+from .write_behind import Changes, WriteBehind
+
+SAVE_INTERVAL = 1.0
+"""Seconds after which what has changed is stored."""
+
+EXPIRE_INTERVAL = 5.0
+"""Seconds after which key records that have expired are removed from the disk."""
+
+PAUSE_MAX = 10.0
+"""Longest pause between two tries on a disk that takes nothing, seconds."""
+
+
+class Storing:
+    """What one node has its disk do, but for commits."""
+
+    def __init__(
+        self, write_behind: WriteBehind, disk: Disk, timers: Timers, *, durable: bool
+    ) -> None:
+        self._saving = write_behind
+        self._disk = disk
+        self._timers = timers
+        self._durable = durable
+        self._stopped = True
+        """Whether nothing is stored yet, or any more."""
+        self._told = False
+        """Whether `SaveWanted` was told and has not been heeded."""
+        self._busy = False
+        """Whether the disk has something to do."""
+        self._wanted = False
+        """Whether somebody waits for more than what it has."""
+        self._ends = self._last = False
+        """Whether everything is to be stored once more, and whether that has begun."""
+        self._pause = SAVE_INTERVAL
+        self._expire_at = float("-inf")
+
+    def start(self, turn: Turn) -> None:
+        """Begin to store, if there is a disk."""
+        self._stopped = not self._durable
+        self.want(turn)
+
+    def want(self, turn: Turn) -> None:
+        """Store what has changed now: somebody waits, or it is time."""
+        if self._busy or self._told:
+            self._wanted = True
+        elif not self._stopped:
+            self._told = True
+            self._timers.cancel(Timer.SAVE)
+            turn.emit(SaveWanted())
+
+    def save(self, most: int, turn: Turn) -> None:
+        """The next part, of at most so many records."""
+        self._told = False
+        if self._busy or self._stopped:
+            return
+        self._last = self._ends
+        changes = self._saving.take(most, turn.now)
+        if changes is None:
+            self._tidy(turn)
+        else:
+            self._busy = True
+            turn.emit(Save(changes))
+
+    def saved(self, changes: Changes, turn: Turn) -> None:
+        """A part is on the disk."""
+        self._busy = False
+        self._saving.stored(changes)
+        if changes.last:
+            self._tidy(turn)
+        else:
+            self.want(turn)
+
+    def save_failed(self, changes: Changes, failure: Failure, why: str, turn: Turn) -> None:
+        """A part could not be stored: it is taken again."""
+        self._saving.not_stored(changes)
+        self.failed(failure, why, turn)
+
+    def tidied(self, turn: Turn) -> None:
+        """What has expired is gone."""
+        self._busy = False
+        self._tidy(turn)
+
+    def probed(self, turn: Turn) -> None:
+        """The disk takes something again."""
+        self._busy = False
+        self._disk.succeeded(turn)
+        self._rest(SAVE_INTERVAL, turn)
+
+    def failed(self, failure: Failure, why: str, turn: Turn) -> None:
+        """The disk did not do what it was asked for."""
+        self._busy = False
+        self._disk.failed(failure, why, turn)
+        if failure is Failure.BROKEN:
+            self._stop(turn)
+        else:
+            self._rest(min(2 * self._pause, PAUSE_MAX), turn)
+
+    def end(self, turn: Turn) -> None:
+        """Store what there is once more, and no more after that."""
+        self._ends = True
+        if self._stopped:
+            turn.emit(AllSaved())
+        else:
+            self.want(turn)
+
+    def _tidy(self, turn: Turn) -> None:
+        """All is stored: what is left to do."""
+        if not self._last and turn.now >= self._expire_at:
+            self._expire_at = turn.now + EXPIRE_INTERVAL
+            self._busy = True
+            turn.emit(Expire())
+        elif not self._last and self._disk.refuses:
+            self._busy = True
+            turn.emit(Probe())
+        else:
+            self._rest(SAVE_INTERVAL, turn)
+
+    def _rest(self, pause: float, turn: Turn) -> None:
+        self._pause = pause
+        if self._last:
+            self._stop(turn)
+            return
+        wanted, self._wanted = self._wanted and self._saving.pending, False
+        if wanted or self._ends:
+            self.want(turn)
+        else:
+            self._timers.set(Timer.SAVE, turn.now + pause)
+
+    def _stop(self, turn: Turn) -> None:
+        self._stopped = True
+        if self._ends:
+            turn.emit(AllSaved())

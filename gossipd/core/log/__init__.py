@@ -1,0 +1,1 @@
+"""The replicated log of increments: registers, versions, keys, and how own ones enter it."""

@@ -1,0 +1,599 @@
+"""The replicated log: for each (stream, counter) the newest event, for each stream a version.
+
+Registers carry totals, so an event is self-contained: loss, duplication and reordering need no
+buffer, and merging is `max` of (seq, total). Nothing here knows peers, time or how news travels.
+
+Invariants (gossipd/core/README.md#invariants):
+- I2  register (q, t) means t = sum of `by` of that (stream, counter) with seq <= q.
+- I3  version v means every register of the stream is at least at its last event <= v, and every
+  key record <= v that has not expired is held.
+- I6  registers and versions never shrink. A source's version is the seq of its one register.
+- I7  `value` = sum of totals over the registers of a counter, less what `doubles` leave out.
+- I9  `fingerprint` = sum of the hashes of all registers, versions, doubles, folded or not, and of
+  the key records above versions: those at or below are held by whoever holds the version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from gossipd.core.hashing import MASK, hash64
+from gossipd.core.identity import SEQ_MAX, SOURCE_BIT, Stream
+from gossipd.core.settings import (
+    DOUBLES_MAX,
+    KEYS_MAX,
+    REGISTERS_MAX,
+    STREAMS_MAX,
+)
+from gossipd.core.snapshot import StreamSnapshot
+from gossipd.core.wire.messages import (
+    Correction,
+    Double,
+    KeyRecord,
+    Leaf,
+    Record,
+    Register,
+)
+
+from .blocks import Blocks
+from .digest import Trie
+from .doubles import Change, Doubles, LeftOut
+from .keys import KeyedEvent, Keys
+from .stream_log import StreamLog
+
+_MANY = 16
+"""New counters of more than this part of all are sorted into them at once."""
+
+
+class Advance(NamedTuple):
+    """A register went up: `by` is what the event added to what was known here. Where an event is
+    left out, as its double counts, it is what that took off."""
+
+    stream: Stream
+    counter: str
+    seq: int
+    by: int
+    value: int
+    """The counter's value after it."""
+
+
+class Marks:
+    """What has changed in a log and is to be stored."""
+
+    __slots__ = ("corrections", "doubles", "keys", "registers", "versions")
+
+    def __init__(self) -> None:
+        self.registers: dict[tuple[Stream, str], None] = {}
+        self.versions: dict[Stream, None] = {}
+        """Streams with a new one."""
+        self.keys: dict[tuple[Stream, int], None] = {}
+        """(stream, seq) of new key records."""
+        self.doubles: dict[tuple[Stream, int], None] = {}
+        """(stream, seq) of new doubles."""
+        self.corrections: dict[tuple[Stream, str], None] = {}
+
+    def __bool__(self) -> bool:
+        beside = self.keys or self.doubles or self.corrections
+        return bool(self.registers or self.versions or beside)
+
+
+class Log:
+    """All streams that this node knows of."""
+
+    def __init__(
+        self,
+        streams_max: int = STREAMS_MAX,
+        registers_max: int = REGISTERS_MAX,
+        keys_max: int = KEYS_MAX,
+        doubles_max: int = DOUBLES_MAX,
+    ) -> None:
+        self.streams_max = streams_max
+        self.registers_max = registers_max
+        self.keys_max = keys_max
+        self.doubles_max = doubles_max
+        """How much it takes; what would be more is refused, but not what is loaded."""
+        self._streams: dict[Stream, StreamLog] = {}
+        self._values: dict[str, int] = {}
+        self._names: Blocks[str] = Blocks()
+        """The counters; one object per name, for every datagram brings its own copy."""
+        self._trie = Trie(self._sum_of)
+        self._registers = 0
+        self.keys = Keys()
+        """To be read; `merge_keys` and `drop_keys` change them."""
+        self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
+        """To be read; `enter`, `correct` and `fold` change them."""
+        self._archived: dict[Stream, tuple[int, float]] = {}
+        """Of streams whose oldest key records are on the disk only: the newest seq of these, and
+        when it expires."""
+        self.changed = Marks()
+        """What is to be stored, while `keeps_marks`."""
+        self.keeps_marks = False
+        """Whether there is a disk; without one, what is held counts as stored."""
+
+    # --- queries -----------------------------------------------------------------------------
+
+    @property
+    def fingerprint(self) -> int:
+        """64 bits that are equal on two nodes exactly when their logs are."""
+        return self._trie.root
+
+    @property
+    def values(self) -> dict[str, int]:
+        """Each counter's value, as a copy."""
+        return dict(self._values)
+
+    def counters_from(self, first: str) -> list[str]:
+        """The names of some counters in their order, beginning with `first` where there is such
+        a one; none if there are no more."""
+        return self._names.some_from(first)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream of which something is held."""
+        return tuple(self._streams)
+
+    @property
+    def register_count(self) -> int:
+        """How many registers are held."""
+        return self._registers
+
+    @property
+    def counter_count(self) -> int:
+        """How many counters have a register."""
+        return len(self._values)
+
+    @property
+    def stream_count(self) -> int:
+        """How many streams are held."""
+        return len(self._streams)
+
+    def value(self, counter: str) -> int:
+        """The sum over the registers of a counter; 0 where there is none."""
+        return self._values.get(counter, 0)
+
+    def holds(self, stream: Stream) -> bool:
+        """Whether anything is held of a stream."""
+        return stream in self._streams
+
+    def new_registers(self, stream: Stream, registers: Iterable[Register]) -> int:
+        """How many of these are of counters of which nothing is held in that stream."""
+        held = self._streams.get(stream)
+        known = held.registers if held else {}
+        return sum(counter not in known for counter, _, _ in registers)
+
+    def version(self, stream: Stream) -> int:
+        """The seq up to which everything of a stream is held."""
+        held = self._streams.get(stream)
+        return held.version if held else 0
+
+    def register(self, stream: Stream, counter: str) -> tuple[int, int]:
+        """(seq, total) of a register, (0, 0) where there is none."""
+        held = self._streams.get(stream)
+        return held.registers.get(counter, (0, 0)) if held else (0, 0)
+
+    def newest(self, stream: Stream) -> int:
+        """The largest seq held of a stream, above its version or not."""
+        held = self._streams.get(stream)
+        newest = held.newest if held else 0
+        return max(newest, self.keys.newest_at_or_below(stream, SEQ_MAX))
+
+    def newest_first(
+        self, stream: Stream, above: int, upto: int | None = None
+    ) -> Iterator[Register]:
+        """The registers of a stream with `above` < seq <= `upto`, largest seq first."""
+        held = self._streams.get(stream)
+        return held.newest_first(above, upto) if held else iter(())
+
+    def records_newest_first(
+        self, stream: Stream, above: int, upto: int, now: float
+    ) -> Iterator[Record]:
+        """Its registers and key records in that order; records under one seq follow each other."""
+        registers = self.newest_first(stream, above, upto)
+        keys = self.keys.newest_first(stream, above, upto, now)
+        first = next(keys, None)
+        if first is None:
+            return iter(registers)
+        return _newest_first(registers, chain((first,), keys))
+
+    def has_news(self, stream: Stream, above: int, upto: int) -> bool:
+        """Whether a register or a key record in memory has `above` < seq <= `upto`."""
+        held = self._streams.get(stream)
+        registers = held.newest_at_or_below(upto) if held else 0
+        return max(registers, self.keys.newest_at_or_below(stream, upto)) > above
+
+    def newest_at_or_below(self, stream: Stream, seq: int) -> int:
+        """The largest seq of a register or key record that is not above `seq`, or 0.
+
+        Between it and `seq` lies nothing, so a group that claims from `seq` may claim from it.
+        """
+        held = self._streams.get(stream)
+        registers = held.newest_at_or_below(seq) if held else 0
+        archived = self._archived.get(stream, (0, 0.0))[0]
+        return max(registers, self.keys.newest_at_or_below(stream, seq), min(archived, seq))
+
+    def archived(self, stream: Stream, now: float) -> int:
+        """The newest seq of the key records that are on the disk only, 0 where there are none."""
+        seq, expires = self._archived.get(stream, (0, 0.0))
+        return seq if now < expires else 0
+
+    def events(self, key: bytes) -> set[KeyedEvent]:
+        """Every event known in memory that was counted under a key."""
+        return set(self.keys.events(key))
+
+    def is_present(self, event: KeyedEvent) -> bool:
+        """Whether the register of an event has reached it."""
+        return self.register(event.stream, event.counter)[0] >= event.seq
+
+    def by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register]:
+        """The registers with seq > `above` and counter > `after`, in the order of counters."""
+        found = self.look_by_name(stream, above, after)
+        return (each for each in found if not isinstance(each, str))
+
+    def look_by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register | str]:
+        """The same; of many counters without such a register, now and then the last of them."""
+        held = self._streams.get(stream)
+        return held.look_by_name(above, after) if held else iter(())
+
+    def leaves_below(self, depth: int, prefix: int) -> list[Stream]:
+        """The streams below a prefix of the digest."""
+        return list(self._trie.below(depth, prefix))
+
+    def has_few_below(self, depth: int, prefix: int, few: int) -> bool:
+        """Whether there are no more than `few` streams below a prefix of the digest."""
+        return self._trie.has_few_below(depth, prefix, few)
+
+    def leaf(self, stream: Stream) -> Leaf:
+        """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""
+        held = self._streams.get(stream)
+        return Leaf(stream, held.version, held.digest) if held else Leaf(stream, 0, 0)
+
+    def sums_below(self, depth: int, prefix: int) -> tuple[int, ...]:
+        """The 64 sums of the digest below a prefix."""
+        return self._trie.sums(depth, prefix)
+
+    def durable(self, stream: Stream) -> int:
+        """The version of a stream that a restart would find."""
+        held = self._streams.get(stream)
+        if held is None:
+            return 0
+        return held.durable if self.keeps_marks else held.version
+
+    # --- changes -----------------------------------------------------------------------------
+
+    def load(self, streams: Iterable[StreamSnapshot], now: float, expires: float) -> None:
+        """Join what an earlier life has stored, one register for each counter; it may be more
+        than the log takes otherwise.
+
+        A stream that is new here is taken in as a whole, which costs a third of its registers one
+        by one, where no double may wait for one of them. `expires`: when the last of the key
+        records does that stay on the disk.
+        """
+        streams = tuple(streams)
+        for kept in streams:
+            self._load(kept)
+        for kept in streams:  # once all registers are here for which a double may wait
+            for correction in kept.corrections:
+                if self.register(kept.stream, correction.counter)[0] or not correction.out:
+                    change = self.doubles.correct(kept.stream, correction, now)
+                    self._apply(kept.stream, change)
+        for kept in streams:  # of which some may be in a correction
+            if kept.keys:
+                self.merge_keys(kept.stream, kept.keys, now)
+            self.enter(kept.stream, kept.doubles, now)
+            if kept.archived:
+                self._archived[kept.stream] = (kept.archived, expires)
+        while self.doubles.is_behind:
+            self.catch_up()
+
+    def _load(self, kept: StreamSnapshot) -> None:
+        stream, registers = kept.stream, kept.registers
+        if stream not in self._streams and registers and not self.doubles:
+            self._fill(stream, kept.version, registers)
+        else:
+            self.merge(stream, registers, committed=True)
+        if stream not in self._streams and (kept.keys or kept.doubles or kept.corrections):
+            self._open(stream)
+        self.claim(stream, kept.version)
+        self.set_durable(stream, kept.version)
+
+    def set_durable(self, stream: Stream, version: int) -> None:
+        """Everything of a stream up to `version` is on the disk."""
+        held = self._streams.get(stream)
+        if held is not None:
+            held.durable = max(held.durable, version)
+
+    def set_committed(
+        self,
+        stream: Stream,
+        registers: Iterable[Register],
+        version: int,
+        keys: Iterable[KeyRecord] = (),
+    ) -> None:
+        """These records, just merged, and the version are on the disk: they are no changes,
+        unless more than them is held."""
+        self.set_durable(stream, version)
+        for counter, seq, total in registers:
+            if self.register(stream, counter) == (seq, total):
+                self.changed.registers.pop((stream, counter), None)
+        for record in keys:
+            held = self.keys.at(stream, record.seq, 0.0)
+            if held is not None and held.said == record.said:
+                self.changed.keys.pop((stream, record.seq), None)
+        if self.version(stream) == version:
+            self.changed.versions.pop(stream, None)
+
+    def merge(
+        self, stream: Stream, registers: Iterable[Register], *, committed: bool = False
+    ) -> list[Advance] | None:
+        """Join registers into the log; what went up is told.
+
+        None, with nothing changed, when the log is full and these would make it larger. What is
+        `committed` here enters all the same: there was room for it before its commit.
+        """
+        registers = tuple(registers)
+        if not registers:
+            return []
+        held = self._streams.get(stream)
+        known = held.registers if held else {}
+        new = {counter for counter, _, _ in registers if counter not in known}
+        if new and not committed and not self._fits(held, len(new)):
+            return None
+        held = held or self._open(stream)
+        advances: list[Advance] = []
+        for counter, seq, total in registers:
+            before = held.registers.get(counter, (0, 0))
+            if (seq, total) > before:
+                advances.append(self._put(stream, held, (counter, seq, total), before))
+                left_out = self.doubles.reached(stream, counter, seq)
+                advances += map(self._leave_out, left_out)
+        if advances and stream[0] & SOURCE_BIT:
+            self.claim(stream, held.newest)  # and not that of a key, which a source has none of
+        return advances
+
+    def merge_keys(
+        self, stream: Stream, records: Iterable[KeyRecord], now: float
+    ) -> tuple[int, list[Advance]]:
+        """Join key records; how many were new, and what values lost by the doubles they showed.
+
+        Whoever calls has asked `has_room_for_keys`.
+        """
+        held = self._streams.get(stream) or self._open(stream)
+        new = 0
+        shared: dict[bytes, None] = {}
+        for record in records:
+            if not self._make_place(stream, record, now):
+                continue
+            weight = self._hash_of(stream, held, record)
+            replaced = self.keys.add(stream, record, now, weight)
+            if replaced is record:
+                continue
+            new += 1
+            if replaced is not None:
+                self._sum(stream, held, -self._hash_of(stream, held, replaced))
+            self._sum(stream, held, weight)
+            if self.keeps_marks:
+                self.changed.keys[stream, record.seq] = None
+            if self.keys.is_shared(record.key):
+                shared[record.key] = None
+        advances: list[Advance] = []
+        for key in shared:
+            advances += self.find_doubles(self.events(key), now)
+        return new, advances
+
+    def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
+        """Whether a key may name one more event; of too many the largest has to leave, first of
+        those that versions cover. Only the others are part of the fingerprint: what not all nodes
+        hold alike must not matter to them."""
+        crowd = self.keys.crowd(record.key)
+        place = (stream, record.seq)
+        if not crowd or any(event[:2] == place for event in crowd):
+            return True
+        is_covered = record.seq <= self.version(stream)
+        covered = [event for event in crowd if event.seq <= self.version(event.stream)]
+        if is_covered and not covered:
+            return False
+        largest = max(covered or crowd)
+        if (is_covered or not covered) and place > largest[:2]:
+            return False
+        gone = self.keys.at(largest.stream, largest.seq, now)
+        assert gone is not None
+        held = self._streams[largest.stream]
+        self._sum(largest.stream, held, -self._hash_of(largest.stream, held, gone))
+        self.keys.remove(largest.stream, largest.seq)
+        return True
+
+    def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
+        """Enter those of the events of one key that say the same as a smaller one; what values
+        lost by that."""
+        winners: dict[tuple[str, int], KeyedEvent] = {}
+        advances: list[Advance] = []
+        for event in sorted(events):
+            stream, seq, counter, by = event
+            winner = winners.setdefault((counter, by), event)
+            if winner is not event:
+                record = self.keys.at(stream, seq, now)
+                age = record.age if record is not None else 0
+                double = Double(counter, seq, by, winner.stream, winner.seq, age)
+                advances += self.enter(stream, (double,), now)[1]
+        return advances
+
+    def enter(
+        self, stream: Stream, doubles: Iterable[Double], now: float, *, told: bool = False
+    ) -> tuple[int, list[Advance]]:
+        """Join doubles of a stream; how many were new, and what values lost by them. What a peer
+        has `told` and finds no room is left out; of those that are found here there are no more
+        than key records, and they soon are old enough to be folded."""
+        new = 0
+        advances: list[Advance] = []
+        for double in doubles:
+            if told and not self._has_room_for_double(stream):
+                break
+            change = self.doubles.add(stream, double, now)
+            if change is not None:
+                new += 1
+                advances += self._apply(stream, change)
+                if self.keeps_marks:
+                    self.changed.doubles[stream, double.seq] = None
+        return new, advances
+
+    def correct(
+        self, stream: Stream, correction: Correction, young: int, now: float
+    ) -> list[Advance]:
+        """Join a correction that a peer told; what values lost by that. One of more than is held
+        here, or of what nobody has folded yet, as it is younger than `young`, is not used."""
+        newest = next(self.keys.newest_first(stream, 0, correction.seq, now), None)
+        return [] if newest and newest.age < young else self._join(stream, correction, now)
+
+    def _join(self, stream: Stream, correction: Correction, now: float) -> list[Advance]:
+        if correction.seq > self.register(stream, correction.counter)[0]:
+            return []
+        return self._apply(stream, self.doubles.correct(stream, correction, now))
+
+    def catch_up(self) -> list[Advance]:
+        """Look at some doubles that still wait for registers which have come."""
+        return [self._leave_out(event) for event in self.doubles.catch_up()]
+
+    def fold(self, stream: Stream, count: int, now: float) -> list[Advance]:
+        """Fold the first `count` doubles of a stream."""
+        return self._apply(stream, self.doubles.fold(stream, count, now))
+
+    def _apply(self, stream: Stream, change: Change | None) -> list[Advance]:
+        if change is None:
+            return []
+        held = self._streams.get(stream) or self._open(stream)
+        self._sum(stream, held, change.digest)
+        if self.keeps_marks:
+            for counter in change.corrected:
+                self.changed.corrections[stream, counter] = None
+        return [self._leave_out(event) for event in change.left_out]
+
+    def drop_keys(self, stream: Stream, records: Sequence[KeyRecord], expires: float) -> None:
+        """Hold the oldest key records of a stream no more; they are on the disk until `expires`,
+        if that is to come."""
+        held = self._streams[stream]
+        for record in records:
+            self._sum(stream, held, -self._hash_of(stream, held, record))
+        self.keys.drop_oldest(stream, len(records))
+        self._archived[stream] = max(
+            self._archived.get(stream, (0, 0.0)), (records[-1].seq, expires)
+        )
+
+    def claim(self, stream: Stream, version: int) -> bool:
+        """Everything of `stream` up to `version` is held now; False if that was known."""
+        held = self._streams.get(stream)
+        if held is None or version <= held.version:
+            return False
+        delta = hash64("v", stream, version)
+        if held.version:
+            delta -= hash64("v", stream, held.version)
+        self._sum(stream, held, -self.keys.weight(stream, held.version, version))
+        held.version = version
+        self._trie.add(stream, delta)
+        if self.keeps_marks:
+            self.changed.versions[stream] = None
+        return True
+
+    def has_room(self, stream: Stream, counter: str, beside: int = 0, streams: int = 0) -> bool:
+        """Whether one more event of (stream, counter) fits, `beside` that many new registers, and
+        new streams."""
+        held = self._streams.get(stream)
+        if held is not None and counter in held.registers:
+            return True
+        if held is None and len(self._streams) + streams >= self.streams_max:
+            return False
+        return self._fits(held, beside + 1)
+
+    def has_room_for_keys(self, stream: Stream, count: int) -> bool:
+        """Whether so many key records of a stream may be joined."""
+        fits = len(self.keys) + count <= self.keys_max
+        return fits and self._fits(self._streams.get(stream), 0)
+
+    def _has_room_for_double(self, stream: Stream) -> bool:
+        held = self._streams.get(stream)
+        return len(self.doubles) < self.doubles_max and self._fits(held, 0)
+
+    def _fits(self, held: StreamLog | None, new: int) -> bool:
+        if held is None and len(self._streams) >= self.streams_max:
+            return False
+        return self._registers + new <= self.registers_max
+
+    def _open(self, stream: Stream) -> StreamLog:
+        held = self._streams[stream] = StreamLog()
+        self._trie.insert(stream)
+        return held
+
+    def _fill(self, stream: Stream, version: int, registers: Sequence[Register]) -> None:
+        held = self._open(stream)
+        values = self._values
+        filled: dict[str, tuple[int, int]] = {}
+        new: list[str] = []
+        digest = 0
+        for name, seq, total in registers:
+            filled[name] = (seq, total)
+            value = values.get(name)
+            if value is None:
+                new.append(name)
+            values[name] = (value or 0) + total
+            digest += hash64("r", stream, name, seq, total)
+        if len(new) > len(self._names) // _MANY:
+            self._names = Blocks(sorted([*self._names, *new]))
+        else:
+            for name in new:
+                self._names.add(name)
+        held.fill(filled)
+        held.version = held.durable = version
+        held.digest = digest & MASK
+        self._registers += len(filled)
+        self._trie.add(stream, self._sum_of(stream))
+
+    def _put(
+        self, stream: Stream, held: StreamLog, register: Register, before: tuple[int, int]
+    ) -> Advance:
+        counter, seq, total = register
+        delta = hash64("r", stream, counter, seq, total)
+        if before == (0, 0):
+            counter = self._names.add(counter)
+            self._registers += 1
+        else:
+            delta -= hash64("r", stream, counter, *before)
+        held.put(counter, seq, total)
+        self._sum(stream, held, delta)
+        if self.keeps_marks:
+            self.changed.registers[stream, counter] = None
+        by = total - before[1]
+        value = self._values[counter] = self._values.get(counter, 0) + by
+        return Advance(stream, counter, seq, by, value)
+
+    def _leave_out(self, event: LeftOut) -> Advance:
+        stream, seq, counter, by = event
+        value = self._values[counter] = self._values[counter] - by
+        return Advance(stream, counter, seq, -by, value)
+
+    def _hash_of(self, stream: Stream, held: StreamLog, record: KeyRecord) -> int:
+        """What a key record adds to the fingerprint."""
+        return hash64("k", stream, *record.said) if record.seq > held.version else 0
+
+    def _sum(self, stream: Stream, held: StreamLog, delta: int) -> None:
+        if delta:
+            held.digest = (held.digest + delta) & MASK
+            self._trie.add(stream, delta)
+
+    def _sum_of(self, stream: Stream) -> int:
+        held = self._streams[stream]
+        return held.digest + (hash64("v", stream, held.version) if held.version else 0)
+
+
+def _newest_first(registers: Iterator[Register], keys: Iterable[KeyRecord]) -> Iterator[Record]:
+    """Both merged by seq, the largest first. There are few registers among many keys, so this is
+    much quicker than a merge of any two."""
+    register = next(registers, None)
+    for record in keys:
+        while register is not None and register[1] >= record.seq:
+            yield register
+            register = next(registers, None)
+        yield record
+    if register is not None:
+        yield register
+        yield from registers

@@ -1,0 +1,126 @@
+"""The registers of one stream, findable by counter, by seq and in the order of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from math import isqrt
+
+from gossipd.core.wire.messages import Register
+
+from .blocks import Blocks
+
+_FEW = 8
+"""Up to the root of so many times a stream's counters, those above a seq are sorted for each page;
+if there are more, so many pages share the way through all names that it costs less."""
+
+_FEW_MAX = 1_000
+"""So many are sorted at most."""
+
+PASSED_MAX = 250
+"""Counters that are passed over before one of them is told."""
+
+_SMALL = 32
+"""Up to so many registers are put in order whenever that is asked for: there may be a million
+streams of one register."""
+
+
+class StreamLog:
+    """The registers of one stream, findable by counter, by seq and in the order of names."""
+
+    __slots__ = ("_by_seq", "_names", "digest", "durable", "registers", "version")
+
+    def __init__(self) -> None:
+        self.registers: dict[str, tuple[int, int]] = {}
+        self.version = 0
+        self.durable = 0
+        self.digest = 0
+        self._by_seq: Blocks[tuple[int, str]] | None = None
+        """None while the stream is small, or, as it came from the disk, nobody has asked."""
+        self._names: Blocks[str] | None = None
+        """The same in the order of names."""
+
+    def fill(self, registers: dict[str, tuple[int, int]]) -> None:
+        """Hold just these, one for each counter."""
+        self.registers = registers
+        self._by_seq = self._names = None
+
+    def put(self, counter: str, seq: int, total: int) -> None:
+        registers = self.registers
+        is_new = counter not in registers
+        registers[counter] = (seq, total)
+        if is_new and len(registers) == _SMALL + 1:
+            self._by_seq, self._names = self._seqs(), self._sorted_names()
+            return
+        if is_new and self._names is not None:
+            self._names.add(counter)
+        if self._by_seq is not None:
+            self._by_seq.add((seq, counter))
+            if len(self._by_seq) > 2 * len(registers):
+                self._by_seq.tidy(self._is_current)
+
+    @property
+    def newest(self) -> int:
+        """The largest seq of a register, or 0."""
+        last = self._seqs().last
+        return last[0] if last else 0
+
+    def newest_first(self, above: int, upto: int | None) -> Iterator[Register]:
+        by_seq = self._seqs()
+        behind = (self.newest if upto is None else upto) + 1
+        for seq, counter in by_seq.descending((behind, "")):
+            if seq <= above:
+                return
+            held_seq, total = self.registers[counter]
+            if held_seq == seq:
+                yield counter, seq, total
+
+    def newest_at_or_below(self, seq: int) -> int:
+        """The seq of the newest register that is not above `seq`, or 0."""
+        for held, counter in self._seqs().descending((seq + 1, "")):
+            if self.registers[counter][0] == held:
+                return held
+        return 0
+
+    def look_by_name(self, above: int, after: str) -> Iterator[Register | str]:
+        """The registers with seq > `above` behind a counter; and, now and then, a counter up to
+        which there was none, for whoever asks may not want to look on."""
+        few = min(isqrt(_FEW * len(self.registers)), _FEW_MAX)
+        newer = list(islice(self._seqs().ascending((above + 1, "")), few + 1))
+        behind = after + "\0"
+        names: Iterable[str]
+        if len(newer) <= few:
+            names = sorted({counter for _, counter in newer if counter > after})
+        else:
+            names = self._sorted_names().ascending(behind)
+        passed = 0
+        for counter in names:
+            seq, total = self.registers[counter]
+            if seq > above:
+                yield counter, seq, total
+                passed = 0
+            else:
+                passed += 1
+                if passed % PASSED_MAX == 0:
+                    yield counter
+
+    def _seqs(self) -> Blocks[tuple[int, str]]:
+        """The registers by seq; superseded entries stay until they are tidied away."""
+        if self._by_seq is not None:
+            return self._by_seq
+        found = Blocks(sorted((seq, name) for name, (seq, _) in self.registers.items()))
+        if len(self.registers) > _SMALL:
+            self._by_seq = found
+        return found
+
+    def _sorted_names(self) -> Blocks[str]:
+        if self._names is not None:
+            return self._names
+        found = Blocks(sorted(self.registers))
+        if len(self.registers) > _SMALL:
+            self._names = found
+        return found
+
+    def _is_current(self, entry: tuple[int, str]) -> bool:
+        seq, counter = entry
+        return self.registers[counter][0] == seq

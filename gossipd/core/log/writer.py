@@ -1,0 +1,251 @@
+"""Commit before exposure: how this node's own increments enter the log.
+
+`prepare` assigns seqs to a batch and says which rows to commit; nothing is visible. Once they are
+committed, `expose` merges them; if they could not be, `abandon` gives the stream up, since the
+rows may be on the disk all the same. One batch is under way at a time.
+
+A stream is never resumed and never shared: a new one is minted at the first increment of a
+process, after an abandoned batch, after wall and monotonic clock have parted by more than a second
+(a virtual machine that was copied or resumed) and when more of it is heard than is held (a clone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from random import Random
+from typing import NamedTuple, TypeAlias
+
+from gossipd.core.identity import (
+    SEQ_MAX,
+    TOTAL_MAX,
+    Stream,
+    may_move,
+    new_stream,
+)
+from gossipd.core.wire.messages import KeyRecord, Register
+
+from .dedup import (
+    Dedup,
+    Duplicate,
+    Judgement,
+    KeyReused,
+)
+from .keys import KeyedEvent
+from .log import Advance, Log
+from .sources import Put, PutResult, Puts
+
+CLOCKS_PART_MAX = 1.0
+"""Seconds by which wall and monotonic clock may part between two batches."""
+
+
+class Accepted(NamedTuple):
+    """An increment that counts once its batch is exposed. A tuple, as there are many."""
+
+    seq: int
+    counter: str
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """An increment that would take a total or a value (further) beyond +-2^62; it is not done."""
+
+    counter: str
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogFull:
+    """An increment that would need a register beyond what the log may hold; it is not done."""
+
+    counter: str
+    by: int
+
+
+Result: TypeAlias = Accepted | OutOfRange | LogFull | Judgement
+
+Stored: TypeAlias = Mapping[bytes, Collection[KeyedEvent]]
+"""What the disk holds of some keys."""
+
+NOTHING_STORED: Stored = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Increments on their way through a commit, and the rows that the commit has to write."""
+
+    stream: Stream
+    version: int
+    rows: tuple[Register, ...]
+    results: tuple[Result, ...]
+    keys: tuple[KeyRecord, ...] = ()
+    sources: tuple[tuple[Stream, Register], ...] = ()
+    """Registers of clients; the seq of each is its stream's version."""
+    put_results: tuple[PutResult, ...] = ()
+
+
+class Exposed(NamedTuple):
+    """What became visible with a batch."""
+
+    made: list[Advance]
+    """Every event of it, in order."""
+    others: list[Advance]
+    """What sources brought, and what values lost, as keys in it were used elsewhere while it was
+    committed."""
+
+
+class _Draft:
+    """A batch while it is being made."""
+
+    def __init__(self, log: Log, stream: Stream) -> None:
+        self._log = log
+        self.stream = stream
+        self.seq = log.version(stream)
+        self.rows: dict[str, Register] = {}
+        self.keys: dict[bytes, KeyRecord] = {}
+        self.new = 0
+        """Registers that were not held."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it brings a stream that is not held."""
+        return bool(self.rows) and not self._log.newest(self.stream)
+
+    def moved(self, counter: str) -> int:
+        """What it adds to a counter."""
+        row = self.rows.get(counter)
+        return row[2] - self._log.register(self.stream, counter)[1] if row else 0
+
+    def add(self, counter: str, by: int) -> Result:
+        log, row = self._log, self.rows.get(counter)
+        start = log.register(self.stream, counter)[1]
+        before = row[2] if row else start
+        total = before + by
+        others = log.value(counter) - start
+        if abs(total) > TOTAL_MAX or not may_move(others + before, others + total):
+            return OutOfRange(counter, by)
+        if row is None and not log.has_room(self.stream, counter, self.new):
+            return LogFull(counter, by)
+        self.new += row is None and log.register(self.stream, counter) == (0, 0)
+        self.seq += 1
+        self.rows[counter] = (counter, self.seq, total)
+        return Accepted(self.seq, counter, by)
+
+    def repeated(self, key: bytes, counter: str, by: int) -> Result | None:
+        """What becomes of a key that is in the batch already; None if it is not."""
+        held = self.keys.get(key)
+        if held is None:
+            return None
+        event = KeyedEvent(self.stream, held.seq, held.counter, held.by)
+        return (Duplicate if (held.counter, held.by) == (counter, by) else KeyReused)(event)
+
+    def add_keyed(self, key: bytes, counter: str, by: int) -> Result:
+        """An increment whose key is new."""
+        result = self.add(counter, by)
+        if isinstance(result, Accepted):
+            self.keys[key] = KeyRecord(key, result.seq, counter, by, 0)
+        return result
+
+
+class Writer:
+    """The single writer of this node's streams."""
+
+    def __init__(self, log: Log, dedup: Dedup, rng: Random) -> None:
+        self._log = log
+        self._judge = dedup
+        self._rng = rng
+        self._stream: Stream | None = None
+        self._pending: Batch | None = None
+        self._clock_offset: float | None = None
+
+    @property
+    def stream(self) -> Stream | None:
+        """The stream of the next increment, None when one is to be minted."""
+        return self._stream
+
+    def prepare(
+        self,
+        increments: Sequence[tuple[str, int]],
+        now: float,
+        wall: float,
+        keys: Sequence[bytes | None] = (),
+        stored: Stored = NOTHING_STORED,
+        puts: Sequence[Put] = (),
+    ) -> Batch:
+        """Assign seqs to (counter, by) pairs. `now` and `wall` are seconds of both clocks.
+
+        `keys`: beside each its idempotency key or None; empty where there is none at all.
+        `stored`: what the disk holds of those that are doubtful. `puts`: new totals of sources.
+        """
+        assert self._pending is None, "one batch at a time"
+        self._watch_clocks(now, wall)
+        self._judge.see_clocks(now, wall)
+        log = self._log
+        if self._stream is None or log.version(self._stream) + len(increments) > SEQ_MAX:
+            self._stream = new_stream(self._rng)
+        draft = _Draft(log, self._stream)
+        results: list[Result] = []
+        for (counter, by), key in zip_longest(increments, keys):
+            if key is None:
+                results.append(draft.add(counter, by))
+                continue
+            held, pending = stored.get(key, ()), len(draft.keys)
+            results.append(
+                draft.repeated(key, counter, by)
+                or self._judge.judge(key, counter, by, wall, held, pending)
+                or draft.add_keyed(key, counter, by)
+            )
+        sources = Puts(log, draft.moved, draft.new, draft.is_new)
+        put_results = tuple(sources.judge(put) for put in puts)
+        self._pending = Batch(
+            draft.stream,
+            draft.seq,
+            tuple(draft.rows.values()),
+            tuple(results),
+            tuple(draft.keys.values()),
+            tuple(sources.rows.items()),
+            put_results,
+        )
+        return self._pending
+
+    def expose(self, batch: Batch, now: float) -> Exposed:
+        """Make a committed batch visible."""
+        assert batch is self._pending, "only the batch under way can be exposed"
+        self._pending = None
+        stream, self._stream = self._stream, None  # which ends if this fails half way
+        values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
+        self._log.merge(batch.stream, batch.rows, committed=True)
+        self._log.claim(batch.stream, batch.version)
+        others: list[Advance] = []
+        if batch.keys:
+            _, others = self._log.merge_keys(batch.stream, batch.keys, now)
+        made: list[Advance] = []
+        for done in batch.results:
+            if isinstance(done, Accepted):
+                values[done.counter] += done.by
+                made.append(
+                    Advance(batch.stream, done.counter, done.seq, done.by, values[done.counter])
+                )
+        for source, register in batch.sources:
+            others += self._log.merge(source, (register,), committed=True) or ()
+        self._stream = stream
+        return Exposed(made, others)
+
+    def abandon(self, batch: Batch) -> None:
+        """The commit failed: what it wrote is unknown, so its stream ends here."""
+        assert batch is self._pending, "only the batch under way can be abandoned"
+        self._pending = None
+        self._stream = None
+
+    def heard_more_of(self, stream: Stream) -> None:
+        """Somebody knows more of `stream` than is held here; if it is our own, it ends."""
+        if stream == self._stream:
+            self._stream = None
+
+    def _watch_clocks(self, now: float, wall: float) -> None:
+        offset = wall - now
+        if self._clock_offset is not None and abs(offset - self._clock_offset) > CLOCKS_PART_MAX:
+            self._stream = None
+        self._clock_offset = offset

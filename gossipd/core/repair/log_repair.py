@@ -1,0 +1,356 @@
+"""Repair of the log: pull what a peer holds and this node does not.
+
+See gossipd/core/README.md#repair-of-the-log.
+
+A repair walks the digest of one peer where it differs and passes over the streams found, both at
+once: each step asks for a few prefixes and a few streams, and the next step begins when all of
+them are answered, or asks again for what is missing. At most one repair runs, at most one begins
+per `pull_interval`. A peer that answers nothing three times, the last time for smaller packets, is
+left for another, which goes on where the first one stopped: a prefix or a page may come from
+anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from gossipd.core.durability.retention import Retention
+from gossipd.core.effects import KeysWanted
+from gossipd.core.gossip.dissemination import Dissemination
+from gossipd.core.gossip.packets import PacketBuilder
+from gossipd.core.identity import SOURCE_BIT, Address, Stream
+from gossipd.core.log.learning import Learning
+from gossipd.core.log.log import Log
+from gossipd.core.log.passes import Pass
+from gossipd.core.means import Means
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
+from gossipd.core.swim.health import Health
+from gossipd.core.swim.life import Life
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.swim.questions import Questions
+from gossipd.core.swim.readiness import Readiness
+from gossipd.core.timers import Timer
+from gossipd.core.turn import Turn
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.encoding import pass_item_size
+from gossipd.core.wire.messages import (
+    DIGEST_BITS,
+    DIGEST_DEPTH_MAX,
+    DIGEST_FANOUT,
+    PAGES_MAX,
+    PASS_ITEMS_MAX,
+    Correction,
+    Digest,
+    DigestAsk,
+    KeyRecord,
+    Leaf,
+    MemberView,
+    Page,
+    Pages,
+    PassAsk,
+    PassItem,
+)
+
+from .answering import Answering, Archive, Lack
+from .slices import Slices
+
+ASKS_MAX = 3
+"""Times a question is asked of one peer."""
+
+PEERS_MAX = 3
+"""Peers that one repair tries."""
+
+DIGESTS_AT_ONCE = 16
+"""Prefixes asked for in one step."""
+
+_PASSES = (-1, -1)
+"""Stands for the passes among the prefixes that a step has asked for."""
+
+DEEP_AFTER = 60.0
+"""Seconds between two passes from 0 over one stream whose versions agree and hashes do not."""
+
+NEWS_MAX = 64
+"""A pass that brought at most so many registers is news for others; more is left to repair."""
+
+NEWS_STREAMS_MAX = 64
+"""Streams of which one repair makes news at most. A node that is not ready makes none: what it
+lacks the others have."""
+
+PASSES_MAX = 1024
+"""Passes under way from which on no further prefixes are asked for."""
+
+ARCHIVED_AT_ONCE = 1_000
+"""Key records read from the disk for one answer: as many as it can hold."""
+
+DIGESTS_MAX = 100_000
+"""Answers to prefixes that one repair uses at most, so that no peer can lead it on for ever."""
+
+
+class _Pull(NamedTuple):
+    """All that a peer is asked in one repair."""
+
+    peer: str
+
+
+class LogRepair:
+    """The one repair of the log that runs, and the answers to those of others."""
+
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        log: Log,
+        packet_builder: PacketBuilder,
+        questions: Questions,
+        health: Health,
+        life: Life,
+        learning: Learning,
+        dissemination: Dissemination,
+        readiness: Readiness,
+        retention: Retention,
+        answering: Answering,
+        serving: Slices,
+    ) -> None:
+        self._settings, self._rng, self._timers = means
+        self._members = members
+        self._log = log
+        self._courier = packet_builder
+        self._questions = questions
+        self._health = health
+        self._life = life
+        self._learning = learning
+        self._gossiping = dissemination
+        self._readiness = readiness
+        self._retention = retention
+        self._answering = answering
+        self._serving = serving
+        self._peer: MemberView | None = None
+        self._peers_tried = 0
+        self._next_at = float("-inf")
+        self._nonce = 0
+        self._asks = 0
+        self._moved = False
+        """Whether a pass has come forward since the last asking."""
+        self._digests_left = 0
+        self._news_left = 0
+        self._prefixes: dict[tuple[int, int], None] = {}
+        """(depth, prefix) of the digest's nodes that differ and have not been looked into."""
+        self._open: dict[tuple[int, int], None] = {}
+        """What the present step has asked for and not got: prefixes, and `_PASSES`."""
+        self._passes: dict[Stream, Pass] = {}
+        self._gained: dict[Stream, int] = {}
+        self._corrections: dict[tuple[Stream, str], Correction] = {}
+        """What pages have brought of them, by register."""
+        self._unequal: dict[Stream, tuple[int, int, int]] = {}
+        """Streams passed over from their version in vain: (version, our hash, theirs)."""
+        self._deep_at: dict[Stream, float] = {}
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def want(self, peer: str, turn: Turn, urgent: bool = False) -> None:
+        """A peer's log differs from this one: repair from it unless one runs or just ran."""
+        if self._peer is None and (urgent or turn.now >= self._next_at):
+            self._next_at = turn.now + self._settings.pull_interval
+            self._peers_tried = 1
+            self._begin(peer, turn)
+
+    def digest_came(self, digest: Digest, turn: Turn) -> None:
+        """What a peer holds below a prefix: descend, or note the streams to pass over."""
+        prefix = (digest.depth, digest.prefix)
+        pull = self._questions.get(_Pull, digest.nonce)
+        if pull is None or prefix not in self._prefixes:
+            turn.drop(Drop.UNASKED)
+            return
+        self._digests_left -= 1
+        if not self._digests_left:
+            self._end()
+            return
+        del self._prefixes[prefix]
+        self._open.pop(prefix, None)
+        if digest.leaves is not None:
+            for leaf in digest.leaves:
+                self._compare(leaf, turn.now)
+        elif digest.sums is not None and digest.depth < DIGEST_DEPTH_MAX:
+            mine = self._log.sums_below(*prefix)
+            first = digest.prefix << DIGEST_BITS
+            for child in range(DIGEST_FANOUT):
+                if digest.sums[child] and digest.sums[child] != mine[child]:
+                    self._prefixes[digest.depth + 1, first + child] = None
+        self._go_on(turn)
+
+    def pages_came(self, pages: Pages, turn: Turn) -> None:
+        """Pages of passes: every record merges, whoever sent it and whenever."""
+        if not self._passes:
+            turn.drop(Drop.UNASKED)
+            return
+        for page in pages.pages:
+            self._use(page, turn)
+        # Who answers with nothing is not asked on at once, for that would never end.
+        answered = pages.last and pages.nonce == self._nonce and self._moved
+        if answered or not self._passes:
+            self._open.pop(_PASSES, None)
+            self._go_on(turn)
+
+    def _use(self, page: Page, turn: Turn) -> None:
+        """Corrections wait for the end of the repair."""
+        running = self._passes.get(page.stream)
+        lesson = self._learning.page(page, running, turn.company, turn.now)
+        turn.heed(lesson)
+        for correction in page.corrections:
+            self._corrections[page.stream, correction.counter] = correction
+        if running is None:
+            return
+        if not lesson.whole:
+            self._moved |= lesson.new > 0  # the same page brings more when it is asked for again
+            return
+        self._gained[page.stream] = self._gained.get(page.stream, 0) + lesson.new
+        if lesson.moved:
+            self._moved = True
+            self._asks = 0
+        if running.complete:
+            self._finish_pass(page.stream, running, turn)
+
+    def unanswered(self, turn: Turn) -> None:
+        """Something that was asked for has not come in time."""
+        asked = self._peer
+        assert asked is not None
+        live = self._members.live
+        if self._asks < ASKS_MAX and asked.name in live:
+            self._ask(turn)
+            return
+        others = [name for name in live if name != asked.name]
+        if others and self._peers_tried < PEERS_MAX:
+            self._peers_tried += 1
+            self._turn_to(self._rng.choice(others), turn)
+        else:
+            self._end()
+
+    def _begin(self, peer: str, turn: Turn) -> None:
+        self._prefixes = {(0, 0): None}
+        self._digests_left = DIGESTS_MAX
+        self._news_left = NEWS_STREAMS_MAX
+        self._turn_to(peer, turn)
+
+    def _turn_to(self, peer: str, turn: Turn) -> None:
+        self._peer = self._members.get(peer)
+        # One nonce for all that one peer is asked: on a slow link a late answer is as good.
+        self._nonce = self._questions.ask(_Pull(peer), 1, turn.now)
+        self._asks = 0
+        self._ask(turn)
+
+    def _end(self) -> None:
+        self._peer = None
+        self._prefixes = {}
+        self._passes = {}
+        self._gained = {}
+        self._corrections = {}
+        self._questions.give_up(_Pull)
+        self._timers.cancel(Timer.PULL)
+
+    def _go_on(self, turn: Turn) -> None:
+        """Something was answered: go on when all is, end when there is nothing left."""
+        assert self._peer is not None
+        self._asks = 0
+        if not self._prefixes and not self._passes:
+            peer, whole = self._peer.name, self._peers_tried == 1
+            self._retention.correct(self._corrections, turn)
+            self._end()
+            if whole:
+                self._readiness.walked(peer, turn)
+        elif not self._open:
+            self._ask(turn)
+
+    def _ask(self, turn: Turn) -> None:
+        """Ask for the first few prefixes and streams of those that are missing."""
+        assert self._peer is not None
+        self._asks += 1
+        self._moved = False
+        wait = self._settings.pull_timeout * self._health.factor
+        self._timers.set(Timer.PULL, turn.now + wait)
+        settings = self._settings
+        size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
+        # The deepest first, and none while there is much to pass over: so neither list grows long.
+        deepest = reversed(self._prefixes) if len(self._passes) < PASSES_MAX else ()
+        self._open = dict.fromkeys(islice(deepest, DIGESTS_AT_ONCE))
+        asks: list[DigestAsk | PassAsk] = [
+            DigestAsk(self._nonce, *prefix, size) for prefix in self._open
+        ]
+        if self._passes:
+            self._open[_PASSES] = None
+            asks.append(self._pass_ask(size))
+        for ask in asks:
+            turn.send(ask, self._peer.address, self._peer.name)
+
+    def _pass_ask(self, size: int) -> PassAsk:
+        """As many of the passes under way as one datagram can ask for."""
+        age = self._retention.age_wanted
+        empty = PassAsk(self._nonce, (), PAGES_MAX, size, age)
+        room = self._courier.room(empty, size)
+        items: list[PassItem] = []
+        for stream, running in self._passes.items():
+            item = PassItem(stream, running.start, running.after, running.doubles)
+            room -= pass_item_size(item)
+            if room < 0 or len(items) == PASS_ITEMS_MAX:
+                break
+            items.append(item)
+        return PassAsk(self._nonce, tuple(items), PAGES_MAX, size, age)
+
+    def _compare(self, leaf: Leaf, now: float) -> None:
+        mine = self._log.leaf(leaf.stream)
+        if leaf.version > mine.version:
+            self._passes[leaf.stream] = Pass(mine.version)
+        elif leaf.version == mine.version and leaf.digest != mine.digest:
+            self._passes[leaf.stream] = Pass(self._start_of_unequal(mine, leaf, now), True)
+        elif leaf.version == mine.version:
+            self._unequal.pop(leaf.stream, None)
+            self._deep_at.pop(leaf.stream, None)
+
+    def _start_of_unequal(self, mine: Leaf, theirs: Leaf, now: float) -> int:
+        """From the version, which finds records above it; if that was in vain, once from 0."""
+        if not mine.version or mine.stream[0] & SOURCE_BIT:
+            return 0  # of a source the one register differs
+        unequal = (mine.version, mine.digest, theirs.digest)
+        last_deep = self._deep_at.get(mine.stream, float("-inf"))
+        if self._unequal.get(mine.stream) == unequal and now - last_deep >= DEEP_AFTER:
+            self._deep_at[mine.stream] = now
+            return 0
+        self._unequal[mine.stream] = unequal
+        return mine.version
+
+    def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
+        del self._passes[stream]
+        gained = self._gained.pop(stream, 0)
+        if self._life.ready and 0 < gained <= NEWS_MAX and self._news_left:
+            self._news_left -= 1
+            self._gossiping.push_log(stream, running.start, turn)
+
+    # --- answering ---------------------------------------------------------------------------
+
+    def digest_asked(self, ask: DigestAsk, turn: Turn) -> None:
+        """Tell what is below a prefix; like all answers without news, which would be told to one
+        peer only."""
+        turn.send(self._answering.digest(ask), turn.reply_to)
+
+    def passes_asked(self, ask: PassAsk, asker: str, turn: Turn) -> None:
+        """Send the pages that were asked for."""
+        self._answer(ask, asker, turn.reply_to, None, turn)
+
+    def keys_read(self, wanted: KeysWanted, records: Sequence[KeyRecord], turn: Turn) -> None:
+        """The disk has told what an answer lacked: go on with it."""
+        upto = wanted.upto if len(records) < wanted.limit else records[-1].seq
+        archive = Archive(wanted.stream, wanted.above, upto, tuple(records))
+        self._answer(wanted.ask, wanted.asker, wanted.address, archive, turn)
+
+    def _answer(
+        self, ask: PassAsk, asker: str, to: Address, archive: Archive | None, turn: Turn
+    ) -> None:
+        answers = self._answering.passes(ask, archive, turn.now)
+        parts = (
+            KeysWanted(*part[:3], ARCHIVED_AT_ONCE, part.ask, asker, to)
+            if isinstance(part, Lack)
+            else part
+            for part in answers
+        )
+        self._serving.serve("log", asker, to, parts, turn)

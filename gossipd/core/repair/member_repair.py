@@ -1,0 +1,186 @@
+"""Repair of the member table: pages of views in the order of names, pulled from one peer.
+
+While news of members is still on its way the tables differ without anything being lost, so a pull
+waits until the own queue is empty, but no longer than `PATIENCE`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gossipd.core.gossip.queues import MemberQueue
+from gossipd.core.means import Means
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
+from gossipd.core.swim.health import Health
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.merging import ClusterMerge
+from gossipd.core.swim.newcomers import Newcomers
+from gossipd.core.swim.questions import Questions
+from gossipd.core.swim.showing import Showing
+from gossipd.core.timers import Timer
+from gossipd.core.turn import Turn
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.messages import (
+    PAGES_MAX,
+    MembersAsk,
+    MembersPage,
+    MemberView,
+)
+
+from .answering import Answering
+from .log_repair import ASKS_MAX
+from .slices import Slices
+
+PATIENCE = 2.0
+"""Seconds for which a difference is left to gossip while there is news to send."""
+
+VAIN_PAUSE_MAX = 60.0
+"""Seconds between two pulls that change nothing, at most; each pause is twice as long. Tables may
+differ for good: verdicts grow old by clocks that part, and a full table takes nobody in."""
+
+NEWCOMERS_PAUSE_MAX = 4.0
+"""The same while there are newcomers."""
+
+VAIN_MAX = 64
+
+
+class _Pull(NamedTuple):
+    """A page of the table is asked for, and what comes behind it."""
+
+    peer: str
+
+
+class MemberRepair:
+    """The one pull of member pages that runs, and the answers to those of others."""
+
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        newcomers: Newcomers,
+        member_queue: MemberQueue,
+        questions: Questions,
+        health: Health,
+        showing: Showing,
+        membership: Membership,
+        meeting: ClusterMerge,
+        answering: Answering,
+        serving: Slices,
+    ) -> None:
+        self._settings, self._timers = means.settings, means.timers
+        self._members = members
+        self._newcomers = newcomers
+        self._member_lane = member_queue
+        self._questions = questions
+        self._health = health
+        self._showing = showing
+        self._membership = membership
+        self._meeting = meeting
+        self._answering = answering
+        self._serving = serving
+        self._peer: MemberView | None = None
+        self._after = ""
+        self._ahead: dict[str, str] = {}
+        """Pages that came before those in front of them: the names that bound each."""
+        self._pair = (0, 0)
+        """The fingerprints that the pull is about: this node's, and the peer's."""
+        self._vain: dict[tuple[int, int], tuple[float, float]] = {}
+        """Of pairs for which a pull has changed nothing: when one may follow, and the pause."""
+        self._nonce = 0
+        self._asks = 0
+        self._came = 0
+        self._next_at = float("-inf")
+        self._differs_since: float | None = None
+
+    def want(self, peer: str, turn: Turn, urgent: bool = False) -> None:
+        """A peer's table differs from this one: pull it unless a pull runs or just ran."""
+        if self._differs_since is None:
+            self._differs_since = turn.now
+        settled = not self._member_lane or turn.now - self._differs_since >= PATIENCE
+        idle = self._peer is None or self._meeting.peer == peer
+        pair = self._members.fingerprint, self._showing.by[peer].members
+        due = max(self._next_at, self._vain[pair][0] if pair in self._vain else self._next_at)
+        if idle and (urgent or (settled and turn.now >= due)):
+            self._next_at = turn.now + self._settings.pull_interval
+            self._peer = self._members.get(peer)
+            self._pair = pair
+            self._after = ""
+            self._ask(turn)
+
+    def same(self) -> None:
+        """A peer's table is equal to this one."""
+        self._differs_since = None
+
+    def page_came(self, page: MembersPage, turn: Turn) -> None:
+        """Join a page's views; go on behind it when it continues what is held."""
+        pull = self._questions.get(_Pull, page.nonce)
+        if pull is None:
+            turn.drop(Drop.UNASKED)
+            return
+        self._meeting.heard(pull.peer, page.views)
+        for view in page.views:
+            self._membership.learn(view, turn, pulled=True)
+        self._came += 1
+        self._ahead[page.after] = page.upto
+        while (upto := self._continuation()) is not None:
+            self._after = upto
+            self._asks = 0
+            if not upto:
+                self._end(True, turn)
+                return
+        if self._came >= PAGES_MAX:
+            self._ask(turn)
+
+    def _continuation(self) -> str | None:
+        """How far the pages that came reach beyond what is held; "" where that is to the end."""
+        reach = [upto for after, upto in self._ahead.items() if after <= self._after]
+        if "" in reach:
+            return ""
+        return max((upto for upto in reach if upto > self._after), default=None)
+
+    def unanswered(self, turn: Turn) -> None:
+        """A page is missing: ask from there on; after three times leave it to the next peer."""
+        if self._asks < ASKS_MAX:
+            self._ask_once_more(turn)
+        else:
+            self._end(False, turn)
+
+    def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
+        """Send pages of the table."""
+        pages = self._answering.members(ask, turn.now)
+        self._serving.serve("members", asker, turn.reply_to, pages, turn)
+
+    def _ask(self, turn: Turn) -> None:
+        self._asks = 0
+        self._ahead = {}
+        assert self._peer is not None
+        self._nonce = self._questions.ask(_Pull(self._peer.name), 1, turn.now)
+        self._ask_once_more(turn)
+
+    def _ask_once_more(self, turn: Turn) -> None:
+        """The nonce stays: on a slow link the answer to an earlier asking is as good."""
+        assert self._peer is not None
+        self._asks += 1
+        self._came = 0
+        settings = self._settings
+        size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
+        wait = settings.pull_timeout * self._health.factor
+        self._timers.set(Timer.MEMBER_PULL, turn.now + wait)
+        ask = MembersAsk(self._nonce, self._after, PAGES_MAX, size)
+        turn.send(ask, self._peer.address, self._peer.name)
+
+    def _end(self, whole: bool, turn: Turn) -> None:
+        assert self._peer is not None
+        self._meeting.ended(self._peer.name, whole, turn)
+        if whole and self._members.fingerprint == self._pair[0]:
+            _, pause = self._vain.pop(self._pair, (0.0, self._settings.pull_interval / 2))
+            # A newcomer may yet prove where it is, and the tables agree.
+            pause = min(2 * pause, NEWCOMERS_PAUSE_MAX if self._newcomers else VAIN_PAUSE_MAX)
+            self._vain[self._pair] = turn.now + pause, pause
+            if len(self._vain) > VAIN_MAX:
+                del self._vain[next(iter(self._vain))]
+        self._peer = None
+        self._differs_since = None
+        self._questions.give_up(_Pull)
+        self._timers.cancel(Timer.MEMBER_PULL)

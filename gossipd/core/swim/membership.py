@@ -1,0 +1,353 @@
+"""What this node learns of members, and what follows: news, suspicions, refutation.
+
+The table (`members`) only joins; here the meaning is: a suspicion starts a deadline, a verdict
+ends it, and whatever is said of this node itself above its own state is refuted by rising above it
+(gossipd/core/README.md#membership). Nobody but the member itself raises its incarnation.
+"""
+
+from __future__ import annotations
+
+from gossipd.core.effects import MemberChanged, Refuted
+from gossipd.core.gossip.dissemination import Dissemination
+from gossipd.core.identity import Address
+from gossipd.core.means import Means
+from gossipd.core.timers import Timer
+from gossipd.core.turn import Turn
+from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.encoding import pack_view
+from gossipd.core.wire.messages import Gossip, MemberView, Status
+
+from .health import Health
+from .life import Life
+from .members import Change, MemberTable, rank
+from .name_conflict import NameConflict
+from .newcomers import Newcomers
+from .pings import RoundTrips
+from .plausible import INCARNATION_BELIEVED_MAX, Plausible, Word
+from .rounds import is_spread
+from .rumours import Rumours
+from .showing import Showing
+from .suspicion import Suspicions
+
+TELL_AGAIN_AFTER = 0.1
+"""Seconds between two answers that tell the same member what is held of it."""
+
+TELL_ELSEWHERE_AFTER = 10.0
+"""The same where only the address that it speaks from differs: that of a twin, or another one of
+its host."""
+
+SPREAD = 0.0001
+"""Seconds per live member within which all of them turn to a newcomer, each at its own moment."""
+
+AFTER_PULL = 0.05
+"""Seconds until who has learnt of members from a whole table turns to them."""
+
+
+class Membership:
+    """Turns views of members into changes of the table and their consequences."""
+
+    def __init__(
+        self,
+        means: Means,
+        members: MemberTable,
+        newcomers: Newcomers,
+        round_trips: RoundTrips,
+        health: Health,
+        plausible: Plausible,
+        rumours: Rumours,
+        life: Life,
+        showing: Showing,
+        dissemination: Dissemination,
+        rival: NameConflict,
+    ) -> None:
+        self._settings, self._rng, self._timers = means
+        self._members = members
+        self._newcomers = newcomers
+        self._round_trips = round_trips
+        self._health = health
+        self._plausible = plausible
+        self._hearsay = rumours
+        self._life = life
+        self._showing = showing
+        self._gossiping = dissemination
+        self._rival = rival
+        self._suspicions = Suspicions(self._settings)
+        self._told_at: dict[str, float] = {}
+        self.corroborations: dict[str, int] = {}
+        """Pings sent to each member that somebody else suspects, to find out; they end with the
+        suspicion."""
+
+    # --- views -------------------------------------------------------------------------------
+
+    def learn(
+        self,
+        view: MemberView,
+        turn: Turn,
+        pulled: bool = False,
+        own: bool = False,
+        word: Word = Word.OTHERS,
+        proven: bool = False,
+        reached: bool = False,
+    ) -> Change | None:
+        """Join a view into the table; `pulled`: others have it, so a new member is no news;
+        `own`: it is this node's own verdict; `word`: whose it is otherwise; `proven`: the member
+        says so in answer to this node; `reached`: that answer came from the view's address."""
+        if view.name == self._members.own.name:
+            self._hear_of_self(view, turn)
+            return None
+        if self.is_absurd(view, word):
+            turn.drop(Drop.ABSURD)
+            return None
+        if view.status > Status.SUSPECT:
+            self._newcomers.ended(view)
+        if not (own or reached) and not self._is_credible(view):
+            self._await_proof(view, turn, pulled)
+            return None
+        if not (own or proven or reached) and self._is_rumour(view):
+            self._hear_rumour(view, turn)
+            return None
+        if reached and self._newcomers.found(view):
+            self._timers.cancel(Timer.INTRODUCE, view.name)
+        change = self._members.merge(view, turn.now, own=own, proven=reached)
+        if change is None:
+            return None
+        self._follow(change, turn)
+        is_news = self._members.is_known(view.name) and not (pulled and not change.before)
+        if is_news and not self._is_settled(change):
+            self._gossiping.push_member(view.name, turn)
+        return change
+
+    def _is_credible(self, view: MemberView) -> bool:
+        """Whether what others say may enter the table: a verdict, nothing new, or that somebody
+        lives where it has proven to this node to be."""
+        members = self._members
+        if view.status > Status.SUSPECT or members.has_proven(view.name, view.address):
+            return True
+        held = members.get(view.name)
+        return held is not None and rank(view) <= rank(held)
+
+    def _await_proof(self, view: MemberView, turn: Turn, pulled: bool) -> None:
+        """Let a newcomer have its turn to prove where it is. Not all who hear of it ask at once,
+        and who has pulled a table lets the others speak first."""
+        wait = SPREAD * self._members.live_count * self._rng.random() + AFTER_PULL * pulled
+        turn_at = self._newcomers.tell(
+            view, len(pack_view(view)), turn.source, turn.now + wait, is_news=not pulled
+        )
+        if turn_at is not None:
+            self._timers.set_if_sooner(Timer.INTRODUCE, turn_at, view.name)
+
+    def _is_rumour(self, view: MemberView) -> bool:
+        """Whether a verdict is about somebody who lives here."""
+        held = self._members.get(view.name)
+        if held is None or held.status > Status.SUSPECT:
+            return False
+        return view.status > Status.SUSPECT and rank(view) > rank(held)
+
+    def _hear_rumour(self, view: MemberView, turn: Turn) -> None:
+        at = self._hearsay.hear(view, turn.now)
+        if at is not None:
+            self._timers.set(Timer.RUMOUR, at, view.name)
+
+    def believe(self, view: MemberView, turn: Turn) -> None:
+        """A verdict that others gave has turned out to be true."""
+        self._end_rumour(view.name)
+        self.learn(view, turn, proven=True)
+
+    def _end_rumour(self, name: str) -> None:
+        self._timers.cancel(Timer.RUMOUR, name)
+        self._hearsay.drop(name)
+
+    def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
+        """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
+        this life, too."""
+        change = self._members.merge(view, turn.now, kept=True, proven=met)
+        if met:
+            self._members.meet(view.name, turn.now)
+        if change is not None:
+            self._follow(change, turn)
+
+    def is_absurd(self, view: MemberView, word: Word) -> bool:
+        """Whether a view cannot be true; what is held already was its member's own word."""
+        held = self._members.get(view.name)
+        if held is not None and view.generation <= held.generation:
+            word = Word.OWN
+        return self._plausible.is_absurd(view.generation, view.incarnation, word)
+
+    def _is_settled(self, change: Change) -> bool:
+        """Whether one more accuser tells nothing, for the suspicion is as short as it gets."""
+        before = change.before
+        return (
+            before is not None
+            and rank(before) == rank(change.view)
+            and len(before.accusers) > self._settings.confirmations
+        )
+
+    def accuse(self, pinged: MemberView, turn: Turn) -> None:
+        """This node's own pings to a member, as it was held then, were not answered.
+
+        One that has restarted or refuted meanwhile has shown that it lives.
+        """
+        view = self._members.get(pinged.name)
+        if view is None or view.status > Status.SUSPECT or self._life.is_to_blame(turn.now):
+            return
+        if (view.generation, view.incarnation) == (pinged.generation, pinged.incarnation):
+            own = self._members.own.name
+            self.learn(view._replace(status=Status.SUSPECT, accusers=(own,)), turn, own=True)
+
+    def suspicion_ended(self, name: str, turn: Turn) -> None:
+        """A suspicion's deadline has passed without a refutation."""
+        if self._life.cut_off:
+            wait = self._settings.probe_interval
+            self._timers.set(Timer.SUSPICION, turn.now + wait, name)
+            return
+        view = self._members.held(name)
+        self.learn(view._replace(status=Status.FAILED, accusers=()), turn, own=True)
+
+    def forget(self, name: str, turn: Turn) -> None:
+        """Let a member that is not live be shown nowhere any more."""
+        view = self._members.held(name)
+        self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
+        self._gossiping.push_member(name, turn)  # also of one that only others knew
+
+    def stall(self, stalled_at: float, turn: Turn) -> None:
+        """Give the suspects back the time for which this node stood still, or was cut off."""
+        for name, deadline in self._suspicions.stall(stalled_at, turn.now):
+            self._timers.set(Timer.SUSPICION, max(turn.now, deadline), name)
+
+    def expire(self, turn: Turn) -> None:
+        """Let old verdicts go."""
+        plausible = self._plausible
+        for view in self._members.expire(
+            turn.now,
+            lambda view: plausible.is_absurd(view.generation, view.incarnation, Word.OTHERS),
+        ):
+            self._told_at.pop(view.name, None)
+
+    def tell(self, name: str, turn: Turn, again_after: float = TELL_AGAIN_AFTER) -> None:
+        """Answer a member with what is held of it, as it seems not to know."""
+        view = self._members.held(name)  # also one too old to be shared with others
+        if turn.now - self._told_at.get(name, float("-inf")) < again_after:
+            return
+        if self._members.own.status is Status.LEFT:
+            return  # two that have left would tell each other for ever
+        self._told_at[name] = turn.now
+        turn.send(Gossip(), turn.reply_to, None, (view,))
+
+    # --- consequences ------------------------------------------------------------------------
+
+    def _follow(self, change: Change, turn: Turn) -> None:
+        view, before = change
+        rumour = self._hearsay.get(view.name)
+        if rumour is not None and rank(rumour.view) <= rank(view):
+            self._end_rumour(view.name)
+        if view.status is Status.SUSPECT:
+            deadline, new = self._suspicions.raise_(view, self._members.live_count, turn.now)
+            # A confirmation may put it into the past, which must not look like a late timer.
+            self._timers.set(Timer.SUSPICION, max(turn.now, deadline), view.name)
+            if new:
+                self._end_corroboration(view.name)  # it was about an earlier suspicion
+                self._look_into(view, turn)
+            elif self._members.own.name in view.accusers and view.name not in self.corroborations:
+                self._ping_on(view, turn)
+        else:
+            self._suspicions.lift(view.name)
+            self._timers.cancel(Timer.SUSPICION, view.name)
+            self._end_corroboration(view.name)
+        if view.status > Status.SUSPECT:
+            self._showing.by.pop(view.name, None)
+            self._round_trips.forget(view.name)
+        if view.status is Status.FAILED:
+            wait = self._settings.contact_interval * self._rng.random()
+            self._timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
+        if before is not None and view.status <= Status.SUSPECT:
+            self._greet(view, before, turn)
+        status = before.status if before else None
+        changed = before is None or _stands(before) != _stands(view)
+        if changed and self._members.is_known(view.name):
+            turn.emit(MemberChanged(view, status))
+            turn.save_wanted = True  # whom the next life asks, even if this one ends soon
+
+    def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
+        """A member has begun a new life where it has proven to be: there it knows nobody yet."""
+        if view.generation > before.generation and view.address == before.address:
+            wait = SPREAD * self._members.live_count * self._rng.random()
+            self._timers.set_if_sooner(Timer.INTRODUCE, turn.now + wait, view.name)
+
+    def _look_into(self, suspect: MemberView, turn: Turn) -> None:
+        """`corroborators` of the members, spread evenly from the suspect on, probe it themselves
+        at once; the accuser, which has done that, goes on to ping it."""
+        settings = self._settings
+        if self._members.own.name in suspect.accusers:
+            self._ping_on(suspect, turn)
+        elif is_spread(*self._members.place_after(suspect.name), settings.corroborators):
+            delay = self._rng.random() * settings.corroboration_delay
+            self._timers.set(Timer.CORROBORATE, turn.now + delay, suspect.name)
+
+    def _ping_on(self, suspect: MemberView, turn: Turn) -> None:
+        """This node has accused a member: what follows are pings beyond those that it took."""
+        settings = self._settings
+        if settings.corroborators:
+            self.corroborations[suspect.name] = settings.corroboration_pings + 1
+            wait = self._round_trips.timeout(suspect.name) * self._health.factor
+            self._timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
+
+    def _end_corroboration(self, name: str) -> None:
+        self._timers.cancel(Timer.CORROBORATE, name)
+        self.corroborations.pop(name, None)
+
+    # --- this node itself --------------------------------------------------------------------
+
+    def _hear_of_self(self, view: MemberView, turn: Turn) -> None:
+        """Nothing that is said of this node ends it: it rises above that, or asks who is there."""
+        own = self._members.own
+        word = Word.OF_ONESELF
+        if self._plausible.is_absurd(view.generation, view.incarnation, word):
+            turn.drop(Drop.ABSURD)
+            return
+        larger = (view.generation, view.address) > (own.generation, own.address)
+        if view.address != own.address and view.status <= Status.SUSPECT:
+            if larger:
+                self._rival.told(view.address, turn)
+            else:
+                self._gossiping.push_member(own.name, turn)
+        elif rank(view) > rank(own) and own.status is not Status.LEFT:
+            if larger and view.address == own.address:
+                self._rival.told(own.address, turn)  # a twin behind the same address, perhaps
+            self._rise_above(view, turn)
+
+    def _rise_above(self, view: MemberView, turn: Turn) -> None:
+        own = self._members.own
+        generation, incarnation = own.generation, view.incarnation + 1
+        outranked = (view.generation, view.address) > (own.generation, own.address)
+        if outranked or incarnation > INCARNATION_BELIEVED_MAX:
+            generation, incarnation = view.generation + 1, 0
+        if view.status is not Status.ALIVE:
+            self._health.worse()
+            turn.emit(Refuted(view.status, incarnation))
+        self.restate(turn, generation, incarnation)
+        turn.send(Gossip(), turn.reply_to, None, (self._members.own,))
+
+    def restate(
+        self,
+        turn: Turn,
+        generation: int,
+        incarnation: int,
+        status: Status = Status.ALIVE,
+        address: Address | None = None,
+    ) -> None:
+        """Say something new of this node itself."""
+        own = self._members.own
+        view = own._replace(
+            generation=generation,
+            incarnation=incarnation,
+            status=status,
+            address=address or own.address,
+        )
+        self._members.merge(view, turn.now)
+        self._gossiping.push_member(view.name, turn)
+
+
+def _stands(view: MemberView) -> tuple[Status, int, int]:
+    """What the shell is told of; an incarnation counts where it makes another suspicion."""
+    incarnation = view.incarnation if view.status is Status.SUSPECT else 0
+    return view.status, view.generation, incarnation

@@ -1,0 +1,67 @@
+"""Who advertises what does not answer, and speaks from somewhere else: its operator is to know.
+
+That a host speaks from another of its addresses than it advertises is no fault by itself. It is
+one where the advertised address is silent: a newcomer asks again and again without echoing the
+cookie that was sent there, or a member is suspected, or failed, and yet speaks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gossipd.core.identity import Address
+
+ASKS_FOR = 1.0
+"""Seconds for which a newcomer may ask in vain; a cookie takes a round trip."""
+
+TOLD_EVERY = 60.0
+"""Seconds until it is told of the same name again."""
+
+APART = 1.0
+"""Seconds between two names that are told of: anybody can make names up."""
+
+NAMES_MAX = 256
+
+
+class _Noted(NamedTuple):
+    advertised: Address
+    since: float
+    told_at: float
+
+
+class Elsewhere:
+    """The names of which this is so, the most recent ones."""
+
+    def __init__(self) -> None:
+        self._noted: dict[str, _Noted] = {}
+        self._told_at = float("-inf")
+
+    def asked(self, name: str, advertised: Address, now: float) -> bool:
+        """A newcomer asks from elsewhere, without a cookie; whether to tell of it."""
+        noted = self._noted.get(name)
+        if noted is None or noted.advertised != advertised:
+            self._note(name, _Noted(advertised, now, noted.told_at if noted else float("-inf")))
+            return False
+        return now - noted.since >= ASKS_FOR and self._tell(name, noted, now)
+
+    def spoke(self, name: str, advertised: Address, now: float) -> bool:
+        """A member that is silent where it advertises to be speaks from elsewhere; whether to
+        tell of it."""
+        return self._tell(name, self._noted.get(name, _Noted(advertised, now, float("-inf"))), now)
+
+    def proven(self, name: str) -> None:
+        """It answers where it advertises to be."""
+        self._noted.pop(name, None)
+
+    def _tell(self, name: str, noted: _Noted, now: float) -> bool:
+        if now - noted.told_at < TOLD_EVERY or now - self._told_at < APART:
+            return False
+        self._told_at = now
+        self._note(name, noted._replace(told_at=now))
+        return True
+
+    def _note(self, name: str, noted: _Noted) -> None:
+        self._noted.pop(name, None)
+        self._noted[name] = noted
+        if len(self._noted) > NAMES_MAX:
+            del self._noted[next(iter(self._noted))]

@@ -1,0 +1,1 @@
+"""The process: sockets, clock and signals around one core."""

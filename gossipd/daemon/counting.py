@@ -1,0 +1,242 @@
+"""Clients' increments and puts on their way into the core, and its answers on their way back.
+
+What is committed when, and what follows from a disk that fails, is the core's (see
+`core.committing`). This has the table of those who wait, by token, and says the core's answers in
+the words of the interface.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, TypeAlias, assert_never
+from uuid import UUID
+
+from gossipd.config.spans import span
+from gossipd.core import (
+    RETRY_AFTER,
+    Advance,
+    Answered,
+    AnsweredPart,
+    CatchingUp,
+    CommitSoon,
+    Counted,
+    Duplicate,
+    Fate,
+    Item,
+    KeyExpired,
+    KeyReused,
+    KeysFull,
+    LogFull,
+    Node,
+    OutOfRange,
+    Put,
+    PutAnswer,
+    PutConflicts,
+    PutRefused,
+    PutTaken,
+    Refused,
+    Reply,
+    ShareFull,
+    Uncounted,
+    Wanted,
+    Why,
+    increment_id,
+)
+
+KEYS_RETRY_AFTER = 10
+"""Seconds after which a batch that found its share full is worth sending again."""
+
+_SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
+
+Answer: TypeAlias = Callable[[Counted | Refused], None]
+"""Who is told what became of an increment."""
+
+Of: TypeAlias = Answered | AnsweredPart
+"""The effects that are performed here."""
+
+
+class _Batch(NamedTuple):
+    """Many increments that are answered together."""
+
+    size: int
+    answers: list[Counted | Refused]
+    future: asyncio.Future[list[Counted | Refused]]
+
+
+class Counting:
+    """The increments and puts of one node that are not answered yet."""
+
+    def __init__(self, node: Node, begin: Callable[[CommitSoon], None]) -> None:
+        """`begin`: performs that effect."""
+        self._node = node
+        self._begin = begin
+        self._loop = asyncio.get_running_loop()
+        self._tokens = count(1)
+        self._waiting: dict[int, Callable[[Any], None]] = {}
+        """Who is to be told what, of an increment or a put."""
+        self._batches: dict[int, _Batch] = {}
+
+    # --- what clients ask for ----------------------------------------------------------------
+
+    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
+        """Count `by` on `counter`; `answer` is called once that is committed. Raises `Refused`."""
+        token = next(self._tokens)
+        self._waiting[token] = answer
+        self._react(self._node.increment(token, counter, by, _bits(key)))
+
+    def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Counted | Refused]]:
+        """Count all of these, in parts; the future ends with an answer for each. Raises `Refused`
+        where not one is looked at. Cancelling it stops nothing."""
+        token = next(self._tokens)
+        wanted = [Wanted(item.counter, item.by, _bits(item.key)) for item in items]
+        self._react(self._node.increment_all(token, wanted))
+        batch = self._batches[token] = _Batch(len(items), [], self._loop.create_future())
+        if not items:
+            self._tell_part(token, ())
+        return batch.future
+
+    def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
+        """Set a source; the future ends with what it holds then and the counter's value. Raises
+        `Refused`."""
+        token = next(self._tokens)
+        future: asyncio.Future[tuple[PutTaken, int]] = self._loop.create_future()
+        self._waiting[token] = partial(_settle, future)
+        self._react(self._node.put(token, put))
+        return future
+
+    def _react(self, effects: Sequence[Answered | CommitSoon]) -> None:
+        """What is answered already was refused."""
+        for effect in effects:
+            if isinstance(effect, Answered):
+                self._waiting.pop(effect.tokens[0], None)
+                raise self._told(effect.replies[0])
+            self._begin(effect)
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def do(self, effect: Of) -> None:
+        """Perform one effect."""
+        match effect:
+            case Answered(tokens, replies):
+                for token, reply in zip(tokens, replies, strict=True):
+                    self._waiting.pop(token)(self._told(reply))
+            case AnsweredPart(token, replies):
+                self._tell_part(token, replies)
+            case _:
+                assert_never(effect)
+
+    def _tell_part(self, token: int, replies: Sequence[Reply]) -> None:
+        size, answers, future = self._batches[token]
+        answers += map(self._told, replies)
+        if len(answers) == size:
+            del self._batches[token]
+            if not future.done():
+                future.set_result(answers)
+
+    def _told(self, reply: Reply) -> Any:
+        """A reply in the words of the interface."""
+        match reply:
+            case Advance(stream, counter, seq, by, value):
+                return Counted(increment_id(stream, seq), counter, by, value, False)
+            case Duplicate((stream, seq, counter, by)):
+                uuid = increment_id(stream, seq)
+                return Counted(uuid, counter, by, self._node.log.value(counter), True)
+            case PutAnswer(_, PutTaken() as taken, value):
+                return taken, value
+            case PutAnswer(put, PutConflicts() | PutRefused() as result):
+                return _refused_put(result, put)
+            case Uncounted():
+                return _uncounted(reply)
+            case _:
+                assert not isinstance(reply, PutAnswer)
+                return _refusal(reply)
+
+
+def _settle(
+    future: asyncio.Future[tuple[PutTaken, int]], told: tuple[PutTaken, int] | Refused
+) -> None:
+    if future.done():
+        return  # nobody waits
+    if isinstance(told, Refused):
+        future.set_exception(told)
+    else:
+        future.set_result(told)
+
+
+def _bits(key: UUID | None) -> bytes | None:
+    return None if key is None else key.bytes
+
+
+def _uncounted(reply: Uncounted) -> Refused:
+    match reply.fate:
+        case Fate.LEAVING:
+            return _unavailable("this node is leaving the cluster")
+        case Fate.CLOSED:
+            return _unavailable("not counted: cannot write to the disk", RETRY_AFTER)
+        case Fate.NOT_COUNTED:
+            return _unavailable(f"not counted: {reply.why}", RETRY_AFTER)
+        case Fate.UNKNOWN:
+            return _unavailable(f"it may have been counted: {reply.why}", RETRY_AFTER)
+        case Fate.MISTAKE:
+            detail = "internal error: it may have been counted"
+            return _unavailable(detail, RETRY_AFTER)
+        case _:
+            assert_never(reply.fate)
+
+
+def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
+    match result:
+        case PutConflicts(total):
+            detail = f"seq {put.seq} of this source was put with the total {total}"
+            return Refused(Why.CONFLICT, f"{detail}, not {put.total}: not changed")
+        case PutRefused(full=True):
+            return _unavailable("the log holds no more counters")
+        case PutRefused():
+            detail = f"{put.total} would take {put.counter!r} beyond +-2^62"
+            return Refused(Why.CONFLICT, detail)
+        case _:
+            assert_never(result)
+
+
+def _unavailable(detail: str, retry_after: int | None = None) -> Refused:
+    return Refused(Why.UNAVAILABLE, detail, retry_after)
+
+
+def _refusal(
+    result: OutOfRange | LogFull | KeyReused | KeyExpired | KeysFull | CatchingUp | ShareFull,
+) -> Refused:
+    match result:
+        case OutOfRange(counter, by):
+            return Refused(Why.CONFLICT, f"{by} would take {counter!r} beyond +-2^62")
+        case LogFull():
+            return _unavailable("the log holds no more counters")
+        case KeyReused(event):
+            detail = f"the key was used before, to add {event.by} to {event.counter!r}"
+            return Refused(Why.KEY, f"not counted: {detail}")
+        case KeyExpired(seconds):
+            return Refused(Why.KEY, _expired(seconds))
+        case KeysFull():
+            detail = "not counted: as many keys as this node keeps are in the window"
+            return Refused(Why.UNAVAILABLE, detail, KEYS_RETRY_AFTER)
+        case ShareFull():
+            return Refused(Why.UNAVAILABLE, _SHARE_FULL, KEYS_RETRY_AFTER)
+        case CatchingUp():
+            detail = "not counted: catching up, so an earlier try may be unknown here"
+            return Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
+        case _:
+            assert_never(result)
+
+
+def _expired(seconds: float) -> str:
+    """What is wrong with a key that tells a time `seconds` ago, and what to do."""
+    clock = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    apart = f"{span(abs(seconds))} {'ahead of' if seconds < 0 else 'behind'} this node's clock"
+    earlier = "" if seconds < 0 else ", an earlier one may have been counted"
+    return (
+        f"expired: the time in the key is {apart}, which says {clock}; this call did nothing"
+        f"{earlier}. If the key is new, one of the clocks is wrong"
+    )

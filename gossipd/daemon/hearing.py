@@ -1,0 +1,72 @@
+"""Whether anybody answers: a node that holds others as live members and hears none is not ready.
+
+It does not know what they count. Once all of them are held as failed it is the one that is left:
+then it serves, as nobody else does, and says that it is alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from gossipd.core import Node, Settings
+from gossipd.daemon.troubles import Troubles
+
+SILENT_PROBES = 5.0
+"""Probe intervals without any answer after which nobody answers: longer than it takes two nodes to
+find that one of them is gone."""
+
+UNHEARD = "unheard"
+
+LOOK_EVERY = 1.0
+
+
+class Hearing:
+    """Watches one node."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        troubles: Troubles,
+        cause: Callable[[], str | None],
+    ) -> None:
+        """`cause` tells why nobody may answer, as far as it can be seen from here."""
+        self._node = node
+        self._patience = SILENT_PROBES * settings.probe_interval
+        self._troubles = troubles
+        self._cause = cause
+        self._since = float("-inf")
+        """When there began to be live members to hear of, or this node went on after it had stood
+        still."""
+        self._looked_at = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.start)
+        self.look(time.monotonic())
+
+    def stop(self) -> None:
+        """Look no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def look(self, now: float) -> None:
+        """Notice that nobody answers, or that somebody does."""
+        live = self._node.live_count - 1
+        stood_still = now - self._looked_at > 2 * LOOK_EVERY
+        self._looked_at = now
+        if stood_still or not live:
+            self._since = now
+        failed, cause = self._node.failed_count, self._cause()
+        because = f": {cause}" if cause else ""
+        if live and now - max(self._since, self._node.heard_at) >= self._patience:
+            text = f"none of {live} live members answers{because}"
+            self._troubles.begin(UNHEARD, text, serves=False)
+        elif failed and not live:
+            text = f"all {failed} other members have failed{because}"
+            self._troubles.begin(UNHEARD, text, serves=cause is None)
+        else:
+            self._troubles.end(UNHEARD)

@@ -1,0 +1,128 @@
+"""What the side port shows of a node: the core's state as plain data."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import gossipd
+from gossipd.config.endpoint import Endpoint
+from gossipd.core import (
+    Address,
+    MemberView,
+    Node,
+    RecentEvent,
+    Status,
+    Stream,
+    increment_id,
+)
+
+
+def address_text(address: Address) -> str:
+    """`host:port`, IPv6 in brackets."""
+    return str(Endpoint(*address))
+
+
+def counters(node: Node, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+    """The counters behind `after` that begin with `prefix`, as the node knows them when each is
+    asked for; others may count in between."""
+    log = node.log
+    first = max(prefix, after + "\0" if after else "")
+    while names := log.counters_from(first):
+        for name in names:
+            if not name.startswith(prefix):
+                return
+            yield name, log.value(name)
+        first = names[-1] + "\0"
+
+
+def peers(node: Node) -> Iterator[str]:
+    """Gossip addresses of the other alive members."""
+    for name in node.member_names():
+        view = node.member(name)
+        if view is not None and view.status is Status.ALIVE and name != node.own.name:
+            yield address_text(view.address)
+
+
+def members(node: Node, prefix: str, after: str) -> Iterator[dict[str, object]]:
+    """Those behind `after` who begin with `prefix` and are not forgotten, as they are when each
+    is asked for."""
+    for name in node.member_names(after):
+        view = node.member(name) if name.startswith(prefix) else None
+        if view is not None and view.status is not Status.FORGOTTEN:
+            yield _member(node, view, time.monotonic())
+
+
+def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
+    rtt = node.round_trip(view.name)
+    return {
+        "name": view.name,
+        "address": address_text(view.address),
+        "state": view.status.name.lower(),
+        "generation": view.generation,
+        "incarnation": view.incarnation,
+        "self": view.name == node.own.name,
+        "rtt_ms": None if rtt is None else round(rtt * 1000, 3),
+        "tags": dict(view.tags),
+        "since": round(time.time() - (now - node.since(view.name)), 3),
+    }
+
+
+def recent(
+    node: Node, prefix: str, after: tuple[Stream, int] | None
+) -> Iterator[dict[str, object]]:
+    """The last events, newest first, on counters that begin with `prefix`; with `after` those
+    before that increment. Raises `KeyError` where it is not among them."""
+    entries = node.recent()
+    if after is not None:
+        ids = [(entry.advance.stream, entry.advance.seq) for entry in reversed(entries)]
+        if after not in ids:
+            raise KeyError(after)
+        entries = entries[len(ids) - ids.index(after) :]
+    offset = time.time() - time.monotonic()
+    return (_event(entry, offset) for entry in entries if entry.advance.counter.startswith(prefix))
+
+
+def _event(entry: RecentEvent, offset: float) -> dict[str, object]:
+    stream, counter, seq, by, value = entry.advance
+    uuid = str(increment_id(stream, seq))
+    return {
+        "id": uuid,
+        "counter": counter,
+        "by": by,
+        "count": value,
+        "origin": uuid.rpartition("-")[0],  # an id without its last group is the stream
+        "at": round(entry.at + offset, 3),
+    }
+
+
+def status(node: Node, cluster: str) -> dict[str, object]:
+    """The node in one look."""
+    states = Counter(view.status for view in node.members)
+    shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
+    return {
+        "name": node.own.name,
+        "address": address_text(node.own.address),
+        "cluster": cluster,
+        "version": gossipd.__version__,
+        "ready": node.ready,
+        "leaving": node.leaving,
+        "members": {status.name.lower(): states[status] for status in shown},
+        "counters": node.log.counter_count,
+        "streams": node.log.stream_count,
+        "registers": node.log.register_count,
+        "limits": {
+            "streams": node.log.streams_max,
+            "registers": node.log.registers_max,
+            "doubles": node.log.doubles_max,
+        },
+        "keys": {
+            "held": len(node.log.keys),
+            "doubles": node.log.doubles.left_out,
+            "doubles_held": len(node.log.doubles),
+        },
+        "fingerprint": f"{node.log.fingerprint:016x}",
+        "agreeing": node.agreeing,
+        "health": node.health_score,
+    }

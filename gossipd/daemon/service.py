@@ -1,0 +1,184 @@
+"""What clients ask of a node, answered from its parts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from asyncio import Future
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gossipd.config.endpoint import Endpoint
+from gossipd.core import (
+    RETRY_AFTER,
+    Counted,
+    Effect,
+    Item,
+    KeyedEvent,
+    Node,
+    Put,
+    Refused,
+    Stream,
+    Why,
+    increment_id,
+    parse_increment_id,
+    source_stream,
+)
+from gossipd.daemon import reports
+from gossipd.daemon.alone import Alone
+from gossipd.daemon.counting import Answer, Counting
+from gossipd.daemon.diskwatch import DiskWatch
+from gossipd.daemon.seeds import Seeds
+from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.waits import Waits
+from gossipd.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Service:
+    """One node, as its clients see it."""
+
+    _node: Node
+    _store: Store
+    _counting: Counting
+    _waits: Waits
+    _watch: DiskWatch
+    _seeds: Seeds
+    _troubles: Troubles
+    _alone: Alone
+    _perform: Callable[[Sequence[Effect]], None]
+    _begin_leave: Callable[[], None]
+    _process: Callable[[], dict[str, object]]
+    """What is to be shown of the process around the node."""
+
+    _cluster: str
+
+    # --- counting ----------------------------------------------------------------------------
+
+    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
+        """Count; `answer` is called once that is committed, or could not be. Raises `Refused`."""
+        self._counting.increment(counter, by, key, answer)
+
+    def increment_all(self, items: Sequence[Item]) -> Future[list[Counted | Refused]]:
+        """Count many, with an answer for each; they go on though nobody waits. Raises
+        `Refused`."""
+        return self._counting.increment_all(items)
+
+    async def put_source(
+        self, client: str, counter: str, seq: int, total: int
+    ) -> dict[str, object]:
+        """Set what `client` counted on `counter` by itself."""
+        put = Put(source_stream(client, counter), counter, seq, total)
+        taken, count = await self._counting.put(put)
+        return {
+            "client": client,
+            "counter": counter,
+            "seq": taken.seq,
+            "total": taken.total,
+            "count": count,
+        }
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def count(self, counter: str) -> int:
+        return self._node.log.value(counter)
+
+    def counters(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+        return reports.counters(self._node, prefix, after)
+
+    def counted(self, increment: UUID, counter: str | None) -> bool:
+        return self._node.counted(*_event(increment), counter)
+
+    async def event_of(self, key: UUID) -> dict[str, object]:
+        """What a key stands for: the winning event where there are several."""
+        events = self._node.events(key.bytes)
+        if self._node.is_doubtful(key.bytes, time.time()):
+            try:
+                stored = await self._watch.answer(lambda: self._store.find_keys([key.bytes]))
+            except OSError as error:
+                raise Refused(Why.UNAVAILABLE, f"cannot look: {error}", RETRY_AFTER) from error
+            events.update(stored.get(key.bytes, ()))
+        if not events:
+            raise Refused(Why.UNKNOWN, "this node knows nothing of this key")
+        is_present = self._node.log.is_present
+        winner: KeyedEvent = min(filter(is_present, events), default=min(events))
+        return {
+            "id": increment_id(winner.stream, winner.seq),
+            "counter": winner.counter,
+            "by": winner.by,
+            "counted": is_present(winner),
+        }
+
+    def included(self, increment: UUID, counter: str | None, timeout: float) -> Future[bool]:
+        """Ends with True once this node counts that increment, with False after `timeout` seconds;
+        when it is cancelled nobody waits any more. Raises `Refused` where too many wait."""
+        return self._waits.included(*_event(increment), counter, timeout)
+
+    def held(self, increment: UUID, copies: int, memory: bool, timeout: float) -> Future[int]:
+        """Ends with how many nodes hold that increment durably (with `memory` also those that hold
+        it in memory), this one included: once these are `copies`, or after `timeout` seconds. When
+        it is cancelled nobody is asked any more."""
+        return self._waits.held(*_event(increment), copies, memory, timeout)
+
+    def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
+        """Recent events, newest first, on counters that begin with `prefix`; with `after` those
+        before that increment."""
+        try:
+            return reports.recent(self._node, prefix, None if after is None else _event(after))
+        except KeyError:
+            raise Refused(Why.UNKNOWN, f"no recent increment has the id {after}") from None
+
+    # --- the cluster -------------------------------------------------------------------------
+
+    def incomplete(self) -> str | None:
+        """Why counts are not complete yet; None when they are."""
+        if self._node.ready:
+            return None
+        return self._alone.why_not_ready
+
+    def not_ready(self) -> str | None:
+        """Why clients should ask another node: `incomplete`, or a trouble."""
+        return self.incomplete() or self._troubles.not_serving
+
+    def peers(self) -> Iterator[str]:
+        return reports.peers(self._node)
+
+    def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
+        return reports.members(self._node, prefix, after)
+
+    def status(self) -> dict[str, object]:
+        ready = {"ready": self.not_ready() is None}
+        return {**reports.status(self._node, self._cluster), **ready, **self._process()}
+
+    def join(self, peers: list[str]) -> None:
+        try:
+            endpoints = [Endpoint.parse_peer(text) for text in peers]
+        except ValueError as error:
+            raise Refused(Why.WRONG, str(error)) from error
+        self._seeds.wish(endpoints)
+
+    def seeds(self) -> list[dict[str, object]]:
+        return self._seeds.report()
+
+    def leave(self) -> None:
+        log.info("asked to leave: leaving")
+        self._begin_leave()
+
+    def forget(self, name: str) -> None:
+        try:
+            self._perform(self._node.forget(name, time.monotonic()))
+        except KeyError:
+            raise Refused(Why.UNKNOWN, f"no member is called {name!r}") from None
+        except ValueError as error:
+            detail = f"{error}; only failed and left members can be forgotten"
+            raise Refused(Why.CONFLICT, detail) from None
+
+
+def _event(increment: UUID) -> tuple[Stream, int]:
+    try:
+        return parse_increment_id(increment)
+    except ValueError as error:
+        raise Refused(Why.WRONG, str(error)) from error

@@ -1,0 +1,1 @@
+"""What every command of gossipd is as a process: signals and standard streams."""

@@ -1,0 +1,52 @@
+"""Where every command begins and ends: signals first, then the standard streams, then the rest.
+
+What is imported before `main` has done both is kept small: until then an interrupt is Python's own
+affair.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import NoReturn
+
+from gossipd.process import signals, streams
+
+
+def main() -> NoReturn:
+    """The command line, from the first moment of a process to its last."""
+    serves = sys.argv[1:2] == ["run"]
+    signals.begin(serves)
+    streams.begin()
+    with ExitStack() as stack:
+        if serves:
+            from gossipd.daemon.logs import written_aside
+
+            log = stack.enter_context(written_aside())
+            signals.say_with(log.tell, log.finish)
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        code = _called()
+        sys.stdout.flush()
+    except streams.ReaderGone:
+        return streams.READER_GONE
+    except streams.StreamError as error:
+        sys.stderr.write(f"gossipd: {error}\n")
+        return 1
+    except KeyboardInterrupt:  # between the end of the command and that of the process
+        return signals.INTERRUPTED
+    return code
+
+
+def _called() -> int:
+    from gossipd.cli import gossipd
+
+    try:
+        gossipd(prog_name="gossipd")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0

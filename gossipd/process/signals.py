@@ -1,0 +1,135 @@
+"""Every signal that a process may get is handled, ignored or left alone on purpose.
+
+| signal | a node (`gossipd run`) |
+|---|---|
+| TERM, INT, QUIT | it leaves; a second one: it goes without waiting for the leave; a third one, and one before it serves: at once |
+| XCPU | the same with exit code 1, for its CPU time is nearly used up |
+| HUP, USR1, USR2 | a line in the log: there is nothing to reload or reopen |
+| TSTP, STOP, CONT | it stands still and goes on, which only somebody at a keyboard wants |
+| CHLD, URG, WINCH | nothing, as in every process |
+| KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted |
+| any other: PIPE, XFSZ, ALRM, PROF, TTIN, TTOU, IO, PWR, … | nothing; a write that fails says so itself |
+
+What a node starts beside itself for its disk (`store.process`) ends with the node, not by a signal
+that was meant for both: it ignores all but those that stop or end a process anyway.
+
+Other commands end on INT with one line, and leave the rest as they found it. No signal is answered
+by a traceback.
+"""  # noqa: E501  a table
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from gossipd.process import streams
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU)
+TOLD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+LEFT_ALONE = (
+    *(signal.SIGTSTP, signal.SIGSTOP, signal.SIGCONT),
+    *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH),
+    *(signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS),
+    *(signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP),
+)
+
+INTERRUPTED = 130
+"""The exit code of a command that SIGINT ended, as shells have it."""
+
+_told: Callable[[str], None] = streams.say
+"""Takes what a signal that does not end the process is answered by."""
+_last: Callable[[str], None] = streams.say
+"""Takes the last words of the process."""
+_node: Callable[[signal.Signals], None] | None = None
+"""What is told while a node serves that it shall end."""
+_has_served = False
+_raises = False
+"""Whether an interrupt is for the command to handle."""
+
+
+def begin(serves: bool) -> None:
+    """From now on signals are handled; `serves`: this process is to be a node."""
+    if not serves:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
+        return
+    for number in signal.valid_signals() - {*LEFT_ALONE, *ENDING, *TOLD}:
+        signal.signal(number, signal.SIG_IGN)
+    for number in TOLD:
+        signal.signal(number, _tell)
+    for number in ENDING:
+        signal.signal(number, _end)
+    # Who starts a process may have blocked them for itself, and that is inherited.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def leave_to_the_node() -> None:
+    """In a process that does a part of the node's work: all that it can ignore is the node's."""
+    for number in signal.valid_signals() - {*LEFT_ALONE}:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def say_with(told: Callable[[str], None], last: Callable[[str], None]) -> None:
+    """How to say what a signal does, and why the process ends; both may be called in the middle of
+    anything."""
+    global _told, _last
+    _told, _last = told, last
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """The first interrupt meanwhile raises KeyboardInterrupt; any other ends the process."""
+    global _raises
+    _raises = signal.getsignal(signal.SIGINT) is _interrupt
+    try:
+        yield
+    finally:
+        _raises = False
+
+
+@contextmanager
+def serving(asked_to_end: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """A node serves meanwhile, so it has to leave first. `asked_to_end` is called by the handler
+    of a signal, in the middle of anything."""
+    global _node, _has_served
+    before = {number: signal.signal(number, _end) for number in ENDING}
+    _node = asked_to_end
+    try:
+        yield
+    finally:
+        _node, _has_served = None, True
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_now(number: signal.Signals) -> NoReturn:
+    """End the process. What is stored is whole at any time."""
+    if _has_served or _node is not None:
+        _last(f"gossipd: {number.name}: ended at once")
+        os._exit(1)
+    _last(f"gossipd: {number.name}: ended before the node served")
+    os._exit(int(number == signal.SIGXCPU))
+
+
+def _end(number: int, _frame: object) -> None:
+    if _node is None:
+        end_now(signal.Signals(number))
+    _node(signal.Signals(number))
+
+
+def _tell(number: int, _frame: object) -> None:
+    name = signal.Signals(number).name
+    _told(f"{name}: nothing to reload or reopen; options are read at the start only")
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    global _raises
+    if _raises:
+        _raises = False
+        raise KeyboardInterrupt
+    _last("gossipd: interrupted")
+    os._exit(INTERRUPTED)

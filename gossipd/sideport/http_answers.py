@@ -1,0 +1,235 @@
+"""HTTP answers as bytes: JSON with a newline for the terminal, errors as RFC 9457 problems."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import partial
+from http import HTTPStatus
+from itertools import chain, islice
+
+from gossipd.core import Counted, Refused, Why
+from gossipd.sideport.operations import Acknowledged, Operation
+from gossipd.sideport.streaming import in_json
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+JSON = b"application/json"
+PROBLEM = b"application/problem+json"
+TEXT = b"text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """What the request and the state of the connection make of an answer."""
+
+    connection: bytes = b""
+    """The `Connection` field with its line end; empty where HTTP/1.1 keeps alive by itself."""
+
+    body: bool = True
+    """False for HEAD: the same head, without the body."""
+
+    chunked: bool = False
+    """Whether the client reads chunks; else what is long ends with the connection."""
+
+
+KEEP = Framing(chunked=True)
+KEEP_OLD = Framing(b"Connection: keep-alive\r\n")
+CLOSE = Framing(b"Connection: close\r\n")
+
+
+STATUS = {
+    Why.WRONG: 400,
+    Why.UNKNOWN: 404,
+    Why.CONFLICT: 409,
+    Why.TOO_LARGE: 413,
+    Why.KEY: 422,
+    Why.MISTAKE: 500,
+    Why.UNAVAILABLE: 503,
+    Why.LATE: 504,
+}
+
+
+class Problem(Refused):
+    """What only HTTP refuses, with its status."""
+
+    def __init__(
+        self, status: int, detail: str, retry_after: int | None = None, headers: bytes = b""
+    ) -> None:
+        super().__init__(Why.WRONG, detail, retry_after)
+        self.status = status
+        self.headers = headers
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Refused"
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
+
+
+_STATUS_LINES: dict[int, bytes] = {status: _status_line(status) for status in HTTPStatus}
+_OK_JSON = _STATUS_LINES[200] + b"Content-Type: application/json\r\n"
+
+_date = (0, b"")
+"""The second of the last answer, and how a head says it."""
+
+
+def _dated() -> bytes:
+    """The `Date` field (RFC 9110 6.6.1), by which a client may set its clock right."""
+    global _date  # formatted once a second: it stands in every answer
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
+    return _date[1]
+
+
+encode_string: Callable[[str], str] = json.encoder.encode_basestring
+
+
+_encode: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def encode(value: object) -> bytes:
+    """A value as JSON. What JSON has no type for (UUIDs, instants) becomes its text."""
+    return _encode(value).encode(errors="replace") + b"\n"
+
+
+def problem(refused: Refused, framing: Framing, text: bool = False) -> bytes:
+    """A refusal, whatever it was that was refused. `text`: a count in it is a string."""
+    body = problem_object(refused)
+    headers = b"" if refused.retry_after is None else b"Retry-After: %d\r\n" % refused.retry_after
+    if isinstance(refused, Problem):
+        headers += refused.headers
+    encoded = encode(with_text(body) if text else body)
+    return frame(status_of(refused), PROBLEM, encoded, framing, headers)
+
+
+def status_of(refused: Refused) -> int:
+    return refused.status if isinstance(refused, Problem) else STATUS[refused.why]
+
+
+def problem_object(refused: Refused) -> dict[str, object]:
+    """A refusal as RFC 9457 has it (the title is that of `about:blank`), with its extension
+    members."""
+    status = status_of(refused)
+    body: dict[str, object] = {
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": refused.detail,
+    }
+    if refused.retry_after is not None:
+        body["retry_after"] = refused.retry_after
+    return {**body, **refused.facts}
+
+
+def answer(
+    operation: Operation, framing: Framing, text: bool, value: object
+) -> bytes | Iterator[bytes]:
+    """What an operation has ended with. `text`: counts are strings."""
+    if isinstance(value, Counted):
+        return incremented(value, framing, text)
+    if isinstance(value, Refused):
+        return problem(value, framing, text)
+    if operation.rows:
+        assert isinstance(value, Iterator)
+        row, around = (_pair, "{}") if operation.pairs else (_row, "[]")
+        pieces = in_json(value, partial(row, text), around[0], f"{around[1]}\n")
+        return framed(200, pieces, framing)
+    if isinstance(value, Acknowledged):
+        status = 200 if value.acks >= value.wanted else 202
+        members = f'{{{incremented_members(value.done, text)}, "acks": {value.acks}}}\n'
+        return frame(status, JSON, members.encode(errors="replace"), framing)
+    status = 202 if operation.begins else 200
+    match value:
+        case bytes():
+            return frame(status, JSON, value, framing)
+        case str():
+            return frame(status, TEXT, value.encode(), framing)
+        case _:
+            return frame(status, JSON, encode(with_text(value) if text else value), framing)
+
+
+def _row(text: bool, row: object) -> str:
+    return _encode(with_text(row) if text else row)
+
+
+def _pair(text: bool, row: tuple[str, int]) -> str:
+    name, count = row
+    return f'{encode_string(name)}: "{count}"' if text else f"{encode_string(name)}: {count}"
+
+
+def frame(
+    status: int, content_type: bytes, body: bytes, framing: Framing, headers: bytes = b""
+) -> bytes:
+    """`headers`: further fields, each with its line end."""
+    length = b"Content-Length: %d\r\n" % len(body)
+    return _head(status, content_type, length + headers, framing) + (body if framing.body else b"")
+
+
+def framed(status: int, pieces: Iterator[bytes], framing: Framing) -> Iterator[bytes]:
+    """JSON that comes in pieces, with its length where there are few. Without a length HTTP/1.1
+    gets chunks; older clients read until the end of the connection, which must follow."""
+    ahead = list(islice(pieces, 2))  # two, to see whether there is more than one
+    if len(ahead) < 2:
+        yield frame(status, JSON, b"".join(ahead), framing)
+        return
+    coding = b"Transfer-Encoding: chunked\r\n" if framing.chunked else b""
+    yield _head(status, JSON, coding, framing)
+    if not framing.body:
+        return
+    for piece in chain(ahead, pieces):
+        yield b"%x\r\n%b\r\n" % (len(piece), piece) if framing.chunked else piece
+    if framing.chunked:
+        yield b"0\r\n\r\n"
+
+
+def options(framing: Framing, allow: str | Refused) -> bytes:
+    """What a path may be asked (RFC 9110 9.3.7); a 204 has no body, so no length either."""
+    if isinstance(allow, Refused):
+        return problem(allow, framing)
+    return b"%b%bAllow: %b\r\n%b\r\n" % (
+        _STATUS_LINES[204], _dated(), allow.encode(), framing.connection,
+    )  # fmt: skip
+
+
+def _head(status: int, content_type: bytes, headers: bytes, framing: Framing) -> bytes:
+    return b"%b%bContent-Type: %b\r\n%b%b\r\n" % (
+        _STATUS_LINES.get(status) or _status_line(status),
+        _dated(),
+        content_type,
+        headers,
+        framing.connection,
+    )
+
+
+def incremented(done: Counted, framing: Framing, text: bool = False) -> bytes:
+    """The answer to an increment: the hot path, so it is formatted by hand. `text`: its count is
+    a string."""
+    body = f"{{{incremented_members(done, text)}}}\n".encode()
+    return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (
+        _OK_JSON, _dated(), len(body), framing.connection, body,
+    )  # fmt: skip
+
+
+def incremented_members(done: Counted, text: bool = False) -> str:
+    """An increment as the members of a JSON object, without its braces."""
+    count = f'"{done.count}"' if text else done.count
+    return (
+        f'"id": "{done.id}", "counter": {encode_string(done.counter)}, "by": {done.by}, '
+        f'"count": {count}, "duplicate": {"true" if done.duplicate else "false"}'
+    )
+
+
+def with_text(value: object) -> object:
+    """An answer, or a member of a list, whose counts are strings."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        member: str(inner) if member in ("count", "total") else inner
+        for member, inner in value.items()
+    }

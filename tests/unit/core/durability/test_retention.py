@@ -1,0 +1,326 @@
+"""How long key records are held: in memory for the window, on a disk for the retention."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from gossipd.core import (
+    Correction,
+    Double,
+    KeyRecord,
+    Learned,
+    Settings,
+)
+from gossipd.core.durability.retention import (
+    CORRECTED_AT_ONCE,
+    DROPPED_AT_ONCE,
+    KEY_STREAMS_AT_ONCE,
+    PAUSE,
+    STREAMS_AT_ONCE,
+    YOUNG,
+    Retention,
+)
+from gossipd.core.identity import key_time
+from gossipd.core.log.dedup import held_longer
+from gossipd.core.log.doubles import FOLDED_AT_ONCE, REACHED_AT_ONCE
+from gossipd.core.state import State
+from gossipd.core.timers import Timer
+from gossipd.core.wire.messages import AGE_WANTED_MAX
+from tests.unit.core.parts import new_key, state_of
+
+A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
+WINDOW, RETENTION = 600.0, 3600.0
+SETTINGS = Settings(key_window=WINDOW, key_retention=RETENTION)
+RNG = Random(5)
+WALL = 1_700_000_000.0
+
+
+def record(seq: int, age: float = 0.0, key: bytes | None = None) -> KeyRecord:
+    """A record of an age in seconds."""
+    return KeyRecord(key or new_key(RNG), seq, "hits", 1, int(10 * age))
+
+
+class Bench:
+    """A node's state that holds records, and its retention."""
+
+    def __init__(self, durable: bool, settings: Settings = SETTINGS) -> None:
+        self.state: State = state_of(settings=settings, durable=durable)
+        self.retention = Retention(
+            self.state.means, self.state.log, self.state.dedup, self.state.write_behind
+        )
+
+    def hold(self, stream: bytes, *records: KeyRecord, version: int = 0, now: float = 0.0) -> None:
+        log = self.state.log
+        log.merge(stream, [("hits", records[-1].seq, records[-1].seq)])
+        log.claim(stream, version)
+        log.merge_keys(stream, records, now)
+
+    def save(self, now: float = 0.0) -> None:
+        while changes := self.state.write_behind.take(10_000, now):
+            self.state.write_behind.stored(changes)
+
+    def drop(self, now: float) -> float:
+        """When it looks again."""
+        self.retention.drop(self.state.turn(now))
+        due = self.state.means.timers.next
+        assert due is not None
+        assert self.state.means.timers.pop(due) == (Timer.KEYS, "")
+        return due - now
+
+    def seqs(self, stream: bytes = A) -> list[int]:
+        return [each.seq for each in self.state.log.keys.oldest_first(stream, 0, 0.0)]
+
+
+def test_it_begins_to_look_soon() -> None:
+    bench = Bench(False)
+    bench.retention.start(bench.state.turn(100.0))
+    assert bench.state.means.timers.next == 105.0
+
+
+def test_a_short_window_is_looked_at_often() -> None:
+    bench = Bench(False, Settings(key_window=10.0))
+    assert bench.drop(0.0) == pytest.approx(0.5)
+
+
+def test_in_memory_a_record_is_held_for_the_window() -> None:
+    bench = Bench(False)
+    bench.hold(A, record(1, age=10), record(2), version=2)
+    assert bench.drop(589.8) == 5.0
+    assert bench.seqs() == [1, 2]
+    bench.drop(590.0)
+    assert bench.seqs() == [2]
+    bench.drop(600.0)
+    assert bench.seqs() == []
+    assert bench.state.log.archived(A, 600.0) == 0, "it is nowhere any more"
+
+
+@pytest.mark.parametrize("durable", [False, True])
+@pytest.mark.parametrize("ahead", [61.0, 900.0, 1e8])
+def test_a_record_whose_key_is_ahead_of_the_clock_stays_longer_in_memory_alone(
+    durable: bool, ahead: float
+) -> None:
+    bench = Bench(durable)
+    bench.state.dedup.see_clocks(0.0, WALL)
+    key = int(1000 * (WALL + ahead)).to_bytes(6, "big") + b"\x70" + bytes((0, 128, *bytes(7)))
+    bench.hold(A, record(1, key=key), version=1)
+    bench.save()
+    goes = WINDOW if durable else min(WINDOW + ahead - 60, 2 * WINDOW + 60)
+    bench.drop(goes - 0.2)
+    assert bench.seqs() == [1]
+    bench.drop(goes + 0.2)
+    assert bench.seqs() == []
+
+
+def test_what_is_dropped_raises_the_horizon() -> None:
+    bench = Bench(False)
+    key = (1_700_000_000_000).to_bytes(6, "big") + b"\x70" + bytes(9)
+    bench.hold(A, record(1, key=key), version=1)
+    bench.drop(599.0)
+    assert bench.state.dedup.horizon == 0
+    bench.drop(600.0)
+    assert bench.state.dedup.horizon == key_time(key) == 1_700_000_000_000
+
+
+def test_what_is_stored_and_covered_leaves_memory_for_the_disk_until_it_expires() -> None:
+    bench = Bench(True)
+    bench.hold(A, record(1, age=10), record(2), record(3), version=2)
+    bench.save()
+    bench.drop(600.0)
+    assert bench.seqs() == [3], "it is above the version, so the fingerprint has it"
+    log = bench.state.log
+    assert log.archived(A, 600.0) == log.archived(A, 3599.0) == 2
+    assert log.archived(A, 3600.0) == 0
+    bench.drop(3599.0)
+    assert bench.seqs() == [3]
+    bench.drop(3600.0)
+    assert bench.seqs() == []
+
+
+def test_what_is_not_stored_yet_stays_until_it_is_or_expires() -> None:
+    bench = Bench(True)
+    bench.hold(A, record(1), version=1)
+    bench.drop(700.0)
+    assert bench.seqs() == [1]
+    changes = bench.state.write_behind.take(10, 700.0)
+    assert changes is not None
+    bench.drop(700.0)
+    assert bench.seqs() == [1], "on its way"
+    bench.state.write_behind.stored(changes)
+    bench.drop(700.0)
+    assert bench.seqs() == []
+
+
+def test_what_expires_before_it_could_be_stored_goes() -> None:
+    bench = Bench(True)
+    bench.hold(A, record(1), version=1)
+    bench.drop(3600.0)
+    assert bench.seqs() == []
+    changes = bench.state.write_behind.take(10, 3600.0)
+    assert changes is not None
+    assert changes.keys == ()
+    assert changes.last
+
+
+def test_many_records_are_dropped_in_several_turns() -> None:
+    bench = Bench(False)
+    bench.hold(A, *map(record, range(1, DROPPED_AT_ONCE + 2)), version=DROPPED_AT_ONCE + 1)
+    assert bench.drop(600.0) == pytest.approx(PAUSE)
+    assert bench.seqs() == [DROPPED_AT_ONCE + 1]
+    assert bench.drop(601.0) == 5.0
+    assert bench.seqs() == []
+
+
+def test_many_records_that_may_not_go_yet_hold_up_nothing_and_cost_nothing() -> None:
+    bench = Bench(True)
+    bench.hold(A, *map(record, range(1, DROPPED_AT_ONCE + 2)))
+    bench.hold(B, record(1), version=1)
+    bench.save()
+    assert bench.drop(600.0) == 5.0
+    assert bench.seqs(B) == []
+    assert len(bench.seqs(A)) == DROPPED_AT_ONCE + 1
+
+
+# --- accepting -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("durable", "longest"), [(False, WINDOW), (True, RETENTION)])
+def test_records_that_have_expired_are_not_accepted_and_raise_the_horizon(
+    durable: bool, longest: float
+) -> None:
+    bench = Bench(durable)
+    key = (1_700_000_000_000).to_bytes(6, "big") + b"\x70" + bytes(9)
+    young, old = record(1, longest - 0.1), record(2, longest, key)
+    bench.state.log.merge(A, [("hits", 2, 2)])
+    bench.state.log.claim(A, 2)
+    assert bench.retention.accepted(A, (young,), 0.0) == (young,)
+    assert bench.state.dedup.horizon == 0
+    assert bench.retention.accepted(A, (young, old), 0.0) == (young,)
+    assert bench.state.dedup.horizon == 1_700_000_000_000
+    assert bench.retention.age_wanted == 10 * longest
+
+
+@pytest.mark.parametrize(("ahead", "raised"), [(30.0, True), (90.0, False)])
+def test_a_record_that_is_older_than_its_key_can_be_raises_no_horizon(
+    ahead: float, raised: bool
+) -> None:
+    """It was never held here, and is made up: it would refuse the keys of others."""
+    bench = Bench(False)
+    bench.state.dedup.see_clocks(1000.0, 1_700_000_000.0)
+    time = int(1000 * (1_700_000_000.0 - WINDOW + ahead))
+    old = record(2, WINDOW, time.to_bytes(6, "big") + b"\x70" + bytes(9))
+    bench.state.log.merge(A, [("hits", 2, 2)])
+    bench.state.log.claim(A, 2)
+    assert bench.retention.accepted(A, (old,), 1000.0) == ()
+    assert bench.state.dedup.horizon == (time if raised else 0)
+
+
+def test_no_age_is_asked_for_that_the_wire_does_not_carry() -> None:
+    assert Bench(True, Settings(key_retention=1e12)).retention.age_wanted == AGE_WANTED_MAX
+
+
+# --- doubles -------------------------------------------------------------------------------------
+
+FOLDED_AFTER = RETENTION + held_longer(WINDOW)
+
+
+def find(bench: Bench, stream: bytes, count: int, age: float = 0.0) -> None:
+    """Enter doubles of an age in seconds."""
+    doubles = (Double("hits", n, 1, A, n, int(10 * age)) for n in range(1, count + 1))
+    bench.state.log.enter(stream, doubles, 0.0)
+
+
+def test_key_records_of_many_streams_are_looked_at_some_streams_at_a_time() -> None:
+    bench = Bench(False)
+    streams = [bytes(8) + n.to_bytes(2, "big") for n in range(2 * KEY_STREAMS_AT_ONCE + 5)]
+    for stream in streams:
+        bench.hold(stream, record(1), version=1)
+    held, after = [], WINDOW + 1000.0
+    for _ in range(3):
+        pause = bench.drop(after)
+        held.append(len(bench.state.log.keys))
+    assert held == [KEY_STREAMS_AT_ONCE + 5, 5, 0]
+    assert pause == 5.0
+
+
+def test_doubles_are_held_until_no_record_of_their_key_can_be_anywhere() -> None:
+    bench = Bench(True)
+    find(bench, B, 3, age=10.0)
+    bench.drop(FOLDED_AFTER - 10.1)
+    assert len(bench.state.log.doubles) == 3
+    assert bench.drop(FOLDED_AFTER - 10.0) == 5.0
+    assert len(bench.state.log.doubles) == 0
+
+
+def test_many_doubles_are_folded_some_at_a_time() -> None:
+    bench = Bench(True)
+    find(bench, B, FOLDED_AT_ONCE + 5)
+    assert bench.drop(FOLDED_AFTER) == pytest.approx(PAUSE)
+    assert len(bench.state.log.doubles) == 5
+    assert bench.drop(FOLDED_AFTER) == 5.0
+    assert len(bench.state.log.doubles) == 0
+
+
+def test_doubles_that_only_wait_for_their_turn_are_not_folded_as_lost() -> None:
+    bench = Bench(True)
+    log, count = bench.state.log, 2 * REACHED_AT_ONCE
+    log.merge(B, [("hits", count, count)])
+    log.enter(B, [Double("hits", seq, 1, A, seq, 0) for seq in range(1, count + 1)], 0.0)
+    log.merge(A, [("hits", count, count)])
+    assert log.doubles.left_out == REACHED_AT_ONCE
+    assert bench.drop(FOLDED_AFTER) == pytest.approx(PAUSE)
+    assert len(log.doubles) == count
+    while log.doubles.is_behind:
+        log.catch_up()
+    bench.drop(FOLDED_AFTER)
+    assert len(log.doubles) == 0
+    assert log.value("hits") == count, "each was left out, and is for ever"
+
+
+def test_streams_are_looked_at_some_at_a_time() -> None:
+    bench = Bench(True)
+    streams = [bytes(8) + n.to_bytes(2, "big") for n in range(STREAMS_AT_ONCE + 5)]
+    for stream in streams:
+        find(bench, stream, 1, age=FOLDED_AFTER if stream == streams[-1] else 0.0)
+    assert bench.drop(0.0) == pytest.approx(PAUSE)
+    assert len(bench.state.log.doubles) == len(streams)
+    assert bench.drop(0.0) == 5.0
+    assert len(bench.state.log.doubles) == len(streams) - 1
+
+
+def test_the_fuller_the_table_the_sooner_doubles_are_folded() -> None:
+    bench = Bench(True)
+    bench.state.log.doubles_max = 400
+    find(bench, B, 300)
+    bench.drop(FOLDED_AFTER - 0.1)
+    assert len(bench.state.log.doubles) == 300, "three quarters are no crowd"
+    find(bench, A, 50)
+    bench.drop(FOLDED_AFTER / 2 + 0.1)
+    assert len(bench.state.log.doubles) == 0
+    find(bench, bytes(10), 500)
+    bench.drop(YOUNG - 0.1)
+    assert len(bench.state.log.doubles) == 500, "others may not know them yet"
+    bench.drop(YOUNG)
+    assert len(bench.state.log.doubles) == 0
+
+
+def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None:
+    bench = Bench(True)
+    log = bench.state.log
+    counters = [f"c{n}" for n in range(CORRECTED_AT_ONCE + 5)]
+    log.merge(B, [(counter, n + 1, 10) for n, counter in enumerate(counters)])
+    found = {(B, counter): Correction(counter, 1, 1, 3, 7) for counter in counters}
+    turn = bench.state.turn(1.0)
+    bench.retention.start(turn)
+    bench.retention.correct({}, turn)
+    assert bench.state.means.timers.next == 6.0
+    bench.retention.correct(found, turn)
+    assert bench.state.means.timers.next == 1.0
+    assert bench.drop(1.0) == pytest.approx(PAUSE)
+    assert log.doubles.left_out == CORRECTED_AT_ONCE
+    turn = bench.state.turn(1.0)
+    bench.retention.drop(turn)
+    (learned,) = (effect for effect in turn.effects if isinstance(effect, Learned))
+    assert {advance.by for advance in learned.advances} == {-3}
+    assert set(log.values.values()) == {7}

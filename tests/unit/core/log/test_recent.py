@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from gossipd.core.log.log import Advance
+from gossipd.core.log.recent import RecentEvent, RecentEvents
+
+A = [Advance(b"a" * 10, "x", seq, 1, seq) for seq in range(1, 6)]
+
+
+def test_the_tail_keeps_the_newest_events() -> None:
+    recent = RecentEvents(3)
+    recent.append(A[:2], 1.0)
+    recent.append(A[2:], 2.0)
+    assert recent.newest(9) == [RecentEvent(A[n], 2.0) for n in (4, 3, 2)]
+    assert recent.newest(1) == [RecentEvent(A[4], 2.0)]
+    assert recent.newest(0) == []
+
+
+def test_the_tail_knows_which_events_it_has() -> None:
+    recent = RecentEvents(2)
+    recent.append(A[:3], 1.0)
+    assert recent.has(b"a" * 10, 3)
+    assert not recent.has(b"a" * 10, 1)
+    assert not recent.has(b"b" * 10, 3)

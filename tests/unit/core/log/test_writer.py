@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from gossipd.core.identity import SEQ_MAX, TOTAL_MAX
+from gossipd.core.log.dedup import Dedup
+from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.writer import (
+    CLOCKS_PART_MAX,
+    Accepted,
+    LogFull,
+    OutOfRange,
+    Writer,
+)
+from gossipd.core.settings import Settings
+
+
+def _writer(log: Log | None = None) -> tuple[Writer, Log]:
+    log = log or Log()
+    return Writer(log, Dedup(log, Settings(), lambda: True), Random(1)), log
+
+
+def test_nothing_is_visible_until_a_batch_is_exposed() -> None:
+    writer, log = _writer()
+    batch = writer.prepare([("x", 2), ("y", 1), ("x", -5)], 1.0, 1.0)
+    assert log.fingerprint == 0
+    assert batch.rows == (("x", 3, -3), ("y", 2, 1))
+    assert batch.version == 3
+    assert batch.results == (Accepted(1, "x", 2), Accepted(2, "y", 1), Accepted(3, "x", -5))
+    stream = batch.stream
+    assert writer.expose(batch, 1.0).made == [
+        Advance(stream, "x", 1, 2, 2),
+        Advance(stream, "y", 2, 1, 1),
+        Advance(stream, "x", 3, -5, -3),
+    ]
+    assert log.values == {"x": -3, "y": 1}
+    assert log.version(stream) == 3
+
+
+def test_batches_of_one_stream_go_on_where_the_last_ended() -> None:
+    writer, log = _writer()
+    first = writer.prepare([("x", 2)], 1.0, 1.0)
+    writer.expose(first, 1.0)
+    second = writer.prepare([("x", 3)], 2.0, 2.0)
+    writer.expose(second, 1.0)
+    assert second.stream == first.stream == writer.stream
+    assert second.rows == (("x", 2, 5),)
+    assert log.value("x") == 5
+
+
+def test_a_batch_of_nothing_changes_nothing() -> None:
+    writer, log = _writer()
+    assert writer.expose(writer.prepare([], 1.0, 1.0), 1.0) == ([], [])
+    assert log.fingerprint == 0
+
+
+def test_an_abandoned_batch_ends_its_stream() -> None:
+    writer, log = _writer()
+    first = writer.prepare([("x", 2)], 1.0, 1.0)
+    writer.abandon(first)
+    assert writer.stream is None
+    second = writer.prepare([("x", 2)], 1.0, 1.0)
+    assert second.stream != first.stream
+    writer.expose(second, 1.0)
+    assert log.value("x") == 2
+
+
+def test_a_stream_ends_when_the_clocks_part() -> None:
+    writer, _ = _writer()
+    first = writer.prepare([("x", 1)], 1.0, 1001.0)
+    writer.expose(first, 1.0)
+    same = writer.prepare([("x", 1)], 50.0, 1050.0 + CLOCKS_PART_MAX)
+    writer.expose(same, 1.0)
+    assert same.stream == first.stream
+    for wall in (1102.1, 1100.0):
+        resumed = writer.prepare([("x", 1)], 100.0, wall)
+        writer.expose(resumed, 1.0)
+        assert resumed.stream != first.stream
+        assert resumed.rows[0][1] == 1
+        first = resumed
+
+
+def test_a_stream_ends_when_somebody_knows_more_of_it() -> None:
+    writer, _ = _writer()
+    batch = writer.prepare([("x", 1)], 1.0, 1.0)
+    writer.expose(batch, 1.0)
+    writer.heard_more_of(b"another123")
+    batch = writer.prepare([("x", 1)], 1.0, 1.0)
+    assert batch.results == (Accepted(2, "x", 1),)
+    writer.heard_more_of(batch.stream)
+    assert writer.stream is None
+    writer.expose(batch, 1.0)
+    assert writer.prepare([("x", 1)], 1.0, 1.0).stream != batch.stream
+
+
+def test_a_stream_ends_before_its_seqs_are_used_up() -> None:
+    writer, log = _writer()
+    batch = writer.prepare([("x", 1)], 1.0, 1.0)
+    writer.expose(batch, 1.0)
+    log.claim(batch.stream, SEQ_MAX - 1)
+    last = writer.prepare([("x", 1)], 1.0, 1.0)
+    assert last.results == (Accepted(SEQ_MAX, "x", 1),)
+    writer.expose(last, 1.0)
+    assert writer.prepare([("x", 1)], 1.0, 1.0).stream != batch.stream
+
+
+def test_an_increment_beyond_the_range_is_not_done_and_the_others_are() -> None:
+    writer, log = _writer()
+    big = TOTAL_MAX
+    batch = writer.prepare([("x", big), ("x", 1), ("y", 1), ("x", -1), ("x", 1)], 1.0, 1.0)
+    assert batch.results == (
+        Accepted(1, "x", big),
+        OutOfRange("x", 1),
+        Accepted(2, "y", 1),
+        Accepted(3, "x", -1),
+        Accepted(4, "x", 1),
+    )
+    writer.expose(batch, 1.0)
+    assert log.value("x") == big
+
+
+def test_the_value_over_all_streams_stays_in_range_too() -> None:
+    writer, log = _writer()
+    log.merge(b"another123", [("x", 1, TOTAL_MAX)])
+    batch = writer.prepare([("x", 1), ("x", -1)], 1.0, 1.0)
+    assert batch.results == (OutOfRange("x", 1), Accepted(1, "x", -1))
+
+
+def test_a_value_beyond_the_range_is_brought_nearer_and_taken_no_further() -> None:
+    """Two puts, or lies, that had not heard of each other."""
+    writer, log = _writer()
+    log.merge(b"another123", [("x", 1, TOTAL_MAX)])
+    log.merge(b"another456", [("x", 1, 3)])
+    batch = writer.prepare([("x", 1), ("x", -1), ("x", 1), ("x", -2), ("x", 1)], 1.0, 1.0)
+    assert batch.results == (
+        OutOfRange("x", 1),
+        Accepted(1, "x", -1),
+        OutOfRange("x", 1),
+        Accepted(2, "x", -2),
+        OutOfRange("x", 1),
+    )
+    writer.expose(batch, 1.0)
+    assert log.value("x") == TOTAL_MAX
+
+
+def test_a_full_log_takes_increments_of_known_counters_only() -> None:
+    writer, log = _writer(Log(registers_max=3))
+    writer.expose(writer.prepare([("x", 1), ("y", 1)], 1.0, 1.0), 1.0)
+    wanted = [("x", 1), ("y", 1), ("z", 1), ("z", 1), ("w", 1), ("x", 1)]
+    batch = writer.prepare(wanted, 1.0, 1.0)
+    assert batch.results == (
+        Accepted(3, "x", 1),
+        Accepted(4, "y", 1),
+        Accepted(5, "z", 1),
+        Accepted(6, "z", 1),
+        LogFull("w", 1),
+        Accepted(7, "x", 1),
+    )
+    writer.expose(batch, 1.0)
+    assert log.values == {"x": 3, "y": 2, "z": 2}
+
+
+def test_one_batch_is_under_way_at_a_time() -> None:
+    writer, _ = _writer()
+    batch = writer.prepare([("x", 1)], 1.0, 1.0)
+    with pytest.raises(AssertionError):
+        writer.prepare([("x", 1)], 1.0, 1.0)
+    writer.expose(batch, 1.0)
+    with pytest.raises(AssertionError):
+        writer.expose(batch, 1.0)
+    with pytest.raises(AssertionError):
+        writer.abandon(batch)
+
+
+def test_what_was_committed_enters_though_the_log_was_filled_meanwhile() -> None:
+    writer, log = _writer(Log(registers_max=1))
+    batch = writer.prepare([("y", 1)], 1.0, 1.0)
+    log.merge(b"\x00" * 9 + b"\x07", [("x", 1, 1)])
+    writer.expose(batch, 1.0)
+    assert (log.value("y"), log.version(batch.stream)) == (1, 1)

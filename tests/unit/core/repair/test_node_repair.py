@@ -1,0 +1,514 @@
+"""Repair of the log, from both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from gossipd.core import (
+    Correction,
+    Double,
+    Drop,
+    Learned,
+    Settings,
+)
+from gossipd.core.log.log import Log
+from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
+from gossipd.core.wire.messages import (
+    BEGINNING,
+    Digest,
+    DigestAsk,
+    Gossip,
+    Leaf,
+    Pages,
+    PassAsk,
+    PassItem,
+    Ping,
+    Register,
+    Shown,
+)
+from tests.unit.core.talk import (
+    Peer,
+    Said,
+    Talk,
+    group,
+    page,
+    stream,
+)
+
+DIFFERENT = 0x1234
+
+
+def shows_other_log(talk: Talk, peer: Peer, log: int = DIFFERENT, ready: bool = True) -> Said:
+    shown = Shown(log, talk.shown.members, ready)
+    return talk.hear(peer, Ping(1, "me", shown))
+
+
+def leaf_of(number: int, registers: Iterable[Register], version: int) -> Leaf:
+    """A stream as a peer that holds this shows it."""
+    log = Log()
+    log.merge(stream(number), registers)
+    return Leaf(stream(number), version, log.leaf(stream(number)).digest)
+
+
+def learn(talk: Talk, number: int, registers: list[Register]) -> None:
+    talk.hear(talk.peer("p0"), Gossip(), groups=[group(number, registers)])
+
+
+def quiet(peers: int = 3, settings: Settings | None = None) -> Talk:
+    talk = Talk(peers=peers, settings=settings)
+    talk.settle()
+    return talk
+
+
+def begin(talk: Talk, leaves: tuple[Leaf, ...]) -> PassAsk:
+    """A repair from p0 up to the question for passes."""
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    digest = Digest(asked.nonce, 0, 0, leaves, None)
+    return talk.hear(talk.peer("p0"), digest).sent(PassAsk)[0]
+
+
+# --- asking --------------------------------------------------------------------------------------
+
+
+def test_equal_fingerprints_start_no_repair() -> None:
+    talk = quiet()
+    assert not talk.hear(talk.peer("p0"), Ping(1, "me", talk.shown)).sent(DigestAsk)
+
+
+def test_unequal_fingerprints_start_one_at_most_once_a_second() -> None:
+    talk = quiet()
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk, talk.peer("p0"))
+    assert [(ask.depth, ask.prefix) for ask in asked] == [(0, 0)]
+    assert not shows_other_log(talk, talk.peer("p1")).sent(DigestAsk), "one runs"
+    talk.hear(talk.peer("p0"), Digest(asked[0].nonce, 0, 0, (), None))
+    assert not shows_other_log(talk, talk.peer("p1")).sent(DigestAsk), "one just ran"
+    talk.wait(1.0)
+    assert shows_other_log(talk, talk.peer("p1")).sent(DigestAsk)
+
+
+def test_a_stream_of_which_the_peer_holds_more_is_passed_over_from_the_own_version() -> None:
+    talk = quiet()
+    learn(talk, 1, [("a", 2, 2)])
+    ask = begin(talk, (leaf_of(1, [("a", 9, 9)], 9), leaf_of(2, [("b", 1, 1)], 1)))
+    assert ask.items == (PassItem(stream(1), 2, BEGINNING), PassItem(stream(2), 0, BEGINNING))
+
+
+def test_a_stream_of_which_the_peer_holds_less_is_left_alone() -> None:
+    talk = quiet()
+    learn(talk, 1, [("a", 2, 2)])
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    digest = Digest(asked.nonce, 0, 0, (leaf_of(1, [("a", 1, 1)], 1),), None)
+    assert not talk.hear(talk.peer("p0"), digest).effects
+
+
+def test_pages_bring_registers_and_the_smallest_version_stated() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("b", 9, 9)], 9),))
+    pages = (
+        page(1, (("a", 3, 1),), 8, upto="a"),
+        page(1, (("b", 9, 2),), 9, after="a"),
+    )
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, pages, True))
+    assert talk.node.log.version(stream(1)) == 8
+    assert talk.node.log.register(stream(1), "b") == (9, 2)
+
+
+def test_a_pass_whose_version_no_register_reaches_claims_nothing() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 9),))
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 9),), True))
+    assert said.drops == [Drop.FALSE_CLAIM]
+    assert talk.node.log.value("a") == 1
+    assert talk.node.log.version(stream(1)) == 0
+
+
+def test_what_a_pass_brought_is_news_for_others() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 1),), True))
+    assert stream(1) in {g.stream for g in talk.wait(0.1).groups()}
+
+
+def test_a_great_pass_is_left_to_the_repair_of_others() -> None:
+    talk = quiet()
+    registers = tuple((f"c{number:03}", number + 1, 1) for number in range(100))
+    ask = begin(talk, (leaf_of(1, registers, 100),))
+    halves = (
+        page(1, registers[:50], 100, upto="c049"),
+        page(1, registers[50:], 100, after="c049"),
+    )
+    for number, half in enumerate(halves):
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (half,), number == 1))
+    assert talk.node.log.version(stream(1)) == 100
+    assert not talk.wait(0.1).groups()
+
+
+def test_a_lost_page_is_asked_for_alone() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("z", 9, 9)], 9),))
+    first = page(1, (("a", 1, 1),), 9, upto="a")
+    third = page(1, (("z", 9, 9),), 9, after="m")
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
+    again = talk.hear(talk.peer("p0"), Pages(ask.nonce, (third,), True)).sent(PassAsk)[0]
+    assert again.items == (PassItem(stream(1), 0, (0, "a")),)
+    second = page(1, (("m", 2, 2),), 9, after="a", upto="m")
+    talk.hear(talk.peer("p0"), Pages(again.nonce, (second,), True))
+    assert talk.node.log.version(stream(1)) == 9
+
+
+def test_a_lost_last_page_is_asked_for_after_the_timeout() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("z", 9, 9)], 9),))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 9, upto="a"),), False))
+    assert talk.wait(0.41).sent(PassAsk)[0].items == (PassItem(stream(1), 0, (0, "a")),)
+
+
+def test_the_third_time_smaller_pages_are_asked_for_then_another_peer() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("z", 9, 9)], 9),))
+    assert ask.size == 1200
+    p0 = talk.peer("p0")
+    sizes = [ask.size for ask in talk.wait(0.9).sent(PassAsk, p0)]
+    assert sizes == [1200, DATAGRAM_SIZE_FLOOR]
+    said = talk.wait(0.4)
+    assert not said.sent(DigestAsk), "what the walk has found is not looked for again"
+    assert said.sent(PassAsk)
+    assert not said.sent(PassAsk, p0)
+
+
+def test_a_repair_gives_up_after_three_peers() -> None:
+    talk = quiet()
+    shows_other_log(talk, talk.peer("p0"))
+    assert len(talk.wait(10).sent(DigestAsk)) == 2 + 3 + 3
+    assert shows_other_log(talk, talk.peer("p0")).sent(DigestAsk), "and the next may begin"
+
+
+def test_a_repair_with_nobody_else_to_ask_gives_up_after_one_peer() -> None:
+    talk = quiet(peers=1)
+    shows_other_log(talk, talk.peer("p0"))
+    assert len(talk.wait(10).sent(DigestAsk)) == 2
+
+
+def test_a_peer_that_is_held_failed_is_not_asked_again() -> None:
+    talk = quiet()
+    shows_other_log(talk, talk.peer("p0"))
+    talk.fail("p0")
+    said = talk.wait(0.41)
+    assert said.sent(DigestAsk)
+    assert not said.sent(DigestAsk, talk.peer("p0"))
+
+
+def test_the_answer_to_an_earlier_asking_of_the_same_question_is_good() -> None:
+    talk = quiet()
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    talk.wait(0.5)
+    late = Digest(asked.nonce, 0, 0, (leaf_of(1, [("a", 1, 1)], 1),), None)
+    ask = talk.hear(talk.peer("p0"), late).sent(PassAsk)[0]
+    talk.wait(0.5)
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 1),), True))
+    assert talk.node.log.version(stream(1)) == 1
+
+
+def test_answers_that_nobody_waits_for_are_dropped() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    assert talk.hear(p0, Digest(1, 0, 0, (), None)).drops == [Drop.UNASKED]
+    assert talk.hear(p0, Pages(1, (page(1, (("a", 1, 1),), 1),), True)).drops == [Drop.UNASKED]
+    asked = shows_other_log(talk, p0).sent(DigestAsk)[0]
+    elsewhere = Digest(asked.nonce, 1, 5, (), None)
+    assert talk.hear(p0, elsewhere).drops == [Drop.UNASKED]
+    assert talk.node.log.stream_count == 0
+
+
+def test_pages_of_other_streams_merge_but_claim_nothing() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(2, (("b", 1, 1),), 1),), False))
+    assert not said.drops
+    assert talk.node.log.value("b") == 1
+    assert talk.node.log.version(stream(2)) == 0
+
+
+def test_pages_of_an_earlier_question_that_complete_everything_end_the_repair() -> None:
+    talk = quiet()
+    begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    talk.hear(talk.peer("p0"), Pages(99, (page(1, (("a", 1, 1),), 1),), True))
+    assert not talk.wait(0.5).sent(PassAsk)
+    talk.wait(0.6)
+    assert shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)
+
+
+def test_a_full_log_never_completes_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.state.Log", lambda *_: Log(registers_max=0))
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 1),), False))
+    assert said.drops == [Drop.STREAMS_FULL]
+    assert talk.node.log.version(stream(1)) == 0
+
+
+def test_more_streams_than_one_question_holds_take_several() -> None:
+    talk = quiet()
+    leaves = tuple(leaf_of(number, [("a", 1, 1)], 1) for number in range(35))
+    ask = begin(talk, leaves)
+    assert len(ask.items) == 32
+    pages = tuple(page(number, (("a", 1, 1),), 1) for number in range(32))
+    again = talk.hear(talk.peer("p0"), Pages(ask.nonce, pages, True)).sent(PassAsk)[0]
+    assert [item.stream for item in again.items] == [stream(number) for number in (32, 33, 34)]
+
+
+# --- doubles and corrections ---------------------------------------------------------------------
+
+
+def test_doubles_merge_at_once_and_corrections_when_all_registers_are_here() -> None:
+    """So whoever counts without a loser has its winner by then."""
+    talk = quiet()
+    ask = begin(talk, tuple(leaf_of(n, [("a", 5, 5)], 5) for n in (1, 2)))
+    folded = Correction("a", 3, 1, 2, 7)
+    double = Double("a", 4, 1, stream(1), 4, 0)
+    first = page(2, (("a", 5, 5),), 5)._replace(doubles=(double,), corrections=(folded,))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
+    assert (talk.node.log.value("a"), len(talk.node.log.doubles)) == (5, 1)
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 5, 5),), 5),), True))
+    assert talk.node.log.value("a") == 9
+    later = talk.wait(0.1)
+    assert talk.node.log.value("a") == 7
+    heard = (*said.of(Learned), *later.of(Learned))
+    told = (advance.by for learned in heard for advance in learned.advances)
+    assert sum(told) == 2
+
+
+def test_corrections_of_a_repair_that_does_not_end_are_not_used() -> None:
+    talk = quiet()
+    ask = begin(talk, tuple(leaf_of(n, [("a", 5, 5)], 5) for n in (1, 2)))
+    first = page(2, (("a", 5, 5),), 5)._replace(corrections=(Correction("a", 3, 1, 2, 7),))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
+    talk.wait(10.0)
+    assert talk.node.log.value("a") == 5
+
+
+# --- equal versions, unequal content -------------------------------------------------------------
+
+
+def test_equal_versions_and_unequal_hashes_are_passed_over_from_the_version_then_from_zero() -> (
+    None
+):
+    talk = quiet()
+    learn(talk, 1, [("a", 5, 5)])
+    other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
+    starts = []
+    for _ in range(4):
+        ask = begin(talk, other)
+        starts.append(ask.items[0].start)
+        empty = page(1, (), 5, start=ask.items[0].start)
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
+        talk.wait(1.1)
+    assert starts == [5, 0, 5, 5]
+    talk.wait(60)
+    assert begin(talk, other).items[0].start == 0
+
+
+def test_equal_versions_and_equal_hashes_need_no_pass() -> None:
+    talk = quiet()
+    learn(talk, 1, [("a", 5, 5)])
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    digest = Digest(asked.nonce, 0, 0, (leaf_of(1, [("a", 5, 5)], 5),), None)
+    assert not talk.hear(talk.peer("p0"), digest).sent(PassAsk)
+
+
+# --- the walk ------------------------------------------------------------------------------------
+
+
+def spread(number: int) -> bytes:
+    """Streams whose first bits differ."""
+    return (number << 66 | 1).to_bytes(10, "big")
+
+
+def test_the_walk_goes_only_where_sums_differ() -> None:
+    talk = quiet()
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
+    down = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, sums)).sent(DigestAsk)
+    assert [(ask.depth, ask.prefix) for ask in down] == [(1, 40), (1, 3)]
+    deeper = tuple(9 if child == 0 else 0 for child in range(64))
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 1, 40, None, deeper))
+    assert not said.sent(DigestAsk), "the step is not over"
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 1, 3, (), None))
+    assert [(ask.depth, ask.prefix) for ask in said.sent(DigestAsk)] == [(2, 40 << 6)]
+
+
+def test_a_step_asks_again_only_for_what_is_missing_and_passes_begin_while_it_walks() -> None:
+    talk = quiet()
+    p0 = talk.peer("p0")
+    asked = shows_other_log(talk, p0).sent(DigestAsk)[0]
+    sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
+    talk.hear(p0, Digest(asked.nonce, 0, 0, None, sums))
+    talk.hear(p0, Digest(asked.nonce, 1, 3, (leaf_of(1, [("a", 1, 1)], 1),), None))
+    said = talk.wait(0.41)
+    assert [(ask.depth, ask.prefix) for ask in said.sent(DigestAsk, p0)] == [(1, 40)]
+    assert [item.stream for item in said.sent(PassAsk, p0)[0].items] == [stream(1)]
+
+
+def test_pages_that_bring_nothing_do_not_lead_on_for_ever() -> None:
+    talk = quiet(peers=1)
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    for useless in ((), (page(1, (("a", 1, 1),), 1, start=5),)):
+        assert not talk.hear(talk.peer("p0"), Pages(ask.nonce, useless, True)).sent(PassAsk)
+    assert len(talk.wait(10).sent(PassAsk)) == 2, "as often as if nothing came, then no more"
+
+
+def test_a_stream_without_a_version_is_passed_over_from_the_beginning() -> None:
+    talk = quiet()
+    talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("b", 9, 9)], start=5)])
+    assert talk.node.log.version(stream(1)) == 0
+    ask = begin(talk, (leaf_of(1, [("a", 3, 3)], 0),))
+    assert ask.items == (PassItem(stream(1), 0, BEGINNING, True),)
+
+
+def test_a_walk_that_two_peers_answered_does_not_make_ready() -> None:
+    talk = Talk(peers=2, alone=False)
+    talk.settle()
+    p0, p1 = talk.peer("p0"), talk.peer("p1")
+    shows_other_log(talk, p1)
+    shows_other_log(talk, p0)
+    asked = talk.wait(1.3).sent(DigestAsk)
+    assert len({ask.nonce for ask in asked}) == 2, "one peer was silent, another is asked"
+    assert not talk.hear(p0, Digest(asked[-1].nonce, 0, 0, (), None)).drops
+    assert not talk.node.ready
+
+
+def test_no_peer_can_lead_a_walk_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.repair.log_repair.DIGESTS_MAX", 40)
+    talk = quiet(peers=1)
+    p0 = talk.peer("p0")
+    open_ = shows_other_log(talk, p0).sent(DigestAsk)
+    answered = 0
+    while open_ and answered < 100:
+        ask = open_.pop()
+        sums = (7,) * 64
+        said = talk.hear(p0, Digest(ask.nonce, ask.depth, ask.prefix, None, sums))
+        open_ += said.sent(DigestAsk)
+        answered += not said.drops
+    assert answered == 40
+    assert not talk.wait(5).sent(DigestAsk)
+
+
+def test_no_prefixes_are_asked_for_while_there_is_much_to_pass_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gossipd.core.repair.log_repair.PASSES_MAX", 1)
+    talk = quiet()
+    p0 = talk.peer("p0")
+    asked = shows_other_log(talk, p0).sent(DigestAsk)[0]
+    sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
+    talk.hear(p0, Digest(asked.nonce, 0, 0, None, sums))
+    talk.hear(p0, Digest(asked.nonce, 1, 3, (leaf_of(1, [("a", 1, 1)], 1),), None))
+    said = talk.wait(0.41)
+    assert not said.sent(DigestAsk)
+    done = Pages(asked.nonce, (page(1, (("a", 1, 1),), 1),), True)
+    (ask,) = talk.hear(p0, done).sent(DigestAsk)
+    assert (ask.depth, ask.prefix) == (1, 40)
+
+
+def test_a_node_that_is_not_ready_makes_no_news_of_what_it_pulls() -> None:
+    talk = Talk(peers=1, alone=False)
+    talk.settle()
+    ask = begin(talk, (leaf_of(1, [("a", 1, 1)], 1),))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 1),), True))
+    assert talk.node.log.version(stream(1)) == 1
+    assert not [g for said in talk.wait(1).envelopes() for g in said.groups]
+
+
+def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
+    talk = quiet()
+    learn(talk, 1, [("a", 5, 5)])
+    other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
+    same = (leaf_of(1, [("a", 5, 5)], 5),)
+    starts = []
+    for leaves in (other, other, same, other, other):
+        asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+        said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, leaves, None))
+        for ask in said.sent(PassAsk):
+            starts.append(ask.items[0].start)
+            empty = page(1, (), 5, start=ask.items[0].start)
+            talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
+        talk.wait(1.1)
+    assert starts == [5, 0, 5, 0]
+
+
+def test_a_step_asks_for_a_bounded_number_of_prefixes() -> None:
+    talk = quiet()
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, (7,) * 64))
+    assert len(said.sent(DigestAsk)) == 16
+
+
+def test_sums_below_the_deepest_level_are_no_answer_to_walk_on() -> None:
+    talk = quiet(peers=1)
+    p0 = talk.peer("p0")
+    ask = shows_other_log(talk, p0).sent(DigestAsk)[0]
+    for _ in range(12):
+        sums = tuple(7 if child == 0 else 0 for child in range(64))
+        ask = talk.hear(p0, Digest(ask.nonce, ask.depth, ask.prefix, None, sums)).sent(DigestAsk)[
+            0
+        ]
+    last = Digest(ask.nonce, ask.depth, ask.prefix, None, (7,) * 64)
+    assert not talk.hear(p0, last).sent(DigestAsk)
+
+
+def hold_many(talk: Talk, count: int) -> None:
+    for number in range(count):
+        news = group(1, [("a", 1, 1)])._replace(stream=spread(number))
+        talk.hear(talk.peer("p0"), Gossip(), groups=[news])
+
+
+def test_few_streams_are_told_as_leaves_and_many_as_sums() -> None:
+    talk = quiet()
+    hold_many(talk, 20)
+    p0 = talk.peer("p0")
+    (few,) = talk.hear(p0, DigestAsk(5, 0, 0, 1200)).sent(Digest, p0)
+    assert few.leaves is not None
+    assert [leaf.stream for leaf in few.leaves] == [spread(number) for number in range(20)]
+    hold_many(talk, 200)
+    (many,) = talk.hear(p0, DigestAsk(5, 0, 0, 1200)).sent(Digest, p0)
+    assert many.sums is not None
+    assert sum(many.sums) % 2**64 == talk.node.log.fingerprint
+    (below,) = talk.hear(p0, DigestAsk(6, 1, 1, 1200)).sent(Digest, p0)
+    assert below.leaves is not None
+    assert len(below.leaves) == 4
+
+
+# --- answering passes ----------------------------------------------------------------------------
+
+
+def holding_200_counters() -> tuple[Talk, list[Register]]:
+    talk = quiet()
+    registers: list[Register] = [(f"counter-{n:03}", n + 1, n) for n in range(200)]
+    for first in range(0, 200, 20):
+        part = group(1, registers[first : first + 20], start=first)
+        talk.hear(talk.peer("p0"), Gossip(), groups=[part])
+    return talk, registers
+
+
+def test_a_pass_is_answered_with_pages_by_name() -> None:
+    talk, registers = holding_200_counters()
+    ask = PassAsk(5, (PassItem(stream(1), 0, BEGINNING),), 32, 1200)
+    answers = talk.hear(talk.peer("p0"), ask).sent(Pages, talk.peer("p0"))
+    pages = [page for answer in answers for page in answer.pages]
+    assert len(pages) > 3
+    assert [a.last for a in answers] == [False] * (len(answers) - 1) + [True]
+    assert [r for p in pages for r in p.registers] == registers
+    assert [p.after for p in pages[1:]] == [p.upto for p in pages[:-1]]
+
+
+def test_only_as_many_pages_as_asked_are_sent_and_of_the_size_asked() -> None:
+    talk, _ = holding_200_counters()
+    talk.wait(2)
+    ask = PassAsk(5, (PassItem(stream(1), 0, (0, "counter-004")),), 2, DATAGRAM_SIZE_FLOOR)
+    said = talk.hear(talk.peer("p0"), ask)
+    answers = said.sent(Pages)
+    assert len(answers) == 2
+    assert answers[0].pages[0].registers[0][0] == "counter-005"
+    assert said.bytes_to(talk.peer("p0").address) <= 2 * DATAGRAM_SIZE_FLOOR

@@ -1,0 +1,156 @@
+"""The log of a node: written aside, never waited for, and what is lost is counted."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import select
+import sys
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from gossipd.daemon import logs
+from gossipd.daemon.logs import FINISH_WITHIN, QUEUED_MAX, Log
+from gossipd.daemon.troubles import Troubles
+
+PIPE_SIZE = 4096
+
+
+class Made(NamedTuple):
+    log: Log
+    reader: int
+    logger: logging.Logger
+
+    def alarms(self) -> list[str]:
+        troubles = Troubles()
+        self.log.look(troubles)
+        return troubles.texts
+
+    def await_alarms(self, expected: list[str]) -> None:
+        deadline = time.monotonic() + 20
+        while self.alarms() != expected:
+            assert time.monotonic() < deadline, self.alarms()
+
+    def read_until(self, expected: str) -> str:
+        """All that is written until it ends so."""
+        text, deadline = "", time.monotonic() + 20
+        while not text.endswith(expected):
+            assert select.select([self.reader], [], [], deadline - time.monotonic())[0], text
+            text += os.read(self.reader, 65536).decode()
+        return text
+
+
+@pytest.fixture(params=[""])
+def made(request: pytest.FixtureRequest) -> Iterator[Made]:
+    """A log into a pipe that holds one page."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    log = Log(writer, "utf-8", for_journal=request.param == "journal")
+    logger = logging.Logger("test", logging.DEBUG)
+    logger.addHandler(log)
+    log.begin()
+    yield Made(log, reader, logger)
+    os.close(reader)  # what still waits is told that nobody reads, and ends
+    log.finish()
+    os.close(writer)
+
+
+def fill(made: Made, count: int) -> None:
+    for number in range(count):
+        made.logger.debug("line %d", number)
+
+
+def test_lines_have_time_and_level_and_come_in_order(made: Made) -> None:
+    made.logger.warning("one %s", "\U0001f600")
+    made.logger.info("two")
+    made.log.say("gossipd: three")
+    first, second, third = made.read_until("three\n").splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING one \U0001f600", first)
+    assert second.endswith(" INFO two")
+    assert third == "gossipd: three"
+
+
+@pytest.mark.parametrize("made", ["journal"], indirect=True)
+def test_the_journal_gets_a_priority_on_each_line_and_no_time(made: Made) -> None:
+    for level in range(logging.DEBUG, logging.CRITICAL + 1, 10):
+        made.logger.log(level, "x")
+    try:
+        raise ValueError("broken\nin two")
+    except ValueError:
+        made.logger.exception("a fault")
+    made.log.say("gossipd: warning: odd")
+    made.log.say("gossipd: cannot start")
+    lines = made.read_until("cannot start\n").splitlines()
+    assert lines[:5] == ["<7>DEBUG x", "<6>INFO x", "<4>WARNING x", "<3>ERROR x", "<2>CRITICAL x"]
+    assert lines[5] == "<3>ERROR a fault"
+    assert [line[:3] for line in lines[5:-2]] == ["<3>"] * (len(lines) - 7)
+    assert lines[-4:] == [
+        "<3>ValueError: broken",
+        "<3>in two",
+        "<4>gossipd: warning: odd",
+        "<3>gossipd: cannot start",
+    ]
+
+
+def test_who_does_not_read_stops_nobody_and_is_told_how_much_was_dropped(made: Made) -> None:
+    count = 2 * QUEUED_MAX
+    fill(made, count)
+    (alarm,) = made.alarms()
+    assert re.fullmatch(r"the log has lost [\d,]+ lines so far: stderr was not read", alarm)
+    text = made.read_until(" log lines were dropped: stderr was not read\n")
+    told = re.search(r" WARNING ([\d,]+) log lines were dropped", text)
+    assert told is not None
+    kept = len(re.findall(r" DEBUG line \d+\n", text))
+    assert kept >= QUEUED_MAX
+    assert kept + int(told[1].replace(",", "")) == count
+    made.await_alarms([])
+    made.logger.info("on")
+    assert made.read_until("on\n").count("\n") == 1
+
+
+def test_the_end_does_not_wait_for_who_does_not_read(made: Made) -> None:
+    fill(made, QUEUED_MAX)
+    began = time.monotonic()
+    made.log.finish("the last")
+    assert time.monotonic() - began < FINISH_WITHIN + 10
+
+
+def test_the_last_words_are_written(made: Made) -> None:
+    made.logger.info("one")
+    made.log.finish("the last")
+    assert os.read(made.reader, 1000).decode().endswith(" INFO one\nthe last\n")
+
+
+def test_what_cannot_be_written_is_dropped_and_told(made: Made) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    saved = os.dup(made.log.fd)
+    os.dup2(full, made.log.fd)
+    fill(made, 3)
+    made.await_alarms(["the log has lost 3 lines so far: stderr: No space left on device"])
+    os.dup2(saved, made.log.fd)
+    os.close(saved)
+    os.close(full)
+    made.logger.info("again")
+    last = "WARNING 3 log lines were dropped: stderr: No space left on device\n"
+    assert made.read_until(last).splitlines()[0].endswith(" INFO again")
+
+
+def test_what_is_printed_goes_the_same_way_and_comes_back(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before, level = sys.stderr, logging.getLogger().level
+    with logs.logging_aside("warning"):
+        logging.getLogger("any").info("not said")
+        logging.getLogger("any").warning("said")
+        sys.stderr.write("printed \udce9\n")
+        with logs.written_aside():
+            sys.stderr.write("within\n")
+    assert (sys.stderr, logging.getLogger().level) == (before, level)
+    said, *printed = capfd.readouterr().err.splitlines()
+    assert said.endswith(" WARNING said")
+    assert printed == ["printed \\udce9", "within"]

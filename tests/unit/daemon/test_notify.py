@@ -1,0 +1,67 @@
+"""What the service manager hears."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gossipd.daemon import notify
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[socket.socket]:
+    path = str(tmp_path / "notify")
+    abstract = f"gossipd-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(path if request.param == "path" else f"\0{abstract}")
+        receiver.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", path if request.param == "path" else f"@{abstract}")
+        yield receiver
+
+
+def test_the_manager_hears_that_the_daemon_serves(manager: socket.socket) -> None:
+    assert notify.ready("serving\nas a")
+    assert manager.recv(1000) == b"READY=1\nSTATUS=serving as a"
+
+
+def test_the_manager_hears_that_the_daemon_leaves(manager: socket.socket) -> None:
+    assert notify.stopping()
+    assert manager.recv(1000) == b"STOPPING=1\nSTATUS=leaving the cluster"
+
+
+def test_the_manager_hears_a_status(manager: socket.socket) -> None:
+    assert notify.status("3 members")
+    assert manager.recv(1000) == b"STATUS=3 members"
+
+
+@pytest.mark.parametrize("address", [None, "", "relative", "/no/such/socket", "@nobody-there",
+                                     "/" + "x" * 200])  # fmt: skip
+def test_without_a_manager_nothing_happens(
+    address: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    if address is not None:
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+    assert not notify.notify("READY=1")
+
+
+def test_a_manager_that_does_not_read_holds_up_nobody(manager: socket.socket) -> None:
+    address = manager.getsockname()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
+        full.setblocking(False)
+        with suppress(BlockingIOError):
+            while full.sendto(b"x", address):
+                pass
+    told: list[bool] = []
+    telling = threading.Thread(target=lambda: told.append(notify.ready("serving")), daemon=True)
+    telling.start()
+    telling.join(10)
+    assert told == [False]
