@@ -25,8 +25,8 @@ from typing import NamedTuple, TypeAlias
 
 from gossipd.simulator import theory
 from gossipd.simulator.distribution import Distribution
-from gossipd.simulator.link import Uniform
 from gossipd.simulator.measures import READ_INTERVAL, Measures
+from gossipd.simulator.network import Uniform
 from gossipd.simulator.report import (
     Convergence,
     Final,
@@ -78,10 +78,7 @@ class Experiment:
 
     def __init__(self, wishes: Wishes) -> None:
         self._wishes = wishes
-        self._world = World(
-            wishes.seed,
-            wishes.settings,
-        )
+        self._world = World(wishes.seed, wishes.settings)
         spread = JITTER * wishes.latency
         self._world.network.latency = Uniform(wishes.latency - spread, wishes.latency + spread)
         self._bucket = max(1.0, wishes.seconds / STRETCHES_MAX)
@@ -100,7 +97,6 @@ class Experiment:
                 self._world.run(min(at - self._world.now, READ_INTERVAL))
                 if self._world.now - read_at >= READ_INTERVAL:
                     self._measures.read()
-                    self._world.made.clear()
                     read_at = self._world.now
                     yield min(1.0, (read_at - self._began_at) / self._wishes.seconds)
             act()
@@ -151,9 +147,7 @@ class Experiment:
         self._samples = [_Sample(self._began_at)]
 
     def _form(self) -> None:
-        hosts = self._world.formed(self._wishes.nodes)
-        for host in hosts:
-            host.seeds = []  # else all would ask for a killed seed for ever
+        self._world.formed(self._wishes.nodes)
         self._world.run(WARM_UP_PERIODS * self._wishes.settings.probe_interval)
 
     def _settle(self) -> None:

@@ -1,7 +1,7 @@
 """Watches a world: detection, false verdicts, convergence and traffic, in flat memory.
 
 The effects of a world are consumed: they are read once, in order, and dropped. What happened is
-judged by the state at that moment, so that faults which matter to a judgement (kills, stalls,
+judged by the state at that moment, so that faults which matter to a judgement (kills,
 partitions) are made through this object, which first reads what came before them. It draws no
 random numbers and asks nodes nothing but queries, so a watched world runs as an unwatched one.
 """
@@ -18,10 +18,10 @@ from gossipd.core import (
     MemberChanged,
     Stream,
 )
+from gossipd.simulator.engine import AnyWorld
 from gossipd.simulator.spread import Spread
 from gossipd.simulator.traffic import Traffic
 from gossipd.simulator.verdicts import Verdicts
-from gossipd.simulator.world import World
 
 READ_INTERVAL = 1.0
 """Simulated seconds between two readings while time passes."""
@@ -39,7 +39,7 @@ class Made(NamedTuple):
 class Measures:
     """Watches from its beginning on."""
 
-    def __init__(self, world: World, bucket: float = math.inf) -> None:
+    def __init__(self, world: AnyWorld, bucket: float = math.inf) -> None:
         """`bucket`: length of the stretches of `spread.over_time`, seconds."""
         self._world = world
         self.verdicts = Verdicts(world)
@@ -50,11 +50,6 @@ class Measures:
         self._running = world.running
         self._names = set(self._running)
         world.effects.clear()
-
-    @property
-    def messages_per_increment(self) -> float | None:
-        """All datagrams of any kind, over the increments; None without increments."""
-        return self.traffic.packets / self.spread.made if self.spread.made else None
 
     # --- time and faults -----------------------------------------------------------------------
 
@@ -71,18 +66,6 @@ class Measures:
         self._world.crash(name)
         self.verdicts.killed(name, self._names - {name}, self._world.now)
         self._follow_processes()
-
-    def stall(self, name: str) -> None:
-        """Stop a process."""
-        self.read()
-        self._world.stall(name)
-        self.verdicts.stalled(name)
-
-    def resume(self, name: str) -> None:
-        """Let a stopped process go on."""
-        self.read()
-        self.verdicts.resumed(name, self._world.now)
-        self._world.resume(name)
 
     def partition(self, *groups: Iterable[str]) -> None:
         """Let nothing pass between groups of hosts."""

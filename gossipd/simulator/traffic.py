@@ -6,13 +6,13 @@ on its way.
 
 from __future__ import annotations
 
-from gossipd.simulator.world import World
+from gossipd.simulator.engine import AnyWorld
 
 
 class Traffic:
     """Counts from its beginning on."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AnyWorld) -> None:
         self._world = world
         self._packets_before = sum(world.sent.values())
         self._bytes_before = sum(world.sent_bytes.values())

@@ -1,8 +1,8 @@
 """What nodes think of each other, held against what is true: detections and false verdicts.
 
 A kill is detected when others suspect the dead, give it up, and all have. A suspicion or verdict
-on a member that runs is false, but it makes a difference whether that member was healthy, stood
-still or could not be reached by who suspected it. One (subject, generation, incarnation) is one
+on a member that runs is false, but it makes a difference whether that member could be reached by
+who suspected it. One (subject, generation, incarnation) is one
 suspicion, however many hold it: the state of its subject when it was first held decides, as all
 later holders may only have heard of it. A verdict that follows a suspicion is of the same kind.
 """
@@ -14,10 +14,10 @@ from enum import Enum
 from typing import TypeAlias
 
 from gossipd.core import MemberChanged, Status
-from gossipd.simulator.world import World
+from gossipd.simulator.engine import AnyWorld
 
 GRACE_PERIODS = 2.0
-"""Probe intervals for which a member counts as stalled or cut off after it is so no more, or
+"""Probe intervals for which a member counts as cut off after it is so no more, or
 `probe_patience` if that is more: a probe that began before becomes a suspicion `probe_patience`
 intervals (1.5) later. A prober that notices its own slowness takes up to `health_max` times as
 long; what it says after the grace counts as said of a healthy member."""
@@ -28,7 +28,6 @@ class Subject(Enum):
 
     HEALTHY = "healthy"
     CUT = "cut"
-    STALLED = "stalled"
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ class _Search:
 class Verdicts:
     """Follows every change of a member's status, in the order in which they happened."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AnyWorld) -> None:
         self.detections: list[Detection] = []
         self.tallies = {subject: Tally() for subject in Subject}
         self.rejoined_after: list[float] = []
@@ -110,7 +109,6 @@ class Verdicts:
         """By the name of the killed."""
         self._suspicions: dict[_Life, Subject] = {}
         self._verdicts: dict[_Life, Subject] = {}
-        self._stalled_until: dict[str, float] = {}
         self._sides: dict[str, int] = {}
         self._cut_until = 0.0
         self._apart_since: float | None = None
@@ -142,14 +140,6 @@ class Verdicts:
                 search.maybe_over(now)
         self._wrong = {pair: None for pair in self._wrong if name not in pair}
         self._maybe_rejoined(now)
-
-    def stalled(self, name: str) -> None:
-        """A process stopped."""
-        self._stalled_until[name] = float("inf")
-
-    def resumed(self, name: str, now: float) -> None:
-        """A process goes on."""
-        self._stalled_until[name] = now + self._grace
 
     def parted(self, sides: dict[str, int], now: float) -> None:
         """Nodes with different numbers cannot reach each other; it replaces what was so far."""
@@ -199,8 +189,6 @@ class Verdicts:
         tally.verdict_observers += 1
 
     def _subject(self, observer: str, name: str, at: float) -> Subject:
-        if at < self._stalled_until.get(name, 0.0):
-            return Subject.STALLED
         sides = self._sides.get(observer), self._sides.get(name)
         if at < self._cut_until and None not in sides and sides[0] != sides[1]:
             return Subject.CUT

@@ -27,7 +27,6 @@ from typing import NamedTuple
 from gossipd.core import Settings
 from gossipd.simulator import theory
 from gossipd.simulator.distribution import Distribution
-from gossipd.simulator.link import Constant, Latency, Link
 from gossipd.simulator.measures import Measures
 from tests.bench.program import (
     OURS,
@@ -38,6 +37,7 @@ from tests.bench.program import (
     report,
     spread,
 )
+from tests.simulation.faulty.link import Constant, Latency, Link
 
 LAN = Link().latency
 

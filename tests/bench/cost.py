@@ -35,7 +35,6 @@ from typing import NamedTuple
 from gossipd.core import Settings
 from gossipd.core.gossip.queues import transmissions
 from gossipd.simulator.traffic import Traffic
-from gossipd.simulator.world import World
 from tests.bench.program import (
     OURS,
     RULES,
@@ -45,6 +44,7 @@ from tests.bench.program import (
     report,
     spread,
 )
+from tests.simulation.faulty.world import World
 
 SIZES = (20, 100, 1000)
 LARGE = 1000

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from gossipd.core import Settings
-from gossipd.simulator.world import World
 from tests.bench.classic import CLASSIC
+from tests.simulation.faulty.world import World
 
 _Task = TypeVar("_Task")
 _Found = TypeVar("_Found")

@@ -31,7 +31,6 @@ from typing import NamedTuple
 from gossipd.core import MemberChanged, Settings, Status
 from gossipd.simulator import theory
 from gossipd.simulator.report import Summary
-from gossipd.simulator.world import World
 from tests.bench.classic import CLASSIC
 from tests.bench.detection import Kill, kill
 from tests.bench.program import (
@@ -43,6 +42,7 @@ from tests.bench.program import (
     report,
     spread,
 )
+from tests.simulation.faulty.world import World
 
 NODES = 20
 LOSSES = (0.0, 0.05, 0.1, 0.3)

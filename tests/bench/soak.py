@@ -32,7 +32,6 @@ from statistics import linear_regression
 from typing import NamedTuple
 
 from gossipd.core import Settings, Status
-from gossipd.simulator.world import World
 from tests.bench.program import (
     Row,
     options,
@@ -47,6 +46,7 @@ from tests.e2e.cluster import (
     see,
 )
 from tests.e2e.node import Node, until
+from tests.simulation.faulty.world import World
 
 HOUR = 3600.0
 WEEK = 7 * 24 * HOUR

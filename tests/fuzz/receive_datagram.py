@@ -27,9 +27,9 @@ from gossipd.core import (
     Send,
     TagFrame,
 )
-from gossipd.simulator.network import Network
-from gossipd.simulator.world import World
 from tests.property.books import Books
+from tests.simulation.faulty.network import Network
+from tests.simulation.faulty.world import World
 
 from .make_corpus import CLUSTER, CORPUS, corpus
 from .mutator import mutated_bytes, mutated_tree

@@ -16,7 +16,6 @@ from gossipd.core.wire.messages import (
     Message,
     Status,
 )
-from gossipd.simulator.world import World
 from tests.fuzz.attacks.grammar import (
     KINDS,
     SORTS,
@@ -26,6 +25,7 @@ from tests.fuzz.attacks.grammar import (
 )
 from tests.fuzz.attacks.hostile import cluster
 from tests.fuzz.attacks.liar import ANSWERS, Liar
+from tests.simulation.faulty.world import World
 from tests.unit.core.wire.wire_examples import EXAMPLES, encode
 
 DRAWS = 400

@@ -28,9 +28,9 @@ from gossipd.core.wire.messages import (
     Message,
     Pages,
 )
-from gossipd.simulator.network import Network
-from gossipd.simulator.world import World
 from tests.effort import examples
+from tests.simulation.faulty.network import Network
+from tests.simulation.faulty.world import World
 from tests.unit.core.talk import FRAME, Peer, Talk
 
 from .later import (

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from gossipd.core import Node, Stream
-from gossipd.simulator.world import Disk, PutAnswer, World
+from tests.simulation.faulty.world import Disk, PutAnswer, World
 
 Place: TypeAlias = tuple[Stream, int]
 """(stream, seq) of an event."""

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import NamedTuple
 
-from gossipd.simulator.world import EPOCH, Increment, World
+from tests.simulation.faulty.world import EPOCH, Increment, World
 
 TRIES_MAX = 4
 

@@ -13,9 +13,8 @@ from typing import TypeAlias
 from gossipd.core import Failure, Status, TagFrame
 from gossipd.core.wire.encoding import pack_body, pack_head
 from gossipd.core.wire.messages import Gossip
-from gossipd.simulator.disk import When
-from gossipd.simulator.engine import DISK_TIMEOUT
-from gossipd.simulator.link import (
+from tests.simulation.faulty.disk import When
+from tests.simulation.faulty.link import (
     Bursts,
     Constant,
     Latency,
@@ -23,7 +22,8 @@ from gossipd.simulator.link import (
     LogNormal,
     Uniform,
 )
-from gossipd.simulator.world import (
+from tests.simulation.faulty.processes import DISK_TIMEOUT
+from tests.simulation.faulty.world import (
     Disk,
     Host,
     Increment,

@@ -43,10 +43,10 @@ from gossipd.core.wire.messages import (
     Double,
     Status,
 )
-from gossipd.simulator.world import EPOCH, World
 from tests.fuzz.attacks.liar import Liar
 from tests.property.books import Books
 from tests.simulation.checkers.doubles import left_out
+from tests.simulation.faulty.world import EPOCH, World
 
 from .clients import random_key, time_key
 from .tables import tables

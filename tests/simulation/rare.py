@@ -33,7 +33,7 @@ from gossipd.core.wire.messages import (
     PassAsk,
     RelayedAck,
 )
-from gossipd.simulator.world import Received, World
+from tests.simulation.faulty.world import Received, World
 
 KINDS = frozenset({b"\x03", b"\x0c", b"\x0d", b"\x11"})
 """RelayedAck, PassAsk, Pages and Held on the wire: the others are not looked into."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gossipd.core import KeyRecord, Settings, Stream
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, demand_agreement
+from tests.simulation.faulty.world import World
 
 from .clients import random_key
 

@@ -26,10 +26,10 @@ from gossipd.core import (
 )
 from gossipd.core.durability.storing import PAUSE_MAX
 from gossipd.core.settings import Profile
-from gossipd.simulator.link import Bursts
-from gossipd.simulator.network import Network
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, rounds_max
+from tests.simulation.faulty.link import Bursts
+from tests.simulation.faulty.network import Network
+from tests.simulation.faulty.world import World
 
 from .certain import Certain
 from .clients import Clients

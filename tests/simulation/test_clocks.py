@@ -7,8 +7,8 @@ import pytest
 
 from gossipd.core import Accepted, Duplicate, Settings
 from gossipd.core.log.dedup import held_longer
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, demand_agreement
+from tests.simulation.faulty.world import World
 
 from .clients import random_key, time_key
 

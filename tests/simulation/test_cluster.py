@@ -18,9 +18,9 @@ from gossipd.core import (
 )
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.messages import Envelope, Ping
-from gossipd.simulator.world import World
 from tests.effort import effort
 from tests.simulation.checkers import Checker
+from tests.simulation.faulty.world import World
 
 
 def formed(seed: int, count: int) -> World:

@@ -8,8 +8,8 @@ import pytest
 
 from gossipd.core import Settings
 from gossipd.core.log.dedup import held_longer
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker
+from tests.simulation.faulty.world import World
 
 from .test_keys import (
     NOTHING,

@@ -10,8 +10,8 @@ from gossipd.core import (
     KeyExpired,
     Settings,
 )
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, demand_agreement
+from tests.simulation.faulty.world import World
 
 from .clients import random_key, time_key
 from .scenes import lose_the_beginning, with_one_in_memory

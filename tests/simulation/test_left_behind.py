@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import ClustersMet, Settings, Status
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, demand_agreement
+from tests.simulation.faulty.world import World
 
 REMEMBER = 1200.0
 

@@ -29,10 +29,10 @@ from gossipd.core.wire.messages import (
     Ping,
     Shown,
 )
-from gossipd.simulator.world import World
 from tests.effort import SEED, effort
 from tests.fuzz.attacks.hostile import Hostile, cluster, view_of
 from tests.fuzz.attacks.liar import Liar
+from tests.simulation.faulty.world import World
 
 from .lies import Lies, run_seed
 from .tables import tables

@@ -10,8 +10,8 @@ from gossipd.core import (
     NameLost,
     Status,
 )
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, demand_calm
+from tests.simulation.faulty.world import World
 
 
 def elsewhere(number: int) -> Address:

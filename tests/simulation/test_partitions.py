@@ -8,9 +8,9 @@ from statistics import median
 import pytest
 
 from gossipd.core import Settings
-from gossipd.simulator.world import World
 from tests.effort import effort
 from tests.simulation.checkers import Checker
+from tests.simulation.faulty.world import World
 
 from .test_cluster import formed, values, verdicts
 

@@ -29,7 +29,7 @@ from gossipd.core.wire.messages import (
     Shown,
     Standing,
 )
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 from tests.unit.core.talk import page, stream
 
 from .hostile import Hostile

@@ -25,7 +25,7 @@ from gossipd.core.wire.messages import (
     Welcome,
 )
 from gossipd.simulator.engine import EPOCH
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 from .hostile import Hostile, cluster, view_of
 

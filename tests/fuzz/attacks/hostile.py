@@ -23,7 +23,7 @@ from gossipd.core.wire.messages import (
     Standing,
     Welcome,
 )
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 from tests.unit.core.wire.wire_examples import encode
 
 FRAME = TagFrame("sim")

@@ -49,7 +49,7 @@ from gossipd.core.wire.messages import (
     Standing,
     Welcome,
 )
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 from tests.unit.core.wire.wire_examples import encode
 
 from .grammar import KINDS, Grammar

@@ -24,7 +24,7 @@ from gossipd.core.wire.messages import (
     Standing,
     Welcome,
 )
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 from .hostile import (
     Hostile,

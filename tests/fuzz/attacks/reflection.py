@@ -34,8 +34,8 @@ from gossipd.core.wire.messages import (
     Shown,
     Standing,
 )
-from gossipd.simulator.host import Host
-from gossipd.simulator.world import World
+from tests.simulation.faulty.host import Host
+from tests.simulation.faulty.world import World
 from tests.unit.core.wire.wire_examples import encode
 
 VICTIM = "203.0.113.7"

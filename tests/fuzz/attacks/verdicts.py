@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gossipd.core import MemberChanged, Refuted, Status
 from gossipd.core.wire.messages import Gossip
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 from .hostile import (
     Hostile,

@@ -7,7 +7,7 @@ query; that it goes away again shows in the traffic at rest (Q7).
 from __future__ import annotations
 
 from gossipd.core import Node
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 from .ghosts import Ghosts
 

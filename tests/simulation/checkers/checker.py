@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from gossipd.core import Frame, Stream, TagFrame
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 from .bounds import check_bounds
 from .disks import DiskChecker

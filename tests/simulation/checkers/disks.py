@@ -14,7 +14,7 @@ from gossipd.core.wire.messages import (
     Held,
     Hold,
 )
-from gossipd.simulator.world import Disk, World
+from tests.simulation.faulty.world import Disk, World
 
 from .ghosts import Ghosts
 from .keyed import Keyed

@@ -13,7 +13,7 @@ from uuid import RFC_4122
 
 from gossipd.core import Node, Stream, identity
 from gossipd.core.wire.messages import Register
-from gossipd.simulator.world import Made, PutAnswer, World
+from tests.simulation.faulty.world import Made, PutAnswer, World
 
 
 class Event(NamedTuple):

@@ -12,7 +12,7 @@ from gossipd.core import Node, Stream
 from gossipd.core.durability.retention import INTERVAL_MAX
 from gossipd.core.durability.storing import PAUSE_MAX, SAVE_INTERVAL
 from gossipd.core.log.dedup import held_longer
-from gossipd.simulator.world import Disk, Host, World
+from tests.simulation.faulty.world import Disk, Host, World
 
 from .doubles import Group, has_lost
 from .keyed import ROUNDING, Keyed

@@ -16,7 +16,7 @@ from gossipd.core import (
     Node,
     Stream,
 )
-from gossipd.simulator.world import Made, World
+from tests.simulation.faulty.world import Made, World
 
 from .doubles import (
     Group,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Container
 
 from gossipd.core import Node, Status, Stream
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 from .doubles import left_out
 from .ghosts import Ghosts

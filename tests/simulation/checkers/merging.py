@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from gossipd.core import MemberView, Snapshot, Status
 from gossipd.core.log.log import Log
 from gossipd.core.swim.members import MemberTable
-from gossipd.simulator.world import Captured, World
+from tests.simulation.faulty.world import Captured, World
 
 from .tables import precedence
 

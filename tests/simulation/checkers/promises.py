@@ -9,7 +9,7 @@ read that waited for that (`after=`) includes it, and one that did not end in ti
 from __future__ import annotations
 
 from gossipd.core import Node
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 from .ghosts import Ghosts
 

@@ -26,7 +26,7 @@ from gossipd.core import (
     key_time,
 )
 from gossipd.core.log.dedup import AHEAD_MAX, held_longer, reach
-from gossipd.simulator.world import Disk, Judged, World
+from tests.simulation.faulty.world import Disk, Judged, World
 
 from .doubles import Group, is_present
 from .ghosts import Ghosts

@@ -18,7 +18,7 @@ from gossipd.core import (
     Status,
 )
 from gossipd.core.hashing import MASK, hash64
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 Precedence: TypeAlias = tuple[int, Address, int, int]
 Life: TypeAlias = tuple[str, Address]

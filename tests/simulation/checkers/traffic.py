@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 FINGERPRINT_BYTES = 8
 """What a packet may gain when the log is no longer empty: the fingerprint of nothing is 0, which

@@ -19,7 +19,7 @@ from gossipd.core.wire.messages import (
     Pages,
     Record,
 )
-from gossipd.simulator.world import Captured, World
+from tests.simulation.faulty.world import Captured, World
 
 from .disks import DiskChecker
 from .ghosts import Ghosts

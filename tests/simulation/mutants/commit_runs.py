@@ -10,11 +10,11 @@ from gossipd.core import (
     Fate,
     Uncounted,
 )
-from gossipd.simulator.disk import When
-from gossipd.simulator.engine import DISK_TIMEOUT
-from gossipd.simulator.world import Outcome
 from tests.simulation.checkers import Checker
 from tests.simulation.clients import random_key
+from tests.simulation.faulty.disk import When
+from tests.simulation.faulty.processes import DISK_TIMEOUT
+from tests.simulation.faulty.world import Outcome
 
 from .runs import come_to_rest, formed, pass_time
 

@@ -44,7 +44,7 @@ from gossipd.core.wire.messages import (
     Page,
     Register,
 )
-from gossipd.simulator.world import Disk, Outcome, World
+from tests.simulation.faulty.world import Disk, Outcome, World
 
 Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 

@@ -37,9 +37,9 @@ from gossipd.core.wire.messages import (
     Record,
     Register,
 )
-from gossipd.simulator.disk import Moment
-from gossipd.simulator.engine import Engine
-from gossipd.simulator.host import Host
+from tests.simulation.faulty.engine import Engine
+from tests.simulation.faulty.host import Host
+from tests.simulation.faulty.rows import Moment
 
 from .cores import nothing
 

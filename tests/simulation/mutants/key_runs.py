@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from gossipd.core import Settings
 from gossipd.core.log.dedup import held_longer
-from gossipd.simulator.network import Network
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, demand_agreement
 from tests.simulation.clients import random_key, time_key
+from tests.simulation.faulty.network import Network
+from tests.simulation.faulty.world import World
 from tests.simulation.scenes import lose_the_beginning, with_one_in_memory
 
 from .runs import come_to_rest, formed, pass_time

@@ -14,8 +14,6 @@ from random import Random
 from unittest.mock import patch
 
 from gossipd.core import Left, Node, Settings
-from gossipd.simulator.network import Network
-from gossipd.simulator.world import Captured, World
 from tests.simulation.certain import Certain
 from tests.simulation.checkers import (
     Checker,
@@ -28,6 +26,8 @@ from tests.simulation.checkers import (
     demand_rounds,
     idle_traffic,
 )
+from tests.simulation.faulty.network import Network
+from tests.simulation.faulty.world import Captured, World
 
 
 def formed(

@@ -28,12 +28,6 @@ from gossipd.core.wire.messages import (
     Pages,
     Position,
 )
-from gossipd.simulator.world import (
-    Captured,
-    CopiesTold,
-    Made,
-    World,
-)
 from tests.simulation.checkers import (
     Checker,
     Traffic,
@@ -44,6 +38,12 @@ from tests.simulation.checkers import (
     demand_rounds,
     idle_traffic,
     rounds_max,
+)
+from tests.simulation.faulty.world import (
+    Captured,
+    CopiesTold,
+    Made,
+    World,
 )
 
 STREAM = bytes(9) + b"\7"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import MemberChanged, Stalled, Status
-from gossipd.simulator.world import World
 from tests.bench.classic import CLASSIC
+from tests.simulation.faulty.world import World
 
 
 def test_a_silent_target_is_pinged_twice_directly_and_then_suspected() -> None:

@@ -16,7 +16,8 @@ from gossipd.core import (
     StreamSnapshot,
     source_stream,
 )
-from gossipd.simulator.disk import Disk, Moment
+from tests.simulation.faulty.disk import Disk
+from tests.simulation.faulty.rows import Moment
 
 ONE, OTHER = bytes(9) + b"\1", bytes(9) + b"\2"
 WALL = 1_700_000_000.0

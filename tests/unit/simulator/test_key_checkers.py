@@ -36,8 +36,8 @@ from gossipd.core.wire.messages import (
     Pages,
     Record,
 )
-from gossipd.simulator.world import Captured, Judged, World
 from tests.simulation.checkers import Checker
+from tests.simulation.faulty.world import Captured, Judged, World
 from tests.unit.core.wire.wire_examples import encode, spoken
 
 KEY, SPARE = bytes(6) + b"\x40" + bytes(9), bytes(6) + b"\x40" + bytes(8) + b"\1"

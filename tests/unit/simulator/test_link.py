@@ -7,7 +7,7 @@ from statistics import mean, median
 
 import pytest
 
-from gossipd.simulator.link import (
+from tests.simulation.faulty.link import (
     Bursts,
     Constant,
     Latency,

@@ -7,7 +7,7 @@ import pytest
 from gossipd.core import MemberChanged, Settings, Status
 from gossipd.simulator.measures import Measures
 from gossipd.simulator.verdicts import Subject
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 
 def formed(count: int, seed: int = 1, settings: Settings | None = None) -> World:
@@ -122,18 +122,6 @@ def test_nobody_waits_for_what_only_the_killed_held() -> None:
     assert measures.spread.apart.count == 1
 
 
-def test_a_stall_is_judged_as_one() -> None:
-    world = formed(3)
-    measures = Measures(world)
-    measures.stall("n2")
-    measures.run(20)
-    measures.resume("n2")
-    measures.run(5)
-    assert measures.verdicts.tallies[Subject.STALLED].verdicts == 1
-    assert measures.verdicts.tallies[Subject.STALLED].verdict_observers == 2
-    assert measures.verdicts.tallies[Subject.HEALTHY].verdicts == 0
-
-
 def test_who_leaves_is_waited_for_no_more() -> None:
     world = formed(3)
     measures = Measures(world)
@@ -159,19 +147,14 @@ def test_packets_and_bytes_are_those_that_nodes_sent() -> None:
     assert traffic.packets * (28 + 16) < traffic.bytes < traffic.packets * (28 + 200)
 
 
-def test_messages_per_increment_are_all_messages() -> None:
+def test_the_newest_increment_of_every_register_is_known() -> None:
     world = formed(3)
     measures = Measures(world)
     for _ in range(4):
         world.increment("n1", by=2)
     measures.run(1)
-    assert measures.messages_per_increment == measures.traffic.packets / 4
     (made,) = measures.made.values()
     assert made == ("n1", 4, 8)
-
-
-def test_without_increments_there_are_no_messages_per_increment() -> None:
-    assert Measures(formed(2)).messages_per_increment is None
 
 
 def test_what_was_read_is_dropped() -> None:

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from gossipd.core import Address
-from gossipd.simulator.link import Bursts, Constant, Uniform
-from gossipd.simulator.network import Fate, Network, Released
+from tests.simulation.faulty.link import Bursts, Constant, Uniform
+from tests.simulation.faulty.network import Fate, Network, Released
 
 A: Address = ("10.0.0.1", 1)
 B: Address = ("10.0.0.2", 2)

@@ -16,9 +16,9 @@ from gossipd.core import (
 )
 from gossipd.core.wire.encoding import pack_body, pack_head, pack_view
 from gossipd.core.wire.messages import Gossip
-from gossipd.simulator.link import Constant
-from gossipd.simulator.world import World
 from tests.simulation.checkers import Checker, check_survival
+from tests.simulation.faulty.link import Constant
+from tests.simulation.faulty.world import World
 
 
 def formed(count: int = 2, disks: bool = False, seed: int = 1) -> World:

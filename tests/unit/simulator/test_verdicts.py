@@ -11,9 +11,12 @@ from gossipd.simulator.verdicts import (
     Tally,
     Verdicts,
 )
-from gossipd.simulator.world import World
+from tests.simulation.faulty.world import World
 
 NOBODY = Tally()
+
+D_ALONE = {"a": 0, "b": 0, "c": 0, "d": 1}
+"""Who is on which side of a cut."""
 
 
 class Told:
@@ -52,7 +55,7 @@ def test_a_kill_is_suspected_then_failed_then_known_to_all_others(told: Told) ->
     assert told.verdicts.detections == [Detection("d", 10, 1, 3, None)]
     told.change(14.5, "c", "d", Status.FAILED)
     assert told.verdicts.detections == [Detection("d", 10, 1, 3, 4.5)]
-    assert list(told.verdicts.tallies.values()) == [NOBODY] * 3
+    assert list(told.verdicts.tallies.values()) == [NOBODY] * 2
 
 
 def test_the_killed_wait_for_nobody_who_was_killed(told: Told) -> None:
@@ -76,33 +79,22 @@ def test_a_verdict_on_a_healthy_member_is_false_and_counts_once_per_incarnation(
     assert told.verdicts.tallies[Subject.HEALTHY] == Tally(2, 4, 1, 3)
 
 
-def test_a_stalled_member_is_told_apart_until_the_grace_is_over(told: Told) -> None:
-    told.verdicts.stalled("d")
-    told.change(5, "a", "d", Status.SUSPECT)
-    told.change(8, "a", "d", Status.FAILED)
-    told.verdicts.resumed("d", 9)
-    told.change(10.9, "b", "d", Status.SUSPECT, incarnation=1)
-    told.change(11.1, "b", "d", Status.SUSPECT, incarnation=2)
-    assert told.verdicts.tallies[Subject.STALLED] == Tally(2, 2, 1, 1)
-    assert told.verdicts.tallies[Subject.HEALTHY] == Tally(1, 1, 0, 0)
-
-
 def test_who_hears_later_of_a_verdict_does_not_make_it_another(told: Told) -> None:
-    told.verdicts.stalled("d")
+    told.verdicts.parted(D_ALONE, 4)
     told.change(5, "a", "d", Status.SUSPECT)
-    told.verdicts.resumed("d", 6)
+    told.verdicts.healed(6)
     told.change(20, "b", "d", Status.SUSPECT)
     told.change(20, "b", "d", Status.FAILED)
-    assert told.verdicts.tallies[Subject.STALLED] == Tally(1, 2, 1, 1)
+    assert told.verdicts.tallies[Subject.CUT] == Tally(1, 2, 1, 1)
     assert told.verdicts.tallies[Subject.HEALTHY] == NOBODY
 
 
 def test_a_verdict_is_of_the_kind_of_the_first_suspicion_before_it(told: Told) -> None:
     told.change(5, "a", "d", Status.SUSPECT)
-    told.verdicts.stalled("d")
+    told.verdicts.parted(D_ALONE, 6)
     told.change(8, "a", "d", Status.FAILED)
     assert told.verdicts.tallies[Subject.HEALTHY] == Tally(1, 1, 1, 1)
-    assert told.verdicts.tallies[Subject.STALLED] == NOBODY
+    assert told.verdicts.tallies[Subject.CUT] == NOBODY
 
 
 def test_a_kill_is_not_waited_for_by_those_who_hold_it_as_failed_already(told: Told) -> None:
@@ -174,4 +166,4 @@ def test_a_verdict_on_a_former_life_is_true(told: Told) -> None:
 def test_members_that_are_no_hosts_of_the_world_are_left_out(told: Told) -> None:
     view = told.world.node("a").own._replace(name="ghost", status=Status.FAILED)
     told.verdicts.changed(1, "a", MemberChanged(view, None))
-    assert list(told.verdicts.tallies.values()) == [NOBODY] * 3
+    assert list(told.verdicts.tallies.values()) == [NOBODY] * 2

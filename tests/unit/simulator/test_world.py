@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gossipd.core import Send, Settings, Status
-from gossipd.simulator.link import Constant
-from gossipd.simulator.network import Fate
-from gossipd.simulator.world import HEADERS, Received, World
+from tests.simulation.faulty.link import Constant
+from tests.simulation.faulty.network import Fate
+from tests.simulation.faulty.world import HEADERS, Received, World
 
 ROOT = Path(__file__).parents[3]
 

@@ -18,8 +18,8 @@ from gossipd.core.identity import SEQ_MAX
 from gossipd.core.log.log import Log
 from gossipd.core.wire.encoding import pack_body, pack_head
 from gossipd.core.wire.messages import Gossip, Ping
-from gossipd.simulator.world import World
 from tests.commits import abandon, prepared
+from tests.simulation.faulty.world import World
 from tests.unit.core.talk import (
     FRAME,
     WALL,

@@ -10,24 +10,20 @@ from gossipd.core import (
     Address,
     Changes,
     Commit,
-    Node,
     Stored,
 )
-from gossipd.simulator.disk import Disk
+from gossipd.simulator import engine
+
+from .disk import Disk
 
 
 @dataclass(slots=True, eq=False)
-class Host:
-    """A name, an address, and at most one process."""
+class Host(engine.Host):
+    """A host that may have a disk, and joins seeds."""
 
-    name: str
-    address: Address
-    seeds: list[Address]
-    node: Node | None = None
+    seeds: list[Address] = field(default_factory=list)
     disk: Disk | None = None
     """None: whatever a process knows dies with it."""
-    lives: int = 0
-    """Processes that were started here."""
     ended: str = ""
     """Why the process ended by itself."""
     clock: float = 0.0
@@ -54,21 +50,19 @@ class Host:
     reading: int | None = None
     """Datagrams that a slow process reads before it turns to a timer that is due: those that came
     before that. None: no timer is due."""
-    wake_at: float | None = None
-    """When the world wakes the process for a timer."""
     join_pause: float = 0.0
     """Seconds until the next try to join, if this one is in vain."""
     seeds_seen: int | None = None
     """The member table's fingerprint when all seeds were last found in it."""
 
-    def begin(self, node: Node) -> None:
+    def begin(self) -> None:
         """A new process runs here."""
-        self.node, self.ended = node, ""
+        self.ended = ""
         self.stalled = self.busy = self.crashes_in_commit = self.hangs = False
         self.committing = self.write_behind = None
         self.inbox.clear()
         self.unheard.clear()
-        self.reading = self.wake_at = self.seeds_seen = None
+        self.reading = self.seeds_seen = None
 
     def note_timer(self) -> None:
         """A timer is due at a slow process."""

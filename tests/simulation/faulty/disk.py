@@ -12,15 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
 
 from gossipd.core import (
     AGE_TICK,
     Batch,
     Changes,
-    Correction,
     Double,
     Failure,
     KeyedEvent,
@@ -28,14 +26,23 @@ from gossipd.core import (
     MemberView,
     Settings,
     Snapshot,
-    Status,
     Stored,
     Stream,
-    StreamSnapshot,
     key_time,
 )
 from gossipd.core.log.dedup import held_longer, reach
-from gossipd.core.wire.messages import Register
+
+from .rows import (
+    THE_BEGINNING,
+    KeyRow,
+    Moment,
+    StreamRows,
+    aged_view,
+    belongs_into_memory,
+    event_of,
+    say_same,
+    stream_image,
+)
 
 WRITE_TAKES = 0.005
 """Seconds that a part of it takes."""
@@ -45,68 +52,6 @@ READ_TAKES = 0.005
 
 PART_MAX = 20
 """Records in one part."""
-
-
-class Moment(NamedTuple):
-    """Now, by the two clocks of a host."""
-
-    passed: float
-    """Seconds that have passed on its disk, as they are measured."""
-    wall: float
-    """Seconds since 1970 as it has them."""
-
-
-THE_BEGINNING = Moment(0.0, 0.0)
-
-
-class _KeyRow(NamedTuple):
-    record: KeyRecord
-    at: float
-    """When it was accepted first, as `Moment.passed`."""
-
-    def aged(self, passed: float) -> KeyRecord:
-        return self.record._replace(age=max(0, int((passed - self.at) / AGE_TICK)))
-
-
-class _DoubleRow(NamedTuple):
-    double: Double
-    at: float
-    """When it was found, as `Moment.passed`."""
-
-    def aged(self, passed: float) -> Double:
-        return self.double._replace(age=max(0, int((passed - self.at) / AGE_TICK)))
-
-
-@dataclass(slots=True)
-class _StreamRows:
-    version: int = 0
-    registers: dict[str, Register] = field(default_factory=dict)
-    keys: dict[int, _KeyRow] = field(default_factory=dict)
-    doubles: dict[int, _DoubleRow] = field(default_factory=dict)
-    """By seq."""
-    corrections: dict[str, Correction] = field(default_factory=dict)
-
-    def note(self, double: Double, passed: float) -> None:
-        """Keep a double, unless it is in a correction; of two of one event the smaller."""
-        folded, held = self.corrections.get(double.counter), self.doubles.get(double.seq)
-        if folded is not None and double.seq <= folded.seq:
-            return
-        if held is None or double.said < held.double.said:
-            row = _DoubleRow(double._replace(age=0), passed - double.age * AGE_TICK)
-            self.doubles[double.seq] = row
-
-    def correct(self, correction: Correction) -> None:
-        """Keep a correction; the doubles in it go."""
-        counter, seq, *_ = correction
-        self.corrections[counter] = correction
-        for row in list(self.doubles.values()):
-            if row.double.counter == counter and row.double.seq <= seq:
-                del self.doubles[row.double.seq]
-
-    def join(self, register: Register) -> None:
-        counter, seq, total = register
-        held = self.registers.get(counter, (counter, 0, 0))
-        self.registers[counter] = max(held, (counter, seq, total))
 
 
 class When(Enum):
@@ -154,7 +99,7 @@ class Disk:
         self._doubtful: list[_Doubtful] = []
         self.generation = 0
         """The largest one that a process with this disk has had."""
-        self._streams: dict[Stream, _StreamRows] = {}
+        self._streams: dict[Stream, StreamRows] = {}
         self._members: dict[str, tuple[MemberView, float]] = {}
         """Views, and the wall time at which they were stored."""
         self._events: dict[bytes, dict[KeyedEvent, None]] = {}
@@ -267,8 +212,8 @@ class Disk:
             self._settle()
         return self.find(keys)
 
-    def _rows(self, stream: Stream) -> _StreamRows:
-        return self._streams.setdefault(stream, _StreamRows())
+    def _rows(self, stream: Stream) -> StreamRows:
+        return self._streams.setdefault(stream, StreamRows())
 
     def _keep(self, stream: Stream, record: KeyRecord, now: Moment) -> None:
         """Keep a record; of two under one seq the smaller, as in memory."""
@@ -278,13 +223,13 @@ class Disk:
             if held.record.said <= record.said:
                 return
             self._drop(stream, held.record)
-        keys[record.seq] = _KeyRow(record._replace(age=0), now.passed - record.age * AGE_TICK)
-        self._events.setdefault(record.key, {})[_event(stream, record)] = None
+        keys[record.seq] = KeyRow(record._replace(age=0), now.passed - record.age * AGE_TICK)
+        self._events.setdefault(record.key, {})[event_of(stream, record)] = None
 
     def _drop(self, stream: Stream, record: KeyRecord) -> None:
         del self._streams[stream].keys[record.seq]
         events = self._events[record.key]
-        del events[_event(stream, record)]
+        del events[event_of(stream, record)]
         if not events:
             del self._events[record.key]
 
@@ -337,7 +282,7 @@ class Disk:
         self, stream: Stream, above: int, upto: int, limit: int, now: Moment
     ) -> list[KeyRecord]:
         """The records of a stream with `above` < seq <= `upto`, oldest first, at most `limit`."""
-        rows = self._streams.get(stream, _StreamRows())
+        rows = self._streams.get(stream, StreamRows())
         seqs = sorted(seq for seq in rows.keys if above < seq <= upto)
         return [rows.keys[seq].aged(now.passed) for seq in seqs[:limit]]
 
@@ -350,7 +295,7 @@ class Disk:
         self._expire(now, settings)
         for events in self._events.values():
             for event in events:
-                winner = min(other for other in events if _say_same(event, other))
+                winner = min(other for other in events if say_same(event, other))
                 if winner != event:
                     stream, seq, counter, by = event
                     double = Double(counter, seq, by, winner.stream, winner.seq, 0)
@@ -360,56 +305,20 @@ class Disk:
     def snapshot(self, now: Moment = THE_BEGINNING, window: float = math.inf) -> Snapshot:
         """Everything, with its age; key records of at least `window` seconds are named only."""
         streams = tuple(
-            _stream_image(stream, rows, now.passed, window)
+            stream_image(stream, rows, now.passed, window)
             for stream, rows in self._streams.items()
         )
         dropped = (
             key_time(row.record.key) or 0
             for rows in self._streams.values()
             for row in rows.keys.values()
-            if not _belongs_into_memory(row, rows, now.passed, window)
+            if not belongs_into_memory(row, rows, now.passed, window)
         )
-        members = (_aged(view, now.wall - stored_at) for view, stored_at in self._members.values())
+        members = (
+            aged_view(view, now.wall - stored_at) for view, stored_at in self._members.values()
+        )
         return Snapshot(streams, tuple(members), max((self._horizon, *dropped)))
 
     def copy(self) -> Disk:
         """A backup, or the disk of a clone."""
         return deepcopy(self)
-
-
-def _event(stream: Stream, record: KeyRecord) -> KeyedEvent:
-    return KeyedEvent(stream, record.seq, record.counter, record.by)
-
-
-def _say_same(one: KeyedEvent, other: KeyedEvent) -> bool:
-    return (one.counter, one.by) == (other.counter, other.by)
-
-
-def _belongs_into_memory(row: _KeyRow, rows: _StreamRows, passed: float, window: float) -> bool:
-    """Young ones, and those above the version: these are part of the fingerprint."""
-    return passed - row.at < window or row.record.seq > rows.version
-
-
-def _stream_image(
-    stream: Stream, rows: _StreamRows, passed: float, window: float
-) -> StreamSnapshot:
-    kept = {
-        seq: row
-        for seq, row in sorted(rows.keys.items())
-        if _belongs_into_memory(row, rows, passed, window)
-    }
-    return StreamSnapshot(
-        stream,
-        rows.version,
-        tuple(rows.registers.values()),
-        tuple(row.aged(passed) for row in kept.values()),
-        tuple(rows.doubles[seq].aged(passed) for seq in sorted(rows.doubles)),
-        max((seq for seq in rows.keys if seq not in kept), default=0),
-        tuple(rows.corrections.values()),
-    )
-
-
-def _aged(view: MemberView, seconds: float) -> MemberView:
-    if view.status <= Status.SUSPECT:
-        return view
-    return view._replace(age=view.age + math.ceil(max(0.0, seconds) / 60))

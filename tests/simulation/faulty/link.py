@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
 
+from gossipd.simulator import network
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -29,20 +31,13 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Uniform:
+class Uniform(network.Uniform):
     """Any time between two, seconds; datagrams overtake each other."""
-
-    low: float
-    high: float
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Least and largest latency, seconds."""
         return self.low, self.high
-
-    def draw(self, rng: Random) -> float:
-        """The latency of one datagram, seconds."""
-        return self.low + (self.high - self.low) * rng.random()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +62,8 @@ class LogNormal:
 
 
 Latency: TypeAlias = Constant | Uniform | LogNormal
+
+DEFAULT = Uniform(0.0002, 0.002)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +90,11 @@ class Bursts:
         return rng.random() < self.share + (before - self.share) * fading
 
 
-@dataclass(slots=True)
+@dataclass
 class Link:
     """The figures of one direction; parts are probabilities from 0 to 1."""
 
-    latency: Latency = Uniform(0.0002, 0.002)
+    latency: Latency = DEFAULT
     """How long a datagram takes, one way."""
     loss: float = 0.0
     """Part of the datagrams that are lost."""
