@@ -1,15 +1,13 @@
-"""A fake world around the real core: virtual time, a faulty network, one seed.
+"""A fake world around the real core: virtual time, a network that loses, one seed.
 
-Read in this order; each module knows only those above it.
+Read in this order; each module knows only those above it. The tests build on the first two, see
+`tests/simulation/faulty`.
 
 | module | idea |
 |---|---|
-| `link.py` | one direction of a link: latency, loss, damage |
-| `network.py` | all links, cuts and clogs: what becomes of a datagram |
-| `disk.py` | what is left of a process after a crash; how a disk fails or takes its time |
-| `host.py` | one place where a process may run, and what that process suffers |
+| `network.py` | latency, loss and cuts: what becomes of a datagram |
 | `engine.py` | virtual time: all events in one heap by time |
-| `world.py` | hosts, nodes and what is done to them: the door to all of the above |
+| `world.py` | nodes that keep everything in memory, and their clients |
 | `distribution.py` | many durations in little memory, percentiles |
 | `spread.py` | how fast each increment is on every node |
 | `verdicts.py` | detections of kills, and suspicions of members that ran |
