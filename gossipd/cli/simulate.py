@@ -7,7 +7,6 @@ ones by `--set`. What else the file says (addresses, names) is checked as `run` 
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from gossipd.cli.interrupts import Interrupted
 from gossipd.cli.output import emit
 from gossipd.config.config import Config, ConfigError
 from gossipd.config.file import CLOSE, FileError, read
-from gossipd.config.options import keys
+from gossipd.config.options import keys, number
 from gossipd.core.settings import Profile, Settings, SettingsError
 from gossipd.simulator.experiment import Experiment
 from gossipd.simulator.report import Report
@@ -44,16 +43,6 @@ def _whole(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         raise ValueError(f"expected a whole number, not {text!r}")
     return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"expected a number, not {text!r}")
-    return number
 
 
 def _profile(text: str) -> object:
@@ -118,7 +107,7 @@ Examples:
   gossipd simulate --nodes 50 --loss 0.2 --plot figure.svg"""
 )
 @_option("--nodes", _whole, "N", "20", "Size of the cluster, 2 to 2,000.")
-@_option("--loss", _number, "FRACTION", "0", "Fraction of datagrams that are lost, 0 to below 1.")
+@_option("--loss", number, "FRACTION", "0", "Fraction of datagrams that are lost, 0 to below 1.")
 @_option(
     "--latency",
     duration,
@@ -129,8 +118,8 @@ Examples:
 )
 @_option("--kill", _whole, "N", "1", "Nodes that are killed, one after the other.")
 @_option("--partition", duration, "TIME", "0s", "How long the network is cut in two halves.")
-@_option("--rate", _number, "N", "10", "Increments per second in the whole cluster.")
-@_option("--minutes", _number, "N", "1", "Simulated minutes during which increments are made.")
+@_option("--rate", number, "N", "10", "Increments per second in the whole cluster.")
+@_option("--minutes", number, "N", "1", "Simulated minutes during which increments are made.")
 @_option("--seed", _whole, "N", None, "Replays a run. Default: a random one, which is printed.")
 @_option("--profile", _profile, "[lan|wan|local]", None, "As in run; wins over that of the file.")
 @_option("--config", str, "FILE", None, "The configuration file of run, for its settings.")

@@ -160,14 +160,15 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """A finite number. Raises `ValueError`."""
     try:
-        number = float(text)
+        value = float(text)
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+        value = math.nan
+    if not math.isfinite(value):
         raise ValueError(f"expected a number, not {text!r}")
-    return number
+    return value
 
 
 def _shown(value: object) -> str:
@@ -193,7 +194,7 @@ _METAVARS = {
 _KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = {
     bool: ("", "true or false", (bool,), str),
     int: ("INTEGER", "a whole number", (int,), _integer),
-    float: ("FLOAT", "a number", (float, int), _number),
+    float: ("FLOAT", "a number", (float, int), number),
     str: ("TEXT", "a string", (str,), str),
     Endpoint: ("[HOST]:PORT", 'a string like ":7946"', (str,), Endpoint.parse),
     tuple[str, ...]: ("TEXT", "a list of strings", (list, dict), str),

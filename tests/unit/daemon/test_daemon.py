@@ -32,8 +32,9 @@ from gossipd.core.durability.waiters import WAITS_MAX
 from gossipd.core.identity import STREAM_BYTES
 from gossipd.core.wire.messages import Register
 from gossipd.daemon import daemon as module
-from gossipd.daemon import resolving
-from gossipd.daemon.daemon import Daemon, StartError
+from gossipd.daemon import opening, resolving
+from gossipd.daemon.daemon import Daemon
+from gossipd.daemon.opening import StartError
 from gossipd.store import DiskStore, MemoryStore
 from tests.unit.asking import increment
 from tests.unit.daemon.waiting import until
@@ -92,7 +93,7 @@ async def test_a_name_to_bind_to_is_not_waited_for_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr(module, "BIND_WITHIN", 0.05)
+    monkeypatch.setattr(opening, "BIND_WITHIN", 0.05)
     monkeypatch.setattr(resolving, "resolve_now", lambda _: release.wait(60) and [])
     with pytest.raises(StartError, match=r"cannot bind a\.invalid:1: no resolver has answered"):
         await Daemon.open(Config(bind=Endpoint("a.invalid", 1), api=ANY))

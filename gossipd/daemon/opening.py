@@ -1,0 +1,157 @@
+"""What a node needs to serve: sockets, a store, an address. Each failure is one line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gossipd.config.config import Config
+from gossipd.config.endpoint import Endpoint
+from gossipd.core import MemberView, Status
+from gossipd.daemon.advertising import first_address
+from gossipd.daemon.datadir import data_directory, left_behind
+from gossipd.daemon.resolving import Resolver, literal
+from gossipd.daemon.routes import Routes
+from gossipd.daemon.telling import listed
+from gossipd.daemon.udp import Udp, open_socket
+from gossipd.sideport.port import SidePort
+from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
+
+log = logging.getLogger("gossipd")
+
+T = TypeVar("T")
+
+FILES_WANTED = 8192
+
+BIND_WITHIN = 10.0
+"""Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
+
+NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
+
+
+class StartError(Exception):
+    """The node cannot start; the text is the one line that says why."""
+
+
+def raise_file_limit() -> None:
+    """The usual 1,024 descriptors are fewer than the connections that the side port takes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+async def open_gossip_socket(bind: Endpoint) -> socket.socket:
+    """The gossip socket. Raises `StartError`."""
+    host = bind.host
+    try:
+        if host:
+            async with asyncio.timeout(BIND_WITHIN):
+                host = (await Resolver().resolve(bind))[0][0]
+        return open_socket(host, bind.port)
+    except TimeoutError as error:
+        raise StartError(f"cannot bind {bind}: {NO_ANSWER}") from error
+    except OSError as error:
+        raise StartError(f"cannot bind {bind}: {_reason(error)}") from error
+
+
+async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
+    """Raises `StartError`."""
+    if config.in_memory:
+        return MemoryStore()
+    options: dict[str, Any] = {
+        "durability": config.durability,
+        "node": name,
+        "cluster": config.cluster,
+        "key_window": config.settings.key_window,
+        "key_retention": config.settings.key_retention,
+        "keys_max": config.settings.keys_max,
+        "port": config.bind.port if config.has_default_name else 0,
+    }
+    opening: asyncio.Future[Store]
+    try:
+        directory = data_directory(config.data_dir, name)
+        if keeper is None:
+            opening = asyncio.get_running_loop().run_in_executor(
+                None, partial(DiskStore.open, directory, **options)
+            )
+        else:
+            opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
+        return await _told(opening, config.disk_timeout, f"opening {directory}")
+    except (StoreError, OSError) as error:
+        raise StartError(str(error)) from error
+
+
+def own_names(own: str) -> frozenset[str]:
+    """What a browser may call the node."""
+    return frozenset({socket.gethostname().lower(), own.partition(":")[0].lower()})
+
+
+def data_dir(config: Config, name: str) -> Path | None:
+    return None if config.in_memory else data_directory(config.data_dir, name).absolute()
+
+
+def name_left_behind(config: Config, own: MemberView) -> str | None:
+    """What to say where a node's name has changed with the host's, and nothing is kept under the
+    new one."""
+    if not config.has_default_name or config.data_dir is not None or config.in_memory:
+        return None
+    try:
+        directory = data_directory(None, own.name)
+        names = left_behind(directory, own.address[1])
+    except (OSError, StoreError) as error:
+        raise StartError(str(error)) from error
+    if not names:
+        return None
+    return (
+        f"there is no state of {own.name!r} yet, but of {listed(names)} in {directory.parent}: "
+        f"if this host was renamed, stop this node and go on with --name {names[0]}"
+    )
+
+
+async def _told(work: asyncio.Future[T], seconds: float, what: str) -> T:
+    """What `work` ends with, however long it takes; if long, the log says so."""
+    done, _ = await asyncio.wait([work], timeout=seconds)
+    if not done:
+        log.warning("%s takes more than %g s: does the disk hang?", what, seconds)
+    return await work
+
+
+async def begin_life(store: Store, config: Config) -> int:
+    work = asyncio.ensure_future(store.begin_life(time.time()))
+    try:
+        return await _told(work, config.disk_timeout, "recording the start")
+    except OSError as error:
+        raise StartError(str(error)) from error
+
+
+async def own_view(config: Config, udp: Udp) -> MemberView:
+    seeds = [literal(Endpoint.parse_peer(text)) for text in config.join]
+    known = [address for found in seeds for address in found]
+    address = await first_address(udp.address, config.advertise, known, Routes(udp.socket))
+    name = config.name or f"{socket.gethostname()}:{address[1]}"
+    tags = tuple(sorted(config.tags.items()))
+    return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
+
+
+async def open_port(port: SidePort, api: Endpoint) -> None:
+    """Raises `StartError`."""
+    try:
+        async with asyncio.timeout(BIND_WITHIN):
+            await port.start(api.host or None, api.port)
+    except TimeoutError as error:
+        raise StartError(f"cannot bind the API port {api}: {NO_ANSWER}") from error
+    except OSError as error:
+        raise StartError(f"cannot bind the API port {api}: {_reason(error)}") from error
