@@ -167,6 +167,25 @@ def test_rooms_meet_where_the_rules_say(room: str) -> None:
                 assert names & ROOMS[room], f"{path} imports {module}"
 
 
+COMMANDS = {"__main__", "cli"}
+"""Where whatever runs begins."""
+
+
+def test_what_only_tests_use_is_with_the_tests() -> None:
+    """Every module is reached from a command."""
+    modules = {path.relative_to(PACKAGE).with_suffix("").parts: path for path in EVERYTHING}
+    doors = {module: path for module, path in modules.items() if module[0] in COMMANDS}
+    waiting, reached = list(doors.values()), set(doors.values())
+    while waiting:
+        for module in ours(waiting.pop()):
+            for found in (modules.get(module), modules.get((*module, "__init__"))):
+                if found is not None and found not in reached:
+                    reached.add(found)
+                    waiting.append(found)
+    unreached = {path for path in EVERYTHING if path.stem != "__init__"} - reached
+    assert not unreached
+
+
 def test_only_simulate_knows_the_simulator_and_only_its_figure_the_plotting_library() -> None:
     for path in EVERYTHING:
         modules = [module for module, _ in imports_of(path)]
