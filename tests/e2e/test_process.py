@@ -42,7 +42,7 @@ MOMENTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 
 BEGUN = """
 import os
-from gossipd import signals
+from gossipd.process import signals
 signals.begin(False)
 os.write(1, b"!")
 from gossipd.process.entry import main
