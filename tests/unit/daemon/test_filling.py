@@ -21,7 +21,7 @@ from tests.commits import prepared
 @pytest.fixture
 def node() -> Node:
     own = MemberView("n", ("127.0.0.1", 1001), 1, 0, Status.ALIVE)
-    made = Node(own, Settings(registers_max=10), TagFrame("c"), Random(1), 0.0)
+    made = Node(own, Settings(registers_max=10, alone_after=0.0), TagFrame("c"), Random(1), 0.0)
     made.start(True, 0.0)
     return made
 

@@ -89,7 +89,9 @@ def test_a_slow_process_answers_later_by_what_its_work_takes() -> None:
     assert world.node("n0").round_trip("n1") == pytest.approx(0.02)
     world.slow("n1", 0.03)
     world.run(60)
-    assert world.node("n0").round_trip("n1") == pytest.approx(0.055, abs=0.006)
+    took = world.node("n0").round_trip("n1")
+    assert took is not None
+    assert 0.02 + 0.03 <= took <= 0.02 + 2 * 0.03  # now and then another datagram is before it
 
 
 def test_datagrams_that_come_at_once_are_answered_one_after_the_other() -> None:
