@@ -120,8 +120,7 @@ def run(config: Config) -> int:
 
 
 async def _run(config: Config, keeper: Keeper | None) -> int:
-    daemon = await Daemon.open(config, keeper)
-    return await daemon.serve()
+    return await (await Daemon.open(config, keeper)).serve()
 
 
 class Daemon:
