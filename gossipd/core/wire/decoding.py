@@ -333,30 +333,10 @@ def _size(value: object) -> int:
 # --- one reader per kind; the index in `_READERS` is the kind on the wire ------------------------
 
 
-def _read_ping(f: list[object], _: _Reader) -> Ping:
-    return Ping(_nonce(f[0]), _name(f[1]), _shown(f[2], f[3], f[4], f[5]))
-
-
-def _read_ack(f: list[object], _: _Reader) -> Ack:
-    return Ack(_nonce(f[0]), _shown(f[1], f[2], f[3], f[4]))
-
-
 def _read_ping_req(f: list[object], _: _Reader) -> PingReq:
     return PingReq(
         _nonce(f[0]), _name(f[1]), _address(f[2], f[3]), _integer(f[4], 1, TIMEOUT_MS_MAX)
     )
-
-
-def _read_relayed_ack(f: list[object], _: _Reader) -> RelayedAck:
-    return RelayedAck(_nonce(f[0]))
-
-
-def _read_nack(f: list[object], _: _Reader) -> Nack:
-    return Nack(_nonce(f[0]))
-
-
-def _read_gossip(_f: list[object], _: _Reader) -> Gossip:
-    return Gossip()
 
 
 def _read_join(f: list[object], r: _Reader) -> Join:
@@ -367,10 +347,6 @@ def _read_join(f: list[object], r: _Reader) -> Join:
 
 def _read_cookie(f: list[object], _: _Reader) -> Cookie:
     return Cookie(_nonce(f[0]), _bytes(f[1], COOKIE_BYTES_MAX), _address(f[2], f[3]))
-
-
-def _read_welcome(f: list[object], _: _Reader) -> Welcome:
-    return Welcome(_nonce(f[0]), _shown(f[1], f[2], f[3], f[4]))
 
 
 def _read_refuse(f: list[object], _: _Reader) -> Refuse:
@@ -402,16 +378,15 @@ def _big(value: object) -> int:
     return int.from_bytes(_bytes(value, STREAM_BYTES), "big")
 
 
+def _leaf(stream: object, version: object, digest: object) -> Leaf:
+    return Leaf(_stream(stream), _integer(version, 0, SEQ_MAX), _integer(digest, 0, _U64))
+
+
 def _read_digest(f: list[object], r: _Reader) -> Digest:
     depth, prefix = _prefix(f[1], _big(f[2]))
     if f[4] is None:
-        leaves: list[Leaf] = []
-        for leaf in r.array(f[3]):
-            stream, version, digest = r.fields(leaf, 3)[:3]
-            leaves.append(
-                Leaf(_stream(stream), _integer(version, 0, SEQ_MAX), _integer(digest, 0, _U64))
-            )
-        return Digest(_nonce(f[0]), depth, prefix, tuple(leaves), None)
+        leaves = tuple(_leaf(*r.fields(leaf, 3)[:3]) for leaf in r.array(f[3]))
+        return Digest(_nonce(f[0]), depth, prefix, leaves, None)
     packed = _bytes(f[4], 8 * DIGEST_FANOUT, 8 * DIGEST_FANOUT)
     sums = tuple(int.from_bytes(packed[i : i + 8], "big") for i in range(0, len(packed), 8))
     return Digest(_nonce(f[0]), depth, prefix, None, sums)
@@ -442,10 +417,7 @@ def _read_pages(f: list[object], r: _Reader) -> Pages:
 
 def _read_members_ask(f: list[object], _: _Reader) -> MembersAsk:
     return MembersAsk(
-        _nonce(f[0]),
-        _start_or_name(f[1]),
-        _integer(f[2], 1, PAGES_MAX),
-        _size(f[3]),
+        _nonce(f[0]), _start_or_name(f[1]), _integer(f[2], 1, PAGES_MAX), _size(f[3])
     )
 
 
@@ -477,20 +449,16 @@ def _read_held(f: list[object], r: _Reader) -> Held:
     return Held(_nonce(f[0]), _flag(f[1]), tuple(versions), _flag(f[3]))
 
 
-def _read_hello(f: list[object], _: _Reader) -> Hello:
-    return Hello(_nonce(f[0]), _nonce(f[1]))
-
-
 _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Message]], ...] = (
-    (Ping, 6, _read_ping),
-    (Ack, 5, _read_ack),
+    (Ping, 6, lambda f, _: Ping(_nonce(f[0]), _name(f[1]), _shown(*f[2:6]))),
+    (Ack, 5, lambda f, _: Ack(_nonce(f[0]), _shown(*f[1:5]))),
     (PingReq, 5, _read_ping_req),
-    (RelayedAck, 1, _read_relayed_ack),
-    (Nack, 1, _read_nack),
-    (Gossip, 0, _read_gossip),
+    (RelayedAck, 1, lambda f, _: RelayedAck(_nonce(f[0]))),
+    (Nack, 1, lambda f, _: Nack(_nonce(f[0]))),
+    (Gossip, 0, lambda _f, _: Gossip()),
     (Join, 6, _read_join),
     (Cookie, 4, _read_cookie),
-    (Welcome, 5, _read_welcome),
+    (Welcome, 5, lambda f, _: Welcome(_nonce(f[0]), _shown(*f[1:5]))),
     (Refuse, 6, _read_refuse),
     (DigestAsk, 4, _read_digest_ask),
     (Digest, 5, _read_digest),
@@ -500,7 +468,7 @@ _READERS: tuple[tuple[type[Message], int, Callable[[list[object], _Reader], Mess
     (MembersPage, 4, _read_members_page),
     (Hold, 2, _read_hold),
     (Held, 4, _read_held),
-    (Hello, 2, _read_hello),
+    (Hello, 2, lambda f, _: Hello(_nonce(f[0]), _nonce(f[1]))),
 )
 KINDS: dict[type[Message], int] = {row[0]: kind for kind, row in enumerate(_READERS)}
 
