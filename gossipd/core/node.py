@@ -30,19 +30,10 @@ from gossipd.core.swim.plausible import Word
 from gossipd.core.wire.decoding import decode, is_of_probes
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame
-from gossipd.core.wire.messages import (
-    KeyRecord,
-    MemberView,
-    Status,
-)
+from gossipd.core.wire.messages import KeyRecord, MemberView, Status
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
-from .effects import (
-    Effect,
-    KeysWanted,
-    Send,
-    Stalled,
-)
+from .effects import Effect, KeysWanted, Send, Stalled
 from .identity import GENERATION_MAX, Address, Stream
 from .parts import Parts
 from .replies import Failure

@@ -32,22 +32,9 @@ from gossipd.core.log.dedup import Dedup
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvents
 from gossipd.core.log.sources import Put
-from gossipd.core.log.writer import (
-    NOTHING_STORED,
-    Accepted,
-    Batch,
-    Stored,
-    Writer,
-)
+from gossipd.core.log.writer import NOTHING_STORED, Accepted, Batch, Stored, Writer
 from gossipd.core.means import Means
-from gossipd.core.replies import (
-    Failure,
-    Fate,
-    PutAnswer,
-    Reply,
-    ShareFull,
-    Uncounted,
-)
+from gossipd.core.replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
 from gossipd.core.snapshot import StreamSnapshot
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.timers import Timer

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from gossipd.core.identity import Address
 from gossipd.core.settings import DATAGRAM_SIZE_MAX, Settings
 from gossipd.core.swim.members import MemberTable
-from gossipd.core.wire.encoding import (
-    BODY_OVERHEAD,
-    Packed,
-    pack_body,
-    pack_head,
-    pack_view,
-)
+from gossipd.core.wire.encoding import BODY_OVERHEAD, Packed, pack_body, pack_head, pack_view
 from gossipd.core.wire.frame import Frame
 from gossipd.core.wire.messages import MemberView, Message, Status
 

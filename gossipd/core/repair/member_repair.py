@@ -22,12 +22,7 @@ from gossipd.core.swim.showing import Showing
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    PAGES_MAX,
-    MembersAsk,
-    MembersPage,
-    MemberView,
-)
+from gossipd.core.wire.messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 
 from .answering import Answering
 from .log_repair import ASKS_MAX

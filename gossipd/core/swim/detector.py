@@ -17,28 +17,13 @@ from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    Ack,
-    MemberView,
-    Nack,
-    Ping,
-    PingReq,
-    RelayedAck,
-    Status,
-)
+from gossipd.core.wire.messages import Ack, MemberView, Nack, Ping, PingReq, RelayedAck, Status
 
 from .health import Health
 from .life import Life
 from .members import MemberTable, some_of
 from .membership import Membership
-from .pings import (
-    IN_FLIGHT_MAX,
-    RELAYED_MAX,
-    Flight,
-    Purpose,
-    Relayed,
-    RoundTrips,
-)
+from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
 from .questions import Questions
 from .rounds import Rounds
 from .rumours import PINGS, Rumours

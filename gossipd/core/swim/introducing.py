@@ -22,12 +22,7 @@ from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    Envelope,
-    Hello,
-    MemberView,
-    Status,
-)
+from gossipd.core.wire.messages import Envelope, Hello, MemberView, Status
 
 from .joining import COOKIE_SLOT, Joining
 from .life import Life

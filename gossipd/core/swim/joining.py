@@ -17,13 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgpack
 
-from gossipd.core.effects import (
-    FoundItself,
-    JoinDoubtful,
-    Joined,
-    NameLost,
-    SpeaksElsewhere,
-)
+from gossipd.core.effects import FoundItself, JoinDoubtful, Joined, NameLost, SpeaksElsewhere
 from gossipd.core.gossip.amplification import AmplificationLimit
 from gossipd.core.identity import Address
 from gossipd.core.means import Means
@@ -306,12 +300,7 @@ class Joining:
         return self._standing(now), own.generation, own.address
 
     def _send_join(
-        self,
-        to: Address,
-        cookie: bytes,
-        meant: Address,
-        turn: Turn,
-        rival: bool = False,
+        self, to: Address, cookie: bytes, meant: Address, turn: Turn, rival: bool = False
     ) -> None:
         """A rival is sent no tags: it has proven nothing, so that the question must be short."""
         own = self._members.own

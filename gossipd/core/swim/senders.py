@@ -12,14 +12,7 @@ from gossipd.core.effects import SpeaksElsewhere
 from gossipd.core.identity import Address
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    Ack,
-    Envelope,
-    Gossip,
-    Join,
-    MemberView,
-    Status,
-)
+from gossipd.core.wire.messages import Ack, Envelope, Gossip, Join, MemberView, Status
 
 from .life import Life
 from .members import MemberTable

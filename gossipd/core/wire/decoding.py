@@ -512,10 +512,7 @@ def _decode(body: bytes) -> Envelope:
 def _unpack(body: bytes) -> object:
     try:
         unpacked: object = msgpack.unpackb(
-            body,
-            max_array_len=_ITEMS_MAX,
-            max_map_len=_ITEMS_MAX,
-            max_ext_len=0,
+            body, max_array_len=_ITEMS_MAX, max_map_len=_ITEMS_MAX, max_ext_len=0
         )
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise _MalformedError from error

@@ -13,13 +13,7 @@ import msgpack
 
 from gossipd.core.identity import STREAM_BYTES, Stream
 
-from .decoding import (
-    CORRECTION,
-    DOUBLE,
-    KEY,
-    KINDS,
-    REGISTER,
-)
+from .decoding import CORRECTION, DOUBLE, KEY, KINDS, REGISTER
 from .messages import (
     END,
     Ack,
