@@ -87,32 +87,39 @@ class Dispatch:
         """Those that are about a member, a question or a token, one each."""
 
     def receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
-        own = self._state.members.own
+        """A datagram of `size` bytes has come."""
         message = envelope.message
         if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
             turn.drop(Drop.ABSURD)
             return
-        if isinstance(message, Join) and self._parts.joining.came_back(
-            envelope.sender, message, turn
-        ):
+        parts, sender = self._parts, envelope.sender
+        if isinstance(message, Join) and parts.joining.came_back(sender, message, turn):
             return
-        if self._parts.senders.is_own(envelope, turn.source):
+        if parts.senders.is_own(envelope, turn.source):
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):
             self._receive_join(envelope, message, size, turn)
         elif isinstance(message, Cookie | Welcome | Refuse):
             # Before namesakes: the holder of this node's name answers its join like anybody.
             self._receive_answer_to_join(envelope, message, turn)
-        elif envelope.sender == own.name:
-            self._parts.senders.namesake_spoke(envelope, turn)
-        elif self._parts.senders.is_member(envelope, turn):
+        elif sender == self._state.members.own.name:
+            parts.senders.namesake_spoke(envelope, turn)
+        elif parts.senders.is_member(envelope, turn):
             for group in envelope.groups:
-                self._parts.gossiping.heard(group, turn)
+                parts.gossiping.heard(group, turn)
             self._dispatch(message, envelope, turn)
         elif isinstance(message, Hello):
-            self._parts.introducing.heard(envelope, message, turn)
+            parts.introducing.heard(envelope, message, turn)
         else:
             self._receive_from_stranger(envelope, turn)
+
+    def fire(self, key: Key, turn: Turn) -> None:
+        """A deadline has passed."""
+        timer, about = key
+        if timer in self.plain:
+            self.plain[timer](turn)
+        else:
+            self.about[timer](about, turn)
 
     def _receive_from_stranger(self, envelope: Envelope, turn: Turn) -> None:
         """What it says is not used, but it may prove where it is."""
@@ -142,71 +149,69 @@ class Dispatch:
     def _receive_answer_to_join(
         self, envelope: Envelope, message: Cookie | Welcome | Refuse, turn: Turn
     ) -> None:
+        parts, sender = self._parts, envelope.sender
         match message:
             case Cookie(nonce):
-                answers = self._answered(nonce, envelope.sender, turn)
-                self._parts.joining.cookie_came(message, envelope.sender, answers, turn)
+                answers = self._answered(nonce, sender, turn)
+                parts.joining.cookie_came(message, sender, answers, turn)
             case Refuse():
-                self._parts.joining.refused(message, envelope.sender, envelope.generation, turn)
+                parts.joining.refused(message, sender, envelope.generation, turn)
             case Welcome(_, shown):
-                address = self._parts.joining.welcomed(message, envelope.sender, turn)
+                address = parts.joining.welcomed(message, sender, turn)
                 if address is not None:
-                    self._parts.meeting.welcomed(envelope.sender, shown)
-                    self._parts.senders.found(envelope, address, turn)
-                    urgent = (
-                        not self._state.life.ready or self._parts.meeting.peer == envelope.sender
-                    )
-                    self._show(shown, envelope.sender, turn, urgent)
+                    parts.meeting.welcomed(sender, shown)
+                    parts.senders.found(envelope, address, turn)
+                    urgent = not self._state.life.ready or parts.meeting.peer == sender
+                    self._show(shown, sender, turn, urgent)
             case _:
                 assert_never(message)
 
     def _dispatch(self, message: MemberMessage, envelope: Envelope, turn: Turn) -> None:  # noqa: C901  a table
-        sender = envelope.sender
+        parts, sender = self._parts, envelope.sender
         match message:
             case Ping():
-                if self._parts.detector.pinged(message, sender, turn):
+                if parts.detector.pinged(message, sender, turn):
                     self._show(message.shown, sender, turn, answers=False)
             case Ack(nonce, shown):
                 answers = self._answered(nonce, sender, turn)
                 if answers:
-                    self._parts.joining.acked(turn)
+                    parts.joining.acked(turn)
                 else:
                     turn.drop(Drop.UNASKED)
                 self._show(shown, sender, turn, answers=answers)
             case PingReq():
-                self._parts.detector.relay(message, turn)
+                parts.detector.relay(message, turn)
             case RelayedAck(nonce):
                 if not (
-                    self._parts.detector.relay_acked(nonce)
-                    or self._parts.joining.check_relayed(nonce, turn)
+                    parts.detector.relay_acked(nonce) or parts.joining.check_relayed(nonce, turn)
                 ):
                     turn.drop(Drop.UNASKED)
             case Nack(nonce):
-                self._parts.detector.relay_nacked(nonce, turn)
+                parts.detector.relay_nacked(nonce, turn)
             case Gossip():
                 pass
             case DigestAsk():
                 if self._may_ask_for_much(sender, turn):
-                    self._parts.repair.digest_asked(message, turn)
+                    parts.repair.digest_asked(message, turn)
             case Digest():
-                self._parts.repair.digest_came(message, turn)
+                parts.repair.digest_came(message, turn)
             case PassAsk():
                 if self._may_ask_for_much(sender, turn):
-                    self._parts.repair.passes_asked(message, sender, turn)
+                    parts.repair.passes_asked(message, sender, turn)
             case Pages():
-                self._parts.repair.pages_came(message, turn)
+                parts.repair.pages_came(message, turn)
             case MembersAsk():
                 if self._may_ask_for_much(sender, turn):
-                    self._parts.member_repair.asked(message, sender, turn)
+                    parts.member_repair.asked(message, sender, turn)
             case MembersPage():
-                self._parts.member_repair.page_came(message, turn)
+                parts.member_repair.page_came(message, turn)
             case Hold():
-                self._parts.holding.asked(message, sender, turn)
+                parts.holding.asked(message, sender, turn)
             case Held():
-                if not self._parts.copies.held(message, sender, turn):
-                    self._parts.leaving.held(message, sender, turn)
+                if not parts.copies.held(message, sender, turn):
+                    parts.leaving.held(message, sender, turn)
             case Hello():
-                self._parts.introducing.heard(envelope, message, turn)
+                parts.introducing.heard(envelope, message, turn)
             case _:
                 assert_never(message)
 
@@ -249,14 +254,6 @@ class Dispatch:
             self._parts.member_repair.same()
         else:
             self._parts.member_repair.want(sender, turn, urgent)
-
-    def fire(self, key: Key, turn: Turn) -> None:
-        """A deadline has passed."""
-        timer, about = key
-        if timer in self.plain:
-            self.plain[timer](turn)
-        else:
-            self.about[timer](about, turn)
 
     def _contact(self, turn: Turn) -> None:
         silent = self._parts.detector.contact(turn)

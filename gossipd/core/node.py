@@ -8,7 +8,7 @@ Contract of every input:
 4. No `Send` is larger than `settings.datagram_size`.
 5. The same constructor arguments and inputs give the same effects, byte for byte.
 
-This module only routes: it knows which part answers which message, and nothing of how.
+This module only routes: it knows which part an input is for, and nothing of how it is answered.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ _WAITS = frozenset(
 """Timers that wait for somebody else and move when this node stalled (suspicions and the probe
 have rules of their own)."""
 
-
 Given = TypeVarTuple("Given")
 
 
@@ -84,8 +83,8 @@ class Node:
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._parts = p = Parts(s, disk_timeout)
-        self._dispatch = Dispatch(s, p)
+        self._parts = Parts(s, disk_timeout)
+        self._dispatch = Dispatch(s, self._parts)
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -392,12 +391,8 @@ class Node:
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
         turn = self._state.turn(now, source)
-        due = self._state.means.timers.next
-        if (
-            due is not None
-            and now - due > self._state.means.settings.stall_after
-            and not self._stalled
-        ):
+        due, stall_after = self.next_timeout, self._state.means.settings.stall_after
+        if due is not None and now - due > stall_after and not self._stalled:
             self._notice_stall(due, turn)
         return turn
 

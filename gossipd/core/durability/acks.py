@@ -116,15 +116,14 @@ class CopiesWanted:
     """The asking side of `Hold`, on behalf of increments."""
 
     means: InitVar[Means]
-    members: InitVar[MemberTable]
+    _members: MemberTable
     _log: Log
     _courier: PacketBuilder
     _questions: Questions
     _round_trips: RoundTrips
 
-    def __post_init__(self, means: Means, members: MemberTable) -> None:
+    def __post_init__(self, means: Means) -> None:
         self._rng, self._timers = means.rng, means.timers
-        self._members = members
         self._waiting: Waiting[Demand] = Waiting(means.timers, Timer.COPIES)
         self._peers: dict[str, _Peer] = {}
         """Those that were asked."""

@@ -105,12 +105,11 @@ class Committing:
     _tail: RecentEvents
     _gossiping: Dissemination
     _leaving: Leaving
-    disk: InitVar[Disk]
+    _disk: Disk
     _disk_timeout: float
 
-    def __post_init__(self, means: Means, disk: Disk) -> None:
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
-        self._disk = disk
         self._waiting: list[_Asked] = []
         self._puts: list[tuple[int, Put]] = []
         self._many = 0

@@ -39,19 +39,18 @@ class Dissemination:
     """The rounds of gossip of one node."""
 
     means: InitVar[Means]
-    members: InitVar[MemberTable]
+    _members: MemberTable
     _member_lane: MemberQueue
     _log_lane: LogQueue
     _courier: PacketBuilder
     _growth: Growth
     _learning: Learning
 
-    def __post_init__(self, means: Means, members: MemberTable) -> None:
+    def __post_init__(self, means: Means) -> None:
         self._settings, _, self._timers = means
-        self._members = members
         self._peers = Circle(means.rng)
         """The live members."""
-        members.follow(self._peers)
+        self._members.follow(self._peers)
         self._flushed_at = float("-inf")
         self._tokens = 0.0
         self._filled_at = float("-inf")

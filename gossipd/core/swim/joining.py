@@ -135,17 +135,15 @@ class Joining:
     _strangers: AmplificationLimit
     _plausible: Plausible
     _elsewhere: Elsewhere
-    life: InitVar[Life]
+    _life: Life
     _showing: Showing
     _membership: Membership
     _detector: Detector
-    rival: InitVar[NameConflict]
+    _rival: NameConflict
     _readiness: Readiness
 
-    def __post_init__(self, means: Means, life: Life, rival: NameConflict) -> None:
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._life = life
-        self._rival = rival
         self._secret = self._rng.getrandbits(256).to_bytes(32, "big")
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}

@@ -71,12 +71,11 @@ class Leaving:
     _log: Log
     _courier: PacketBuilder
     _questions: Questions
-    life: InitVar[Life]
+    _life: Life
     _membership: Membership
 
-    def __post_init__(self, means: Means, life: Life) -> None:
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._life = life
         self._deadline = float("inf")
         self._wanted: dict[Stream, int] = {}
         """The versions that one peer must hold, as of the beginning of the leave."""
