@@ -20,9 +20,6 @@ from typing import TypeVarTuple
 from gossipd.core.durability.acks import Demand
 from gossipd.core.durability.committing import Reaction, Wanted
 from gossipd.core.durability.write_behind import Changes
-from gossipd.core.log.keys import KeyedEvent
-from gossipd.core.log.log import Log
-from gossipd.core.log.recent import RecentEvent
 from gossipd.core.log.sources import Put
 from gossipd.core.log.writer import NOTHING_STORED, Batch, Stored
 from gossipd.core.swim.detector import VOIDS_MAX
@@ -35,6 +32,7 @@ from gossipd.core.wire.messages import KeyRecord, MemberView, Status
 from .dispatch import EXPIRE_INTERVAL, Dispatch
 from .effects import Effect, KeysWanted, Send, Stalled
 from .identity import GENERATION_MAX, Address, Stream
+from .inspection import Inspection
 from .parts import Parts
 from .replies import Failure
 from .settings import Settings
@@ -58,7 +56,7 @@ have rules of their own)."""
 Given = TypeVarTuple("Given")
 
 
-class Node:
+class Node(Inspection):
     """The protocol of one process lifetime under one name, address and generation."""
 
     def __init__(
@@ -77,14 +75,14 @@ class Node:
         `durable`: the caller has a disk, and does with it what effects say.
         `disk_timeout`: seconds after which the caller tells that the disk hangs.
         """
-        self._state = s = State(own, settings, frame, rng, now, durable)
+        state = State(own, settings, frame, rng, now, durable)
+        super().__init__(state, Parts(state, disk_timeout))
+        self._dispatch = Dispatch(state, self._parts)
         self._frame = frame
         self._now = now
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
-        self._parts = Parts(s, disk_timeout)
-        self._dispatch = Dispatch(s, self._parts)
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -179,10 +177,6 @@ class Node:
         if view.status <= Status.SUSPECT:
             raise ValueError(f"{name} is {view.status.name.lower()}")
         return self._do(now, self._parts.membership.forget, name)
-
-    def is_doubtful(self, key: bytes, wall: float) -> bool:
-        """Whether only the disk may know an idempotency key: look there before `prepare`."""
-        return self._state.log.keeps_marks and self._state.dedup.is_doubtful(key, wall)
 
     def increment(
         self, token: int, counter: str, by: int, key: bytes | None = None
@@ -384,10 +378,6 @@ class Node:
         body = self._frame.open(data)
         return isinstance(body, bytes) and is_of_probes(body)
 
-    def is_proven(self, address: Address) -> bool:
-        """Whether a member has proven to be at an address, so that it is no stranger."""
-        return self._state.members.is_proven(address)
-
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
         turn = self._state.turn(now, source)
@@ -422,131 +412,3 @@ class Node:
     def _advance(self, now: float) -> None:
         assert now >= self._now, "time went back"
         self._now = now
-
-    # --- queries -----------------------------------------------------------------------------
-
-    @property
-    def own(self) -> MemberView:
-        """What this node says of itself."""
-        return self._state.members.own
-
-    @property
-    def heard_at(self) -> float:
-        """When a member last answered a question of this node, on the clock of `now`."""
-        return self._state.life.heard_at
-
-    @property
-    def ready(self) -> bool:
-        """Whether counts are complete as far as this node can know."""
-        return self._state.life.ready
-
-    @property
-    def listens(self) -> bool:
-        """Whether it has nobody to join, and it is yet to turn out that nobody holds it as a
-        member."""
-        return self._parts.readiness.listens
-
-    @property
-    def leaving(self) -> bool:
-        """Whether a leave has begun."""
-        return self._state.life.leaving
-
-    @property
-    def members(self) -> list[MemberView]:
-        """All members that are remembered, this node included, by name."""
-        return self._state.members.views()
-
-    def member(self, name: str) -> MemberView | None:
-        """What is held of a member."""
-        return self._state.members.get(name)
-
-    def member_names(self, after: str = "") -> list[str]:
-        """The names of all members behind `after`, in order."""
-        return self._state.members.names_after(after)
-
-    @property
-    def knows_others(self) -> bool:
-        """Whether there are others that have not left, or there were in an earlier life."""
-        members = self._state.members
-        others = (view for view in members.views() if view.name != members.own.name)
-        return bool(self.earlier) or any(view.status < Status.LEFT for view in others)
-
-    @property
-    def earlier(self) -> list[MemberView]:
-        """Those that an earlier life knew as live, and this one has not found out about yet."""
-        return self._state.newcomers.kept
-
-    @property
-    def failed_count(self) -> int:
-        """Members that are held as failed."""
-        return len(self._state.members.down)
-
-    def live_addresses(self, limit: int) -> list[Address]:
-        """Where others that are live are held, at most so many of them."""
-        members = self._state.members
-        return [self._state.members.held(name).address for name in members.live[:limit]]
-
-    @property
-    def live_count(self) -> int:
-        """Live members, this node included."""
-        return self._state.members.live_count
-
-    def snapshot(self, now: float) -> Snapshot:
-        """What the next life of this node may `load`."""
-        return self._state.snapshot(now)
-
-    def shared_members(self, now: float) -> list[MemberView]:
-        """All members, this node included, as others are told of them, by name: without those
-        that only an earlier life knew, and verdicts older than half of `settings.remember`."""
-        views = (self._state.members.shared(view.name, now) for view in self.members)
-        return [view for view in views if view is not None]
-
-    @property
-    def log(self) -> Log:
-        """The replicated log, to be read."""
-        return self._state.log
-
-    @property
-    def stream(self) -> Stream | None:
-        """The stream of this node's next increment, None when it is yet to be minted."""
-        return self._state.writer.stream
-
-    @property
-    def members_fingerprint(self) -> int:
-        """64 bits that are equal where member tables are."""
-        return self._state.members.fingerprint
-
-    @property
-    def health_score(self) -> int:
-        """Local health: 0 when this node notices no slowness of its own."""
-        return self._state.health.score
-
-    @property
-    def agreeing(self) -> int:
-        """How many live peers last showed the log's present fingerprint."""
-        fingerprint = self._state.log.fingerprint
-        return sum(shown.log == fingerprint for shown in self._state.showing.by.values())
-
-    def since(self, name: str) -> float:
-        """When a member's status became what it is, on the clock of `now`."""
-        return self._state.members.since(name)
-
-    def round_trip(self, name: str) -> float | None:
-        """The smoothed round trip to a member, seconds."""
-        return self._state.round_trips.mean(name)
-
-    def events(self, key: bytes) -> set[KeyedEvent]:
-        """What was counted under an idempotency key, as far as it is known in memory."""
-        return self._state.log.events(key)
-
-    def counted(self, stream: Stream, seq: int, counter: str | None = None) -> bool:
-        """Whether an increment is counted here, as far as is known; exact with `counter`."""
-        return self._parts.reads.includes(stream, seq, counter)
-
-    def copies(self, token: int) -> int:
-        """How many are known to hold the increment of a wish that waits."""
-        return self._parts.copies.count(token)
-
-    def recent(self, limit: int | None = None) -> list[RecentEvent]:
-        """The last events seen, newest first; all that are remembered, or at most `limit`."""
-        return self._state.recent.newest(limit)
