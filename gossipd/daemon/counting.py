@@ -1,14 +1,15 @@
 """Clients' increments and puts on their way into the core, and its answers on their way back.
 
 What is committed when, and what follows from a disk that fails, is the core's (see
-`core.committing`). This has the table of those who wait, by token, and says the core's answers in
-the words of the interface.
+`core.durability.committing`). This has the table of those who wait, by token, and says the core's
+answers in the words of the interface.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -50,6 +51,10 @@ from gossipd.core import (
 KEYS_RETRY_AFTER = 10
 """Seconds after which a batch that found its share full is worth sending again."""
 
+TOLD_MAX = 1000
+"""Answers that are told in one turn of the loop. There are more where a disk hangs, for all that
+wait are answered then."""
+
 _SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
 
 Answer: TypeAlias = Callable[[Counted | Refused], None]
@@ -79,6 +84,10 @@ class Counting:
         self._waiting: dict[int, Callable[[Any], None]] = {}
         """Who is to be told what, of an increment or a put."""
         self._batches: dict[int, _Batch] = {}
+        self._untold: deque[Iterator[None]] = deque()
+        """What is being told; each step is an answer."""
+        self._left = TOLD_MAX
+        """So many more may be told in this turn of the loop."""
 
     # --- what clients ask for ----------------------------------------------------------------
 
@@ -96,7 +105,7 @@ class Counting:
         self._react(self._node.increment_all(token, wanted))
         batch = self._batches[token] = _Batch(len(items), [], self._loop.create_future())
         if not items:
-            self._tell_part(token, ())
+            self._end_part(token)
         return batch.future
 
     def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
@@ -119,19 +128,44 @@ class Counting:
     # --- answers -----------------------------------------------------------------------------
 
     def do(self, effect: Of) -> None:
-        """Perform one effect."""
+        """Perform one effect: at once, unless `TOLD_MAX` answers were told just now."""
+        self._untold.append(self._telling(effect))
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._left == TOLD_MAX:
+            self._loop.call_soon(self._go_on)
+        while self._untold and self._left:
+            telling = self._untold.popleft()
+            for _ in telling:
+                self._left -= 1
+                if not self._left:
+                    self._untold.appendleft(telling)
+                    break
+
+    def _go_on(self) -> None:
+        """The loop has come round."""
+        self._left = TOLD_MAX
+        if self._untold:
+            self._tell()
+
+    def _telling(self, effect: Of) -> Iterator[None]:
         match effect:
             case Answered(tokens, replies):
                 for token, reply in zip(tokens, replies, strict=True):
                     self._waiting.pop(token)(self._told(reply))
+                    yield
             case AnsweredPart(token, replies):
-                self._tell_part(token, replies)
+                answers = self._batches[token].answers
+                for reply in replies:
+                    answers.append(self._told(reply))
+                    yield
+                self._end_part(token)
             case _:
                 assert_never(effect)
 
-    def _tell_part(self, token: int, replies: Sequence[Reply]) -> None:
+    def _end_part(self, token: int) -> None:
         size, answers, future = self._batches[token]
-        answers += map(self._told, replies)
         if len(answers) == size:
             del self._batches[token]
             if not future.done():

@@ -1,7 +1,7 @@
 """The node's disk: does what the core decides, and tells it how that ended.
 
 What is committed, stored, looked up or read, when, and what follows from a failure is the core's
-(see `core.committing` and `core.storing`).
+(see `core.durability.committing` and `core.durability.storing`).
 """
 
 from __future__ import annotations

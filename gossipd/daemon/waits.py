@@ -1,8 +1,8 @@
 """Clients that wait for other nodes: until enough hold an increment (`ack`), or until this one
 includes it (`after`).
 
-Who is satisfied when is the core's (see `core.copies` and `core.reads`); this has the table of
-those who wait, by token.
+Who is satisfied when is the core's (see `core.durability.acks` and
+`core.durability.read_barrier`); this has the table of those who wait, by token.
 """
 
 from __future__ import annotations

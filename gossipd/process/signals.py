@@ -10,7 +10,7 @@
 | KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted |
 | any other: PIPE, XFSZ, ALRM, PROF, TTIN, TTOU, IO, PWR, … | nothing; a write that fails says so itself |
 
-What a node starts beside itself for its disk (`store.process`) ends with the node, not by a signal
+What a node starts beside itself for its disk (`store.worker`) ends with the node, not by a signal
 that was meant for both: it ignores all but those that stop or end a process anyway.
 
 Other commands end on INT with one line, and leave the rest as they found it. No signal is answered

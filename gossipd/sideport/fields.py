@@ -1,6 +1,6 @@
 """The fields of a call, from the query and from the JSON body, each given once.
 
-Values keep their type (`object`): whether they are good is for `values` to say.
+Values keep their type (`object`): whether they are good is for `sideport.validation` to say.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The node's end of the process that has its disk (see `process`): a store like any other."""
+"""The node's end of the process that has its disk (see `store.worker`): a store like any other."""
 
 from __future__ import annotations
 

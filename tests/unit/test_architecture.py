@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,9 @@ ONLY = {"random": {"Random"}, "uuid": {"UUID"}}
 """Of these modules only the types: their functions would be global state."""
 
 FUNCTION_LINES_MAX = 70
+
+ROOM_AND_NAME = r"`(\w+(?:\.\w+)*)\.(\w+)`"
+"""How a docstring names a module of another room, or something that the room shows."""
 
 LEAVES = {
     *("effects", "hashing", "identity", "means", "replies", "results", "settings", "snapshot"),
@@ -148,6 +152,14 @@ def test_modules_that_a_docstring_names_are_there(path: Path) -> None:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             for name in re.findall(r"`(\w+\.py)`", ast.get_docstring(node) or ""):
                 assert (path.parent / name).exists(), f"{path} names {name}"
+            for room, name in re.findall(ROOM_AND_NAME, ast.get_docstring(node) or ""):
+                if is_module(f"gossipd.{room}"):
+                    known = is_module(f"gossipd.{room}.{name}") or is_exported(room, name)
+                    assert known, f"{path} names {room}.{name}"
+
+
+def is_exported(room: str, name: str) -> bool:
+    return hasattr(importlib.import_module(f"gossipd.{room}"), name)
 
 
 def test_every_folder_has_a_rule() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ from gossipd.core.durability.batch_size import ALONE_COST, COST_MAX, COUNTER_COS
 from gossipd.core.log.dedup import Dedup
 from gossipd.core.log.log import Log
 from gossipd.core.settings import KEYS_MAX
-from gossipd.daemon.counting import KEYS_RETRY_AFTER, Counting
+from gossipd.daemon.counting import KEYS_RETRY_AFTER, TOLD_MAX, Counting
 from gossipd.daemon.keeping import Keeping
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from tests.unit.asking import increment
@@ -385,6 +386,30 @@ async def test_a_whole_batch_of_increments_is_answered_once_and_for_all(bench: B
     bench.store.may_commit.set()
     await until(lambda: bench.node.log.value("b") == 2)
     assert [isinstance(answer, Refused) for answer in answers] == [True, True]
+
+
+async def test_however_many_wait_for_a_disk_that_hangs_the_loop_does_other_work_between_answers(
+    bench: Bench,
+) -> None:
+    bench.store.may_commit.clear()
+    told: list[Counted | Refused] = []
+    bench.counting.increment("a", 1, None, told.append)
+    await until(lambda: bench.store.batches)
+    size = 3 * TOLD_MAX
+    for _ in range(size - 1):
+        bench.counting.increment("a", 1, None, told.append)
+    batches = [bench.counting.increment_all([Item("a", 1)] * 100) for _ in range(50)]
+    counts = [0]
+    async with asyncio.timeout(20):
+        while len(told) < size or not all(batch.done() for batch in batches):
+            await asyncio.sleep(0)
+            counts.append(len(told) + sum(100 for batch in batches if batch.done()))
+    assert max(after - before for before, after in pairwise(counts)) <= TOLD_MAX + 100
+    assert [len(await batch) for batch in batches] == [100] * 50
+    assert all(isinstance(answer, Refused) for answer in told)
+    bench.store.may_commit.set()
+    await until(lambda: not bench.watch.hangs)
+    assert (await taken(bench)).count == 2
 
 
 class Forgetful(Bench):
