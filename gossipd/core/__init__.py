@@ -2,40 +2,15 @@
 
 from gossipd.core.durability.committing import Wanted
 from gossipd.core.durability.write_behind import Changes
-from gossipd.core.log.dedup import (
-    CatchingUp,
-    Duplicate,
-    KeyExpired,
-    KeyReused,
-    KeysFull,
-)
+from gossipd.core.log.dedup import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from gossipd.core.log.keys import KeyedEvent
 from gossipd.core.log.log import Advance
 from gossipd.core.log.recent import RecentEvent
-from gossipd.core.log.sources import (
-    Put,
-    PutConflicts,
-    PutRefused,
-    PutTaken,
-    source_stream,
-)
-from gossipd.core.log.writer import (
-    Accepted,
-    Batch,
-    LogFull,
-    OutOfRange,
-    Stored,
-)
+from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
+from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame, TagFrame
-from gossipd.core.wire.messages import (
-    AGE_TICK,
-    Correction,
-    Double,
-    KeyRecord,
-    MemberView,
-    Status,
-)
+from gossipd.core.wire.messages import AGE_TICK, Correction, Double, KeyRecord, MemberView, Status
 
 from .effects import (
     Abandon,
@@ -87,21 +62,8 @@ from .identity import (
     parse_increment_id,
 )
 from .node import Node
-from .replies import (
-    Failure,
-    Fate,
-    PutAnswer,
-    Reply,
-    ShareFull,
-    Uncounted,
-)
-from .results import (
-    RETRY_AFTER,
-    Counted,
-    Item,
-    Refused,
-    Why,
-)
+from .replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
+from .results import RETRY_AFTER, Counted, Item, Refused, Why
 from .settings import Profile, Settings, SettingsError
 from .snapshot import Snapshot, StreamSnapshot
 

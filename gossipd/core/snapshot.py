@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gossipd.core.wire.messages import (
-    Correction,
-    Double,
-    KeyRecord,
-    MemberView,
-    Register,
-)
+from gossipd.core.wire.messages import Correction, Double, KeyRecord, MemberView, Register
 
 from .identity import Stream
 

@@ -1,8 +1,7 @@
-"""The leaf parts of one node, which decide nothing: `node` hands each part those that it uses."""
+"""The leaf parts of one node, which decide nothing: `parts` hands each part those that it uses."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 
 from gossipd.core.durability.write_behind import WriteBehind
@@ -36,37 +35,49 @@ from .timers import Timers
 from .turn import Outlet, Turn
 
 
-@dataclass(frozen=True, slots=True)
 class State:
     """Everything that a node knows."""
 
-    means: Means
-    life: Life
-    log: Log
-    dedup: Dedup
-    writer: Writer
-    recent: RecentEvents
-    members: MemberTable
-    newcomers: Newcomers
-    rumours: Rumours
-    elsewhere: Elsewhere
-    plausible: Plausible
-    amplification: AmplificationLimit
-    rounds: Rounds
-    showing: Showing
-    questions: Questions
-    round_trips: RoundTrips
-    health: Health
-    member_queue: MemberQueue
-    log_queue: LogQueue
-    write_behind: WriteBehind
-    packet_builder: PacketBuilder
-    growth: Growth
-    outlet: Outlet
+    def __init__(
+        self,
+        own: MemberView,
+        settings: Settings,
+        frame: Frame,
+        rng: Random,
+        now: float,
+        durable: bool,
+    ) -> None:
+        self.durable = durable
+        self.means = Means(settings, rng, Timers())
+        self.life = Life(settings.probe_interval, now)
+        limits = settings.streams_max, settings.registers_max, settings.keys_max
+        self.log = log = Log(*limits, int(settings.doubles_max))
+        self.members = members = MemberTable(own, settings.remember, now)
+        log.keeps_marks = members.keeps_marks = durable
+        self.dedup = Dedup(log, settings, lambda: self.life.ready)
+        self.writer = Writer(log, self.dedup, rng)
+        self.recent = RecentEvents(int(settings.tail_size))
+        self.newcomers = Newcomers(settings.probe_interval)
+        self.rumours = Rumours(settings.probe_interval)
+        self.elsewhere = Elsewhere()
+        self.plausible = Plausible(own.generation)
+        self.amplification = AmplificationLimit()
+        self.rounds = Rounds()
+        self.showing = Showing(log, members, self.rounds, self.life)
+        self.questions = Questions(rng)
+        self.round_trips = RoundTrips(settings)
+        self.health = Health(settings.health_max)
+        self.member_queue, self.log_queue = queues = MemberQueue(), LogQueue(log)
+        self.write_behind = WriteBehind(log, members, self.dedup)
+        self.packet_builder = PacketBuilder(settings, frame, members, *queues)
+        self.growth = Growth()
+        self._outlet = Outlet(
+            self.packet_builder, members, self.amplification, self.recent, log, self.means.timers
+        )
 
     def turn(self, now: float, source: Address = ("", 0)) -> Turn:
         """An input that comes now."""
-        return Turn(self.outlet, now, source)
+        return Turn(self._outlet, now, source)
 
     def snapshot(self, now: float) -> Snapshot:
         """What the next life of this node may `load`."""
@@ -88,46 +99,3 @@ class State:
         known = [view for view in views if view is not None]
         known += (v for v in self.newcomers.kept if members.get(v.name) is None)
         return Snapshot(streams, tuple(sorted(known)), self.dedup.horizon)
-
-
-def begin(
-    own: MemberView, settings: Settings, frame: Frame, rng: Random, now: float, durable: bool
-) -> State:
-    """What a node knows when it begins."""
-    limits = settings.streams_max, settings.registers_max, settings.keys_max
-    log = Log(*limits, int(settings.doubles_max))
-    members = MemberTable(own, settings.remember, now)
-    log.keeps_marks = members.keeps_marks = durable
-    life, rounds = Life(settings.probe_interval, now), Rounds()
-    timers = Timers()
-    dedup = Dedup(log, settings, lambda: life.ready)
-    queues, amplification = (MemberQueue(), LogQueue(log)), AmplificationLimit()
-    packet_builder, recent = (
-        PacketBuilder(settings, frame, members, *queues),
-        RecentEvents(int(settings.tail_size)),
-    )
-    return State(
-        means=Means(settings, rng, timers),
-        life=life,
-        log=log,
-        dedup=dedup,
-        writer=Writer(log, dedup, rng),
-        recent=recent,
-        members=members,
-        newcomers=Newcomers(settings.probe_interval),
-        rumours=Rumours(settings.probe_interval),
-        elsewhere=Elsewhere(),
-        plausible=Plausible(own.generation),
-        amplification=amplification,
-        rounds=rounds,
-        showing=Showing(log, members, rounds, life),
-        questions=Questions(rng),
-        round_trips=RoundTrips(settings),
-        health=Health(settings.health_max),
-        member_queue=queues[0],
-        log_queue=queues[1],
-        write_behind=WriteBehind(log, members, dedup),
-        packet_builder=packet_builder,
-        growth=Growth(),
-        outlet=Outlet(packet_builder, members, amplification, recent, log, timers),
-    )

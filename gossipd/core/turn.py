@@ -14,12 +14,7 @@ from gossipd.core.swim.members import MemberTable
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import MemberView, Message
 
-from .effects import (
-    Dropped,
-    Effect,
-    Learned,
-    Send,
-)
+from .effects import Dropped, Effect, Learned, Send
 from .identity import Address
 from .timers import Timer, Timers
 

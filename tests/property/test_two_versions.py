@@ -19,7 +19,7 @@ from gossipd.core import (
 )
 from gossipd.core.identity import SOURCE_BIT
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
-from gossipd.core.wire.decoding import CORRECTION, decode
+from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.frame import TagFrame
 from gossipd.core.wire.messages import (
     Envelope,
@@ -28,6 +28,7 @@ from gossipd.core.wire.messages import (
     Message,
     Pages,
 )
+from gossipd.core.wire.values import CORRECTION
 from gossipd.simulator.network import Network
 from gossipd.simulator.world import World
 from tests.effort import examples

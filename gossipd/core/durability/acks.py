@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -111,24 +111,19 @@ class _Peer:
             self.held[stream] = span
 
 
+@dataclass(eq=False, repr=False)
 class CopiesWanted:
     """The asking side of `Hold`, on behalf of increments."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        log: Log,
-        packet_builder: PacketBuilder,
-        questions: Questions,
-        round_trips: RoundTrips,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _log: Log
+    _courier: PacketBuilder
+    _questions: Questions
+    _round_trips: RoundTrips
+
+    def __post_init__(self, means: Means) -> None:
         self._rng, self._timers = means.rng, means.timers
-        self._members = members
-        self._log = log
-        self._courier = packet_builder
-        self._questions = questions
-        self._round_trips = round_trips
         self._waiting: Waiting[Demand] = Waiting(means.timers, Timer.COPIES)
         self._peers: dict[str, _Peer] = {}
         """Those that were asked."""

@@ -13,6 +13,7 @@ as ever. So its stream has one history, and nothing else is committed meanwhile.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import InitVar, dataclass
 from typing import NamedTuple, TypeAlias
 
 from gossipd.core.effects import (
@@ -31,22 +32,9 @@ from gossipd.core.log.dedup import Dedup
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvents
 from gossipd.core.log.sources import Put
-from gossipd.core.log.writer import (
-    NOTHING_STORED,
-    Accepted,
-    Batch,
-    Stored,
-    Writer,
-)
+from gossipd.core.log.writer import NOTHING_STORED, Accepted, Batch, Stored, Writer
 from gossipd.core.means import Means
-from gossipd.core.replies import (
-    Failure,
-    Fate,
-    PutAnswer,
-    Reply,
-    ShareFull,
-    Uncounted,
-)
+from gossipd.core.replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
 from gossipd.core.snapshot import StreamSnapshot
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.timers import Timer
@@ -106,30 +94,22 @@ class _Asked(NamedTuple):
     many: _Many | None = None
 
 
+@dataclass(eq=False, repr=False)
 class Committing:
     """Takes increments and puts one by one and commits them in batches."""
 
-    def __init__(
-        self,
-        means: Means,
-        log: Log,
-        writer: Writer,
-        dedup: Dedup,
-        recent: RecentEvents,
-        dissemination: Dissemination,
-        leaving: Leaving,
-        disk: Disk,
-        disk_timeout: float,
-    ) -> None:
+    means: InitVar[Means]
+    _log: Log
+    _writer: Writer
+    _judge: Dedup
+    _tail: RecentEvents
+    _gossiping: Dissemination
+    _leaving: Leaving
+    _disk: Disk
+    _disk_timeout: float
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
-        self._log = log
-        self._writer = writer
-        self._judge = dedup
-        self._tail = recent
-        self._gossiping = dissemination
-        self._leaving = leaving
-        self._disk = disk
-        self._disk_timeout = disk_timeout
         self._waiting: list[_Asked] = []
         self._puts: list[tuple[int, Put]] = []
         self._many = 0

@@ -7,6 +7,7 @@ them on a disk or in its memory only, and whether it is about to leave.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from gossipd.core.gossip.dissemination import Dissemination
@@ -33,22 +34,17 @@ class _Wish(NamedTuple):
     """The cycle of saving at whose end it is."""
 
 
+@dataclass(eq=False, repr=False)
 class Holding:
     """The answering side of `Hold`."""
 
-    def __init__(
-        self,
-        log: Log,
-        write_behind: WriteBehind,
-        life: Life,
-        dissemination: Dissemination,
-        repair: LogRepair,
-    ) -> None:
-        self._log = log
-        self._saving = write_behind
-        self._life = life
-        self._gossiping = dissemination
-        self._repair = repair
+    _log: Log
+    _saving: WriteBehind
+    _life: Life
+    _gossiping: Dissemination
+    _repair: LogRepair
+
+    def __post_init__(self) -> None:
         self._wishes: list[_Wish] = []
 
     def asked(self, hold: Hold, sender: str, turn: Turn) -> None:

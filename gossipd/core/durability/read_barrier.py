@@ -12,13 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gossipd.core.effects import (
-    Effect,
-    Included,
-    Incremented,
-    Learned,
-    TooManyReads,
-)
+from gossipd.core.effects import Effect, Included, Incremented, Learned, TooManyReads
 from gossipd.core.identity import Stream
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvents

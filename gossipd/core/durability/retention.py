@@ -26,12 +26,7 @@ from gossipd.core.log.log import Advance, Log
 from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
-from gossipd.core.wire.messages import (
-    AGE_TICK,
-    AGE_WANTED_MAX,
-    Correction,
-    KeyRecord,
-)
+from gossipd.core.wire.messages import AGE_TICK, AGE_WANTED_MAX, Correction, KeyRecord
 
 from .write_behind import WriteBehind
 

@@ -11,13 +11,7 @@ would show that it takes something again: this tries until it does.
 
 from __future__ import annotations
 
-from gossipd.core.effects import (
-    AllSaved,
-    Expire,
-    Probe,
-    Save,
-    SaveWanted,
-)
+from gossipd.core.effects import AllSaved, Expire, Probe, Save, SaveWanted
 from gossipd.core.replies import Failure
 from gossipd.core.timers import Timer, Timers
 from gossipd.core.turn import Turn

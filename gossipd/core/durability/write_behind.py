@@ -22,12 +22,7 @@ from gossipd.core.log.dedup import Dedup
 from gossipd.core.log.log import Log, Marks
 from gossipd.core.snapshot import Snapshot
 from gossipd.core.swim.members import MemberTable
-from gossipd.core.wire.messages import (
-    Correction,
-    Double,
-    KeyRecord,
-    MemberView,
-)
+from gossipd.core.wire.messages import Correction, Double, KeyRecord, MemberView
 
 Row: TypeAlias = tuple[Stream, str, int, int]
 """(stream, counter, seq, total): a register with its stream."""

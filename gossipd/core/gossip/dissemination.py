@@ -11,6 +11,7 @@ carry more instead of being more; only a backlog of news never sent goes at `gos
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import InitVar, dataclass
 
 from gossipd.core.identity import Stream
 from gossipd.core.log.learning import Learning
@@ -33,29 +34,23 @@ BURST_MAX = 0.2
 """Seconds for which unused packets are saved up."""
 
 
+@dataclass(eq=False, repr=False)
 class Dissemination:
     """The rounds of gossip of one node."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        member_queue: MemberQueue,
-        log_queue: LogQueue,
-        packet_builder: PacketBuilder,
-        growth: Growth,
-        learning: Learning,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _member_lane: MemberQueue
+    _log_lane: LogQueue
+    _courier: PacketBuilder
+    _growth: Growth
+    _learning: Learning
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, _, self._timers = means
-        self._members = members
-        self._member_lane = member_queue
-        self._log_lane = log_queue
-        self._courier = packet_builder
-        self._growth = growth
-        self._learning = learning
         self._peers = Circle(means.rng)
         """The live members."""
-        members.follow(self._peers)
+        self._members.follow(self._peers)
         self._flushed_at = float("-inf")
         self._tokens = 0.0
         self._filled_at = float("-inf")

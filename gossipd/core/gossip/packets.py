@@ -7,16 +7,12 @@ told without them where they do not fit. I10: no datagram is above its limit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gossipd.core.identity import Address
 from gossipd.core.settings import DATAGRAM_SIZE_MAX, Settings
 from gossipd.core.swim.members import MemberTable
-from gossipd.core.wire.encoding import (
-    BODY_OVERHEAD,
-    Packed,
-    pack_body,
-    pack_head,
-    pack_view,
-)
+from gossipd.core.wire.encoding import BODY_OVERHEAD, Packed, pack_body, pack_head, pack_view
 from gossipd.core.wire.frame import Frame
 from gossipd.core.wire.messages import MemberView, Message, Status
 
@@ -26,22 +22,15 @@ MEMBER_SHARE = 0.5
 """The part of a datagram's free room that views of members may take while the log has news."""
 
 
+@dataclass(eq=False, repr=False)
 class PacketBuilder:
     """Packs what one node sends."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        frame: Frame,
-        members: MemberTable,
-        member_queue: MemberQueue,
-        log_queue: LogQueue,
-    ) -> None:
-        self._settings = settings
-        self._frame = frame
-        self._members = members
-        self._member_lane = member_queue
-        self._log_lane = log_queue
+    _settings: Settings
+    _frame: Frame
+    _members: MemberTable
+    _member_lane: MemberQueue
+    _log_lane: LogQueue
 
     @property
     def sends_max(self) -> int:

@@ -148,7 +148,12 @@ class Learning:
     def _merge_keys(
         self, stream: Stream, keys: tuple[KeyRecord, ...], lesson: Lesson, now: float
     ) -> None:
-        """After the claim of a group, as what a version covers need not be hashed."""
+        """After the claim of a group, as what a version covers need not be hashed. Own records
+        that have left memory are not taken back: peers hold them a moment longer, no clone does.
+        """
+        if stream == self._writer.stream:
+            version, held = self._log.version(stream), self._log.keys.at
+            keys = tuple(key for key in keys if key.seq > version or held(stream, key.seq, now))
         keys = self._accepted(stream, keys, now)
         if not keys:
             return

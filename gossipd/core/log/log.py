@@ -21,21 +21,9 @@ from typing import NamedTuple
 
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import SEQ_MAX, SOURCE_BIT, Stream
-from gossipd.core.settings import (
-    DOUBLES_MAX,
-    KEYS_MAX,
-    REGISTERS_MAX,
-    STREAMS_MAX,
-)
+from gossipd.core.settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.snapshot import StreamSnapshot
-from gossipd.core.wire.messages import (
-    Correction,
-    Double,
-    KeyRecord,
-    Leaf,
-    Record,
-    Register,
-)
+from gossipd.core.wire.messages import Correction, Double, KeyRecord, Leaf, Record, Register
 
 from .blocks import Blocks
 from .digest import Trie

@@ -10,12 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gossipd.core.wire.messages import (
-    BEGINNING,
-    END,
-    Page,
-    Position,
-)
+from gossipd.core.wire.messages import BEGINNING, END, Page, Position
 
 BUFFERED_MAX = 64
 

@@ -15,12 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgpack
 
-from gossipd.core.identity import (
-    SOURCE_BIT,
-    STREAM_BYTES,
-    Stream,
-    may_move,
-)
+from gossipd.core.identity import SOURCE_BIT, STREAM_BYTES, Stream, may_move
 from gossipd.core.wire.messages import Register
 
 from .log import Log

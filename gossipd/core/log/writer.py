@@ -17,21 +17,10 @@ from itertools import zip_longest
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core.identity import (
-    SEQ_MAX,
-    TOTAL_MAX,
-    Stream,
-    may_move,
-    new_stream,
-)
+from gossipd.core.identity import SEQ_MAX, TOTAL_MAX, Stream, may_move, new_stream
 from gossipd.core.wire.messages import KeyRecord, Register
 
-from .dedup import (
-    Dedup,
-    Duplicate,
-    Judgement,
-    KeyReused,
-)
+from .dedup import Dedup, Duplicate, Judgement, KeyReused
 from .keys import KeyedEvent
 from .log import Advance, Log
 from .sources import Put, PutResult, Puts

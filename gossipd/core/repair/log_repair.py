@@ -13,6 +13,7 @@ anybody.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import InitVar, dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -94,38 +95,26 @@ class _Pull(NamedTuple):
     peer: str
 
 
+@dataclass(eq=False, repr=False)
 class LogRepair:
     """The one repair of the log that runs, and the answers to those of others."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        log: Log,
-        packet_builder: PacketBuilder,
-        questions: Questions,
-        health: Health,
-        life: Life,
-        learning: Learning,
-        dissemination: Dissemination,
-        readiness: Readiness,
-        retention: Retention,
-        answering: Answering,
-        serving: Slices,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _log: Log
+    _courier: PacketBuilder
+    _questions: Questions
+    _health: Health
+    _life: Life
+    _learning: Learning
+    _gossiping: Dissemination
+    _readiness: Readiness
+    _retention: Retention
+    _answering: Answering
+    _serving: Slices
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._members = members
-        self._log = log
-        self._courier = packet_builder
-        self._questions = questions
-        self._health = health
-        self._life = life
-        self._learning = learning
-        self._gossiping = dissemination
-        self._readiness = readiness
-        self._retention = retention
-        self._answering = answering
-        self._serving = serving
         self._peer: MemberView | None = None
         self._peers_tried = 0
         self._next_at = float("-inf")

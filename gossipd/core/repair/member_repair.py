@@ -6,6 +6,7 @@ waits until the own queue is empty, but no longer than `PATIENCE`.
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass
 from typing import NamedTuple
 
 from gossipd.core.gossip.queues import MemberQueue
@@ -21,12 +22,7 @@ from gossipd.core.swim.showing import Showing
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    PAGES_MAX,
-    MembersAsk,
-    MembersPage,
-    MemberView,
-)
+from gossipd.core.wire.messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 
 from .answering import Answering
 from .log_repair import ASKS_MAX
@@ -51,34 +47,24 @@ class _Pull(NamedTuple):
     peer: str
 
 
+@dataclass(eq=False, repr=False)
 class MemberRepair:
     """The one pull of member pages that runs, and the answers to those of others."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        newcomers: Newcomers,
-        member_queue: MemberQueue,
-        questions: Questions,
-        health: Health,
-        showing: Showing,
-        membership: Membership,
-        meeting: ClusterMerge,
-        answering: Answering,
-        serving: Slices,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _newcomers: Newcomers
+    _member_lane: MemberQueue
+    _questions: Questions
+    _health: Health
+    _showing: Showing
+    _membership: Membership
+    _meeting: ClusterMerge
+    _answering: Answering
+    _serving: Slices
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
-        self._members = members
-        self._newcomers = newcomers
-        self._member_lane = member_queue
-        self._questions = questions
-        self._health = health
-        self._showing = showing
-        self._membership = membership
-        self._meeting = meeting
-        self._answering = answering
-        self._serving = serving
         self._peer: MemberView | None = None
         self._after = ""
         self._ahead: dict[str, str] = {}

@@ -9,7 +9,7 @@ repeated at once, at most three times in a row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import assert_never
 
 from gossipd.core.identity import Address
@@ -17,28 +17,13 @@ from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    Ack,
-    MemberView,
-    Nack,
-    Ping,
-    PingReq,
-    RelayedAck,
-    Status,
-)
+from gossipd.core.wire.messages import Ack, MemberView, Nack, Ping, PingReq, RelayedAck, Status
 
 from .health import Health
 from .life import Life
 from .members import MemberTable, some_of
 from .membership import Membership
-from .pings import (
-    IN_FLIGHT_MAX,
-    RELAYED_MAX,
-    Flight,
-    Purpose,
-    Relayed,
-    RoundTrips,
-)
+from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
 from .questions import Questions
 from .rounds import Rounds
 from .rumours import PINGS, Rumours
@@ -62,32 +47,23 @@ class _Probe:
     nacks: int = 0
 
 
+@dataclass(eq=False, repr=False)
 class Detector:
     """Decides whom to ping when, and whom to accuse."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        questions: Questions,
-        round_trips: RoundTrips,
-        health: Health,
-        rumours: Rumours,
-        rounds: Rounds,
-        life: Life,
-        showing: Showing,
-        membership: Membership,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _questions: Questions
+    _round_trips: RoundTrips
+    _health: Health
+    _hearsay: Rumours
+    _rounds: Rounds
+    _life: Life
+    _showing: Showing
+    _membership: Membership
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._members = members
-        self._questions = questions
-        self._round_trips = round_trips
-        self._health = health
-        self._hearsay = rumours
-        self._rounds = rounds
-        self._life = life
-        self._showing = showing
-        self._membership = membership
         self._order: list[str] = []
         self._probe: _Probe | None = None
         self._cut_off_at = float("-inf")

@@ -12,6 +12,7 @@ are, for they may know nothing of it any more.
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass
 from hashlib import blake2b
 
 import msgpack
@@ -21,12 +22,7 @@ from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    Envelope,
-    Hello,
-    MemberView,
-    Status,
-)
+from gossipd.core.wire.messages import Envelope, Hello, MemberView, Status
 
 from .joining import COOKIE_SLOT, Joining
 from .life import Life
@@ -43,24 +39,19 @@ GREET_AFTER = 0.3
 for may have been lost, and to one that is proven that may be said again."""
 
 
+@dataclass(eq=False, repr=False)
 class Introducing:
     """Both sides of an introduction."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        newcomers: Newcomers,
-        life: Life,
-        membership: Membership,
-        joining: Joining,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _newcomers: Newcomers
+    _life: Life
+    _membership: Membership
+    _joining: Joining
+
+    def __post_init__(self, means: Means) -> None:
         self._rng, self._timers = means.rng, means.timers
-        self._members = members
-        self._newcomers = newcomers
-        self._life = life
-        self._membership = membership
-        self._joining = joining
         self._secret = self._rng.getrandbits(256).to_bytes(32, "big")
 
     def keep(self, view: MemberView, turn: Turn) -> None:

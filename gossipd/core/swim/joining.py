@@ -11,19 +11,13 @@ if it answers within `name_check` the newcomer is refused, else it takes the nam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 import msgpack
 
-from gossipd.core.effects import (
-    FoundItself,
-    JoinDoubtful,
-    Joined,
-    NameLost,
-    SpeaksElsewhere,
-)
+from gossipd.core.effects import FoundItself, JoinDoubtful, Joined, NameLost, SpeaksElsewhere
 from gossipd.core.gossip.amplification import AmplificationLimit
 from gossipd.core.identity import Address
 from gossipd.core.means import Means
@@ -131,36 +125,25 @@ class _Check:
     """The nonce by which relays ask the holder."""
 
 
+@dataclass(eq=False, repr=False)
 class Joining:
     """Both sides of a join."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        questions: Questions,
-        amplification: AmplificationLimit,
-        plausible: Plausible,
-        elsewhere: Elsewhere,
-        life: Life,
-        showing: Showing,
-        membership: Membership,
-        detector: Detector,
-        rival: NameConflict,
-        readiness: Readiness,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _questions: Questions
+    _strangers: AmplificationLimit
+    _plausible: Plausible
+    _elsewhere: Elsewhere
+    _life: Life
+    _showing: Showing
+    _membership: Membership
+    _detector: Detector
+    _rival: NameConflict
+    _readiness: Readiness
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._members = members
-        self._questions = questions
-        self._strangers = amplification
-        self._plausible = plausible
-        self._elsewhere = elsewhere
-        self._life = life
-        self._showing = showing
-        self._readiness = readiness
-        self._membership = membership
-        self._rival = rival
-        self._detector = detector
         self._secret = self._rng.getrandbits(256).to_bytes(32, "big")
         self._checks: dict[str, _Check] = {}
         self._vacant: dict[str, tuple[Address, float]] = {}
@@ -315,12 +298,7 @@ class Joining:
         return self._standing(now), own.generation, own.address
 
     def _send_join(
-        self,
-        to: Address,
-        cookie: bytes,
-        meant: Address,
-        turn: Turn,
-        rival: bool = False,
+        self, to: Address, cookie: bytes, meant: Address, turn: Turn, rival: bool = False
     ) -> None:
         """A rival is sent no tags: it has proven nothing, so that the question must be short."""
         own = self._members.own

@@ -10,6 +10,7 @@ versions cover. Then LEFT is told, and the node is done.
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass
 from typing import NamedTuple
 
 from gossipd.core.effects import Left
@@ -61,26 +62,20 @@ class _Drain(NamedTuple):
     """For each stream in it how many records beside its version were sent by then."""
 
 
+@dataclass(eq=False, repr=False)
 class Leaving:
     """The leave of this node."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        log: Log,
-        packet_builder: PacketBuilder,
-        questions: Questions,
-        life: Life,
-        membership: Membership,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _log: Log
+    _courier: PacketBuilder
+    _questions: Questions
+    _life: Life
+    _membership: Membership
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._members = members
-        self._log = log
-        self._courier = packet_builder
-        self._questions = questions
-        self._life = life
-        self._membership = membership
         self._deadline = float("inf")
         self._wanted: dict[Stream, int] = {}
         """The versions that one peer must hold, as of the beginning of the leave."""

@@ -29,12 +29,7 @@ from typing import NamedTuple, TypeAlias
 
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import Address
-from gossipd.core.wire.messages import (
-    ACCUSERS_MAX,
-    AGE_MAX,
-    MemberView,
-    Status,
-)
+from gossipd.core.wire.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 from .circle import Circle
 
@@ -323,13 +318,7 @@ class MemberTable:
         return Change(entry.view, before)
 
     def _store(
-        self,
-        view: MemberView,
-        now: float,
-        verdict_at: float,
-        met: bool,
-        known: bool,
-        proven: bool,
+        self, view: MemberView, now: float, verdict_at: float, met: bool, known: bool, proven: bool
     ) -> None:
         view = view._replace(age=0)
         self._mark(view.name)
@@ -397,13 +386,7 @@ class MemberTable:
 def _digest(view: MemberView) -> int:
     tags = [text for tag in view.tags for text in tag]
     return hash64(
-        "m",
-        view.name,
-        *view.address,
-        view.generation,
-        view.incarnation,
-        view.status.value,
-        tags,
+        "m", view.name, *view.address, view.generation, view.incarnation, view.status.value, tags
     )
 
 

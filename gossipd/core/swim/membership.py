@@ -7,6 +7,8 @@ ends it, and whatever is said of this node itself above its own state is refuted
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass
+
 from gossipd.core.effects import MemberChanged, Refuted
 from gossipd.core.gossip.dissemination import Dissemination
 from gossipd.core.identity import Address
@@ -43,34 +45,24 @@ AFTER_PULL = 0.05
 """Seconds until who has learnt of members from a whole table turns to them."""
 
 
+@dataclass(eq=False, repr=False)
 class Membership:
     """Turns views of members into changes of the table and their consequences."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        newcomers: Newcomers,
-        round_trips: RoundTrips,
-        health: Health,
-        plausible: Plausible,
-        rumours: Rumours,
-        life: Life,
-        showing: Showing,
-        dissemination: Dissemination,
-        rival: NameConflict,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _newcomers: Newcomers
+    _round_trips: RoundTrips
+    _health: Health
+    _plausible: Plausible
+    _hearsay: Rumours
+    _life: Life
+    _showing: Showing
+    _gossiping: Dissemination
+    _rival: NameConflict
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._members = members
-        self._newcomers = newcomers
-        self._round_trips = round_trips
-        self._health = health
-        self._plausible = plausible
-        self._hearsay = rumours
-        self._life = life
-        self._showing = showing
-        self._gossiping = dissemination
-        self._rival = rival
         self._suspicions = Suspicions(self._settings)
         self._told_at: dict[str, float] = {}
         self.corroborations: dict[str, int] = {}

@@ -16,6 +16,8 @@ It turns back at no other time, and only once; nobody holds a node back for ever
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass
+
 from gossipd.core.effects import BecameReady, NotAlone
 from gossipd.core.log.log import Log
 from gossipd.core.means import Means
@@ -42,26 +44,20 @@ TOLD_MAX = 100
 """Members that are told at once that who began their cluster is ready; others find it out."""
 
 
+@dataclass(eq=False, repr=False)
 class Readiness:
     """Watches for the moment from which counts are complete."""
 
-    def __init__(
-        self,
-        means: Means,
-        members: MemberTable,
-        newcomers: Newcomers,
-        log: Log,
-        life: Life,
-        showing: Showing,
-        detector: Detector,
-    ) -> None:
+    means: InitVar[Means]
+    _members: MemberTable
+    _newcomers: Newcomers
+    _log: Log
+    _life: Life
+    _showing: Showing
+    _detector: Detector
+
+    def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
-        self._members = members
-        self._newcomers = newcomers
-        self._log = log
-        self._life = life
-        self._showing = showing
-        self._detector = detector
         self._started = False
         self._allowed = True
         """Whether time may make this node ready although no peer has shown itself."""

@@ -6,18 +6,13 @@ nothing of what others say, and an answer goes to where it is held, not to where
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gossipd.core.effects import SpeaksElsewhere
 from gossipd.core.identity import Address
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import (
-    Ack,
-    Envelope,
-    Gossip,
-    Join,
-    MemberView,
-    Status,
-)
+from gossipd.core.wire.messages import Ack, Envelope, Gossip, Join, MemberView, Status
 
 from .life import Life
 from .members import MemberTable
@@ -28,22 +23,15 @@ from .plausible import Word
 from .questions import Questions
 
 
+@dataclass(eq=False, repr=False)
 class Senders:
     """Those who speak to one node."""
 
-    def __init__(
-        self,
-        members: MemberTable,
-        questions: Questions,
-        elsewhere: Elsewhere,
-        life: Life,
-        membership: Membership,
-    ) -> None:
-        self._members = members
-        self._questions = questions
-        self._elsewhere = elsewhere
-        self._life = life
-        self._membership = membership
+    _members: MemberTable
+    _questions: Questions
+    _elsewhere: Elsewhere
+    _life: Life
+    _membership: Membership
 
     def is_own(self, envelope: Envelope, source: Address) -> bool:
         """Whether this node has sent it, and no twin at another address."""

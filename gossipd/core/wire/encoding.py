@@ -13,13 +13,7 @@ import msgpack
 
 from gossipd.core.identity import STREAM_BYTES, Stream
 
-from .decoding import (
-    CORRECTION,
-    DOUBLE,
-    KEY,
-    KINDS,
-    REGISTER,
-)
+from .decoding import KINDS
 from .messages import (
     END,
     Ack,
@@ -52,6 +46,7 @@ from .messages import (
     RelayedAck,
     Welcome,
 )
+from .values import CORRECTION, DOUBLE, KEY, REGISTER
 
 Packed: TypeAlias = bytes
 

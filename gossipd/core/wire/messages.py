@@ -21,12 +21,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core.identity import (
-    SEQ_MAX,
-    STREAM_BITS,
-    Address,
-    Stream,
-)
+from gossipd.core.identity import SEQ_MAX, STREAM_BITS, Address, Stream
 from gossipd.core.settings import CONFIRMATIONS_MAX
 
 COOKIE_BYTES_MAX = 16

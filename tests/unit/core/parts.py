@@ -6,7 +6,7 @@ from random import Random
 from uuid import UUID
 
 from gossipd.core.settings import Settings
-from gossipd.core.state import State, begin
+from gossipd.core.state import State
 from gossipd.core.wire.frame import TagFrame
 from gossipd.core.wire.messages import MemberView, Status
 
@@ -39,7 +39,7 @@ def state_of(
 ) -> State:
     """The state of a node that holds these members."""
     settings = settings or Settings(datagram_size=datagram_size)
-    state = begin(own, settings, FRAME, Random(1), 0.0, durable)
+    state = State(own, settings, FRAME, Random(1), 0.0, durable)
     state.life.ready = True
     for view in views:
         state.members.merge(view, 0.0, proven=True)

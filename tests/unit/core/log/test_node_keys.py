@@ -559,3 +559,18 @@ def test_a_source_is_told_at_once_and_is_on_the_disk_with_its_batch() -> None:
     assert (told.stream, told.to, told.registers) == (put.stream, 3, (("sales", 3, 70),))
     assert talk.maybe_take(100) is None
     assert talk.node.log.durable(put.stream) == 3
+
+
+def test_own_key_records_that_have_left_memory_are_no_clone_s() -> None:
+    """Peers hold them a moment longer, as ages are told in whole ticks."""
+    talk = Talk(settings=Settings(key_window=60.0), peers=1, durable=True)
+    talk.increment(key=K)
+    own = talk.node.stream
+    assert own is not None
+    talk.store_all()
+    talk.wait(90.0)
+    assert talk.node.log.keys.at(own, 1, talk.now) is None
+    told = Group(own, 0, 1, (("hits", 1, 1),), (KeyRecord(K, 1, "hits", 1, 590),))
+    said = talk.hear(talk.peer("p0"), Gossip(), groups=[told])
+    assert said.drops == []
+    assert talk.node.stream == own
