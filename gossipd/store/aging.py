@@ -56,7 +56,8 @@ class Lifetimes(NamedTuple):
     in_memory: float
     on_disk: float
     keys_max: int = KEYS_MAX
-    """As many are for memory at most; of those that versions cover the older ones are not."""
+    """As many are for memory at most: of those that versions cover the older ones are not, nor, of
+    a stream that has more of them than there is room for, are those above its version."""
 
 
 FOREVER = Lifetimes(0.0, math.inf)
@@ -102,9 +103,13 @@ def add_keys(
     versions = dict(versions_of(connection))
     horizon = int(meta_of(connection).get("horizon", 0))
     streams = {each.stream: each for each in snapshot.streams}
+    room = lifetimes.keys_max
     for stream in _streams(connection):
         version = versions.get(stream, 0)
-        part = _part(connection, stream, version, now, lifetimes)
+        above = _count_above(connection, stream, version, now - lifetimes.on_disk, room)
+        fits = above <= room
+        room -= above * fits
+        part = _part(connection, stream, version if fits else SEQ_MAX, now, lifetimes)
         held = streams.get(stream) or StreamSnapshot(stream, version, ())
         streams[stream] = held._replace(keys=part.in_memory, archived=part.archived)
         horizon = max(horizon, part.horizon)
@@ -162,6 +167,17 @@ def _expired(
     return list(takewhile(limits.passed, rows))
 
 
+def _count_above(
+    connection: sqlite3.Connection, stream: Stream, version: int, expired: float, room: int
+) -> int:
+    """How many records of a stream that have not expired are above its version; just above `room`
+    if there are more than that."""
+    query = """SELECT count(*) FROM (
+        SELECT 1 FROM keys WHERE stream = ? AND seq > ? AND at > ? LIMIT ?)"""
+    row = (stream, version, 1000 * expired, room + 1)
+    return int(connection.execute(query, row).fetchone()[0])
+
+
 def _part(
     connection: sqlite3.Connection,
     stream: Stream,
@@ -169,7 +185,8 @@ def _part(
     now: float,
     lifetimes: Lifetimes,
 ) -> _Part:
-    """What stays on the disk is looked through by SQLite alone, for it may be much."""
+    """In memory are the young ones, and those above `version`. What stays on the disk is looked
+    through by SQLite alone, for it may be much."""
     old = 1000 * (now - lifetimes.in_memory)
     expired = 1000 * (now - lifetimes.on_disk)
     query = """SELECT seq FROM keys WHERE stream = ? AND (at > ? OR seq > ? AND at > ?)

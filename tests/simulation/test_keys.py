@@ -195,6 +195,26 @@ def test_what_a_crash_has_left_unanswered_is_known_to_a_retry_after_the_restart(
     assert values(world) == {1}
 
 
+@pytest.mark.parametrize("disk_lost", [True, False])
+def test_who_has_to_catch_up_with_more_keys_than_memory_holds_comes_to_the_end(
+    disk_lost: bool,
+) -> None:
+    """A new disk, and one that was off for long: all records of the retention are for the disk,
+    and pass through memory, which takes 80."""
+    settings = Settings(key_window=2.0, key_retention=3600.0, key_limit=20)
+    world, checker = formed(3, settings)
+    world.crash("n2", disk_lost=disk_lost)
+    keys = [random_key(world.rng) for _ in range(300)]
+    for number, key in enumerate(keys):
+        assert isinstance(world.increment("n0", key=key), Accepted)
+        if number % 10 == 9:
+            pass_time(world, checker, 1.0)
+    world.start("n2")
+    settle(world, checker, NOTHING)
+    assert isinstance(world.increment("n2", key=keys[0]), Duplicate)
+    assert values(world) == {300}
+
+
 def test_a_node_in_memory_among_disks_is_told_keys_and_knows_them_for_the_window() -> None:
     settings = Settings(key_window=6.0, key_retention=600.0)
     world = with_one_in_memory(["n0", "n1", "memory"], "memory", settings)

@@ -3,7 +3,8 @@
 What is dropped raises the horizon, below which keys are not judged from memory any more. A record
 leaves memory for the disk only once it is stored, and covered by its stream's version: above it,
 it is part of the fingerprint, which is to be equal on nodes with and without a disk, so there all
-hold it for the retention.
+hold it for the retention. But where memory is crowded, stored ones above versions leave it, too:
+who has to catch up with more than fits into memory would never come to the end of a pass.
 
 A node without a disk holds a record longer whose key may seem new without it, as it comes from a
 clock that is ahead of this node's (see `dedup`).
@@ -96,6 +97,12 @@ class Retention:
                     self._judge.refused(record.key, record.age * AGE_TICK, now)
         return young
 
+    def make_room(self, turn: Turn) -> None:
+        """A peer has more key records than there is room for: the old ones leave memory, which
+        they may once they are stored."""
+        turn.save_wanted = True
+        self._timers.set_if_sooner(Timer.KEYS, turn.now + PAUSE)
+
     def drop(self, turn: Turn) -> None:
         """Drop some of what is too old, and look again later."""
         log, dedup = self._log, self._judge
@@ -166,7 +173,8 @@ class Retention:
             return age >= longer or not self._judge.may_seem_new(record.key, now)
         if self._is_expired(stream, record):
             return True
-        return covered and not self._saving.is_unsaved(stream, record.seq)
+        may_leave = covered or (self._log.keeps_marks and self._log.is_crowded)
+        return may_leave and not self._saving.is_unsaved(stream, record.seq)
 
     def _is_expired(self, stream: Stream, record: KeyRecord) -> bool:
         if record.age < self.age_wanted:

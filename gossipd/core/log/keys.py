@@ -111,6 +111,11 @@ class Keys:
         """The events under a key if there are as many as it may name, else none."""
         return self.events(key) if len(self._more.get(key, ())) >= EVENTS_MAX - 1 else []
 
+    def has(self, stream: Stream, seq: int) -> bool:
+        """Whether the record of an event is held."""
+        order = self._orders.get(stream)
+        return order is not None and order.get(seq) is not None
+
     def at(self, stream: Stream, seq: int, now: float) -> KeyRecord | None:
         """The record of an event."""
         order = self._orders.get(stream)

@@ -118,7 +118,7 @@ class Learning:
     ) -> tuple[KeyRecord, ...]:
         """Join registers; the key records that are to be joined, too: none where there is no room
         for all of them."""
-        fits = not of.keys or self._log.has_room_for_keys(of.stream, len(of.keys))
+        fits = not of.keys or self._log.has_room_for_keys(of.stream, of.keys)
         advances = self._log.merge(of.stream, of.registers)
         lesson.whole = advances is not None and fits
         if advances:

@@ -31,6 +31,9 @@ from .doubles import Change, Doubles, LeftOut
 from .keys import KeyedEvent, Keys
 from .stream_log import StreamLog
 
+CROWDED = 3 / 4
+"""From this part of `keys_max` on room for key records is scarce."""
+
 _MANY = 16
 """New counters of more than this part of all are sorted into them at once."""
 
@@ -493,9 +496,18 @@ class Log:
             return False
         return self._fits(held, beside + 1)
 
-    def has_room_for_keys(self, stream: Stream, count: int) -> bool:
-        """Whether so many key records of a stream may be joined."""
-        fits = len(self.keys) + count <= self.keys_max
+    @property
+    def is_crowded(self) -> bool:
+        """Whether most of the room for key records is taken."""
+        return len(self.keys) > CROWDED * self.keys_max
+
+    def has_room_for_keys(self, stream: Stream, records: Sequence[KeyRecord]) -> bool:
+        """Whether these key records of a stream may be joined; one in the place of another one
+        takes no room."""
+        fits = len(self.keys) + len(records) <= self.keys_max
+        if not fits:
+            new = sum(not self.keys.has(stream, record.seq) for record in records)
+            fits = len(self.keys) + new <= self.keys_max
         return fits and self._fits(self._streams.get(stream), 0)
 
     def _has_room_for_double(self, stream: Stream) -> bool:

@@ -187,8 +187,11 @@ class LogRepair:
         running = self._passes.get(page.stream)
         lesson = self._learning.page(page, running, turn.company, turn.now)
         turn.heed(lesson)
+        if Drop.KEYS_FULL in lesson.drops:
+            self._retention.make_room(turn)
         for correction in page.corrections:
-            self._corrections[page.stream, correction.counter] = correction
+            if correction.seq <= self._log.register(page.stream, correction.counter)[0]:
+                self._corrections[page.stream, correction.counter] = correction
         if running is None:
             return
         if not lesson.whole:

@@ -117,7 +117,7 @@ class Detector:
         if self._life.cut_off:
             return
         self._health.worse(probe.relays - min(probe.nacks, probe.relays))
-        self._membership.accuse(probe.target, turn)
+        self._membership.accuse(probe.target, turn, is_heard=probe.nacks > 0)
 
     def relay_nacked(self, nonce: int, turn: Turn) -> None:
         """A relay lives, the target did not answer it."""

@@ -174,13 +174,17 @@ class Membership:
             and len(before.accusers) > self._settings.confirmations
         )
 
-    def accuse(self, pinged: MemberView, turn: Turn) -> None:
-        """This node's own pings to a member, as it was held then, were not answered.
+    def accuse(self, pinged: MemberView, turn: Turn, *, is_heard: bool = False) -> None:
+        """This node's own pings to a member, as it was held then, were not answered. `is_heard`:
+        others that were asked meanwhile have answered, so that it is not this node's fault; it may
+        be long ago, as a node that takes itself for slow asks nobody else in all that time.
 
         One that has restarted or refuted meanwhile has shown that it lives.
         """
         view = self._members.get(pinged.name)
-        if view is None or view.status > Status.SUSPECT or self._life.is_to_blame(turn.now):
+        if view is None or view.status > Status.SUSPECT:
+            return
+        if not is_heard and self._life.is_to_blame(turn.now):
             return
         if (view.generation, view.incarnation) == (pinged.generation, pinged.incarnation):
             own = self._members.own.name

@@ -344,7 +344,9 @@ def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def accusers_raise_the_incarnation(patch: pytest.MonkeyPatch) -> None:
-    def accuse(self: Membership, pinged: MemberView, turn: Turn) -> None:
+    def accuse(
+        self: Membership, pinged: MemberView, turn: Turn, *, is_heard: bool = False
+    ) -> None:
         raised = pinged._replace(incarnation=pinged.incarnation + 1, status=Status.SUSPECT)
         self.learn(raised, turn)
 

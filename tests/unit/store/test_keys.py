@@ -417,6 +417,22 @@ async def test_of_more_records_than_memory_may_hold_the_newest_are_for_it(tmp_pa
     assert snapshot.horizon == key_time(older), "what is not in memory lies below"
 
 
+async def test_more_records_above_a_version_than_memory_may_hold_stay_on_the_disk(
+    tmp_path: Path,
+) -> None:
+    """Of a node that was ended while it caught up with more than it has room for."""
+    async with opened(tmp_path) as store:
+        old = [record(seq, age=610.0) for seq in range(1, 6)]
+        await store.save(told(*old, record(6, age=0.0)))
+        await store.save(told(record(1, age=610.0), stream=OTHER))
+    assert records_in(await stored(tmp_path, keys_max=7)) == {
+        STREAM: [1, 2, 3, 4, 5, 6], OTHER: [1]
+    }  # fmt: skip
+    snapshot = await stored(tmp_path, keys_max=3)
+    assert records_in(snapshot) == {STREAM: [6], OTHER: [1]}
+    assert {each.stream: each.archived for each in snapshot.streams} == {STREAM: 5, OTHER: 0}
+
+
 # --- an older file -------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -136,6 +137,32 @@ def test_what_is_stored_and_covered_leaves_memory_for_the_disk_until_it_expires(
     assert bench.seqs() == [3]
     bench.drop(3600.0)
     assert bench.seqs() == []
+
+
+@pytest.mark.parametrize(("durable", "kept"), [(True, [7]), (False, [1, 2, 3, 4, 5, 6, 7])])
+def test_what_is_stored_and_not_covered_leaves_a_memory_that_is_crowded(
+    durable: bool, kept: list[int]
+) -> None:
+    """Who catches up holds all that it is told above its version until it has everything."""
+    bench = Bench(durable, replace(SETTINGS, key_limit=2))
+    old = [record(seq, age=WINDOW) for seq in range(1, 7)]
+    bench.hold(A, *old)
+    bench.save()
+    bench.drop(0.0)
+    assert bench.seqs() == [1, 2, 3, 4, 5, 6], "three quarters of the room"
+    bench.hold(A, record(7))
+    bench.drop(0.0)
+    assert bench.seqs() == kept
+    assert bench.state.log.archived(A, 1.0) == (6 if durable else 0)
+
+
+def test_room_is_made_soon() -> None:
+    bench = Bench(True)
+    bench.retention.start(bench.state.turn(0.0))
+    turn = bench.state.turn(1.0)
+    bench.retention.make_room(turn)
+    assert turn.save_wanted
+    assert bench.state.means.timers.next == 1.0 + PAUSE
 
 
 def test_what_is_not_stored_yet_stays_until_it_is_or_expires() -> None:

@@ -277,9 +277,15 @@ def test_a_log_that_is_full_of_keys_takes_no_more() -> None:
     log = Log(streams_max=1, keys_max=3)
     log.merge_keys(A, [record(K, 1)], 0.0)
     log.enter(A, [Double("x", seq, 1, A, 1, 0) for seq in range(2, 9)], 0.0)
-    assert log.has_room_for_keys(A, 2)
-    assert not log.has_room_for_keys(A, 3)
-    assert not log.has_room_for_keys(B, 1), "a stream more"
+    assert not log.has_room_for_keys(B, [record(L, 1)]), "a stream more"
+    new = [record(L, 2), record(M, 3), record(N, 4)]
+    assert log.has_room_for_keys(A, new[:2])
+    assert not log.has_room_for_keys(A, new)
+    assert log.has_room_for_keys(A, [record(K, 1), *new[:2]]), "one is held"
+    was_crowded = log.is_crowded
+    log.merge_keys(A, new[:2], 0.0)
+    assert (was_crowded, log.is_crowded) == (False, True)
+    assert log.has_room_for_keys(A, [record(K, 1)])
     kept = StreamSnapshot(A, 3, (("x", 3, 3),), (record(L, 2), record(M, 3), record(N, 4)))
     log.load([kept], 0.0, 0.0)
     assert len(log.keys) == 4

@@ -10,7 +10,10 @@ from gossipd.core import (
     Correction,
     Double,
     Drop,
+    KeyRecord,
     Learned,
+    Save,
+    SaveWanted,
     Settings,
 )
 from gossipd.core.log.log import Log
@@ -287,6 +290,33 @@ def test_corrections_of_a_repair_that_does_not_end_are_not_used() -> None:
     talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
     talk.wait(10.0)
     assert talk.node.log.value("a") == 5
+
+
+def test_corrections_of_what_is_not_held_are_not_kept() -> None:
+    """Or whoever leads a repair on could fill the memory with them."""
+    talk = quiet()
+    ask = begin(talk, tuple(leaf_of(n, [("a", 5, 5)], 5) for n in (1, 2)))
+    first = page(2, (("a", 2, 2),), 5)._replace(corrections=(Correction("a", 3, 1, 1, 7),))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
+    pages = (page(2, (("a", 5, 5),), 5), page(1, (("a", 5, 5),), 5))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, pages, True))
+    talk.wait(0.1)
+    assert talk.node.log.value("a") == 10
+
+
+def test_a_page_with_more_keys_than_there_is_room_for_makes_room() -> None:
+    talk = Talk(3, settings=Settings(key_limit=1), durable=True)
+    talk.settle()
+    (save,) = talk.node.save(talk.now)
+    assert isinstance(save, Save)
+    talk.node.saved(save.changes, talk.now)
+    talk.node.expired(talk.now)
+    ask = begin(talk, (leaf_of(1, [("a", 9, 9)], 9),))
+    keys = tuple(KeyRecord(bytes((n,)) * 16, n, "a", 1, 0) for n in range(1, 6))
+    full = page(1, (("a", 9, 9),), 9)._replace(keys=keys)
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (full,), False))
+    assert said.drops == [Drop.KEYS_FULL]
+    assert said.of(SaveWanted)
 
 
 # --- equal versions, unequal content -------------------------------------------------------------

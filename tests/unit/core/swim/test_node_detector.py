@@ -632,3 +632,27 @@ def test_a_failed_member_is_told_so_by_the_contact() -> None:
 def test_an_ack_that_nobody_asked_for_is_dropped() -> None:
     talk = Talk(peers=1)
     assert talk.hear(talk.peer("p0"), Ack(12345, talk.shown)).drops == [Drop.UNASKED]
+
+
+@pytest.mark.parametrize("nacks", [True, False])
+def test_a_node_that_takes_itself_for_slow_accuses_as_well_if_a_relay_has_answered(
+    nacks: bool,
+) -> None:
+    """Its verdict takes longer than the time after which nobody's answer means that answers go
+    elsewhere, and in all of that it asks nobody but the relay."""
+    talk = Talk(peers=2)
+    talk.settle()
+    talk.node._state.health.worse(6)
+    talk.peer("p0").answers = False
+    asked: list[PingReq] = []
+    for _ in range(100):
+        asked = asked or talk.wait(0.1).sent(PingReq, talk.peer("p1"))
+        if asked:
+            break
+    talk.peer("p1").answers = False
+    if nacks:
+        talk.hear(talk.peer("p1"), Nack(asked[0].nonce))
+    for _ in range(13):
+        talk.wait(1.0)
+        talk.hear(talk.peer("p1"), Gossip())
+    assert (talk.status("p0") > Status.ALIVE) == nacks
