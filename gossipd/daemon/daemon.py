@@ -182,7 +182,7 @@ class Daemon:
         self._inbox = Inbox(self._receive, self._node, busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
-        self._image = Snapshot((), ())
+        self._snapshot = Snapshot((), ())
         """What the lives before have stored, until it is loaded."""
 
     # --- phases ------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ class Daemon:
             generation = await begin_life(store, config)
             daemon = cls(config, udp, own._replace(generation=generation), store)
             daemon._early = early
-            daemon._image = store.load()
+            daemon._snapshot = store.load()
             assert config.api is not None
             await open_port(daemon._port, config.api)
             if left is not None:
@@ -266,8 +266,8 @@ class Daemon:
     def _load(self) -> None:
         """Take in what the lives before have stored."""
         with self._garbage.loading():
-            effects = self._node.load(self._image, time.monotonic())
-        self._image = Snapshot((), ())
+            effects = self._node.load(self._snapshot, time.monotonic())
+        self._snapshot = Snapshot((), ())
         self._perform(effects)
 
     async def _stop(self) -> None:

@@ -50,7 +50,7 @@ class RemoteStore(asyncio.Protocol):
         self._numbers = count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._transport: asyncio.WriteTransport | None = None
-        self._image: Snapshot | None = None
+        self._snapshot: Snapshot | None = None
         self._reason = ""
         """Why the child has failed, if it could say so."""
 
@@ -59,7 +59,7 @@ class RemoteStore(asyncio.Protocol):
         """As `DiskStore.open`."""
         store = cls(keeper, directory)
         await store._loop.create_unix_connection(lambda: store, sock=keeper.socket)
-        store._image = await store._call("open", directory, options)
+        store._snapshot = await store._call("open", directory, options)
         return store
 
     # --- the socket --------------------------------------------------------------------------
@@ -115,8 +115,8 @@ class RemoteStore(asyncio.Protocol):
 
     def load(self) -> Snapshot:
         """What was stored when it was opened; given away once, for it may be large."""
-        assert self._image is not None, "load only once"
-        snapshot, self._image = self._image, None
+        assert self._snapshot is not None, "load only once"
+        snapshot, self._snapshot = self._snapshot, None
         return snapshot
 
     async def begin_life(self, wall: float) -> int:

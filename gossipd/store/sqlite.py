@@ -122,7 +122,7 @@ class DiskStore:
         """Made by `open`."""
         self._path = directory / FILE_NAME
         self._lock = lock
-        self._image: Snapshot | None = snapshot
+        self._snapshot: Snapshot | None = snapshot
         self._durability = durability
         self._node = node
         self._cluster = cluster
@@ -178,8 +178,8 @@ class DiskStore:
 
     def load(self) -> Snapshot:
         """What was stored when it was opened; given away once, for it may be large."""
-        assert self._image is not None, "load only once"
-        snapshot, self._image = self._image, None
+        assert self._snapshot is not None, "load only once"
+        snapshot, self._snapshot = self._snapshot, None
         return snapshot
 
     async def begin_life(self, wall: float) -> int:

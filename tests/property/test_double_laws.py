@@ -89,11 +89,11 @@ class World:
         for counter, value in log.values.items():
             assert value == totals[counter] - log.doubles.left_out_of(counter), "I7"
         again = Log()
-        again.load([_image(log, stream) for stream in log.streams], 0.0, 0.0)
+        again.load([_snapshot(log, stream) for stream in log.streams], 0.0, 0.0)
         assert (again.values, again.fingerprint) == (log.values, log.fingerprint)
 
 
-def _image(log: Log, stream: Stream) -> StreamSnapshot:
+def _snapshot(log: Log, stream: Stream) -> StreamSnapshot:
     return StreamSnapshot(
         stream,
         log.version(stream),

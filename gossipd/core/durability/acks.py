@@ -118,7 +118,7 @@ class CopiesWanted:
     means: InitVar[Means]
     _members: MemberTable
     _log: Log
-    _courier: PacketBuilder
+    _packet_builder: PacketBuilder
     _questions: Questions
     _round_trips: RoundTrips
 
@@ -284,7 +284,7 @@ class CopiesWanted:
 
     def _ask_peer(self, name: str, peer: _Peer, turn: Turn) -> None:
         """Send what the peer lacks, as far as one datagram holds it."""
-        room = self._courier.room(Hold(NONCE_MAX, ()))
+        room = self._packet_builder.room(Hold(NONCE_MAX, ()))
         groups: list[Group] = []
         whole = True
         for stream, queues in self._waiting.queues.items():

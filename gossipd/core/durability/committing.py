@@ -101,9 +101,9 @@ class Committing:
     means: InitVar[Means]
     _log: Log
     _writer: Writer
-    _judge: Dedup
-    _tail: RecentEvents
-    _gossiping: Dissemination
+    _dedup: Dedup
+    _recent: RecentEvents
+    _dissemination: Dissemination
     _leaving: Leaving
     _disk: Disk
     _disk_timeout: float
@@ -233,18 +233,18 @@ class Committing:
             for (_, put), result in zip(self._taken_puts, batch.put_results, strict=False)
         ]
         self._answer(replies, put_replies, turn)
-        self._tail.append(made + others, turn.now)
+        self._recent.append(made + others, turn.now)
         log = self._log
         if made:
             log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
             turn.emit(Incremented(tuple(made)))
-            self._gossiping.push_log(batch.stream, made[0].seq - 1, turn)
+            self._dissemination.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
             turn.emit(Learned(tuple(others)))
         turn.learn(())
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
-            self._gossiping.push_log(stream, register[1] - 1, turn)
+            self._dissemination.push_log(stream, register[1] - 1, turn)
         self._go_on(turn)
 
     def commit_failed(self, failure: Failure, why: str, turn: Turn) -> None:
@@ -277,7 +277,7 @@ class Committing:
         """Of the keys in what was taken, those that only the disk may know."""
         if not self._log.keeps_marks:
             return []
-        is_doubtful = self._judge.is_doubtful
+        is_doubtful = self._dedup.is_doubtful
         keys = [one.key for one in self._taken if one.key is not None]
         return [key for key in keys if is_doubtful(key, wall)]
 

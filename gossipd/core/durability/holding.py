@@ -39,9 +39,9 @@ class Holding:
     """The answering side of `Hold`."""
 
     _log: Log
-    _saving: WriteBehind
+    _write_behind: WriteBehind
     _life: Life
-    _gossiping: Dissemination
+    _dissemination: Dissemination
     _repair: LogRepair
 
     def __post_init__(self) -> None:
@@ -50,11 +50,11 @@ class Holding:
     def asked(self, hold: Hold, sender: str, turn: Turn) -> None:
         """Somebody asks this node to keep something."""
         log = self._log
-        learned = [self._gossiping.heard(group, turn) for group in hold.groups]
+        learned = [self._dissemination.heard(group, turn) for group in hold.groups]
         if not all(learned):
             return  # for lack of room, not everything in it is held
-        wish = _Wish(hold, sender, turn.reply_to, self._saving.begun + 1)
-        if log.keeps_marks and self._saving.pending:
+        wish = _Wish(hold, sender, turn.reply_to, self._write_behind.begun + 1)
+        if log.keeps_marks and self._write_behind.pending:
             if len(self._wishes) < WISHES_MAX:
                 self._wishes.append(wish)
                 turn.save_wanted = True
@@ -65,7 +65,7 @@ class Holding:
     def stored(self, turn: Turn) -> None:
         """Something is on the disk: answer those whose wish was there before it was taken; all
         of them when everything is, as then no cycle follows."""
-        write_behind = self._saving
+        write_behind = self._write_behind
         done = write_behind.done if write_behind.pending else write_behind.begun + 1
         ready = [wish for wish in self._wishes if wish.cycle <= done]
         self._wishes = [wish for wish in self._wishes if wish.cycle > done]

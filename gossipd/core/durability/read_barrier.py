@@ -27,7 +27,7 @@ class Reads:
 
     def __init__(self, log: Log, recent: RecentEvents, timers: Timers) -> None:
         self._log = log
-        self._tail = recent
+        self._recent = recent
         self._waiting: Waiting[str | None] = Waiting(timers, Timer.AFTER)
         """None: all reads of a stream; each is also in the queue of its counter, if that is known.
         """
@@ -41,7 +41,7 @@ class Reads:
 
     def includes(self, stream: Stream, seq: int, counter: str | None) -> bool:
         """Whether an increment is counted here, as far as is known; exact with `counter`."""
-        if seq <= self._log.version(stream) or self._tail.has(stream, seq):
+        if seq <= self._log.version(stream) or self._recent.has(stream, seq):
             return True
         return counter is not None and self._log.register(stream, counter)[0] >= seq
 

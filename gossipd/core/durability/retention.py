@@ -62,8 +62,8 @@ class Retention:
     def __init__(self, means: Means, log: Log, dedup: Dedup, write_behind: WriteBehind) -> None:
         self._settings, self._timers = means.settings, means.timers
         self._log = log
-        self._judge = dedup
-        self._saving = write_behind
+        self._dedup = dedup
+        self._write_behind = write_behind
         settings = self._settings
         self._interval = min(INTERVAL_MAX, settings.key_window / 20)
         self._retention = min(settings.key_retention, AGE_WANTED_MAX * AGE_TICK)
@@ -94,7 +94,7 @@ class Retention:
         if len(young) < len(records):
             for record in records:
                 if self._is_expired(stream, record):
-                    self._judge.refused(record.key, record.age * AGE_TICK, now)
+                    self._dedup.refused(record.key, record.age * AGE_TICK, now)
         return young
 
     def make_room(self, turn: Turn) -> None:
@@ -105,7 +105,7 @@ class Retention:
 
     def drop(self, turn: Turn) -> None:
         """Drop some of what is too old, and look again later."""
-        log, dedup = self._log, self._judge
+        log, dedup = self._log, self._dedup
         count = 0
         may_go = partial(self._may_go, turn.now)
         self._streams = self._streams or log.keys.streams
@@ -170,11 +170,11 @@ class Retention:
         covered = record.seq <= self._log.version(stream)
         if not self._log.keeps_marks and covered:
             longer = self._longest + held_longer(self._settings.key_window)
-            return age >= longer or not self._judge.may_seem_new(record.key, now)
+            return age >= longer or not self._dedup.may_seem_new(record.key, now)
         if self._is_expired(stream, record):
             return True
         may_leave = covered or (self._log.keeps_marks and self._log.is_crowded)
-        return may_leave and not self._saving.is_unsaved(stream, record.seq)
+        return may_leave and not self._write_behind.is_unsaved(stream, record.seq)
 
     def _is_expired(self, stream: Stream, record: KeyRecord) -> bool:
         if record.age < self.age_wanted:

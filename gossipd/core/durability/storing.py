@@ -35,7 +35,7 @@ class Storing:
     def __init__(
         self, write_behind: WriteBehind, disk: Disk, timers: Timers, *, durable: bool
     ) -> None:
-        self._saving = write_behind
+        self._write_behind = write_behind
         self._disk = disk
         self._timers = timers
         self._durable = durable
@@ -72,7 +72,7 @@ class Storing:
         if self._busy or self._stopped:
             return
         self._last = self._ends
-        changes = self._saving.take(most, turn.now)
+        changes = self._write_behind.take(most, turn.now)
         if changes is None:
             self._tidy(turn)
         else:
@@ -82,7 +82,7 @@ class Storing:
     def saved(self, changes: Changes, turn: Turn) -> None:
         """A part is on the disk."""
         self._busy = False
-        self._saving.stored(changes)
+        self._write_behind.stored(changes)
         if changes.last:
             self._tidy(turn)
         else:
@@ -90,7 +90,7 @@ class Storing:
 
     def save_failed(self, changes: Changes, failure: Failure, why: str, turn: Turn) -> None:
         """A part could not be stored: it is taken again."""
-        self._saving.not_stored(changes)
+        self._write_behind.not_stored(changes)
         self.failed(failure, why, turn)
 
     def tidied(self, turn: Turn) -> None:
@@ -138,7 +138,7 @@ class Storing:
         if self._last:
             self._stop(turn)
             return
-        wanted, self._wanted = self._wanted and self._saving.pending, False
+        wanted, self._wanted = self._wanted and self._write_behind.pending, False
         if wanted or self._ends:
             self.want(turn)
         else:

@@ -64,7 +64,7 @@ class WriteBehind:
     def __init__(self, log: Log, members: MemberTable, dedup: Dedup) -> None:
         self._log = log
         self._members = members
-        self._judge = dedup
+        self._dedup = dedup
         self._cycle: _Cycle | None = None
         self.begun = 0
         """Cycles that have begun."""
@@ -121,7 +121,7 @@ class WriteBehind:
             keys=keys,
             doubles=doubles,
             corrections=corrections,
-            horizon=self._judge.horizon,
+            horizon=self._dedup.horizon,
         )
         taken = (keys, marks.keys), (doubles, marks.doubles), (corrections, marks.corrections)
         if marks.registers or any(len(some) < len(marked) for some, marked in taken):

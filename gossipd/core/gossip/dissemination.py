@@ -40,9 +40,9 @@ class Dissemination:
 
     means: InitVar[Means]
     _members: MemberTable
-    _member_lane: MemberQueue
-    _log_lane: LogQueue
-    _courier: PacketBuilder
+    _member_queue: MemberQueue
+    _log_queue: LogQueue
+    _packet_builder: PacketBuilder
     _growth: Growth
     _learning: Learning
 
@@ -59,12 +59,12 @@ class Dissemination:
 
     def push_member(self, name: str, turn: Turn) -> None:
         """There is news of a member."""
-        self._member_lane.push(name)
+        self._member_queue.push(name)
         self._flush_soon(turn.now)
 
     def push_log(self, stream: Stream, start: int, turn: Turn) -> None:
         """There is news of a stream above seq `start`."""
-        self._log_lane.push(stream, start)
+        self._log_queue.push(stream, start)
         self._flush_soon(turn.now)
 
     def heard(self, group: Group, turn: Turn) -> bool:
@@ -95,19 +95,19 @@ class Dissemination:
         self._flushed_at = turn.now
         self._fill(turn.now)
         for name in self._next_peers(min(settings.gossip_fanout, int(self._tokens + _ALMOST))):
-            if self._member_lane or self._log_lane:
+            if self._member_queue or self._log_queue:
                 self._tokens -= 1
                 turn.send(Gossip(), self._members.held(name).address, name)
-        self._backlog = self._member_lane.sent_less_than(1) or self._log_lane.sent_less_than(1)
+        self._backlog = self._member_queue.sent_less_than(1) or self._log_queue.sent_less_than(1)
         eager = self._eager()
-        if self._member_lane.sent_less_than(eager) or self._log_lane.sent_less_than(eager):
+        if self._member_queue.sent_less_than(eager) or self._log_queue.sent_less_than(eager):
             self._flush_soon(turn.now)
-        elif self._member_lane or self._log_lane:
+        elif self._member_queue or self._log_queue:
             self._timers.set(Timer.GOSSIP, turn.now + settings.gossip_interval)
 
     def _eager(self) -> int:
         """Transmissions that follow each other at once."""
-        return min(self._courier.sends_max, len(self._members.live))
+        return min(self._packet_builder.sends_max, len(self._members.live))
 
     def _flush_soon(self, now: float) -> None:
         """A round once fresh news was collected for a moment and the pace allows a packet."""

@@ -29,8 +29,8 @@ class PacketBuilder:
     _settings: Settings
     _frame: Frame
     _members: MemberTable
-    _member_lane: MemberQueue
-    _log_lane: LogQueue
+    _member_queue: MemberQueue
+    _log_queue: LogQueue
 
     @property
     def sends_max(self) -> int:
@@ -82,9 +82,9 @@ class PacketBuilder:
             return None if view is None else _pack_within(view, budget)
 
         sends_max = self.sends_max
-        share = int(budget * MEMBER_SHARE) if self._log_lane else budget
-        views = self._member_lane.take(share, budget, sends_max, pack)
-        return views, self._log_lane.take(budget - sum(map(len, views)), sends_max, now)
+        share = int(budget * MEMBER_SHARE) if self._log_queue else budget
+        views = self._member_queue.take(share, budget, sends_max, pack)
+        return views, self._log_queue.take(budget - sum(map(len, views)), sends_max, now)
 
 
 def _pack_within(view: MemberView, room: int) -> Packed:

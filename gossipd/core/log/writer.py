@@ -143,7 +143,7 @@ class Writer:
 
     def __init__(self, log: Log, dedup: Dedup, rng: Random) -> None:
         self._log = log
-        self._judge = dedup
+        self._dedup = dedup
         self._rng = rng
         self._stream: Stream | None = None
         self._pending: Batch | None = None
@@ -170,7 +170,7 @@ class Writer:
         """
         assert self._pending is None, "one batch at a time"
         self._watch_clocks(now, wall)
-        self._judge.see_clocks(now, wall)
+        self._dedup.see_clocks(now, wall)
         log = self._log
         if self._stream is None or log.version(self._stream) + len(increments) > SEQ_MAX:
             self._stream = new_stream(self._rng)
@@ -183,7 +183,7 @@ class Writer:
             held, pending = stored.get(key, ()), len(draft.keys)
             results.append(
                 draft.repeated(key, counter, by)
-                or self._judge.judge(key, counter, by, wall, held, pending)
+                or self._dedup.judge(key, counter, by, wall, held, pending)
                 or draft.add_keyed(key, counter, by)
             )
         sources = Puts(log, draft.moved, draft.new, draft.is_new)

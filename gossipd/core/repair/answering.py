@@ -85,13 +85,13 @@ class Answering:
     ) -> None:
         self._log = log
         self._members = members
-        self._courier = packet_builder
+        self._packet_builder = packet_builder
         self._key_window = key_window
 
     def digest(self, ask: DigestAsk) -> Digest:
         """All leaves below the prefix if they fit the size asked for, else its 64 sums."""
         empty = Digest(ask.nonce, ask.depth, ask.prefix, (), None)
-        room = self._courier.room(empty, ask.size)
+        room = self._packet_builder.room(empty, ask.size)
         if self._log.has_few_below(ask.depth, ask.prefix, room // LEAF_SIZE_MAX):
             below = self._log.leaves_below(ask.depth, ask.prefix)
             leaves = tuple(self._log.leaf(stream) for stream in below)
@@ -103,7 +103,7 @@ class Answering:
     def passes(self, ask: PassAsk, archive: Archive | None, now: float) -> Iterator[Pages | Lack]:
         """Up to `ask.pages` datagrams with the pages asked for, in the order of the wishes; it
         ends with what it lacks where key records are on the disk only and not in `archive`."""
-        room = self._courier.room(Pages(ask.nonce, (), False), ask.size)
+        room = self._packet_builder.room(Pages(ask.nonce, (), False), ask.size)
         filling: list[Page] = []
         free = room
         sent = 0
@@ -146,7 +146,7 @@ class Answering:
         empty = MembersPage(ask.nonce, "", "", ())
         pending: tuple[MemberView, Packed] | None = None
         for _ in range(ask.pages):
-            room = self._courier.room(empty, ask.size) - _NAME_ROOM
+            room = self._packet_builder.room(empty, ask.size) - _NAME_ROOM
             views: list[MemberView] = []
             while True:
                 pending = pending or self._next_shared(names, now)

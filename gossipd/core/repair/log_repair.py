@@ -102,12 +102,12 @@ class LogRepair:
     means: InitVar[Means]
     _members: MemberTable
     _log: Log
-    _courier: PacketBuilder
+    _packet_builder: PacketBuilder
     _questions: Questions
     _health: Health
     _life: Life
     _learning: Learning
-    _gossiping: Dissemination
+    _dissemination: Dissemination
     _readiness: Readiness
     _retention: Retention
     _answering: Answering
@@ -279,7 +279,7 @@ class LogRepair:
         """As many of the passes under way as one datagram can ask for."""
         age = self._retention.age_wanted
         empty = PassAsk(self._nonce, (), PAGES_MAX, size, age)
-        room = self._courier.room(empty, size)
+        room = self._packet_builder.room(empty, size)
         items: list[PassItem] = []
         for stream, running in self._passes.items():
             item = PassItem(stream, running.start, running.after, running.doubles)
@@ -316,7 +316,7 @@ class LogRepair:
         gained = self._gained.pop(stream, 0)
         if self._life.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
-            self._gossiping.push_log(stream, running.start, turn)
+            self._dissemination.push_log(stream, running.start, turn)
 
     # --- answering ---------------------------------------------------------------------------
 

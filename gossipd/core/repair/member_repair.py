@@ -54,7 +54,7 @@ class MemberRepair:
     means: InitVar[Means]
     _members: MemberTable
     _newcomers: Newcomers
-    _member_lane: MemberQueue
+    _member_queue: MemberQueue
     _questions: Questions
     _health: Health
     _showing: Showing
@@ -83,7 +83,7 @@ class MemberRepair:
         """A peer's table differs from this one: pull it unless a pull runs or just ran."""
         if self._differs_since is None:
             self._differs_since = turn.now
-        settled = not self._member_lane or turn.now - self._differs_since >= PATIENCE
+        settled = not self._member_queue or turn.now - self._differs_since >= PATIENCE
         idle = self._peer is None or self._meeting.peer == peer
         pair = self._members.fingerprint, self._showing.by[peer].members
         due = max(self._next_at, self._vain[pair][0] if pair in self._vain else self._next_at)

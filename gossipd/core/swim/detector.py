@@ -56,7 +56,7 @@ class Detector:
     _questions: Questions
     _round_trips: RoundTrips
     _health: Health
-    _hearsay: Rumours
+    _rumours: Rumours
     _rounds: Rounds
     _life: Life
     _showing: Showing
@@ -155,7 +155,7 @@ class Detector:
                 self._timers.cancel(Timer.CORROBORATE, flight.target)
             case Purpose.RUMOUR:
                 self._timers.cancel(Timer.RUMOUR, flight.target)
-                self._hearsay.answered(flight.target, turn.now)
+                self._rumours.answered(flight.target, turn.now)
             case Purpose.RELAY:
                 self._timers.cancel(Timer.RELAY_NACK, str(nonce))
                 assert isinstance(flight, Relayed)
@@ -249,7 +249,7 @@ class Detector:
 
     def look_into_rumour(self, name: str, turn: Turn) -> None:
         """Ask a member that is said not to live any more; it is believed if that is silent."""
-        rumour = self._hearsay.get(name)
+        rumour = self._rumours.get(name)
         assert rumour is not None
         if rumour.pings == PINGS:
             self._membership.believe(rumour.view, turn)

@@ -132,7 +132,7 @@ class Joining:
     means: InitVar[Means]
     _members: MemberTable
     _questions: Questions
-    _strangers: AmplificationLimit
+    _amplification: AmplificationLimit
     _plausible: Plausible
     _elsewhere: Elsewhere
     _life: Life
@@ -167,13 +167,13 @@ class Joining:
         """Ask whoever is at these addresses; its own address is passed over."""
         for address in addresses:
             if address != self._members.own.address:
-                self._strangers.trust(address)
+                self._amplification.trust(address)
                 self._send_join(address, b"", address, turn)
 
     def ask_rivals(self, turn: Turn) -> None:
         """Ask where this node's name is said to live, too: it may be its own address."""
         for address in self._rival.due(turn):
-            self._strangers.received(address, QUESTION)
+            self._amplification.received(address, QUESTION)
             self._send_join(address, b"", address, turn, rival=True)
 
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
@@ -324,7 +324,7 @@ class Joining:
             self._consider(_Newcomer(newcomer, join.nonce, join.standing), turn)
             return
         if join.address != turn.source:
-            self._strangers.received(join.address, size)
+            self._amplification.received(join.address, size)
             turn.send(Cookie(join.nonce, b"", turn.source), turn.reply_to)
             if self._elsewhere.asked(newcomer.name, join.address, turn.now):
                 turn.emit(SpeaksElsewhere(newcomer.name, join.address, turn.source))
@@ -412,7 +412,7 @@ class Joining:
         standing = Standing.HOLDER if holder is not self._members.own else self._standing(turn.now)
         refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation, standing)
         address = newcomer.view.address
-        self._strangers.trust(address)  # its cookie has proven it
+        self._amplification.trust(address)  # its cookie has proven it
         turn.send(refuse, address)
 
     def _check_name(self, newcomer: _Newcomer, holder: MemberView, turn: Turn) -> None:

@@ -69,7 +69,7 @@ class Leaving:
     means: InitVar[Means]
     _members: MemberTable
     _log: Log
-    _courier: PacketBuilder
+    _packet_builder: PacketBuilder
     _questions: Questions
     _life: Life
     _membership: Membership
@@ -184,7 +184,7 @@ class Leaving:
 
     def _send_hold(self, streams: list[Stream], to: Address, turn: Turn) -> None:
         """Take streams from the end of the list until a datagram is full."""
-        room = self._courier.room(Hold(NONCE_MAX, ()))
+        room = self._packet_builder.room(Hold(NONCE_MAX, ()))
         groups: list[Group] = []
         sent: dict[Stream, int] = {}
         while streams and room > GROUP_OVERHEAD and len(groups) < HOLD_GROUPS_MAX:

@@ -55,10 +55,10 @@ class Membership:
     _round_trips: RoundTrips
     _health: Health
     _plausible: Plausible
-    _hearsay: Rumours
+    _rumours: Rumours
     _life: Life
     _showing: Showing
-    _gossiping: Dissemination
+    _dissemination: Dissemination
     _rival: NameConflict
 
     def __post_init__(self, means: Means) -> None:
@@ -106,7 +106,7 @@ class Membership:
         self._follow(change, turn)
         is_news = self._members.is_known(view.name) and not (pulled and not change.before)
         if is_news and not self._is_settled(change):
-            self._gossiping.push_member(view.name, turn)
+            self._dissemination.push_member(view.name, turn)
         return change
 
     def _is_credible(self, view: MemberView) -> bool:
@@ -136,7 +136,7 @@ class Membership:
         return view.status > Status.SUSPECT and rank(view) > rank(held)
 
     def _hear_rumour(self, view: MemberView, turn: Turn) -> None:
-        at = self._hearsay.hear(view, turn.now)
+        at = self._rumours.hear(view, turn.now)
         if at is not None:
             self._timers.set(Timer.RUMOUR, at, view.name)
 
@@ -147,7 +147,7 @@ class Membership:
 
     def _end_rumour(self, name: str) -> None:
         self._timers.cancel(Timer.RUMOUR, name)
-        self._hearsay.drop(name)
+        self._rumours.drop(name)
 
     def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
         """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
@@ -203,7 +203,7 @@ class Membership:
         """Let a member that is not live be shown nowhere any more."""
         view = self._members.held(name)
         self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
-        self._gossiping.push_member(name, turn)  # also of one that only others knew
+        self._dissemination.push_member(name, turn)  # also of one that only others knew
 
     def stall(self, stalled_at: float, turn: Turn) -> None:
         """Give the suspects back the time for which this node stood still, or was cut off."""
@@ -233,7 +233,7 @@ class Membership:
 
     def _follow(self, change: Change, turn: Turn) -> None:
         view, before = change
-        rumour = self._hearsay.get(view.name)
+        rumour = self._rumours.get(view.name)
         if rumour is not None and rank(rumour.view) <= rank(view):
             self._end_rumour(view.name)
         if view.status is Status.SUSPECT:
@@ -305,7 +305,7 @@ class Membership:
             if larger:
                 self._rival.told(view.address, turn)
             else:
-                self._gossiping.push_member(own.name, turn)
+                self._dissemination.push_member(own.name, turn)
         elif rank(view) > rank(own) and own.status is not Status.LEFT:
             if larger and view.address == own.address:
                 self._rival.told(own.address, turn)  # a twin behind the same address, perhaps
@@ -340,7 +340,7 @@ class Membership:
             address=address or own.address,
         )
         self._members.merge(view, turn.now)
-        self._gossiping.push_member(view.name, turn)
+        self._dissemination.push_member(view.name, turn)
 
 
 def _stands(view: MemberView) -> tuple[Status, int, int]:
