@@ -96,7 +96,8 @@ READ_FIRST_MAX = 50
 
 LOOK_INTERVAL = 0.1
 """Seconds between two looks at how full the log is, at lines that were lost, and at garbage. There
-is an input at least with each round of probes, so each is seen soon after it happens."""
+is an input at least with each round of probes, so each is seen soon after it happens; a node that
+is alone looks when it is asked."""
 
 EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
@@ -383,7 +384,9 @@ class Daemon:
         self._garbage.look()
 
     def _process(self) -> dict[str, object]:
-        """What clients are shown of the process."""
+        """What clients are shown of the process, as it is now: a node that is alone has no inputs
+        for a while."""
+        self._look()
         udp = self._udp
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),

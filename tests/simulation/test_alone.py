@@ -56,7 +56,7 @@ def test_who_is_still_held_as_a_member_is_not_ready_before_its_counts_are_whole(
 
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "is ready at once": lambda patch: patch.setattr(
-        "tests.simulation.faulty.engine.Settings", lambda: Settings(alone_after=0.0)
+        "gossipd.simulator.engine.Settings", lambda: Settings(alone_after=0.0)
     ),
     "asks nobody": lambda patch: patch.setattr(Readiness, "taken_in", nothing),
 }

@@ -264,10 +264,10 @@ def test_an_answer_without_end_is_not_taken_in() -> None:
 def test_sending_has_the_same_deadline() -> None:
     with hostile.deaf() as api:
         begun_at = time.monotonic()
-        with pytest.raises(NoAnswerError, match=r"within 0\.5 s$") as told:
-            Client(api, timeout=0.5).post_lines("/increments", b" " * 2**25)
+        with pytest.raises(NoAnswerError, match=r"within 2 s$") as told:
+            Client(api, timeout=2.0).post_lines("/increments", b" " * 2**25)
         assert told.value.doubtful
-        assert time.monotonic() - begun_at < 5
+        assert time.monotonic() - begun_at < 20
 
 
 def test_a_name_that_nobody_resolves_takes_no_longer_than_the_deadline(
