@@ -49,6 +49,10 @@ YOUNG = 60.0
 """Seconds, or half of a window that is shorter than twice that: doubles that others may not know
 yet are not folded."""
 
+LATE_WINDOWS = 10
+"""Key windows for which doubles wait at most because others are found late: who has been away for
+longer would keep the table full."""
+
 STREAMS_AT_ONCE = 1_000
 """Streams whose doubles are looked at in one turn."""
 
@@ -144,7 +148,7 @@ class Retention:
     def _fold(self, turn: Turn) -> bool:
         """Fold some doubles that are old; whether there are more."""
         log = self._log
-        age, left = int(self._age_of_folded() / AGE_TICK), FOLDED_AT_ONCE
+        age, left = int(self._age_of_folded(turn.now) / AGE_TICK), FOLDED_AT_ONCE
         streams = log.doubles.streams
         for stream in streams[self._looked_at : self._looked_at + STREAMS_AT_ONCE]:
             count = log.doubles.old(stream, age, left, turn.now)
@@ -157,11 +161,14 @@ class Retention:
         self._looked_at = self._looked_at if more else 0
         return more
 
-    def _age_of_folded(self) -> float:
-        """Seconds after which doubles are folded, given how many there are."""
+    def _age_of_folded(self, now: float) -> float:
+        """Seconds after which doubles are folded, given how many there are. What comes below a
+        correction comes too late: so by as much as streams are behind each other they wait."""
         log = self._log
         room = (log.doubles_max - len(log.doubles)) / ((1 - CROWDED) * log.doubles_max)
-        return max(self._young, self._folded_after * min(1.0, room))
+        late = min(log.lateness(now), LATE_WINDOWS * self._settings.key_window)
+        crowded = max(self._young + late, self._folded_after * min(1.0, room))
+        return min(crowded, self._folded_after)
 
     def _may_go(self, now: float, stream: Stream, record: KeyRecord) -> bool:
         age = record.age * AGE_TICK

@@ -23,7 +23,15 @@ from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import SEQ_MAX, SOURCE_BIT, Stream
 from gossipd.core.settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.snapshot import StreamSnapshot
-from gossipd.core.wire.messages import Correction, Double, KeyRecord, Leaf, Record, Register
+from gossipd.core.wire.messages import (
+    AGE_TICK,
+    Correction,
+    Double,
+    KeyRecord,
+    Leaf,
+    Record,
+    Register,
+)
 
 from .blocks import Blocks
 from .digest import Trie
@@ -95,6 +103,7 @@ class Log:
         """To be read; `merge_keys` and `drop_keys` change them."""
         self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
         """To be read; `enter`, `correct` and `fold` change them."""
+        self._late_until = float("-inf")
         self._archived: dict[Stream, tuple[int, float]] = {}
         """Of streams whose oldest key records are on the disk only: the newest seq of these, and
         when it expires."""
@@ -407,8 +416,16 @@ class Log:
                 record = self.keys.at(stream, seq, now)
                 age = record.age if record is not None else 0
                 double = Double(counter, seq, by, winner.stream, winner.seq, age)
-                advances += self.enter(stream, (double,), now)[1]
+                new, left_out = self.enter(stream, (double,), now)
+                advances += left_out
+                if new:
+                    self._late_until = max(self._late_until, now + age * AGE_TICK)
         return advances
+
+    def lateness(self, now: float) -> float:
+        """How old events lately were, seconds, when this node found that they had lost: so far
+        some stream is behind. Where nothing is found it falls, by one second each second."""
+        return max(0.0, self._late_until - now)
 
     def enter(
         self, stream: Stream, doubles: Iterable[Double], now: float, *, told: bool = False

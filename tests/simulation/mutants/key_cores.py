@@ -206,7 +206,7 @@ def folding_forgets_its_losers(patch: pytest.MonkeyPatch) -> None:
 
 
 def doubles_are_folded_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Retention, "_age_of_folded", lambda _: 0.0)
+    patch.setattr(Retention, "_age_of_folded", lambda *_: 0.0)
 
 
 def corrections_are_not_told(patch: pytest.MonkeyPatch) -> None:

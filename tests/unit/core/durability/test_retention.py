@@ -332,6 +332,28 @@ def test_the_fuller_the_table_the_sooner_doubles_are_folded() -> None:
     assert len(bench.state.log.doubles) == 0
 
 
+def test_in_a_crowd_doubles_wait_as_long_as_others_are_found_late() -> None:
+    """A stream that is behind by more than a minute brings losers below those that are known: what
+    was folded meanwhile would count them twice."""
+    bench = Bench(True)
+    log = bench.state.log
+    log.doubles_max = 1
+    keys = [new_key(RNG) for _ in range(3)]
+    bench.hold(A, *(record(seq + 1, key=key) for seq, key in enumerate(keys)))
+    bench.hold(B, record(3, key=keys[2]))
+    for now, seq in (50.0, 2), (70.0, 1):
+        bench.drop(now)
+        log.merge_keys(B, [record(seq, age=now, key=keys[seq - 1])], now)
+        assert len(log.doubles) == 4 - seq
+        assert log.lateness(now) == pytest.approx(now)
+    assert log.value("hits") == 3
+    bench.drop(90.0)
+    assert len(log.doubles) == 3, "as late as that more may come"
+    bench.drop(140.0)
+    assert len(log.doubles) == 0, "nothing came late for long"
+    assert log.value("hits") == 3
+
+
 def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None:
     bench = Bench(True)
     log = bench.state.log
