@@ -37,10 +37,14 @@ WRITE_SIZE = 64 * 1024
 says so before the next large answer is made."""
 
 
+_PENDING: Any = object()
+"""The result of what has not ended."""
+
+
 class _Command:
     """What was asked, and once it was started what becomes of it."""
 
-    __slots__ = ("_pipeline", "done", "render", "result", "shares", "size", "start", "task")
+    __slots__ = ("_pipeline", "render", "result", "shares", "size", "start", "task")
 
     def __init__(
         self,
@@ -55,14 +59,15 @@ class _Command:
         self.render = render
         self.shares = shares
         self.size = size
-        self.done = False
-        self.result: object = None
+        self.result = _PENDING
         self.task: asyncio.Future[Any] | None = None
 
     def end(self, result: object) -> None:
         """It has ended with a value or `Refused`."""
-        self.done, self.result = True, result
-        self._pipeline.ended(self)
+        self.result = result
+        if self is self._pipeline.watched:
+            self._pipeline.watched = None
+            self._pipeline.rest(is_new=True)
 
     def end_with(self, task: asyncio.Future[Any]) -> None:
         """It has ended as what was awaited for it."""
@@ -82,21 +87,20 @@ class _End(NamedTuple):
 class Pipeline:
     """The commands of one connection that have not been answered yet.
 
-    `write` takes answers, `progressed` is called when `advance` is worth calling: a command has
-    ended, or (true) it is its turn; `at_end` when the end was reached and everything before it was
-    written.
+    `write` takes answers, `go_on` is called when `advance` is worth calling, for it is its turn;
+    `at_end` when the end was reached and everything before it was written.
     """
 
     def __init__(
         self,
         write: Callable[[bytes], None],
-        progressed: Callable[[bool], None],
+        go_on: Callable[[], None],
         at_end: Callable[[bool], None],
         turns: Turns,
     ) -> None:
         self._turns = turns
         self._write = write
-        self._progressed = progressed
+        self._connection_goes_on = go_on
         self._at_end = at_end
         self._running: deque[_Command] = deque()
         self._alone = False
@@ -104,9 +108,10 @@ class Pipeline:
         self._pieces: Iterator[bytes] | None = None
         """The answer that is being given."""
         self._waiting: deque[_Command | _End] = deque()
-        self._watched: _Command | None = None
         self._answers: list[bytes] = []
         self._answers_size = 0
+        self.watched: _Command | None = None
+        """The oldest command, where all the others wait for it."""
         self.pending = 0
         """Commands, and the end, that were added and are not answered yet."""
         self.size = 0
@@ -162,25 +167,19 @@ class Pipeline:
         if self._answers:
             self._flush()
         if self._running and not self.held:
-            self._watched = self._running[0]
+            self.watched = self._running[0]
 
     def rest(self, *, is_new: bool = False) -> None:
-        """Go on when it is one's turn."""
+        """Go on when it is one's turn. So those that end together go on together."""
         if not self.resting:
             self.resting = True
             self._turns.add(self._go_on, is_new=is_new)
 
-    def ended(self, command: _Command) -> None:
-        """One has ended: go on where all the others wait for it, once for all that end now."""
-        if command is self._watched:
-            self._watched = None
-            asyncio.get_running_loop().call_soon(self._progressed, False)
-
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is
         called or held any more."""
-        self._write = self._at_end = self._progressed = _nothing
-        self._watched = None
+        self._write = self._at_end = self._connection_goes_on = _nothing
+        self.watched = None
         for command in self._running:
             if command.task is not None:
                 command.task.cancel()
@@ -198,7 +197,7 @@ class Pipeline:
             self._give_piece(self._pieces)
             return True
         if running:
-            if running[0].done:
+            if running[0].result is not _PENDING:
                 self._answer(running.popleft())
                 return True
             if self._alone or not waiting or not waiting[0].shares:
@@ -270,7 +269,7 @@ class Pipeline:
 
     def _go_on(self) -> None:
         self.resting = False
-        self._progressed(True)
+        self._connection_goes_on()
 
 
 def refused(failure: BaseException) -> Refused:
