@@ -7,6 +7,8 @@ connection, since where the next one would begin is unknown; any other mistake c
 Nothing is upgraded to (RFC 9110 7.8: who does not want to ignores the field). The parser takes the
 rest of such a request for another protocol, body included, so it is given the head once more,
 without what asks for the upgrade.
+
+A request that came before is not parsed again (see `repeats`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from gossipd.sideport.http_answers import (
     Problem,
 )
 from gossipd.sideport.pipeline import Pipeline, refused
+from gossipd.sideport.repeats import Meaning
 from gossipd.sideport.validation import key, shown, wrong
 
 if TYPE_CHECKING:
@@ -69,11 +72,29 @@ class HttpDialect:
         self._silent = 0
         """Bytes taken since the parser last delivered something: what it holds, at most."""
         self._delivered = False
+        self._repeats = port.repeats
+        self._meaning: Meaning | None = None
+        """Of the request that was read last, if it means always the same."""
+        self._count = 0
+        """Requests read so far."""
         self._begin()
         self._declining = False
         """The head came with the wish for an upgrade, and comes again without it."""
 
     def feed(self, data: bytes, now: float) -> None:
+        if self._in_request or self._brief:
+            self._read(data, now)
+            return
+        meaning = self._repeats.meaning(data)
+        if meaning is not None:
+            self._pipeline.add(*meaning)
+            return
+        count, self._meaning = self._count, None
+        self._read(data, now)
+        if self._meaning is not None and self._count == count + 1 and not self._in_request:
+            self._repeats.remember(data, self._meaning)
+
+    def _read(self, data: bytes, now: float) -> None:
         self._delivered = False
         try:
             self._parse(data)
@@ -117,8 +138,10 @@ class HttpDialect:
     def end(self) -> None:
         del self._parser  # it holds the callbacks
 
-    def on_url(self, part: bytes) -> None:
+    def on_message_begin(self) -> None:
         self._in_request = True
+
+    def on_url(self, part: bytes) -> None:
         self._target += part
         self._head_size += len(part)
         self._check_head()
@@ -168,6 +191,7 @@ class HttpDialect:
         self._delivered = True
         if self._declining:
             return
+        self._count += 1
         if not self._pipeline.closed:
             self._request()
         self._begin()
@@ -241,7 +265,9 @@ class HttpDialect:
         if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
         start = partial(operation.run, node, **operation.validated(fields))
-        self._pipeline.add(start, render, shares=operation.shares, size=self.size)
+        self._pipeline.add(start, render, operation.shares, self.size)
+        if framing is KEEP and operation.is_repeated(fields):
+            self._meaning = Meaning(start, render, operation.shares)
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""

@@ -11,7 +11,7 @@ from functools import partial
 from http import HTTPStatus
 from itertools import chain, islice
 
-from gossipd.core import Counted, Refused, Why
+from gossipd.core import Counted, Refused, Why, increment_text
 from gossipd.sideport.operations import Acknowledged, Operation
 from gossipd.sideport.streaming import in_json
 
@@ -220,7 +220,7 @@ def incremented_members(done: Counted, text: bool = False) -> str:
     """An increment as the members of a JSON object, without its braces."""
     count = f'"{done.count}"' if text else done.count
     return (
-        f'"id": "{done.id}", "counter": {encode_string(done.counter)}, "by": {done.by}, '
+        f'"id": "{increment_text(done.stream, done.seq)}", "counter": {encode_string(done.counter)}, "by": {done.by}, '
         f'"count": {count}, "duplicate": {"true" if done.duplicate else "false"}'
     )
 

@@ -110,6 +110,10 @@ class Operation:
                 raise values.wrong(f"{name} is missing")
         return found
 
+    def is_repeated(self, given: Mapping[str, object]) -> bool:
+        """Whether clients are likely to ask for the very same again."""
+        return self.name in ("increment", "count") and not given.keys() & {"key", "after"}
+
     def is_short(self, given: Mapping[str, object]) -> bool:
         """Whether the answer is short and comes at once."""
         return not (self.rows or self.batch or any(self.by_name[name].waits for name in given))

@@ -127,7 +127,6 @@ class Pipeline:
         self,
         start: Callable[..., object],
         render: Callable[[Any], Answer],
-        *,
         shares: bool = False,
         size: int = 0,
     ) -> None:

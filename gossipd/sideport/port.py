@@ -13,6 +13,7 @@ from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place, Places
+from gossipd.sideport.repeats import Repeats
 from gossipd.sideport.turns import Turns
 
 BACKLOG = 1024
@@ -39,6 +40,8 @@ class SidePort:
         self.node = node
         self.limits = limits or Limits()
         self.turns = Turns()
+        self.repeats = Repeats()
+        """Of HTTP."""
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()

@@ -314,6 +314,8 @@ class Log:
         """These records, just merged, and the version are on the disk: they are no changes,
         unless more than them is held."""
         self.set_durable(stream, version)
+        if not self.keeps_marks:
+            return
         for counter, seq, total in registers:
             if self.register(stream, counter) == (seq, total):
                 self.changed.registers.pop((stream, counter), None)
