@@ -145,6 +145,7 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """It is its turn: to answer what has ended, or to go on with what is not parsed yet."""
+        self._pipeline.resting = False
         self._active_at = self._loop.time()
         self._work(self._turns.slice())
 
@@ -163,9 +164,8 @@ class Connection(asyncio.Protocol):
             pipeline.advance(time)
         if pipeline.closed:
             self._unparsed = b""
-            self._set_reading(True)
-        else:
-            self._set_reading(self._has_room())
+        if (pipeline.closed or self._has_room()) is not self._reading:
+            self._turn_reading()
 
     def _next_slice(self) -> bytes:
         data, start = self._unparsed, self._parsed
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
             self._parsed = end
             return data[start:end]
         self._unparsed, self._parsed = b"", 0
-        return data[start:]
+        return data[start:]  # the very same if nothing of it was parsed yet
 
     def _has_room(self) -> bool:
         pipeline = self._pipeline
@@ -184,11 +184,12 @@ class Connection(asyncio.Protocol):
             return False
         return pipeline.pending < self._limits.pending_max
 
-    def _set_reading(self, reading: bool) -> None:
-        if reading is self._reading or self._eof or self._transport is None:
+    def _turn_reading(self) -> None:
+        """Read no more, or again."""
+        if self._eof or self._transport is None:
             return
-        self._reading = reading
-        if reading:
+        self._reading = not self._reading
+        if self._reading:
             self._dialect.resume(self._active_at)
             self._transport.resume_reading()
         else:
@@ -218,8 +219,8 @@ class Connection(asyncio.Protocol):
             return
         if self._linger_until is not None:
             self._close()
-        else:
-            self._set_reading(False)
+        elif self._reading:
+            self._turn_reading()
 
     def _close(self) -> None:
         if self._transport is not None:

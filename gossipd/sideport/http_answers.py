@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain, islice
 
@@ -75,17 +75,15 @@ def _status_line(status: int) -> bytes:
 _STATUS_LINES: dict[int, bytes] = {status: _status_line(status) for status in HTTPStatus}
 _OK_JSON = _STATUS_LINES[200] + b"Content-Type: application/json\r\n"
 
-_date = (0, b"")
-"""The second of the last answer, and how a head says it."""
+
+@lru_cache(maxsize=1)  # it stands in every answer
+def _date(second: int) -> bytes:
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
 
 
 def _dated() -> bytes:
     """The `Date` field (RFC 9110 6.6.1), by which a client may set its clock right."""
-    global _date  # formatted once a second: it stands in every answer
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
-    return _date[1]
+    return _date(int(time.time()))
 
 
 encode_string: Callable[[str], str] = json.encoder.encode_basestring

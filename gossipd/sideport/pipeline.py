@@ -87,8 +87,8 @@ class _End(NamedTuple):
 class Pipeline:
     """The commands of one connection that have not been answered yet.
 
-    `write` takes answers, `go_on` is called when `advance` is worth calling, for it is its turn;
-    `at_end` when the end was reached and everything before it was written.
+    `write` takes answers; `go_on` is called when it is its turn: it ends `resting`, and calls
+    `advance`; `at_end` when the end was reached and everything before it was written.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Pipeline:
     ) -> None:
         self._turns = turns
         self._write = write
-        self._connection_goes_on = go_on
+        self._go_on = go_on
         self._at_end = at_end
         self._running: deque[_Command] = deque()
         self._alone = False
@@ -158,7 +158,7 @@ class Pipeline:
     def advance(self, time: Slice) -> None:
         """Answer what can be answered, start what can be started, write; rest when the slice of
         time is over."""
-        while not self.held and not self.resting and self._step():
+        while self.pending and not self.held and not self.resting and self._step():
             if self._answers_size >= WRITE_SIZE:
                 self._flush()
             if self.pending and time.over:
@@ -177,7 +177,7 @@ class Pipeline:
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is
         called or held any more."""
-        self._write = self._at_end = self._connection_goes_on = _nothing
+        self._write = self._at_end = self._go_on = _nothing
         self.watched = None
         for command in self._running:
             if command.task is not None:
@@ -225,7 +225,7 @@ class Pipeline:
             command.task = asyncio.ensure_future(value)
             command.task.add_done_callback(command.end_with)
         else:
-            command.end(value)
+            command.result = value
 
     def _answer(self, command: _Command) -> None:
         self.size -= command.size
@@ -265,10 +265,6 @@ class Pipeline:
             self._answers.clear()
             self._answers_size = 0
             self._write(answers)
-
-    def _go_on(self) -> None:
-        self.resting = False
-        self._connection_goes_on()
 
 
 def refused(failure: BaseException) -> Refused:
