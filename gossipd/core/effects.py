@@ -19,7 +19,6 @@ from .identity import Address, Stream
 from .replies import Reply
 from .snapshot import StreamSnapshot
 
-
 Token: TypeAlias = object
 """What is to be answered is asked for under a token: whatever tells the shell whose answer it
 is."""

@@ -60,8 +60,8 @@ class Counted(NamedTuple):
     counter: str
     seq: int
     by: int
-    count: int
-    """The counter's value."""
+    value: int
+    """The counter's, after it."""
 
     duplicate: bool = False
 

@@ -130,8 +130,9 @@ class Counting:
         """Perform one effect: at once, unless there is much to tell in this turn of the loop."""
         if isinstance(effect, Answered) and not self._untold and len(effect.tokens) < self._left:
             self._count_told(len(effect.tokens))
-            for token, reply in zip(effect.tokens, effect.replies, strict=True):
-                cast(Answer, token)(self._told(reply))
+            answers = cast(Sequence[Answer], effect.tokens)
+            for answer, reply in zip(answers, effect.replies, strict=True):
+                answer(self._told(reply))
             return
         self._untold.append(self._telling(effect))
         self._tell()
@@ -159,8 +160,8 @@ class Counting:
     def _telling(self, effect: Of) -> Iterator[None]:
         match effect:
             case Answered(tokens, replies):
-                for token, reply in zip(tokens, replies, strict=True):
-                    cast(Answer, token)(self._told(reply))
+                for answer, reply in zip(cast(Sequence[Answer], tokens), replies, strict=True):
+                    answer(self._told(reply))
                     yield
             case AnsweredPart(token, replies):
                 batch = cast(_Batch, token)

@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
         self._dialect: Dialect = OpeningDialect(
             lambda: HttpDialect(port, pipeline, brief=self._brief),
-            lambda: TextDialect(port.node, pipeline, limits, brief=self._brief),
+            lambda: TextDialect(port.node, port.lines, pipeline, limits, brief=self._brief),
             self._become,
             pipeline,
             limits,
@@ -88,13 +88,25 @@ class Connection(asyncio.Protocol):
         self._port.gone(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._pipeline.closed:
+        pipeline = self._pipeline
+        if pipeline.closed:
             self._discard(len(data))
             return
         self._active_at = self._loop.time()
-        self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
-        self._parsed = 0
-        self._arrive()
+        if self._unparsed or pipeline.resting or len(data) > SLICE_SIZE or not self._reading:
+            self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
+            self._parsed = 0
+            self._arrive()
+            return
+        time = self._turns.slice()  # the usual case: the same as below, in fewer steps
+        if time.over:
+            self._unparsed = data
+            pipeline.rest(is_new=True)
+            return
+        self._dialect.feed(data, self._active_at)
+        pipeline.advance(time)
+        if not pipeline.closed and not self._has_room():
+            self._turn_reading()
 
     def eof_received(self) -> bool:
         """Half a close: the client may still be reading, so it gets all its answers."""

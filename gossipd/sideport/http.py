@@ -8,7 +8,7 @@ Nothing is upgraded to (RFC 9110 7.8: who does not want to ignores the field). T
 rest of such a request for another protocol, body included, so it is given the head once more,
 without what asks for the upgrade.
 
-A request that came before is not parsed again (see `repeats`).
+A request that came before is not parsed again (see `memo`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from gossipd.sideport.http_answers import (
     Framing,
     Problem,
 )
+from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
-from gossipd.sideport.repeats import Meaning
 from gossipd.sideport.validation import key, shown, wrong
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class HttpDialect:
         self._silent = 0
         """Bytes taken since the parser last delivered something: what it holds, at most."""
         self._delivered = False
-        self._repeats = port.repeats
+        self._memo = port.requests
         self._meaning: Meaning | None = None
         """Of the request that was read last, if it means always the same."""
         self._count = 0
@@ -85,14 +85,18 @@ class HttpDialect:
         if self._in_request or self._brief:
             self._read(data, now)
             return
-        meaning = self._repeats.meaning(data)
+        meaning = self._memo.meaning(data)
         if meaning is not None:
             self._pipeline.add(*meaning)
             return
         count, self._meaning = self._count, None
         self._read(data, now)
+        self._remember(data, count)
+
+    def _remember(self, data: bytes, count: int) -> None:
+        """If it was one whole request: `count` were read before."""
         if self._meaning is not None and self._count == count + 1 and not self._in_request:
-            self._repeats.remember(data, self._meaning)
+            self._memo.remember(data, self._meaning)
 
     def _read(self, data: bytes, now: float) -> None:
         self._delivered = False

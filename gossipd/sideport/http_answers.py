@@ -209,17 +209,22 @@ def incremented(done: Counted, framing: Framing, text: bool = False) -> bytes:
     """The answer to an increment: the hot path, so it is formatted by hand. `text`: its count is
     a string."""
     body = f"{{{incremented_members(done, text)}}}\n".encode()
-    return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (
-        _OK_JSON, _dated(), len(body), framing.connection, body,
-    )  # fmt: skip
+    head, length = _counted_head(int(time.time())), len(body)
+    return b"%b%d\r\n%b\r\n%b" % (head, length, framing.connection, body)
+
+
+@lru_cache(maxsize=1)
+def _counted_head(second: int) -> bytes:
+    return _OK_JSON + _date(second) + b"Content-Length: "
 
 
 def incremented_members(done: Counted, text: bool = False) -> str:
     """An increment as the members of a JSON object, without its braces."""
-    count = f'"{done.count}"' if text else done.count
+    stream, counter, seq, by, value, duplicate = done
+    name, count = encode_string(counter), f'"{value}"' if text else value
     return (
-        f'"id": "{increment_text(done.stream, done.seq)}", "counter": {encode_string(done.counter)}, "by": {done.by}, '
-        f'"count": {count}, "duplicate": {"true" if done.duplicate else "false"}'
+        f'"id": "{increment_text(stream, seq)}", "counter": {name}, "by": {by}, '
+        f'"count": {count}, "duplicate": {"true" if duplicate else "false"}'
     )
 
 

@@ -187,7 +187,7 @@ def _count_line(answer: Counted | Acknowledged) -> str:
                 f"after {answer.timeout:g}s",
             )
         answer = answer.done
-    return f"{answer.count}\n"
+    return f"{answer.value}\n"
 
 
 def _count(node: Service, counter: str, after: UUID | None, timeout: float) -> object:

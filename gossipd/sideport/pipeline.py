@@ -139,10 +139,12 @@ class Pipeline:
         command = _Command(self, start, render, shares, size)
         self.size += size
         self.pending += 1
-        if not shares or self._waiting or self.held or self._alone or self._pieces:
-            self._waiting.append(command)
-        else:
+        if not self.held and (
+            self.pending == 1 or (shares and not (self._waiting or self._alone or self._pieces))
+        ):
             self._start(command)
+        else:
+            self._waiting.append(command)
 
     def say(self, answer: bytes) -> None:
         """An answer in its turn."""
@@ -158,15 +160,20 @@ class Pipeline:
     def advance(self, time: Slice) -> None:
         """Answer what can be answered, start what can be started, write; rest when the slice of
         time is over."""
-        while self.pending and not self.held and not self.resting and self._step():
+        running = self._running
+        while self.pending and not self.held and not self.resting:
+            if running and running[0].result is not _PENDING and self._pieces is None:
+                self._answer(running.popleft())
+            elif not self._step():
+                break
             if self._answers_size >= WRITE_SIZE:
                 self._flush()
             if self.pending and time.over:
                 self.rest()
         if self._answers:
             self._flush()
-        if self._running and not self.held:
-            self.watched = self._running[0]
+        if running and not self.held:
+            self.watched = running[0]
 
     def rest(self, *, is_new: bool = False) -> None:
         """Go on when it is one's turn. So those that end together go on together."""
@@ -190,18 +197,12 @@ class Pipeline:
         self.closed = True
 
     def _step(self) -> bool:
-        """One step; False when there is none to be made now."""
+        """A step other than to answer what has ended; False when there is none to be made now."""
         running, waiting = self._running, self._waiting
         if self._pieces is not None:
             self._give_piece(self._pieces)
             return True
-        if running:
-            if running[0].result is not _PENDING:
-                self._answer(running.popleft())
-                return True
-            if self._alone or not waiting or not waiting[0].shares:
-                return False
-        elif not waiting:
+        if not waiting or (running and (self._alone or not waiting[0].shares)):
             return False
         step = waiting.popleft()
         if isinstance(step, _Command):
@@ -260,11 +261,11 @@ class Pipeline:
             self._answers_size += len(piece)
 
     def _flush(self) -> None:
-        if self._answers:
-            answers = b"".join(self._answers)
-            self._answers.clear()
+        answers = self._answers
+        if answers:
+            self._write(b"".join(answers) if len(answers) > 1 else answers[0])
+            answers.clear()
             self._answers_size = 0
-            self._write(answers)
 
 
 def refused(failure: BaseException) -> Refused:

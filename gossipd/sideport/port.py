@@ -12,8 +12,8 @@ from functools import partial
 from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.memo import Memo
 from gossipd.sideport.places import Place, Places
-from gossipd.sideport.repeats import Repeats
 from gossipd.sideport.turns import Turns
 
 BACKLOG = 1024
@@ -40,8 +40,9 @@ class SidePort:
         self.node = node
         self.limits = limits or Limits()
         self.turns = Turns()
-        self.repeats = Repeats()
-        """Of HTTP."""
+        self.requests = Memo()
+        self.lines = Memo()
+        """What clients say again and again, over HTTP and in text."""
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()

@@ -39,6 +39,4 @@ class RecentEvents:
 
     def has(self, stream: Stream, seq: int) -> bool:
         """Whether the event (stream, seq) itself is among the entries."""
-        return any(
-            advance.seq == seq and advance.stream == stream for advance, _ in self._entries
-        )
+        return any(advance.seq == seq and advance.stream == stream for advance, _ in self._entries)

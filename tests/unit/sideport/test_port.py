@@ -182,9 +182,9 @@ async def test_a_client_that_takes_its_answers_slowly_is_given_more_time(
     transport.buffered = 50
     now = asyncio.get_running_loop().time()
     connection.look(now + 0.06)
-    assert not transport.closing, "it took some within its first time-out"
+    assert not transport.is_closing(), "it took some within its first time-out"
     connection.look(now + 1)
-    assert transport.closing
+    assert transport.is_closing()
     connection.connection_lost(None)
 
 
@@ -198,9 +198,9 @@ async def test_a_client_that_takes_its_answers_too_slowly_is_cut(backend: FakeBa
     transport.buffered = 951
     now = asyncio.get_running_loop().time()
     connection.look(now)
-    assert not transport.closing
+    assert not transport.is_closing()
     connection.look(now + 0.06)
-    assert transport.closing
+    assert transport.is_closing()
     connection.connection_lost(None)
 
 

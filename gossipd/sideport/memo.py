@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from gossipd.sideport.pipeline import Answer
 
-REPEATS_MAX = 1024
+MEANINGS_MAX = 1024
 """Requests that are remembered, the last ones."""
 
 SIZE_MAX = 1024
@@ -26,7 +26,7 @@ class Meaning(NamedTuple):
     shares: bool
 
 
-class Repeats:
+class Memo:
     """The requests of one dialect, of all its connections."""
 
     def __init__(self) -> None:
@@ -38,6 +38,6 @@ class Repeats:
         """A request that is whole and means always the same."""
         if len(request) > SIZE_MAX:
             return
-        if len(self._meanings) >= REPEATS_MAX:
+        if len(self._meanings) >= MEANINGS_MAX:
             del self._meanings[next(iter(self._meanings))]
         self._meanings[request] = meaning
