@@ -74,7 +74,9 @@ class HttpDialect:
         self._delivered = False
         self._memo = port.requests
         self._meaning: Meaning | None = None
-        """Of the request that was read last, if it means always the same."""
+        """Of the request that was read last, if it means always the same but for its key, ..."""
+        self._key: object = None
+        """... which is this one."""
         self._count = 0
         """Requests read so far."""
         self._begin()
@@ -85,7 +87,7 @@ class HttpDialect:
         if self._in_request or self._brief:
             self._read(data, now)
             return
-        meaning = self._memo.meaning(data)
+        meaning = self._memo.find(data)
         if meaning is not None:
             self._pipeline.add(*meaning)
             return
@@ -96,7 +98,7 @@ class HttpDialect:
     def _remember(self, data: bytes, count: int) -> None:
         """If it was one whole request: `count` were read before."""
         if self._meaning is not None and self._count == count + 1 and not self._in_request:
-            self._memo.remember(data, self._meaning)
+            self._memo.remember(data, self._meaning, self._key)
 
     def _read(self, data: bytes, now: float) -> None:
         self._delivered = False
@@ -272,6 +274,7 @@ class HttpDialect:
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields):
             self._meaning = Meaning(start, render, operation.shares)
+            self._key = fields.get("key")
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""

@@ -62,7 +62,7 @@ class TextDialect:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             bare = line.removesuffix(b"\r")
-            meaning = self._memo.meaning(bare)
+            meaning = self._memo.find(bare)
             if meaning is not None and not self._brief:
                 self._is_known = True
                 self._pipeline.add(*meaning)
@@ -133,7 +133,7 @@ class TextDialect:
         meaning = Meaning(start, partial(_answer, command), command.shares)
         self._pipeline.add(*meaning)
         if command.is_repeated(given):
-            self._memo.remember(line, meaning)
+            self._memo.remember(line, meaning, given.get("key"))
 
     def _too_long(self) -> None:
         self._close(f"a line has at most {self._limits.line_size_max} bytes")
