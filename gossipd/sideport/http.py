@@ -272,7 +272,7 @@ class HttpDialect:
             _add_key(fields, self._headers[_KEY])
         start = partial(operation.run, node, **operation.validated(fields))
         self._pipeline.add(start, render, operation.shares, self.size)
-        if framing is KEEP and operation.is_repeated(fields):
+        if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
             self._meaning = Meaning(start, render, operation.shares)
             self._key = fields.get("key")
 
