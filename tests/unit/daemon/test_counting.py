@@ -136,6 +136,19 @@ async def test_nothing_is_exposed_before_its_commit_and_the_next_batch_collects(
     assert len(bench.store.batches) == 2
 
 
+async def test_who_comes_as_soon_as_he_is_answered_is_in_the_next_batch(bench: Bench) -> None:
+    bench.store.may_commit.clear()
+    answered: list[asyncio.Future[Counted]] = []
+    first = increment(bench.counting, "a", 1)
+    first.add_done_callback(lambda _: answered.append(increment(bench.counting, "a", 1)))
+    await until(lambda: bench.store.batches)
+    waiting = increment(bench.counting, "a", 1)
+    bench.store.may_commit.set()
+    await first
+    await asyncio.gather(waiting, *answered)
+    assert [len(batch.results) for batch in bench.store.batches] == [1, 2]
+
+
 async def test_a_commit_that_fails_is_answered_and_its_stream_ends(bench: Bench) -> None:
     await increment(bench.counting, "a", 1)
     stream = bench.node.stream

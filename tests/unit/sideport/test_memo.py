@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from uuid import UUID, uuid4
 
@@ -11,8 +10,9 @@ import pytest
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.memo import MEANINGS_MAX, SIZE_MAX, Meaning, Memo
+from gossipd.sideport.places import Place
 
-from .fake import FakeBackend, FakeHost, FakeTransport
+from .fake import FakeBackend, FakeHost, FakeTransport, until
 
 ONE, OTHER = "0190b7d2-1111-7aaa-8bbb-0123456789ab", "9f0c2b1a-2222-4ccc-9ddd-ba9876543210"
 
@@ -76,6 +76,12 @@ class Ended(FakeTransport):
         self.closing = True
 
 
+async def say(connection: Connection, transport: FakeTransport, data: bytes) -> None:
+    """Until it is answered."""
+    connection.data_received(data)
+    await until(lambda: transport.closing or connection.idle_since is not None)
+
+
 async def answered(said: list[bytes], remembering: bool) -> list[object]:
     """What a client is told, and what the node was asked; each piece on a connection of its own as
     soon as one was closed."""
@@ -91,14 +97,12 @@ async def answered(said: list[bytes], remembering: bool) -> list[object]:
             connection.connection_lost(None)
             connection, transport = Connection(host), Ended()
             connection.connection_made(transport)
-        connection.data_received(piece)
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await say(connection, transport, piece)
         told.append(re.sub(rb"Date: .*?\r\n", b"", transport.written))
         transport.written = b""
     connection.connection_lost(None)
     keys = [None if key is None else str(key) for key in backend.keys]
-    return [*told, backend.started, keys, backend.asked]
+    return [*told, backend.started, keys, [about[:2] for about in backend.asked]]
 
 
 @pytest.mark.parametrize("said", [HTTP, TEXT], ids=["HTTP", "text"])
@@ -108,22 +112,46 @@ async def test_what_comes_again_is_answered_as_if_it_were_parsed(said: list[byte
     assert await answered(three_times, True) == parsed
 
 
+class Full(FakeHost):
+    """Where there are places in reserve only."""
+
+    def admit(self, _: Connection, __: str | None) -> Place:
+        return Place.BRIEF
+
+
+@pytest.mark.parametrize("said", [http("GET /count") * 2, b"count\ncount\n"], ids=["HTTP", "text"])
+async def test_in_the_reserve_one_question_is_answered_though_it_comes_again(said: bytes) -> None:
+    full, host = Full(FakeBackend(), Limits()), FakeHost(FakeBackend(), Limits())
+    transports: list[Ended] = []
+    full.requests, full.lines = host.requests, host.lines
+    for port in (host, full):
+        transports.append(Ended())
+        connection = Connection(port)
+        connection.connection_made(transports[-1])
+        for again in (said[: len(said) // 2], said):
+            if not transports[-1].closing:
+                await say(connection, transports[-1], again)
+        connection.connection_lost(None)
+    kept, brief = (transport.written for transport in transports)
+    assert len(kept) == 3 * len(brief.replace(b"Connection: close\r\n", b""))
+
+
 async def test_what_comes_again_is_not_parsed() -> None:
     backend = FakeBackend()
     host = FakeHost(backend, Limits())
     for again in (http("POST /increment"), b"increment\n"):
         for _ in range(2):
-            connection = Connection(host)
-            connection.connection_made(FakeTransport())
-            connection.data_received(again)
+            connection, transport = Connection(host), FakeTransport()
+            connection.connection_made(transport)
+            await say(connection, transport, again)
             connection.connection_lost(None)
     assert host.requests.find(http("POST /increment")) is not None
     assert host.lines.find(b"increment") is not None
     keys = [str(uuid4()) for _ in range(3)]
-    connection = Connection(host)
-    connection.connection_made(FakeTransport())
+    connection, transport = Connection(host), FakeTransport()
+    connection.connection_made(transport)
     for key in keys:
-        connection.data_received(http("POST /increment", f"Idempotency-Key: {key}"))
+        await say(connection, transport, http("POST /increment", f"Idempotency-Key: {key}"))
     connection.connection_lost(None)
     found = host.requests.find(http("POST /increment", f"Idempotency-Key: {ONE}"))
     assert found is not None
