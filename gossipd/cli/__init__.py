@@ -21,6 +21,7 @@ from gossipd.process.signals import interruptible
 __all__ = ["gossipd", "main"]
 
 _RUN = "run"
+_BENCH = "bench"
 _SIMULATE = "simulate"
 _DATA = "data"
 
@@ -29,13 +30,17 @@ class _Group(click.Group):
     """Knows `run`, `data` and `simulate` by name and builds them on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return [_RUN, *self.commands, _DATA, _SIMULATE]
+        return [_RUN, *self.commands, _BENCH, _DATA, _SIMULATE]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == _RUN:
             from gossipd.cli.run import run
 
             return run
+        if cmd_name == _BENCH:
+            from gossipd.cli.bench import bench
+
+            return bench
         if cmd_name == _SIMULATE:
             from gossipd.cli.simulate import simulate
 
