@@ -22,6 +22,24 @@ _PROGRAMS = {
 """The Debian package of each."""
 
 
+_TEXT = """# Measured side by side
+
+Written by
+`{command}`.
+
+Operations a second, server CPU for each, and how long what a client sent at once took; then the
+first line's by each of the others', with what is to be reached. [How](speed.py) it is measured.
+
+| | |
+|---|---|
+{facts}
+
+```text
+{table}
+```
+"""
+
+
 def why_not() -> str:
     """Why it cannot be measured here; nothing where it can."""
     missing = [package for program, package in _PROGRAMS.items() if not shutil.which(program)]
@@ -33,10 +51,7 @@ def written(table: Sequence[str], load: float, arguments: Sequence[str]) -> None
     command = " ".join(("python -m tests.bench.speed", *arguments))
     facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(load))
     text = "\n".join(table)
-    RESULTS.write_text(
-        f"# Measured side by side\n\nWritten by `{command}`: what each column says stands at its\n"
-        f"beginning.\n\n| | |\n|---|---|\n{facts}\n\n```text\n{text}\n```\n"
-    )
+    RESULTS.write_text(_TEXT.format(command=command, facts=facts, table=text))
 
 
 def _facts(load: float) -> Iterator[tuple[str, str]]:
@@ -61,7 +76,7 @@ def _cpu() -> str:
 
 def _filesystem() -> str:
     """Where the servers keep what they have."""
-    kind = _said("stat", "-f", "-c", "%T", tempfile.gettempdir())
+    kind = _said("findmnt", "-no", "FSTYPE", "-T", tempfile.gettempdir())
     return f"state on {kind}"
 
 

@@ -18,6 +18,7 @@ from tests.bench import (
     durable,
     hedged,
     speed,
+    start,
     walk,
 )
 from tests.bench.machine import why_not
@@ -108,3 +109,11 @@ def test_the_bench_of_speed_loads_all_servers_in_turn_and_finds_the_counts_exact
     (_, title, first, *_) = speed.table(lines)
     assert title == contest
     assert first.split()[0] == "gossipd"
+
+
+def test_the_bench_of_the_start_lists_what_is_imported() -> None:
+    rows = list(start.measure(Namespace(quick=True, python=sys.executable)))
+    took = {row.what: row.measured for row in rows}
+    assert all(took.values())
+    assert (took["python -c pass: wall, median of 5"] or 0) < (rows[0].measured or 0)
+    assert "  click, and what it imports" in took
