@@ -47,11 +47,16 @@ class Gossipd(Server):
 
 
 @contextmanager
-def gossipd(directory: Path, durable: bool, peers: int = 0) -> Iterator[Server]:
+def gossipd(
+    directory: Path, durable: bool, peers: int = 0, checkout: Path = ROOT
+) -> Iterator[Server]:
     """One node as it is by default, or `--in-memory`, of a cluster with so many others."""
     with Cluster(directory) as cluster:
         try:
-            (first, *_) = cluster.start(1 + peers, *(() if durable else ("--in-memory",)))
+            nodes = [cluster.add() for _ in range(1 + peers)]
+            for node in nodes:
+                node.checkout = checkout
+            (first, *_) = cluster.form(nodes, *(() if durable else ("--in-memory",)))
             yield Gossipd(first)
             if mishaps := cluster.mishaps():
                 raise AssertionError(f"mishaps in the logs: {mishaps}")
@@ -82,9 +87,14 @@ def bare(directory: Path, durable: bool) -> Iterator[Server]:
         yield Server(address, pid)
 
 
-def start(name: str, directory: Path, durable: bool) -> AbstractContextManager[Server]:
-    """One of `gossipd`, `crowd` (a node with four peers), `redis` and `bare`."""
+def start(
+    name: str, directory: Path, durable: bool, checkout: Path = ROOT
+) -> AbstractContextManager[Server]:
+    """One of `gossipd`, `beside` (the same of another checkout), `crowd` (a node with four peers),
+    `redis` and `bare`."""
     directory.mkdir()
+    if name == "beside":
+        return gossipd(directory, durable, checkout=checkout)
     if name == "crowd":
         return gossipd(directory, durable, peers=4)
     return {"gossipd": gossipd, "redis": redis, "bare": bare}[name](directory, durable)

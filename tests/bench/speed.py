@@ -16,7 +16,12 @@ a contest gossipd must have counted all that was answered, and no more than was 
 `peers` is an increment on a node with four others; `latency` is one client, and its servers and a
 bare `fdatasync` have their turns request by request.
 
-All of it takes about 30 minutes, and wants a machine that does nothing else.
+--beside: the gossipd of another checkout has its turns, too, to see what a change does.
+
+Beside other work a server finds more requests whenever it gets the CPU, so each costs less, most
+of all Redis: only shares that were measured on an idle machine say something of the bounds.
+
+All of it takes about 25 minutes, and wants a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -41,6 +46,7 @@ from tests.bench.loaders import Loaded, Loader, speaks_resp
 from tests.bench.machine import why_not, written
 from tests.bench.pump import increment
 from tests.bench.servers import Server, start
+from tests.e2e.node import ROOT
 
 ROUNDS, QUICK_ROUNDS = 5, 3
 LATENCY_BLOCKS, QUICK_LATENCY_BLOCKS = 20, 5
@@ -97,19 +103,20 @@ class Round(NamedTuple):
     p99: float
 
 
-def held(contest: Contest, directory: Path, rounds: int, seconds: float) -> Iterator[Line]:
+def held(contest: Contest, directory: Path, rounds: int, wanted: Namespace) -> Iterator[Line]:
     """The lines of a contest."""
     name = " ".join(contest.words)
     with ExitStack() as stack:
         servers: dict[str, Server] = {}
         for server in dict.fromkeys(each.server for each in contest.contenders if each.server):
-            started = start(server, directory / server, contest.mode == "durable")
+            durable, other = contest.mode == "durable", wanted.beside or ROOT
+            started = start(server, directory / server, durable, other)
             servers[server] = stack.enter_context(started)
         unable = [
             each
             for each in contest.contenders
             if each.load.dialect == "resp"
-            and each.server in ("gossipd", "crowd")
+            and each.server in ("gossipd", "beside")
             and not speaks_resp(servers[each.server].address)
         ]
         if unable:
@@ -118,7 +125,7 @@ def held(contest: Contest, directory: Path, rounds: int, seconds: float) -> Iter
         if contest.what == "latency":
             found = _in_turn(contest, servers, directory, rounds)
         else:
-            found = _in_rounds(contest, servers, directory, rounds, seconds)
+            found = _in_rounds(contest, servers, directory, rounds, wanted.seconds)
     yield from _lines(name, contest.contenders, found)
 
 
@@ -234,14 +241,13 @@ def measure(wanted: Namespace) -> Iterator[Line]:
     rounds = wanted.rounds or (QUICK_ROUNDS if wanted.quick else ROUNDS)
     for contest in contests():
         if chosen(contest, wanted.parts):
-            kept = [
-                each
-                for place, each in enumerate(contest.contenders)
-                if not place or not wanted.against or each.name in wanted.against
-            ]
-            some = contest._replace(contenders=tuple(kept))
+            first, *others = contest.contenders
+            kept = [each for each in others if not wanted.against or each.name in wanted.against]
+            if wanted.beside and first.server == "gossipd":
+                kept.insert(0, Contender("beside", "beside", first.load))
+            some = contest._replace(contenders=(first, *kept))
             with tempfile.TemporaryDirectory() as directory:
-                yield from held(some, Path(directory), rounds, wanted.seconds)
+                yield from held(some, Path(directory), rounds, wanted)
 
 
 # --- telling -------------------------------------------------------------------------------------
@@ -288,6 +294,7 @@ def options() -> ArgumentParser:
     words = sorted(set[str]().union(*KINDS))
     parser.add_argument("--parts", nargs="+", default=[], choices=words, metavar="WORD")
     parser.add_argument("--against", nargs="+", default=[], help="only these opponents: redis, …")
+    parser.add_argument("--beside", type=Path, help="another checkout, measured in turn")
     parser.add_argument("--rounds", type=int, help=f"rounds that count ({ROUNDS})")
     parser.add_argument("--seconds", type=float, default=1.0, help="each turn in a round (1)")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds")

@@ -103,6 +103,8 @@ class Node:
         """The command that runs the process."""
         self.program: tuple[str, ...] = ("gossipd",)
         """The module that is run, with what comes before the node's own arguments."""
+        self.checkout = ROOT
+        """Whose code is run."""
         self._directory = directory
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
@@ -135,7 +137,7 @@ class Node:
         with self.logs[-1].open("wb") as log:
             self._process = subprocess.Popen(
                 (*self.prefix, sys.executable, "-m", *self.program, *arguments),
-                cwd=ROOT,
+                cwd=self.checkout,
                 env=environment(**{"XDG_STATE_HOME": str(self.state_home), **variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -88,7 +88,6 @@ def test_the_bench_of_the_walk_follows_a_request_to_its_answer(
 @pytest.mark.parametrize(
     ("parts", "contest", "names"),
     [
-        ("durable http increment 1 p1", "durable http increment 1 p1 one", "gossipd redis bare"),
         ("durable latency", "durable http latency 1 p1 one", "gossipd redis bare fdatasync"),
         ("memory http keyed p16", "memory http keyed 32 p16 one", "gossipd unkeyed"),
         ("memory text increment many p1", "memory text increment 32 p1 many", "gossipd redis"),
