@@ -18,6 +18,11 @@ from gossipd.bench.latencies import Latencies
 TICK = 0.5
 """Seconds between two looks at the progress and at nodes that are silent."""
 
+REASONS_MAX = 100
+"""Reasons that are told apart: some name numbers."""
+
+OTHER_REASONS = "other reasons"
+
 
 class Plan(NamedTuple):
     dialect: Dialect
@@ -89,11 +94,12 @@ class Load:
                     address = addresses[number % len(addresses)]
                     _, client = await loop.create_connection(lambda: _Client(self), *address)
                     self._clients.append(client)
-            self._done = loop.create_future()
             self._began = self._last = time.perf_counter()
             cpu = time.process_time()
             for client in self._clients:
                 client.send(self._began)
+            self._done = loop.create_future()
+            self._end_if_idle()
             await self._ended(tell)
             self.deserted = not any(client.connected for client in self._clients)
             self.seconds = self._last - self._began
@@ -144,7 +150,8 @@ class Load:
                 self._end_if_idle()
             if time.perf_counter() - self._last > self.plan.patience:
                 for client in self._clients:
-                    client.give_up(f"no answer within {self.plan.patience:g} s")
+                    if client.block:
+                        client.give_up(f"no answer within {self.plan.patience:g} s")
                 self._end()
             tell(self)
 
@@ -178,7 +185,7 @@ class Load:
         done = block.size
         for refusal in self.plan.dialect.refusals(answers, block.size):
             done -= 1
-            self.reasons[refusal.detail] += 1
+            self.note(refusal.detail)
             counter = (block.first + refusal.place) % len(self.plan.counters)
             self._lacking[counter] += 1
             self._doubtful[counter] += refusal.doubtful
@@ -189,10 +196,8 @@ class Load:
         """A client has nothing more to do."""
         self._end_if_idle()
 
-    def lost(self, block: Block, answers: bytes, reason: str) -> None:
+    def lost(self, block: Block, answers: bytes) -> None:
         """A block is not answered, or only in part."""
-        if reason:
-            self.reasons[reason] += 1
         whole = answers.count(self.plan.dialect.end)
         refused = {refusal.place for refusal in self.plan.dialect.refusals(answers, whole)}
         for place in range(block.size):
@@ -202,6 +207,11 @@ class Load:
             counter = (block.first + place) % len(self.plan.counters)
             self._lacking[counter] += 1
             self._doubtful[counter] += 1
+
+    def note(self, reason: str) -> None:
+        """One more that came to nothing for this reason."""
+        known = reason in self.reasons or len(self.reasons) < REASONS_MAX
+        self.reasons[reason if known else OTHER_REASONS] += 1
 
 
 class _Client(asyncio.Protocol):
@@ -237,15 +247,15 @@ class _Client(asyncio.Protocol):
         self.send(now)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        strerror = error.strerror if isinstance(error, OSError) else ""
-        self.give_up((strerror or "connection closed").lower())
+        if self._transport is not None:
+            strerror = error.strerror if isinstance(error, OSError) else ""
+            self.give_up((strerror or "connection closed").lower())
 
     def send(self, now: float) -> None:
-        """Send the next block."""
+        """Send the next block; nothing where the connection was lost before."""
         if self._transport is None:
-            self.give_up("connection closed")
-        elif taken := self._load.take():
+            return
+        if taken := self._load.take():
             self.block, data = taken
             self._sent_at = now
             self._transport.write(data)
@@ -253,11 +263,13 @@ class _Client(asyncio.Protocol):
             self._load.idle()
 
     def give_up(self, reason: str) -> None:
-        """Whatever is under way is not waited for any more."""
-        block, self.block = self.block, None
-        if block is not None:
-            self._load.lost(block, self._received, reason)
+        """Use the connection no more; why, if that is no matter of course."""
+        if reason:
+            self._load.note(reason)
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
+        block, self.block = self.block, None
+        if block is not None:
+            self._load.lost(block, self._received)
         self._load.idle()

@@ -34,7 +34,7 @@ from gossipd.client import LOOPBACK
 from gossipd.config.endpoint import Endpoint
 
 REQUESTS = 100_000
-CLIENTS_MAX, PIPELINE_MAX, COUNTERS_MAX = 10_000, 1_000, 1_000_000
+CLIENTS_MAX, PIPELINE_MAX, COUNTERS_MAX = 10_000, 1_000, 100_000
 
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
@@ -154,7 +154,10 @@ def bench(
         counts = Counts(addresses, timeout, counter, names)
         counts.begin()
         interrupt = _measure(load)
-        verdict = counts.end(load.counted(), wanted["by"])
+        try:
+            verdict = counts.end(load.counted(), wanted["by"])
+        except KeyboardInterrupt:
+            verdict, interrupt = Verdict(None, "unknown: interrupted"), signal.SIGINT
     found = {**wanted, "nodes": [str(address) for address in addresses], **_found(load)}
     _print(load, found, verdict, as_json)
     if interrupt is not None:
@@ -180,7 +183,8 @@ def _measure(load: Load) -> signal.Signals | None:
     try:
         uvloop.run(run())
     except OSError as error:
-        raise Silence(f"cannot connect: {error.strerror or error}") from None
+        reason = error.strerror or str(error) or "timed out"
+        raise Silence(f"cannot connect: {reason}") from None
     finally:
         progress.end()
     return ended[0] if ended else None

@@ -89,6 +89,12 @@ async def test_a_refusal_takes_off_one_of_its_counter() -> None:
     assert load.reasons == {"not counted: full": 3, "it may have been": 1}
 
 
+async def test_reasons_that_differ_each_time_take_no_more_memory() -> None:
+    load, _ = await loaded(lambda number, _: b"error: no %d\n" % number, clients=1, requests=300)
+    assert len(load.reasons) == 101
+    assert load.reasons["other reasons"] == 200
+
+
 async def test_what_a_lost_connection_has_not_answered_is_in_doubt_and_others_go_on() -> None:
     closed: list[bool] = []
 
@@ -108,6 +114,25 @@ async def test_it_ends_when_all_connections_are_lost() -> None:
     load, _ = await loaded(lambda *_: None, clients=3, requests=1000)
     assert (load.answered, load.in_doubt) == (0, 3)
     assert load.deserted
+
+
+async def test_a_connection_that_ends_before_anything_is_sent_is_told() -> None:
+    made: list[int] = []
+
+    class Busy(Lines):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            made.append(1)
+            if len(made) == 1:
+                transport.close()
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Busy(lambda *_: b"1\n", []), "127.0.0.1", 0)
+    async with server:
+        load = Load(plan(server.sockets[0].getsockname()[:2], clients=10))
+        await load.run(lambda _: None)
+    assert (load.answered, load.in_doubt) == (100, 0)
+    assert load.reasons == {"connection closed": 1}
 
 
 async def test_silent_nodes_are_given_up() -> None:
