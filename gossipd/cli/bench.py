@@ -126,8 +126,8 @@ def bench(
 ) -> None:
     """Measure how fast nodes count.
 
-    Many clients increment a counter of its own kind, all at once, on every node that --api names.
-    A time is that from sending (with --pipeline: so many requests) to the last of the answers.
+    Many clients count at once, spread over the nodes that --api names. A time is that from sending
+    (with --pipeline: so many requests) to the last of the answers.
 
     Counts before and after tell whether each node has counted just what was answered: the exit
     code is 1 if not, also if others have changed these counters meanwhile. Ctrl-C shows what was
@@ -174,7 +174,7 @@ def _measure(load: Load) -> signal.Signals | None:
     """Do it; the signal that ended it early."""
     _allow_files(load.plan.clients)
     ended: list[signal.Signals] = []
-    progress = _Progress(load)
+    progress = _Progress()
 
     async def run() -> None:
         with _stopped_by_signals(load, ended):
@@ -224,8 +224,7 @@ def _allow_files(clients: int) -> None:
 class _Progress:
     """A line on a terminal that is written anew."""
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
+    def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
         self._before = (0.0, 0)
 
