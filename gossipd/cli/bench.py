@@ -19,9 +19,9 @@ from gossipd.bench.load import Load, Plan
 from gossipd.cli.bench_counts import Counts, Verdict
 from gossipd.cli.client_options import (
     ANSWER_TIMEOUT_MAX,
-    api_option,
     exits,
     json_option,
+    nodes_option,
     parsed_by,
     timeout_option,
 )
@@ -114,7 +114,7 @@ Examples:
     help="The language that is spoken.",
 )
 @json_option
-@api_option
+@nodes_option
 @timeout_option("10s", ANSWER_TIMEOUT_MAX, False, "How long to wait for any answer.")
 def bench(
     addresses: tuple[Endpoint, ...],
