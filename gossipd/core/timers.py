@@ -110,10 +110,15 @@ class Timers:
         self._old: list[_Entry] = []
         """What a sweep has not looked at yet, a heap, too."""
         self._order = 0
+        self._next: float | None = None
+        self._is_known = True
+        """Whether `_next` is the earliest deadline: it is asked for much more often than it
+        changes."""
 
     def set(self, timer: Timer, at: float, about: str = "") -> None:
         """Let `timer` fire at `at`, whatever it was set to before."""
         key = (timer, about)
+        self._is_known = False
         self._order += 1
         self._deadlines[key] = (at, self._order)
         heappush(self._heap, (at, self._order, key))
@@ -129,13 +134,17 @@ class Timers:
 
     def cancel(self, timer: Timer, about: str = "") -> None:
         """Forget a deadline; nothing happens where there is none."""
-        self._deadlines.pop((timer, about), None)
+        if self._deadlines.pop((timer, about), None) is not None:
+            self._is_known = False
 
     @property
     def next(self) -> float | None:
         """The earliest deadline."""
-        heap = self._first()
-        return heap[0][0] if heap else None
+        if not self._is_known:
+            heap = self._first()
+            self._next = heap[0][0] if heap else None
+            self._is_known = True
+        return self._next
 
     def pop(self, now: float) -> Key | None:
         """Take the earliest deadline that is not after `now`."""
@@ -144,6 +153,7 @@ class Timers:
             return None
         _, _, key = heappop(heap)
         del self._deadlines[key]
+        self._is_known = False
         return key
 
     def _first(self) -> list[_Entry]:

@@ -25,6 +25,8 @@ from gossipd.core import (
     AnsweredPart,
     BecameReady,
     ClustersMet,
+    Commit,
+    CommitSoon,
     Copies,
     DiskLost,
     Drop,
@@ -331,6 +333,8 @@ class Daemon:
                     self._counting.do(effect)
                 case Incremented() | Learned():
                     pass
+                case CommitSoon() | Commit():  # among the last, they would be looked for long
+                    self._keeping.do(effect)
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
                 case Dropped(source, reason):
@@ -371,6 +375,9 @@ class Daemon:
                     tell(effect)
                 case _:
                     self._keeping.do(effect)
+        # What is told is written at once, so that who comes as soon as he is answered is read
+        # before the next batch is begun.
+        self._port.turns.answer()
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_INTERVAL

@@ -43,6 +43,14 @@ class Turns:
         (self._new if is_new else self._long).append(go_on)
         self.slice()
 
+    def answer(self) -> None:
+        """Let those who have just got something to do go on at once, if there is time for it in
+        this turn of the loop."""
+        if self._new:
+            time = self.slice()
+            while self._new and not time.over:
+                self._new.popleft()()
+
     async def wait(self) -> Slice:
         """Come back when it is one's turn, with a slice of time for oneself."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -35,9 +35,11 @@ from gossipd.daemon import daemon as module
 from gossipd.daemon import opening, resolving
 from gossipd.daemon.daemon import Daemon
 from gossipd.daemon.opening import StartError
+from gossipd.sideport.connection import Connection
 from gossipd.store import DiskStore, MemoryStore
 from tests.unit.asking import increment
 from tests.unit.daemon.waiting import until
+from tests.unit.sideport.fake import FakeTransport
 
 ANY = Endpoint("127.0.0.1", 0)
 
@@ -172,6 +174,21 @@ async def test_a_node_advertises_what_others_reach_it_at(
     assert str(made.service.status()["name"]).endswith(f":{address.port}")
     made.service.leave()
     assert await serving == 0
+
+
+async def test_who_is_answered_is_written_to_before_the_loop_comes_round(daemon: Daemon) -> None:
+    """So what he says next is read before the next batch is begun."""
+    connection, transport = Connection(daemon._port), FakeTransport()
+    connection.connection_made(transport)
+    at_once = False
+    for _ in range(50):  # on a busy machine the slice of time of that turn may be over
+        transport.written = b""
+        connection.data_received(b"increment\n")
+        await asyncio.sleep(0)  # in which it is committed
+        at_once |= transport.written != b""
+        await until(lambda: transport.written)
+    assert at_once
+    connection.connection_lost(None)
 
 
 async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
