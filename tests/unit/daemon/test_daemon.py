@@ -176,9 +176,12 @@ async def test_a_node_advertises_what_others_reach_it_at(
     assert await serving == 0
 
 
-async def test_who_is_answered_is_written_to_before_the_loop_comes_round(daemon: Daemon) -> None:
+async def test_who_is_answered_is_written_to_before_the_loop_comes_round() -> None:
     """So what he says next is read before the next batch is begun."""
-    connection, transport = Connection(daemon._port), FakeTransport()
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="one", in_memory=True))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.service.not_ready() is None)
+    connection, transport = Connection(made._port), FakeTransport()
     connection.connection_made(transport)
     at_once = False
     for _ in range(50):  # on a busy machine the slice of time of that turn may be over
@@ -187,8 +190,10 @@ async def test_who_is_answered_is_written_to_before_the_loop_comes_round(daemon:
         await asyncio.sleep(0)  # in which it is committed
         at_once |= transport.written != b""
         await until(lambda: transport.written)
-    assert at_once
     connection.connection_lost(None)
+    made.service.leave()
+    assert await serving == 0
+    assert at_once
 
 
 async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
