@@ -8,6 +8,7 @@ answers in the words of the interface.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -47,6 +48,8 @@ from gossipd.core import (
     Why,
     increment_id,
 )
+
+log = logging.getLogger(__name__)
 
 KEYS_RETRY_AFTER = 10
 """Seconds after which a batch that found its share full is worth sending again."""
@@ -153,7 +156,10 @@ class Counting:
         match effect:
             case Answered(tokens, replies):
                 for token, reply in zip(tokens, replies, strict=True):
-                    self._waiting.pop(token)(self._told(reply))
+                    try:
+                        self._waiting.pop(token)(self._told(reply))
+                    except Exception:  # it costs nobody else his answer
+                        log.exception("a client was not told what became of its increment")
                     yield
             case AnsweredPart(token, replies):
                 answers = self._batches[token].answers

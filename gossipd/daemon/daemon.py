@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -322,7 +322,22 @@ class Daemon:
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
 
-    def _perform(self, effects: Sequence[Effect]) -> None:  # noqa: C901  a table
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        """Each of these, whatever becomes of the others: the core counts on all."""
+        left, done = iter(effects), False
+        while not done:
+            try:
+                self._do(left)
+                done = True
+            except Exception:
+                log.exception("this is a bug in gossipd")
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            self._look()
+        self._arm()
+
+    def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:
             match effect:
                 case Send(data, to):
@@ -371,11 +386,6 @@ class Daemon:
                     tell(effect)
                 case _:
                     self._keeping.do(effect)
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_INTERVAL
-            self._look()
-        self._arm()
 
     def _look(self) -> None:
         """At what tells nobody when it changes."""

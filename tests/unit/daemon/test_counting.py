@@ -222,6 +222,24 @@ async def test_a_client_that_went_away_is_counted_all_the_same(bench: Bench) -> 
     assert (await stays).count == 2
 
 
+async def test_a_client_that_cannot_be_told_costs_nobody_else_anything(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Counted | Refused) -> None:
+        raise RuntimeError("a bug")
+
+    bench.store.may_commit.clear()
+    bench.counting.increment("a", 1, None, broken)
+    behind = increment(bench.counting, "a", 1)
+    await until(lambda: bench.store.batches)
+    later = increment(bench.counting, "a", 1)
+    bench.store.may_commit.set()
+    async with asyncio.timeout(5):
+        assert ((await behind).count, (await later).count) == (2, 3)
+    assert "a client was not told what became of its increment" in caplog.text
+    assert "a bug" in caplog.text
+
+
 async def test_a_leaving_node_takes_nothing_more(bench: Bench) -> None:
     bench.leave()
     refused = await refusal(lambda: increment(bench.counting, "a", 1))
