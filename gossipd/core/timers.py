@@ -83,8 +83,8 @@ class Timer(IntEnum):
     """Take increments again after a commit that failed; 0.1 s, then twice as long each time, 5 s
     at most."""
     SAVE = auto()
-    """Store what has changed; after 1 s, or longer and longer while the disk takes nothing, 10 s
-    at most."""
+    """Store what has changed; after 1 s, or when a disk that took nothing is tried again, after
+    0.1 s, then twice as long each time, 5 s at most."""
     DRAIN = auto()
     """Leave, though the disk has not answered; after `disk_timeout`, or half of `leave_timeout`
     where that is less."""
