@@ -131,6 +131,8 @@ class Leaving:
         if drain is None or (sender, life) != (self._peer, self._peer_life):
             turn.drop(Drop.UNASKED)
             return
+        if self._farewells:
+            return  # nothing is asked any more
         if held.leaving:
             self._refused_by[sender] = None
             self._peer = None
