@@ -294,7 +294,7 @@ class Node(Inspection):
         self._parts.storing.saved(changes, turn)
         turn.learn(self._parts.learning.twins(twins, now))
         self._parts.holding.stored(turn)
-        self._parts.copies.go_on(turn)
+        self._parts.copies.stored([stream for stream, _ in changes.versions], turn)
         return self._end(turn)
 
     def expired(self, now: float) -> list[Effect]:

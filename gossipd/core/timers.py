@@ -69,6 +69,8 @@ class Timer(IntEnum):
     gave it."""
     AFTER = auto()
     """The same for a read that waits for an increment."""
+    INCLUDED = auto()
+    """More reads end than one input may end; 1 ms."""
     INTRODUCE = auto()
     """About a newcomer: ask for an echo, again, or forget it; after 0.15 s, then twice as long
     each time. Also about who has proven itself: greet it once more, after 0.3 s."""
