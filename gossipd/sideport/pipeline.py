@@ -183,7 +183,7 @@ class Pipeline:
         self._watched = None
         for command in self._running:
             if command.task is not None:
-                command.task.cancel()
+                self._turns.forsake(command.task)
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()
