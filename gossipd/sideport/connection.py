@@ -23,6 +23,7 @@ from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
+from gossipd.sideport.presence import is_gone
 from gossipd.sideport.text import TextDialect
 from gossipd.sideport.turns import Slice
 
@@ -66,6 +67,8 @@ class Connection(asyncio.Protocol):
         """It has a place for one short answer only."""
         self._stalled_size = 0
         """What waited for the client when its write deadline was set."""
+        self._looked_at = float("-inf")
+        """When it was looked last whether the client is there."""
         self._linger_until: float | None = None
         self._discarded_size = 0
 
@@ -247,6 +250,9 @@ class Connection(asyncio.Protocol):
         elif self._pipeline.held or transport.is_closing():
             self._stalled_size = transport.get_write_buffer_size()
             at = self._active_at + self._limits.write_timeout
+        elif self._pipeline.pending and (self._eof or not self._reading):
+            looked_at = max(self._active_at, self._looked_at)
+            at = looked_at + self._limits.presence_interval
         elif self._pipeline.pending or self._pipeline.resting or not self._reading:
             at = NEVER
         else:
@@ -270,9 +276,19 @@ class Connection(asyncio.Protocol):
                 self._rearm()
             else:
                 transport.abort()
+        elif self._pipeline.pending:
+            self._look(transport)
         else:
             self._dialect.expire()
             self._arrive()
+
+    def _look(self, transport: asyncio.Transport) -> None:
+        """Whether the client is still there, of which the loop does not hear now."""
+        if is_gone(transport.get_extra_info("socket")):
+            transport.abort()
+        else:
+            self._looked_at = self._loop.time()
+            self._rearm()
 
 
 def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:
