@@ -26,6 +26,7 @@ from gossipd.core.wire.messages import (
     Hold,
     Ping,
 )
+from tests.inside import copies
 from tests.unit.core.talk import (
     Peer,
     Said,
@@ -133,7 +134,7 @@ def test_one_peer_that_confirms_twice_is_one_copy() -> None:
     again = talk.wait(0.15).sent(Hold, talk.peer(name))
     for question in (hold, *again):
         assert not talk.confirm(name, question).of(Copies)
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
 
 
 def test_a_later_register_of_the_counter_holds_the_earlier_event() -> None:
@@ -175,7 +176,7 @@ def test_an_older_event_than_was_asked_for_is_asked_for_too() -> None:
     talk.increment(times=9)
     name, hold = one_asked(talk, talk.want(3, seq=8))
     talk.confirm(name, hold)
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
     talk.wait(0.01)
     said = talk.want(2, seq=3)
     assert not said.of(Copies), "only what is newer is held there"
@@ -191,7 +192,7 @@ def test_a_copy_in_memory_counts_where_that_is_wanted_only() -> None:
     said = talk.want(2, memory=True)
     name, hold = one_asked(talk, Said([*said.timed, *talk.wait(0.2).timed]))
     assert talk.confirm(name, hold, durable=False).of(Copies) == [Copies(2, 2, True)]
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
 
 
 def test_peers_that_keep_things_in_memory_are_passed_over_for_others() -> None:
@@ -235,10 +236,10 @@ def test_who_is_gone_is_no_copy_any_more(status: Status) -> None:
     said, _ = talk.counted(3)
     name, hold = one_asked(talk, said)
     talk.confirm(name, hold)
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
     talk.peer(name).answers = False
     talk.condemn(name, status)
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
 
 
 def test_what_an_earlier_life_of_a_peer_told_is_gone_with_it() -> None:
@@ -251,7 +252,7 @@ def test_what_an_earlier_life_of_a_peer_told_is_gone_with_it() -> None:
         peer = talk.peer(name)
         peer.generation += 1
         talk.admit(peer)
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
     late = talk.confirm(two, second)
     assert Drop.UNASKED in late.drops
     assert not late.of(Copies)
@@ -271,7 +272,7 @@ def test_a_confirmation_of_other_streams_is_of_no_use() -> None:
     said, _ = talk.counted(3)
     name, hold = one_asked(talk, said)
     said = talk.hear(talk.peer(name), Held(hold.nonce, False, ((stream(9), 9),), True))
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
     assert not said.of(Copies)
 
 
@@ -302,7 +303,7 @@ def test_a_wish_that_is_given_up_is_never_told_of() -> None:
     talk.want(2, seconds=1)
     talk.node.give_up(2)
     assert not talk.wait(2).of(Copies)
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
 
 
 def test_nobody_is_asked_once_the_last_wish_is_given_up() -> None:

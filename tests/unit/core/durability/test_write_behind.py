@@ -17,6 +17,7 @@ from gossipd.core import (
 from gossipd.core.durability.write_behind import Row
 from gossipd.core.wire.messages import Group
 from tests.commits import abandon, prepared
+from tests.inside import shared_members, snapshot_of
 from tests.unit.core.parts import ALIVE
 from tests.unit.core.talk import (
     WALL,
@@ -203,8 +204,8 @@ def test_a_verdict_that_is_too_old_to_be_shared_stays_on_the_disk() -> None:
     old = MemberView("old", ("10.9.9.9", 1), 5, 0, Status.LEFT, age=half)
     talk.node.load(Snapshot((), (old,)), talk.now)
     assert talk.maybe_take(100) is None
-    assert talk.node.snapshot(talk.now).members == (old,)
-    assert talk.node.shared_members(talk.now) == [talk.own]
+    assert snapshot_of(talk.node, talk.now).members == (old,)
+    assert shared_members(talk.node, talk.now) == [talk.own]
     talk.wait(60 * half + 60)
     assert talk.take().gone == ("old",)
 
@@ -361,6 +362,6 @@ def test_what_was_loaded_is_not_stored_again_but_for_doubles_that_showed_by_it()
     assert changes == Changes((), (), (), (), doubles=((stream(2), double),))
     talk.stored(changes)
     again = Talk(durable=True)
-    again.node.load(talk.node.snapshot(talk.now), again.now)
+    again.node.load(snapshot_of(talk.node, talk.now), again.now)
     assert again.node.log.value("c1") == 1
     assert again.maybe_take(100) is None
