@@ -307,6 +307,15 @@ class Daemon:
         self._timer = None if at is None else self._loop.call_later(wait, self._on_timer)
 
     def _on_timer(self, turns: int = 0, received: int = -1) -> None:
+        """Whatever raises, there is a next timer."""
+        try:
+            self._do_what_is_due(turns, received)
+        except Exception:
+            self._timer_at = None
+            self._arm()
+            raise
+
+    def _do_what_is_due(self, turns: int, received: int) -> None:
         """A late timer first lets the socket be read: what explains it may be waiting there."""
         self._inbox.hurry()
         at, now = self._timer_at, time.monotonic()

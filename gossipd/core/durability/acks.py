@@ -215,6 +215,7 @@ class CopiesWanted:
 
     def go_on(self, turn: Turn) -> None:
         """It is time to look at what may have changed unnoticed, and to ask on."""
+        self._timers.set(Timer.HOLD, turn.now + ANSWER_AFTER)  # whatever raises
         if not self._unseen:
             self._unseen = list(self._waiting.queues)
         for stream in self._unseen[-LOOKED_MAX:]:

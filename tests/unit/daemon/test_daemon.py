@@ -22,6 +22,8 @@ from gossipd.core import (
     RETRY_AFTER,
     Address,
     Batch,
+    Effect,
+    Node,
     Refused,
     Settings,
     Why,
@@ -319,6 +321,23 @@ async def test_an_effect_that_cannot_be_performed_costs_none_of_the_others(
         assert (await futures[-1]).count == 1
     assert not futures[0].done()
     assert "a bug" in caplog.text
+
+
+async def test_after_a_mistake_in_what_is_due_there_is_a_next_timer(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, fired = Node.handle_timeout, 0
+
+    def fail(node: Node, now: float) -> list[Effect]:
+        nonlocal fired
+        fired += 1
+        if fired == 1:
+            raise RuntimeError("a bug")
+        return sound(node, now)
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    monkeypatch.setattr(Node, "handle_timeout", fail)
+    await until(lambda: fired > 3)
 
 
 async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
