@@ -212,8 +212,6 @@ class Leaving:
     # --- saying so ---------------------------------------------------------------------------
 
     def _say_left(self, turn: Turn) -> None:
-        if self._farewells:
-            return
         own = self._members.own
         self._membership.restate(turn, own.generation, own.incarnation, Status.LEFT)
         self._say_farewell(turn)
