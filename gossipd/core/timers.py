@@ -69,6 +69,8 @@ class Timer(IntEnum):
     gave it."""
     AFTER = auto()
     """The same for a read that waits for an increment."""
+    INCLUDED = auto()
+    """More reads end than one input may end; 1 ms."""
     INTRODUCE = auto()
     """About a newcomer: ask for an echo, again, or forget it; after 0.15 s, then twice as long
     each time. Also about who has proven itself: greet it once more, after 0.3 s."""
@@ -83,8 +85,8 @@ class Timer(IntEnum):
     """Take increments again after a commit that failed; 0.1 s, then twice as long each time, 5 s
     at most."""
     SAVE = auto()
-    """Store what has changed; after 1 s, or longer and longer while the disk takes nothing, 10 s
-    at most."""
+    """Store what has changed; after 1 s, or when a disk that took nothing is tried again, after
+    0.1 s, then twice as long each time, 5 s at most."""
     DRAIN = auto()
     """Leave, though the disk has not answered; after `disk_timeout`, or half of `leave_timeout`
     where that is less."""

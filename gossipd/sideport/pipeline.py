@@ -188,7 +188,7 @@ class Pipeline:
         self.watched = None
         for command in self._running:
             if command.task is not None:
-                command.task.cancel()
+                self._turns.forsake(command.task)
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()

@@ -22,17 +22,21 @@ from gossipd.core import (
     RETRY_AFTER,
     Address,
     Batch,
+    Effect,
+    Node,
     Refused,
     Settings,
     Why,
     increment_id,
     parse_increment_id,
 )
+from gossipd.core.durability.batch_size import ALONE_COST, COST_MAX, COUNTER_COST
 from gossipd.core.durability.waiters import WAITS_MAX
 from gossipd.core.identity import STREAM_BYTES
 from gossipd.core.wire.messages import Register
 from gossipd.daemon import daemon as module
 from gossipd.daemon import opening, resolving
+from gossipd.daemon.counting import Counting
 from gossipd.daemon.daemon import Daemon
 from gossipd.daemon.opening import StartError
 from gossipd.sideport.connection import Connection
@@ -320,6 +324,42 @@ async def test_a_second_signal_does_not_wait_for_a_commit(
     assert await asyncio.wait_for(serving, 5) == 1
     done.set()
     await asyncio.wait([counting])
+
+
+async def test_an_effect_that_cannot_be_performed_costs_none_of_the_others(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here that the next part is committed, which is told once."""
+    sound = Counting.do
+
+    def fail(*_: object) -> None:
+        monkeypatch.setattr(Counting, "do", sound)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Counting, "do", fail)
+    more_than_a_part = COST_MAX // (1 + COUNTER_COST + ALONE_COST) + 1
+    futures = [increment(daemon.service, f"c{n}", 1) for n in range(more_than_a_part)]
+    async with asyncio.timeout(5):
+        assert (await futures[-1]).value == 1
+    assert not futures[0].done()
+    assert "a bug" in caplog.text
+
+
+async def test_after_a_mistake_in_what_is_due_there_is_a_next_timer(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, fired = Node.handle_timeout, 0
+
+    def fail(node: Node, now: float) -> list[Effect]:
+        nonlocal fired
+        fired += 1
+        if fired == 1:
+            raise RuntimeError("a bug")
+        return sound(node, now)
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    monkeypatch.setattr(Node, "handle_timeout", fail)
+    await until(lambda: fired > 3)
 
 
 async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
