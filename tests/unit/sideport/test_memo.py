@@ -206,6 +206,19 @@ def test_the_key_of_a_request_is_the_one_that_stands_where_the_key_stood() -> No
         assert memo.find(b"add " + no_key.encode()) is None, "it is refused, so it must be parsed"
 
 
+def test_a_key_is_the_first_whole_one() -> None:
+    memo, got = Memo(), list[UUID]()
+    meaning = MEANING._replace(start=lambda key: got.append(key))
+    for beginning in ("-", "1-", f"{ONE[:-1]}-", f"{ONE[9:]} ", "0" * 7 + "-" + ONE[9:] + " a"):
+        for key in (ONE, OTHER, ONE):
+            found = memo.find(f"{beginning}{key}".encode())
+            if found is not None:
+                found.start()
+            memo.remember(f"{beginning}{key}".encode(), meaning, key)
+        assert got.pop() == UUID(ONE)
+    assert got == []
+
+
 def test_it_is_not_remembered_where_the_key_stands_twice() -> None:
     memo = Memo()
     for key in (ONE, OTHER):
