@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
             self._parsed = 0
             self._arrive()
             return
-        time = self._turns.slice()  # the usual case: the same as below, in fewer steps
+        time = self._turns.slice()  # the usual case: as `_arrive`, in fewer steps
         if time.over:
             self._unparsed = data
             pipeline.rest(is_new=True)

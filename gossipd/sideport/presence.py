@@ -4,7 +4,8 @@ Whoever has closed a connection looks like one who has only said his last word (
 `nc -N`) and still listens: until something is sent to him. So a byte is sent beside the stream
 (urgent data, RFC 9293 3.8.5), which no client reads that does not ask for it: the system of who
 listens takes it, that of who has closed answers with a reset. It is sent once to each: where a
-second one comes before what precedes the first is read, Linux leaves the first in the stream.
+second one comes before what precedes the first is read, Linux leaves the first in the stream. So
+of one who was found listening and goes later, no more may be known until his answer is sent.
 """
 
 from __future__ import annotations
