@@ -7,6 +7,7 @@ from tests.simulation.checkers import Checker
 from tests.simulation.faulty.disk import When
 from tests.simulation.faulty.world import Disk, World
 
+from .certain import Certain
 from .clients import random_key
 from .test_keys import NOTHING, formed, left_out, pass_time, settle, use_on, values
 
@@ -21,6 +22,10 @@ def stand_still(world: World, checker: Checker, name: str, seconds: float) -> No
     world.stall(name)
     pass_time(world, checker, seconds)
     assert world.hosts[name].unheard, "there was something to hear"
+    certain = Certain(world)
+    certain.read()
+    certain.lower(())
+    assert not certain.lost, "its disk has it"
     world.resume(name)
     checker.check()
 
