@@ -24,6 +24,7 @@ from gossipd.core import (
     NameLost,
     Settings,
 )
+from gossipd.core.durability.retention import INTERVAL_MAX
 from gossipd.core.durability.storing import PAUSE_MAX
 from gossipd.core.settings import Profile
 from tests.simulation.checkers import Checker, rounds_max
@@ -296,7 +297,7 @@ class Swarm:
         """Undo the faults and demand agreement; the seconds that it took."""
         world = self.world
         self._undo()
-        most = agreement_max(world.settings, len(world.hosts))
+        most = agreement_max(world.settings, len(world.hosts)) + self._crowded_for()
         estranged = self.witness.estranged()
         took = self._settle(most)
         if self._clients is not None:
@@ -308,6 +309,13 @@ class Swarm:
         self.witness.look()
         self.witness.agreed(estranged)
         return took
+
+    def _crowded_for(self) -> float:
+        """Seconds until all keys find room: where more were used than a node takes, as by many
+        sides of a partition, versions wait until they have left the window."""
+        settings = self.world.settings
+        keyed = sum(made.key is not None for made in self.world.made)
+        return settings.key_window + INTERVAL_MAX if keyed > settings.keys_max else 0.0
 
     def _make_ready_for_retries(self) -> None:
         """Let disks store and compare what their nodes hold, and nodes find that they are ready,
