@@ -278,13 +278,13 @@ class Swarm:
                 self.faults.destroyed += 1
             elif isinstance(effect, Left) and self.faults.was_disturbed(name):
                 self.faults.destroyed += 1  # what it heard after its leave began was not drained
+        self._give_up_what_is_destroyed()  # or others that left just then were blamed for it
         for name, effect in ends:
             if isinstance(effect, Left) and not self.faults.was_disturbed(name):
                 self._certain.demand_held(self.faults.returning(), f"{name} left")
                 self._certain.demand_kept(self.faults.returning(), name)
                 self._certain.demand_keys(self.faults.returning(), name)
                 self.happened["left, all drained"] += 1
-        self._give_up_what_is_destroyed()
 
     def _give_up_what_is_destroyed(self) -> None:
         if self.faults.destroyed > self._destroyed:
