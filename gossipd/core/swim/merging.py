@@ -21,7 +21,7 @@ from .members import MemberTable
 from .newcomers import Newcomers
 
 AT_ONCE = 2.0
-"""Seconds within which all joins are one: several seeds, which may be of one cluster, are asked."""
+"""Seconds within which all joins are one: several seeds of one cluster may be asked."""
 
 
 class ClusterMerge:
