@@ -14,6 +14,7 @@ from random import Random
 from unittest.mock import patch
 
 from gossipd.core import Left, Node, Settings
+from tests.effort import effort
 from tests.simulation.certain import Certain
 from tests.simulation.checkers import (
     Checker,
@@ -449,12 +450,13 @@ def mending() -> None:
 
 
 def resting() -> None:
-    """Rest with an empty log, and with thousands of registers."""
+    """Rest with an empty log, and with many registers."""
+    seconds = effort(15, 30)
     world = formed(4)
-    empty = idle_traffic(world, 30)
-    for number in range(2000):
+    empty = idle_traffic(world, seconds)
+    for number in range(effort(800, 2000)):
         world.increment(f"n{number % 4}", f"counter {number}")
         if number % 20 == 0:
             world.run(0.02)
     world.run(15)
-    compare_idle(empty, idle_traffic(world, 30))
+    compare_idle(empty, idle_traffic(world, seconds))
