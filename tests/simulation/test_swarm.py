@@ -87,7 +87,7 @@ def test_the_faults_do_happen(fault: str) -> None:
 
 def trace_of(seed: int) -> str:
     """The hash of everything that one swarm did."""
-    swarm = Swarm(seed)
+    swarm = Swarm(seed, traced=True)
     swarm.run(5)
     return swarm.world.trace
 
