@@ -15,7 +15,6 @@ from gossipd.core.identity import (
     new_stream,
     parse_increment_id,
 )
-from gossipd.core.results import Counted
 
 STREAM = bytes.fromhex("01020304050607080910")
 
@@ -113,10 +112,3 @@ def test_a_text_has_a_length_in_bytes_and_no_control_characters(value: str, lega
 )
 def test_a_host_is_the_one_literal_of_an_address(host: str, legal: bool) -> None:
     assert is_host(host) is legal
-
-
-@pytest.mark.parametrize("seq", [1, 0xABC, SEQ_MAX])
-@pytest.mark.parametrize("stream", [bytes(10), bytes(range(3, 13)), b"\x03" + b"\xff" * 9])
-def test_the_text_of_an_id_is_that_of_its_uuid(stream: bytes, seq: int) -> None:
-    assert increment_text(stream, seq) == str(increment_id(stream, seq))
-    assert Counted(stream, "a", seq, 1, 1).id == increment_id(stream, seq)
