@@ -13,6 +13,7 @@ from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place, Places
+from gossipd.sideport.resp.session import Common
 from gossipd.sideport.turns import Turns
 
 BACKLOG = 1024
@@ -35,6 +36,7 @@ class SidePort:
         self.node = node
         self.limits = limits or Limits()
         self.turns = Turns()
+        self.resp = Common()
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()

@@ -1,0 +1,82 @@
+"""What a connection that speaks RESP remembers, and what all of them share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
+
+from gossipd.core import Counted, Refused
+from gossipd.sideport.pipeline import Answer
+from gossipd.sideport.resp.answers import Names, Value, answer, error
+from gossipd.sideport.resp.reading import Words
+
+if TYPE_CHECKING:
+    from gossipd.sideport.port import SidePort
+
+CALLS_MAX = 1024
+"""Requests that are remembered as they came, with what they mean."""
+
+_ids = count(1)
+
+
+class Call(NamedTuple):
+    """A command that can be started."""
+
+    start: Callable[..., object]
+    """As of `Pipeline.add`; what it ends with is a `Value`, or `Counted` where it `shares`."""
+
+    shares: bool = False
+    """It is an increment, as in `operations`."""
+
+    again: bool = False
+    """It means the same whenever it comes, on any connection."""
+
+
+class Common:
+    """Of all connections of one port."""
+
+    def __init__(self) -> None:
+        self.calls: dict[bytes | Words, Call] = {}
+        """What was asked for lately, by its words and, where it came alone, by its bytes: clients
+        ask the same again and again, and to find it here takes a tenth of a microsecond, to find
+        out what it means three."""
+        self.lists: WeakSet[Names] = WeakSet()
+        """The long lists that are being made or told."""
+        self.began_at = time.time()
+
+    def remember(self, said: bytes | Words, call: Call) -> None:
+        if len(self.calls) >= CALLS_MAX:
+            self.calls.clear()
+        self.calls[said] = call
+
+
+class Session:
+    """One connection's."""
+
+    def __init__(self, port: SidePort) -> None:
+        self.port = port
+        self.node = port.node
+        self.id = next(_ids)
+        self.last: Counted | None = None
+        """Its last increment, for `WAIT`."""
+        self.reset()
+
+    def reset(self) -> None:
+        """As if it had just begun, but for what it has counted."""
+        self.version = 2
+        self.name = ""
+        self.library = {"lib-name": "", "lib-ver": ""}
+
+    def counted(self, result: Counted | Refused) -> Answer:
+        """The answer to an increment."""
+        if isinstance(result, Counted):
+            self.last = result
+            return b":%d\r\n" % result.count
+        return error(result)
+
+    def told(self, value: Value) -> Answer:
+        """The answer to anything else."""
+        return answer(value, self.version)
