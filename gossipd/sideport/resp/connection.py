@@ -153,8 +153,14 @@ def _set_info(session: Session, words: Words) -> Value:
 
 
 def _client_info(session: Session, _: Words) -> Value:
-    fields = {"id": session.id, "name": session.name, "db": 0, "resp": session.version}
-    return " ".join(f"{name}={value}" for name, value in {**fields, **session.library}.items())
+    fields: dict[str, object] = {
+        "id": session.id,
+        "name": session.name,
+        "db": 0,
+        "resp": session.version,
+    }
+    fields |= session.library
+    return " ".join(f"{name}={value}" for name, value in fields.items()) + "\n"
 
 
 _CLIENT: dict[str, tuple[int, Callable[[Session, Words], Value]]] = {

@@ -60,14 +60,13 @@ class RespDialect:
             self._start(call)
             return
         found = reader.take(data)
+        is_alone = is_whole and len(found) == 1 and not reader.rest and reader.fault is None
         for words in found:
-            self._take(words)
+            self._take(words, data if is_alone else words)
             if self._pipeline.closed:
                 return
         if reader.fault is not None:
             self._fail(reader.fault)
-        elif is_whole and len(found) == 1 and not reader.rest and found[0] in calls:
-            self._common.remember(data, calls[found[0]])
 
     def finish(self) -> None:
         if not self._pipeline.closed:
@@ -88,17 +87,18 @@ class RespDialect:
     def end(self) -> None:
         """Nothing to do: nothing here refers back."""
 
-    def _take(self, words: Words) -> None:
+    def _take(self, words: Words, said: bytes | Words) -> None:
+        """`said`: by which it is found again."""
         call = None if self._is_refusing else self._common.calls.get(words)
         if call is not None:
             self._start(call)
             return
         try:
-            self._command(words)
+            self._command(words, said)
         except Refused as refused:
             self._say_last(error(refused))
 
-    def _command(self, words: Words) -> None:
+    def _command(self, words: Words, said: bytes | Words) -> None:
         """Raises `Refused`."""
         name = words[0].upper().decode("latin-1")
         if self._is_refusing and name not in (_RESET, _QUIT):
@@ -119,7 +119,7 @@ class RespDialect:
             return
         call = row.begin(self._session, words)
         if call.again:
-            self._common.remember(words, call)
+            self._common.remember(said, call)
         self._start(call, sum(map(len, words)))
 
     def _start(self, call: Call, size: int = 0) -> None:

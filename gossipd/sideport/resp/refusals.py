@@ -6,16 +6,13 @@ from collections.abc import Sequence
 
 from gossipd.sideport.resp.reading import Words
 
-_TRANSACTIONS = (
-    "transactions are not supported: send commands without MULTI and EXEC, in a pipeline"
-)
-_WATCH = "nothing can be watched here: transactions are not supported"
+_TRANSACTIONS = "there are no transactions: send the commands in a pipeline without MULTI"
 _SET = "a counter cannot be set, it is only added to: INCR, INCRBY, DECR, DECRBY"
 _KEPT = "counters cannot be deleted, renamed or reset, and do not expire"
 _WHOLE = "counters count whole numbers: INCRBY, DECRBY"
 _OTHER = "there are only counters here, no strings, lists, sets, hashes or streams"
-_MESSAGES = "messages are not supported: here are counters"
-_SCRIPTS = "scripts and modules are not supported"
+_MESSAGES = "nothing is published here, there are only counters"
+_SCRIPTS = "there are no scripts and modules"
 _CLUSTER = "this is no Redis cluster: every node has all counters"
 _REPLICAS = "nodes replicate by gossip: they join with gossipd run --join"
 _SERVER = "this is not Redis: use gossipd status, gossipd data, gossipd leave"
@@ -24,8 +21,7 @@ _TRACKING = "what changes is not reported to clients"
 REASONS = {
     name: reason
     for reason, names in {
-        _TRANSACTIONS: "MULTI EXEC DISCARD",
-        _WATCH: "WATCH UNWATCH",
+        _TRANSACTIONS: "MULTI EXEC DISCARD WATCH UNWATCH",
         _SET: "SET SETNX SETEX PSETEX MSET MSETNX GETSET GETDEL GETEX APPEND SETRANGE SETBIT BITOP"
         " BITFIELD PFADD PFMERGE RESTORE COPY",
         _KEPT: "DEL UNLINK EXPIRE PEXPIRE EXPIREAT PEXPIREAT EXPIRETIME PEXPIRETIME PERSIST TTL"
@@ -66,7 +62,7 @@ _SHOWN_MAX = 128
 
 
 def unsupported(name: str, reason: str) -> str:
-    return f"'{name.lower()}' is not supported: {reason}"
+    return f"no '{name.lower()}' here: {reason}"
 
 
 def unknown(words: Words) -> str:

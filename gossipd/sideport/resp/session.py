@@ -16,8 +16,8 @@ from gossipd.sideport.resp.reading import Words
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
 
-CALLS_MAX = 1024
-"""Requests that are remembered as they came, with what they mean."""
+CALLS_MAX = 16 * 1024
+"""Requests that are remembered as they came, with what they mean: of 0.7 KB each."""
 
 _ids = count(1)
 
