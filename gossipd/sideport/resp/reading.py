@@ -60,9 +60,9 @@ class Reader:
         self.rest, self._need = b"", 0
         lines = data.split(b"\r\n")
         try:
-            self._read(lines, found)
+            self._read(lines, found, len(data) <= self._size_max)
         except Refused as fault:
-            self.fault = fault
+            self.fault = fault.bare()
         return found
 
     def finish(self) -> None:
@@ -70,13 +70,14 @@ class Reader:
         self._need = 0
         self.take(b"")
 
-    def _read(self, lines: list[bytes], found: list[Words]) -> None:
-        """Raises `Refused` for what breaks the protocol. The last of `lines` is not complete."""
+    def _read(self, lines: list[bytes], found: list[Words], is_small: bool) -> None:
+        """Raises `Refused` for what breaks the protocol. The last of `lines` is not complete.
+        `is_small`: no command in it can be too large."""
         at, end = 0, len(lines) - 1
         while at < end:
             count = _COUNTS.get(lines[at]) or self._count(lines[at])
             behind = at + 1 + 2 * count
-            if behind <= end:
+            if behind <= end and is_small:
                 words = tuple(lines[at + 2 : behind : 2])
                 if _fit(lines[at + 1 : behind : 2], words):
                     if words:
