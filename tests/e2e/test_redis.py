@@ -103,8 +103,6 @@ def test_redis_py_is_told_what_a_counter_cannot_do_and_goes_on(node: Node) -> No
             transaction.incr("a")
             with pytest.raises(redis.ResponseError, match="there are no transactions"):
                 transaction.execute()
-        with pytest.raises(redis.ResponseError, match="there are no transactions"):
-            client.execute_command("WATCH", "a")
         assert client.exists("a") == 0
         with client.pipeline(transaction=False) as pipeline:
             for _ in range(1000):
