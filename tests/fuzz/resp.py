@@ -215,16 +215,12 @@ async def fuzz(runs: int, seed: int) -> int:
 
 
 def check_memory(data: bytes, rng: Random) -> None:
-    """A reader holds no more than one command and what is read at a time."""
+    """A reader takes no command that is too long."""
     reader = Reader(LIMITS.request_size_max, LIMITS.words_max)
     for piece in split(data, rng):
-        found = reader.take(piece)
-        if max(map(len, found), default=0) > LIMITS.words_max:
-            raise FuzzError("a command of too many words")
-        if len(reader.rest) > LIMITS.request_size_max + len(piece):
-            raise FuzzError(f"{len(reader.rest)} bytes are held")
-        if reader.fault is not None:
-            return
+        for words in reader.take(piece):
+            if len(words) > LIMITS.words_max or len(command(words)) > LIMITS.request_size_max:
+                raise FuzzError(f"a command of {len(command(words))} bytes, {len(words)} words")
 
 
 def main() -> None:

@@ -56,6 +56,20 @@ def test_what_is_only_claimed_takes_no_room(claim: bytes) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("word", [b"", b"ab", b"x" * 57, b"x" * 60_000])
+def test_what_has_come_of_a_command_takes_little_room(word: bytes) -> None:
+    limits = Limits()
+    data = command((word,) * limits.words_max)[: limits.request_size_max - 10][:-10]
+    tracemalloc.start()
+    try:
+        reader = Reader(limits.request_size_max, limits.words_max)
+        for at in range(0, len(data), 1024):
+            assert reader.take(data[at : at + 1024]) == []
+        assert tracemalloc.get_traced_memory()[1] < 5 * limits.request_size_max
+    finally:
+        tracemalloc.stop()
+
+
 def test_commands_up_to_the_limits_are_taken() -> None:
     limits = Limits()
     words = (b"MGET", *[b"%061d" % number for number in range(limits.words_max - 70)])

@@ -5,7 +5,7 @@ nothing behind it is run. `MULTI` is refused, and so is all that follows it unti
 sends a transaction whole, and what of it counted though the client was told of an error would be
 sent again.
 
-What a client asks again and again is found by its bytes, without reading them (`Common.calls`).
+What a client asks again and again is found by its bytes, without reading them (`Common.said`).
 """
 
 from __future__ import annotations
@@ -54,19 +54,35 @@ class RespDialect:
         """What comes belongs to a transaction that was refused."""
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
-        reader, calls = self._reader, self._common.calls
-        is_whole = not reader.rest
-        if is_whole and not self._is_refusing and (call := calls.get(data)) is not None:
-            self._start(call)
-            return
-        found = reader.take(data)
-        is_alone = is_whole and len(found) == 1 and not reader.rest and reader.fault is None
+        reader, said = self._reader, self._common.said
+        if reader.is_within or self._is_refusing or self._brief:
+            self._read(data)
+        elif (calls := said.get(data)) is not None:
+            for call in calls:
+                self._start(call)
+        else:
+            calls = self._read(data)
+            if calls and not reader.is_within and not self._pipeline.closed:
+                self._common.remember_said(data, calls)
+
+    def _read(self, data: bytes) -> tuple[Call, ...]:
+        """Start what is asked for; what that was, where all of it is likely to come again."""
+        common, found = self._common, self._reader.take(data)
+        calls: list[Call] = []
         for words in found:
-            self._take(words, data if is_alone else words)
+            call = None if self._is_refusing else common.calls.get(words)
+            if call is not None:
+                self._start(call)
+            elif (call := self._take(words)) is not None and len(found) > 1:
+                common.remember(words, call)
+                call = None  # what comes with others is not likely to come with the same again
             if self._pipeline.closed:
-                return
-        if reader.fault is not None:
-            self._fail(reader.fault)
+                return ()
+            if call is not None:
+                calls.append(call)
+        if self._reader.fault is not None:
+            self._fail(self._reader.fault)
+        return tuple(calls) if len(calls) == len(found) else ()
 
     def finish(self) -> None:
         if not self._pipeline.closed:
@@ -87,19 +103,24 @@ class RespDialect:
     def end(self) -> None:
         """Nothing to do: nothing here refers back."""
 
-    def _take(self, words: Words, said: bytes | Words) -> None:
-        """`said`: by which it is found again."""
-        call = None if self._is_refusing else self._common.calls.get(words)
-        if call is not None:
-            self._start(call)
-            return
+    def _take(self, words: Words) -> Call | None:
+        """Start a command; what that was, if it is likely to come again."""
         try:
-            self._command(words, said)
+            call = self._found(words)
         except Refused as refused:
-            self._say_last(error(refused))
+            self._pipeline.say(error(refused))
+            if self._brief:
+                self._pipeline.end()
+            return None
+        if call is None:
+            self._pipeline.say(OK)
+            self._pipeline.end()
+            return None
+        self._start(call, sum(map(len, words)))
+        return call if call.again else None
 
-    def _command(self, words: Words, said: bytes | Words) -> None:
-        """Raises `Refused`."""
+    def _found(self, words: Words) -> Call | None:
+        """What a command means, None for `QUIT`; raises `Refused`."""
         name = words[0].upper().decode("latin-1")
         if self._is_refusing and name not in (_RESET, _QUIT):
             self._is_refusing = name not in _ENDS
@@ -113,14 +134,7 @@ class RespDialect:
             raise wrong(wrong_number(name.lower()))
         if self._brief and not row.is_brief:
             raise wrong(_FULL)
-        if name == _QUIT:
-            self._pipeline.say(OK)
-            self._pipeline.end()
-            return
-        call = row.begin(self._session, words)
-        if call.again:
-            self._common.remember(said, call)
-        self._start(call, sum(map(len, words)))
+        return None if name == _QUIT else row.begin(self._session, words)
 
     def _start(self, call: Call, size: int = 0) -> None:
         """`size`: of the command."""
@@ -131,12 +145,6 @@ class RespDialect:
             pipeline.add(call.start, session.told, size=size if size > LARGE else 0)
         if self._brief:
             pipeline.end()
-
-    def _say_last(self, answer: bytes) -> None:
-        """What was asked ends with this; and so does the connection if one answer is all."""
-        self._pipeline.say(answer)
-        if self._brief:
-            self._pipeline.end()
 
     def _fail(self, fault: Refused) -> None:
         self._pipeline.say(error(fault))

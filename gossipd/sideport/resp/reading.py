@@ -13,6 +13,7 @@ a batch of 16 and 0.8 for one alone; this takes 0.7 and 0.6.
 
 from __future__ import annotations
 
+import sys
 from typing import TypeAlias
 
 from gossipd.core import Refused
@@ -30,39 +31,45 @@ _COUNTS = {b"*%d" % count: count for count in range(1, 16)}
 _HEADER_SIZE_MAX = 12
 """Bytes of a sensible line that tells a number."""
 
-_WORD_SIZE_MIN = len(b"$0\r\n\r\n")
-"""Bytes that an empty word takes."""
-
 
 class Reader:
     """The requests of one connection."""
 
-    __slots__ = ("_need", "_size_max", "_words_max", "fault", "rest")
+    __slots__ = ("_missing", "_need", "_rest", "_size", "_size_max", "_words", "_words_max",
+                 "fault", "is_within")  # fmt: skip
 
     def __init__(self, size_max: int, words_max: int) -> None:
         """Of one command."""
         self._size_max = size_max
         self._words_max = words_max
-        self.rest = b""
-        """The beginning of a command."""
+        self._words: list[bytes] = []
+        """Those that have come of a command that is not complete."""
+        self._missing = 0
+        """How many are still to come."""
+        self._size = 0
+        """Bytes that the command has up to there."""
+        self._rest = b""
+        """What is not complete behind that: a line, or a word."""
         self._need = 0
-        """Bytes that the command has at least whose beginning is held."""
+        """Bytes that it has at least, if it is a word."""
+        self.is_within = False
+        """Something is held."""
         self.fault: Refused | None = None
         """What breaks the protocol, and ends it: where the next command begins is unknown."""
 
     def take(self, data: bytes) -> list[Words]:
         """The commands that are complete now; there may be a `fault` behind them."""
-        data = self.rest + data if self.rest else data
+        data = self._rest + data if self._rest else data
         found: list[Words] = []
         if len(data) < self._need:
-            self.rest = data
+            self._rest = data
             return found
-        self.rest, self._need = b"", 0
-        lines = data.split(b"\r\n")
+        self._rest, self._need = b"", 0
         try:
-            self._read(lines, found, len(data) <= self._size_max)
+            self._read(data.split(b"\r\n"), found, len(data) <= self._size_max)
         except Refused as fault:
             self.fault = fault.bare()
+        self.is_within = bool(self._rest or self._missing)
         return found
 
     def finish(self) -> None:
@@ -73,7 +80,7 @@ class Reader:
     def _read(self, lines: list[bytes], found: list[Words], is_small: bool) -> None:
         """Raises `Refused` for what breaks the protocol. The last of `lines` is not complete.
         `is_small`: no command in it can be too large."""
-        at, end = 0, len(lines) - 1
+        at, end = self._go_on(lines, 0, found) if self._missing else 0, len(lines) - 1
         while at < end:
             count = _COUNTS.get(lines[at]) or self._count(lines[at])
             behind = at + 1 + 2 * count
@@ -84,27 +91,23 @@ class Reader:
                         found.append(words)
                     at = behind
                     continue
-            behind = self._read_slowly(lines, at, count, found)
-            if not behind:
-                return
-            at = behind
-        if lines[end]:
+            self._missing, self._size = count, len(lines[at]) + 2
+            at = self._go_on(lines, at + 1, found)
+        if at == end and lines[end]:
             _check_beginning(lines[end], b"*")
-            self.rest = lines[end]
+            self._rest = lines[end]
 
-    def _read_slowly(self, lines: list[bytes], start: int, count: int, found: list[Words]) -> int:
-        """A command with long words, with line ends in them, or that is not complete; where the
-        next one begins, 0 for nowhere. Raises `Refused`."""
-        at, end = start + 1, len(lines) - 1
-        size = len(lines[start]) + 2
-        words: list[bytes] = []
-        while len(words) < count:
+    def _go_on(self, lines: list[bytes], at: int, found: list[Words]) -> int:
+        """The words that are missing, which may be long, have line ends in them, or not be there
+        yet; where the next command begins, behind all lines for nowhere. Raises `Refused`."""
+        end = len(lines) - 1
+        while self._missing:
             if at == end:
                 _check_beginning(lines[end], b"$")
-                return self._keep(lines[start:], size, count - len(words))
-            length = _number(lines[at], b"$")
-            size += len(lines[at]) + 2 + length + 2
-            if length < 0 or size > self._size_max:
+                return self._keep(lines[at:])
+            header, length = lines[at], _number(lines[at], b"$")
+            self._size += len(header) + 2 + length + 2
+            if length < 0 or self._size > self._size_max:
                 detail = f"invalid bulk length: a command has at most {self._size_max} bytes"
                 raise malformed(detail)
             first, at = at + 1, at + 1
@@ -114,19 +117,21 @@ class Reader:
                 have += 2 + len(lines[at])
             over = have - length
             if at == end and (over <= 0 or (over == 1 and lines[end].endswith(b"\r"))):
-                return self._keep(lines[start:], size, count - len(words) - 1)
+                self._size -= len(header) + 2 + length + 2
+                return self._keep(lines[first - 1 :], len(header) + 2 + length + 2)
             if over or at == end:
                 raise malformed("a string does not end where it should")
-            words.append(lines[at] if first == at else b"\r\n".join(lines[first : at + 1]))
+            self._words.append(b"\r\n".join(lines[first : at + 1]))
+            self._missing -= 1
             at += 1
-        found.append(tuple(words))
+        found.append(tuple(self._words))
+        self._words = []
         return at
 
-    def _keep(self, lines: list[bytes], size: int, missing: int) -> int:
-        """Hold what has come of a command."""
-        self.rest = b"\r\n".join(lines)
-        self._need = size + missing * _WORD_SIZE_MIN
-        return 0
+    def _keep(self, lines: list[bytes], need: int = 0) -> int:
+        """Hold what is not complete."""
+        self._rest, self._need = b"\r\n".join(lines), need
+        return sys.maxsize
 
     def _count(self, line: bytes) -> int:
         """How many words follow; 0 for an empty line, as for an empty array, which say nothing."""

@@ -64,14 +64,18 @@ async def test_nothing_behind_what_breaks_the_protocol_is_run(
 
 async def test_a_transaction_is_refused_whole(client: Client, backend: FakeBackend) -> None:
     """Clients send it in one go, and again as a whole where they are told of an error."""
-    await ask(client, "INCR", "a")
+    await client.send(said("INCR", "a") * 2)
+    assert [await heard(client) for _ in range(2)] == [1, 2]
+    assert await ask(client, "INCR", "a") == 3
     await client.send(said("MULTI") + said("INCR", "a") * 2 + said("NOPE") + said("EXEC"))
     assert str(await heard(client)).startswith("ERR no 'multi' here: there are no transactions")
     for _ in range(3):
         assert str(await heard(client)).startswith("ERR not run: it follows a MULTI")
     assert str(await heard(client)).startswith("EXECABORT ")
-    assert backend.started == [("a", 1)]
-    assert await ask(client, "INCR", "a") == 2
+    for word in "MULTI", "INCR", "EXEC":
+        assert isinstance(await ask(client, word, *["a"] * (word == "INCR")), Failure)
+    assert len(backend.started) == 3
+    assert await ask(client, "INCR", "a") == 4
 
 
 @pytest.mark.parametrize("end", ["DISCARD", "exec", "RESET"])
