@@ -30,7 +30,7 @@ from gossipd.core.wire.frame import Frame
 from gossipd.core.wire.messages import KeyRecord, MemberView, Status
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
-from .effects import Effect, KeysWanted, Send, Stalled
+from .effects import Effect, KeysWanted, Send, Stalled, Token
 from .identity import GENERATION_MAX, Address, Stream
 from .inspection import Inspection
 from .parts import Parts
@@ -179,7 +179,7 @@ class Node(Inspection):
         return self._do(now, self._parts.membership.forget, name)
 
     def increment(
-        self, token: int, counter: str, by: int, key: bytes | None = None
+        self, token: Token, counter: str, by: int, key: bytes | None = None
     ) -> Sequence[Reaction]:
         """Count `by` on `counter`; an `Answered` under `token` tells what became of it.
 
@@ -188,12 +188,12 @@ class Node(Inspection):
         """
         return self._parts.committing.increment(token, counter, by, key)
 
-    def increment_all(self, token: int, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
         """Count all of these (one at least), in parts: `AnsweredPart` tells of each; `Answered`
         where not one was looked at."""
         return self._parts.committing.increment_all(token, items)
 
-    def put(self, token: int, put: Put) -> Sequence[Reaction]:
+    def put(self, token: Token, put: Put) -> Sequence[Reaction]:
         """Set a source; an `Answered` under `token` tells what became of it."""
         return self._parts.committing.put(token, put)
 

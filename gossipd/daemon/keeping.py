@@ -87,7 +87,8 @@ class Keeping:
         """Perform one effect."""
         match effect:
             case CommitSoon():
-                self._loop.call_soon(self._commit)
+                # Not before those have been read who come as soon as they are answered.
+                self._loop.call_soon(self._loop.call_soon, self._commit)
             case Commit(batch, _):
                 self._store_batch(batch)
             case FindKeys(question, keys):

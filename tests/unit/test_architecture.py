@@ -65,9 +65,10 @@ ROOMS = {
     "simulator": {"core"},
     "config": {"core"},
     "client": {"config"},
+    "bench": {"client"},
     "process": {"cli", "daemon"},
     "daemon": {"config", "core", "process", "sideport", "store"},
-    "cli": {"client", "config", "core", "daemon", "process", "simulator", "store"},
+    "cli": {"bench", "client", "config", "core", "daemon", "process", "simulator", "store"},
 }
 """Which rooms each room may import from: what touches the world meets in `daemon` alone."""
 

@@ -26,6 +26,7 @@ from gossipd.core.effects import (
     GaveUpDisk,
     Incremented,
     Learned,
+    Token,
 )
 from gossipd.core.gossip.dissemination import Dissemination
 from gossipd.core.log.dedup import Dedup
@@ -75,7 +76,7 @@ class _Many:
 
     __slots__ = ("fed", "items", "open", "token")
 
-    def __init__(self, token: int, items: Sequence[Wanted]) -> None:
+    def __init__(self, token: Token, items: Sequence[Wanted]) -> None:
         self.token = token
         self.items = items
         self.fed = 0
@@ -84,14 +85,9 @@ class _Many:
         """How many of these are not answered."""
 
 
-class _Asked(NamedTuple):
-    """An increment that is not committed yet."""
-
-    token: int
-    counter: str
-    by: int
-    key: bytes | None
-    many: _Many | None = None
+_Asked: TypeAlias = tuple[Token, str, int, bytes | None, _Many | None]
+"""An increment that is not committed yet: whose it is, its counter, by how much, its key, and the
+batch of a client's that it is of. A bare tuple, as one is made for each increment."""
 
 
 @dataclass(eq=False, repr=False)
@@ -111,11 +107,11 @@ class Committing:
     def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
         self._waiting: list[_Asked] = []
-        self._puts: list[tuple[int, Put]] = []
+        self._puts: list[tuple[Token, Put]] = []
         self._many = 0
         """Batches of clients that are not answered."""
         self._taken: list[_Asked] = []
-        self._taken_puts: list[tuple[int, Put]] = []
+        self._taken_puts: list[tuple[Token, Put]] = []
         """Those that are being committed, as long as they are not answered."""
         self._shareless: dict[int, None] = {}
         """Which of these are not in the batch, as there is no room for their keys."""
@@ -143,15 +139,15 @@ class Committing:
     # --- what clients ask for ----------------------------------------------------------------
 
     def increment(
-        self, token: int, counter: str, by: int, key: bytes | None
+        self, token: Token, counter: str, by: int, key: bytes | None
     ) -> Sequence[Reaction]:
         """Count `by` on `counter`."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
-        self._waiting.append(_Asked(token, counter, by, key))
+        self._waiting.append((token, counter, by, key, None))
         return self._soon()
 
-    def increment_all(self, token: int, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
         """Count all of these."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
@@ -161,7 +157,7 @@ class Committing:
         self._feed(_Many(token, items))
         return self._soon()
 
-    def put(self, token: int, put: Put) -> Sequence[Reaction]:
+    def put(self, token: Token, put: Put) -> Sequence[Reaction]:
         """Set a source."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
@@ -181,7 +177,7 @@ class Committing:
         while many.fed < end and part.takes(
             items[many.fed].counter, keyed=items[many.fed].key is not None, alone=False
         ):
-            self._waiting.append(_Asked(many.token, *items[many.fed], many))
+            self._waiting.append((many.token, *items[many.fed], many))
             many.fed += 1
             many.open += 1
 
@@ -224,9 +220,11 @@ class Committing:
             self._disk.succeeded(turn)
         made, others = self._writer.expose(batch, turn.now)
         advances = iter(made)
-        replies: Sequence[Reply] = [
-            next(advances) if isinstance(result, Accepted) else result for result in batch.results
-        ]
+        replies: Sequence[Reply] = made
+        if len(made) < len(batch.results):
+            replies = [
+                next(advances) if isinstance(each, Accepted) else each for each in batch.results
+            ]
         value = self._log.value
         put_replies = [
             PutAnswer(put, result, value(put.counter))
@@ -264,11 +262,9 @@ class Committing:
         waiting, end = self._waiting, len(self._waiting)
         if end * DEAREST > COST_MAX:
             part, end = Part(), 0
-            while end < len(waiting) and part.takes(
-                waiting[end].counter,
-                keyed=waiting[end].key is not None,
-                alone=waiting[end].many is None,
-            ):
+            for _, counter, _, key, many in waiting:
+                if not part.takes(counter, keyed=key is not None, alone=many is None):
+                    break
                 end += 1
         self._taken, self._taken_puts = waiting[:end], self._puts[:PUTS_MAX]
         del waiting[:end], self._puts[:PUTS_MAX]
@@ -278,21 +274,21 @@ class Committing:
         if not self._log.keeps_marks:
             return []
         is_doubtful = self._dedup.is_doubtful
-        keys = [one.key for one in self._taken if one.key is not None]
-        return [key for key in keys if is_doubtful(key, wall)]
+        keys = (key for _, _, _, key, _ in self._taken)
+        return [key for key in keys if key is not None and is_doubtful(key, wall)]
 
     def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
         self._keep_share(stored)
         taken = self._taken
         if self._shareless:
             taken = [one for index, one in enumerate(taken) if index not in self._shareless]
-        increments = [(one.counter, one.by) for one in taken]
-        keys = [one.key for one in taken]
+        increments = [(counter, by) for _, counter, by, _, _ in taken]
+        keys = [key for _, _, _, key, _ in taken]
         puts = [put for _, put in self._taken_puts]
         self._batch = self._writer.prepare(
             increments, turn.now, wall, keys if any(keys) else (), stored, puts
         )
-        turn.emit(Commit(self._batch, [one.token for one in taken]))
+        turn.emit(Commit(self._batch, [token for token, *_ in taken]))
 
     def _keep_share(self, stored: Stored) -> None:
         """Leave out those of batches whose new keys are more than their share; they are answered
@@ -301,8 +297,8 @@ class Committing:
         room = int(BATCH_KEYS * self._settings.key_limit) - len(log.keys)
         if room >= len(self._taken):
             return
-        for index, one in enumerate(self._taken):
-            if one.many is None or one.key is None or self._is_known(one.key, stored):
+        for index, (_, _, _, key, many) in enumerate(self._taken):
+            if many is None or key is None or self._is_known(key, stored):
                 continue
             room -= 1
             if room < 0:
@@ -346,17 +342,17 @@ class Committing:
         """Of a batch each part is told when all of it is known, and the next one is given in."""
         if not self._many:  # the usual case, and short of all that is below
             if taken:
-                turn.emit(Answered([one.token for one in taken], replies))
+                turn.emit(Answered([token for token, *_ in taken], replies))
             return
-        tokens: list[int] = []
+        tokens: list[Token] = []
         told: list[Reply] = []
         parts: dict[_Many, list[Reply]] = {}
-        for one, reply in zip(taken, replies, strict=False):
-            if one.many is None:
-                tokens.append(one.token)
+        for (token, _, _, _, of), reply in zip(taken, replies, strict=False):
+            if of is None:
+                tokens.append(token)
                 told.append(reply)
             else:
-                parts.setdefault(one.many, []).append(reply)
+                parts.setdefault(of, []).append(reply)
         if tokens:
             turn.emit(Answered(tokens, told))
         for many, part in parts.items():

@@ -323,6 +323,8 @@ class Log:
         """These records, just merged, and the version are on the disk: they are no changes,
         unless more than them is held."""
         self.set_durable(stream, version)
+        if not self.keeps_marks:
+            return
         for counter, seq, total in registers:
             if self.register(stream, counter) == (seq, total):
                 self.changed.registers.pop((stream, counter), None)
@@ -396,8 +398,10 @@ class Log:
         those that versions cover. Only the others are part of the fingerprint: what not all nodes
         hold alike must not matter to them."""
         crowd = self.keys.crowd(record.key)
+        if not crowd:
+            return True
         place = (stream, record.seq)
-        if not crowd or any(event[:2] == place for event in crowd):
+        if any(event[:2] == place for event in crowd):
             return True
         is_covered = record.seq <= self.version(stream)
         covered = [event for event in crowd if event.seq <= self.version(event.stream)]

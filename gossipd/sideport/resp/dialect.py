@@ -140,9 +140,9 @@ class RespDialect:
         """`size`: of the command."""
         session, pipeline = self._session, self._pipeline
         if call.shares:
-            pipeline.add(call.start, session.counted, shares=True)
+            pipeline.add(call.start, session.counted, True)
         else:
-            pipeline.add(call.start, session.told, size=size if size > LARGE else 0)
+            pipeline.add(call.start, session.told, False, size if size > LARGE else 0)
         if self._brief:
             pipeline.end()
 

@@ -112,7 +112,7 @@ async def test_seeds_that_cannot_be_resolved_do_not_end_the_start(
     literal = "127.9.9.9" in seeds
     if literal:
         await until(lambda: made.service.not_ready() is None)
-        assert (await increment(made.service, "a", 1)).count == 1
+        assert (await increment(made.service, "a", 1)).value == 1
     else:
         reason = "no seed's name resolves: a.invalid:7946: "
         await until(lambda: reason in str(made.service.not_ready()))
@@ -176,7 +176,7 @@ async def test_a_node_advertises_what_others_reach_it_at(
 
 async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
     answer = await increment(daemon.service, "a", 3)
-    assert (answer.counter, answer.by, answer.count, answer.duplicate) == ("a", 3, 3, False)
+    assert (answer.counter, answer.by, answer.value, answer.duplicate) == ("a", 3, 3, False)
     assert daemon.service.count("a") == 3
     assert dict(daemon.service.counters("", "")) == {"a": 3}
     assert daemon.service.counted(answer.id, None)
@@ -309,7 +309,7 @@ async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFix
         await increment(made.service, f"c{number}", 1)
     with pytest.raises(Refused, match="the log holds no more counters"):
         await increment(made.service, "one more", 1)
-    assert (await increment(made.service, "c0", 1)).count == 2
+    assert (await increment(made.service, "c0", 1)).value == 2
     assert made.service.status()["alarms"] == ["5 of at most 5 registers"]
     full = "the log holds 5 of at most 5 registers: new ones are refused"
     await until(lambda: full in caplog.messages)
@@ -456,7 +456,7 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
         answers.append(await increment(daemon.service, "a", 1))
         daemon.service.leave()
         assert await serving == 0
-    assert [answer.count for answer in answers] == [1, 2, 3]
+    assert [answer.value for answer in answers] == [1, 2, 3]
     assert len({answer.id.hex[:20] for answer in answers}) == 3, "a stream for each life"
 
 

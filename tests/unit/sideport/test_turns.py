@@ -50,17 +50,14 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
     def connection(name: str) -> None:
         pipeline: Pipeline
 
-        def progressed(its_turn: bool) -> None:
-            time = turns.slice()
-            if time.over and not its_turn:
-                pipeline.rest(is_new=True)
-            else:
-                pipeline.advance(time)
+        def go_on() -> None:
+            pipeline.resting = False
+            pipeline.advance(turns.slice())
 
-        pipeline = Pipeline(written.append, progressed, ended.append, turns)
+        pipeline = Pipeline(written.append, go_on, ended.append, turns)
         pipeline.add(lambda: busy(name), lambda pieces: pieces)
         pipeline.end()
-        progressed(False)
+        pipeline.rest(is_new=True)
 
     for number in range(clients):
         connection(str(number))

@@ -51,7 +51,7 @@ class Bench(Talk):
 
     def __init__(self, key_limit: int = 1_000_000, *, durable: bool = True) -> None:
         super().__init__(settings=Settings(key_limit=key_limit), durable=durable)
-        self.told: dict[int, Reply] = {}
+        self.told: dict[object, Reply] = {}
         self.parts: list[list[Reply]] = []
         """What the batch was told, one part after the other."""
         self.soon = 0
