@@ -86,7 +86,7 @@ class Session:
         """The answer to an increment."""
         if isinstance(result, Counted):
             self.last = result
-            return b":%d\r\n" % result.count
+            return b":%d\r\n" % result.value
         return error(result)
 
     def told(self, value: Value) -> Answer:
