@@ -4,7 +4,7 @@ What version 3 alone has is a map for a dictionary and a null of its own; everyt
 same in both. A refusal is a line that begins with a word in capitals, for programs:
 
 - `ERR`: a mistake, as in Redis, or what cannot be done here.
-- `MISCONF`: not counted, as the disk takes nothing, as in Redis.
+- `MISCONF`: not counted, as the disk cannot be written, as in Redis.
 - `UNAVAILABLE`: not done here and now.
 - `UNCERTAIN`: it may have been counted.
 

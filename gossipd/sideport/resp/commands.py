@@ -110,7 +110,7 @@ COMMANDS: dict[str, Command] = {
         flags=_ANY,
     ),
     "INFO": Command(
-        arity=-1, summary="The node in figures.", run=connection.info,
+        arity=-1, summary="The state of the node, in sections.", run=connection.info,
         given=(Given("section", optional=True, multiple=True),), group="server", flags=_ANY,
     ),
     "CONFIG": Command(
