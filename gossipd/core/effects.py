@@ -173,7 +173,7 @@ class SaveWanted:
 @dataclass(frozen=True, slots=True)
 class Save:
     """Store a part of what was learned in one transaction, then call `Node.saved`, or
-    `Node.save_failed`."""
+    `Node.disk_failed`."""
 
     changes: Changes
 

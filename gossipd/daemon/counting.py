@@ -8,6 +8,7 @@ core's answers in the words of the interface.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -46,12 +47,17 @@ from gossipd.core import (
     Why,
 )
 
+log = logging.getLogger(__name__)
+
 KEYS_RETRY_AFTER = 10
 """Seconds after which a batch that found its share full is worth sending again."""
 
 TOLD_MAX = 1000
 """Answers that are told in one turn of the loop. There are more where a disk hangs, for all that
 wait are answered then."""
+
+_NOT_TOLD = "a client was not told what became of its increment"
+"""As he could not be, which costs nobody else his answer."""
 
 _SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
 
@@ -132,7 +138,10 @@ class Counting:
             self._count_told(len(effect.tokens))
             answers = cast(Sequence[Answer], effect.tokens)
             for answer, reply in zip(answers, effect.replies, strict=True):
-                answer(self._told(reply))
+                try:
+                    answer(self._told(reply))
+                except Exception:
+                    log.exception(_NOT_TOLD)
             return
         self._untold.append(self._telling(effect))
         self._tell()
@@ -161,7 +170,10 @@ class Counting:
         match effect:
             case Answered(tokens, replies):
                 for answer, reply in zip(cast(Sequence[Answer], tokens), replies, strict=True):
-                    answer(self._told(reply))
+                    try:
+                        answer(self._told(reply))
+                    except Exception:
+                        log.exception(_NOT_TOLD)
                     yield
             case AnsweredPart(token, replies):
                 batch = cast(_Batch, token)

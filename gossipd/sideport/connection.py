@@ -22,6 +22,7 @@ from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
+from gossipd.sideport.presence import is_gone
 from gossipd.sideport.resp.dialect import RespDialect
 from gossipd.sideport.text import TextDialect
 from gossipd.sideport.turns import Slice
@@ -64,6 +65,8 @@ class Connection(asyncio.Protocol):
         """It has a place for one short answer only."""
         self._stalled_size = 0
         """What waited for the client when it was last looked whether it takes anything."""
+        self._seen_at = float("-inf")
+        """When it was last looked whether the client is there."""
         self._linger_until: float | None = None
         self._discarded_size = 0
 
@@ -265,6 +268,11 @@ class Connection(asyncio.Protocol):
         elif self._pipeline.held or transport.is_closing():
             if now >= self._active_at + self._limits.write_timeout:
                 self._look_at_writes(transport)
+        elif self._pipeline.pending and (self._eof or not self._reading):
+            # The loop does not hear of its client now.
+            if now >= max(self._active_at, self._seen_at) + self._limits.presence_interval:
+                self._seen_at = now
+                self._turns.add(self._look_for_client)
         elif self.idle_since is not None:
             until = self._dialect.expires_at(self._active_at)
             if self._brief:
@@ -272,6 +280,11 @@ class Connection(asyncio.Protocol):
             if now >= until:
                 self._dialect.expire()
                 self._arrive()
+
+    def _look_for_client(self) -> None:
+        transport = self._transport
+        if transport is not None and is_gone(transport.get_extra_info("socket")):
+            transport.abort()
 
     def _begin_to_wait_for_writes(self) -> None:
         if self._transport is not None:

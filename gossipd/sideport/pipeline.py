@@ -164,7 +164,7 @@ class Pipeline:
         while self.pending and not self.held and not self.resting:
             if running and running[0].result is not _PENDING and self._pieces is None:
                 self._answer(running.popleft())
-            elif not self._step():
+            elif not (self._waiting or self._pieces) or not self._step():
                 break
             if self._answers_size >= WRITE_SIZE:
                 self._flush()
@@ -188,7 +188,7 @@ class Pipeline:
         self.watched = None
         for command in self._running:
             if command.task is not None:
-                command.task.cancel()
+                self._turns.forsake(command.task)
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()

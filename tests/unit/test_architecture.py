@@ -200,6 +200,20 @@ def test_what_only_tests_use_is_with_the_tests() -> None:
     assert not unreached
 
 
+def test_what_only_tests_ask_of_the_core_is_with_the_tests() -> None:
+    """Each of its functions is named somewhere in the package. Words that mean several things hide
+    some."""
+    defined, named = set[str](), set[str]()
+    for path in EVERYTHING:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.FunctionDef(name) if "core" in path.parts and not name.startswith("__"):
+                    defined.add(name)
+                case ast.Attribute(attr=name) | ast.Name(name) | ast.alias(name):
+                    named.add(name)
+    assert not defined - named
+
+
 def test_only_simulate_knows_the_simulator_and_only_its_figure_the_plotting_library() -> None:
     for path in EVERYTHING:
         modules = [module for module, _ in imports_of(path)]

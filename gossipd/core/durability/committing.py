@@ -42,7 +42,7 @@ from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 
 from .batch_size import COST_MAX, DEAREST, Part
-from .disk_health import Disk
+from .disk_health import Disk, Retry
 
 PUTS_MAX = 200
 """Sources that are put together at most."""
@@ -50,9 +50,6 @@ PUTS_MAX = 200
 BATCH_KEYS = 0.8
 """Share of the table of keys that batches may fill. The rest is for increments that come alone:
 whoever sends a million lines must not stop everybody else's for the whole window."""
-
-RETRY_MIN, RETRY_MAX = 0.1, 5.0
-"""Seconds for which a disk that takes nothing is not tried again; doubles at each failure."""
 
 Reaction: TypeAlias = Answered | CommitSoon
 """What it causes to ask for something: a refusal, or that it is committed soon."""
@@ -127,7 +124,7 @@ class Committing:
         self._hangs = False
         self._closed = False
         """Whether the disk took nothing a moment ago."""
-        self._pause = 0.0
+        self._retry = Retry()
         self._leave_since: float | None = None
         """When this node was asked to leave."""
 
@@ -208,14 +205,17 @@ class Committing:
         if question == self._finding:
             self._finding = 0
             self._failed(failure, why, turn)
+            why = "internal error" if failure is Failure.MISTAKE else why
             self._refuse(Uncounted(Fate.NOT_COUNTED, why), turn)
             self._go_on(turn)
 
     def committed(self, batch: Batch, turn: Turn) -> None:
-        """The batch is on the disk: count it, answer, and tell others."""
-        assert batch is self._batch, "only the batch under way can be exposed"
+        """The batch is on the disk: count it, answer, and tell others. Not if a mistake had it
+        abandoned meanwhile: the disk was asked to take it back."""
+        if batch is not self._batch:
+            return
         self._batch = None
-        self._pause = 0.0
+        self._retry.succeeded()
         if batch.rows or batch.sources:
             self._disk.succeeded(turn)
         made, others = self._writer.expose(batch, turn.now)
@@ -408,10 +408,9 @@ class Committing:
         self._disk.failed(failure, why, turn)
         if failure is Failure.MISTAKE:
             return
-        self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
         self._closed = True
         self._look()
-        self._timers.set(Timer.REOPEN, turn.now + self._pause)
+        self._timers.set(Timer.REOPEN, turn.now + self._retry.failed())
 
     def _look(self) -> None:
         """Whether anything is taken, or why not."""

@@ -353,12 +353,16 @@ class Log:
             return None
         held = held or self._open(stream)
         advances: list[Advance] = []
-        for counter, seq, total in registers:
-            before = held.registers.get(counter, (0, 0))
-            if (seq, total) > before:
-                advances.append(self._put(stream, held, (counter, seq, total), before))
-                left_out = self.doubles.reached(stream, counter, seq)
+        delta = 0
+        for register in registers:
+            before = held.registers.get(register[0], (0, 0))
+            if register[1:] > before:
+                delta += self._hash_put(stream, register, before)
+                advance = self._put(stream, held, register, before)
+                advances.append(advance)
+                left_out = self.doubles.reached(stream, advance.counter, advance.seq)
                 advances += map(self._leave_out, left_out)
+        self._sum(stream, held, delta)
         if advances and stream[0] & SOURCE_BIT:
             self.claim(stream, held.newest)  # and not that of a key, which a source has none of
         return advances
@@ -582,19 +586,21 @@ class Log:
         self, stream: Stream, held: StreamLog, register: Register, before: tuple[int, int]
     ) -> Advance:
         counter, seq, total = register
-        delta = hash64("r", stream, counter, seq, total)
         if before == (0, 0):
             counter = self._names.add(counter)
             self._registers += 1
-        else:
-            delta -= hash64("r", stream, counter, *before)
         held.put(counter, seq, total)
-        self._sum(stream, held, delta)
         if self.keeps_marks:
             self.changed.registers[stream, counter] = None
         by = total - before[1]
         value = self._values[counter] = self._values.get(counter, 0) + by
         return Advance(stream, counter, seq, by, value)
+
+    @staticmethod
+    def _hash_put(stream: Stream, register: Register, before: tuple[int, int]) -> int:
+        """By how much a register that takes another one's place moves the fingerprint."""
+        delta = hash64("r", stream, *register)
+        return delta if before == (0, 0) else delta - hash64("r", stream, register[0], *before)
 
     def _leave_out(self, event: LeftOut) -> Advance:
         stream, seq, counter, by = event

@@ -126,7 +126,10 @@ class _Draft:
             row = _Row(start, self._log.value(counter) - start)
         before = row.total
         total = before + by
-        if abs(total) > TOTAL_MAX or not may_move(row.others + before, row.others + total):
+        after = row.others + total
+        if abs(total) > TOTAL_MAX or (
+            abs(after) > TOTAL_MAX and not may_move(row.others + before, after)
+        ):
             return OutOfRange(counter, by)
         if not row.seq and not self._begin(counter, row):
             return LogFull(counter, by)
