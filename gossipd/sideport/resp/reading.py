@@ -105,8 +105,9 @@ class Reader:
             if at == end:
                 _check_beginning(lines[end], b"$")
                 return self._keep(lines[at:])
-            header, length = lines[at], _number(lines[at], b"$")
-            self._size += len(header) + 2 + length + 2
+            length = _number(lines[at], b"$")
+            size = len(lines[at]) + 2 + length + 2
+            self._size += size
             if length < 0 or self._size > self._size_max:
                 detail = f"invalid bulk length: a command has at most {self._size_max} bytes"
                 raise malformed(detail)
@@ -117,15 +118,16 @@ class Reader:
                 have += 2 + len(lines[at])
             over = have - length
             if at == end and (over <= 0 or (over == 1 and lines[end].endswith(b"\r"))):
-                self._size -= len(header) + 2 + length + 2
-                return self._keep(lines[first - 1 :], len(header) + 2 + length + 2)
+                self._size -= size
+                return self._keep(lines[first - 1 :], size)
             if over or at == end:
                 raise malformed("a string does not end where it should")
             self._words.append(b"\r\n".join(lines[first : at + 1]))
             self._missing -= 1
             at += 1
-        found.append(tuple(self._words))
-        self._words = []
+        if self._words:
+            found.append(tuple(self._words))
+            self._words = []
         return at
 
     def _keep(self, lines: list[bytes], need: int = 0) -> int:

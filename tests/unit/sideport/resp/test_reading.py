@@ -100,6 +100,12 @@ def test_a_command_may_be_as_large_as_the_limit_and_no_larger(size: int) -> None
     assert read(said(*many, b"x"), size)[0] == []
 
 
+@pytest.mark.parametrize("nothing", [b"*0\r\n", b"*-1\r\n", b"\r\n"])
+def test_nothing_is_no_command_in_a_long_read_either(nothing: bytes) -> None:
+    data = (said("PING") + nothing) * SIZE_MAX
+    assert read(data) == ([(b"PING",)] * SIZE_MAX, None)
+
+
 def test_as_many_words_as_the_limit_are_taken() -> None:
     words = (b"a",) * WORDS_MAX
     assert read(said(*words)) == ([words], None)
