@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
 
 CALLS_MAX = 16 * 1024
-"""Commands that are remembered with what they mean: of 0.7 KB each."""
-
-SAID_MAX = 4 * 1024 * 1024
-"""Bytes that are remembered as they came."""
+"""Commands that are remembered by their words, and as many by the bytes in which they came, each
+with what it means: 0.7 KB."""
 
 _ids = count(1)
 
@@ -47,7 +45,8 @@ class Common:
         out what it means takes three microseconds, to find it here a tenth."""
         self.said: dict[bytes, tuple[Call, ...]] = {}
         """The same by the bytes of one read, which need not even be split then."""
-        self._said_size = 0
+        self._said_count = 0
+        """Commands in it."""
         self.lists: WeakSet[Names] = WeakSet()
         """The long lists that are being made or told."""
         self.began_at = time.time()
@@ -58,11 +57,11 @@ class Common:
         self.calls[words] = call
 
     def remember_said(self, data: bytes, calls: tuple[Call, ...]) -> None:
-        if self._said_size + len(data) > SAID_MAX:
+        self._said_count += len(calls)
+        if self._said_count > CALLS_MAX:
             self.said.clear()
-            self._said_size = 0
+            self._said_count = len(calls)
         self.said[data] = calls
-        self._said_size += len(data)
 
 
 class Session:

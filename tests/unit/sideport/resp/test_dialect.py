@@ -7,6 +7,7 @@ import pytest
 from gossipd.core import Refused, Why
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
+from gossipd.sideport.resp import session
 
 from ..conftest import Connect
 from ..fake import Client, FakeBackend, until
@@ -35,6 +36,23 @@ async def test_what_is_asked_again_is_done_again(connect: Connect, backend: Fake
             str(3 * number),
         ]
     assert len(backend.started) == 15
+
+
+async def test_what_is_remembered_is_limited(
+    client: Client, backend: FakeBackend, port: SidePort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "CALLS_MAX", 10)
+    for number in range(8):
+        for _ in range(3):  # words are remembered, then bytes, then known
+            names = [f"{number}.{name}" for name in "abcd"]
+            await client.send(b"".join([said("INCR", name) for name in names]))
+            for _ in names:
+                assert isinstance(await heard(client), int)
+            assert await ask(client, "GET", "x") is None
+    remembered = port.resp.said
+    assert 0 < sum(map(len, remembered.values())) <= 10
+    assert 0 < len(port.resp.calls) <= 10
+    assert set(backend.values.values()) == {3}
 
 
 async def test_increments_that_follow_each_other_share_a_commit(
