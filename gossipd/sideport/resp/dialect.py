@@ -58,8 +58,9 @@ class RespDialect:
         if reader.is_within or self._is_refusing or self._brief:
             self._read(data)
         elif (calls := said.get(data)) is not None:
-            for call in calls:
-                self._start(call)
+            add, counted, told = self._pipeline.add, self._session.counted, self._session.told
+            for start, shares, _ in calls:
+                add(start, counted if shares else told, shares)
         else:
             calls = self._read(data)
             if calls and not reader.is_within and not self._pipeline.closed:
