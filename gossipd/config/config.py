@@ -58,7 +58,7 @@ class Config:
     IPv6. Write an IPv6 address in brackets. Port 0: any free one."""
 
     api: Endpoint | None = None
-    """TCP address of the API (HTTP and text), [HOST]:PORT. Default: localhost, which is
+    """TCP address of the API (HTTP, text, RESP), [HOST]:PORT. Default: localhost, which is
     127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
     port + 1. Without a host: all addresses, which lets everybody on the network count."""
 

@@ -25,6 +25,8 @@ class Why(Enum):
     KEY = "the key does not fit: too old, or used for something else"
     TOO_LARGE = "more than is taken at a time"
     UNAVAILABLE = "not here and now; another node, or this one later, may do it"
+    DISK = "the same, as the disk of this one cannot be written"
+    UNCERTAIN = "nobody knows whether it was done"
     LATE = "what was waited for did not come in time"
     MISTAKE = "a fault of this program"
 

@@ -218,14 +218,14 @@ def _uncounted(reply: Uncounted) -> Refused:
         case Fate.LEAVING:
             return _unavailable("this node is leaving the cluster")
         case Fate.CLOSED:
-            return _unavailable("not counted: cannot write to the disk", RETRY_AFTER)
+            return Refused(Why.DISK, "not counted: cannot write to the disk", RETRY_AFTER)
         case Fate.NOT_COUNTED:
-            return _unavailable(f"not counted: {reply.why}", RETRY_AFTER)
+            return Refused(Why.DISK, f"not counted: {reply.why}", RETRY_AFTER)
         case Fate.UNKNOWN:
-            return _unavailable(f"it may have been counted: {reply.why}", RETRY_AFTER)
+            return Refused(Why.UNCERTAIN, f"it may have been counted: {reply.why}", RETRY_AFTER)
         case Fate.MISTAKE:
             detail = "internal error: it may have been counted"
-            return _unavailable(detail, RETRY_AFTER)
+            return Refused(Why.UNCERTAIN, detail, RETRY_AFTER)
         case _:
             assert_never(reply.fate)
 

@@ -86,6 +86,19 @@ class Service:
     def count(self, counter: str) -> int:
         return self._node.log.value(counter)
 
+    def find(self, counter: str) -> int | None:
+        """The count of a counter; None where nothing was ever added to it."""
+        return self._node.log.find(counter)
+
+    @property
+    def counter_count(self) -> int:
+        return self._node.log.counter_count
+
+    def counters_behind(self, count: int, limit: int) -> list[str]:
+        """The names of some counters in their order, behind the first `count` of them: `limit` at
+        most; none if there are no more."""
+        return self._node.log.counters_behind(count, limit)
+
     def counters(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
         return reports.counters(self._node, prefix, after)
 

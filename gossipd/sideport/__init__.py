@@ -1,8 +1,10 @@
-"""The TCP side port: HTTP for programs and text lines for netcat, told apart on one port.
+"""The TCP side port: HTTP for programs, text lines for netcat and RESP for clients of Redis, told
+apart on one port.
 
 `operations` is the one table of what can be asked, with `validation` as its arguments. From it
-follow the calls of `http` and the commands of `text`, two thin dialects. What both share is
-`pipeline` (order of answers), `memo` (what came before is not parsed again), `connection` (back
-pressure, deadlines, closing) and `presence` (whether a client is still there); `port` listens.
-Of the rest of gossipd only `service` and the core's words are imported here.
+follow the calls of `http` and the commands of `text`, two thin dialects; `resp` has a table of its
+own, whose increments are the same row. What all share is `pipeline` (order of answers), `memo`
+(what came before is not parsed again), `connection` (back pressure, deadlines, closing) and
+`presence` (whether a client is still there); `port` listens. Of the rest of gossipd only `service`
+and the core's words are imported here.
 """

@@ -1,4 +1,4 @@
-"""One TCP connection: what HTTP and text share.
+"""One TCP connection: what all dialects share.
 
 It tells the dialect, feeds it slices of input while there is room for answers, obeys the
 transport's back pressure, knows until when it may wait for whatever it waits for, and closes so
@@ -23,6 +23,7 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.presence import is_gone, touch
+from gossipd.sideport.resp.dialect import RespDialect
 from gossipd.sideport.text import TextDialect
 from gossipd.sideport.turns import Slice
 
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._dialect: Dialect = OpeningDialect(
             lambda: HttpDialect(port, pipeline, brief=self._brief),
             lambda: TextDialect(port.node, port.lines, pipeline, limits, brief=self._brief),
+            lambda: RespDialect(port, pipeline, brief=self._brief),
             self._become,
             pipeline,
             limits,

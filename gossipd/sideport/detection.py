@@ -1,9 +1,9 @@
 """Which dialect a client speaks, told from the first bytes it sends.
 
-Decided as early as it is certain: a method and a target make it HTTP, any other complete line is
-text, and neither waits for more than one line. What begins like another protocol is refused in the
-words of that one, and nothing of it is run. A connection never changes its dialect again, so
-a browser cannot smuggle text commands into a request's body.
+Decided as early as it is certain: a star is the beginning of RESP, a method and a target make it
+HTTP, any other complete line is text, and neither waits for more than one line. What begins like
+another protocol is refused in the words of that one, and nothing of it is run. A connection never
+changes its dialect again, so a browser cannot smuggle text commands into a request's body.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Opening(Enum):
     UNSURE_HTTP = "the beginning of an HTTP method, so far"
     HTTP = "HTTP"
     TEXT = "text"
+    RESP = "RESP, the protocol of Redis"
     OTHER = "another protocol"
 
 
@@ -38,6 +39,8 @@ def tell(first: bytes, size_max: int) -> Opening:
     """The dialect of a client that has sent `first` (without empty lines before it)."""
     if not first:
         return Opening.UNSURE
+    if first.startswith(b"*"):
+        return Opening.RESP
     if _REQUEST_START.match(first):
         return Opening.HTTP
     if protocols.refused(first) is not None:
@@ -60,12 +63,14 @@ class OpeningDialect:
         self,
         http: Callable[[], Dialect],
         text: Callable[[], Dialect],
+        resp: Callable[[], Dialect],
         become: Callable[[Dialect], None],
         pipeline: Pipeline,
         limits: Limits,
     ) -> None:
         self._http = http
         self._text = text
+        self._resp = resp
         self._become = become
         self._pipeline = pipeline
         self._limits = limits
@@ -82,6 +87,8 @@ class OpeningDialect:
                 self._turn_into(self._http(), now)
             case Opening.TEXT:
                 self._turn_into(self._text(), now)
+            case Opening.RESP:
+                self._turn_into(self._resp(), now)
             case Opening.OTHER:
                 self._pipeline.say(protocols.refused(self._first) or b"")
                 self._pipeline.end(linger=True)
@@ -111,7 +118,7 @@ class OpeningDialect:
         """Nothing to do: input is never paused before the first command."""
 
     def end(self) -> None:
-        del self._http, self._text, self._become
+        del self._http, self._text, self._resp, self._become
 
     def _turn_into(self, dialect: Dialect, now: float) -> None:
         self._become(dialect)

@@ -49,6 +49,8 @@ STATUS = {
     Why.KEY: 422,
     Why.MISTAKE: 500,
     Why.UNAVAILABLE: 503,
+    Why.DISK: 503,
+    Why.UNCERTAIN: 503,
     Why.LATE: 504,
 }
 

@@ -47,6 +47,13 @@ class Limits:
     line_size_max: int = 4096
     """Bytes of a text line: beyond, an error and the end of the connection."""
 
+    request_size_max: int = 64 * 1024
+    """Bytes of a command of RESP: beyond, an error and the end of the connection."""
+
+    words_max: int = 1024
+    """Words of one, its name included: the same beyond. In memory the shortest take ten times
+    their size."""
+
     pending_max: int = 64
     """Commands of one connection that wait for their answers; beyond, nothing more is read. A
     slice of input is parsed whole, so it may be passed by what 1 KiB holds."""

@@ -191,7 +191,7 @@ def _count_line(answer: Counted | Acknowledged) -> str:
 
 
 def _count(node: Service, counter: str, after: UUID | None, timeout: float) -> object:
-    _complete(node)
+    complete(node)
     if after is not None:
         return _count_after(node, counter, after, timeout)
     return {"counter": counter, "count": node.count(counter)}
@@ -204,7 +204,7 @@ async def _count_after(
     timeout: float,  # noqa: ASYNC109 - as above
 ) -> object:
     included = await node.included(after, counter, timeout)
-    _complete(node)
+    complete(node)
     answer = {"counter": counter, "count": node.count(counter)}
     if included:
         return answer
@@ -216,11 +216,11 @@ async def _count_after(
 def _counters(
     node: Service, prefix: str, limit: int | None, after: str
 ) -> Iterator[tuple[str, int]]:
-    _complete(node)
+    complete(node)
     return islice(node.counters(prefix, after), limit)
 
 
-def _complete(node: Service) -> None:
+def complete(node: Service) -> None:
     """A count that lacks what the others already have would be a wrong answer."""
     reason = node.incomplete()
     if reason is not None:

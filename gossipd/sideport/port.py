@@ -15,6 +15,7 @@ from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.memo import Memo
 from gossipd.sideport.places import Place, Places
+from gossipd.sideport.resp.session import Common
 from gossipd.sideport.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class SidePort:
         self.requests = Memo()
         self.lines = Memo()
         """What clients say again and again, over HTTP and in text."""
+        self.resp = Common()
+        """The same of RESP, and what else its connections share."""
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_SPOKEN = "this port speaks HTTP/1.1 and lines of text"
+_SPOKEN = "this port speaks HTTP/1.1, RESP (Redis) and lines of text"
 
 
 class Protocol(NamedTuple):
@@ -26,9 +26,9 @@ def _error(what: str) -> bytes:
 
 
 RESP = re.compile(rb"[*$][0-9+-]")
-"""An array or a string of RESP."""
+"""An array or a string of RESP, which a line of text does not begin with."""
 
-NOT_RESP = f"-ERR {_SPOKEN}, not RESP (Redis)\r\n".encode()
+NOT_RESP = b"-ERR this connection speaks lines of text; RESP (Redis) begins with an array\r\n"
 
 _TLS_ALERT = bytes([0x15, 0x03, 0x01, 0, 2, 2, 70])
 """A record with a fatal alert: protocol_version (RFC 8446 6.2)."""
@@ -46,7 +46,6 @@ _HTTP_2_GOAWAY = (
 """RFC 9113 3.4, 6.8 and 7."""
 
 PROTOCOLS = (
-    Protocol(re.compile(rb"\*"), NOT_RESP),
     Protocol(re.compile(rb"\x16"), _TLS_ALERT),
     Protocol(re.compile(rb"PRI \* HTTP/2"), _HTTP_2_SETTINGS + _HTTP_2_GOAWAY),
     Protocol(re.compile(rb"SSH-"), _error("SSH")),

@@ -62,6 +62,10 @@ from gossipd.daemon import reports
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.http_answers import STATUS
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.resp.asking import KEYS_MAX as NAMES_MAX
+from gossipd.sideport.resp.asking import LISTS_MAX, SCANNED_MAX
+from gossipd.sideport.resp.commands import COMMANDS as COMMANDS_OF_RESP
+from gossipd.sideport.resp.connection import REDIS_VERSION
 from tests.unit.pair import Pair
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +188,7 @@ def test_every_command_and_option_shown_exists() -> None:
 
 def test_every_option_named_in_the_text_exists() -> None:
     known = set().union(*map(flags_of, gossipd.list_commands(click.Context(gossipd))))
-    ours = (span for span in spans() if not span.startswith("curl "))
+    ours = (span for span in spans() if not span.startswith(("curl ", "redis-")))
     named = {word for span in ours for word in re.findall(r"(?<!\S)--[a-z][a-z-]*", span)}
     assert {"--advertise", "--json", "--config"} <= named
     assert named <= known | {HELP}
@@ -261,10 +265,25 @@ def test_the_limits_are_those_of_the_code() -> None:
     times = limits.head_timeout, limits.body_timeout
     assert of_connections["time for a head; a body"] == "{:g} s; {:g} s".format(*times)
     idle = f"{limits.idle_timeout:g} s; {limits.text_idle_timeout / 3600:g} h"
-    assert of_connections["idle connection: HTTP; text"] == idle
+    assert of_connections["idle connection: HTTP; text and RESP"] == idle
     slow = f"{limits.write_rate_min / 1024:g} KiB/s for {limits.write_timeout:g} s"
     assert slow in of_connections["a client that reads slowly"]
+    request = f"{limits.request_size_max // 1024} KiB and {limits.words_max:,} words"
+    assert of_connections["a command of RESP"] == request
+    assert of_connections["answers to `KEYS` that are being read"].startswith(f"{LISTS_MAX}, ")
+    assert f"at most {NAMES_MAX:,} |" in section(API, "Redis")
+    assert f"at most {SCANNED_MAX:,} looked at" in section(API, "Redis")
     assert f"up to {ITEMS_MAX:,} lines of JSON" in section(API, "HTTP")
+
+
+def test_the_commands_of_redis_are_those_of_the_code() -> None:
+    told = {
+        word
+        for row in rows(section(API, "Redis"))
+        for word in re.findall(r"`([A-Z][A-Z.]+)", row[0])
+    }
+    assert told == set(COMMANDS_OF_RESP)
+    assert f"`redis_version` is {REDIS_VERSION}," in section(API, "Redis")
 
 
 def test_the_figures_of_keys_are_those_of_the_settings() -> None:

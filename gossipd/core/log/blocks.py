@@ -71,6 +71,16 @@ class Blocks(Generic[T]):
         block = self._blocks[place]
         return block[bisect_left(block, first) :]
 
+    def some_behind(self, count: int, limit: int) -> list[T]:
+        """Items behind the first `count` of them: `limit` at most, and none if there are no more.
+        Whatever is added meanwhile, none is passed over by who asks again behind what it got, as
+        long as nothing is dropped."""
+        for block in self._blocks:
+            if count < len(block):
+                return block[count : count + limit]
+            count -= len(block)
+        return []
+
     def add(self, item: T) -> T:
         """Hold an item; the one that is held now, which is the equal one where there was one."""
         blocks = self._blocks

@@ -129,6 +129,11 @@ class Log:
         a one; none if there are no more."""
         return self._names.some_from(first)
 
+    def counters_behind(self, count: int, limit: int) -> list[str]:
+        """The names of some counters in their order, behind the first `count` of them: `limit` at
+        most; none if there are no more. No counter is ever dropped."""
+        return self._names.some_behind(count, limit)
+
     @property
     def streams(self) -> tuple[Stream, ...]:
         """Every stream of which something is held."""
@@ -152,6 +157,10 @@ class Log:
     def value(self, counter: str) -> int:
         """The sum over the registers of a counter; 0 where there is none."""
         return self._values.get(counter, 0)
+
+    def find(self, counter: str) -> int | None:
+        """The same; None where there is none."""
+        return self._values.get(counter)
 
     def holds(self, stream: Stream) -> bool:
         """Whether anything is held of a stream."""

@@ -141,7 +141,7 @@ async def test_a_commit_that_fails_is_answered_and_its_stream_ends(bench: Bench)
     stream = bench.node.stream
     bench.store.failure = NoSpaceError(28, "No space left on device")
     status, detail = await refusal(lambda: increment(bench.counting, "a", 1))
-    assert status is Why.UNAVAILABLE
+    assert status is Why.UNCERTAIN
     assert "may have been counted" in detail
     assert not bench.broken
     answer = await taken(bench)
@@ -153,7 +153,7 @@ async def test_a_disk_that_takes_nothing_is_left_alone_for_a_moment(bench: Bench
     bench.store.failure = NoSpaceError(28, "No space left on device")
     await refusal(lambda: increment(bench.counting, "a", 1))
     refused = await refusal(lambda: increment(bench.counting, "a", 1))
-    assert refused == (Why.UNAVAILABLE, "not counted: cannot write to the disk")
+    assert refused == (Why.DISK, "not counted: cannot write to the disk")
     assert len(bench.store.batches) == 1
     assert (await taken(bench)).value == 1
 
@@ -176,7 +176,7 @@ async def test_a_mistake_is_answered_and_told_and_the_next_batch_counts(bench: B
     second = increment(bench.counting, "a", 1)
     bench.store.may_commit.set()
     status, detail = await refusal(first)
-    assert (status, "may have been counted" in detail) == (Why.UNAVAILABLE, True)
+    assert (status, "may have been counted" in detail) == (Why.UNCERTAIN, True)
     async with asyncio.timeout(5):
         assert (await second).value == 2
         assert (await increment(bench.counting, "a", 1)).value == 3
@@ -369,14 +369,14 @@ async def test_who_waits_for_a_disk_that_hangs_is_answered_and_who_comes_then_at
     for ask in asks:
         with pytest.raises(Refused, match="not counted: the disk has not answered") as caught:
             await ask()
-        assert (caught.value.why, caught.value.retry_after) == (Why.UNAVAILABLE, RETRY_AFTER)
+        assert (caught.value.why, caught.value.retry_after) == (Why.DISK, RETRY_AFTER)
     assert bench.troubles.not_serving is not None
     bench.store.may_commit.set()
     await until(lambda: not bench.watch.hangs)
 
 
 async def test_what_a_disk_that_hung_has_committed_counts_when_it_says_so(bench: Bench) -> None:
-    assert (await refusal(await hung(bench)))[0] is Why.UNAVAILABLE
+    assert (await refusal(await hung(bench)))[0] is Why.UNCERTAIN
     assert bench.node.log.value("a") == 0
     stream = bench.node.stream
     bench.store.may_commit.set()
@@ -389,7 +389,7 @@ async def test_what_a_disk_that_hung_has_committed_counts_when_it_says_so(bench:
 
 async def test_what_a_disk_that_hung_has_refused_is_abandoned(bench: Bench) -> None:
     bench.store.failure = NoSpaceError(28, "No space left on device")
-    assert (await refusal(await hung(bench)))[0] is Why.UNAVAILABLE
+    assert (await refusal(await hung(bench)))[0] is Why.UNCERTAIN
     stream = bench.node.stream
     bench.store.may_commit.set()
     answer = await taken(bench)

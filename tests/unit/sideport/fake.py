@@ -150,6 +150,18 @@ class FakeBackend(Service):
             raise ZeroDivisionError
         return self.values.get(counter, 0)
 
+    def find(self, counter: str) -> int | None:
+        if self.broken:
+            raise ZeroDivisionError
+        return self.values.get(counter)
+
+    @property
+    def counter_count(self) -> int:
+        return len(self.values)
+
+    def counters_behind(self, count: int, limit: int) -> list[str]:
+        return sorted(self.values)[count : count + limit]
+
     def counters(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
         for counter in sorted(self.values):
             if counter > after and counter.startswith(prefix):

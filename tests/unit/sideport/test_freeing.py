@@ -12,16 +12,23 @@ from gossipd.sideport.connection import Connection
 from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.resp.dialect import RespDialect
 
 from .conftest import Connect
 from .fake import FakeBackend, until
 
-HELD = (Connection, Pipeline, HttpDialect, OpeningDialect, Refused)
+HELD = (Connection, Pipeline, HttpDialect, OpeningDialect, RespDialect, Refused)
 
 SAID = {
     "nothing": b"",
     "a line": b"increment\nnonsense\n",
-    "another protocol": b"*2\r\n",
+    "another protocol": b"\x16\x03",
+    "commands of Redis": b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*1\r\n$4\r\nWAIT\r\n" * 9,
+    "a wait": b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$1\r\n0\r\n",
+    "a list": b"*2\r\n$4\r\nKEYS\r\n$1\r\n*\r\n",
+    "a part of a command": b"*2\r\n$4\r\nIN",
+    "a transaction": b"*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n",
+    "no RESP": b"*1\r\nx\r\n",
     "requests": b"POST /increment HTTP/1.1\r\nHost: a\r\n\r\n" * 20,
     "a part of one": b"POST /increment HTTP/1.1\r\nHost",
     "what is not here": b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",

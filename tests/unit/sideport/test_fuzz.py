@@ -29,6 +29,8 @@ GRAMMAR = st.sampled_from(
         b"Idempotency-Key: ", str(KEY).encode(), b"00000000-0000-8000-8000-000000000001",
         b"Content-Length: 5\r\n", b"{}\n{}", b'{"seq": 1, "total": 2}', b" ack=1", b" after=",
         b'"', b"\\", b"count\n", b"\n", b"log 3\n", b"quit\n", b"\x16", b"\0", b"x" * 5000,
+        b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n", b"*3\r\n$4\r\nWAIT\r\n$1\r\n2\r\n", b"$1\r\n9\r\n",
+        b"*2\r\n$4\r\nKEYS\r\n", b"$1\r\n*\r\n", b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nQUIT\r\n",
     ]
 )  # fmt: skip
 TURNS_MAX = 100_000

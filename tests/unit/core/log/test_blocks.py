@@ -44,6 +44,11 @@ def check(blocks: Blocks[str], held: list[str], rng: random.Random) -> None:
             assert some == behind[: len(some)]
             assert bool(some) == bool(behind)
             assert list(blocks.descending(first)) == [n for n in reversed(held) if n < first]
+        for limit in 1, 100, len(held) + 1:
+            some = blocks.some_behind(place, limit)
+            assert some == held[place : place + len(some)]
+            assert 0 < len(some) <= limit
+    assert blocks.some_behind(len(held), 1) == []
 
 
 def test_the_object_that_is_held_stays() -> None:

@@ -133,6 +133,10 @@ def test_counters_are_listed_from_a_name_on() -> None:
     assert log.counters_from("") == ["a", "b", "c"]
     assert log.counters_from("b") == ["b", "c"]
     assert log.counters_from("d") == []
+    assert log.counters_behind(0, 2) == ["a", "b"]
+    assert log.counters_behind(2, 2) == ["c"]
+    assert log.counters_behind(3, 2) == []
+    assert [log.find(name) for name in ("a", "d")] == [3, None]
 
 
 def test_a_small_stream_that_is_loaded_beside_many_counters_adds_its_names() -> None:

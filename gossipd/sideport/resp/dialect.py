@@ -1,0 +1,152 @@
+"""The dialect of Redis clients: requests into the pipeline, answers out of it.
+
+A mistake costs one answer; what breaks the protocol is answered and ends the connection, and
+nothing behind it is run. `MULTI` is refused, and so is all that follows it until `EXEC`: a client
+sends a transaction whole, and what of it counted though the client was told of an error would be
+sent again.
+
+What a client asks again and again is found by its bytes, without reading them (`Common.said`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossipd.core import Refused
+from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.resp.answers import OK, Error, error
+from gossipd.sideport.resp.commands import COMMANDS
+from gossipd.sideport.resp.reading import Reader, Words
+from gossipd.sideport.resp.refusals import REASONS, unknown, unsupported, wrong_number
+from gossipd.sideport.resp.session import Call, Session
+from gossipd.sideport.validation import wrong
+
+if TYPE_CHECKING:
+    from gossipd.sideport.port import SidePort
+
+LARGE = 4096
+"""Bytes of a command from which on nothing more is read before it is answered."""
+
+_MULTI, _ENDS = "MULTI", ("EXEC", "DISCARD")
+_RESET, _QUIT = "RESET", "QUIT"
+
+_NOT_RUN = "not run: it follows a MULTI, which is refused; EXEC or DISCARD ends that"
+_ABORTED = "Transaction discarded because of previous errors."
+_FULL = "max number of clients reached"
+"""Clients of Redis know these words, and come again."""
+
+
+class RespDialect:
+    """Reads commands and adds them to the pipeline."""
+
+    size = 0
+    """What is held is small."""
+
+    def __init__(self, port: SidePort, pipeline: Pipeline, *, brief: bool = False) -> None:
+        """`brief`: one short question is answered."""
+        self._brief = brief
+        self._pipeline = pipeline
+        self._idle_timeout = port.limits.text_idle_timeout
+        self._reader = Reader(port.limits.request_size_max, port.limits.words_max)
+        self._common = port.resp
+        self._session = Session(port)
+        self._is_refusing = False
+        """What comes belongs to a transaction that was refused."""
+
+    def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
+        reader, said = self._reader, self._common.said
+        if reader.is_within or self._is_refusing or self._brief:
+            self._read(data)
+        elif (calls := said.get(data)) is not None:
+            add, counted, told = self._pipeline.add, self._session.counted, self._session.told
+            for start, shares, _ in calls:
+                add(start, counted if shares else told, shares)
+        else:
+            calls = self._read(data)
+            if calls and not reader.is_within and not self._pipeline.closed:
+                self._common.remember_said(data, calls)
+
+    def _read(self, data: bytes) -> tuple[Call, ...]:
+        """Start what is asked for; what that was, where all of it is likely to come again."""
+        common, found = self._common, self._reader.take(data)
+        calls: list[Call] = []
+        for words in found:
+            call = None if self._is_refusing else common.calls.get(words)
+            if call is not None:
+                self._start(call)
+            elif (call := self._take(words)) is not None and len(found) > 1:
+                common.remember(words, call)
+                call = None  # what comes with others is not likely to come with the same again
+            if self._pipeline.closed:
+                return ()
+            if call is not None:
+                calls.append(call)
+        if self._reader.fault is not None:
+            self._fail(self._reader.fault)
+        return tuple(calls) if len(calls) == len(found) else ()
+
+    def finish(self) -> None:
+        if not self._pipeline.closed:
+            self._reader.finish()
+            if self._reader.fault is not None:
+                self._fail(self._reader.fault)
+        self._pipeline.end()
+
+    def expires_at(self, active_at: float) -> float:
+        return active_at + self._idle_timeout
+
+    def expire(self) -> None:
+        self._pipeline.end()
+
+    def resume(self, now: float) -> None:
+        """Nothing to do: the time-out is counted from the last answer."""
+
+    def end(self) -> None:
+        """Nothing to do: nothing here refers back."""
+
+    def _take(self, words: Words) -> Call | None:
+        """Start a command; what that was, if it is likely to come again."""
+        try:
+            call = self._found(words)
+        except Refused as refused:
+            self._pipeline.say(error(refused))
+            if self._brief:
+                self._pipeline.end()
+            return None
+        if call is None:
+            self._pipeline.say(OK)
+            self._pipeline.end()
+            return None
+        self._start(call, sum(map(len, words)))
+        return call if call.again else None
+
+    def _found(self, words: Words) -> Call | None:
+        """What a command means, None for `QUIT`; raises `Refused`."""
+        name = words[0].upper().decode("latin-1")
+        if self._is_refusing and name not in (_RESET, _QUIT):
+            self._is_refusing = name not in _ENDS
+            raise wrong(_NOT_RUN) if self._is_refusing else Error("EXECABORT", _ABORTED)
+        self._is_refusing = name == _MULTI
+        row = COMMANDS.get(name)
+        if row is None:
+            reason = REASONS.get(name)
+            raise wrong(unknown(words) if reason is None else unsupported(name, reason))
+        if not row.takes(len(words)):
+            raise wrong(wrong_number(name.lower()))
+        if self._brief and not row.is_brief:
+            raise wrong(_FULL)
+        return None if name == _QUIT else row.begin(self._session, words)
+
+    def _start(self, call: Call, size: int = 0) -> None:
+        """`size`: of the command."""
+        session, pipeline = self._session, self._pipeline
+        if call.shares:
+            pipeline.add(call.start, session.counted, True)
+        else:
+            pipeline.add(call.start, session.told, False, size if size > LARGE else 0)
+        if self._brief:
+            pipeline.end()
+
+    def _fail(self, fault: Refused) -> None:
+        self._pipeline.say(error(fault))
+        self._pipeline.end(linger=True)
