@@ -4,15 +4,52 @@ Pages may come in any order and from any answerer. When those used cover everyth
 beginning to the end, everything up to the *smallest* version stated on any of them is held: a
 register that moved while the pass ran is above the version stated before it moved, and what comes
 after the registers never moves.
+
+Most of what a pass is over may have come by gossip meanwhile. Each seq is one event, so where key
+records are held that follow each other without a gap, a pass has nothing to ask for: it skips
+them, and asks for what lies between.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gossipd.core.wire.messages import BEGINNING, END, Page, Position
 
 BUFFERED_MAX = 64
+
+RUN_MIN = 10
+"""Key records in a row from which on it pays to ask for what is before and what is behind them: a
+wish and a page of its own cost what three or four records take."""
+
+
+def gaps(runs: Iterable[tuple[int, int]], above: int) -> Iterator[tuple[int, int]]:
+    """What may be missing above a seq, where there are `runs`: behind which seq, up to which one.
+    The last gap has no end: 0."""
+    run = 0, -1
+    for first, last in runs:
+        if first == above + 1:
+            above = last
+            continue
+        run = (run[0] if run[1] + 1 == first else first), last
+        if last - run[0] >= RUN_MIN:
+            yield above, run[0] - 1
+            above = last
+    yield above, 0
+
+
+def run_end(runs: Iterable[tuple[int, int]], seq: int) -> int:
+    """Up to where everything behind a seq is held, where there are `runs` behind it."""
+    for first, last in runs:
+        if first != seq + 1:
+            break
+        seq = last
+    return seq
+
+
+def _nothing(seq: int) -> int:
+    return seq
 
 
 @dataclass(slots=True)
@@ -26,6 +63,8 @@ class Pass:
     """Everything up to this is covered."""
     claim: int | None = None
     """The smallest version stated so far."""
+    held_from: Callable[[int], int] = _nothing
+    """Up to which seq everything is held that follows one."""
     _ahead: list[Page] = field(default_factory=list)
 
     @property
@@ -39,12 +78,18 @@ class Pass:
             return False
         before = self.after
         self._ahead.append(page._replace(registers=(), keys=(), doubles=(), corrections=()))
-        while self._take_one():
+        while self._take_one() or self._skip():
             pass
         # What is covered by now will not be used, and must not push out what may be.
         self._ahead = [page for page in self._ahead if page.upto > self.after]
         del self._ahead[:-BUFFERED_MAX]
         return self.after != before
+
+    def _skip(self) -> bool:
+        seq = self.after[0]
+        held = self.held_from(seq) if seq and not self.complete else seq
+        self.after = (held, "") if held > seq else self.after
+        return held > seq
 
     def _take_one(self) -> bool:
         for page in self._ahead:
