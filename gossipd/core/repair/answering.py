@@ -228,16 +228,20 @@ class Answering:
         version = log.version(wish.stream)
         wanted = (record for record in keys if record.age <= age or record.seq > version)
         doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above, now)
-        if not wish.doubles:
-            doubles = (double for double in doubles if not self._is_found(wish.stream, double))
         rest: Iterator[Record] = merge(wanted, doubles, key=itemgetter(1))
         for seq, part in groupby(rest, key=itemgetter(1)):
-            yield (seq, ""), list(part)
+            records = list(part)
+            if not wish.doubles:
+                records = [each for each in records if not self._is_found(wish.stream, each)]
+            if records:
+                yield (seq, ""), records
 
-    def _is_found(self, stream: Stream, double: Double) -> bool:
-        """Whether who gets the key records finds a double by itself."""
+    def _is_found(self, stream: Stream, record: Record) -> bool:
+        """Whether it is a double, and who gets the key records finds it by itself."""
+        if not isinstance(record, Double):
+            return False
         has = self._log.keys.has
-        return has(stream, double.seq) and has(double.winner, double.winner_seq)
+        return has(stream, record.seq) and has(record.winner, record.winner_seq)
 
     def _next_shared(self, names: Iterator[str], now: float) -> tuple[MemberView, Packed] | None:
         for name in names:

@@ -202,7 +202,7 @@ class LogRepair:
                 self._corrections[page.stream, correction.counter] = correction
         if running is None:
             return
-        if lesson.moved or lesson.new:
+        if lesson.moved or (lesson.new and page.start <= running.start):
             self._moved = True
             self._progressed(turn)
         if not lesson.whole:

@@ -339,8 +339,8 @@ def test_in_a_crowd_doubles_wait_as_long_as_others_are_found_late() -> None:
     log = bench.state.log
     log.doubles_max = 1
     keys = [new_key(RNG) for _ in range(3)]
-    bench.hold(A, *(record(seq + 1, key=key) for seq, key in enumerate(keys)))
-    bench.hold(B, record(3, key=keys[2]))
+    bench.hold(A, *(record(seq + 1, key=key) for seq, key in enumerate(keys)), version=3)
+    bench.hold(B, record(3, key=keys[2]), version=3)
     for now, seq in (50.0, 2), (70.0, 1):
         bench.drop(now)
         log.merge_keys(B, [record(seq, age=now, key=keys[seq - 1])], now)

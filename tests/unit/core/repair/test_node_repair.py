@@ -322,20 +322,21 @@ def test_a_page_with_more_keys_than_there_is_room_for_makes_room() -> None:
 # --- equal versions, unequal content -------------------------------------------------------------
 
 
-def test_equal_versions_and_unequal_hashes_are_passed_over_from_the_version_then_from_zero() -> (
+def test_unequal_hashes_are_passed_over_from_the_version_then_with_doubles_then_from_zero() -> (
     None
 ):
     talk = quiet()
     learn(talk, 1, [("a", 5, 5)])
     other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
-    starts = []
-    for _ in range(4):
+    asked = []
+    for _ in range(5):
         ask = begin(talk, other)
-        starts.append(ask.items[0].start)
-        empty = page(1, (), 5, start=ask.items[0].start)
+        start, doubles = ask.items[0].start, ask.items[0].doubles
+        asked.append((start, doubles))
+        empty = page(1, (), 5, start=start)
         talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
         talk.wait(1.1)
-    assert starts == [5, 0, 5, 5]
+    assert asked == [(5, False), (5, True), (0, True), (5, True), (5, True)]
     talk.wait(60)
     assert begin(talk, other).items[0].start == 0
 
@@ -394,7 +395,7 @@ def test_a_stream_without_a_version_is_passed_over_from_the_beginning() -> None:
     talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("b", 9, 9)], start=5)])
     assert talk.node.log.version(stream(1)) == 0
     ask = begin(talk, (leaf_of(1, [("a", 3, 3)], 0),))
-    assert ask.items == (PassItem(stream(1), 0, BEGINNING, True),)
+    assert ask.items == (PassItem(stream(1), 0, BEGINNING),)
 
 
 def test_a_walk_that_two_peers_answered_does_not_make_ready() -> None:
@@ -457,7 +458,7 @@ def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
     other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
     same = (leaf_of(1, [("a", 5, 5)], 5),)
     starts = []
-    for leaves in (other, other, same, other, other):
+    for leaves in (other, other, other, same, other, other, other):
         asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
         said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, leaves, None))
         for ask in said.sent(PassAsk):
@@ -465,7 +466,7 @@ def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
             empty = page(1, (), 5, start=ask.items[0].start)
             talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
         talk.wait(1.1)
-    assert starts == [5, 0, 5, 0]
+    assert starts == [5, 5, 0, 5, 5, 0]
 
 
 def test_a_step_asks_for_a_bounded_number_of_prefixes() -> None:
