@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from gossipd.core.wire.messages import BEGINNING, END, Page, Position
+from gossipd.core.identity import Stream
+from gossipd.core.wire.messages import BEGINNING, END, Page, PassItem, Position
 
 BUFFERED_MAX = 64
 
@@ -23,33 +25,9 @@ RUN_MIN = 10
 """Key records in a row from which on it pays to ask for what is before and what is behind them: a
 wish and a page of its own cost what three or four records take."""
 
-
-def gaps(runs: Iterable[tuple[int, int]], above: int) -> Iterator[tuple[int, int]]:
-    """What may be missing above a seq, where there are `runs`: behind which seq, up to which one.
-    The last gap has no end: 0."""
-    run = 0, -1
-    for first, last in runs:
-        if first == above + 1:
-            above = last
-            continue
-        run = (run[0] if run[1] + 1 == first else first), last
-        if last - run[0] >= RUN_MIN:
-            yield above, run[0] - 1
-            above = last
-    yield above, 0
-
-
-def run_end(runs: Iterable[tuple[int, int]], seq: int) -> int:
-    """Up to where everything behind a seq is held, where there are `runs` behind it."""
-    for first, last in runs:
-        if first != seq + 1:
-            break
-        seq = last
-    return seq
-
-
-def _nothing(seq: int) -> int:
-    return seq
+Runs: TypeAlias = Callable[[int], Iterable[tuple[int, int]]]
+"""Where key records above a seq are held that follow each other: the first and the last of each
+run, of a long one in parts."""
 
 
 @dataclass(slots=True)
@@ -59,18 +37,26 @@ class Pass:
     start: int
     doubles: bool = False
     """Whether all doubles and corrections of the stream are asked for."""
+    runs: Runs = lambda _: ()
+    """What is held and skipped; one that asks for all doubles skips nothing."""
     after: Position = BEGINNING
     """Everything up to this is covered."""
     claim: int | None = None
     """The smallest version stated so far."""
-    held_from: Callable[[int], int] = _nothing
-    """Up to which seq everything is held that follows one."""
     _ahead: list[Page] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether everything is covered."""
         return self.after == END
+
+    def wishes(self, stream: Stream) -> Iterator[PassItem]:
+        """For what it lacks: one for each gap."""
+        after, above = self.after, max(self.start, self.after[0])
+        for seq, until in self._gaps(above):
+            position = (seq, "") if after[0] else after
+            yield PassItem(stream, self.start, position, self.doubles, until)
+            after = until, ""
 
     def use(self, page: Page) -> bool:
         """Take a page of this stream into account; whether it brought the pass forward."""
@@ -85,12 +71,6 @@ class Pass:
         del self._ahead[:-BUFFERED_MAX]
         return self.after != before
 
-    def _skip(self) -> bool:
-        seq = self.after[0]
-        held = self.held_from(seq) if seq and not self.complete else seq
-        self.after = (held, "") if held > seq else self.after
-        return held > seq
-
     def _take_one(self) -> bool:
         for page in self._ahead:
             if page.after <= self.after < page.upto:
@@ -99,3 +79,31 @@ class Pass:
                 self.after = page.upto
                 return True
         return False
+
+    def _skip(self) -> bool:
+        """Pass over what is held; whether there was any. Registers come first, of which all are
+        asked for."""
+        above = seq = self.after[0]
+        if not above or self.complete:
+            return False
+        for first, last in self.runs(above):
+            if first != seq + 1:
+                break
+            seq = last
+        if seq > above:
+            self.after = seq, ""
+        return seq > above
+
+    def _gaps(self, above: int) -> Iterator[tuple[int, int]]:
+        """What may be missing above a seq: behind which one, up to which one. The last gap has no
+        end: 0."""
+        run = 0, -1
+        for first, last in self.runs(above):
+            if first == above + 1:
+                above = last
+                continue
+            run = (run[0] if run[1] + 1 == first else first), last
+            if last - run[0] + 1 >= RUN_MIN:
+                yield above, run[0] - 1
+                above = last
+        yield above, 0

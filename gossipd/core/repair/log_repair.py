@@ -12,7 +12,7 @@ anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from itertools import chain, islice
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from gossipd.core.gossip.packets import PacketBuilder
 from gossipd.core.identity import SOURCE_BIT, Address, Stream
 from gossipd.core.log.learning import Learning
 from gossipd.core.log.log import Log
-from gossipd.core.log.passes import Pass, gaps, run_end
+from gossipd.core.log.passes import Pass
 from gossipd.core.means import Means
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.swim.health import Health
@@ -295,24 +295,13 @@ class LogRepair:
         empty = PassAsk(self._nonce, (), PAGES_MAX, size, age)
         room = self._packet_builder.room(empty, size)
         items: list[PassItem] = []
-        wishes = chain.from_iterable(map(self._wishes, self._passes, self._passes.values()))
-        for item in wishes:
+        passes = self._passes.items()
+        for item in chain.from_iterable(running.wishes(stream) for stream, running in passes):
             room -= pass_item_size(item)
             if room < 0 or len(items) == PASS_ITEMS_MAX:
                 break
             items.append(item)
         return PassAsk(self._nonce, tuple(items), PAGES_MAX, size, age)
-
-    def _wishes(self, stream: Stream, running: Pass) -> Iterator[PassItem]:
-        """For what a pass still lacks."""
-        start, after, doubles = running.start, running.after, running.doubles
-        if doubles:
-            yield PassItem(stream, start, after, doubles)
-            return
-        above = max(start, after[0])
-        for seq, until in gaps(islice(self._log.keys.runs(stream, above), RUNS_MAX), above):
-            yield PassItem(stream, start, (seq, "") if after[0] else after, until=until)
-            after = until, ""
 
     def _compare(self, leaf: Leaf, now: float) -> None:
         mine = self._log.leaf(leaf.stream)
@@ -328,7 +317,7 @@ class LogRepair:
     def _short_pass(self, stream: Stream, start: int) -> Pass:
         """One that skips what is held."""
         runs = self._log.keys.runs
-        return Pass(start, held_from=lambda seq: run_end(islice(runs(stream, seq), RUNS_MAX), seq))
+        return Pass(start, runs=lambda seq: islice(runs(stream, seq), RUNS_MAX))
 
     def _pass_of_unequal(self, mine: Leaf, theirs: Leaf, now: float) -> Pass:
         """From the version, which finds records above it; if that was in vain, all of these, with

@@ -148,8 +148,7 @@ def _page_fields(page: Page) -> tuple[object, ...]:
 
 
 def _pass_item_fields(item: PassItem) -> tuple[object, ...]:
-    fields = item.stream, item.start, _position_field(item.after), item.doubles
-    return (*fields, item.until) if item.until else fields
+    return item.stream, item.start, _position_field(item.after), item.doubles, item.until
 
 
 def _position_field(position: Position) -> int | str:
