@@ -1,50 +1,55 @@
 """The command `gossipd`: a group whose commands are loaded when they are called.
 
-A client command starts in a blink because nothing of the daemon is imported for it; only `run`
-loads the schema of its options, and the daemon once these are good; only `data` loads the store,
-only `simulate` the simulator.
+A client command starts in a blink because nothing is imported but what it uses: nothing of the
+daemon, and of the other commands nothing either. Only `run` loads the schema of its options, and
+the daemon once these are good; only `data` loads the store, only `simulate` the simulator.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 import click
 
 from gossipd import __version__
 from gossipd.cli.failure import Misuse
 from gossipd.cli.interrupts import Interrupted
-from gossipd.cli.queries import COMMANDS
 from gossipd.process.entry import main
 from gossipd.process.signals import interruptible
 
-__all__ = ["gossipd", "main"]
+__all__ = ["MODULES", "gossipd", "main"]
 
-_RUN = "run"
-_SIMULATE = "simulate"
-_DATA = "data"
+MODULES = {
+    "run": "run",
+    "increment": "increment",
+    "count": "count",
+    "counters": "count",
+    "members": "queries",
+    "peers": "queries",
+    "status": "queries",
+    "log": "queries",
+    "join": "join",
+    "leave": "queries",
+    "forget": "queries",
+    "bench": "bench",
+    "data": "data",
+    "simulate": "simulate",
+}
+"""Where each command is, in the order of the help."""
 
 
 class _Group(click.Group):
-    """Knows `run`, `data` and `simulate` by name and builds them on demand."""
+    """Knows its commands by name and loads each on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return [_RUN, *self.commands, _DATA, _SIMULATE]
+        return list(MODULES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == _RUN:
-            from gossipd.cli.run import run
-
-            return run
-        if cmd_name == _SIMULATE:
-            from gossipd.cli.simulate import simulate
-
-            return simulate
-        if cmd_name == _DATA:
-            from gossipd.cli.data import data
-
-            return data
-        return super().get_command(ctx, cmd_name)
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in MODULES:
+            return None
+        module = import_module(f"gossipd.cli.{MODULES[cmd_name]}")
+        return cast(click.Command, getattr(module, cmd_name))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for arg in args:
@@ -54,7 +59,7 @@ class _Group(click.Group):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             option = error.option_name
-            for name in "count", "increment", "join", "log", _RUN:
+            for name in "count", "increment", "join", "log", "run":
                 command = self.get_command(ctx, name)
                 if command and any(option in param.opts for param in command.params):
                     hint = f"{option} goes after the command: gossipd {name} {option} …"
@@ -89,7 +94,3 @@ def gossipd() -> None:
     `gossipd run` starts a node. The other commands ask a running one; on a terminal they print
     aligned tables with a header, into a pipe or a file fields separated by tabs without one.
     """
-
-
-for _command in COMMANDS:
-    gossipd.add_command(_command)

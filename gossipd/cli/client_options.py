@@ -71,18 +71,25 @@ def _side_port(text: str) -> Endpoint:
     return peer(LOOPBACK + text if is_port else text, API_PORT)
 
 
-api_option = click.option(
-    "--api",
-    "addresses",
-    callback=_addresses,
-    multiple=True,
-    default=(f"{LOOPBACK}:{API_PORT}",),
-    metavar="HOST:PORT",
-    envvar="GOSSIPD_API",
-    show_default=True,
-    show_envvar=True,
-    help="Address of the daemon to ask. Given several times: the next one where one fails.",
+def _addresses_option(doc: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--api",
+        "addresses",
+        callback=_addresses,
+        multiple=True,
+        default=(f"{LOOPBACK}:{API_PORT}",),
+        metavar="HOST:PORT",
+        envvar="GOSSIPD_API",
+        show_default=True,
+        show_envvar=True,
+        help=doc,
+    )
+
+
+api_option = _addresses_option(
+    "Address of the daemon to ask. Given several times: the next one where one fails."
 )
+nodes_option = _addresses_option("Address of a node. Given several times: all of them at once.")
 
 
 def timeout_option(

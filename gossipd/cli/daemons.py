@@ -11,7 +11,6 @@ heard of it yet, and would count it, too, for a while.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 
@@ -183,6 +182,8 @@ class Patience:
 
 def _pause(error: AskingError, pause: float) -> float:
     """Seconds until the next try; clients that one restart cut off do not come back at once."""
+    import random  # slow to import, and seldom needed
+
     return min(max(random.uniform(0.5, 1.0) * pause, error.retry_after), PAUSE_MAX)
 
 

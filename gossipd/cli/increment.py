@@ -58,6 +58,17 @@ def _by(_ctx: click.Context, _param: click.Parameter, value: int) -> int:
     return value
 
 
+by_option = click.option(
+    "--by",
+    type=int,
+    default=1,
+    callback=_by,
+    metavar="N",
+    show_default=True,
+    help="What to add, may be negative.",
+)
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -71,15 +82,7 @@ Examples:
   gossipd increment --json -- -a-name-with-a-dash"""
 )
 @counter_argument
-@click.option(
-    "--by",
-    type=int,
-    default=1,
-    callback=_by,
-    metavar="N",
-    show_default=True,
-    help="What to add, may be negative.",
-)
+@by_option
 @click.option(
     "--key",
     callback=parsed_by(parse_key),

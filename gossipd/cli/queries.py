@@ -1,7 +1,4 @@
-"""The client commands: each asks a running daemon one thing and prints the answer.
-
-They import neither the daemon nor the core, so they start in a blink.
-"""
+"""Client commands that ask a running daemon one thing and print the answer."""
 
 from __future__ import annotations
 
@@ -10,11 +7,8 @@ from typing import Any
 import click
 
 from gossipd.cli.client_options import asks, json_option, one
-from gossipd.cli.count import count, counters
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import printable
-from gossipd.cli.increment import increment
-from gossipd.cli.join import join
 from gossipd.cli.output import (
     age,
     emit,
@@ -159,9 +153,6 @@ def forget(daemons: Daemons, name: str) -> None:
     """
     daemons.post(_forgotten, "/forget", name=name)
     emit(f"forgetting {printable(name)}")
-
-
-COMMANDS = (increment, count, counters, members, peers, status, log, join, leave, forget)
 
 
 # What the answers look like; anything else raises.

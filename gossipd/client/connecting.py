@@ -33,7 +33,8 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[AddressInfo]:
     and UnicodeError."""
     try:
         flags = socket.AI_NUMERICHOST
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+        address = host.encode()  # of text it would be made a name, with what is slow to import
+        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)
     except socket.gaierror:
         return _looked_up(host, port, deadline)
 

@@ -48,6 +48,7 @@ from .effects import (
     Send,
     SpeaksElsewhere,
     Stalled,
+    Token,
     TooManyReads,
 )
 from .identity import (
@@ -58,6 +59,7 @@ from .identity import (
     Address,
     Stream,
     increment_id,
+    increment_text,
     key_time,
     parse_increment_id,
 )
@@ -151,11 +153,13 @@ __all__ = [
     "Stream",
     "StreamSnapshot",
     "TagFrame",
+    "Token",
     "TooManyReads",
     "Uncounted",
     "Wanted",
     "Why",
     "increment_id",
+    "increment_text",
     "key_time",
     "parse_increment_id",
     "source_stream",

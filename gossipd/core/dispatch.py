@@ -70,6 +70,7 @@ class Dispatch:
             Timer.ANSWER: p.serving.go_on,
             Timer.SAVE: p.storing.want,
             Timer.REOPEN: lambda _: p.committing.reopen(),
+            Timer.INCLUDED: lambda _: None,  # it is looked after every input
             Timer.DRAIN: p.committing.drained_too_long,
             Timer.DOUBLES: lambda turn: turn.learn(state.log.catch_up()),
         }

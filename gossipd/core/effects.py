@@ -19,6 +19,10 @@ from .identity import Address, Stream
 from .replies import Reply
 from .snapshot import StreamSnapshot
 
+Token: TypeAlias = object
+"""What is to be answered is asked for under a token: whatever tells the shell whose answer it
+is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -105,7 +109,7 @@ class Commit:
     is not known to be so."""
 
     batch: Batch
-    tokens: Sequence[int]
+    tokens: Sequence[Token]
     """Whose each of its results is."""
 
 
@@ -124,7 +128,7 @@ class Abandon:
 class Answered:
     """What became of what was asked for under these tokens, one reply each."""
 
-    tokens: Sequence[int]
+    tokens: Sequence[Token]
     replies: Sequence[Reply]
 
 
@@ -132,7 +136,7 @@ class Answered:
 class AnsweredPart:
     """What became of the next increments of the batch `token`, in order."""
 
-    token: int
+    token: Token
     replies: Sequence[Reply]
 
 
@@ -169,7 +173,7 @@ class SaveWanted:
 @dataclass(frozen=True, slots=True)
 class Save:
     """Store a part of what was learned in one transaction, then call `Node.saved`, or
-    `Node.save_failed`."""
+    `Node.disk_failed`."""
 
     changes: Changes
 

@@ -27,6 +27,8 @@ SOURCE_BIT = 2
 """In a stream's first byte: the register belongs to a client (see `sources`)."""
 
 SEQ_MAX = 2**48 - 1
+SEQ_DIGITS = 12
+"""Hexadecimal digits of a seq: the last group of the text of an increment id."""
 KEY_BYTES = 16
 TOTAL_MAX = 2**62
 BY_MAX = 2**53
@@ -62,6 +64,16 @@ def increment_id(stream: Stream, seq: int) -> UUID:
     low = bits & _LOW_14
     value = high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low << 48 | seq
     return UUID(int=value)
+
+
+@lru_cache(maxsize=64)
+def _prefix_of(stream: Stream) -> str:
+    return str(increment_id(stream, 0))[:-SEQ_DIGITS]
+
+
+def increment_text(stream: Stream, seq: int) -> str:
+    """The text of that UUID; to make it of its prefix takes a fourth of the time."""
+    return f"{_prefix_of(stream)}{seq:012x}"
 
 
 def parse_increment_id(uuid: UUID) -> tuple[Stream, int]:

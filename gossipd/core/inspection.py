@@ -9,7 +9,6 @@ from gossipd.core.wire.messages import MemberView, Status
 
 from .identity import Address, Stream
 from .parts import Parts
-from .snapshot import Snapshot
 from .state import State
 
 
@@ -86,16 +85,6 @@ class Inspection:
         """Live members, this node included."""
         return self._state.members.live_count
 
-    def snapshot(self, now: float) -> Snapshot:
-        """What the next life of this node may `load`."""
-        return self._state.snapshot(now)
-
-    def shared_members(self, now: float) -> list[MemberView]:
-        """All members, this node included, as others are told of them, by name: without those
-        that only an earlier life knew, and verdicts older than half of `settings.remember`."""
-        views = (self._state.members.shared(view.name, now) for view in self.members)
-        return [view for view in views if view is not None]
-
     @property
     def log(self) -> Log:
         """The replicated log, to be read."""
@@ -137,10 +126,6 @@ class Inspection:
     def counted(self, stream: Stream, seq: int, counter: str | None = None) -> bool:
         """Whether an increment is counted here, as far as is known; exact with `counter`."""
         return self._parts.reads.includes(stream, seq, counter)
-
-    def copies(self, token: int) -> int:
-        """How many are known to hold the increment of a wish that waits."""
-        return self._parts.copies.count(token)
 
     def recent(self, limit: int | None = None) -> list[RecentEvent]:
         """The last events seen, newest first; all that are remembered, or at most `limit`."""

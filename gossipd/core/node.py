@@ -7,6 +7,8 @@ Contract of every input:
 3. After `handle_timeout(now)`, `next_timeout` is None or above `now`.
 4. No `Send` is larger than `settings.datagram_size`.
 5. The same constructor arguments and inputs give the same effects, byte for byte.
+6. Should an input raise, what it has caused by then comes with the next one: parts of the node
+   count on that it is done.
 
 This module only routes: it knows which part an input is for, and nothing of how it is answered.
 """
@@ -30,7 +32,7 @@ from gossipd.core.wire.frame import Frame
 from gossipd.core.wire.messages import KeyRecord, MemberView, Status
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
-from .effects import Effect, KeysWanted, Send, Stalled
+from .effects import Effect, KeysWanted, Send, Stalled, Token
 from .identity import GENERATION_MAX, Address, Stream
 from .inspection import Inspection
 from .parts import Parts
@@ -83,6 +85,8 @@ class Node(Inspection):
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
         self._stalled = False
+        self._open: Turn | None = None
+        """The input that is being taken, or has raised."""
 
     # --- inputs of the operator and of clients -----------------------------------------------
 
@@ -179,7 +183,7 @@ class Node(Inspection):
         return self._do(now, self._parts.membership.forget, name)
 
     def increment(
-        self, token: int, counter: str, by: int, key: bytes | None = None
+        self, token: Token, counter: str, by: int, key: bytes | None = None
     ) -> Sequence[Reaction]:
         """Count `by` on `counter`; an `Answered` under `token` tells what became of it.
 
@@ -188,12 +192,12 @@ class Node(Inspection):
         """
         return self._parts.committing.increment(token, counter, by, key)
 
-    def increment_all(self, token: int, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
         """Count all of these (one at least), in parts: `AnsweredPart` tells of each; `Answered`
         where not one was looked at."""
         return self._parts.committing.increment_all(token, items)
 
-    def put(self, token: int, put: Put) -> Sequence[Reaction]:
+    def put(self, token: Token, put: Put) -> Sequence[Reaction]:
         """Set a source; an `Answered` under `token` tells what became of it."""
         return self._parts.committing.put(token, put)
 
@@ -287,17 +291,11 @@ class Node(Inspection):
         `twins`: of keys in it that the disk knows several events of, all of these.
         """
         turn = self._turn(now)
-        turn.learn(self._parts.learning.twins(twins, now))
         self._parts.storing.saved(changes, turn)
+        turn.learn(self._parts.learning.twins(twins, now))
         self._parts.holding.stored(turn)
-        self._parts.copies.go_on(turn)
+        self._parts.copies.stored([stream for stream, _ in changes.versions], turn)
         return self._end(turn)
-
-    def save_failed(
-        self, changes: Changes, failure: Failure, why: str, now: float
-    ) -> list[Effect]:
-        """A part could not be stored: it is taken again."""
-        return self._do(now, self._parts.storing.save_failed, changes, failure, why)
 
     def expired(self, now: float) -> list[Effect]:
         """An `Expire` is done."""
@@ -308,7 +306,7 @@ class Node(Inspection):
         return self._do(now, self._parts.storing.probed)
 
     def disk_failed(self, failure: Failure, why: str, now: float) -> list[Effect]:
-        """An `Expire` or a `Probe` was not done."""
+        """A `Save`, an `Expire` or a `Probe` was not done: it is tried again."""
         return self._do(now, self._parts.storing.failed, failure, why)
 
     def save_rest(self, now: float) -> list[Effect]:
@@ -381,6 +379,9 @@ class Node(Inspection):
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
         turn = self._state.turn(now, source)
+        if self._open is not None:
+            turn.effects, turn.save_wanted = self._open.effects, self._open.save_wanted
+        self._open = turn
         due, stall_after = self.next_timeout, self._state.means.settings.stall_after
         if due is not None and now - due > stall_after and not self._stalled:
             self._notice_stall(due, turn)
@@ -398,6 +399,7 @@ class Node(Inspection):
         if turn.save_wanted:
             self._parts.storing.want(turn)
         self._parts.reads.look(turn)
+        self._open = None
         return turn.effects
 
     def _notice_stall(self, due: float, turn: Turn) -> None:

@@ -6,10 +6,11 @@ The words are for whoever asked. Which status or sign goes with a reason is for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Self
 from uuid import UUID
+
+from gossipd.core.identity import Stream, increment_id
 
 RETRY_AFTER = 1
 """Seconds after which a node that could not do something is worth asking again."""
@@ -52,15 +53,22 @@ class Refused(Exception):  # noqa: N818 - it is an answer rather than a failure 
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """An increment that is committed: what the client may rely on from now on."""
 
-    id: UUID
+    stream: Stream
     counter: str
+    seq: int
     by: int
-    count: int
-    duplicate: bool
+    value: int
+    """The counter's, after it."""
+
+    duplicate: bool = False
+
+    @property
+    def id(self) -> UUID:
+        """Its name."""
+        return increment_id(self.stream, self.seq)
 
 
 class Item(NamedTuple):

@@ -30,7 +30,6 @@ from gossipd.core.wire.messages import MemberView
 from .identity import Address
 from .means import Means
 from .settings import Settings
-from .snapshot import Snapshot, StreamSnapshot
 from .timers import Timers
 from .turn import Outlet, Turn
 
@@ -78,24 +77,3 @@ class State:
     def turn(self, now: float, source: Address = ("", 0)) -> Turn:
         """An input that comes now."""
         return Turn(self._outlet, now, source)
-
-    def snapshot(self, now: float) -> Snapshot:
-        """What the next life of this node may `load`."""
-        log, members = self.log, self.members
-        streams = tuple(
-            StreamSnapshot(
-                stream,
-                log.version(stream),
-                tuple(log.by_name(stream, 0, "")),
-                tuple(log.keys.oldest_first(stream, 0, now)),
-                tuple(log.doubles.of(stream, 0, now)),
-                log.archived(stream, now),
-                tuple(log.doubles.corrections(stream)),
-            )
-            for stream in log.streams
-        )
-        names = (view.name for view in members.views() if view.name != self.members.own.name)
-        views = (members.worth_keeping(name, now) for name in names)
-        known = [view for view in views if view is not None]
-        known += (v for v in self.newcomers.kept if members.get(v.name) is None)
-        return Snapshot(streams, tuple(sorted(known)), self.dedup.horizon)

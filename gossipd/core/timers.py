@@ -69,6 +69,8 @@ class Timer(IntEnum):
     gave it."""
     AFTER = auto()
     """The same for a read that waits for an increment."""
+    INCLUDED = auto()
+    """More reads end than one input may end; 1 ms."""
     INTRODUCE = auto()
     """About a newcomer: ask for an echo, again, or forget it; after 0.15 s, then twice as long
     each time. Also about who has proven itself: greet it once more, after 0.3 s."""
@@ -83,8 +85,8 @@ class Timer(IntEnum):
     """Take increments again after a commit that failed; 0.1 s, then twice as long each time, 5 s
     at most."""
     SAVE = auto()
-    """Store what has changed; after 1 s, or longer and longer while the disk takes nothing, 10 s
-    at most."""
+    """Store what has changed; after 1 s, or when a disk that took nothing is tried again, after
+    0.1 s, then twice as long each time, 5 s at most."""
     DRAIN = auto()
     """Leave, though the disk has not answered; after `disk_timeout`, or half of `leave_timeout`
     where that is less."""
@@ -110,10 +112,15 @@ class Timers:
         self._old: list[_Entry] = []
         """What a sweep has not looked at yet, a heap, too."""
         self._order = 0
+        self._next: float | None = None
+        self._is_known = True
+        """Whether `_next` is the earliest deadline: it is asked for much more often than it
+        changes."""
 
     def set(self, timer: Timer, at: float, about: str = "") -> None:
         """Let `timer` fire at `at`, whatever it was set to before."""
         key = (timer, about)
+        self._is_known = False
         self._order += 1
         self._deadlines[key] = (at, self._order)
         heappush(self._heap, (at, self._order, key))
@@ -129,13 +136,17 @@ class Timers:
 
     def cancel(self, timer: Timer, about: str = "") -> None:
         """Forget a deadline; nothing happens where there is none."""
-        self._deadlines.pop((timer, about), None)
+        if self._deadlines.pop((timer, about), None) is not None:
+            self._is_known = False
 
     @property
     def next(self) -> float | None:
         """The earliest deadline."""
-        heap = self._first()
-        return heap[0][0] if heap else None
+        if not self._is_known:
+            heap = self._first()
+            self._next = heap[0][0] if heap else None
+            self._is_known = True
+        return self._next
 
     def pop(self, now: float) -> Key | None:
         """Take the earliest deadline that is not after `now`."""
@@ -144,6 +155,7 @@ class Timers:
             return None
         _, _, key = heappop(heap)
         del self._deadlines[key]
+        self._is_known = False
         return key
 
     def _first(self) -> list[_Entry]:

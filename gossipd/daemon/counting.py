@@ -1,19 +1,19 @@
 """Clients' increments and puts on their way into the core, and its answers on their way back.
 
 What is committed when, and what follows from a disk that fails, is the core's (see
-`core.durability.committing`). This has the table of those who wait, by token, and says the core's
-answers in the words of the interface.
+`core.durability.committing`). Who waits is the token under which the core is asked; this says the
+core's answers in the words of the interface.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count
-from typing import Any, NamedTuple, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
 from gossipd.config.spans import span
@@ -45,8 +45,9 @@ from gossipd.core import (
     Uncounted,
     Wanted,
     Why,
-    increment_id,
 )
+
+log = logging.getLogger(__name__)
 
 KEYS_RETRY_AFTER = 10
 """Seconds after which a batch that found its share full is worth sending again."""
@@ -54,6 +55,9 @@ KEYS_RETRY_AFTER = 10
 TOLD_MAX = 1000
 """Answers that are told in one turn of the loop. There are more where a disk hangs, for all that
 wait are answered then."""
+
+_NOT_TOLD = "a client was not told what became of its increment"
+"""As he could not be, which costs nobody else his answer."""
 
 _SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
 
@@ -64,12 +68,19 @@ Of: TypeAlias = Answered | AnsweredPart
 """The effects that are performed here."""
 
 
-class _Batch(NamedTuple):
+class _Batch:
     """Many increments that are answered together."""
 
-    size: int
-    answers: list[Counted | Refused]
-    future: asyncio.Future[list[Counted | Refused]]
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.answers: list[Counted | Refused] = []
+        self.future: asyncio.Future[list[Counted | Refused]]
+        self.future = asyncio.get_running_loop().create_future()
+
+    def end_part(self) -> None:
+        """So many answers are there now."""
+        if len(self.answers) == self._size and not self.future.done():
+            self.future.set_result(self.answers)
 
 
 class Counting:
@@ -80,10 +91,6 @@ class Counting:
         self._node = node
         self._begin = begin
         self._loop = asyncio.get_running_loop()
-        self._tokens = count(1)
-        self._waiting: dict[int, Callable[[Any], None]] = {}
-        """Who is to be told what, of an increment or a put."""
-        self._batches: dict[int, _Batch] = {}
         self._untold: deque[Iterator[None]] = deque()
         """What is being told; each step is an answer."""
         self._left = TOLD_MAX
@@ -93,52 +100,62 @@ class Counting:
 
     def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
         """Count `by` on `counter`; `answer` is called once that is committed. Raises `Refused`."""
-        token = next(self._tokens)
-        self._waiting[token] = answer
-        self._react(self._node.increment(token, counter, by, _bits(key)))
+        effects = self._node.increment(answer, counter, by, None if key is None else key.bytes)
+        if effects:
+            self._react(effects)
 
     def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Counted | Refused]]:
         """Count all of these, in parts; the future ends with an answer for each. Raises `Refused`
         where not one is looked at. Cancelling it stops nothing."""
-        token = next(self._tokens)
-        wanted = [Wanted(item.counter, item.by, _bits(item.key)) for item in items]
-        self._react(self._node.increment_all(token, wanted))
-        batch = self._batches[token] = _Batch(len(items), [], self._loop.create_future())
+        batch = _Batch(len(items))
+        wanted = [
+            Wanted(counter, by, None if key is None else key.bytes) for counter, by, key in items
+        ]
+        self._react(self._node.increment_all(batch, wanted))
         if not items:
-            self._end_part(token)
+            batch.end_part()
         return batch.future
 
     def put(self, put: Put) -> asyncio.Future[tuple[PutTaken, int]]:
         """Set a source; the future ends with what it holds then and the counter's value. Raises
         `Refused`."""
-        token = next(self._tokens)
         future: asyncio.Future[tuple[PutTaken, int]] = self._loop.create_future()
-        self._waiting[token] = partial(_settle, future)
-        self._react(self._node.put(token, put))
+        self._react(self._node.put(partial(_settle, future), put))
         return future
 
     def _react(self, effects: Sequence[Answered | CommitSoon]) -> None:
         """What is answered already was refused."""
         for effect in effects:
             if isinstance(effect, Answered):
-                self._waiting.pop(effect.tokens[0], None)
                 raise self._told(effect.replies[0])
             self._begin(effect)
 
     # --- answers -----------------------------------------------------------------------------
 
     def do(self, effect: Of) -> None:
-        """Perform one effect: at once, unless `TOLD_MAX` answers were told just now."""
+        """Perform one effect: at once, unless there is much to tell in this turn of the loop."""
+        if isinstance(effect, Answered) and not self._untold and len(effect.tokens) < self._left:
+            self._count_told(len(effect.tokens))
+            answers = cast(Sequence[Answer], effect.tokens)
+            for answer, reply in zip(answers, effect.replies, strict=True):
+                try:
+                    answer(self._told(reply))
+                except Exception:
+                    log.exception(_NOT_TOLD)
+            return
         self._untold.append(self._telling(effect))
         self._tell()
 
-    def _tell(self) -> None:
+    def _count_told(self, count: int) -> None:
         if self._left == TOLD_MAX:
             self._loop.call_soon(self._go_on)
+        self._left -= count
+
+    def _tell(self) -> None:
         while self._untold and self._left:
             telling = self._untold.popleft()
             for _ in telling:
-                self._left -= 1
+                self._count_told(1)
                 if not self._left:
                     self._untold.appendleft(telling)
                     break
@@ -152,33 +169,28 @@ class Counting:
     def _telling(self, effect: Of) -> Iterator[None]:
         match effect:
             case Answered(tokens, replies):
-                for token, reply in zip(tokens, replies, strict=True):
-                    self._waiting.pop(token)(self._told(reply))
+                for answer, reply in zip(cast(Sequence[Answer], tokens), replies, strict=True):
+                    try:
+                        answer(self._told(reply))
+                    except Exception:
+                        log.exception(_NOT_TOLD)
                     yield
             case AnsweredPart(token, replies):
-                answers = self._batches[token].answers
+                batch = cast(_Batch, token)
                 for reply in replies:
-                    answers.append(self._told(reply))
+                    batch.answers.append(self._told(reply))
                     yield
-                self._end_part(token)
+                batch.end_part()
             case _:
                 assert_never(effect)
-
-    def _end_part(self, token: int) -> None:
-        size, answers, future = self._batches[token]
-        if len(answers) == size:
-            del self._batches[token]
-            if not future.done():
-                future.set_result(answers)
 
     def _told(self, reply: Reply) -> Any:
         """A reply in the words of the interface."""
         match reply:
-            case Advance(stream, counter, seq, by, value):
-                return Counted(increment_id(stream, seq), counter, by, value, False)
+            case Advance():
+                return Counted(*reply)
             case Duplicate((stream, seq, counter, by)):
-                uuid = increment_id(stream, seq)
-                return Counted(uuid, counter, by, self._node.log.value(counter), True)
+                return Counted(stream, counter, seq, by, self._node.log.value(counter), True)
             case PutAnswer(_, PutTaken() as taken, value):
                 return taken, value
             case PutAnswer(put, PutConflicts() | PutRefused() as result):
@@ -199,10 +211,6 @@ def _settle(
         future.set_exception(told)
     else:
         future.set_result(told)
-
-
-def _bits(key: UUID | None) -> bytes | None:
-    return None if key is None else key.bytes
 
 
 def _uncounted(reply: Uncounted) -> Refused:

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -25,6 +25,8 @@ from gossipd.core import (
     AnsweredPart,
     BecameReady,
     ClustersMet,
+    Commit,
+    CommitSoon,
     Copies,
     DiskLost,
     Drop,
@@ -307,6 +309,15 @@ class Daemon:
         self._timer = None if at is None else self._loop.call_later(wait, self._on_timer)
 
     def _on_timer(self, turns: int = 0, received: int = -1) -> None:
+        """Whatever raises, there is a next timer."""
+        try:
+            self._do_what_is_due(turns, received)
+        except Exception:
+            self._timer_at = None
+            self._arm()
+            raise
+
+    def _do_what_is_due(self, turns: int, received: int) -> None:
         """A late timer first lets the socket be read: what explains it may be waiting there."""
         self._inbox.hurry()
         at, now = self._timer_at, time.monotonic()
@@ -322,7 +333,25 @@ class Daemon:
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
 
-    def _perform(self, effects: Sequence[Effect]) -> None:  # noqa: C901  a table
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        """Each of these, whatever becomes of the others: the core counts on all."""
+        left, done = iter(effects), False
+        while not done:
+            try:
+                self._do(left)
+                done = True
+            except Exception:
+                log.exception("this is a bug in gossipd")
+        # What is told is written at once, so that who comes as soon as he is answered is read
+        # before the next batch is begun.
+        self._port.turns.answer()
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            self._look()
+        self._arm()
+
+    def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:
             match effect:
                 case Send(data, to):
@@ -331,6 +360,8 @@ class Daemon:
                     self._counting.do(effect)
                 case Incremented() | Learned():
                     pass
+                case CommitSoon() | Commit():  # among the last, they would be looked for long
+                    self._keeping.do(effect)
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
                 case Dropped(source, reason):
@@ -371,11 +402,6 @@ class Daemon:
                     tell(effect)
                 case _:
                     self._keeping.do(effect)
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_INTERVAL
-            self._look()
-        self._arm()
 
     def _look(self) -> None:
         """At what tells nobody when it changes."""

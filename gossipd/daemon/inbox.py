@@ -162,6 +162,14 @@ class Inbox:
 
     def _go_on(self) -> None:
         self._scheduled = False
+        try:
+            self._work()
+        finally:
+            if self._urgent or self._others:
+                self._scheduled = True
+                self._loop.call_soon(self._go_on)
+
+    def _work(self) -> None:
         if self._came != self._came_before and self._put_off < READS_FIRST_MAX:
             self._came_before = self._came
             self._put_off += 1
@@ -170,9 +178,6 @@ class Inbox:
             until = self._clock() + SLICE
             while (queue := self._urgent or self._others) and self._clock() < until:
                 self._do(*queue.take())
-        if self._urgent or self._others:
-            self._scheduled = True
-            self._loop.call_soon(self._go_on)
 
     def _do(self, data: bytes, source: Address) -> None:
         payer = source if self._ranks.is_proven(source) else _STRANGERS

@@ -130,7 +130,11 @@ class Keeping:
         self._give(lambda: self._node.commit(time.monotonic(), time.time()))
 
     def _store_batch(self, batch: Batch) -> None:
-        done = self._store.commit(batch)
+        try:
+            done = self._store.commit(batch)
+        except Exception as error:
+            self._fail(self._node.commit_failed, error)
+            return
         if done is None:
             self._give(lambda: self._node.committed(batch, time.monotonic()))
         else:
@@ -145,10 +149,8 @@ class Keeping:
 
     def _found(self, question: int, call: asyncio.Future[Stored]) -> None:
         error = call.exception()
-        if isinstance(error, OSError):
+        if error is not None:
             self._fail(partial(self._node.keys_not_found, question), error)
-        elif error is not None:
-            self._fail(self._node.commit_failed, error)
         else:
             now, wall, found = time.monotonic(), time.time(), call.result()
             self._give(lambda: self._node.keys_found(question, found, now, wall))
@@ -173,7 +175,7 @@ class Keeping:
         if error is None:
             self._perform(self._node.saved(changes, time.monotonic(), call.result()))
         else:
-            self._fail(partial(self._node.save_failed, changes), error)
+            self._fail(self._node.disk_failed, error)
 
     def _done(self, told: Callable[[float], list[Effect]], call: asyncio.Future[None]) -> None:
         error = call.exception()
@@ -214,8 +216,10 @@ class Keeping:
         def answered(call: asyncio.Future[T]) -> None:
             self._calls.discard(call)
             if not call.cancelled():
-                self.watch.end(wait)
-                then(call)
+                try:
+                    self.watch.end(wait)
+                finally:
+                    then(call)
 
         call.add_done_callback(answered)
 

@@ -2,6 +2,7 @@
 
 `operations` is the one table of what can be asked, with `validation` as its arguments. From it
 follow the calls of `http` and the commands of `text`, two thin dialects. What both share is
-`pipeline` (order of answers) and `connection` (back pressure, deadlines, closing); `port` listens.
+`pipeline` (order of answers), `memo` (what came before is not parsed again), `connection` (back
+pressure, deadlines, closing) and `presence` (whether a client is still there); `port` listens.
 Of the rest of gossipd only `service` and the core's words are imported here.
 """

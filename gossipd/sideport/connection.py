@@ -1,8 +1,8 @@
 """One TCP connection: what HTTP and text share.
 
 It tells the dialect, feeds it slices of input while there is room for answers, obeys the
-transport's back pressure, keeps one deadline for whatever is being waited for, and closes so that
-the last answer arrives. Memory per connection is bounded: at most one read of input is held
+transport's back pressure, knows until when it may wait for whatever it waits for, and closes so
+that the last answer arrives. Memory per connection is bounded: at most one read of input is held
 unparsed, a bounded number of commands is pending, and no answer is made while the client does not
 take the ones before.
 """
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, cast
 
 from gossipd.core import Refused, Why
 from gossipd.sideport import http_answers as answers
-from gossipd.sideport.deadline import NEVER, Deadline
 from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
+from gossipd.sideport.presence import is_gone
 from gossipd.sideport.text import TextDialect
 from gossipd.sideport.turns import Slice
 
@@ -44,11 +44,10 @@ class Connection(asyncio.Protocol):
         self._turns = port.turns
         self._limits = limits = port.limits
         self._loop = asyncio.get_running_loop()
-        self._deadline = Deadline(self._loop, self._expire)
-        self._pipeline = pipeline = Pipeline(self._write, self._progress, self._end, port.turns)
+        self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
         self._dialect: Dialect = OpeningDialect(
             lambda: HttpDialect(port, pipeline, brief=self._brief),
-            lambda: TextDialect(port.node, pipeline, limits, brief=self._brief),
+            lambda: TextDialect(port.node, port.lines, pipeline, limits, brief=self._brief),
             self._become,
             pipeline,
             limits,
@@ -60,12 +59,12 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._reading = True
         self._active_at = self._made_at = self._loop.time()
-        self.idle_since: float | None = None
-        """Since when it waits for its client to say something; None: it does not."""
         self._brief = False
         """It has a place for one short answer only."""
         self._stalled_size = 0
-        """What waited for the client when its write deadline was set."""
+        """What waited for the client when it was last looked whether it takes anything."""
+        self._seen_at = float("-inf")
+        """When it was last looked whether the client is there."""
         self._linger_until: float | None = None
         self._discarded_size = 0
 
@@ -81,27 +80,36 @@ class Connection(asyncio.Protocol):
             self._pipeline.say(answers.problem(_TOO_MANY, answers.CLOSE))
             self._pipeline.end(linger=True)
             self._work(self._turns.slice())
-        else:
-            self._rearm()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Nothing may refer to this connection any more, not even its own parts: cycles would
         wait for Python's collector, whose searches hold the loop the longer the more there are."""
         self._transport = None
-        self._deadline.end()
         self._pipeline.abandon()
         self._dialect.end()
         self._unparsed = b""
         self._port.gone(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._pipeline.closed:
+        pipeline = self._pipeline
+        if pipeline.closed:
             self._discard(len(data))
             return
         self._active_at = self._loop.time()
-        self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
-        self._parsed = 0
-        self._arrive()
+        if self._unparsed or pipeline.resting or len(data) > SLICE_SIZE or not self._reading:
+            self._unparsed = self._unparsed[self._parsed :] + data if self._unparsed else data
+            self._parsed = 0
+            self._arrive()
+            return
+        time = self._turns.slice()  # the usual case: the same as below, in fewer steps
+        if time.over:
+            self._unparsed = data
+            pipeline.rest(is_new=True)
+            return
+        self._dialect.feed(data, self._active_at)
+        pipeline.advance(time)
+        if not pipeline.closed and not self._has_room():
+            self._turn_reading()
 
     def eof_received(self) -> bool:
         """Half a close: the client may still be reading, so it gets all its answers."""
@@ -114,8 +122,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._pipeline.held = True
-        self._active_at = self._loop.time()
-        self._rearm()
+        self._begin_to_wait_for_writes()
 
     def resume_writing(self) -> None:
         self._pipeline.held = False
@@ -151,50 +158,53 @@ class Connection(asyncio.Protocol):
             self._pipeline.rest(is_new=True)
         self._work(time)
 
-    def _progress(self, its_turn: bool) -> None:
-        """The same, where that is to answer what has ended; it may be its turn now."""
-        time = self._turns.slice()
-        if time.over and not its_turn:
-            self._pipeline.rest(is_new=True)
-        else:
-            self._active_at = self._loop.time()
-            self._work(time)
+    def _go_on(self) -> None:
+        """It is its turn: to answer what has ended, or to go on with what is not parsed yet."""
+        self._pipeline.resting = False
+        self._active_at = self._loop.time()
+        self._work(self._turns.slice())
 
     def _work(self, time: Slice) -> None:
         """Parse what there is room and time for, answer what can be answered."""
         pipeline = self._pipeline
         if pipeline.pending:
             pipeline.advance(time)
-        while self._left and self._has_room() and not pipeline.resting:
-            start, self._parsed = self._parsed, self._parsed + SLICE_SIZE
-            self._dialect.feed(self._unparsed[start : self._parsed], self._active_at)
+        while self._unparsed and not pipeline.resting and self._has_room():
+            self._dialect.feed(self._next_slice(), self._active_at)
             pipeline.advance(time)
-            if self._left and time.over:
+            if self._unparsed and time.over:
                 pipeline.rest()
-        if not self._left or pipeline.closed:
-            self._unparsed, self._parsed = b"", 0
-            if self._eof and not pipeline.closed:
-                self._dialect.finish()
-                pipeline.advance(time)
-        self._set_reading(pipeline.closed or self._has_room())
-        self._rearm()
+        if self._eof and not self._unparsed and not pipeline.closed:
+            self._dialect.finish()
+            pipeline.advance(time)
+        if pipeline.closed:
+            self._unparsed = b""
+        if (pipeline.closed or self._has_room()) is not self._reading:
+            self._turn_reading()
 
-    @property
-    def _left(self) -> int:
-        """Bytes that are not parsed yet."""
-        return max(0, len(self._unparsed) - self._parsed)
+    def _next_slice(self) -> bytes:
+        data, start = self._unparsed, self._parsed
+        end = start + SLICE_SIZE
+        if end < len(data):
+            self._parsed = end
+            return data[start:end]
+        self._unparsed, self._parsed = b"", 0
+        return data[start:]  # the very same if nothing of it was parsed yet
 
     def _has_room(self) -> bool:
-        pipeline, limits = self._pipeline, self._limits
-        if pipeline.closed or pipeline.held or (pipeline.resting and self._left > SLICE_SIZE):
+        pipeline = self._pipeline
+        if pipeline.closed or pipeline.held or pipeline.size:
             return False
-        return pipeline.pending < limits.pending_max and not pipeline.size
+        if pipeline.resting and len(self._unparsed) - self._parsed > SLICE_SIZE:
+            return False
+        return pipeline.pending < self._limits.pending_max
 
-    def _set_reading(self, reading: bool) -> None:
-        if reading is self._reading or self._eof or self._transport is None:
+    def _turn_reading(self) -> None:
+        """Read no more, or again."""
+        if self._eof or self._transport is None:
             return
-        self._reading = reading
-        if reading:
+        self._reading = not self._reading
+        if self._reading:
             self._dialect.resume(self._active_at)
             self._transport.resume_reading()
         else:
@@ -224,55 +234,67 @@ class Connection(asyncio.Protocol):
             return
         if self._linger_until is not None:
             self._close()
-        else:
-            self._set_reading(False)
+        elif self._reading:
+            self._turn_reading()
 
     def _close(self) -> None:
         if self._transport is not None:
             self._linger_until = None
             self._transport.close()
-            self._active_at = self._loop.time()
-            self._rearm()
+            self._begin_to_wait_for_writes()
 
     # Deadlines.
 
-    def _rearm(self) -> None:
-        """Wait for whatever this connection waits for, no longer than it deserves."""
-        transport = self._transport
-        if transport is None:
-            return
-        self.idle_since = None
-        if self._linger_until is not None:
-            at = self._linger_until
-        elif self._pipeline.held or transport.is_closing():
-            self._stalled_size = transport.get_write_buffer_size()
-            at = self._active_at + self._limits.write_timeout
-        elif self._pipeline.pending or self._pipeline.resting or not self._reading:
-            at = NEVER
-        else:
-            at, self.idle_since = self._dialect.expires_at(self._active_at), self._active_at
-            if self._brief:
-                at = min(at, self._made_at + self._limits.reserve_timeout)
-        self._deadline.at = at
-        if at < self._deadline.armed_at:
-            self._deadline.arm()
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it waits for its client to say something; None: it does not."""
+        pipeline, transport = self._pipeline, self._transport
+        if transport is None or self._linger_until is not None or transport.is_closing():
+            return None
+        if pipeline.held or pipeline.pending or pipeline.resting or not self._reading:
+            return None
+        return self._active_at
 
-    def _expire(self) -> None:
+    def look(self, now: float) -> None:
+        """Once in a while: whether it has waited for its client for longer than that deserves."""
         transport = self._transport
         if transport is None:
             return
         if self._linger_until is not None:
-            self._close()
+            if now >= self._linger_until:
+                self._close()
         elif self._pipeline.held or transport.is_closing():
-            taken = self._stalled_size - transport.get_write_buffer_size()
-            if taken >= self._limits.write_rate_min * self._limits.write_timeout:
-                self._active_at = self._loop.time()
-                self._rearm()
-            else:
-                transport.abort()
+            if now >= self._active_at + self._limits.write_timeout:
+                self._look_at_writes(transport)
+        elif self._pipeline.pending and (self._eof or not self._reading):
+            # The loop does not hear of its client now.
+            if now >= max(self._active_at, self._seen_at) + self._limits.presence_interval:
+                self._seen_at = now
+                self._turns.add(self._look_for_client)
+        elif self.idle_since is not None:
+            until = self._dialect.expires_at(self._active_at)
+            if self._brief:
+                until = min(until, self._made_at + self._limits.reserve_timeout)
+            if now >= until:
+                self._dialect.expire()
+                self._arrive()
+
+    def _look_for_client(self) -> None:
+        transport = self._transport
+        if transport is not None and is_gone(transport.get_extra_info("socket")):
+            transport.abort()
+
+    def _begin_to_wait_for_writes(self) -> None:
+        if self._transport is not None:
+            self._stalled_size = self._transport.get_write_buffer_size()
+        self._active_at = self._loop.time()
+
+    def _look_at_writes(self, transport: asyncio.Transport) -> None:
+        taken = self._stalled_size - transport.get_write_buffer_size()
+        if taken >= self._limits.write_rate_min * self._limits.write_timeout:
+            self._begin_to_wait_for_writes()
         else:
-            self._dialect.expire()
-            self._arrive()
+            transport.abort()
 
 
 def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:

@@ -7,6 +7,8 @@ connection, since where the next one would begin is unknown; any other mistake c
 Nothing is upgraded to (RFC 9110 7.8: who does not want to ignores the field). The parser takes the
 rest of such a request for another protocol, body included, so it is given the head once more,
 without what asks for the upgrade.
+
+A request that came before is not parsed again (see `memo`).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from gossipd.sideport.http_answers import (
     Framing,
     Problem,
 )
+from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.validation import key, shown, wrong
 
@@ -69,11 +72,35 @@ class HttpDialect:
         self._silent = 0
         """Bytes taken since the parser last delivered something: what it holds, at most."""
         self._delivered = False
+        self._memo = port.requests
+        self._meaning: Meaning | None = None
+        """Of the request that was read last, if it means always the same but for its key, ..."""
+        self._key: object = None
+        """... which is this one."""
+        self._count = 0
+        """Requests read so far."""
         self._begin()
         self._declining = False
         """The head came with the wish for an upgrade, and comes again without it."""
 
     def feed(self, data: bytes, now: float) -> None:
+        if self._in_request or self._brief:
+            self._read(data, now)
+            return
+        meaning = self._memo.find(data)
+        if meaning is not None:
+            self._pipeline.add(*meaning)
+            return
+        count, self._meaning = self._count, None
+        self._read(data, now)
+        self._remember(data, count)
+
+    def _remember(self, data: bytes, count: int) -> None:
+        """If it was one whole request: `count` were read before."""
+        if self._meaning is not None and self._count == count + 1 and not self._in_request:
+            self._memo.remember(data, self._meaning, self._key)
+
+    def _read(self, data: bytes, now: float) -> None:
         self._delivered = False
         try:
             self._parse(data)
@@ -117,8 +144,10 @@ class HttpDialect:
     def end(self) -> None:
         del self._parser  # it holds the callbacks
 
-    def on_url(self, part: bytes) -> None:
+    def on_message_begin(self) -> None:
         self._in_request = True
+
+    def on_url(self, part: bytes) -> None:
         self._target += part
         self._head_size += len(part)
         self._check_head()
@@ -168,6 +197,7 @@ class HttpDialect:
         self._delivered = True
         if self._declining:
             return
+        self._count += 1
         if not self._pipeline.closed:
             self._request()
         self._begin()
@@ -241,7 +271,10 @@ class HttpDialect:
         if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
         start = partial(operation.run, node, **operation.validated(fields))
-        self._pipeline.add(start, render, shares=operation.shares, size=self.size)
+        self._pipeline.add(start, render, operation.shares, self.size)
+        if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
+            self._meaning = Meaning(start, render, operation.shares)
+            self._key = fields.get("key")
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""

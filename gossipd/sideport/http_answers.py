@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain, islice
 
-from gossipd.core import Counted, Refused, Why
+from gossipd.core import Counted, Refused, Why, increment_text
 from gossipd.sideport.operations import Acknowledged, Operation
 from gossipd.sideport.streaming import in_json
 
@@ -75,17 +75,15 @@ def _status_line(status: int) -> bytes:
 _STATUS_LINES: dict[int, bytes] = {status: _status_line(status) for status in HTTPStatus}
 _OK_JSON = _STATUS_LINES[200] + b"Content-Type: application/json\r\n"
 
-_date = (0, b"")
-"""The second of the last answer, and how a head says it."""
+
+@lru_cache(maxsize=1)  # it stands in every answer
+def _date(second: int) -> bytes:
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
 
 
 def _dated() -> bytes:
     """The `Date` field (RFC 9110 6.6.1), by which a client may set its clock right."""
-    global _date  # formatted once a second: it stands in every answer
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
-    return _date[1]
+    return _date(int(time.time()))
 
 
 encode_string: Callable[[str], str] = json.encoder.encode_basestring
@@ -211,17 +209,22 @@ def incremented(done: Counted, framing: Framing, text: bool = False) -> bytes:
     """The answer to an increment: the hot path, so it is formatted by hand. `text`: its count is
     a string."""
     body = f"{{{incremented_members(done, text)}}}\n".encode()
-    return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (
-        _OK_JSON, _dated(), len(body), framing.connection, body,
-    )  # fmt: skip
+    head, length = _counted_head(int(time.time())), len(body)
+    return b"%b%d\r\n%b\r\n%b" % (head, length, framing.connection, body)
+
+
+@lru_cache(maxsize=1)
+def _counted_head(second: int) -> bytes:
+    return _OK_JSON + _date(second) + b"Content-Length: "
 
 
 def incremented_members(done: Counted, text: bool = False) -> str:
     """An increment as the members of a JSON object, without its braces."""
-    count = f'"{done.count}"' if text else done.count
+    stream, counter, seq, by, value, duplicate = done
+    name, count = encode_string(counter), f'"{value}"' if text else value
     return (
-        f'"id": "{done.id}", "counter": {encode_string(done.counter)}, "by": {done.by}, '
-        f'"count": {count}, "duplicate": {"true" if done.duplicate else "false"}'
+        f'"id": "{increment_text(stream, seq)}", "counter": {name}, "by": {by}, '
+        f'"count": {count}, "duplicate": {"true" if duplicate else "false"}'
     )
 
 

@@ -77,6 +77,10 @@ class Limits:
     write_rate_min: float = 1024.0
     """Bytes a second that it must have taken, or it is cut."""
 
+    presence_interval: float = 0.25
+    """Seconds between two looks whether a client that waits, and from which nothing is read, is
+    still there: some time after twice that what it waits for is given up, once it has closed."""
+
     linger_timeout: float = 2.0
     """Seconds for which input is still read and thrown away after the last answer, because
     closing over unread input resets the connection, which can destroy the answer."""

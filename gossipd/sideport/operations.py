@@ -110,6 +110,10 @@ class Operation:
                 raise values.wrong(f"{name} is missing")
         return found
 
+    def is_repeated(self, given: Mapping[str, object]) -> bool:
+        """Whether clients are likely to ask for the same again, though with another key."""
+        return self.name in ("increment", "count") and "after" not in given
+
     def is_short(self, given: Mapping[str, object]) -> bool:
         """Whether the answer is short and comes at once."""
         return not (self.rows or self.batch or any(self.by_name[name].waits for name in given))
@@ -183,7 +187,7 @@ def _count_line(answer: Counted | Acknowledged) -> str:
                 f"after {answer.timeout:g}s",
             )
         answer = answer.done
-    return f"{answer.count}\n"
+    return f"{answer.value}\n"
 
 
 def _count(node: Service, counter: str, after: UUID | None, timeout: float) -> object:

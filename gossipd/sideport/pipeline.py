@@ -37,10 +37,14 @@ WRITE_SIZE = 64 * 1024
 says so before the next large answer is made."""
 
 
+_PENDING: Any = object()
+"""The result of what has not ended."""
+
+
 class _Command:
     """What was asked, and once it was started what becomes of it."""
 
-    __slots__ = ("_pipeline", "done", "render", "result", "shares", "size", "start", "task")
+    __slots__ = ("_pipeline", "render", "result", "shares", "size", "start", "task")
 
     def __init__(
         self,
@@ -55,14 +59,15 @@ class _Command:
         self.render = render
         self.shares = shares
         self.size = size
-        self.done = False
-        self.result: object = None
+        self.result = _PENDING
         self.task: asyncio.Future[Any] | None = None
 
     def end(self, result: object) -> None:
         """It has ended with a value or `Refused`."""
-        self.done, self.result = True, result
-        self._pipeline.ended(self)
+        self.result = result
+        if self is self._pipeline.watched:
+            self._pipeline.watched = None
+            self._pipeline.rest(is_new=True)
 
     def end_with(self, task: asyncio.Future[Any]) -> None:
         """It has ended as what was awaited for it."""
@@ -82,21 +87,20 @@ class _End(NamedTuple):
 class Pipeline:
     """The commands of one connection that have not been answered yet.
 
-    `write` takes answers, `progressed` is called when `advance` is worth calling: a command has
-    ended, or (true) it is its turn; `at_end` when the end was reached and everything before it was
-    written.
+    `write` takes answers; `go_on` is called when it is its turn: it ends `resting`, and calls
+    `advance`; `at_end` when the end was reached and everything before it was written.
     """
 
     def __init__(
         self,
         write: Callable[[bytes], None],
-        progressed: Callable[[bool], None],
+        go_on: Callable[[], None],
         at_end: Callable[[bool], None],
         turns: Turns,
     ) -> None:
         self._turns = turns
         self._write = write
-        self._progressed = progressed
+        self._go_on = go_on
         self._at_end = at_end
         self._running: deque[_Command] = deque()
         self._alone = False
@@ -104,9 +108,10 @@ class Pipeline:
         self._pieces: Iterator[bytes] | None = None
         """The answer that is being given."""
         self._waiting: deque[_Command | _End] = deque()
-        self._watched: _Command | None = None
         self._answers: list[bytes] = []
         self._answers_size = 0
+        self.watched: _Command | None = None
+        """The oldest command, where all the others wait for it."""
         self.pending = 0
         """Commands, and the end, that were added and are not answered yet."""
         self.size = 0
@@ -122,7 +127,6 @@ class Pipeline:
         self,
         start: Callable[..., object],
         render: Callable[[Any], Answer],
-        *,
         shares: bool = False,
         size: int = 0,
     ) -> None:
@@ -135,10 +139,12 @@ class Pipeline:
         command = _Command(self, start, render, shares, size)
         self.size += size
         self.pending += 1
-        if not shares or self._waiting or self.held or self._alone or self._pieces:
-            self._waiting.append(command)
-        else:
+        if not self.held and (
+            self.pending == 1 or (shares and not (self._waiting or self._alone or self._pieces))
+        ):
             self._start(command)
+        else:
+            self._waiting.append(command)
 
     def say(self, answer: bytes) -> None:
         """An answer in its turn."""
@@ -154,36 +160,35 @@ class Pipeline:
     def advance(self, time: Slice) -> None:
         """Answer what can be answered, start what can be started, write; rest when the slice of
         time is over."""
-        while not self.held and not self.resting and self._step():
+        running = self._running
+        while self.pending and not self.held and not self.resting:
+            if running and running[0].result is not _PENDING and self._pieces is None:
+                self._answer(running.popleft())
+            elif not (self._waiting or self._pieces) or not self._step():
+                break
             if self._answers_size >= WRITE_SIZE:
                 self._flush()
             if self.pending and time.over:
                 self.rest()
         if self._answers:
             self._flush()
-        if self._running and not self.held:
-            self._watched = self._running[0]
+        if running and not self.held:
+            self.watched = running[0]
 
     def rest(self, *, is_new: bool = False) -> None:
-        """Go on when it is one's turn."""
+        """Go on when it is one's turn. So those that end together go on together."""
         if not self.resting:
             self.resting = True
             self._turns.add(self._go_on, is_new=is_new)
 
-    def ended(self, command: _Command) -> None:
-        """One has ended: go on where all the others wait for it, once for all that end now."""
-        if command is self._watched:
-            self._watched = None
-            asyncio.get_running_loop().call_soon(self._progressed, False)
-
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is
         called or held any more."""
-        self._write = self._at_end = self._progressed = _nothing
-        self._watched = None
+        self._write = self._at_end = self._go_on = _nothing
+        self.watched = None
         for command in self._running:
             if command.task is not None:
-                command.task.cancel()
+                self._turns.forsake(command.task)
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()
@@ -192,18 +197,12 @@ class Pipeline:
         self.closed = True
 
     def _step(self) -> bool:
-        """One step; False when there is none to be made now."""
+        """A step other than to answer what has ended; False when there is none to be made now."""
         running, waiting = self._running, self._waiting
         if self._pieces is not None:
             self._give_piece(self._pieces)
             return True
-        if running:
-            if running[0].done:
-                self._answer(running.popleft())
-                return True
-            if self._alone or not waiting or not waiting[0].shares:
-                return False
-        elif not waiting:
+        if not waiting or (running and (self._alone or not waiting[0].shares)):
             return False
         step = waiting.popleft()
         if isinstance(step, _Command):
@@ -227,7 +226,7 @@ class Pipeline:
             command.task = asyncio.ensure_future(value)
             command.task.add_done_callback(command.end_with)
         else:
-            command.end(value)
+            command.result = value
 
     def _answer(self, command: _Command) -> None:
         self.size -= command.size
@@ -262,15 +261,11 @@ class Pipeline:
             self._answers_size += len(piece)
 
     def _flush(self) -> None:
-        if self._answers:
-            answers = b"".join(self._answers)
-            self._answers.clear()
+        answers = self._answers
+        if answers:
+            self._write(b"".join(answers) if len(answers) > 1 else answers[0])
+            answers.clear()
             self._answers_size = 0
-            self._write(answers)
-
-    def _go_on(self) -> None:
-        self.resting = False
-        self._progressed(True)
 
 
 def refused(failure: BaseException) -> Refused:

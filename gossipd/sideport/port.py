@@ -12,6 +12,7 @@ from functools import partial
 from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.memo import Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.turns import Turns
 
@@ -24,6 +25,10 @@ _LOOPBACKS = ("127.0.0.1", "::1")
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """How a host fails that has only one of the two."""
 
+LOOK_INTERVAL = 0.25
+"""Seconds between two looks at all connections for those that wait for too long: a timer for each,
+set with each request, would cost each request a microsecond."""
+
 _TRIES = 16
 """How often a free port is looked for that is free on both."""
 
@@ -35,12 +40,17 @@ class SidePort:
         self.node = node
         self.limits = limits or Limits()
         self.turns = Turns()
+        self.requests = Memo()
+        self.lines = Memo()
+        """What clients say again and again, over HTTP and in text."""
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
         self._places = Places(self.limits, time.monotonic)
         self._refused: set[Connection] = set()
         self._stopping = False
+        self._look: asyncio.TimerHandle | None = None
+        """When the connections are looked at next; None while there are none."""
         self._empty: asyncio.Event = asyncio.Event()
         self._empty.set()
         self.refused_count = 0
@@ -98,6 +108,8 @@ class SidePort:
     def admit(self, connection: Connection, host: str | None) -> Place:
         """Whether a new connection may stay."""
         self._empty.clear()
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_INTERVAL, self._look_at_all)
         if self._stopping:
             self._refused.add(connection)
             connection.abort()
@@ -112,6 +124,13 @@ class SidePort:
         self._refused.add(connection)
         return place
 
+    def _look_at_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        now, connections = loop.time(), self._all()
+        for connection in connections:
+            connection.look(now)
+        self._look = loop.call_later(LOOK_INTERVAL, self._look_at_all) if connections else None
+
     def gone(self, connection: Connection) -> None:
         """It has ended."""
         self._places.leave(connection)
@@ -119,6 +138,9 @@ class SidePort:
         self._refused.discard(connection)
         if not self._connections and not self._refused:
             self._empty.set()
+            if self._look is not None:
+                self._look.cancel()
+                self._look = None
 
 
 _Listen = Callable[[str, int], Awaitable[asyncio.Server]]

@@ -12,6 +12,7 @@ from typing import Any
 from gossipd.core import Refused
 from gossipd.daemon.service import Service
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.operations import OPERATIONS, Operation
 from gossipd.sideport.pipeline import Answer, Pipeline
 from gossipd.sideport.protocols import NOT_RESP, RESP
@@ -39,11 +40,18 @@ class TextDialect:
     size = 0
 
     def __init__(
-        self, node: Service, pipeline: Pipeline, limits: Limits, *, brief: bool = False
+        self,
+        node: Service,
+        memo: Memo,
+        pipeline: Pipeline,
+        limits: Limits,
+        *,
+        brief: bool = False,
     ) -> None:
         """`brief`: nothing is answered but one line."""
         self._brief = brief
         self._node = node
+        self._memo = memo
         self._pipeline = pipeline
         self._limits = limits
         self._partial = b""
@@ -53,7 +61,13 @@ class TextDialect:
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
-            self._take(line)
+            bare = line.removesuffix(b"\r")
+            meaning = self._memo.find(bare)
+            if meaning is not None and not self._brief:
+                self._is_known = True
+                self._pipeline.add(*meaning)
+                continue
+            self._take(bare)
             if self._pipeline.closed:
                 return
         if len(self._partial) > self._limits.line_size_max:
@@ -61,7 +75,7 @@ class TextDialect:
 
     def finish(self) -> None:
         if not self._pipeline.closed:
-            self._take(self._partial)
+            self._take(self._partial.removesuffix(b"\r"))
         self._pipeline.end()
 
     def expires_at(self, active_at: float) -> float:
@@ -77,7 +91,6 @@ class TextDialect:
         """Nothing to do: nothing here refers back."""
 
     def _take(self, line: bytes) -> None:
-        line = line.removesuffix(b"\r")
         if len(line) > self._limits.line_size_max:
             self._too_long()
         elif 0 in line:
@@ -117,7 +130,10 @@ class TextDialect:
             self._pipeline.end()
             return
         start = partial(command.run, self._node, **command.validated(given))
-        self._pipeline.add(start, partial(_answer, command), shares=command.shares)
+        meaning = Meaning(start, partial(_answer, command), command.shares)
+        self._pipeline.add(*meaning)
+        if command.is_repeated(given):
+            self._memo.remember(line, meaning, given.get("key"))
 
     def _too_long(self) -> None:
         self._close(f"a line has at most {self._limits.line_size_max} bytes")

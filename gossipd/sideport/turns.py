@@ -13,9 +13,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 SLICE_TIME = 0.003
 """Seconds of work after which others get their turn."""
+
+CANCELLED_MAX = 200
+"""Commands that are cancelled in one turn of the loop, as their clients are gone: each is woken by
+that and goes its way to the core, which takes some 10 us."""
 
 
 class Turns:
@@ -27,6 +32,8 @@ class Turns:
         """Those who have done something already."""
         self._slice: Slice | None = None
         """Of this turn of the loop; None where nothing was done in it yet."""
+        self._forsaken: deque[asyncio.Future[Any]] = deque()
+        """Those to be cancelled."""
         self.batches = asyncio.Lock()
         """Held by who reads, counts and answers a large batch: many at a time would be too many
         objects for the collector to search in one go."""
@@ -42,6 +49,26 @@ class Turns:
         """Call `go_on`, which must not raise, when it is its turn."""
         (self._new if is_new else self._long).append(go_on)
         self.slice()
+
+    def answer(self) -> None:
+        """Let those who have just got something to do go on at once, if there is time for it in
+        this turn of the loop."""
+        if self._new:
+            time = self.slice()
+            while self._new and not time.over:
+                self._new.popleft()()
+
+    def forsake(self, command: asyncio.Future[Any]) -> None:
+        """Nobody waits for it any more: cancel it soon. Many connections may break at once."""
+        if not self._forsaken:
+            asyncio.get_running_loop().call_soon(self._cancel)
+        self._forsaken.append(command)
+
+    def _cancel(self) -> None:
+        for _ in range(min(CANCELLED_MAX, len(self._forsaken))):
+            self._forsaken.popleft().cancel()
+        if self._forsaken:
+            asyncio.get_running_loop().call_soon(self._cancel)
 
     async def wait(self) -> Slice:
         """Come back when it is one's turn, with a slice of time for oneself."""

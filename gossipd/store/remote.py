@@ -8,7 +8,6 @@ import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -129,7 +128,7 @@ class RemoteStore(asyncio.Protocol):
             done: asyncio.Future[None] = self._loop.create_future()
             done.set_result(None)
             return done
-        return self._call("commit", replace(batch, results=(), put_results=()))
+        return self._call("commit", batch._replace(results=(), put_results=()))
 
     def abandon(self, batch: Batch, exposed: StreamSnapshot) -> None:
         """As `DiskStore.abandon`."""

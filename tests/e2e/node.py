@@ -63,6 +63,20 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "GOSSIPD_RUN_ALONE_AFTER": "0", **variables}
 
 
+def with_children(pid: int) -> list[Path]:
+    """Where the system tells of a process and of its children."""
+    own = Path(f"/proc/{pid}")
+    children = (own / "task" / own.name / "children").read_text().split()
+    return [own, *(Path("/proc") / child for child in children)]
+
+
+def cpu_of(processes: Iterable[Path]) -> float:
+    """Seconds of CPU that they have used."""
+    stats = [(process / "stat").read_text().rpartition(")")[2] for process in processes]
+    ticks = sum(int(ticks) for stat in stats for ticks in stat.split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Reply(NamedTuple):
     status: int
     headers: dict[str, str]
@@ -89,6 +103,8 @@ class Node:
         """The command that runs the process."""
         self.program: tuple[str, ...] = ("gossipd",)
         """The module that is run, with what comes before the node's own arguments."""
+        self.checkout = ROOT
+        """Whose code is run."""
         self._directory = directory
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
@@ -121,7 +137,7 @@ class Node:
         with self.logs[-1].open("wb") as log:
             self._process = subprocess.Popen(
                 (*self.prefix, sys.executable, "-m", *self.program, *arguments),
-                cwd=ROOT,
+                cwd=self.checkout,
                 env=environment(**{"XDG_STATE_HOME": str(self.state_home), **variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -152,9 +168,7 @@ class Node:
     @property
     def processes(self) -> list[Path]:
         """Of the node and of what has its disk: where the system tells of them."""
-        own = Path(f"/proc/{self.process.pid}")
-        children = (own / "task" / own.name / "children").read_text().split()
-        return [own, *(Path("/proc") / child for child in children)]
+        return with_children(self.process.pid)
 
     @property
     def resident(self) -> int:
@@ -170,9 +184,7 @@ class Node:
     @property
     def cpu(self) -> float:
         """Seconds of CPU that its processes have used."""
-        stats = [(process / "stat").read_text().rpartition(")")[2] for process in self.processes]
-        ticks = sum(int(ticks) for stat in stats for ticks in stat.split()[11:13])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.processes)
 
     @property
     def log(self) -> str:

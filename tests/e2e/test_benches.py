@@ -17,8 +17,11 @@ from tests.bench import (
     costs,
     durable,
     hedged,
+    speed,
+    start,
     walk,
 )
+from tests.bench.machine import why_not
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -79,3 +82,37 @@ def test_the_bench_of_the_walk_follows_a_request_to_its_answer(
     assert "Connection.data_received" in walked
     assert "Connection._write" in walked
     assert "whole: " in walked
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize(
+    ("parts", "contest", "names"),
+    [
+        ("durable latency", "durable http latency 1 p1 one", "gossipd redis bare fdatasync"),
+        ("memory http keyed p16", "memory http keyed 32 p16 one", "gossipd unkeyed"),
+        ("memory text increment many p1", "memory text increment 32 p1 many", "gossipd redis"),
+    ],
+)
+def test_the_bench_of_speed_loads_all_servers_in_turn_and_finds_the_counts_exact(
+    monkeypatch: pytest.MonkeyPatch, parts: str, contest: str, names: str
+) -> None:
+    monkeypatch.setattr(speed, "QUICK_LATENCY_BLOCKS", 1)
+    monkeypatch.setattr(speed, "LATENCY_BLOCK", 5)
+    asked = ["--rounds", "1", "--seconds", "0.1", "--parts", *parts.split()]
+    lines = list(speed.measure(speed.options().parse_args(asked)))
+    assert [(line.contest, line.name) for line in lines] == [
+        (contest, name) for name in names.split()
+    ]
+    assert all(line.rate for line in lines)
+    assert all(verdict.ratio for line in lines[1:] for verdict in line.verdicts[:1])
+    (_, title, first, *_) = speed.table(lines)
+    assert title == contest
+    assert first.split()[0] == "gossipd"
+
+
+def test_the_bench_of_the_start_lists_what_is_imported() -> None:
+    rows = list(start.measure(Namespace(quick=True, python=sys.executable)))
+    took = {row.what: row.measured for row in rows}
+    assert all(took.values())
+    assert (took["python -c pass: wall, median of 5"] or 0) < (rows[0].measured or 0)
+    assert "  click, and what it imports" in took

@@ -18,6 +18,7 @@ from gossipd.core import (
 from gossipd.core.log.log import Log
 from gossipd.core.swim.members import MemberTable, Rank, rank
 from gossipd.core.wire.messages import MemberView
+from tests.inside import left_out_of, shared_members, snapshot_of
 
 _Registers: TypeAlias = dict[tuple[Stream, str], tuple[int, int]]
 
@@ -50,14 +51,14 @@ class Books:
     def _check_log(self, node: Node, now: float) -> None:
         log, again = node.log, Log()
         registers: _Registers = {}
-        streams = node.snapshot(now).streams
+        streams = snapshot_of(node, now).streams
         again.load(streams, now, now)
         for kept in streams:
             registers |= {(kept.stream, name): (seq, total) for name, seq, total in kept.registers}
         assert again.values == log.values, "I7: a value is not the sum of its registers"
         for counter, value in log.values.items():
             total = sum(total for (_, name), (_, total) in registers.items() if name == counter)
-            assert value == total - log.doubles.left_out_of(counter), "I7: not less its doubles"
+            assert value == total - left_out_of(log.doubles, counter), "I7: not less its doubles"
         assert again.fingerprint == log.fingerprint, "I9: not the fingerprint of the log"
         assert len(registers) == log.register_count
         for place, before in self._registers.items():
@@ -82,7 +83,7 @@ class Books:
             else:
                 assert before.status > Status.SUSPECT, "I6: a live member vanished"
         again = MemberTable(node.own, self._remember, now)
-        for view in node.shared_members(now):
+        for view in shared_members(node, now):
             again.merge(view._replace(age=0), now)
         assert again.fingerprint == node.members_fingerprint, "I9: not that of the table"
         self._views = views

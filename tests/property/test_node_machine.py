@@ -49,6 +49,7 @@ from gossipd.core.wire.messages import (
     Welcome,
 )
 from tests.effort import examples
+from tests.inside import snapshot_of
 from tests.unit.core.talk import FRAME, WALL, Peer
 
 from .contract import WatchedNode
@@ -215,7 +216,7 @@ class NodeMachine(RuleBasedStateMachine):
         own = MemberView(OWN.name, OWN.address, generation, 0, Status.ALIVE)
         self.batches, self.ended, self.questions, self.awaited = None, False, [], {}
         self.lives += 1
-        self._done(self.watched.restart(own, node.snapshot(self.now), self.lives, self.now))
+        self._done(self.watched.restart(own, snapshot_of(node, self.now), self.lives, self.now))
         self._done(self.watched.start(alone, self.now))
 
     # --- the network -------------------------------------------------------------------------

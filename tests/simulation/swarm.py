@@ -24,7 +24,7 @@ from gossipd.core import (
     NameLost,
     Settings,
 )
-from gossipd.core.durability.storing import PAUSE_MAX
+from gossipd.core.durability.disk_health import RETRY_MAX
 from gossipd.core.settings import Profile
 from tests.simulation.checkers import Checker, rounds_max
 from tests.simulation.faulty.link import Bursts
@@ -314,7 +314,7 @@ class Swarm:
         which takes them long where none is."""
         began = self.world.now
         failed = self.happened["fill_disk"] + self.happened["fail_commit"] > 0
-        stored_after = RETRIED_AFTER + PAUSE_MAX * failed
+        stored_after = RETRIED_AFTER + RETRY_MAX * failed
         while self.world.now - began < stored_after or not self._all_ready():
             waited = self.world.now - began
             assert waited < stored_after + self.world.settings.ready_after, "Q1: not ready"

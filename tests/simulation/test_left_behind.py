@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import ClustersMet, Settings, Status
+from tests.inside import shared_members, snapshot_of
 from tests.simulation.checkers import Checker, demand_agreement
 from tests.simulation.faulty.world import World
 
@@ -34,7 +35,7 @@ def test_a_node_that_was_off_for_long_brings_back_nobody_who_was_forgotten(end: 
     others = ("n0", "n1")
     assert all(view.name != "n2" for name in others for view in world.node(name).members)
     world.start("n3")
-    kept = world.node("n3").snapshot(world.now).members
+    kept = snapshot_of(world.node("n3"), world.now).members
     back = next(view for view in kept if view.name == "n2")
     assert back.status is Status.ALIVE, "its disk has not heard of the end"
     for _ in range(300):
@@ -59,7 +60,7 @@ def test_a_cluster_that_restarts_as_a_whole_finds_itself_by_its_disks_alone() ->
     demand_agreement(world, 10)
     checker.check_rest()
     for node in world.running.values():
-        assert len(node.shared_members(world.now)) == 4
+        assert len(shared_members(node, world.now)) == 4
 
 
 def test_a_member_that_only_one_disk_remembers_and_that_lives_is_met_again() -> None:

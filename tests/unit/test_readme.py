@@ -17,6 +17,7 @@ import click
 import msgpack
 import pytest
 
+from gossipd import sideport
 from gossipd.cli import gossipd
 from gossipd.config.bounds import ITEMS_MAX
 from gossipd.config.options import VARIABLE_PREFIX, keys
@@ -59,6 +60,7 @@ from gossipd.core.wire.messages import (
 )
 from gossipd.daemon import reports
 from gossipd.sideport.calls import CALLS
+from gossipd.sideport.http_answers import STATUS
 from gossipd.sideport.limits import Limits
 from tests.unit.pair import Pair
 
@@ -223,6 +225,16 @@ def test_the_table_of_calls_is_the_side_ports() -> None:
     table = "\n".join(row[0] for row in rows(section(API, "HTTP")))
     named = re.findall(r"`((?:GET|POST|PUT) /\S*)`", table)
     assert sorted(named) == sorted(f"{call.method} {call.path}" for call in CALLS)
+
+
+def test_the_table_of_errors_has_every_status() -> None:
+    cells = (row[0] for row in rows(section(API, "HTTP").partition("### Errors")[2]))
+    named = {int(status) for cell in cells for status in re.findall(r"\d+", cell)}
+    told = set(STATUS.values())
+    for module in Path(sideport.__file__).parent.glob("*.py"):
+        for found in re.findall(r"(?m)Problem\((\d+)|^ +status = (.*)", module.read_text()):
+            told |= {int(status) for status in re.findall(r"\b[45]\d\d\b", " ".join(found))}
+    assert named == told
 
 
 def test_every_call_shown_exists() -> None:

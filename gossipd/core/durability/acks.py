@@ -9,14 +9,18 @@ merged.
 One `Hold` is under way per peer, for everything that waits there, so packets do not grow with
 increments. A confirmation is worth what its peer is: nothing once that has restarted, has left or
 is held failed, and that of one without a disk only where memory was asked for.
+
+However many wait, and for however many streams, an input costs what it has changed: there is a
+bound on all else that it looks at, and on the waits that it ends.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from gossipd.core.effects import Copies
@@ -40,7 +44,7 @@ from gossipd.core.wire.messages import (
     by_kind,
 )
 
-from .waiters import Queue, Wait, Waiting
+from .waiters import ENDS_MAX, GO_ON_AFTER, Queue, Wait, Waiting
 
 SPARE = 1
 """Peers that are asked beside those needed, so that a lost datagram costs no time."""
@@ -56,6 +60,10 @@ PAUSE = 0.002
 
 PAUSE_FOR_NEWS = 0.02
 """The same after a question that had no room for everything: gossip brings the rest."""
+
+LOOKED_MAX = 100
+"""Streams that are looked at for one question, or for what has come to be held here unnoticed; the
+others have their turn later."""
 
 ASKS_MAX = 8
 """Questions to one peer that may still be answered; a slow disk answers late."""
@@ -90,6 +98,8 @@ class _Peer:
     """Its generation."""
     held: dict[Stream, _Span] = field(default_factory=dict)
     """What it holds of the streams that somebody waits for."""
+    lacks: dict[Stream, None] = field(default_factory=dict)
+    """Of which it may lack something that somebody waits for; it is asked in this order."""
     durable: bool = True
     """Whether it has a disk: thought so until it says otherwise."""
     leaving: bool = False
@@ -104,6 +114,7 @@ class _Peer:
     def learn(self, stream: Stream, span: _Span) -> None:
         """It holds that span, too: joined with the other one, or instead of it if they do not
         touch and this one is newer."""
+        self.lacks[stream] = None
         before = self.held.get(stream, _Span(0, 0))
         if span.start <= before.to and before.start <= span.to:
             self.held[stream] = _Span(min(span.start, before.start), max(span.to, before.to))
@@ -127,6 +138,12 @@ class CopiesWanted:
         self._waiting: Waiting[Demand] = Waiting(means.timers, Timer.COPIES)
         self._peers: dict[str, _Peer] = {}
         """Those that were asked."""
+        self._demands: Counter[Demand] = Counter()
+        """How many wait with each."""
+        self._changed: dict[Stream, None] = {}
+        """Of which more is held than when it was looked at, here or by a peer."""
+        self._unseen: list[Stream] = []
+        """Those that are yet to have their turn: more of them may be held here, unnoticed."""
         self._live: list[str] = []
         self._order: list[str] = []
         """The live members, at random; those that were silent come last."""
@@ -138,11 +155,15 @@ class CopiesWanted:
         once where too many wait."""
         was_full = self._waiting.is_full
         self._waiting.add(token, Wait(stream, seq, (demand,)), until)
+        self._demands[demand] += 1
+        for peer in self._peers.values():
+            peer.lacks[stream] = None
         if self._log.durable(stream) < seq <= self._log.version(stream):
             turn.save_wanted = True
-        self.go_on(turn)
-        if was_full and self.waits(token):
-            self.expired(token, turn)
+        count = self.count(token)
+        if count >= demand.copies or was_full:
+            self._end(token, count, turn)
+        self._ask(turn)
 
     def waits(self, token: int) -> bool:
         """Whether there is a wish of that token."""
@@ -168,8 +189,16 @@ class CopiesWanted:
         for stream, span in (*question.claims, *versions):
             if stream in self._waiting.queues:
                 peer.learn(stream, span)
-        self.go_on(turn)
+                self._changed[stream] = None
+        self._look(turn)
+        self._ask(turn)
         return True
+
+    def stored(self, streams: Iterable[Stream], turn: Turn) -> None:
+        """More of these is on the disk."""
+        waited = self._waiting.queues
+        self._changed.update((stream, None) for stream in streams if stream in waited)
+        self._look(turn)
 
     def give_up(self, token: int) -> None:
         """Nobody waits for a wish any more."""
@@ -177,10 +206,7 @@ class CopiesWanted:
 
     def expired(self, token: int, turn: Turn) -> None:
         """The time of a wish is over. The others are not looked at: many may end at once."""
-        wish = self._waiting.waits[token]
-        count = self.count(token)
-        self._drop(token)
-        turn.emit(Copies(token, count, enough=count >= wish.wants[0].copies))
+        self._end(token, self.count(token), turn)
 
     def stop(self, turn: Turn) -> None:
         """Nobody will be asked any more: what is known is the answer."""
@@ -188,26 +214,44 @@ class CopiesWanted:
             self.expired(token, turn)
 
     def go_on(self, turn: Turn) -> None:
-        """Grant what can be granted, and ask on for the rest."""
-        for stream, queues in list(self._waiting.queues.items()):
-            for demand in list(queues):
-                self._grant(stream, demand, turn)
-        if self._waiting.waits:
-            self._ask(turn)
+        """It is time to look at what may have changed unnoticed, and to ask on."""
+        self._timers.set(Timer.HOLD, turn.now + ANSWER_AFTER)  # whatever raises
+        if not self._unseen:
+            self._unseen = list(self._waiting.queues)
+        for stream in self._unseen[-LOOKED_MAX:]:
+            if stream in self._waiting.queues:
+                self._changed[stream] = None
+        del self._unseen[-LOOKED_MAX:]
+        self._look(turn)
+        self._ask(turn)
 
     # --- counting ----------------------------------------------------------------------------
 
-    def _grant(self, stream: Stream, demand: Demand, turn: Turn) -> None:
-        """Only what lies below the end of enough spans is looked at."""
-        spans = self._spans(stream, demand.memory)
-        if len(spans) < demand.copies:
-            return
-        reach = sorted(span.to for span in spans)[-demand.copies]
-        for seq, token in self._waiting.upto(stream, demand, reach):
-            count = sum(span.start < seq <= span.to for span in spans)
-            if count >= demand.copies:
-                self._drop(token)
-                turn.emit(Copies(token, count, enough=True))
+    def _look(self, turn: Turn) -> None:
+        """Grant what can be granted of the streams that have changed, but not all at once."""
+        left = ENDS_MAX
+        while self._changed:
+            stream = next(iter(self._changed))
+            left -= self._grant(stream, left, turn)
+            if left <= 0:
+                self._timers.set_if_sooner(Timer.HOLD, turn.now + GO_ON_AFTER)
+                return
+            self._changed.pop(stream, None)
+
+    def _grant(self, stream: Stream, most: int, turn: Turn) -> int:
+        """End the waits of those for which enough hold it, `most` of them; how many."""
+        granted = 0
+        for memory in (False, True):
+            demands = [each for each in self._waiting.queues.get(stream, ()) if each[1] is memory]
+            plateaus = list(_plateaus(self._spans(stream, memory))) if demands else []
+            for demand in demands:
+                for span, count in plateaus:
+                    if count < demand.copies or stream not in self._waiting.queues:
+                        continue
+                    for _, token in self._waiting.between(stream, demand, *span, most - granted):
+                        granted += 1
+                        self._end(token, count, turn)
+        return granted
 
     def _spans(self, stream: Stream, memory: bool) -> list[_Span]:
         """What each of those holds whose copy counts now, this node first."""
@@ -223,21 +267,34 @@ class CopiesWanted:
                 spans.append(peer.held[stream])
         return spans
 
+    def _end(self, token: int, count: int, turn: Turn) -> None:
+        copies = self._waiting.waits[token].wants[0].copies
+        self._drop(token)
+        turn.emit(Copies(token, count, enough=count >= copies))
+
     def _drop(self, token: int) -> None:
-        stream = self._waiting.drop(token).stream
+        stream, _, (demand,) = self._waiting.drop(token)
+        self._demands[demand] -= 1
         if not self._waiting.waits:
             self._timers.cancel(Timer.HOLD)
         if stream not in self._waiting.queues:
+            self._changed.pop(stream, None)
             for peer in self._peers.values():
                 peer.held.pop(stream, None)
+                peer.lacks.pop(stream, None)
 
     # --- asking ------------------------------------------------------------------------------
 
     def _ask(self, turn: Turn) -> None:
+        if not self._waiting.waits:
+            return
         self._sort_peers(turn.now)
-        wake = turn.now + ANSWER_AFTER
+        wake = turn.now + (GO_ON_AFTER if self._changed else ANSWER_AFTER)
         for name in self._chosen():
-            peer = self._peers.setdefault(name, _Peer(self._members.held(name).generation))
+            peer = self._peers.get(name)
+            if peer is None:
+                peer = self._peers[name] = _Peer(self._members.held(name).generation)
+                peer.lacks.update(dict.fromkeys(self._waiting.queues))
             if peer.next_at <= turn.now:
                 self._ask_peer(name, peer, turn)
             if peer.next_at > turn.now:
@@ -268,8 +325,8 @@ class CopiesWanted:
     def _chosen(self) -> Iterable[str]:
         """Who is to be asked: as many as are needed, and the spare."""
         needed: dict[bool, int] = {}
-        for queues in self._waiting.queues.values():
-            for copies, memory in queues:
+        for (copies, memory), count in self._demands.items():
+            if count:
                 needed[memory] = max(copies, needed.get(memory, 0))
         chosen: dict[str, None] = {}
         for memory, copies in needed.items():
@@ -284,22 +341,11 @@ class CopiesWanted:
 
     def _ask_peer(self, name: str, peer: _Peer, turn: Turn) -> None:
         """Send what the peer lacks, as far as one datagram holds it."""
-        room = self._packet_builder.room(Hold(NONCE_MAX, ()))
-        groups: list[Group] = []
-        whole = True
-        for stream, queues in self._waiting.queues.items():
-            lowest = _lowest(queues, peer.held.get(stream, _Span(0, 0)))
-            if lowest is None or self._log.version(stream) < lowest:
-                continue
-            cut = cut_group(self._log, stream, lowest - 1, SEQ_MAX, room, turn.now)
-            whole = whole and cut is not None and cut.start < lowest
-            if cut is None or len(groups) == HOLD_GROUPS_MAX:
-                continue
-            # What is on the disk only is not sent, but the peer tells its durable version.
-            if cut.start < cut.to or self._log.archived(stream, turn.now) >= lowest:
-                groups.append(Group(stream, cut.start, cut.to, *by_kind(cut.records)[:2]))
-                room -= cut.size
-        if groups:
+        groups, whole = self._lacking(peer, turn.now)
+        if not groups:
+            if len(peer.lacks) > LOOKED_MAX:
+                peer.next_at = turn.now + PAUSE_FOR_NEWS  # others have their turn then
+        else:
             claims = tuple(
                 (group.stream, _Span(group.start, group.to))
                 for group in groups
@@ -309,6 +355,30 @@ class CopiesWanted:
             peer.waits, peer.asked_at = True, turn.now
             peer.next_at = turn.now + self._patience(name, peer)
             turn.send(Hold(nonce, tuple(groups)), self._members.held(name).address, name)
+
+    def _lacking(self, peer: _Peer, now: float) -> tuple[list[Group], bool]:
+        """What a datagram holds of that, and whether no group in it lacks anything for want of
+        room. What was looked at comes last the next time, but for what had no room."""
+        log, room = self._log, self._packet_builder.room(Hold(NONCE_MAX, ()))
+        groups: list[Group] = []
+        whole = True
+        for stream in list(islice(peer.lacks, LOOKED_MAX)):
+            if len(groups) == HOLD_GROUPS_MAX:
+                break
+            lowest = _lowest(self._waiting.queues[stream], peer.held.get(stream, _Span(0, 0)))
+            if lowest is not None and log.version(stream) >= lowest:
+                cut = cut_group(log, stream, lowest - 1, SEQ_MAX, room, now)
+                whole = whole and cut is not None and cut.start < lowest
+                if cut is None:
+                    continue
+                # What is on the disk only is not sent, but the peer tells its durable version.
+                if cut.start < cut.to or log.archived(stream, now) >= lowest:
+                    groups.append(Group(stream, cut.start, cut.to, *by_kind(cut.records)[:2]))
+                    room -= cut.size
+            del peer.lacks[stream]
+            if lowest is not None:
+                peer.lacks[stream] = None
+        return groups, whole
 
     def _patience(self, name: str, peer: _Peer) -> float:
         """Seconds until the peer is taken for silent."""
@@ -321,6 +391,18 @@ class CopiesWanted:
         if peer is None or view is None or view.status > Status.SUSPECT:
             return None
         return peer if view.generation == peer.life else None
+
+
+def _plateaus(spans: list[_Span]) -> Iterator[tuple[_Span, int]]:
+    """In which span how many of these are, in order."""
+    changes: Counter[int] = Counter()
+    for start, to in spans:
+        changes[start] += 1
+        changes[to] -= 1
+    count = 0
+    for start, to in pairwise(sorted(changes)):
+        count += changes[start]
+        yield _Span(start, to), count
 
 
 def _counts(peer: _Peer, memory: bool) -> bool:

@@ -26,6 +26,7 @@ from gossipd.core.effects import (
     GaveUpDisk,
     Incremented,
     Learned,
+    Token,
 )
 from gossipd.core.gossip.dissemination import Dissemination
 from gossipd.core.log.dedup import Dedup
@@ -41,7 +42,7 @@ from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 
 from .batch_size import COST_MAX, DEAREST, Part
-from .disk_health import Disk
+from .disk_health import Disk, Retry
 
 PUTS_MAX = 200
 """Sources that are put together at most."""
@@ -49,9 +50,6 @@ PUTS_MAX = 200
 BATCH_KEYS = 0.8
 """Share of the table of keys that batches may fill. The rest is for increments that come alone:
 whoever sends a million lines must not stop everybody else's for the whole window."""
-
-RETRY_MIN, RETRY_MAX = 0.1, 5.0
-"""Seconds for which a disk that takes nothing is not tried again; doubles at each failure."""
 
 Reaction: TypeAlias = Answered | CommitSoon
 """What it causes to ask for something: a refusal, or that it is committed soon."""
@@ -75,7 +73,7 @@ class _Many:
 
     __slots__ = ("fed", "items", "open", "token")
 
-    def __init__(self, token: int, items: Sequence[Wanted]) -> None:
+    def __init__(self, token: Token, items: Sequence[Wanted]) -> None:
         self.token = token
         self.items = items
         self.fed = 0
@@ -84,14 +82,9 @@ class _Many:
         """How many of these are not answered."""
 
 
-class _Asked(NamedTuple):
-    """An increment that is not committed yet."""
-
-    token: int
-    counter: str
-    by: int
-    key: bytes | None
-    many: _Many | None = None
+_Asked: TypeAlias = tuple[Token, str, int, bytes | None, _Many | None]
+"""An increment that is not committed yet: whose it is, its counter, by how much, its key, and the
+batch of a client's that it is of. A bare tuple, as one is made for each increment."""
 
 
 @dataclass(eq=False, repr=False)
@@ -111,11 +104,11 @@ class Committing:
     def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
         self._waiting: list[_Asked] = []
-        self._puts: list[tuple[int, Put]] = []
+        self._puts: list[tuple[Token, Put]] = []
         self._many = 0
         """Batches of clients that are not answered."""
         self._taken: list[_Asked] = []
-        self._taken_puts: list[tuple[int, Put]] = []
+        self._taken_puts: list[tuple[Token, Put]] = []
         """Those that are being committed, as long as they are not answered."""
         self._shareless: dict[int, None] = {}
         """Which of these are not in the batch, as there is no room for their keys."""
@@ -131,7 +124,7 @@ class Committing:
         self._hangs = False
         self._closed = False
         """Whether the disk took nothing a moment ago."""
-        self._pause = 0.0
+        self._retry = Retry()
         self._leave_since: float | None = None
         """When this node was asked to leave."""
 
@@ -143,15 +136,15 @@ class Committing:
     # --- what clients ask for ----------------------------------------------------------------
 
     def increment(
-        self, token: int, counter: str, by: int, key: bytes | None
+        self, token: Token, counter: str, by: int, key: bytes | None
     ) -> Sequence[Reaction]:
         """Count `by` on `counter`."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
-        self._waiting.append(_Asked(token, counter, by, key))
+        self._waiting.append((token, counter, by, key, None))
         return self._soon()
 
-    def increment_all(self, token: int, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
         """Count all of these."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
@@ -161,7 +154,7 @@ class Committing:
         self._feed(_Many(token, items))
         return self._soon()
 
-    def put(self, token: int, put: Put) -> Sequence[Reaction]:
+    def put(self, token: Token, put: Put) -> Sequence[Reaction]:
         """Set a source."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
@@ -181,7 +174,7 @@ class Committing:
         while many.fed < end and part.takes(
             items[many.fed].counter, keyed=items[many.fed].key is not None, alone=False
         ):
-            self._waiting.append(_Asked(many.token, *items[many.fed], many))
+            self._waiting.append((many.token, *items[many.fed], many))
             many.fed += 1
             many.open += 1
 
@@ -212,21 +205,26 @@ class Committing:
         if question == self._finding:
             self._finding = 0
             self._failed(failure, why, turn)
+            why = "internal error" if failure is Failure.MISTAKE else why
             self._refuse(Uncounted(Fate.NOT_COUNTED, why), turn)
             self._go_on(turn)
 
     def committed(self, batch: Batch, turn: Turn) -> None:
-        """The batch is on the disk: count it, answer, and tell others."""
-        assert batch is self._batch, "only the batch under way can be exposed"
+        """The batch is on the disk: count it, answer, and tell others. Not if a mistake had it
+        abandoned meanwhile: the disk was asked to take it back."""
+        if batch is not self._batch:
+            return
         self._batch = None
-        self._pause = 0.0
+        self._retry.succeeded()
         if batch.rows or batch.sources:
             self._disk.succeeded(turn)
         made, others = self._writer.expose(batch, turn.now)
         advances = iter(made)
-        replies: Sequence[Reply] = [
-            next(advances) if isinstance(result, Accepted) else result for result in batch.results
-        ]
+        replies: Sequence[Reply] = made
+        if len(made) < len(batch.results):
+            replies = [
+                next(advances) if isinstance(each, Accepted) else each for each in batch.results
+            ]
         value = self._log.value
         put_replies = [
             PutAnswer(put, result, value(put.counter))
@@ -264,11 +262,9 @@ class Committing:
         waiting, end = self._waiting, len(self._waiting)
         if end * DEAREST > COST_MAX:
             part, end = Part(), 0
-            while end < len(waiting) and part.takes(
-                waiting[end].counter,
-                keyed=waiting[end].key is not None,
-                alone=waiting[end].many is None,
-            ):
+            for _, counter, _, key, many in waiting:
+                if not part.takes(counter, keyed=key is not None, alone=many is None):
+                    break
                 end += 1
         self._taken, self._taken_puts = waiting[:end], self._puts[:PUTS_MAX]
         del waiting[:end], self._puts[:PUTS_MAX]
@@ -278,21 +274,21 @@ class Committing:
         if not self._log.keeps_marks:
             return []
         is_doubtful = self._dedup.is_doubtful
-        keys = [one.key for one in self._taken if one.key is not None]
-        return [key for key in keys if is_doubtful(key, wall)]
+        keys = (key for _, _, _, key, _ in self._taken)
+        return [key for key in keys if key is not None and is_doubtful(key, wall)]
 
     def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
         self._keep_share(stored)
         taken = self._taken
         if self._shareless:
             taken = [one for index, one in enumerate(taken) if index not in self._shareless]
-        increments = [(one.counter, one.by) for one in taken]
-        keys = [one.key for one in taken]
+        increments = [(counter, by) for _, counter, by, _, _ in taken]
+        keys = [key for _, _, _, key, _ in taken]
         puts = [put for _, put in self._taken_puts]
         self._batch = self._writer.prepare(
             increments, turn.now, wall, keys if any(keys) else (), stored, puts
         )
-        turn.emit(Commit(self._batch, [one.token for one in taken]))
+        turn.emit(Commit(self._batch, [token for token, *_ in taken]))
 
     def _keep_share(self, stored: Stored) -> None:
         """Leave out those of batches whose new keys are more than their share; they are answered
@@ -301,8 +297,8 @@ class Committing:
         room = int(BATCH_KEYS * self._settings.key_limit) - len(log.keys)
         if room >= len(self._taken):
             return
-        for index, one in enumerate(self._taken):
-            if one.many is None or one.key is None or self._is_known(one.key, stored):
+        for index, (_, _, _, key, many) in enumerate(self._taken):
+            if many is None or key is None or self._is_known(key, stored):
                 continue
             room -= 1
             if room < 0:
@@ -346,17 +342,17 @@ class Committing:
         """Of a batch each part is told when all of it is known, and the next one is given in."""
         if not self._many:  # the usual case, and short of all that is below
             if taken:
-                turn.emit(Answered([one.token for one in taken], replies))
+                turn.emit(Answered([token for token, *_ in taken], replies))
             return
-        tokens: list[int] = []
+        tokens: list[Token] = []
         told: list[Reply] = []
         parts: dict[_Many, list[Reply]] = {}
-        for one, reply in zip(taken, replies, strict=False):
-            if one.many is None:
-                tokens.append(one.token)
+        for (token, _, _, _, of), reply in zip(taken, replies, strict=False):
+            if of is None:
+                tokens.append(token)
                 told.append(reply)
             else:
-                parts.setdefault(one.many, []).append(reply)
+                parts.setdefault(of, []).append(reply)
         if tokens:
             turn.emit(Answered(tokens, told))
         for many, part in parts.items():
@@ -412,10 +408,9 @@ class Committing:
         self._disk.failed(failure, why, turn)
         if failure is Failure.MISTAKE:
             return
-        self._pause = min(max(RETRY_MIN, 2 * self._pause), RETRY_MAX)
         self._closed = True
         self._look()
-        self._timers.set(Timer.REOPEN, turn.now + self._pause)
+        self._timers.set(Timer.REOPEN, turn.now + self._retry.failed())
 
     def _look(self) -> None:
         """Whether anything is taken, or why not."""

@@ -5,12 +5,14 @@ counter's register does, or the increment itself was merged just now. It is look
 input, so a read ends in the same moment in which the increment arrives.
 
 A look costs what has moved, however many wait: registers that rose are in the effects, and where
-the log changed, each stream that is held and waited for is asked for its version.
+the log changed, each stream that is held and waited for is asked for its version. Of very many
+reads that end together some end a moment later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import islice
 
 from gossipd.core.effects import Effect, Included, Incremented, Learned, TooManyReads
 from gossipd.core.identity import Stream
@@ -19,7 +21,7 @@ from gossipd.core.log.recent import RecentEvents
 from gossipd.core.timers import Timer, Timers
 from gossipd.core.turn import Turn
 
-from .waiters import Wait, Waiting
+from .waiters import ENDS_MAX, GO_ON_AFTER, WAITS_MAX, Wait, Waiting
 
 
 class Reads:
@@ -27,6 +29,7 @@ class Reads:
 
     def __init__(self, log: Log, recent: RecentEvents, timers: Timers) -> None:
         self._log = log
+        self._timers = timers
         self._recent = recent
         self._waiting: Waiting[str | None] = Waiting(timers, Timer.AFTER)
         """None: all reads of a stream; each is also in the queue of its counter, if that is known.
@@ -35,6 +38,8 @@ class Reads:
         """Of the streams that are waited for and held: the version when it was looked at last."""
         self._unheard: dict[Stream, None] = {}
         """Those of which nothing is held."""
+        self._due: dict[int, None] = {}
+        """The tokens of those that are included and have not been told."""
         self._stream_count = 0
         self._fingerprint = 0
         """Those of the log when it was looked at last."""
@@ -68,6 +73,7 @@ class Reads:
 
     def give_up(self, token: int) -> None:
         """It waits no more."""
+        self._due.pop(token, None)
         stream = self._waiting.drop(token).stream
         if stream not in self._waiting.queues:
             self._versions.pop(stream, None)
@@ -75,8 +81,9 @@ class Reads:
 
     def expired(self, token: int, turn: Turn) -> None:
         """Its time is over."""
+        included = token in self._due
         self.give_up(token)
-        turn.emit(Included(token, False))
+        turn.emit(Included(token, included))
 
     def stop(self, turn: Turn) -> None:
         """Nothing more will arrive."""
@@ -85,23 +92,33 @@ class Reads:
 
     def look(self, turn: Turn) -> None:
         """An input was taken, with these effects."""
-        log = self._log
-        if not self._waiting.waits or log.fingerprint == self._fingerprint:
+        if not self._waiting.waits:
             return
+        if self._log.fingerprint != self._fingerprint:
+            self._find(turn.effects)
+        for token in list(islice(self._due, ENDS_MAX)):
+            self.give_up(token)
+            turn.emit(Included(token, True))
+        if self._due:
+            self._timers.set(Timer.INCLUDED, turn.now + GO_ON_AFTER)
+
+    def _find(self, effects: Sequence[Effect]) -> None:
+        """The log has changed, with these effects: who is included now."""
+        log = self._log
         self._fingerprint = log.fingerprint
         if log.stream_count != self._stream_count:
             self._stream_count = log.stream_count
             for stream in [stream for stream in self._unheard if log.holds(stream)]:
                 del self._unheard[stream]
                 self._versions[stream] = 0
-        self._see(list(turn.effects), turn)
+        self._see(effects)
         for stream, before in list(self._versions.items()):
             version = log.version(stream)
             if version > before:
                 self._versions[stream] = version
-                self._included(self._waiting.upto(stream, None, version), turn)
+                self._included(stream, None, 0, version)
 
-    def _see(self, effects: Sequence[Effect], turn: Turn) -> None:
+    def _see(self, effects: Sequence[Effect]) -> None:
         """A register that has reached an event includes the event itself and all earlier ones of
         its counter."""
         for effect in effects:
@@ -109,11 +126,9 @@ class Reads:
                 continue
             for stream, counter, seq, _, _ in effect.advances:
                 if stream in self._versions:
-                    self._included(self._waiting.at(stream, None, seq), turn)
-                if stream in self._versions:
-                    self._included(self._waiting.upto(stream, counter, seq), turn)
+                    self._included(stream, None, seq - 1, seq)
+                    self._included(stream, counter, 0, seq)
 
-    def _included(self, reads: Iterable[tuple[int, int]], turn: Turn) -> None:
-        for _, token in reads:
-            self.give_up(token)
-            turn.emit(Included(token, True))
+    def _included(self, stream: Stream, want: str | None, above: int, upto: int) -> None:
+        due = self._waiting.between(stream, want, above, upto, WAITS_MAX)
+        self._due.update((token, None) for _, token in due)

@@ -2,7 +2,8 @@
 
 Own increments are committed before they are exposed (see `committing`); this is for all the rest.
 A cycle is stored in parts (see `write_behind`), one at a time, so that a batch does not wait long.
-What could not be stored is tried again, later and later, for as long as the disk may come back.
+What could not be stored is tried again, later and later, for as long as the disk may come back,
+whoever waits for it (see `disk_health`); but at the end it is not.
 Now and then what has expired is removed, whether or not anything changed.
 
 A node whose disk takes nothing is not ready, so clients count elsewhere and nothing of theirs
@@ -16,7 +17,7 @@ from gossipd.core.replies import Failure
 from gossipd.core.timers import Timer, Timers
 from gossipd.core.turn import Turn
 
-from .disk_health import Disk
+from .disk_health import Disk, Retry
 from .write_behind import Changes, WriteBehind
 
 SAVE_INTERVAL = 1.0
@@ -24,9 +25,6 @@ SAVE_INTERVAL = 1.0
 
 EXPIRE_INTERVAL = 5.0
 """Seconds after which key records that have expired are removed from the disk."""
-
-PAUSE_MAX = 10.0
-"""Longest pause between two tries on a disk that takes nothing, seconds."""
 
 
 class Storing:
@@ -49,7 +47,8 @@ class Storing:
         """Whether somebody waits for more than what it has."""
         self._ends = self._last = False
         """Whether everything is to be stored once more, and whether that has begun."""
-        self._pause = SAVE_INTERVAL
+        self._retry = Retry()
+        self._retry_at = float("-inf")
         self._expire_at = float("-inf")
 
     def start(self, turn: Turn) -> None:
@@ -58,8 +57,9 @@ class Storing:
         self.want(turn)
 
     def want(self, turn: Turn) -> None:
-        """Store what has changed now: somebody waits, or it is time."""
-        if self._busy or self._told:
+        """Store what has changed now: somebody waits, or it is time. What could not be stored a
+        moment ago waits all the same."""
+        if self._busy or self._told or turn.now < self._retry_at:
             self._wanted = True
         elif not self._stopped:
             self._told = True
@@ -71,51 +71,50 @@ class Storing:
         self._told = False
         if self._busy or self._stopped:
             return
-        self._last = self._ends
+        self._go_on_later(turn)
+        begun = self._write_behind.begun
         changes = self._write_behind.take(most, turn.now)
+        if changes is None or self._write_behind.begun > begun:
+            self._last = self._ends  # and not in a cycle that covers less
         if changes is None:
             self._tidy(turn)
         else:
-            self._busy = True
-            turn.emit(Save(changes))
+            self._ask(Save(changes), turn)
 
     def saved(self, changes: Changes, turn: Turn) -> None:
         """A part is on the disk."""
-        self._busy = False
+        self._done(turn)
         self._write_behind.stored(changes)
         if changes.last:
             self._tidy(turn)
         else:
             self.want(turn)
 
-    def save_failed(self, changes: Changes, failure: Failure, why: str, turn: Turn) -> None:
-        """A part could not be stored: it is taken again."""
-        self._write_behind.not_stored(changes)
-        self.failed(failure, why, turn)
-
     def tidied(self, turn: Turn) -> None:
         """What has expired is gone."""
-        self._busy = False
+        self._done(turn)
         self._tidy(turn)
 
     def probed(self, turn: Turn) -> None:
         """The disk takes something again."""
-        self._busy = False
+        self._done(turn)
         self._disk.succeeded(turn)
-        self._rest(SAVE_INTERVAL, turn)
+        self._rest(turn)
 
     def failed(self, failure: Failure, why: str, turn: Turn) -> None:
         """The disk did not do what it was asked for."""
         self._busy = False
         self._disk.failed(failure, why, turn)
-        if failure is Failure.BROKEN:
+        if failure is Failure.BROKEN or self._ends:
             self._stop(turn)
         else:
-            self._rest(min(2 * self._pause, PAUSE_MAX), turn)
+            self._retry_at = turn.now + self._retry.failed()
+            self._timers.set(Timer.SAVE, self._retry_at)
 
     def end(self, turn: Turn) -> None:
         """Store what there is once more, and no more after that."""
         self._ends = True
+        self._retry_at = float("-inf")
         if self._stopped:
             turn.emit(AllSaved())
         else:
@@ -125,26 +124,37 @@ class Storing:
         """All is stored: what is left to do."""
         if not self._last and turn.now >= self._expire_at:
             self._expire_at = turn.now + EXPIRE_INTERVAL
-            self._busy = True
-            turn.emit(Expire())
+            self._ask(Expire(), turn)
         elif not self._last and self._disk.refuses:
-            self._busy = True
-            turn.emit(Probe())
+            self._ask(Probe(), turn)
         else:
-            self._rest(SAVE_INTERVAL, turn)
+            self._rest(turn)
 
-    def _rest(self, pause: float, turn: Turn) -> None:
-        self._pause = pause
+    def _rest(self, turn: Turn) -> None:
         if self._last:
             self._stop(turn)
             return
         wanted, self._wanted = self._wanted and self._write_behind.pending, False
         if wanted or self._ends:
             self.want(turn)
-        else:
-            self._timers.set(Timer.SAVE, turn.now + pause)
+
+    def _ask(self, effect: Save | Expire | Probe, turn: Turn) -> None:
+        self._busy = True
+        self._timers.cancel(Timer.SAVE)
+        turn.emit(effect)
+
+    def _done(self, turn: Turn) -> None:
+        """The disk has done what it was asked for."""
+        self._busy = False
+        self._retry.succeeded()
+        self._go_on_later(turn)
+
+    def _go_on_later(self, turn: Turn) -> None:
+        """Said before anything that may raise: so saving never stops for good."""
+        self._timers.set(Timer.SAVE, turn.now + SAVE_INTERVAL)
 
     def _stop(self, turn: Turn) -> None:
         self._stopped = True
+        self._timers.cancel(Timer.SAVE)
         if self._ends:
             turn.emit(AllSaved())

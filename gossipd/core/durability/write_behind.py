@@ -100,14 +100,13 @@ class WriteBehind:
         return self._cycle is not None and place in self._cycle.marks.keys
 
     def take(self, limit: int, now: float) -> Changes | None:
-        """The next part, of at most `limit` records, in a new cycle if none runs."""
+        """The next part, of at most `limit` records, in a new cycle if none runs. It is taken
+        again until it is stored."""
         if not self.pending:
             return None
         cycle = self._cycle = self._cycle or self._begin()
         marks = cycle.marks
-        places = list(islice(marks.registers, limit))
-        for place in places:
-            del marks.registers[place]
+        places = islice(marks.registers, limit)
         rows = tuple((*place, *self._log.register(*place)) for place in places)
         keys = _held(marks.keys, self._log.keys.at, limit - len(rows), now)
         doubles = _held(marks.doubles, self._log.doubles.at, limit - len(rows) - len(keys), now)
@@ -123,8 +122,13 @@ class WriteBehind:
             corrections=corrections,
             horizon=self._dedup.horizon,
         )
-        taken = (keys, marks.keys), (doubles, marks.doubles), (corrections, marks.corrections)
-        if marks.registers or any(len(some) < len(marked) for some, marked in taken):
+        taken = (
+            (rows, marks.registers),
+            (keys, marks.keys),
+            (doubles, marks.doubles),
+            (corrections, marks.corrections),
+        )
+        if any(len(some) < len(marked) for some, marked in taken):
             return part
         own = self._members.own
         generation = own.generation if own.name in cycle.members else 0
@@ -141,6 +145,8 @@ class WriteBehind:
     def stored(self, changes: Changes) -> None:
         """A part is on the disk."""
         assert self._cycle is not None
+        for stream, counter, _, _ in changes.registers:
+            del self._cycle.marks.registers[stream, counter]
         for stream, record in changes.keys:
             del self._cycle.marks.keys[stream, record.seq]
         for stream, double in changes.doubles:
@@ -152,12 +158,6 @@ class WriteBehind:
         if changes.last:
             self._cycle = None
             self.done = self.begun
-
-    def not_stored(self, changes: Changes) -> None:
-        """A part could not be stored: it comes again."""
-        assert self._cycle is not None
-        for stream, counter, _, _ in changes.registers:
-            self._cycle.marks.registers[stream, counter] = None
 
     def _begin(self) -> _Cycle:
         self.begun += 1

@@ -150,17 +150,10 @@ class Dedup:
         `pending`: new keys that are not in the log yet."""
         if not self._is_ready():
             return CatchingUp()
-        events = self._log.events(key)
-        events.update(stored)
-        if events:
-            present = {event for event in events if self._log.is_present(event)}
-            same = [event for event in present if (event.counter, event.by) == (counter, by)]
-            if same:
-                return Duplicate(min(same))
-            if present:
-                return KeyReused(min(present))
-            if any(event.seq > self._log.version(event.stream) for event in events):
-                return CatchingUp()  # its register may be on its way
+        if stored or key in self._log.keys:
+            known = self._known(self._log.events(key) | set(stored), counter, by)
+            if known is not None:
+                return known
         time = key_time(key)
         if time is not None:
             age = wall - time / 1000
@@ -172,6 +165,18 @@ class Dedup:
             if not self._log.keeps_marks and time <= min(self.horizon, further):
                 return CatchingUp()
         return KeysFull() if len(self._log.keys) + pending >= self._limit else None
+
+    def _known(self, events: set[KeyedEvent], counter: str, by: int) -> Judgement | None:
+        """What follows from the events of a key; None where none of them is to come."""
+        present = {event for event in events if self._log.is_present(event)}
+        same = [event for event in present if (event.counter, event.by) == (counter, by)]
+        if same:
+            return Duplicate(min(same))
+        if present:
+            return KeyReused(min(present))
+        if any(event.seq > self._log.version(event.stream) for event in events):
+            return CatchingUp()  # its register may be on its way
+        return None
 
 
 def _believed(wall: float, kept: float) -> float:

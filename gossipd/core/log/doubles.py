@@ -129,15 +129,6 @@ class Doubles:
             for place in range(bisect_right(held.names, after), len(held.names)):
                 yield held.of[held.names[place]]
 
-    def left_out_of(self, counter: str) -> int:
-        """What the value of a counter leaves out, computed anew (I7)."""
-        folded = (self.correction(stream, counter) for stream in self._corrections)
-        out = sum(correction.out for correction in folded if correction is not None)
-        for stream in self._orders:
-            doubles = (each for each in self.of(stream, 0, 0.0) if each.counter == counter)
-            out += sum(each.by for each in doubles if self._waits_for(stream, each) is None)
-        return out
-
     # --- joining -----------------------------------------------------------------------------
 
     def add(self, stream: Stream, double: Double, now: float) -> Change | None:

@@ -164,7 +164,9 @@ class Keys:
         An event has one key. Should a live copy of a process have given the same seq to another
         one, everybody keeps the smaller of them.
         """
-        order = self._orders.setdefault(stream, Order())
+        order = self._orders.get(stream)
+        if order is None:
+            order = self._orders[stream] = Order()
         key = order.get(record.seq)
         replaced: KeyRecord | None = None
         if key is not None:

@@ -318,6 +318,8 @@ class Log:
         """These records, just merged, and the version are on the disk: they are no changes,
         unless more than them is held."""
         self.set_durable(stream, version)
+        if not self.keeps_marks:
+            return
         for counter, seq, total in registers:
             if self.register(stream, counter) == (seq, total):
                 self.changed.registers.pop((stream, counter), None)
@@ -346,12 +348,16 @@ class Log:
             return None
         held = held or self._open(stream)
         advances: list[Advance] = []
-        for counter, seq, total in registers:
-            before = held.registers.get(counter, (0, 0))
-            if (seq, total) > before:
-                advances.append(self._put(stream, held, (counter, seq, total), before))
-                left_out = self.doubles.reached(stream, counter, seq)
+        delta = 0
+        for register in registers:
+            before = held.registers.get(register[0], (0, 0))
+            if register[1:] > before:
+                delta += self._hash_put(stream, register, before)
+                advance = self._put(stream, held, register, before)
+                advances.append(advance)
+                left_out = self.doubles.reached(stream, advance.counter, advance.seq)
                 advances += map(self._leave_out, left_out)
+        self._sum(stream, held, delta)
         if advances and stream[0] & SOURCE_BIT:
             self.claim(stream, held.newest)  # and not that of a key, which a source has none of
         return advances
@@ -391,8 +397,10 @@ class Log:
         those that versions cover. Only the others are part of the fingerprint: what not all nodes
         hold alike must not matter to them."""
         crowd = self.keys.crowd(record.key)
+        if not crowd:
+            return True
         place = (stream, record.seq)
-        if not crowd or any(event[:2] == place for event in crowd):
+        if any(event[:2] == place for event in crowd):
             return True
         is_covered = record.seq <= self.version(stream)
         covered = [event for event in crowd if event.seq <= self.version(event.stream)]
@@ -601,19 +609,21 @@ class Log:
         self, stream: Stream, held: StreamLog, register: Register, before: tuple[int, int]
     ) -> Advance:
         counter, seq, total = register
-        delta = hash64("r", stream, counter, seq, total)
         if before == (0, 0):
             counter = self._names.add(counter)
             self._registers += 1
-        else:
-            delta -= hash64("r", stream, counter, *before)
         held.put(counter, seq, total)
-        self._sum(stream, held, delta)
         if self.keeps_marks:
             self.changed.registers[stream, counter] = None
         by = total - before[1]
         value = self._values[counter] = self._values.get(counter, 0) + by
         return Advance(stream, counter, seq, by, value)
+
+    @staticmethod
+    def _hash_put(stream: Stream, register: Register, before: tuple[int, int]) -> int:
+        """By how much a register that takes another one's place moves the fingerprint."""
+        delta = hash64("r", stream, *register)
+        return delta if before == (0, 0) else delta - hash64("r", stream, register[0], *before)
 
     def _leave_out(self, event: LeftOut) -> Advance:
         stream, seq, counter, by = event

@@ -56,9 +56,10 @@ class Order:
 
     def get(self, seq: int) -> bytes | None:
         """The value of a seq, None where there is none."""
-        block = self._block(self._place(seq))
-        if block is None:
+        blocks = self._blocks
+        if not blocks or blocks[-1].seqs[-1] < seq:
             return None
+        block = blocks[self._place(seq)]
         at = bisect_left(block.seqs, seq)
         return block.values[at] if block.seqs[at] == seq else None
 

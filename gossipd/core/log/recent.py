@@ -7,7 +7,7 @@ A coalesced event (a register that went up by several increments at once) is one
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
+from itertools import islice, repeat
 from typing import NamedTuple
 
 from gossipd.core.identity import Stream
@@ -26,16 +26,17 @@ class RecentEvents:
     """A bounded number of events, newest last."""
 
     def __init__(self, size: int) -> None:
-        self._entries: deque[RecentEvent] = deque(maxlen=size)
+        self._entries: deque[tuple[Advance, float]] = deque(maxlen=size)
+        """Each a `RecentEvent`, but a bare tuple: there are many, and few are ever read."""
 
     def append(self, advances: list[Advance], now: float) -> None:
         """Remember events in the order in which they were seen."""
-        self._entries.extend(RecentEvent(advance, now) for advance in advances)
+        self._entries.extend(zip(advances, repeat(now)))
 
     def newest(self, limit: int | None = None) -> list[RecentEvent]:
         """All entries, or up to `limit`, newest first."""
-        return list(islice(reversed(self._entries), limit))
+        return list(map(RecentEvent._make, islice(reversed(self._entries), limit)))
 
     def has(self, stream: Stream, seq: int) -> bool:
         """Whether the event (stream, seq) itself is among the entries."""
-        return any(e.advance.seq == seq and e.advance.stream == stream for e in self._entries)
+        return any(advance.seq == seq and advance.stream == stream for advance, _ in self._entries)

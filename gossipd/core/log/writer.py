@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from random import Random
 from typing import NamedTuple, TypeAlias
 
@@ -61,8 +60,7 @@ Stored: TypeAlias = Mapping[bytes, Collection[KeyedEvent]]
 NOTHING_STORED: Stored = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Increments on their way through a commit, and the rows that the commit has to write."""
 
     stream: Stream
@@ -85,6 +83,20 @@ class Exposed(NamedTuple):
     committed."""
 
 
+class _Row:
+    """A register while a batch is being made."""
+
+    __slots__ = ("others", "seq", "start", "total")
+
+    def __init__(self, start: int, others: int) -> None:
+        self.seq = 0
+        self.start = start
+        """Its total before the batch."""
+        self.total = start
+        self.others = others
+        """What the counter's other registers add up to."""
+
+
 class _Draft:
     """A batch while it is being made."""
 
@@ -92,7 +104,7 @@ class _Draft:
         self._log = log
         self.stream = stream
         self.seq = log.version(stream)
-        self.rows: dict[str, Register] = {}
+        self.rows: dict[str, _Row] = {}
         self.keys: dict[bytes, KeyRecord] = {}
         self.new = 0
         """Registers that were not held."""
@@ -105,22 +117,38 @@ class _Draft:
     def moved(self, counter: str) -> int:
         """What it adds to a counter."""
         row = self.rows.get(counter)
-        return row[2] - self._log.register(self.stream, counter)[1] if row else 0
+        return row.total - row.start if row else 0
 
     def add(self, counter: str, by: int) -> Result:
-        log, row = self._log, self.rows.get(counter)
-        start = log.register(self.stream, counter)[1]
-        before = row[2] if row else start
+        row = self.rows.get(counter)
+        if row is None:
+            start = self._log.register(self.stream, counter)[1]
+            row = _Row(start, self._log.value(counter) - start)
+        before = row.total
         total = before + by
-        others = log.value(counter) - start
-        if abs(total) > TOTAL_MAX or not may_move(others + before, others + total):
+        after = row.others + total
+        if abs(total) > TOTAL_MAX or (
+            abs(after) > TOTAL_MAX and not may_move(row.others + before, after)
+        ):
             return OutOfRange(counter, by)
-        if row is None and not log.has_room(self.stream, counter, self.new):
+        if not row.seq and not self._begin(counter, row):
             return LogFull(counter, by)
-        self.new += row is None and log.register(self.stream, counter) == (0, 0)
-        self.seq += 1
-        self.rows[counter] = (counter, self.seq, total)
-        return Accepted(self.seq, counter, by)
+        self.seq = row.seq = self.seq + 1
+        row.total = total
+        return Accepted(row.seq, counter, by)
+
+    def _begin(self, counter: str, row: _Row) -> bool:
+        """Take the first event of a counter in, if there is room."""
+        if not self._log.has_room(self.stream, counter, self.new):
+            return False
+        self.new += self._log.register(self.stream, counter) == (0, 0)
+        self.rows[counter] = row
+        return True
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        """The rows to be written."""
+        return tuple((counter, row.seq, row.total) for counter, row in self.rows.items())
 
     def repeated(self, key: bytes, counter: str, by: int) -> Result | None:
         """What becomes of a key that is in the batch already; None if it is not."""
@@ -176,7 +204,9 @@ class Writer:
             self._stream = new_stream(self._rng)
         draft = _Draft(log, self._stream)
         results: list[Result] = []
-        for (counter, by), key in zip_longest(increments, keys):
+        if not keys:
+            results = [draft.add(counter, by) for counter, by in increments]
+        for (counter, by), key in zip(increments, keys, strict=False):
             if key is None:
                 results.append(draft.add(counter, by))
                 continue
@@ -186,18 +216,14 @@ class Writer:
                 or self._dedup.judge(key, counter, by, wall, held, pending)
                 or draft.add_keyed(key, counter, by)
             )
-        sources = Puts(log, draft.moved, draft.new, draft.is_new)
-        put_results = tuple(sources.judge(put) for put in puts)
-        self._pending = Batch(
-            draft.stream,
-            draft.seq,
-            tuple(draft.rows.values()),
-            tuple(results),
-            tuple(draft.keys.values()),
-            tuple(sources.rows.items()),
-            put_results,
-        )
-        return self._pending
+        keyed = tuple(draft.keys.values())
+        batch = Batch(draft.stream, draft.seq, draft.registers, tuple(results), keyed)
+        if puts:
+            sources = Puts(log, draft.moved, draft.new, draft.is_new)
+            put_results = tuple(sources.judge(put) for put in puts)
+            batch = batch._replace(sources=tuple(sources.rows.items()), put_results=put_results)
+        self._pending = batch
+        return batch
 
     def expose(self, batch: Batch, now: float) -> Exposed:
         """Make a committed batch visible."""
@@ -211,12 +237,12 @@ class Writer:
         if batch.keys:
             _, others = self._log.merge_keys(batch.stream, batch.keys, now)
         made: list[Advance] = []
+        own = batch.stream
         for done in batch.results:
             if isinstance(done, Accepted):
-                values[done.counter] += done.by
-                made.append(
-                    Advance(batch.stream, done.counter, done.seq, done.by, values[done.counter])
-                )
+                seq, counter, by = done
+                value = values[counter] = values[counter] + by
+                made.append(Advance(own, counter, seq, by, value))
         for source, register in batch.sources:
             others += self._log.merge(source, (register,), committed=True) or ()
         self._stream = stream

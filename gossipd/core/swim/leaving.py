@@ -131,6 +131,8 @@ class Leaving:
         if drain is None or (sender, life) != (self._peer, self._peer_life):
             turn.drop(Drop.UNASKED)
             return
+        if self._farewells:
+            return  # nothing is asked any more
         if held.leaving:
             self._refused_by[sender] = None
             self._peer = None
@@ -210,8 +212,6 @@ class Leaving:
     # --- saying so ---------------------------------------------------------------------------
 
     def _say_left(self, turn: Turn) -> None:
-        if self._farewells:
-            return
         own = self._members.own
         self._membership.restate(turn, own.generation, own.incarnation, Status.LEFT)
         self._say_farewell(turn)

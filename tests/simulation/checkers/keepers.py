@@ -9,8 +9,9 @@ there is no disk for the time in its key.
 from __future__ import annotations
 
 from gossipd.core import Node, Stream
+from gossipd.core.durability.disk_health import RETRY_MAX
 from gossipd.core.durability.retention import INTERVAL_MAX
-from gossipd.core.durability.storing import PAUSE_MAX, SAVE_INTERVAL
+from gossipd.core.durability.storing import SAVE_INTERVAL
 from gossipd.core.log.dedup import held_longer
 from tests.simulation.faulty.world import Disk, Host, World
 
@@ -91,7 +92,7 @@ class KeyKeeperChecker:
         if host.stalled or host.work:
             self._in_time_since[name] = now
         if host.disk is not None and host.disk.refuses:
-            self._in_time_since[name] = now + PAUSE_MAX
+            self._in_time_since[name] = now + RETRY_MAX
         pause = min(INTERVAL_MAX, settings.key_window / 20) + ROUNDING
         pause += 3 * SAVE_INTERVAL if host.disk is not None else held_longer(settings.key_window)
         before, oldest = self._oldest[node], dict[tuple[Stream, int], tuple[float, int]]()

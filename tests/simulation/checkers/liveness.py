@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Container
 
 from gossipd.core import Node, Status, Stream
+from tests.inside import shared_members
 from tests.simulation.faulty.world import World
 
 from .doubles import left_out
@@ -111,4 +112,4 @@ def _held(node: Node) -> list[tuple[Stream, int, list[tuple[str, int, int]]]]:
 
 
 def _table(node: Node, now: float) -> list[tuple[object, ...]]:
-    return [view[:6] for view in node.shared_members(now)]
+    return [view[:6] for view in shared_members(node, now)]

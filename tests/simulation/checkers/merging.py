@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from gossipd.core import MemberView, Snapshot, Status
 from gossipd.core.log.log import Log
 from gossipd.core.swim.members import MemberTable
+from tests.inside import snapshot_of
 from tests.simulation.faulty.world import Captured, World
 
 from .tables import precedence
@@ -21,7 +22,7 @@ _NOBODY = MemberView("nobody", ("192.0.2.1", 9), 0, 0, Status.ALIVE)
 
 def check_merging(world: World) -> None:
     """Merge the snapshots of all running nodes forwards, backwards, and all of them twice."""
-    snapshots = [node.snapshot(world.now) for node in world.running.values()]
+    snapshots = [snapshot_of(node, world.now) for node in world.running.values()]
     orders = (snapshots, snapshots[::-1], snapshots + snapshots)
     logs = [_log(order) for order in orders]
     tables = [_table(order, world) for order in orders]

@@ -18,6 +18,7 @@ from gossipd.core import (
     Status,
 )
 from gossipd.core.hashing import MASK, hash64
+from tests.inside import shared_members
 from tests.simulation.faulty.world import World
 
 Precedence: TypeAlias = tuple[int, Address, int, int]
@@ -118,7 +119,7 @@ class TableChecker:
 
 
 def _fingerprint(node: Node, now: float) -> int:
-    return sum(_hash(view) for view in node.shared_members(now)) & MASK
+    return sum(_hash(view) for view in shared_members(node, now)) & MASK
 
 
 def _hash(view: MemberView) -> int:

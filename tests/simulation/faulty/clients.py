@@ -17,6 +17,7 @@ from gossipd.core import (
     PutTaken,
     Settings,
     ShareFull,
+    Token,
     Uncounted,
     source_stream,
 )
@@ -53,12 +54,12 @@ class Clients(Engine):
         self._reading: dict[int, tuple[str, Made, float, bool]] = {}
         self.denied: list[Made] = []
         """What was written by a commit that failed, and whose client was told that it was not."""
-        self._asked: dict[int, Increment] = {}
-        self._judging: dict[int, Judged] = {}
+        self._asked: dict[Token, Increment] = {}
+        self._judging: dict[Token, Judged] = {}
         """What they will be told if it is committed."""
-        self._outcomes: dict[int, Outcome] = {}
-        self._put_outcomes: dict[int, PutResult | Uncounted] = {}
-        self._doubted: dict[int, Made] = {}
+        self._outcomes: dict[Token, Outcome] = {}
+        self._put_outcomes: dict[Token, PutResult | Uncounted] = {}
+        self._doubted: dict[Token, Made] = {}
         """What was written by a commit that failed, by the token of its client."""
         self._waiting: dict[int, tuple[Made, int, bool]] = {}
         """By token: of what, how many, and whether in memory, too."""

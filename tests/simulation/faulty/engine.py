@@ -158,7 +158,7 @@ class Engine(Processes):
             twins = host.disk.store(changes, self._moment(host))
         except DiskError as error:
             failure, why = error.failure, str(error)
-            self._tell(host, life, lambda node: node.save_failed(changes, failure, why, self.now))
+            self._tell(host, life, lambda node: node.disk_failed(failure, why, self.now))
             return
         self._tell(host, life, lambda node: node.saved(changes, self.now, twins))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from gossipd.core import (
     Abandon,
     Batch,
+    Effect,
     Failure,
     Fate,
     Uncounted,
@@ -69,12 +71,14 @@ def hung_batches_are_given_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def any_later_event_includes(patch: pytest.MonkeyPatch) -> None:
-    def look(self: Reads, turn: Turn) -> None:
-        for stream in list(self._waiting.queues):
-            newest = self._log.newest(stream)
-            self._included(self._waiting.upto(stream, None, newest), turn)
+    sound = Reads._find
 
-    patch.setattr(Reads, "look", look)
+    def find(self: Reads, effects: Sequence[Effect]) -> None:
+        sound(self, effects)
+        for stream in list(self._waiting.queues):
+            self._included(stream, None, 0, self._log.newest(stream))
+
+    patch.setattr(Reads, "_find", find)
 
 
 def reads_end_with_their_time_only(patch: pytest.MonkeyPatch) -> None:

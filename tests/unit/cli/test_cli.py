@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gossipd import __version__
-from gossipd.cli import gossipd
+from gossipd.cli import MODULES, gossipd
 from gossipd.cli.output import age, aligned, local_time
 from tests.unit.cli.fake_daemon import FakeDaemon, fake_daemon
 
@@ -398,28 +398,52 @@ def test_the_version_is_told() -> None:
 
 def test_every_command_has_help_with_examples() -> None:
     overview = CliRunner().invoke(gossipd, ["--help"]).stdout
-    for command in ["run", *gossipd.commands]:
+    for command in [name for name in MODULES if name != "data"]:  # a group of others
         assert f"\n  {command} " in overview
         result = CliRunner().invoke(gossipd, [command, "--help"])
         assert result.exit_code == 0
         assert f"Examples:\n    gossipd {command}" in result.stdout
 
 
-def test_client_commands_load_nothing_of_the_daemon(daemon: FakeDaemon) -> None:
-    daemon.answers({"counter": "default", "count": 1})
-    program = (
-        "import json, sys\nfrom gossipd.cli import gossipd\n"
-        f"gossipd(['count', '--api', {daemon.address!r}], standalone_mode=False)\n"
-        "print(json.dumps([*sys.modules]))"
+CLIENTS = [
+    *("count", "counters", "increment", "members", "peers", "status", "log", "join x"),
+    *("leave", "forget x"),
+]
+
+HEAVY = {
+    *(
+        "asyncio",
+        "email",
+        "encodings.idna",
+        "http.client",
+        "logging",
+        "msgpack",
+        "multiprocessing",
+    ),
+    *("random", "sqlite3", "ssl", "subprocess", "tomllib", "uvloop"),
+}
+"""What only a daemon needs, or what is seldom needed."""
+
+
+@pytest.mark.parametrize("command", CLIENTS)
+def test_a_client_command_loads_only_what_it_uses(daemon: FakeDaemon, command: str) -> None:
+    daemon.answers({"id": "x", "counter": "default", "by": 1, "count": 1})
+    name = command.split()[0]
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gossipd", *command.split()],
+        env={**os.environ, "GOSSIPD_API": daemon.address},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    loaded = set(json.loads(result.stdout.splitlines()[1]))
-    heavy = {"uvloop", "asyncio", "msgpack", "tomllib", "sqlite3", "http.client", "email", "ssl"}
-    ours = {
-        "gossipd.core",
-        "gossipd.config.config",
-        "gossipd.config.options",
-        "gossipd.daemon.daemon",
-        "gossipd.cli.run",
-    }
-    assert loaded & (heavy | ours) == set()
+    assert daemon.requests, result
+    lines = result.stderr.splitlines()
+    loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    assert "gossipd.cli.daemons" in loaded
+    assert loaded & HEAVY == set()
+    others = {module for module in MODULES.values() if module != MODULES[name]}
+    assert loaded & {f"gossipd.cli.{module}" for module in others} == set()
+    rooms = {".".join(module.split(".")[:2]) for module in loaded if module.startswith("gossipd.")}
+    assert rooms == {"gossipd.cli", "gossipd.client", "gossipd.config", "gossipd.process"}
+    config = {module for module in loaded if module.startswith("gossipd.config.")}
+    assert config <= {f"gossipd.config.{module}" for module in ("bounds", "endpoint", "spans")}

@@ -320,7 +320,7 @@ def test_other_commands_do_not_load_the_simulator() -> None:
          "sys.stderr.write(' '.join(sys.modules))"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     ).stderr.split()  # fmt: skip
-    assert "gossipd.cli.queries" in loaded
+    assert "gossipd.cli.count" in loaded
     assert not [name for name in loaded if name.startswith(("gossipd.simulator", "gossipd.core"))]
 
 

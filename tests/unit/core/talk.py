@@ -338,9 +338,9 @@ class Talk:
             said = Said(others + self._done(done(self.now)).timed)
         return said
 
-    def not_stored(self, changes: Changes) -> Said:
+    def not_stored(self) -> Said:
         """It could not be stored."""
-        return self._done(self.node.save_failed(changes, Failure.FULL, "full", self.now))
+        return self._done(self.node.disk_failed(Failure.FULL, "full", self.now))
 
     def stored(self, changes: Changes, twins: Stored = NOTHING_STORED) -> Said:
         """A part is on the disk."""

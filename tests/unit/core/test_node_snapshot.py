@@ -15,6 +15,7 @@ from gossipd.core import (
     TagFrame,
 )
 from tests.commits import count_all
+from tests.inside import shared_members, snapshot_of
 
 HERE: Address = ("10.0.0.1", 7946)
 THERE: Address = ("10.0.0.2", 7946)
@@ -32,14 +33,14 @@ def test_a_life_goes_on_from_what_the_last_one_kept() -> None:
     count_all(first, [("a", 2), ("b", 3), ("a", 1)], 0.0, 1e9)
     failed = MemberView("there", THERE, 5, 0, Status.FAILED, age=3)
     first.load(Snapshot((), (failed,)), 0.0)
-    snapshot = first.snapshot(60.0)
+    snapshot = snapshot_of(first, 60.0)
 
     second = life(2000)
     second.load(snapshot, 60.0)
     assert second.log.fingerprint == first.log.fingerprint
     assert second.log.values == {"a": 3, "b": 3}
     assert [view.status for view in second.members] == [Status.ALIVE, Status.FAILED]
-    assert second.snapshot(60.0) == snapshot
+    assert snapshot_of(second, 60.0) == snapshot
     assert snapshot.members[0].age == 4
     assert second.stream is None
 
@@ -50,11 +51,11 @@ def test_a_verdict_is_kept_as_long_as_it_is_remembered() -> None:
     first.load(Snapshot((), (failed,)), 0.0)
     now = 0.9 * remember
     second = life(2000)
-    second.load(first.snapshot(now), now)
+    second.load(snapshot_of(first, now), now)
     assert [view.name for view in second.members] == ["here", "there"]
-    assert second.shared_members(now) == [second.own]
+    assert shared_members(second, now) == [second.own]
     third = life(3000)
-    third.load(first.snapshot(remember), remember)
+    third.load(snapshot_of(first, remember), remember)
     assert third.members == [third.own]
 
 
@@ -62,11 +63,11 @@ def test_members_of_an_image_are_contacts_and_no_news() -> None:
     node = life()
     alive = MemberView("there", THERE, 5, 0, Status.ALIVE)
     node.load(Snapshot((), (alive,)), 0.0)
-    assert node.members == node.shared_members(0.0) == [node.own]
-    assert node.snapshot(0.0).members == (alive,)
+    assert node.members == shared_members(node, 0.0) == [node.own]
+    assert snapshot_of(node, 0.0).members == (alive,)
     other = life()
     other.load(Snapshot((), (alive,)), 0.0, met=True)
-    assert other.shared_members(0.0) == [other.own, alive]
+    assert shared_members(other, 0.0) == [other.own, alive]
 
 
 def test_the_own_entry_of_an_image_is_left_out() -> None:
@@ -88,13 +89,13 @@ def test_an_old_image_takes_nothing_back() -> None:
     node.start(True, 0.0)
     node.load(Snapshot((), (MemberView("there", THERE, 5, 0, Status.ALIVE),)), 0.0)
     count_all(node, [("a", 2)], 0.0, 1e9)
-    old = node.snapshot(0.0)
+    old = snapshot_of(node, 0.0)
     count_all(node, [("a", 3), ("b", 1)], 0.0, 1e9)
     node.load(Snapshot((), (MemberView("there", THERE, 5, 4, Status.LEFT, age=1),)), 0.0)
-    newer = node.snapshot(0.0)
+    newer = snapshot_of(node, 0.0)
 
     node.load(old, 0.0)
-    assert node.snapshot(0.0) == newer
+    assert snapshot_of(node, 0.0) == newer
     assert node.log.values == {"a": 5, "b": 1}
 
 
@@ -102,7 +103,7 @@ def test_an_image_is_of_its_moment() -> None:
     node = life()
     node.start(True, 0.0)
     count_all(node, [("a", 2)], 0.0, 1e9)
-    snapshot = node.snapshot(0.0)
+    snapshot = snapshot_of(node, 0.0)
     count_all(node, [("a", 3)], 0.0, 1e9)
     (kept,) = snapshot.streams
     assert (kept.version, kept.registers) == (1, (("a", 1, 2),))

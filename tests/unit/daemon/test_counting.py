@@ -110,7 +110,7 @@ async def test_what_waits_is_committed_together_and_answered_in_order(bench: Ben
         increment(bench.counting, counter, by) for counter, by in (("a", 1), ("b", 5), ("a", -3))
     ]
     answers = await asyncio.gather(*futures)
-    assert [(answer.counter, answer.by, answer.count) for answer in answers] == [
+    assert [(answer.counter, answer.by, answer.value) for answer in answers] == [
         ("a", 1, 1),
         ("b", 5, 5),
         ("a", -3, -2),
@@ -131,8 +131,8 @@ async def test_nothing_is_exposed_before_its_commit_and_the_next_batch_collects(
     assert not first.done()
     assert bench.node.log.value("a") == 0
     bench.store.may_commit.set()
-    assert (await first).count == 1
-    assert [answer.count for answer in await asyncio.gather(*others)] == [2, 3, 4, 5, 6]
+    assert (await first).value == 1
+    assert [answer.value for answer in await asyncio.gather(*others)] == [2, 3, 4, 5, 6]
     assert len(bench.store.batches) == 2
 
 
@@ -145,7 +145,7 @@ async def test_a_commit_that_fails_is_answered_and_its_stream_ends(bench: Bench)
     assert "may have been counted" in detail
     assert not bench.broken
     answer = await taken(bench)
-    assert answer.count == 2
+    assert answer.value == 2
     assert bench.node.stream != stream
 
 
@@ -155,7 +155,7 @@ async def test_a_disk_that_takes_nothing_is_left_alone_for_a_moment(bench: Bench
     refused = await refusal(lambda: increment(bench.counting, "a", 1))
     assert refused == (Why.UNAVAILABLE, "not counted: cannot write to the disk")
     assert len(bench.store.batches) == 1
-    assert (await taken(bench)).count == 1
+    assert (await taken(bench)).value == 1
 
 
 async def test_a_disk_that_is_broken_is_told(bench: Bench) -> None:
@@ -178,8 +178,8 @@ async def test_a_mistake_is_answered_and_told_and_the_next_batch_counts(bench: B
     status, detail = await refusal(first)
     assert (status, "may have been counted" in detail) == (Why.UNAVAILABLE, True)
     async with asyncio.timeout(5):
-        assert (await second).count == 2
-        assert (await increment(bench.counting, "a", 1)).count == 3
+        assert (await second).value == 2
+        assert (await increment(bench.counting, "a", 1)).value == 3
     assert bench.store.abandoned == [bench.store.batches[1]]
     assert bench.node.stream != stream
     await until(lambda: heard)
@@ -203,7 +203,7 @@ async def test_a_batch_that_cannot_be_exposed_ends_its_stream(
             "may have been counted"
             in (await refusal(lambda: increment(bench.counting, "b", 1)))[1]
         )
-    assert (await increment(bench.counting, "b", 1)).count == 2, "its register had been merged"
+    assert (await increment(bench.counting, "b", 1)).value == 2, "its register had been merged"
     assert bench.node.stream != stream
     assert bench.store.abandoned == []
 
@@ -213,13 +213,31 @@ async def test_what_would_leave_the_range_is_a_conflict_and_the_rest_counts(benc
     over, fine = increment(bench.counting, "a", 2**53), increment(bench.counting, "b", 1)
     status, detail = await refusal(over)
     assert (status, "2^62" in detail) == (Why.CONFLICT, True)
-    assert (await fine).count == 1
+    assert (await fine).value == 1
 
 
 async def test_a_client_that_went_away_is_counted_all_the_same(bench: Bench) -> None:
     gone, stays = increment(bench.counting, "a", 1), increment(bench.counting, "a", 1)
     gone.cancel()
-    assert (await stays).count == 2
+    assert (await stays).value == 2
+
+
+async def test_a_client_that_cannot_be_told_costs_nobody_else_anything(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Counted | Refused) -> None:
+        raise RuntimeError("a bug")
+
+    bench.store.may_commit.clear()
+    bench.counting.increment("a", 1, None, broken)
+    behind = increment(bench.counting, "a", 1)
+    await until(lambda: bench.store.batches)
+    later = increment(bench.counting, "a", 1)
+    bench.store.may_commit.set()
+    async with asyncio.timeout(5):
+        assert ((await behind).value, (await later).value) == (2, 3)
+    assert "a client was not told what became of its increment" in caplog.text
+    assert "a bug" in caplog.text
 
 
 async def test_a_leaving_node_takes_nothing_more(bench: Bench) -> None:
@@ -256,9 +274,9 @@ async def test_increments_find_their_place_within_a_large_batch(bench: Bench) ->
     await until(lambda: bench.store.batches)
     alone = increment(bench.counting, "a", 1)
     bench.store.may_commit.set()
-    assert (await alone).count <= 2 * PART
-    counts = [answer.count for answer in await batch if isinstance(answer, Counted)]
-    assert sorted([*counts, (await alone).count]) == list(range(1, 3 * PART + 2))
+    assert (await alone).value <= 2 * PART
+    counts = [answer.value for answer in await batch if isinstance(answer, Counted)]
+    assert sorted([*counts, (await alone).value]) == list(range(1, 3 * PART + 2))
 
 
 async def test_a_batch_goes_on_though_nobody_waits_for_it(bench: Bench) -> None:
@@ -318,7 +336,7 @@ async def test_who_leaves_takes_no_more_so_that_clients_in_a_loop_cannot_delay_i
     bench.leave()
     assert "leaving" in (await refusal(lambda: increment(bench.counting, "a", 1)))[1]
     bench.store.may_commit.set()
-    assert (await before).count == 1
+    assert (await before).value == 1
     assert bench.node.leaving
 
 
@@ -364,7 +382,7 @@ async def test_what_a_disk_that_hung_has_committed_counts_when_it_says_so(bench:
     bench.store.may_commit.set()
     await until(lambda: bench.node.log.value("a") == 1)
     answer = await increment(bench.counting, "a", 1)
-    assert answer.count == 2
+    assert answer.value == 2
     assert bench.node.stream == stream
     assert [batch.version for batch in bench.store.batches] == [1, 2], "one history"
 
@@ -375,7 +393,7 @@ async def test_what_a_disk_that_hung_has_refused_is_abandoned(bench: Bench) -> N
     stream = bench.node.stream
     bench.store.may_commit.set()
     answer = await taken(bench)
-    assert answer.count == 1
+    assert answer.value == 1
     assert bench.node.stream != stream
 
 
@@ -409,7 +427,7 @@ async def test_however_many_wait_for_a_disk_that_hangs_the_loop_does_other_work_
     assert all(isinstance(answer, Refused) for answer in told)
     bench.store.may_commit.set()
     await until(lambda: not bench.watch.hangs)
-    assert (await taken(bench)).count == 2
+    assert (await taken(bench)).value == 2
 
 
 class Forgetful(Bench):
@@ -418,11 +436,15 @@ class Forgetful(Bench):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(durable=True)
         self.may_find = asyncio.Event()
+        self.failure: Exception | None = None
+        """How it fails to find any."""
         monkeypatch.setattr(Dedup, "is_doubtful", lambda *_: True)
         monkeypatch.setattr(self.store, "find_keys", self._find)
 
     async def _find(self, _keys: Sequence[bytes]) -> Stored:
         await self.may_find.wait()
+        if self.failure is not None:
+            raise self.failure
         return {}
 
 
@@ -439,7 +461,41 @@ async def test_who_waits_for_a_key_to_be_looked_up_was_not_counted(
     assert not bench.store.batches
     bench.may_find.set()
     await until(lambda: not bench.watch.hangs)
-    assert (await increment(bench.counting, "a", 1)).count == 1
+    assert (await increment(bench.counting, "a", 1)).value == 1
+
+
+async def test_keys_that_are_looked_up_wrongly_too_late_cost_no_other_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+    bench = Forgetful(monkeypatch)
+    assert (await refusal(increment(bench.counting, "a", 1, uuid4())))[1].startswith("not counted")
+    bench.node.disk_answers(time.monotonic())  # which it does to another call
+    bench.store.may_commit.clear()
+    other = increment(bench.counting, "a", 1)
+    await until(lambda: bench.store.batches)
+    bench.failure = RuntimeError("a bug")
+    bench.may_find.set()
+    await until(lambda: heard)
+    assert str(heard[0]["exception"]) == "a bug"
+    bench.store.may_commit.set()
+    assert (await other).value == 1
+    assert not bench.store.abandoned
+
+
+async def test_a_batch_that_cannot_be_given_to_the_disk_is_answered_and_the_next_one_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Batch) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "commit", fail)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        assert "may have been counted" in (await refusal(increment(bench.counting, "a", 1)))[1]
+    async with asyncio.timeout(5):
+        assert (await increment(bench.counting, "a", 1)).value == 1
 
 
 async def test_a_leave_does_not_wait_for_the_disk_for_long_and_answers_everybody() -> None:

@@ -22,22 +22,28 @@ from gossipd.core import (
     RETRY_AFTER,
     Address,
     Batch,
+    Effect,
+    Node,
     Refused,
     Settings,
     Why,
     increment_id,
     parse_increment_id,
 )
+from gossipd.core.durability.batch_size import ALONE_COST, COST_MAX, COUNTER_COST
 from gossipd.core.durability.waiters import WAITS_MAX
 from gossipd.core.identity import STREAM_BYTES
 from gossipd.core.wire.messages import Register
 from gossipd.daemon import daemon as module
 from gossipd.daemon import opening, resolving
+from gossipd.daemon.counting import Counting
 from gossipd.daemon.daemon import Daemon
 from gossipd.daemon.opening import StartError
+from gossipd.sideport.connection import Connection
 from gossipd.store import DiskStore, MemoryStore
 from tests.unit.asking import increment
 from tests.unit.daemon.waiting import until
+from tests.unit.sideport.fake import FakeTransport
 
 ANY = Endpoint("127.0.0.1", 0)
 
@@ -112,7 +118,7 @@ async def test_seeds_that_cannot_be_resolved_do_not_end_the_start(
     literal = "127.9.9.9" in seeds
     if literal:
         await until(lambda: made.service.not_ready() is None)
-        assert (await increment(made.service, "a", 1)).count == 1
+        assert (await increment(made.service, "a", 1)).value == 1
     else:
         reason = "no seed's name resolves: a.invalid:7946: "
         await until(lambda: reason in str(made.service.not_ready()))
@@ -174,9 +180,29 @@ async def test_a_node_advertises_what_others_reach_it_at(
     assert await serving == 0
 
 
+async def test_who_is_answered_is_written_to_before_the_loop_comes_round() -> None:
+    """So what he says next is read before the next batch is begun."""
+    made = await Daemon.open(Config(bind=ANY, api=ANY, name="one", in_memory=True))
+    serving = asyncio.create_task(made.serve())
+    await until(lambda: made.service.not_ready() is None)
+    connection, transport = Connection(made._port), FakeTransport()
+    connection.connection_made(transport)
+    at_once = False
+    for _ in range(50):  # on a busy machine the slice of time of that turn may be over
+        transport.written = b""
+        connection.data_received(b"increment\n")
+        await asyncio.sleep(0)  # in which it is committed
+        at_once |= transport.written != b""
+        await until(lambda: transport.written)
+    connection.connection_lost(None)
+    made.service.leave()
+    assert await serving == 0
+    assert at_once
+
+
 async def test_it_counts_and_shows_what_it_counted(daemon: Daemon) -> None:
     answer = await increment(daemon.service, "a", 3)
-    assert (answer.counter, answer.by, answer.count, answer.duplicate) == ("a", 3, 3, False)
+    assert (answer.counter, answer.by, answer.value, answer.duplicate) == ("a", 3, 3, False)
     assert daemon.service.count("a") == 3
     assert dict(daemon.service.counters("", "")) == {"a": 3}
     assert daemon.service.counted(answer.id, None)
@@ -300,6 +326,42 @@ async def test_a_second_signal_does_not_wait_for_a_commit(
     await asyncio.wait([counting])
 
 
+async def test_an_effect_that_cannot_be_performed_costs_none_of_the_others(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here that the next part is committed, which is told once."""
+    sound = Counting.do
+
+    def fail(*_: object) -> None:
+        monkeypatch.setattr(Counting, "do", sound)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Counting, "do", fail)
+    more_than_a_part = COST_MAX // (1 + COUNTER_COST + ALONE_COST) + 1
+    futures = [increment(daemon.service, f"c{n}", 1) for n in range(more_than_a_part)]
+    async with asyncio.timeout(5):
+        assert (await futures[-1]).value == 1
+    assert not futures[0].done()
+    assert "a bug" in caplog.text
+
+
+async def test_after_a_mistake_in_what_is_due_there_is_a_next_timer(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, fired = Node.handle_timeout, 0
+
+    def fail(node: Node, now: float) -> list[Effect]:
+        nonlocal fired
+        fired += 1
+        if fired == 1:
+            raise RuntimeError("a bug")
+        return sound(node, now)
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    monkeypatch.setattr(Node, "handle_timeout", fail)
+    await until(lambda: fired > 3)
+
+
 async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(registers_max=5)
     made = await Daemon.open(Config(bind=ANY, api=ANY, name="small", settings=settings))
@@ -309,7 +371,7 @@ async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFix
         await increment(made.service, f"c{number}", 1)
     with pytest.raises(Refused, match="the log holds no more counters"):
         await increment(made.service, "one more", 1)
-    assert (await increment(made.service, "c0", 1)).count == 2
+    assert (await increment(made.service, "c0", 1)).value == 2
     assert made.service.status()["alarms"] == ["5 of at most 5 registers"]
     full = "the log holds 5 of at most 5 registers: new ones are refused"
     await until(lambda: full in caplog.messages)
@@ -456,7 +518,7 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
         answers.append(await increment(daemon.service, "a", 1))
         daemon.service.leave()
         assert await serving == 0
-    assert [answer.count for answer in answers] == [1, 2, 3]
+    assert [answer.value for answer in answers] == [1, 2, 3]
     assert len({answer.id.hex[:20] for answer in answers}) == 3, "a stream for each life"
 
 

@@ -31,6 +31,7 @@ class Bench:
         self.clock = 0.0
         self.costs: dict[Address, float] = {}
         self.handled: list[tuple[bytes, Address]] = []
+        self.breaks_at: bytes | None = None
         self.dropped: list[Address] = []
         self.amplification: set[str] = set()
         """Hosts that have proven nothing."""
@@ -43,6 +44,8 @@ class Bench:
         return address[0] not in self.amplification
 
     def handle(self, data: bytes, source: Address) -> None:
+        if data == self.breaks_at:
+            raise RuntimeError("a bug")
         self.clock += self.costs.get(source, 0.0)
         self.handled.append((data, source))
 
@@ -75,6 +78,17 @@ async def test_who_has_used_its_share_waits_and_nobody_else_does(bench: Bench) -
     await until(lambda: len(bench.handled) == 2)
     assert bench.handled[-1] == (b"more", LIAR)
     assert bench.dropped == []
+
+
+async def test_a_datagram_that_cannot_be_handled_holds_up_none_of_those_that_wait(
+    bench: Bench,
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    bench.flood(LIAR)
+    bench.breaks_at = b"first"
+    bench.inbox.receive(b"first", LIAR)
+    bench.inbox.receive(b"second", LIAR)
+    await until(lambda: bench.handled == [(b"second", LIAR)])
 
 
 async def test_when_all_have_used_too_much_probes_come_first_and_each_address_in_turn(

@@ -138,6 +138,24 @@ async def test_a_disk_that_hangs_is_told_though_nobody_counts(bench: Bench) -> N
     assert bench.shelf.versions == [1]
 
 
+async def test_a_mistake_when_it_no_longer_hangs_stops_no_saving(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: float) -> None:
+        raise RuntimeError("a bug")
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    await until(lambda: bench.shelf.expiries)
+    bench.shelf.answers.clear()
+    bench.learn(1)
+    await until(lambda: bench.watch.hangs)
+    monkeypatch.setattr(bench.node, "disk_answers", fail)
+    bench.shelf.answers.set()
+    await until(lambda: not bench.watch.hangs)
+    bench.learn(2)
+    await until(lambda: bench.shelf.versions == [1, 2])
+
+
 async def test_a_drain_waits_no_longer_than_it_is_told(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -82,7 +82,7 @@ class FakeBackend(Service):
                 answer(self.refusal)
                 continue
             value = self.values[counter] = self.values.get(counter, 0) + by
-            answer(Counted(increment_id(value), counter, by, value, False))
+            answer(Counted(STREAM, counter, value % 2**48, by, value))
 
     def increment_all(self, items: Sequence[Item]) -> asyncio.Future[list[Counted | Refused]]:
         if self.unstartable is not None:
@@ -103,7 +103,7 @@ class FakeBackend(Service):
                 answers.append(Refused(Why.CONFLICT, "out of range"))
                 continue
             value = self.values[counter] = self.values.get(counter, 0) + by
-            answers.append(Counted(increment_id(value), counter, by, value, False))
+            answers.append(Counted(STREAM, counter, value % 2**48, by, value))
         return answers
 
     def included(
@@ -226,6 +226,9 @@ class FakeBackend(Service):
         if name != "gone":
             raise Refused(Why.UNKNOWN, f"no member {name}")
         self.forgotten.append(name)
+
+
+STREAM = bytes(10)
 
 
 def increment_id(number: int) -> UUID:

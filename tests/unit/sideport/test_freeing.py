@@ -9,7 +9,6 @@ import pytest
 
 from gossipd.core import Refused
 from gossipd.sideport.connection import Connection
-from gossipd.sideport.deadline import Deadline
 from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.pipeline import Pipeline
@@ -17,7 +16,7 @@ from gossipd.sideport.pipeline import Pipeline
 from .conftest import Connect
 from .fake import FakeBackend, until
 
-HELD = (Connection, Deadline, Pipeline, HttpDialect, OpeningDialect, Refused)
+HELD = (Connection, Pipeline, HttpDialect, OpeningDialect, Refused)
 
 SAID = {
     "nothing": b"",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.turns import SLICE_TIME, Turns
+from gossipd.sideport.turns import CANCELLED_MAX, SLICE_TIME, Turns
 
 from .conftest import Connect
 from .fake import FakeBackend, until
@@ -50,17 +51,14 @@ async def test_each_slice_of_an_answer_has_a_round_of_the_loop_of_its_own(client
     def connection(name: str) -> None:
         pipeline: Pipeline
 
-        def progressed(its_turn: bool) -> None:
-            time = turns.slice()
-            if time.over and not its_turn:
-                pipeline.rest(is_new=True)
-            else:
-                pipeline.advance(time)
+        def go_on() -> None:
+            pipeline.resting = False
+            pipeline.advance(turns.slice())
 
-        pipeline = Pipeline(written.append, progressed, ended.append, turns)
+        pipeline = Pipeline(written.append, go_on, ended.append, turns)
         pipeline.add(lambda: busy(name), lambda pieces: pieces)
         pipeline.end()
-        progressed(False)
+        pipeline.rest(is_new=True)
 
     for number in range(clients):
         connection(str(number))
@@ -168,3 +166,18 @@ async def test_who_is_gone_before_his_turn_holds_up_nobody() -> None:
     async with asyncio.timeout(5):
         assert not (await stays).over
         assert not (await turns.wait()).over
+
+
+async def test_of_many_whose_clients_go_at_once_some_are_cancelled_in_each_round() -> None:
+    turns, loop = Turns(), asyncio.get_running_loop()
+    commands = [loop.create_future() for _ in range(3 * CANCELLED_MAX + 1)]
+    for command in commands:
+        turns.forsake(command)
+    cancelled = [0]
+    while cancelled[-1] < len(commands):
+        await asyncio.sleep(0)
+        cancelled.append(sum(command.cancelled() for command in commands))
+    assert max(after - before for before, after in pairwise(cancelled)) == CANCELLED_MAX
+    turns.forsake(late := loop.create_future())
+    await asyncio.wait([late], timeout=5)
+    assert late.cancelled()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 
 import pytest
 
@@ -308,6 +310,53 @@ async def test_an_increment_goes_on_when_the_client_that_wanted_it_acknowledged_
     backend.refusal = Refused(Why.UNAVAILABLE, "leaving")
     backend.commit()
     assert backend.asked == []
+
+
+@pytest.mark.parametrize("limits", [{"presence_interval": 0.01}], indirect=True)
+@pytest.mark.parametrize("times", [1, 200])
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"GET /count?after={ID} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /increment?ack=2 HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"count after={ID}\n",
+        "increment ack=2\n",
+    ],
+)
+async def test_a_wait_is_dropped_when_the_client_has_closed(
+    port: SidePort, connect: Connect, backend: FakeBackend, said: str, times: int
+) -> None:
+    """Also where it has said more than is read, so that nothing is read from it any more."""
+    backend.slow = True
+    client = await connect()
+    await client.send(said.encode() * times)
+    await until(lambda: len(backend.waits) > 0)
+    await client.close()
+    await until(lambda: port.connection_count == 0)
+    await until(lambda: all(wait.cancelled() for wait in backend.waits))
+
+
+@pytest.mark.parametrize("limits", [{"presence_interval": 0.01}], indirect=True)
+async def test_a_half_closed_client_is_asked_for_a_sign_beside_what_it_reads(
+    port: SidePort, backend: FakeBackend
+) -> None:
+    backend.slow = True
+    client = await asyncio.to_thread(socket.create_connection, port.addresses[0])
+    with client:
+        client.setblocking(False)
+        client.send(f"count after={ID}\n".encode())
+        client.shutdown(socket.SHUT_WR)
+        seen = 0
+
+        def was_touched() -> bool:
+            nonlocal seen
+            with contextlib.suppress(OSError):
+                seen += len(client.recv(1, socket.MSG_OOB))
+            return seen >= 3
+
+        await until(was_touched)
+        end(backend, True)
+        assert await asyncio.get_running_loop().sock_recv(client, 100) == b"0\n"
 
 
 async def test_a_half_closed_client_gets_the_answers_it_waits_for(

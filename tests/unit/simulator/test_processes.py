@@ -16,6 +16,7 @@ from gossipd.core import (
 )
 from gossipd.core.wire.encoding import pack_body, pack_head, pack_view
 from gossipd.core.wire.messages import Gossip
+from tests.inside import snapshot_of
 from tests.simulation.checkers import Checker, check_survival
 from tests.simulation.faulty.link import Constant
 from tests.simulation.faulty.world import World
@@ -228,7 +229,7 @@ def test_what_comes_from_others_is_on_the_disk_a_second_later() -> None:
     world.crash("n1")
     world.start("n1")
     assert count(world, "n1") == 1
-    assert [view.name for view in world.node("n1").snapshot(world.now).members] == ["n0"]
+    assert [view.name for view in snapshot_of(world.node("n1"), world.now).members] == ["n0"]
 
 
 def test_a_lost_disk_is_empty_and_a_host_without_one_gets_none() -> None:
@@ -365,7 +366,7 @@ def test_verdicts_age_on_a_disk_while_its_host_is_down() -> None:
     disk = world.hosts["n1"].disk
     assert disk is not None
     world.run(2)
-    held = {view.name: view.age for view in world.node("n1").snapshot(world.now).members}
+    held = {view.name: view.age for view in snapshot_of(world.node("n1"), world.now).members}
     assert 60 <= held["n2"] <= 63
 
 

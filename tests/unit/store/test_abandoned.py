@@ -89,9 +89,9 @@ async def test_an_increment_that_is_repeated_is_counted_once_now_and_in_the_next
     item = Item("default", 1, UUID(bytes=key))
     assert "may have been counted" in await bench.refused(item)
     answer = await bench.counted(item)
-    assert (answer.count, answer.duplicate) == (1, False)
+    assert (answer.value, answer.duplicate) == (1, False)
     again = await bench.counted(item)
-    assert (again.id, again.count, again.duplicate) == (answer.id, 1, True)
+    assert (again.id, again.value, again.duplicate) == (answer.id, 1, True)
     await bench.life.store.close()
     (found,) = (await stored(tmp_path)).streams
     assert (found.registers, found.version, found.doubles) == ((("default", 1, 1),), 1, ())
@@ -134,6 +134,6 @@ async def test_while_it_cannot_be_taken_back_nothing_is_counted(
         for each in (item, Item("default", 1, timed), Item("default", 1, None)):
             assert "another program holds its lock" in await bench.tried(each)
         other.execute("ROLLBACK")
-    assert (await bench.counted(item)).count == 1
+    assert (await bench.counted(item)).value == 1
     await bench.life.store.close()
     assert len((await stored(tmp_path)).streams) == 1

@@ -34,9 +34,9 @@ from gossipd.core.durability.batch_size import COST_MAX, COUNTER_COST
 from gossipd.core.durability.committing import (
     BATCH_KEYS,
     PUTS_MAX,
-    RETRY_MAX,
-    RETRY_MIN,
 )
+from gossipd.core.durability.disk_health import RETRY_MAX, RETRY_MIN
+from gossipd.core.durability.read_barrier import Reads
 from gossipd.core.log.dedup import Dedup
 from tests.unit.core.talk import WALL, Said, Talk
 
@@ -51,7 +51,7 @@ class Bench(Talk):
 
     def __init__(self, key_limit: int = 1_000_000, *, durable: bool = True) -> None:
         super().__init__(settings=Settings(key_limit=key_limit), durable=durable)
-        self.told: dict[int, Reply] = {}
+        self.told: dict[object, Reply] = {}
         self.parts: list[list[Reply]] = []
         """What the batch was told, one part after the other."""
         self.soon = 0
@@ -103,6 +103,10 @@ class Bench(Talk):
     def fates(self, *tokens: int) -> list[Fate]:
         replies = [self.told.get(token) for token in tokens]
         return [reply.fate for reply in replies if isinstance(reply, Uncounted)]
+
+
+def mistaken(*_: object) -> None:
+    raise RuntimeError("a bug")
 
 
 @pytest.fixture
@@ -324,6 +328,43 @@ def test_after_a_mistake_everybody_is_answered_and_the_next_batch_counts(bench: 
     assert bench.fail_commit(Failure.MISTAKE).effects == [], "nothing was under way"
 
 
+def test_a_mistake_after_the_answers_costs_none_of_them_nor_the_next_batch(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an input has caused before it raised comes with the next one."""
+    bench.ask(1)
+    commit = bench.begun()
+    bench.ask(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reads, "look", mistaken)
+        with pytest.raises(RuntimeError):
+            bench.node.committed(commit.batch, bench.now)
+    bench.fail_commit(Failure.MISTAKE)
+    assert isinstance(bench.told[1], Advance)
+    bench.done(bench.begun())
+    assert isinstance(bench.told[2], Advance)
+
+
+def test_a_batch_that_was_given_up_by_mistake_is_not_counted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the disk says that it has it: it was asked to take it back."""
+    bench.ask(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reads, "look", mistaken)
+        with pytest.raises(RuntimeError):
+            bench.begin()
+    said = bench.fail_commit(Failure.MISTAKE)
+    (commit,), (abandoned,) = said.of(Commit), said.of(Abandon)
+    assert said.effects.index(commit) < said.effects.index(abandoned)
+    assert bench.fates(1) == [Fate.MISTAKE]
+    assert not bench.node.committed(commit.batch, bench.now)
+    assert bench.node.log.value("a") == 0
+    bench.ask(2)
+    bench.done(bench.begun())
+    assert bench.node.log.value("a") == 1
+
+
 # --- keys that only the disk knows ---------------------------------------------------------------
 
 
@@ -367,6 +408,17 @@ def test_who_waits_for_keys_that_cannot_be_looked_up_was_not_counted(forgetful: 
     assert bench.told[1] == Uncounted(Fate.NOT_COUNTED, "no space")
     bench.ask(2)
     assert bench.fates(2) == [Fate.CLOSED]
+
+
+def test_a_mistake_with_keys_is_told_without_its_details(forgetful: Bench) -> None:
+    bench = forgetful
+    bench.ask(1, key=key(1))
+    question = asked(bench.begin()).question
+    bench.see(bench.node.keys_not_found(question, Failure.MISTAKE, "a bug", bench.now))
+    assert bench.told[1] == Uncounted(Fate.NOT_COUNTED, "internal error")
+    bench.ask(2)
+    bench.done(bench.begun())
+    assert isinstance(bench.told[2], Advance)
 
 
 # --- a disk that hangs ---------------------------------------------------------------------------

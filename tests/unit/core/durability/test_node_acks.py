@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -14,7 +16,9 @@ from gossipd.core import (
     Status,
     Stream,
 )
-from gossipd.core.durability.acks import ASKS_MAX, SPARE
+from gossipd.core.durability.acks import ASKS_MAX, LOOKED_MAX, SPARE
+from gossipd.core.durability.waiters import ENDS_MAX
+from gossipd.core.log.log import Log
 from gossipd.core.wire.messages import (
     HOLD_GROUPS_MAX,
     Ack,
@@ -22,6 +26,7 @@ from gossipd.core.wire.messages import (
     Hold,
     Ping,
 )
+from tests.inside import copies
 from tests.unit.core.talk import (
     Peer,
     Said,
@@ -129,7 +134,7 @@ def test_one_peer_that_confirms_twice_is_one_copy() -> None:
     again = talk.wait(0.15).sent(Hold, talk.peer(name))
     for question in (hold, *again):
         assert not talk.confirm(name, question).of(Copies)
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
 
 
 def test_a_later_register_of_the_counter_holds_the_earlier_event() -> None:
@@ -171,7 +176,7 @@ def test_an_older_event_than_was_asked_for_is_asked_for_too() -> None:
     talk.increment(times=9)
     name, hold = one_asked(talk, talk.want(3, seq=8))
     talk.confirm(name, hold)
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
     talk.wait(0.01)
     said = talk.want(2, seq=3)
     assert not said.of(Copies), "only what is newer is held there"
@@ -187,7 +192,7 @@ def test_a_copy_in_memory_counts_where_that_is_wanted_only() -> None:
     said = talk.want(2, memory=True)
     name, hold = one_asked(talk, Said([*said.timed, *talk.wait(0.2).timed]))
     assert talk.confirm(name, hold, durable=False).of(Copies) == [Copies(2, 2, True)]
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
 
 
 def test_peers_that_keep_things_in_memory_are_passed_over_for_others() -> None:
@@ -231,10 +236,10 @@ def test_who_is_gone_is_no_copy_any_more(status: Status) -> None:
     said, _ = talk.counted(3)
     name, hold = one_asked(talk, said)
     talk.confirm(name, hold)
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
     talk.peer(name).answers = False
     talk.condemn(name, status)
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
 
 
 def test_what_an_earlier_life_of_a_peer_told_is_gone_with_it() -> None:
@@ -247,7 +252,7 @@ def test_what_an_earlier_life_of_a_peer_told_is_gone_with_it() -> None:
         peer = talk.peer(name)
         peer.generation += 1
         talk.admit(peer)
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
     late = talk.confirm(two, second)
     assert Drop.UNASKED in late.drops
     assert not late.of(Copies)
@@ -267,7 +272,7 @@ def test_a_confirmation_of_other_streams_is_of_no_use() -> None:
     said, _ = talk.counted(3)
     name, hold = one_asked(talk, said)
     said = talk.hear(talk.peer(name), Held(hold.nonce, False, ((stream(9), 9),), True))
-    assert talk.node.copies(1) == 2
+    assert copies(talk.node, 1) == 2
     assert not said.of(Copies)
 
 
@@ -298,7 +303,7 @@ def test_a_wish_that_is_given_up_is_never_told_of() -> None:
     talk.want(2, seconds=1)
     talk.node.give_up(2)
     assert not talk.wait(2).of(Copies)
-    assert talk.node.copies(1) == 1
+    assert copies(talk.node, 1) == 1
 
 
 def test_nobody_is_asked_once_the_last_wish_is_given_up() -> None:
@@ -413,7 +418,89 @@ def test_a_thousand_wishes_take_one_question_a_peer() -> None:
     asked = [hold for seq in range(1, 1001) for hold in talk.want(2, seq=seq).sent(Hold)]
     assert len(asked) == 1
     said = talk.confirm("p0", asked[0])
-    assert said.of(Copies) == [Copies(token, 2, True) for token in range(1, 1001)]
+    assert len(said.of(Copies)) == ENDS_MAX, "the others a moment later"
+    told = said.of(Copies) + talk.wait(0.01).of(Copies)
+    assert told == [Copies(token, 2, True) for token in range(1, 1001)]
+
+
+def waiting_for(count: int) -> Asker:
+    """For copies of as many streams."""
+    talk = Asker(peers=1)
+    for begin in range(0, count, 20):
+        talk.hear_news(*(group(begin + number, [("a", 1, 1)]) for number in range(20)))
+    talk.store_all()
+    for number in range(count):
+        talk.want(2, of=stream(number), seconds=60)
+    return talk
+
+
+def looks(count: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How often a node looks at the log while somebody waits for so many streams that are held,
+    and as many that are not."""
+    looked: Counter[str] = Counter()
+    talk = waiting_for(count)
+    (hold,) = talk.wait(0.15).sent(Hold)[-1:]
+    for number in range(count, 2 * count):
+        talk.want(2, of=stream(number), seq=1, seconds=60)
+    for number in range(count):
+        talk.node.give_up(number + 1)
+        talk.want(2, of=stream(number), seconds=60)
+    with monkeypatch.context() as patch:
+        for name in ("version", "durable"):
+            patch.setattr(Log, name, counted(getattr(Log, name), name, looked))
+        talk.want(2, of=stream(0), seconds=60)
+        talk.confirm("p0", hold)
+        talk.wait(0.2)
+    return looked
+
+
+def counted(
+    sound: Callable[[Log, Stream], int], name: str, looked: Counter[str]
+) -> Callable[[Log, Stream], int]:
+    def look(log: Log, of: Stream) -> int:
+        looked[name] += 1
+        return sound(log, of)
+
+    return look
+
+
+def test_an_input_looks_at_what_it_changes_however_many_streams_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = looks(40 * LOOKED_MAX, monkeypatch)
+    assert looked.keys() == {"version", "durable"}
+    assert max(looked.values()) < 40 * LOOKED_MAX, "in several inputs"
+
+
+def test_however_many_streams_are_waited_for_each_has_its_turn() -> None:
+    talk = waiting_for(3 * LOOKED_MAX)
+    told: list[Copies] = []
+    for _ in range(300):
+        said = talk.wait(0.02)
+        told += said.of(Copies)
+        for hold in said.sent(Hold):
+            told += talk.confirm("p0", hold).of(Copies)
+    assert {copies.token for copies in told} == set(range(1, 3 * LOOKED_MAX + 1))
+
+
+def test_many_that_are_not_held_here_do_not_hold_up_one_that_is() -> None:
+    talk = Asker(peers=1)
+    for number in range(3 * LOOKED_MAX):
+        talk.want(2, of=stream(number + 1), seq=1, seconds=60)
+    talk.increment()
+    said = talk.want(2)
+    name, hold = one_asked(talk, Said([*said.timed, *talk.wait(0.2).timed]))
+    assert talk.confirm(name, hold).of(Copies) == [Copies(talk.tokens, 2, True)]
+
+
+def test_what_has_come_to_be_held_here_is_noticed_for_all_of_many_streams() -> None:
+    talk = Asker(peers=1)
+    count = 3 * LOOKED_MAX
+    for number in range(count):
+        talk.want(1, of=stream(number), seq=1, memory=True, seconds=60)
+    for begin in range(0, count, 20):
+        talk.hear_news(*(group(begin + number, [("a", 1, 1)]) for number in range(20)))
+    assert len(talk.wait(1).of(Copies)) == count
 
 
 def test_questions_to_a_peer_that_answers_keep_their_pace() -> None:

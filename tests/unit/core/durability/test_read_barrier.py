@@ -19,7 +19,7 @@ from gossipd.core import (
     TooManyReads,
 )
 from gossipd.core.durability.read_barrier import Reads
-from gossipd.core.durability.waiters import WAITS_MAX
+from gossipd.core.durability.waiters import ENDS_MAX, GO_ON_AFTER, WAITS_MAX
 from gossipd.core.identity import STREAM_BYTES, new_stream
 from gossipd.core.log.log import Log
 from gossipd.core.turn import Turn
@@ -344,6 +344,22 @@ def test_a_node_tells_of_reads_and_copies_in_time_at_their_end_and_at_its_own() 
     ended = talk.node.stop_waiting(talk.now)
     assert ended == [Copies(6, 0, False), Included(5, False)]
     assert talk.node.stop_waiting(talk.now) == []
+
+
+def test_of_very_many_reads_that_end_together_some_end_a_moment_later() -> None:
+    talk = Talk(peers=1)
+    talk.increment()
+    stream = talk.node.stream
+    assert stream is not None
+    count = 2 * ENDS_MAX + 3
+    for token in range(count):
+        until = talk.now + (GO_ON_AFTER / 2 if token == count - 1 else 60)
+        assert talk.node.await_included(token, stream, 2, "hits", until, talk.now) == []
+    assert len(talk.increment().of(Included)) == ENDS_MAX
+    talk.node.give_up(count - 2)
+    in_time, *told = talk.wait(3 * GO_ON_AFTER).of(Included)
+    assert in_time == Included(count - 1, True)
+    assert told == [Included(token, True) for token in range(ENDS_MAX, count - 2)]
 
 
 def test_one_wish_for_copies_too_many_is_told_what_is_known_at_once() -> None:

@@ -19,7 +19,10 @@ from gossipd.core import (
     Save,
     SaveWanted,
 )
-from gossipd.core.durability.storing import EXPIRE_INTERVAL, PAUSE_MAX, SAVE_INTERVAL
+from gossipd.core.durability.disk_health import RETRY_MAX, RETRY_MIN
+from gossipd.core.durability.storing import EXPIRE_INTERVAL, SAVE_INTERVAL
+from gossipd.core.durability.write_behind import WriteBehind
+from gossipd.core.log.learning import Learning
 from gossipd.core.wire.messages import Hold
 from tests.unit.core.talk import Said, Talk, group
 
@@ -57,7 +60,7 @@ class Bench(Talk):
                 return node.save(now, self.most)
             case Save(changes):
                 if self.failure:
-                    return node.save_failed(changes, *self.failure, now)
+                    return node.disk_failed(*self.failure, now)
                 self.parts.append(changes)
                 return node.saved(changes, now)
             case Expire():
@@ -86,6 +89,10 @@ class Bench(Talk):
     @property
     def versions(self) -> list[int]:
         return [version for part in self.parts for _, version in part.versions]
+
+
+def mistaken(*_: object) -> None:
+    raise RuntimeError("a bug")
 
 
 @pytest.fixture
@@ -139,12 +146,13 @@ def test_what_could_not_be_stored_is_tried_again_later_and_later(bench: Bench) -
         bench.step(0.1)
         if len(bench.of(Save)) > before:
             tries.append(bench.now)
-    pauses = [round(after - before) for before, after in pairwise(tries)]
-    assert pauses[:3] == [2, 4, 8]
-    assert set(pauses[3:]) == {PAUSE_MAX}
+    pauses = [after - before for before, after in pairwise(tries)]
+    expected = [min(RETRY_MIN * 2**n, RETRY_MAX) for n in range(len(pauses))]
+    assert pauses == [pytest.approx(pause, abs=0.11) for pause in expected]
+    assert len(pauses) > 12
     assert not bench.parts
     bench.failure = None
-    bench.step(PAUSE_MAX + 0.1)
+    bench.step(RETRY_MAX + 0.1)
     assert bench.versions == [1]
 
 
@@ -153,7 +161,7 @@ def test_a_disk_that_takes_nothing_is_told_and_tried_until_it_does(bench: Bench)
     bench.failure = FULL
     bench.learn(1)
     bench.step(SAVE_INTERVAL + 0.1)
-    assert bench.of(DiskRefuses) == [DiskRefuses("no space")]
+    assert DiskRefuses("no space") in bench.of(DiskRefuses)
     bench.failure = None
     bench.step(2 * SAVE_INTERVAL + 0.1)
     assert bench.versions == [1]
@@ -161,6 +169,52 @@ def test_a_disk_that_takes_nothing_is_told_and_tried_until_it_does(bench: Bench)
     assert bench.of(DiskTakes) == [DiskTakes()]
     bench.step(20)
     assert bench.probes == 1, "a disk that takes what it is given is left alone"
+
+
+def test_who_waits_does_not_have_a_disk_that_takes_nothing_tried_sooner(bench: Bench) -> None:
+    bench.failure = FULL
+    bench.learn(1)
+    bench.step(60)
+    assert not bench.parts
+    tries, began = len(bench.of(Save)), bench.now
+    for seq in range(2, 52):
+        hold = Hold(seq, (group(1, [("a", seq, 1)], start=seq - 1),))
+        bench.serve(bench.hear(bench.peer("p0"), hold))
+        bench.step(0.1)
+    assert bench.now - began == pytest.approx(RETRY_MAX)
+    assert len(bench.of(Save)) - tries == 1
+    bench.failure = None
+    bench.step(RETRY_MAX + 0.1)
+    assert bench.versions[-1] == 51
+
+
+def test_a_mistake_with_what_was_stored_stops_no_saving(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.learn(1)
+    stored = bench.take()
+    bench.hear_news(group(1, [("b", 2, 1)], start=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Learning, "twins", mistaken)
+        with pytest.raises(RuntimeError):
+            bench.node.saved(stored, bench.now)
+    assert bench.node.log.durable(stored.versions[0][0]) == 1
+    bench.step(SAVE_INTERVAL + 0.1)
+    assert bench.versions == [2]
+
+
+@pytest.mark.parametrize("where", ["take", "stored"])
+def test_a_mistake_on_the_way_to_the_disk_stops_no_saving(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    bench.hear_news(group(1, [("a", 1, 1)]))
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteBehind, where, mistaken)
+        with pytest.raises(RuntimeError):
+            bench.step(SAVE_INTERVAL + 0.1)
+    bench.step(SAVE_INTERVAL + 0.1)
+    assert bench.versions[-1] == 1
+    assert bench.parts[-1].registers, "they are on the disk before the version that covers them"
 
 
 def test_a_probe_that_fails_is_tried_again(bench: Bench) -> None:
@@ -172,7 +226,7 @@ def test_a_probe_that_fails_is_tried_again(bench: Bench) -> None:
     assert bench.probes
     assert not bench.of(DiskTakes)
     bench.failure = None
-    bench.step(PAUSE_MAX + 0.1)
+    bench.step(RETRY_MAX + 0.1)
     assert len(bench.of(DiskTakes)) == 1
 
 
@@ -219,7 +273,7 @@ def test_an_expiry_that_failed_takes_back_nothing_that_was_stored(bench: Bench) 
     bench.step(EXPIRE_INTERVAL)
     bench.failure = None
     bench.learn(2)
-    bench.step(PAUSE_MAX)
+    bench.step(RETRY_MAX)
     assert bench.versions == [1, 2]
 
 
@@ -244,6 +298,27 @@ def test_at_the_end_what_is_under_way_is_waited_for(bench: Bench) -> None:
     bench.serve(Said([(bench.now, each) for each in bench.node.saved(running, bench.now)]))
     assert bench.versions == [2]
     assert bench.of(AllSaved)
+
+
+def test_at_the_end_what_came_while_a_long_cycle_was_stored_is_stored_too() -> None:
+    bench = Bench(most=20)
+    bench.hear_news(group(1, [(f"c{number}", 1 + number, 1) for number in range(41)]))
+    running = bench.take(20)
+    bench.hear_news(group(1, [("late", 42, 1)], start=41))
+    assert not bench.node.save_rest(bench.now)
+    bench.serve(Said([(bench.now, each) for each in bench.node.saved(running, bench.now)]))
+    assert bench.versions == [41, 42]
+    assert bench.seen[-1] == AllSaved()
+
+
+def test_at_the_end_a_disk_that_took_nothing_is_tried_once_more(bench: Bench) -> None:
+    bench.failure = FULL
+    bench.learn(1)
+    bench.step(20)
+    bench.failure = None
+    bench.serve(Said([(bench.now, each) for each in bench.node.save_rest(bench.now)]))
+    assert bench.versions == [1]
+    assert bench.seen[-1] == AllSaved()
 
 
 def test_at_the_end_a_disk_that_takes_nothing_is_not_tried_again(bench: Bench) -> None:

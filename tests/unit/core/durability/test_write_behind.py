@@ -17,6 +17,7 @@ from gossipd.core import (
 from gossipd.core.durability.write_behind import Row
 from gossipd.core.wire.messages import Group
 from tests.commits import abandon, prepared
+from tests.inside import shared_members, snapshot_of
 from tests.unit.core.parts import ALIVE
 from tests.unit.core.talk import (
     WALL,
@@ -110,8 +111,8 @@ def test_a_register_is_stored_as_it_is_when_it_is_taken() -> None:
 def test_a_part_that_could_not_be_stored_comes_again(limit: int) -> None:
     talk = keeper()
     hear_five(talk)
-    first = talk.take(limit)
-    talk.not_stored(first)
+    talk.take(limit)
+    talk.not_stored()
     assert talk.node.log.durable(stream(1)) == 0
     rows: list[Row] = []
     while changes := talk.maybe_take(limit):
@@ -129,7 +130,7 @@ def test_a_last_part_without_registers_comes_again_too() -> None:
     talk.hear_news(group(1, [("a", 1, 1), ("b", 2, 1)]))
     changes = talk.take()
     assert (changes.registers, changes.versions) == ((), ((stream(1), 2),))
-    talk.not_stored(changes)
+    talk.not_stored()
     assert talk.take() == changes
 
 
@@ -203,8 +204,8 @@ def test_a_verdict_that_is_too_old_to_be_shared_stays_on_the_disk() -> None:
     old = MemberView("old", ("10.9.9.9", 1), 5, 0, Status.LEFT, age=half)
     talk.node.load(Snapshot((), (old,)), talk.now)
     assert talk.maybe_take(100) is None
-    assert talk.node.snapshot(talk.now).members == (old,)
-    assert talk.node.shared_members(talk.now) == [talk.own]
+    assert snapshot_of(talk.node, talk.now).members == (old,)
+    assert shared_members(talk.node, talk.now) == [talk.own]
     talk.wait(60 * half + 60)
     assert talk.take().gone == ("old",)
 
@@ -217,7 +218,7 @@ def test_a_verdict_that_grew_old_before_it_could_be_stored_is_stored() -> None:
     talk.wait(10)
     failed = talk.take()
     assert [view.status for view in failed.members] == [Status.FAILED]
-    talk.not_stored(failed)
+    talk.not_stored()
     talk.wait(talk.settings.remember / 2 + 60)
     again = talk.take()
     assert [view.name for view in again.members] == ["p0"]
@@ -288,7 +289,7 @@ def test_key_records_that_could_not_be_stored_come_again() -> None:
     talk = keeper()
     hear_keys(talk)
     changes = talk.take()
-    talk.not_stored(changes)
+    talk.not_stored()
     assert talk.take() == changes
 
 
@@ -306,7 +307,7 @@ def test_doubles_are_stored_in_parts_and_come_again_until_they_are() -> None:
     talk.stored(talk.take(5))
     first = talk.take(3)
     assert (len(first.doubles), first.last) == (3, False)
-    talk.not_stored(first)
+    talk.not_stored()
     assert talk.take(3) == first
     talk.stored(first)
     second = talk.take(3)
@@ -326,7 +327,7 @@ def test_a_double_that_is_folded_before_it_was_stored_is_stored_in_the_correctio
     assert changes.doubles == ()
     assert [each.counter for _, each in changes.corrections] == ["c2", "c1"]
     assert not changes.last
-    talk.not_stored(changes)
+    talk.not_stored()
     changes = talk.take(3)
     assert changes.doubles == tuple((stream(1), double) for double in kept)
     assert changes.last
@@ -361,6 +362,6 @@ def test_what_was_loaded_is_not_stored_again_but_for_doubles_that_showed_by_it()
     assert changes == Changes((), (), (), (), doubles=((stream(2), double),))
     talk.stored(changes)
     again = Talk(durable=True)
-    again.node.load(talk.node.snapshot(talk.now), again.now)
+    again.node.load(snapshot_of(talk.node, talk.now), again.now)
     assert again.node.log.value("c1") == 1
     assert again.maybe_take(100) is None

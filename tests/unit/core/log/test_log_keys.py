@@ -17,6 +17,7 @@ from gossipd.core.hashing import MASK, hash64
 from gossipd.core.log.doubles import REACHED_AT_ONCE
 from gossipd.core.log.keys import EVENTS_MAX
 from gossipd.core.log.log import Advance, Log
+from tests.inside import left_out_of
 from tests.unit.core.parts import new_key
 
 A, B, C, D = (bytes(9) + bytes((n,)) for n in (1, 2, 3, 4))
@@ -45,7 +46,7 @@ def check_books(log: Log) -> None:
         fingerprint += digest + (hash64("v", stream, version) if version else 0)
     assert log.fingerprint == fingerprint & MASK, "I9"
     for name in values:
-        assert log.value(name) == values[name] - log.doubles.left_out_of(name), "I7"
+        assert log.value(name) == values[name] - left_out_of(log.doubles, name), "I7"
 
 
 def test_a_record_above_the_version_is_in_the_fingerprint_and_one_below_is_not() -> None:

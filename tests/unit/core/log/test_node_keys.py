@@ -46,6 +46,7 @@ from gossipd.core.wire.messages import (
     Shown,
 )
 from tests.commits import AT_ONCE, abandon, prepared
+from tests.inside import snapshot_of
 from tests.unit.core.talk import (
     WALL,
     Peer,
@@ -187,7 +188,7 @@ def test_a_retry_after_an_abandoned_batch_counts_once_whatever_the_disk_has() ->
     abandon(talk.node, talk.now)
     results(talk, ("hits", 5, K))
     assert talk.node.log.value("hits") == 5
-    snapshot = talk.node.snapshot(talk.now)
+    snapshot = snapshot_of(talk.node, talk.now)
     (mine,) = snapshot.streams
     revealed = mine._replace(stream=lost.stream, registers=lost.rows, keys=lost.keys)
     again = alone()

@@ -27,6 +27,7 @@ from gossipd.core.wire.messages import (
     Shown,
     Welcome,
 )
+from tests.inside import shared_members, snapshot_of
 from tests.unit.core.talk import Peer, Talk, stream
 
 NEW = Peer("new", ("10.0.9.9", 7946))
@@ -284,7 +285,7 @@ def test_one_that_does_not_answer_is_failed_and_asked_on() -> None:
     assert names(talk) == ["me"]
     talk.wait(2)
     assert talk.status("new") is Status.FAILED
-    assert talk.node.shared_members(talk.now) == [talk.own]
+    assert shared_members(talk.node, talk.now) == [talk.own]
     asks = talk.wait(20).sent(Join, NEW)
     assert asks
     said = talk.hear(NEW, Welcome(asks[-1].nonce, Shown(0, 0, True)), [NEW.view])
@@ -322,12 +323,12 @@ def test_an_earlier_image_is_no_reason_to_ask_a_member_again() -> None:
     talk = Talk(peers=1)
     talk.node.load(Snapshot((), (talk.peer("p0").view,)), talk.now)
     assert not talk.wait(5).sent(Join)
-    assert talk.node.snapshot(talk.now).members == (talk.peer("p0").view,)
+    assert snapshot_of(talk.node, talk.now).members == (talk.peer("p0").view,)
 
 
 def test_of_those_that_only_others_knew_the_next_life_is_told_nothing() -> None:
     talk = Talk(peers=1, durable=True, settings=Settings())
     talk.hear_views(GHOST.seen(Status.FAILED))
     assert names(talk) == ["ghost", "me", "p0"]
-    assert talk.node.snapshot(talk.now).members == (talk.peer("p0").view,)
+    assert snapshot_of(talk.node, talk.now).members == (talk.peer("p0").view,)
     assert [view.name for view in talk.take().members] == ["p0"]

@@ -255,6 +255,20 @@ def test_a_confirmation_that_comes_after_the_end_changes_nothing() -> None:
     assert not confirm(talk, peer, second).views("me")
 
 
+def test_a_peer_that_says_too_late_that_it_leaves_too_ends_nothing_twice() -> None:
+    talk = leaver(peers=1)
+    peer, hold = asked_one(talk, talk.leave())
+    _, second = asked_one(talk, talk.wait(0.07))
+    _, third = asked_one(talk, talk.wait(0.07))
+    confirm(talk, peer, hold)
+    during = confirm(talk, peer, second, leaving=True)
+    assert not during.sent(Gossip), "all in its time"
+    assert talk.wait(1).of(Left) == [Left(0)]
+    after = confirm(talk, peer, third, leaving=True)
+    assert not after.effects
+    assert not talk.wait(1).of(Left)
+
+
 def test_a_leave_with_nobody_left_to_tell_ends() -> None:
     talk = leaver(peers=1)
     peer, hold = asked_one(talk, talk.leave())

@@ -25,6 +25,7 @@ from gossipd.core.wire.messages import (
     Standing,
     Welcome,
 )
+from tests.inside import snapshot_of
 from tests.unit.core.talk import Peer, Said, Talk
 
 ELSEWHERE = ("10.0.6.6", 7946)
@@ -446,11 +447,11 @@ def test_no_refusal_lets_a_generation_rise_to_where_it_is_absurd() -> None:
 @pytest.mark.parametrize("status", [Status.ALIVE, Status.FAILED])
 def test_absurd_members_that_an_earlier_life_has_kept_are_let_go(status: Status) -> None:
     before = Talk(peers=2)
-    snapshot = before.node.snapshot(before.now)
+    snapshot = snapshot_of(before.node, before.now)
     poisoned = tuple(
         view._replace(generation=GENERATION_MAX, status=status) if view.name == "p0" else view
         for view in snapshot.members
     )
     talk = Talk(alone=False)
     talk.node.load(snapshot._replace(members=poisoned), talk.now)
-    assert [view.name for view in talk.node.snapshot(talk.now).members] == ["p1"]
+    assert [view.name for view in snapshot_of(talk.node, talk.now).members] == ["p1"]

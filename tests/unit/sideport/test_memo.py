@@ -1,0 +1,197 @@
+"""Requests that come again mean what they meant when they were parsed."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID, uuid4
+
+import pytest
+
+from gossipd.sideport.connection import Connection
+from gossipd.sideport.limits import Limits
+from gossipd.sideport.memo import MEANINGS_MAX, SIZE_MAX, Meaning, Memo
+from gossipd.sideport.places import Place
+
+from .fake import FakeBackend, FakeHost, FakeTransport, until
+
+ONE, OTHER = "0190b7d2-1111-7aaa-8bbb-0123456789ab", "9f0c2b1a-2222-4ccc-9ddd-ba9876543210"
+
+MEANING = Meaning(lambda *_: None, lambda _: b"", True)
+
+
+def http(line: str, *fields: str, body: str = "") -> bytes:
+    head = "\r\n".join((f"{line} HTTP/1.1", "Host: a", *fields))
+    length = f"\r\nContent-Length: {len(body)}" if body else ""
+    return f"{head}{length}\r\n\r\n{body}".encode()
+
+
+def keyed(key: str) -> list[bytes]:
+    return [
+        http("POST /increment", f"Idempotency-Key: {key}"),
+        http(f"POST /increment?key={key}&by=2"),
+        http("POST /increment", body=f'{{"key": "{key}", "counter": "a"}}'),
+        http(f"POST /increment?counter={key}"),
+        http(f"POST /increment?counter={ONE}", f"Idempotency-Key: {key}"),
+        http(f"POST /increment?counter={key}", f"Idempotency-Key: {key}"),
+        http("POST /increment", f"Idempotency-Key: {key.upper()}"),
+        http("POST /increment", f'Idempotency-Key: "{key}"'),
+        http(f"POST /increment?key={key}&ack=1"),
+        http(f"GET /increments?key={key}"),
+        http(f"GET /count?after={key}"),
+    ]
+
+
+HTTP = [
+    http("POST /increment"),
+    http("POST /increment?by=-3&counts=string"),
+    http("POST /increment", "Connection: close"),
+    http("POST /increment", body='{"by": 7}'),
+    http("POST /increment?by=0"),
+    http("POST /increment", "Expect: 100-continue", body="{}"),
+    http("POST /increment", "Origin: http://elsewhere"),
+    http("GET /count"),
+    http("HEAD /count?counter=a"),
+    http("GET /count") + http("POST /increment"),
+    http("POST /increment") + b"GET /cou",
+    b"nt HTTP/1.1\r\nHost: a\r\n\r\n",
+    http("POST /increment")[:-1],
+    b"\n",
+    b"\r\n" + http("POST /increment"),
+    *keyed(ONE),
+    *keyed(OTHER),
+]
+TEXT = [
+    *(b"increment\n", b"increment a 5\r\n", b"count a\n", b'count "a"\n', b"count\n"),
+    *(b"increment a 0\n", b"increment\nincrement a", b"\n", b"nonsense\n", b"counters\n"),
+    *(f"increment a 1 key={key}\n".encode() for key in (ONE, OTHER)),
+    *(f"increment {ONE} key={key}\n".encode() for key in (ONE, OTHER)),
+    b"ping\n",
+]
+
+
+class Ended(FakeTransport):
+    """Nobody sends anything more when the last answer was given."""
+
+    def write_eof(self) -> None:
+        self.closing = True
+
+
+async def say(connection: Connection, transport: FakeTransport, data: bytes) -> None:
+    """Until it is answered."""
+    connection.data_received(data)
+    await until(lambda: transport.closing or connection.idle_since is not None)
+
+
+async def answered(said: list[bytes], remembering: bool) -> list[object]:
+    """What a client is told, and what the node was asked; each piece on a connection of its own as
+    soon as one was closed."""
+    backend = FakeBackend()
+    host = FakeHost(backend, Limits())
+    if not remembering:
+        host.requests.remember = host.lines.remember = lambda *_: None  # type: ignore[method-assign]
+    told: list[object] = []
+    connection, transport = Connection(host), Ended()
+    connection.connection_made(transport)
+    for piece in said:
+        if transport.closing:
+            connection.connection_lost(None)
+            connection, transport = Connection(host), Ended()
+            connection.connection_made(transport)
+        await say(connection, transport, piece)
+        told.append(re.sub(rb"Date: .*?\r\n", b"", transport.written))
+        transport.written = b""
+    connection.connection_lost(None)
+    keys = [None if key is None else str(key) for key in backend.keys]
+    return [*told, backend.started, keys, [about[:2] for about in backend.asked]]
+
+
+@pytest.mark.parametrize("said", [HTTP, TEXT], ids=["HTTP", "text"])
+async def test_what_comes_again_is_answered_as_if_it_were_parsed(said: list[bytes]) -> None:
+    three_times = [piece for piece in said for _ in range(3)] + said
+    parsed = await answered(three_times, False)
+    assert await answered(three_times, True) == parsed
+
+
+class Full(FakeHost):
+    """Where there are places in reserve only."""
+
+    def admit(self, _: Connection, __: str | None) -> Place:
+        return Place.BRIEF
+
+
+@pytest.mark.parametrize("said", [http("GET /count") * 2, b"count\ncount\n"], ids=["HTTP", "text"])
+async def test_in_the_reserve_one_question_is_answered_though_it_comes_again(said: bytes) -> None:
+    full, host = Full(FakeBackend(), Limits()), FakeHost(FakeBackend(), Limits())
+    transports: list[Ended] = []
+    full.requests, full.lines = host.requests, host.lines
+    for port in (host, full):
+        transports.append(Ended())
+        connection = Connection(port)
+        connection.connection_made(transports[-1])
+        for again in (said[: len(said) // 2], said):
+            if not transports[-1].closing:
+                await say(connection, transports[-1], again)
+        connection.connection_lost(None)
+    kept, brief = (transport.written for transport in transports)
+    assert len(kept) == 3 * len(brief.replace(b"Connection: close\r\n", b""))
+
+
+async def test_what_comes_again_is_not_parsed() -> None:
+    backend = FakeBackend()
+    host = FakeHost(backend, Limits())
+    for again in (http("POST /increment"), b"increment\n"):
+        for _ in range(2):
+            connection, transport = Connection(host), FakeTransport()
+            connection.connection_made(transport)
+            await say(connection, transport, again)
+            connection.connection_lost(None)
+    assert host.requests.find(http("POST /increment")) is not None
+    assert host.lines.find(b"increment") is not None
+    keys = [str(uuid4()) for _ in range(3)]
+    connection, transport = Connection(host), FakeTransport()
+    connection.connection_made(transport)
+    for key in keys:
+        await say(connection, transport, http("POST /increment", f"Idempotency-Key: {key}"))
+    connection.connection_lost(None)
+    found = host.requests.find(http("POST /increment", f"Idempotency-Key: {ONE}"))
+    assert found is not None
+    assert [str(key) for key in backend.keys if key is not None] == keys
+
+
+def test_the_key_of_a_request_is_the_one_that_stands_where_the_key_stood() -> None:
+    memo = Memo()
+    got: list[UUID] = []
+    memo.remember(b"add " + ONE.encode(), MEANING._replace(start=lambda key: got.append(key)), ONE)
+    found = memo.find(b"add " + OTHER.encode())
+    assert found is not None
+    found.start()
+    assert got == [UUID(OTHER)]
+    for other in (
+        b"add  " + OTHER.encode(),
+        b"ad " + OTHER.encode(),
+        b"add " + OTHER.encode() + b" ",
+    ):
+        assert memo.find(other) is None
+    for no_key in (
+        "0190b7d2-1111-8aaa-8bbb-0123456789ab",
+        "0" * 8 + "-0000-0000-0000-" + "0" * 12,
+    ):
+        assert memo.find(b"add " + no_key.encode()) is None, "it is refused, so it must be parsed"
+
+
+def test_it_is_not_remembered_where_the_key_stands_twice() -> None:
+    memo = Memo()
+    memo.remember(f"{ONE} {ONE}".encode(), MEANING, ONE)
+    memo.remember(f"{OTHER} {ONE}".encode(), MEANING, ONE)
+    assert memo.find(f"{OTHER} {ONE}".encode()) is None
+    assert memo.find(f"{OTHER} {OTHER}".encode()) is None
+
+
+def test_the_last_requests_are_remembered_and_no_large_ones() -> None:
+    memo = Memo()
+    for number in range(MEANINGS_MAX + 1):
+        memo.remember(b"%d" % number, MEANING)
+    assert memo.find(b"0") is None
+    assert memo.find(b"1") is MEANING
+    memo.remember(b"x" * (SIZE_MAX + 1), MEANING)
+    assert memo.find(b"x" * (SIZE_MAX + 1)) is None
