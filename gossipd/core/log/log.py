@@ -445,8 +445,9 @@ class Log:
 
     def lag(self, stream: Stream, now: float) -> float:
         """How old what is missing of a stream may be, seconds: as old as the newest key record up
-        to which everything is held, where more than that is known of; 0 where there is no more."""
-        version = self.version(stream)
+        to which everything is held and stored, where more than that is known of; 0 where there is
+        no more. Of what is not stored yet the disk has not told the twins."""
+        version = self.durable(stream)
         if self.newest(stream) <= version:
             return 0.0
         record = self.keys.at(stream, self.keys.newest_at_or_below(stream, version), now)
