@@ -356,6 +356,17 @@ def test_a_double_that_the_asker_finds_by_itself_comes_only_where_all_are_wanted
     assert page.doubles == (_double(2), _double(3))
 
 
+def test_where_neither_record_nor_double_is_to_be_told_a_pass_goes_on() -> None:
+    state = state_of(durable=True)
+    state.log.merge(A, [("x", 3, 3)])
+    state.log.claim(A, 3)
+    state.log.merge_keys(A, [_record(2, age=50), _record(3)], 0.0)
+    state.log.merge_keys(bytes(10), [_record(2)], 0.0)
+    state.log.enter(A, [_double(2)], 0.0)
+    (page,), _ = _walk(state, replace(_ask(PassItem(A, 0, BEGINNING)), age=10), None)
+    assert ([record.seq for record in page.keys], page.doubles, page.upto) == ([3], (), END)
+
+
 def test_a_correction_goes_with_the_register_of_its_counter() -> None:
     state = state_of(datagram_size=640)
     log = state.log

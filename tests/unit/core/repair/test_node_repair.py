@@ -15,6 +15,7 @@ from gossipd.core import (
     Save,
     SaveWanted,
     Settings,
+    source_stream,
 )
 from gossipd.core.log.log import Log
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
@@ -23,6 +24,7 @@ from gossipd.core.wire.messages import (
     Digest,
     DigestAsk,
     Gossip,
+    Group,
     Leaf,
     Pages,
     PassAsk,
@@ -404,6 +406,16 @@ def test_unequal_hashes_are_passed_over_from_the_version_then_with_doubles_then_
     assert asked == [(5, False), (5, True), (0, True), (5, True), (5, True)]
     talk.wait(60)
     assert begin(talk, other).items[0].start == 0
+
+
+def test_a_source_whose_register_differs_is_passed_over_from_the_beginning() -> None:
+    talk = quiet()
+    till = source_stream("till-7", "a")
+    told = Group(till, 0, 5, (("a", 5, 100),))
+    talk.hear(talk.peer("p0"), Gossip(), groups=[told])
+    assert talk.node.log.version(till) == 5
+    ask = begin(talk, (Leaf(till, 5, 77),))
+    assert ask.items == (PassItem(till, 0, BEGINNING, True),)
 
 
 def test_equal_versions_and_equal_hashes_need_no_pass() -> None:
