@@ -23,7 +23,7 @@ SLICE_MAX = 4
 PAUSE = 0.002
 """Seconds between two slices, so that answers take a quarter of the time at most."""
 
-LATE_SLICES_MAX = 4
+LATE_SLICES_MAX = 2
 """Slices that are made at once where the last one is longer ago: on a busy host timers are late,
 and who asked would wait for each."""
 
