@@ -154,6 +154,7 @@ class Dispatch:
         match message:
             case Cookie(nonce):
                 answers = self._answered(nonce, sender, turn)
+                parts.meeting.asks(sender, turn.now)
                 parts.joining.cookie_came(message, sender, answers, turn)
             case Refuse():
                 parts.joining.refused(message, sender, envelope.generation, turn)

@@ -160,12 +160,14 @@ class Timers:
 
     def _first(self) -> list[_Entry]:
         """The heap with the earliest deadline at its top; it is empty if there is none."""
-        for heap in (self._heap, self._old):
-            while heap and not self._holds(heap[0]):
-                heappop(heap)
-        if not self._old or (self._heap and self._heap[0] < self._old[0]):
-            return self._heap
-        return self._old
+        heap, old = self._heap, self._old
+        while heap and not self._holds(heap[0]):
+            heappop(heap)
+        if not old:  # mostly
+            return heap
+        while old and not self._holds(old[0]):
+            heappop(old)
+        return heap if not old or (heap and heap[0] < old[0]) else old
 
     def _sweep(self) -> None:
         """Move some entries that still hold; without its last one a heap is still a heap."""

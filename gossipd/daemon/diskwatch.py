@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from gossipd.daemon.troubles import Troubles
+from gossipd.sideport.gate import gate
 
 T = TypeVar("T")
 
@@ -69,10 +70,10 @@ class DiskWatch:
         if self.hangs:
             raise HangsError(self.silence)
         call = asyncio.ensure_future(ask())
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        wait = self.begin(partial(told.set_result, None))
-        call.add_done_callback(partial(self._answered, wait))
-        await asyncio.wait((call, told), return_when=asyncio.FIRST_COMPLETED)
+        over, end = gate()
+        call.add_done_callback(partial(self._answered, self.begin(end)))
+        call.add_done_callback(end)
+        await over
         if call.done():
             return call.result()
         raise HangsError(self.silence)

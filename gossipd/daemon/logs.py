@@ -17,9 +17,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from gossipd.daemon.logfile import FileWriter
 from gossipd.daemon.troubles import Troubles
 from gossipd.process import streams
 
@@ -52,9 +54,13 @@ _PRIORITIES = (
 class Log(logging.Handler):
     """What writes to one descriptor."""
 
-    def __init__(self, fd: int, encoding: str, *, for_journal: bool) -> None:
+    def __init__(
+        self, fd: int, encoding: str, *, for_journal: bool, writer: FileWriter | None = None
+    ) -> None:
+        """`writer`: who writes to that descriptor; this process unless given."""
         super().__init__()
         self.fd = fd
+        self._write_part = writer.write if writer else partial(streams.write, fd)
         time = "" if for_journal else "%(asctime)s "
         self.setFormatter(logging.Formatter(f"{time}%(levelname)s %(message)s"))
         self._encoding = encoding
@@ -155,7 +161,7 @@ class Log(logging.Handler):
         rest = memoryview(b"\n" + lines if self._is_torn else lines)
         try:
             while rest:
-                size = streams.write(self.fd, rest)
+                size = self._write_part(rest)
                 self._is_torn = rest[size - 1] != ord("\n")
                 rest = rest[size:]
         except OSError as error:
@@ -194,15 +200,16 @@ _log: Log | None = None
 
 
 @contextmanager
-def written_aside() -> Iterator[Log]:
+def written_aside(writer: FileWriter | None = None) -> Iterator[Log]:
     """What is printed to stderr meanwhile waits for a thread that writes it, which is there from
-    `logging_aside` on, at the latest at the end."""
+    `logging_aside` on, at the latest at the end. `writer`: who writes to stderr; this process
+    unless given."""
     global _log
     if _log is not None:
         yield _log
         return
     before, encoding = sys.stderr, streams.encoding_of(sys.stderr)
-    log = _log = Log(STDERR, encoding, for_journal=_is_journal())
+    log = _log = Log(STDERR, encoding, for_journal=_is_journal(), writer=writer)
     sys.stderr = streams.text_over(_Printed(log, encoding), encoding)
     try:
         yield log

@@ -22,9 +22,10 @@ def main() -> NoReturn:
     streams.begin()
     with ExitStack() as stack:
         if serves:
-            from gossipd.daemon.logs import written_aside
+            from gossipd.daemon.logfile import writer_of
+            from gossipd.daemon.logs import STDERR, written_aside
 
-            log = stack.enter_context(written_aside())
+            log = stack.enter_context(written_aside(writer_of(STDERR)))
             signals.say_with(log.tell, log.finish)
         code = _run()
     if serves:

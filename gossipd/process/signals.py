@@ -10,8 +10,9 @@
 | KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted |
 | any other: PIPE, XFSZ, ALRM, PROF, TTIN, TTOU, IO, PWR, … | nothing; a write that fails says so itself |
 
-What a node starts beside itself for its disk (`store.worker`) ends with the node, not by a signal
-that was meant for both: it ignores all but those that stop or end a process anyway.
+What a node starts beside itself for its disk (`store.worker`) or a log in a file (`daemon.logfile`)
+ends with the node, not by a signal that was meant for both: it ignores all but those that stop or
+end a process anyway.
 
 Other commands end on INT with one line, and leave the rest as they found it. No signal is answered
 by a traceback.
@@ -67,10 +68,17 @@ def begin(serves: bool) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def leave_to_the_node() -> None:
-    """In a process that does a part of the node's work: all that it can ignore is the node's."""
-    for number in signal.valid_signals() - {*LEFT_ALONE}:
-        signal.signal(number, signal.SIG_IGN)
+def fork() -> int:
+    """`os.fork`, for a process that does a part of the node's work: all signals that it can ignore
+    are the node's, also those that are sent to both, by a terminal or a service manager, from the
+    first moment on. Nothing may run in this process yet but the one thread."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    pid = os.fork()
+    if not pid:
+        for number in signal.valid_signals() - {*LEFT_ALONE}:
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    return pid
 
 
 def say_with(told: Callable[[str], None], last: Callable[[str], None]) -> None:

@@ -20,6 +20,7 @@ from gossipd.core import (
 )
 from gossipd.daemon.service import Service
 from gossipd.sideport.fields import MARKED, NOT_UTF_8, from_object
+from gossipd.sideport.gate import gate
 from gossipd.sideport.http_answers import incremented_members, problem_object
 from gossipd.sideport.operations import Operation
 from gossipd.sideport.turns import Turns
@@ -65,16 +66,10 @@ async def _answer(
 
 
 async def _done(counting: asyncio.Future[list[Counted | Refused]]) -> list[Counted | Refused]:
-    """What it ends with; it goes on, and is looked at, though nobody waits for it any more.
-    (`asyncio.wait` would do, but from Python 3.14 on what it leaves when cancelled is a cycle.)"""
-    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def end(done: asyncio.Future[list[Counted | Refused]]) -> None:
-        _ = done.cancelled() or done.exception()
-        if not over.done():
-            over.set_result(None)
-
+    """What it ends with; it goes on, and is looked at, though nobody waits for it any more."""
+    over, end = gate()
     counting.add_done_callback(end)
+    counting.add_done_callback(lambda done: done.cancelled() or done.exception())
     await over
     return counting.result()
 

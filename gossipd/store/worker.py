@@ -17,7 +17,6 @@ import logging
 import os
 import pickle
 import select
-import signal
 import socket
 import threading
 import traceback
@@ -29,7 +28,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from gossipd.core import Snapshot
-from gossipd.process.signals import leave_to_the_node
+from gossipd.process import signals, streams
 
 from .sqlite import DiskStore
 
@@ -54,19 +53,13 @@ def fork() -> Keeper:
     """Make the child. Nothing may run in this process yet but the one thread."""
     ours, theirs = socket.socketpair()
     node = os.getpid()
-    # A signal that is sent to both, by a terminal or a service manager, is the node's alone from
-    # the first moment on: it needs its disk until it has left.
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    pid = os.fork()
-    if not pid:
-        leave_to_the_node()
-    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    pid = signals.fork()  # a signal to both is the node's: it needs its disk until it has left
     if pid:
         theirs.close()
         return Keeper(ours, pid)
     try:
         ours.close()
-        _close_streams()
+        streams.close(0, 1, 2)
         _log_through(theirs)
         gc.freeze()
         threading.Thread(target=_end_with, args=(theirs,), daemon=True).start()
@@ -191,12 +184,3 @@ def _end_with(sock: socket.socket) -> None:
     poll.register(sock, select.POLLRDHUP)
     poll.poll()
     os._exit(0)
-
-
-def _close_streams() -> None:
-    """Who waits for the end of the node's output need not wait for a child that is left behind."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(nowhere, stream)
-    if nowhere > 2:
-        os.close(nowhere)

@@ -71,7 +71,7 @@ def spread(
 def quiet_cluster(seed: int, settings: Settings, nodes: int) -> World:
     """A cluster at rest, at a random moment of its rounds. It has no seeds: a killed one would be
     asked for by all."""
-    world = World(seed, settings, traced=False)
+    world = World(seed, settings)
     for host in world.formed(nodes):
         host.seeds = []
     world.run((WARM_UP + world.rng.random()) * settings.probe_interval)

@@ -112,7 +112,7 @@ class Restless:
     """A cluster in which somebody always comes or goes."""
 
     def __init__(self, seed: int) -> None:
-        self.world = World(seed, SETTINGS, traced=False)
+        self.world = World(seed, SETTINGS)
         self.world.formed(NODES)
         self.made = 0
         self.names = {name: name for name in GOING}

@@ -13,7 +13,7 @@ from typing import Self
 
 from tests.e2e.node import Node, at_once
 
-CLI_SHARE = 0.04
+CLI_SHARE = 0.02
 """Of the increments; each one is a process."""
 
 BATCH = 200
@@ -129,7 +129,7 @@ class Stream:
             thread.join()
 
     def _pump(self, node: Node) -> None:
-        while not self._stop.wait(0.005):
+        while not self._stop.wait(0.02):
             try:
                 node.increment()
             except (OSError, http.client.HTTPException) as error:

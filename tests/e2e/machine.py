@@ -91,7 +91,9 @@ class Machine:
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
         )
         if check and done.returncode:
-            raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            said = f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            journal = self.run("journalctl", "-o", "cat", "--no-pager", "-n", "60", check=False)
+            raise AssertionError(f"{said}{journal.stdout}")
         return done
 
     def shell(self, script: str) -> str:

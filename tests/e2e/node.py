@@ -27,7 +27,10 @@ DEFAULT = 7946
 """The gossip port that a node takes by itself, and that of nodes in networks of their own."""
 
 POLL = 0.02
-"""Seconds between two looks at a condition."""
+"""Seconds between two looks at a condition, in the first second."""
+
+PATIENT_POLL = 0.06
+"""After it: looks cost the machine what others need."""
 
 
 def until(condition: Callable[[], object], within: float, what: str) -> float:
@@ -44,9 +47,10 @@ def until(condition: Callable[[], object], within: float, what: str) -> float:
                 return time.monotonic() - began
         except (OSError, http.client.HTTPException) as error:
             trouble = error
-        if time.monotonic() - began > within * crowding():
+        waited = time.monotonic() - began
+        if waited > within * crowding():
             raise AssertionError(f"not within {within:g} s: {what} {trouble}")
-        time.sleep(POLL)
+        time.sleep(POLL if waited < 1.0 else PATIENT_POLL)
 
 
 def at_once(tasks: Iterable[Callable[[], Any]]) -> list[Any]:

@@ -13,10 +13,11 @@ import pytest
 from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.node import Node
+from tests.effort import effort
 from tests.fuzz.attacks import real
 from tests.fuzz.attacks.costly import NAME, Costly
 
-SECONDS = 4.0
+SECONDS = effort(2, 4)
 RATE = 1000.0
 
 

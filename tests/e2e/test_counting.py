@@ -7,6 +7,7 @@ from tests.e2e.bounds import allowed, report
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.node import Node
 from tests.e2e.relay import Relay
+from tests.effort import effort
 
 
 def test_a_thousand_increments_three_ways_in_are_exact(cluster: Cluster) -> None:
@@ -19,7 +20,7 @@ def test_a_thousand_increments_three_ways_in_are_exact(cluster: Cluster) -> None
 
 def test_five_nodes_at_full_speed_are_exact(cluster: Cluster) -> None:
     nodes = cluster.start(5)
-    rate, lag = scenarios.full_speed(nodes, 3.0)
+    rate, lag = scenarios.full_speed(nodes, effort(1, 3))
     report(f"{rate:,.0f} increments/s are everywhere", lag)
     assert lag <= allowed(3.0)
     assert {node.status()["fingerprint"] for node in nodes} == {nodes[0].status()["fingerprint"]}
@@ -43,7 +44,7 @@ def test_several_counters_and_any_amount_are_exact(cluster: Cluster) -> None:
 
 def test_after_random_load_all_fingerprints_are_equal(cluster: Cluster) -> None:
     nodes = cluster.start(5)
-    lag = scenarios.random_load(nodes, 3.0)
+    lag = scenarios.random_load(nodes, effort(1, 3))
     report("the fingerprints are equal", lag)
     assert lag <= allowed(2.0)
     rates = scenarios.rest(nodes, 5.0)

@@ -16,7 +16,7 @@ from tests.e2e.namespaces import why_none
 from tests.e2e.node import until
 from tests.effort import effort
 
-ROUNDS = effort(4, 11)
+ROUNDS = effort(3, 11)
 ALL_EVERY = effort(3, 10)
 """In one of so many rounds all three are killed."""
 

@@ -220,3 +220,32 @@ def test_a_full_disk_is_told_though_nobody_counts_there_and_so_is_its_end(
     assert not node.status()["alarms"]
     node.increment("mine", by=2)
     counted([*others, node], 2, within=3, counter="mine")
+
+
+def test_a_log_on_a_disk_that_hangs_or_is_full_holds_up_nobody(
+    cluster: Cluster, disk: Disk
+) -> None:
+    cluster.directory = disk.place
+    node = cluster.add()
+    node.start("--in-memory", *OPTIONS)
+    agree([node], within=10)
+    disk.fill()
+
+    def alarms_after_a_line() -> str:
+        node.send(signal.SIGHUP)
+        return str(node.status()["alarms"])
+
+    until(lambda: "No space left" in alarms_after_a_line(), 20, "lines find no room")
+    disk.free()
+    until(lambda: alarms_after_a_line() == "[]", 20, "they are written again")
+    node.says("log lines were dropped: stderr: No space left on device")
+    disk.freeze()
+    node.send(signal.SIGUSR1)
+    until(lambda: writes(node), 5, "a line is being written")
+    node.increment()
+    began = time.monotonic()
+    node.send(signal.SIGTERM)
+    assert node.ended() == 0
+    assert time.monotonic() - began < LEAVE + BUSY * crowding()
+    disk.thaw()
+    node.says("SIGUSR1: nothing to reload")

@@ -21,7 +21,7 @@ from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, Reply, until
 from tests.effort import effort
 
-OPERATIONS = 3_000
+OPERATIONS = effort(1_500, 3_000)
 CUT = effort(4, 8)
 """Seconds for which the network is cut."""
 

@@ -12,9 +12,13 @@ from tests.e2e import scenarios
 from tests.e2e.bounds import allowed, report
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.node import until
+from tests.effort import THOROUGH
+
+WAYS = ("SIGTERM", "SIGINT", "command") if THOROUGH else ("SIGTERM", "command")
+"""To a node the signals differ by name only; `test_process` sends each of them."""
 
 
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "command"])
+@pytest.mark.parametrize("how", WAYS)
 def test_a_leaving_node_loses_nothing_and_may_return(cluster: Cluster, how: str) -> None:
     nodes = cluster.start(5)
     took = scenarios.leave(nodes, nodes[-1:], how)

@@ -43,7 +43,7 @@ def test_nodes_bound_to_all_addresses_advertise_those_that_reach_them(
 
 def test_two_halves_count_on_and_heal(cluster: Cluster, network: Network) -> None:
     nodes = scenarios.networked(cluster, network)
-    took = scenarios.split(nodes, network, effort(5, 15))
+    took = scenarios.split(nodes, network, effort(4, 15))
     report("two halves are one again", took)
     assert took <= allowed(5.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.effort import effort
 from tests.fuzz.attacks.reflection import (
     ATTACKS,
     Attack,
@@ -12,7 +13,7 @@ from tests.fuzz.attacks.reflection import (
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, effort(2, 3)))
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_whatever_a_liar_says_nobody_gets_more_than_three_times_that(
     attack: Attack, seed: int
@@ -21,6 +22,9 @@ def test_whatever_a_liar_says_nobody_gets_more_than_three_times_that(
     assert found.reflected <= 3 * found.spent
 
 
-def test_the_program_tells_what_the_victim_got(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_tells_what_the_victim_got(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.fuzz.attacks.reflection.ATTACKS", ATTACKS[:1])
     assert main() == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(ATTACKS)
+    assert len(capsys.readouterr().out.splitlines()) == 1

@@ -130,7 +130,7 @@ class Lies:
             key_window=window,
             key_retention=rng.choice((window, 2 * window)),
         )
-        self.world = world = World(seed, settings, disks=rng.random() < 0.5, traced=False)
+        self.world = world = World(seed, settings, disks=rng.random() < 0.5)
         self.names = [host.name for host in world.cluster(rng.choice((3, 3, 4, 5)))]
         assert world.run_until_settled(10)
         world.run(6)

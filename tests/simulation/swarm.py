@@ -121,11 +121,11 @@ def drawn_settings(rng: Random, theme: Theme) -> Settings:
 class Swarm:
     """One seed's world, on its way from chaos to agreement."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, traced: bool = False) -> None:
         self.rng = rng = Random(f"swarm {seed}")
         self.theme = rng.choice((*Theme, Theme.ANY, Theme.SPLIT, Theme.REPAIR))
         settings = drawn_settings(rng, self.theme)
-        self.world = World(seed, settings, disks=rng.random() < 0.6)
+        self.world = World(seed, settings, disks=rng.random() < 0.6, traced=traced)
         self.size = 25 if rng.random() < 0.02 else rng.choice(SIZES)
         if self.theme is Theme.GHOSTS:
             self.size = rng.randint(4, 5)  # as it takes long

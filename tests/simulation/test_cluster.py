@@ -18,7 +18,7 @@ from gossipd.core import (
 )
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.messages import Envelope, Ping
-from tests.effort import effort
+from tests.effort import effort, some
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import World
 
@@ -64,14 +64,14 @@ def run_until(world: World, done: set[str], seconds_max: float, wanted: Status, 
 
 @pytest.mark.parametrize(("count", "within"), [(2, 3), (5, 3), (20, 6)])
 def test_nodes_that_start_at_once_find_each_other(count: int, within: float) -> None:
-    for seed in range(5):
+    for seed in some(5):
         world = World(seed)
         world.cluster(count)
         assert world.run_until_settled(within)
 
 
 def test_five_nodes_with_mutual_seeds_become_ready_in_whatever_order_they_start() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = World(seed)
         names = [f"n{number}" for number in range(5)]
         world.rng.shuffle(names)
@@ -82,7 +82,7 @@ def test_five_nodes_with_mutual_seeds_become_ready_in_whatever_order_they_start(
 
 
 def test_a_late_joiner_is_ready_within_two_seconds_and_only_with_the_full_count() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, 5)
         for number in range(400):
             world.increment(f"n{number % 5}", f"counter {number % 40}")
@@ -97,7 +97,7 @@ def test_a_late_joiner_is_ready_within_two_seconds_and_only_with_the_full_count(
 
 
 def test_two_nodes_under_one_name_end_with_one() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, 3)
         world.partition(["n2"], ["n0", "n1"])
         world.run(30)
@@ -133,7 +133,7 @@ def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_
     """A fresh gate lets the twin in and tells of it, others refuse it: were both believed at
     once, both holders would end."""
     stayed = defaultdict[str, int](int)
-    for seed in range(40):
+    for seed in some(40):
         world = with_a_newcomer(seed)
         world.run(40)
         (holder,) = [host for host in ("n2", "twin") if world.hosts[host].node is not None]
@@ -151,7 +151,7 @@ def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_
 @pytest.mark.parametrize("crash_after", [0.05, 0.2, 0.5])
 def test_one_of_two_nodes_stays_where_who_let_the_newcomer_in_is_gone(crash_after: float) -> None:
     """So nobody may be left who can tell that the newcomer, when it was refused, has ended."""
-    for seed in range(20):
+    for seed in some(20):
         world = with_a_newcomer(seed)
         world.run(crash_after)
         world.crash("gate")
@@ -162,7 +162,7 @@ def test_one_of_two_nodes_stays_where_who_let_the_newcomer_in_is_gone(crash_afte
 
 
 def test_a_holder_outlives_all_newcomers_that_want_its_name_by_way_of_fresh_nodes() -> None:
-    for seed in range(5):
+    for seed in some(5):
         world = formed(seed, 4)
         met = 0
         for number in range(5):
@@ -183,7 +183,7 @@ def test_a_holder_outlives_all_newcomers_that_want_its_name_by_way_of_fresh_node
 @pytest.mark.parametrize("at", ["n0", "n2"])
 def test_a_larger_holder_that_joins_the_cluster_of_the_smaller_one_ends_that(at: str) -> None:
     """Nobody else links the two."""
-    for seed in range(4):
+    for seed in some(4):
         world = formed(seed, 3)
         world.place("twin")
         world.start("twin", as_name="n2")
@@ -198,7 +198,7 @@ def test_a_larger_holder_that_joins_the_cluster_of_the_smaller_one_ends_that(at:
 
 
 def test_of_two_clusters_that_meet_the_newer_holder_of_a_name_stays() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, 3)
         world.place("gate")
         world.start("gate")
@@ -224,7 +224,7 @@ def test_a_thousand_increments_are_everywhere_within_a_second() -> None:
     assert values(world, "default") == {1000}
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", some(5))
 def test_counts_are_exact_under_loss_duplication_reordering_and_damage(seed: int) -> None:
     world = formed(seed, 5)
     checker = Checker(world)
@@ -274,7 +274,7 @@ def test_captured_datagrams_delivered_again_shuffled_twice_change_nothing() -> N
 @pytest.mark.parametrize(("count", "median_max"), [(5, 6.0), (20, 6.5)])
 def test_a_killed_node_is_held_failed_by_all_others(count: int, median_max: float) -> None:
     times = []
-    for seed in range(effort(15, 30)):
+    for seed in range(effort(7, 30)):
         world = formed(seed, count)
         world.crash("n1")
         times.append(run_until(world, set(world.running), 30, Status.FAILED, of="n1"))
@@ -285,7 +285,7 @@ def test_a_killed_node_is_held_failed_by_all_others(count: int, median_max: floa
 
 @pytest.mark.parametrize("count", [3, 10])
 def test_without_faults_nobody_is_ever_suspected(count: int) -> None:
-    for seed in range(5):
+    for seed in some(5):
         world = formed(seed, count)
         world.run(60)
         changes = [e for _, _, e in world.effects if isinstance(e, MemberChanged)]
@@ -322,7 +322,7 @@ def test_every_member_is_probed_by_one_other_in_each_round(count: int) -> None:
 
 @pytest.mark.parametrize(("count", "loss"), [(5, 0.1), (5, 0.3), (12, 0.1)])
 def test_loss_alone_never_leads_to_a_verdict(count: int, loss: float) -> None:
-    for seed in range(3):
+    for seed in some(3):
         world = formed(seed, count)
         world.network.loss = loss
         world.run(60)
@@ -330,7 +330,7 @@ def test_loss_alone_never_leads_to_a_verdict(count: int, loss: float) -> None:
 
 
 def test_a_node_that_was_killed_and_starts_again_is_alive_with_the_full_count() -> None:
-    for seed in range(5):
+    for seed in some(5):
         world = formed(seed, 5)
         for _ in range(50):
             world.increment("n1")
@@ -345,7 +345,7 @@ def test_a_node_that_was_killed_and_starts_again_is_alive_with_the_full_count() 
 
 
 def test_a_node_whose_clock_went_back_by_an_hour_is_alive_again_after_a_restart() -> None:
-    for seed in range(5):
+    for seed in some(5):
         world = formed(seed, 5)
         world.crash("n1")
         world.run(seed * 3)
@@ -378,7 +378,7 @@ def test_a_quick_restart_is_noticed_without_a_verdict() -> None:
 
 
 def test_a_node_that_stood_still_for_half_a_minute_blames_nobody_and_refutes() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, 5)
         world.stall("n2")
         world.run(20)
@@ -397,7 +397,7 @@ def test_a_node_that_stood_still_for_half_a_minute_blames_nobody_and_refutes() -
 
 
 def test_a_node_that_leaves_loses_nothing_and_is_held_left_within_a_second() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, 5)
         for number in range(1000):
             world.increment("n4", f"c{number % 9}")
@@ -410,7 +410,7 @@ def test_a_node_that_leaves_loses_nothing_and_is_held_left_within_a_second() -> 
 
 
 def test_two_nodes_that_leave_at_once_lose_nothing() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, 5)
         for number in range(500):
             world.increment("n3", f"c{number % 9}")
@@ -424,7 +424,7 @@ def test_two_nodes_that_leave_at_once_lose_nothing() -> None:
 
 
 def test_two_that_leave_under_loss_lose_nothing() -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, 5)
         world.network.loss = 0.3
         for number in range(100):

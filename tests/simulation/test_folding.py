@@ -8,6 +8,7 @@ import pytest
 
 from gossipd.core import Settings
 from gossipd.core.log.dedup import held_longer
+from tests.effort import some
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import World
 
@@ -70,7 +71,7 @@ def test_who_comes_after_all_was_folded_counts_the_same() -> None:
     assert values(world) == {35}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", some(6))
 def test_doubles_that_were_found_and_folded_at_different_times_count_once(seed: int) -> None:
     """Cuts shorter than the retention come and go while others' doubles are folded."""
     world, checker = formed(4, FIGURES, disks=bool(seed % 2))

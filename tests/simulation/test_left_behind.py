@@ -98,6 +98,24 @@ def test_two_clusters_that_meet_are_told_by_who_joins() -> None:
     assert met(world) == {"b1": ClustersMet(("b0", "b2"), ("a0", "a1", "a2"))}
 
 
+@pytest.mark.parametrize("way", [0.001, 0.008, 0.015])
+def test_clusters_that_meet_by_a_slow_link_are_told_too(way: float) -> None:
+    """The others of the cluster are heard of before the welcome comes, and before the table."""
+    world = World(1)
+    for prefix in "ab":
+        world.add(f"{prefix}0")
+        for number in (1, 2):
+            world.add(f"{prefix}{number}", seeds=[f"{prefix}0"])
+    world.run(1.0)
+    for name in world.running:
+        world.increment(name)
+    for pair in ("a0", "b1"), ("b1", "a0"):
+        world.link(*pair).delay = (way, way)
+    world.join("b1", ["a0"])
+    demand_agreement(world, 20)
+    assert met(world) == {"b1": ClustersMet(("b0", "b2"), ("a0", "a1", "a2"))}
+
+
 @pytest.mark.parametrize("seconds", [8.0, 60.0])
 def test_a_partition_that_heals_is_no_meeting_of_two_clusters(seconds: float) -> None:
     """Even where nothing was counted before it, a node has come, and all have restarted."""

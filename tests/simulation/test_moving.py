@@ -10,6 +10,7 @@ from gossipd.core import (
     NameLost,
     Status,
 )
+from tests.effort import some
 from tests.simulation.checkers import Checker, demand_calm
 from tests.simulation.faulty.world import World
 
@@ -28,7 +29,7 @@ def formed(seed: int, count: int, *, disks: bool = False) -> World:
 
 @pytest.mark.parametrize("after", [0.0, 0.3, 2.0])
 def test_a_node_may_move_right_after_it_has_joined(after: float) -> None:
-    for seed in range(5):
+    for seed in some(5):
         world = World(seed)
         world.cluster(3)
         assert world.run_until_settled(10)
@@ -42,7 +43,7 @@ def test_a_node_may_move_right_after_it_has_joined(after: float) -> None:
 
 
 def test_who_took_others_in_may_move_before_it_hears_an_answer() -> None:
-    for seed in range(5):
+    for seed in some(5):
         world = World(seed)
         world.add("n0")
         world.add("n1", seeds=["n0"])
@@ -69,7 +70,7 @@ def ends(world: World) -> list[NameLost]:
 
 @pytest.mark.parametrize("count", [2, 3, 5, 20])
 def test_a_node_that_moves_is_held_at_its_new_address_and_nobody_is_suspected(count: int) -> None:
-    for seed in range(10):
+    for seed in some(10):
         world = formed(seed, count)
         checker = Checker(world)
         began = world.now
@@ -89,7 +90,7 @@ def test_a_node_that_moves_is_held_at_its_new_address_and_nobody_is_suspected(co
 
 def test_nodes_that_move_one_after_the_other_lose_nothing() -> None:
     """The first one goes back to where it was, too."""
-    for seed in range(5):
+    for seed in some(5):
         world = formed(seed, 3, disks=True)
         checker, began, home = Checker(world), world.now, world.hosts["n0"].address
         for number, name in enumerate(("n0", "n1", "n2", "n0")):
@@ -115,7 +116,7 @@ def test_all_nodes_that_move_at_once_find_each_other_by_their_seed() -> None:
 @pytest.mark.parametrize("away", [1.0, 8.0, 40.0])
 def test_a_node_without_a_network_blames_nobody_and_is_back_at_once(away: float) -> None:
     """The others may give it up. It has another address then, and what it counted is kept."""
-    for seed in range(5):
+    for seed in some(5):
         world = formed(seed, 3)
         checker, began = Checker(world), world.now
         world.cut_off("n1")

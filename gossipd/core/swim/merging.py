@@ -4,9 +4,10 @@ Logs only join, so the counts of two clusters become one for good at the first j
 other. That may be meant, or somebody has left the name at its default. Who joins notices it: it
 has members and counts, is taken in by a node that it has never heard of and that has counts, too,
 and the members of that one are strangers to it without exception. After a partition they are not,
-for those of the other side are known as failed; nor are they where a cluster forms. The table is
-asked for at once, before the other cluster has heard of this one: where that fails, or where
-clusters are so young that they still tell of their members, nothing is said.
+for those of the other side are known as failed; nor are they where a cluster forms. What counts is
+who was known when this node asked: as soon as it is taken in, others of that cluster turn to it
+and tell of each other. The table is asked for at once: where that fails, or it comes so late
+that members of this cluster have met those of the other, nothing is said.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from gossipd.core.wire.messages import MemberView, Shown, Status
 from .members import MemberTable
 from .newcomers import Newcomers
 
+AT_ONCE = 2.0
+"""Seconds within which all joins are one: several seeds of one cluster may be asked."""
+
 
 class ClusterMerge:
     """What the member table of one who has just taken this node in says of its cluster."""
@@ -29,28 +33,38 @@ class ClusterMerge:
         self._log = log
         self.peer: str | None = None
         """Whose table is to be looked at."""
+        self._known: frozenset[str] | None = None
+        """Who was heard of before the cluster of those who were asked could hear of this node."""
+        self._asked_at = float("-inf")
         self._ours: tuple[str, ...] = ()
         self._theirs: list[str] = []
         self._related = False
 
+    def asks(self, peer: str, now: float) -> None:
+        """Somebody will be asked to take this node in, and has not heard of it yet."""
+        is_known = self._members.get(peer) or self._newcomers.get(peer)
+        if self._log.counter_count and not is_known and now - self._asked_at > AT_ONCE:
+            self._known = frozenset((*self._members.names_after(""), *self._newcomers.names))
+            self._asked_at = now
+
     def welcomed(self, peer: str, shown: Shown) -> None:
         """Somebody takes this node in, and nothing that it says was used yet."""
-        members, log = self._members, self._log
+        members, log, known = self._members, self._log, self._known
         both_count = log.counter_count and shown.log not in (0, log.fingerprint)
-        if not both_count or self._is_heard_of(peer):
+        if not both_count or known is None or peer in known:
             return
-        ours = tuple(name for name in members.live if members.is_met(name))
+        ours = tuple(name for name in members.live if members.is_met(name) and name in known)
         if ours:
             self.peer, self._ours, self._theirs, self._related = peer, ours, [], False
 
     def heard(self, peer: str, views: tuple[MemberView, ...]) -> None:
         """A page of a table, before it is used."""
-        if peer != self.peer:
+        if peer != self.peer or self._known is None:
             return
         for view in views:
             if view.name in (peer, self._members.own.name):
                 continue
-            if self._is_heard_of(view.name):
+            if view.name in self._known:
                 self._related = True
             elif view.status <= Status.SUSPECT:
                 self._theirs.append(view.name)
@@ -62,8 +76,4 @@ class ClusterMerge:
         self.peer = None
         if whole and self._theirs and not self._related:
             turn.emit(ClustersMet(self._ours, (peer, *self._theirs)))
-
-    def _is_heard_of(self, name: str) -> bool:
-        """Whether anything is held of somebody, be it that it has proven nothing yet."""
-        held = self._members.get(name) or self._newcomers.get(name)
-        return held is not None
+            self._known = None  # once

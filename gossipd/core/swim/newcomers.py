@@ -13,6 +13,7 @@ with these, and those that others tell of do not.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gossipd.core.gossip.amplification import AMPLIFICATION_MAX
@@ -92,6 +93,11 @@ class Newcomers:
     def kept(self) -> list[MemberView]:
         """What an earlier life knew, and this one has not found out yet."""
         return [newcomer.view for newcomer in self._held.values() if newcomer.is_kept]
+
+    @property
+    def names(self) -> Collection[str]:
+        """Theirs."""
+        return self._held.keys()
 
     def get(self, name: str) -> Newcomer | None:
         """The newcomer of that name."""

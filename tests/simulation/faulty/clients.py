@@ -38,7 +38,7 @@ class Clients(Engine):
         settings: Settings | None = None,
         cluster: str = "sim",
         *,
-        traced: bool = True,
+        traced: bool = False,
     ) -> None:
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []

@@ -49,7 +49,7 @@ class Processes(PlainEngine[Host]):
         settings: Settings | None = None,
         cluster: str = "sim",
         *,
-        traced: bool = True,
+        traced: bool = False,
     ) -> None:
         """`traced`: keep the hash `trace`, which takes some time for each datagram."""
         super().__init__(seed, settings, cluster)

@@ -47,7 +47,7 @@ class World(Clients):
         settings: Settings | None = None,
         cluster: str = "sim",
         *,
-        traced: bool = True,
+        traced: bool = False,
         disks: bool = False,
     ) -> None:
         """`traced`: keep the hash `trace`; `disks`: hosts have one, unless it is taken away."""

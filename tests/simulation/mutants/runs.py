@@ -14,6 +14,7 @@ from random import Random
 from unittest.mock import patch
 
 from gossipd.core import Left, Node, Settings
+from tests.effort import effort
 from tests.simulation.certain import Certain
 from tests.simulation.checkers import (
     Checker,
@@ -91,7 +92,7 @@ def burst() -> None:
 
 def pulling() -> None:
     """Repair of a stream that moves all the time, in many small pages and with loss."""
-    for seed in (1, 3):
+    for seed in (1, 3)[: effort(1, 2)]:
         settings = Settings(datagram_size=640, flush_after=2.0, gossip_interval=2.0)
         world = formed(2, settings, seed=seed)
         checker = Checker(world)
@@ -449,12 +450,13 @@ def mending() -> None:
 
 
 def resting() -> None:
-    """Rest with an empty log, and with thousands of registers."""
+    """Rest with an empty log, and with many registers."""
+    seconds = effort(15, 30)
     world = formed(4)
-    empty = idle_traffic(world, 30)
-    for number in range(2000):
+    empty = idle_traffic(world, seconds)
+    for number in range(effort(800, 2000)):
         world.increment(f"n{number % 4}", f"counter {number}")
         if number % 20 == 0:
             world.run(0.02)
     world.run(15)
-    compare_idle(empty, idle_traffic(world, 30))
+    compare_idle(empty, idle_traffic(world, seconds))

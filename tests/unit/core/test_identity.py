@@ -5,9 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from gossipd.core import Counted
 from gossipd.core.identity import (
     SEQ_MAX,
     increment_id,
+    increment_text,
     is_host,
     is_text,
     new_stream,
@@ -23,6 +25,14 @@ def test_an_increment_id_is_a_uuid_of_version_8_that_ends_in_its_seq() -> None:
     assert uuid.version == 8
     assert uuid.variant == "specified in RFC 4122"
     assert parse_increment_id(uuid) == (STREAM, 0x1A2B)
+
+
+@pytest.mark.parametrize("seq", [0, 1, 0x1A2B, SEQ_MAX])
+def test_the_text_of_an_id_is_that_of_the_uuid(seq: int) -> None:
+    rng = Random(seq)
+    for stream in (STREAM, *(new_stream(rng) for _ in range(100))):
+        assert increment_text(stream, seq) == str(increment_id(stream, seq))
+        assert Counted(stream, "a", seq, 1, 1).id == increment_id(stream, seq)
 
 
 def test_the_largest_stream_and_seq_have_an_id() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 
 import pytest
 
@@ -114,3 +116,26 @@ async def test_a_read_that_fails_in_time_fails_as_it_does(bench: Bench) -> None:
     with pytest.raises(NoSpaceError):
         await bench.watch.answer(fail)
     assert not bench.watch.hangs
+
+
+async def test_a_read_that_nobody_waits_for_any_more_leaves_nothing_when_it_ends(
+    bench: Bench,
+) -> None:
+    """Neither an error of its own nor a cycle that only Python's collector finds."""
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+    gc.collect()
+    gc.disable()
+    try:
+        reader = asyncio.create_task(bench.watch.answer(bench.read))
+        await until(lambda: bench.asked)
+        reader.cancel()
+        left = weakref.ref(reader)
+        del reader
+        await until(lambda: bench.watch.hangs)
+        bench.answers.set()
+        await until(lambda: not bench.watch.hangs)
+        await until(lambda: left() is None)
+    finally:
+        gc.enable()
+    assert not wrong

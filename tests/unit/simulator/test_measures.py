@@ -11,7 +11,7 @@ from tests.simulation.faulty.world import World
 
 
 def formed(count: int, seed: int = 1, settings: Settings | None = None) -> World:
-    world = World(seed, settings)
+    world = World(seed, settings, traced=True)
     world.cluster(count)
     assert world.run_until_settled(10)
     world.run(3)

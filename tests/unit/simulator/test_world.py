@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 def pair(seed: int = 1, **figures: float) -> World:
     """Two nodes that know each other, 10 ms apart."""
-    world = World(seed, Settings.of("lan", **figures))
+    world = World(seed, Settings.of("lan", **figures), traced=True)
     world.network.latency = Constant(0.01)
     world.formed(2)
     return world
@@ -222,7 +222,7 @@ def test_one_link_can_have_figures_of_its_own() -> None:
 
 def trace_of(seed: int) -> str:
     """The hash of a run with every kind of fault."""
-    world = World(seed, disks=True)
+    world = World(seed, disks=True, traced=True)
     world.cluster(5)
     world.network.loss, world.network.late = 0.1, 0.1
     world.slow("n1", 0.001)
@@ -267,7 +267,7 @@ def test_a_trace_tells_one_byte_of_one_datagram() -> None:
 
 
 def test_a_world_that_is_not_traced_has_no_trace_and_runs_the_same() -> None:
-    world, traced = World(1, traced=False), World(1)
+    world, traced = World(1), World(1, traced=True)
     for each in (world, traced):
         each.cluster(4)
         each.run(5)

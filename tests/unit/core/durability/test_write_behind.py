@@ -190,7 +190,7 @@ def test_of_the_own_entry_only_the_generation_is_stored() -> None:
 
 
 def test_a_member_that_is_not_remembered_any_more_goes_from_the_disk() -> None:
-    talk = Talk(durable=True)
+    talk = Talk(settings=Settings(remember=3600.0), durable=True)
     gone = MemberView("gone", ("10.9.9.9", 1), 5, 0, Status.LEFT)
     talk.node.load(Snapshot((), (gone,)), talk.now)
     assert talk.maybe_take(100) is None
@@ -199,7 +199,7 @@ def test_a_member_that_is_not_remembered_any_more_goes_from_the_disk() -> None:
 
 
 def test_a_verdict_that_is_too_old_to_be_shared_stays_on_the_disk() -> None:
-    talk = Talk(durable=True)
+    talk = Talk(settings=Settings(remember=3600.0), durable=True)
     half = int(talk.settings.remember / 120)
     old = MemberView("old", ("10.9.9.9", 1), 5, 0, Status.LEFT, age=half)
     talk.node.load(Snapshot((), (old,)), talk.now)

@@ -21,6 +21,7 @@ from gossipd.core.log.log import Log
 from gossipd.core.wire.encoding import pack_body, pack_head
 from gossipd.core.wire.messages import Gossip, Ping
 from tests.commits import abandon, prepared
+from tests.effort import some
 from tests.simulation.faulty.world import World
 from tests.unit.core.talk import (
     FRAME,
@@ -348,9 +349,9 @@ def test_more_news_than_fits_goes_on_with_the_next_flush() -> None:
 
 
 def test_a_burst_of_300_counters_is_everywhere_within_300_milliseconds() -> None:
-    """In nine of ten clusters: push alone may miss somebody, whom a repair reaches."""
+    """In all clusters but one: push alone may miss somebody, whom a repair reaches."""
     times = []
-    for seed in range(10):
+    for seed in some(10):
         world = World(seed)
         world.cluster(5)
         assert world.run_until_settled(20)
@@ -364,7 +365,7 @@ def test_a_burst_of_300_counters_is_everywhere_within_300_milliseconds() -> None
         times.append(world.now - began)
         world.run(5)
         assert world.settled()
-    assert sorted(times)[8] <= 0.3
+    assert sorted(times)[-2] <= 0.3
     assert max(times) <= 1.5
 
 

@@ -96,6 +96,38 @@ def test_who_is_known_already_is_no_stranger() -> None:
     assert not said.of(ClustersMet)
 
 
+def test_strangers_that_turn_to_the_node_before_their_table_has_come_are_still_strangers() -> None:
+    """Those who have taken it in tell their cluster at once, and all of that introduce themselves;
+    some are quicker than the welcome."""
+    for quicker in (False, True):
+        talk = counting()
+        (ask,) = talk.join(STRANGER.address).sent(Join)
+        (echo,) = talk.hear(STRANGER, Cookie(ask.nonce, b"c" * 8, talk.me.address)).sent(Join)
+        STRANGER.shown = THEIRS
+        talk.peers[STRANGER.name] = STRANGER
+        welcome = Welcome(echo.nonce, THEIRS)
+        if quicker:
+            talk.admit(OTHER)
+        said = talk.hear(STRANGER, welcome, [STRANGER.view])
+        if not quicker:
+            talk.admit(OTHER)
+        assert shows(talk, said, OTHER).of(ClustersMet) == [ClustersMet(("p0", "p1"), ("x", "y"))]
+
+
+def test_seeds_that_are_asked_at_once_are_asked_by_one_join() -> None:
+    """Who met one of them meanwhile was nobody before it asked."""
+    talk = counting(peers=0)
+    talk.admit(Peer("p0", ("10.0.1.1", 7946)))
+    third = Peer("z", ("10.9.0.3", 7946))
+    asks = talk.join(STRANGER.address, third.address).sent(Join)
+    (echo,) = talk.hear(STRANGER, Cookie(asks[0].nonce, b"c" * 8, talk.me.address)).sent(Join)
+    talk.admit(OTHER)
+    talk.hear(third, Cookie(asks[1].nonce, b"c" * 8, talk.me.address))
+    talk.peers[STRANGER.name] = STRANGER
+    said = talk.hear(STRANGER, Welcome(echo.nonce, THEIRS), [STRANGER.view])
+    assert shows(talk, said, OTHER).of(ClustersMet) == [ClustersMet(("p0",), ("x", "y"))]
+
+
 def test_a_table_that_does_not_come_whole_tells_nothing() -> None:
     talk = counting()
     assert welcomed(talk).sent(MembersAsk, STRANGER)
