@@ -151,8 +151,12 @@ class Certain:
                 assert held >= seq, f"Q3: {name} holds {counter} up to {held}, needed is {seq}"
 
     def _survivors(self, disks: Iterable[Disk]) -> list[Held]:
+        """What running nodes and these disks hold; a process that stands still will hear of what
+        its disk has done meanwhile."""
         nodes = (_held(node) for node in self._world.running.values())
-        return [{}, *nodes, *(_kept(disk) for disk in disks)]
+        running = [self._world.hosts[name] for name in self._world.running]
+        unheard = [host.disk for host in running if host.unheard and host.disk is not None]
+        return [{}, *nodes, *(_kept(disk) for disk in (*disks, *unheard))]
 
 
 def _has_key(record: Place, nodes: Iterable[Node], disks: Iterable[Disk]) -> bool:

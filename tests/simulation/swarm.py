@@ -25,6 +25,7 @@ from gossipd.core import (
     Settings,
 )
 from gossipd.core.durability.disk_health import RETRY_MAX
+from gossipd.core.durability.retention import INTERVAL_MAX
 from gossipd.core.settings import Profile
 from tests.simulation.checkers import Checker, rounds_max
 from tests.simulation.faulty.link import Bursts
@@ -277,13 +278,13 @@ class Swarm:
                 self.faults.destroyed += 1
             elif isinstance(effect, Left) and self.faults.was_disturbed(name):
                 self.faults.destroyed += 1  # what it heard after its leave began was not drained
+        self._give_up_what_is_destroyed()  # or others that left just then were blamed for it
         for name, effect in ends:
             if isinstance(effect, Left) and not self.faults.was_disturbed(name):
                 self._certain.demand_held(self.faults.returning(), f"{name} left")
                 self._certain.demand_kept(self.faults.returning(), name)
                 self._certain.demand_keys(self.faults.returning(), name)
                 self.happened["left, all drained"] += 1
-        self._give_up_what_is_destroyed()
 
     def _give_up_what_is_destroyed(self) -> None:
         if self.faults.destroyed > self._destroyed:
@@ -296,7 +297,7 @@ class Swarm:
         """Undo the faults and demand agreement; the seconds that it took."""
         world = self.world
         self._undo()
-        most = agreement_max(world.settings, len(world.hosts))
+        most = agreement_max(world.settings, len(world.hosts)) + self._crowded_for()
         estranged = self.witness.estranged()
         took = self._settle(most)
         if self._clients is not None:
@@ -308,6 +309,13 @@ class Swarm:
         self.witness.look()
         self.witness.agreed(estranged)
         return took
+
+    def _crowded_for(self) -> float:
+        """Seconds until all keys find room: where more were used than a node takes, as by many
+        sides of a partition, versions wait until they have left the window."""
+        settings = self.world.settings
+        keyed = sum(made.key is not None for made in self.world.made)
+        return settings.key_window + INTERVAL_MAX if keyed > settings.keys_max else 0.0
 
     def _make_ready_for_retries(self) -> None:
         """Let disks store and compare what their nodes hold, and nodes find that they are ready,

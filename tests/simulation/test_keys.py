@@ -11,6 +11,7 @@ from gossipd.core import (
     Settings,
 )
 from tests.simulation.checkers import Checker, demand_agreement
+from tests.simulation.faulty.processes import DISK_TIMEOUT
 from tests.simulation.faulty.world import World
 
 from .clients import random_key, time_key
@@ -215,6 +216,23 @@ def test_who_has_to_catch_up_with_more_keys_than_memory_holds_comes_to_the_end(
     assert values(world) == {300}
 
 
+def test_where_more_keys_were_used_than_memory_takes_all_agree_when_these_are_old() -> None:
+    """Each of six sides of a partition has used its limit, and a node takes that of four."""
+    settings = Settings(key_window=15.0, key_limit=2)
+    world, checker = formed(6, settings, disks=False)
+    names = list(world.running)
+    world.partition(*([name] for name in names))
+    for name in names:
+        use_on(world, [name], 2)
+    world.network.heal()
+    pass_time(world, checker, settings.key_window - 3)
+    assert values(world) == {12}
+    assert not world.settled(), "not all records found room"
+    pass_time(world, checker, 3)
+    settle(world, checker, NOTHING)
+    assert values(world) == {12}
+
+
 def test_a_node_in_memory_among_disks_is_told_keys_and_knows_them_for_the_window() -> None:
     settings = Settings(key_window=6.0, key_retention=600.0)
     world = with_one_in_memory(["n0", "n1", "memory"], "memory", settings)
@@ -234,6 +252,23 @@ def test_a_node_in_memory_among_disks_is_told_keys_and_knows_them_for_the_window
     assert isinstance(world.increment("memory", key=young), Duplicate)
     settle(world, checker, NOTHING)
     assert values(world) == {2}
+
+
+def test_a_retry_counts_once_though_its_commit_takes_longer_than_the_window() -> None:
+    """The first try was made elsewhere meanwhile: only the disk that is so slow knows of both."""
+    settings = Settings(key_window=3.0, key_retention=60.0)
+    world = with_one_in_memory(["n0", "n1"], "n0", settings)
+    checker = Checker(world)
+    key, disk = random_key(world.rng), world.hosts["n1"].disk
+    assert disk is not None
+    disk.commit_takes = DISK_TIMEOUT - 0.5
+    assert world.increment("n1", key=key) is None, "it is not known yet"
+    assert isinstance(world.increment("n0", key=key), Accepted)
+    pass_time(world, checker, DISK_TIMEOUT)
+    disk.heal()
+    settle(world, checker, NOTHING)
+    assert values(world) == {1}
+    assert left_out(world) == {1}
 
 
 def test_a_key_whose_only_record_was_destroyed_may_count_again_and_nothing_else_does() -> None:

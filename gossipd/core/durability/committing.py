@@ -190,6 +190,7 @@ class Committing:
         if doubtful:
             self._questions += 1
             self._finding = self._questions
+            self._dedup.under_way = {key for _, _, _, key, _ in self._taken if key is not None}
             turn.emit(FindKeys(self._finding, doubtful))
         else:
             self._prepare(NOTHING_STORED, wall, turn)
@@ -203,7 +204,7 @@ class Committing:
     def keys_not_found(self, question: int, failure: Failure, why: str, turn: Turn) -> None:
         """The disk could not tell."""
         if question == self._finding:
-            self._finding = 0
+            self._stop_finding()
             self._failed(failure, why, turn)
             why = "internal error" if failure is Failure.MISTAKE else why
             self._refuse(Uncounted(Fate.NOT_COUNTED, why), turn)
@@ -248,7 +249,8 @@ class Committing:
     def commit_failed(self, failure: Failure, why: str, turn: Turn) -> None:
         """What is under way could not be committed, or this program made a mistake with it: what
         it has left on the disk is not known."""
-        batch, self._batch, self._finding = self._batch, None, 0
+        batch, self._batch = self._batch, None
+        self._stop_finding()
         if batch is not None:
             exposed = self._exposed(batch)
             self._writer.abandon(batch)
@@ -276,6 +278,9 @@ class Committing:
         is_doubtful = self._dedup.is_doubtful
         keys = (key for _, _, _, key, _ in self._taken)
         return [key for key in keys if key is not None and is_doubtful(key, wall)]
+
+    def _stop_finding(self) -> None:
+        self._finding, self._dedup.under_way = 0, ()
 
     def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
         self._keep_share(stored)
@@ -422,8 +427,10 @@ class Committing:
             self._refusal = Uncounted(Fate.CLOSED) if self._closed else None
 
     def _let_go(self, turn: Turn) -> None:
-        fate = Fate.NOT_COUNTED if self._finding else Fate.UNKNOWN
-        self._finding = 0
+        fate = Fate.UNKNOWN
+        if self._finding:
+            fate = Fate.NOT_COUNTED
+            self._stop_finding()
         self._refuse(Uncounted(fate, self.silence), turn)
         waiting, self._waiting = self._waiting, []
         puts, self._puts = self._puts, []

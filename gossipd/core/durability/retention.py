@@ -6,6 +6,9 @@ it is part of the fingerprint, which is to be equal on nodes with and without a 
 hold it for the retention. But where memory is crowded, stored ones above versions leave it, too:
 who has to catch up with more than fits into memory would never come to the end of a pass.
 
+A record stays in memory, too, while a batch with its key is on its way to the disk: when that is
+exposed, its events are compared with what memory has.
+
 A node without a disk holds a record longer whose key may seem new without it, as it comes from a
 clock that is ahead of this node's (see `dedup`).
 
@@ -189,7 +192,7 @@ class Retention:
 
     def _may_go(self, now: float, stream: Stream, record: KeyRecord) -> bool:
         age = record.age * AGE_TICK
-        if age < self._settings.key_window:
+        if age < self._settings.key_window or record.key in self._dedup.under_way:
             return False
         covered = record.seq <= self._log.version(stream)
         if not self._log.keeps_marks and covered:

@@ -18,7 +18,7 @@ not judged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -98,6 +98,9 @@ class Dedup:
         """... which matters until then."""
         self.horizon = 0
         """Milliseconds since 1970; it never moves back."""
+        self.under_way: Container[bytes] = ()
+        """Keys that are looked up or committed at present. What is known of them, or comes
+        meanwhile, stays in memory until their events are exposed, and compared with that."""
 
     def see_clocks(self, now: float, wall: float) -> None:
         """Both clocks, from time to time and before keys are judged by them."""

@@ -222,7 +222,7 @@ class Writer:
             sources = Puts(log, draft.moved, draft.new, draft.is_new)
             put_results = tuple(sources.judge(put) for put in puts)
             batch = batch._replace(sources=tuple(sources.rows.items()), put_results=put_results)
-        self._pending = batch
+        self._pending, self._dedup.under_way = batch, draft.keys
         return batch
 
     def expose(self, batch: Batch, now: float) -> Exposed:
@@ -245,14 +245,14 @@ class Writer:
                 made.append(Advance(own, counter, seq, by, value))
         for source, register in batch.sources:
             others += self._log.merge(source, (register,), committed=True) or ()
-        self._stream = stream
+        self._stream, self._dedup.under_way = stream, ()
         return Exposed(made, others)
 
     def abandon(self, batch: Batch) -> None:
         """The commit failed: what it wrote is unknown, so its stream ends here."""
         assert batch is self._pending, "only the batch under way can be abandoned"
         self._pending = None
-        self._stream = None
+        self._stream, self._dedup.under_way = None, ()
 
     def heard_more_of(self, stream: Stream) -> None:
         """Somebody knows more of `stream` than is held here; if it is our own, it ends."""

@@ -8,7 +8,9 @@ there is no disk for the time in its key.
 
 from __future__ import annotations
 
-from gossipd.core import Node, Stream
+from collections.abc import Collection
+
+from gossipd.core import KeyedEvent, Node, Stream
 from gossipd.core.durability.disk_health import RETRY_MAX
 from gossipd.core.durability.retention import INTERVAL_MAX
 from gossipd.core.durability.storing import SAVE_INTERVAL
@@ -47,7 +49,7 @@ class KeyKeeperChecker:
             self._check_held(name, node, hosts[name].disk, full)
             self._check_bound(name, node, hosts[name])
             for group in doubled:
-                _check_compared(name, node, hosts[name].disk, group)
+                _check_compared(name, node, hosts[name], group)
             if full:
                 self._check_records(name, node)
         for name, host in hosts.items():
@@ -110,9 +112,12 @@ class KeyKeeperChecker:
             )
 
 
-def _check_compared(name: str, node: Node, disk: Disk | None, group: Group) -> None:
+def _check_compared(name: str, node: Node, host: Host, group: Group) -> None:
+    """A process that stands still does not know yet what its disk has told."""
     key, *said = group
-    stored = disk.find((key,)).get(key, ()) if disk is not None else ()
+    stored: Collection[KeyedEvent] = ()
+    if host.disk is not None and not host.unheard:
+        stored = host.disk.find((key,)).get(key, ())
     for held in (node.log.keys.events(key), stored):
         same = [event for event in held if [event.counter, event.by] == said]
         lost = [has_lost(node.log, each.stream, each.seq, each.counter) for each in same]

@@ -80,6 +80,8 @@ class _Doubtful:
     batch: Batch
     at: Moment
     synced: bool
+    heard: bool = False
+    """Whether its process knows that it has failed, which it does not while it stands still."""
     abandoned: bool = False
     """Whether it is to be taken back."""
 
@@ -137,6 +139,11 @@ class Disk:
         self.refuses = self.fails_next = None
         self.commit_takes = 0.0
 
+    def hear(self, batch: Batch) -> None:
+        """Its process hears now that a commit has failed."""
+        for doubtful in self._doubtful:
+            doubtful.heard = doubtful.heard or doubtful.batch is batch
+
     def abandon(self, batch: Batch) -> None:
         """A commit has failed: take it back before anything else is written or looked up."""
         for doubtful in self._doubtful:
@@ -152,13 +159,16 @@ class Disk:
 
     def _settle(self) -> None:
         """Before anything is written: take back what is to be, the rest of what was written stays.
-        Raises `DiskError` where nothing can be."""
+        What its process has not heard of may be taken back later. Raises `DiskError` where nothing
+        can be."""
         if self.refuses is not None:
             raise DiskError(self.refuses)
+        unheard = [doubtful for doubtful in self._doubtful if not doubtful.heard]
         for doubtful in self._doubtful:
-            if not doubtful.abandoned:
+            doubtful.synced = True  # with what is written now
+            if doubtful.heard and not doubtful.abandoned:
                 self._commit(doubtful.batch, doubtful.at)
-        self._doubtful.clear()
+        self._doubtful = unheard
 
     def _commit(self, batch: Batch, now: Moment) -> None:
         rows = self._rows(batch.stream)

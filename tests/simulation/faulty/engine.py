@@ -9,6 +9,7 @@ from gossipd.core import (
     Abandon,
     AllSaved,
     Answered,
+    Batch,
     Changes,
     Commit,
     CommitSoon,
@@ -135,15 +136,20 @@ class Engine(Processes):
             if disk is not None:
                 disk.commit(batch, self._moment(host))
         except DiskError as error:
-            failure, why = error.failure, str(error)
+            assert disk is not None
+            failure = partial(self._fail_commit, disk, batch, error)
             self._note_commit(host, commit, failed=True)
-            self._tell(host, life, lambda node: node.commit_failed(failure, why, self.now))
+            self._tell(host, life, failure)
             return
         self._note_commit(host, commit, failed=False)
         if host.crashes_in_commit:
             self._end(host)
             return
         self._tell(host, life, lambda node: node.committed(batch, self.now))
+
+    def _fail_commit(self, disk: Disk, batch: Batch, error: DiskError, node: Node) -> list[Effect]:
+        disk.hear(batch)
+        return node.commit_failed(error.failure, str(error), self.now)
 
     def _save(self, node: Node) -> list[Effect]:
         return node.save(self.now, PART_MAX)

@@ -189,6 +189,13 @@ def passes_claim_the_largest_version(patch: pytest.MonkeyPatch) -> None:
 # --- joins ---------------------------------------------------------------------------------------
 
 
+def put(log: Log, stream: Stream, register: Register, before: tuple[int, int]) -> Advance:
+    """A register takes another one's place, whichever is larger."""
+    held = log._streams[stream]
+    log._sum(stream, held, log._hash_put(stream, register, before))
+    return log._put(stream, held, register, before)
+
+
 def the_last_register_wins(patch: pytest.MonkeyPatch) -> None:
     sound = Log.merge
 
@@ -201,8 +208,7 @@ def the_last_register_wins(patch: pytest.MonkeyPatch) -> None:
             if before in ((0, 0), register[1:]):
                 advances += sound(self, stream, [register], **how) or []
             else:
-                held = self._streams[stream]
-                advances.append(self._put(stream, held, register, before))
+                advances.append(put(self, stream, register, before))
         return advances
 
     patch.setattr(Log, "merge", merge)

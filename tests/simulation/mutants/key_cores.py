@@ -41,7 +41,7 @@ from tests.simulation.faulty.engine import Engine
 from tests.simulation.faulty.host import Host
 from tests.simulation.faulty.rows import Moment
 
-from .cores import nothing
+from .cores import nothing, put
 
 _CORE = "gossipd.core"
 
@@ -318,7 +318,7 @@ def the_last_put_wins(patch: pytest.MonkeyPatch) -> None:
         for register in registers:
             before = self.register(stream, register[0])
             if stream[0] & SOURCE_BIT and before[0] == register[1] and before[1] != register[2]:
-                return [self._put(stream, self._streams[stream], register, before)]
+                return [put(self, stream, register, before)]
         return sound(self, stream, registers, **how)
 
     patch.setattr(Log, "merge", merge)

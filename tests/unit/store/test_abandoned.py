@@ -16,6 +16,7 @@ from gossipd.core import (
     Effect,
     Item,
     Refused,
+    StreamSnapshot,
 )
 from gossipd.store import NoSpaceError
 from tests.unit.asking import increment
@@ -26,7 +27,14 @@ from tests.unit.store.keyed import (
     plain_key,
     timed_key,
 )
-from tests.unit.store.parts import stored
+from tests.unit.store.parts import (
+    NOTHING,
+    OTHER,
+    STREAM,
+    batch,
+    opened,
+    stored,
+)
 
 
 class Bench:
@@ -118,6 +126,22 @@ async def test_what_was_exposed_of_the_stream_stays(
     life = await new_life(tmp_path, 2)
     assert life.node.log.values == {"a": 5, "b": 7, "d": 1}
     await life.store.close()
+
+
+async def test_it_is_taken_back_whatever_was_stored_before_its_failure_was_known(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(batch(1))
+        lost = batch(2)
+        await store.commit(lost)
+        learned = NOTHING._replace(registers=((OTHER, "default", 1, 1),), versions=((OTHER, 1),))
+        await store.save(learned)
+        store.abandon(lost, StreamSnapshot(STREAM, 1, (("default", 1, 1),)))
+        await store.probe()
+    streams = (await stored(tmp_path)).streams
+    assert {each.stream: each.version for each in streams} == {STREAM: 1, OTHER: 1}
+    assert {each.registers for each in streams} == {(("default", 1, 1),)}
 
 
 async def test_while_it_cannot_be_taken_back_nothing_is_counted(

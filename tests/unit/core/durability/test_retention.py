@@ -167,6 +167,19 @@ def test_room_is_made_soon() -> None:
     assert bench.state.means.timers.next == 1.0 + PAUSE
 
 
+def test_what_is_known_of_a_key_in_a_batch_stays_until_that_is_exposed() -> None:
+    bench = Bench(True)
+    first, key = record(1), new_key(RNG)
+    bench.hold(A, first, record(2, key=key), record(3), version=3)
+    bench.save()
+    bench.state.dedup.under_way = {key}
+    bench.drop(700.0)
+    assert bench.seqs() == [2, 3], "of a stream the oldest goes first"
+    bench.state.dedup.under_way = ()
+    bench.drop(700.0)
+    assert bench.seqs() == []
+
+
 def test_what_is_not_stored_yet_stays_until_it_is_or_expires() -> None:
     bench = Bench(True)
     bench.hold(A, record(1), version=1)

@@ -9,9 +9,12 @@ import pytest
 from gossipd.core import (
     Accepted,
     CatchingUp,
+    Commit,
     Double,
     Drop,
     Duplicate,
+    Failure,
+    FindKeys,
     Incremented,
     KeyedEvent,
     KeyExpired,
@@ -235,6 +238,56 @@ def test_a_double_found_while_a_batch_is_committed_is_told_after_it() -> None:
     (lost,) = said.of(Learned)
     assert [(a.stream, a.seq, a.by, a.value) for a in lost.advances] == [(batch.stream, 1, -5, 6)]
     assert talk.node.log.value("hits") == tail_sum(talk) == 6
+
+
+def known_beyond_the_window(talk: Talk, number: int, *keys: bytes) -> list[bool]:
+    """News of events under these keys comes, is stored and becomes old: which memory has then."""
+    for offset, key in enumerate(keys):
+        heard_of(talk, number + offset, 5, KeyRecord(key, 1, "hits", 5, 0))
+    talk.store_all()
+    talk.wait(talk.settings.key_window + 1)
+    return [bool(talk.node.events(key)) for key in keys]
+
+
+def test_a_double_is_found_however_long_the_commit_took() -> None:
+    """The record of its twin came, was stored and would have left memory meanwhile."""
+    talk = Talk(1, settings=Settings(key_window=4.0), durable=True)
+    batch = talk.prepare(("hits", 5, K))
+    assert known_beyond_the_window(talk, 0, K, L) == [True, False]
+    said = talk.expose(batch)
+    (lost,) = said.of(Learned)
+    assert [(a.stream, a.by, a.value) for a in lost.advances] == [(batch.stream, -5, 10)]
+    assert talk.node.log.value("hits") == tail_sum(talk) == 10
+    talk.wait(talk.settings.key_window + 1)
+    assert not talk.node.events(K), "then it goes like any other"
+
+
+def test_what_comes_of_a_key_while_the_disk_is_asked_for_it_is_known_when_it_has_answered() -> (
+    None
+):
+    talk = Talk(1, settings=Settings(key_window=4.0), durable=True)
+    talk.node.increment(1, "hits", 5, K)
+    (question,) = talk.commit().of(FindKeys)
+    assert known_beyond_the_window(talk, 0, K, L) == [True, False]
+    said = talk.node.keys_found(question.question, {}, talk.now, WALL + talk.now)
+    (commit,) = (effect for effect in said if isinstance(effect, Commit))
+    assert commit.batch.results == (Duplicate(KeyedEvent(stream(0), 1, "hits", 5)),)
+
+
+@pytest.mark.parametrize("ends", ["looked up in vain", "let go", "abandoned"])
+def test_keys_that_are_not_committed_after_all_keep_nothing_in_memory(ends: str) -> None:
+    talk = Talk(1, settings=Settings(key_window=4.0), durable=True)
+    if ends == "abandoned":
+        talk.prepare(("hits", 5, K))
+        abandon(talk.node, talk.now)
+    else:
+        talk.node.increment(1, "hits", 5, K)
+        (question,) = talk.commit().of(FindKeys)
+        if ends == "let go":
+            talk.node.disk_hangs(talk.now)
+        else:
+            talk.node.keys_not_found(question.question, Failure.FULL, "full", talk.now)
+    assert known_beyond_the_window(talk, 0, K) == [False]
 
 
 def test_a_double_that_only_the_disk_knows_is_found_when_its_twin_is_stored() -> None:
