@@ -22,7 +22,7 @@ from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
-from gossipd.sideport.presence import is_gone
+from gossipd.sideport.presence import is_gone, touch
 from gossipd.sideport.text import TextDialect
 from gossipd.sideport.turns import Slice
 
@@ -65,6 +65,8 @@ class Connection(asyncio.Protocol):
         """What waited for the client when it was last looked whether it takes anything."""
         self._seen_at = float("-inf")
         """When it was last looked whether the client is there."""
+        self._touched = False
+        """Whether a client that has closed was asked if that is all it does."""
         self._linger_until: float | None = None
         self._discarded_size = 0
 
@@ -101,7 +103,7 @@ class Connection(asyncio.Protocol):
             self._parsed = 0
             self._arrive()
             return
-        time = self._turns.slice()  # the usual case: the same as below, in fewer steps
+        time = self._turns.slice()  # the usual case: as `_arrive`, in fewer steps
         if time.over:
             self._unparsed = data
             pipeline.rest(is_new=True)
@@ -281,8 +283,13 @@ class Connection(asyncio.Protocol):
 
     def _look_for_client(self) -> None:
         transport = self._transport
-        if transport is not None and is_gone(transport.get_extra_info("socket")):
+        if transport is None:
+            return
+        connected = transport.get_extra_info("socket")
+        if is_gone(connected):
             transport.abort()
+        elif not self._touched:
+            self._touched = touch(connected)
 
     def _begin_to_wait_for_writes(self) -> None:
         if self._transport is not None:

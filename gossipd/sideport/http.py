@@ -89,6 +89,7 @@ class HttpDialect:
             return
         meaning = self._memo.find(data)
         if meaning is not None:
+            self._silent = 0
             self._pipeline.add(*meaning)
             return
         count, self._meaning = self._count, None

@@ -49,7 +49,7 @@ class Limits:
 
     pending_max: int = 64
     """Commands of one connection that wait for their answers; beyond, nothing more is read. A
-    slice of input is parsed whole, so it may be passed by what 4 KiB hold."""
+    slice of input is parsed whole, so it may be passed by what 1 KiB holds."""
 
     head_timeout: float = 10.0
     """Seconds from the first byte of an HTTP head to its last: beyond, 408."""

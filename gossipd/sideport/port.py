@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.memo import Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.turns import Turns
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 
@@ -128,7 +131,12 @@ class SidePort:
         loop = asyncio.get_running_loop()
         now, connections = loop.time(), self._all()
         for connection in connections:
-            connection.look(now)
+            try:
+                connection.look(now)
+            except Exception:
+                # All others are looked at, too, and again.
+                log.exception("a connection is cut: this is a bug in gossipd")
+                connection.abort()
         self._look = loop.call_later(LOOK_INTERVAL, self._look_at_all) if connections else None
 
     def gone(self, connection: Connection) -> None:

@@ -3,12 +3,13 @@
 Whoever has closed a connection looks like one who has only said his last word (half a close, as by
 `nc -N`) and still listens: until something is sent to him. So a byte is sent beside the stream
 (urgent data, RFC 9293 3.8.5), which no client reads that does not ask for it: the system of who
-listens takes it, that of who has closed answers with a reset.
+listens takes it, that of who has closed answers with a reset. It is sent once to each: where a
+second one comes before what precedes the first is read, Linux leaves the first in the stream. So
+of one who was found listening and goes later, no more may be known until his answer is sent.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
 _CLOSE, _CLOSE_WAIT = 7, 8
@@ -17,22 +18,27 @@ in one direction at least."""
 
 
 def is_gone(connected: socket.socket) -> bool:
-    """Whether nobody will read what is sent there, as far as is known; what is found out now is
-    known a round trip later."""
-    try:
-        state = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    except OSError:
-        return True
-    if state == _CLOSE_WAIT:
-        _touch(connected.fileno())
-    return state == _CLOSE
+    """Whether nobody will read what is sent there, as far as is known."""
+    return _state(connected) == _CLOSE
 
 
-def _touch(descriptor: int) -> None:
-    """A transport's socket has no `send`."""
-    its_own = socket.socket(fileno=descriptor)
+def touch(connected: socket.socket) -> bool:
+    """Find out whether a client that has closed in one direction has closed in both; that is known
+    a round trip later. False where there is nothing to find out now."""
+    if _state(connected) != _CLOSE_WAIT:
+        return False
+    its_own = socket.socket(fileno=connected.fileno())  # a transport's has no `send`
     try:
-        with contextlib.suppress(OSError):  # it has been reset, or takes nothing: others look then
-            its_own.send(b"\n", socket.MSG_OOB | socket.MSG_DONTWAIT)
+        its_own.send(b"\n", socket.MSG_OOB | socket.MSG_DONTWAIT)
+    except OSError:  # it has been reset, or takes nothing: others look then
+        return False
     finally:
         its_own.detach()
+    return True
+
+
+def _state(connected: socket.socket) -> int:
+    try:
+        return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    except OSError:
+        return _CLOSE

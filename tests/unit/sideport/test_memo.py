@@ -41,6 +41,17 @@ def keyed(key: str) -> list[bytes]:
     ]
 
 
+def strange(other: str) -> list[bytes]:
+    """The key is always the same, though another one stands where it stood."""
+    escaped = ONE.replace("-", "%2D")
+    return [
+        http(f"POST /increment?key={escaped}", f"X-Request-Id: {other}"),
+        http(f"POST /increment?key={ONE.upper()}", f"Idempotency-Key: {other}"),
+        http(f"POST /increment?key={{{ONE.upper()}}}", f"X-Request-Id: {other}"),
+        http("POST /increment", f"X-Request-Id: {other}", body=f'{{"key": "\\u0030{ONE[1:]}"}}'),
+    ]
+
+
 HTTP = [
     http("POST /increment"),
     http("POST /increment?by=-3&counts=string"),
@@ -59,6 +70,8 @@ HTTP = [
     b"\r\n" + http("POST /increment"),
     *keyed(ONE),
     *keyed(OTHER),
+    *strange(ONE),
+    *strange(OTHER),
 ]
 TEXT = [
     *(b"increment\n", b"increment a 5\r\n", b"count a\n", b'count "a"\n', b"count\n"),
@@ -158,10 +171,24 @@ async def test_what_comes_again_is_not_parsed() -> None:
     assert [str(key) for key in backend.keys if key is not None] == keys
 
 
+async def test_empty_lines_between_requests_that_come_again_are_no_long_head() -> None:
+    host = FakeHost(FakeBackend(), Limits(head_size_max=64))
+    connection, transport = Connection(host), FakeTransport()
+    connection.connection_made(transport)
+    for _ in range(64):
+        await say(connection, transport, http("POST /increment"))
+        await say(connection, transport, b"\r\n")
+    assert transport.written.count(b" 200 OK\r\n") == 64
+    connection.connection_lost(None)
+
+
 def test_the_key_of_a_request_is_the_one_that_stands_where_the_key_stood() -> None:
     memo = Memo()
     got: list[UUID] = []
-    memo.remember(b"add " + ONE.encode(), MEANING._replace(start=lambda key: got.append(key)), ONE)
+    meaning = MEANING._replace(start=lambda key: got.append(key))
+    for key in (ONE, ONE, OTHER):
+        assert memo.find(f"add {key}".encode()) is None, "it may stand there by chance"
+        memo.remember(f"add {key}".encode(), meaning, key)
     found = memo.find(b"add " + OTHER.encode())
     assert found is not None
     found.start()
@@ -179,9 +206,23 @@ def test_the_key_of_a_request_is_the_one_that_stands_where_the_key_stood() -> No
         assert memo.find(b"add " + no_key.encode()) is None, "it is refused, so it must be parsed"
 
 
+def test_a_key_is_the_first_whole_one() -> None:
+    memo, got = Memo(), list[UUID]()
+    meaning = MEANING._replace(start=lambda key: got.append(key))
+    for beginning in ("-", "1-", f"{ONE[:-1]}-", f"{ONE[9:]} ", "0" * 7 + "-" + ONE[9:] + " a"):
+        for key in (ONE, OTHER, ONE):
+            found = memo.find(f"{beginning}{key}".encode())
+            if found is not None:
+                found.start()
+            memo.remember(f"{beginning}{key}".encode(), meaning, key)
+        assert got.pop() == UUID(ONE)
+    assert got == []
+
+
 def test_it_is_not_remembered_where_the_key_stands_twice() -> None:
     memo = Memo()
-    memo.remember(f"{ONE} {ONE}".encode(), MEANING, ONE)
+    for key in (ONE, OTHER):
+        memo.remember(f"{key} {key}".encode(), MEANING, key)
     memo.remember(f"{OTHER} {ONE}".encode(), MEANING, ONE)
     assert memo.find(f"{OTHER} {ONE}".encode()) is None
     assert memo.find(f"{OTHER} {OTHER}".encode()) is None

@@ -204,6 +204,28 @@ async def test_a_client_that_takes_its_answers_too_slowly_is_cut(backend: FakeBa
     connection.connection_lost(None)
 
 
+@pytest.mark.parametrize("limits", [{"silent_timeout": 0.4}], indirect=True)
+async def test_a_connection_that_cannot_be_looked_at_costs_no_other_its_deadline(
+    port: SidePort,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looked, look = list[Connection](), Connection.look
+
+    def breaks(connection: Connection, now: float) -> None:
+        looked.append(connection)
+        if connection is looked[0]:
+            raise ZeroDivisionError
+        look(connection, now)
+
+    monkeypatch.setattr(Connection, "look", breaks)
+    clients = [await connect() for _ in range(3)]
+    await until(lambda: port.connection_count == len(clients))
+    await until(lambda: port.connection_count == 0)
+    assert len(caplog.records) == 1, "who cannot be looked at is cut"
+
+
 async def test_an_increment_that_cannot_even_start_is_an_answer(
     client: Client, backend: FakeBackend
 ) -> None:

@@ -10,6 +10,7 @@ import socket
 import pytest
 
 from gossipd.core import Refused, Why
+from gossipd.sideport.connection import Connection
 from gossipd.sideport.port import SidePort
 
 from .conftest import Connect
@@ -346,17 +347,38 @@ async def test_a_half_closed_client_is_asked_for_a_sign_beside_what_it_reads(
         client.setblocking(False)
         client.send(f"count after={ID}\n".encode())
         client.shutdown(socket.SHUT_WR)
-        seen = 0
 
         def was_touched() -> bool:
-            nonlocal seen
             with contextlib.suppress(OSError):
-                seen += len(client.recv(1, socket.MSG_OOB))
-            return seen >= 3
+                return len(client.recv(1, socket.MSG_OOB)) == 1
+            return False
 
         await until(was_touched)
         end(backend, True)
         assert await asyncio.get_running_loop().sock_recv(client, 100) == b"0\n"
+
+
+@pytest.mark.parametrize("limits", [{"presence_interval": 0.01}], indirect=True)
+async def test_a_half_closed_client_that_reads_late_reads_nothing_but_its_answers(
+    port: SidePort, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.slow = True
+    looks, look = list[float](), Connection.look
+
+    def count(connection: Connection, now: float) -> None:
+        looks.append(now)
+        look(connection, now)
+
+    monkeypatch.setattr(Connection, "look", count)
+    client = await asyncio.to_thread(socket.create_connection, port.addresses[0])
+    with client:
+        client.setblocking(False)
+        client.send(f"count\ncount after={ID}\n".encode())
+        client.shutdown(socket.SHUT_WR)
+        await until(lambda: len(looks) > 6)
+        end(backend, True)
+        await until(lambda: port.connection_count == 0)
+        assert b"".join(iter(lambda: client.recv(100), b"")) == b"0\n0\n"
 
 
 async def test_a_half_closed_client_gets_the_answers_it_waits_for(
