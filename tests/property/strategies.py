@@ -152,7 +152,12 @@ _prefixes = _depths.flatmap(
 )
 _leaves = st.builds(Leaf, streams, seqs, u64)
 _items = st.builds(
-    PassItem, streams, seqs, positions.filter(lambda position: position != END), st.booleans()
+    PassItem,
+    streams,
+    seqs,
+    positions.filter(lambda position: position != END),
+    st.booleans(),
+    st.just(0) | seqs,
 )
 _page_counts = st.integers(1, PAGES_MAX)
 _sizes = st.integers(DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import pytest
@@ -91,6 +92,10 @@ class _Peer:
         self.learning.page(page, running, Company(), 0.0)
         if running is not None and running.complete:
             del self.passes[page.stream]
+
+    def begin(self, stream: bytes, start: int, skips: bool) -> Pass:
+        runs = partial(self.log.keys.runs, stream)
+        return Pass(start, runs=runs) if skips else Pass(start)
 
     def answers(self, ask: PassAsk) -> Iterator[Pages]:
         """Those of a node that has nothing on a disk only."""
@@ -193,10 +198,8 @@ class _PassWorld:
         stream = rng.choice(list(self.ghost))
         if stream not in peer.passes:
             start = peer.log.version(stream) if rng.random() < 0.8 else 0
-            peer.passes[stream] = Pass(start)
-        items = tuple(
-            PassItem(s, running.start, running.after) for s, running in peer.passes.items()
-        )
+            peer.passes[stream] = peer.begin(stream, start, skips=rng.random() < 0.7)
+        items = tuple(item for s, running in peer.passes.items() for item in running.wishes(s))
         ask = PassAsk(1, items[:32], rng.choice([1, 2, 32]), rng.choice([640, 700, 1200]))
         answerer = rng.choice(self.peers)
         for pages in answerer.answers(ask):
@@ -228,6 +231,11 @@ class _PassWorld:
             for page in pages.pages:
                 self.peers[to].take(page)
                 _check(self.peers[to], self.ghost)
+
+
+@pytest.fixture(autouse=True)
+def _runs_are_skipped_however_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.log.passes.RUN_MIN", 2)
 
 
 def _pass_over_streams(seed: int) -> None:
@@ -265,11 +273,11 @@ def test_passes_over_lossy_links_end_with_equal_logs(seed: int) -> None:
     for _ in range(300):
         if sink.log.fingerprint == source.log.fingerprint:
             break
-        items = []
+        items: list[PassItem] = []
         for stream in source.log.streams:
             if sink.log.leaf(stream) != source.log.leaf(stream):
-                running = sink.passes.setdefault(stream, Pass(sink.log.version(stream)))
-                items.append(PassItem(stream, running.start, running.after))
+                begun = sink.begin(stream, sink.log.version(stream), skips=rng.random() < 0.7)
+                items += sink.passes.setdefault(stream, begun).wishes(stream)
         for pages in source.answers(PassAsk(1, tuple(items[:32]), 4, 640)):
             if rng.random() < 0.6:
                 for page in pages.pages:
@@ -286,6 +294,9 @@ def test_passes_over_lossy_links_end_with_equal_logs(seed: int) -> None:
         (cores.passes_claim_the_largest_version, _pass_over_streams),
         (cores.passes_claim_before_their_end, _pass_over_streams),
         (cores.passes_use_pages_from_further_on, _pass_over_streams),
+        (cores.passes_skip_gaps, _pass_over_streams),
+        (cores.versions_rise_over_gaps, _pass_over_streams),
+        (cores.versions_rise_over_what_is_not_present, _tell_groups),
     ],
 )
 def test_a_broken_rule_of_claims_is_noticed(

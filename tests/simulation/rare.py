@@ -159,7 +159,7 @@ class Witness:
                 node = self._world.hosts[received.host].node
                 self._saw(Rare.DRAINED if node is None or node.leaving else Rare.COPIED)
             case PassAsk(_, items):
-                for stream, start, after, _ in items:
+                for stream, start, after, *_ in items:
                     asker = (envelope.sender, envelope.generation, stream, start)
                     before = self._passes.get(asker, received.host)
                     if after > BEGINNING and before != received.host:

@@ -19,6 +19,7 @@ exact as long as no node is behind by so much.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from itertools import islice
 
@@ -81,6 +82,8 @@ class Retention:
         self._corrections: dict[tuple[Stream, str], Correction] = {}
         self._streams: list[Stream] = []
         """Those whose key records are still to be looked at in this round, the next one last."""
+        self._lag = self._lag_found = 0.0
+        """How old what is missing of any stream may be, by the last round and by this one."""
         self._looked_at = 0
         """How many streams with doubles were looked at in this round of them."""
 
@@ -125,6 +128,7 @@ class Retention:
             log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
         if count < DROPPED_AT_ONCE:
             del self._streams[-KEY_STREAMS_AT_ONCE:]
+            self._see_lag(some, turn.now)
         more = count >= DROPPED_AT_ONCE or bool(self._streams)
         if log.doubles.is_behind:
             more = True  # what waits for no more than its turn must not be folded as lost
@@ -132,6 +136,15 @@ class Retention:
             more |= self._join_corrections(turn)
             more |= self._fold(turn)
         self._timers.set(Timer.KEYS, turn.now + (PAUSE if more else self._interval))
+
+    def _see_lag(self, streams: Iterable[Stream], now: float) -> None:
+        """Note how far streams are behind. In a crowded memory what is known of them is not whole
+        either."""
+        lags = [self._log.lag(stream, now) for stream in streams]
+        crowd = float("inf") if self._log.is_crowded else 0.0
+        self._lag_found = max(self._lag_found, crowd, *lags)
+        if not self._streams:
+            self._lag, self._lag_found = self._lag_found, 0.0
 
     def correct(self, found: dict[tuple[Stream, str], Correction], turn: Turn) -> None:
         """Join corrections that peers told, some at a time."""
@@ -141,10 +154,13 @@ class Retention:
 
     def _join_corrections(self, turn: Turn) -> bool:
         """Join some of them; whether there are more."""
-        young, advances = int(self._young / AGE_TICK), list[Advance]()
+        log, young, advances = self._log, int(self._young / AGE_TICK), list[Advance]()
         for place in list(islice(self._corrections, CORRECTED_AT_ONCE)):
-            correction = self._corrections.pop(place)
-            advances += self._log.correct(place[0], correction, young, turn.now)
+            correction, held = self._corrections.pop(place), len(log.doubles)
+            advances += log.correct(place[0], correction, young, turn.now)
+            if held - len(log.doubles) >= FOLDED_AT_ONCE:
+                self._corrections[place] = correction  # there may be more to fold first
+                break
         turn.learn(advances)
         return bool(self._corrections)
 
@@ -166,10 +182,11 @@ class Retention:
 
     def _age_of_folded(self, now: float) -> float:
         """Seconds after which doubles are folded, given how many there are. What comes below a
-        correction comes too late: so by as much as streams are behind each other they wait."""
+        correction comes too late: so they wait by as much as streams are behind each other, which
+        what is missing shows, and what has come late."""
         log = self._log
         room = (log.doubles_max - len(log.doubles)) / ((1 - CROWDED) * log.doubles_max)
-        late = min(log.lateness(now), LATE_WINDOWS * self._settings.key_window)
+        late = min(max(self._lag, log.lateness(now)), LATE_WINDOWS * self._settings.key_window)
         crowded = max(self._young + late, self._folded_after * min(1.0, room))
         return min(crowded, self._folded_after)
 

@@ -27,6 +27,9 @@ from .growth import Growth
 from .packets import PacketBuilder
 from .queues import LogQueue, MemberQueue
 
+CROWDED_AFTER = 0.5
+"""Seconds for which there was more news than could be told after which it is told less often."""
+
 _ALMOST = 1e-6
 """Tokens that rounding may have lost while a timer waited for a whole one."""
 
@@ -56,6 +59,8 @@ class Dissemination:
         self._filled_at = float("-inf")
         self._backlog = False
         """Whether the last round has left news that was never sent."""
+        self._behind_since = float("inf")
+        """Since when all rounds have."""
 
     def push_member(self, name: str, turn: Turn) -> None:
         """There is news of a member."""
@@ -74,7 +79,7 @@ class Dissemination:
             return False
         lesson = self._learning.group(group, turn.company, turn.now)
         turn.heed(lesson)
-        if lesson.news_above is not None:
+        if lesson.news_above is not None and not self._is_told_by_all():
             self.push_log(group.stream, lesson.news_above, turn)
         return lesson.whole
 
@@ -99,11 +104,25 @@ class Dissemination:
                 self._tokens -= 1
                 turn.send(Gossip(), self._members.held(name).address, name)
         self._backlog = self._member_queue.sent_less_than(1) or self._log_queue.sent_less_than(1)
+        self._see_crowd(turn.now)
         eager = self._eager()
         if self._member_queue.sent_less_than(eager) or self._log_queue.sent_less_than(eager):
             self._flush_soon(turn.now)
         elif self._member_queue or self._log_queue:
             self._timers.set(Timer.GOSSIP, turn.now + settings.gossip_interval)
+
+    def _see_crowd(self, now: float) -> None:
+        queue = self._log_queue
+        self._behind_since = min(self._behind_since, now) if self._backlog else float("inf")
+        if now - self._behind_since >= CROWDED_AFTER:
+            queue.is_crowded = True
+        elif not queue.sent_less_than(self._eager()):
+            queue.is_crowded = False
+
+    def _is_told_by_all(self) -> bool:
+        """Whether whoever has news of its own tells it to everybody, and nobody has time to tell
+        it once more."""
+        return self._log_queue.is_crowded and len(self._members.live) <= self._eager()
 
     def _eager(self) -> int:
         """Transmissions that follow each other at once."""

@@ -84,6 +84,8 @@ class PacketBuilder:
         sends_max = self.sends_max
         share = int(budget * MEMBER_SHARE) if self._log_queue else budget
         views = self._member_queue.take(share, budget, sends_max, pack)
+        if self._log_queue.is_crowded:
+            sends_max = min(sends_max, len(self._members.live))
         return views, self._log_queue.take(budget - sum(map(len, views)), sends_max, now)
 
 

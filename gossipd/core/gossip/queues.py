@@ -150,6 +150,9 @@ class LogQueue(_Lane[Stream]):
     def __init__(self, log: Log) -> None:
         super().__init__()  # each stream by the count of its least sent span
         self._log = log
+        self.is_crowded = False
+        """Whether there has been more news than could be told for a while: then it is told to each
+        peer once at most, and repair brings what is lost."""
         self._spans: dict[Stream, list[_Span]] = {}
 
     def push(self, stream: Stream, start: int) -> None:

@@ -138,6 +138,12 @@ class Keys:
         for seq, key in order.ascending(above) if order else ():
             yield self._record(stream, seq, key, now)
 
+    def runs(self, stream: Stream, above: int) -> Iterator[tuple[int, int]]:
+        """Where the records of a stream above a seq follow each other without a gap: the first
+        and the last of each such run, of a long one in parts."""
+        order = self._orders.get(stream)
+        return order.runs(above) if order else iter(())
+
     def newest_at_or_below(self, stream: Stream, seq: int) -> int:
         """The largest seq of a record that is not above `seq`, or 0."""
         order = self._orders.get(stream)

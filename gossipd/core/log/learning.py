@@ -5,7 +5,9 @@ merge, whoever sent them and whenever; a version rises by two rules only (I3). *
 group `(start, to]` has everything above `start`, so who holds everything up to there holds
 everything up to `to` with it. *The asker's*: a pass whose pages have covered everything claims the
 smallest version stated on any of them (see `passes`). For both all of it has to be used, and
-somebody must have shown an event up to which everything is said to be held.
+somebody must have shown an event up to which everything is said to be held. Nobody has to say
+anything where key records follow each other without a gap: each seq is one event, so who holds
+them, and the registers they name, holds everything up to the last of them.
 
 It knows no peers, and sends nothing: a `Lesson` says what follows.
 """
@@ -162,6 +164,7 @@ class Learning:
             lesson.new += new
             self._hear_more(stream, lesson)
         lesson.advances += advances
+        self._claim(stream, self._log.run_end(stream), lesson)
 
     def _hear_more(self, stream: Stream, lesson: Lesson) -> None:
         """Somebody knows more of a stream: if it is this node's own, a clone of it lives."""

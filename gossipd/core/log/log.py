@@ -16,7 +16,7 @@ Invariants (gossipd/core/README.md#invariants):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from gossipd.core.hashing import MASK, hash64
@@ -41,6 +41,10 @@ from .stream_log import StreamLog
 
 CROWDED = 3 / 4
 """From this part of `keys_max` on room for key records is scarce."""
+
+RUN_MAX = 300
+"""Key records that one input looks at to raise a version: several times what it may bring, as it
+may have closed a gap before them."""
 
 _MANY = 16
 """New counters of more than this part of all are sorted into them at once."""
@@ -426,18 +430,37 @@ class Log:
         lost by that."""
         winners: dict[tuple[str, int], KeyedEvent] = {}
         advances: list[Advance] = []
-        for event in sorted(events):
+        events = sorted(events)
+        for event in events:
             stream, seq, counter, by = event
             winner = winners.setdefault((counter, by), event)
             if winner is not event:
-                record = self.keys.at(stream, seq, now)
-                age = record.age if record is not None else 0
+                age = self._age_of_use(event, events, now)
                 double = Double(counter, seq, by, winner.stream, winner.seq, age)
                 new, left_out = self.enter(stream, (double,), now)
                 advances += left_out
                 if new:
                     self._late_until = max(self._late_until, now + age * AGE_TICK)
         return advances
+
+    def _age_of_use(self, loser: KeyedEvent, events: Iterable[KeyedEvent], now: float) -> int:
+        """How old a loser's record is; of one on the disk only, the oldest of the same key in
+        memory, for they were made for one call."""
+        record = self.keys.at(loser.stream, loser.seq, now)
+        if record is not None:
+            return record.age
+        held = (self.keys.at(event.stream, event.seq, now) for event in events)
+        return max((record.age for record in held if record is not None), default=0)
+
+    def lag(self, stream: Stream, now: float) -> float:
+        """How old what is missing of a stream may be, seconds: as old as the newest key record up
+        to which everything is held and stored, where more than that is known of; 0 where there is
+        no more. Of what is not stored yet the disk has not told the twins."""
+        version = self.durable(stream)
+        if self.newest(stream) <= version:
+            return 0.0
+        record = self.keys.at(stream, self.keys.newest_at_or_below(stream, version), now)
+        return record.age * AGE_TICK if record is not None else float("inf")
 
     def lateness(self, now: float) -> float:
         """How old events lately were, seconds, when this node found that they had lost: so far
@@ -519,6 +542,16 @@ class Log:
         if self.keeps_marks:
             self.changed.versions[stream] = None
         return True
+
+    def run_end(self, stream: Stream) -> int:
+        """Up to where every event behind a stream's version is held with its key record: seqs
+        have no gap, so nothing is missing there. It looks at `RUN_MAX` of them."""
+        upto = self.version(stream)
+        for record in islice(self.keys.oldest_first(stream, upto, 0.0), RUN_MAX):
+            if record.seq > upto + 1 or self.register(stream, record.counter)[0] < record.seq:
+                break
+            upto = record.seq
+        return upto
 
     def has_room(self, stream: Stream, counter: str, beside: int = 0, streams: int = 0) -> bool:
         """Whether one more event of (stream, counter) fits, `beside` that many new registers, and

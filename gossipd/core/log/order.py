@@ -85,6 +85,12 @@ class Order:
             block = self._blocks[place]
             yield from zip(reversed(block.seqs), reversed(block.values), strict=True)
 
+    def runs(self, above: int) -> Iterator[tuple[int, int]]:
+        """Where the seqs above one follow each other without a gap: the first and the last of
+        them. What goes on in the next block comes in parts."""
+        for block in islice(self._blocks, self._place(above + 1), None):
+            yield from _runs(block.seqs, bisect_left(block.seqs, above + 1))
+
     def put(self, seq: int, value: bytes, weight: int = 0) -> None:
         """Hold a value under a seq that has none."""
         blocks = self._blocks
@@ -139,6 +145,20 @@ class Order:
 
     def _block(self, place: int) -> _Block | None:
         return self._blocks[place] if place < len(self._blocks) else None
+
+
+def _runs(seqs: array[int], at: int) -> Iterator[tuple[int, int]]:
+    """Those among some neighbours from a place on; of most blocks all is one."""
+    if seqs[-1] - seqs[at] == len(seqs) - at - 1:
+        yield seqs[at], seqs[-1]
+        return
+    first = before = seqs[at]
+    for seq in seqs[at + 1 :]:
+        if seq != before + 1:
+            yield first, before
+            first = seq
+        before = seq
+    yield first, before
 
 
 def _last(block: _Block) -> int:

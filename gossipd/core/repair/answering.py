@@ -30,6 +30,7 @@ from gossipd.core.wire.messages import (
     END,
     Digest,
     DigestAsk,
+    Double,
     KeyRecord,
     MembersAsk,
     MembersPage,
@@ -111,14 +112,15 @@ class Answering:
         wishes = list(ask.items)
         while wishes and sent < ask.pages:
             wish = wishes.pop(0)
-            stop = self._stop(wish, ask.age, archive, now)
+            wanted = wish.until or END[0]
+            stop = min(wanted, self._stop(wish, ask.age, archive, now))
             parts = self._parts(wish, ask.age, archive, now)
             page, used, full = self._page(wish, parts, stop, free, looks)
             if page is not None:
                 filling.append(page)
                 free -= used
                 wish = wish._replace(after=page.upto)
-            if wish.after == END:
+            if wish.after[0] >= wanted:
                 continue
             wishes.insert(0, wish)
             if not looks.left:
@@ -130,7 +132,8 @@ class Answering:
                 filling, free = [], room
             if not full and sent < ask.pages:
                 rest = replace(ask, items=tuple(wishes), pages=ask.pages - sent)
-                yield Lack(wish.stream, stop, self._log.archived(wish.stream, now), rest)
+                upto = min(wanted, self._log.archived(wish.stream, now))
+                yield Lack(wish.stream, stop, upto, rest)
                 return
         if filling:
             yield Pages(ask.nonce, tuple(filling), True)
@@ -227,7 +230,18 @@ class Answering:
         doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above, now)
         rest: Iterator[Record] = merge(wanted, doubles, key=itemgetter(1))
         for seq, part in groupby(rest, key=itemgetter(1)):
-            yield (seq, ""), list(part)
+            records = list(part)
+            if not wish.doubles:
+                records = [each for each in records if not self._is_found(wish.stream, each)]
+            if records:
+                yield (seq, ""), records
+
+    def _is_found(self, stream: Stream, record: Record) -> bool:
+        """Whether it is a double, and who gets the key records finds it by itself."""
+        if not isinstance(record, Double):
+            return False
+        has = self._log.keys.has
+        return has(stream, record.seq) and has(record.winner, record.winner_seq)
 
     def _next_shared(self, names: Iterator[str], now: float) -> tuple[MemberView, Packed] | None:
         for name in names:

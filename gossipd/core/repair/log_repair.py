@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from gossipd.core.durability.retention import Retention
@@ -60,6 +60,9 @@ from .slices import Slices
 ASKS_MAX = 3
 """Times a question is asked of one peer."""
 
+FOLLOWS_IN = 4
+"""Once something has come of an answer, the rest of it is waited for by so much shorter."""
+
 PEERS_MAX = 3
 """Peers that one repair tries."""
 
@@ -84,6 +87,9 @@ PASSES_MAX = 1024
 
 ARCHIVED_AT_ONCE = 1_000
 """Key records read from the disk for one answer: as many as it can hold."""
+
+RUNS_MAX = 1_000
+"""Runs of key records that are looked at to find what a pass lacks."""
 
 DIGESTS_MAX = 100_000
 """Answers to prefixes that one repair uses at most, so that no peer can lead it on for ever."""
@@ -132,6 +138,8 @@ class LogRepair:
         self._gained: dict[Stream, int] = {}
         self._corrections: dict[tuple[Stream, str], Correction] = {}
         """What pages have brought of them, by register."""
+        self._vain: set[Stream] = set()
+        """Streams of which a pass that skipped what is held has brought nothing."""
         self._unequal: dict[Stream, tuple[int, int, int]] = {}
         """Streams passed over from their version in vain: (version, our hash, theirs)."""
         self._deep_at: dict[Stream, float] = {}
@@ -194,13 +202,12 @@ class LogRepair:
                 self._corrections[page.stream, correction.counter] = correction
         if running is None:
             return
-        if not lesson.whole:
-            self._moved |= lesson.new > 0  # the same page brings more when it is asked for again
-            return
-        self._gained[page.stream] = self._gained.get(page.stream, 0) + lesson.new
-        if lesson.moved:
+        if lesson.moved or (lesson.new and page.start <= running.start):
             self._moved = True
-            self._asks = 0
+            self._progressed(turn)
+        if not lesson.whole:
+            return  # the same page brings more when it is asked for again
+        self._gained[page.stream] = self._gained.get(page.stream, 0) + lesson.new
         if running.complete:
             self._finish_pass(page.stream, running, turn)
 
@@ -244,7 +251,7 @@ class LogRepair:
     def _go_on(self, turn: Turn) -> None:
         """Something was answered: go on when all is, end when there is nothing left."""
         assert self._peer is not None
-        self._asks = 0
+        self._progressed(turn)
         if not self._prefixes and not self._passes:
             peer, whole = self._peer.name, self._peers_tried == 1
             self._retention.correct(self._corrections, turn)
@@ -257,10 +264,9 @@ class LogRepair:
     def _ask(self, turn: Turn) -> None:
         """Ask for the first few prefixes and streams of those that are missing."""
         assert self._peer is not None
-        self._asks += 1
         self._moved = False
-        wait = self._settings.pull_timeout * self._health.factor
-        self._timers.set(Timer.PULL, turn.now + wait)
+        self._wait(self._settings.pull_timeout, turn)
+        self._asks += 1
         settings = self._settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
         # The deepest first, and none while there is much to pass over: so neither list grows long.
@@ -275,14 +281,22 @@ class LogRepair:
         for ask in asks:
             turn.send(ask, self._peer.address, self._peer.name)
 
+    def _progressed(self, turn: Turn) -> None:
+        """Something has come: the rest is on its way, or lost."""
+        self._asks = 0
+        self._wait(self._settings.pull_timeout / FOLLOWS_IN, turn)
+
+    def _wait(self, wait: float, turn: Turn) -> None:
+        self._timers.set(Timer.PULL, turn.now + wait * self._health.factor)
+
     def _pass_ask(self, size: int) -> PassAsk:
         """As many of the passes under way as one datagram can ask for."""
         age = self._retention.age_wanted
         empty = PassAsk(self._nonce, (), PAGES_MAX, size, age)
         room = self._packet_builder.room(empty, size)
         items: list[PassItem] = []
-        for stream, running in self._passes.items():
-            item = PassItem(stream, running.start, running.after, running.doubles)
+        passes = self._passes.items()
+        for item in chain.from_iterable(running.wishes(stream) for stream, running in passes):
             room -= pass_item_size(item)
             if room < 0 or len(items) == PASS_ITEMS_MAX:
                 break
@@ -292,28 +306,41 @@ class LogRepair:
     def _compare(self, leaf: Leaf, now: float) -> None:
         mine = self._log.leaf(leaf.stream)
         if leaf.version > mine.version:
-            self._passes[leaf.stream] = Pass(mine.version)
+            self._passes[leaf.stream] = self._short_pass(leaf.stream, mine.version)
         elif leaf.version == mine.version and leaf.digest != mine.digest:
-            self._passes[leaf.stream] = Pass(self._start_of_unequal(mine, leaf, now), True)
+            self._passes[leaf.stream] = self._pass_of_unequal(mine, leaf, now)
         elif leaf.version == mine.version:
+            self._vain.discard(leaf.stream)
             self._unequal.pop(leaf.stream, None)
             self._deep_at.pop(leaf.stream, None)
 
-    def _start_of_unequal(self, mine: Leaf, theirs: Leaf, now: float) -> int:
-        """From the version, which finds records above it; if that was in vain, once from 0."""
-        if not mine.version or mine.stream[0] & SOURCE_BIT:
-            return 0  # of a source the one register differs
+    def _short_pass(self, stream: Stream, start: int) -> Pass:
+        """One that skips what is held."""
+        runs = self._log.keys.runs
+        return Pass(start, runs=lambda seq: islice(runs(stream, seq), RUNS_MAX))
+
+    def _pass_of_unequal(self, mine: Leaf, theirs: Leaf, now: float) -> Pass:
+        """From the version, which finds records above it; if that was in vain, all of these, with
+        doubles; and if that was, too, once from 0."""
+        if mine.stream[0] & SOURCE_BIT:
+            return Pass(0, True)  # the one register differs
+        if mine.stream not in self._vain:
+            return self._short_pass(mine.stream, mine.version)
         unequal = (mine.version, mine.digest, theirs.digest)
         last_deep = self._deep_at.get(mine.stream, float("-inf"))
         if self._unequal.get(mine.stream) == unequal and now - last_deep >= DEEP_AFTER:
             self._deep_at[mine.stream] = now
-            return 0
+            return Pass(0, True)
         self._unequal[mine.stream] = unequal
-        return mine.version
+        return Pass(mine.version, True)
 
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
         gained = self._gained.pop(stream, 0)
+        if gained:
+            self._vain.discard(stream)
+        elif not running.doubles:
+            self._vain.add(stream)
         if self._life.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
             self._dissemination.push_log(stream, running.start, turn)

@@ -23,6 +23,10 @@ SLICE_MAX = 4
 PAUSE = 0.002
 """Seconds between two slices, so that answers take a quarter of the time at most."""
 
+LATE_SLICES_MAX = 2
+"""Slices that are made at once where the last one is longer ago: on a busy host timers are late,
+and who asked would wait for each."""
+
 READS_MAX = 32
 """Reads of the disk under way at most; peers that ask for more will ask again."""
 
@@ -44,6 +48,7 @@ class Slices:
         self._timers = timers
         self._answers: dict[tuple[str, str], _Answer] = {}
         """By what it is about and asker, the next one first."""
+        self._made_at = float("-inf")
         self._reads = 0
         """What the disk is asked for."""
 
@@ -56,6 +61,7 @@ class Slices:
             idle = not self._answers
             self._answers[place] = _Answer(to, parts)
             if idle:
+                self._made_at = turn.now
                 self.go_on(turn)
 
     def go_on(self, turn: Turn) -> None:
@@ -63,13 +69,15 @@ class Slices:
         place = next(iter(self._answers))
         answer = self._answers.pop(place)
         sent = 0
-        for part in islice(answer.parts, SLICE_MAX):
+        size = int(SLICE_MAX * max(1, min(LATE_SLICES_MAX, (turn.now - self._made_at) / PAUSE)))
+        self._made_at = turn.now
+        for part in islice(answer.parts, size):
             sent += 1
             if isinstance(part, KeysWanted):
                 self._read(part, turn)
             else:
                 turn.send(part, answer.to)  # without news: one peer only would be told
-        if sent == SLICE_MAX:
+        if sent == size:
             self._answers[place] = answer
         if self._answers:
             self._timers.set(Timer.ANSWER, turn.now + PAUSE)

@@ -125,10 +125,10 @@ def _read_pass_ask(f: list[object], r: Reader) -> PassAsk:
         raise MalformedError
     wishes: list[PassItem] = []
     for item in items:
-        stream, start, after, doubles = r.fields(item, 4)[:4]
+        stream, start, after, doubles, until = [*r.fields(item, 4, optional=1), 0][:5]
         begin = as_position(after, BEGINNING)
-        first = as_integer(start, 0, SEQ_MAX)
-        wishes.append(PassItem(as_stream(stream), first, begin, as_flag(doubles)))
+        first, last = as_integer(start, 0, SEQ_MAX), as_integer(until, 0, SEQ_MAX)
+        wishes.append(PassItem(as_stream(stream), first, begin, as_flag(doubles), last))
     return PassAsk(
         as_nonce(f[0]),
         tuple(wishes),

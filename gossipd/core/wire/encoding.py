@@ -148,7 +148,7 @@ def _page_fields(page: Page) -> tuple[object, ...]:
 
 
 def _pass_item_fields(item: PassItem) -> tuple[object, ...]:
-    return item.stream, item.start, _position_field(item.after), item.doubles
+    return item.stream, item.start, _position_field(item.after), item.doubles, item.until
 
 
 def _position_field(position: Position) -> int | str:

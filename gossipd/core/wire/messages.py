@@ -203,6 +203,8 @@ class PassItem(NamedTuple):
     doubles: bool = False
     """Whether all doubles and corrections of the stream are wanted, those at or below `start`
     too."""
+    until: int = 0
+    """The seq up to which that is wanted, as what follows is held; 0: to the end."""
 
 
 class Leaf(NamedTuple):

@@ -74,10 +74,11 @@ class Reader:
             raise MalformedError
         return value
 
-    def fields(self, value: object, count: int) -> list[object]:
-        """The first `count` fields of an array; those behind them are counted as unknown."""
+    def fields(self, value: object, count: int, optional: int = 0) -> list[object]:
+        """The first `count` fields of an array, and `optional` ones that may be missing; those
+        behind them are counted as unknown."""
         array = self.array(value, count)
-        self.unknown += len(array) - count
+        self.unknown += max(0, len(array) - count - optional)
         return array
 
 

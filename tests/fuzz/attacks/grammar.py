@@ -104,7 +104,7 @@ SORTS: dict[str, Sort] = {
     "generation": Sort.GENERATION,
     "incarnation": Sort.INCARNATION,
     **dict.fromkeys(("seq", "winner_seq"), Sort.EVENT),
-    **dict.fromkeys(("start", "to", "version", "lost"), Sort.SEQ),
+    **dict.fromkeys(("start", "to", "until", "version", "lost"), Sort.SEQ),
     "out": Sort.TOTAL,
     "by": Sort.AMOUNT,
     "age": Sort.AGE,

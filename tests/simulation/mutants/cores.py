@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
 from typing import TypeAlias
@@ -25,6 +25,7 @@ from gossipd.core.durability.holding import Holding
 from gossipd.core.durability.write_behind import Changes, WriteBehind
 from gossipd.core.identity import Address, Stream
 from gossipd.core.log.digest import Trie
+from gossipd.core.log.keys import Keys
 from gossipd.core.log.learning import Learning
 from gossipd.core.log.log import Advance, Log
 from gossipd.core.log.passes import Pass
@@ -146,6 +147,32 @@ def passes_use_pages_from_further_on(patch: pytest.MonkeyPatch) -> None:
         return sound(self, page._replace(start=self.start))
 
     patch.setattr(Pass, "use", use)
+
+
+def passes_skip_gaps(patch: pytest.MonkeyPatch) -> None:
+    sound = Keys.runs
+
+    def runs(self: Keys, stream: Stream, above: int) -> Iterator[tuple[int, int]]:
+        found = list(sound(self, stream, above))
+        yield from [(above + 1, found[-1][1])] if found else []
+
+    patch.setattr(Keys, "runs", runs)
+
+
+def versions_rise_over_gaps(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Log, "run_end", Log.newest)
+
+
+def versions_rise_over_what_is_not_present(patch: pytest.MonkeyPatch) -> None:
+    def run_end(self: Log, stream: Stream) -> int:
+        upto = self.version(stream)
+        for record in self.keys.oldest_first(stream, upto, 0.0):
+            if record.seq > upto + 1:
+                break
+            upto = record.seq
+        return upto
+
+    patch.setattr(Log, "run_end", run_end)
 
 
 def passes_claim_the_largest_version(patch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from gossipd.core import (
     Correction,
     Double,
+    KeyedEvent,
     KeyRecord,
     Learned,
     Settings,
@@ -56,6 +57,7 @@ class Bench:
         log = self.state.log
         log.merge(stream, [("hits", records[-1].seq, records[-1].seq)])
         log.claim(stream, version)
+        log.set_durable(stream, version)
         log.merge_keys(stream, records, now)
 
     def save(self, now: float = 0.0) -> None:
@@ -352,8 +354,8 @@ def test_in_a_crowd_doubles_wait_as_long_as_others_are_found_late() -> None:
     log = bench.state.log
     log.doubles_max = 1
     keys = [new_key(RNG) for _ in range(3)]
-    bench.hold(A, *(record(seq + 1, key=key) for seq, key in enumerate(keys)))
-    bench.hold(B, record(3, key=keys[2]))
+    bench.hold(A, *(record(seq + 1, key=key) for seq, key in enumerate(keys)), version=3)
+    bench.hold(B, record(3, key=keys[2]), version=3)
     for now, seq in (50.0, 2), (70.0, 1):
         bench.drop(now)
         log.merge_keys(B, [record(seq, age=now, key=keys[seq - 1])], now)
@@ -365,6 +367,57 @@ def test_in_a_crowd_doubles_wait_as_long_as_others_are_found_late() -> None:
     bench.drop(140.0)
     assert len(log.doubles) == 0, "nothing came late for long"
     assert log.value("hits") == 3
+
+
+def test_in_a_crowd_doubles_wait_as_long_as_something_may_be_missing() -> None:
+    """More is known of a stream than everything up to some event, which is so old: losers among
+    what is missing would come below what was folded meanwhile."""
+    bench = Bench(True)
+    log = bench.state.log
+    log.doubles_max = 1
+    keys = [new_key(RNG) for _ in range(3)]
+    bench.hold(A, *(record(seq + 1, key=key) for seq, key in enumerate(keys)), version=3)
+    bench.hold(B, *(record(seq + 1, key=key) for seq, key in enumerate(keys)), version=3)
+    log.merge_keys(B, [record(5, age=-60.0)], 0.0)
+    assert len(log.doubles) == 3
+    log._late_until = 0.0
+    for now in 60.0, 90.0, 590.0:
+        bench.drop(now)
+        assert log.lag(B, now) == now
+        assert len(log.doubles) == 3
+    log.merge(B, [("hits", 5, 5)])
+    log.claim(B, 5)
+    assert log.lag(B, 590.0) == 590.0, "the disk may know a twin of what is not stored yet"
+    log.set_durable(B, 5)
+    assert log.lag(B, 590.0) == 0.0
+    bench.drop(590.0)
+    assert len(log.doubles) == 0
+
+
+def test_what_is_missing_of_a_stream_without_a_beginning_may_be_of_any_age() -> None:
+    bench = Bench(True)
+    log = bench.state.log
+    log.merge_keys(A, [record(5)], 0.0)
+    assert log.lag(A, 0.0) == float("inf")
+    assert log.lag(B, 0.0) == 0.0
+
+
+def test_in_a_crowded_memory_what_is_missing_may_be_of_any_age(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(True)
+    log = bench.state.log
+    log.doubles_max = 1
+    keys = [new_key(RNG) for _ in range(3)]
+    for stream in A, B:
+        bench.hold(stream, *(record(n + 1, key=key) for n, key in enumerate(keys)), version=3)
+    monkeypatch.setattr(log, "keys_max", 7)
+    bench.drop(YOUNG)
+    assert len(log.doubles) == 3
+    monkeypatch.setattr(log, "keys_max", 100)
+    bench.drop(YOUNG)
+    bench.drop(YOUNG)
+    assert len(log.doubles) == 0
 
 
 def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None:
@@ -386,3 +439,34 @@ def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None
     (learned,) = (effect for effect in turn.effects if isinstance(effect, Learned))
     assert {advance.by for advance in learned.advances} == {-3}
     assert set(log.values.values()) == {7}
+
+
+def test_a_correction_below_which_there_is_much_to_fold_is_joined_in_several_turns() -> None:
+    bench = Bench(True)
+    log = bench.state.log
+    count = 2 * FOLDED_AT_ONCE + 5
+    for stream in A, B:
+        log.merge(stream, [("hits", count + 1, count + 1)])
+    doubles = [Double("hits", seq, 1, A, seq, 0) for seq in range(1, count + 1)]
+    log.enter(B, doubles, 0.0)
+    told = Correction("hits", count + 1, count + 1, count + 1, 7)
+    bench.retention.correct({(B, "hits"): told}, bench.state.turn(0.0))
+    assert bench.drop(0.0) == pytest.approx(PAUSE)
+    assert len(log.doubles) == count - FOLDED_AT_ONCE
+    bench.drop(PAUSE)
+    assert bench.drop(2 * PAUSE) > PAUSE, "there is no more"
+    assert (len(log.doubles), log.doubles.correction(B, "hits")) == (0, told)
+    assert log.value("hits") == count + 1
+
+
+def test_twins_of_which_one_is_on_the_disk_only_are_as_old_as_the_other() -> None:
+    bench = Bench(True)
+    log = bench.state.log
+    (key,) = (new_key(RNG) for _ in range(1))
+    bench.hold(A, record(1, age=70.0, key=key), version=1)
+    log.merge(B, [("hits", 1, 1)])
+    events = {*log.events(key), KeyedEvent(B, 1, "hits", 1)}
+    log.find_doubles(events, 0.0)
+    assert log.lateness(0.0) == 70.0
+    (double,) = log.doubles.of(B, 0, 0.0)
+    assert double.age == 700

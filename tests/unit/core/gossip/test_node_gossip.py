@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from gossipd.core import (
@@ -293,6 +295,29 @@ def test_a_backlog_goes_at_the_largest_rate_until_all_of_it_was_sent_once() -> N
         told |= {g.stream for g in talk.wait(0.05).groups()}
     talk.wait(0.1)
     assert len(talk.wait(1.0).sent(Gossip)) <= 20 + 1
+
+
+@pytest.mark.parametrize(("peers", "relays"), [(2, False), (8, True)])
+def test_in_a_long_backlog_news_is_told_once_to_each_and_not_on_where_all_are_told(
+    peers: int, relays: bool
+) -> None:
+    """Repair brings what is lost; so a node takes as much news as it can."""
+    settings = Settings(gossip_rate=200, gossip_rate_max=200, probe_interval=1000.0)
+    talk = Talk(peers=peers, settings=settings)
+    talk.wait(20)
+    for number in range(6000):
+        talk.hear(talk.peer("p0"), Gossip(), groups=[group(number, [("a-long-name", 1, 1)])])
+    talk.wait(0.4)
+    talk.hear(talk.peer("p0"), Gossip(), groups=[group(7001, [("heard", 1, 1)])])
+    talk.wait(0.3)
+    talk.hear(talk.peer("p0"), Gossip(), groups=[group(7002, [("heard", 1, 1)])])
+    times = Counter(g.stream for g in talk.wait(20.0).groups())
+    assert times[stream(7001)] > 0
+    assert (times[stream(7002)] > 0) == relays
+    assert max(times.values()) <= min(peers, 4)
+    talk.hear(talk.peer("p0"), Gossip(), groups=[group(7003, [("heard", 1, 1)])])
+    after = Counter(g.stream for g in talk.wait(20.0).groups())
+    assert after[stream(7003)] == 4, "as ever, once all is told"
 
 
 def test_a_backlog_of_members_goes_at_the_largest_rate_too() -> None:

@@ -32,6 +32,7 @@ from gossipd.core import (
 )
 from gossipd.core.log.doubles import REACHED_AT_ONCE, Change, Doubles
 from gossipd.core.log.learning import COMPANY_MAX
+from gossipd.core.log.log import RUN_MAX, Log
 from gossipd.core.wire.messages import (
     BEGINNING,
     Digest,
@@ -419,6 +420,51 @@ def test_a_key_in_a_lost_datagram_is_repaired_before_anything_claims_it() -> Non
     assert log.value("hits") == 2
 
 
+def keyed_run(first: int, last: int) -> tuple[KeyRecord, ...]:
+    return tuple(
+        KeyRecord(bytes(8) + seq.to_bytes(8, "big"), seq, "a", 1, 0)
+        for seq in range(first, last + 1)
+    )
+
+
+def test_key_records_without_a_gap_raise_the_version_up_to_what_is_present() -> None:
+    """Each seq is one event: nobody has to say that nothing is missing."""
+    talk = Talk(peers=1)
+    s1 = stream(1)
+    talk.hear_news(group(1, [("a", 20, 20)], start=20)._replace(keys=keyed_run(2, 9)))
+    assert talk.node.log.version(s1) == 0, "the first one is missing"
+    talk.hear_news(group(1, [], start=20)._replace(keys=keyed_run(12, 30)))
+    talk.hear_news(group(1, [], start=20)._replace(keys=keyed_run(1, 1)))
+    assert talk.node.log.version(s1) == 9
+    talk.hear_news(group(1, [], start=20)._replace(keys=keyed_run(10, 11)))
+    assert talk.node.log.version(s1) == 20, "events above the register may have others below"
+    assert talk.node.log.fingerprint == _anew(talk)
+
+
+def _anew(talk: Talk) -> int:
+    """The fingerprint of a log that was told the same."""
+    log, s1 = Log(), stream(1)
+    log.merge(s1, [("a", 20, 20)])
+    log.merge_keys(s1, keyed_run(1, 30), 0.0)
+    log.claim(s1, 20)
+    return log.fingerprint
+
+
+def test_a_long_run_raises_the_version_with_what_follows() -> None:
+    talk = Talk(peers=1)
+    count = 2 * RUN_MAX
+    for first in range(2, count, 20):
+        news = group(1, [("a", count, count)], start=count)
+        talk.hear_news(news._replace(keys=keyed_run(first, min(first + 19, count))))
+    talk.hear_news(group(1, [], start=count)._replace(keys=keyed_run(1, 1)))
+    assert talk.node.log.version(stream(1)) == RUN_MAX, "no input costs more"
+    talk.hear_news(group(1, [], start=count)._replace(keys=keyed_run(1, 1)))
+    assert talk.node.log.version(stream(1)) == RUN_MAX
+    more = group(1, [("a", count + 1, count + 1)], start=count)
+    talk.hear_news(more._replace(keys=keyed_run(count + 1, count + 1)))
+    assert talk.node.log.version(stream(1)) == 2 * RUN_MAX
+
+
 def test_a_sender_does_not_claim_from_below_a_key_that_it_does_not_send() -> None:
     """Its register is superseded, so that only the key record stands for the first event."""
     talk = Talk(1)
@@ -486,7 +532,8 @@ def test_a_datagram_makes_so_many_doubles_at_most_and_the_rest_comes_again(
     said = talk.hear_news(side(0))
     assert said.drops == [Drop.CROWDED]
     assert 0 < len(added) <= COMPANY_MAX
-    assert talk.node.log.version(stream(0)) == 0, "not all of it is held"
+    held = [*talk.node.log.keys.oldest_first(stream(0), 0, 0.0)]
+    assert talk.node.log.version(stream(0)) == len(held) < KEYS, "not all of it is held"
     for _ in range(KEYS * SIDES // COMPANY_MAX):
         added.clear()
         talk.hear_news(side(0))

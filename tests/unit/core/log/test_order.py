@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -60,6 +61,21 @@ def check(order: Order, model: dict[int, bytes], rng: random.Random) -> None:
         for other in (seq, seq + 10**5, 10**6):
             weights = [weight(each) for each, _ in held if seq < each <= other]
             assert order.weight(seq, other) == sum(weights)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_tells_where_seqs_follow_each_other(seed: int) -> None:
+    rng = random.Random(seed)
+    order, model = Order(), set(range(1, 3 * SIZE)) | set(rng.sample(range(10**4), 10**3))
+    model -= set(rng.sample(range(SIZE, 2 * SIZE), rng.choice([0, 3, 300])))
+    for seq in rng.sample(sorted(model), len(model)):
+        order.put(seq, b"")
+    for above in (0, 1, SIZE + 7, rng.randrange(10**4), 10**4):
+        runs = list(order.runs(above))
+        told = [seq for first, last in runs for seq in range(first, last + 1)]
+        assert told == sorted(seq for seq in model if seq > above)
+        joins = sum(last + 1 == first for (_, last), (first, _) in itertools.pairwise(runs))
+        assert joins <= len(order._blocks), "only what goes on in the next block comes in parts"
 
 
 @pytest.mark.parametrize("falls", [True, False])

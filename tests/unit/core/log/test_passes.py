@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from gossipd.core.log.passes import BUFFERED_MAX, Pass
-from gossipd.core.wire.messages import END, Page
+from gossipd.core.log.passes import BUFFERED_MAX, RUN_MIN, Pass
+from gossipd.core.wire.messages import END, Page, PassItem
 
 S = b"s" * 10
 
@@ -78,3 +78,55 @@ def test_pages_kept_ahead_are_bounded() -> None:
     running.use(_page("", "b"))
     assert not running.complete
     assert running.after == (0, "b")
+
+
+# --- what is held --------------------------------------------------------------------------------
+
+
+def _holding(*runs: tuple[int, int], start: int = 3) -> Pass:
+    def above(seq: int) -> list[tuple[int, int]]:
+        return [(max(first, seq + 1), last) for first, last in runs if last > seq]
+
+    return Pass(start, runs=above)
+
+
+def _keys(after: int, upto: int, version: int = 900, start: int = 3) -> Page:
+    return Page(S, start, (after, ""), (upto, ""), version, ())
+
+
+def test_nothing_held_is_one_wish() -> None:
+    assert [*Pass(3).wishes(S)] == [PassItem(S, 3, (0, ""))]
+    assert [*Pass(3, True).wishes(S)] == [PassItem(S, 3, (0, ""), True)]
+
+
+def test_what_is_held_is_not_asked_for() -> None:
+    running = _holding((10, 19), (30, 45), (46, 60))
+    first = PassItem(S, 3, (0, ""), until=9)
+    rest = [PassItem(S, 3, (19, ""), until=29), PassItem(S, 3, (60, ""))]
+    assert [*running.wishes(S)] == [first, *rest]
+    running.after = (0, "m")
+    assert [*running.wishes(S)] == [first._replace(after=(0, "m")), *rest]
+    running.after = (15, "")
+    assert [*running.wishes(S)] == rest, "the rest of a run is passed over"
+
+
+def test_a_short_run_is_asked_for_with_what_is_around_it() -> None:
+    assert len([*_holding((10, 8 + RUN_MIN)).wishes(S)]) == 1
+    assert len([*_holding((10, 9 + RUN_MIN)).wishes(S)]) == 2
+    assert len([*_holding((10, 12), (13, 9 + RUN_MIN)).wishes(S)]) == 2, "two parts of one run"
+
+
+def test_what_is_held_is_passed_over_and_lowers_no_claim() -> None:
+    running = _holding((10, 20), (21, 50))
+    assert running.use(_page("", "m", 800)._replace(upto=(9, "")))
+    assert running.after == (50, "")
+    assert not running.use(_keys(70, 80))
+    assert running.use(_keys(50, 70))
+    assert running.use(_keys(80, END[0]))
+    assert (running.complete, running.claim) == (True, 800)
+
+
+def test_registers_are_never_passed_over() -> None:
+    running = _holding((1, 50), start=0)
+    running.use(_page("", "m", start=0))
+    assert running.after == (0, "m")

@@ -317,6 +317,56 @@ def test_a_pass_brings_what_is_above_its_start_and_all_doubles_if_asked() -> Non
     assert page.registers == (), "registers come before all seqs"
 
 
+def test_a_pass_is_answered_up_to_where_it_is_wanted() -> None:
+    state = _keyed_state(200, datagram_size=640)
+    gaps = PassItem(A, 5, BEGINNING, until=9), PassItem(A, 5, (20, ""), until=60)
+    pages, lack = _walk(state, _ask(*gaps, PassItem(A, 5, (198, ""))), None)
+    assert lack is None
+    assert pages[0].registers == (("x", 200, 200),)
+    assert [record.seq for page in pages for record in page.keys] == [
+        *range(6, 10),
+        *range(21, 61),
+        *range(199, 201),
+    ]
+    assert [page.upto for page in pages][-1] == END
+    assert {(9, ""), (60, "")} <= {page.upto for page in pages}
+
+
+def test_the_disk_is_read_up_to_where_a_pass_is_wanted() -> None:
+    state = _keyed_state(200, archived=150)
+    items = PassItem(A, 5, (20, ""), until=30), PassItem(A, 5, (160, ""), until=170)
+    pages, lack = _walk(state, _ask(*items), None)
+    assert (pages, lack) == ([], Lack(A, 20, 30, _ask(*items)))
+    archive = Archive(A, 20, 30, tuple(map(_record, range(21, 31))))
+    pages, lack = _walk(state, _ask(*items), archive)
+    assert lack is None
+    assert [page.upto for page in pages] == [(30, ""), (170, "")]
+    assert len([record for page in pages for record in page.keys]) == 20
+
+
+def test_a_double_that_the_asker_finds_by_itself_comes_only_where_all_are_wanted() -> None:
+    state = _keyed_state(3)
+    winner = bytes(10)
+    state.log.merge_keys(winner, [_record(2)], 0.0)
+    state.log.enter(A, [_double(2), _double(3)], 0.0)
+    (page,), _ = _walk(state, _ask(PassItem(A, 0, BEGINNING)), None)
+    assert page.doubles == (_double(3),), "the record of its winner is not in memory"
+    assert len(page.keys) == 3
+    (page,), _ = _walk(state, _ask(PassItem(A, 0, BEGINNING, True)), None)
+    assert page.doubles == (_double(2), _double(3))
+
+
+def test_where_neither_record_nor_double_is_to_be_told_a_pass_goes_on() -> None:
+    state = state_of(durable=True)
+    state.log.merge(A, [("x", 3, 3)])
+    state.log.claim(A, 3)
+    state.log.merge_keys(A, [_record(2, age=50), _record(3)], 0.0)
+    state.log.merge_keys(bytes(10), [_record(2)], 0.0)
+    state.log.enter(A, [_double(2)], 0.0)
+    (page,), _ = _walk(state, replace(_ask(PassItem(A, 0, BEGINNING)), age=10), None)
+    assert ([record.seq for record in page.keys], page.doubles, page.upto) == ([3], (), END)
+
+
 def test_a_correction_goes_with_the_register_of_its_counter() -> None:
     state = state_of(datagram_size=640)
     log = state.log

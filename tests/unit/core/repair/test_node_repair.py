@@ -15,6 +15,7 @@ from gossipd.core import (
     Save,
     SaveWanted,
     Settings,
+    source_stream,
 )
 from gossipd.core.log.log import Log
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
@@ -23,6 +24,7 @@ from gossipd.core.wire.messages import (
     Digest,
     DigestAsk,
     Gossip,
+    Group,
     Leaf,
     Pages,
     PassAsk,
@@ -262,6 +264,71 @@ def test_more_streams_than_one_question_holds_take_several() -> None:
     assert [item.stream for item in again.items] == [stream(number) for number in (32, 33, 34)]
 
 
+# --- what gossip has brought meanwhile -----------------------------------------------------------
+
+
+def keyed(*seqs: int) -> tuple[KeyRecord, ...]:
+    return tuple(KeyRecord(bytes(8) + seq.to_bytes(8, "big"), seq, "a", 1, 0) for seq in seqs)
+
+
+def told_of(talk: Talk, *seqs: int) -> None:
+    """Hear of some events of stream 1 alone, which are far above any other."""
+    news = group(1, [("a", 99, 99)], start=98)._replace(keys=keyed(*seqs))
+    talk.hear(talk.peer("p0"), Gossip(), groups=[news])
+
+
+def test_a_pass_asks_for_what_lies_between_the_key_records_that_are_held() -> None:
+    talk = quiet()
+    told_of(talk, *range(5, 20), *range(30, 50))
+    ask = begin(talk, (leaf_of(1, [("a", 99, 99)], 99),))
+    gaps = [(item.after, item.until) for item in ask.items]
+    assert gaps == [(BEGINNING, 4), ((19, ""), 29), ((49, ""), 0)]
+    assert {item.start for item in ask.items} == {0}
+    first = page(1, (), 99)._replace(upto=(4, ""), keys=keyed(*range(1, 5)))
+    last = page(1, (), 99)._replace(after=(49, ""), keys=keyed(*range(50, 100)))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
+    again = talk.hear(talk.peer("p0"), Pages(ask.nonce, (last,), True)).sent(PassAsk)[0]
+    assert [(item.after, item.until) for item in again.items] == [((19, ""), 29), ((99, ""), 0)]
+    second = page(1, (), 99)._replace(after=(19, ""), upto=(29, ""), keys=keyed(*range(20, 30)))
+    talk.hear(talk.peer("p0"), Pages(again.nonce, (second,), True))
+    assert talk.node.log.version(stream(1)) == 99
+
+
+def test_a_pass_that_skips_is_followed_by_one_with_all_doubles_only_if_it_was_in_vain() -> None:
+    talk = quiet()
+    told_of(talk, *range(5, 20))
+    other = (leaf_of(1, [("a", 99, 99), ("b", 4, 4)], 0),)
+    asked = []
+    for brings in (True, False, False):
+        ask = begin(talk, other)
+        asked.append([(item.doubles, item.until) for item in ask.items])
+        keys = keyed(3) if brings else ()
+        whole = page(1, (), 0)._replace(keys=keys)
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (whole._replace(upto=(4, "")),), False))
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (whole._replace(after=(19, "")),), True))
+        talk.wait(1.1)
+    assert asked == [[(False, 4), (False, 0)], [(False, 4), (False, 0)], [(True, 0)]]
+
+
+def test_who_is_told_something_waits_for_the_rest_and_then_not_for_long() -> None:
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("z", 9, 9)], 9),))
+    for number, name in enumerate("abcdefgh"):
+        assert not talk.wait(0.09).sent(PassAsk), "the rest is on its way"
+        brought = page(1, ((name, number + 1, 1),), 9, after=chr(ord(name) - 1) if number else "")
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (brought._replace(upto=(0, name)),), False))
+    assert talk.wait(0.11).sent(PassAsk)[0].items[0].after == (0, "h")
+
+
+def test_news_on_a_page_that_is_ahead_leads_on() -> None:
+    """The first page is lost: what the others brought is not asked for again."""
+    talk = quiet()
+    ask = begin(talk, (leaf_of(1, [("a", 99, 99)], 99),))
+    ahead = page(1, (), 99)._replace(after=(20, ""), upto=(40, ""), keys=keyed(*range(21, 41)))
+    again = talk.hear(talk.peer("p0"), Pages(ask.nonce, (ahead,), True)).sent(PassAsk)[0]
+    assert [(item.after, item.until) for item in again.items] == [(BEGINNING, 20), ((40, ""), 0)]
+
+
 # --- doubles and corrections ---------------------------------------------------------------------
 
 
@@ -322,22 +389,33 @@ def test_a_page_with_more_keys_than_there_is_room_for_makes_room() -> None:
 # --- equal versions, unequal content -------------------------------------------------------------
 
 
-def test_equal_versions_and_unequal_hashes_are_passed_over_from_the_version_then_from_zero() -> (
+def test_unequal_hashes_are_passed_over_from_the_version_then_with_doubles_then_from_zero() -> (
     None
 ):
     talk = quiet()
     learn(talk, 1, [("a", 5, 5)])
     other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
-    starts = []
-    for _ in range(4):
+    asked = []
+    for _ in range(5):
         ask = begin(talk, other)
-        starts.append(ask.items[0].start)
-        empty = page(1, (), 5, start=ask.items[0].start)
+        start, doubles = ask.items[0].start, ask.items[0].doubles
+        asked.append((start, doubles))
+        empty = page(1, (), 5, start=start)
         talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
         talk.wait(1.1)
-    assert starts == [5, 0, 5, 5]
+    assert asked == [(5, False), (5, True), (0, True), (5, True), (5, True)]
     talk.wait(60)
     assert begin(talk, other).items[0].start == 0
+
+
+def test_a_source_whose_register_differs_is_passed_over_from_the_beginning() -> None:
+    talk = quiet()
+    till = source_stream("till-7", "a")
+    told = Group(till, 0, 5, (("a", 5, 100),))
+    talk.hear(talk.peer("p0"), Gossip(), groups=[told])
+    assert talk.node.log.version(till) == 5
+    ask = begin(talk, (Leaf(till, 5, 77),))
+    assert ask.items == (PassItem(till, 0, BEGINNING, True),)
 
 
 def test_equal_versions_and_equal_hashes_need_no_pass() -> None:
@@ -394,7 +472,7 @@ def test_a_stream_without_a_version_is_passed_over_from_the_beginning() -> None:
     talk.hear(talk.peer("p0"), Gossip(), groups=[group(1, [("b", 9, 9)], start=5)])
     assert talk.node.log.version(stream(1)) == 0
     ask = begin(talk, (leaf_of(1, [("a", 3, 3)], 0),))
-    assert ask.items == (PassItem(stream(1), 0, BEGINNING, True),)
+    assert ask.items == (PassItem(stream(1), 0, BEGINNING),)
 
 
 def test_a_walk_that_two_peers_answered_does_not_make_ready() -> None:
@@ -457,7 +535,7 @@ def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
     other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
     same = (leaf_of(1, [("a", 5, 5)], 5),)
     starts = []
-    for leaves in (other, other, same, other, other):
+    for leaves in (other, other, other, same, other, other, other):
         asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
         said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, leaves, None))
         for ask in said.sent(PassAsk):
@@ -465,7 +543,7 @@ def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
             empty = page(1, (), 5, start=ask.items[0].start)
             talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
         talk.wait(1.1)
-    assert starts == [5, 0, 5, 0]
+    assert starts == [5, 5, 0, 5, 5, 0]
 
 
 def test_a_step_asks_for_a_bounded_number_of_prefixes() -> None:

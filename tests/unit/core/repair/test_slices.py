@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gossipd.core import Effect, KeysWanted, Send
 from gossipd.core.repair.slices import (
     ANSWERS_MAX,
+    LATE_SLICES_MAX,
     PAUSE,
     READS_MAX,
     SLICE_MAX,
@@ -61,6 +62,16 @@ def test_a_long_answer_is_sent_a_slice_at_a_time() -> None:
     assert [desk.wait(), desk.wait(), desk.wait()] == [SLICE_MAX, 1, 0]
     assert desk.state.means.timers.next is None
     assert len(desk.ask("bob", 1)) == 1
+
+
+def test_where_timers_are_late_slices_are_larger() -> None:
+    desk = Desk()
+    desk.ask("bob", 1000)
+    desk.now += PAUSE / 2
+    assert desk.wait() == 1.5 * SLICE_MAX
+    assert desk.wait() == SLICE_MAX
+    desk.now += 1.0
+    assert desk.wait() == LATE_SLICES_MAX * SLICE_MAX
 
 
 def test_each_asker_gets_a_slice_in_turn() -> None:

@@ -114,6 +114,7 @@ EXAMPLES: tuple[tuple[str, Envelope], ...] = (
                     PassItem(STREAM, 3, BEGINNING),
                     PassItem(OTHER, 0, (0, "m"), True),
                     PassItem(OTHER, 3, (2**48 - 1, "")),
+                    PassItem(OTHER, 3, (5, ""), until=2**48 - 1),
                 ),
                 32,
                 1200,
