@@ -43,6 +43,10 @@ _PAGE_BYTES = 4096
 """The write-ahead log is folded into the file at about so many pages at the latest, and kept no
 longer."""
 
+INDEX_BYTES = 4 * 32 * 1024
+"""Of the index of that log: SQLite extends it by 32 KiB for each 4096 pages (its WAL format, 2.3);
+a large transaction may take the log beyond where it is folded."""
+
 
 def database_path(path: Path) -> Path:
     """The file in a data directory; of a file, itself."""
@@ -78,6 +82,22 @@ def connect(path: Path, durability: str = "full") -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def index_path(path: Path) -> Path:
+    """The index of that log."""
+    return path.with_name(f"{path.name}-shm")
+
+
+def reserve_index(path: Path) -> None:
+    """Have room for the index of a connection's write-ahead log, once it is there.
+
+    SQLite maps that file into memory and has room for one byte of each of its pages, which is not
+    enough where blocks are smaller than pages: who writes there while the disk is full is killed
+    by the system (SIGBUS). Raises `OSError`.
+    """
+    with index_path(path).open("r+b") as index:
+        os.posix_fallocate(index.fileno(), 0, INDEX_BYTES)
 
 
 @contextmanager

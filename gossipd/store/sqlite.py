@@ -66,6 +66,7 @@ from .recovery import (
     connect,
     make_directory,
     open_image,
+    reserve_index,
 )
 from .rows import (
     PUT_REGISTER,
@@ -308,9 +309,7 @@ class DiskStore:
 
     def _probe(self) -> None:
         """A small write alone would say little: the log is overwritten, which needs no room."""
-        refusal = ask(self._path.parent)
-        if refusal is not None:
-            raise NoSpaceError(f"{self._path.parent}: {refusal.strerror}")
+        self._check_room()
         self._take_back()
         self._check_usable()
         with self._classified():
@@ -366,6 +365,12 @@ class DiskStore:
         except sqlite3.Error as error:
             self._failed(classify(error, self._path.parent))
 
+    def _check_room(self) -> None:
+        """Also before each connection, which makes an index anew (see `reserve_index`)."""
+        refusal = ask(self._path.parent)
+        if refusal is not None:
+            raise NoSpaceError(f"{self._path.parent}: {refusal.strerror}")
+
     def _check_usable(self) -> None:
         """What is written to a file that was removed would be lost with the process."""
         if self._broken is not None:
@@ -380,7 +385,9 @@ class DiskStore:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
+            self._check_room()
             self._connection = connect(self._path, self._durability)
+            reserve_index(self._path)
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
             self._folded = 0
         return self._connection

@@ -19,7 +19,8 @@ from gossipd.core import (
     StreamSnapshot,
 )
 from gossipd.core.identity import GENERATION_MAX
-from gossipd.store import BrokenError, DiskStore
+from gossipd.store import BrokenError, DiskStore, NoSpaceError, sqlite
+from gossipd.store.recovery import FILE_NAME, INDEX_BYTES, index_path
 from tests.unit.store.parts import (
     NOTHING,
     OTHER,
@@ -49,6 +50,28 @@ async def test_a_batch_without_rows_writes_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.commit(Batch(STREAM, 0, (), ()))
     assert await stored(tmp_path) == Snapshot((), ())
+
+
+async def test_the_index_of_the_log_has_its_room_before_the_disk_is_full(tmp_path: Path) -> None:
+    """Or who writes to it would be killed (SIGBUS)."""
+    async with opened(tmp_path) as store:
+        await store.commit(batch(1, "a"))
+        index = index_path(tmp_path / FILE_NAME).stat()
+        assert 512 * index.st_blocks >= INDEX_BYTES
+        await store.commit(batch(2, "a"))
+
+
+async def test_nothing_is_opened_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as store:
+        store._disconnect()
+        monkeypatch.setattr(sqlite, "ask", lambda _: OSError(28, "No space left on device"))
+        with pytest.raises(NoSpaceError, match="No space left"):
+            await store.commit(batch(1, "a"))
+        assert not index_path(tmp_path / FILE_NAME).exists()
+        monkeypatch.undo()
+        await store.commit(batch(1, "a"))
 
 
 async def test_writes_are_joins_in_any_order(tmp_path: Path) -> None:
