@@ -10,6 +10,7 @@ A new directory is private (0700). One that was there keeps its mode, which is i
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -24,7 +25,7 @@ from .aging import FOREVER, Lifetimes, add_keys
 from .clock import FileClock
 from .contents import check_contents
 from .double_rows import doubles_of, put_double
-from .failures import StoreError
+from .failures import NoSpaceError, StoreError
 from .key_rows import are_kept
 from .rows import (
     DamagedError,
@@ -89,15 +90,19 @@ def index_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-shm")
 
 
-def reserve_index(path: Path) -> None:
-    """Have room for the index of a connection's write-ahead log, once it is there.
+def reserve(file: int) -> None:
+    """Have room for the index of the write-ahead log in a file. Raises `NoSpaceError`.
 
-    SQLite maps that file into memory and has room for one byte of each of its pages, which is not
+    SQLite maps that index into memory and has room for one byte of each of its pages, which is not
     enough where blocks are smaller than pages: who writes there while the disk is full is killed
-    by the system (SIGBUS). Raises `OSError`.
+    by the system (SIGBUS).
     """
-    with index_path(path).open("r+b") as index:
-        os.posix_fallocate(index.fileno(), 0, INDEX_BYTES)
+    try:
+        os.posix_fallocate(file, 0, INDEX_BYTES)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpaceError(error.errno, error.strerror) from error
+        # What else it says, as that this disk cannot, says nothing of how much room there is.
 
 
 @contextmanager

@@ -16,13 +16,15 @@ locks that SQLite holds on it (POSIX locks belong to the process).
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, groupby, islice, starmap
 from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import coroutine
 from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
 
@@ -64,9 +66,10 @@ from .recovery import (
     FILE_NAME,
     clear_errors,
     connect,
+    index_path,
     make_directory,
     open_image,
-    reserve_index,
+    reserve,
 )
 from .rows import (
     PUT_REGISTER,
@@ -133,6 +136,9 @@ class DiskStore:
         self._horizon = snapshot.horizon
         """The largest time in keys whose records may be here only."""
         self._connection: sqlite3.Connection | None = None
+        self._index: int | None = None
+        """The index of its log, opened once more. To close it while there is a connection would
+        take that its locks (fcntl(2)), and the next reader would cut the index under it."""
         self._file = _identity(self._path)
         self._folded = 0
         """Rows written by the connection when the log was folded last."""
@@ -309,7 +315,9 @@ class DiskStore:
 
     def _probe(self) -> None:
         """A small write alone would say little: the log is overwritten, which needs no room."""
-        self._check_room()
+        refusal = ask(self._path.parent)
+        if refusal is not None:
+            raise NoSpaceError(f"{self._path.parent}: {refusal.strerror}")
         self._take_back()
         self._check_usable()
         with self._classified():
@@ -365,11 +373,24 @@ class DiskStore:
         except sqlite3.Error as error:
             self._failed(classify(error, self._path.parent))
 
-    def _check_room(self) -> None:
-        """Also before each connection, which makes an index anew (see `reserve_index`)."""
-        refusal = ask(self._path.parent)
-        if refusal is not None:
-            raise NoSpaceError(f"{self._path.parent}: {refusal.strerror}")
+    def _connect(self) -> sqlite3.Connection:
+        """Only where there is room for the index of its log, which is made anew."""
+        try:
+            self._try_to_reserve()
+            connection = self._connection = connect(self._path, self._durability)
+            self._index = os.open(index_path(self._path), os.O_RDWR | os.O_CLOEXEC)
+            reserve(self._index)
+        except NoSpaceError as error:
+            raise NoSpaceError(f"{self._path.parent}: {error.strerror}") from error
+        return connection
+
+    def _try_to_reserve(self) -> None:
+        with ExitStack() as stack:
+            try:
+                trial = stack.enter_context(TemporaryFile(dir=self._path.parent))
+            except OSError:
+                return  # a disk that takes no file at all is SQLite's to judge
+            reserve(trial.fileno())
 
     def _check_usable(self) -> None:
         """What is written to a file that was removed would be lost with the process."""
@@ -384,13 +405,12 @@ class DiskStore:
             raise self._failed(problem)
 
     def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._check_room()
-            self._connection = connect(self._path, self._durability)
-            reserve_index(self._path)
-            self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection = self._connection
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             self._folded = 0
-        return self._connection
+        return connection
 
     def _failed(self, problem: NoSpaceError | BrokenError) -> OSError:
         """Begin with a new connection next time, if there is one."""
@@ -406,6 +426,12 @@ class DiskStore:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+            self._close_index()
+
+    def _close_index(self) -> None:
+        if self._index is not None:
+            os.close(self._index)
+            self._index = None
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -413,6 +439,7 @@ class DiskStore:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
             self._connection = None
+            self._close_index()
 
 
 @coroutine

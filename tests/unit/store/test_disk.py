@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 import time
 from contextlib import closing
@@ -19,8 +20,9 @@ from gossipd.core import (
     StreamSnapshot,
 )
 from gossipd.core.identity import GENERATION_MAX
-from gossipd.store import BrokenError, DiskStore, NoSpaceError, sqlite
-from gossipd.store.recovery import FILE_NAME, INDEX_BYTES, index_path
+from gossipd.store import BrokenError, DiskStore, NoSpaceError
+from gossipd.store import sqlite as disk
+from gossipd.store.recovery import FILE_NAME, INDEX_BYTES, index_path, reading
 from tests.unit.store.parts import (
     NOTHING,
     OTHER,
@@ -30,6 +32,7 @@ from tests.unit.store.parts import (
     member,
     opened,
     stored,
+    writer,
 )
 
 
@@ -61,17 +64,34 @@ async def test_the_index_of_the_log_has_its_room_before_the_disk_is_full(tmp_pat
         await store.commit(batch(2, "a"))
 
 
+async def test_who_reads_takes_nothing_from_who_writes(tmp_path: Path) -> None:
+    """SQLite cuts the index when nobody else holds its locks."""
+    with writer(tmp_path / "data", "normal") as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            told = int(process.stdout.readline())
+            with reading(tmp_path / "data" / FILE_NAME) as connection:
+                assert connection.execute("SELECT count(*) FROM registers").fetchone()[0]
+            while int(process.stdout.readline()) <= told:
+                pass
+
+
 async def test_nothing_is_opened_where_there_is_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(tmp_path) as store:
-        store._disconnect()
-        monkeypatch.setattr(sqlite, "ask", lambda _: OSError(28, "No space left on device"))
-        with pytest.raises(NoSpaceError, match="No space left"):
-            await store.commit(batch(1, "a"))
-        assert not index_path(tmp_path / FILE_NAME).exists()
-        monkeypatch.undo()
         await store.commit(batch(1, "a"))
+        store._disconnect()
+
+        def full(*_: object) -> None:
+            raise NoSpaceError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(disk, "reserve", full)
+        monkeypatch.setattr(disk, "connect", lambda *_: pytest.fail("it is opened"))
+        with pytest.raises(NoSpaceError, match="No space left"):
+            await store.commit(batch(2, "a"))
+        monkeypatch.undo()
+        await store.commit(batch(2, "a"))
 
 
 async def test_writes_are_joins_in_any_order(tmp_path: Path) -> None:
