@@ -378,6 +378,7 @@ class DiskStore:
         try:
             self._try_to_reserve()
             connection = self._connection = connect(self._path, self._durability)
+            schema.version_of(connection)  # to read makes the index, if it is not there yet
             self._index = os.open(index_path(self._path), os.O_RDWR | os.O_CLOEXEC)
             reserve(self._index)
         except NoSpaceError as error:

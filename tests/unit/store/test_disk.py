@@ -64,6 +64,18 @@ async def test_the_index_of_the_log_has_its_room_before_the_disk_is_full(tmp_pat
         await store.commit(batch(2, "a"))
 
 
+async def test_a_file_without_a_log_is_written_to(tmp_path: Path) -> None:
+    """As one is that was restored from a backup."""
+    async with opened(tmp_path) as store:
+        await store.commit(batch(1, "a"))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    async with opened(tmp_path) as store:
+        await store.commit(batch(2, "a"))
+    (found,) = (await stored(tmp_path)).streams
+    assert found.version == 2
+
+
 async def test_who_reads_takes_nothing_from_who_writes(tmp_path: Path) -> None:
     """SQLite cuts the index when nobody else holds its locks."""
     with writer(tmp_path / "data", "normal") as process:
