@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 VARIABLE = "NOTIFY_SOCKET"
 
@@ -54,9 +55,10 @@ def watchdog_seconds() -> float | None:
     return int(limit) / 1e6 if limit.isdecimal() and int(limit) else None
 
 
-def ready(status: str) -> bool:
-    """The daemon serves; `status` is the line that `systemctl status` shows."""
-    return notify(f"READY=1\n{status_line(status)}")
+def ready(status: str | None = None) -> bool:
+    """The daemon serves; `status` is the line that `systemctl status` shows, the last one unless
+    given."""
+    return notify("READY=1" if status is None else f"READY=1\n{status_line(status)}")
 
 
 def stopping(within: float, status: str = "leaving the cluster") -> bool:
@@ -68,6 +70,12 @@ def extension(seconds: float) -> str:
     """What begins or ends takes longer than the unit may grant: for so many seconds more there is
     no reason to worry."""
     return f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}"
+
+
+def reloading() -> bool:
+    """The daemon has begun to read its configuration again; `ready` tells that it is done."""
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    return notify(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
 
 def status_line(text: str) -> str:

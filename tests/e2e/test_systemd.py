@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.machine import PYTHON, SOURCE, Machine, why_none
+from tests.e2e.machine import ENVIRONMENT, PYTHON, SOURCE, Machine, why_none
 from tests.e2e.node import ROOT, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
@@ -127,7 +127,7 @@ def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine)
         "mkdir -p /run/systemd/system/gossipd@stuck.service.d\n"
         "cat >/run/systemd/system/gossipd@stuck.service.d/test.conf <<'END'\n"
         "[Service]\nWatchdogSec=3\nRestartSec=100ms\nExecStart=\n"
-        f"Environment=PYTHONPATH={SOURCE}\n"
+        f"Environment={ENVIRONMENT}\n"
         f"ExecStart={PYTHON} /opt/gossipd/stuck.py turning run --disk-timeout 1\n"
         "END\necho 'bind = \"127.0.0.1:7976\"' >/etc/gossipd/stuck.toml\n"
         "systemctl daemon-reload\nsystemctl start gossipd@stuck"
