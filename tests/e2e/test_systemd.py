@@ -126,9 +126,9 @@ def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine)
         f"cat >/opt/gossipd/stuck.py <<'END'\n{(ROOT / 'tests/e2e/stuck.py').read_text()}\nEND\n"
         "mkdir -p /run/systemd/system/gossipd@stuck.service.d\n"
         "cat >/run/systemd/system/gossipd@stuck.service.d/test.conf <<'END'\n"
-        "[Service]\nWatchdogSec=3\nRestartSec=100ms\nExecStart=\n"
+        "[Service]\nWatchdogSec=2\nRestartSec=100ms\nExecStart=\n"
         f"Environment={ENVIRONMENT}\n"
-        f"ExecStart={PYTHON} /opt/gossipd/stuck.py turning run --disk-timeout 1\n"
+        f"ExecStart={PYTHON} /opt/gossipd/stuck.py turning run --disk-timeout 0.5\n"
         "END\necho 'bind = \"127.0.0.1:7976\"' >/etc/gossipd/stuck.toml\n"
         "systemctl daemon-reload\nsystemctl start gossipd@stuck"
     )
@@ -142,15 +142,15 @@ def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine)
     machine.run("kill", "-STOP", keeper)
     began = time.monotonic()
     until(lambda: "disk hangs" in shown("StatusText"), 10, "the disk hangs")
-    until(lambda: time.monotonic() - began > 5, 20, "longer than the watchdog waits")
+    until(lambda: time.monotonic() - began > 3, 20, "longer than the watchdog waits")
     assert shown("NRestarts") == "0"
     machine.run("kill", "-CONT", keeper)
 
     machine.run("systemctl", "kill", "--signal=USR1", "--kill-whom=main", unit)
     until(lambda: shown("NRestarts") == "1", 20, "it is started again")
     until(lambda: active(machine, unit), 20, "it serves again")
-    told = machine.journal("-u", unit, "-t", "gossipd", "-p", "crit")
-    assert "CRITICAL no progress for 2 s" in told[0]
+    told = machine.journal("-u", unit, "-p", "crit")
+    assert "CRITICAL no progress for 1.33" in told[0]
     assert any("in turning" in line for line in told), told
     machine.run("systemctl", "stop", unit)
 

@@ -74,6 +74,7 @@ def test_the_manager_hears_of_the_start_of_each_beat_of_members_and_of_the_end(
     before = manager.heard[: manager.heard.index("READY=1")]
     assert set(before) <= {"WATCHDOG=1", "EXTEND_TIMEOUT_USEC=120000000"}
     assert before
+    assert node.ask("GET", "/health").status == 200
     manager.hears(f"STATUS=n2 at {node.address}: ready; members: 2 alive")
     manager.hears("WATCHDOG=1")
     seed.send(signal.SIGTERM)
