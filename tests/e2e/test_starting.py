@@ -1,4 +1,4 @@
-"""What cannot start says why in one line and a code; what starts tells the service manager."""
+"""What cannot start says why in one line and a code."""
 
 from __future__ import annotations
 
