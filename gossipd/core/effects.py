@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gossipd.core.durability.write_behind import Changes
-from gossipd.core.log.log import Advance
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.writer import Batch
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import MemberView, PassAsk, Status
