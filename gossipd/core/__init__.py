@@ -8,6 +8,7 @@ from gossipd.core.log.recent import RecentEvent
 from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
 from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from gossipd.core.swim.reason import Cause, Reason
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame, TagFrame
 from gossipd.core.wire.messages import MemberView, Status
@@ -87,6 +88,7 @@ __all__ = [
     "Batch",
     "BecameReady",
     "CatchingUp",
+    "Cause",
     "Changes",
     "ClustersMet",
     "Commit",
@@ -136,6 +138,7 @@ __all__ = [
     "PutConflicts",
     "PutRefused",
     "PutTaken",
+    "Reason",
     "RecentEvent",
     "Refused",
     "Refuted",
