@@ -37,6 +37,7 @@ from gossipd.core.swim.detector import Detector
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.swim.members import Change, MemberTable
 from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.reason import Reason
 from gossipd.core.turn import Turn
 from gossipd.core.wire import encoding
 from gossipd.core.wire.messages import Held, Hold
@@ -373,9 +374,7 @@ def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def accusers_raise_the_incarnation(patch: pytest.MonkeyPatch) -> None:
-    def accuse(
-        self: Membership, pinged: MemberView, turn: Turn, *, is_heard: bool = False
-    ) -> None:
+    def accuse(self: Membership, pinged: MemberView, reason: Reason, turn: Turn) -> None:
         raised = pinged._replace(incarnation=pinged.incarnation + 1, status=Status.SUSPECT)
         self.learn(raised, turn)
 
