@@ -32,6 +32,7 @@ MODULES = {
     "join": "join",
     "leave": "queries",
     "forget": "queries",
+    "doctor": "doctor",
     "bench": "bench",
     "data": "data",
     "simulate": "simulate",

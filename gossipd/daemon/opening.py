@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import socket
 import time
@@ -47,6 +48,12 @@ def raise_file_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def open_files() -> dict[str, int]:
+    """How many descriptors this process has, and may have."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return {"open": len(os.listdir("/proc/self/fd")), "limit": limit}
 
 
 def _reason(error: OSError) -> str:
