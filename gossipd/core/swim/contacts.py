@@ -1,0 +1,87 @@
+"""When each member last spoke and answered, and what came of the last probes of it.
+
+Nothing is decided by that: it explains to people why a member is in its state.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from gossipd.core.identity import Address
+
+PROBES_KEPT = 5
+"""Probes of one member that are remembered."""
+
+NAMES_MAX = 4096
+"""Members of which something is; who was first heard of longest ago goes first."""
+
+
+class Outcome(Enum):
+    """What came of a probe."""
+
+    ANSWERED = "answered"
+    """It has answered this node."""
+    RELAYED = "relayed"
+    """It has answered another member that this node had asked to ping it."""
+    SILENT = "silent"
+    """Nothing came until the verdict."""
+    VOID = "void"
+    """This node stood still, or was cut off, so that it proves nothing."""
+
+
+class Probed(NamedTuple):
+    """A probe that is over."""
+
+    began_at: float
+    ended_at: float
+    outcome: Outcome
+    pings: int
+    """Sent by this node."""
+    relays: int
+    """Members that were asked to ping it, too."""
+    nacks: int
+    """Those of them that live, and did not reach it."""
+
+
+class Contact(NamedTuple):
+    """What is remembered of one member."""
+
+    spoke_at: float | None = None
+    """When it last sent anything to this node in this life."""
+    spoke_from: Address | None = None
+    """And from where, which may be another address than it advertises."""
+    answered_at: float | None = None
+    """When it last answered a ping of this node."""
+    probes: tuple[Probed, ...] = ()
+    """The newest first."""
+
+
+class Contacts:
+    """Those of one node, by member."""
+
+    def __init__(self) -> None:
+        self._by: dict[str, Contact] = {}
+
+    def of(self, name: str) -> Contact:
+        """What is remembered of a member; of others nothing is."""
+        return self._by.get(name, Contact())
+
+    def spoke(self, name: str, source: Address, now: float) -> None:
+        """A member has sent something."""
+        self._keep(name, self.of(name)._replace(spoke_at=now, spoke_from=source))
+
+    def answered(self, name: str, now: float) -> None:
+        """A member has answered a ping of this node."""
+        self._keep(name, self.of(name)._replace(answered_at=now))
+
+    def probed(self, name: str, probed: Probed) -> None:
+        """A probe is over."""
+        contact = self.of(name)
+        probes = (probed, *contact.probes[: PROBES_KEPT - 1])
+        self._keep(name, contact._replace(probes=probes))
+
+    def _keep(self, name: str, contact: Contact) -> None:
+        if name not in self._by and len(self._by) >= NAMES_MAX:
+            del self._by[next(iter(self._by))]
+        self._by[name] = contact
