@@ -8,6 +8,7 @@ from gossipd.core.log.log import Advance
 from gossipd.core.log.recent import RecentEvent
 from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
 from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from gossipd.core.swim.reason import Cause, Reason
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame, TagFrame
 from gossipd.core.wire.messages import AGE_TICK, Correction, Double, KeyRecord, MemberView, Status
@@ -86,6 +87,7 @@ __all__ = [
     "Batch",
     "BecameReady",
     "CatchingUp",
+    "Cause",
     "Changes",
     "ClustersMet",
     "Commit",
@@ -135,6 +137,7 @@ __all__ = [
     "PutConflicts",
     "PutRefused",
     "PutTaken",
+    "Reason",
     "RecentEvent",
     "Refused",
     "Refuted",

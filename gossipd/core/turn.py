@@ -43,6 +43,8 @@ class Turn:
         """Where the input came from."""
         self.reply_to = source
         """Where answers go."""
+        self.speaker = ""
+        """The name under which it was sent."""
         self.effects: list[Effect] = []
         self.save_wanted = False
         """Whether what has changed is to be stored soon."""

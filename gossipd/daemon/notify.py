@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 VARIABLE = "NOTIFY_SOCKET"
 
@@ -43,6 +44,12 @@ def ready(status: str) -> bool:
 def stopping(status: str = "leaving the cluster") -> bool:
     """The daemon has begun to leave."""
     return notify(f"STOPPING=1\n{_status(status)}")
+
+
+def reloading() -> bool:
+    """The daemon has begun to read its configuration again; `ready` tells that it is done."""
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    return notify(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
 
 def status(text: str) -> bool:

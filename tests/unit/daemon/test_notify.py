@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,14 @@ def test_the_manager_hears_that_the_daemon_serves(manager: socket.socket) -> Non
 def test_the_manager_hears_that_the_daemon_leaves(manager: socket.socket) -> None:
     assert notify.stopping()
     assert manager.recv(1000) == b"STOPPING=1\nSTATUS=leaving the cluster"
+
+
+def test_the_manager_hears_since_when_the_daemon_reloads(manager: socket.socket) -> None:
+    before = time.monotonic_ns() // 1000
+    assert notify.reloading()
+    state, _, since = manager.recv(1000).decode().partition("\nMONOTONIC_USEC=")
+    assert state == "RELOADING=1"
+    assert before <= int(since) <= time.monotonic_ns() // 1000
 
 
 def test_the_manager_hears_a_status(manager: socket.socket) -> None:
