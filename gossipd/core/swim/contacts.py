@@ -5,6 +5,7 @@ Nothing is decided by that: it explains to people why a member is in its state.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -28,23 +29,27 @@ class Outcome(Enum):
     """Nothing came until the verdict."""
     VOID = "void"
     """This node stood still, or was cut off, so that it proves nothing."""
+    OPEN = "open"
+    """It is under way."""
 
 
 class Probed(NamedTuple):
-    """A probe that is over."""
+    """A probe of a member."""
 
     began_at: float
-    ended_at: float
+    seconds: float
+    """How long it took, or has taken until now."""
     outcome: Outcome
     pings: int
     """Sent by this node."""
-    relays: int
+    relays: tuple[str, ...]
     """Members that were asked to ping it, too."""
-    nacks: int
+    nacks: tuple[str, ...]
     """Those of them that live, and did not reach it."""
 
 
-class Contact(NamedTuple):
+@dataclass(slots=True)
+class Contact:
     """What is remembered of one member."""
 
     spoke_at: float | None = None
@@ -64,24 +69,27 @@ class Contacts:
         self._by: dict[str, Contact] = {}
 
     def of(self, name: str) -> Contact:
-        """What is remembered of a member; of others nothing is."""
-        return self._by.get(name, Contact())
+        """What is remembered of a member: nothing yet, perhaps."""
+        return self._by.get(name) or Contact()
 
     def spoke(self, name: str, source: Address, now: float) -> None:
         """A member has sent something."""
-        self._keep(name, self.of(name)._replace(spoke_at=now, spoke_from=source))
+        contact = self._kept(name)
+        contact.spoke_at, contact.spoke_from = now, source
 
     def answered(self, name: str, now: float) -> None:
         """A member has answered a ping of this node."""
-        self._keep(name, self.of(name)._replace(answered_at=now))
+        self._kept(name).answered_at = now
 
     def probed(self, name: str, probed: Probed) -> None:
         """A probe is over."""
-        contact = self.of(name)
-        probes = (probed, *contact.probes[: PROBES_KEPT - 1])
-        self._keep(name, contact._replace(probes=probes))
+        contact = self._kept(name)
+        contact.probes = (probed, *contact.probes[: PROBES_KEPT - 1])
 
-    def _keep(self, name: str, contact: Contact) -> None:
-        if name not in self._by and len(self._by) >= NAMES_MAX:
-            del self._by[next(iter(self._by))]
-        self._by[name] = contact
+    def _kept(self, name: str) -> Contact:
+        contact = self._by.get(name)
+        if contact is None:
+            if len(self._by) >= NAMES_MAX:
+                del self._by[next(iter(self._by))]
+            contact = self._by[name] = Contact()
+        return contact
