@@ -33,7 +33,6 @@ MODULES = {
     "join": "join",
     "leave": "queries",
     "forget": "queries",
-    "doctor": "doctor",
     "bench": "bench",
     "data": "data",
     "simulate": "simulate",
