@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import resource
 import socket
 import time
@@ -53,7 +52,7 @@ def raise_file_limit() -> None:
 def open_files() -> dict[str, int]:
     """How many descriptors this process has, and may have."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return {"open": len(os.listdir("/proc/self/fd")), "limit": limit}
+    return {"open": len([*Path("/proc/self/fd").iterdir()]), "limit": limit}
 
 
 def _reason(error: OSError) -> str:

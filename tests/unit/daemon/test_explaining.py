@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tests.unit.pair import Pair
 
 
 @pytest.fixture
-def talk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Talk]:
+def talk(monkeypatch: pytest.MonkeyPatch) -> Talk:
     """A node with three peers, whose clock is the one that is read."""
     made = Talk(peers=3)
     monkeypatch.setattr(time, "monotonic", lambda: made.now)
