@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gossipd.core.durability.write_behind import Changes
-from gossipd.core.log.log import Advance
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.writer import Batch
 from gossipd.core.swim.reason import Reason
 from gossipd.core.wire.drops import Drop
