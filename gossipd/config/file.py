@@ -64,6 +64,11 @@ class File:
         """File, line and key."""
         return f"{self._at(name)}: {name}"
 
+    def line_of(self, problem: str) -> int:
+        """Where a problem stands; 0 for one that is nowhere in the file."""
+        found = re.match(rf"{re.escape(self.path)}:(\d+): ", problem)
+        return int(found[1]) if found else 0
+
     def take(self, name: str, value: object) -> None:
         """A pair of the file."""
         by_name = {key.name: key for key in keys()}
@@ -111,8 +116,8 @@ def _content(path: str) -> bytes:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """Where the keys of the file begin, and tables. In a string of several lines something may look
-    like a key: the first place counts, and it is but a hint."""
+    """Where the keys of the file begin, and tables. In a string of several lines something may
+    look like a key: the first place counts, and it is but a hint."""
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if found := _BEGINS.match(line):

@@ -1,5 +1,5 @@
-"""What a node was given, in layers: a flag wins over a variable, a variable over the file, all over
-the defaults. Flags and variables stay what they were at the start; the file can be read again.
+"""What a node was given, in layers: a flag wins over a variable, a variable over the file, each of
+these over a default. Flags and variables stay as they were at the start; the file is read again.
 
 All mistakes are told at once, each as its writer wrote it: flag, variable, or file, line and key.
 """
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from gossipd.config.config import Config, ConfigError
 from gossipd.config.file import File, read
-from gossipd.config.options import keys
+from gossipd.config.options import Key, keys
 from gossipd.core.settings import SettingsError
 
 
@@ -36,7 +37,9 @@ class Loaded:
 
     def origin(self, name: str) -> str:
         """Where the value of a key came from, for people."""
-        return self.origins.get(name, "default")
+        of_profile = self.config.profile != "lan" and hasattr(self.config.settings, name)
+        default = f"profile {self.config.profile}" if of_profile else "default"
+        return self.origins.get(name, default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +55,24 @@ class Layers:
     path: str | None = None
     """The file."""
 
+    flag_of: Callable[[Key], str] = attrgetter("flag")
+    """How a flag is written."""
+
     def load(self) -> Loaded:
         """Read the file and put all together. Raises `Invalid`."""
         file = File() if self.path is None else read(self.path)
         by_name = {key.name: key for key in keys()}
-        spelled: dict[str, str] = {}
-        values: dict[str, object] = {}
-        for layer, word in (
-            (file.values, file.place),
-            (self.variables, lambda name: by_name[name].variable),
-            (self.flags, lambda name: by_name[name].flag),
-        ):
-            for name, value in layer.items():
-                values[name], spelled[name] = value, word(name)
+        spelled = {name: file.place(name) for name in file.values}
+        spelled |= {name: by_name[name].variable for name in self.variables}
+        spelled |= {name: self.flag_of(by_name[name]) for name in self.flags}
+        values = {**file.values, **self.variables, **self.flags}
         given = {name: value for name, value in values.items() if value not in (None, ())}
 
         def word_of(name: str) -> str:
-            return spelled[name] if name in given else by_name[name].flag
+            return spelled[name] if name in given else self.flag_of(by_name[name])
 
         config, problems = _build(given, word_of)
-        problems = (*file.problems, *problems)
+        problems = tuple(sorted((*file.problems, *problems), key=file.line_of))
         if config is None or problems:
             raise Invalid(problems)
         return Loaded(config, {name: spelled[name] for name in given})
