@@ -51,6 +51,7 @@ from .effects import (
     Token,
     TooManyReads,
 )
+from .following import Following
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -105,6 +106,7 @@ __all__ = [
     "Failure",
     "Fate",
     "FindKeys",
+    "Following",
     "FoundItself",
     "Frame",
     "GaveUpDisk",

@@ -33,6 +33,7 @@ from gossipd.core.wire.messages import KeyRecord, MemberView, Status
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
 from .effects import Effect, KeysWanted, Send, Stalled, Token
+from .following import Following
 from .identity import GENERATION_MAX, Address, Stream
 from .inspection import Inspection
 from .parts import Parts
@@ -80,6 +81,8 @@ class Node(Inspection):
         state = State(own, settings, frame, rng, now, durable)
         super().__init__(state, Parts(state, disk_timeout))
         self._dispatch = Dispatch(state, self._parts)
+        self.following = Following(state.recent, state.members)
+        """For who wants to know of each change."""
         self._frame = frame
         self._now = now
         self._stalls = 0

@@ -17,6 +17,7 @@ from gossipd.sideport.memo import Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
 from gossipd.sideport.turns import Turns
+from gossipd.sideport.watching import STOPPING, Watchers
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class SidePort:
         """What clients say again and again, over HTTP and in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""
+        self.watchers = Watchers(node, self.limits)
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
@@ -91,6 +93,7 @@ class SidePort:
         self._stopping = True
         for server in self._servers:
             server.close()
+        self.watchers.end(STOPPING)
         for connection in self._all():
             connection.drain()
         try:
