@@ -209,7 +209,7 @@ class Pipeline:
         self.size = self.pending = 0
         self._answers.append(last)
         self._flush()
-        self._at_end(False)
+        self._at_end(True)
 
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is

@@ -257,7 +257,7 @@ class Watchers:
     def __init__(self, node: Service, limits: Limits) -> None:
         self.node = node
         self._limits = limits
-        self._watches: dict[Watch, None] = {}
+        self.watches: dict[Watch, None] = {}
         self.life = token_hex(8)
         """Whose the numbers are."""
         self._members = _Ring(limits.changes_max)
@@ -270,11 +270,11 @@ class Watchers:
         """Watchers dropped so far because they were too slow."""
 
     def __len__(self) -> int:
-        return len(self._watches)
+        return len(self.watches)
 
     def watch(self, wanted: Wanted, encoding: Encoding, pipeline: Pipeline) -> Watch:
         """A watcher, which is one from its first piece on. Raises `Refused`."""
-        if len(self._watches) >= self._limits.watchers_max:
+        if len(self.watches) >= self._limits.watchers_max:
             detail = f"{self._limits.watchers_max} are watching this node already"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         return Watch(self, wanted, encoding, pipeline)
@@ -284,7 +284,7 @@ class Watchers:
 
     def look(self) -> None:
         """The node has had an input: if something has changed, it is told soon."""
-        if not self._watches or self._pull is not None:
+        if not self.watches or self._pull is not None:
             return
         following = self.node.following
         if (
@@ -299,20 +299,20 @@ class Watchers:
 
     def end(self, reason: str) -> None:
         """Tell all of them that this was all, and why."""
-        for watch in list(self._watches):
+        for watch in list(self.watches):
             watch.stop(reason)
             self.forget(watch)
 
     # --- what a watcher says -----------------------------------------------------------------
 
     def begin(self, watch: Watch) -> None:
-        if not self._watches:
+        if not self.watches:
             self._begin()
-        self._watches[watch] = None
+        self.watches[watch] = None
         watch.start(self._members, self._increments, self._number_of(watch.wanted.last))
 
     def forget(self, watch: Watch) -> None:
-        if self._watches.pop(watch, self) is None and not self._watches:
+        if self.watches.pop(watch, self) is None and not self.watches:
             self._end()
 
     def pull(self) -> None:
@@ -320,7 +320,7 @@ class Watchers:
         if self._pull is not None:
             self._pull.cancel()
             self._pull = None
-        if not self._watches:
+        if not self.watches:
             return
         self._pulled_at = asyncio.get_running_loop().time()
         node, following = self.node, self.node.following
@@ -335,7 +335,7 @@ class Watchers:
         if not (names or events or became_ready):
             return
         counters = {event.name for event in events}
-        for watch in list(self._watches):
+        for watch in list(self.watches):
             if not watch.look(bool(names), counters, became_ready):
                 self.dropped_count += 1
                 watch.stop(TOO_SLOW)
@@ -364,7 +364,7 @@ class Watchers:
     def _beat_all(self) -> None:
         loop = asyncio.get_running_loop()
         self._beat = loop.call_later(self._limits.heartbeat_interval, self._beat_all)
-        for watch in self._watches:
+        for watch in self.watches:
             watch.beat()
 
     def _numbered(self, entries: Sequence[RecentEvent]) -> list[Event]:
