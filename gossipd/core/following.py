@@ -43,5 +43,8 @@ class Following:
 
     def take_members(self) -> list[str]:
         """The names of these members, each once; some may be held no more."""
-        taken, self._members.followed = self._members.followed or {}, {}
+        taken = self._members.followed
+        if not taken:
+            return []
+        self._members.followed = {}
         return list(taken)

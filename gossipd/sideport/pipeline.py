@@ -198,7 +198,7 @@ class Pipeline:
         """There is more to be given of a flow."""
         if self.is_dry:
             self.is_dry = False
-            self.rest(is_new=True)
+            self._flow_on()
 
     def cut(self, last: bytes) -> None:
         """End the answer that is being given, and the connection, with these bytes: they are
@@ -291,11 +291,20 @@ class Pipeline:
         if piece is None:
             self._pieces = None
             self.pending -= 1
-        elif piece or not isinstance(pieces, Flow):
+        else:
             self._answers.append(piece)
             self._answers_size += len(piece)
-        else:
-            self.is_dry = True
+            if isinstance(pieces, Flow):
+                self._flush()  # so that the transport says soon that it takes no more
+                self.is_dry = not piece
+                if piece:
+                    self._flow_on()
+
+    def _flow_on(self) -> None:
+        """Give the next piece when those who ask something have had their turn."""
+        if not self.resting:
+            self.resting = True
+            self._turns.add_flow(self._go_on)
 
     def _flush(self) -> None:
         answers = self._answers

@@ -10,8 +10,8 @@ watcher that does not read costs what its connection holds. Who is so slow that 
 passed it is told so and dropped, and may go on with what is left. What changes in one turn of the
 loop is told together, and at most every `INTERVAL`.
 
-An increment has a number, its place among all that this process of the node has seen, and `life`
-tells whose numbers these are. While nobody watches, nothing is done here.
+Increments are numbered as they are told, and `life` tells whose numbers these are. While nobody
+watches, nothing is done here: who comes then is told what the node itself remembers.
 """
 
 from __future__ import annotations
@@ -30,8 +30,13 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Flow, Pipeline
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 
-INTERVAL = 0.005
-"""Seconds between two looks at what has changed: with each, all watchers are woken."""
+INTERVAL, INTERVAL_EACH = 0.005, 0.000_25
+"""Seconds between two looks at what has changed, and this for each watcher if that is more: with
+each look all of them are woken, which takes 20 to 50 us each."""
+
+TOLD_MAX = 10_000
+"""Increments that are told one by one after one look, times watchers. Of more than that, those of
+one counter become one."""
 
 _DIGITS_MAX = 20
 
@@ -96,6 +101,11 @@ class _Ring:
     def add(self, events: list[Event]) -> None:
         self.events.extend(events)
         self.end += len(events)
+
+    def forget(self, missed: int) -> None:
+        """Nothing is known any more of what was, nor of as many more that were missed."""
+        self.events.clear()
+        self.end += missed
 
 
 class _Place:
@@ -211,7 +221,7 @@ class Watch(Flow):
         if not self.wanted.members:
             return []
         changed = self._members.take(lambda event: listed is None or event.name <= listed)
-        if changed or listed is None:
+        if listed is None or len(changed) == ROWS_AT_ONCE:
             return changed
         rows = islice(self._node.members("", listed), ROWS_AT_ONCE)
         page = [Event("member", str(row["name"]), partial(_itself, row)) for row in rows]
@@ -220,7 +230,7 @@ class Watch(Flow):
         if len(page) < ROWS_AT_ONCE:
             self._listed = None
             page.append(Event("present", "", lambda: {"members": self._member_count}))
-        return page
+        return changed + page
 
     def _take_increments(self) -> list[Event]:
         counted, wanted = self._counted, self.wanted.counters
@@ -232,11 +242,11 @@ class Watch(Flow):
         )
         if counted is None:
             return made
-        if made:  # where to go on is known once all counts were told
-            return [Event(event.kind, event.name, event.data) for event in made]
-        if self._node.incomplete() is not None:
-            return []
-        return [self._count(counted)]
+        # Where to go on is known once all counts were told.
+        made = [Event(event.kind, event.name, event.data) for event in made]
+        if len(made) < ROWS_AT_ONCE and self._node.incomplete() is None:
+            made.append(self._count(counted))
+        return made
 
     def _count(self, counted: str) -> Event:
         """The next counts."""
@@ -262,6 +272,8 @@ class Watchers:
         """Whose the numbers are."""
         self._members = _Ring(limits.changes_max)
         self._increments = _Ring(limits.changes_max)
+        self._seen = 0
+        """Increments of the node that have been numbered."""
         self._ready = False
         self._pulled_at = float("-inf")
         self._pull: asyncio.Handle | None = None
@@ -288,13 +300,14 @@ class Watchers:
             return
         following = self.node.following
         if (
-            following.event_count == self._increments.end
+            following.event_count == self._seen
             and not following.has_members
             and (self.node.incomplete() is None) is self._ready
         ):
             return
         loop = asyncio.get_running_loop()
-        wait = self._pulled_at + INTERVAL - loop.time()
+        interval = max(INTERVAL, INTERVAL_EACH * len(self.watches))
+        wait = self._pulled_at + interval - loop.time()
         self._pull = loop.call_later(wait, self.pull) if wait > 0 else loop.call_soon(self.pull)
 
     def end(self, reason: str) -> None:
@@ -328,7 +341,8 @@ class Watchers:
         self._members.add(
             [Event("member", name, partial(_itself, node.member_row(name))) for name in names]
         )
-        events = self._numbered(following.take_events())
+        self._seen = following.event_count
+        events = self._numbered(self._few(following.take_events()))
         self._increments.add(events)
         ready = node.incomplete() is None
         became_ready, self._ready = ready and not self._ready, ready
@@ -344,12 +358,15 @@ class Watchers:
     # --- the first and the last one ----------------------------------------------------------
 
     def _begin(self) -> None:
-        node, size = self.node, self._limits.changes_max
-        node.following.begin()
-        self._members, self._increments = _Ring(size), _Ring(size)
-        recent = node.recent_events()
-        self._increments.end = node.following.event_count - len(recent)
-        self._increments.add(self._numbered(recent))
+        node, following, ring = self.node, self.node.following, self._increments
+        following.begin()
+        missed, recent = following.event_count - self._seen, node.recent_events()
+        if missed > len(recent):
+            ring.forget(missed - len(recent))
+            missed = len(recent)
+        ring.add(self._numbered(recent[len(recent) - missed :]))
+        self._seen = following.event_count
+        self._members.forget(0)
         self._ready = node.incomplete() is None
         loop = asyncio.get_running_loop()
         self._beat = loop.call_later(self._limits.heartbeat_interval, self._beat_all)
@@ -373,6 +390,23 @@ class Watchers:
         return [
             Event("increment", entry.advance.counter, partial(row, entry), number)
             for number, entry in enumerate(entries, self._increments.end + 1)
+        ]
+
+    def _few(self, entries: list[RecentEvent]) -> list[RecentEvent]:
+        """These, or what they come to."""
+        most = max(ROWS_AT_ONCE, TOLD_MAX // len(self.watches))
+        if len(entries) <= min(most, self._limits.changes_max // 4):
+            return entries
+        sums: dict[str, int] = {}
+        last: dict[str, RecentEvent] = {}
+        for entry in entries:
+            counter = entry.advance.counter
+            sums[counter] = sums.get(counter, 0) + entry.advance.by
+            last[counter] = entry
+        return [
+            entry._replace(advance=entry.advance._replace(by=sums[counter]))
+            for counter, entry in last.items()
+            if sums[counter]
         ]
 
     def _number_of(self, last: str) -> int | None:

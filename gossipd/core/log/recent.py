@@ -60,5 +60,8 @@ class RecentEvents:
 
     def take_followed(self) -> list[RecentEvent]:
         """All events since this was last called, or since they are followed."""
-        taken, self._followed = self._followed or [], []
+        taken = self._followed
+        if not taken:
+            return []
+        self._followed = []
         return list(map(RecentEvent._make, taken))

@@ -58,6 +58,10 @@ class LogChecker:
         self._ghosts = ghosts
         self._seen: dict[Node, _Seen] = {}
 
+    def meddled(self, node: Node) -> None:
+        """Its log was changed past its inputs, so it has told nobody."""
+        self._seen[node].told = None
+
     def check(self, nodes: dict[str, Node], full: bool) -> None:
         """Look at the logs of all running nodes."""
         self._seen = {node: self._seen.get(node, _Seen()) for node in nodes.values()}
