@@ -5,6 +5,7 @@ from __future__ import annotations
 from gossipd.core.log.keys import KeyedEvent
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvent
+from gossipd.core.swim.reason import Reason
 from gossipd.core.wire.messages import MemberView, Status
 
 from .identity import Address, Stream
@@ -114,6 +115,10 @@ class Inspection:
     def since(self, name: str) -> float:
         """When a member's status became what it is, on the clock of `now`."""
         return self._state.members.since(name)
+
+    def reason(self, name: str) -> Reason | None:
+        """Why a member's state became what it is; None of this node itself."""
+        return self._state.members.reason(name)
 
     def round_trip(self, name: str) -> float | None:
         """The smoothed round trip to a member, seconds."""

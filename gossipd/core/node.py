@@ -29,7 +29,8 @@ from gossipd.core.swim.plausible import Word
 from gossipd.core.wire.decoding import decode, is_of_probes
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame
-from gossipd.core.wire.messages import KeyRecord, MemberView, Status
+from gossipd.core.wire.messages import MemberView, Status
+from gossipd.core.wire.records import KeyRecord
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
 from .effects import Effect, KeysWanted, Send, Stalled, Token

@@ -9,7 +9,7 @@ repeated at once, at most three times in a row.
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import assert_never
 
 from gossipd.core.identity import Address
@@ -25,6 +25,7 @@ from .members import MemberTable, some_of
 from .membership import Membership
 from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
 from .questions import Questions
+from .reason import Cause, Reason
 from .rounds import Rounds
 from .rumours import PINGS, Rumours
 from .showing import Showing
@@ -42,9 +43,10 @@ class _Probe:
     """One per ping, so that each answer tells a round trip; relays know the first one."""
     verdict_at: float
     voids: int
-    relays: int = 0
-    """Relays that were asked."""
-    nacks: int = 0
+    relays: tuple[str, ...] = ()
+    """Those that were asked."""
+    nacks: dict[str, None] = field(default_factory=dict)
+    """Those of them that live, and did not reach it either."""
 
 
 @dataclass(eq=False, repr=False)
@@ -99,15 +101,17 @@ class Detector:
             self._timers.set(Timer.PROBE_TIMEOUT, again_at)
         probe.nonces.append(self._ping(probe.target, Purpose.PROBE, turn))
 
-    def ask_relays(self, target: MemberView, nonce: int, wait: float, turn: Turn) -> int:
-        """Ask members to ping `target` within `wait` seconds and to tell; how many were asked."""
+    def ask_relays(
+        self, target: MemberView, nonce: int, wait: float, turn: Turn
+    ) -> tuple[str, ...]:
+        """Ask members to ping `target` within `wait` seconds and to tell; those that were."""
         count = self._settings.indirect_probes
         drawn = some_of(self._rng, self._members.live, count + 1)
-        relays = [name for name in drawn if name != target.name][:count]
+        relays = tuple([name for name in drawn if name != target.name][:count])
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
             turn.send(ask, self._members.held(name).address, name)
-        return len(relays)
+        return relays
 
     def probe_failed(self, turn: Turn) -> None:
         """Nothing came back in the whole time: accuse, and note silent relays."""
@@ -116,13 +120,20 @@ class Detector:
         self._give_up(probe)
         if self._life.cut_off:
             return
-        self._health.worse(probe.relays - min(probe.nacks, probe.relays))
-        self._membership.accuse(probe.target, turn, is_heard=probe.nacks > 0)
+        self._health.worse(len(probe.relays) - len(probe.nacks))
+        reason = Reason(
+            Cause.SILENT,
+            pings=len(probe.nonces),
+            relays=probe.relays,
+            nacks=tuple(probe.nacks),
+        )
+        self._membership.accuse(probe.target, reason, turn)
 
-    def relay_nacked(self, nonce: int, turn: Turn) -> None:
+    def relay_nacked(self, nonce: int, relay: str, turn: Turn) -> None:
         """A relay lives, the target did not answer it."""
-        if self._probe is not None and self._probe.nonces[0] == nonce:
-            self._probe.nacks += 1
+        probe = self._probe
+        if probe is not None and probe.nonces[0] == nonce and relay in probe.relays:
+            probe.nacks[relay] = None
             self._life.heard_at = turn.now
         else:
             turn.drop(Drop.UNASKED)
@@ -252,7 +263,7 @@ class Detector:
         rumour = self._rumours.get(name)
         assert rumour is not None
         if rumour.pings == PINGS:
-            self._membership.believe(rumour.view, turn)
+            self._membership.believe(rumour, turn)
             return
         rumour.pings += 1
         self._timers.set(Timer.RUMOUR, turn.now + self._timeout(name), name)
@@ -269,7 +280,7 @@ class Detector:
         suspect = self._members.held(name)
         pings = self._membership.corroborations.get(name, 0)
         if pings == self._settings.corroboration_pings:
-            self._membership.accuse(suspect, turn)
+            self._membership.accuse(suspect, Reason(Cause.SILENT, pings=pings), turn)
         self._membership.corroborations[name] = pings + 1
         wait = self._timeout(name)
         self._timers.set(Timer.CORROBORATE, turn.now + wait, name)

@@ -21,6 +21,7 @@ from .moved import Elsewhere
 from .pings import Flight
 from .plausible import Word
 from .questions import Questions
+from .reason import Cause, Reason
 
 
 @dataclass(eq=False, repr=False)
@@ -82,7 +83,9 @@ class Senders:
         for view in envelope.views:
             own = view.name == sender
             word = Word.OWN if own else Word.OTHERS
-            self._membership.learn(view, turn, word=word, reached=own and view.address == address)
+            reason = Reason(Cause.TOOK_IN) if own else None
+            reached = own and view.address == address
+            self._membership.learn(view, turn, word=word, reached=reached, reason=reason)
         members.prove(sender, address)
         members.meet(sender, turn.now)
         held = members.get(sender)
