@@ -16,7 +16,7 @@ from gossipd.core.log.writer import (
     Writer,
 )
 from gossipd.core.settings import Settings
-from gossipd.core.wire.messages import Double
+from gossipd.core.wire.records import Double
 
 
 def _writer(log: Log | None = None) -> tuple[Writer, Log]:
