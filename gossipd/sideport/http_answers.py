@@ -10,6 +10,7 @@ from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain, islice
+from typing import NamedTuple
 
 from gossipd.core import Counted, Refused, Why, increment_text
 from gossipd.sideport.operations import Acknowledged, Operation
@@ -23,6 +24,18 @@ TEXT = b"text/plain; charset=utf-8"
 EVENTS = b"text/event-stream"
 _UNBUFFERED = b"Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
 """Nobody on the way keeps what is told, nor waits until it is more."""
+
+
+VARIES = b"Vary: Accept\r\n"
+
+
+class Document(NamedTuple):
+    """An answer that is no JSON."""
+
+    content_type: bytes
+    body: bytes
+    headers: bytes
+    """Further fields, each with its line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +164,8 @@ def answer(
     match value:
         case bytes():
             return frame(status, JSON, value, framing)
+        case Document(content_type, body, headers):
+            return frame(status, content_type, body, framing, headers)
         case str():
             return frame(status, TEXT, value.encode(), framing)
         case _:

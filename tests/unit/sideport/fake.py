@@ -47,6 +47,7 @@ MEMBERS: tuple[dict[str, object], ...] = (
         "self": False,
         "rtt_ms": 0.3,
         "tags": {"rack": "a"},
+        "why": "n1 says so",
     },
 )
 
@@ -261,6 +262,16 @@ class FakeBackend(Service):
         for name, member in sorted(self.rows.items()):
             if name > after and name.startswith(prefix):
                 yield member
+
+    def explain(self, name: str) -> dict[str, object]:
+        if name == "nobody":
+            raise Refused(Why.UNKNOWN, "no member is called 'nobody'")
+        return {
+            "name": name,
+            "state": "failed",
+            "text": f"{name} is silent",
+            "probes": [{"ms": 1}],
+        }
 
     def status(self) -> dict[str, object]:
         return {"name": "n1", "ready": True, "members": {"alive": 1}, "fingerprint": None}
