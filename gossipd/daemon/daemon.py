@@ -381,6 +381,7 @@ class Daemon:
                 done = True
             except Exception:
                 log.exception("this is a bug in gossipd")
+        self._port.watchers.look()
         # What is told is written at once, so that who comes as soon as he is answered is read
         # before the next batch is begun.
         self._port.turns.answer()
