@@ -93,6 +93,11 @@ class Inspection:
         return self._state.log
 
     @property
+    def key_limit(self) -> int:
+        """Keys of the window that are taken at most."""
+        return self._state.dedup.limit
+
+    @property
     def stream(self) -> Stream | None:
         """The stream of this node's next increment, None when it is yet to be minted."""
         return self._state.writer.stream

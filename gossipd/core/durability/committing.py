@@ -299,7 +299,7 @@ class Committing:
         """Leave out those of batches whose new keys are more than their share; they are answered
         with the others."""
         log = self._log
-        room = int(BATCH_KEYS * self._settings.key_limit) - len(log.keys)
+        room = int(BATCH_KEYS * self._dedup.limit) - len(log.keys)
         if room >= len(self._taken):
             return
         for index, (_, _, _, key, many) in enumerate(self._taken):

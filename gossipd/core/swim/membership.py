@@ -11,7 +11,7 @@ from dataclasses import InitVar, dataclass
 
 from gossipd.core.effects import MemberChanged, Refuted
 from gossipd.core.gossip.dissemination import Dissemination
-from gossipd.core.identity import Address
+from gossipd.core.identity import Address, Tags
 from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
@@ -268,9 +268,12 @@ class Membership:
         if before is not None and view.status <= Status.SUSPECT:
             self._greet(view, before, turn)
         status = before.status if before else None
-        if before is not None and _stands(before) == _stands(view):
+        if before is None or _stands(before) != _stands(view):
+            self._members.explain(view.name, reason)
+        elif before.tags != view.tags and reason.cause is not Cause.SPOKEN:
+            reason = Reason(Cause.TAGGED)
+        else:
             return
-        self._members.explain(view.name, reason)
         if self._members.is_known(view.name):
             turn.emit(MemberChanged(view, status, reason))
             turn.save_wanted = True  # whom the next life asks, even if this one ends soon
@@ -339,6 +342,15 @@ class Membership:
         self.restate(turn, generation, incarnation)
         turn.send(Gossip(), turn.reply_to, None, (self._members.own,))
 
+    def retag(self, tags: Tags, turn: Turn) -> None:
+        """This node has other tags. A new incarnation says so: within one everybody keeps the
+        larger tags, as some may have heard of none yet."""
+        own = self._members.own
+        generation, incarnation = own.generation, own.incarnation + 1
+        if incarnation > INCARNATION_BELIEVED_MAX:
+            generation, incarnation = own.generation + 1, 0
+        self.restate(turn, generation, incarnation, tags=tags)
+
     def restate(
         self,
         turn: Turn,
@@ -346,6 +358,7 @@ class Membership:
         incarnation: int,
         status: Status = Status.ALIVE,
         address: Address | None = None,
+        tags: Tags | None = None,
     ) -> None:
         """Say something new of this node itself."""
         own = self._members.own
@@ -354,6 +367,7 @@ class Membership:
             incarnation=incarnation,
             status=status,
             address=address or own.address,
+            tags=own.tags if tags is None else tags,
         )
         self._members.merge(view, turn.now)
         self._dissemination.push_member(view.name, turn)
