@@ -8,6 +8,7 @@ from gossipd.core.log.recent import RecentEvent
 from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
 from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from gossipd.core.swim.contacts import Outcome, Probed
 from gossipd.core.swim.reason import Cause, Reason
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame, TagFrame
@@ -53,6 +54,7 @@ from .effects import (
     Token,
     TooManyReads,
 )
+from .explanation import Explanation
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -105,6 +107,7 @@ __all__ = [
     "Duplicate",
     "Effect",
     "Expire",
+    "Explanation",
     "Failure",
     "Fate",
     "FindKeys",
@@ -131,7 +134,9 @@ __all__ = [
     "Node",
     "NotAlone",
     "OutOfRange",
+    "Outcome",
     "Probe",
+    "Probed",
     "Profile",
     "Put",
     "PutAnswer",

@@ -53,7 +53,7 @@ from gossipd.core import (
     TagFrame,
     TooManyReads,
 )
-from gossipd.daemon import logs
+from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
@@ -69,6 +69,7 @@ from gossipd.daemon.opening import (
     begin_life,
     data_dir,
     name_left_behind,
+    open_files,
     open_gossip_socket,
     open_port,
     open_store,
@@ -320,6 +321,10 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
+        said = plain.answer(data, time.time())
+        if said is not None:
+            self._udp.send(said, source)
+            return
         self._perform(self._node.receive_datagram(data, source, time.monotonic()))
 
     def _arm(self) -> None:
@@ -448,6 +453,8 @@ class Daemon:
                 "sent_bytes": udp.sent_bytes,
                 "refused": dict(udp.refusals),
                 "receive_buffer": udp.receive_buffer,
+                "datagram_size": self._config.settings.datagram_size,
             },
+            "files": open_files(),
             "dropped": {drop.name.lower(): count for drop, count in self._telling.drops.items()},
         }

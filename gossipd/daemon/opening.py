@@ -52,6 +52,12 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def open_files() -> dict[str, int]:
+    """How many descriptors this process has, and may have."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return {"open": len([*Path("/proc/self/fd").iterdir()]), "limit": limit}
+
+
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 

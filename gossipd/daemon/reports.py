@@ -17,6 +17,7 @@ from gossipd.core import (
     Stream,
     increment_id,
 )
+from gossipd.daemon.reasons import why
 
 SHOWN = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
 """The states whose members are counted."""
@@ -69,6 +70,7 @@ def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
         "rtt_ms": None if rtt is None else round(rtt * 1000, 3),
         "tags": dict(view.tags),
         "since": round(time.time() - (now - node.since(view.name)), 3),
+        "why": why(view, node.reason(view.name)),
     }
 
 

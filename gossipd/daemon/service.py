@@ -25,7 +25,7 @@ from gossipd.core import (
     parse_increment_id,
     source_stream,
 )
-from gossipd.daemon import reports
+from gossipd.daemon import explaining, reports
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Answer, Counting
 from gossipd.daemon.diskwatch import DiskWatch
@@ -161,6 +161,17 @@ class Service:
 
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
         return reports.members(self._node, prefix, after)
+
+    def explain(self, name: str) -> dict[str, object]:
+        """Why a member is in its state."""
+        known = explaining.explain(self._node, name)
+        if known is None:
+            raise Refused(
+                Why.UNKNOWN,
+                f"no member is called {name!r}: this node has never heard of it, or it was gone "
+                "for longer than members are remembered",
+            )
+        return known
 
     def status(self) -> dict[str, object]:
         ready = {"ready": self.not_ready() is None}
