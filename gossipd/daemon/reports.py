@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 
 import gossipd
@@ -99,7 +98,7 @@ def _event(entry: RecentEvent, offset: float) -> dict[str, object]:
 
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
-    states = Counter(view.status for view in node.members)
+    states = node.state_counts
     shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
     return {
         "name": node.own.name,

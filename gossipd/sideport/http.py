@@ -23,6 +23,7 @@ import httptools
 from gossipd.core import RETRY_AFTER, Refused, Why
 from gossipd.sideport import calls, origin
 from gossipd.sideport import http_answers as answers
+from gossipd.sideport.answered import UNKNOWN
 from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.http_answers import (
     CLOSE,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _KEY = b"idempotency-key"
 _KEPT = frozenset(
     {
-        b"host", b"expect",
+        b"host", b"expect", b"accept",
         b"content-encoding", b"content-length", b"transfer-encoding", _KEY, *origin.FIELDS,
     }
 )  # fmt: skip
@@ -72,6 +73,7 @@ class HttpDialect:
         self._silent = 0
         """Bytes taken since the parser last delivered something: what it holds, at most."""
         self._delivered = False
+        self._answered = port.answered
         self._memo = port.requests
         self._meaning: Meaning | None = None
         """Of the request that was read last, if it means always the same but for its key, ..."""
@@ -238,20 +240,21 @@ class HttpDialect:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive() and method != "CONNECT" and not self._brief
+        call = UNKNOWN
         try:
             self._check_headers()
             if method == "OPTIONS":
                 framing = _framing(keep, self._version, method)
-                render = partial(answers.options, framing)
+                render = partial(answers.options, framing, self._answered.of("http", "options"))
                 self._pipeline.add(partial(calls.allowed, self._target), render)
             else:
                 request = calls.find(method, self._target, bytes(self._body))
+                call = request.operation.name
                 if self._version == "1.0" and request.operation.rows:
                     keep = False  # a list may be long, and knows no chunks: its end is the end
                 self._add(request, _framing(keep, self._version, method))
         except Exception as failure:
-            framing = _framing(keep, self._version, method)
-            self._pipeline.say(answers.problem(refused(failure), framing))
+            self._refuse(refused(failure), call, _framing(keep, self._version, method))
         if not keep:
             self._pipeline.end()
 
@@ -261,7 +264,8 @@ class HttpDialect:
             detail = "too many connections: only short requests are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         node, has_key = self._port.node, _KEY in self._headers
-        render = partial(answers.answer, operation, framing, text)
+        answered = self._answered.of("http", operation.name)
+        render = partial(answers.answer, operation, framing, text, answered)
         if operation.batch:
             if has_key:
                 raise wrong("a batch has no key of its own: give each of its lines a key")
@@ -271,7 +275,11 @@ class HttpDialect:
             return
         if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
-        start = partial(operation.run, node, **operation.validated(fields))
+        arguments = operation.validated(fields)
+        if operation.negotiates:
+            accept = self._field(b"accept") or b""
+            arguments = {**arguments, "accept": accept.decode("latin-1")}
+        start = partial(operation.run, node, **arguments)
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
             self._meaning = Meaning(start, render, operation.shares)
@@ -343,8 +351,12 @@ class HttpDialect:
     def _fail(self, refused: Refused) -> None:
         """Answer a broken request and end the connection; what else it sends is thrown away."""
         if not self._pipeline.closed:
-            self._pipeline.say(answers.problem(refused, CLOSE))
+            self._refuse(refused, UNKNOWN, CLOSE)
             self._pipeline.end(linger=True)
+
+    def _refuse(self, refused: Refused, call: str, framing: Framing) -> None:
+        self._answered.of("http", call).add(answers.status_of(refused))
+        self._pipeline.say(answers.problem(refused, framing))
 
 
 def _framing(keep: bool, version: str, method: str) -> Framing:

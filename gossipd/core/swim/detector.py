@@ -113,6 +113,7 @@ class Detector:
         """Nothing came back in the whole time: accuse, and note silent relays."""
         probe, self._probe = self._probe, None
         assert probe is not None
+        turn.tally.probes["failed"] += 1
         self._give_up(probe)
         if self._life.cut_off:
             return
@@ -127,10 +128,11 @@ class Detector:
         else:
             turn.drop(Drop.UNASKED)
 
-    def relay_acked(self, nonce: int) -> bool:
+    def relay_acked(self, nonce: int, turn: Turn) -> bool:
         """A relay reached the target of our probe; False if that was no probe."""
         if self._probe is None or self._probe.nonces[0] != nonce:
             return False
+        turn.tally.probes["relayed"] += 1
         self._probe_succeeded()
         return True
 
@@ -148,7 +150,9 @@ class Detector:
             case Purpose.PROBE:
                 # Also when a relay was faster: or a link that became slow would never be known.
                 self._round_trips.sample(flight.target, turn.now - flight.sent_at)
+                turn.tally.round_trips.add(turn.now - flight.sent_at)
                 if self._probe is not None and nonce in self._probe.nonces:
+                    turn.tally.probes["answered"] += 1
                     self._probe_succeeded()
             case Purpose.CORROBORATE:
                 self._membership.corroborations.pop(flight.target, None)
@@ -188,6 +192,7 @@ class Detector:
             self._repeat(self._probe, self._probe.voids, turn)
 
     def _repeat(self, probe: _Probe, voids: int, turn: Turn) -> None:
+        turn.tally.probes["repeated"] += 1
         self._give_up(probe)
         self._start_probe(probe.target, voids, turn)
 
