@@ -297,7 +297,7 @@ ROWS = (
     ),
     Row(
         "gossipd_disk_errors_total", "counter",
-        "What the disk did not do: `full` (or read-only, for now), `broken`, `mistake` (of gossipd), "
+        "What the disk did not do: `full` (or read-only), `broken`, `mistake` (of gossipd), "
         "`hangs`.", ("kind",),
         lambda s: s.numbers.disk_errors,
     ),

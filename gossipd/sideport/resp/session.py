@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from gossipd.core import Counted, Refused
-from gossipd.sideport.answered import OK, Answers
+from gossipd.sideport.answered import Answers
 from gossipd.sideport.http_answers import status_of
 from gossipd.sideport.operations import INCREMENT
 from gossipd.sideport.pipeline import Answer
@@ -124,7 +124,10 @@ class Session:
         return partial(self._told, self.port.answered.of("resp", call))
 
     def _told(self, answered: Answers, value: Value) -> Answer:
-        answered.add(status_of(value) if isinstance(value, Refused) else OK)
+        if isinstance(value, Refused):
+            answered.add(status_of(value))
+        else:
+            answered.ok += 1
         return answer(value, self.version)
 
     def end(self) -> None:
