@@ -8,7 +8,8 @@ gossipd/sideport/METRICS.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -43,7 +44,7 @@ class Sources:
     watch: DiskWatch
     waits: Waits
     port: SidePort
-    drops: Mapping[Drop, int]
+    drops: Counter[Drop]
     cluster: str
     key_limit: int
     not_ready: Callable[[], str | None]
