@@ -52,9 +52,8 @@ class Tally:
     """Of one node."""
 
     def __init__(self) -> None:
-        self.probes = {"answered": 0, "relayed": 0, "failed": 0, "repeated": 0}
-        """By how they ended: by an answer, by one through a relay, in silence; or begun anew, as
-        this node had stalled or been cut off."""
+        self.probes = {"answered": 0, "relayed": 0, "silent": 0, "void": 0}
+        """By outcome (see `core.swim.contacts`)."""
         self.round_trips = Histogram(ROUND_TRIP_BOUNDS)
         """Of probes, in seconds."""
         self.suspicions = {"probe": 0, "told": 0, "confirmed": 0}

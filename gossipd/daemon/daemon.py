@@ -53,7 +53,7 @@ from gossipd.core import (
     TagFrame,
     TooManyReads,
 )
-from gossipd.daemon import logs, notify
+from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
@@ -63,6 +63,7 @@ from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.manager import Manager
 from gossipd.daemon.metrics import Metrics, Sources
 from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.opening import (
@@ -70,14 +71,16 @@ from gossipd.daemon.opening import (
     begin_life,
     data_dir,
     name_left_behind,
+    open_files,
     open_gossip_socket,
     open_port,
     open_store,
     own_names,
     own_view,
     raise_file_limit,
+    sockets_passed,
 )
-from gossipd.daemon.reports import address_text
+from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
@@ -125,14 +128,22 @@ def run(config: Config) -> int:
 
 
 async def _run(config: Config, keeper: Keeper | None) -> int:
-    return await (await Daemon.open(config, keeper)).serve()
+    manager = Manager()
+    manager.begin()
+    try:
+        return await (await Daemon.open(config, keeper, manager)).serve()
+    finally:
+        manager.end()
 
 
 class Daemon:
     """One running node."""
 
-    def __init__(self, config: Config, udp: Udp, own: MemberView, store: Store) -> None:
+    def __init__(
+        self, config: Config, udp: Udp, own: MemberView, store: Store, manager: Manager
+    ) -> None:
         self._config = config
+        self._manager = manager
         self._store = store
         self._loop = asyncio.get_running_loop()
         rng, frame = random.SystemRandom(), TagFrame(config.cluster)
@@ -198,10 +209,14 @@ class Daemon:
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, config: Config, keeper: Keeper | None = None) -> Daemon:
-        """Bind. `keeper`: who has the disk, this process unless given. Raises `StartError`."""
+    async def open(
+        cls, config: Config, keeper: Keeper | None = None, manager: Manager | None = None
+    ) -> Daemon:
+        """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
+        it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        sock = await open_gossip_socket(config.bind)
+        inherited = sockets_passed()
+        sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
@@ -211,11 +226,15 @@ class Daemon:
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
-            daemon = cls(config, udp, own._replace(generation=generation), store)
+            daemon = cls(
+                config, udp, own._replace(generation=generation), store, manager or Manager()
+            )
             daemon._early = early
             daemon._snapshot = store.load()
             assert config.api is not None
-            await open_port(daemon._port, config.api)
+            await open_port(daemon._port, config.api, inherited.api)
+            if inherited.api:
+                daemon._ending.hand_over = daemon._port.take_no_more
             if left is not None:
                 daemon._troubles.begin("left behind", left)
         except StartError:
@@ -252,10 +271,17 @@ class Daemon:
             self._seeds.keep(Endpoint.parse_peer(text))
         self._advertising.start()
         self._hearing.start()
-        notify.ready(f"{own.name} at {address_text(own.address)}")
+        self._manager.serves(self._standing, self._due)
         code = await self._ending.ended
         await self._stop()
         return code
+
+    def _standing(self) -> str:
+        return standing(self._node, self.service.not_ready())
+
+    def _due(self) -> float | None:
+        """When the core's timer has to ring."""
+        return None if self._ending.ended.done() else self._node.next_timeout
 
     def _is_alone(self) -> bool:
         """Whether there is nobody to join, as far as can be told without resolving names."""
@@ -302,6 +328,10 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
+        said = plain.answer(data, time.time())
+        if said is not None:
+            self._udp.send(said, source)
+            return
         self._perform(self._node.receive_datagram(data, source, time.monotonic()))
 
     def _arm(self) -> None:
@@ -433,7 +463,9 @@ class Daemon:
                 "sent_bytes": udp.sent_bytes,
                 "refused": dict(udp.refusals),
                 "receive_buffer": udp.receive_buffer,
+                "datagram_size": self._config.settings.datagram_size,
             },
+            "files": open_files(),
             "dropped": {drop.name.lower(): count for drop, count in self._telling.drops.items()},
         }
 

@@ -13,7 +13,7 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from gossipd.core import Histogram
-from gossipd.sideport.streaming import Document
+from gossipd.sideport.streaming import Pieces
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -46,7 +46,7 @@ async def load() -> Any:
     return await loop.run_in_executor(None, importlib.import_module, "prometheus_client")
 
 
-def document(families: Iterable[Family], accept: str) -> Document:
+def document(families: Iterable[Family], accept: str) -> Pieces:
     """All families, in the format that the client accepts: OpenMetrics if it names that, else
     Prometheus' own. `load` comes first."""
     from prometheus_client.exposition import choose_encoder
@@ -67,7 +67,7 @@ def document(families: Iterable[Family], accept: str) -> Document:
         if ends:
             yield _END
 
-    return Document(content_type.encode(), pieces())
+    return Pieces(content_type.encode(), pieces())
 
 
 class _One:

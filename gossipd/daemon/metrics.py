@@ -15,7 +15,7 @@ from itertools import islice
 from typing import NamedTuple
 
 import gossipd
-from gossipd.core import Drop, Node, Status
+from gossipd.core import Drop, Node
 from gossipd.daemon import exposition, reports
 from gossipd.daemon.diskwatch import DiskWatch
 from gossipd.daemon.exposition import Family, Value
@@ -24,13 +24,10 @@ from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.sideport.port import SidePort
-from gossipd.sideport.streaming import Document
+from gossipd.sideport.streaming import Pieces
 
 COUNTERS_MAX = 1000
 """Counters whose values are told in one answer."""
-
-SHOWN = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
-"""The states of those who are not forgotten."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Metrics:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
-    async def scrape(self, counters: str | None, accept: str) -> Document:
+    async def scrape(self, counters: str | None, accept: str) -> Pieces:
         """All families; with `counters` also the values of the counters that begin so, as soon as
         the node is ready."""
         await exposition.load()
@@ -96,7 +93,7 @@ VALUES_CUT = (
 
 
 def _members(s: Sources) -> Value:
-    return {state.name.lower(): s.node.state_counts[state] for state in SHOWN}
+    return {state.name.lower(): s.node.state_counts[state] for state in reports.SHOWN}
 
 
 def _received(of: str) -> Callable[[Sources], Value]:
@@ -179,8 +176,8 @@ ROWS = (
     ),
     Row(
         "gossipd_probes_total", "counter",
-        "Probes by outcome: `answered`, `relayed` (an answer came through others only), `failed`, "
-        "`repeated` (as this node had stalled).", ("outcome",),
+        "Probes by outcome: `answered`, `relayed` (others reach the member), `silent`, `void` "
+        "(this node stood still).", ("outcome",),
         lambda s: s.node.tally.probes,
     ),
     Row(

@@ -16,6 +16,10 @@ from gossipd.core import (
     Stream,
     increment_id,
 )
+from gossipd.daemon.reasons import why
+
+SHOWN = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
+"""The states whose members are counted."""
 
 
 def address_text(address: Address) -> str:
@@ -65,6 +69,7 @@ def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
         "rtt_ms": None if rtt is None else round(rtt * 1000, 3),
         "tags": dict(view.tags),
         "since": round(time.time() - (now - node.since(view.name)), 3),
+        "why": why(view, node.reason(view.name)),
     }
 
 
@@ -96,10 +101,21 @@ def _event(entry: RecentEvent, offset: float) -> dict[str, object]:
     }
 
 
+def standing(node: Node, not_ready: str | None) -> str:
+    """The node in one line; `not_ready`: why clients should ask another one."""
+    states = node.state_counts
+    counts = (f"{states[status]} {status.name.lower()}" for status in SHOWN if states[status])
+    ready = (
+        "leaving the cluster" if node.leaving else "ready" if not_ready is None else "not ready"
+    )
+    reason = "" if node.leaving or not_ready is None else f" ({not_ready})"
+    own = f"{node.own.name} at {address_text(node.own.address)}"
+    return f"{own}: {ready}; members: {', '.join(counts)}{reason}"
+
+
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
     states = node.state_counts
-    shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
     return {
         "name": node.own.name,
         "address": address_text(node.own.address),
@@ -107,7 +123,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "version": gossipd.__version__,
         "ready": node.ready,
         "leaving": node.leaving,
-        "members": {status.name.lower(): states[status] for status in shown},
+        "members": {status.name.lower(): states[status] for status in SHOWN},
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,

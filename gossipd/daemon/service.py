@@ -25,14 +25,14 @@ from gossipd.core import (
     parse_increment_id,
     source_stream,
 )
-from gossipd.daemon import reports
+from gossipd.daemon import explaining, reports
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Answer, Counting
 from gossipd.daemon.diskwatch import DiskWatch
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Troubles
 from gossipd.daemon.waits import Waits
-from gossipd.sideport.streaming import Document
+from gossipd.sideport.streaming import Pieces
 from gossipd.store import Store
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Service:
     _process: Callable[[], dict[str, object]]
     """What is to be shown of the process around the node."""
 
-    _metrics: Callable[[str | None, str], Awaitable[Document]]
+    _metrics: Callable[[str | None, str], Awaitable[Pieces]]
     """What there is to be scraped: with the values of counters that begin so, in a format that
     the client accepts."""
 
@@ -167,11 +167,22 @@ class Service:
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
         return reports.members(self._node, prefix, after)
 
+    def explain(self, name: str) -> dict[str, object]:
+        """Why a member is in its state."""
+        known = explaining.explain(self._node, name)
+        if known is None:
+            raise Refused(
+                Why.UNKNOWN,
+                f"no member is called {name!r}: this node has never heard of it, or it was gone "
+                "for longer than members are remembered",
+            )
+        return known
+
     def status(self) -> dict[str, object]:
         ready = {"ready": self.not_ready() is None}
         return {**reports.status(self._node, self._cluster), **ready, **self._process()}
 
-    def metrics(self, counters: str | None, accept: str) -> Awaitable[Document]:
+    def metrics(self, counters: str | None, accept: str) -> Awaitable[Pieces]:
         return self._metrics(counters, accept)
 
     def join(self, peers: list[str]) -> None:

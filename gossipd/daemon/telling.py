@@ -21,6 +21,7 @@ from gossipd.core import (
     Stalled,
     Status,
 )
+from gossipd.daemon.reasons import reason_text
 from gossipd.daemon.repeats import Repeats
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.troubles import Troubles
@@ -91,15 +92,14 @@ def tell(
 ) -> None:
     """Log what happened."""
     match effect:
-        case MemberChanged(view, before):
+        case MemberChanged(view, before, reason):
             level = logging.WARNING if view.status is Status.FAILED else logging.INFO
             state = view.status.name.lower()
             was = "" if before is None else f" (was {before.name.lower()})"
             if before is view.status:
                 was = " again"  # it has started anew
-            log.log(
-                level, "member %s at %s is %s%s", view.name, address_text(view.address), state, was
-            )
+            at, why = address_text(view.address), reason_text(reason, view)
+            log.log(level, "member %s at %s is %s%s: %s", view.name, at, state, was, why)
         case Refuted(claimed, incarnation):
             claim = claimed.name.lower()
             log.warning("refuted being %s with incarnation %d", claim, incarnation)

@@ -10,17 +10,30 @@ from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain, islice
+from typing import NamedTuple
 
 from gossipd.core import Counted, Refused, Why, increment_text
 from gossipd.sideport.answered import Answers
 from gossipd.sideport.operations import Acknowledged, Operation
-from gossipd.sideport.streaming import Document, in_json
+from gossipd.sideport.streaming import Pieces, in_json
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 TEXT = b"text/plain; charset=utf-8"
+
+
+VARIES = b"Vary: Accept\r\n"
+
+
+class Document(NamedTuple):
+    """An answer that is no JSON."""
+
+    content_type: bytes
+    body: bytes
+    headers: bytes
+    """Further fields, each with its line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +154,7 @@ def answer(
         return problem(value, framing, text)
     status = _status(operation, value)
     answered.add(status)
-    if isinstance(value, Document):
+    if isinstance(value, Pieces):
         return framed(status, value.pieces, framing, value.content_type)
     if operation.rows:
         assert isinstance(value, Iterator)
@@ -154,6 +167,8 @@ def answer(
     match value:
         case bytes():
             return frame(status, JSON, value, framing)
+        case Document(content_type, body, headers):
+            return frame(status, content_type, body, framing, headers)
         case str():
             return frame(status, TEXT, value.encode(), framing)
         case _:

@@ -318,6 +318,10 @@ OPERATIONS: tuple[Operation, ...] = (
         text=listing.members, rows=True,
     ),
     Operation(
+        "explain", "GET /explain", "why a member is in its state",
+        lambda node, name: node.explain(name), (values.MEMBER,),
+    ),
+    Operation(
         "status", "GET /status", "this node", lambda node: node.status(), text=listing.fields
     ),
     Operation(

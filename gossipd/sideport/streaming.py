@@ -16,7 +16,7 @@ ROWS_AT_ONCE = 64
 T = TypeVar("T")
 
 
-class Document(NamedTuple):
+class Pieces(NamedTuple):
     """An answer in a format of its own."""
 
     content_type: bytes

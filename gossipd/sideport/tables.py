@@ -48,6 +48,7 @@ def _member(member: Mapping[str, object]) -> tuple[str, ...]:
         str(member.get("state")),
         "self" if member.get("self") else "" if rtt is None else f"{rtt} ms",
         _flat(member.get("tags") or {}),
+        str(member.get("why") or ""),
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gossipd.core.identity import Stream
 
-from .log import Advance
+from .registers import Advance
 
 
 class RecentEvent(NamedTuple):

@@ -17,11 +17,12 @@ from random import Random
 from typing import NamedTuple, TypeAlias
 
 from gossipd.core.identity import SEQ_MAX, TOTAL_MAX, Stream, may_move, new_stream
-from gossipd.core.wire.messages import KeyRecord, Register
+from gossipd.core.wire.records import KeyRecord, Register
 
 from .dedup import Dedup, Duplicate, Judgement, KeyReused
 from .keys import KeyedEvent
-from .log import Advance, Log
+from .log import Log
+from .registers import Advance
 from .sources import Put, PutResult, Puts
 
 CLOCKS_PART_MAX = 1.0

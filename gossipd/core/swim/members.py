@@ -32,6 +32,7 @@ from gossipd.core.identity import Address
 from gossipd.core.wire.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 from .circle import Circle
+from .reason import Reason
 
 MEMBERS_MAX = 20_000
 """Members that are remembered at most, failed and left ones included."""
@@ -69,6 +70,8 @@ class _Entry:
     """Whether it has proven its address to this node, now or in an earlier life."""
     proven: bool
     """Whether it has in this life."""
+    reason: Reason | None
+    """Why its state is what it is; None of this node itself."""
 
 
 class MemberTable:
@@ -140,6 +143,10 @@ class MemberTable:
         """When the status of a held member became what it is."""
         return self._entries[name].since
 
+    def reason(self, name: str) -> Reason | None:
+        """Why that is so; None of this node itself."""
+        return self._entries[name].reason
+
     def is_proven(self, address: Address) -> bool:
         """Whether a member that is held at `address` has answered a nonce of this node there."""
         return address in self._addresses
@@ -194,6 +201,10 @@ class MemberTable:
         if entry is not None and not entry.met:
             entry.met = True
             self._share(entry, now)
+
+    def explain(self, name: str, reason: Reason) -> None:
+        """Why the state of a held member has just changed."""
+        self._entries[name].reason = reason
 
     def follow(self, circle: Circle) -> None:
         """Keep the other live members in a circle, too."""
@@ -332,7 +343,8 @@ class MemberTable:
             insort(self._names, view.name)
         same = before is not None and before.view.status is view.status
         since = before.since if same and before else now
-        entry = _Entry(view, since, verdict_at, 0, met, known, proven)
+        reason = before.reason if before else None
+        entry = _Entry(view, since, verdict_at, 0, met, known, proven, reason)
         self._entries[view.name] = entry
         self._share(entry, now)
         self._link(entry)

@@ -16,7 +16,8 @@ from gossipd.core import Node, Stream
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import SEQ_MAX, STREAM_BITS
 from gossipd.core.log.log import Log
-from gossipd.core.wire.messages import DIGEST_BITS, DIGEST_FANOUT, Register
+from gossipd.core.wire.messages import DIGEST_BITS, DIGEST_FANOUT
+from gossipd.core.wire.records import Register
 
 from .doubles import LeftOut, has_lost, left_out
 from .ghosts import Ghosts

@@ -30,7 +30,7 @@ def test_an_answered_probe_is_one_with_its_round_trip() -> None:
     assert pings >= 2
     assert tally.probes["answered"] - before == pings
     assert sum(tally.round_trips.counts) - trips == pings
-    assert tally.probes["failed"] == tally.probes["repeated"] == 0
+    assert tally.probes["silent"] == tally.probes["void"] == 0
 
 
 def test_a_silent_member_is_a_failed_probe_and_a_suspicion_of_ones_own() -> None:
@@ -39,7 +39,7 @@ def test_a_silent_member_is_a_failed_probe_and_a_suspicion_of_ones_own() -> None
     while talk.status("p0") is Status.ALIVE:
         talk.wait(0.1)
     assert talk.status("p0") is Status.SUSPECT
-    assert tally.probes["failed"] == 1
+    assert tally.probes["silent"] == 1
     assert tally.suspicions == {"probe": 1, "told": 0, "confirmed": 0}
 
 
@@ -51,7 +51,7 @@ def test_an_answer_through_a_relay_is_relayed() -> None:
         pass
     talk.hear(talk.peer("p1"), RelayedAck(asked[0].nonce))
     assert tally.probes["relayed"] == 1
-    assert tally.probes["failed"] == 0
+    assert tally.probes["silent"] == 0
 
 
 def test_what_others_suspect_is_told_then_confirmed_and_refuted_by_its_member() -> None:
@@ -128,7 +128,7 @@ def test_a_probe_that_a_stall_has_voided_is_repeated() -> None:
         pass
     talk.now += 10
     talk.timeout()
-    assert 1 <= tally.probes["repeated"] <= VOIDS_MAX
+    assert 1 <= tally.probes["void"] <= VOIDS_MAX
 
 
 def test_what_waits_is_told() -> None:

@@ -211,12 +211,23 @@ class FakeBackend(Service):
                 "self": False,
                 "rtt_ms": 0.3,
                 "tags": {"rack": "a"},
+                "why": "n1 says so",
             },
         ]
         for member in members:
             name = str(member["name"])
             if name > after and name.startswith(prefix):
                 yield member
+
+    def explain(self, name: str) -> dict[str, object]:
+        if name == "nobody":
+            raise Refused(Why.UNKNOWN, "no member is called 'nobody'")
+        return {
+            "name": name,
+            "state": "failed",
+            "text": f"{name} is silent",
+            "probes": [{"ms": 1}],
+        }
 
     def status(self) -> dict[str, object]:
         return {"name": "n1", "ready": True, "members": {"alive": 1}, "fingerprint": None}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from gossipd.core.log.log import Advance
 from gossipd.core.log.recent import RecentEvent, RecentEvents
+from gossipd.core.log.registers import Advance
 
 A = [Advance(b"a" * 10, "x", seq, 1, seq) for seq in range(1, 6)]
 

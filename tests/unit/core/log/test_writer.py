@@ -6,7 +6,8 @@ import pytest
 
 from gossipd.core.identity import SEQ_MAX, TOTAL_MAX
 from gossipd.core.log.dedup import Dedup
-from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.log import Log
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.writer import (
     CLOCKS_PART_MAX,
     Accepted,
