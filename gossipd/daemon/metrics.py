@@ -315,6 +315,10 @@ ROWS = (
         lambda s: s.port.limits.connections_max,
     ),
     Row(
+        "gossipd_watchers", "gauge", "Clients that follow what changes (`/events`, `watch`).", (),
+        lambda s: len(s.port.watchers),
+    ),
+    Row(
         "gossipd_connections_accepted_total", "counter", "Connections that came.", (),
         lambda s: s.port.accepted_count,
     ),

@@ -6,6 +6,7 @@ follow the calls of `http` and the commands of `text`, two thin dialects; `resp`
 own, whose increments are the same row. What all share is `pipeline` (order of answers), `memo`
 (what came before is not parsed again), `connection` (back pressure, deadlines, closing) and
 `presence` (whether a client is still there) and `answered` (how many requests there were); `port`
-listens. `page` is what a browser gets for `/`. Of the rest of gossipd only `service` and the
-core's words are imported here.
+listens. `watching` tells those who follow what changes, over HTTP as `sse` and in text as lines.
+`page` is what a browser gets for `/`. Of the rest of gossipd only `service` and the core's words
+are imported here.
 """

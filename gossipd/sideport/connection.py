@@ -145,6 +145,8 @@ class Connection(asyncio.Protocol):
         self._unparsed = b""
         self._pipeline.end(linger=self._pipeline.pending > 0)
         self._work(self._turns.slice())
+        if self._pipeline.is_cut:
+            self._loop.call_later(self._limits.word_timeout, self.abort)
 
     def abort(self) -> None:
         if self._transport is not None:

@@ -23,7 +23,7 @@ import httptools
 from gossipd.core import RETRY_AFTER, Refused, Why
 from gossipd.sideport import calls, origin
 from gossipd.sideport import http_answers as answers
-from gossipd.sideport.answered import UNKNOWN
+from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.http_answers import (
     CLOSE,
@@ -35,16 +35,20 @@ from gossipd.sideport.http_answers import (
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.page import is_preferred
 from gossipd.sideport.pipeline import Pipeline, refused
+from gossipd.sideport.sse import ServerSentEvents
 from gossipd.sideport.validation import key, shown, wrong
+from gossipd.sideport.watching import Wanted
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
 
 _KEY = b"idempotency-key"
+_LAST_EVENT = b"last-event-id"
 _KEPT = frozenset(
     {
         b"accept", b"host", b"expect",
-        b"content-encoding", b"content-length", b"transfer-encoding", _KEY, *origin.FIELDS,
+        b"content-encoding", b"content-length", b"transfer-encoding", _KEY, _LAST_EVENT,
+        *origin.FIELDS,
     }
 )  # fmt: skip
 _VERSIONS = ("1.0", "1.1")
@@ -251,7 +255,8 @@ class HttpDialect:
             else:
                 request = calls.find(method, self._target, bytes(self._body))
                 call = request.operation.name
-                if self._version == "1.0" and request.operation.rows:
+                rows, flows = request.operation.rows, request.operation.flows
+                if (self._version == "1.0" and rows) or (flows and method != "HEAD"):
                     keep = False  # a list may be long, and knows no chunks: its end is the end
                 self._add(request, _framing(keep, self._version, method))
         except Exception as failure:
@@ -283,10 +288,25 @@ class HttpDialect:
             accept = self._field(b"accept") or b""
             arguments = {**arguments, "accept": accept.decode("latin-1")}
         start = partial(operation.run, node, **arguments)
+        if operation.flows:
+            self._follow(start(), framing, text, answered)
+            return
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
             self._meaning = Meaning(start, render, operation.shares)
             self._key = fields.get("key")
+
+    def _follow(self, wanted: Wanted, framing: Framing, text: bool, answered: Answers) -> None:
+        """An answer that does not end by itself; nothing is read behind it."""
+        pipeline, watchers = self._pipeline, self._port.watchers
+        if not framing.body:
+            answered.ok += 1
+            pipeline.say(answers.stream_head(framing))
+            return
+        last = (self._field(_LAST_EVENT) or b"").decode("latin-1")
+        events = ServerSentEvents(framing, text, watchers.id_of)
+        start = partial(watchers.watch, wanted._replace(last=last), events, pipeline)
+        pipeline.add(start, partial(answers.flow, framing, answered))
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""

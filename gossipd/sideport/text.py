@@ -6,6 +6,7 @@ and the connection goes on. Lines end in LF or CRLF; the last one may end with t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from gossipd.sideport.streaming import in_blocks
 from gossipd.sideport.tables import aligned
 from gossipd.sideport.tokens import options, split
 from gossipd.sideport.validation import shown, wrong
+from gossipd.sideport.watching import Event
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
@@ -46,6 +48,7 @@ class TextDialect:
         """`brief`: nothing is answered but one line."""
         self._brief = brief
         self._node = port.node
+        self._watchers = port.watchers
         self._memo = port.lines
         self._answered = port.answered
         self._pipeline = pipeline
@@ -130,8 +133,14 @@ class TextDialect:
             self._pipeline.end()
             return
         start = partial(command.run, self._node, **command.validated(given))
-        render = partial(_answer, command, self._answered.of("text", command.name))
-        meaning = Meaning(start, render, command.shares)
+        answered = self._answered.of("text", command.name)
+        if command.flows:
+            lines = _Lines(command)
+            follow = partial(self._watchers.watch, start(), lines, self._pipeline)
+            self._pipeline.add(follow, partial(_flow, answered))
+            self._pipeline.end()
+            return
+        meaning = Meaning(start, partial(_answer, command, answered), command.shares)
         self._pipeline.add(*meaning)
         if command.is_repeated(given):
             self._memo.remember(line, meaning, given.get("key"))
@@ -149,6 +158,22 @@ class TextDialect:
         self._pipeline.say(_error(refused))
 
 
+class _Lines:
+    """The `Encoding` of events."""
+
+    head = b""
+
+    def __init__(self, command: Operation) -> None:
+        assert command.text is not None
+        self._line = command.text
+
+    def piece(self, events: Iterable[Event]) -> bytes:
+        return "".join(map(self._line, events)).encode(errors="replace")
+
+    def last(self, event: Event) -> bytes:
+        return self.piece((event,))
+
+
 def _verb_of(line: str) -> str:
     """Its first word, whatever stands behind it."""
     return (line.split(maxsplit=1) or [""])[0].strip('"').lower()
@@ -159,13 +184,15 @@ def _given(command: Operation, words: list[str]) -> dict[str, object]:
     words, named = options(words)
     for option in named.keys() - command.by_name.keys():
         raise wrong(f"{option}= is no option here; usage: {command.usage}")
-    if len(words) > len(command.words):
+    many = [word for word in command.words if command.by_name[word].many]
+    if len(words) > len(command.words) and not many:
         raise wrong(f"too many arguments; usage: {command.usage}")
     placed = dict(zip(command.words, words, strict=False))
     for name in placed.keys() & named.keys():
         raise wrong(f"{name} is given twice")
     given = {**placed, **named}
-    return {name: command.by_name[name].read(text) for name, text in given.items()}
+    read = {name: command.by_name[name].read(text) for name, text in given.items()}
+    return {**read, many[0]: words} if many and words else read
 
 
 def _answer(command: Operation, answered: Answers, value: Any) -> Answer:
@@ -177,6 +204,14 @@ def _answer(command: Operation, answered: Answers, value: Any) -> Answer:
     if command.rows:
         return in_blocks(value, command.text)
     return command.text(value).encode(errors="replace")
+
+
+def _flow(answered: Answers, value: Iterator[bytes] | Refused) -> Answer:
+    if isinstance(value, Refused):
+        answered.add(status_of(value))
+        return _error(value)
+    answered.ok += 1
+    return value
 
 
 def _error(refused: Refused) -> bytes:

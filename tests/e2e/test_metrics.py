@@ -213,6 +213,8 @@ def hanging(node: Node, watch: Watch) -> None:
     with ExitStack() as stack, stopped(keeper(node)):
         for queue, said in WAITING.items():
             until(partial(waits, node, stack, queue, said), 5, queue)
+        waiting(node, stack, b"watch\n")
+        until(lambda: scrape(node).value("gossipd_watchers"), 5, "one follows")
         watch.look()
         until(
             lambda: scrape(node).value("gossipd_disk_errors_total", kind="hangs"), 20, "it hangs"
