@@ -33,21 +33,24 @@ function heard(answer) {
   const wasSilent = link.silent;
   link.answeredAt = performance.now();
   link.silent = false;
-  if (wasSilent) repeated.forEach((run) => run());
+  if (wasSilent) repeated.forEach((soon) => soon());
   const ahead = Date.parse(answer.headers.get("date")) + 500 - Date.now();
   link.offset = Math.abs(ahead) > 2000 ? ahead : 0; // Date tells whole seconds
 }
 
 const repeated = [];
 
-// Run `task` now and again, `interval()` ms after its end; `soon()` is before that.
+// Run `task` now and again, `interval()` ms after its end; `soon()`: as soon as that may be.
 function repeat(task, interval) {
   let timer = 0;
   let running = false;
+  let again = false;
+  let free = 0; // from when on it may run again
+
   async function run() {
-    clearTimeout(timer);
-    if (running || document.hidden) return;
+    if (document.hidden) return;
     running = true;
+    again = false;
     const began = performance.now();
     try {
       await task();
@@ -55,14 +58,26 @@ function repeat(task, interval) {
       if (!(error instanceof Refusal) && !link.silent) throw error;
     } finally {
       running = false;
-      const cost = link.silent ? 0 : SHARE * (performance.now() - began);
-      timer = setTimeout(run, Math.max(interval(), Math.min(cost, WAIT_MAX)));
+      const ended = performance.now();
+      free = ended + (link.silent ? 0 : Math.min(SHARE * (ended - began), WAIT_MAX));
+      runIn(again ? 0 : interval());
     }
   }
-  repeated.push(run);
-  return { soon: run };
+
+  function runIn(wait) {
+    clearTimeout(timer);
+    timer = setTimeout(run, Math.max(wait, free - performance.now()));
+  }
+
+  function soon() {
+    if (running) again = true;
+    else runIn(0);
+  }
+
+  repeated.push(soon);
+  return { soon };
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) repeated.forEach((run) => run());
+  if (!document.hidden) repeated.forEach((soon) => soon());
 });

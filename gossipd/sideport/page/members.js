@@ -18,6 +18,17 @@ const members = {
   changes: [],
 };
 
+const memberEvents = follower({
+  member(member) {
+    if (member.state === "forgotten") dropMember(member.name);
+    else takeMember(member);
+  },
+  present({ members: count }) {
+    if (count !== members.by.size) pollMembers.soon(); // some were forgotten meanwhile
+    members.known = true;
+  },
+});
+
 function takeMember(member) {
   const before = members.by.get(member.name);
   members.by.set(member.name, member);
@@ -30,12 +41,16 @@ function takeMember(member) {
 function takeMembers(list) {
   const names = new Set(list.map((member) => member.name));
   list.forEach(takeMember);
-  for (const [name, member] of members.by) {
-    if (names.has(name)) continue;
-    members.by.delete(name);
-    changed(member, member.state, "forgotten");
-  }
-  members.known = members.stale = true;
+  for (const name of members.by.keys()) if (!names.has(name)) dropMember(name);
+  members.known = true;
+}
+
+function dropMember(name) {
+  const member = members.by.get(name);
+  if (!member) return;
+  members.by.delete(name);
+  members.stale = true;
+  changed(member, member.state, "forgotten");
 }
 
 function changed(member, before, after) {
@@ -108,10 +123,20 @@ function showMember(member) {
   return row.line;
 }
 
+function memberCounts() {
+  const counts = { all: members.by.size, ...Object.fromEntries(STATES.map((state) => [state, 0])) };
+  for (const member of members.by.values()) counts[member.state] += 1;
+  return counts;
+}
+
+// The node counts others than those that are known here.
+function missMembers(told) {
+  const counts = memberCounts();
+  if (STATES.some((state) => told[state] !== counts[state])) pollMembers.soon();
+}
+
 function showMembers() {
-  const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
-  for (const member of members.by.values()) counts[member.state] = (counts[member.state] ?? 0) + 1;
-  counts.all = members.by.size;
+  const counts = memberCounts();
   for (const button of byId("states").children) {
     const state = button.value;
     put(button, `${state[0].toUpperCase()}${state.slice(1)} ${whole(counts[state] ?? 0)}`);
@@ -148,7 +173,7 @@ function thoseWho(state, count, words) {
 const pollMembers = repeat(async () => {
   takeMembers(await ask("/members", 5 * PATIENCE));
   showMembers();
-}, () => 5000);
+}, () => (memberEvents.isOpen ? 15000 : 5000)); // round trips are no events
 
 byId("states").append(...["all", ...STATES].map((state) => {
   const button = element("button", { type: "button", value: state }, state);
