@@ -41,7 +41,7 @@ class Crowd(FakeBackend):
         self.values |= {"1": -7, "__proto__": 2**61 + 1, HOSTILE: 3}
 
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
-        for number in range(MEMBERS):
+        for number in sorted(range(MEMBERS), key=str):
             name = f"node-{number}" if number != 7 else "x" * 64
             if not name.startswith(prefix) or name <= after:
                 continue
@@ -297,7 +297,7 @@ def test_a_screen_reader_hears_names_and_roles(crowded: Tab) -> None:
         assert by_role[role], role
         assert "" not in by_role[role], role
     assert by_role["columnheader"] == [
-        *("Member", "State, for", "Round trip", "Counter", "Count", "A second")
+        *("Member", "State, since", "Round trip", "Counter", "Count", "A second")
     ]
     assert "node-1 10.1.0.1:7946 rack=r1" in by_role["rowheader"]
     assert {"main", "banner", "contentinfo", "navigation"} <= set(by_role)

@@ -1,9 +1,9 @@
-// Asking the node. Whatever is asked again and again waits for 20 times as long as its answer took,
-// 10 s at most, so that an open page costs a node little; a hidden page asks nothing.
+// Asking the node. Whatever is asked again and again waits for 10 times as long as its answer took,
+// 5 s at most, so that an open page costs a node little; a hidden page asks nothing.
 
 const PATIENCE = 4000;
-const SHARE = 20;
-const WAIT_MAX = 10000;
+const SHARE = 10;
+const WAIT_MAX = 5000;
 
 const link = {
   answeredAt: null, // on the clock of performance.now()
@@ -51,6 +51,7 @@ function repeat(task, interval) {
     if (document.hidden) return;
     running = true;
     again = false;
+    const wasSilent = link.silent; // then much of the time is not what the answer cost
     const began = performance.now();
     try {
       await task();
@@ -59,7 +60,8 @@ function repeat(task, interval) {
     } finally {
       running = false;
       const ended = performance.now();
-      free = ended + (link.silent ? 0 : Math.min(SHARE * (ended - began), WAIT_MAX));
+      const cost = wasSilent || link.silent ? 0 : SHARE * (ended - began);
+      free = ended + Math.min(cost, WAIT_MAX);
       runIn(again ? 0 : interval());
     }
   }

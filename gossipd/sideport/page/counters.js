@@ -2,6 +2,7 @@
 
 const LOG_LIMIT = 300;
 const SAMPLES = 60;
+const SAMPLE_MIN = 0.5; // seconds
 const RATE_OVER = 5; // samples that the rate in digits is the mean of
 const PLOT_SECONDS = 120;
 const COUNTERS_STEP = 50;
@@ -105,6 +106,7 @@ function sample(changes) {
   const at = performance.now();
   const before = counters.sampled;
   const elapsed = before && (at - before.at) / 1000;
+  if (elapsed !== null && elapsed < SAMPLE_MIN) return counters.rates.at(-1).rate;
   counters.sampled = { at, changes };
   for (const known of counters.by.values()) {
     const isKnown = changes !== null && known.last !== null && elapsed;
@@ -147,25 +149,28 @@ function showCounter(name) {
   put(row.rate, rateText(meanRate(known.samples)));
   const sizes = known.samples.map((sample) => (sample === null ? null : Math.abs(sample)));
   const most = Math.max(...sizes, 0) || 1;
-  row.edge.setAttribute("d", trace(sizes.map((size, index) =>
-    [SAMPLES - sizes.length + index, size === null ? null : 15 - (14 * size) / most])));
+  row.edge.setAttribute("d", edgeOf(traces(sizes.map((size, index) =>
+    [SAMPLES - sizes.length + index, size === null ? null : 15 - (14 * size) / most]))));
   return row.line;
 }
 
-// A path through these points; where one is not known it has a gap.
-function trace(points) {
-  let pen = "M";
-  let path = "";
-  for (const [x, y] of points) {
-    if (y === null) {
-      pen = "M";
-      continue;
-    }
-    path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-    pen = "L";
+// The stretches of points that are known, each with a path through it.
+function traces(points) {
+  const runs = [[]];
+  for (const point of points) {
+    if (point[1] === null) runs.push([]);
+    else runs.at(-1).push(point);
   }
-  return path;
+  return runs.filter((run) => run.length).map((run) => ({
+    path: `M${run.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`,
+    from: run[0][0],
+    to: run.at(-1)[0],
+  }));
 }
+
+const edgeOf = (runs) => runs.map(({ path }) => path).join("");
+const areaOf = (runs) =>
+  runs.map(({ path, from, to }) => `${path}L${to.toFixed(1)} 48L${from.toFixed(1)} 48Z`).join("");
 
 function showCounters() {
   arrange(byId("counters-rows"), counters.names.map(showCounter));
@@ -193,22 +198,16 @@ function showPlot() {
     .filter(([x]) => x >= 0);
   const rates = points.map(([, rate]) => rate ?? 0);
   const most = Math.max(...rates, 1);
-  const edge = points.map(([x, rate]) => [x, rate === null ? null : 47 - (45 * rate) / most]);
-  const [area, line] = byId("plot").querySelectorAll("path");
-  line.setAttribute("d", trace(edge));
-  area.setAttribute("d", points.length ? `${areaBelow(edge)}` : "");
+  const runs = traces(points.map(([x, rate]) => [x, rate === null ? null : 47 - (45 * rate) / most]));
+  const [area, edge] = byId("plot").querySelectorAll("path");
+  area.setAttribute("d", areaOf(runs));
+  edge.setAttribute("d", edgeOf(runs));
   const latest = meanRate(points.map(([, rate]) => rate));
   put(byId("rate"), rateText(latest));
   put(byId("plot-max"), `at most ${rateText(Math.max(...rates, 0))}`);
   const words = latest === null ? "not known" : rateText(latest);
   byId("plot").setAttribute("aria-label",
     `Changes a second: ${words} now, ${rateText(Math.max(...rates, 0))} at most in 2 minutes`);
-}
-
-function areaBelow(edge) {
-  const known = edge.filter(([, y]) => y !== null);
-  if (!known.length) return "";
-  return `${trace([[known[0][0], 48], ...known, [known.at(-1)[0], 48]])}Z`;
 }
 
 byId("orders").append(...[["name", "By name"], ["recent", "Changed last"]].map(([value, words]) => {

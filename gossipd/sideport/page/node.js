@@ -1,6 +1,6 @@
 // The node itself: whether all is well, in one sentence, and its numbers.
 
-const node = { status: null, reason: "" };
+const node = { status: null, reason: "", refusal: "" };
 const NEAR = 0.8; // the share of a limit from which on the node warns, too
 const ICONS = { good: "#14713a", warn: "#d08400", bad: "#b3211b", "": "#777777" };
 
@@ -13,6 +13,10 @@ const polling = repeat(async () => {
     if (!memberEvents.isOpen) missMembers(status.members);
     await askCounters(status);
     changes = status.changes;
+    node.refusal = "";
+  } catch (error) {
+    node.refusal = error instanceof Refusal ? error.message : "";
+    throw error;
   } finally {
     followCounters(sample(changes));
     memberEvents.follow(document.hidden ? null : "/events?members=true");
@@ -40,6 +44,7 @@ function verdict() {
     return ["bad", `This node does not answer, since ${at}.`,
       [`What is shown is ${span(ago)} old. It is asked again every second.`]];
   }
+  if (node.refusal) return ["bad", "This node does not tell how it is.", [node.refusal]];
   if (!status) return ["", "Asking the node …", []];
   const { alive, suspect, failed } = countsOf(status);
   const reasons = [...status.alarms];
@@ -63,7 +68,7 @@ function agreement(status) {
   if (peers < 1) return ["–", `no peers; ${note}`];
   const moving = status.agreeing < peers && counters.rates.some(({ rate }) => rate > 0);
   return [`${whole(status.agreeing)} of ${whole(peers)}`,
-    `peers showed the same counts last${moving ? ", which move" : ""}; ${note}`];
+    `peers showed the same counts${moving ? " (they are moving)" : ""}; ${note}`];
 }
 
 function tilesOf(status) {
