@@ -26,6 +26,7 @@ MODULES = {
     "count": "count",
     "counters": "count",
     "members": "queries",
+    "explain": "queries",
     "peers": "queries",
     "status": "queries",
     "log": "queries",

@@ -185,7 +185,8 @@ class Dispatch:
                 parts.detector.relay(message, turn)
             case RelayedAck(nonce):
                 if not (
-                    parts.detector.relay_acked(nonce) or parts.joining.check_relayed(nonce, turn)
+                    parts.detector.relay_acked(nonce, turn)
+                    or parts.joining.check_relayed(nonce, turn)
                 ):
                     turn.drop(Drop.UNASKED)
             case Nack(nonce):

@@ -53,7 +53,7 @@ from gossipd.core import (
     TagFrame,
     TooManyReads,
 )
-from gossipd.daemon import logs
+from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
@@ -69,12 +69,14 @@ from gossipd.daemon.opening import (
     begin_life,
     data_dir,
     name_left_behind,
+    open_files,
     open_gossip_socket,
     open_port,
     open_store,
     own_names,
     own_view,
     raise_file_limit,
+    sockets_passed,
 )
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
@@ -206,7 +208,8 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        sock = await open_gossip_socket(config.bind)
+        inherited = sockets_passed()
+        sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
@@ -222,7 +225,9 @@ class Daemon:
             daemon._early = early
             daemon._snapshot = store.load()
             assert config.api is not None
-            await open_port(daemon._port, config.api)
+            await open_port(daemon._port, config.api, inherited.api)
+            if inherited.api:
+                daemon._ending.hand_over = daemon._port.take_no_more
             if left is not None:
                 daemon._troubles.begin("left behind", left)
         except StartError:
@@ -316,6 +321,10 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
+        said = plain.answer(data, time.time())
+        if said is not None:
+            self._udp.send(said, source)
+            return
         self._perform(self._node.receive_datagram(data, source, time.monotonic()))
 
     def _arm(self) -> None:
@@ -363,6 +372,7 @@ class Daemon:
                 done = True
             except Exception:
                 log.exception("this is a bug in gossipd")
+        self._port.watchers.look()
         # What is told is written at once, so that who comes as soon as he is answered is read
         # before the next batch is begun.
         self._port.turns.answer()
@@ -444,6 +454,8 @@ class Daemon:
                 "sent_bytes": udp.sent_bytes,
                 "refused": dict(udp.refusals),
                 "receive_buffer": udp.receive_buffer,
+                "datagram_size": self._config.settings.datagram_size,
             },
+            "files": open_files(),
             "dropped": {drop.name.lower(): count for drop, count in self._telling.drops.items()},
         }

@@ -30,7 +30,7 @@ from .reason import Cause, Reason
 from .rounds import is_spread
 from .rumours import Rumour, Rumours
 from .showing import Showing
-from .suspicion import Suspicions
+from .suspicion import Suspected, Suspicions
 
 TELL_AGAIN_AFTER = 0.1
 """Seconds between two answers that tell the same member what is held of it."""
@@ -298,6 +298,10 @@ class Membership:
             self.corroborations[suspect.name] = settings.corroboration_pings + 1
             wait = self._round_trips.timeout(suspect.name) * self._health.factor
             self._timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
+
+    def suspicion(self, name: str) -> Suspected | None:
+        """That of a member that is suspected."""
+        return self._suspicions.of(name)
 
     def _end_corroboration(self, name: str) -> None:
         self._timers.cancel(Timer.CORROBORATE, name)
