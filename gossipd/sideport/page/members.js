@@ -56,22 +56,17 @@ function dropMember(name) {
 function changed(member, before, after) {
   const now = new Date();
   const words = before ? `was ${before}, is ${after}` : `is ${after}, and new here`;
-  const why = after === "alive" ? "" : whyOf(member);
   const item = element("li", {},
     element("time", { datetime: now.toISOString() }, clock(now)),
     shown(member.name, "strong"),
     element("span", { class: STATE_CLASS[after] ?? "gone" }, words),
-    element("span", { class: "note" }, plain(why)));
+    element("span", { class: "note" }, plain(after === "forgotten" ? "" : whyOf(member))));
   members.changes.unshift(item);
   members.changes.length = Math.min(members.changes.length, CHANGES_MAX);
   say(`${plain(member.name)} is ${after}`);
 }
 
-function whyOf(member) {
-  const why = member.why;
-  if (why === null || why === undefined) return "";
-  return typeof why === "string" ? why : Object.values(why).filter(Boolean).join(", ");
-}
+const whyOf = (member) => member.why ?? "";
 
 const tagsOf = (member) =>
   Object.entries(member.tags ?? {}).map(([name, value]) => `${name}=${value}`).join(" ");
@@ -90,14 +85,18 @@ function memberRow(name) {
     own: element("span", { class: "own" }),
     address: element("span", { class: "note address" }),
     tags: element("span", { class: "note tags" }),
-    why: element("div", { class: "note why" }),
+    why: element("span", {}),
+    explain: element("a", {
+      href: `/explain?${new URLSearchParams({ name })}`, "aria-label": `Explain ${plain(name)}`,
+    }, "explain"),
     state: element("span", { class: "state" }),
     since: element("time", { class: "note since" }),
     trip: element("td", { class: "number" }),
   };
+  row.reason = element("div", { class: "note why" }, row.why, " ", row.explain);
   row.line = element("tr", {},
     element("th", { scope: "row" }, element("div", { class: "pair" },
-      element("div", {}, shown(name), row.own), element("div", {}, row.address, " ", row.tags), row.why)),
+      element("div", {}, shown(name), row.own), element("div", {}, row.address, " ", row.tags), row.reason)),
     element("td", {}, element("div", { class: "pair" }, row.state, row.since)),
     row.trip);
   return row;
@@ -109,7 +108,8 @@ function showMember(member) {
   put(row.own, member.self ? " this node" : "");
   put(row.address, member.address);
   put(row.tags, plain(tagsOf(member)));
-  put(row.why, member.state === "alive" ? "" : plain(whyOf(member)));
+  row.reason.hidden = member.state === "alive";
+  put(row.why, plain(whyOf(member)));
   put(row.state, member.state);
   mark(row.state, `state ${STATE_CLASS[member.state] ?? "gone"}`);
   put(row.trip, roundTrip(member));
