@@ -2,6 +2,7 @@
 
 const LOG_LIMIT = 300;
 const SAMPLES = 60;
+const LONG = 14; // characters of a count that need not have one line
 const SAMPLE_MIN = 0.5; // seconds
 const RATE_OVER = 5; // samples that the rate in digits is the mean of
 const PLOT_SECONDS = 120;
@@ -127,7 +128,7 @@ function meanRate(samples) {
 
 function counterRow(name) {
   const row = {
-    count: element("td", { class: "number" }),
+    count: element("span", {}),
     rate: element("span", {}),
     spark: drawing("svg", { class: "spark", viewBox: "0 0 59 16", preserveAspectRatio: "none" }),
     edge: drawing("path", { class: "edge" }),
@@ -136,7 +137,7 @@ function counterRow(name) {
   row.spark.append(row.edge);
   row.line = element("tr", {},
     element("th", { scope: "row" }, shown(name)),
-    row.count,
+    element("td", { class: "number" }, row.count),
     element("td", { class: "number" }, element("div", { class: "rate" }, row.rate, row.spark)));
   return row;
 }
@@ -145,7 +146,9 @@ function showCounter(name) {
   const known = counters.by.get(name);
   let row = counters.rows.get(name);
   if (!row) counters.rows.set(name, (row = counterRow(name)));
-  put(row.count, whole(known.count));
+  const count = whole(known.count);
+  put(row.count, count);
+  mark(row.count, count.length > LONG ? "long" : "");
   put(row.rate, rateText(meanRate(known.samples)));
   const sizes = known.samples.map((sample) => (sample === null ? null : Math.abs(sample)));
   const most = Math.max(...sizes, 0) || 1;
