@@ -33,6 +33,7 @@ MODULES = {
     "join": "join",
     "leave": "queries",
     "forget": "queries",
+    "doctor": "doctor",
     "bench": "bench",
     "data": "data",
     "simulate": "simulate",
