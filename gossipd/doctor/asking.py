@@ -104,17 +104,17 @@ def _ask_sizes(address: Any, family: int, sizes: Sequence[int], heard: Heard) ->
     with _socket(address, family) as whole:
         level, place = _level(family)
         whole.setsockopt(level, _IP_MTU_DISCOVER[place], _DO)
-        heard.whole = _sizes(whole, sizes, heard)
+        heard.whole = _sizes(whole, sizes)
         if not all(heard.whole.values()):
             mtu = whole.getsockopt(level, _IP_MTU[place])
             heard.path_mtu = mtu if mtu < max(sizes) + _headers(family) else None
     lost = [size for size, carried in heard.whole.items() if not carried]
     if lost:
         with _socket(address, family) as parts:
-            heard.in_parts = _sizes(parts, lost, heard)
+            heard.in_parts = _sizes(parts, lost)
 
 
-def _sizes(sock: socket.socket, sizes: Sequence[int], heard: Heard) -> dict[int, bool]:
+def _sizes(sock: socket.socket, sizes: Sequence[int]) -> dict[int, bool]:
     questions = {size: _sized(size) for size in sizes}
     _ask(sock, list(questions.values()), Heard())
     return {size: question.answered for size, question in questions.items()}

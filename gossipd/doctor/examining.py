@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -62,8 +61,9 @@ def examine(asked: Asked) -> list[Finding]:
         found += _of_host(local)
     if trial is not None:
         found.append(judging_host.judge_disk(directory, trial.end(min(2.0, deadline.left()))))
-    with ThreadPoolExecutor(2 * VISITS_MAX) as pool:
-        visits = _visit_all(pool, wanted, cluster, local, name, deadline, found)
+    pool = ThreadPoolExecutor(2 * VISITS_MAX)
+    visits = _visit_all(pool, wanted, cluster, local, name, deadline, found)
+    pool.shutdown(wait=False, cancel_futures=True)  # who is late is left behind
     size = int(_row(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
     found += _of_others(visits, local, cluster, size, name)
     if left_out:
@@ -79,8 +79,8 @@ def is_well(found: Sequence[Finding]) -> bool:
 
 def _of_host(local: Local) -> Iterator[Finding]:
     udp = _row(local.status.get("udp"))
-    port = Endpoint.parse(str(local.status.get("address"))).port
-    yield judging_host.judge_buffer(udp, receive_buffer_max(), kernel_drops(port))
+    drops = kernel_drops(Endpoint.parse(str(local.status.get("address"))))
+    yield judging_host.judge_buffer(udp, receive_buffer_max(), drops)
     yield from judging_host.judge_files(_row(local.status.get("files")))
 
 
@@ -155,7 +155,7 @@ def _visit_all(
     looked_up = {about: pool.submit(_look_up, endpoint, deadline) for about, endpoint in wanted}
     sizes = sorted({DATAGRAM_SIZE_FLOOR, 900, judging.DATAGRAM_USUAL, DATAGRAM_SIZE_MAX})
     own = Endpoint.parse(str(local.status.get("address"))) if local.status else None
-    under_way: dict[Endpoint, tuple[str, Future[Visit], Future[Row]]] = {}
+    under_way: dict[Endpoint, tuple[str, Future[Visit]]] = {}
     for about, lookup in looked_up.items():
         try:
             addresses = lookup.result()
@@ -166,24 +166,20 @@ def _visit_all(
         for address in addresses:
             if address != own and address not in under_way and len(under_way) < VISITS_MAX:
                 visiting = pool.submit(visit, about, address, cluster, name, sizes)
-                explaining = pool.submit(_explained, local, address)
-                under_way[address] = about, visiting, explaining
-    wait([future for _, *both in under_way.values() for future in both], _left(deadline))
+                under_way[address] = about, visiting
+    wait([visiting for _, visiting in under_way.values()], _left(deadline))
     visits = []
-    for address, (about, visiting, explaining) in under_way.items():
-        if visiting.done() and explaining.done():
-            made = visiting.result()
-            made.of_it = explaining.result()
-            visits.append(made)
+    for address, (about, visiting) in under_way.items():
+        if visiting.done():
+            visits.append(visiting.result())
         else:
-            found.append(
-                warning(
-                    "udp",
-                    about,
-                    f"{address} could not be asked in time",
-                    "give it a longer --timeout",
-                )
-            )
+            text = f"{address} could not be asked in time"
+            found.append(warning("udp", about, text, "give it a longer --timeout"))
+    for made in visits:
+        if not made.heard.is_there or made.about in local.in_doubt:
+            made.of_it = _explained(
+                local, made.address
+            )  # after the visit: did it speak meanwhile?
     return visits
 
 

@@ -13,9 +13,6 @@ from gossipd.config.spans import span
 from gossipd.doctor.findings import Finding, failed, ok, warning
 from gossipd.doctor.visiting import Row, Visit
 
-RECENT = 30.0
-"""Seconds for which what arrived from a member still tells of the way."""
-
 CLOCK_WARNS, CLOCK_FAILS = 5.0, 60.0
 """Seconds between two clocks. A key whose time is ahead by more than a minute is refused."""
 
@@ -91,7 +88,7 @@ def _answers(visit: Visit) -> Finding:
 def _silent(visit: Visit) -> Finding:
     """Nothing has come back: which way is closed?"""
     about, port, api = visit.about, visit.address.port, visit.api
-    spoke = _ago(visit.of_it.get("spoke"))
+    spoke = _arrives(visit.of_it, visit.began_at)
     if spoke is not None:
         return failed(
             "udp",
@@ -100,7 +97,7 @@ def _silent(visit: Visit) -> Finding:
             "host sends gets lost on the way there",
             f"a firewall drops UDP one way: let it in to port {port} of that host",
         )
-    if _ago(api.of_us.get("spoke")) is not None:
+    if _arrives(api.of_us, visit.began_at) is not None:
         return failed(
             "udp",
             about,
@@ -133,21 +130,27 @@ def _silent(visit: Visit) -> Finding:
     )
 
 
-def _ago(at: object) -> float | None:
-    """Seconds since then, if it was a moment ago."""
-    ago = time.time() - at if isinstance(at, int | float) else RECENT
-    return max(0.0, ago) if ago < RECENT else None
+def _arrives(explained: Row, began_at: float) -> float | None:
+    """Seconds since a member last spoke, if it did so after something that was sent to it had not
+    been answered any more: a probe, or what was asked from `began_at` on."""
+    spoke, since = explained.get("spoke"), began_at
+    for probe in _ended(explained):
+        if probe.get("outcome") not in ("relayed", "silent"):
+            break
+        since = min(since, float(probe.get("at") or since))
+    return max(0.0, time.time() - spoke) if isinstance(spoke, float) and spoke > since else None
 
 
 def _was_relayed(explained: Row) -> bool:
+    """Whether others reached a member that did not answer the last probe."""
+    return any(probe.get("outcome") == "relayed" for probe in _ended(explained)[:1])
+
+
+def _ended(explained: Row) -> list[Row]:
+    """The probes that are over, the newest first."""
     probes = explained.get("probes")
     rows = probes if isinstance(probes, list) else []
-    return any(
-        isinstance(row, dict)
-        and row.get("outcome") == "relayed"
-        and _ago(row.get("at")) is not None
-        for row in rows
-    )
+    return [row for row in rows if isinstance(row, dict) and row.get("outcome") != "open"]
 
 
 # --- who answers there ---------------------------------------------------------------------------

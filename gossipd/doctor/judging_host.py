@@ -50,6 +50,11 @@ class Local:
     """Whether it runs on this very host."""
 
     @property
+    def in_doubt(self) -> set[str]:
+        """Members that are not alive for it."""
+        return {str(each.get("name")) for each in self.members if each.get("state") != "alive"}
+
+    @property
     def own(self) -> Row:
         """Its own row among the members, with its version."""
         for member in self.members:
@@ -103,7 +108,10 @@ def judge_buffer(udp: Row, granted_max: int | None, drops: int) -> Finding:
     granted = int(udp.get("receive_buffer") or 0)
     limit = "" if granted_max is None else f" (net.core.rmem_max is {granted_max:,})"
     text = f"datagrams have {granted:,} bytes to wait in, {RECEIVE_BUFFER:,} were asked for{limit}"
-    advice = f"sysctl -w net.core.rmem_max={RECEIVE_BUFFER}, for good in /etc/sysctl.d, and restart the node"
+    advice = (
+        f"sysctl -w net.core.rmem_max={RECEIVE_BUFFER}, for good in /etc/sysctl.d, and restart "
+        "the node"
+    )
     if granted < BUFFER_FAILS:
         lost = f"; {drops:,} were lost" if drops else ""
         return failed("buffer", "", f"{text}: bursts get lost{lost}", advice)
@@ -163,7 +171,8 @@ def judge_disk(directory: str, disk: Disk | None) -> Finding:
 
 
 def _written(directory: str, disk: Disk) -> Finding:
-    text = f"a write is on the disk after {1000 * disk.sync:.1f} ms, {disk.free // 2**20:,} MiB are free"
+    room = f"{disk.free // 2**20:,} MiB are free"
+    text = f"a write is on the disk after {1000 * disk.sync:.1f} ms, {room}"
     if disk.free < FREE_WARNS:
         return warning("disk", directory, text, "make room: a full disk stops all counting")
     if disk.sync > SYNC_WARNS:
@@ -183,17 +192,16 @@ def judge_address(local: Local, visits: Sequence[Visit]) -> Iterator[Finding]:
     about = str(local.status.get("name"))
     if _is_loopback(own.host):
         if outside:
-            facing = next((visit.own_host for visit in outside if visit.own_host), "")
+            facing = next((visit.own_host for visit in outside if visit.own_host), "ADDRESS")
             text = f"this node advertises {own}, which other hosts cannot reach"
-            yield failed(
-                "address", about, text, f"set --advertise {facing or 'ADDRESS'}, by which they do"
-            )
+            better = Endpoint(facing, own.port)
+            yield failed("address", about, text, f"set --advertise {better}, by which they do")
         return
     elsewhere = [host for host in seen if host != own.host]
     if elsewhere:
         text = f"this node advertises {own}, and others see this host as {', '.join(elsewhere)}"
-        yield warning("address", about, text, "there is a NAT between: set --advertise to an address "
-                      "that others reach, and let UDP in")  # fmt: skip
+        advice = "there is a NAT between: let UDP in, and --advertise an address that others reach"
+        yield warning("address", about, text, advice)
     elif not is_local((own.host, 0)) and own.host not in seen:
         text = f"this node advertises {own}, which is no address of this host"
         yield warning(

@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
+import struct
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from gossipd.config.endpoint import Endpoint
 
 BLOCK = 4096
 SYNCS = 3
@@ -87,13 +91,26 @@ def receive_buffer_max() -> int | None:
     return None
 
 
-def kernel_drops(port: int) -> int:
-    """Datagrams for which the buffer of the socket at a UDP port had no room, since it exists."""
-    drops = 0
+def kernel_drops(address: Endpoint) -> int:
+    """Datagrams for which the buffer of the socket at an address, or at all of this host with that
+    port, had no room since it exists."""
+    drops = dict.fromkeys((_ANY4, _ANY6, _written(address.host)), 0)
     for table in ("/proc/net/udp", "/proc/net/udp6"):
         with suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 words = line.split()
-                if int(words[1].rpartition(":")[2], 16) == port:
-                    drops += int(words[-1])
-    return drops
+                place, _, port = words[1].rpartition(":")
+                if place in drops and int(port, 16) == address.port:
+                    drops[place] += int(words[-1])
+    return drops[_written(address.host)] or drops[_ANY6] or drops[_ANY4]
+
+
+_ANY4, _ANY6 = "0" * 8, "0" * 32
+
+
+def _written(host: str) -> str:
+    """An address as /proc writes it: words of 4 bytes in the order of this machine."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    packed = socket.inet_pton(family, host.partition("%")[0])
+    words = struct.unpack(f"={len(packed) // 4}I", packed)
+    return "".join(f"{word:08X}" for word in words)

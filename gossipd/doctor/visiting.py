@@ -1,8 +1,9 @@
-"""What is seen of one address: its gossip port over UDP, and the API beside it, if that is open."""
+"""What is seen of one address: its gossip port over UDP, and the API beside it, if it is open."""
 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -44,6 +45,9 @@ class Visit:
     """How it is called here: a name, or what the user typed."""
 
     address: Endpoint
+    began_at: float
+    """Seconds since the epoch."""
+
     heard: Heard
     api: Api
     own_host: str = ""
@@ -60,8 +64,9 @@ def visit(
     family, place = _place(address)
     with ThreadPoolExecutor(1) as beside:
         api: Future[Api] = beside.submit(_api, Endpoint(address.host, address.port + 1), own_name)
+        began_at = time.time()
         heard = listen(place, family, cluster, sizes)
-        return Visit(about, address, heard, api.result(), _facing(place, family))
+        return Visit(about, address, began_at, heard, api.result(), _facing(place, family))
 
 
 def answered(api: Endpoint, path: str, timeout: float = API_TIMEOUT, **query: object) -> Any:
