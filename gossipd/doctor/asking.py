@@ -49,7 +49,7 @@ class Heard:
     """Seconds until `ping` was answered; None: it was not."""
 
     larger: bool = False
-    """Whether it answers plain questions of any size, as it does since version 0.2."""
+    """Whether it answers plain questions of any size, as older nodes do not."""
 
     clock_ahead: float = 0.0
     """Seconds by which its clock is ahead of this host's, where `larger`."""

@@ -165,8 +165,9 @@ def _visit_all(
         found += _named(about, addresses, own)
         for address in addresses:
             if address != own and address not in under_way and len(under_way) < VISITS_MAX:
-                visiting = pool.submit(visit, about, address, cluster, name, sizes)
-                under_way[address] = about, visiting
+                called = str(local.member_at(address).get("name") or about)
+                visiting = pool.submit(visit, called, address, cluster, name, sizes)
+                under_way[address] = called, visiting
     wait([visiting for _, visiting in under_way.values()], _left(deadline))
     visits = []
     for address, (about, visiting) in under_way.items():
@@ -176,10 +177,9 @@ def _visit_all(
             text = f"{address} could not be asked in time"
             found.append(warning("udp", about, text, "give it a longer --timeout"))
     for made in visits:
-        if not made.heard.is_there or made.about in local.in_doubt:
-            made.of_it = _explained(
-                local, made.address
-            )  # after the visit: did it speak meanwhile?
+        member = local.member_at(made.address)
+        if member and not (made.heard.is_there and member.get("state") == "alive"):
+            made.of_it = _explained(local, member)  # now, as it may have spoken meanwhile
     return visits
 
 
@@ -213,14 +213,11 @@ def _named(about: str, addresses: Sequence[Endpoint], own: Endpoint | None) -> I
         yield ok("names", about, f"resolves to {', '.join(map(str, addresses))}")
 
 
-def _explained(local: Local, address: Endpoint) -> Row:
-    """What the node here tells of the member that is held at an address."""
-    for member in local.members:
-        if member.get("address") == str(address) and not member.get("self"):
-            with suppress(AskingError):
-                return _row(answered(local.api, "/explain", name=member["name"]))
-            return member
-    return {}
+def _explained(local: Local, member: Row) -> Row:
+    """What the node here tells of a member; an older one tells less."""
+    with suppress(AskingError):
+        return _row(answered(local.api, "/explain", name=member.get("name")))
+    return member
 
 
 def _left(deadline: Deadline) -> float:

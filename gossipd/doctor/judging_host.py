@@ -20,6 +20,9 @@ BUFFER_FAILS, BUFFER_WARNS = 64 * 1024, 200 * 1024
 FILES_FAILS, FILES_WARNS = 256, 1024
 """Descriptors that a node may have; connections take one each."""
 
+LISTED_MAX = 10
+"""Members in a state that are told of one by one."""
+
 FREE_WARNS = 64 * 1024 * 1024
 SYNC_WARNS = 0.1
 """Seconds; each answered increment waits for a sync."""
@@ -49,10 +52,10 @@ class Local:
     here: bool = True
     """Whether it runs on this very host."""
 
-    @property
-    def in_doubt(self) -> set[str]:
-        """Members that are not alive for it."""
-        return {str(each.get("name")) for each in self.members if each.get("state") != "alive"}
+    def member_at(self, address: Endpoint) -> Row:
+        """Whom it holds at an address; empty: nobody."""
+        at = [each for each in self.members if each.get("address") == str(address)]
+        return next((each for each in at if not each.get("self")), {})
 
     @property
     def own(self) -> Row:
@@ -219,10 +222,10 @@ def judge_members(members: Sequence[Row]) -> Iterator[Finding]:
     states = [member.get("state") for member in members]
     yield ok("members", "", f"{states.count('alive')} alive, {states.count('suspect')} suspected, "
              f"{states.count('failed')} failed")  # fmt: skip
-    for member in members:
-        if member.get("state") in ("suspect", "failed"):
+    for state in ("suspect", "failed"):
+        for member in [each for each in members if each.get("state") == state][:LISTED_MAX]:
             name = str(member.get("name"))
-            text = f"{member.get('state')}: {member.get('why')}"
+            text = f"{state}: {member.get('why')}"
             yield warning(
                 "member",
                 name,

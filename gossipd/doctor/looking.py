@@ -50,6 +50,9 @@ class DiskTrial:
         self._pid = os.fork()
         if self._pid == 0:
             try:
+                nothing = os.open(os.devnull, os.O_RDWR)
+                for stream in range(3):  # whoever reads ours must not wait for the disk
+                    os.dup2(nothing, stream)
                 os.write(writing, json.dumps(asdict(_try(directory))).encode())
             finally:
                 os._exit(0)
