@@ -76,6 +76,7 @@ from gossipd.daemon.opening import (
     own_names,
     own_view,
     raise_file_limit,
+    sockets_passed,
 )
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
@@ -207,7 +208,8 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        sock = await open_gossip_socket(config.bind)
+        inherited = sockets_passed()
+        sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
@@ -223,7 +225,9 @@ class Daemon:
             daemon._early = early
             daemon._snapshot = store.load()
             assert config.api is not None
-            await open_port(daemon._port, config.api)
+            await open_port(daemon._port, config.api, inherited.api)
+            if inherited.api:
+                daemon._ending.hand_over = daemon._port.take_no_more
             if left is not None:
                 daemon._troubles.begin("left behind", left)
         except StartError:

@@ -32,6 +32,7 @@ from gossipd.sideport.http_answers import (
     Problem,
 )
 from gossipd.sideport.memo import Meaning
+from gossipd.sideport.page import is_preferred
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.validation import key, shown, wrong
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _KEY = b"idempotency-key"
 _KEPT = frozenset(
     {
-        b"host", b"expect",
+        b"accept", b"host", b"expect",
         b"content-encoding", b"content-length", b"transfer-encoding", _KEY, *origin.FIELDS,
     }
 )  # fmt: skip
@@ -257,6 +258,8 @@ class HttpDialect:
 
     def _add(self, request: calls.Request, framing: Framing) -> None:
         operation, fields, text = request
+        if operation is calls.INDEX and is_preferred(self._field(b"accept")):
+            operation = calls.PAGE
         if self._brief and not operation.is_short(fields):
             detail = "too many connections: only short requests are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)

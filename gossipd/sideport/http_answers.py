@@ -10,6 +10,7 @@ from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain, islice
+from typing import NamedTuple
 
 from gossipd.core import Counted, Refused, Why, increment_text
 from gossipd.sideport.operations import Acknowledged, Operation
@@ -20,6 +21,18 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 TEXT = b"text/plain; charset=utf-8"
+
+
+VARIES = b"Vary: Accept\r\n"
+
+
+class Document(NamedTuple):
+    """An answer that is no JSON."""
+
+    content_type: bytes
+    body: bytes
+    headers: bytes
+    """Further fields, each with its line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,8 @@ def answer(
     match value:
         case bytes():
             return frame(status, JSON, value, framing)
+        case Document(content_type, body, headers):
+            return frame(status, content_type, body, framing, headers)
         case str():
             return frame(status, TEXT, value.encode(), framing)
         case _:
