@@ -111,7 +111,7 @@ def _text(node: Node, view: MemberView, known: Explanation, now: float) -> str:
     state = view.status.name.lower()
     if view.name == node.own.name:
         return f"{view.name} is this node itself, {state}"
-    because = "" if known.reason is None else f" because {reason_text(known.reason, view)}"
+    because = "" if known.reason is None else f": {reason_text(known.reason, view)}"
     said = [f"{view.name} is {state}{because}"]
     if known.suspicion is not None:
         left = max(0.0, known.suspicion.deadline - now)
