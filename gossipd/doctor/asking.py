@@ -14,7 +14,6 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,11 +91,14 @@ def listen(address: Any, family: int, cluster: str, sizes: Sequence[int]) -> Hea
     """Ask at one address of a socket, which is of `cluster` if all is well; does it carry
     datagrams of these sizes? Takes 2.6 s, or 3.9 s where large ones get lost."""
     heard = Heard()
-    with suppress(OSError), _socket(address, family) as sock:
-        questions = [_ping(heard), _long(heard), _join(heard, sock, cluster)]
-        _ask(sock, questions, heard)
+    try:
+        with _socket(address, family) as sock:
+            questions = [_ping(heard), _long(heard), _join(heard, sock, cluster)]
+            _ask(sock, questions, heard)
         if heard.larger:
             _ask_sizes(address, family, sizes, heard)
+    except OSError as error:  # no way there, or no such family on this host
+        heard.refusal = error.errno or errno.EIO
     return heard
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from gossipd.client import AskingError, RefusedError
+from gossipd.client import AskingError, Client, RefusedError
 from gossipd.client.connecting import Deadline, resolve
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 from gossipd.daemon.udp import is_local
 from gossipd.doctor import judging, judging_host
@@ -40,7 +40,7 @@ class Asked:
 
     cluster: str
     name: str
-    """What a node here is called; empty: not known."""
+    """What a node here is called; empty: after its host and port."""
 
     seeds: tuple[Endpoint, ...]
     data_dir: str
@@ -55,15 +55,17 @@ def examine(asked: Asked) -> list[Finding]:
     trial = DiskTrial(directory) if directory and local.here else None
     cluster = str(local.status.get("cluster") or asked.cluster)
     name = str(local.status.get("name") or asked.name)
+    name = name or f"{socket.gethostname()}:{GOSSIP_PORT}"
     wanted, left_out = _wanted(asked, local)
+    pool, unmet = ThreadPoolExecutor(2 * VISITS_MAX), list[Finding]()
+    visits = _visit_all(pool, wanted, cluster, local, name, deadline, unmet)
+    pool.shutdown(wait=False, cancel_futures=True)  # who is late is left behind
     found = list(judging_host.judge_node(local, needed=not asked.targets))
     if local.here and not local.error:
         found += _of_host(local)
     if trial is not None:
-        found.append(judging_host.judge_disk(directory, trial.end(min(2.0, deadline.left()))))
-    pool = ThreadPoolExecutor(2 * VISITS_MAX)
-    visits = _visit_all(pool, wanted, cluster, local, name, deadline, found)
-    pool.shutdown(wait=False, cancel_futures=True)  # who is late is left behind
+        found.append(judging_host.judge_disk(directory, trial.end(min(2.0, _left(deadline)))))
+    found += unmet
     size = int(_row(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
     found += _of_others(visits, local, cluster, size, name)
     if left_out:
@@ -90,7 +92,7 @@ def _of_others(
     if not local.error:
         yield from judging_host.judge_members(local.members)
         yield from judging_host.judge_address(local, visits)
-    own = local.own or ({"name": name} if name else {})
+    own = local.own or {"name": name}
     for each in visits:
         yield from judging.judge(each, cluster, size)
     yield from judging.judge_names(visits, own)
@@ -103,9 +105,13 @@ def _of_others(
 
 def _local(api: Endpoint, deadline: Deadline) -> Local:
     local = Local(api)
-    ask = partial(answered, api, timeout=min(2.0, deadline.left()))
+
+    def ask(path: str, **query: object) -> Any:
+        return answered(api, path, max(0.1, min(2.0, _left(deadline))), **query)
+
     try:
-        local.status = _row(ask("/status"))
+        asked = Client(api, min(2.0, deadline.left())).get("/status")
+        local.status = asked.fields(name=str, address=str, cluster=str)
         local.members = _rows(ask("/members", limit=MEMBERS_MAX))
         local.seeds = _rows(ask("/join"))
         ask("/ready")

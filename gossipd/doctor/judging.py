@@ -177,10 +177,11 @@ def _membership(visit: Visit, cluster: str) -> Finding:
 def judge_names(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
     """Whether two processes call themselves the same."""
     holders: dict[str, dict[int, str]] = {}
-    if own:
-        holders[str(own.get("name"))] = {int(own.get("generation") or 0): str(own.get("address"))}
+    if own.get("generation"):
+        holders[str(own.get("name"))] = {int(own["generation"]): str(own.get("address"))}
     for visit in visits:
         if visit.heard.name is not None:
+            yield from _taken(visit, own)
             lives = holders.setdefault(visit.heard.name, {})
             lives.setdefault(visit.heard.generation, str(visit.address))
     for name, lives in holders.items():
@@ -192,6 +193,19 @@ def judge_names(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
                 f"two nodes have this name, at {places}: one of them will be told to end",
                 "give one of them another --name (or another host name), and start it again",
             )
+
+
+def _taken(visit: Visit, own: Row) -> Iterator[Finding]:
+    """Where no node answers here: whether another host's has the name that it would have."""
+    name, is_elsewhere = visit.heard.name, visit.own_host != visit.address.host
+    if name is not None and name == own.get("name") and is_elsewhere and not own.get("generation"):
+        yield failed(
+            "name",
+            name,
+            f"the node at {visit.address} has the name that one of this host would have: that one "
+            "is refused and ends",
+            "give one of them another --name (or another host name)",
+        )
 
 
 # --- what gets through ---------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gossipd.client import AskingError, Client, NoAnswerError
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.endpoint import PORT_MAX, Endpoint
 from gossipd.doctor.asking import Heard, listen
 
 API_TIMEOUT = 1.5
@@ -62,8 +62,9 @@ def visit(
 ) -> Visit:
     """Ask everything there is to ask at an address; takes a few seconds where it is silent."""
     family, place = _place(address)
+    beside_it = Endpoint(address.host, min(address.port + 1, PORT_MAX))
     with ThreadPoolExecutor(1) as beside:
-        api: Future[Api] = beside.submit(_api, Endpoint(address.host, address.port + 1), own_name)
+        api: Future[Api] = beside.submit(_api, beside_it, own_name)
         began_at = time.time()
         heard = listen(place, family, cluster, sizes)
         return Visit(about, address, began_at, heard, api.result(), _facing(place, family))

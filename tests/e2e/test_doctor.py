@@ -121,6 +121,17 @@ def test_all_is_well_then_who_listens_where_of_which_cluster_with_which_clock_an
     assert twin.failures == ["name"]
     assert f"at {a.address} and {network.address(2)}:8100" in twin.of("name", "n1")["text"]
 
+    # Where its node was refused for that, and is gone, this host's would have that name.
+    refused = doctor(
+        Node("n1", "127.0.0.9", tmp_path, 1, network.hosts[2]), a.address, GOSSIPD_RUN_NAME="n1"
+    )
+    assert refused.failures == ["name"]
+    assert f"the node at {a.address} has the name" in refused.of("name", "n1")["text"]
+
+    astray = doctor(a, "192.0.2.1")
+    assert astray.failures == ["udp"]
+    assert "this host has no way there: network is unreachable" in astray.of("udp")["text"]
+
     agree(nodes, within=10)
     for node in nodes:
         assert not [drop for drop in node.status()["dropped"] if drop in ("tag", "malformed")]

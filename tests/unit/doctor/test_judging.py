@@ -128,6 +128,15 @@ def test_two_processes_of_one_name_are_told_and_one_at_two_addresses_is_not() ->
     assert len(list(judging.judge_names([visited(well()), other], {}))) == 1
 
 
+def test_a_name_that_another_host_has_already_is_told_where_no_node_runs() -> None:
+    (taken,) = judging.judge_names([visited(well())], {"name": "b"})
+    assert f"the node at {THERE} has the name that one of this host would have" in taken.text
+    assert not list(judging.judge_names([visited(well())], {"name": "a"}))
+    itself = visited(well())
+    itself.own_host = THERE.host
+    assert not list(judging.judge_names([itself], {"name": "b"}))
+
+
 @pytest.mark.parametrize(
     ("whole", "parts", "size", "result", "text", "advice"),
     [
