@@ -36,6 +36,7 @@ MODULES = {
     "doctor": "doctor",
     "bench": "bench",
     "data": "data",
+    "systemd-unit": "systemd_unit",
     "simulate": "simulate",
 }
 """Where each command is, in the order of the help."""
@@ -51,7 +52,7 @@ class _Group(click.Group):
         if cmd_name not in MODULES:
             return None
         module = import_module(f"gossipd.cli.{MODULES[cmd_name]}")
-        return cast(click.Command, getattr(module, cmd_name))
+        return cast(click.Command, getattr(module, cmd_name.replace("-", "_")))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for arg in args:
