@@ -125,6 +125,7 @@ class Inspection:
         """All that is known of why a name is in its state, member or not."""
         state, membership = self._state, self._parts.membership
         view = state.members.get(name)
+        every = state.means.settings.probe_interval * max(1, state.members.live_count - 1)
         return Explanation(
             view,
             None if view is None else state.members.reason(name),
@@ -132,6 +133,7 @@ class Inspection:
             state.life.contacts.of(name),
             self._parts.detector.under_way(name, now),
             state.round_trips.timeout(name) * state.health.factor,
+            every,
             membership.suspicion(name),
             membership.corroborations.get(name),
             state.rumours.get(name),

@@ -67,6 +67,7 @@ def _member(
         "answered": at(contact.answered_at),
         "rtt_ms": None if rtt is None else round(1000 * rtt, 3),
         "timeout_ms": round(1000 * known.timeout, 3),
+        "probed_every": known.every,
         "probes": [_probe(probe, at) for probe in probes],
         "accusers": list(view.accusers),
         "suspicion": _suspicion(known, at, now),

@@ -16,6 +16,9 @@ from gossipd.doctor.visiting import Row, Visit
 CLOCK_WARNS, CLOCK_FAILS = 5.0, 60.0
 """Seconds between two clocks. A key whose time is ahead by more than a minute is refused."""
 
+PERIODS = 3.0
+"""Periods of probes without a word after which nothing arrives from who lives."""
+
 DATAGRAM_MIN, DATAGRAM_USUAL = 640, 1200
 """The smallest `--datagram-size`, and the default."""
 
@@ -106,13 +109,7 @@ def _silent(visit: Visit) -> Finding:
             f"a firewall drops UDP one way: let it in to this host, from port {port} of that one",
         )
     if _was_relayed(visit.of_it):
-        return failed(
-            "udp",
-            about,
-            "it lives, as other members reach it, but nothing that it sends arrives here",
-            "a firewall drops UDP between these two hosts, on the way from there to here at "
-            f"least: let it through both ways; {RUN_THERE}",
-        )
+        return _unreached(visit)
     if api.is_there:
         said = "answers" if api.status else "refuses"
         return failed(
@@ -139,6 +136,27 @@ def _arrives(explained: Row, began_at: float) -> float | None:
             break
         since = min(since, float(probe.get("at") or since))
     return max(0.0, time.time() - spoke) if isinstance(spoke, float) and spoke > since else None
+
+
+def _unreached(visit: Visit) -> Finding:
+    """Others reach it. Does it speak to this host? Who lives probes each other one in its turn."""
+    spoke, every = visit.of_it.get("spoke"), float(visit.of_it.get("probed_every") or 0.0)
+    lives = "it lives, as other members reach it, but"
+    if isinstance(spoke, float) and time.time() - spoke <= PERIODS * every:
+        return failed(
+            "udp",
+            visit.about,
+            f"{lives} it does not answer this host",
+            "a firewall drops UDP between these two hosts, one way or both: look again in "
+            f"{span(PERIODS * every)} to know which; {RUN_THERE}",
+        )
+    return failed(
+        "udp",
+        visit.about,
+        f"{lives} nothing that it sends arrives here",
+        "a firewall drops UDP between these two hosts, on the way from there to here at least: "
+        f"let it through both ways; {RUN_THERE}",
+    )
 
 
 def _was_relayed(explained: Row) -> bool:

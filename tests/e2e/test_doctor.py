@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -167,11 +168,14 @@ def test_a_filter_that_drops_one_way(cluster: Cluster, network: Network, there: 
     network.cut(source, target)
 
     def seen() -> bool:
-        """The node has learnt that the other one does not answer it."""
-        outcomes = [probe["outcome"] for probe in a.get("/explain?name=n2")["probes"]]
-        return outcomes[:1] == ["relayed"]
+        """The node has learnt that the other one does not answer it, and whether it speaks."""
+        known = a.get("/explain?name=n2")
+        if [probe["outcome"] for probe in known["probes"]][:1] != ["relayed"]:
+            return False
+        spoke, probed = float(known["spoke"]), float(known["probes"][0]["at"])
+        return spoke > probed if there else time.time() - spoke > 3 * known["probed_every"]
 
-    until(seen, 15, "n1 reaches n2 through n3 only")
+    until(seen, 30, "n1 reaches n2 through n3 only")
     told = doctor(a)
     assert told.failures == ["udp"]
     found = told.of("udp", "n2")

@@ -83,7 +83,17 @@ def test_a_refusal_names_its_cause_and_nothing_else_is_judged(code: int, text: s
             "what this host sends gets lost on the way there",
         ),
         ({}, {"of_us": {"spoke": NOW + 0.5}}, "its answers get lost on the way back"),
-        ({"spoke": NOW - 9, "probes": [probe("relayed", 3)]}, {}, "as other members reach it"),
+        (
+            {"spoke": NOW - 9, "probes": [probe("relayed", 3)], "probed_every": 0.1},
+            {},
+            "as other members reach it, but nothing that it sends arrives here",
+        ),
+        (
+            {"spoke": NOW - 9, "probes": [probe("relayed", 3)], "probed_every": 1e6},
+            {},
+            "as other members reach it, but it does not answer this host",
+        ),
+        ({"probes": [probe("relayed", 3)]}, {}, "nothing that it sends arrives here"),
         ({}, {"is_there": True}, "its TCP port 7947 refuses, but UDP port 7946 is silent"),
         ({}, {"is_there": True, "status": {"name": "b"}}, "its TCP port 7947 answers"),
         ({}, {}, "silent, over UDP and TCP"),
