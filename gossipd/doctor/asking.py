@@ -22,11 +22,11 @@ from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.encoding import pack_body, pack_head
 from gossipd.core.wire.messages import Cookie, Envelope, Join, Standing
 
-TRIES_AT = (0.0, 0.3, 0.7)
-"""When each question is sent, seconds from the beginning, as long as it is not answered."""
+ROUND = 0.22
+"""Part of the time of an examination for which answers are waited for; there are three rounds."""
 
-ROUND = 1.3
-"""Seconds for which answers are waited for."""
+TRIES_AT = (0.0, 0.25, 0.55)
+"""When in a round each question is sent, as long as it is not answered."""
 
 SMALL = 64
 """Bytes of a plain question that any path carries."""
@@ -87,38 +87,38 @@ class _Question:
     answered: bool = False
 
 
-def listen(address: Any, family: int, cluster: str, sizes: Sequence[int]) -> Heard:
-    """Ask at one address of a socket, which is of `cluster` if all is well; does it carry
-    datagrams of these sizes? Takes 2.6 s, or 3.9 s where large ones get lost."""
-    heard = Heard()
+def listen(address: Any, family: int, cluster: str, sizes: Sequence[int], timeout: float) -> Heard:
+    """Ask at one address of a socket, which is of `cluster` if all is well; are datagrams of these
+    sizes carried? Takes two thirds of `timeout` seconds where much gets lost."""
+    heard, wait = Heard(), ROUND * timeout
     try:
         with _socket(address, family) as sock:
             questions = [_ping(heard), _long(heard), _join(heard, sock, cluster)]
-            _ask(sock, questions, heard)
+            _ask(sock, questions, wait, heard)
         if heard.larger:
-            _ask_sizes(address, family, sizes, heard)
+            _ask_sizes(address, family, sizes, wait, heard)
     except OSError as error:  # no way there, or no such family on this host
         heard.refusal = error.errno or errno.EIO
     return heard
 
 
-def _ask_sizes(address: Any, family: int, sizes: Sequence[int], heard: Heard) -> None:
+def _ask_sizes(address: Any, family: int, sizes: Sequence[int], wait: float, heard: Heard) -> None:
     with _socket(address, family) as whole:
         level, place = _level(family)
         whole.setsockopt(level, _IP_MTU_DISCOVER[place], _DO)
-        heard.whole = _sizes(whole, sizes)
+        heard.whole = _sizes(whole, sizes, wait)
         if not all(heard.whole.values()):
             mtu = whole.getsockopt(level, _IP_MTU[place])
             heard.path_mtu = mtu if mtu < max(sizes) + _headers(family) else None
     lost = [size for size, carried in heard.whole.items() if not carried]
     if lost:
         with _socket(address, family) as parts:
-            heard.in_parts = _sizes(parts, lost)
+            heard.in_parts = _sizes(parts, lost, wait)
 
 
-def _sizes(sock: socket.socket, sizes: Sequence[int]) -> dict[int, bool]:
+def _sizes(sock: socket.socket, sizes: Sequence[int], wait: float) -> dict[int, bool]:
     questions = {size: _sized(size) for size in sizes}
-    _ask(sock, list(questions.values()), Heard())
+    _ask(sock, list(questions.values()), wait, Heard())
     return {size: question.answered for size, question in questions.items()}
 
 
@@ -144,20 +144,20 @@ def _socket(address: Any, family: int) -> socket.socket:
     return sock
 
 
-def _ask(sock: socket.socket, questions: Sequence[_Question], heard: Heard) -> None:
-    """Until all are answered, or the time is over, or somebody refuses all."""
+def _ask(sock: socket.socket, questions: Sequence[_Question], wait: float, heard: Heard) -> None:
+    """Until all are answered, or `wait` seconds are over, or somebody refuses all."""
     began = time.monotonic()
-    waiting = list(TRIES_AT)
+    waiting = [part * wait for part in TRIES_AT]
     while not all(question.answered for question in questions):
         now = time.monotonic() - began
-        if now >= ROUND:
+        if now >= wait:
             return
         if waiting and now >= waiting[0]:
             waiting.pop(0)
             for question in questions:
                 if not question.answered and not _send(sock, question, heard):
                     return
-        until = waiting[0] if waiting else ROUND
+        until = waiting[0] if waiting else wait
         ready, _, _ = select.select([sock], [], [], max(0.0, until - now))
         if ready and not _receive(sock, questions, heard):
             return

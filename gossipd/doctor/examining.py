@@ -26,6 +26,12 @@ VISITS_MAX = 32
 ADDRESSES_MAX = 4
 """Of one name."""
 
+LOCAL_PART = 0.3
+"""Part of the time in which the node here is to answer a question."""
+
+EXPLAIN_TIMEOUT = 1.0
+"""Seconds for a question about a member to the node here, which has answered others before."""
+
 MEMBERS_MAX = 1000
 """Members of the node that are looked through."""
 
@@ -106,11 +112,13 @@ def _of_others(
 def _local(api: Endpoint, deadline: Deadline) -> Local:
     local = Local(api)
 
+    most = LOCAL_PART * deadline.seconds
+
     def ask(path: str, **query: object) -> Any:
-        return answered(api, path, max(0.1, min(2.0, _left(deadline))), **query)
+        return answered(api, path, max(0.1, min(most, _left(deadline))), **query)
 
     try:
-        asked = Client(api, min(2.0, deadline.left())).get("/status")
+        asked = Client(api, most).get("/status")
         local.status = asked.fields(name=str, address=str, cluster=str)
         local.members = _rows(ask("/members", limit=MEMBERS_MAX))
         local.seeds = _rows(ask("/join"))
@@ -172,7 +180,9 @@ def _visit_all(
         for address in addresses:
             if address != own and address not in under_way and len(under_way) < VISITS_MAX:
                 called = str(local.member_at(address).get("name") or about)
-                visiting = pool.submit(visit, called, address, cluster, name, sizes)
+                visiting = pool.submit(
+                    visit, called, address, cluster, name, sizes, deadline.seconds
+                )
                 under_way[address] = called, visiting
     wait([visiting for _, visiting in under_way.values()], _left(deadline))
     visits = []
@@ -222,7 +232,7 @@ def _named(about: str, addresses: Sequence[Endpoint], own: Endpoint | None) -> I
 def _explained(local: Local, member: Row) -> Row:
     """What the node here tells of a member; an older one tells less."""
     with suppress(AskingError):
-        return _row(answered(local.api, "/explain", name=member.get("name")))
+        return _row(answered(local.api, "/explain", EXPLAIN_TIMEOUT, name=member.get("name")))
     return member
 
 

@@ -14,8 +14,8 @@ from gossipd.client import AskingError, Client, NoAnswerError
 from gossipd.config.endpoint import PORT_MAX, Endpoint
 from gossipd.doctor.asking import Heard, listen
 
-API_TIMEOUT = 1.5
-"""Seconds for a question to an API; by default it is closed to other hosts."""
+API_PART = 0.25
+"""Part of the time of an examination for a question to an API."""
 
 Row = dict[str, Any]
 """What a node answers as an object."""
@@ -58,27 +58,33 @@ class Visit:
 
 
 def visit(
-    about: str, address: Endpoint, cluster: str, own_name: str, sizes: Sequence[int]
+    about: str,
+    address: Endpoint,
+    cluster: str,
+    own_name: str,
+    sizes: Sequence[int],
+    timeout: float,
 ) -> Visit:
-    """Ask everything there is to ask at an address; takes a few seconds where it is silent."""
+    """Ask everything there is to ask at an address; takes most of `timeout` seconds where it is
+    silent."""
     family, place = _place(address)
     beside_it = Endpoint(address.host, min(address.port + 1, PORT_MAX))
     with ThreadPoolExecutor(1) as beside:
-        api: Future[Api] = beside.submit(_api, beside_it, own_name)
+        api: Future[Api] = beside.submit(_api, beside_it, own_name, API_PART * timeout)
         began_at = time.time()
-        heard = listen(place, family, cluster, sizes)
+        heard = listen(place, family, cluster, sizes, timeout)
         return Visit(about, address, began_at, heard, api.result(), _facing(place, family))
 
 
-def answered(api: Endpoint, path: str, timeout: float = API_TIMEOUT, **query: object) -> Any:
+def answered(api: Endpoint, path: str, timeout: float, **query: object) -> Any:
     """What a node answers to a question. Raises `AskingError`."""
     return Client(api, timeout).get(path, **query).data
 
 
-def _api(endpoint: Endpoint, own_name: str) -> Api:
+def _api(endpoint: Endpoint, own_name: str, timeout: float) -> Api:
     api = Api(endpoint)
     try:
-        status = answered(endpoint, "/status")
+        status = answered(endpoint, "/status", timeout)
     except NoAnswerError as error:
         api.error = error.reason
         api.is_there = "refused" in error.reason
@@ -87,7 +93,7 @@ def _api(endpoint: Endpoint, own_name: str) -> Api:
     else:
         api.status, api.is_there = status if isinstance(status, dict) else {}, True
         with suppress(AskingError):
-            api.of_us = answered(endpoint, "/explain", name=own_name) if own_name else {}
+            api.of_us = answered(endpoint, "/explain", timeout, name=own_name) if own_name else {}
     return api
 
 

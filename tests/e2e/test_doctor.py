@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.e2e import namespaces
+from tests.e2e.bounds import crowding
 from tests.e2e.cluster import Cluster, agree, see
 from tests.e2e.filesystems import mounted
 from tests.e2e.namespaces import Network
@@ -48,14 +49,14 @@ class Report(NamedTuple):
 def doctor(node: Node, *arguments: str, **variables: str) -> Report:
     """Run it beside a node."""
     host, port = node.api
-    api = ("--api", f"{host}:{port}")
+    api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 6 * crowding()):.1f}s")
     command = (*node.prefix, sys.executable, "-m", "gossipd", "doctor", *api, "--json", *arguments)
     done = subprocess.run(
         command,
         cwd=ROOT,
         env=environment(**variables),
         capture_output=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert not done.stderr, done.stderr.decode()

@@ -48,7 +48,7 @@ def port(answer: Answer) -> Iterator[tuple[str, int]]:
 
 def heard_of(answer: Answer, cluster: str = "shop") -> Heard:
     with port(answer) as place:
-        return listen(place, socket.AF_INET, cluster, SIZES)
+        return listen(place, socket.AF_INET, cluster, SIZES, timeout=6.0)
 
 
 def plainly(data: bytes, _: tuple[str, int], ahead: float = 0.0) -> bytes | None:
@@ -105,7 +105,7 @@ def test_a_port_at_which_nobody_listens_refuses() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         place = sock.getsockname()
-    heard = listen(place, socket.AF_INET, "shop", SIZES)
+    heard = listen(place, socket.AF_INET, "shop", SIZES, timeout=6.0)
     assert (heard.refusal, heard.is_there) == (111, False)
 
 
