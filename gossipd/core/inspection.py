@@ -152,6 +152,7 @@ class Inspection:
         """All that is known of why a name is in its state, member or not."""
         state, membership = self._state, self._parts.membership
         view = state.members.get(name)
+        every = state.means.settings.probe_interval * max(1, state.members.live_count - 1)
         return Explanation(
             view,
             None if view is None else state.members.reason(name),
@@ -159,6 +160,7 @@ class Inspection:
             state.life.contacts.of(name),
             self._parts.detector.under_way(name, now),
             state.round_trips.timeout(name) * state.health.factor,
+            every,
             membership.suspicion(name),
             membership.corroborations.get(name),
             state.rumours.get(name),

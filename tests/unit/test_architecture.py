@@ -67,9 +67,20 @@ ROOMS = {
     "config": {"core"},
     "client": {"config"},
     "bench": {"client"},
+    "doctor": {"client", "config", "core", "daemon/udp"},
     "process": {"cli", "daemon"},
     "daemon": {"config", "core", "process", "sideport", "store"},
-    "cli": {"bench", "client", "config", "core", "daemon", "process", "simulator", "store"},
+    "cli": {
+        "bench",
+        "client",
+        "config",
+        "core",
+        "daemon",
+        "doctor",
+        "process",
+        "simulator",
+        "store",
+    },
 }
 """Which rooms each room may import from: what touches the world meets in `daemon` alone."""
 
