@@ -33,6 +33,7 @@ MODULES = {
     "join": "join",
     "leave": "queries",
     "forget": "queries",
+    "config": "config",
     "bench": "bench",
     "data": "data",
     "systemd-unit": "systemd_unit",

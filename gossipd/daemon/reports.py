@@ -125,6 +125,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "ready": node.ready,
         "leaving": node.leaving,
         "members": {status.name.lower(): states[status] for status in SHOWN},
+        "changes": node.following.event_count,
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,
