@@ -410,7 +410,7 @@ class Node(Inspection):
         self._stalls += 1
         if self._stalls <= VOIDS_MAX:
             self._state.means.timers.postpone(_WAITS, turn.now - due)
-        self._parts.membership.stall(due, turn)
+        self._parts.suspecting.stall(due, turn)
 
     def _advance(self, now: float) -> None:
         assert now >= self._now, "time went back"
