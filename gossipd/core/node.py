@@ -20,7 +20,8 @@ from random import Random
 from typing import TypeVarTuple
 
 from gossipd.core.durability.acks import Demand
-from gossipd.core.durability.committing import Reaction, Wanted
+from gossipd.core.durability.committing import Reaction
+from gossipd.core.durability.intake import Wanted
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.sources import Put
 from gossipd.core.log.writer import NOTHING_STORED, Batch, Stored
