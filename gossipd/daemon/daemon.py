@@ -53,7 +53,7 @@ from gossipd.core import (
     TagFrame,
     TooManyReads,
 )
-from gossipd.daemon import logs, notify
+from gossipd.daemon import logs
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
@@ -63,6 +63,7 @@ from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.manager import Manager
 from gossipd.daemon.opening import (
     StartError,
     begin_life,
@@ -75,7 +76,7 @@ from gossipd.daemon.opening import (
     own_view,
     raise_file_limit,
 )
-from gossipd.daemon.reports import address_text
+from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
@@ -123,14 +124,22 @@ def run(config: Config) -> int:
 
 
 async def _run(config: Config, keeper: Keeper | None) -> int:
-    return await (await Daemon.open(config, keeper)).serve()
+    manager = Manager()
+    manager.begin()
+    try:
+        return await (await Daemon.open(config, keeper, manager)).serve()
+    finally:
+        manager.end()
 
 
 class Daemon:
     """One running node."""
 
-    def __init__(self, config: Config, udp: Udp, own: MemberView, store: Store) -> None:
+    def __init__(
+        self, config: Config, udp: Udp, own: MemberView, store: Store, manager: Manager
+    ) -> None:
         self._config = config
+        self._manager = manager
         self._store = store
         self._loop = asyncio.get_running_loop()
         rng, frame = random.SystemRandom(), TagFrame(config.cluster)
@@ -191,8 +200,11 @@ class Daemon:
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, config: Config, keeper: Keeper | None = None) -> Daemon:
-        """Bind. `keeper`: who has the disk, this process unless given. Raises `StartError`."""
+    async def open(
+        cls, config: Config, keeper: Keeper | None = None, manager: Manager | None = None
+    ) -> Daemon:
+        """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
+        it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
         sock = await open_gossip_socket(config.bind)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
@@ -204,7 +216,9 @@ class Daemon:
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
-            daemon = cls(config, udp, own._replace(generation=generation), store)
+            daemon = cls(
+                config, udp, own._replace(generation=generation), store, manager or Manager()
+            )
             daemon._early = early
             daemon._snapshot = store.load()
             assert config.api is not None
@@ -245,10 +259,17 @@ class Daemon:
             self._seeds.keep(Endpoint.parse_peer(text))
         self._advertising.start()
         self._hearing.start()
-        notify.ready(f"{own.name} at {address_text(own.address)}")
+        self._manager.serves(self._standing, self._due)
         code = await self._ending.ended
         await self._stop()
         return code
+
+    def _standing(self) -> str:
+        return standing(self._node, self.service.not_ready())
+
+    def _due(self) -> float | None:
+        """When the core's timer has to ring."""
+        return None if self._ending.ended.done() else self._node.next_timeout
 
     def _is_alone(self) -> bool:
         """Whether there is nobody to join, as far as can be told without resolving names."""

@@ -75,8 +75,9 @@ class Ending:
         if self._leaves:
             return
         self._leaves = True
-        notify.stopping()
-        self._stop_at = time.monotonic() + self._config.settings.leave_timeout + STOP_SECONDS
+        within = self._config.settings.leave_timeout + STOP_SECONDS
+        notify.stopping(within)
+        self._stop_at = time.monotonic() + within
         self._loop.call_soon(self._leave, time.monotonic())
 
     def _leave(self, began: float) -> None:

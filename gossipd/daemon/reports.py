@@ -18,6 +18,9 @@ from gossipd.core import (
     increment_id,
 )
 
+SHOWN = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
+"""The states whose members are counted."""
+
 
 def address_text(address: Address) -> str:
     """`host:port`, IPv6 in brackets."""
@@ -97,10 +100,25 @@ def _event(entry: RecentEvent, offset: float) -> dict[str, object]:
     }
 
 
+def _states(node: Node) -> Counter[Status]:
+    return Counter(view.status for view in node.members)
+
+
+def standing(node: Node, not_ready: str | None) -> str:
+    """The node in one line; `not_ready`: why clients should ask another one."""
+    states = _states(node)
+    counts = (f"{states[status]} {status.name.lower()}" for status in SHOWN if states[status])
+    ready = (
+        "leaving the cluster" if node.leaving else "ready" if not_ready is None else "not ready"
+    )
+    reason = "" if node.leaving or not_ready is None else f" ({not_ready})"
+    own = f"{node.own.name} at {address_text(node.own.address)}"
+    return f"{own}: {ready}; members: {', '.join(counts)}{reason}"
+
+
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
-    states = Counter(view.status for view in node.members)
-    shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
+    states = _states(node)
     return {
         "name": node.own.name,
         "address": address_text(node.own.address),
@@ -108,7 +126,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "version": gossipd.__version__,
         "ready": node.ready,
         "leaving": node.leaving,
-        "members": {status.name.lower(): states[status] for status in shown},
+        "members": {status.name.lower(): states[status] for status in SHOWN},
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,

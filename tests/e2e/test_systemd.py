@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.machine import SOURCE, Machine, why_none
+from tests.e2e.machine import ENVIRONMENT, PYTHON, SOURCE, Machine, why_none
 from tests.e2e.node import ROOT, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
@@ -118,6 +119,40 @@ def test_the_journal_shows_warnings_as_such_and_one_time(machine: Machine) -> No
     assert levels == {"INFO", "WARNING"}
     assert active(machine, "gossipd@warned")
     machine.run("systemctl", "stop", "gossipd@warned")
+
+
+def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine) -> None:
+    machine.shell(
+        f"cat >/opt/gossipd/stuck.py <<'END'\n{(ROOT / 'tests/e2e/stuck.py').read_text()}\nEND\n"
+        "mkdir -p /run/systemd/system/gossipd@stuck.service.d\n"
+        "cat >/run/systemd/system/gossipd@stuck.service.d/test.conf <<'END'\n"
+        "[Service]\nWatchdogSec=2\nRestartSec=100ms\nExecStart=\n"
+        f"Environment={ENVIRONMENT}\n"
+        f"ExecStart={PYTHON} /opt/gossipd/stuck.py turning run --disk-timeout 0.5\n"
+        "END\necho 'bind = \"127.0.0.1:7976\"' >/etc/gossipd/stuck.toml\n"
+        "systemctl daemon-reload\nsystemctl start gossipd@stuck"
+    )
+    unit = "gossipd@stuck"
+
+    def shown(name: str) -> str:
+        return machine.run("systemctl", "show", unit, f"--property={name}", "--value").stdout[:-1]
+
+    assert "ready; members: " in shown("StatusText")
+    keeper = machine.shell(f"pgrep -P {shown('MainPID')}").split()[-1]
+    machine.run("kill", "-STOP", keeper)
+    began = time.monotonic()
+    until(lambda: "disk hangs" in shown("StatusText"), 10, "the disk hangs")
+    until(lambda: time.monotonic() - began > 3, 20, "longer than the watchdog waits")
+    assert shown("NRestarts") == "0"
+    machine.run("kill", "-CONT", keeper)
+
+    machine.run("systemctl", "kill", "--signal=USR1", "--kill-whom=main", unit)
+    until(lambda: shown("NRestarts") == "1", 20, "it is started again")
+    until(lambda: active(machine, unit), 20, "it serves again")
+    told = machine.journal("-u", unit, "-p", "crit")
+    assert "CRITICAL no progress for 1.33" in told[0]
+    assert any("in turning" in line for line in told), told
+    machine.run("systemctl", "stop", unit)
 
 
 def test_a_stop_is_a_leave(machine: Machine, tmp_path: Path) -> None:
