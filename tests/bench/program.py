@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -67,7 +67,7 @@ def with_parts(parser: ArgumentParser, parts: Iterable[str]) -> ArgumentParser:
     def some_of(text: str) -> tuple[str, ...]:
         wanted = tuple(text.split(","))
         if not set(wanted) <= set(names):
-            raise ValueError(f"parts are {', '.join(names)}")
+            raise ArgumentTypeError(f"parts are {', '.join(names)}")
         return wanted
 
     parser.add_argument("--parts", type=some_of, default=names, help=",".join(names))
