@@ -380,9 +380,10 @@ class Node(Inspection):
 
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
-        turn = self._state.turn(now, source)
-        if self._open is not None:
-            turn.effects, turn.save_wanted = self._open.effects, self._open.save_wanted
+        broken = self._open
+        turn = self._state.turn(now, source, broken.effects if broken else None)
+        if broken is not None:
+            turn.save_wanted = broken.save_wanted
         self._open = turn
         due, stall_after = self.next_timeout, self._state.means.settings.stall_after
         if due is not None and now - due > stall_after and not self._stalled:

@@ -130,9 +130,8 @@ class Committing:
     def begin(self, wall: float, turn: Turn) -> None:
         """All that was ready has been taken in: begin with what waits."""
         self._begins = False
-        if self._finding or self._batch is not None or not self._intake.waits:
+        if self._finding or self._batch is not None or not self._intake.take():
             return
-        self._intake.take()
         doubtful = self._doubtful(wall)
         if doubtful:
             self._questions += 1
@@ -222,8 +221,7 @@ class Committing:
 
     def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
         room = int(BATCH_KEYS * self._settings.key_limit) - len(self._log.keys)
-        self._intake.keep_share(room, lambda key: self._is_known(key, stored))
-        taken = self._intake.batch
+        taken = self._intake.within(room, lambda key: self._is_known(key, stored))
         increments = [(counter, by) for _, counter, by, _, _ in taken]
         keys = [key for _, _, _, key, _ in taken]
         puts = [put for _, put in self._intake.taken_puts]

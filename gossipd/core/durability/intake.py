@@ -74,8 +74,8 @@ class Intake:
         self._many += 1
         self._feed(_Many(token, items))
 
-    def take(self) -> None:
-        """Take what waits, as much as a batch holds."""
+    def take(self) -> bool:
+        """Take what waits, as much as a batch holds; whether that is anything."""
         waiting, end = self.waiting, len(self.waiting)
         if end * DEAREST > COST_MAX:
             part, end = Part(), 0
@@ -85,24 +85,19 @@ class Intake:
                 end += 1
         self.taken, self.taken_puts = waiting[:end], self.puts[:PUTS_MAX]
         del waiting[:end], self.puts[:PUTS_MAX]
+        return bool(self.taken or self.taken_puts)
 
-    def keep_share(self, room: int, is_known: Callable[[bytes], bool]) -> None:
-        """Leave out those of batches whose new keys are more than `room`; they are answered with
-        the others."""
+    def within(self, room: int, is_known: Callable[[bytes], bool]) -> list[_Asked]:
+        """Of the increments that were taken those that are to be committed: not those of batches
+        whose new keys are more than `room`. They are answered with the others."""
         if room >= len(self.taken):
-            return
+            return self.taken
         for index, (_, _, _, key, many) in enumerate(self.taken):
             if many is None or key is None or is_known(key):
                 continue
             room -= 1
             if room < 0:
                 self._shareless[index] = None
-
-    @property
-    def batch(self) -> list[_Asked]:
-        """Of the increments that were taken those that are to be committed."""
-        if not self._shareless:
-            return self.taken
         return [one for index, one in enumerate(self.taken) if index not in self._shareless]
 
     def answer(
