@@ -8,6 +8,7 @@ from gossipd.core.log.recent import RecentEvent
 from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
 from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from gossipd.core.swim.contacts import Outcome, Probed
 from gossipd.core.swim.reason import Cause, Reason
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame, TagFrame
@@ -53,6 +54,8 @@ from .effects import (
     Token,
     TooManyReads,
 )
+from .explanation import Explanation
+from .following import Following
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -105,9 +108,11 @@ __all__ = [
     "Duplicate",
     "Effect",
     "Expire",
+    "Explanation",
     "Failure",
     "Fate",
     "FindKeys",
+    "Following",
     "FoundItself",
     "Frame",
     "GaveUpDisk",
@@ -131,7 +136,9 @@ __all__ = [
     "Node",
     "NotAlone",
     "OutOfRange",
+    "Outcome",
     "Probe",
+    "Probed",
     "Profile",
     "Put",
     "PutAnswer",

@@ -185,7 +185,8 @@ class Dispatch:
                 parts.pinger.relay(message, turn)
             case RelayedAck(nonce):
                 if not (
-                    parts.detector.relay_acked(nonce) or parts.admission.check_relayed(nonce, turn)
+                    parts.detector.relay_acked(nonce, turn)
+                    or parts.admission.check_relayed(nonce, turn)
                 ):
                     turn.drop(Drop.UNASKED)
             case Nack(nonce):
@@ -235,9 +236,10 @@ class Dispatch:
         flight = parts.pinger.answered(nonce, sender, turn)
         if flight is None:
             return False
+        self._state.life.contacts.answered(sender, turn.now)
         match flight.purpose:
             case Purpose.PROBE:
-                parts.detector.acked(nonce)
+                parts.detector.acked(nonce, turn)
             case Purpose.CORROBORATE:
                 parts.opinions.suspect_answered(sender)
             case Purpose.RUMOUR:

@@ -27,6 +27,12 @@ def reason_text(reason: Reason, view: MemberView) -> str:
             return str(reason.cause.value)
 
 
+def why(view: MemberView, reason: Reason | None) -> str | None:
+    """Why a member is suspected or has failed; None of others."""
+    is_down = view.status in (Status.SUSPECT, Status.FAILED)
+    return reason_text(reason, view) if is_down and reason is not None else None
+
+
 def _unanswered(pings: int) -> str:
     return f"{pings} pings of this node were not answered"
 

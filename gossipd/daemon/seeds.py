@@ -32,7 +32,9 @@ from gossipd.core import (
     Settings,
     Why,
 )
+from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
+from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.targets import Targets
 from gossipd.daemon.troubles import Troubles
 
@@ -84,15 +86,18 @@ class Seeds:
         perform: Callable[[Sequence[Effect]], None],
         changed: Callable[[], None],
         speaks: Callable[[Address], bool],
+        retrying: Retrying,
     ) -> None:
         """`changed` is called when addresses or what is known of them have changed, before new
-        ones are asked; `speaks`: whether the node's socket can send to an address at all."""
+        ones are asked; `speaks`: whether the node's socket can send to an address at all;
+        `retrying` is told who does not answer."""
         self._node = node
         self._settings = settings
         self._troubles = troubles
         self._perform = perform
         self._changed = changed
         self._speaks = speaks
+        self._retrying = retrying
         self._loop = asyncio.get_running_loop()
         self._resolver = Resolver()
         self._seeds: dict[Endpoint, _Seed] = {}
@@ -203,7 +208,18 @@ class Seeds:
         absent = self._targets.due(now)
         if absent:
             self._perform(self._node.join(absent, now))
+        self._tell_silent(now)
         self._arm(ROUND_INTERVAL)
+
+    def _tell_silent(self, now: float) -> None:
+        """In the log, of those that have been asked for a while."""
+        since = self._targets.silent(now)
+        if since:
+            silent = [address_text(address) for address in since]
+            alone = self._node.live_count == 1
+            self._retrying.silent(silent, min(since.values()), alone, now)
+        else:
+            self._retrying.answered()
 
     def _arm(self, after: float) -> None:
         """Look when the next address is due, `after` seconds from now at the earliest."""

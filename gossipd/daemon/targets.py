@@ -45,6 +45,10 @@ class _Target:
     self_until: float = 0.0
     """Until when it counts as the node's own."""
 
+    def is_silent(self, now: float) -> bool:
+        """Whether it has been asked for a while without an answer."""
+        return self.asked_at is not None and now - self.asked_at >= SILENT_AFTER
+
 
 class Targets:
     """Those of all seeds, each once."""
@@ -114,6 +118,14 @@ class Targets:
             target.due_at = now + wait
         return absent
 
+    def silent(self, now: float) -> dict[Address, float]:
+        """Those that have been asked for a while without an answer: since when."""
+        return {
+            address: target.asked_at
+            for address, target in self._targets.items()
+            if target.asked_at is not None and target.is_silent(now)
+        }
+
     # --- queries -----------------------------------------------------------------------------
 
     @property
@@ -145,9 +157,7 @@ class Targets:
         elif member is not None:
             state = "member"
         else:
-            asked_at = target.asked_at
-            is_silent = asked_at is not None and now - asked_at >= SILENT_AFTER
-            state = "silent" if is_silent else "asked"
+            state = "silent" if target.is_silent(now) else "asked"
         return {"address": address_text(address), "state": state, "member": member}
 
     def member(self, address: Address) -> str | None:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from gossipd.process import streams
+from gossipd.process import passed, streams
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU)
 TOLD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -77,6 +77,7 @@ def fork() -> int:
     held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = os.fork()
     if not pid:
+        passed.close()
         for number in signal.valid_signals() - {*LEFT_ALONE}:
             signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -10,16 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from gossipd.config.endpoint import API_PORT, GOSSIP_PORT
 from gossipd.core.settings import Settings
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
+SOCKETS = SYSTEMD / "gossipd.socket"
 UNITS = sorted(SYSTEMD.glob("*.service"))
 EXPOSURE_MAX = 2.0
 ANALYZE = shutil.which("systemd-analyze")
 
 
-def test_both_units_are_shipped() -> None:
+def test_both_units_are_shipped_with_sockets() -> None:
     assert [unit.name for unit in UNITS] == ["gossipd.service", "gossipd@.service"]
+    assert SOCKETS.exists()
+
+
+def test_the_sockets_are_where_a_node_is_by_default() -> None:
+    listened = re.findall(r"^Listen(\w+)=(.*)$", SOCKETS.read_text(), re.MULTILINE)
+    api = {("Stream", f"127.0.0.1:{API_PORT}"), ("Stream", f"[::1]:{API_PORT}")}
+    assert set(listened) == {("Datagram", f"{GOSSIP_PORT}"), *api}
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
@@ -29,6 +38,16 @@ def test_systemd_has_nothing_to_say_about_a_unit(unit: Path, tmp_path: Path) -> 
     assert count == 1
     copy = tmp_path / unit.name.replace("@.", "@a.")
     copy.write_text(text)
+    assert ANALYZE is not None
+    verdict = subprocess.run([ANALYZE, "verify", copy], capture_output=True, text=True, timeout=60)
+    assert (verdict.returncode, verdict.stdout + verdict.stderr) == (0, "")
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
+def test_systemd_has_nothing_to_say_about_the_sockets(tmp_path: Path) -> None:
+    service = UNITS[0].read_text().replace("/opt/gossipd/bin/gossipd", sys.executable)
+    (tmp_path / "gossipd.service").write_text(service)
+    copy = Path(shutil.copy(SOCKETS, tmp_path))
     assert ANALYZE is not None
     verdict = subprocess.run([ANALYZE, "verify", copy], capture_output=True, text=True, timeout=60)
     assert (verdict.returncode, verdict.stdout + verdict.stderr) == (0, "")

@@ -17,6 +17,7 @@ from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import MemberView, Status
 
+from .contacts import Outcome, Probed
 from .health import Health
 from .life import Life
 from .members import MemberTable
@@ -38,12 +39,18 @@ class _Probe:
     """As it was held when the probe began."""
     nonces: list[int]
     """One per ping, so that each answer tells a round trip; relays know the first one."""
+    began_at: float
     verdict_at: float
     voids: int
     relays: tuple[str, ...] = ()
     """Those that were asked."""
     nacks: dict[str, None] = field(default_factory=dict)
     """Those of them that live, and did not reach it either."""
+
+    def seen(self, outcome: Outcome, now: float) -> Probed:
+        """What is to be told of it."""
+        took, pings = now - self.began_at, len(self.nonces)
+        return Probed(self.began_at, took, outcome, pings, self.relays, tuple(self.nacks))
 
 
 @dataclass(eq=False, repr=False)
@@ -102,7 +109,9 @@ class Detector:
         assert probe is not None
         self._pinger.give_up(probe.nonces)
         if self._life.cut_off:
+            self._note(probe, Outcome.VOID, turn)
             return
+        self._note(probe, Outcome.SILENT, turn)
         self._health.worse(len(probe.relays) - len(probe.nacks))
         reason = Reason(
             Cause.SILENT,
@@ -121,17 +130,17 @@ class Detector:
         else:
             turn.drop(Drop.UNASKED)
 
-    def relay_acked(self, nonce: int) -> bool:
+    def relay_acked(self, nonce: int, turn: Turn) -> bool:
         """A relay reached the target of our probe; False if that was no probe."""
         if self._probe is None or self._probe.nonces[0] != nonce:
             return False
-        self._probe_succeeded()
+        self._probe_succeeded(self._probe, Outcome.RELAYED, turn)
         return True
 
-    def acked(self, nonce: int) -> None:
+    def acked(self, nonce: int, turn: Turn) -> None:
         """One of these pings was answered."""
         if self._probe is not None and nonce in self._probe.nonces:
-            self._probe_succeeded()
+            self._probe_succeeded(self._probe, Outcome.ANSWERED, turn)
 
     def stall(self, turn: Turn) -> None:
         """This node stood still: the probe under way proves nothing, so repeat it."""
@@ -157,6 +166,7 @@ class Detector:
 
     def _repeat(self, probe: _Probe, voids: int, turn: Turn) -> None:
         self._pinger.give_up(probe.nonces)
+        self._note(probe, Outcome.VOID, turn)
         self._start_probe(probe.target, voids, turn)
 
     def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
@@ -165,15 +175,26 @@ class Detector:
         patience = self._settings.probe_patience * self._settings.probe_interval
         verdict_at = turn.now + patience * factor
         nonce = self._pinger.ping(target, Purpose.PROBE, turn)
-        self._probe = _Probe(target, [nonce], verdict_at, voids)
+        self._probe = _Probe(target, [nonce], turn.now, verdict_at, voids)
         self._timers.set(Timer.PROBE_TIMEOUT, turn.now + timeout)
         self._timers.set(Timer.PROBE_VERDICT, verdict_at)
 
-    def _probe_succeeded(self) -> None:
+    def _probe_succeeded(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
+        self._note(probe, outcome, turn)
         self._probe = None
         self._health.better()
         self._timers.cancel(Timer.PROBE_TIMEOUT)
         self._timers.cancel(Timer.PROBE_VERDICT)
+
+    def _note(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
+        self._life.contacts.probed(probe.target.name, probe.seen(outcome, turn.now))
+
+    def under_way(self, name: str, now: float) -> Probed | None:
+        """The probe of a member, if it is the one under way."""
+        probe = self._probe
+        if probe is None or probe.target.name != name:
+            return None
+        return probe.seen(Outcome.OPEN, now)
 
     def _next_target(self) -> MemberView | None:
         members = self._members

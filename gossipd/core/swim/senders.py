@@ -63,6 +63,7 @@ class Senders:
             self._membership.tell(envelope.sender, turn, TELL_ELSEWHERE_AFTER)
             self._note_elsewhere(held, turn)
         self._life.spoken_at = turn.now
+        self._life.contacts.spoke(envelope.sender, turn.source, turn.now)
         self._members.meet(envelope.sender, turn.now)
         turn.answer_to(envelope.sender, envelope.generation)
         self._learn_views(envelope, turn)

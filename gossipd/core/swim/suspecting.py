@@ -16,7 +16,7 @@ from gossipd.core.wire.messages import MemberView, Status
 from .members import MemberTable
 from .pinging import Pinger
 from .rounds import is_spread
-from .suspicion import Suspicions
+from .suspicion import Suspected, Suspicions
 
 
 @dataclass(eq=False, repr=False)
@@ -56,6 +56,10 @@ class Suspecting:
         """Give the suspects back the time for which this node stood still, or was cut off."""
         for name, deadline in self._suspicions.stall(stalled_at, turn.now):
             self._timers.set(Timer.SUSPICION, max(turn.now, deadline), name)
+
+    def suspicion(self, name: str) -> Suspected | None:
+        """That of a member that is suspected."""
+        return self._suspicions.of(name)
 
     def _look_into(self, suspect: MemberView, turn: Turn) -> None:
         """`corroborators` of the members, spread evenly from the suspect on, probe it themselves
