@@ -20,7 +20,7 @@ const polling = repeat(async () => {
   } finally {
     followCounters(sample(changes));
     memberEvents.follow(document.hidden ? null : "events?members=true");
-    show();
+    showSoon();
   }
 }, () => 1000);
 
