@@ -34,6 +34,7 @@ MODULES = {
     "leave": "queries",
     "forget": "queries",
     "config": "config",
+    "doctor": "doctor",
     "bench": "bench",
     "data": "data",
     "systemd-unit": "systemd_unit",
