@@ -88,7 +88,7 @@ def test_limits_grow_and_never_shrink() -> None:
     node, log = talk.node, talk.node.log
     node.grow(Settings(streams_max=11, registers_max=1, key_limit=1, doubles_max=1))
     assert (log.streams_max, log.registers_max, log.doubles_max) == (11, 20, 40)
-    assert log.keys_max == limits.keys_max
+    assert (node.key_limit, log.keys_max) == (30, limits.keys_max)
     node.grow(Settings(streams_max=1, registers_max=21, key_limit=31, doubles_max=41))
     assert (log.streams_max, log.registers_max, log.doubles_max) == (11, 21, 41)
     assert log.keys_max == Settings(key_limit=31).keys_max
