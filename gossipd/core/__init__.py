@@ -55,6 +55,7 @@ from .effects import (
     TooManyReads,
 )
 from .explanation import Explanation
+from .following import Following
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -111,6 +112,7 @@ __all__ = [
     "Failure",
     "Fate",
     "FindKeys",
+    "Following",
     "FoundItself",
     "Frame",
     "GaveUpDisk",

@@ -34,6 +34,7 @@ from gossipd.core.wire.records import KeyRecord
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
 from .effects import Effect, KeysWanted, Stalled, Token
+from .following import Following
 from .identity import GENERATION_MAX, Address, Stream
 from .inspection import Inspection
 from .parts import Parts
@@ -81,6 +82,8 @@ class Node(Inspection):
         state = State(own, settings, frame, rng, now, durable)
         super().__init__(state, Parts(state, disk_timeout))
         self._dispatch = Dispatch(state, self._parts)
+        self.following = Following(state.recent, state.members)
+        """For who wants to know of each change."""
         self._frame = frame
         self._now = now
         self._stalls = 0

@@ -90,7 +90,7 @@ class Turn:
     def learn(self, advances: Sequence[Advance]) -> None:
         """Values have moved by what others did, or by doubles."""
         if advances:
-            self._outlet.recent.append(list(advances), self.now)
+            self._outlet.recent.append(advances, self.now)
             self.emit(Learned(tuple(advances)))
         if self._outlet.log.doubles.is_behind:
             self._outlet.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)

@@ -57,12 +57,14 @@ from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
+from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Alarm
 from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.lines import fields
 from gossipd.daemon.manager import Manager
 from gossipd.daemon.opening import (
     StartError,
@@ -80,6 +82,7 @@ from gossipd.daemon.opening import (
 )
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
+from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
@@ -112,7 +115,7 @@ def run(config: Config) -> int:
     """Run a node until it has left; its exit code."""
     raise_file_limit()
     keeper = None if config.in_memory else fork()
-    with logs.logging_aside(config.log_level):
+    with logs.logging_aside(config.log_level, config.log_format):
         try:
             import uvloop
 
@@ -152,6 +155,7 @@ class Daemon:
         )
         self._troubles = Troubles()
         self._telling = Telling(self._troubles)
+        self._drops = Drops()
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(self._node, store, self._perform, self._troubles, timeout)
@@ -166,6 +170,7 @@ class Daemon:
             self._perform,
             self._seeds_changed,
             lambda address: speaks(udp.socket, address),
+            Retrying(lambda: self._advertising.cause),
         )
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
@@ -192,7 +197,7 @@ class Daemon:
         self._timer_at: float | None = None
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
-        busy = partial(self._telling.drop, reason=Drop.BUSY)
+        busy = partial(self._drops.drop, reason=Drop.BUSY)
         self._inbox = Inbox(self._receive, self._node, busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
@@ -254,6 +259,9 @@ class Daemon:
             self._data_dir or "in memory",
             api,
             self._udp.receive_buffer // 1024,
+            extra=fields(
+                member=own.name, address=address_text(own.address), cluster=self._config.cluster
+            ),
         )
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
@@ -362,6 +370,7 @@ class Daemon:
             self._perform(self._node.handle_timeout(now))
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
+        self._telling.in_time()
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         """Each of these, whatever becomes of the others: the core counts on all."""
@@ -372,6 +381,7 @@ class Daemon:
                 done = True
             except Exception:
                 log.exception("this is a bug in gossipd")
+        self._port.watchers.look()
         # What is told is written at once, so that who comes as soon as he is answered is read
         # before the next batch is begun.
         self._port.turns.answer()
@@ -395,14 +405,14 @@ class Daemon:
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
                 case Dropped(source, reason):
-                    self._telling.drop(source, reason)
+                    self._drops.drop(source, reason)
                 case Joined():
                     # Others than seeds take a node in too, again and again if somebody forges
                     # joins in its name.
                     level = logging.INFO if self._seeds.joined(effect) else logging.DEBUG
-                    log.log(
-                        level, "joined through %s at %s", effect.name, address_text(effect.address)
-                    )
+                    name, at = effect.name, address_text(effect.address)
+                    extra = fields(member=name, address=at)
+                    log.log(level, "joined through %s at %s", name, at, extra=extra)
                 case FoundItself(address):
                     self._seeds.found_itself(address)
                 case NameLost(detail):
@@ -420,15 +430,15 @@ class Daemon:
                     self._ending.left(undrained)
                 case MemberChanged():
                     self._advertising.members_changed()
-                    self._telling.tell_again(effect.view.name, effect)
+                    self._telling.tell_again(effect)
                 case JoinDoubtful():
                     if self._advertising.doubted(effect):
                         tell(effect)
-                case Refuted():
-                    self._telling.tell_again("", effect)
+                case Refuted() | Stalled():
+                    self._telling.tell_again(effect)
                 case NotAlone(name):
                     self._alone.found(name)
-                case Stalled() | SpeaksElsewhere() | BecameReady():
+                case SpeaksElsewhere() | BecameReady():
                     tell(effect)
                 case _:
                     self._keeping.do(effect)
@@ -456,5 +466,5 @@ class Daemon:
                 "datagram_size": self._config.settings.datagram_size,
             },
             "files": open_files(),
-            "dropped": {drop.name.lower(): count for drop, count in self._telling.drops.items()},
+            "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }

@@ -15,7 +15,7 @@ from gossipd.core import (
     RecentEvent,
     Status,
     Stream,
-    increment_id,
+    increment_text,
 )
 from gossipd.daemon.reasons import why
 
@@ -55,11 +55,12 @@ def members(node: Node, prefix: str, after: str) -> Iterator[dict[str, object]]:
     for name in node.member_names(after):
         view = node.member(name) if name.startswith(prefix) else None
         if view is not None and view.status is not Status.FORGOTTEN:
-            yield _member(node, view, time.monotonic())
+            yield member(node, view)
 
 
-def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
-    rtt = node.round_trip(view.name)
+def member(node: Node, view: MemberView) -> dict[str, object]:
+    """A member as the list of all of them has it."""
+    now, rtt = time.monotonic(), node.round_trip(view.name)
     return {
         "name": view.name,
         "address": address_text(view.address),
@@ -85,20 +86,20 @@ def recent(
         if after not in ids:
             raise KeyError(after)
         entries = entries[len(ids) - ids.index(after) :]
-    offset = time.time() - time.monotonic()
-    return (_event(entry, offset) for entry in entries if entry.advance.counter.startswith(prefix))
+    return (event(entry) for entry in entries if entry.advance.counter.startswith(prefix))
 
 
-def _event(entry: RecentEvent, offset: float) -> dict[str, object]:
+def event(entry: RecentEvent) -> dict[str, object]:
+    """An event as the log shows it."""
     stream, counter, seq, by, value = entry.advance
-    uuid = str(increment_id(stream, seq))
+    uuid = increment_text(stream, seq)
     return {
         "id": uuid,
         "counter": counter,
         "by": by,
         "count": value,
         "origin": uuid.rpartition("-")[0],  # an id without its last group is the stream
-        "at": round(entry.at + offset, 3),
+        "at": round(entry.at + time.time() - time.monotonic(), 3),
     }
 
 

@@ -14,11 +14,14 @@ from gossipd.core import (
     RETRY_AFTER,
     Counted,
     Effect,
+    Following,
     Item,
     KeyedEvent,
     Node,
     Put,
+    RecentEvent,
     Refused,
+    Status,
     Stream,
     Why,
     increment_id,
@@ -143,6 +146,28 @@ class Service:
             return reports.recent(self._node, prefix, None if after is None else _event(after))
         except KeyError:
             raise Refused(Why.UNKNOWN, f"no recent increment has the id {after}") from None
+
+    # --- following ---------------------------------------------------------------------------
+
+    @property
+    def following(self) -> Following:
+        """What changes, for one who takes it."""
+        return self._node.following
+
+    def recent_events(self) -> list[RecentEvent]:
+        """The last events, oldest first."""
+        return self._node.recent()[::-1]
+
+    def event_row(self, event: RecentEvent) -> dict[str, object]:
+        """An event as `log` tells it."""
+        return reports.event(event)
+
+    def member_row(self, name: str) -> dict[str, object]:
+        """A member as `members` tells it; of one that is listed no more, that it is forgotten."""
+        view = self._node.member(name)
+        if view is None or view.status is Status.FORGOTTEN:
+            return {"name": name, "state": "forgotten"}
+        return reports.member(self._node, view)
 
     # --- the cluster -------------------------------------------------------------------------
 

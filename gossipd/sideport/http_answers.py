@@ -21,6 +21,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 TEXT = b"text/plain; charset=utf-8"
+EVENTS = b"text/event-stream"
+_UNBUFFERED = b"Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+"""Nobody on the way keeps what is told, nor waits until it is more."""
 
 
 VARIES = b"Vary: Accept\r\n"
@@ -201,6 +204,17 @@ def framed(status: int, pieces: Iterator[bytes], framing: Framing) -> Iterator[b
         yield b"%x\r\n%b\r\n" % (len(piece), piece) if framing.chunked else piece
     if framing.chunked:
         yield b"0\r\n\r\n"
+
+
+def stream_head(framing: Framing) -> bytes:
+    """Of what does not end by itself."""
+    coding = b"Transfer-Encoding: chunked\r\n" if framing.chunked else b""
+    return _head(200, EVENTS, coding + _UNBUFFERED, framing)
+
+
+def flow(framing: Framing, value: Iterator[bytes] | Refused) -> bytes | Iterator[bytes]:
+    """What does not end by itself, with its head; or why it does not begin."""
+    return problem(value, framing) if isinstance(value, Refused) else value
 
 
 def options(framing: Framing, allow: str | Refused) -> bytes:

@@ -26,6 +26,7 @@ from gossipd.daemon.service import Service
 from gossipd.sideport import tables as listing
 from gossipd.sideport import validation as values
 from gossipd.sideport.validation import REQUIRED, Argument
+from gossipd.sideport.watching import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class Operation:
     """Started beside others of its kind that follow it, rather than when all before are answered.
     `run` also gets whom to call with the answer, unless it returns what is to be awaited."""
 
+    flows: bool = False
+    """The answer does not end by itself: `run` returns what is `Wanted`, and `text` makes lines of
+    an `Event`."""
+
     batch: bool = False
     """The arguments are given many times, a line of JSON each; `run` gets a list of `Item`."""
 
@@ -95,7 +100,8 @@ class Operation:
     def usage(self) -> str:
         """How a line of text asks for it."""
         options = (each for each in self.arguments if each.name not in self.words)
-        words = [f"[{word.upper()}]" for word in self.words]
+        more = {each.name for each in self.arguments if each.many}
+        words = [f"[{word.upper()}{'…' if word in more else ''}]" for word in self.words]
         return " ".join([self.name, *words, *(f"[{each.name}={each.sample}]" for each in options)])
 
     def validated(self, given: Mapping[str, object]) -> dict[str, Any]:
@@ -116,7 +122,12 @@ class Operation:
 
     def is_short(self, given: Mapping[str, object]) -> bool:
         """Whether the answer is short and comes at once."""
-        return not (self.rows or self.batch or any(self.by_name[name].waits for name in given))
+        return not (
+            self.rows
+            or self.flows
+            or self.batch
+            or any(self.by_name[name].waits for name in given)
+        )
 
 
 class Acknowledged(NamedTuple):
@@ -236,6 +247,13 @@ async def _event(node: Service, key: tuple[str, UUID]) -> object:
     return {"key": written, **await node.event_of(uuid)}
 
 
+def _watch(_: Service, counter: frozenset[str] | None, members: bool | None) -> Wanted:
+    """Who names nothing wants everything."""
+    if counter is None:
+        return Wanted(members is not False, frozenset() if members else None)
+    return Wanted(bool(members), counter)
+
+
 def _ready(node: Service) -> object:
     reason = node.not_ready()
     if reason is not None:
@@ -300,6 +318,11 @@ OPERATIONS: tuple[Operation, ...] = (
         lambda node, prefix, limit, after: islice(node.log(prefix, after), limit),
         (values.PREFIX, values.LOG_LIMIT, values.LOG_AFTER),
         text=listing.events, words=("limit",), rows=True, counts=True,
+    ),
+    Operation(
+        "watch", "GET /events", "members and counts, then each change, as it happens", _watch,
+        (values.WATCHED, values.MEMBERS),
+        text=listing.change, words=("counter",), flows=True, counts=True,
     ),
     Operation(
         "health", "GET /health", "OK while the process lives", lambda _: "OK\n", text=str

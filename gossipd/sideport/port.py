@@ -19,6 +19,7 @@ from gossipd.sideport.memo import Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
 from gossipd.sideport.turns import Turns
+from gossipd.sideport.watching import STOPPING, Watchers
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class SidePort:
         """What clients say again and again, over HTTP and in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""
+        self.watchers = Watchers(node, self.limits)
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
@@ -103,6 +105,7 @@ class SidePort:
         after `timeout` seconds is cut."""
         self._stopping = True
         self.take_no_more()
+        self.watchers.end(STOPPING)
         for connection in self._all():
             connection.drain()
         try:

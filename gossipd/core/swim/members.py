@@ -93,6 +93,8 @@ class MemberTable:
         self.changed: dict[str, None] = {}
         """Names of what is to be stored, while `keeps_marks`."""
         self.keeps_marks = False
+        self.followed: dict[str, None] | None = None
+        """Names of which something else is held since they were taken, while somebody follows."""
         self._store(own, now, now, met=True, known=True, proven=True)
 
     # --- queries -----------------------------------------------------------------------------
@@ -300,6 +302,7 @@ class MemberTable:
         self._unshare(entry)
         del self._names[bisect_left(self._names, name)]
         self._mark(name)
+        self._show(name)
 
     def _share(self, entry: _Entry, now: float) -> None:
         """Take an entry into the fingerprint, if it belongs there."""
@@ -326,6 +329,7 @@ class MemberTable:
         if not new or view.status is not Status.SUSPECT:
             return None
         entry.view = before._replace(accusers=(*known, *new))
+        self._show(view.name)
         return Change(entry.view, before)
 
     def _store(
@@ -333,6 +337,7 @@ class MemberTable:
     ) -> None:
         view = view._replace(age=0)
         self._mark(view.name)
+        self._show(view.name)
         before = self._entries.get(view.name)
         if before is not None:
             self._unlink(before)
@@ -361,6 +366,10 @@ class MemberTable:
     def _mark(self, name: str) -> None:
         if self.keeps_marks:
             self.changed[name] = None
+
+    def _show(self, name: str) -> None:
+        if self.followed is not None:
+            self.followed[name] = None
 
     def _link(self, entry: _Entry) -> None:
         """Enter an entry in the lists."""
