@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +21,6 @@ from tests.e2e.namespaces import Namespace, Network
 from tests.e2e.node import ROOT, Node, until
 
 CONFIGS = ROOT / "configs"
-SHELLCHECK = shutil.which("shellcheck")
 
 in_a_network = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
 
@@ -149,11 +147,3 @@ def test_one_file_does_for_three_hosts(cluster: Cluster, network: Network, tmp_p
     assert nodes[0].status()["cluster"] == "shop"
     nodes[0].increment()
     counted(nodes, 1, within=10)
-
-
-@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
-def test_the_script_for_three_hosts_is_sound() -> None:
-    assert SHELLCHECK is not None
-    script = CONFIGS / "three-hosts" / "install.sh"
-    said = subprocess.run((SHELLCHECK, script), capture_output=True, text=True)
-    assert (said.returncode, said.stdout) == (0, "")
