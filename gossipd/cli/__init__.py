@@ -33,6 +33,8 @@ MODULES = {
     "join": "join",
     "leave": "queries",
     "forget": "queries",
+    "config": "config",
+    "doctor": "doctor",
     "bench": "bench",
     "data": "data",
     "systemd-unit": "systemd_unit",

@@ -31,6 +31,7 @@ from .effects import Effect
 from .identity import Address
 from .means import Means
 from .settings import Settings
+from .tally import Tally
 from .timers import Timers
 from .turn import Outlet, Turn
 
@@ -71,8 +72,15 @@ class State:
         self.write_behind = WriteBehind(log, members, self.dedup)
         self.packet_builder = PacketBuilder(settings, frame, members, *queues)
         self.growth = Growth()
+        self.tally = Tally()
         self._outlet = Outlet(
-            self.packet_builder, members, self.amplification, self.recent, log, self.means.timers
+            self.packet_builder,
+            members,
+            self.amplification,
+            self.recent,
+            log,
+            self.means.timers,
+            self.tally,
         )
 
     def turn(

@@ -92,6 +92,11 @@ class Committing:
         """What is said of a disk that hangs."""
         return f"the disk has not answered for {self._disk_timeout:g} s"
 
+    @property
+    def uncommitted_count(self) -> int:
+        """Increments and puts that are not answered; of batches what was given in."""
+        return self._intake.count
+
     # --- what clients ask for ----------------------------------------------------------------
 
     def increment(

@@ -69,6 +69,12 @@ class Intake:
         """Whether anything does."""
         return bool(self.waiting or self.puts)
 
+    @property
+    def count(self) -> int:
+        """How many are not answered; of batches what was given in."""
+        waiting = len(self.waiting) + len(self.puts)
+        return waiting + len(self.taken) + len(self.taken_puts)
+
     def add_all(self, token: Token, items: Sequence[Wanted]) -> None:
         """Increments that were sent together."""
         self._many += 1

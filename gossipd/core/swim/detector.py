@@ -187,6 +187,7 @@ class Detector:
         self._timers.cancel(Timer.PROBE_VERDICT)
 
     def _note(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
+        turn.tally.probes[outcome.value] += 1
         self._life.contacts.probed(probe.target.name, probe.seen(outcome, turn.now))
 
     def under_way(self, name: str, now: float) -> Probed | None:

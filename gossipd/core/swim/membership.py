@@ -230,12 +230,13 @@ class Membership:
         rumour = self._rumours.get(view.name)
         if rumour is not None and rank(rumour.view) <= rank(view):
             self._end_rumour(view.name)
-        self._suspecting.follow(view, turn)
+        self._suspecting.follow(view, before, turn)
         if view.status is Status.FAILED:
             wait = self._settings.contact_interval * self._rng.random()
             self._timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
         if before is not None and view.status <= Status.SUSPECT:
             self._greet(view, before, turn)
+            self._count_return(view, before, turn)
         status = before.status if before else None
         if before is not None and _stands(before) == _stands(view):
             return
@@ -243,6 +244,12 @@ class Membership:
         if self._members.is_known(view.name):
             turn.emit(MemberChanged(view, status, reason))
             turn.save_wanted = True  # whom the next life asks, even if this one ends soon
+
+    def _count_return(self, view: MemberView, before: MemberView, turn: Turn) -> None:
+        if view.status is not Status.ALIVE or view.generation != before.generation:
+            return
+        turn.tally.refutations["others"] += before.status is Status.SUSPECT
+        turn.tally.false_failures += before.status is Status.FAILED
 
     def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
         """A member has begun a new life where it has proven to be: there it knows nobody yet."""

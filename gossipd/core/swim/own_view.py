@@ -88,6 +88,7 @@ class OwnView:
             generation, incarnation = view.generation + 1, 0
         if view.status is not Status.ALIVE:
             self._health.worse()
+            turn.tally.refutations["self"] += 1
             turn.emit(Refuted(view.status, incarnation))
         self.restate(turn, generation, incarnation)
         turn.send(Gossip(), turn.reply_to, None, (self._members.own,))

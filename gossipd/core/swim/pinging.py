@@ -75,6 +75,7 @@ class Pinger:
         if flight.purpose is Purpose.PROBE:
             # Also when a relay was faster: or a link that became slow would never be known.
             self._round_trips.sample(sender, turn.now - flight.sent_at)
+            turn.tally.round_trips.add(turn.now - flight.sent_at)
         elif isinstance(flight, Relayed):
             self._timers.cancel(Timer.RELAY_NACK, str(nonce))
             turn.send(RelayedAck(flight.asked), flight.asker)

@@ -34,10 +34,11 @@ class Suspecting:
         """Pings sent to each member that somebody else suspects, to find out; they end with the
         suspicion."""
 
-    def follow(self, view: MemberView, turn: Turn) -> None:
+    def follow(self, view: MemberView, before: MemberView | None, turn: Turn) -> None:
         """A member is held otherwise than before."""
         if view.status is Status.SUSPECT:
             deadline, new = self._suspicions.raise_(view, self._members.live_count, turn.now)
+            self._count(view, before, new, turn)
             # A confirmation may put it into the past, which must not look like a late timer.
             self._timers.set(Timer.SUSPICION, max(turn.now, deadline), view.name)
             if new:
@@ -60,6 +61,15 @@ class Suspecting:
     def suspicion(self, name: str) -> Suspected | None:
         """That of a member that is suspected."""
         return self._suspicions.of(name)
+
+    def _count(self, view: MemberView, before: MemberView | None, new: bool, turn: Turn) -> None:
+        own = self._members.own.name
+        if own not in view.accusers:
+            turn.tally.suspicions["told"] += new
+        elif new:
+            turn.tally.suspicions["probe"] += 1
+        elif before is None or own not in before.accusers:
+            turn.tally.suspicions["confirmed"] += 1
 
     def _look_into(self, suspect: MemberView, turn: Turn) -> None:
         """`corroborators` of the members, spread evenly from the suspect on, probe it themselves
