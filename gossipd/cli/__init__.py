@@ -33,6 +33,7 @@ MODULES = {
     "join": "join",
     "leave": "queries",
     "forget": "queries",
+    "config": "config",
     "doctor": "doctor",
     "bench": "bench",
     "data": "data",

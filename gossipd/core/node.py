@@ -364,6 +364,7 @@ class Node(Inspection):
         if isinstance(envelope, Drop):
             turn.drop(envelope)
             return self._end(turn)
+        turn.tally.received[type(envelope.message)].add(len(data))
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
         if not self._state.members.is_proven(source):

@@ -30,6 +30,7 @@ from gossipd.core.wire.messages import MemberView
 from .identity import Address
 from .means import Means
 from .settings import Settings
+from .tally import Tally
 from .timers import Timers
 from .turn import Outlet, Turn
 
@@ -70,8 +71,15 @@ class State:
         self.write_behind = WriteBehind(log, members, self.dedup)
         self.packet_builder = PacketBuilder(settings, frame, members, *queues)
         self.growth = Growth()
+        self.tally = Tally()
         self._outlet = Outlet(
-            self.packet_builder, members, self.amplification, self.recent, log, self.means.timers
+            self.packet_builder,
+            members,
+            self.amplification,
+            self.recent,
+            log,
+            self.means.timers,
+            self.tally,
         )
 
     def turn(self, now: float, source: Address = ("", 0)) -> Turn:

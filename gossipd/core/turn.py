@@ -17,6 +17,7 @@ from gossipd.core.wire.messages import MemberView, Message
 
 from .effects import Dropped, Effect, Learned, Send
 from .identity import Address
+from .tally import Tally
 from .timers import Timer, Timers
 
 CATCH_UP_PAUSE = 0.002
@@ -32,6 +33,7 @@ class Outlet(NamedTuple):
     recent: RecentEvents
     log: Log
     timers: Timers
+    tally: Tally
 
 
 class Turn:
@@ -51,6 +53,11 @@ class Turn:
         """Whether what has changed is to be stored soon."""
         self.company = Company()
 
+    @property
+    def tally(self) -> Tally:
+        """Where what happens is counted."""
+        return self._outlet.tally
+
     def send(
         self,
         message: Message,
@@ -62,6 +69,7 @@ class Turn:
         outlet = self._outlet
         data = outlet.packet_builder.pack(message, to, name, views, self.now)
         if outlet.members.is_proven(to) or outlet.amplification.allow(to, len(data)):
+            outlet.tally.sent[type(message)].add(len(data))
             self.effects.append(Send(data, to))
         else:
             self.drop(Drop.LIMITED)
@@ -72,6 +80,7 @@ class Turn:
         data = self._outlet.packet_builder.pack(message, to, None, (), self.now)
         if len(data) > budget:
             return 0
+        self.tally.sent[type(message)].add(len(data))
         self.effects.append(Send(data, to))
         return len(data)
 

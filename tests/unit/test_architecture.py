@@ -48,7 +48,7 @@ ROOM_AND_NAME = r"`(\w+(?:\.\w+)*)\.(\w+)`"
 
 LEAVES = {
     *("effects", "hashing", "identity", "means", "replies", "results", "settings", "snapshot"),
-    *("timers", "turn"),
+    *("tally", "timers", "turn"),
 }
 """The modules of the core that every room may use."""
 

@@ -133,6 +133,12 @@ class Committing:
         """What is said of a disk that hangs."""
         return f"the disk has not answered for {self._disk_timeout:g} s"
 
+    @property
+    def uncommitted_count(self) -> int:
+        """Increments and puts that are not answered; of batches what was given in."""
+        waiting = len(self._waiting) + len(self._puts)
+        return waiting + len(self._taken) + len(self._taken_puts)
+
     # --- what clients ask for ----------------------------------------------------------------
 
     def increment(

@@ -169,6 +169,7 @@ class Detector:
             case Purpose.PROBE:
                 # Also when a relay was faster: or a link that became slow would never be known.
                 self._round_trips.sample(flight.target, turn.now - flight.sent_at)
+                turn.tally.round_trips.add(turn.now - flight.sent_at)
                 if self._probe is not None and nonce in self._probe.nonces:
                     self._probe_succeeded(self._probe, Outcome.ANSWERED, turn)
             case Purpose.CORROBORATE:
@@ -238,6 +239,7 @@ class Detector:
         self._timers.cancel(Timer.PROBE_VERDICT)
 
     def _note(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
+        turn.tally.probes[outcome.value] += 1
         self._life.contacts.probed(probe.target.name, probe.seen(outcome, turn.now))
 
     def under_way(self, name: str, now: float) -> Probed | None:

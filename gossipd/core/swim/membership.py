@@ -248,6 +248,7 @@ class Membership:
             self._end_rumour(view.name)
         if view.status is Status.SUSPECT:
             deadline, new = self._suspicions.raise_(view, self._members.live_count, turn.now)
+            self._count_suspicion(view, before, new, turn)
             # A confirmation may put it into the past, which must not look like a late timer.
             self._timers.set(Timer.SUSPICION, max(turn.now, deadline), view.name)
             if new:
@@ -267,6 +268,7 @@ class Membership:
             self._timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
         if before is not None and view.status <= Status.SUSPECT:
             self._greet(view, before, turn)
+            self._count_return(view, before, turn)
         status = before.status if before else None
         if before is not None and _stands(before) == _stands(view):
             return
@@ -274,6 +276,23 @@ class Membership:
         if self._members.is_known(view.name):
             turn.emit(MemberChanged(view, status, reason))
             turn.save_wanted = True  # whom the next life asks, even if this one ends soon
+
+    def _count_suspicion(
+        self, view: MemberView, before: MemberView | None, new: bool, turn: Turn
+    ) -> None:
+        own = self._members.own.name
+        if own not in view.accusers:
+            turn.tally.suspicions["told"] += new
+        elif new:
+            turn.tally.suspicions["probe"] += 1
+        elif before is None or own not in before.accusers:
+            turn.tally.suspicions["confirmed"] += 1
+
+    def _count_return(self, view: MemberView, before: MemberView, turn: Turn) -> None:
+        if view.status is not Status.ALIVE or view.generation != before.generation:
+            return
+        turn.tally.refutations["others"] += before.status is Status.SUSPECT
+        turn.tally.false_failures += before.status is Status.FAILED
 
     def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
         """A member has begun a new life where it has proven to be: there it knows nobody yet."""
@@ -335,6 +354,7 @@ class Membership:
             generation, incarnation = view.generation + 1, 0
         if view.status is not Status.ALIVE:
             self._health.worse()
+            turn.tally.refutations["self"] += 1
             turn.emit(Refuted(view.status, incarnation))
         self.restate(turn, generation, incarnation)
         turn.send(Gossip(), turn.reply_to, None, (self._members.own,))
