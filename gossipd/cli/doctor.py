@@ -78,14 +78,14 @@ def doctor(
 
 def _configured(path: str | None) -> dict[str, Any]:
     """What a node of this host would be started with, as far as it matters here."""
-    from gossipd.config.file import FileError, read
+    from gossipd.config.file import File, read
     from gossipd.config.options import VARIABLE_PREFIX
 
     values: dict[str, Any] = {"cluster": "gossipd", "name": None, "join": (), "data_dir": None}
-    try:
-        given = read(path) if path else {}
-    except FileError as error:
-        raise Misuse(str(error)) from None
+    file = read(path) if path else File()
+    if file.problems:
+        raise Misuse("; ".join(file.problems))
+    given = dict(file.values)
     for key in values:
         if text := os.environ.get(VARIABLE_PREFIX + key.upper()):
             given[key] = text.replace(",", " ").split() if key == "join" else text

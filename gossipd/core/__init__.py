@@ -1,6 +1,6 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
-from gossipd.core.durability.committing import Wanted
+from gossipd.core.durability.intake import Wanted
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.dedup import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from gossipd.core.log.keys import KeyedEvent

@@ -155,7 +155,7 @@ class Inspection:
 
     def explanation(self, name: str, now: float) -> Explanation:
         """All that is known of why a name is in its state, member or not."""
-        state, membership = self._state, self._parts.membership
+        state, suspecting = self._state, self._parts.suspecting
         view = state.members.get(name)
         every = state.means.settings.probe_interval * max(1, state.members.live_count - 1)
         return Explanation(
@@ -164,10 +164,10 @@ class Inspection:
             view is not None and state.members.has_proven(name, view.address),
             state.life.contacts.of(name),
             self._parts.detector.under_way(name, now),
-            state.round_trips.timeout(name) * state.health.factor,
+            self._parts.pinger.timeout(name),
             every,
-            membership.suspicion(name),
-            membership.corroborations.get(name),
+            suspecting.suspicion(name),
+            suspecting.corroborations.get(name),
             state.rumours.get(name),
             state.newcomers.get(name),
         )

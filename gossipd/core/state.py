@@ -27,6 +27,7 @@ from gossipd.core.swim.showing import Showing
 from gossipd.core.wire.frame import Frame
 from gossipd.core.wire.messages import MemberView
 
+from .effects import Effect
 from .identity import Address
 from .means import Means
 from .settings import Settings
@@ -82,6 +83,8 @@ class State:
             self.tally,
         )
 
-    def turn(self, now: float, source: Address = ("", 0)) -> Turn:
+    def turn(
+        self, now: float, source: Address = ("", 0), effects: list[Effect] | None = None
+    ) -> Turn:
         """An input that comes now."""
-        return Turn(self._outlet, now, source)
+        return Turn(self._outlet, now, source, effects)

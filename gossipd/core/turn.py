@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gossipd.core.gossip.amplification import AmplificationLimit
@@ -39,7 +39,10 @@ class Outlet(NamedTuple):
 class Turn:
     """One input: its time, where it came from, and its effects so far."""
 
-    def __init__(self, outlet: Outlet, now: float, source: Address) -> None:
+    def __init__(
+        self, outlet: Outlet, now: float, source: Address, effects: list[Effect] | None = None
+    ) -> None:
+        """`effects`: those of an input that raised on its way, which are still to be performed."""
         self._outlet = outlet
         self.now = now
         self.source = source
@@ -48,7 +51,9 @@ class Turn:
         """Where answers go."""
         self.speaker = ""
         """The name under which it was sent."""
-        self.effects: list[Effect] = []
+        self.effects: list[Effect] = [] if effects is None else effects
+        self.emit: Callable[[Effect], None] = self.effects.append
+        """Something happened that the shell is told."""
         self.save_wanted = False
         """Whether what has changed is to be stored soon."""
         self.company = Company()
@@ -91,10 +96,6 @@ class Turn:
         view = self._outlet.members.held(name)
         if view.generation == generation:
             self.reply_to = view.address
-
-    def emit(self, effect: Effect) -> None:
-        """Something happened that the shell is told."""
-        self.effects.append(effect)
 
     def learn(self, advances: Sequence[Advance]) -> None:
         """Values have moved by what others did, or by doubles."""
