@@ -30,6 +30,8 @@ MODULES = {
     "peers": "queries",
     "status": "queries",
     "log": "queries",
+    "watch": "watch",
+    "on-event": "on_event",
     "join": "join",
     "leave": "queries",
     "forget": "queries",
@@ -50,7 +52,7 @@ class _Group(click.Group):
         if cmd_name not in MODULES:
             return None
         module = import_module(f"gossipd.cli.{MODULES[cmd_name]}")
-        return cast(click.Command, getattr(module, cmd_name))
+        return cast(click.Command, getattr(module, cmd_name.replace("-", "_")))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for arg in args:
