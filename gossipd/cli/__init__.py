@@ -35,8 +35,11 @@ MODULES = {
     "join": "join",
     "leave": "queries",
     "forget": "queries",
+    "config": "config",
+    "doctor": "doctor",
     "bench": "bench",
     "data": "data",
+    "systemd-unit": "systemd_unit",
     "simulate": "simulate",
 }
 """Where each command is, in the order of the help."""

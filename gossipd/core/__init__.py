@@ -1,6 +1,6 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
-from gossipd.core.durability.committing import Wanted
+from gossipd.core.durability.intake import Wanted
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.dedup import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from gossipd.core.log.keys import KeyedEvent
@@ -73,6 +73,7 @@ from .replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
 from .results import RETRY_AFTER, Counted, Item, Refused, Why
 from .settings import Profile, Settings, SettingsError
 from .snapshot import Snapshot, StreamSnapshot
+from .tally import Histogram
 
 __all__ = [
     "AGE_TICK",
@@ -116,6 +117,7 @@ __all__ = [
     "FoundItself",
     "Frame",
     "GaveUpDisk",
+    "Histogram",
     "Included",
     "Incremented",
     "Item",

@@ -20,7 +20,8 @@ from random import Random
 from typing import TypeVarTuple
 
 from gossipd.core.durability.acks import Demand
-from gossipd.core.durability.committing import Reaction, Wanted
+from gossipd.core.durability.committing import Reaction
+from gossipd.core.durability.intake import Wanted
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.sources import Put
 from gossipd.core.log.writer import NOTHING_STORED, Batch, Stored
@@ -364,6 +365,7 @@ class Node(Inspection):
         if isinstance(envelope, Drop):
             turn.drop(envelope)
             return self._end(turn)
+        turn.tally.received[type(envelope.message)].add(len(data))
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
         if not self._state.members.is_proven(source):
@@ -379,9 +381,10 @@ class Node(Inspection):
 
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
-        turn = self._state.turn(now, source)
-        if self._open is not None:
-            turn.effects, turn.save_wanted = self._open.effects, self._open.save_wanted
+        broken = self._open
+        turn = self._state.turn(now, source, broken.effects if broken else None)
+        if broken is not None:
+            turn.save_wanted = broken.save_wanted
         self._open = turn
         due, stall_after = self.next_timeout, self._state.means.settings.stall_after
         if due is not None and now - due > stall_after and not self._stalled:
@@ -410,7 +413,7 @@ class Node(Inspection):
         self._stalls += 1
         if self._stalls <= VOIDS_MAX:
             self._state.means.timers.postpone(_WAITS, turn.now - due)
-        self._parts.membership.stall(due, turn)
+        self._parts.suspecting.stall(due, turn)
 
     def _advance(self, now: float) -> None:
         assert now >= self._now, "time went back"

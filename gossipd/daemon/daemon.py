@@ -57,13 +57,17 @@ from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
+from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Alarm
 from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.lines import fields
 from gossipd.daemon.manager import Manager
+from gossipd.daemon.metrics import Metrics, Sources
+from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.opening import (
     StartError,
     begin_life,
@@ -80,6 +84,7 @@ from gossipd.daemon.opening import (
 )
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
+from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
@@ -112,7 +117,7 @@ def run(config: Config) -> int:
     """Run a node until it has left; its exit code."""
     raise_file_limit()
     keeper = None if config.in_memory else fork()
-    with logs.logging_aside(config.log_level):
+    with logs.logging_aside(config.log_level, config.log_format):
         try:
             import uvloop
 
@@ -150,11 +155,15 @@ class Daemon:
         self._node = Node(
             own, config.settings, frame, rng, now, durable=durable, disk_timeout=timeout
         )
+        self._numbers = Numbers()
         self._troubles = Troubles()
         self._telling = Telling(self._troubles)
+        self._drops = Drops()
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
-        self._keeping = Keeping(self._node, store, self._perform, self._troubles, timeout)
+        self._keeping = Keeping(
+            self._node, store, self._perform, self._troubles, self._numbers, timeout
+        )
         self._counting = Counting(self._node, self._keeping.do)
         self._ending = Ending(self._node, config, self._perform)
         self._waits = Waits(self._node, self._perform)
@@ -166,6 +175,7 @@ class Daemon:
             self._perform,
             self._seeds_changed,
             lambda address: speaks(udp.socket, address),
+            Retrying(lambda: self._advertising.cause),
         )
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
@@ -185,6 +195,7 @@ class Daemon:
             self._perform,
             self._ending.begin_leave,
             self._process,
+            lambda counters, accept: self._metrics.scrape(counters, accept),
             config.cluster,
         )
         self._port = SidePort(self.service, Limits(names=own_names(own.name)))
@@ -192,8 +203,9 @@ class Daemon:
         self._timer_at: float | None = None
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
-        busy = partial(self._telling.drop, reason=Drop.BUSY)
+        busy = partial(self._drops.drop, reason=Drop.BUSY)
         self._inbox = Inbox(self._receive, self._node, busy)
+        self._metrics = Metrics(self._sources())
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._snapshot = Snapshot((), ())
@@ -254,6 +266,9 @@ class Daemon:
             self._data_dir or "in memory",
             api,
             self._udp.receive_buffer // 1024,
+            extra=fields(
+                member=own.name, address=address_text(own.address), cluster=self._config.cluster
+            ),
         )
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
@@ -358,10 +373,12 @@ class Daemon:
             return
         self._timer_at = None
         if at is not None and now >= at:
+            self._numbers.lag.add(now - at)
             self._node.see_clocks(now, time.time())
             self._perform(self._node.handle_timeout(now))
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
+        self._telling.in_time()
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         """Each of these, whatever becomes of the others: the core counts on all."""
@@ -389,21 +406,23 @@ class Daemon:
                     self._udp.send(data, to)
                 case Answered() | AnsweredPart():
                     self._counting.do(effect)
-                case Incremented() | Learned():
-                    pass
+                case Incremented(advances):
+                    self._numbers.local += len(advances)
+                case Learned(advances):
+                    self._numbers.remote += len(advances)
                 case CommitSoon() | Commit():  # among the last, they would be looked for long
                     self._keeping.do(effect)
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
                 case Dropped(source, reason):
-                    self._telling.drop(source, reason)
+                    self._drops.drop(source, reason)
                 case Joined():
                     # Others than seeds take a node in too, again and again if somebody forges
                     # joins in its name.
                     level = logging.INFO if self._seeds.joined(effect) else logging.DEBUG
-                    log.log(
-                        level, "joined through %s at %s", effect.name, address_text(effect.address)
-                    )
+                    name, at = effect.name, address_text(effect.address)
+                    extra = fields(member=name, address=at)
+                    log.log(level, "joined through %s at %s", name, at, extra=extra)
                 case FoundItself(address):
                     self._seeds.found_itself(address)
                 case NameLost(detail):
@@ -421,15 +440,15 @@ class Daemon:
                     self._ending.left(undrained)
                 case MemberChanged():
                     self._advertising.members_changed()
-                    self._telling.tell_again(effect.view.name, effect)
+                    self._telling.tell_again(effect)
                 case JoinDoubtful():
                     if self._advertising.doubted(effect):
                         tell(effect)
-                case Refuted():
-                    self._telling.tell_again("", effect)
+                case Refuted() | Stalled():
+                    self._telling.tell_again(effect)
                 case NotAlone(name):
                     self._alone.found(name)
-                case Stalled() | SpeaksElsewhere() | BecameReady():
+                case SpeaksElsewhere() | BecameReady():
                     tell(effect)
                 case _:
                     self._keeping.do(effect)
@@ -447,7 +466,7 @@ class Daemon:
         udp = self._udp
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
-            "alarms": self._alarm.texts + self._troubles.texts,
+            "alarms": self._alarms(),
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,
@@ -457,5 +476,25 @@ class Daemon:
                 "datagram_size": self._config.settings.datagram_size,
             },
             "files": open_files(),
-            "dropped": {drop.name.lower(): count for drop, count in self._telling.drops.items()},
+            "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }
+
+    def _alarms(self) -> list[str]:
+        return self._alarm.texts + self._troubles.texts
+
+    def _sources(self) -> Sources:
+        """Of the numbers that are shown."""
+        return Sources(
+            self._node,
+            self._numbers,
+            self._udp,
+            self._inbox,
+            self._keeping.watch,
+            self._waits,
+            self._port,
+            self._drops.counts,
+            self._config.cluster,
+            int(self._config.settings.key_limit),
+            self.service.not_ready,
+            self._alarms,
+        )

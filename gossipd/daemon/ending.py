@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from gossipd.config.config import Config
 from gossipd.core import Effect, Node
 from gossipd.daemon import notify
+from gossipd.daemon.lines import fields
 from gossipd.process import signals
 
 log = logging.getLogger("gossipd")
@@ -62,7 +63,7 @@ class Ending:
 
     def _on_signal(self, number: signal.Signals) -> None:
         if not self._leaves:
-            log.info("%s: leaving", number.name)
+            log.info("%s: leaving", number.name, extra=fields(signal=number.name))
             self._exit_code |= number == signal.SIGXCPU
             self.begin_leave()
         elif not self._hurries:
@@ -97,7 +98,8 @@ class Ending:
         """The node has left."""
         if undrained:
             where = "lost" if self._config.in_memory else "on this disk only"
-            log.warning("left; %d streams may be %s", undrained, where)
+            extra = fields(streams=undrained)
+            log.warning("left; %d streams may be %s", undrained, where, extra=extra)
         else:
             log.info("left")
         self._end(self._exit_code)

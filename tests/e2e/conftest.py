@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.node import Node, until
 
 
 @pytest.fixture
@@ -16,3 +17,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield made
     made.show()
     assert made.mishaps() == []
+
+
+@pytest.fixture
+def node(cluster: Cluster) -> Node:
+    """One that serves."""
+    node = cluster.add()
+    node.start()
+    until(lambda: node.ready, 20, "it is ready")
+    return node

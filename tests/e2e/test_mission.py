@@ -6,7 +6,6 @@ namespace: only loopback is up in it.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -17,9 +16,10 @@ from tests.e2e import namespaces
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, gossipd, until
+from tests.e2e.programs import program
 
 pytestmark = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
-needs_netcat = pytest.mark.skipif(shutil.which("nc") is None, reason="needs netcat-openbsd")
+needs_netcat = program("nc", "netcat-openbsd")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_two_nodes_on_one_host_count_with_bare_commands(
     assert _bare(namespace, "count") == "2\n"
     counted([node, second], 2, within=5)
     assert _bare(namespace, "count", "--api", ":7957") == "2\n"
-    assert "WARNING" not in node.log + second.log
+    assert "level=warning" not in node.log + second.log
 
 
 def test_a_bare_run_takes_the_documented_ports(cluster: Cluster, namespace: Namespace) -> None:

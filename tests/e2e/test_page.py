@@ -15,7 +15,7 @@ from gossipd.sideport.port import SidePort
 from tests.e2e.bounds import allowed, report
 from tests.e2e.browser import PROGRAM, Browser, Tab
 from tests.e2e.cluster import Cluster
-from tests.e2e.node import Node
+from tests.e2e.node import Node, until
 from tests.unit.sideport.fake import FakeBackend
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
@@ -41,8 +41,8 @@ class Crowd(FakeBackend):
         self.values |= {"1": -7, "__proto__": 2**61 + 1, HOSTILE: 3}
 
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
-        for number in range(MEMBERS):
-            name = f"node-{number}" if number != 7 else "x" * 64
+        for number in sorted(range(MEMBERS), key=str):
+            name = f"node-{number}" if number != 7 else f"node-7-{'x' * 57}"
             if not name.startswith(prefix) or name <= after:
                 continue
             state = {7: "suspect", 8: "failed", 9: "left"}.get(number, "alive")
@@ -69,6 +69,7 @@ class Crowd(FakeBackend):
             "ready": True,
             "leaving": False,
             "members": {"alive": MEMBERS - 3, "suspect": 1, "failed": 1, "left": 1},
+            "changes": int(5000 * time.monotonic()),
             "counters": len(self.values),
             "streams": 850_000,
             "registers": 5_000_000,
@@ -131,6 +132,7 @@ def test_it_follows_counts_and_members_and_says_when_nobody_answers(
     tab = browser.open(page_of(one))
     tab.shows("document.getElementById('verdict-title').innerText.includes('2 members alive')")
     two.increment("visits", 3)
+    tab.shows("document.getElementById('link').textContent === 'live'")
     tab.shows(f"/^visits\\s+3\\b/.test({row_of('counters', 'visits')})")
     two.increment("visits", 39)
     tab.shows(f"/^visits\\s+42\\b/.test({row_of('counters', 'visits')})")
@@ -139,6 +141,7 @@ def test_it_follows_counts_and_members_and_says_when_nobody_answers(
     two.kill()
     tab.shows(f"/failed/.test({row_of('members', 'n2')})", within=30.0)
     tab.shows("/n2/.test(document.getElementById('changes').innerText)")
+    assert any("/events?counts=string&counter=visits" in url for url in tab.asked)
     tab.shows("/n2 is failed/.test(document.getElementById('said').textContent)")
     tab.shows("/not all is well/.test(document.getElementById('verdict').innerText)")
     browser.listen()
@@ -168,7 +171,7 @@ def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
     tab.shows("document.querySelectorAll('#counters-rows tr').length === 50")
     assert tab.run("document.querySelectorAll('#members-rows tr').length") == 100
     first = tab.run("document.querySelector('#members-rows tr').innerText")
-    assert "x" * 64 in first
+    assert "x" * 57 in first
     assert "no answer to a probe" in first
     type_into(tab, "members-search", "node-77")
     tab.shows("document.querySelectorAll('#members-rows tr').length === 11")
@@ -178,6 +181,20 @@ def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
     type_into(tab, "counters-search", "__pro")
     tab.shows(f"/2,305,843,009,213,693,953/.test({row_of('counters', '__proto__')})")
     tab.close()
+
+
+def test_counters_that_move_too_fast_to_be_followed_are_asked_for(
+    crowded: Tab, browser: Browser
+) -> None:
+    crowded.shows("/^[345],\\d{3}$/.test(document.getElementById('rate').textContent)")
+    before = len(crowded.asked)
+
+    def asked() -> list[str]:
+        browser.listen()
+        return [url for url in crowded.asked[before:] if "/counters?" in url]
+
+    until(lambda: len(asked()) > 2, 15.0, "counters are asked for")
+    assert not any("/events?counts" in url for url in crowded.asked[before:])
 
 
 def type_into(tab: Tab, field: str, text: str) -> None:
@@ -280,7 +297,7 @@ def test_a_screen_reader_hears_names_and_roles(crowded: Tab) -> None:
         assert by_role[role], role
         assert "" not in by_role[role], role
     assert by_role["columnheader"] == [
-        *("Member", "State, for", "Round trip", "Counter", "Count", "A second")
+        *("Member", "State, since", "Round trip", "Counter", "Count", "A second")
     ]
     assert "node-1 10.1.0.1:7946 rack=r1" in by_role["rowheader"]
     assert {"main", "banner", "contentinfo", "navigation"} <= set(by_role)

@@ -189,7 +189,7 @@ def test_what_is_seen_of_a_dead_node_is_its_failure(cluster: Cluster) -> None:
     nodes = cluster.start(2)
     nodes[1].kill()
     see(nodes[:1], "n2", "failed", within=10)
-    nodes[0].says("WARNING member n2 at")
+    nodes[0].says('level=warning msg="member n2 at')
     assert nodes[0].get("/peers") == []
 
 

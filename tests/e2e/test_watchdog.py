@@ -99,7 +99,7 @@ def test_a_loop_that_stands_still_does_not_beat_and_says_where_it_is(
     manager.hears("READY=1")
     node.send(signal.SIGUSR1)
     if how != "holding":
-        node.says("CRITICAL no progress for 0.8 s")
+        node.says('level=critical msg="no progress for 0.8 s')
         node.says(f"in {how}")
     manager.listen()
     quiet = time.monotonic() + LIMIT

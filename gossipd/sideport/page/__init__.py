@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gossipd.sideport.http_answers import VARIES, Document
 
-SCRIPTS = ("text.js", "asking.js", "members.js", "counters.js", "node.js")
+SCRIPTS = ("text.js", "asking.js", "following.js", "members.js", "counters.js", "node.js")
 """In this order, as one module."""
 
 HTML = b"text/html; charset=utf-8"

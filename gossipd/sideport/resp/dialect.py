@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossipd.core import Refused
+from gossipd.sideport.answered import UNKNOWN
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.resp.answers import OK, Error, error
+from gossipd.sideport.resp.answers import OK, Error
 from gossipd.sideport.resp.commands import COMMANDS
 from gossipd.sideport.resp.reading import Reader, Words
 from gossipd.sideport.resp.refusals import REASONS, unknown, unsupported, wrong_number
@@ -58,9 +59,13 @@ class RespDialect:
         if reader.is_within or self._is_refusing or self._brief:
             self._read(data)
         elif (calls := said.get(data)) is not None:
-            add, counted, told = self._pipeline.add, self._session.counted, self._session.told
-            for start, shares, _ in calls:
-                add(start, counted if shares else told, shares)
+            add, counted, tellers = (
+                self._pipeline.add,
+                self._session.counted,
+                self._session.tellers,
+            )
+            for start, shares, _, name in calls:
+                add(start, counted if shares else tellers[name], shares)
         else:
             calls = self._read(data)
             if calls and not reader.is_within and not self._pipeline.closed:
@@ -102,14 +107,14 @@ class RespDialect:
         """Nothing to do: the time-out is counted from the last answer."""
 
     def end(self) -> None:
-        """Nothing to do: nothing here refers back."""
+        self._session.end()
 
     def _take(self, words: Words) -> Call | None:
         """Start a command; what that was, if it is likely to come again."""
         try:
             call = self._found(words)
         except Refused as refused:
-            self._pipeline.say(error(refused))
+            self._pipeline.say(self._session.refused(refused, _name_of(words)))
             if self._brief:
                 self._pipeline.end()
             return None
@@ -135,7 +140,9 @@ class RespDialect:
             raise wrong(wrong_number(name.lower()))
         if self._brief and not row.is_brief:
             raise wrong(_FULL)
-        return None if name == _QUIT else row.begin(self._session, words)
+        if name == _QUIT:
+            return None
+        return row.begin(self._session, words)._replace(name=name.lower())
 
     def _start(self, call: Call, size: int = 0) -> None:
         """`size`: of the command."""
@@ -143,10 +150,17 @@ class RespDialect:
         if call.shares:
             pipeline.add(call.start, session.counted, True)
         else:
-            pipeline.add(call.start, session.told, False, size if size > LARGE else 0)
+            told = session.tellers[call.name]
+            pipeline.add(call.start, told, False, size if size > LARGE else 0)
         if self._brief:
             pipeline.end()
 
     def _fail(self, fault: Refused) -> None:
-        self._pipeline.say(error(fault))
+        self._pipeline.say(self._session.refused(fault, UNKNOWN))
         self._pipeline.end(linger=True)
+
+
+def _name_of(words: Words) -> str:
+    """Of a command that there is."""
+    name = words[0].upper().decode("latin-1")
+    return name.lower() if name in COMMANDS else UNKNOWN

@@ -37,6 +37,7 @@ from gossipd.core.swim.detector import Detector
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.swim.members import Change, MemberTable
 from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.own_view import OwnView
 from gossipd.core.swim.reason import Reason
 from gossipd.core.turn import Turn
 from gossipd.core.wire import encoding
@@ -386,7 +387,7 @@ def deaf_to_acks(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_refutes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Membership, "_rise_above", nothing)
+    patch.setattr(OwnView, "_rise_above", nothing)
 
 
 def nobody_contacts_the_failed(patch: pytest.MonkeyPatch) -> None:
