@@ -87,7 +87,7 @@ function memberRow(name) {
     tags: element("span", { class: "note tags" }),
     why: element("span", {}),
     explain: element("a", {
-      href: `/explain?${new URLSearchParams({ name })}`, "aria-label": `Explain ${plain(name)}`,
+      href: `explain?${new URLSearchParams({ name })}`, "aria-label": `Explain ${plain(name)}`,
     }, "explain"),
     state: element("span", { class: "state" }),
     since: element("time", { class: "note since" }),
@@ -171,7 +171,7 @@ function thoseWho(state, count, words) {
 }
 
 const pollMembers = repeat(async () => {
-  takeMembers(await ask("/members", 5 * PATIENCE));
+  takeMembers(await ask("members", 5 * PATIENCE));
   showMembers();
 }, () => (memberEvents.isOpen ? 15000 : 5000)); // round trips are no events
 

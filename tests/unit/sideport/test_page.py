@@ -112,6 +112,11 @@ def test_its_scripts_never_make_elements_of_text() -> None:
         assert found is None, f"{script.name} has {found}"
 
 
+def test_nothing_on_it_moves_by_itself() -> None:
+    """Some people get sick of that (prefers-reduced-motion)."""
+    assert re.search("animation|transition|@keyframes", (ROOM / "page.css").read_text()) is None
+
+
 def test_an_installation_has_all_its_files() -> None:
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     package = ROOT / "gossipd"
