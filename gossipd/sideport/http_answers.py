@@ -158,7 +158,7 @@ def answer(
     status = _status(operation, value)
     answered.add(status)
     if isinstance(value, Pieces):
-        return framed(status, value.pieces, framing, value.content_type)
+        return framed(status, value.pieces, framing, value.content_type, VARIES)
     if operation.rows:
         assert isinstance(value, Iterator)
         row, around = (_pair, "{}") if operation.pairs else (_row, "[]")
@@ -203,16 +203,20 @@ def frame(
 
 
 def framed(
-    status: int, pieces: Iterator[bytes], framing: Framing, content_type: bytes = JSON
+    status: int,
+    pieces: Iterator[bytes],
+    framing: Framing,
+    content_type: bytes = JSON,
+    headers: bytes = b"",
 ) -> Iterator[bytes]:
     """What comes in pieces, with its length where there are few. Without a length HTTP/1.1
     gets chunks; older clients read until the end of the connection, which must follow."""
     ahead = list(islice(pieces, 2))  # two, to see whether there is more than one
     if len(ahead) < 2:
-        yield frame(status, content_type, b"".join(ahead), framing)
+        yield frame(status, content_type, b"".join(ahead), framing, headers)
         return
     coding = b"Transfer-Encoding: chunked\r\n" if framing.chunked else b""
-    yield _head(status, content_type, coding, framing)
+    yield _head(status, content_type, coding + headers, framing)
     if not framing.body:
         return
     for piece in chain(ahead, pieces):
