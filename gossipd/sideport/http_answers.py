@@ -155,7 +155,8 @@ def answer(
     if isinstance(value, Refused):
         answered.add(status_of(value))
         return problem(value, framing, text)
-    status = _status(operation, value)
+    begins = value.acks < value.wanted if isinstance(value, Acknowledged) else operation.begins
+    status = 202 if begins else 200
     answered.add(status)
     if isinstance(value, Pieces):
         return framed(status, value.pieces, framing, value.content_type, VARIES)
@@ -176,13 +177,6 @@ def answer(
             return frame(status, TEXT, value.encode(), framing)
         case _:
             return frame(status, JSON, encode(with_text(value) if text else value), framing)
-
-
-def _status(operation: Operation, value: object) -> int:
-    begins = operation.begins
-    if isinstance(value, Acknowledged):
-        begins = value.acks < value.wanted
-    return 202 if begins else 200
 
 
 def _row(text: bool, row: object) -> str:
