@@ -49,7 +49,7 @@ class Report(NamedTuple):
 def doctor(node: Node, *arguments: str, **variables: str) -> Report:
     """Run it beside a node."""
     host, port = node.api
-    api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 6 * crowding()):.1f}s")
+    api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 3 * crowding()):.1f}s")
     command = (*node.prefix, sys.executable, "-m", "gossipd", "doctor", *api, "--json", *arguments)
     done = subprocess.run(
         command,
