@@ -30,6 +30,8 @@ MODULES = {
     "peers": "queries",
     "status": "queries",
     "log": "queries",
+    "watch": "watch",
+    "on-event": "on_event",
     "join": "join",
     "leave": "queries",
     "forget": "queries",

@@ -7,10 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from tests.e2e.bounds import allowed, report
 from tests.e2e.browser import PROGRAM, Browser, Tab
@@ -73,7 +75,7 @@ class Crowd(FakeBackend):
             "counters": len(self.values),
             "streams": 850_000,
             "registers": 5_000_000,
-            "limits": {"streams": 1_000_000, "registers": 5_000_000, "doubles": 1_000_000},
+            "limits": {"streams": 1_000_000, "registers": 5_000_000, "keys": 1_000_000},
             "keys": {"held": 0, "doubles": 0, "doubles_held": 12},
             "fingerprint": "da326387ef790782",
             "agreeing": MEMBERS - 4,
@@ -88,10 +90,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def crowd() -> Iterator[str]:
+@contextmanager
+def served(limits: Limits) -> Iterator[str]:
     """The address of a port in front of a `Crowd`."""
-    loop, port = asyncio.new_event_loop(), SidePort(Crowd())
+    loop, port = asyncio.new_event_loop(), SidePort(Crowd(), limits)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
@@ -103,6 +105,12 @@ def crowd() -> Iterator[str]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[str]:
+    with served(Limits()) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -134,19 +142,22 @@ def test_it_follows_counts_and_members_and_says_when_nobody_answers(
     two.increment("visits", 3)
     tab.shows("document.getElementById('link').textContent === 'live'")
     tab.shows(f"/^visits\\s+3\\b/.test({row_of('counters', 'visits')})")
+    follows = "/events?counts=string&counter=visits"
+    until(lambda: any(follows in url for url in tab.heard()), 15.0, "the counter is followed")
+    tab.call("Network.setBlockedURLs", urls=["*/counters?*"])
     two.increment("visits", 39)
     tab.shows(f"/^visits\\s+42\\b/.test({row_of('counters', 'visits')})")
+    tab.call("Network.setBlockedURLs", urls=[])
     tab.shows(f"/alive/.test({row_of('members', 'n2')})")
+    tab.complaints.clear()
 
     two.kill()
     tab.shows(f"/failed/.test({row_of('members', 'n2')})", within=30.0)
     tab.shows("/n2/.test(document.getElementById('changes').innerText)")
-    assert any("/events?counts=string&counter=visits" in url for url in tab.asked)
     tab.shows("/n2 is failed/.test(document.getElementById('said').textContent)")
     tab.shows("/not all is well/.test(document.getElementById('verdict').innerText)")
-    browser.listen()
+    assert {url.split("/")[2] for url in tab.heard()} == {f"{one.api[0]}:{one.api[1]}"}
     assert tab.complaints == []
-    assert {url.split("/")[2] for url in tab.asked} == {f"{one.api[0]}:{one.api[1]}"}
 
     one.send(signal.SIGSTOP)
     tab.shows("/does not answer, since/.test(document.getElementById('verdict').innerText)")
@@ -183,18 +194,24 @@ def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
     tab.close()
 
 
-def test_counters_that_move_too_fast_to_be_followed_are_asked_for(
-    crowded: Tab, browser: Browser
-) -> None:
+def test_counters_that_move_too_fast_to_be_followed_are_asked_for(crowded: Tab) -> None:
     crowded.shows("/^[345],\\d{3}$/.test(document.getElementById('rate').textContent)")
-    before = len(crowded.asked)
-
-    def asked() -> list[str]:
-        browser.listen()
-        return [url for url in crowded.asked[before:] if "/counters?" in url]
-
-    until(lambda: len(asked()) > 2, 15.0, "counters are asked for")
+    before = len(crowded.heard())
+    until(lambda: asked_for_counters(crowded, before) > 2, 15.0, "counters are asked for")
     assert not any("/events?counts" in url for url in crowded.asked[before:])
+
+
+def asked_for_counters(tab: Tab, before: int) -> int:
+    return sum("/counters?" in url for url in tab.heard()[before:])
+
+
+def test_a_node_that_cannot_be_followed_is_asked(browser: Browser) -> None:
+    with served(Limits(watchers_max=0)) as address:
+        tab = browser.open(address)
+        tab.shows("document.getElementById('link').textContent === 'asked every second'")
+        tab.shows("document.querySelectorAll('#members-rows tr').length === 100")
+        until(lambda: asked_for_counters(tab, 0) > 2, 15.0, "counters are asked for")
+        tab.close()
 
 
 def type_into(tab: Tab, field: str, text: str) -> None:
@@ -202,7 +219,7 @@ def type_into(tab: Tab, field: str, text: str) -> None:
     tab.call("Input.insertText", text=text)
 
 
-def test_names_are_text_and_what_they_hide_is_shown(crowded: Tab, browser: Browser) -> None:
+def test_names_are_text_and_what_they_hide_is_shown(crowded: Tab) -> None:
     text = crowded.run(
         "[...document.querySelectorAll('#counters-rows .name')].map(name => name.innerText)"
         ".find(name => name.includes('onerror'))"
@@ -211,16 +228,21 @@ def test_names_are_text_and_what_they_hide_is_shown(crowded: Tab, browser: Brows
     assert crowded.run("document.images.length") == 0
     with pytest.raises(AssertionError, match="TrustedHTML"):
         crowded.run("document.body.innerHTML = '<b>'")
-    browser.listen()
+    crowded.heard()
     assert [complaint for complaint in crowded.complaints if "TrustedHTML" not in complaint] == []
+
+
+@pytest.mark.parametrize("width", [320, NARROW, 601, 901, 1081, WIDE])
+def test_it_fits(crowded: Tab, width: int) -> None:
+    crowded.resize(width)
+    assert crowded.run("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
-def test_it_fits_and_can_be_read(crowded: Tab, width: int, scheme: str) -> None:
+def test_it_can_be_read(crowded: Tab, width: int, scheme: str) -> None:
     crowded.resize(width)
     crowded.prefer(prefers_color_scheme=scheme)
-    assert crowded.run("document.documentElement.scrollWidth") == width
     ground = crowded.run("getComputedStyle(document.documentElement).backgroundColor")
     assert (ground == "rgb(15, 19, 24)") == (scheme == "dark")
     poor = {

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict
 from http import HTTPStatus
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -36,6 +37,7 @@ from gossipd.sideport.resp.asking import KEYS_MAX as NAMES_MAX
 from gossipd.sideport.resp.asking import LISTS_MAX, SCANNED_MAX
 from gossipd.sideport.resp.commands import COMMANDS as COMMANDS_OF_RESP
 from gossipd.sideport.resp.connection import REDIS_VERSION
+from gossipd.sideport.validation import WATCHED_MAX
 from tests.unit.pair import Pair
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +129,8 @@ def test_every_command_and_option_shown_exists() -> None:
     calls = calls_of_gossipd()
     assert {"run", "increment", "count", "members", "leave"} <= {call[0] for call in calls}
     for command, *words in calls:
-        flags = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        own = takewhile(lambda word: word != "--", words)
+        flags = {word.partition("=")[0] for word in own if re.match(r"--?[a-z]", word)}
         assert flags - {HELP} <= flags_of(command), (command, words)
 
 
@@ -213,6 +216,9 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert of_connections["idle connection: HTTP; text and RESP"] == idle
     slow = f"{limits.write_rate_min / 1024:g} KiB/s for {limits.write_timeout:g} s"
     assert slow in of_connections["a client that reads slowly"]
+    watchers = of_connections["watchers (`GET /events`, `watch`)"]
+    assert watchers.startswith(f"{limits.watchers_max}, of {WATCHED_MAX} counters by name")
+    assert f"{limits.changes_max:,} changes behind" in watchers
     request = f"{limits.request_size_max // 1024} KiB and {limits.words_max:,} words"
     assert of_connections["a command of RESP"] == request
     assert of_connections["answers to `KEYS` that are being read"].startswith(f"{LISTS_MAX}, ")

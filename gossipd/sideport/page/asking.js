@@ -1,6 +1,8 @@
 // Asking the node. Whatever is asked again and again waits for 10 times as long as its answer took,
 // 5 s at most, so that an open page costs a node little; a hidden page asks nothing.
 
+// Paths are relative: a proxy may have the node below a path of its own.
+
 const PATIENCE = 4000;
 const SHARE = 10;
 const WAIT_MAX = 5000;

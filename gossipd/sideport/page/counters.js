@@ -46,7 +46,7 @@ function followCounters(rate) {
   const isSteady = counters.order === "name" && counters.names.length > 0;
   const isShort = counters.names.length <= FOLLOWED_MAX && `${query}`.length <= PATH_MAX;
   const wanted = isSteady && isShort && !isBusy && !document.hidden;
-  counterEvents.follow(wanted ? `/events?${query}` : null);
+  counterEvents.follow(wanted ? `events?${query}` : null);
 }
 
 // Unless they are followed, once a second; names that are new are found by the number of all.
@@ -80,7 +80,7 @@ async function askLog() {
   const query = new URLSearchParams({ counts: "string", limit: LOG_LIMIT });
   if (counters.prefix) query.set("prefix", counters.prefix);
   const found = new Map();
-  for (const { counter, count } of await ask(`/log?${query}`)) {
+  for (const { counter, count } of await ask(`log?${query}`)) {
     if (!found.has(counter)) found.set(counter, count);
   }
   counters.refusal = "";
@@ -91,7 +91,7 @@ async function askPage() {
   const query = new URLSearchParams({ counts: "string", limit: counters.limit + 1 });
   if (counters.prefix) query.set("prefix", counters.prefix);
   try {
-    const page = await ask(`/counters?${query}`);
+    const page = await ask(`counters?${query}`);
     counters.refusal = "";
     return Object.keys(page).sort().map((name) => [name, page[name]]); // objects have 1 before a
   } catch (error) {

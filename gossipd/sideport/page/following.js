@@ -43,12 +43,15 @@ function follower(takes) {
 }
 
 let toShow = 0;
+let cost = 0; // of showing, ms
 
-// Much may come at once; it is shown ten times a second at most.
+// Much may come at once; it is shown ten times a second at most, and not for most of the time.
 function showSoon() {
   if (toShow || document.hidden) return;
   toShow = setTimeout(() => {
     toShow = 0;
+    const began = performance.now();
     show();
-  }, 100);
+    cost = performance.now() - began;
+  }, Math.max(100, 3 * cost));
 }

@@ -6,6 +6,7 @@ const RANK = { suspect: 0, failed: 1, alive: 3, left: 4 };
 const STEP = 100;
 const CHANGES_MAX = 100;
 const NAMED_MAX = 3;
+const MANY = 100;
 
 const members = {
   by: new Map(),
@@ -87,7 +88,7 @@ function memberRow(name) {
     tags: element("span", { class: "note tags" }),
     why: element("span", {}),
     explain: element("a", {
-      href: `/explain?${new URLSearchParams({ name })}`, "aria-label": `Explain ${plain(name)}`,
+      href: `explain?${new URLSearchParams({ name })}`, "aria-label": `Explain ${plain(name)}`,
     }, "explain"),
     state: element("span", { class: "state" }),
     since: element("time", { class: "note since" }),
@@ -171,9 +172,9 @@ function thoseWho(state, count, words) {
 }
 
 const pollMembers = repeat(async () => {
-  takeMembers(await ask("/members", 5 * PATIENCE));
+  takeMembers(await ask("members", 5 * PATIENCE));
   showMembers();
-}, () => (memberEvents.isOpen ? 15000 : 5000)); // round trips are no events
+}, () => (memberEvents.isOpen && members.by.size > MANY ? 15000 : 5000)); // round trips are no events
 
 byId("states").append(...["all", ...STATES].map((state) => {
   const button = element("button", { type: "button", value: state }, state);

@@ -7,7 +7,7 @@ const ICONS = { good: "#14713a", warn: "#d08400", bad: "#b3211b", "": "#777777" 
 const polling = repeat(async () => {
   let changes = null;
   try {
-    const status = await ask("/status");
+    const status = await ask("status");
     node.reason = status.ready ? "" : await whyNotReady();
     node.status = status;
     if (!memberEvents.isOpen) missMembers(status.members);
@@ -19,14 +19,14 @@ const polling = repeat(async () => {
     throw error;
   } finally {
     followCounters(sample(changes));
-    memberEvents.follow(document.hidden ? null : "/events?members=true");
-    show();
+    memberEvents.follow(document.hidden ? null : "events?members=true");
+    showSoon();
   }
 }, () => 1000);
 
 async function whyNotReady() {
   try {
-    await ask("/ready");
+    await ask("ready");
     return "";
   } catch (error) {
     if (error instanceof Refusal) return error.message;
@@ -200,6 +200,7 @@ function show() {
 }
 
 setInterval(() => document.hidden || show(), 1000);
+show();
 polling.soon();
 pollMembers.soon();
 document.addEventListener("visibilitychange", () => {
