@@ -43,7 +43,6 @@ class Sources:
     port: SidePort
     drops: Counter[Drop]
     cluster: str
-    key_limit: int
     not_ready: Callable[[], str | None]
     alarms: Callable[[], list[str]]
 
@@ -148,7 +147,7 @@ def _limits(s: Sources) -> Value:
     return {
         "streams": log.streams_max,
         "registers": log.registers_max,
-        "keys": s.key_limit,
+        "keys": s.node.key_limit,
         "doubles": log.doubles_max,
     }
 
