@@ -130,6 +130,11 @@ class Inspection:
         return self._state.members.fingerprint
 
     @property
+    def key_limit(self) -> int:
+        """Keys of one window that are taken at most."""
+        return int(self._state.means.settings.key_limit)
+
+    @property
     def health_score(self) -> int:
         """Local health: 0 when this node notices no slowness of its own."""
         return self._state.health.score

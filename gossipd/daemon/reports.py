@@ -132,6 +132,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "limits": {
             "streams": node.log.streams_max,
             "registers": node.log.registers_max,
+            "keys": node.key_limit,
             "doubles": node.log.doubles_max,
         },
         "keys": {

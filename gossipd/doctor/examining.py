@@ -18,7 +18,7 @@ from gossipd.doctor import judging, judging_host
 from gossipd.doctor.findings import Finding, Result, failed, ok, warning
 from gossipd.doctor.judging_host import Local
 from gossipd.doctor.looking import DiskTrial, kernel_drops, receive_buffer_max
-from gossipd.doctor.visiting import Row, Visit, answered, visit
+from gossipd.doctor.visiting import Row, Visit, answered, hangs, visit
 
 VISITS_MAX = 32
 """Addresses that are asked in one examination."""
@@ -129,7 +129,7 @@ def _local(api: Endpoint, deadline: Deadline) -> Local:
         else:
             local.error = error.reason
     except AskingError as error:
-        local.error = error.reason
+        local.error, local.hangs = error.reason, hangs(error)
     if local.status:
         host = Endpoint.parse(str(local.status.get("address"))).host
         local.here = api.host in ("127.0.0.1", "::1", "localhost") or is_local((host, 0))

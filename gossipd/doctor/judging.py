@@ -22,6 +22,7 @@ PERIODS = 3.0
 DATAGRAM_MIN, DATAGRAM_USUAL = 640, 1200
 """The smallest `--datagram-size`, and the default."""
 
+HANGS = "look at its log, and at what its host does; restart it"
 RUN_THERE = "run gossipd doctor there, too"
 
 
@@ -110,6 +111,14 @@ def _silent(visit: Visit) -> Finding:
         )
     if _was_relayed(visit.of_it):
         return _unreached(visit)
+    if api.hangs:
+        return failed(
+            "udp",
+            about,
+            f"silent, and its TCP port {api.endpoint.port} takes connections and answers none: "
+            "the process there hangs, or is stopped",
+            HANGS,
+        )
     if api.is_there:
         said = "answers" if api.status else "refuses"
         return failed(

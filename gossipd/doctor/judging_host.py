@@ -11,6 +11,7 @@ from typing import Any
 from gossipd.config.endpoint import Endpoint
 from gossipd.daemon.udp import RECEIVE_BUFFER, is_local
 from gossipd.doctor.findings import Finding, failed, ok, warning
+from gossipd.doctor.judging import HANGS
 from gossipd.doctor.looking import Disk
 from gossipd.doctor.visiting import Row, Visit
 
@@ -45,6 +46,9 @@ class Local:
     error: str = ""
     """Why it could not be asked; empty: it could."""
 
+    hangs: bool = False
+    """Whether it takes connections, and says nothing."""
+
     status: Row = field(default_factory=dict)
     members: list[Row] = field(default_factory=list)
     seeds: list[Row] = field(default_factory=list)
@@ -72,7 +76,11 @@ def judge_node(local: Local, needed: bool) -> Iterator[Finding]:
     if local.error:
         make = failed if needed else warning
         advice = "start it: gossipd run, or systemctl start gossipd; or name its API with --api"
-        yield make("node", api, f"no node of this host answers: {local.error}", advice)
+        text = f"no node of this host answers: {local.error}"
+        if local.hangs:
+            yield failed("node", api, f"{text}: it hangs, or is stopped", HANGS)
+        else:
+            yield make("node", api, text, advice)
         return
     name, address = local.status.get("name"), local.status.get("address")
     if local.not_ready:

@@ -33,6 +33,9 @@ class Api:
     is_there: bool = False
     """Whether the host has said anything over TCP, and be it a refusal."""
 
+    hangs: bool = False
+    """Whether it takes connections, and says nothing."""
+
     of_us: Row = field(default_factory=dict)
     """What that node tells of the local one (`/explain`)."""
 
@@ -81,13 +84,18 @@ def answered(api: Endpoint, path: str, timeout: float, **query: object) -> Any:
     return Client(api, timeout).get(path, **query).data
 
 
+def hangs(error: AskingError) -> bool:
+    """Whether somebody takes connections, and says nothing."""
+    return error.reason.startswith("no answer within")
+
+
 def _api(endpoint: Endpoint, own_name: str, timeout: float) -> Api:
     api = Api(endpoint)
     try:
         status = answered(endpoint, "/status", timeout)
     except NoAnswerError as error:
-        api.error = error.reason
-        api.is_there = "refused" in error.reason
+        api.error, api.hangs = error.reason, hangs(error)
+        api.is_there = api.hangs or "refused" in error.reason
     except AskingError as error:
         api.error, api.is_there = error.reason, True
     else:

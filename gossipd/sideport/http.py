@@ -33,7 +33,6 @@ from gossipd.sideport.http_answers import (
     Problem,
 )
 from gossipd.sideport.memo import Meaning
-from gossipd.sideport.page import is_preferred
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.sse import ServerSentEvents
 from gossipd.sideport.validation import key, shown, wrong
@@ -266,8 +265,6 @@ class HttpDialect:
 
     def _add(self, request: calls.Request, framing: Framing) -> None:
         operation, fields, text = request
-        if operation is calls.INDEX and is_preferred(self._field(b"accept")):
-            operation = calls.PAGE
         if self._brief and not operation.is_short(fields):
             detail = "too many connections: only short requests are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)

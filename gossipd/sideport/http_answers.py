@@ -155,10 +155,11 @@ def answer(
     if isinstance(value, Refused):
         answered.add(status_of(value))
         return problem(value, framing, text)
-    status = _status(operation, value)
+    begins = value.acks < value.wanted if isinstance(value, Acknowledged) else operation.begins
+    status = 202 if begins else 200
     answered.add(status)
     if isinstance(value, Pieces):
-        return framed(status, value.pieces, framing, value.content_type)
+        return framed(status, value.pieces, framing, value.content_type, VARIES)
     if operation.rows:
         assert isinstance(value, Iterator)
         row, around = (_pair, "{}") if operation.pairs else (_row, "[]")
@@ -176,13 +177,6 @@ def answer(
             return frame(status, TEXT, value.encode(), framing)
         case _:
             return frame(status, JSON, encode(with_text(value) if text else value), framing)
-
-
-def _status(operation: Operation, value: object) -> int:
-    begins = operation.begins
-    if isinstance(value, Acknowledged):
-        begins = value.acks < value.wanted
-    return 202 if begins else 200
 
 
 def _row(text: bool, row: object) -> str:
@@ -203,16 +197,20 @@ def frame(
 
 
 def framed(
-    status: int, pieces: Iterator[bytes], framing: Framing, content_type: bytes = JSON
+    status: int,
+    pieces: Iterator[bytes],
+    framing: Framing,
+    content_type: bytes = JSON,
+    headers: bytes = b"",
 ) -> Iterator[bytes]:
     """What comes in pieces, with its length where there are few. Without a length HTTP/1.1
     gets chunks; older clients read until the end of the connection, which must follow."""
     ahead = list(islice(pieces, 2))  # two, to see whether there is more than one
     if len(ahead) < 2:
-        yield frame(status, content_type, b"".join(ahead), framing)
+        yield frame(status, content_type, b"".join(ahead), framing, headers)
         return
     coding = b"Transfer-Encoding: chunked\r\n" if framing.chunked else b""
-    yield _head(status, content_type, coding, framing)
+    yield _head(status, content_type, coding + headers, framing)
     if not framing.body:
         return
     for piece in chain(ahead, pieces):

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Pieces(NamedTuple):
-    """An answer in a format of its own."""
+    """An answer in a format of its own, which follows from what the client accepts."""
 
     content_type: bytes
     pieces: Iterator[bytes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.node import Node, until
+from tests.fuzz.attacks import sideport
 
 
 @pytest.fixture
@@ -26,3 +28,15 @@ def node(cluster: Cluster) -> Node:
     node.start()
     until(lambda: node.ready, 20, "it is ready")
     return node
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """This process may open some thousands."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sideport.FILES
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"needs {wanted} file descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

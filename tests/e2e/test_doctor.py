@@ -274,8 +274,8 @@ def test_a_host_without_a_node_and_a_name_that_does_not_resolve(cluster: Cluster
     assert "gossipd run" in alone.of("node")["advice"]
 
 
-def test_a_member_that_is_gone_is_explained(cluster: Cluster) -> None:
-    a, b, _ = cluster.start(3)
+def test_a_member_that_is_gone_is_explained_and_one_that_is_stopped(cluster: Cluster) -> None:
+    a, b, c = cluster.start(3)
     b.kill()
     see([a], b.name, "failed", 15)
     told = doctor(a)
@@ -284,3 +284,9 @@ def test_a_member_that_is_gone_is_explained(cluster: Cluster) -> None:
     assert told.of("member", b.name)["text"].startswith("failed: accused by ")
     row = next(row for row in a.get("/members") if row["name"] == b.name)
     assert told.of("member", b.name)["text"] == f"failed: {row['why']}"
+    c.send(signal.SIGSTOP)
+    stopped = doctor(a, c.address)
+    assert "the process there hangs, or is stopped" in stopped.of("udp", c.name)["text"]
+    itself = doctor(c)
+    assert itself.of("node")["text"].endswith(": it hangs, or is stopped")
+    c.send(signal.SIGCONT)

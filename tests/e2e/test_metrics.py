@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,8 +11,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
-
-import pytest
 
 from gossipd.sideport.limits import Limits
 from tests.e2e.cluster import Cluster, counted, see
@@ -82,16 +79,6 @@ def test_values_of_counters_are_told_where_they_are_asked_for(cluster: Cluster) 
     few = scrape(node, "?counters=o")
     assert few.value("gossipd_counters_value", counter='o"d\\d') == 1
     assert few.value("gossipd_counters_value_cut") == 0
-
-
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < 2 * KEPT:
-        pytest.skip(f"needs {2 * KEPT} file descriptors")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * KEPT), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Watch:

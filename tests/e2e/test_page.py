@@ -75,7 +75,7 @@ class Crowd(FakeBackend):
             "counters": len(self.values),
             "streams": 850_000,
             "registers": 5_000_000,
-            "limits": {"streams": 1_000_000, "registers": 5_000_000, "doubles": 1_000_000},
+            "limits": {"streams": 1_000_000, "registers": 5_000_000, "keys": 1_000_000},
             "keys": {"held": 0, "doubles": 0, "doubles_held": 12},
             "fingerprint": "da326387ef790782",
             "agreeing": MEMBERS - 4,

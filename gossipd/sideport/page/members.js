@@ -6,6 +6,7 @@ const RANK = { suspect: 0, failed: 1, alive: 3, left: 4 };
 const STEP = 100;
 const CHANGES_MAX = 100;
 const NAMED_MAX = 3;
+const MANY = 100;
 
 const members = {
   by: new Map(),
@@ -173,7 +174,7 @@ function thoseWho(state, count, words) {
 const pollMembers = repeat(async () => {
   takeMembers(await ask("members", 5 * PATIENCE));
   showMembers();
-}, () => (memberEvents.isOpen ? 15000 : 5000)); // round trips are no events
+}, () => (memberEvents.isOpen && members.by.size > MANY ? 15000 : 5000)); // round trips are no events
 
 byId("states").append(...["all", ...STATES].map((state) => {
   const button = element("button", { type: "button", value: state }, state);

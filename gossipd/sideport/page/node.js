@@ -200,6 +200,7 @@ function show() {
 }
 
 setInterval(() => document.hidden || show(), 1000);
+show();
 polling.soon();
 pollMembers.soon();
 document.addEventListener("visibilitychange", () => {

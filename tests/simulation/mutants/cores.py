@@ -21,6 +21,7 @@ from gossipd.core import (
     identity,
 )
 from gossipd.core.durability.acks import CopiesWanted, _Question
+from gossipd.core.durability.holders import Peer
 from gossipd.core.durability.holding import Holding
 from gossipd.core.durability.write_behind import Changes, WriteBehind
 from gossipd.core.identity import Address, Stream
@@ -453,7 +454,7 @@ def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
 
 
 def copies_in_memory_count(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.durability.acks._counts", lambda peer, memory: True)
+    patch.setattr(Peer, "is_copy", lambda *_: True)
 
 
 def who_was_asked_counts(patch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,7 @@ def test_a_refusal_names_its_cause_and_nothing_else_is_judged(code: int, text: s
         ({"probes": [probe("relayed", 3)]}, {}, "nothing that it sends arrives here"),
         ({}, {"is_there": True}, "its TCP port 7947 refuses, but UDP port 7946 is silent"),
         ({}, {"is_there": True, "status": {"name": "b"}}, "its TCP port 7947 answers"),
+        ({}, {"is_there": True, "hangs": True}, "the process there hangs"),
         ({}, {}, "silent, over UDP and TCP"),
         (
             {"spoke": NOW - 2, "probes": [probe("answered", 3)]},
@@ -232,6 +233,9 @@ def test_a_node_that_does_not_run_is_a_failure_unless_others_are_asked_about() -
     assert (found.result, "connection refused" in found.text) == (Result.FAILED, True)
     (found,) = judging_host.judge_node(absent, needed=False)
     assert found.result is Result.WARNING
+    absent.hangs = True
+    (found,) = judging_host.judge_node(absent, needed=False)
+    assert (found.result, "it hangs" in found.text) == (Result.FAILED, True)
 
 
 def test_what_the_node_itself_knows_is_told() -> None:

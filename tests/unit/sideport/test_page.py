@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import gossipd.sideport.page as room
-from gossipd.sideport.page import is_preferred
 
 from .fake import Client
 
@@ -59,7 +58,6 @@ async def test_all_others_get_the_list_of_calls(client: Client, accept: str) -> 
 async def test_who_says_nothing_about_it_gets_the_list_of_calls(client: Client) -> None:
     answer = await client.request("GET", "/")
     assert answer.body.startswith(b"gossipd: ")
-    assert not is_preferred(None)
 
 
 async def test_only_the_index_is_a_page(client: Client) -> None:
