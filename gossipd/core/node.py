@@ -341,13 +341,13 @@ class Node(Inspection):
     ) -> list[Effect]:
         """Key records that a peer waits for have been read from the disk."""
         turn = self._turn(now)
-        self._parts.serving.read()
-        self._parts.repair.keys_read(wanted, records, turn)
+        self._parts.slices.read()
+        self._parts.serving.keys_read(wanted, records, turn)
         return self._end(turn)
 
     def keys_not_read(self) -> None:
         """They could not be read; the peer will ask again."""
-        self._parts.serving.read()
+        self._parts.slices.read()
 
     # --- inputs of the world -----------------------------------------------------------------
 

@@ -318,6 +318,11 @@ ROWS = (
         lambda s: len(s.port.watchers),
     ),
     Row(
+        "gossipd_watchers_dropped_total", "counter",
+        "Such clients that were cut off, as they read too slowly.", (),
+        lambda s: s.port.watchers.dropped_count,
+    ),
+    Row(
         "gossipd_connections_accepted_total", "counter", "Connections that came.", (),
         lambda s: s.port.accepted_count,
     ),
