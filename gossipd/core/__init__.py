@@ -1,6 +1,5 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
-from gossipd.core.durability.committing import Wanted
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.dedup import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from gossipd.core.log.keys import KeyedEvent
@@ -54,6 +53,7 @@ from .effects import (
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
+    KEY_BYTES,
     SEQ_MAX,
     TOTAL_MAX,
     Address,
@@ -73,6 +73,7 @@ __all__ = [
     "AGE_TICK",
     "BY_MAX",
     "COUNTER_BYTES_MAX",
+    "KEY_BYTES",
     "RETRY_AFTER",
     "SEQ_MAX",
     "TOTAL_MAX",
@@ -156,7 +157,6 @@ __all__ = [
     "Token",
     "TooManyReads",
     "Uncounted",
-    "Wanted",
     "Why",
     "increment_id",
     "increment_text",

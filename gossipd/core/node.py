@@ -20,7 +20,7 @@ from random import Random
 from typing import TypeVarTuple
 
 from gossipd.core.durability.acks import Demand
-from gossipd.core.durability.committing import Reaction, Wanted
+from gossipd.core.durability.committing import Reaction
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.sources import Put
 from gossipd.core.log.writer import NOTHING_STORED, Batch, Stored
@@ -37,6 +37,7 @@ from .identity import GENERATION_MAX, Address, Stream
 from .inspection import Inspection
 from .parts import Parts
 from .replies import Failure
+from .results import Item
 from .settings import Settings
 from .snapshot import Snapshot
 from .state import State
@@ -192,7 +193,7 @@ class Node(Inspection):
         """
         return self._parts.committing.increment(token, counter, by, key)
 
-    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
         """Count all of these (one at least), in parts: `AnsweredPart` tells of each; `Answered`
         where not one was looked at."""
         return self._parts.committing.increment_all(token, items)

@@ -78,4 +78,4 @@ class Item(NamedTuple):
 
     counter: str
     by: int
-    key: UUID | None = None
+    key: bytes | None = None

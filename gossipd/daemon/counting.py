@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias, assert_never, cast
-from uuid import UUID
 
 from gossipd.config.spans import span
 from gossipd.core import (
@@ -43,7 +42,6 @@ from gossipd.core import (
     Reply,
     ShareFull,
     Uncounted,
-    Wanted,
     Why,
 )
 
@@ -98,9 +96,9 @@ class Counting:
 
     # --- what clients ask for ----------------------------------------------------------------
 
-    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
+    def increment(self, counter: str, by: int, answer: Answer, key: bytes | None = None) -> None:
         """Count `by` on `counter`; `answer` is called once that is committed. Raises `Refused`."""
-        effects = self._node.increment(answer, counter, by, None if key is None else key.bytes)
+        effects = self._node.increment(answer, counter, by, key)
         if effects:
             self._react(effects)
 
@@ -108,10 +106,7 @@ class Counting:
         """Count all of these, in parts; the future ends with an answer for each. Raises `Refused`
         where not one is looked at. Cancelling it stops nothing."""
         batch = _Batch(len(items))
-        wanted = [
-            Wanted(counter, by, None if key is None else key.bytes) for counter, by, key in items
-        ]
-        self._react(self._node.increment_all(batch, wanted))
+        self._react(self._node.increment_all(batch, items))
         if not items:
             batch.end_part()
         return batch.future

@@ -271,7 +271,7 @@ class HttpDialect:
             return
         if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
-        start = partial(operation.run, node, **operation.validated(fields))
+        start = operation.start(node, operation.validated(fields))
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
             self._meaning = Meaning(start, render, operation.shares)

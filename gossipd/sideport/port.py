@@ -13,7 +13,7 @@ from functools import partial
 from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.memo import Memo
+from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
 from gossipd.sideport.turns import Turns
@@ -44,8 +44,8 @@ class SidePort:
         self.node = node
         self.limits = limits or Limits()
         self.turns = Turns()
-        self.requests = Memo()
-        self.lines = Memo()
+        self.requests = Memo[Meaning]()
+        self.lines = Memo[Meaning]()
         """What clients say again and again, over HTTP and in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""

@@ -42,7 +42,7 @@ class TextDialect:
     def __init__(
         self,
         node: Service,
-        memo: Memo,
+        memo: Memo[Meaning],
         pipeline: Pipeline,
         limits: Limits,
         *,
@@ -129,7 +129,7 @@ class TextDialect:
         if command is QUIT:
             self._pipeline.end()
             return
-        start = partial(command.run, self._node, **command.validated(given))
+        start = command.start(self._node, command.validated(given))
         meaning = Meaning(start, partial(_answer, command), command.shares)
         self._pipeline.add(*meaning)
         if command.is_repeated(given):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from gossipd.core.effects import (
     Abandon,
@@ -36,6 +36,7 @@ from gossipd.core.log.sources import Put
 from gossipd.core.log.writer import NOTHING_STORED, Accepted, Batch, Stored, Writer
 from gossipd.core.means import Means
 from gossipd.core.replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
+from gossipd.core.results import Item
 from gossipd.core.snapshot import StreamSnapshot
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.timers import Timer
@@ -59,21 +60,13 @@ _NOTHING: tuple[Reaction, ...] = ()
 _SHARE_FULL = ShareFull()
 
 
-class Wanted(NamedTuple):
-    """An increment of a batch."""
-
-    counter: str
-    by: int
-    key: bytes | None = None
-
-
 class _Many:
     """Increments that were sent together. One part of them waits at a time, so that those of
     others find their place between two."""
 
     __slots__ = ("fed", "items", "open", "token")
 
-    def __init__(self, token: Token, items: Sequence[Wanted]) -> None:
+    def __init__(self, token: Token, items: Sequence[Item]) -> None:
         self.token = token
         self.items = items
         self.fed = 0
@@ -144,7 +137,7 @@ class Committing:
         self._waiting.append((token, counter, by, key, None))
         return self._soon()
 
-    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
         """Count all of these."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
@@ -235,7 +228,7 @@ class Committing:
         self._recent.append(made + others, turn.now)
         log = self._log
         if made:
-            log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
+            log.set_committed(batch.stream, batch.rows, batch.version)
             turn.emit(Incremented(tuple(made)))
             self._dissemination.push_log(batch.stream, made[0].seq - 1, turn)
         if others:

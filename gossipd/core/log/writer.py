@@ -150,11 +150,9 @@ class _Draft:
         """The rows to be written."""
         return tuple((counter, row.seq, row.total) for counter, row in self.rows.items())
 
-    def repeated(self, key: bytes, counter: str, by: int) -> Result | None:
-        """What becomes of a key that is in the batch already; None if it is not."""
-        held = self.keys.get(key)
-        if held is None:
-            return None
+    def repeated(self, key: bytes, counter: str, by: int) -> Result:
+        """What becomes of a key that is in the batch already."""
+        held = self.keys[key]
         event = KeyedEvent(self.stream, held.seq, held.counter, held.by)
         return (Duplicate if (held.counter, held.by) == (counter, by) else KeyReused)(event)
 
@@ -210,12 +208,12 @@ class Writer:
             if key is None:
                 results.append(draft.add(counter, by))
                 continue
-            held, pending = stored.get(key, ()), len(draft.keys)
-            results.append(
-                draft.repeated(key, counter, by)
-                or self._dedup.judge(key, counter, by, wall, held, pending)
-                or draft.add_keyed(key, counter, by)
-            )
+            if key in draft.keys:
+                known: Result | None = draft.repeated(key, counter, by)
+            else:
+                held, pending = stored.get(key, ()), len(draft.keys)
+                known = self._dedup.judge(key, counter, by, wall, held, pending)
+            results.append(known or draft.add_keyed(key, counter, by))
         keyed = tuple(draft.keys.values())
         batch = Batch(draft.stream, draft.seq, draft.registers, tuple(results), keyed)
         if puts:
@@ -235,7 +233,7 @@ class Writer:
         self._log.claim(batch.stream, batch.version)
         others: list[Advance] = []
         if batch.keys:
-            _, others = self._log.merge_keys(batch.stream, batch.keys, now)
+            _, others = self._log.merge_keys(batch.stream, batch.keys, now, committed=True)
         made: list[Advance] = []
         own = batch.stream
         for done in batch.results:

@@ -18,8 +18,9 @@ from gossipd.sideport.resp.answers import OK, Error, error
 from gossipd.sideport.resp.commands import COMMANDS
 from gossipd.sideport.resp.reading import Reader, Words
 from gossipd.sideport.resp.refusals import REASONS, unknown, unsupported, wrong_number
+from gossipd.sideport.resp.rows import text
 from gossipd.sideport.resp.session import Call, Session
-from gossipd.sideport.validation import wrong
+from gossipd.sideport.validation import KEY, wrong
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
@@ -54,21 +55,31 @@ class RespDialect:
         """What comes belongs to a transaction that was refused."""
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
-        reader, said = self._reader, self._common.said
+        reader, common = self._reader, self._common
         if reader.is_within or self._is_refusing or self._brief:
-            self._read(data)
-        elif (calls := said.get(data)) is not None:
+            self._do(reader.take(data))
+        elif (calls := common.said.get(data)) is not None:
             add, counted, told = self._pipeline.add, self._session.counted, self._session.told
-            for start, shares, _ in calls:
+            for start, shares, *_ in calls:
                 add(start, counted if shares else told, shares)
+        elif (call := common.requests.find(data)) is not None:
+            self._start(call)
         else:
-            calls = self._read(data)
-            if calls and not reader.is_within and not self._pipeline.closed:
-                self._common.remember_said(data, calls)
+            found = reader.take(data)
+            calls = self._do(found)
+            if not reader.is_within and not self._pipeline.closed:
+                self._remember(data, found, calls)
 
-    def _read(self, data: bytes) -> tuple[Call, ...]:
+    def _remember(self, data: bytes, found: list[Words], calls: tuple[Call, ...]) -> None:
+        """What was read, if all of it is likely to come again, or one command with another key."""
+        if calls:
+            self._common.remember_said(data, calls)
+        elif len(found) == 1 and (call := self._common.keyed.get(found[0][:-1])) is not None:
+            self._common.requests.remember(data, call, found[0][-1].decode("latin-1"))
+
+    def _do(self, found: list[Words]) -> tuple[Call, ...]:
         """Start what is asked for; what that was, where all of it is likely to come again."""
-        common, found = self._common, self._reader.take(data)
+        common = self._common
         calls: list[Call] = []
         for words in found:
             call = None if self._is_refusing else common.calls.get(words)
@@ -117,11 +128,14 @@ class RespDialect:
             self._pipeline.say(OK)
             self._pipeline.end()
             return None
-        self._start(call, sum(map(len, words)))
+        self._start(call, 0 if call.shares else sum(map(len, words)))
         return call if call.again else None
 
     def _found(self, words: Words) -> Call | None:
         """What a command means, None for `QUIT`; raises `Refused`."""
+        keyed = None if self._is_refusing else self._common.keyed.get(words[:-1])
+        if keyed is not None:
+            return keyed.under(KEY.check(text(words[-1])))
         name = words[0].upper().decode("latin-1")
         if self._is_refusing and name not in (_RESET, _QUIT):
             self._is_refusing = name not in _ENDS
@@ -135,7 +149,12 @@ class RespDialect:
             raise wrong(wrong_number(name.lower()))
         if self._brief and not row.is_brief:
             raise wrong(_FULL)
-        return None if name == _QUIT else row.begin(self._session, words)
+        if name == _QUIT:
+            return None
+        call = row.begin(self._session, words)
+        if call.keyed:
+            self._common.remember(words, call)
+        return call
 
     def _start(self, call: Call, size: int = 0) -> None:
         """`size`: of the command."""

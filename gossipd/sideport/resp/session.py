@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
 from gossipd.core import Counted, Refused
+from gossipd.sideport.memo import Memo
 from gossipd.sideport.pipeline import Answer
 from gossipd.sideport.resp.answers import Names, Value, answer, error
 from gossipd.sideport.resp.reading import Words
@@ -35,6 +37,13 @@ class Call(NamedTuple):
     again: bool = False
     """It means the same whenever it comes, on any connection."""
 
+    keyed: bool = False
+    """With another key, which is its last word, it means the same with that."""
+
+    def under(self, key: bytes) -> Call:
+        """The same with another key."""
+        return Call(partial(self.start, key=key), self.shares)
+
 
 class Common:
     """Of all connections of one port."""
@@ -45,6 +54,10 @@ class Common:
         out what it means takes three microseconds, to find it here a tenth."""
         self.said: dict[bytes, tuple[Call, ...]] = {}
         """The same by the bytes of one read, which need not even be split then."""
+        self.keyed: dict[Words, Call] = {}
+        """The same of those with a key, by the words before it."""
+        self.requests = Memo[Call]()
+        """The same of those with a key that come alone, by the bytes around it."""
         self._said_count = 0
         """Commands in it."""
         self.lists: WeakSet[Names] = WeakSet()
@@ -52,9 +65,10 @@ class Common:
         self.began_at = time.time()
 
     def remember(self, words: Words, call: Call) -> None:
-        if len(self.calls) >= CALLS_MAX:
-            self.calls.clear()
-        self.calls[words] = call
+        calls, words = (self.keyed, words[:-1]) if call.keyed else (self.calls, words)
+        if len(calls) >= CALLS_MAX:
+            calls.clear()
+        calls[words] = call
 
     def remember_said(self, data: bytes, calls: tuple[Call, ...]) -> None:
         self._said_count += len(calls)

@@ -525,7 +525,7 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
 async def test_more_young_keys_than_memory_may_hold_stop_no_start_and_are_known() -> None:
     """As on a host whose clock is behind when it starts: all stored keys look young."""
     config = Config(bind=ANY, api=ANY, name="one")
-    keys = [uuid4() for _ in range(6)]
+    keys = [uuid4().bytes for _ in range(6)]
     answers = []
     for limits in (Settings(), Settings(key_limit=1)):
         daemon = await Daemon.open(replace(config, settings=limits))

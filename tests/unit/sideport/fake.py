@@ -65,12 +65,12 @@ class FakeBackend(Service):
         self.waits: list[asyncio.Future[int] | asyncio.Future[bool]] = []
         self.sources: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
+    def increment(self, counter: str, by: int, answer: Answer, key: bytes | None = None) -> None:
         if self.unstartable is not None:
             raise self.unstartable
         self.starting()
         self.started.append((counter, by))
-        self.keys.append(key)
+        self.keys.append(None if key is None else UUID(bytes=key))
         self.waiting.append((answer, counter, by))
         if not self.paused:
             self.commit()
@@ -130,8 +130,8 @@ class FakeBackend(Service):
             future.set_result(self.copies)
         return future
 
-    async def event_of(self, key: UUID) -> dict[str, object]:
-        if key != KEY:
+    async def event_of(self, key: bytes) -> dict[str, object]:
+        if key != KEY.bytes:
             raise Refused(Why.UNKNOWN, "no record of that key is held")
         return {"id": increment_id(7), "counter": "hits", "by": 3, "counted": True}
 

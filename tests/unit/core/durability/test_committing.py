@@ -21,6 +21,7 @@ from gossipd.core import (
     FindKeys,
     GaveUpDisk,
     Incremented,
+    Item,
     Put,
     PutAnswer,
     PutTaken,
@@ -28,7 +29,6 @@ from gossipd.core import (
     Settings,
     ShareFull,
     Uncounted,
-    Wanted,
 )
 from gossipd.core.durability.batch_size import COST_MAX, COUNTER_COST
 from gossipd.core.durability.committing import (
@@ -74,7 +74,7 @@ class Bench(Talk):
     def ask(self, token: int, counter: str = "a", by: int = 1, key: bytes | None = None) -> None:
         self.see(self.node.increment(token, counter, by, key))
 
-    def ask_all(self, token: int, items: Sequence[Wanted]) -> None:
+    def ask_all(self, token: int, items: Sequence[Item]) -> None:
         self.see(self.node.increment_all(token, items))
 
     def begin(self) -> Said:
@@ -190,7 +190,7 @@ def test_no_more_is_taken_at_once_than_holds_the_loop_for_a_moment(bench: Bench)
 
 
 def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     commit = bench.begun()
     assert len(commit.tokens) == PART
     bench.ask(2)
@@ -208,7 +208,7 @@ def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
 def test_a_part_that_is_committed_in_two_goes_on_when_both_are(bench: Bench) -> None:
     for token in range(100, 350):
         bench.ask(token, f"c{token}")
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     sizes: list[int] = []
     while bench.soon > len(sizes):
         commit = bench.begun()
@@ -225,7 +225,7 @@ def test_a_batch_of_nothing_asks_for_nothing(bench: Bench) -> None:
 
 
 def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Bench) -> None:
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     commit = bench.begun()
     bench.see(bench.node.leave(bench.now))
     bench.done(commit)
@@ -233,19 +233,19 @@ def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Bench) -
     assert part[PART:] == [Uncounted(Fate.LEAVING)] * 10
     assert all(isinstance(reply, Advance) for reply in part[:PART])
     assert bench.node.leaving
-    bench.ask_all(2, [Wanted("a", 1)])
+    bench.ask_all(2, [Item("a", 1)])
     assert bench.told[2] == Uncounted(Fate.LEAVING)
 
 
 def test_batches_fill_their_share_of_the_keys_and_leave_the_rest_to_others() -> None:
     bench = Bench(key_limit=20)
     share = int(BATCH_KEYS * 20)
-    bench.ask_all(1, [Wanted("a", 1, key(number)) for number in range(30)])
+    bench.ask_all(1, [Item("a", 1, key(number)) for number in range(30)])
     bench.done(bench.begun())
     assert all(isinstance(reply, Advance) for reply in bench.parts[0][:share])
     assert bench.parts[0][share:] == [ShareFull()] * 14
     bench.ask(2, key=key(100))
-    bench.ask_all(3, [Wanted("a", 1), Wanted("a", 1, key(3)), Wanted("a", 1, key(20))])
+    bench.ask_all(3, [Item("a", 1), Item("a", 1, key(3)), Item("a", 1, key(20))])
     bench.done(bench.begun())
     assert [type(reply) for reply in bench.parts[1]] == [Advance, Duplicate, ShareFull]
     assert isinstance(bench.told[2], Advance)
@@ -466,7 +466,7 @@ def test_keys_that_come_too_late_are_not_used(forgetful: Bench) -> None:
 
 
 def test_a_batch_of_a_disk_that_hangs_is_answered_as_a_whole(bench: Bench) -> None:
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     bench.begun()
     bench.hang()
     (part,) = bench.parts
