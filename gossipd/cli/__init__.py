@@ -26,6 +26,7 @@ MODULES = {
     "count": "count",
     "counters": "count",
     "members": "queries",
+    "explain": "queries",
     "peers": "queries",
     "status": "queries",
     "log": "queries",
@@ -34,6 +35,7 @@ MODULES = {
     "forget": "queries",
     "bench": "bench",
     "data": "data",
+    "systemd-unit": "systemd_unit",
     "simulate": "simulate",
 }
 """Where each command is, in the order of the help."""
@@ -49,7 +51,7 @@ class _Group(click.Group):
         if cmd_name not in MODULES:
             return None
         module = import_module(f"gossipd.cli.{MODULES[cmd_name]}")
-        return cast(click.Command, getattr(module, cmd_name))
+        return cast(click.Command, getattr(module, cmd_name.replace("-", "_")))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for arg in args:

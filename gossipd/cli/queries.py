@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -40,14 +41,37 @@ Examples:
 def members(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
     """List all members.
 
-    Columns: name, address, state, time in this state, round trip, tags.
+    Columns: name, address, state, time in this state, round trip, tags, why it is suspected or has
+    failed.
     """
     found = pages(daemons, "/members", _member_names, **wanted)
     if as_json:
         emit_pages_json(found)
     else:
-        header = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "TAGS")
+        header = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "TAGS", "WHY")
         emit_pages(found, header, lambda page: map(_member_row, _members(page)))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gossipd explain web-3
+  gossipd explain web-3 --api 127.0.0.1:7957 --json"""
+)
+@click.argument("name")
+@json_option
+@asks
+def explain(daemons: Daemons, name: str, as_json: bool) -> None:
+    """Tell why a member is in its state.
+
+    The last probes of it and what came of them, who was asked to help, who accuses it and how long
+    it has left to refute, when it last spoke and answered: all as the asked node has seen it.
+    """
+    answer = daemons.get(_explanation, "/explain", name=name)
+    if as_json:
+        emit_json(answer.text)
+    else:
+        emit_fields(_explanation_fields(_explanation(answer)))
 
 
 @click.command(
@@ -168,6 +192,10 @@ def _member_names(page: Answer) -> list[str]:
     return [member["name"] for member in _members(page)]
 
 
+def _explanation(answer: Answer) -> dict[str, Any]:
+    return answer.fields(name=str, state=str, text=str)
+
+
 def _peers(answer: Answer) -> list[str]:
     return answer.entries(str)
 
@@ -194,7 +222,29 @@ def _member_row(member: dict[str, Any]) -> tuple[object, ...]:
         age(member.get("since")),
         _round_trip(member),
         [f"{key}={value}" for key, value in member["tags"].items()],
+        member.get("why"),
     )
+
+
+def _explanation_fields(found: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """What is known of a member, as people read it; the sentence comes first."""
+    yield "text", found["text"]
+    for name, value in found.items():
+        if name in ("since", "spoke", "answered") and value is not None:
+            yield name, f"{age(value)} ago, {local_time(value)}"
+        elif name == "probes":
+            for row in value:
+                yield "probe", _probe_text(row)
+        elif name not in ("text", "name", "why"):
+            yield name, value
+
+
+def _probe_text(row: dict[str, Any]) -> str:
+    relays = [f"{name} (silent for it, too)" if name in row["nacks"] else name
+              for name in row["relays"]]  # fmt: skip
+    asked = f", relays asked: {', '.join(relays)}" if relays else ""
+    pings = "1 ping" if row["pings"] == 1 else f"{row['pings']} pings"
+    return f"{row['outcome']} after {row['ms']:.1f} ms, {age(row['at'])} ago: {pings}{asked}"
 
 
 def _round_trip(member: dict[str, Any]) -> str | None:

@@ -24,6 +24,7 @@ from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "logfmt", "json"]
 Durability = Literal["full", "normal"]
 
 TAG_KEY_SIZE_MAX = 64
@@ -105,6 +106,10 @@ class Config:
 
     log_level: LogLevel = "info"
     """Lines of this level and above are logged to stderr."""
+
+    log_format: LogFormat = "auto"
+    """How a line is written: logfmt (time=… level=… msg="…" and fields), json (one object a line),
+    or auto, which is logfmt, without the time where the journal of systemd has it."""
 
     settings: Settings = field(default_factory=Settings)
     """The settings of the protocol: those of `profile`, some of them replaced."""

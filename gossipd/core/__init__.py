@@ -3,13 +3,16 @@
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.dedup import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from gossipd.core.log.keys import KeyedEvent
-from gossipd.core.log.log import Advance
 from gossipd.core.log.recent import RecentEvent
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
 from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from gossipd.core.swim.contacts import Outcome, Probed
+from gossipd.core.swim.reason import Cause, Reason
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame, TagFrame
-from gossipd.core.wire.messages import AGE_TICK, Correction, Double, KeyRecord, MemberView, Status
+from gossipd.core.wire.messages import MemberView, Status
+from gossipd.core.wire.records import AGE_TICK, Correction, Double, KeyRecord
 
 from .effects import (
     Abandon,
@@ -50,6 +53,8 @@ from .effects import (
     Token,
     TooManyReads,
 )
+from .explanation import Explanation
+from .following import Following
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -87,6 +92,7 @@ __all__ = [
     "Batch",
     "BecameReady",
     "CatchingUp",
+    "Cause",
     "Changes",
     "ClustersMet",
     "Commit",
@@ -103,9 +109,11 @@ __all__ = [
     "Duplicate",
     "Effect",
     "Expire",
+    "Explanation",
     "Failure",
     "Fate",
     "FindKeys",
+    "Following",
     "FoundItself",
     "Frame",
     "GaveUpDisk",
@@ -129,13 +137,16 @@ __all__ = [
     "Node",
     "NotAlone",
     "OutOfRange",
+    "Outcome",
     "Probe",
+    "Probed",
     "Profile",
     "Put",
     "PutAnswer",
     "PutConflicts",
     "PutRefused",
     "PutTaken",
+    "Reason",
     "RecentEvent",
     "Refused",
     "Refuted",

@@ -89,7 +89,7 @@ class Dispatch:
 
     def receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
         """A datagram of `size` bytes has come."""
-        message = envelope.message
+        message, turn.speaker = envelope.message, envelope.sender
         if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
             turn.drop(Drop.ABSURD)
             return
@@ -185,11 +185,12 @@ class Dispatch:
                 parts.detector.relay(message, turn)
             case RelayedAck(nonce):
                 if not (
-                    parts.detector.relay_acked(nonce) or parts.joining.check_relayed(nonce, turn)
+                    parts.detector.relay_acked(nonce, turn)
+                    or parts.joining.check_relayed(nonce, turn)
                 ):
                     turn.drop(Drop.UNASKED)
             case Nack(nonce):
-                parts.detector.relay_nacked(nonce, turn)
+                parts.detector.relay_nacked(nonce, sender, turn)
             case Gossip():
                 pass
             case DigestAsk():

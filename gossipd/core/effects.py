@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gossipd.core.durability.write_behind import Changes
-from gossipd.core.log.log import Advance
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.writer import Batch
+from gossipd.core.swim.reason import Reason
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import MemberView, PassAsk, Status
 
@@ -42,10 +43,12 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class MemberChanged:
-    """What is held of a member changed; `before` is None for one not held before."""
+    """What is held of a member changed; `before` is None for one not held before. Who accuses a
+    suspect stands in its view."""
 
     view: MemberView
     before: Status | None
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)

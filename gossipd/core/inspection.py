@@ -5,8 +5,10 @@ from __future__ import annotations
 from gossipd.core.log.keys import KeyedEvent
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvent
+from gossipd.core.swim.reason import Reason
 from gossipd.core.wire.messages import MemberView, Status
 
+from .explanation import Explanation
 from .identity import Address, Stream
 from .parts import Parts
 from .state import State
@@ -114,6 +116,27 @@ class Inspection:
     def since(self, name: str) -> float:
         """When a member's status became what it is, on the clock of `now`."""
         return self._state.members.since(name)
+
+    def reason(self, name: str) -> Reason | None:
+        """Why a member's state became what it is; None of this node itself."""
+        return self._state.members.reason(name)
+
+    def explanation(self, name: str, now: float) -> Explanation:
+        """All that is known of why a name is in its state, member or not."""
+        state, membership = self._state, self._parts.membership
+        view = state.members.get(name)
+        return Explanation(
+            view,
+            None if view is None else state.members.reason(name),
+            view is not None and state.members.has_proven(name, view.address),
+            state.life.contacts.of(name),
+            self._parts.detector.under_way(name, now),
+            state.round_trips.timeout(name) * state.health.factor,
+            membership.suspicion(name),
+            membership.corroborations.get(name),
+            state.rumours.get(name),
+            state.newcomers.get(name),
+        )
 
     def round_trip(self, name: str) -> float | None:
         """The smoothed round trip to a member, seconds."""

@@ -29,10 +29,12 @@ from gossipd.core.swim.plausible import Word
 from gossipd.core.wire.decoding import decode, is_of_probes
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import Frame
-from gossipd.core.wire.messages import KeyRecord, MemberView, Status
+from gossipd.core.wire.messages import MemberView, Status
+from gossipd.core.wire.records import KeyRecord
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
-from .effects import Effect, KeysWanted, Send, Stalled, Token
+from .effects import Effect, KeysWanted, Stalled, Token
+from .following import Following
 from .identity import GENERATION_MAX, Address, Stream
 from .inspection import Inspection
 from .parts import Parts
@@ -81,6 +83,8 @@ class Node(Inspection):
         state = State(own, settings, frame, rng, now, durable)
         super().__init__(state, Parts(state, disk_timeout))
         self._dispatch = Dispatch(state, self._parts)
+        self.following = Following(state.recent, state.members)
+        """For who wants to know of each change."""
         self._frame = frame
         self._now = now
         self._stalls = 0
@@ -356,9 +360,6 @@ class Node(Inspection):
     def receive_datagram(self, data: bytes, source: Address, now: float) -> list[Effect]:
         """Take one datagram in; `source` is where it came from."""
         turn = self._turn(now, source)
-        if data in (b"ping", b"ping\n", b"ping\r\n"):
-            turn.emit(Send(data.replace(b"ping", b"pong"), source))
-            return self._end(turn)
         body = self._frame.open(data)
         envelope = decode(body) if isinstance(body, bytes) else body
         if isinstance(envelope, Drop):

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
 from gossipd.core.log.dedup import Duplicate, Judgement
-from gossipd.core.log.log import Advance
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put, PutResult
 from gossipd.core.log.writer import LogFull, OutOfRange
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gossipd.core.wire.messages import Correction, Double, KeyRecord, MemberView, Register
+from gossipd.core.wire.messages import MemberView
+from gossipd.core.wire.records import Correction, Double, KeyRecord, Register
 
 from .identity import Stream
 

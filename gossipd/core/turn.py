@@ -8,8 +8,9 @@ from typing import NamedTuple
 from gossipd.core.gossip.amplification import AmplificationLimit
 from gossipd.core.gossip.packets import PacketBuilder
 from gossipd.core.log.learning import Company, Lesson
-from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvents
+from gossipd.core.log.registers import Advance
 from gossipd.core.swim.members import MemberTable
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import MemberView, Message
@@ -43,6 +44,8 @@ class Turn:
         """Where the input came from."""
         self.reply_to = source
         """Where answers go."""
+        self.speaker = ""
+        """The name under which it was sent."""
         self.effects: list[Effect] = []
         self.save_wanted = False
         """Whether what has changed is to be stored soon."""
@@ -87,7 +90,7 @@ class Turn:
     def learn(self, advances: Sequence[Advance]) -> None:
         """Values have moved by what others did, or by doubles."""
         if advances:
-            self._outlet.recent.append(list(advances), self.now)
+            self._outlet.recent.append(advances, self.now)
             self.emit(Learned(tuple(advances)))
         if self._outlet.log.doubles.is_behind:
             self._outlet.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)

@@ -33,6 +33,7 @@ from gossipd.core import (
     Node,
 )
 from gossipd.daemon.alone import Alone
+from gossipd.daemon.lines import fields
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes, Watch, is_loopback
@@ -300,7 +301,8 @@ class Advertising:
         before, after = address_text(self._node.own.address), address_text(address)
         # Nobody outside could have known it on loopback: that it goes out is how it begins.
         level = logging.INFO if is_loopback(self._node.own.address[0]) else logging.WARNING
-        log.log(level, "advertising %s from now on, no longer %s", after, before)
+        extra = fields(address=after, was=before)
+        log.log(level, "advertising %s from now on, no longer %s", after, before, extra=extra)
         self._since = self._moved_at = time.monotonic()
         self._tried_at, self._seen = float("-inf"), None
         self._perform(self._node.readdress(address, self._since))

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from gossipd.core import Effect, Node
+from gossipd.daemon.lines import fields
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Alone:
     def found(self, name: str) -> None:
         """A member has counts that this node lacks, though it has nobody to join."""
         self._found = f"this node is not alone: {name} holds it as a member, and counts it lacks"
-        log.warning("%s; it is ready once it has them", self._found)
+        log.warning("%s; it is ready once it has them", self._found, extra=fields(member=name))
 
     @property
     def why_not_ready(self) -> str:

@@ -53,30 +53,36 @@ from gossipd.core import (
     TagFrame,
     TooManyReads,
 )
-from gossipd.daemon import logs, notify
+from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
+from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Alarm
 from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.lines import fields
+from gossipd.daemon.manager import Manager
 from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
     name_left_behind,
+    open_files,
     open_gossip_socket,
     open_port,
     open_store,
     own_names,
     own_view,
     raise_file_limit,
+    sockets_passed,
 )
-from gossipd.daemon.reports import address_text
+from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
+from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
@@ -109,7 +115,7 @@ def run(config: Config) -> int:
     """Run a node until it has left; its exit code."""
     raise_file_limit()
     keeper = None if config.in_memory else fork()
-    with logs.logging_aside(config.log_level):
+    with logs.logging_aside(config.log_level, config.log_format):
         try:
             import uvloop
 
@@ -123,14 +129,22 @@ def run(config: Config) -> int:
 
 
 async def _run(config: Config, keeper: Keeper | None) -> int:
-    return await (await Daemon.open(config, keeper)).serve()
+    manager = Manager()
+    manager.begin()
+    try:
+        return await (await Daemon.open(config, keeper, manager)).serve()
+    finally:
+        manager.end()
 
 
 class Daemon:
     """One running node."""
 
-    def __init__(self, config: Config, udp: Udp, own: MemberView, store: Store) -> None:
+    def __init__(
+        self, config: Config, udp: Udp, own: MemberView, store: Store, manager: Manager
+    ) -> None:
         self._config = config
+        self._manager = manager
         self._store = store
         self._loop = asyncio.get_running_loop()
         rng, frame = random.SystemRandom(), TagFrame(config.cluster)
@@ -141,6 +155,7 @@ class Daemon:
         )
         self._troubles = Troubles()
         self._telling = Telling(self._troubles)
+        self._drops = Drops()
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(self._node, store, self._perform, self._troubles, timeout)
@@ -155,6 +170,7 @@ class Daemon:
             self._perform,
             self._seeds_changed,
             lambda address: speaks(udp.socket, address),
+            Retrying(lambda: self._advertising.cause),
         )
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
@@ -181,7 +197,7 @@ class Daemon:
         self._timer_at: float | None = None
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
-        busy = partial(self._telling.drop, reason=Drop.BUSY)
+        busy = partial(self._drops.drop, reason=Drop.BUSY)
         self._inbox = Inbox(self._receive, self._node, busy)
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
@@ -191,10 +207,14 @@ class Daemon:
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, config: Config, keeper: Keeper | None = None) -> Daemon:
-        """Bind. `keeper`: who has the disk, this process unless given. Raises `StartError`."""
+    async def open(
+        cls, config: Config, keeper: Keeper | None = None, manager: Manager | None = None
+    ) -> Daemon:
+        """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
+        it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        sock = await open_gossip_socket(config.bind)
+        inherited = sockets_passed()
+        sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
         await udp.start()
@@ -204,11 +224,15 @@ class Daemon:
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
-            daemon = cls(config, udp, own._replace(generation=generation), store)
+            daemon = cls(
+                config, udp, own._replace(generation=generation), store, manager or Manager()
+            )
             daemon._early = early
             daemon._snapshot = store.load()
             assert config.api is not None
-            await open_port(daemon._port, config.api)
+            await open_port(daemon._port, config.api, inherited.api)
+            if inherited.api:
+                daemon._ending.hand_over = daemon._port.take_no_more
             if left is not None:
                 daemon._troubles.begin("left behind", left)
         except StartError:
@@ -235,6 +259,9 @@ class Daemon:
             self._data_dir or "in memory",
             api,
             self._udp.receive_buffer // 1024,
+            extra=fields(
+                member=own.name, address=address_text(own.address), cluster=self._config.cluster
+            ),
         )
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
@@ -245,10 +272,17 @@ class Daemon:
             self._seeds.keep(Endpoint.parse_peer(text))
         self._advertising.start()
         self._hearing.start()
-        notify.ready(f"{own.name} at {address_text(own.address)}")
+        self._manager.serves(self._standing, self._due)
         code = await self._ending.ended
         await self._stop()
         return code
+
+    def _standing(self) -> str:
+        return standing(self._node, self.service.not_ready())
+
+    def _due(self) -> float | None:
+        """When the core's timer has to ring."""
+        return None if self._ending.ended.done() else self._node.next_timeout
 
     def _is_alone(self) -> bool:
         """Whether there is nobody to join, as far as can be told without resolving names."""
@@ -295,6 +329,10 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
+        said = plain.answer(data, time.time())
+        if said is not None:
+            self._udp.send(said, source)
+            return
         self._perform(self._node.receive_datagram(data, source, time.monotonic()))
 
     def _arm(self) -> None:
@@ -332,6 +370,7 @@ class Daemon:
             self._perform(self._node.handle_timeout(now))
         else:
             self._arm()  # loops count in milliseconds and may fire a moment early
+        self._telling.in_time()
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         """Each of these, whatever becomes of the others: the core counts on all."""
@@ -342,6 +381,7 @@ class Daemon:
                 done = True
             except Exception:
                 log.exception("this is a bug in gossipd")
+        self._port.watchers.look()
         # What is told is written at once, so that who comes as soon as he is answered is read
         # before the next batch is begun.
         self._port.turns.answer()
@@ -365,14 +405,14 @@ class Daemon:
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
                 case Dropped(source, reason):
-                    self._telling.drop(source, reason)
+                    self._drops.drop(source, reason)
                 case Joined():
                     # Others than seeds take a node in too, again and again if somebody forges
                     # joins in its name.
                     level = logging.INFO if self._seeds.joined(effect) else logging.DEBUG
-                    log.log(
-                        level, "joined through %s at %s", effect.name, address_text(effect.address)
-                    )
+                    name, at = effect.name, address_text(effect.address)
+                    extra = fields(member=name, address=at)
+                    log.log(level, "joined through %s at %s", name, at, extra=extra)
                 case FoundItself(address):
                     self._seeds.found_itself(address)
                 case NameLost(detail):
@@ -390,15 +430,15 @@ class Daemon:
                     self._ending.left(undrained)
                 case MemberChanged():
                     self._advertising.members_changed()
-                    self._telling.tell_again(effect.view.name, effect)
+                    self._telling.tell_again(effect)
                 case JoinDoubtful():
                     if self._advertising.doubted(effect):
                         tell(effect)
-                case Refuted():
-                    self._telling.tell_again("", effect)
+                case Refuted() | Stalled():
+                    self._telling.tell_again(effect)
                 case NotAlone(name):
                     self._alone.found(name)
-                case Stalled() | SpeaksElsewhere() | BecameReady():
+                case SpeaksElsewhere() | BecameReady():
                     tell(effect)
                 case _:
                     self._keeping.do(effect)
@@ -423,6 +463,8 @@ class Daemon:
                 "sent_bytes": udp.sent_bytes,
                 "refused": dict(udp.refusals),
                 "receive_buffer": udp.receive_buffer,
+                "datagram_size": self._config.settings.datagram_size,
             },
-            "dropped": {drop.name.lower(): count for drop, count in self._telling.drops.items()},
+            "files": open_files(),
+            "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from gossipd.config.config import Config
 from gossipd.core import Effect, Node
 from gossipd.daemon import notify
+from gossipd.daemon.lines import fields
 from gossipd.process import signals
 
 log = logging.getLogger("gossipd")
@@ -20,6 +21,9 @@ STOP_SECONDS = 1.0
 
 LAST_SECONDS = 0.5
 """What remains of that after a second signal, and where the disk hangs already."""
+
+LAST_SERVICE = 0.1
+"""Seconds for which a node that hands its connections over still counts, before it leaves."""
 
 SIGNALS_MAX = 2
 """Signals after which the next one ends the process at once."""
@@ -41,6 +45,8 @@ class Ending:
         self._leaves = False
         self._stop_at = float("inf")
         """When it has to be gone, once it leaves."""
+        self.hand_over: Callable[[], None] | None = None
+        """Leaves new connections to the next process, where there is one that will get them."""
         self._hurries = False
         """A second signal has come."""
         self._asked = 0  # signals that have come, though the loop may be too busy to heed them
@@ -57,7 +63,7 @@ class Ending:
 
     def _on_signal(self, number: signal.Signals) -> None:
         if not self._leaves:
-            log.info("%s: leaving", number.name)
+            log.info("%s: leaving", number.name, extra=fields(signal=number.name))
             self._exit_code |= number == signal.SIGXCPU
             self.begin_leave()
         elif not self._hurries:
@@ -75,9 +81,15 @@ class Ending:
         if self._leaves:
             return
         self._leaves = True
-        notify.stopping()
-        self._stop_at = time.monotonic() + self._config.settings.leave_timeout + STOP_SECONDS
-        self._loop.call_soon(self._leave, time.monotonic())
+        within = self._config.settings.leave_timeout + STOP_SECONDS
+        notify.stopping(within)
+        self._stop_at = time.monotonic() + within
+        if self.hand_over is None:
+            self._loop.call_soon(self._leave, time.monotonic())
+        else:
+            # Who is connected already gets what he has come for.
+            self.hand_over()
+            self._loop.call_later(LAST_SERVICE, self._leave, time.monotonic())
 
     def _leave(self, began: float) -> None:
         self._perform(self._node.leave(time.monotonic(), began))
@@ -86,7 +98,8 @@ class Ending:
         """The node has left."""
         if undrained:
             where = "lost" if self._config.in_memory else "on this disk only"
-            log.warning("left; %d streams may be %s", undrained, where)
+            extra = fields(streams=undrained)
+            log.warning("left; %d streams may be %s", undrained, where, extra=extra)
         else:
             log.info("left")
         self._end(self._exit_code)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 
 from gossipd.core import Node
+from gossipd.daemon.lines import fields
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,9 @@ class Alarm:
                 self._told[what] = share
                 when = "" if share == WHOLE else "beyond that "
                 text = _text(what, held, limit)
-                log.warning("the log holds %s: %s%s", text, when, _REFUSED.get(what, _NEW_ONES))
+                extra = fields(limit=what, held=held, most=limit)
+                then = _REFUSED.get(what, _NEW_ONES)
+                log.warning("the log holds %s: %s%s", text, when, then, extra=extra)
 
     def _used(self) -> Iterator[tuple[str, int, int]]:
         yield "streams", self._log.stream_count, self._log.streams_max

@@ -35,6 +35,7 @@ from gossipd.core import (
     Stored,
 )
 from gossipd.daemon.diskwatch import DiskWatch
+from gossipd.daemon.lines import fields
 from gossipd.daemon.troubles import Troubles
 from gossipd.store import BrokenError, Store
 
@@ -192,7 +193,8 @@ class Keeping:
         self._node.keys_not_read()
         if not isinstance(error, OSError):
             raise error
-        log.error("cannot read idempotency keys for %s: %s", wanted.asker, error)
+        extra = fields(member=wanted.asker)
+        log.error("cannot read idempotency keys for %s: %s", wanted.asker, error, extra=extra)
 
     # --- how the disk does -------------------------------------------------------------------
 

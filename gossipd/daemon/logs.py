@@ -4,8 +4,8 @@ Lines wait in a queue that is bounded. What does not fit, or cannot be written, 
 counted, and that is told as soon as writing works again. What is printed to stderr goes the same
 way.
 
-Where stderr is the journal of systemd, each line carries its priority (sd-daemon(3)) and no time,
-which the journal has itself.
+Where stderr is the journal of systemd, each line carries its priority (sd-daemon(3)). What the
+lines look like is the affair of `lines`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from gossipd.daemon.lines import as_json, form_of
 from gossipd.daemon.logfile import FileWriter
 from gossipd.daemon.troubles import Troubles
 from gossipd.process import streams
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+    from gossipd.config.config import LogFormat, LogLevel
 
 QUEUED_MAX = 4096
 """Records that wait for stderr, some 150 bytes each."""
@@ -61,8 +64,7 @@ class Log(logging.Handler):
         super().__init__()
         self.fd = fd
         self._write_part = writer.write if writer else partial(streams.write, fd)
-        time = "" if for_journal else "%(asctime)s "
-        self.setFormatter(logging.Formatter(f"{time}%(levelname)s %(message)s"))
+        self._form = form_of("auto", for_journal=for_journal)
         self._encoding = encoding
         self._for_journal = for_journal
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
@@ -74,6 +76,11 @@ class Log(logging.Handler):
         """The last line was cut off in the middle."""
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._begun = False
+
+    def show(self, level: LogLevel, form: LogFormat) -> None:
+        """What is written from now on, and how."""
+        self.setLevel(level.upper())
+        self._form = form_of(form, for_journal=self._for_journal)
 
     def begin(self) -> None:
         """Start to write what has been taken; from now on the process has a thread."""
@@ -88,9 +95,10 @@ class Log(logging.Handler):
             self.handleError(record)
 
     def say(self, text: str) -> None:
-        """Take what is printed: it has neither time nor level."""
+        """Take what is printed: it has neither time nor level, but in JSON, where each line has
+        to be an object."""
         warns = text.startswith("gossipd: warning: ")
-        self._put(self._encoded(logging.WARNING if warns else logging.ERROR, text))
+        self._print(logging.WARNING if warns else logging.ERROR, text)
 
     def tell(self, text: str) -> None:
         """Take what is answered to a signal."""
@@ -107,7 +115,7 @@ class Log(logging.Handler):
     def finish(self, last: str = "") -> None:
         """Return when all is written, at the end `last`, or after a while."""
         if last:
-            self._put(self._encoded(logging.INFO, last))
+            self._print(logging.INFO, last)
         self.begin()
         self._queue.put(None)
         with suppress(RuntimeError):  # a signal has come while the thread was being started
@@ -124,8 +132,12 @@ class Log(logging.Handler):
             self._dropped += count
             self._reason = reason
 
+    def _print(self, level: int, text: str) -> None:
+        is_json = self._form is as_json
+        self._put(self._lines(_record(level, text)) if is_json else self._encoded(level, text))
+
     def _lines(self, record: logging.LogRecord) -> bytes:
-        return self._encoded(record.levelno, self.format(record))
+        return self._encoded(record.levelno, self._form(record))
 
     def _encoded(self, level: int, text: str) -> bytes:
         if self._for_journal:
@@ -219,13 +231,13 @@ def written_aside(writer: FileWriter | None = None) -> Iterator[Log]:
 
 
 @contextmanager
-def logging_aside(level: str) -> Iterator[None]:
+def logging_aside(level: LogLevel, form: LogFormat = "auto") -> Iterator[None]:
     """What is logged meanwhile goes the same way, from this level on."""
     root = logging.getLogger()
     before = root.level
     with written_aside() as log:
         log.begin()
-        log.setLevel(level.upper())
+        log.show(level, form)
         root.addHandler(log)
         root.setLevel(level.upper())
         try:
@@ -233,6 +245,13 @@ def logging_aside(level: str) -> Iterator[None]:
         finally:
             root.removeHandler(log)
             root.setLevel(before)
+
+
+def show(level: LogLevel, form: LogFormat) -> None:
+    """What is logged from now on, and how."""
+    if _log is not None:
+        logging.getLogger().setLevel(level.upper())
+        _log.show(level, form)
 
 
 def look(troubles: Troubles) -> None:

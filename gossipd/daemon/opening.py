@@ -7,20 +7,23 @@ import logging
 import resource
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gossipd.config.config import Config
+from gossipd.config.config import LOCALHOST, Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
 from gossipd.daemon.datadir import data_directory, left_behind
+from gossipd.daemon.inherited import Inherited, UnfitError, check, sorted_out
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
 from gossipd.daemon.telling import listed
-from gossipd.daemon.udp import Udp, open_socket
+from gossipd.daemon.udp import Udp, open_socket, prepare
+from gossipd.process.passed import take
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
 
@@ -49,18 +52,39 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def open_files() -> dict[str, int]:
+    """How many descriptors this process has, and may have."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return {"open": len([*Path("/proc/self/fd").iterdir()]), "limit": limit}
+
+
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-async def open_gossip_socket(bind: Endpoint) -> socket.socket:
-    """The gossip socket. Raises `StartError`."""
-    host = bind.host
+def sockets_passed() -> Inherited:
+    """What the service manager has opened already. Raises `StartError`."""
     try:
-        if host:
-            async with asyncio.timeout(BIND_WITHIN):
-                host = (await Resolver().resolve(bind))[0][0]
-        return open_socket(host, bind.port)
+        return sorted_out(take())
+    except UnfitError as error:
+        raise StartError(str(error)) from error
+
+
+async def _hosts(endpoint: Endpoint) -> list[str]:
+    """Raises `OSError`, of which `TimeoutError` is one."""
+    async with asyncio.timeout(BIND_WITHIN):
+        return [host for host, _ in await Resolver().resolve(endpoint)]
+
+
+async def open_gossip_socket(bind: Endpoint, passed: socket.socket | None) -> socket.socket:
+    """The gossip socket: what was passed, if it does. Raises `StartError`."""
+    try:
+        hosts = await _hosts(bind) if bind.host else [""]
+        if passed is None:
+            return open_socket(hosts[0], bind.port)
+        check(passed, "--bind", bind, hosts)
+        prepare(passed)
+        return passed
     except TimeoutError as error:
         raise StartError(f"cannot bind {bind}: {NO_ANSWER}") from error
     except OSError as error:
@@ -146,9 +170,14 @@ async def own_view(config: Config, udp: Udp) -> MemberView:
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
 
 
-async def open_port(port: SidePort, api: Endpoint) -> None:
-    """Raises `StartError`."""
+async def open_port(port: SidePort, api: Endpoint, passed: Sequence[socket.socket]) -> None:
+    """Listen, on what was passed, if it does. Raises `StartError`."""
     try:
+        if passed:
+            hosts = await _hosts(api) if api.host not in ("", LOCALHOST) else []
+            for sock in passed:
+                check(sock, "--api", api, hosts)
+            return await port.start_on(passed)
         async with asyncio.timeout(BIND_WITHIN):
             await port.start(api.host or None, api.port)
     except TimeoutError as error:

@@ -15,8 +15,12 @@ from gossipd.core import (
     RecentEvent,
     Status,
     Stream,
-    increment_id,
+    increment_text,
 )
+from gossipd.daemon.reasons import why
+
+SHOWN = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
+"""The states whose members are counted."""
 
 
 def address_text(address: Address) -> str:
@@ -51,11 +55,12 @@ def members(node: Node, prefix: str, after: str) -> Iterator[dict[str, object]]:
     for name in node.member_names(after):
         view = node.member(name) if name.startswith(prefix) else None
         if view is not None and view.status is not Status.FORGOTTEN:
-            yield _member(node, view, time.monotonic())
+            yield member(node, view)
 
 
-def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
-    rtt = node.round_trip(view.name)
+def member(node: Node, view: MemberView) -> dict[str, object]:
+    """A member as the list of all of them has it."""
+    now, rtt = time.monotonic(), node.round_trip(view.name)
     return {
         "name": view.name,
         "address": address_text(view.address),
@@ -66,6 +71,7 @@ def _member(node: Node, view: MemberView, now: float) -> dict[str, object]:
         "rtt_ms": None if rtt is None else round(rtt * 1000, 3),
         "tags": dict(view.tags),
         "since": round(time.time() - (now - node.since(view.name)), 3),
+        "why": why(view, node.reason(view.name)),
     }
 
 
@@ -80,27 +86,42 @@ def recent(
         if after not in ids:
             raise KeyError(after)
         entries = entries[len(ids) - ids.index(after) :]
-    offset = time.time() - time.monotonic()
-    return (_event(entry, offset) for entry in entries if entry.advance.counter.startswith(prefix))
+    return (event(entry) for entry in entries if entry.advance.counter.startswith(prefix))
 
 
-def _event(entry: RecentEvent, offset: float) -> dict[str, object]:
+def event(entry: RecentEvent) -> dict[str, object]:
+    """An event as the log shows it."""
     stream, counter, seq, by, value = entry.advance
-    uuid = str(increment_id(stream, seq))
+    uuid = increment_text(stream, seq)
     return {
         "id": uuid,
         "counter": counter,
         "by": by,
         "count": value,
         "origin": uuid.rpartition("-")[0],  # an id without its last group is the stream
-        "at": round(entry.at + offset, 3),
+        "at": round(entry.at + time.time() - time.monotonic(), 3),
     }
+
+
+def _states(node: Node) -> Counter[Status]:
+    return Counter(view.status for view in node.members)
+
+
+def standing(node: Node, not_ready: str | None) -> str:
+    """The node in one line; `not_ready`: why clients should ask another one."""
+    states = _states(node)
+    counts = (f"{states[status]} {status.name.lower()}" for status in SHOWN if states[status])
+    ready = (
+        "leaving the cluster" if node.leaving else "ready" if not_ready is None else "not ready"
+    )
+    reason = "" if node.leaving or not_ready is None else f" ({not_ready})"
+    own = f"{node.own.name} at {address_text(node.own.address)}"
+    return f"{own}: {ready}; members: {', '.join(counts)}{reason}"
 
 
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
-    states = Counter(view.status for view in node.members)
-    shown = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
+    states = _states(node)
     return {
         "name": node.own.name,
         "address": address_text(node.own.address),
@@ -108,7 +129,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "version": gossipd.__version__,
         "ready": node.ready,
         "leaving": node.leaving,
-        "members": {status.name.lower(): states[status] for status in shown},
+        "members": {status.name.lower(): states[status] for status in SHOWN},
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,

@@ -36,6 +36,7 @@ from gossipd.core import (
 )
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
+from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.troubles import Troubles
 from gossipd.daemon.udp import is_local
 
@@ -116,15 +117,18 @@ class Seeds:
         perform: Callable[[Sequence[Effect]], None],
         changed: Callable[[], None],
         speaks: Callable[[Address], bool],
+        retrying: Retrying,
     ) -> None:
         """`changed` is called when addresses or what is known of them have changed, before new
-        ones are asked; `speaks`: whether the node's socket can send to an address at all."""
+        ones are asked; `speaks`: whether the node's socket can send to an address at all;
+        `retrying` is told who does not answer."""
         self._node = node
         self._settings = settings
         self._troubles = troubles
         self._perform = perform
         self._changed = changed
         self._speaks = speaks
+        self._retrying = retrying
         self._loop = asyncio.get_running_loop()
         self._resolver = Resolver()
         self._seeds: dict[Endpoint, _Seed] = {}
@@ -291,7 +295,21 @@ class Seeds:
             target.due_at = now + wait
         if absent:
             self._perform(self._node.join(absent, now))
+        self._tell_silent(now)
         self._arm(ROUND_INTERVAL)
+
+    def _tell_silent(self, now: float) -> None:
+        """In the log, of those that have been asked for a while."""
+        since = {
+            address_text(address): target.asked_at
+            for address, target in self._targets.items()
+            if target.asked_at is not None and now - target.asked_at >= SILENT_AFTER
+        }
+        if since:
+            alone = self._node.live_count == 1
+            self._retrying.silent(list(since), min(since.values()), alone, now)
+        else:
+            self._retrying.answered()
 
     @property
     def _share(self) -> float:

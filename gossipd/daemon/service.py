@@ -14,18 +14,21 @@ from gossipd.core import (
     RETRY_AFTER,
     Counted,
     Effect,
+    Following,
     Item,
     KeyedEvent,
     Node,
     Put,
+    RecentEvent,
     Refused,
+    Status,
     Stream,
     Why,
     increment_id,
     parse_increment_id,
     source_stream,
 )
-from gossipd.daemon import reports
+from gossipd.daemon import explaining, reports
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Answer, Counting
 from gossipd.daemon.diskwatch import DiskWatch
@@ -144,6 +147,28 @@ class Service:
         except KeyError:
             raise Refused(Why.UNKNOWN, f"no recent increment has the id {after}") from None
 
+    # --- following ---------------------------------------------------------------------------
+
+    @property
+    def following(self) -> Following:
+        """What changes, for one who takes it."""
+        return self._node.following
+
+    def recent_events(self) -> list[RecentEvent]:
+        """The last events, oldest first."""
+        return self._node.recent()[::-1]
+
+    def event_row(self, event: RecentEvent) -> dict[str, object]:
+        """An event as `log` tells it."""
+        return reports.event(event)
+
+    def member_row(self, name: str) -> dict[str, object]:
+        """A member as `members` tells it; of one that is listed no more, that it is forgotten."""
+        view = self._node.member(name)
+        if view is None or view.status is Status.FORGOTTEN:
+            return {"name": name, "state": "forgotten"}
+        return reports.member(self._node, view)
+
     # --- the cluster -------------------------------------------------------------------------
 
     def incomplete(self) -> str | None:
@@ -161,6 +186,17 @@ class Service:
 
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
         return reports.members(self._node, prefix, after)
+
+    def explain(self, name: str) -> dict[str, object]:
+        """Why a member is in its state."""
+        known = explaining.explain(self._node, name)
+        if known is None:
+            raise Refused(
+                Why.UNKNOWN,
+                f"no member is called {name!r}: this node has never heard of it, or it was gone "
+                "for longer than members are remembered",
+            )
+        return known
 
     def status(self) -> dict[str, object]:
         ready = {"ready": self.not_ready() is None}

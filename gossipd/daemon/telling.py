@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import assert_never
 
 from gossipd.core import (
-    Address,
     BecameReady,
     ClustersMet,
-    Drop,
     JoinDoubtful,
     MemberChanged,
     Refuted,
@@ -21,13 +18,13 @@ from gossipd.core import (
     Stalled,
     Status,
 )
+from gossipd.daemon.lines import fields
+from gossipd.daemon.reasons import reason_text
 from gossipd.daemon.repeats import Repeats
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.troubles import Troubles
 
 log = logging.getLogger("gossipd")
-
-WARN_AGAIN_AFTER = 60.0
 
 MERGE = "clusters met"
 MERGE_SHOWN = 3600.0
@@ -36,43 +33,50 @@ MERGE_SHOWN = 3600.0
 LISTED_MAX = 3
 """Members that are named in such an alarm."""
 
-
-_WARN_OF = (
-    *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL, Drop.KEYS_FULL),
-    *(Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
-)
-"""Drops that an operator is to know of."""
+BUSY_SHARE = 0.5
+"""The part of a stall in which the process has worked, from which on the stall is its own."""
 
 
 class Telling:
-    """What is told of one node, and what it has dropped."""
+    """What is told of one node."""
 
     def __init__(self, troubles: Troubles) -> None:
-        self.drops = Counter[Drop]()
         self._troubles = troubles
         self._repeats = Repeats()
-        self._warned_at: dict[Drop, float] = {}
+        self._worked = time.thread_time()
 
-    def tell_again(self, about: str, effect: MemberChanged | Refuted) -> None:
+    def in_time(self) -> None:
+        """A timer has been served: what makes the next one late has happened since."""
+        self._worked = time.thread_time()
+
+    def tell_again(self, effect: MemberChanged | Refuted | Stalled) -> None:
         """Log what may happen again and again, where somebody lies, say."""
+        match effect:
+            case MemberChanged(view):
+                about, what = view.name, f"changes of member {view.name}"
+            case Refuted():
+                about, what = "", "refutations"
+            case Stalled():
+                about, what = "\0", "stalls"  # no member's name
         hidden = self._repeats.tell(about, time.monotonic())
         if hidden:
-            what = f"changes of member {about}" if about else "refutations"
-            log.warning("%d more %s, not logged", hidden, what)
-        if hidden is not None:
-            tell(effect)
+            log.warning("%d more %s, not logged", hidden, what, extra=fields(hidden=hidden))
+        if hidden is None:
+            return
+        match effect:
+            case Stalled(seconds):
+                self._tell_stall(seconds)
+            case _:
+                tell(effect)
 
-    def drop(self, source: Address, reason: Drop) -> None:
-        """A datagram was dropped."""
-        self.drops[reason] += 1
-        now = time.monotonic()
-        if reason in _WARN_OF:
-            last = self._warned_at.get(reason)
-            if last is None or now - last > WARN_AGAIN_AFTER:
-                self._warned_at[reason] = now
-                log.warning("dropped a datagram from %s: %s", address_text(source), reason.value)
-        else:
-            log.debug("dropped a datagram from %s: %s", address_text(source), reason.value)
+    def _tell_stall(self, seconds: float) -> None:
+        busy = time.thread_time() - self._worked >= BUSY_SHARE * seconds
+        why = "it was busy itself" if busy else "its host did not let it run"
+        log.warning(
+            "this node stalled for %.2f s; nobody is suspected for that",
+            seconds,
+            extra=fields(seconds=round(seconds, 3), why=why),
+        )
 
     def merged(self, met: ClustersMet, cluster: str, own: str) -> None:
         """Told for a while, as it cannot be undone and nobody may be looking now."""
@@ -86,31 +90,22 @@ class Telling:
         asyncio.get_running_loop().call_later(MERGE_SHOWN, self._troubles.end, MERGE)
 
 
-def tell(
-    effect: MemberChanged | Refuted | Stalled | JoinDoubtful | SpeaksElsewhere | BecameReady,
-) -> None:
+def tell(effect: MemberChanged | Refuted | JoinDoubtful | SpeaksElsewhere | BecameReady) -> None:
     """Log what happened."""
     match effect:
-        case MemberChanged(view, before):
-            level = logging.WARNING if view.status is Status.FAILED else logging.INFO
-            state = view.status.name.lower()
-            was = "" if before is None else f" (was {before.name.lower()})"
-            if before is view.status:
-                was = " again"  # it has started anew
-            log.log(
-                level, "member %s at %s is %s%s", view.name, address_text(view.address), state, was
-            )
+        case MemberChanged():
+            _tell_change(effect)
         case Refuted(claimed, incarnation):
             claim = claimed.name.lower()
-            log.warning("refuted being %s with incarnation %d", claim, incarnation)
-        case Stalled(seconds):
-            log.warning("this node stalled for %.2f s; nobody is suspected for that", seconds)
+            extra = fields(claimed=claim, incarnation=incarnation)
+            log.warning("refuted being %s with incarnation %d", claim, incarnation, extra=extra)
         case JoinDoubtful(advertised, seen):
             log.warning(
                 "this node advertises %s but its datagrams come from %s: is --advertise wrong, "
                 "or is there a NAT between?",
                 address_text(advertised),
                 address_text(seen),
+                extra=fields(address=address_text(advertised), seen=address_text(seen)),
             )
         case SpeaksElsewhere(name, advertised, seen):
             log.warning(
@@ -119,6 +114,9 @@ def tell(
                 name,
                 address_text(advertised),
                 address_text(seen),
+                extra=fields(
+                    member=name, address=address_text(advertised), seen=address_text(seen)
+                ),
             )
         case BecameReady(alone):
             if alone:
@@ -127,6 +125,26 @@ def tell(
                 log.info("ready")
         case _:
             assert_never(effect)
+
+
+def _tell_change(change: MemberChanged) -> None:
+    view, before, reason = change.view, change.before, change.reason
+    state, at = view.status.name.lower(), address_text(view.address)
+    was = None if before is None else before.name.lower()
+    told = f" (was {was})" if was else ""
+    if before is view.status:
+        told = " again"  # it has started anew
+    log.log(
+        logging.WARNING if view.status is Status.FAILED else logging.INFO,
+        "member %s at %s is %s%s",
+        view.name,
+        at,
+        state,
+        told,
+        extra=fields(
+            member=view.name, address=at, state=state, was=was, why=reason_text(reason, view)
+        ),
+    )
 
 
 def listed(names: Sequence[str]) -> str:

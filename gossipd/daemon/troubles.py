@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
+from gossipd.daemon.lines import fields
+
 log = logging.getLogger(__name__)
 
 
@@ -29,14 +31,14 @@ class Troubles:
         The log is told when it begins, not when the words change.
         """
         if name not in self._present:
-            log.warning("%s", text)
+            log.warning("%s", text, extra=fields(alarm=name))
         self._present[name] = _Trouble(text, serves)
 
     def end(self, name: str) -> None:
         """It is over; nothing happens where it had not begun."""
         trouble = self._present.pop(name, None)
         if trouble is not None:
-            log.info("cleared: %s", trouble.text)
+            log.info("cleared: %s", trouble.text, extra=fields(alarm=name))
 
     @property
     def texts(self) -> list[str]:

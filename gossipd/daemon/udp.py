@@ -50,16 +50,21 @@ def _bound(
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
-        sock.setblocking(False)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
-            prefer_public(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        prepare(sock)
         sock.bind(address)
     except OSError:
         sock.close()
         raise
     return sock
+
+
+def prepare(sock: socket.socket) -> None:
+    """Make a socket what gossip needs. Raises `OSError`."""
+    sock.setblocking(False)
+    prefer_public(sock)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
 def plain(address: tuple[object, ...]) -> Address:

@@ -12,7 +12,7 @@ import sys
 from contextlib import ExitStack
 from typing import NoReturn
 
-from gossipd.process import signals, streams
+from gossipd.process import passed, signals, streams
 
 
 def main() -> NoReturn:
@@ -22,6 +22,7 @@ def main() -> NoReturn:
     streams.begin()
     with ExitStack() as stack:
         if serves:
+            passed.begin()
             from gossipd.daemon.logfile import writer_of
             from gossipd.daemon.logs import STDERR, written_aside
 

@@ -7,7 +7,7 @@
 | HUP, USR1, USR2 | a line in the log: there is nothing to reload or reopen |
 | TSTP, STOP, CONT | it stands still and goes on, which only somebody at a keyboard wants |
 | CHLD, URG, WINCH | nothing, as in every process |
-| KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted |
+| KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted; with ABRT (the watchdog of systemd), SEGV, BUS, FPE and ILL it says on stderr where each thread is |
 | any other: PIPE, XFSZ, ALRM, PROF, TTIN, TTOU, IO, PWR, … | nothing; a write that fails says so itself |
 
 What a node starts beside itself for its disk (`store.worker`) or a log in a file (`daemon.logfile`)
@@ -20,13 +20,14 @@ by a traceback.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from gossipd.process import streams
+from gossipd.process import passed, streams
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU)
 TOLD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -58,6 +59,7 @@ def begin(serves: bool) -> None:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _interrupt)
         return
+    faulthandler.enable(2)
     for number in signal.valid_signals() - {*LEFT_ALONE, *ENDING, *TOLD}:
         signal.signal(number, signal.SIG_IGN)
     for number in TOLD:
@@ -75,6 +77,7 @@ def fork() -> int:
     held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = os.fork()
     if not pid:
+        passed.close()
         for number in signal.valid_signals() - {*LEFT_ALONE}:
             signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, held)

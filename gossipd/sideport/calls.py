@@ -13,8 +13,9 @@ from gossipd.sideport.fields import (
     merge,
     unescape,
 )
-from gossipd.sideport.http_answers import Problem
+from gossipd.sideport.http_answers import TEXT, VARIES, Document, Problem
 from gossipd.sideport.operations import OPERATIONS, Operation
+from gossipd.sideport.page import page
 from gossipd.sideport.validation import COUNTS, Argument, shown
 
 
@@ -35,14 +36,15 @@ class Request(NamedTuple):
     """Counts are wanted as strings."""
 
 
-def _index(_: object) -> str:
+def _index(_: object) -> Document:
     rows = "".join(f"{row.method:<5} {row.path:<27} {_summary(row)}\n" for row in CALLS)
-    return (
+    text = (
         f"gossipd: a replicated counter\n\n{rows}\n"
         'Fields go into the query (?counter=x) or into a JSON body ({"counter": "x"}).\n'
         "Counts beyond 2^53 are exact as strings: ?counts=string\n"
         "netcat: type help\n"
     )
+    return Document(TEXT, text.encode(), VARIES)
 
 
 def _summary(row: Operation) -> str:
@@ -65,7 +67,9 @@ def _call(row: Operation) -> Call:
     )
 
 
-INDEX = Operation("index", "GET /", "this page", _index)
+INDEX = Operation("index", "GET /", "this list; a page for browsers", _index)
+
+PAGE = Operation("page", "", "the same call, for who would rather have HTML", lambda _: page())
 
 CALLS = (*(operation for operation in OPERATIONS if operation.http), INDEX)
 

@@ -48,7 +48,9 @@ class Connection(asyncio.Protocol):
         self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
         self._dialect: Dialect = OpeningDialect(
             lambda: HttpDialect(port, pipeline, brief=self._brief),
-            lambda: TextDialect(port.node, port.lines, pipeline, limits, brief=self._brief),
+            lambda: TextDialect(
+                port.node, port.watchers, port.lines, pipeline, limits, brief=self._brief
+            ),
             lambda: RespDialect(port, pipeline, brief=self._brief),
             self._become,
             pipeline,
@@ -145,6 +147,8 @@ class Connection(asyncio.Protocol):
         self._unparsed = b""
         self._pipeline.end(linger=self._pipeline.pending > 0)
         self._work(self._turns.slice())
+        if self._pipeline.is_cut:
+            self._loop.call_later(self._limits.word_timeout, self.abort)
 
     def abort(self) -> None:
         if self._transport is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from gossipd.core import Refused
@@ -34,7 +35,7 @@ def unescape(raw: bytes, what: str) -> str:
 
 
 def from_query(raw: bytes, allowed: Mapping[str, Argument]) -> dict[str, object]:
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}
     for pair in raw.split(b"&"):
         if not pair:
             continue
@@ -42,9 +43,13 @@ def from_query(raw: bytes, allowed: Mapping[str, Argument]) -> dict[str, object]
         key, value = unescape(key_raw, "the query"), unescape(value_raw, "the query")
         if key not in allowed:
             raise _unknown(key, allowed)
+        argument = allowed[key]
+        if argument.many:
+            fields.setdefault(key, []).append(argument.read(value))
+            continue
         if key in fields:
             raise wrong(f"{key} is given twice")
-        fields[key] = allowed[key].read(value)
+        fields[key] = argument.read(value)
     return fields
 
 

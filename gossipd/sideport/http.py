@@ -32,17 +32,22 @@ from gossipd.sideport.http_answers import (
     Problem,
 )
 from gossipd.sideport.memo import Meaning
+from gossipd.sideport.page import is_preferred
 from gossipd.sideport.pipeline import Pipeline, refused
+from gossipd.sideport.sse import ServerSentEvents
 from gossipd.sideport.validation import key, shown, wrong
+from gossipd.sideport.watching import Wanted
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
 
 _KEY = b"idempotency-key"
+_LAST_EVENT = b"last-event-id"
 _KEPT = frozenset(
     {
-        b"host", b"expect",
-        b"content-encoding", b"content-length", b"transfer-encoding", _KEY, *origin.FIELDS,
+        b"accept", b"host", b"expect",
+        b"content-encoding", b"content-length", b"transfer-encoding", _KEY, _LAST_EVENT,
+        *origin.FIELDS,
     }
 )  # fmt: skip
 _VERSIONS = ("1.0", "1.1")
@@ -246,7 +251,8 @@ class HttpDialect:
                 self._pipeline.add(partial(calls.allowed, self._target), render)
             else:
                 request = calls.find(method, self._target, bytes(self._body))
-                if self._version == "1.0" and request.operation.rows:
+                rows, flows = request.operation.rows, request.operation.flows
+                if (self._version == "1.0" and rows) or (flows and method != "HEAD"):
                     keep = False  # a list may be long, and knows no chunks: its end is the end
                 self._add(request, _framing(keep, self._version, method))
         except Exception as failure:
@@ -257,6 +263,8 @@ class HttpDialect:
 
     def _add(self, request: calls.Request, framing: Framing) -> None:
         operation, fields, text = request
+        if operation is calls.INDEX and is_preferred(self._field(b"accept")):
+            operation = calls.PAGE
         if self._brief and not operation.is_short(fields):
             detail = "too many connections: only short requests are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
@@ -272,10 +280,24 @@ class HttpDialect:
         if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
         start = operation.start(node, operation.validated(fields))
+        if operation.flows:
+            self._follow(start(), framing, text)
+            return
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
             self._meaning = Meaning(start, render, operation.shares)
             self._key = fields.get("key")
+
+    def _follow(self, wanted: Wanted, framing: Framing, text: bool) -> None:
+        """An answer that does not end by itself; nothing is read behind it."""
+        pipeline, watchers = self._pipeline, self._port.watchers
+        if not framing.body:
+            pipeline.say(answers.stream_head(framing))
+            return
+        last = (self._field(_LAST_EVENT) or b"").decode("latin-1")
+        events = ServerSentEvents(framing, text, watchers.id_of)
+        start = partial(watchers.watch, wanted._replace(last=last), events, pipeline)
+        pipeline.add(start, partial(answers.flow, framing))
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""

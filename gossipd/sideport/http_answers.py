@@ -10,6 +10,7 @@ from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain, islice
+from typing import NamedTuple
 
 from gossipd.core import Counted, Refused, Why, increment_text
 from gossipd.sideport.operations import Acknowledged, Operation
@@ -20,6 +21,21 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 TEXT = b"text/plain; charset=utf-8"
+EVENTS = b"text/event-stream"
+_UNBUFFERED = b"Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+"""Nobody on the way keeps what is told, nor waits until it is more."""
+
+
+VARIES = b"Vary: Accept\r\n"
+
+
+class Document(NamedTuple):
+    """An answer that is no JSON."""
+
+    content_type: bytes
+    body: bytes
+    headers: bytes
+    """Further fields, each with its line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +164,8 @@ def answer(
     match value:
         case bytes():
             return frame(status, JSON, value, framing)
+        case Document(content_type, body, headers):
+            return frame(status, content_type, body, framing, headers)
         case str():
             return frame(status, TEXT, value.encode(), framing)
         case _:
@@ -186,6 +204,17 @@ def framed(status: int, pieces: Iterator[bytes], framing: Framing) -> Iterator[b
         yield b"%x\r\n%b\r\n" % (len(piece), piece) if framing.chunked else piece
     if framing.chunked:
         yield b"0\r\n\r\n"
+
+
+def stream_head(framing: Framing) -> bytes:
+    """Of what does not end by itself."""
+    coding = b"Transfer-Encoding: chunked\r\n" if framing.chunked else b""
+    return _head(200, EVENTS, coding + _UNBUFFERED, framing)
+
+
+def flow(framing: Framing, value: Iterator[bytes] | Refused) -> bytes | Iterator[bytes]:
+    """What does not end by itself, with its head; or why it does not begin."""
+    return problem(value, framing) if isinstance(value, Refused) else value
 
 
 def options(framing: Framing, allow: str | Refused) -> bytes:

@@ -84,6 +84,19 @@ class Limits:
     write_rate_min: float = 1024.0
     """Bytes a second that it must have taken, or it is cut."""
 
+    watchers_max: int = 512
+    """Watchers (`GET /events`, `watch`) at a time; one more is refused (503)."""
+
+    changes_max: int = 8192
+    """Changes that are held for all of them together; who is further behind is dropped."""
+
+    heartbeat_interval: float = 15.0
+    """Seconds after which a watcher is told that the node lives."""
+
+    word_timeout: float = 0.25
+    """Seconds that a watcher has to take the last word of a node that stops: it lost nothing, as
+    it goes on where it was."""
+
     presence_interval: float = 0.25
     """Seconds between two looks whether a client that waits, and from which nothing is read, is
     still there: some time after twice that what it waits for is given up, once it has closed."""

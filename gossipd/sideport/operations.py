@@ -26,6 +26,7 @@ from gossipd.daemon.service import Service
 from gossipd.sideport import tables as listing
 from gossipd.sideport import validation as values
 from gossipd.sideport.validation import REQUIRED, Argument
+from gossipd.sideport.watching import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,10 @@ class Operation:
     `run` returns what to call with whom to tell the answer, and perhaps with another `key`; that
     returns None, or what is to be awaited for the answer instead."""
 
+    flows: bool = False
+    """The answer does not end by itself: `run` returns what is `Wanted`, and `text` makes lines of
+    an `Event`."""
+
     batch: bool = False
     """The arguments are given many times, a line of JSON each; `run` gets a list of `Item`."""
 
@@ -96,7 +101,8 @@ class Operation:
     def usage(self) -> str:
         """How a line of text asks for it."""
         options = (each for each in self.arguments if each.name not in self.words)
-        words = [f"[{word.upper()}]" for word in self.words]
+        more = {each.name for each in self.arguments if each.many}
+        words = [f"[{word.upper()}{'…' if word in more else ''}]" for word in self.words]
         return " ".join([self.name, *words, *(f"[{each.name}={each.sample}]" for each in options)])
 
     def validated(self, given: Mapping[str, object]) -> dict[str, Any]:
@@ -111,10 +117,10 @@ class Operation:
                 raise values.wrong(f"{name} is missing")
         return found
 
-    def start(self, node: Service, arguments: dict[str, Any]) -> Callable[..., object]:
+    def start(self, node: Service, arguments: dict[str, Any]) -> Callable[..., Any]:
         """What does it, as of `Pipeline.add`, with all `arguments`, which are valid."""
         if self.shares:
-            start: Callable[..., object] = self.run(node, **arguments)
+            start: Callable[..., Any] = self.run(node, **arguments)
             return start
         return partial(self.run, node, **arguments)
 
@@ -124,7 +130,12 @@ class Operation:
 
     def is_short(self, given: Mapping[str, object]) -> bool:
         """Whether the answer is short and comes at once."""
-        return not (self.rows or self.batch or any(self.by_name[name].waits for name in given))
+        return not (
+            self.rows
+            or self.flows
+            or self.batch
+            or any(self.by_name[name].waits for name in given)
+        )
 
 
 class Acknowledged(NamedTuple):
@@ -256,6 +267,13 @@ async def _event(node: Service, key: tuple[str, bytes]) -> object:
     return {"key": written, **await node.event_of(bits)}
 
 
+def _watch(_: Service, counter: frozenset[str] | None, members: bool | None) -> Wanted:
+    """Who names nothing wants everything."""
+    if counter is None:
+        return Wanted(members is not False, frozenset() if members else None)
+    return Wanted(bool(members), counter)
+
+
 def _ready(node: Service) -> object:
     reason = node.not_ready()
     if reason is not None:
@@ -322,6 +340,11 @@ OPERATIONS: tuple[Operation, ...] = (
         text=listing.events, words=("limit",), rows=True, counts=True,
     ),
     Operation(
+        "watch", "GET /events", "members and counts, then each change, as it happens", _watch,
+        (values.WATCHED, values.MEMBERS),
+        text=listing.change, words=("counter",), flows=True, counts=True,
+    ),
+    Operation(
         "health", "GET /health", "OK while the process lives", lambda _: "OK\n", text=str
     ),
     Operation("ready", "GET /ready", "whether counts are complete", _ready),
@@ -333,6 +356,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "members", "GET /members", "the members of the cluster",
         lambda node, prefix, limit, after: islice(node.members(prefix, after), limit), _PAGE,
         text=listing.members, rows=True,
+    ),
+    Operation(
+        "explain", "GET /explain", "why a member is in its state",
+        lambda node, name: node.explain(name), (values.MEMBER,),
     ),
     Operation(
         "status", "GET /status", "this node", lambda node: node.status(), text=listing.fields

@@ -84,6 +84,15 @@ class _End(NamedTuple):
     shares: bool = False
 
 
+class Flow(Iterator[bytes]):
+    """An answer in pieces that does not end by itself. An empty piece: there is nothing to be
+    given until `Pipeline.wake`."""
+
+    def close(self) -> None:
+        """Nobody wants more of it."""
+        raise NotImplementedError
+
+
 class Pipeline:
     """The commands of one connection that have not been answered yet.
 
@@ -118,6 +127,10 @@ class Pipeline:
         """Bytes of large bodies that the pending commands hold."""
         self.held = False
         """The transport takes no more: nothing is rendered or started."""
+        self.is_dry = False
+        """There is nothing to be given at the moment of the answer that is being given."""
+        self.is_cut = False
+        """The answer that was given has ended by `cut`."""
         self.closed = False
         """The end has been asked for: no command may follow."""
         self.resting = False
@@ -181,6 +194,23 @@ class Pipeline:
             self.resting = True
             self._turns.add(self._go_on, is_new=is_new)
 
+    def wake(self) -> None:
+        """There is more to be given of a flow."""
+        if self.is_dry:
+            self.is_dry = False
+            self._flow_on()
+
+    def cut(self, last: bytes) -> None:
+        """End the answer that is being given, and the connection, with these bytes: they are
+        written though the transport takes no more at the moment."""
+        self.is_cut = self.closed = True
+        self._pieces = None
+        self._waiting.clear()
+        self.size = self.pending = 0
+        self._answers.append(last)
+        self._flush()
+        self._at_end(True)
+
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is
         called or held any more."""
@@ -192,6 +222,8 @@ class Pipeline:
         self._running.clear()
         self._waiting.clear()
         self._answers.clear()
+        if isinstance(self._pieces, Flow):
+            self._pieces.close()
         self._pieces = None
         self.size = self.pending = 0
         self.closed = True
@@ -200,8 +232,9 @@ class Pipeline:
         """A step other than to answer what has ended; False when there is none to be made now."""
         running, waiting = self._running, self._waiting
         if self._pieces is not None:
-            self._give_piece(self._pieces)
-            return True
+            if not self.is_dry:
+                self._give_piece(self._pieces)
+            return not self.is_dry
         if not waiting or (running and (self._alone or not waiting[0].shares)):
             return False
         step = waiting.popleft()
@@ -248,6 +281,8 @@ class Pipeline:
         except Exception:
             # What was given cannot be taken back: that the rest is missing must show.
             log.exception("an answer broke off")
+            if isinstance(pieces, Flow):
+                pieces.close()
             self._pieces = None
             self._waiting.clear()
             self._waiting.append(_End(linger=False))
@@ -259,6 +294,17 @@ class Pipeline:
         else:
             self._answers.append(piece)
             self._answers_size += len(piece)
+            if isinstance(pieces, Flow):
+                self._flush()  # so that the transport says soon that it takes no more
+                self.is_dry = not piece
+                if piece:
+                    self._flow_on()
+
+    def _flow_on(self) -> None:
+        """Give the next piece when those who ask something have had their turn."""
+        if not self.resting:
+            self.resting = True
+            self._turns.add_flow(self._go_on)
 
     def _flush(self) -> None:
         answers = self._answers

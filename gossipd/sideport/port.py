@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
@@ -17,6 +19,7 @@ from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
 from gossipd.sideport.turns import Turns
+from gossipd.sideport.watching import STOPPING, Watchers
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class SidePort:
         """What clients say again and again, over HTTP and in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""
+        self.watchers = Watchers(node, self.limits)
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[str, int]] = []
         self._connections: set[Connection] = set()
@@ -64,15 +68,26 @@ class SidePort:
 
     async def start(self, host: str | None, port: int) -> None:
         """Listen; None is every address, IPv4 and IPv6. Raises `OSError` where it cannot."""
-        listen = partial(
-            asyncio.get_running_loop().create_server, partial(Connection, self), backlog=BACKLOG
-        )
+        listen = self._listen
         if host != LOCALHOST:
             self._servers = [await listen(host, port)]
         elif port:
             self._servers = await _listen_locally(listen, port)
         else:
             self._servers = await _listen_anywhere(listen)
+        self._is_open()
+
+    async def start_on(self, passed: Sequence[socket.socket]) -> None:
+        """Listen on sockets that others have bound, and that outlive this process."""
+        self._servers = [await self._listen(sock=sock) for sock in passed]
+        self._is_open()
+
+    async def _listen(self, *where: Any, **sock: Any) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        made = partial(Connection, self)
+        return await loop.create_server(made, *where, **sock, backlog=BACKLOG)
+
+    def _is_open(self) -> None:
         sockets = (sock for server in self._servers for sock in server.sockets)
         self._addresses = [sock.getsockname()[:2] for sock in sockets]
 
@@ -89,8 +104,8 @@ class SidePort:
         """Take no more connections, answer what is pending, then close all; whoever is not done
         after `timeout` seconds is cut."""
         self._stopping = True
-        for server in self._servers:
-            server.close()
+        self.take_no_more()
+        self.watchers.end(STOPPING)
         for connection in self._all():
             connection.drain()
         try:
@@ -102,6 +117,11 @@ class SidePort:
         for server in self._servers:
             await server.wait_closed()
         self._servers = []
+
+    def take_no_more(self) -> None:
+        """New connections are not for this process any more."""
+        for server in self._servers:
+            server.close()
 
     def _all(self) -> list[Connection]:
         return [*self._connections, *self._refused]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gossipd.sideport.tokens import quote
+from gossipd.sideport.watching import Event
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -35,6 +36,21 @@ def events(rows: Sequence[Mapping[str, object]]) -> str:
     return aligned([_event(row) for row in rows])
 
 
+def change(event: Event) -> str:
+    """Something that a watcher is told, as lines that begin with what it is."""
+    match event.kind, event.data():
+        case "member", row:
+            return f"member  {'  '.join(filter(None, _member(row)))}\n"
+        case "increment", row:
+            return f"increment  {'  '.join(_event(row))}\n"
+        case "counts", counts:
+            return "".join([f"count  {quote(name)}  {count}\n" for name, count in counts.items()])
+        case "end", end:
+            return f"error: {end['reason']}\n"
+        case _:
+            return ""
+
+
 def fields(values: Mapping[str, object]) -> str:
     """With an empty line behind them."""
     return aligned([(f"{key}:", _flat(value)) for key, value in values.items()]) + "\n"
@@ -48,6 +64,7 @@ def _member(member: Mapping[str, object]) -> tuple[str, ...]:
         str(member.get("state")),
         "self" if member.get("self") else "" if rtt is None else f"{rtt} ms",
         _flat(member.get("tags") or {}),
+        str(member.get("why") or ""),
     )
 
 

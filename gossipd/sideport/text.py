@@ -6,6 +6,7 @@ and the connection goes on. Lines end in LF or CRLF; the last one may end with t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from gossipd.sideport.streaming import in_blocks
 from gossipd.sideport.tables import aligned
 from gossipd.sideport.tokens import options, split
 from gossipd.sideport.validation import shown, wrong
+from gossipd.sideport.watching import Event, Watchers
 
 
 def _help(_: object) -> str:
@@ -42,6 +44,7 @@ class TextDialect:
     def __init__(
         self,
         node: Service,
+        watchers: Watchers,
         memo: Memo[Meaning],
         pipeline: Pipeline,
         limits: Limits,
@@ -51,6 +54,7 @@ class TextDialect:
         """`brief`: nothing is answered but one line."""
         self._brief = brief
         self._node = node
+        self._watchers = watchers
         self._memo = memo
         self._pipeline = pipeline
         self._limits = limits
@@ -130,6 +134,12 @@ class TextDialect:
             self._pipeline.end()
             return
         start = command.start(self._node, command.validated(given))
+        if command.flows:
+            lines = _Lines(command)
+            follow = partial(self._watchers.watch, start(), lines, self._pipeline)
+            self._pipeline.add(follow, _flow)
+            self._pipeline.end()
+            return
         meaning = Meaning(start, partial(_answer, command), command.shares)
         self._pipeline.add(*meaning)
         if command.is_repeated(given):
@@ -143,6 +153,22 @@ class TextDialect:
         self._pipeline.end(linger=True)
 
 
+class _Lines:
+    """The `Encoding` of events."""
+
+    head = b""
+
+    def __init__(self, command: Operation) -> None:
+        assert command.text is not None
+        self._line = command.text
+
+    def piece(self, events: Iterable[Event]) -> bytes:
+        return "".join(map(self._line, events)).encode(errors="replace")
+
+    def last(self, event: Event) -> bytes:
+        return self.piece((event,))
+
+
 def _verb_of(line: str) -> str:
     """Its first word, whatever stands behind it."""
     return (line.split(maxsplit=1) or [""])[0].strip('"').lower()
@@ -153,13 +179,15 @@ def _given(command: Operation, words: list[str]) -> dict[str, object]:
     words, named = options(words)
     for option in named.keys() - command.by_name.keys():
         raise wrong(f"{option}= is no option here; usage: {command.usage}")
-    if len(words) > len(command.words):
+    many = [word for word in command.words if command.by_name[word].many]
+    if len(words) > len(command.words) and not many:
         raise wrong(f"too many arguments; usage: {command.usage}")
     placed = dict(zip(command.words, words, strict=False))
     for name in placed.keys() & named.keys():
         raise wrong(f"{name} is given twice")
     given = {**placed, **named}
-    return {name: command.by_name[name].read(text) for name, text in given.items()}
+    read = {name: command.by_name[name].read(text) for name, text in given.items()}
+    return {**read, many[0]: words} if many and words else read
 
 
 def _answer(command: Operation, value: Any) -> Answer:
@@ -169,6 +197,10 @@ def _answer(command: Operation, value: Any) -> Answer:
     if command.rows:
         return in_blocks(value, command.text)
     return command.text(value).encode(errors="replace")
+
+
+def _flow(value: Iterator[bytes] | Refused) -> Answer:
+    return _error(value) if isinstance(value, Refused) else value
 
 
 def _error(refused: Refused) -> bytes:

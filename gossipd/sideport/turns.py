@@ -4,7 +4,8 @@ In each turn of the loop all connections together work for `SLICE_TIME`. Who com
 over, or has not finished, lines up here, and goes on when it is his turn. So packets, timers and
 the disk wait for a slice or two at most, however many clients there are. Who has just come goes
 first: a short question does not wait for hundreds of long answers, and of these at least one goes
-on in each turn of the loop.
+on in each turn of the loop. Answers that do not end flow beside that, in little slices of their
+own: so those who ask lose little by hundreds who watch.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any
 SLICE_TIME = 0.003
 """Seconds of work after which others get their turn."""
 
+FLOW_TIME = 0.000_3
+"""Seconds of each turn of the loop in which answers flow that do not end."""
+
 CANCELLED_MAX = 200
 """Commands that are cancelled in one turn of the loop, as their clients are gone: each is woken by
 that and goes its way to the core, which takes some 10 us."""
@@ -30,6 +34,8 @@ class Turns:
         self._new: deque[Callable[[], None]] = deque()
         self._long: deque[Callable[[], None]] = deque()
         """Those who have done something already."""
+        self._flows: deque[Callable[[], None]] = deque()
+        """Those whose answers do not end."""
         self._slice: Slice | None = None
         """Of this turn of the loop; None where nothing was done in it yet."""
         self._forsaken: deque[asyncio.Future[Any]] = deque()
@@ -48,6 +54,11 @@ class Turns:
     def add(self, go_on: Callable[[], None], *, is_new: bool = False) -> None:
         """Call `go_on`, which must not raise, when it is its turn."""
         (self._new if is_new else self._long).append(go_on)
+        self.slice()
+
+    def add_flow(self, go_on: Callable[[], None]) -> None:
+        """The same, for the next piece of an answer that does not end."""
+        self._flows.append(go_on)
         self.slice()
 
     def answer(self) -> None:
@@ -86,7 +97,7 @@ class Turns:
     def _next(self) -> None:
         """The loop has come round."""
         self._slice = None
-        if not self._new and not self._long:
+        if not (self._new or self._long or self._flows):
             return
         time = self.slice()
         for _ in range(len(self._new)):
@@ -97,6 +108,11 @@ class Turns:
             self._long.popleft()()
             if time.over:
                 break
+        time = Slice(FLOW_TIME)
+        for _ in range(len(self._flows)):
+            self._flows.popleft()()
+            if time.over:
+                break
 
 
 class Slice:
@@ -104,8 +120,8 @@ class Slice:
 
     __slots__ = ("_until",)
 
-    def __init__(self) -> None:
-        self._until = time.perf_counter() + SLICE_TIME
+    def __init__(self, seconds: float = SLICE_TIME) -> None:
+        self._until = time.perf_counter() + seconds
 
     @property
     def over(self) -> bool:

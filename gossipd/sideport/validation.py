@@ -29,6 +29,7 @@ LOG_LIMIT_DEFAULT, LOG_LIMIT_MAX = 100, 1000
 PAGE_MAX = 2**31 - 1
 PEERS_MAX = 256
 ADDRESS_SIZE_MAX = 300
+WATCHED_MAX = 256
 TIMEOUT_DEFAULT = 2.0
 """Seconds for which a call waits unless told otherwise."""
 
@@ -148,10 +149,18 @@ def source_total(value: object) -> int:
     return value
 
 
-def flag(value: object) -> bool:
+def flag(value: object, what: str = "ack_memory") -> bool:
     if not isinstance(value, bool):
-        raise wrong(f"ack_memory must be true or false, not {shown(value)}")
+        raise wrong(f"{what} must be true or false, not {shown(value)}")
     return value
+
+
+def counters(value: object) -> frozenset[str]:
+    """Those of which a watcher wants to hear."""
+    assert isinstance(value, list)
+    if len(value) > WATCHED_MAX:
+        raise wrong(f"at most {WATCHED_MAX} counters are watched by name, not {len(value)}")
+    return frozenset(map(name, value))
 
 
 def timeout(value: object) -> float:
@@ -272,6 +281,9 @@ class Argument:
     read: Callable[[str], object] = str
     """Its value where it was typed: a query or a line has text only, JSON has types."""
 
+    many: bool = False
+    """It may be given several times: its values are a list."""
+
     waits: bool = False
     """It makes the answer wait for other nodes."""
 
@@ -279,6 +291,14 @@ class Argument:
 COUNTER = Argument("counter", name, default=COUNTER_DEFAULT)
 ANY_COUNTER = Argument("counter", name, default=None)
 GIVEN_COUNTER = Argument("counter", name)
+WATCHED = Argument("counter", counters, default=None, many=True)
+MEMBERS = Argument(
+    "members",
+    lambda value: flag(value, "members"),
+    "true",
+    None,
+    lambda text: truth(text or "true"),
+)
 CLIENT = Argument("client", lambda value: name(value, "client"))
 MEMBER = Argument("name", lambda value: name(value, "name"))
 BY = Argument("by", amount, default=1, read=number)
@@ -300,5 +320,7 @@ LOG_AFTER = Argument("after", increment_id, "ID", None)
 PEERS = Argument("peers", addresses)
 COUNTS = Argument("counts", are_text)
 
-OPTIONS = sorted({each.name for each in (ACK, ACK_MEMORY, AFTER, KEY, LIMIT, PREFIX, TIMEOUT)})
+OPTIONS = sorted(
+    {each.name for each in (ACK, ACK_MEMORY, AFTER, KEY, LIMIT, MEMBERS, PREFIX, TIMEOUT)}
+)
 """What a line of text gives by name, as in `key=x`; a name that looks so is written in quotes."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gossipd.core import Stream
-from gossipd.core.log.log import Advance
+from gossipd.core.log.registers import Advance
 from gossipd.simulator.distribution import Distribution
 
 _Place: TypeAlias = tuple[Stream, str]

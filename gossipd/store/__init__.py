@@ -4,6 +4,7 @@
 |---|---|
 | `memory.py` | what a store is; the one that keeps nothing |
 | `sqlite.py` | one writer: batches first, what others told in slices |
+| `connection.py` | its connection to the file: transactions, what an error means for it, folding |
 | `worker.py` | the process that has the disk, so that the node's can end whatever that does |
 | `remote.py` | the node's end of it: a store like any other |
 | `recovery.py` | from a directory to a file that is known to be good, or one clear error |
@@ -19,12 +20,13 @@
 | `checking.py`, `export.py`, `backup.py` | what `gossipd data` does |
 """
 
+from .connection import Durability
 from .failures import BrokenError, NoSpaceError, StoreError
 from .lock import is_in_use
 from .memory import MemoryStore, Store
 from .recovery import holds_state, named_by_host
 from .remote import RemoteStore
-from .sqlite import DiskStore, Durability
+from .sqlite import DiskStore
 from .worker import Keeper, fork
 
 __all__ = [

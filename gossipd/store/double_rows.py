@@ -18,7 +18,7 @@ from gossipd.core import (
     Double,
     Stream,
 )
-from gossipd.core.wire.messages import AGE_WANTED_MAX
+from gossipd.core.wire.records import AGE_WANTED_MAX
 
 from . import schema
 from .key_rows import sound

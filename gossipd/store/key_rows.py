@@ -25,7 +25,7 @@ from gossipd.core import (
     key_time,
 )
 from gossipd.core.log.keys import EVENTS_MAX
-from gossipd.core.wire.messages import AGE_WANTED_MAX
+from gossipd.core.wire.records import AGE_WANTED_MAX
 
 from . import schema
 from .rows import (

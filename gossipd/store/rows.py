@@ -26,7 +26,8 @@ from gossipd.core import (
     StreamSnapshot,
 )
 from gossipd.core.swim.plausible import Plausible, Word
-from gossipd.core.wire.messages import AGE_MAX, Register
+from gossipd.core.wire.messages import AGE_MAX
+from gossipd.core.wire.records import Register
 
 Value: TypeAlias = int | str | bytes
 Write: TypeAlias = tuple[str, tuple[Value, ...]]

@@ -16,17 +16,14 @@ locks that SQLite holds on it (POSIX locks belong to the process).
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, groupby, islice, starmap
 from operator import itemgetter
 from pathlib import Path
-from tempfile import TemporaryFile
 from types import coroutine
-from typing import Literal, TypeAlias, TypeVar, TypeVarTuple
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
 from gossipd.core import (
     Batch,
@@ -42,17 +39,11 @@ from gossipd.core import (
 from gossipd.core.settings import KEYS_MAX
 
 from . import double_rows as doubles
-from . import recovery as opening
-from . import schema
 from .abandoned import Abandoned, taking_back
 from .aging import Lifetimes, expired_writes
 from .clock import FileClock
-from .failures import (
-    BrokenError,
-    NoSpaceError,
-    ask,
-    classify,
-)
+from .connection import Connection, Durability
+from .failures import NoSpaceError, ask
 from .key_rows import (
     batch_run,
     changes_writes,
@@ -65,16 +56,12 @@ from .lock import Lock
 from .recovery import (
     FILE_NAME,
     clear_errors,
-    connect,
-    index_path,
     make_directory,
     open_image,
-    reserve,
 )
 from .rows import (
     PUT_REGISTER,
     PUT_VERSION,
-    DamagedError,
     Value,
     Write,
     generation_of,
@@ -84,16 +71,11 @@ from .rows import (
     writes_of,
 )
 
-Durability: TypeAlias = Literal["full", "normal"]
 _Run: TypeAlias = tuple[str, list[tuple[Value, ...]]]
 """A statement and the parameters of some executions in a row."""
 
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
-
-FOLD_AFTER = 500
-"""Transactions after which the write-ahead log is folded at the latest. That costs the next one
-four syncs, and a log that is short and overwritten syncs faster than one that grows."""
 
 SLICE_SECONDS = 0.004
 """A slice takes no more rows after so long; with its sync a batch waits some ms at most."""
@@ -116,7 +98,7 @@ class DiskStore:
         directory: Path,
         lock: Lock,
         snapshot: Snapshot,
-        durability: Durability,
+        connection: Connection,
         node: str,
         cluster: str,
         lifetimes: Lifetimes,
@@ -124,10 +106,10 @@ class DiskStore:
         port: int,
     ) -> None:
         """Made by `open`."""
-        self._path = directory / FILE_NAME
+        self._directory = directory
         self._lock = lock
         self._snapshot: Snapshot | None = snapshot
-        self._durability = durability
+        self._connection = connection
         self._node = node
         self._cluster = cluster
         self._lifetimes = lifetimes
@@ -135,16 +117,6 @@ class DiskStore:
         self._port = port
         self._horizon = snapshot.horizon
         """The largest time in keys whose records may be here only."""
-        self._connection: sqlite3.Connection | None = None
-        self._index: int | None = None
-        """The index of its log, opened once more. To close it while there is a connection would
-        take that its locks (fcntl(2)), and the next reader would cut the index under it."""
-        self._file = _identity(self._path)
-        self._folded = 0
-        """Rows written by the connection when the log was folded last."""
-        self._logged = 0
-        """Transactions since then."""
-        self._broken: BrokenError | None = None
         self._abandoned: Abandoned | None = None
 
     @classmethod
@@ -176,8 +148,9 @@ class DiskStore:
         try:
             lifetimes = Lifetimes(key_window, key_retention, keys_max)
             snapshot, clock = open_image(directory, time.time(), lifetimes, cluster)
+            connection = Connection(directory / FILE_NAME, durability)
             return cls(
-                directory, lock, snapshot, durability, node, cluster, lifetimes, clock, port
+                directory, lock, snapshot, connection, node, cluster, lifetimes, clock, port
             )
         except BaseException:
             lock.release()
@@ -238,7 +211,8 @@ class DiskStore:
     async def expire(self) -> None:
         """Remove some key records that have expired; batches go first. Raises as `commit` does."""
         now, wall = self._clock.now(), time.time()
-        writes = expired_writes(self._connected, now, wall, self._lifetimes, EXPIRED_AT_ONCE)
+        connected = self._connection.connected
+        writes = expired_writes(connected, now, wall, self._lifetimes, EXPIRED_AT_ONCE)
         await self._write_in_slices(writes)
 
     async def probe(self) -> None:
@@ -262,7 +236,7 @@ class DiskStore:
 
     async def close(self) -> None:
         """Fold the write-ahead log into the file, close and unlock it."""
-        await self._do(self._close)
+        await self._do(self._connection.close)
         self._lock.release()
 
     async def _do(self, work: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
@@ -288,8 +262,8 @@ class DiskStore:
     # --- what blocks -------------------------------------------------------------------------
 
     def _begin_life(self, wall: float) -> int:
-        with self._classified():
-            stored = generation_of(self._connected(), self._node, wall)
+        with self._connection.reading() as connection:
+            stored = generation_of(connection, self._node, wall)
         generation = max(int(1000 * wall), stored + 1)
         facts: dict[str, Value] = {"generation": generation, "node": self._node}
         facts |= {"cluster": self._cluster, "port": self._port}
@@ -299,159 +273,42 @@ class DiskStore:
     def _write(self, runs: Iterable[_Run], seconds: float | None = None) -> bool:
         """One transaction, ended after `seconds`; True when it was the last one."""
         self._take_back()
-        self._check_usable()
-        with self._classified():
-            connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
+        with self._connection.writing() as connection:
             done = _execute(connection, runs, seconds)
             marks = self._clock.is_to_be_marked
             if marks:
                 connection.execute(*put_meta("clock", self._clock.mark()))
-            connection.execute("COMMIT")
         if marks:
             self._clock.marked()
-        self._fold(connection)
+        self._connection.fold()
         return done
 
     def _probe(self) -> None:
         """A small write alone would say little: the log is overwritten, which needs no room."""
-        refusal = ask(self._path.parent)
+        refusal = ask(self._directory)
         if refusal is not None:
-            raise NoSpaceError(f"{self._path.parent}: {refusal.strerror}")
+            raise NoSpaceError(f"{self._directory}: {refusal.strerror}")
         self._take_back()
-        self._check_usable()
-        with self._classified():
-            _begin_anew(self._connected())
+        self._connection.probe()
 
     def _read(
         self, query: Callable[[sqlite3.Connection, *_Given], _Result], *given: *_Given
     ) -> _Result:
-        self._check_usable()
-        with self._classified():
-            return query(self._connected(), *given)
+        with self._connection.reading() as connection:
+            return query(connection, *given)
 
     def _take_back(self) -> None:
         if self._abandoned is None:
             return
-        self._check_usable()
-        with self._classified():
-            connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
+        with self._connection.writing() as connection:
             _execute(connection, _in_runs(taking_back(self._abandoned)))
-            connection.execute("COMMIT")
         self._abandoned = None
-
-    @contextmanager
-    def _classified(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, UnicodeError, DamagedError) as error:
-            raise self._failed(classify(error, self._path.parent)) from error
-        except BaseException:
-            self._disconnect()  # or what was begun would stop all that follows
-            raise
-
-    def _fold(self, connection: sqlite3.Connection) -> None:
-        """Now and then fold the write-ahead log into the file.
-
-        SQLite would do it by itself, and tell nobody when it fails. What was committed is safe in
-        the log all the same, so a failure concerns only what follows.
-
-        The log begins anew with the next write, so one is made at once. Until then its pages are
-        older than those in the file, and if it were damaged a crash would leave the pages before
-        the damage on top of newer ones: a version might cover what is not there.
-        """
-        self._logged += 1
-        rows = connection.total_changes - self._folded
-        # A key record is three pages at most (itself, its key, its stream) and two changed rows.
-        if self._logged < FOLD_AFTER and rows < opening.LOG_PAGES * 2 // 3:
-            return
-        self._folded, self._logged = connection.total_changes, 0
-        try:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            _begin_anew(connection)
-        except sqlite3.Error as error:
-            self._failed(classify(error, self._path.parent))
-
-    def _connect(self) -> sqlite3.Connection:
-        """Only where there is room for the index of its log, which is made anew."""
-        try:
-            self._try_to_reserve()
-            connection = self._connection = connect(self._path, self._durability)
-            schema.version_of(connection)  # to read makes the index, if it is not there yet
-            self._index = os.open(index_path(self._path), os.O_RDWR | os.O_CLOEXEC)
-            reserve(self._index)
-        except NoSpaceError as error:
-            raise NoSpaceError(f"{self._path.parent}: {error.strerror}") from error
-        return connection
-
-    def _try_to_reserve(self) -> None:
-        with ExitStack() as stack:
-            try:
-                trial = stack.enter_context(TemporaryFile(dir=self._path.parent))
-            except OSError:
-                return  # a disk that takes no file at all is SQLite's to judge
-            reserve(trial.fileno())
-
-    def _check_usable(self) -> None:
-        """What is written to a file that was removed would be lost with the process."""
-        if self._broken is not None:
-            raise self._broken
-        try:
-            moved = _identity(self._path) != self._file
-        except OSError:
-            moved = True
-        if moved:
-            problem = BrokenError(f"{self._path} was removed or replaced while in use")
-            raise self._failed(problem)
-
-    def _connected(self) -> sqlite3.Connection:
-        connection = self._connection
-        if connection is None:
-            connection = self._connect()
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            self._folded = 0
-        return connection
-
-    def _failed(self, problem: NoSpaceError | BrokenError) -> OSError:
-        """Begin with a new connection next time, if there is one."""
-        if isinstance(problem, BrokenError):
-            self._broken = problem
-        self._disconnect()
-        return problem
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.rollback()
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-            self._close_index()
-
-    def _close_index(self) -> None:
-        if self._index is not None:
-            os.close(self._index)
-            self._index = None
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._connection.close()
-            self._connection = None
-            self._close_index()
 
 
 @coroutine
 def _turn() -> Generator[None, None, None]:
     """Let all others go on once: asyncio, or whoever else runs these methods."""
     yield
-
-
-def _begin_anew(connection: sqlite3.Connection) -> None:
-    """Write what is there already; nothing smaller can be written."""
-    connection.execute(f"PRAGMA user_version = {schema.version_of(connection)}")
 
 
 def _runs_of(batch: Batch, now: float) -> Iterator[_Run]:
@@ -484,8 +341,3 @@ def _execute(
         if until is not None and time.monotonic() >= until:
             return False
     return True
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino

@@ -7,12 +7,8 @@ from itertools import count
 
 from gossipd.core import StreamSnapshot
 from gossipd.core.identity import SEQ_MAX
-from gossipd.core.wire.messages import (
-    Gossip,
-    Group,
-    Hold,
-    KeyRecord,
-)
+from gossipd.core.wire.messages import Gossip, Hold
+from gossipd.core.wire.records import Group, KeyRecord
 from tests.bench.victim import (
     LIAR,
     OTHER,

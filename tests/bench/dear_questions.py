@@ -12,19 +12,16 @@ from gossipd.core.wire.messages import (
     PASS_ITEMS_MAX,
     Digest,
     DigestAsk,
-    Double,
     Held,
     Hold,
-    Leaf,
     MembersAsk,
     MembersPage,
-    Page,
     Pages,
     PassAsk,
-    PassItem,
     Ping,
     Shown,
 )
+from gossipd.core.wire.records import Double, Leaf, Page, PassItem
 from tests.bench.victim import (
     LIAR,
     OTHER,

@@ -29,13 +29,8 @@ from gossipd.core.wire.encoding import (
     pack_record,
     pack_view,
 )
-from gossipd.core.wire.messages import (
-    Envelope,
-    Group,
-    KeyRecord,
-    Message,
-    Record,
-)
+from gossipd.core.wire.messages import Envelope, Message
+from gossipd.core.wire.records import Group, KeyRecord, Record
 from tests.unit.core.wire.wire_examples import packed
 
 SETTLES = 0.02

@@ -20,7 +20,7 @@ from tests.e2e.node import Node, until
 SHOWN_LINES = 60
 """Lines of each log that are printed for a test that failed."""
 
-MISHAP = re.compile(r"Traceback|Exception|\bERROR\b.*(?:exception|Task)")
+MISHAP = re.compile(r"Traceback|Exception|level=error.*(?:exception|Task)")
 """What no node may ever log."""
 
 

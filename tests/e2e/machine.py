@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -29,15 +30,29 @@ SOURCE = "/opt/gossipd/source"
 """Where a copy of the package and the units lies inside: the checkout may be below a directory
 that only its owner may enter."""
 
-PYTHON = f"/opt/python/bin/{Path(sys.executable).name}"
-"""The running interpreter's environment inside: not where it is outside, which may be below /tmp,
-and units have a /tmp of their own."""
+_BASE = Path(sys.base_prefix)
+_IS_SYSTEM = _BASE.is_relative_to("/usr")
+
+PYTHON = (
+    f"/opt/python/bin/{Path(sys.executable).name}"
+    if _IS_SYSTEM
+    else f"/opt/base/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+)
+"""The running interpreter inside: not where it is outside, which may be below /tmp or somebody's
+home, and units see neither."""
+
+_PACKAGES = Path("/opt/python", Path(sysconfig.get_path("purelib")).relative_to(sys.prefix))
+
+ENVIRONMENT = f"PYTHONPATH={SOURCE}:{_PACKAGES} PYTHONDONTWRITEBYTECODE=1" + (
+    "" if _IS_SYSTEM else " LD_LIBRARY_PATH=/opt/base/lib"
+)
+"""Variables with which it finds itself and the package, as lines of shell and units have them."""
 
 _CGROUPS_V2 = 258
 """The first systemd that boots with nothing else."""
 
 _COMMAND = f"""#!/bin/sh
-exec env PYTHONPATH={SOURCE} PYTHONDONTWRITEBYTECODE=1 {PYTHON} -m gossipd "$@"
+exec env {ENVIRONMENT} {PYTHON} -m gossipd "$@"
 """
 """What stands in for the installed command: the code under test, from the running interpreter."""
 
@@ -123,15 +138,14 @@ class Machine:
             path.chmod(0o755)
         for folder in "gossipd", "systemd":
             shutil.copytree(ROOT / folder, opt / "source" / folder)
-        base = Path(sys.base_prefix)
-        shared = [] if base.is_relative_to("/usr") else [base]
+        shared = () if _IS_SYSTEM else (f"--bind-ro={_BASE}:/opt/base",)
         with self._console.open("wb") as console:
             self._container = subprocess.Popen(
                 (
                     *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit"),
                     *("--directory=/", "--volatile=yes", "--private-network"),
                     *(f"--machine=gossipd-{secrets.token_hex(4)}", "--link-journal=no"),
-                    *(f"--bind-ro={path}" for path in shared),
+                    *shared,
                     f"--bind-ro={sys.prefix}:/opt/python",
                     *(f"--bind={local}:/usr/local", f"--bind={opt}:/opt/gossipd", "--boot"),
                     *("systemd.unit=basic.target", "systemd.firstboot=off"),
@@ -142,8 +156,6 @@ class Machine:
                 stderr=subprocess.STDOUT,
             )
         until(self._is_up, _BOOT, "the machine has booted")
-        for path in shared:  # as everybody may
-            self.run("chmod", "a+x", *(str(parent) for parent in path.parents))
 
     def _is_up(self) -> bool:
         assert self._container is not None

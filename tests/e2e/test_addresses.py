@@ -286,5 +286,5 @@ def test_several_nodes_of_one_host_that_join_by_loopback_settle_without_a_warnin
     agree(nodes, within=20)
     stay_calm(nodes)
     lines = [line for node in nodes for line in node.log.splitlines() if "advertis" in line]
-    assert not [line for line in lines if "WARNING" in line]
+    assert not [line for line in lines if "level=warning" in line]
     assert len(lines) == moves * len(others)

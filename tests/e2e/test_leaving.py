@@ -22,7 +22,7 @@ WAYS = ("SIGTERM", "SIGINT", "command") if THOROUGH else ("SIGTERM", "command")
 def test_a_leaving_node_loses_nothing_and_may_return(cluster: Cluster, how: str) -> None:
     nodes = cluster.start(5)
     took = scenarios.leave(nodes, nodes[-1:], how)
-    assert nodes[-1].log.endswith("INFO left\n")
+    assert nodes[-1].log.endswith('level=info msg="left"\n')
     report(f"{how}: the others say left", took)
     assert took <= allowed(1.0)
     nodes[-1].start(join=nodes[:1])
@@ -72,8 +72,8 @@ def test_the_last_one_leaves_at_once(cluster: Cluster) -> None:
     node.send(signal.SIGTERM)
     assert node.ended(3) == 0
     leaving, left = node.log.splitlines()[-2:]
-    assert leaving.endswith("INFO SIGTERM: leaving")
-    assert left.endswith("WARNING left; 1 streams may be on this disk only")
+    assert 'level=info msg="SIGTERM: leaving"' in leaving
+    assert 'level=warning msg="left; 1 streams may be on this disk only"' in left
 
 
 def test_all_leaving_at_once_end(cluster: Cluster) -> None:

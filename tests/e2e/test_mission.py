@@ -53,7 +53,7 @@ def test_two_nodes_on_one_host_count_with_bare_commands(
     assert _bare(namespace, "count") == "2\n"
     counted([node, second], 2, within=5)
     assert _bare(namespace, "count", "--api", ":7957") == "2\n"
-    assert "WARNING" not in node.log + second.log
+    assert "level=warning" not in node.log + second.log
 
 
 def test_a_bare_run_takes_the_documented_ports(cluster: Cluster, namespace: Namespace) -> None:

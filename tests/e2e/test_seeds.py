@@ -144,7 +144,7 @@ def test_names_without_an_answer_hold_up_neither_the_start_nor_the_end(
     agree([seed, node], within=5 * NOISE)
     report("joined beside ten names without an answer", time.monotonic() - began)
     for name in dead:
-        told = f"WARNING cannot resolve the seed {name}:7946: no answer for 3 s"
+        told = f'level=warning msg="cannot resolve the seed {name}:7946: no answer for 3 s'
         until(partial(tells, node, told), 20, told)
     assert any("dead0.test" in text for text in node.status()["alarms"])
     reason = "no seed's name resolves: dead0.test:7946: no answer for 3 s"
@@ -175,7 +175,7 @@ def test_a_name_that_appears_later_is_joined_and_that_is_told(
     counted([one, other], 2, within=5, counter="early")
     for node in (one, other):
         node.says(f"cleared: {complaint}")
-        assert node.log.count(f"WARNING {complaint}") == 1
+        assert node.log.count(f'level=warning msg="{complaint}') == 1
         assert node.status()["alarms"] == []
 
 

@@ -1,12 +1,10 @@
-"""What cannot start says why in one line and a code; what starts tells the service manager."""
+"""What cannot start says why in one line and a code."""
 
 from __future__ import annotations
 
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -179,25 +177,6 @@ def test_a_leave_with_nobody_to_hand_over_to_is_bounded_and_logged(cluster: Clus
     assert "1 streams may be on this disk only" in nodes[0].log
 
 
-@pytest.fixture
-def service_manager(tmp_path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(tmp_path / "notify"))
-        listener.settimeout(10)
-        yield listener
-
-
-def test_the_service_manager_is_told(cluster: Cluster, service_manager: socket.socket) -> None:
-    node = cluster.add()
-    node.start(NOTIFY_SOCKET=service_manager.getsockname())
-    ready = service_manager.recv(1000).decode().split("\n")
-    assert ready == ["READY=1", f"STATUS=n1 at {node.address}"]
-    assert node.ask("GET", "/health").status == 200
-    node.send(signal.SIGTERM)
-    assert service_manager.recv(1000).decode().split("\n")[0] == "STOPPING=1"
-    assert node.ended() == 0
-
-
 def test_a_wrong_advertise_is_named(cluster: Cluster) -> None:
     (seed,) = cluster.start(1)
     node = cluster.add()
@@ -210,7 +189,7 @@ def test_what_is_seen_of_a_dead_node_is_its_failure(cluster: Cluster) -> None:
     nodes = cluster.start(2)
     nodes[1].kill()
     see(nodes[:1], "n2", "failed", within=10)
-    nodes[0].says("WARNING member n2 at")
+    nodes[0].says('level=warning msg="member n2 at')
     assert nodes[0].get("/peers") == []
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.machine import SOURCE, Machine, why_none
+from tests.e2e.machine import ENVIRONMENT, PYTHON, SOURCE, Machine, why_none
 from tests.e2e.node import ROOT, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
@@ -34,10 +36,10 @@ def forgiven(machine: Machine) -> None:
     machine.run("systemctl", "reset-failed")
 
 
-def installation() -> str:
-    """What README's section tells an administrator to do, but for what needs the network."""
-    readme = (ROOT / "README.md").read_text()
-    (block,) = re.findall(r"## Under systemd\n\n```sh\n(.*?)```", readme, re.DOTALL)
+def installation(document: str = "README.md", heading: str = "Under systemd") -> str:
+    """What a section tells an administrator to do, but for what needs the network."""
+    text = (ROOT / document).read_text()
+    (block,) = re.findall(rf"## {heading}\n\n```sh\n(.*?)```", text, re.DOTALL)
     lines = [line for line in block.splitlines() if "pip install" not in line]
     # The seeds of the example are not here; the node itself is.
     return "\n".join(line.replace("10.0.0.1,10.0.0.2", "127.0.0.1:7946") for line in lines)
@@ -114,16 +116,95 @@ def test_the_journal_shows_warnings_as_such_and_one_time(machine: Machine) -> No
     warnings = machine.journal(*unit, "-p", "warning")
     assert any("no.such.name.invalid" in line for line in warnings)
     levels = {line.split()[0] for line in machine.journal(*unit)}
-    assert {line.split()[0] for line in warnings} == {"WARNING"}
-    assert levels == {"INFO", "WARNING"}
+    assert {line.split()[0] for line in warnings} == {"level=warning"}
+    assert levels == {"level=info", "level=warning"}
     assert active(machine, "gossipd@warned")
     machine.run("systemctl", "stop", "gossipd@warned")
+
+
+def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine) -> None:
+    machine.shell(
+        f"cat >/opt/gossipd/stuck.py <<'END'\n{(ROOT / 'tests/e2e/stuck.py').read_text()}\nEND\n"
+        "mkdir -p /run/systemd/system/gossipd@stuck.service.d\n"
+        "cat >/run/systemd/system/gossipd@stuck.service.d/test.conf <<'END'\n"
+        "[Service]\nWatchdogSec=2\nRestartSec=100ms\nExecStart=\n"
+        f"Environment={ENVIRONMENT}\n"
+        f"ExecStart={PYTHON} /opt/gossipd/stuck.py turning run --disk-timeout 0.5\n"
+        "END\necho 'bind = \"127.0.0.1:7976\"' >/etc/gossipd/stuck.toml\n"
+        "systemctl daemon-reload\nsystemctl start gossipd@stuck"
+    )
+    unit = "gossipd@stuck"
+
+    def shown(name: str) -> str:
+        return machine.run("systemctl", "show", unit, f"--property={name}", "--value").stdout[:-1]
+
+    assert "ready; members: " in shown("StatusText")
+    keeper = machine.shell(f"pgrep -P {shown('MainPID')}").split()[-1]
+    machine.run("kill", "-STOP", keeper)
+    began = time.monotonic()
+    until(lambda: "disk hangs" in shown("StatusText"), 10, "the disk hangs")
+    until(lambda: time.monotonic() - began > 3, 20, "longer than the watchdog waits")
+    assert shown("NRestarts") == "0"
+    machine.run("kill", "-CONT", keeper)
+
+    machine.run("systemctl", "kill", "--signal=USR1", "--kill-whom=main", unit)
+    until(lambda: shown("NRestarts") == "1", 20, "it is started again")
+    until(lambda: active(machine, unit), 20, "it serves again")
+    told = machine.journal("-u", unit, "-p", "crit")
+    assert 'level=critical msg="no progress for 1.33' in told[0]
+    assert any("in turning" in line for line in told), told
+    machine.run("systemctl", "stop", unit)
+
+
+def test_sockets_outlive_the_process_and_refuse_nobody(machine: Machine) -> None:
+    sockets = installation("systemd/README.md", "Sockets that outlive the process")
+    machine.shell(f"cd {SOURCE}\n{sockets}")
+    knocking = (ROOT / "tests/e2e/knocking.py").read_text()
+    machine.shell(f"cat >/opt/gossipd/knocking.py <<'END'\n{knocking}\nEND")
+
+    def knocks() -> str:
+        words = (*ENVIRONMENT.split(), PYTHON, "/opt/gossipd/knocking.py", "7947", "/tmp/enough")
+        return machine.run("env", *words).stdout
+
+    with ThreadPoolExecutor() as pool:
+        knocked = pool.submit(knocks)
+        try:
+            for _ in range(3):
+                before = knocks_counted(machine)
+                machine.run("systemctl", "restart", "gossipd")
+                until(lambda: knocks_counted(machine) > before + 10, 20, "it counts again")  # noqa: B023
+        finally:
+            machine.run("touch", "/tmp/enough")
+    answered, *troubles = knocked.result().split()
+    assert troubles == []
+    assert knocks_counted(machine) == int(answered) > 30
+
+    machine.run("systemctl", "stop", "gossipd")  # the socket is there still, and starts it
+    asked = (
+        "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(30)\n"
+        "s.sendto(b'ping', ('127.0.0.1', 7946)); print(s.recv(100))"
+    )
+    assert "pong" in machine.run("env", *ENVIRONMENT.split(), PYTHON, "-c", asked).stdout
+    until(lambda: active(machine, "gossipd"), 20, "it was started")
+    machine.shell("systemctl disable --now gossipd.socket gossipd 2>&1\nsystemctl start gossipd")
+
+
+def knocks_counted(machine: Machine) -> int:
+    """Once the node is ready to say so."""
+    said: list[str] = []
+
+    def asked() -> bool:
+        said[:] = machine.run("gossipd", "count", "knocks", check=False).stdout.split()
+        return bool(said)
+
+    until(asked, 20, "the node is ready")
+    return int(said[0])
 
 
 def test_a_stop_is_a_leave(machine: Machine, tmp_path: Path) -> None:
     machine.run("systemctl", "start", "gossipd", "gossipd@a")
     until(lambda: machine.run("gossipd", "peers").stdout, 20, "the other one is a member")
     machine.run("systemctl", "stop", "gossipd@a")
-    assert machine.journal("-u", "gossipd@a", "-t", "gossipd")[-1].endswith("left")
+    assert machine.journal("-u", "gossipd@a", "-t", "gossipd")[-1].endswith('msg="left"')
     members = machine.run("gossipd", "members").stdout
     assert re.search(r"^a\t.*\tleft\t", members, re.MULTILINE)

@@ -23,13 +23,13 @@ from gossipd.core.wire.messages import (
     Cookie,
     Envelope,
     Gossip,
-    Group,
     Join,
     Message,
     Ping,
     Shown,
     Standing,
 )
+from gossipd.core.wire.records import Group
 from tests.property.contract import WatchedNode
 from tests.unit.core.wire.wire_examples import (
     ALIVE,

@@ -20,17 +20,13 @@ from gossipd.core.identity import (
     TOTAL_MAX,
 )
 from gossipd.core.wire.messages import (
-    AGE_WANTED_MAX,
-    END,
     Ack,
     Cookie,
     Digest,
     DigestAsk,
-    Group,
     Held,
     Hold,
     Join,
-    KeyRecord,
     MembersAsk,
     MembersPage,
     Message,
@@ -43,6 +39,7 @@ from gossipd.core.wire.messages import (
     RelayedAck,
     Welcome,
 )
+from gossipd.core.wire.records import AGE_WANTED_MAX, END, Group, KeyRecord
 from tests.unit.core.talk import WALL
 
 from .strategies import MESSAGES

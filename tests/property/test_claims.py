@@ -28,17 +28,8 @@ from gossipd.core.swim.members import MemberTable
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.encoding import pack_body, pack_head
 from gossipd.core.wire.frame import TagFrame
-from gossipd.core.wire.messages import (
-    Envelope,
-    Gossip,
-    Group,
-    MemberView,
-    Page,
-    Pages,
-    PassAsk,
-    PassItem,
-    Status,
-)
+from gossipd.core.wire.messages import Envelope, Gossip, MemberView, Pages, PassAsk, Status
+from gossipd.core.wire.records import Group, Page, PassItem
 from tests.effort import examples
 from tests.simulation.mutants import cores
 from tests.unit.core.parts import new_key

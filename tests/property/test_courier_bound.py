@@ -19,10 +19,10 @@ from gossipd.core.wire.messages import (
     MemberView,
     Message,
     Ping,
-    Register,
     Status,
     Welcome,
 )
+from gossipd.core.wire.records import Register
 from tests.effort import examples
 
 from .strategies import (

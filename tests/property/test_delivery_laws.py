@@ -24,13 +24,8 @@ from gossipd.core.log.log import Log
 from gossipd.core.log.writer import Writer
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.encoding import pack_body, pack_head
-from gossipd.core.wire.messages import (
-    Envelope,
-    Gossip,
-    Group,
-    Hold,
-    Message,
-)
+from gossipd.core.wire.messages import Envelope, Gossip, Hold, Message
+from gossipd.core.wire.records import Group
 from tests.effort import examples
 from tests.unit.core.parts import new_key
 from tests.unit.core.talk import Talk

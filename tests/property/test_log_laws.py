@@ -12,7 +12,7 @@ from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import Stream
 from gossipd.core.log.log import Log
 from gossipd.core.snapshot import StreamSnapshot
-from gossipd.core.wire.messages import Double, KeyRecord, Register
+from gossipd.core.wire.records import Double, KeyRecord, Register
 from tests.effort import examples
 
 _STREAMS = [(n << 60).to_bytes(10, "big") for n in (0, 1, 2**13)]

@@ -24,12 +24,12 @@ from gossipd.core.wire.messages import (
     PASS_ITEMS_MAX,
     Envelope,
     Gossip,
-    Group,
     Hold,
     MembersPage,
     Pages,
     PassAsk,
 )
+from gossipd.core.wire.records import Group
 from tests.effort import examples
 from tests.unit.core.wire.wire_examples import (
     EXAMPLES,

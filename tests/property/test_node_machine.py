@@ -41,13 +41,13 @@ from gossipd.core.wire.messages import (
     Cookie,
     Envelope,
     Gossip,
-    Group,
     Join,
     Message,
     PingReq,
     Standing,
     Welcome,
 )
+from gossipd.core.wire.records import Group
 from tests.effort import examples
 from tests.inside import snapshot_of
 from tests.unit.core.talk import FRAME, WALL, Peer

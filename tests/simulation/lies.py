@@ -37,12 +37,8 @@ from gossipd.core.repair.log_repair import DIGESTS_AT_ONCE
 from gossipd.core.swim.members import MEMBERS_MAX, STRANGERS_SHARE
 from gossipd.core.swim.newcomers import NEWCOMERS_MAX
 from gossipd.core.swim.plausible import Plausible, Word
-from gossipd.core.wire.messages import (
-    DIGEST_DEPTH_MAX,
-    DIGEST_FANOUT,
-    Double,
-    Status,
-)
+from gossipd.core.wire.messages import DIGEST_DEPTH_MAX, DIGEST_FANOUT, Status
+from gossipd.core.wire.records import Double
 from tests.fuzz.attacks.liar import Liar
 from tests.property.books import Books
 from tests.simulation.checkers.doubles import left_out

@@ -25,14 +25,8 @@ from gossipd.core import (
     TagFrame,
 )
 from gossipd.core.wire.decoding import decode
-from gossipd.core.wire.messages import (
-    BEGINNING,
-    Envelope,
-    Held,
-    Pages,
-    PassAsk,
-    RelayedAck,
-)
+from gossipd.core.wire.messages import Envelope, Held, Pages, PassAsk, RelayedAck
+from gossipd.core.wire.records import BEGINNING
 from tests.simulation.faulty.world import Received, World
 
 KINDS = frozenset({b"\x03", b"\x0c", b"\x0d", b"\x11"})

@@ -37,6 +37,7 @@ def lose_the_beginning(world: World, checker: Checker, holder: str) -> Stream:
     log = world.node(holder).log
     log.merge(stream, [("second", 2, 1)])
     log.merge_keys(stream, [KeyRecord(second, 2, "second", 1, 0)], world.now)
+    checker.meddled(holder)
     world.crash("n2", disk_lost=True)
     world.network.heal()
     return stream

@@ -279,6 +279,7 @@ def test_a_key_whose_only_record_was_destroyed_may_count_again_and_nothing_else_
     pass_time(world, checker, 1)
     made = world.made[0]
     world.node("n0").log.merge(made.stream, [("default", 1, 1)])  # its key did not arrive
+    checker.meddled("n0")
     world.crash("n1", disk_lost=True)
     world.network.heal()
     world.start("n1")

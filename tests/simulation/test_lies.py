@@ -21,14 +21,8 @@ from gossipd.core.log.learning import Learning
 from gossipd.core.log.writer import Writer
 from gossipd.core.swim.membership import Membership
 from gossipd.core.swim.plausible import GENERATION_SPAN, Plausible
-from gossipd.core.wire.messages import (
-    Ack,
-    Gossip,
-    Group,
-    MemberView,
-    Ping,
-    Shown,
-)
+from gossipd.core.wire.messages import Ack, Gossip, MemberView, Ping, Shown
+from gossipd.core.wire.records import Group
 from tests.effort import SEED, effort
 from tests.fuzz.attacks.hostile import Hostile, cluster, view_of
 from tests.fuzz.attacks.liar import Liar

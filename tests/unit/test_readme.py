@@ -31,13 +31,11 @@ from gossipd.core.settings import (
 from gossipd.core.swim.members import MEMBERS_MAX
 from gossipd.core.wire.encoding import pack_body, pack_head
 from gossipd.core.wire.messages import (
-    BEGINNING,
     Ack,
     Cookie,
     Digest,
     DigestAsk,
     Gossip,
-    Group,
     Held,
     Hello,
     Hold,
@@ -48,7 +46,6 @@ from gossipd.core.wire.messages import (
     Nack,
     Pages,
     PassAsk,
-    PassItem,
     Ping,
     PingReq,
     Refusal,
@@ -58,6 +55,7 @@ from gossipd.core.wire.messages import (
     Standing,
     Welcome,
 )
+from gossipd.core.wire.records import BEGINNING, Group, PassItem
 from gossipd.daemon import reports
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.http_answers import STATUS

@@ -34,15 +34,8 @@ from gossipd.core.swim.pings import RoundTrips
 from gossipd.core.swim.questions import Questions
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
-from gossipd.core.wire.messages import (
-    HOLD_GROUPS_MAX,
-    NONCE_MAX,
-    Group,
-    Held,
-    Hold,
-    Status,
-    by_kind,
-)
+from gossipd.core.wire.messages import HOLD_GROUPS_MAX, NONCE_MAX, Held, Hold, Status
+from gossipd.core.wire.records import Group, by_kind
 
 from .waiters import ENDS_MAX, GO_ON_AFTER, Queue, Wait, Waiting
 

@@ -26,11 +26,12 @@ from itertools import islice
 from gossipd.core.identity import Stream
 from gossipd.core.log.dedup import Dedup, held_longer
 from gossipd.core.log.doubles import FOLDED_AT_ONCE
-from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.log import Log
+from gossipd.core.log.registers import Advance
 from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
-from gossipd.core.wire.messages import AGE_TICK, AGE_WANTED_MAX, Correction, KeyRecord
+from gossipd.core.wire.records import AGE_TICK, AGE_WANTED_MAX, Correction, KeyRecord
 
 from .write_behind import WriteBehind
 

@@ -19,10 +19,12 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from gossipd.core.identity import Stream
 from gossipd.core.log.dedup import Dedup
-from gossipd.core.log.log import Log, Marks
+from gossipd.core.log.log import Log
+from gossipd.core.log.marks import Marks
 from gossipd.core.snapshot import Snapshot
 from gossipd.core.swim.members import MemberTable
-from gossipd.core.wire.messages import Correction, Double, KeyRecord, MemberView
+from gossipd.core.wire.messages import MemberView
+from gossipd.core.wire.records import Correction, Double, KeyRecord
 
 Row: TypeAlias = tuple[Stream, str, int, int]
 """(stream, counter, seq, total): a register with its stream."""

@@ -21,7 +21,8 @@ from gossipd.core.swim.members import MemberTable
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import Gossip, Group
+from gossipd.core.wire.messages import Gossip
+from gossipd.core.wire.records import Group
 
 from .growth import Growth
 from .packets import PacketBuilder

@@ -30,7 +30,7 @@ from typing import NamedTuple, TypeAlias
 
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import TOTAL_MAX, Stream
-from gossipd.core.wire.messages import Correction, Double
+from gossipd.core.wire.records import Correction, Double
 
 from .keys import Numbered, age_of, born
 from .order import Order

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gossipd.core.identity import Stream
 from gossipd.core.wire.encoding import GROUP_OVERHEAD, Packed, pack_record
-from gossipd.core.wire.messages import Record
+from gossipd.core.wire.records import Record
 
 from .log import Log
 

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from gossipd.core.identity import Stream
-from gossipd.core.wire.messages import AGE_TICK, AGE_WANTED_MAX, KeyRecord
+from gossipd.core.wire.records import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 
 from .order import Order
 

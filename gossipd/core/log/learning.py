@@ -20,10 +20,11 @@ from typing import TypeAlias
 
 from gossipd.core.identity import Stream
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import Group, KeyRecord, Page
+from gossipd.core.wire.records import Group, KeyRecord, Page
 
-from .log import Advance, Log
+from .log import Log
 from .passes import Pass
+from .registers import Advance
 from .writer import Stored, Writer
 
 Accepted: TypeAlias = Callable[[Stream, tuple[KeyRecord, ...], float], tuple[KeyRecord, ...]]

@@ -17,27 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import NamedTuple
 
-from gossipd.core.hashing import MASK, hash64
+from gossipd.core.hashing import hash64
 from gossipd.core.identity import SEQ_MAX, SOURCE_BIT, Stream
 from gossipd.core.settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.snapshot import StreamSnapshot
-from gossipd.core.wire.messages import (
-    AGE_TICK,
-    Correction,
-    Double,
-    KeyRecord,
-    Leaf,
-    Record,
-    Register,
-)
+from gossipd.core.wire.records import AGE_TICK, Correction, Double, KeyRecord, Record, Register
 
-from .blocks import Blocks
-from .digest import Trie
 from .doubles import Change, Doubles, LeftOut
 from .keys import KeyedEvent, Keys
-from .stream_log import StreamLog
+from .registers import Advance, Registers
+from .stream_log import StreamLog, both_newest_first
 
 CROWDED = 3 / 4
 """From this part of `keys_max` on room for key records is scarce."""
@@ -46,44 +36,9 @@ RUN_MAX = 300
 """Key records that one input looks at to raise a version: several times what it may bring, as it
 may have closed a gap before them."""
 
-_MANY = 16
-"""New counters of more than this part of all are sorted into them at once."""
 
-
-class Advance(NamedTuple):
-    """A register went up: `by` is what the event added to what was known here. Where an event is
-    left out, as its double counts, it is what that took off."""
-
-    stream: Stream
-    counter: str
-    seq: int
-    by: int
-    value: int
-    """The counter's value after it."""
-
-
-class Marks:
-    """What has changed in a log and is to be stored."""
-
-    __slots__ = ("corrections", "doubles", "keys", "registers", "versions")
-
-    def __init__(self) -> None:
-        self.registers: dict[tuple[Stream, str], None] = {}
-        self.versions: dict[Stream, None] = {}
-        """Streams with a new one."""
-        self.keys: dict[tuple[Stream, int], None] = {}
-        """(stream, seq) of new key records."""
-        self.doubles: dict[tuple[Stream, int], None] = {}
-        """(stream, seq) of new doubles."""
-        self.corrections: dict[tuple[Stream, str], None] = {}
-
-    def __bool__(self) -> bool:
-        beside = self.keys or self.doubles or self.corrections
-        return bool(self.registers or self.versions or beside)
-
-
-class Log:
-    """All streams that this node knows of."""
+class Log(Registers):
+    """All streams that this node knows of: registers, key records, doubles."""
 
     def __init__(
         self,
@@ -92,17 +47,9 @@ class Log:
         keys_max: int = KEYS_MAX,
         doubles_max: int = DOUBLES_MAX,
     ) -> None:
-        self.streams_max = streams_max
-        self.registers_max = registers_max
+        super().__init__(streams_max, registers_max)
         self.keys_max = keys_max
         self.doubles_max = doubles_max
-        """How much it takes; what would be more is refused, but not what is loaded."""
-        self._streams: dict[Stream, StreamLog] = {}
-        self._values: dict[str, int] = {}
-        self._names: Blocks[str] = Blocks()
-        """The counters; one object per name, for every datagram brings its own copy."""
-        self._trie = Trie(self._sum_of)
-        self._registers = 0
         self.keys = Keys()
         """To be read; `merge_keys` and `drop_keys` change them."""
         self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
@@ -111,93 +58,14 @@ class Log:
         self._archived: dict[Stream, tuple[int, float]] = {}
         """Of streams whose oldest key records are on the disk only: the newest seq of these, and
         when it expires."""
-        self.changed = Marks()
-        """What is to be stored, while `keeps_marks`."""
-        self.keeps_marks = False
-        """Whether there is a disk; without one, what is held counts as stored."""
 
     # --- queries -----------------------------------------------------------------------------
-
-    @property
-    def fingerprint(self) -> int:
-        """64 bits that are equal on two nodes exactly when their logs are."""
-        return self._trie.root
-
-    @property
-    def values(self) -> dict[str, int]:
-        """Each counter's value, as a copy."""
-        return dict(self._values)
-
-    def counters_from(self, first: str) -> list[str]:
-        """The names of some counters in their order, beginning with `first` where there is such
-        a one; none if there are no more."""
-        return self._names.some_from(first)
-
-    def counters_behind(self, count: int, limit: int) -> list[str]:
-        """The names of some counters in their order, behind the first `count` of them: `limit` at
-        most; none if there are no more. No counter is ever dropped."""
-        return self._names.some_behind(count, limit)
-
-    @property
-    def streams(self) -> tuple[Stream, ...]:
-        """Every stream of which something is held."""
-        return tuple(self._streams)
-
-    @property
-    def register_count(self) -> int:
-        """How many registers are held."""
-        return self._registers
-
-    @property
-    def counter_count(self) -> int:
-        """How many counters have a register."""
-        return len(self._values)
-
-    @property
-    def stream_count(self) -> int:
-        """How many streams are held."""
-        return len(self._streams)
-
-    def value(self, counter: str) -> int:
-        """The sum over the registers of a counter; 0 where there is none."""
-        return self._values.get(counter, 0)
-
-    def find(self, counter: str) -> int | None:
-        """The same; None where there is none."""
-        return self._values.get(counter)
-
-    def holds(self, stream: Stream) -> bool:
-        """Whether anything is held of a stream."""
-        return stream in self._streams
-
-    def new_registers(self, stream: Stream, registers: Iterable[Register]) -> int:
-        """How many of these are of counters of which nothing is held in that stream."""
-        held = self._streams.get(stream)
-        known = held.registers if held else {}
-        return sum(counter not in known for counter, _, _ in registers)
-
-    def version(self, stream: Stream) -> int:
-        """The seq up to which everything of a stream is held."""
-        held = self._streams.get(stream)
-        return held.version if held else 0
-
-    def register(self, stream: Stream, counter: str) -> tuple[int, int]:
-        """(seq, total) of a register, (0, 0) where there is none."""
-        held = self._streams.get(stream)
-        return held.registers.get(counter, (0, 0)) if held else (0, 0)
 
     def newest(self, stream: Stream) -> int:
         """The largest seq held of a stream, above its version or not."""
         held = self._streams.get(stream)
         newest = held.newest if held else 0
         return max(newest, self.keys.newest_at_or_below(stream, SEQ_MAX))
-
-    def newest_first(
-        self, stream: Stream, above: int, upto: int | None = None
-    ) -> Iterator[Register]:
-        """The registers of a stream with `above` < seq <= `upto`, largest seq first."""
-        held = self._streams.get(stream)
-        return held.newest_first(above, upto) if held else iter(())
 
     def records_newest_first(
         self, stream: Stream, above: int, upto: int, now: float
@@ -208,7 +76,7 @@ class Log:
         first = next(keys, None)
         if first is None:
             return iter(registers)
-        return _newest_first(registers, chain((first,), keys))
+        return both_newest_first(registers, chain((first,), keys))
 
     def has_news(self, stream: Stream, above: int, upto: int) -> bool:
         """Whether a register or a key record in memory has `above` < seq <= `upto`."""
@@ -238,40 +106,6 @@ class Log:
     def is_present(self, event: KeyedEvent) -> bool:
         """Whether the register of an event has reached it."""
         return self.register(event.stream, event.counter)[0] >= event.seq
-
-    def by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register]:
-        """The registers with seq > `above` and counter > `after`, in the order of counters."""
-        found = self.look_by_name(stream, above, after)
-        return (each for each in found if not isinstance(each, str))
-
-    def look_by_name(self, stream: Stream, above: int, after: str) -> Iterator[Register | str]:
-        """The same; of many counters without such a register, now and then the last of them."""
-        held = self._streams.get(stream)
-        return held.look_by_name(above, after) if held else iter(())
-
-    def leaves_below(self, depth: int, prefix: int) -> list[Stream]:
-        """The streams below a prefix of the digest."""
-        return list(self._trie.below(depth, prefix))
-
-    def has_few_below(self, depth: int, prefix: int, few: int) -> bool:
-        """Whether there are no more than `few` streams below a prefix of the digest."""
-        return self._trie.has_few_below(depth, prefix, few)
-
-    def leaf(self, stream: Stream) -> Leaf:
-        """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""
-        held = self._streams.get(stream)
-        return Leaf(stream, held.version, held.digest) if held else Leaf(stream, 0, 0)
-
-    def sums_below(self, depth: int, prefix: int) -> tuple[int, ...]:
-        """The 64 sums of the digest below a prefix."""
-        return self._trie.sums(depth, prefix)
-
-    def durable(self, stream: Stream) -> int:
-        """The version of a stream that a restart would find."""
-        held = self._streams.get(stream)
-        if held is None:
-            return 0
-        return held.durable if self.keeps_marks else held.version
 
     # --- changes -----------------------------------------------------------------------------
 
@@ -310,12 +144,6 @@ class Log:
             self._open(stream)
         self.claim(stream, kept.version)
         self.set_durable(stream, kept.version)
-
-    def set_durable(self, stream: Stream, version: int) -> None:
-        """Everything of a stream up to `version` is on the disk."""
-        held = self._streams.get(stream)
-        if held is not None:
-            held.durable = max(held.durable, version)
 
     def set_committed(
         self,
@@ -557,16 +385,6 @@ class Log:
             upto = record.seq
         return upto
 
-    def has_room(self, stream: Stream, counter: str, beside: int = 0, streams: int = 0) -> bool:
-        """Whether one more event of (stream, counter) fits, `beside` that many new registers, and
-        new streams."""
-        held = self._streams.get(stream)
-        if held is not None and counter in held.registers:
-            return True
-        if held is None and len(self._streams) + streams >= self.streams_max:
-            return False
-        return self._fits(held, beside + 1)
-
     @property
     def is_crowded(self) -> bool:
         """Whether most of the room for key records is taken."""
@@ -585,60 +403,6 @@ class Log:
         held = self._streams.get(stream)
         return len(self.doubles) < self.doubles_max and self._fits(held, 0)
 
-    def _fits(self, held: StreamLog | None, new: int) -> bool:
-        if held is None and len(self._streams) >= self.streams_max:
-            return False
-        return self._registers + new <= self.registers_max
-
-    def _open(self, stream: Stream) -> StreamLog:
-        held = self._streams[stream] = StreamLog()
-        self._trie.insert(stream)
-        return held
-
-    def _fill(self, stream: Stream, version: int, registers: Sequence[Register]) -> None:
-        held = self._open(stream)
-        values = self._values
-        filled: dict[str, tuple[int, int]] = {}
-        new: list[str] = []
-        digest = 0
-        for name, seq, total in registers:
-            filled[name] = (seq, total)
-            value = values.get(name)
-            if value is None:
-                new.append(name)
-            values[name] = (value or 0) + total
-            digest += hash64("r", stream, name, seq, total)
-        if len(new) > len(self._names) // _MANY:
-            self._names = Blocks(sorted([*self._names, *new]))
-        else:
-            for name in new:
-                self._names.add(name)
-        held.fill(filled)
-        held.version = held.durable = version
-        held.digest = digest & MASK
-        self._registers += len(filled)
-        self._trie.add(stream, self._sum_of(stream))
-
-    def _put(
-        self, stream: Stream, held: StreamLog, register: Register, before: tuple[int, int]
-    ) -> Advance:
-        counter, seq, total = register
-        if before == (0, 0):
-            counter = self._names.add(counter)
-            self._registers += 1
-        held.put(counter, seq, total)
-        if self.keeps_marks:
-            self.changed.registers[stream, counter] = None
-        by = total - before[1]
-        value = self._values[counter] = self._values.get(counter, 0) + by
-        return Advance(stream, counter, seq, by, value)
-
-    @staticmethod
-    def _hash_put(stream: Stream, register: Register, before: tuple[int, int]) -> int:
-        """By how much a register that takes another one's place moves the fingerprint."""
-        delta = hash64("r", stream, *register)
-        return delta if before == (0, 0) else delta - hash64("r", stream, register[0], *before)
-
     def _leave_out(self, event: LeftOut) -> Advance:
         stream, seq, counter, by = event
         value = self._values[counter] = self._values[counter] - by
@@ -647,26 +411,3 @@ class Log:
     def _hash_of(self, stream: Stream, held: StreamLog, record: KeyRecord) -> int:
         """What a key record adds to the fingerprint."""
         return hash64("k", stream, *record.said) if record.seq > held.version else 0
-
-    def _sum(self, stream: Stream, held: StreamLog, delta: int) -> None:
-        if delta:
-            held.digest = (held.digest + delta) & MASK
-            self._trie.add(stream, delta)
-
-    def _sum_of(self, stream: Stream) -> int:
-        held = self._streams[stream]
-        return held.digest + (hash64("v", stream, held.version) if held.version else 0)
-
-
-def _newest_first(registers: Iterator[Register], keys: Iterable[KeyRecord]) -> Iterator[Record]:
-    """Both merged by seq, the largest first. There are few registers among many keys, so this is
-    much quicker than a merge of any two."""
-    register = next(registers, None)
-    for record in keys:
-        while register is not None and register[1] >= record.seq:
-            yield register
-            register = next(registers, None)
-        yield record
-    if register is not None:
-        yield register
-        yield from registers

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gossipd.core.identity import Stream
-from gossipd.core.wire.messages import BEGINNING, END, Page, PassItem, Position
+from gossipd.core.wire.records import BEGINNING, END, Page, PassItem, Position
 
 BUFFERED_MAX = 64
 

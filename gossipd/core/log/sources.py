@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 import msgpack
 
 from gossipd.core.identity import SOURCE_BIT, STREAM_BYTES, Stream, may_move
-from gossipd.core.wire.messages import Register
+from gossipd.core.wire.records import Register
 
 from .log import Log
 

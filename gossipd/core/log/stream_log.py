@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from math import isqrt
 
-from gossipd.core.wire.messages import Register
+from gossipd.core.wire.records import KeyRecord, Record, Register
 
 from .blocks import Blocks
 
@@ -124,3 +124,19 @@ class StreamLog:
     def _is_current(self, entry: tuple[int, str]) -> bool:
         seq, counter = entry
         return self.registers[counter][0] == seq
+
+
+def both_newest_first(
+    registers: Iterator[Register], keys: Iterable[KeyRecord]
+) -> Iterator[Record]:
+    """Registers and key records merged by seq, the largest first. There are few registers among
+    many keys, so this is much quicker than a merge of any two."""
+    register = next(registers, None)
+    for record in keys:
+        while register is not None and register[1] >= record.seq:
+            yield register
+            register = next(registers, None)
+        yield record
+    if register is not None:
+        yield register
+        yield from registers

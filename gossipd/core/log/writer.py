@@ -17,11 +17,12 @@ from random import Random
 from typing import NamedTuple, TypeAlias
 
 from gossipd.core.identity import SEQ_MAX, TOTAL_MAX, Stream, may_move, new_stream
-from gossipd.core.wire.messages import KeyRecord, Register
+from gossipd.core.wire.records import KeyRecord, Register
 
 from .dedup import Dedup, Duplicate, Judgement, KeyReused
 from .keys import KeyedEvent
-from .log import Advance, Log
+from .log import Log
+from .registers import Advance
 from .sources import Put, PutResult, Puts
 
 CLOCKS_PART_MAX = 1.0
@@ -231,9 +232,6 @@ class Writer:
         values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
         self._log.merge(batch.stream, batch.rows, committed=True)
         self._log.claim(batch.stream, batch.version)
-        others: list[Advance] = []
-        if batch.keys:
-            _, others = self._log.merge_keys(batch.stream, batch.keys, now, committed=True)
         made: list[Advance] = []
         own = batch.stream
         for done in batch.results:
@@ -241,10 +239,25 @@ class Writer:
                 seq, counter, by = done
                 value = values[counter] = values[counter] + by
                 made.append(Advance(own, counter, seq, by, value))
+        others = self._beside(batch, values)
+        if batch.keys:
+            _, found = self._log.merge_keys(batch.stream, batch.keys, now, committed=True)
+            others += found
         for source, register in batch.sources:
             others += self._log.merge(source, (register,), committed=True) or ()
         self._stream, self._dedup.under_way = stream, ()
         return Exposed(made, others)
+
+    def _beside(self, batch: Batch, values: Mapping[str, int]) -> list[Advance]:
+        """By what values differ from what the events of a batch alone make of them: a double may
+        have waited for one of them, or a clone have told of others."""
+        others: list[Advance] = []
+        for counter, seq, _ in batch.rows:
+            value = self._log.value(counter)
+            if value != values[counter]:
+                by = value - values[counter]
+                others.append(Advance(batch.stream, counter, seq, by, value))
+        return others
 
     def abandon(self, batch: Batch) -> None:
         """The commit failed: what it wrote is unknown, so its stream ends here."""

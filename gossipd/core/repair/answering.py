@@ -26,18 +26,20 @@ from gossipd.core.wire.encoding import (
     position_size,
 )
 from gossipd.core.wire.messages import (
-    AGE_TICK,
-    END,
     Digest,
     DigestAsk,
-    Double,
-    KeyRecord,
     MembersAsk,
     MembersPage,
     MemberView,
-    Page,
     Pages,
     PassAsk,
+)
+from gossipd.core.wire.records import (
+    AGE_TICK,
+    END,
+    Double,
+    KeyRecord,
+    Page,
     PassItem,
     Position,
     Record,

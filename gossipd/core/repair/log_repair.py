@@ -42,17 +42,13 @@ from gossipd.core.wire.messages import (
     DIGEST_FANOUT,
     PAGES_MAX,
     PASS_ITEMS_MAX,
-    Correction,
     Digest,
     DigestAsk,
-    KeyRecord,
-    Leaf,
     MemberView,
-    Page,
     Pages,
     PassAsk,
-    PassItem,
 )
+from gossipd.core.wire.records import Correction, KeyRecord, Leaf, Page, PassItem
 
 from .answering import Answering, Archive, Lack
 from .slices import Slices

@@ -9,7 +9,7 @@ repeated at once, at most three times in a row.
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import assert_never
 
 from gossipd.core.identity import Address
@@ -19,12 +19,14 @@ from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import Ack, MemberView, Nack, Ping, PingReq, RelayedAck, Status
 
+from .contacts import Outcome, Probed
 from .health import Health
 from .life import Life
 from .members import MemberTable, some_of
 from .membership import Membership
 from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
 from .questions import Questions
+from .reason import Cause, Reason
 from .rounds import Rounds
 from .rumours import PINGS, Rumours
 from .showing import Showing
@@ -40,11 +42,18 @@ class _Probe:
     """As it was held when the probe began."""
     nonces: list[int]
     """One per ping, so that each answer tells a round trip; relays know the first one."""
+    began_at: float
     verdict_at: float
     voids: int
-    relays: int = 0
-    """Relays that were asked."""
-    nacks: int = 0
+    relays: tuple[str, ...] = ()
+    """Those that were asked."""
+    nacks: dict[str, None] = field(default_factory=dict)
+    """Those of them that live, and did not reach it either."""
+
+    def seen(self, outcome: Outcome, now: float) -> Probed:
+        """What is to be told of it."""
+        took, pings = now - self.began_at, len(self.nonces)
+        return Probed(self.began_at, took, outcome, pings, self.relays, tuple(self.nacks))
 
 
 @dataclass(eq=False, repr=False)
@@ -99,15 +108,17 @@ class Detector:
             self._timers.set(Timer.PROBE_TIMEOUT, again_at)
         probe.nonces.append(self._ping(probe.target, Purpose.PROBE, turn))
 
-    def ask_relays(self, target: MemberView, nonce: int, wait: float, turn: Turn) -> int:
-        """Ask members to ping `target` within `wait` seconds and to tell; how many were asked."""
+    def ask_relays(
+        self, target: MemberView, nonce: int, wait: float, turn: Turn
+    ) -> tuple[str, ...]:
+        """Ask members to ping `target` within `wait` seconds and to tell; those that were."""
         count = self._settings.indirect_probes
         drawn = some_of(self._rng, self._members.live, count + 1)
-        relays = [name for name in drawn if name != target.name][:count]
+        relays = tuple([name for name in drawn if name != target.name][:count])
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
             turn.send(ask, self._members.held(name).address, name)
-        return len(relays)
+        return relays
 
     def probe_failed(self, turn: Turn) -> None:
         """Nothing came back in the whole time: accuse, and note silent relays."""
@@ -115,23 +126,32 @@ class Detector:
         assert probe is not None
         self._give_up(probe)
         if self._life.cut_off:
+            self._note(probe, Outcome.VOID, turn)
             return
-        self._health.worse(probe.relays - min(probe.nacks, probe.relays))
-        self._membership.accuse(probe.target, turn, is_heard=probe.nacks > 0)
+        self._note(probe, Outcome.SILENT, turn)
+        self._health.worse(len(probe.relays) - len(probe.nacks))
+        reason = Reason(
+            Cause.SILENT,
+            pings=len(probe.nonces),
+            relays=probe.relays,
+            nacks=tuple(probe.nacks),
+        )
+        self._membership.accuse(probe.target, reason, turn)
 
-    def relay_nacked(self, nonce: int, turn: Turn) -> None:
+    def relay_nacked(self, nonce: int, relay: str, turn: Turn) -> None:
         """A relay lives, the target did not answer it."""
-        if self._probe is not None and self._probe.nonces[0] == nonce:
-            self._probe.nacks += 1
+        probe = self._probe
+        if probe is not None and probe.nonces[0] == nonce and relay in probe.relays:
+            probe.nacks[relay] = None
             self._life.heard_at = turn.now
         else:
             turn.drop(Drop.UNASKED)
 
-    def relay_acked(self, nonce: int) -> bool:
+    def relay_acked(self, nonce: int, turn: Turn) -> bool:
         """A relay reached the target of our probe; False if that was no probe."""
         if self._probe is None or self._probe.nonces[0] != nonce:
             return False
-        self._probe_succeeded()
+        self._probe_succeeded(self._probe, Outcome.RELAYED, turn)
         return True
 
     def acked(self, nonce: int, sender: str, turn: Turn) -> Flight | None:
@@ -140,6 +160,7 @@ class Detector:
         if flight is None or flight.target != sender:
             return None
         self._questions.take(Flight, nonce)
+        self._life.contacts.answered(sender, turn.now)
         self._answered(nonce, flight, turn)
         return flight
 
@@ -149,7 +170,7 @@ class Detector:
                 # Also when a relay was faster: or a link that became slow would never be known.
                 self._round_trips.sample(flight.target, turn.now - flight.sent_at)
                 if self._probe is not None and nonce in self._probe.nonces:
-                    self._probe_succeeded()
+                    self._probe_succeeded(self._probe, Outcome.ANSWERED, turn)
             case Purpose.CORROBORATE:
                 self._membership.corroborations.pop(flight.target, None)
                 self._timers.cancel(Timer.CORROBORATE, flight.target)
@@ -189,6 +210,7 @@ class Detector:
 
     def _repeat(self, probe: _Probe, voids: int, turn: Turn) -> None:
         self._give_up(probe)
+        self._note(probe, Outcome.VOID, turn)
         self._start_probe(probe.target, voids, turn)
 
     def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
@@ -197,7 +219,7 @@ class Detector:
         patience = self._settings.probe_patience * self._settings.probe_interval
         verdict_at = turn.now + patience * factor
         nonce = self._ping(target, Purpose.PROBE, turn)
-        self._probe = _Probe(target, [nonce], verdict_at, voids)
+        self._probe = _Probe(target, [nonce], turn.now, verdict_at, voids)
         self._timers.set(Timer.PROBE_TIMEOUT, turn.now + timeout)
         self._timers.set(Timer.PROBE_VERDICT, verdict_at)
 
@@ -208,11 +230,22 @@ class Detector:
         for nonce in probe.nonces:
             self._questions.take(Flight, nonce)
 
-    def _probe_succeeded(self) -> None:
+    def _probe_succeeded(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
+        self._note(probe, outcome, turn)
         self._probe = None
         self._health.better()
         self._timers.cancel(Timer.PROBE_TIMEOUT)
         self._timers.cancel(Timer.PROBE_VERDICT)
+
+    def _note(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
+        self._life.contacts.probed(probe.target.name, probe.seen(outcome, turn.now))
+
+    def under_way(self, name: str, now: float) -> Probed | None:
+        """The probe of a member, if it is the one under way."""
+        probe = self._probe
+        if probe is None or probe.target.name != name:
+            return None
+        return probe.seen(Outcome.OPEN, now)
 
     def _next_target(self) -> MemberView | None:
         members = self._members
@@ -252,7 +285,7 @@ class Detector:
         rumour = self._rumours.get(name)
         assert rumour is not None
         if rumour.pings == PINGS:
-            self._membership.believe(rumour.view, turn)
+            self._membership.believe(rumour, turn)
             return
         rumour.pings += 1
         self._timers.set(Timer.RUMOUR, turn.now + self._timeout(name), name)
@@ -269,7 +302,7 @@ class Detector:
         suspect = self._members.held(name)
         pings = self._membership.corroborations.get(name, 0)
         if pings == self._settings.corroboration_pings:
-            self._membership.accuse(suspect, turn)
+            self._membership.accuse(suspect, Reason(Cause.SILENT, pings=pings), turn)
         self._membership.corroborations[name] = pings + 1
         wait = self._timeout(name)
         self._timers.set(Timer.CORROBORATE, turn.now + wait, name)

@@ -30,6 +30,7 @@ from .members import MemberTable, rank
 from .membership import Membership
 from .newcomers import Newcomer, Newcomers
 from .plausible import Word
+from .reason import Cause, Reason
 
 CHALLENGE_AGAIN_AFTER = 0.1
 """Seconds between two challenges to a newcomer that goes on to speak."""
@@ -74,7 +75,7 @@ class Introducing:
             self._newcomers.drop(name)
             if newcomer.is_kept:
                 gone = newcomer.view._replace(status=Status.FAILED, accusers=())
-                self._membership.restore(gone, turn, met=False)
+                self._membership.restore(gone, turn, met=False, cause=Cause.ABSENT)
         else:
             may_ask_again = self._ask(newcomer, turn)
             again_at = newcomer.turn_at if may_ask_again else newcomer.ends_at
@@ -97,9 +98,13 @@ class Introducing:
         if newcomer is not None:
             turn.reply_to = newcomer.view.address
             if self._is_echo(hello.echo, newcomer.view, turn.now):
-                pulled = not newcomer.is_news
                 self._membership.learn(
-                    newcomer.view, turn, pulled=pulled, word=Word.OWN, reached=True
+                    newcomer.view,
+                    turn,
+                    pulled=not newcomer.is_news,
+                    word=Word.OWN,
+                    reached=True,
+                    reason=Reason(Cause.INTRODUCED),
                 )
                 if hello.nonce:
                     at = turn.now + GREET_AFTER

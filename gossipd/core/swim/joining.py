@@ -46,6 +46,7 @@ from .pings import Purpose
 from .plausible import Plausible, Word
 from .questions import Questions
 from .readiness import Readiness
+from .reason import Cause, Reason
 from .showing import Showing
 
 COOKIE_SLOT = 30.0
@@ -395,7 +396,8 @@ class Joining:
         view = newcomer.view
         self._member_since = min(self._member_since, turn.now)
         self._took_in_at = turn.now
-        self._membership.learn(view, turn, word=Word.OWN, reached=True)
+        reason = Reason(Cause.JOINED)
+        self._membership.learn(view, turn, word=Word.OWN, reached=True, reason=reason)
         self._members.prove(view.name, view.address)
         held = self._members.get(view.name)
         if held is None:

@@ -22,17 +22,8 @@ from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.encoding import GROUP_OVERHEAD, pack_record
-from gossipd.core.wire.messages import (
-    HOLD_GROUPS_MAX,
-    NONCE_MAX,
-    Gossip,
-    Group,
-    Held,
-    Hold,
-    Record,
-    Status,
-    by_kind,
-)
+from gossipd.core.wire.messages import HOLD_GROUPS_MAX, NONCE_MAX, Gossip, Held, Hold, Status
+from gossipd.core.wire.records import Group, Record, by_kind
 
 from .life import Life
 from .members import MemberTable, some_of

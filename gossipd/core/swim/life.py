@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .contacts import Contacts
+
 HEARD_PROBES = 5.0
 """Probe intervals for which an answer shows that this node is a member for somebody."""
 
@@ -20,6 +22,7 @@ class Life:
         """Whether this node's host has no way to any member, so that silence proves nothing."""
         self.ready = False
         self.leaving = False
+        self.contacts = Contacts()
 
     def is_recent(self, at: float, now: float) -> bool:
         """Whether what a member did at that time still tells of it."""

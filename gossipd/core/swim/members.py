@@ -32,6 +32,7 @@ from gossipd.core.identity import Address
 from gossipd.core.wire.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 from .circle import Circle
+from .reason import Reason
 
 MEMBERS_MAX = 20_000
 """Members that are remembered at most, failed and left ones included."""
@@ -69,6 +70,8 @@ class _Entry:
     """Whether it has proven its address to this node, now or in an earlier life."""
     proven: bool
     """Whether it has in this life."""
+    reason: Reason | None
+    """Why its state is what it is; None of this node itself."""
 
 
 class MemberTable:
@@ -90,6 +93,8 @@ class MemberTable:
         self.changed: dict[str, None] = {}
         """Names of what is to be stored, while `keeps_marks`."""
         self.keeps_marks = False
+        self.followed: dict[str, None] | None = None
+        """Names of which something else is held since they were taken, while somebody follows."""
         self._store(own, now, now, met=True, known=True, proven=True)
 
     # --- queries -----------------------------------------------------------------------------
@@ -137,6 +142,10 @@ class MemberTable:
     def since(self, name: str) -> float:
         """When the status of a held member became what it is."""
         return self._entries[name].since
+
+    def reason(self, name: str) -> Reason | None:
+        """Why that is so; None of this node itself."""
+        return self._entries[name].reason
 
     def is_proven(self, address: Address) -> bool:
         """Whether a member that is held at `address` has answered a nonce of this node there."""
@@ -192,6 +201,10 @@ class MemberTable:
         if entry is not None and not entry.met:
             entry.met = True
             self._share(entry, now)
+
+    def explain(self, name: str, reason: Reason) -> None:
+        """Why the state of a held member has just changed."""
+        self._entries[name].reason = reason
 
     def follow(self, circle: Circle) -> None:
         """Keep the other live members in a circle, too."""
@@ -289,6 +302,7 @@ class MemberTable:
         self._unshare(entry)
         del self._names[bisect_left(self._names, name)]
         self._mark(name)
+        self._show(name)
 
     def _share(self, entry: _Entry, now: float) -> None:
         """Take an entry into the fingerprint, if it belongs there."""
@@ -315,6 +329,7 @@ class MemberTable:
         if not new or view.status is not Status.SUSPECT:
             return None
         entry.view = before._replace(accusers=(*known, *new))
+        self._show(view.name)
         return Change(entry.view, before)
 
     def _store(
@@ -322,6 +337,7 @@ class MemberTable:
     ) -> None:
         view = view._replace(age=0)
         self._mark(view.name)
+        self._show(view.name)
         before = self._entries.get(view.name)
         if before is not None:
             self._unlink(before)
@@ -330,7 +346,8 @@ class MemberTable:
             insort(self._names, view.name)
         same = before is not None and before.view.status is view.status
         since = before.since if same and before else now
-        entry = _Entry(view, since, verdict_at, 0, met, known, proven)
+        reason = before.reason if before else None
+        entry = _Entry(view, since, verdict_at, 0, met, known, proven, reason)
         self._entries[view.name] = entry
         self._share(entry, now)
         self._link(entry)
@@ -349,6 +366,10 @@ class MemberTable:
     def _mark(self, name: str) -> None:
         if self.keeps_marks:
             self.changed[name] = None
+
+    def _show(self, name: str) -> None:
+        if self.followed is not None:
+            self.followed[name] = None
 
     def _link(self, entry: _Entry) -> None:
         """Enter an entry in the lists."""

@@ -26,10 +26,11 @@ from .name_conflict import NameConflict
 from .newcomers import Newcomers
 from .pings import RoundTrips
 from .plausible import INCARNATION_BELIEVED_MAX, Plausible, Word
+from .reason import Cause, Reason
 from .rounds import is_spread
-from .rumours import Rumours
+from .rumours import Rumour, Rumours
 from .showing import Showing
-from .suspicion import Suspicions
+from .suspicion import Suspected, Suspicions
 
 TELL_AGAIN_AFTER = 0.1
 """Seconds between two answers that tell the same member what is held of it."""
@@ -80,10 +81,12 @@ class Membership:
         word: Word = Word.OTHERS,
         proven: bool = False,
         reached: bool = False,
+        reason: Reason | None = None,
     ) -> Change | None:
         """Join a view into the table; `pulled`: others have it, so a new member is no news;
         `own`: it is this node's own verdict; `word`: whose it is otherwise; `proven`: the member
-        says so in answer to this node; `reached`: that answer came from the view's address."""
+        says so in answer to this node; `reached`: that answer came from the view's address;
+        `reason`: why, where that is not that the speaker says so."""
         if view.name == self._members.own.name:
             self._hear_of_self(view, turn)
             return None
@@ -103,7 +106,7 @@ class Membership:
         change = self._members.merge(view, turn.now, own=own, proven=reached)
         if change is None:
             return None
-        self._follow(change, turn)
+        self._follow(change, reason or _said(view, turn.speaker), turn)
         is_news = self._members.is_known(view.name) and not (pulled and not change.before)
         if is_news and not self._is_settled(change):
             self._dissemination.push_member(view.name, turn)
@@ -136,27 +139,30 @@ class Membership:
         return view.status > Status.SUSPECT and rank(view) > rank(held)
 
     def _hear_rumour(self, view: MemberView, turn: Turn) -> None:
-        at = self._rumours.hear(view, turn.now)
+        at = self._rumours.hear(view, turn.speaker, turn.now)
         if at is not None:
             self._timers.set(Timer.RUMOUR, at, view.name)
 
-    def believe(self, view: MemberView, turn: Turn) -> None:
+    def believe(self, rumour: Rumour, turn: Turn) -> None:
         """A verdict that others gave has turned out to be true."""
-        self._end_rumour(view.name)
-        self.learn(view, turn, proven=True)
+        self._end_rumour(rumour.view.name)
+        reason = Reason(Cause.CHECKED, by=(rumour.by,), pings=rumour.pings)
+        self.learn(rumour.view, turn, proven=True, reason=reason)
 
     def _end_rumour(self, name: str) -> None:
         self._timers.cancel(Timer.RUMOUR, name)
         self._rumours.drop(name)
 
-    def restore(self, view: MemberView, turn: Turn, met: bool) -> None:
+    def restore(
+        self, view: MemberView, turn: Turn, met: bool, cause: Cause = Cause.LOADED
+    ) -> None:
         """Join a view that an earlier life has kept, before anybody is told anything; `met`: in
         this life, too."""
         change = self._members.merge(view, turn.now, kept=True, proven=met)
         if met:
             self._members.meet(view.name, turn.now)
         if change is not None:
-            self._follow(change, turn)
+            self._follow(change, Reason(cause), turn)
 
     def is_absurd(self, view: MemberView, word: Word) -> bool:
         """Whether a view cannot be true; what is held already was its member's own word."""
@@ -174,21 +180,22 @@ class Membership:
             and len(before.accusers) > self._settings.confirmations
         )
 
-    def accuse(self, pinged: MemberView, turn: Turn, *, is_heard: bool = False) -> None:
-        """This node's own pings to a member, as it was held then, were not answered. `is_heard`:
-        others that were asked meanwhile have answered, so that it is not this node's fault; it may
-        be long ago, as a node that takes itself for slow asks nobody else in all that time.
+    def accuse(self, pinged: MemberView, reason: Reason, turn: Turn) -> None:
+        """This node's own pings to a member, as it was held then, were not answered. If others
+        that were asked meanwhile have answered, it is not this node's fault; it may be long ago,
+        as a node that takes itself for slow asks nobody else in all that time.
 
         One that has restarted or refuted meanwhile has shown that it lives.
         """
         view = self._members.get(pinged.name)
         if view is None or view.status > Status.SUSPECT:
             return
-        if not is_heard and self._life.is_to_blame(turn.now):
+        if not reason.nacks and self._life.is_to_blame(turn.now):
             return
         if (view.generation, view.incarnation) == (pinged.generation, pinged.incarnation):
             own = self._members.own.name
-            self.learn(view._replace(status=Status.SUSPECT, accusers=(own,)), turn, own=True)
+            suspect = view._replace(status=Status.SUSPECT, accusers=(own,))
+            self.learn(suspect, turn, own=True, reason=reason)
 
     def suspicion_ended(self, name: str, turn: Turn) -> None:
         """A suspicion's deadline has passed without a refutation."""
@@ -197,12 +204,15 @@ class Membership:
             self._timers.set(Timer.SUSPICION, turn.now + wait, name)
             return
         view = self._members.held(name)
-        self.learn(view._replace(status=Status.FAILED, accusers=()), turn, own=True)
+        reason = Reason(Cause.UNREFUTED, by=view.accusers)
+        failed = view._replace(status=Status.FAILED, accusers=())
+        self.learn(failed, turn, own=True, reason=reason)
 
     def forget(self, name: str, turn: Turn) -> None:
         """Let a member that is not live be shown nowhere any more."""
         view = self._members.held(name)
-        self.learn(view._replace(status=Status.FORGOTTEN, accusers=()), turn)
+        forgotten = view._replace(status=Status.FORGOTTEN, accusers=())
+        self.learn(forgotten, turn, reason=Reason(Cause.FORGOTTEN))
         self._dissemination.push_member(name, turn)  # also of one that only others knew
 
     def stall(self, stalled_at: float, turn: Turn) -> None:
@@ -231,7 +241,7 @@ class Membership:
 
     # --- consequences ------------------------------------------------------------------------
 
-    def _follow(self, change: Change, turn: Turn) -> None:
+    def _follow(self, change: Change, reason: Reason, turn: Turn) -> None:
         view, before = change
         rumour = self._rumours.get(view.name)
         if rumour is not None and rank(rumour.view) <= rank(view):
@@ -258,9 +268,11 @@ class Membership:
         if before is not None and view.status <= Status.SUSPECT:
             self._greet(view, before, turn)
         status = before.status if before else None
-        changed = before is None or _stands(before) != _stands(view)
-        if changed and self._members.is_known(view.name):
-            turn.emit(MemberChanged(view, status))
+        if before is not None and _stands(before) == _stands(view):
+            return
+        self._members.explain(view.name, reason)
+        if self._members.is_known(view.name):
+            turn.emit(MemberChanged(view, status, reason))
             turn.save_wanted = True  # whom the next life asks, even if this one ends soon
 
     def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
@@ -286,6 +298,10 @@ class Membership:
             self.corroborations[suspect.name] = settings.corroboration_pings + 1
             wait = self._round_trips.timeout(suspect.name) * self._health.factor
             self._timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
+
+    def suspicion(self, name: str) -> Suspected | None:
+        """That of a member that is suspected."""
+        return self._suspicions.of(name)
 
     def _end_corroboration(self, name: str) -> None:
         self._timers.cancel(Timer.CORROBORATE, name)
@@ -341,6 +357,11 @@ class Membership:
         )
         self._members.merge(view, turn.now)
         self._dissemination.push_member(view.name, turn)
+
+
+def _said(view: MemberView, speaker: str) -> Reason:
+    """Why, where the speaker says so."""
+    return Reason(Cause.SAID) if view.name == speaker else Reason(Cause.TOLD, by=(speaker,))
 
 
 def _stands(view: MemberView) -> tuple[Status, int, int]:

@@ -29,6 +29,8 @@ class Rumour:
     """A verdict, and how often its subject was asked."""
 
     view: MemberView
+    by: str
+    """Who has said that."""
     pings: int = 0
 
 
@@ -45,13 +47,14 @@ class Rumours:
         """What is said of a member."""
         return self._rumours.get(name)
 
-    def hear(self, view: MemberView, now: float) -> float | None:
+    def hear(self, view: MemberView, by: str, now: float) -> float | None:
         """A verdict is told; when its subject is to be asked, None if that is arranged."""
         rumour = self._rumours.get(view.name)
         if rumour is not None:
-            rumour.view = max(rumour.view, view, key=rank)
+            if rank(view) > rank(rumour.view):
+                rumour.view, rumour.by = view, by
             return None
-        self._rumours[view.name] = Rumour(view)
+        self._rumours[view.name] = Rumour(view, by)
         return max(now, self._answered_at.get(view.name, now - self._quiet) + self._quiet)
 
     def answered(self, name: str, now: float) -> None:

@@ -21,6 +21,7 @@ from .moved import Elsewhere
 from .pings import Flight
 from .plausible import Word
 from .questions import Questions
+from .reason import Cause, Reason
 
 
 @dataclass(eq=False, repr=False)
@@ -62,6 +63,7 @@ class Senders:
             self._membership.tell(envelope.sender, turn, TELL_ELSEWHERE_AFTER)
             self._note_elsewhere(held, turn)
         self._life.spoken_at = turn.now
+        self._life.contacts.spoke(envelope.sender, turn.source, turn.now)
         self._members.meet(envelope.sender, turn.now)
         turn.answer_to(envelope.sender, envelope.generation)
         self._learn_views(envelope, turn)
@@ -82,7 +84,9 @@ class Senders:
         for view in envelope.views:
             own = view.name == sender
             word = Word.OWN if own else Word.OTHERS
-            self._membership.learn(view, turn, word=word, reached=own and view.address == address)
+            reason = Reason(Cause.TOOK_IN) if own else None
+            reached = own and view.address == address
+            self._membership.learn(view, turn, word=word, reached=reached, reason=reason)
         members.prove(sender, address)
         members.meet(sender, turn.now)
         held = members.get(sender)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gossipd.core.settings import Settings
 from gossipd.core.wire.messages import MemberView
@@ -40,6 +41,16 @@ class _Suspicion:
         return self.started_at + self.length + self.moved
 
 
+class Suspected(NamedTuple):
+    """A suspicion, to be told."""
+
+    started_at: float
+    deadline: float
+    confirmations: int
+    """Accusers beside the first, as far as they count."""
+    confirmations_max: int
+
+
 class Suspicions:
     """The suspicions that run on this node, by member."""
 
@@ -56,6 +67,15 @@ class Suspicions:
             running = self._start(view, life, live_count, now)
         running.confirmations = min(running.confirmations_max, max(0, len(view.accusers) - 1))
         return running.deadline, new
+
+    def of(self, name: str) -> Suspected | None:
+        """That of a member."""
+        held = self._running.get(name)
+        if held is None:
+            return None
+        return Suspected(
+            held.started_at, held.deadline, held.confirmations, held.confirmations_max
+        )
 
     def lift(self, name: str) -> None:
         """The member is not suspected any more."""

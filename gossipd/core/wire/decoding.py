@@ -17,8 +17,6 @@ from gossipd.core.settings import DATAGRAM_SIZE_MAX
 
 from .drops import Drop
 from .messages import (
-    AGE_WANTED_MAX,
-    BEGINNING,
     COOKIE_BYTES_MAX,
     DIGEST_FANOUT,
     HOLD_GROUPS_MAX,
@@ -41,7 +39,6 @@ from .messages import (
     Nack,
     Pages,
     PassAsk,
-    PassItem,
     Ping,
     PingReq,
     Refusal,
@@ -49,6 +46,7 @@ from .messages import (
     RelayedAck,
     Welcome,
 )
+from .records import AGE_WANTED_MAX, BEGINNING, PassItem
 from .values import (
     U64,
     MalformedError,

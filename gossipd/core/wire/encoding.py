@@ -15,37 +15,29 @@ from gossipd.core.identity import STREAM_BYTES, Stream
 
 from .decoding import KINDS
 from .messages import (
-    END,
     Ack,
     Cookie,
-    Correction,
     Digest,
     DigestAsk,
-    Double,
     Gossip,
-    Group,
     Held,
     Hello,
     Hold,
     Join,
-    KeyRecord,
     MembersAsk,
     MembersPage,
     MemberView,
     Message,
     Nack,
-    Page,
     Pages,
     PassAsk,
-    PassItem,
     Ping,
     PingReq,
-    Position,
-    Record,
     Refuse,
     RelayedAck,
     Welcome,
 )
+from .records import END, Correction, Double, Group, KeyRecord, Page, PassItem, Position, Record
 from .values import CORRECTION, DOUBLE, KEY, REGISTER
 
 Packed: TypeAlias = bytes

@@ -26,25 +26,27 @@ from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 from .messages import (
     ACCUSERS_MAX,
     AGE_MAX,
-    AGE_WANTED_MAX,
-    BEGINNING,
     DIGEST_BITS,
     DIGEST_DEPTH_MAX,
-    END,
     ROUND_MAX,
+    MemberView,
+    Shown,
+    Standing,
+    Status,
+)
+from .records import (
+    AGE_WANTED_MAX,
+    BEGINNING,
+    END,
     Correction,
     Double,
     Group,
     KeyRecord,
     Kinds,
     Leaf,
-    MemberView,
     Page,
     Position,
     Register,
-    Shown,
-    Standing,
-    Status,
 )
 
 U64 = 2**64 - 1

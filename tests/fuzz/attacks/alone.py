@@ -22,13 +22,13 @@ from gossipd.core.wire.messages import (
     Digest,
     DigestAsk,
     Join,
-    Leaf,
     Pages,
     PassAsk,
     Ping,
     Shown,
     Standing,
 )
+from gossipd.core.wire.records import Leaf
 from tests.simulation.faulty.world import World
 from tests.unit.core.talk import page, stream
 

@@ -28,7 +28,6 @@ from gossipd.core.wire.encoding import (
 )
 from gossipd.core.wire.frame import TagFrame
 from gossipd.core.wire.messages import (
-    BEGINNING,
     PAGES_MAX,
     Ack,
     Cookie,
@@ -37,17 +36,15 @@ from gossipd.core.wire.messages import (
     Gossip,
     Hello,
     Join,
-    KeyRecord,
     MembersAsk,
     Message,
     PassAsk,
-    PassItem,
     Ping,
-    Record,
     Shown,
     Standing,
     Welcome,
 )
+from gossipd.core.wire.records import BEGINNING, KeyRecord, PassItem, Record
 
 NAME = "costly"
 SIZE = 1400

@@ -15,15 +15,8 @@ from uuid import UUID
 from gossipd.core import KeyRecord
 from gossipd.core.identity import SEQ_MAX
 from gossipd.core.log.writer import Accepted
-from gossipd.core.wire.messages import (
-    Cookie,
-    Gossip,
-    Group,
-    Join,
-    Ping,
-    Shown,
-    Welcome,
-)
+from gossipd.core.wire.messages import Cookie, Gossip, Join, Ping, Shown, Welcome
+from gossipd.core.wire.records import Group
 from gossipd.simulator.engine import EPOCH
 from tests.simulation.faulty.world import World
 

@@ -31,12 +31,9 @@ from gossipd.core.identity import (
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 from gossipd.core.wire.messages import (
     ACCUSERS_MAX,
-    AGE_WANTED_MAX,
-    BEGINNING,
     COOKIE_BYTES_MAX,
     DIGEST_DEPTH_MAX,
     DIGEST_FANOUT,
-    END,
     HOLD_GROUPS_MAX,
     NONCE_MAX,
     PAGES_MAX,
@@ -44,9 +41,8 @@ from gossipd.core.wire.messages import (
     ROUND_MAX,
     TIMEOUT_MS_MAX,
     Message,
-    Position,
-    Register,
 )
+from gossipd.core.wire.records import AGE_WANTED_MAX, BEGINNING, END, Position, Register
 
 HEARD_MAX = 64
 """So many values of a sort, and so many things of a type, are remembered: the newest ones."""

@@ -13,16 +13,8 @@ from gossipd.core import (
     TagFrame,
 )
 from gossipd.core.wire.decoding import decode
-from gossipd.core.wire.messages import (
-    Cookie,
-    Envelope,
-    Group,
-    Join,
-    Message,
-    Ping,
-    Standing,
-    Welcome,
-)
+from gossipd.core.wire.messages import Cookie, Envelope, Join, Message, Ping, Standing, Welcome
+from gossipd.core.wire.records import Group
 from tests.simulation.faulty.world import World
 from tests.unit.core.wire.wire_examples import encode
 

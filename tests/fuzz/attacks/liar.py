@@ -22,12 +22,10 @@ from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.messages import (
     Ack,
     Cookie,
-    Correction,
     Digest,
     DigestAsk,
     Envelope,
     Gossip,
-    Group,
     Held,
     Hello,
     Hold,
@@ -36,10 +34,8 @@ from gossipd.core.wire.messages import (
     MembersPage,
     Message,
     Nack,
-    Page,
     Pages,
     PassAsk,
-    PassItem,
     Ping,
     PingReq,
     Refusal,
@@ -49,6 +45,7 @@ from gossipd.core.wire.messages import (
     Standing,
     Welcome,
 )
+from gossipd.core.wire.records import Correction, Group, Page, PassItem
 from tests.simulation.faulty.world import World
 from tests.unit.core.wire.wire_examples import encode
 

@@ -26,7 +26,6 @@ from gossipd.core import (
 from gossipd.core.identity import GENERATION_MAX
 from gossipd.core.swim.members import MEMBERS_MAX
 from gossipd.core.wire.messages import (
-    BEGINNING,
     Cookie,
     DigestAsk,
     Envelope,
@@ -34,8 +33,8 @@ from gossipd.core.wire.messages import (
     MembersAsk,
     Message,
     PassAsk,
-    PassItem,
 )
+from gossipd.core.wire.records import BEGINNING, PassItem
 from tests.e2e.cluster import Cluster, agree, see
 from tests.e2e.node import Node
 from tests.unit.core.wire.wire_examples import encode

@@ -20,7 +20,6 @@ from gossipd.core import (
 )
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.messages import (
-    BEGINNING,
     Cookie,
     DigestAsk,
     Envelope,
@@ -29,11 +28,11 @@ from gossipd.core.wire.messages import (
     MembersAsk,
     Message,
     PassAsk,
-    PassItem,
     Ping,
     Shown,
     Standing,
 )
+from gossipd.core.wire.records import BEGINNING, PassItem
 from tests.simulation.faulty.host import Host
 from tests.simulation.faulty.world import World
 from tests.unit.core.wire.wire_examples import encode

@@ -88,6 +88,10 @@ class Checker:
         self.check()
         self._ghosts.check_clones()
 
+    def meddled(self, name: str) -> None:
+        """A test has changed the log of a node by hand."""
+        self._logs.meddled(self._world.node(name))
+
     def share(self, stream: Stream) -> None:
         """The process that writes `stream` has a live clone from now on: I1 excepts that one,
         and `check_rest` demands that it was noticed."""

@@ -8,12 +8,8 @@ and went between two checks are not known here, and go unchecked.
 from __future__ import annotations
 
 from gossipd.core import Address, Node, Stream
-from gossipd.core.wire.messages import (
-    Envelope,
-    Group,
-    Held,
-    Hold,
-)
+from gossipd.core.wire.messages import Envelope, Held, Hold
+from gossipd.core.wire.records import Group
 from tests.simulation.faulty.world import Disk, World
 
 from .ghosts import Ghosts

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import RFC_4122
 
 from gossipd.core import Node, Stream, identity
-from gossipd.core.wire.messages import Register
+from gossipd.core.wire.records import Register
 from tests.simulation.faulty.world import Made, PutAnswer, World
 
 

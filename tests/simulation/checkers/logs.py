@@ -16,7 +16,8 @@ from gossipd.core import Node, Stream
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import SEQ_MAX, STREAM_BITS
 from gossipd.core.log.log import Log
-from gossipd.core.wire.messages import DIGEST_BITS, DIGEST_FANOUT, Register
+from gossipd.core.wire.messages import DIGEST_BITS, DIGEST_FANOUT
+from gossipd.core.wire.records import Register
 
 from .doubles import LeftOut, has_lost, left_out
 from .ghosts import Ghosts
@@ -43,6 +44,8 @@ class _Seen:
     left_out: LeftOut = field(default_factory=lambda: LeftOut({}, 0))
     values: dict[str, int] = field(default_factory=dict)
     """What the node itself said of each counter."""
+    told: dict[str, int] | None = None
+    """What somebody makes of them who follows the node's events."""
 
     def digest(self, stream: Stream) -> int:
         """What a stream's leaf has to show."""
@@ -56,11 +59,16 @@ class LogChecker:
         self._ghosts = ghosts
         self._seen: dict[Node, _Seen] = {}
 
+    def meddled(self, node: Node) -> None:
+        """Its log was changed past its inputs, so it has told nobody."""
+        self._seen[node].told = None
+
     def check(self, nodes: dict[str, Node], full: bool) -> None:
         """Look at the logs of all running nodes."""
         self._seen = {node: self._seen.get(node, _Seen()) for node in nodes.values()}
         for name, node in nodes.items():
             seen = self._seen[node]
+            _check_told(name, node, seen, full)
             if full or node.log.fingerprint != seen.fingerprint:
                 self._look(name, node.log, seen, full)
         if full:
@@ -194,6 +202,21 @@ class LogChecker:
             equal = equal and held.versions == seen.versions
             equal = equal and held.left_out.events == seen.left_out.events
             assert equal, f"I9: {name} and {other} show one fingerprint over two logs"
+
+
+def _check_told(name: str, node: Node, seen: _Seen, full: bool) -> None:
+    """Each change of a value is told, as one event."""
+    if seen.told is None:
+        node.following.begin()
+        seen.told = node.log.values
+    changed = dict[str, None]()
+    for (_, counter, _, by, value), _ in node.following.take_events():
+        seen.told[counter] = seen.told.get(counter, 0) + by
+        changed[counter] = None
+        assert value == seen.told[counter], f"{name} tells {value} of {counter}: {seen.told}"
+    for counter in node.log.values if full else changed:
+        told, value = seen.told.get(counter, 0), node.log.value(counter)
+        assert told == value, f"{name} counts {value} of {counter}, and told of {told}"
 
 
 @lru_cache(maxsize=100_000)

@@ -10,15 +10,8 @@ from collections.abc import Iterable
 
 from gossipd.core import Frame, MemberView, Stream
 from gossipd.core.wire.decoding import decode
-from gossipd.core.wire.messages import (
-    Envelope,
-    Group,
-    Hold,
-    MembersPage,
-    Page,
-    Pages,
-    Record,
-)
+from gossipd.core.wire.messages import Envelope, Hold, MembersPage, Pages
+from gossipd.core.wire.records import Group, Page, Record
 from tests.simulation.faulty.world import Captured, World
 
 from .disks import DiskChecker

@@ -17,7 +17,7 @@ from gossipd.core import (
     Stream,
     StreamSnapshot,
 )
-from gossipd.core.wire.messages import Register
+from gossipd.core.wire.records import Register
 
 
 class Moment(NamedTuple):

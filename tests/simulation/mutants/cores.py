@@ -27,24 +27,21 @@ from gossipd.core.identity import Address, Stream
 from gossipd.core.log.digest import Trie
 from gossipd.core.log.keys import Keys
 from gossipd.core.log.learning import Learning
-from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.log import Log
 from gossipd.core.log.passes import Pass
 from gossipd.core.log.recent import RecentEvents
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.writer import Writer
 from gossipd.core.repair.log_repair import LogRepair
 from gossipd.core.swim.detector import Detector
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.swim.members import Change, MemberTable
 from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.reason import Reason
 from gossipd.core.turn import Turn
 from gossipd.core.wire import encoding
-from gossipd.core.wire.messages import (
-    Held,
-    Hold,
-    Leaf,
-    Page,
-    Register,
-)
+from gossipd.core.wire.messages import Held, Hold
+from gossipd.core.wire.records import Leaf, Page, Register
 from tests.simulation.faulty.world import Disk, Outcome, World
 
 Break: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -333,7 +330,7 @@ def deep_sums_shifted(patch: pytest.MonkeyPatch) -> None:
 
 
 def hashes_without_totals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.log.log.hash64", lambda *fields: hashing.hash64(*fields[:4]))
+    patch.setattr(f"{_CORE}.log.registers.hash64", lambda *fields: hashing.hash64(*fields[:4]))
 
 
 def hashes_without_status(patch: pytest.MonkeyPatch) -> None:
@@ -377,9 +374,7 @@ def numbers_without_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def accusers_raise_the_incarnation(patch: pytest.MonkeyPatch) -> None:
-    def accuse(
-        self: Membership, pinged: MemberView, turn: Turn, *, is_heard: bool = False
-    ) -> None:
+    def accuse(self: Membership, pinged: MemberView, reason: Reason, turn: Turn) -> None:
         raised = pinged._replace(incarnation=pinged.incarnation + 1, status=Status.SUSPECT)
         self.learn(raised, turn)
 

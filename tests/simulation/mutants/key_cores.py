@@ -25,18 +25,12 @@ from gossipd.core.log.dedup import Dedup, Duplicate, Judgement
 from gossipd.core.log.doubles import Change, Doubles, LeftOut
 from gossipd.core.log.keys import Keys
 from gossipd.core.log.learning import Learning
-from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.log import Log
+from gossipd.core.log.registers import Advance
 from gossipd.core.repair import answering
 from gossipd.core.repair.answering import Answering
-from gossipd.core.wire import encoding, messages
-from gossipd.core.wire.messages import (
-    END,
-    Page,
-    PassItem,
-    Position,
-    Record,
-    Register,
-)
+from gossipd.core.wire import encoding, records
+from gossipd.core.wire.records import END, Page, PassItem, Position, Record, Register
 from tests.simulation.faulty.engine import Engine
 from tests.simulation.faulty.host import Host
 from tests.simulation.faulty.rows import Moment
@@ -117,8 +111,8 @@ def keys_stay_in_memory(patch: pytest.MonkeyPatch) -> None:
 
 
 def holds_without_keys(patch: pytest.MonkeyPatch) -> None:
-    def by_kind(records: Iterable[Record]) -> messages.Kinds:
-        return messages.by_kind(records)._replace(keys=())
+    def by_kind(told: Iterable[Record]) -> records.Kinds:
+        return records.by_kind(told)._replace(keys=())
 
     patch.setattr(f"{_CORE}.swim.leaving.by_kind", by_kind)
 
@@ -210,8 +204,8 @@ def doubles_are_folded_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def corrections_are_not_told(patch: pytest.MonkeyPatch) -> None:
-    def by_kind(records: Iterable[Record]) -> messages.Kinds:
-        return messages.by_kind(records)._replace(corrections=())
+    def by_kind(told: Iterable[Record]) -> records.Kinds:
+        return records.by_kind(told)._replace(corrections=())
 
     patch.setattr(f"{_CORE}.repair.answering.by_kind", by_kind)
 

@@ -29,7 +29,7 @@ MEMBERS = [
     {
         "name": "b\x1b[2J", "address": "127.0.0.1:7956", "state": "failed", "generation": 1,
         "incarnation": 0, "self": False, "rtt_ms": 0.3141, "tags": {"zone": "x", "disk": "ssd"},
-        "since": None,
+        "since": None, "why": "c says so",
     },
 ]  # fmt: skip
 
@@ -60,10 +60,40 @@ def test_members_are_lines_of_printable_fields(daemon: FakeDaemon, call: Call) -
     daemon.answers(MEMBERS)
     first, second = call("members").stdout.splitlines()
     assert first.split("\t")[:3] == ["a", "127.0.0.1:7946", "alive"]
-    assert first.split("\t")[4:] == ["self", "-"]
+    assert first.split("\t")[4:] == ["self", "-", "-"]
     assert second.split("\t") == [
-        "b\\x1b[2J", "127.0.0.1:7956", "failed", "-", "0.31 ms", "zone=x, disk=ssd",
+        "b\\x1b[2J", "127.0.0.1:7956", "failed", "-", "0.31 ms", "zone=x, disk=ssd", "c says so",
     ]  # fmt: skip
+
+
+def test_why_a_member_is_in_its_state_is_told_in_fields(daemon: FakeDaemon, call: Call) -> None:
+    probe = {"at": time.time() - 90, "ms": 1500.2, "outcome": "silent", "pings": 3}
+    answered = {"at": time.time(), "ms": 0.5, "outcome": "answered", "pings": 1}
+    daemon.answers(
+        {
+            "name": "b",
+            "state": "failed",
+            "text": "b is failed because c says so",
+            "why": "c says so",
+            "spoke": time.time() - 120,
+            "answered": None,
+            "probes": [
+                {**probe, "relays": ["c", "d"], "nacks": ["d"]},
+                {**answered, "relays": [], "nacks": []},
+            ],
+            "suspicion": {"left": 1.5},
+        }
+    )
+    said = call("explain", "b").stdout.splitlines()
+    assert said[:2] == ["text\tb is failed because c says so", "state\tfailed"]
+    assert said[2].startswith("spoke\t2m ago, 20")
+    assert said[3:] == [
+        "answered\t-",
+        "probe\tsilent after 1500.2 ms, 1m ago: 3 pings, relays asked: c, d (silent for it, too)",
+        "probe\tanswered after 0.5 ms, 0s ago: 1 ping",
+        "suspicion\tleft 1.5",
+    ]
+    assert [path for _, path, _ in daemon.requests] == ["/explain?name=b"]
 
 
 def test_peers_are_lines(daemon: FakeDaemon, call: Call) -> None:
@@ -114,6 +144,7 @@ ANSWERS: dict[str, object] = {
     "count": {"counter": "default", "count": 2**62},
     "counters": {"\u202eü": -(2**62)},
     "members": MEMBERS,
+    "explain": {"name": "x", "state": "failed", "text": "x is failed"},
     "peers": ["127.0.0.1:1"],
     "status": {"name": "a", "address": "b", "ready": True},
     "log": [{"id": "i", "counter": "c\x9b", "by": 2, "count": 5, "origin": "o", "at": 1.5}],
@@ -121,7 +152,7 @@ ANSWERS: dict[str, object] = {
     "leave": {"leaving": True},
     "forget": {"forgotten": "x"},
 }
-ARGUMENTS = {"join": ["x"], "forget": ["x"]}
+ARGUMENTS = {"join": ["x"], "forget": ["x"], "explain": ["x"]}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +163,7 @@ def test_json_prints_the_answer_as_it_came_without_what_harms_a_terminal(
 ) -> None:
     daemon.echoing = False
     daemon.body = json.dumps(ANSWERS[command], ensure_ascii=False, indent=3).encode()
-    printed = call(command, "--json").stdout
+    printed = call(command, *ARGUMENTS.get(command, []), "--json").stdout
     assert json.loads(printed) == ANSWERS[command]
     assert (
         printed

@@ -35,22 +35,19 @@ from gossipd.core.log.writer import NOTHING_STORED
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.encoding import pack_body, pack_head, pack_view
 from gossipd.core.wire.messages import (
-    END,
     Ack,
     Cookie,
     Envelope,
     Gossip,
-    Group,
     Hello,
     Join,
     Message,
-    Page,
     Ping,
-    Register,
     Shown,
     Standing,
     Welcome,
 )
+from gossipd.core.wire.records import END, Group, Page, Register
 from tests.commits import AT_ONCE, prepared
 from tests.unit.core.wire.wire_examples import packed
 

@@ -33,7 +33,7 @@ from gossipd.core import (
 from gossipd.core.durability.batch_size import ALONE_COST, COST_MAX, COUNTER_COST
 from gossipd.core.durability.waiters import WAITS_MAX
 from gossipd.core.identity import STREAM_BYTES
-from gossipd.core.wire.messages import Register
+from gossipd.core.wire.records import Register
 from gossipd.daemon import daemon as module
 from gossipd.daemon import opening, resolving
 from gossipd.daemon.counting import Counting

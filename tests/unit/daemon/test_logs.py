@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from gossipd.daemon import logs
+from gossipd.daemon.lines import fields
 from gossipd.daemon.logs import FINISH_WITHIN, QUEUED_MAX, Log
 from gossipd.daemon.troubles import Troubles
 
@@ -70,8 +72,9 @@ def test_lines_have_time_and_level_and_come_in_order(made: Made) -> None:
     made.logger.info("two")
     made.log.say("gossipd: three")
     first, second, third = made.read_until("three\n").splitlines()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING one \U0001f600", first)
-    assert second.endswith(" INFO two")
+    time_ = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
+    assert re.fullmatch(f'time={time_} level=warning msg="one \U0001f600"', first)
+    assert second.endswith(' level=info msg="two"')
     assert third == "gossipd: three"
 
 
@@ -86,15 +89,30 @@ def test_the_journal_gets_a_priority_on_each_line_and_no_time(made: Made) -> Non
     made.log.say("gossipd: warning: odd")
     made.log.say("gossipd: cannot start")
     lines = made.read_until("cannot start\n").splitlines()
-    assert lines[:5] == ["<7>DEBUG x", "<6>INFO x", "<4>WARNING x", "<3>ERROR x", "<2>CRITICAL x"]
-    assert lines[5] == "<3>ERROR a fault"
-    assert [line[:3] for line in lines[5:-2]] == ["<3>"] * (len(lines) - 7)
-    assert lines[-4:] == [
-        "<3>ValueError: broken",
-        "<3>in two",
-        "<4>gossipd: warning: odd",
-        "<3>gossipd: cannot start",
+    levels = ("<7>level=debug", "<6>level=info", "<4>level=warning", "<3>level=error",
+              "<2>level=critical")  # fmt: skip
+    assert lines[:5] == [f'{level} msg="x"' for level in levels]
+    assert lines[5].startswith('<3>level=error msg="a fault" trace="Traceback (most')
+    assert lines[5].endswith('\\nValueError: broken\\nin two"')
+    assert lines[6:] == ["<4>gossipd: warning: odd", "<3>gossipd: cannot start"]
+
+
+def test_in_json_what_is_printed_and_the_last_words_are_objects_too(made: Made) -> None:
+    made.logger.info("before")
+    made.log.show("info", "json")
+    made.logger.info("is %s", "on", extra=fields(member="b"))
+    made.logger.debug("not said")
+    made.log.say("gossipd: warning: odd\nin two")
+    made.log.finish("gossipd: the last")
+    first, *rest = os.read(made.reader, 10000).decode().splitlines()
+    assert first.endswith('msg="before"')
+    said = [json.loads(line) for line in rest]
+    assert [(each["level"], each["msg"]) for each in said] == [
+        ("info", "is on"),
+        ("warning", "gossipd: warning: odd\nin two"),
+        ("info", "gossipd: the last"),
     ]
+    assert said[0]["member"] == "b"
 
 
 def test_who_does_not_read_stops_nobody_and_is_told_how_much_was_dropped(made: Made) -> None:
@@ -102,15 +120,15 @@ def test_who_does_not_read_stops_nobody_and_is_told_how_much_was_dropped(made: M
     fill(made, count)
     (alarm,) = made.alarms()
     assert re.fullmatch(r"the log has lost [\d,]+ lines so far: stderr was not read", alarm)
-    text = made.read_until(" log lines were dropped: stderr was not read\n")
-    told = re.search(r" WARNING ([\d,]+) log lines were dropped", text)
+    text = made.read_until(' log lines were dropped: stderr was not read"\n')
+    told = re.search(r'level=warning msg="([\d,]+) log lines were dropped', text)
     assert told is not None
-    kept = len(re.findall(r" DEBUG line \d+\n", text))
+    kept = len(re.findall(r'level=debug msg="line \d+"\n', text))
     assert kept >= QUEUED_MAX
     assert kept + int(told[1].replace(",", "")) == count
     made.await_alarms([])
     made.logger.info("on")
-    assert made.read_until("on\n").count("\n") == 1
+    assert made.read_until('on"\n').count("\n") == 1
 
 
 def test_the_end_does_not_wait_for_who_does_not_read(made: Made) -> None:
@@ -123,7 +141,7 @@ def test_the_end_does_not_wait_for_who_does_not_read(made: Made) -> None:
 def test_the_last_words_are_written(made: Made) -> None:
     made.logger.info("one")
     made.log.finish("the last")
-    assert os.read(made.reader, 1000).decode().endswith(" INFO one\nthe last\n")
+    assert os.read(made.reader, 1000).decode().endswith('msg="one"\nthe last\n')
 
 
 def test_what_cannot_be_written_is_dropped_and_told(made: Made) -> None:
@@ -136,8 +154,8 @@ def test_what_cannot_be_written_is_dropped_and_told(made: Made) -> None:
     os.close(saved)
     os.close(full)
     made.logger.info("again")
-    last = "WARNING 3 log lines were dropped: stderr: No space left on device\n"
-    assert made.read_until(last).splitlines()[0].endswith(" INFO again")
+    last = 'msg="3 log lines were dropped: stderr: No space left on device"\n'
+    assert made.read_until(last).splitlines()[0].endswith('msg="again"')
 
 
 def test_what_is_printed_goes_the_same_way_and_comes_back(
@@ -152,5 +170,5 @@ def test_what_is_printed_goes_the_same_way_and_comes_back(
             sys.stderr.write("within\n")
     assert (sys.stderr, logging.getLogger().level) == (before, level)
     said, *printed = capfd.readouterr().err.splitlines()
-    assert said.endswith(" WARNING said")
+    assert said.endswith('level=warning msg="said"')
     assert printed == ["printed \\udce9", "within"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -33,13 +34,48 @@ def test_the_manager_hears_that_the_daemon_serves(manager: socket.socket) -> Non
 
 
 def test_the_manager_hears_that_the_daemon_leaves(manager: socket.socket) -> None:
-    assert notify.stopping()
-    assert manager.recv(1000) == b"STOPPING=1\nSTATUS=leaving the cluster"
+    assert notify.stopping(6)
+    told = b"STOPPING=1\nEXTEND_TIMEOUT_USEC=6000000\nSTATUS=leaving the cluster"
+    assert manager.recv(1000) == told
+
+
+def test_the_manager_hears_since_when_the_daemon_reloads(manager: socket.socket) -> None:
+    before = time.monotonic_ns() // 1000
+    assert notify.reloading()
+    state, _, since = manager.recv(1000).decode().partition("\nMONOTONIC_USEC=")
+    assert state == "RELOADING=1"
+    assert before <= int(since) <= time.monotonic_ns() // 1000
 
 
 def test_the_manager_hears_a_status(manager: socket.socket) -> None:
-    assert notify.status("3 members")
+    assert notify.notify(notify.status_line("3 members"))
     assert manager.recv(1000) == b"STATUS=3 members"
+
+
+def test_a_long_status_is_cut_between_two_signs() -> None:
+    line = notify.status_line("ä" * 3000 + "\ud800")
+    assert line == "STATUS=" + "ä" * 500
+
+
+@pytest.mark.parametrize(
+    ("limit", "pid", "seconds"),
+    [
+        ("30000000", None, 30.0),
+        ("30000000", os.getpid(), 30.0),
+        ("30000000", 1, None),
+        ("0", None, None),
+        ("", None, None),
+        ("-1", None, None),
+    ],
+)
+def test_the_watchdog_is_that_of_this_process(
+    limit: str, pid: int | None, seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", limit)
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    if pid is not None:
+        monkeypatch.setenv("WATCHDOG_PID", str(pid))
+    assert notify.watchdog_seconds() == seconds
 
 
 @pytest.mark.parametrize("address", [None, "", "relative", "/no/such/socket", "@nobody-there",

@@ -52,6 +52,7 @@ def test_members_show_everything_that_the_design_lists(pair: Pair) -> None:
         "rtt_ms",
         "tags",
         "since",
+        "why",
     }
     assert own["tags"] == {"zone": "a"}
     assert isinstance(other["since"], float)

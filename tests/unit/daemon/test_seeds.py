@@ -21,6 +21,7 @@ from gossipd.core import (
 )
 from gossipd.daemon import resolving
 from gossipd.daemon import seeds as module
+from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Troubles
 from tests.unit.daemon.waiting import until
@@ -69,6 +70,7 @@ async def seeds(pair: Pair, troubles: Troubles, changes: list[None]) -> AsyncIte
         perform,
         lambda: changes.append(None),
         lambda address: ":" not in address[0],
+        Retrying(lambda: None),
     )
     yield made
     await made.stop()

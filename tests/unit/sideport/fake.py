@@ -13,11 +13,18 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gossipd.core import (
+    Advance,
     Counted,
+    Following,
     Item,
+    MemberView,
+    RecentEvent,
     Refused,
+    Status,
     Why,
 )
+from gossipd.core.log.recent import RecentEvents
+from gossipd.core.swim.members import MemberTable
 from gossipd.daemon.counting import Answer
 from gossipd.daemon.service import Service
 from gossipd.sideport.connection import Connection
@@ -28,6 +35,21 @@ from gossipd.sideport.port import SidePort
 DEADLINE = 10.0
 KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 """A UUIDv7, the only key whose event the fake daemon knows."""
+
+
+OWN = MemberView("n1", ("127.0.0.1", 7946), 1, 0, Status.ALIVE)
+MEMBERS: tuple[dict[str, object], ...] = (
+    {"name": "n1", "address": "127.0.0.1:7946", "state": "alive", "self": True},
+    {
+        "name": "node-2",
+        "address": "127.0.0.1:7956",
+        "state": "failed",
+        "self": False,
+        "rtt_ms": 0.3,
+        "tags": {"rack": "a"},
+        "why": "n1 says so",
+    },
+)
 
 
 class FakeBackend(Service):
@@ -64,6 +86,41 @@ class FakeBackend(Service):
         self.asked: list[tuple[object, ...]] = []
         self.waits: list[asyncio.Future[int] | asyncio.Future[bool]] = []
         self.sources: dict[tuple[str, str], tuple[int, int]] = {}
+        self.rows = {str(row["name"]): row for row in MEMBERS}
+        self.recent = RecentEvents(50)
+        self.table = MemberTable(OWN, 60.0, 0.0)
+        self.changes = Following(self.recent, self.table)
+
+    # --- following ---------------------------------------------------------------------------
+
+    @property
+    def following(self) -> Following:
+        return self.changes
+
+    def recent_events(self) -> list[RecentEvent]:
+        return self.recent.newest()[::-1]
+
+    def member_row(self, name: str) -> dict[str, object]:
+        return self.rows.get(name, {"name": name, "state": "forgotten"})
+
+    def add(self, counter: str, by: int = 1, times: int = 1) -> None:
+        """So many increments count now."""
+        made: list[Advance] = []
+        for _ in range(times):
+            value = self.values[counter] = self.values.get(counter, 0) + by
+            made.append(Advance(STREAM, counter, self.recent.count + len(made) + 1, by, value))
+        self.recent.append(made, time.monotonic())
+
+    def change(self, name: str, state: str | None) -> None:
+        """Something else is held of a member, or nothing more."""
+        if state is None:
+            self.rows.pop(name, None)
+        else:
+            self.rows[name] = {"name": name, "address": "127.0.0.1:1", "state": state}
+        if self.table.followed is not None:
+            self.table.followed[name] = None
+
+    # --- the rest ----------------------------------------------------------------------------
 
     def increment(self, counter: str, by: int, answer: Answer, key: bytes | None = None) -> None:
         if self.unstartable is not None:
@@ -202,21 +259,19 @@ class FakeBackend(Service):
         return iter(["127.0.0.1:7956", "[::1]:7966"])
 
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
-        members: list[dict[str, object]] = [
-            {"name": "n1", "address": "127.0.0.1:7946", "state": "alive", "self": True},
-            {
-                "name": "node-2",
-                "address": "127.0.0.1:7956",
-                "state": "failed",
-                "self": False,
-                "rtt_ms": 0.3,
-                "tags": {"rack": "a"},
-            },
-        ]
-        for member in members:
-            name = str(member["name"])
+        for name, member in sorted(self.rows.items()):
             if name > after and name.startswith(prefix):
                 yield member
+
+    def explain(self, name: str) -> dict[str, object]:
+        if name == "nobody":
+            raise Refused(Why.UNKNOWN, "no member is called 'nobody'")
+        return {
+            "name": name,
+            "state": "failed",
+            "text": f"{name} is silent",
+            "probes": [{"ms": 1}],
+        }
 
     def status(self) -> dict[str, object]:
         return {"name": "n1", "ready": True, "members": {"alive": 1}, "fingerprint": None}

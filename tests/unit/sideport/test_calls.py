@@ -229,6 +229,10 @@ async def test_health_readiness_peers_members_and_status_are_answered(
     assert (await client.request("GET", "/peers")).json == list(backend.peers())
     assert (await client.request("GET", "/members")).json == list(backend.members("", ""))
     assert (await client.request("GET", "/status")).json == backend.status()
+    assert (await client.request("GET", "/explain?name=a%20b")).json == backend.explain("a b")
+    unknown = await client.request("GET", "/explain?name=nobody")
+    assert (unknown.status, b"no member is called" in unknown.body) == (404, True)
+    assert (await client.request("GET", "/explain")).status == 400
 
 
 async def test_health_is_fine_while_the_node_catches_up(

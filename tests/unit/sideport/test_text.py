@@ -207,7 +207,7 @@ async def test_numbers_and_lists_are_answered(client: Client, backend: FakeBacke
     await client.send(b"members\n")
     assert await client.lines() == [
         "n1      127.0.0.1:7946  alive   self",
-        "node-2  127.0.0.1:7956  failed  0.3 ms  rack=a",
+        "node-2  127.0.0.1:7956  failed  0.3 ms  rack=a  n1 says so",
     ]
     await client.send(b"status\n")
     assert await client.lines() == [

@@ -19,15 +19,8 @@ from gossipd.core.wire.encoding import (
     pack_record,
     pack_view,
 )
-from gossipd.core.wire.messages import (
-    BEGINNING,
-    END,
-    Gossip,
-    Message,
-    Page,
-    Pages,
-    Position,
-)
+from gossipd.core.wire.messages import Gossip, Message, Pages
+from gossipd.core.wire.records import BEGINNING, END, Page, Position
 from tests.simulation.checkers import (
     Checker,
     Traffic,

@@ -26,16 +26,8 @@ from gossipd.core.wire.encoding import (
     pack_head,
     pack_record,
 )
-from gossipd.core.wire.messages import (
-    BEGINNING,
-    END,
-    Double,
-    Gossip,
-    KeyRecord,
-    Page,
-    Pages,
-    Record,
-)
+from gossipd.core.wire.messages import Gossip, Pages
+from gossipd.core.wire.records import BEGINNING, END, Double, KeyRecord, Page, Record
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import Captured, Judged, World
 from tests.unit.core.wire.wire_examples import encode, spoken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import MemberChanged, Status
+from gossipd.core import Cause, MemberChanged, Reason, Status
 from gossipd.simulator.verdicts import (
     Detection,
     Subject,
@@ -33,7 +33,7 @@ class Told:
         self, at: float, observer: str, name: str, status: Status, incarnation: int = 0
     ) -> None:
         view = self._lives[name]._replace(status=status, incarnation=incarnation)
-        self.verdicts.changed(at, observer, MemberChanged(view, None))
+        self.verdicts.changed(at, observer, MemberChanged(view, None, Reason(Cause.SAID)))
 
     def kill(self, name: str, at: float) -> None:
         others = set(self.world.running) - {name}
@@ -165,5 +165,5 @@ def test_a_verdict_on_a_former_life_is_true(told: Told) -> None:
 
 def test_members_that_are_no_hosts_of_the_world_are_left_out(told: Told) -> None:
     view = told.world.node("a").own._replace(name="ghost", status=Status.FAILED)
-    told.verdicts.changed(1, "a", MemberChanged(view, None))
+    told.verdicts.changed(1, "a", MemberChanged(view, None, Reason(Cause.SAID)))
     assert list(told.verdicts.tallies.values()) == [NOBODY] * 2

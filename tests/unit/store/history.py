@@ -12,7 +12,7 @@ from gossipd.core import (
     Snapshot,
     Stream,
 )
-from gossipd.core.wire.messages import Register
+from gossipd.core.wire.records import Register
 from gossipd.store import DiskStore
 from tests.unit.store.parts import OTHER, STREAM
 

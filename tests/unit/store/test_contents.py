@@ -92,7 +92,7 @@ class Torn:
 async def test_a_copy_of_a_file_and_its_log_of_two_moments_is_refused_or_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_keys: bool
 ) -> None:
-    monkeypatch.setattr("gossipd.store.sqlite.FOLD_AFTER", 20)
+    monkeypatch.setattr("gossipd.store.connection.FOLD_AFTER", 20)
     refused = 0
     for seed, first in product(range(12), FILES):
         torn = Torn(tmp_path / f"{seed} {first}", seed, with_keys)

@@ -21,7 +21,7 @@ from gossipd.core import (
 )
 from gossipd.core.identity import GENERATION_MAX
 from gossipd.store import BrokenError, DiskStore, NoSpaceError
-from gossipd.store import sqlite as disk
+from gossipd.store import connection as disk
 from gossipd.store.recovery import FILE_NAME, INDEX_BYTES, index_path, reading
 from tests.unit.store.parts import (
     NOTHING,
@@ -93,7 +93,7 @@ async def test_nothing_is_opened_where_there_is_no_room(
 ) -> None:
     async with opened(tmp_path) as store:
         await store.commit(batch(1, "a"))
-        store._disconnect()
+        store._connection._disconnect()
 
         def full(*_: object) -> None:
             raise NoSpaceError(errno.ENOSPC, "No space left on device")

@@ -29,7 +29,7 @@ from gossipd.core.log.dedup import held_longer
 from gossipd.core.log.doubles import FOLDED_AT_ONCE, REACHED_AT_ONCE
 from gossipd.core.state import State
 from gossipd.core.timers import Timer
-from gossipd.core.wire.messages import AGE_WANTED_MAX
+from gossipd.core.wire.records import AGE_WANTED_MAX
 from tests.unit.core.parts import new_key, state_of
 
 A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"

@@ -15,7 +15,7 @@ from gossipd.core import (
     StreamSnapshot,
 )
 from gossipd.core.durability.write_behind import Row
-from gossipd.core.wire.messages import Group
+from gossipd.core.wire.records import Group
 from tests.commits import abandon, prepared
 from tests.inside import shared_members, snapshot_of
 from tests.unit.core.parts import ALIVE

@@ -17,15 +17,14 @@ from gossipd.core.wire.messages import (
     Digest,
     DigestAsk,
     Gossip,
-    Group,
     Held,
     Hold,
-    Leaf,
     Pages,
     PassAsk,
     Ping,
     Shown,
 )
+from gossipd.core.wire.records import Group, Leaf
 from tests.unit.core.talk import Talk, page, stream
 
 PEER: Address = ("10.0.0.2", 7946)

@@ -34,13 +34,6 @@ from tests.unit.core.talk import (
 )
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_a_plain_ping_is_answered_with_pong(end: bytes) -> None:
-    talk = Talk()
-    source = ("192.0.2.1", 999)
-    assert talk.deliver(b"ping" + end, source).effects == [Send(b"pong" + end, source)]
-
-
 def test_a_probe_is_urgent_and_nothing_else_is() -> None:
     talk = Talk(peers=1)
     peer = talk.peer("p0")

@@ -9,12 +9,8 @@ from gossipd.core.gossip.queues import LogQueue, MemberQueue, transmissions
 from gossipd.core.log.log import Log
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.encoding import pack_body, pack_head
-from gossipd.core.wire.messages import (
-    Envelope,
-    Gossip,
-    Group,
-    KeyRecord,
-)
+from gossipd.core.wire.messages import Envelope, Gossip
+from gossipd.core.wire.records import Group, KeyRecord
 
 A, B, C = (bytes(9) + bytes((n,)) for n in (1, 2, 3))
 PLENTY = 10_000

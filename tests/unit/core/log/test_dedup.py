@@ -15,7 +15,7 @@ from gossipd.core import (
 from gossipd.core.log.dedup import AHEAD_MAX, Dedup, Judgement
 from gossipd.core.log.log import Log
 from gossipd.core.settings import Settings
-from gossipd.core.wire.messages import KeyRecord
+from gossipd.core.wire.records import KeyRecord
 
 A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
 WALL = 1_700_000_000.0

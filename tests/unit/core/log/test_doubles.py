@@ -14,7 +14,7 @@ from gossipd.core.log.doubles import (
     LeftOut,
     hash_of,
 )
-from gossipd.core.wire.messages import Correction, Double
+from gossipd.core.wire.records import Correction, Double
 from tests.inside import left_out_of
 
 A, B, C = (bytes(9) + bytes((n,)) for n in (1, 2, 3))

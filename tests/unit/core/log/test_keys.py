@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core.log.keys import KeyedEvent, Keys
-from gossipd.core.wire.messages import KeyRecord
+from gossipd.core.wire.records import KeyRecord
 
 A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
 K, L, M = (bytes((n,)) * 16 for n in (1, 2, 3))

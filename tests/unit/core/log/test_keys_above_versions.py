@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import KeyRecord, Settings
-from gossipd.core.wire.messages import (
-    BEGINNING,
-    Group,
-    Hold,
-    Pages,
-    PassAsk,
-    PassItem,
-)
+from gossipd.core.wire.messages import Hold, Pages, PassAsk
+from gossipd.core.wire.records import BEGINNING, Group, PassItem
 from tests.unit.core.talk import Talk, stream
 
 WINDOW, RETENTION = 5.0, 20.0

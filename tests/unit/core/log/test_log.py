@@ -6,9 +6,11 @@ import pytest
 
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.identity import Stream
-from gossipd.core.log.log import Advance, Log, Marks
+from gossipd.core.log.log import Log
+from gossipd.core.log.marks import Marks
+from gossipd.core.log.registers import Advance
 from gossipd.core.snapshot import StreamSnapshot
-from gossipd.core.wire.messages import Double, Leaf
+from gossipd.core.wire.records import Double, Leaf
 
 A, B = b"\x00" * 9 + b"a", b"\x01" + b"\x00" * 8 + b"b"
 

@@ -16,7 +16,8 @@ from gossipd.core import (
 from gossipd.core.hashing import MASK, hash64
 from gossipd.core.log.doubles import REACHED_AT_ONCE
 from gossipd.core.log.keys import EVENTS_MAX
-from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.log import Log
+from gossipd.core.log.registers import Advance
 from tests.inside import left_out_of
 from tests.unit.core.parts import new_key
 

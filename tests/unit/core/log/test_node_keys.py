@@ -34,20 +34,17 @@ from gossipd.core.log.doubles import REACHED_AT_ONCE, Change, Doubles
 from gossipd.core.log.learning import COMPANY_MAX
 from gossipd.core.log.log import RUN_MAX, Log
 from gossipd.core.wire.messages import (
-    BEGINNING,
     Digest,
     DigestAsk,
     Gossip,
-    Group,
     Held,
     Hold,
-    Leaf,
     Pages,
     PassAsk,
-    PassItem,
     Ping,
     Shown,
 )
+from gossipd.core.wire.records import BEGINNING, Group, Leaf, PassItem
 from tests.commits import AT_ONCE, abandon, prepared
 from tests.inside import snapshot_of
 from tests.unit.core.talk import (

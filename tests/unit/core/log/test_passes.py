@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gossipd.core.log.passes import BUFFERED_MAX, RUN_MIN, Pass
-from gossipd.core.wire.messages import END, Page, PassItem
+from gossipd.core.wire.records import END, Page, PassItem
 
 S = b"s" * 10
 

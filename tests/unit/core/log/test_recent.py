@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from gossipd.core.log.log import Advance
 from gossipd.core.log.recent import RecentEvent, RecentEvents
+from gossipd.core.log.registers import Advance
 
 A = [Advance(b"a" * 10, "x", seq, 1, seq) for seq in range(1, 6)]
 
@@ -21,3 +21,19 @@ def test_the_tail_knows_which_events_it_has() -> None:
     assert recent.has(b"a" * 10, 3)
     assert not recent.has(b"a" * 10, 1)
     assert not recent.has(b"b" * 10, 3)
+
+
+def test_who_follows_gets_all_events_however_few_are_remembered() -> None:
+    recent = RecentEvents(2)
+    recent.append(A[:1], 1.0)
+    recent.follow()
+    recent.append(A[1:4], 2.0)
+    recent.append(A[4:], 3.0)
+    followed = recent.take_followed()
+    assert followed == [RecentEvent(A[n], 2.0 if n < 4 else 3.0) for n in (1, 2, 3, 4)]
+    assert recent.count == 5
+    assert recent.take_followed() == []
+    recent.stop_following()
+    recent.append(A[:1], 4.0)
+    assert recent.take_followed() == []
+    assert recent.count == 6

@@ -6,7 +6,8 @@ import pytest
 
 from gossipd.core.identity import SEQ_MAX, TOTAL_MAX
 from gossipd.core.log.dedup import Dedup
-from gossipd.core.log.log import Advance, Log
+from gossipd.core.log.log import Log
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.writer import (
     CLOCKS_PART_MAX,
     Accepted,
@@ -15,6 +16,7 @@ from gossipd.core.log.writer import (
     Writer,
 )
 from gossipd.core.settings import Settings
+from gossipd.core.wire.records import Double
 
 
 def _writer(log: Log | None = None) -> tuple[Writer, Log]:
@@ -180,3 +182,15 @@ def test_what_was_committed_enters_though_the_log_was_filled_meanwhile() -> None
     log.merge(b"\x00" * 9 + b"\x07", [("x", 1, 1)])
     writer.expose(batch, 1.0)
     assert (log.value("y"), log.version(batch.stream)) == (1, 1)
+
+
+def test_what_a_double_takes_off_that_waited_for_a_batch_is_told() -> None:
+    """Somebody has told of it before it was exposed: a liar, as nobody can know."""
+    writer, log = _writer()
+    log.merge(b"\x00" * 9 + b"\x07", [("x", 1, 5)])
+    batch = writer.prepare([("x", 5), ("y", 1), ("x", 2)], 1.0, 1.0)
+    log.enter(batch.stream, [Double("x", 1, 5, b"\x00" * 9 + b"\x07", 1, 0)], 1.0)
+    made, others = writer.expose(batch, 1.0)
+    assert [advance.value for advance in made] == [10, 1, 12]
+    assert others == [Advance(batch.stream, "x", 3, -5, 7)]
+    assert log.values == {"x": 7, "y": 1}

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from gossipd.core.log.log import Log
+from gossipd.core.log.registers import Registers
 from gossipd.core.log.stream_log import PASSED_MAX
 from gossipd.core.repair.answering import (
     LOOKS_MAX,
@@ -16,24 +16,26 @@ from gossipd.core.repair.answering import (
 from gossipd.core.settings import Settings
 from gossipd.core.state import State
 from gossipd.core.wire.messages import (
-    AGE_TICK,
-    AGE_WANTED_MAX,
-    BEGINNING,
-    END,
     Digest,
     DigestAsk,
-    Double,
-    KeyRecord,
-    Leaf,
     MembersAsk,
     MembersPage,
     MemberView,
     Message,
-    Page,
     Pages,
     PassAsk,
-    PassItem,
     Status,
+)
+from gossipd.core.wire.records import (
+    AGE_TICK,
+    AGE_WANTED_MAX,
+    BEGINNING,
+    END,
+    Double,
+    KeyRecord,
+    Leaf,
+    Page,
+    PassItem,
 )
 from tests.unit.core.parts import (
     ALIVE,
@@ -97,7 +99,7 @@ def test_many_streams_are_not_listed_to_be_told_as_sums(monkeypatch: pytest.Monk
     state = state_of()
     for number in range(100):
         state.log.merge(number.to_bytes(10, "big"), [("x", 1, 1)])
-    monkeypatch.delattr(Log, "leaves_below")
+    monkeypatch.delattr(Registers, "leaves_below")
     digest = _of(state).digest(DigestAsk(7, 0, 0, 1200))
     assert digest == Digest(7, 0, 0, None, state.log.sums_below(0, 0))
 

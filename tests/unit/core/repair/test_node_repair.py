@@ -19,20 +19,8 @@ from gossipd.core import (
 )
 from gossipd.core.log.log import Log
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
-from gossipd.core.wire.messages import (
-    BEGINNING,
-    Digest,
-    DigestAsk,
-    Gossip,
-    Group,
-    Leaf,
-    Pages,
-    PassAsk,
-    PassItem,
-    Ping,
-    Register,
-    Shown,
-)
+from gossipd.core.wire.messages import Digest, DigestAsk, Gossip, Pages, PassAsk, Ping, Shown
+from gossipd.core.wire.records import BEGINNING, Group, Leaf, PassItem, Register
 from tests.unit.core.talk import (
     Peer,
     Said,

@@ -4,6 +4,8 @@ from random import Random
 
 import pytest
 
+from gossipd.core.following import Following
+from gossipd.core.log.recent import RecentEvents
 from gossipd.core.swim import members
 from gossipd.core.swim.circle import Circle
 from gossipd.core.swim.members import Change, MemberTable
@@ -373,3 +375,27 @@ def test_who_lives_stays_however_absurd() -> None:
     table = _table(ALIVE)
     assert table.expire(1.0, lambda _: True) == []
     assert table.get("bob") == ALIVE
+
+
+def test_who_follows_is_told_of_each_change_of_what_is_held() -> None:
+    table = _table(ALIVE)
+    following = Following(RecentEvents(1), table)
+
+    def taken() -> list[str]:
+        has_members = following.has_members
+        names = following.take_members()
+        assert has_members is bool(names)
+        return names
+
+    following.begin()
+    table.merge(ALIVE, 1.0)
+    assert taken() == []
+    for view in (SUSPECT, SUSPECT._replace(accusers=("eve",)), FAILED):
+        table.merge(view, 1.0)
+        assert taken() == ["bob"]
+    table.merge(OWN._replace(incarnation=1), 1.0)
+    assert table.expire(REMEMBER + 2.0)
+    assert taken() == ["own", "bob"]
+    following.end()
+    table.merge(OWN._replace(incarnation=2), 1.0)
+    assert taken() == []

@@ -20,7 +20,6 @@ from gossipd.core.wire.messages import (
     Digest,
     DigestAsk,
     Join,
-    Leaf,
     Pages,
     PassAsk,
     Ping,
@@ -28,6 +27,7 @@ from gossipd.core.wire.messages import (
     Standing,
     Welcome,
 )
+from gossipd.core.wire.records import Leaf
 from tests.unit.core.talk import (
     FRAME,
     Peer,

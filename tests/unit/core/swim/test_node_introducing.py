@@ -12,7 +12,6 @@ from gossipd.core import (
     Status,
 )
 from gossipd.core.wire.messages import (
-    BEGINNING,
     Ack,
     Cookie,
     DigestAsk,
@@ -21,12 +20,12 @@ from gossipd.core.wire.messages import (
     Join,
     MembersAsk,
     PassAsk,
-    PassItem,
     Ping,
     PingReq,
     Shown,
     Welcome,
 )
+from gossipd.core.wire.records import BEGINNING, PassItem
 from tests.inside import shared_members, snapshot_of
 from tests.unit.core.talk import Peer, Talk, stream
 

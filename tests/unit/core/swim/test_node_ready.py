@@ -10,13 +10,13 @@ from gossipd.core.wire.messages import (
     Digest,
     DigestAsk,
     Join,
-    Leaf,
     Pages,
     PassAsk,
     Ping,
     Shown,
     Welcome,
 )
+from gossipd.core.wire.records import Leaf
 from tests.unit.core.talk import (
     FRAME,
     Peer,

@@ -158,6 +158,6 @@ def test_only_some_answers_are_remembered() -> None:
     for number in range(3 * QUIET_MAX):
         rumours.answered(str(number), number / QUIET_MAX)
     view = Peer("0", ("10.0.0.9", 1)).seen(Status.LEFT)
-    assert rumours.hear(view, 3.0) == 3.0
+    assert rumours.hear(view, "p1", 3.0) == 3.0
     view = view._replace(name=str(3 * QUIET_MAX - 1))
-    assert rumours.hear(view, 3.0) is not None
+    assert rumours.hear(view, "p1", 3.0) is not None

@@ -13,26 +13,22 @@ from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.frame import TagFrame
 from gossipd.core.wire.messages import (
     ACCUSERS_MAX,
-    BEGINNING,
-    END,
     HOLD_GROUPS_MAX,
     Ack,
     Envelope,
     Gossip,
-    Group,
     Held,
     Hold,
     MemberView,
     Message,
     Nack,
-    Page,
     Pages,
     Ping,
     PingReq,
-    Position,
     RelayedAck,
     Status,
 )
+from gossipd.core.wire.records import BEGINNING, END, Group, Page, Position
 
 from .wire_examples import (
     ALIVE,

@@ -1,0 +1,95 @@
+"""When each member last spoke and answered, and what came of the last probes of it.
+
+Nothing is decided by that: it explains to people why a member is in its state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from gossipd.core.identity import Address
+
+PROBES_KEPT = 5
+"""Probes of one member that are remembered."""
+
+NAMES_MAX = 4096
+"""Members of which something is; who was first heard of longest ago goes first."""
+
+
+class Outcome(Enum):
+    """What came of a probe."""
+
+    ANSWERED = "answered"
+    """It has answered this node."""
+    RELAYED = "relayed"
+    """It has answered another member that this node had asked to ping it."""
+    SILENT = "silent"
+    """Nothing came until the verdict."""
+    VOID = "void"
+    """This node stood still, or was cut off, so that it proves nothing."""
+    OPEN = "open"
+    """It is under way."""
+
+
+class Probed(NamedTuple):
+    """A probe of a member."""
+
+    began_at: float
+    seconds: float
+    """How long it took, or has taken until now."""
+    outcome: Outcome
+    pings: int
+    """Sent by this node."""
+    relays: tuple[str, ...]
+    """Members that were asked to ping it, too."""
+    nacks: tuple[str, ...]
+    """Those of them that live, and did not reach it."""
+
+
+@dataclass(slots=True)
+class Contact:
+    """What is remembered of one member."""
+
+    spoke_at: float | None = None
+    """When it last sent anything to this node in this life."""
+    spoke_from: Address | None = None
+    """And from where, which may be another address than it advertises."""
+    answered_at: float | None = None
+    """When it last answered a ping of this node."""
+    probes: tuple[Probed, ...] = ()
+    """The newest first."""
+
+
+class Contacts:
+    """Those of one node, by member."""
+
+    def __init__(self) -> None:
+        self._by: dict[str, Contact] = {}
+
+    def of(self, name: str) -> Contact:
+        """What is remembered of a member: nothing yet, perhaps."""
+        return self._by.get(name) or Contact()
+
+    def spoke(self, name: str, source: Address, now: float) -> None:
+        """A member has sent something."""
+        contact = self._kept(name)
+        contact.spoke_at, contact.spoke_from = now, source
+
+    def answered(self, name: str, now: float) -> None:
+        """A member has answered a ping of this node."""
+        self._kept(name).answered_at = now
+
+    def probed(self, name: str, probed: Probed) -> None:
+        """A probe is over."""
+        contact = self._kept(name)
+        contact.probes = (probed, *contact.probes[: PROBES_KEPT - 1])
+
+    def _kept(self, name: str) -> Contact:
+        contact = self._by.get(name)
+        if contact is None:
+            if len(self._by) >= NAMES_MAX:
+                del self._by[next(iter(self._by))]
+            contact = self._by[name] = Contact()
+        return contact

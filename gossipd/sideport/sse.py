@@ -1,0 +1,54 @@
+"""Server-Sent Events: what changes, as browsers' `EventSource` and `curl -N` read it.
+
+The id of an event is where to go on behind it (`Last-Event-ID`). It stands with every event behind
+which that is known, and with each heartbeat, which is no event to a browser: so who asked for
+little, and is told little, still knows a place that is not long ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from gossipd.sideport.http_answers import Framing, encode, stream_head, with_text
+from gossipd.sideport.watching import Event
+
+RETRY = 1000
+"""Milliseconds after which a browser comes back when the connection has ended."""
+
+
+class ServerSentEvents:
+    """An `Encoding` of events."""
+
+    def __init__(self, framing: Framing, text: bool, id_of: Callable[[int], str]) -> None:
+        """`text`: counts are strings."""
+        self._chunked = framing.chunked
+        self._text = text
+        self._form = "sse", text
+        self._id_of = id_of
+        self.head = stream_head(framing) + self._framed(f"retry: {RETRY}\n\n".encode())
+
+    def piece(self, events: Iterable[Event]) -> bytes:
+        return self._framed(b"".join([self._told(event) for event in events]))
+
+    def last(self, event: Event) -> bytes:
+        return self.piece((event,)) + (b"0\r\n\r\n" if self._chunked else b"")
+
+    def _told(self, event: Event) -> bytes:
+        form = event.forms.get(self._form)
+        if form is None:
+            form = event.forms[self._form] = self._formed(event)
+        return form
+
+    def _formed(self, event: Event) -> bytes:
+        number = event.number
+        place = b"" if number is None else b"id: %b\n" % self._id_of(number).encode()
+        if event.kind == "heartbeat":
+            return b": heartbeat\n%b\n" % place
+        data = event.data()
+        if self._text:
+            as_text = {name: str(count) for name, count in data.items()}
+            data = as_text if event.kind == "counts" else with_text(data)
+        return b"event: %b\n%bdata: %b\n" % (event.kind.encode(), place, encode(data))
+
+    def _framed(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data

@@ -1,0 +1,426 @@
+"""Who follows what changes: members, and increments, told as they happen.
+
+A watcher is first told what there is, then what changes: every member, and unless it goes on where
+it was, every count that it asked for. A list of counts is given in parts, in the order of names;
+an increment is told of a counter whose count has been told already, so at any moment a count that
+was told and the sum of `by` since make exactly the count that the node has.
+
+All share two rings of what changed last; each has its place in them and nothing else, so a
+watcher that does not read costs what its connection holds. Who is so slow that the ring has
+passed it is told so and dropped, and may go on with what is left. What changes in one turn of the
+loop is told together, and at most every `INTERVAL`.
+
+Increments are numbered as they are told, and `life` tells whose numbers these are. While nobody
+watches, nothing is done here: who comes then is told what the node itself remembers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
+from secrets import token_hex
+from typing import Any, NamedTuple, Protocol
+
+from gossipd.core import RETRY_AFTER, RecentEvent, Refused, Why
+from gossipd.daemon.service import Service
+from gossipd.sideport.limits import Limits
+from gossipd.sideport.pipeline import Flow, Pipeline
+from gossipd.sideport.streaming import ROWS_AT_ONCE
+
+INTERVAL, INTERVAL_EACH = 0.005, 0.000_25
+"""Seconds between two looks at what has changed, and this for each watcher if that is more: with
+each look all of them are woken, which takes 20 to 50 us each."""
+
+TOLD_MAX = 10_000
+"""Increments that are told one by one after one look, times watchers. Of more than that, those of
+one counter become one."""
+
+_DIGITS_MAX = 20
+
+TOO_SLOW = "too slow: more has changed than is remembered for you"
+STOPPING = "the node is stopping"
+
+
+class Wanted(NamedTuple):
+    """What a watcher wants to be told of."""
+
+    members: bool
+    counters: frozenset[str] | None
+    """None: all."""
+
+    last: str = ""
+    """The id of the last event that it was told, where it goes on."""
+
+
+class Event:
+    """Something that is told."""
+
+    __slots__ = ("data", "forms", "kind", "name", "number")
+
+    def __init__(
+        self, kind: str, name: str, data: Callable[[], Any], number: int | None = None
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        """The counter or member that it is about."""
+        self.data = data
+        """Makes what is told of it: often nobody wants to know."""
+        self.number = number
+        """Who was told it goes on behind this number."""
+        self.forms: dict[object, bytes] = {}
+        """It as each of the dialects says it, made once for all watchers."""
+
+
+class Encoding(Protocol):
+    """How a dialect tells events."""
+
+    head: bytes
+
+    def piece(self, events: Iterable[Event]) -> bytes: ...
+
+    def last(self, event: Event) -> bytes:
+        """The last event, and the end."""
+        ...
+
+
+class _Ring:
+    """The last events of one kind. The place of a watcher in it is how many came before."""
+
+    def __init__(self, size: int) -> None:
+        self.events: deque[Event] = deque(maxlen=size)
+        self.end = 0
+        """How many there were so far."""
+
+    @property
+    def start(self) -> int:
+        return self.end - len(self.events)
+
+    def add(self, events: list[Event]) -> None:
+        self.events.extend(events)
+        self.end += len(events)
+
+    def forget(self, missed: int) -> None:
+        """Nothing is known any more of what was, nor of as many more that were missed."""
+        self.events.clear()
+        self.end += missed
+
+
+class _Place:
+    """How far a watcher has come in a ring."""
+
+    def __init__(self, ring: _Ring, at: int) -> None:
+        self.ring = ring
+        self.at = at
+
+    @property
+    def is_passed(self) -> bool:
+        return self.at < self.ring.start
+
+    def take(self, passes: Callable[[Event], bool]) -> list[Event]:
+        """The next events that pass, not many at once."""
+        found: list[Event] = []
+        ring = self.ring
+        for event in islice(ring.events, self.at - ring.start, None):
+            self.at += 1
+            if passes(event):
+                found.append(event)
+                if len(found) == ROWS_AT_ONCE:
+                    break
+        return found
+
+
+class Watch(Flow):
+    """One watcher: pieces of an answer that does not end by itself."""
+
+    def __init__(
+        self, watchers: Watchers, wanted: Wanted, encoding: Encoding, pipeline: Pipeline
+    ) -> None:
+        self._watchers = watchers
+        self._node = watchers.node
+        self.wanted = wanted
+        self._encoding = encoding
+        self._pipeline = pipeline
+        self._begun = False
+        self._listed: str | None = "" if wanted.members else None
+        """The last member that was listed; None once all are."""
+        self._counted: str | None = ""
+        """The same of counters."""
+        self._member_count = 0
+        self._beats = False
+        """It is to be told that the node lives."""
+
+    def __next__(self) -> bytes:
+        if not self._begun:
+            self._begun = True
+            self._watchers.begin(self)
+            if self._encoding.head:
+                return self._encoding.head
+        while events := self._take():
+            if piece := self._encoding.piece(events):
+                return piece
+        return b""
+
+    def close(self) -> None:
+        self._watchers.forget(self)
+
+    # --- what the watchers say ---------------------------------------------------------------
+
+    def start(self, members: _Ring, increments: _Ring, last: int | None) -> None:
+        """`last`: the number of the increment behind which it goes on."""
+        self._members = _Place(members, members.end)
+        self._increments = _Place(increments, increments.end if last is None else last)
+        if last is not None or self.wanted.counters == frozenset():
+            self._counted = None
+
+    def stop(self, reason: str) -> None:
+        self._pipeline.cut(self._encoding.last(Event("end", "", lambda: {"reason": reason})))
+
+    def look(self, members: bool, counters: set[str], ready: bool) -> bool:
+        """Something is new: members, these counters, or that the node is ready. False where it
+        cannot go on."""
+        if self.is_slow:
+            return False
+        wanted = self.wanted
+        concerned = bool(counters if wanted.counters is None else wanted.counters & counters)
+        if concerned or (members and wanted.members) or (ready and self._counted is not None):
+            self._pipeline.wake()
+        elif self._pipeline.is_dry:
+            self._increments.at = self._increments.ring.end
+        return True
+
+    def beat(self) -> None:
+        """Tell, if there is nothing else, that the node lives."""
+        self._beats = True
+        self._pipeline.wake()
+
+    @property
+    def is_slow(self) -> bool:
+        wants_members, wanted = self.wanted.members, self.wanted.counters
+        passed = wanted != frozenset() and self._increments.is_passed
+        return passed or (wants_members and self._members.is_passed)
+
+    # --- what is told ------------------------------------------------------------------------
+
+    def _take(self) -> list[Event]:
+        """What is told next; nothing if there is nothing now."""
+        self._watchers.pull()
+        if self.is_slow:
+            return []  # it was told so
+        events = self._take_members() or self._take_increments()
+        if not events and self._beats:
+            number = self._increments.at if self._counted is None else None
+            events = [Event("heartbeat", "", _nothing, number)]
+        self._beats = False
+        return events
+
+    def _take_members(self) -> list[Event]:
+        listed = self._listed
+        if not self.wanted.members:
+            return []
+        changed = self._members.take(lambda event: listed is None or event.name <= listed)
+        if listed is None or len(changed) == ROWS_AT_ONCE:
+            return changed
+        rows = islice(self._node.members("", listed), ROWS_AT_ONCE)
+        page = [Event("member", str(row["name"]), partial(_itself, row)) for row in rows]
+        self._member_count += len(page)
+        self._listed = page[-1].name if page else None
+        if len(page) < ROWS_AT_ONCE:
+            self._listed = None
+            page.append(Event("present", "", lambda: {"members": self._member_count}))
+        return changed + page
+
+    def _take_increments(self) -> list[Event]:
+        counted, wanted = self._counted, self.wanted.counters
+        made = self._increments.take(
+            lambda event: (
+                (wanted is None or event.name in wanted)
+                and (counted is None or event.name <= counted)
+            )
+        )
+        if counted is None:
+            return made
+        # Where to go on is known once all counts were told.
+        made = [Event(event.kind, event.name, event.data) for event in made]
+        if len(made) < ROWS_AT_ONCE and self._node.incomplete() is None:
+            made.append(self._count(counted))
+        return made
+
+    def _count(self, counted: str) -> Event:
+        """The next counts."""
+        node, wanted, number = self._node, self.wanted.counters, None
+        if wanted is None:
+            counts = dict(islice(node.counters("", counted), ROWS_AT_ONCE))
+        else:
+            counts = {name: node.count(name) for name in sorted(wanted)}
+        self._counted = next(reversed(counts), None)
+        if wanted is not None or len(counts) < ROWS_AT_ONCE:
+            self._counted, number = None, self._increments.at
+        return Event("counts", "", lambda: counts, number)
+
+
+class Watchers:
+    """All watchers of a node."""
+
+    def __init__(self, node: Service, limits: Limits) -> None:
+        self.node = node
+        self._limits = limits
+        self.watches: dict[Watch, None] = {}
+        self.life = token_hex(8)
+        """Whose the numbers are."""
+        self._members = _Ring(limits.changes_max)
+        self._increments = _Ring(limits.changes_max)
+        self._seen = 0
+        """Increments of the node that have been numbered."""
+        self._ready = False
+        self._pulled_at = float("-inf")
+        self._pull: asyncio.Handle | None = None
+        self._beat: asyncio.TimerHandle | None = None
+        self.dropped_count = 0
+        """Watchers dropped so far because they were too slow."""
+
+    def __len__(self) -> int:
+        return len(self.watches)
+
+    def watch(self, wanted: Wanted, encoding: Encoding, pipeline: Pipeline) -> Watch:
+        """A watcher, which is one from its first piece on. Raises `Refused`."""
+        if len(self.watches) >= self._limits.watchers_max:
+            detail = f"{self._limits.watchers_max} are watching this node already"
+            raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
+        return Watch(self, wanted, encoding, pipeline)
+
+    def id_of(self, number: int) -> str:
+        return f"{self.life}-{number}"
+
+    def look(self) -> None:
+        """The node has had an input: if something has changed, it is told soon."""
+        if not self.watches or self._pull is not None:
+            return
+        following = self.node.following
+        if (
+            following.event_count == self._seen
+            and not following.has_members
+            and (self.node.incomplete() is None) is self._ready
+        ):
+            return
+        loop = asyncio.get_running_loop()
+        interval = max(INTERVAL, INTERVAL_EACH * len(self.watches))
+        wait = self._pulled_at + interval - loop.time()
+        self._pull = loop.call_later(wait, self.pull) if wait > 0 else loop.call_soon(self.pull)
+
+    def end(self, reason: str) -> None:
+        """Tell all of them that this was all, and why."""
+        for watch in list(self.watches):
+            watch.stop(reason)
+            self.forget(watch)
+
+    # --- what a watcher says -----------------------------------------------------------------
+
+    def begin(self, watch: Watch) -> None:
+        if not self.watches:
+            self._begin()
+        self.watches[watch] = None
+        watch.start(self._members, self._increments, self._number_of(watch.wanted.last))
+
+    def forget(self, watch: Watch) -> None:
+        if self.watches.pop(watch, self) is None and not self.watches:
+            self._end()
+
+    def pull(self) -> None:
+        """Take what has changed, and wake those whom it concerns."""
+        if self._pull is not None:
+            self._pull.cancel()
+            self._pull = None
+        if not self.watches:
+            return
+        self._pulled_at = asyncio.get_running_loop().time()
+        node, following = self.node, self.node.following
+        names = following.take_members()
+        self._members.add(
+            [Event("member", name, partial(_itself, node.member_row(name))) for name in names]
+        )
+        self._seen = following.event_count
+        events = self._numbered(self._few(following.take_events()))
+        self._increments.add(events)
+        ready = node.incomplete() is None
+        became_ready, self._ready = ready and not self._ready, ready
+        if not (names or events or became_ready):
+            return
+        counters = {event.name for event in events}
+        for watch in list(self.watches):
+            if not watch.look(bool(names), counters, became_ready):
+                self.dropped_count += 1
+                watch.stop(TOO_SLOW)
+                self.forget(watch)
+
+    # --- the first and the last one ----------------------------------------------------------
+
+    def _begin(self) -> None:
+        node, following, ring = self.node, self.node.following, self._increments
+        following.begin()
+        missed, recent = following.event_count - self._seen, node.recent_events()
+        if missed > len(recent):
+            ring.forget(missed - len(recent))
+            missed = len(recent)
+        ring.add(self._numbered(recent[len(recent) - missed :]))
+        self._seen = following.event_count
+        self._members.forget(0)
+        self._ready = node.incomplete() is None
+        loop = asyncio.get_running_loop()
+        self._beat = loop.call_later(self._limits.heartbeat_interval, self._beat_all)
+
+    def _end(self) -> None:
+        self.node.following.end()
+        for handle in (self._pull, self._beat):
+            if handle is not None:
+                handle.cancel()
+        self._pull = self._beat = None
+
+    def _beat_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._beat = loop.call_later(self._limits.heartbeat_interval, self._beat_all)
+        for watch in self.watches:
+            watch.beat()
+
+    def _numbered(self, entries: Sequence[RecentEvent]) -> list[Event]:
+        """These increments, which follow those in the ring."""
+        row = self.node.event_row
+        return [
+            Event("increment", entry.advance.counter, partial(row, entry), number)
+            for number, entry in enumerate(entries, self._increments.end + 1)
+        ]
+
+    def _few(self, entries: list[RecentEvent]) -> list[RecentEvent]:
+        """These, or what they come to."""
+        most = max(ROWS_AT_ONCE, TOLD_MAX // len(self.watches))
+        if len(entries) <= min(most, self._limits.changes_max // 4):
+            return entries
+        sums: dict[str, int] = {}
+        last: dict[str, RecentEvent] = {}
+        for entry in entries:
+            counter = entry.advance.counter
+            sums[counter] = sums.get(counter, 0) + entry.advance.by
+            last[counter] = entry
+        return [
+            entry._replace(advance=entry.advance._replace(by=sums[counter]))
+            for counter, entry in last.items()
+            if sums[counter]
+        ]
+
+    def _number_of(self, last: str) -> int | None:
+        """Where to go on behind the event with this id; None where that is not known any more."""
+        life, _, digits = last.partition("-")
+        if life != self.life or not digits.isdecimal():
+            return None
+        number, ring = int(digits[:_DIGITS_MAX]), self._increments
+        return number if ring.start <= number <= ring.end else None
+
+
+def _itself(row: dict[str, object]) -> dict[str, object]:
+    return row
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,296 @@
+"""The page of a node in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gossipd.sideport.port import SidePort
+from tests.e2e.bounds import allowed, report
+from tests.e2e.browser import PROGRAM, Browser, Tab
+from tests.e2e.cluster import Cluster
+from tests.e2e.node import Node
+from tests.unit.sideport.fake import FakeBackend
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
+
+MEMBERS = 1000
+COUNTERS = 5000
+NARROW = 360
+WIDE = 1280
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202egpj.exe"
+"""A counter's name that would be an element, and then turns what follows it."""
+
+CONTRAST_MIN = 4.5
+"""WCAG 2.2, 1.4.3, for text of any size."""
+
+
+class Crowd(FakeBackend):
+    """A node of a large cluster, with something of everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = {f"page/{number:04d}": number**4 for number in range(COUNTERS)}
+        self.values |= {"1": -7, "__proto__": 2**61 + 1, HOSTILE: 3}
+
+    def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
+        for number in range(MEMBERS):
+            name = f"node-{number}" if number != 7 else "x" * 64
+            if not name.startswith(prefix) or name <= after:
+                continue
+            state = {7: "suspect", 8: "failed", 9: "left"}.get(number, "alive")
+            yield {
+                "name": name,
+                "address": f"10.1.{number // 250}.{number % 250}:7946",
+                "state": state,
+                "self": number == 0,
+                "rtt_ms": None if number == 0 else number / 100,
+                "tags": {"rack": f"r{number % 20}"},
+                "since": time.time() - 60 * number,
+                "why": "no answer to a probe" if state in ("suspect", "failed") else None,
+            }
+
+    def _events(self) -> Iterator[dict[str, object]]:
+        return iter(())
+
+    def status(self) -> dict[str, object]:
+        return {
+            "name": "node-0",
+            "address": "10.1.0.0:7946",
+            "cluster": "shop",
+            "version": "1",
+            "ready": True,
+            "leaving": False,
+            "members": {"alive": MEMBERS - 3, "suspect": 1, "failed": 1, "left": 1},
+            "counters": len(self.values),
+            "streams": 850_000,
+            "registers": 5_000_000,
+            "limits": {"streams": 1_000_000, "registers": 5_000_000, "doubles": 1_000_000},
+            "keys": {"held": 0, "doubles": 0, "doubles_held": 12},
+            "fingerprint": "da326387ef790782",
+            "agreeing": MEMBERS - 4,
+            "health": 1,
+            "alarms": ["850,000 of at most 1,000,000 streams"],
+        }
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[str]:
+    """The address of a port in front of a `Crowd`."""
+    loop, port = asyncio.new_event_loop(), SidePort(Crowd())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(port.start("127.0.0.1", 0), loop).result(10)
+        host, number = port.addresses[0]
+        yield f"http://{host}:{number}/"
+    finally:
+        asyncio.run_coroutine_threadsafe(port.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="module")
+def crowded(browser: Browser, crowd: str) -> Tab:
+    """The page of that port."""
+    tab = browser.open(crowd, WIDE)
+    tab.shows("document.querySelectorAll('tbody tr').length >= 150")
+    return tab
+
+
+def page_of(node: Node) -> str:
+    return f"http://{node.api[0]}:{node.api[1]}/"
+
+
+def row_of(section: str, name: str) -> str:
+    """A script for the text of a row, by the name that begins it."""
+    return (
+        f"([...document.querySelectorAll('#{section}-rows tr')].find(row =>"
+        f" row.querySelector('.name').textContent === {name!r})?.innerText ?? '')"
+    )
+
+
+def test_it_follows_counts_and_members_and_says_when_nobody_answers(
+    cluster: Cluster, browser: Browser
+) -> None:
+    one, two = cluster.start(2, "--profile", "local")
+    tab = browser.open(page_of(one))
+    tab.shows("document.getElementById('verdict-title').innerText.includes('2 members alive')")
+    two.increment("visits", 3)
+    tab.shows(f"/^visits\\s+3\\b/.test({row_of('counters', 'visits')})")
+    two.increment("visits", 39)
+    tab.shows(f"/^visits\\s+42\\b/.test({row_of('counters', 'visits')})")
+    tab.shows(f"/alive/.test({row_of('members', 'n2')})")
+
+    two.kill()
+    tab.shows(f"/failed/.test({row_of('members', 'n2')})", within=30.0)
+    tab.shows("/n2/.test(document.getElementById('changes').innerText)")
+    tab.shows("/n2 is failed/.test(document.getElementById('said').textContent)")
+    tab.shows("/not all is well/.test(document.getElementById('verdict').innerText)")
+    browser.listen()
+    assert tab.complaints == []
+    assert {url.split("/")[2] for url in tab.asked} == {f"{one.api[0]}:{one.api[1]}"}
+
+    one.send(signal.SIGSTOP)
+    tab.shows("/does not answer, since/.test(document.getElementById('verdict').innerText)")
+    one.send(signal.SIGCONT)
+    tab.shows("/ready, but/.test(document.getElementById('verdict').innerText)")
+    one.increment("visits", 8)
+    tab.shows(f"/^visits\\s+50\\b/.test({row_of('counters', 'visits')})")
+    one.kill()
+    tab.shows("/does not answer, since/.test(document.getElementById('verdict').innerText)")
+    one.start("--profile", "local")
+    tab.shows("/is not ready/.test(document.getElementById('verdict').innerText)")
+    tab.close()
+
+
+def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
+    browser: Browser, crowd: str
+) -> None:
+    tab = browser.open(crowd, WIDE)
+    seconds = tab.shows("document.querySelectorAll('#members-rows tr').length > 0")
+    report(f"{MEMBERS} members on the page", seconds)
+    assert seconds < allowed(2.0)
+    tab.shows("document.querySelectorAll('#counters-rows tr').length === 50")
+    assert tab.run("document.querySelectorAll('#members-rows tr').length") == 100
+    first = tab.run("document.querySelector('#members-rows tr').innerText")
+    assert "x" * 64 in first
+    assert "no answer to a probe" in first
+    type_into(tab, "members-search", "node-77")
+    tab.shows("document.querySelectorAll('#members-rows tr').length === 11")
+    type_into(tab, "counters-search", "page/123")
+    tab.shows("document.querySelectorAll('#counters-rows tr').length === 10")
+    assert tab.run(row_of("counters", "page/1234")).split()[1] == f"{1234**4:,}"
+    type_into(tab, "counters-search", "__pro")
+    tab.shows(f"/2,305,843,009,213,693,953/.test({row_of('counters', '__proto__')})")
+    tab.close()
+
+
+def type_into(tab: Tab, field: str, text: str) -> None:
+    tab.run(f"document.getElementById('{field}').select()")
+    tab.call("Input.insertText", text=text)
+
+
+def test_names_are_text_and_what_they_hide_is_shown(crowded: Tab, browser: Browser) -> None:
+    text = crowded.run(
+        "[...document.querySelectorAll('#counters-rows .name')].map(name => name.innerText)"
+        ".find(name => name.includes('onerror'))"
+    )
+    assert text == "<img src=x onerror=alert(1)>U+202Egpj.exe"
+    assert crowded.run("document.images.length") == 0
+    with pytest.raises(AssertionError, match="TrustedHTML"):
+        crowded.run("document.body.innerHTML = '<b>'")
+    browser.listen()
+    assert [complaint for complaint in crowded.complaints if "TrustedHTML" not in complaint] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_it_fits_and_can_be_read(crowded: Tab, width: int, scheme: str) -> None:
+    crowded.resize(width)
+    crowded.prefer(prefers_color_scheme=scheme)
+    assert crowded.run("document.documentElement.scrollWidth") == width
+    ground = crowded.run("getComputedStyle(document.documentElement).backgroundColor")
+    assert (ground == "rgb(15, 19, 24)") == (scheme == "dark")
+    poor = {
+        f"{found['text']}: {ratio:.2f}"
+        for found in crowded.run(COLOURS)
+        if (ratio := contrast(found["text_colour"], found["ground"])) < CONTRAST_MIN
+    }
+    assert poor == set()
+
+
+COLOURS = """
+[...document.querySelectorAll('body *')].flatMap(element => {
+  const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+  if (!own || !element.checkVisibility() || element.closest('script, .unseen, .skip')) return [];
+  const opaque = (at) => getComputedStyle(at).backgroundColor !== 'rgba(0, 0, 0, 0)';
+  let behind = element;
+  while (behind !== document.documentElement && !opaque(behind)) behind = behind.parentElement;
+  return [{ text: element.textContent.slice(0, 40),
+    text_colour: getComputedStyle(element).color.match(/\\d+/g).map(Number),
+    ground: getComputedStyle(behind).backgroundColor.match(/\\d+/g).map(Number) }];
+})
+"""
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """Of two colours, by WCAG's formula."""
+    lighter, darker = sorted(map(luminance, (one, other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: list[int]) -> float:
+    parts = (part / 255 for part in colour[:3])
+    linear = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    red, green, blue = linear
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(crowded: Tab) -> None:
+    crowded.resize(WIDE)
+    crowded.run("document.activeElement.blur()")
+    wanted = crowded.run(
+        "[...document.querySelectorAll('a, button, input, summary')]"
+        ".filter(each => each.checkVisibility()).map(each => each.id || each.textContent)"
+    )
+    reached, outlines = [], []
+    for _ in wanted:
+        crowded.press("Tab", 9)
+        at = crowded.run(
+            "(at => [at.id || at.textContent, getComputedStyle(at).outlineStyle])"
+            "(document.activeElement)"
+        )
+        reached.append(at[0])
+        outlines.append(at[1])
+    assert reached == wanted
+    assert "none" not in outlines
+    crowded.run("document.querySelector('#states [value=failed]').focus()")
+    crowded.press(" ", 32)
+    crowded.shows("document.querySelectorAll('#members-rows tr').length === 1")
+    pressed = "document.querySelector('#states [aria-pressed=true]').value"
+    assert crowded.run(pressed) == "failed"
+    assert crowded.run("document.activeElement.value") == "failed"
+    crowded.run("document.querySelector('#states [value=all]').click()")
+
+
+def test_a_screen_reader_hears_names_and_roles(crowded: Tab) -> None:
+    crowded.shows("document.querySelectorAll('#members-rows tr').length === 100")
+    nodes = crowded.accessible()
+    by_role: dict[str, list[str]] = {}
+    for node in nodes:
+        by_role.setdefault(value(node, "role"), []).append(value(node, "name"))
+    for role in "button", "link", "searchbox", "table", "region", "figure", "image", "heading":
+        assert by_role[role], role
+        assert "" not in by_role[role], role
+    assert by_role["columnheader"] == [
+        *("Member", "State, for", "Round trip", "Counter", "Count", "A second")
+    ]
+    assert "node-1 10.1.0.1:7946 rack=r1" in by_role["rowheader"]
+    assert {"main", "banner", "contentinfo", "navigation"} <= set(by_role)
+    live = [
+        node for node in nodes
+        if any(each == {"name": "live", "value": {"type": "token", "value": "polite"}}
+               for each in node.get("properties", ()))
+    ]  # fmt: skip
+    assert live
+
+
+def value(node: dict[str, Any], field: str) -> str:
+    return str(node.get(field, {}).get("value", ""))

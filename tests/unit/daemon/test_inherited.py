@@ -1,0 +1,118 @@
+"""Sockets that a service manager passes are those of the options, or the node does not start."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from gossipd.config.endpoint import Endpoint
+from gossipd.daemon.inherited import UnfitError, check, sorted_out
+from gossipd.process.passed import Passed
+
+UDP, TCP = socket.SOCK_DGRAM, socket.SOCK_STREAM
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def bound(
+    stack: ExitStack, kind: socket.SocketKind, host: str, dual: bool = False
+) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = stack.enter_context(socket.socket(family, kind))
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
+    sock.bind((host, 0))
+    if kind == TCP:
+        sock.listen()
+    return sock
+
+
+def passed(*socks: socket.socket) -> list[Passed]:
+    return [Passed(sock.detach(), "gossipd.socket") for sock in socks]
+
+
+def test_each_is_what_its_kind_says(stack: ExitStack) -> None:
+    given = bound(stack, TCP, "127.0.0.1"), bound(stack, UDP, "::", True), bound(stack, TCP, "::1")
+    names = [sock.getsockname() for sock in given]
+    gossip, api = sorted_out(passed(*given))
+    assert gossip is not None
+    stack.enter_context(gossip)
+    for sock in api:
+        stack.enter_context(sock)
+    assert [sock.getsockname() for sock in (api[0], gossip, api[1])] == names
+
+
+def test_nothing_may_be_passed() -> None:
+    assert sorted_out([]) == (None, ())
+
+
+def test_a_connection_is_refused(stack: ExitStack) -> None:
+    one, _ = map(stack.enter_context, socket.socketpair())
+    with pytest.raises(UnfitError, match=r"gossipd.socket \(\d+\) is no UDP or TCP socket"):
+        sorted_out(passed(one))
+    listener = bound(stack, TCP, "127.0.0.1")
+    client = stack.enter_context(socket.create_connection(listener.getsockname()))
+    with pytest.raises(UnfitError, match="is a connection: remove Accept=yes"):
+        sorted_out(passed(client))
+
+
+def test_two_sockets_for_gossip_are_refused(stack: ExitStack) -> None:
+    with pytest.raises(UnfitError, match="leave one ListenDatagram"):
+        sorted_out(passed(bound(stack, UDP, "127.0.0.1"), bound(stack, UDP, "::1")))
+
+
+def test_what_is_no_socket_is_refused() -> None:
+    with pytest.raises(UnfitError, match=r"unnamed \(9999\): Bad file descriptor"):
+        sorted_out([Passed(9999, "")])
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "wanted", "resolved"),
+    [
+        (UDP, "::", "", ()),
+        (UDP, "0.0.0.0", "", ()),
+        (TCP, "::", "", ()),
+        (TCP, "127.0.0.1", "localhost", ()),
+        (TCP, "::1", "localhost", ()),
+        (UDP, "127.0.0.1", "a.example", ("127.0.0.1",)),
+        (UDP, "127.0.0.1", "127.0.0.1", ("127.0.0.1",)),
+    ],
+)
+def test_a_socket_that_is_bound_as_the_option_says_does(
+    stack: ExitStack, kind: socket.SocketKind, host: str, wanted: str, resolved: tuple[str, ...]
+) -> None:
+    sock = bound(stack, kind, host, dual=True)
+    port = sock.getsockname()[1]
+    for given in port, 0:
+        check(sock, "--bind", Endpoint(wanted, given), resolved)
+    with pytest.raises(UnfitError, match="make them equal"):
+        check(sock, "--bind", Endpoint(wanted, port - 1), resolved)
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "wanted", "resolved", "problem"),
+    [
+        (UDP, "127.0.0.1", "", (), r"at 127\.0\.0\.1:\d+ \(ListenDatagram\), but --bind is :"),
+        (TCP, "::", "localhost", (), r"at \[::\]:\d+ \(ListenStream\), but --bind is localhost:"),
+        (UDP, "::", "127.0.0.1", ("127.0.0.1",), "make them equal"),
+        (UDP, "::", "", (), "for IPv6 only, but --bind is .* BindIPv6Only=both"),
+    ],
+)
+def test_another_one_is_refused_with_both_addresses(
+    stack: ExitStack,
+    kind: socket.SocketKind,
+    host: str,
+    wanted: str,
+    resolved: tuple[str, ...],
+    problem: str,
+) -> None:
+    sock = bound(stack, kind, host)
+    with pytest.raises(UnfitError, match=problem):
+        check(sock, "--bind", Endpoint(wanted, sock.getsockname()[1]), resolved)

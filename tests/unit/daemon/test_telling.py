@@ -1,0 +1,113 @@
+"""What happened, in the log: words that an operator searches for, and fields beside them."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from gossipd.core import (
+    BecameReady,
+    Cause,
+    JoinDoubtful,
+    MemberChanged,
+    MemberView,
+    Reason,
+    Refuted,
+    SpeaksElsewhere,
+    Stalled,
+    Status,
+)
+from gossipd.daemon.repeats import BURST
+from gossipd.daemon.telling import Telling, tell
+from gossipd.daemon.troubles import Troubles
+
+HERE, THERE = ("10.0.0.2", 7946), ("10.0.0.3", 7946)
+VIEW = MemberView("b", HERE, 1, 0, Status.FAILED)
+
+
+@pytest.fixture(autouse=True)
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+def last(told: pytest.LogCaptureFixture) -> tuple[str, str, dict[str, object]]:
+    record = told.records[-1]
+    return record.levelname, record.getMessage(), record.__dict__.get("fields", {})
+
+
+def change(status: Status, before: Status | None, reason: Reason) -> MemberChanged:
+    return MemberChanged(VIEW._replace(status=status), before, reason)
+
+
+@pytest.mark.parametrize(
+    ("effect", "level", "words", "fields"),
+    [
+        (change(Status.ALIVE, None, Reason(Cause.JOINED)), "INFO",
+         "member b at 10.0.0.2:7946 is alive",
+         {"state": "alive", "was": None, "why": "it has joined through this node"}),
+        (change(Status.FAILED, Status.SUSPECT, Reason(Cause.UNREFUTED, by=("c", "d"))), "WARNING",
+         "member b at 10.0.0.2:7946 is failed (was suspect)",
+         {"state": "failed", "was": "suspect",
+          "why": "accused by c, d, and nothing has come that refutes it"}),
+        (change(Status.ALIVE, Status.ALIVE, Reason(Cause.SAID)), "INFO",
+         "member b at 10.0.0.2:7946 is alive again",
+         {"state": "alive", "was": "alive", "why": "it says so itself"}),
+    ],
+)  # fmt: skip
+def test_a_changed_member(
+    told: pytest.LogCaptureFixture,
+    effect: MemberChanged,
+    level: str,
+    words: str,
+    fields: dict[str, object],
+) -> None:
+    tell(effect)
+    assert last(told) == (level, words, {"member": "b", "address": "10.0.0.2:7946"} | fields)
+
+
+def test_what_else_happens(told: pytest.LogCaptureFixture) -> None:
+    tell(Refuted(Status.FAILED, 3))
+    assert last(told)[1:] == (
+        "refuted being failed with incarnation 3",
+        {"claimed": "failed", "incarnation": 3},
+    )
+    tell(JoinDoubtful(HERE, THERE))
+    assert last(told)[2] == {"address": "10.0.0.2:7946", "seen": "10.0.0.3:7946"}
+    tell(SpeaksElsewhere("b", HERE, THERE))
+    assert last(told)[2]["member"] == "b"
+    tell(BecameReady(alone=False))
+    assert last(told)[:2] == ("INFO", "ready")
+    tell(BecameReady(alone=True))
+    assert last(told)[0] == "WARNING"
+
+
+def test_a_stall_tells_whose_fault_it_was(told: pytest.LogCaptureFixture) -> None:
+    telling = Telling(Troubles())
+    telling.in_time()
+    telling.tell_again(Stalled(5.0))
+    assert last(told)[2] == {"seconds": 5.0, "why": "its host did not let it run"}
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until:
+        pass
+    telling.tell_again(Stalled(0.03))
+    assert last(told)[2] == {"seconds": 0.03, "why": "it was busy itself"}
+
+
+def test_what_comes_again_and_again_is_counted(
+    told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telling = Telling(Troubles())
+    left = change(Status.LEFT, None, Reason(Cause.SAID))
+    for effect in (Stalled(1.0), Refuted(Status.FAILED, 1), left):
+        told.clear()
+        for _ in range(2 * BURST):
+            telling.tell_again(effect)
+        assert len(told.records) == BURST
+    later = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    told.clear()
+    telling.tell_again(left)
+    assert told.records[0].getMessage() == f"{BURST} more changes of member b, not logged"
