@@ -6,7 +6,7 @@ from gossipd.core.log.keys import KeyedEvent
 from gossipd.core.log.recent import RecentEvent
 from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
-from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from gossipd.core.log.writer import Accepted, Batch, LogFull, Mixed, OutOfRange, Stored
 from gossipd.core.swim.contacts import Outcome, Probed
 from gossipd.core.swim.reason import Cause, Reason
 from gossipd.core.wire.drops import Drop
@@ -69,7 +69,7 @@ from .identity import (
     parse_increment_id,
 )
 from .node import Node
-from .replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
+from .replies import Failure, Fate, PutAnswer, Reply, Run, Several, ShareFull, Uncounted
 from .results import RETRY_AFTER, Counted, Item, Refused, Why
 from .settings import Profile, Settings, SettingsError
 from .snapshot import Snapshot, StreamSnapshot
@@ -133,6 +133,7 @@ __all__ = [
     "LogFull",
     "MemberChanged",
     "MemberView",
+    "Mixed",
     "NameLost",
     "Node",
     "NotAlone",
@@ -151,11 +152,13 @@ __all__ = [
     "Refused",
     "Refuted",
     "Reply",
+    "Run",
     "Save",
     "SaveWanted",
     "Send",
     "Settings",
     "SettingsError",
+    "Several",
     "ShareFull",
     "Snapshot",
     "SpeaksElsewhere",

@@ -188,14 +188,17 @@ class Node(Inspection):
         return self._do(now, self._parts.membership.forget, name)
 
     def increment(
-        self, token: Token, counter: str, by: int, key: bytes | None = None
+        self, token: Token, counter: str, by: int, key: bytes | None = None, count: int = 1
     ) -> Sequence[Reaction]:
         """Count `by` on `counter`; an `Answered` under `token` tells what became of it.
+
+        `count`: so many times, in a row, without a key: a `Run` or `Several` tells of all, or what
+        became of each of them.
 
         Both must be legal (see `identity`). `key`: its idempotency key (a UUID of any version but
         8, its 16 bytes).
         """
-        return self._parts.committing.increment(token, counter, by, key)
+        return self._parts.committing.increment(token, counter, by, key, count)
 
     def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
         """Count all of these (one at least), in parts: `AnsweredPart` tells of each; `Answered`

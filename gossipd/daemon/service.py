@@ -61,9 +61,12 @@ class Service:
 
     # --- counting ----------------------------------------------------------------------------
 
-    def increment(self, counter: str, by: int, answer: Answer, key: bytes | None = None) -> None:
-        """Count; `answer` is called once that is committed, or could not be. Raises `Refused`."""
-        self._counting.increment(counter, by, answer, key)
+    def increment(
+        self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
+    ) -> None:
+        """Count; `answer` is called once that is committed, or could not be. Raises `Refused`.
+        `count`: so many times, in a row (see `Counting`)."""
+        self._counting.increment(counter, by, answer, key, count)
 
     def increment_all(self, items: Sequence[Item]) -> Future[list[Counted | Refused]]:
         """Count many, with an answer for each; they go on though nobody waits. Raises

@@ -95,7 +95,7 @@ class HttpDialect:
         meaning = self._memo.find(data)
         if meaning is not None:
             self._silent = 0
-            self._pipeline.add(*meaning)
+            self._pipeline.add(meaning.start, meaning.render, meaning.shares)
             return
         count, self._meaning = self._count, None
         self._read(data, now)

@@ -56,6 +56,8 @@ class Meaning(NamedTuple):
     start: Callable[..., object]
     render: Callable[[Any], Answer]
     shares: bool
+    runs: bool = False
+    """Some in a row may be started as one, as of `Pipeline.add`."""
 
     def under(self, key: bytes) -> Meaning:
         """The same with another key."""

@@ -128,6 +128,10 @@ class Operation:
         """Whether clients are likely to ask for the same again, though with another key."""
         return self.name in ("increment", "count") and "after" not in given
 
+    def runs(self, given: Mapping[str, object]) -> bool:
+        """Whether some in a row may be started as one."""
+        return self.shares and not {"key", "ack"} & given.keys()
+
     def is_short(self, given: Mapping[str, object]) -> bool:
         """Whether the answer is short and comes at once."""
         return not (
@@ -218,6 +222,8 @@ def _count_line(answer: Counted | Acknowledged) -> str:
                 f"after {answer.timeout:g}s",
             )
         answer = answer.done
+    if answer.times > 1:
+        return "%d\n" * answer.times % tuple(answer.values)
     return f"{answer.value}\n"
 
 

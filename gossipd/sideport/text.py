@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from gossipd.core import Refused
@@ -64,18 +65,26 @@ class TextDialect:
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
         *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
-            bare = line.removesuffix(b"\r")
-            meaning = self._memo.find(bare)
-            if meaning is not None and not self._brief:
-                self._is_known = True
-                self._pipeline.add(*meaning)
-                continue
-            self._take(bare)
-            if self._pipeline.closed:
-                return
+        for line, same in groupby(lines):
+            bare, left = line.removesuffix(b"\r"), len(list(same))
+            while left:
+                left -= self._take_some(bare, left)
+                if self._pipeline.closed:
+                    return
         if len(self._partial) > self._limits.line_size_max:
             self._too_long()
+
+    def _take_some(self, line: bytes, count: int) -> int:
+        """Start a command that comes `count` times in a row; how many of them were started."""
+        meaning = None if self._brief else self._memo.find(line)
+        if meaning is None:
+            self._take(line)
+            return 1
+        self._is_known = True
+        start, render, shares, runs = meaning
+        count = count if runs else 1
+        self._pipeline.add(start, render, shares, count=count)
+        return count
 
     def finish(self) -> None:
         if not self._pipeline.closed:
@@ -140,8 +149,9 @@ class TextDialect:
             self._pipeline.add(follow, _flow)
             self._pipeline.end()
             return
-        meaning = Meaning(start, partial(_answer, command), command.shares)
-        self._pipeline.add(*meaning)
+        runs = command.runs(given)
+        meaning = Meaning(start, partial(_answer, command), command.shares, runs)
+        self._pipeline.add(start, meaning.render, command.shares)
         if command.is_repeated(given):
             self._memo.remember(line, meaning, given.get("key"))
 

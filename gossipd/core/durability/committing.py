@@ -12,8 +12,11 @@ as ever. So its stream has one history, and nothing else is committed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass
+from itertools import islice
+from operator import itemgetter
 from typing import TypeAlias
 
 from gossipd.core.effects import (
@@ -32,10 +35,30 @@ from gossipd.core.gossip.dissemination import Dissemination
 from gossipd.core.log.dedup import Dedup
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvents
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put
-from gossipd.core.log.writer import NOTHING_STORED, Accepted, Batch, Stored, Writer
+from gossipd.core.log.writer import (
+    NOTHING_STORED,
+    Accepted,
+    Batch,
+    Mixed,
+    OneResult,
+    Result,
+    Stored,
+    Writer,
+)
 from gossipd.core.means import Means
-from gossipd.core.replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
+from gossipd.core.replies import (
+    Failure,
+    Fate,
+    OneReply,
+    PutAnswer,
+    Reply,
+    Run,
+    Several,
+    ShareFull,
+    Uncounted,
+)
 from gossipd.core.results import Item
 from gossipd.core.snapshot import StreamSnapshot
 from gossipd.core.swim.leaving import Leaving
@@ -75,9 +98,14 @@ class _Many:
         """How many of these are not answered."""
 
 
-_Asked: TypeAlias = tuple[Token, str, int, bytes | None, _Many | None]
-"""An increment that is not committed yet: whose it is, its counter, by how much, its key, and the
-batch of a client's that it is of. A bare tuple, as one is made for each increment."""
+_Asked: TypeAlias = tuple[Token, str, int, bytes | None, _Many | None, int]
+"""An increment that is not committed yet: whose it is, its counter, by how much, its key, the
+batch of a client's that it is of, and how many such there are in a row. A bare tuple, as one is
+made for each increment."""
+
+
+_count = itemgetter(5)
+"""Of an increment that was asked for."""
 
 
 @dataclass(eq=False, repr=False)
@@ -107,6 +135,8 @@ class Committing:
         """Which of these are not in the batch, as there is no room for their keys."""
         self._batch: Batch | None = None
         """What the disk has."""
+        self._has_runs = False
+        """Whether some in it were asked for in a row."""
         self._finding = 0
         """The question for keys that the disk is to answer first; 0: none."""
         self._questions = 0
@@ -129,12 +159,12 @@ class Committing:
     # --- what clients ask for ----------------------------------------------------------------
 
     def increment(
-        self, token: Token, counter: str, by: int, key: bytes | None
+        self, token: Token, counter: str, by: int, key: bytes | None, count: int
     ) -> Sequence[Reaction]:
-        """Count `by` on `counter`."""
+        """Count `by` on `counter`; without a key `count` times."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
-        self._waiting.append((token, counter, by, key, None))
+        self._waiting.append((token, counter, by, key, None, count))
         return self._soon()
 
     def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
@@ -167,7 +197,7 @@ class Committing:
         while many.fed < end and part.takes(
             items[many.fed].counter, keyed=items[many.fed].key is not None, alone=False
         ):
-            self._waiting.append((many.token, *items[many.fed], many))
+            self._waiting.append((many.token, *items[many.fed], many, 1))
             many.fed += 1
             many.open += 1
 
@@ -183,7 +213,7 @@ class Committing:
         if doubtful:
             self._questions += 1
             self._finding = self._questions
-            self._dedup.under_way = {key for _, _, _, key, _ in self._taken if key is not None}
+            self._dedup.under_way = {key for _, _, _, key, *_ in self._taken if key is not None}
             turn.emit(FindKeys(self._finding, doubtful))
         else:
             self._prepare(NOTHING_STORED, wall, turn)
@@ -213,12 +243,9 @@ class Committing:
         if batch.rows or batch.sources:
             self._disk.succeeded(turn)
         made, others = self._writer.expose(batch, turn.now)
-        advances = iter(made)
         replies: Sequence[Reply] = made
-        if len(made) < len(batch.results):
-            replies = [
-                next(advances) if isinstance(each, Accepted) else each for each in batch.results
-            ]
+        if self._has_runs or len(made) < len(batch.results):
+            replies = list(_replies(batch.results, iter(made)))
         value = self._log.value
         put_replies = [
             PutAnswer(put, result, value(put.counter))
@@ -255,10 +282,10 @@ class Committing:
 
     def _take(self) -> None:
         waiting, end = self._waiting, len(self._waiting)
-        if end * DEAREST > COST_MAX:
+        if sum(map(_count, waiting)) * DEAREST > COST_MAX:
             part, end = Part(), 0
-            for _, counter, _, key, many in waiting:
-                if not part.takes(counter, keyed=key is not None, alone=many is None):
+            for _, counter, _, key, many, count in waiting:
+                if not part.takes(counter, keyed=key is not None, alone=many is None, count=count):
                     break
                 end += 1
         self._taken, self._taken_puts = waiting[:end], self._puts[:PUTS_MAX]
@@ -269,7 +296,7 @@ class Committing:
         if not self._log.keeps_marks:
             return []
         is_doubtful = self._dedup.is_doubtful
-        keys = (key for _, _, _, key, _ in self._taken)
+        keys = (key for _, _, _, key, *_ in self._taken)
         return [key for key in keys if key is not None and is_doubtful(key, wall)]
 
     def _stop_finding(self) -> None:
@@ -280,11 +307,19 @@ class Committing:
         taken = self._taken
         if self._shareless:
             taken = [one for index, one in enumerate(taken) if index not in self._shareless]
-        increments = [(counter, by) for _, counter, by, _, _ in taken]
-        keys = [key for _, _, _, key, _ in taken]
+        increments = [(counter, by) for _, counter, by, *_ in taken]
+        keys = [key for _, _, _, key, *_ in taken]
+        counts = list(map(_count, taken))
+        self._has_runs = sum(counts) > len(counts)
         puts = [put for _, put in self._taken_puts]
         self._batch = self._writer.prepare(
-            increments, turn.now, wall, keys if any(keys) else (), stored, puts
+            increments,
+            turn.now,
+            wall,
+            keys if any(keys) else (),
+            stored,
+            puts,
+            counts if self._has_runs else (),
         )
         turn.emit(Commit(self._batch, [token for token, *_ in taken]))
 
@@ -295,7 +330,7 @@ class Committing:
         room = int(BATCH_KEYS * self._settings.key_limit) - len(log.keys)
         if room >= len(self._taken):
             return
-        for index, (_, _, _, key, many) in enumerate(self._taken):
+        for index, (_, _, _, key, many, _) in enumerate(self._taken):
             if many is None or key is None or self._is_known(key, stored):
                 continue
             room -= 1
@@ -345,7 +380,7 @@ class Committing:
         tokens: list[Token] = []
         told: list[Reply] = []
         parts: dict[_Many, list[Reply]] = {}
-        for (token, _, _, _, of), reply in zip(taken, replies, strict=False):
+        for (token, _, _, _, of, _), reply in zip(taken, replies, strict=False):
             if of is None:
                 tokens.append(token)
                 told.append(reply)
@@ -440,3 +475,18 @@ class Committing:
         assert self._leave_since is not None
         self._timers.cancel(Timer.DRAIN)
         self._leaving.start(turn, self._leave_since)
+
+
+def _replies(results: Sequence[Result], made: Iterator[Advance]) -> Iterator[Reply]:
+    """To each result what is told; `made`: all events, in order."""
+    for each in results:
+        if isinstance(each, Mixed):
+            yield Several(tuple(_reply(one, made) for one in each.results))
+        elif isinstance(each, Accepted) and each.times > 1:
+            yield Run(deque(islice(made, each.times), maxlen=1).pop(), each.times)
+        else:
+            yield _reply(each, made)
+
+
+def _reply(result: OneResult, made: Iterator[Advance]) -> OneReply:
+    return next(made) if isinstance(result, Accepted) else result

@@ -10,6 +10,7 @@ What a client asks again and again is found by its bytes, without reading them (
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gossipd.core import Refused
@@ -19,7 +20,7 @@ from gossipd.sideport.resp.commands import COMMANDS
 from gossipd.sideport.resp.reading import Reader, Words
 from gossipd.sideport.resp.refusals import REASONS, unknown, unsupported, wrong_number
 from gossipd.sideport.resp.rows import text
-from gossipd.sideport.resp.session import Call, Session
+from gossipd.sideport.resp.session import Call, Session, Some
 from gossipd.sideport.validation import KEY, wrong
 
 if TYPE_CHECKING:
@@ -59,42 +60,45 @@ class RespDialect:
         if reader.is_within or self._is_refusing or self._brief:
             self._do(reader.take(data))
         elif (calls := common.said.get(data)) is not None:
-            add, counted, told = self._pipeline.add, self._session.counted, self._session.told
-            for start, shares, *_ in calls:
-                add(start, counted if shares else told, shares)
-        elif (call := common.requests.find(data)) is not None:
-            self._start(call)
+            for call, count in calls:
+                self._start(call, count)
+        elif (keyed := common.requests.find(data)) is not None:
+            self._start(keyed)
         else:
             found = reader.take(data)
             calls = self._do(found)
             if not reader.is_within and not self._pipeline.closed:
                 self._remember(data, found, calls)
 
-    def _remember(self, data: bytes, found: list[Words], calls: tuple[Call, ...]) -> None:
+    def _remember(self, data: bytes, found: list[Words], calls: tuple[Some, ...]) -> None:
         """What was read, if all of it is likely to come again, or one command with another key."""
         if calls:
             self._common.remember_said(data, calls)
         elif len(found) == 1 and (call := self._common.keyed.get(found[0][:-1])) is not None:
             self._common.requests.remember(data, call, found[0][-1].decode("latin-1"))
 
-    def _do(self, found: list[Words]) -> tuple[Call, ...]:
+    def _do(self, found: list[Words]) -> tuple[Some, ...]:
         """Start what is asked for; what that was, where all of it is likely to come again."""
-        common = self._common
-        calls: list[Call] = []
-        for words in found:
-            call = None if self._is_refusing else common.calls.get(words)
-            if call is not None:
-                self._start(call)
-            elif (call := self._take(words)) is not None and len(found) > 1:
-                common.remember(words, call)
-                call = None  # what comes with others is not likely to come with the same again
-            if self._pipeline.closed:
-                return ()
-            if call is not None:
-                calls.append(call)
+        common, calls, known = self._common, list[Some](), 0
+        for words, same in groupby(found):
+            left = len(list(same))
+            while left:
+                call, count = None if self._is_refusing else common.calls.get(words), 1
+                if call is not None:
+                    count = left if call.runs else 1
+                    self._start(call, count)
+                elif (call := self._take(words)) is not None and len(found) > 1:
+                    common.remember(words, call)
+                    call = None  # what comes with others is not likely to come with them again
+                if self._pipeline.closed:
+                    return ()
+                if call is not None:
+                    calls.append((call, count))
+                    known += count
+                left -= count
         if self._reader.fault is not None:
             self._fail(self._reader.fault)
-        return tuple(calls) if len(calls) == len(found) else ()
+        return tuple(calls) if known == len(found) else ()
 
     def finish(self) -> None:
         if not self._pipeline.closed:
@@ -128,7 +132,7 @@ class RespDialect:
             self._pipeline.say(OK)
             self._pipeline.end()
             return None
-        self._start(call, 0 if call.shares else sum(map(len, words)))
+        self._start(call, size=0 if call.shares else sum(map(len, words)))
         return call if call.again else None
 
     def _found(self, words: Words) -> Call | None:
@@ -156,11 +160,11 @@ class RespDialect:
             self._common.remember(words, call)
         return call
 
-    def _start(self, call: Call, size: int = 0) -> None:
-        """`size`: of the command."""
+    def _start(self, call: Call, count: int = 1, size: int = 0) -> None:
+        """`count`: so many in a row. `size`: of the command."""
         session, pipeline = self._session, self._pipeline
         if call.shares:
-            pipeline.add(call.start, session.counted, True)
+            pipeline.add(call.start, session.counted, True, count=count)
         else:
             pipeline.add(call.start, session.told, False, size if size > LARGE else 0)
         if self._brief:

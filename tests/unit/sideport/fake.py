@@ -122,13 +122,15 @@ class FakeBackend(Service):
 
     # --- the rest ----------------------------------------------------------------------------
 
-    def increment(self, counter: str, by: int, answer: Answer, key: bytes | None = None) -> None:
+    def increment(
+        self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
+    ) -> None:
         if self.unstartable is not None:
             raise self.unstartable
         self.starting()
-        self.started.append((counter, by))
-        self.keys.append(None if key is None else UUID(bytes=key))
-        self.waiting.append((answer, counter, by))
+        self.started += [(counter, by)] * count
+        self.keys += [None if key is None else UUID(bytes=key)] * count
+        self.waiting += [(answer if count == 1 else _all(answer, count), counter, by)] * count
         if not self.paused:
             self.commit()
 
@@ -400,6 +402,18 @@ class Client:
         self.writer.close()
         with contextlib.suppress(OSError):  # it may have been reset
             await self.writer.wait_closed()
+
+
+def _all(answer: Answer, count: int) -> Answer:
+    """Answers once there are so many."""
+    told: list[Counted | Refused] = []
+
+    def one(result: Counted | Refused) -> None:
+        told.append(result)
+        if len(told) == count:
+            answer(told)
+
+    return one
 
 
 class FakeHost(SidePort):
