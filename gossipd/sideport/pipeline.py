@@ -1,6 +1,7 @@
 """Answers in the order of the commands, with as little waiting as that allows.
 
-Increments that follow each other are started together and share a commit. Everything else is run
+Increments that follow each other are started together and share a commit; the same one several
+times in a row is one command. Everything else is run
 only when all commands before it are answered, and nothing is started past it: so a client sees
 one history, its own, however it fills its packets. The oldest unfinished command alone is watched:
 a commit that ends a hundred increments costs one callback and one write.

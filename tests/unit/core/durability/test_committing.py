@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from gossipd.core import (
+    BY_MAX,
+    TOTAL_MAX,
     Abandon,
     Advance,
     Answered,
@@ -22,15 +24,18 @@ from gossipd.core import (
     GaveUpDisk,
     Incremented,
     Item,
+    OutOfRange,
     Put,
     PutAnswer,
     PutTaken,
     Reply,
+    Run,
     Settings,
+    Several,
     ShareFull,
     Uncounted,
 )
-from gossipd.core.durability.batch_size import COST_MAX, COUNTER_COST
+from gossipd.core.durability.batch_size import COST_MAX, COUNTER_COST, IN_A_ROW
 from gossipd.core.durability.committing import (
     BATCH_KEYS,
     PUTS_MAX,
@@ -117,6 +122,50 @@ def bench() -> Bench:
 def key(number: int) -> bytes:
     """A key that tells no time."""
     return bytes((number, 0, 0, 0, 0, 0, 0x40, 0, 0x80)) + bytes(7)
+
+
+def test_some_in_a_row_are_told_as_one(bench: Bench) -> None:
+    increment = bench.node.increment
+    bench.see(increment(1, "a", 2, None, 3))
+    bench.ask(2, "a", 1)
+    bench.ask(3, "b", 1, key(1))
+    bench.see(increment(4, "b", BY_MAX, None, 2))
+    commit = bench.begun()
+    assert commit.tokens == [1, 2, 3, 4]
+    said = bench.done(commit)
+    (made,) = (effect.advances for effect in said.of(Incremented))
+    assert [(each.seq, each.value) for each in made[:4]] == [(1, 2), (2, 4), (3, 6), (4, 7)]
+    assert bench.told == {1: Run(made[2], 3), 2: made[3], 3: made[4], 4: Run(made[6], 2)}
+    assert [each.advance for each in bench.node.recent()][::-1] == list(made)
+
+
+def test_some_in_a_row_that_end_differently_are_told_each(bench: Bench) -> None:
+    for _ in range(TOTAL_MAX // BY_MAX // 64 - 1):
+        bench.see(bench.node.increment(0, "a", BY_MAX, None, 64))
+        bench.done(bench.begun())
+        bench.told.clear()
+    bench.see(bench.node.increment(1, "a", BY_MAX, None, 66))
+    bench.see(bench.node.increment(2, "a", BY_MAX, None, 3))
+    said = bench.done(bench.begun())
+    (made,) = (effect.advances for effect in said.of(Incremented))
+    refused = OutOfRange("a", BY_MAX)
+    assert bench.told == {1: Several((*made, refused, refused)), 2: refused}
+    assert bench.node.log.value("a") == made[-1].value == TOTAL_MAX
+
+
+def test_some_in_a_row_that_could_not_be_committed_are_refused_as_one(bench: Bench) -> None:
+    bench.see(bench.node.increment(1, "a", 1, None, 3))
+    bench.begun()
+    bench.fail_commit()
+    assert bench.fates(1) == [Fate.UNKNOWN]
+    assert bench.node.log.value("a") == 0
+
+
+def test_some_in_a_row_cost_less_than_each_alone_but_not_nothing(bench: Bench) -> None:
+    for token in range(COST_MAX):
+        bench.see(bench.node.increment(token, "a", 1, None, 10 * IN_A_ROW))
+    asked = len(bench.begun().tokens)
+    assert COST_MAX // 16 < asked < COST_MAX // 8
 
 
 def test_what_was_asked_for_in_one_turn_shares_a_commit_and_is_answered_with_it(
