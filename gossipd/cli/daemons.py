@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from gossipd.client import (
     Answer,
@@ -44,6 +45,7 @@ _ANSWERING_SHARE, _ANSWERING_MAX = 0.2, 1.0
 
 NOTHING_DONE = "this call did nothing, an earlier one may have been counted"
 
+T = TypeVar("T")
 Ask = Callable[[Client], Answer]
 
 
@@ -70,7 +72,7 @@ class Daemons:
         deadline = time.monotonic() + self.timeout
         return self.ask(ask, lambda: deadline - time.monotonic())
 
-    def ask(self, ask: Ask, left: Callable[[], float] | None = None) -> Answer:
+    def ask(self, ask: Callable[[Client], T], left: Callable[[], float] | None = None) -> T:
         """Ask each daemon once, until one answers; `left`: seconds that are left for all."""
         failures: dict[Endpoint, AskingError] = {}
         waiting = sorted(self.addresses, key=lambda address: address != self._first)

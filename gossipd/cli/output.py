@@ -49,6 +49,16 @@ class Table:
             emit(aligned(self._aligned))
 
 
+def emit_row(row: Sequence[object]) -> None:
+    """Print a record that comes alone, whatever comes later."""
+    emit((_GAP if sys.stdout.isatty() else "\t").join(map(_cell, row)))
+
+
+def aligned_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Records below their header."""
+    return aligned([[*header], *([_cell(value) for value in row] for row in rows)])
+
+
 def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print records."""
     table = Table(header)

@@ -26,6 +26,8 @@ from gossipd.cli.pages import (
 )
 from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
 
+_MEMBER_HEADER = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "TAGS", "WHY")
+
 
 @click.command(
     epilog="""\b
@@ -33,23 +35,34 @@ Examples:
   gossipd members
   gossipd members | cut -f1
   gossipd members --prefix web- --limit 20
+  gossipd members --watch
   gossipd members --json"""
 )
+@click.option("--watch", is_flag=True, help="Go on: print what changes, until it is interrupted.")
 @page_options
 @json_option
 @asks
-def members(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
+def members(daemons: Daemons, as_json: bool, watch: bool, **wanted: Any) -> None:
     """List all members.
 
     Columns: name, address, state, time in this state, round trip, tags, why it is suspected or has
-    failed.
+    failed. With --watch the table of a terminal is kept up to date; elsewhere the row of each
+    member that has changed is printed.
     """
+    if watch:
+        from gossipd.cli.watch import watch_members  # of no use to who asks once
+
+        if any(value is not None for value in wanted.values()):
+            raise click.UsageError(
+                "--watch is of all members: leave out --prefix, --limit, --after"
+            )
+        watch_members(daemons, as_json, _MEMBER_HEADER, _member_row)
+        return
     found = pages(daemons, "/members", _member_names, **wanted)
     if as_json:
         emit_pages_json(found)
     else:
-        header = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "TAGS", "WHY")
-        emit_pages(found, header, lambda page: map(_member_row, _members(page)))
+        emit_pages(found, _MEMBER_HEADER, lambda page: map(_member_row, _members(page)))
 
 
 @click.command(
@@ -218,10 +231,10 @@ def _forgotten(answer: Answer) -> None:
 
 def _member_row(member: dict[str, Any]) -> tuple[object, ...]:
     return (
-        *(member[name] for name in ("name", "address", "state")),
+        *(member.get(name) for name in ("name", "address", "state")),
         age(member.get("since")),
         _round_trip(member),
-        [f"{key}={value}" for key, value in member["tags"].items()],
+        [f"{key}={value}" for key, value in member.get("tags", {}).items()],
         member.get("why"),
     )
 

@@ -1,8 +1,8 @@
 """`gossipd run`: the schema as a click command.
 
-Flag over variable over file over default is click's own order, the file being its default map.
-Defaults are not click's: an option that nobody gave is left out, so that `Config` and the profile
-decide. A value that does not do is blamed on where it came from.
+Click tells flags from variables; the file, and what wins over what, are the affair of
+`config.layers`. Defaults are not click's: an option that nobody gave is left out, so that `Config`
+and the profile decide.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ import click
 from click.core import ParameterSource
 
 from gossipd.cli.failure import Misuse, say
-from gossipd.config.config import Config, ConfigError
-from gossipd.config.file import CLOSE, FileError, read
+from gossipd.config.file import CLOSE
+from gossipd.config.layers import Invalid, Layers, Loaded
 from gossipd.config.options import VARIABLE_PREFIX, Key, keys
-from gossipd.core.settings import SettingsError
 
 _CONFIG = "config"
 
 
-class _Command(click.Command):
+class RunOptions(click.Command):
     """Shows the settings of the protocol in a section of their own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -44,49 +43,38 @@ class _Command(click.Command):
 
 
 def _start(**given: Any) -> None:
-    del given[_CONFIG]
-    for warning in _unknown_variables():
-        say(f"warning: {warning}")
-    built = _build({key: value for key, value in given.items() if value not in (None, ())})
+    loaded = load(layers_of(given))
     from gossipd.daemon.daemon import run as run_daemon
 
-    sys.exit(run_daemon(built))
+    sys.exit(run_daemon(loaded.config))
 
 
-def _build(values: dict[str, Any]) -> Config:
-    ctx, by_name = click.get_current_context(), {key.name: key for key in keys()}
-    settings = {name: key for name, key in by_name.items() if key.is_setting}
+def layers_of(given: dict[str, Any]) -> Layers:
+    """What the options of the present command were given as. Warns of variables that are none."""
+    ctx = click.get_current_context()
+    for warning in _unknown_variables():
+        say(f"warning: {warning}")
+    by_source: dict[ParameterSource | None, dict[str, object]] = {}
+    for key in keys():
+        of_source = by_source.setdefault(ctx.get_parameter_source(key.name), {})
+        of_source[key.name] = given[key.name]
+    return Layers(
+        flags=by_source.get(ParameterSource.COMMANDLINE, {}),
+        variables=by_source.get(ParameterSource.ENVIRONMENT, {}),
+        path=given[_CONFIG] or None,
+    )
+
+
+def load(layers: Layers) -> Loaded:
+    """The configuration that these give. Raises `Misuse`, when all mistakes but the last have been
+    told."""
     try:
-        return Config.of(**values)
-    except ConfigError as error:
-        message = f"{_spelled(ctx, by_name[error.key])}: {error.problem}"
-    except SettingsError as error:
-        message = re.sub(
-            r"\w+",
-            lambda word: _spelled(ctx, settings[word[0]]) if word[0] in settings else word[0],
-            str(error),
-        )
-    raise Misuse(message)
-
-
-def _spelled(ctx: click.Context, key: Key) -> str:
-    """An option as the user wrote it: flag, variable or key of the file."""
-    match ctx.get_parameter_source(key.name):
-        case ParameterSource.ENVIRONMENT:
-            return key.variable
-        case ParameterSource.DEFAULT_MAP:
-            return f"{ctx.params[_CONFIG]}: {key.name}"
-        case _:
-            return key.flag
-
-
-def _read_config(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
-    if path:
-        try:
-            ctx.default_map = read(path)
-        except FileError as error:
-            raise Misuse(str(error)) from None
-    return path
+        return layers.load()
+    except Invalid as invalid:
+        *others, last = invalid.problems
+    for problem in others:
+        say(problem)
+    raise Misuse(last)
 
 
 def _unknown_variables() -> Iterator[str]:
@@ -99,7 +87,7 @@ def _unknown_variables() -> Iterator[str]:
             yield f"{variable!a} is not an option of run and ignored{hint}"
 
 
-def _options() -> Iterator[click.Option]:
+def options() -> Iterator[click.Option]:
     for key in keys():
         if key.is_switch:
             yield click.Option([key.flag], is_flag=True, default=None, **_described(key))
@@ -116,7 +104,6 @@ def _options() -> Iterator[click.Option]:
     yield click.Option(
         ["--config"],
         is_eager=True,
-        callback=_read_config,
         envvar=VARIABLE_PREFIX + _CONFIG.upper(),
         metavar="FILE",
         help="TOML file with any of these options, - as _ in the names.",
@@ -130,7 +117,8 @@ def _parser(key: Key) -> Callable[[click.Context, click.Parameter, Any], Any]:
                 return tuple(map(key.parse, _elements(ctx, key, value)))
             return key.parse(value) if isinstance(value, str) else value
         except ValueError as error:
-            raise Misuse(f"{_spelled(ctx, key)}: {error}") from None
+            is_variable = ctx.get_parameter_source(key.name) is ParameterSource.ENVIRONMENT
+            raise Misuse(f"{key.variable if is_variable else key.flag}: {error}") from None
 
     return parse
 
@@ -151,9 +139,9 @@ def _described(key: Key) -> dict[str, Any]:
     return {"help": doc, "envvar": key.variable}
 
 
-run = _Command(
+run = RunOptions(
     "run",
-    params=[*_options()],
+    params=[*options()],
     callback=_start,
     help="""Start a node.
 

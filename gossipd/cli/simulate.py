@@ -22,10 +22,10 @@ from gossipd.cli.failure import Failure, Misuse
 from gossipd.cli.findings import table
 from gossipd.cli.interrupts import Interrupted
 from gossipd.cli.output import emit
-from gossipd.config.config import Config, ConfigError
-from gossipd.config.file import CLOSE, FileError, read
+from gossipd.config.file import CLOSE
+from gossipd.config.layers import Invalid, Layers
 from gossipd.config.options import keys, number
-from gossipd.core.settings import Profile, Settings, SettingsError
+from gossipd.core.settings import Profile, Settings
 from gossipd.simulator.experiment import Experiment
 from gossipd.simulator.report import Report
 from gossipd.simulator.wishes import WishError, Wishes
@@ -185,25 +185,12 @@ def _settings(
     profile: Profile | None, path: str | None, single: dict[str, object]
 ) -> tuple[Profile, Settings]:
     """The profile and the settings that hold, as `run` would find them."""
+    flags = single | ({"profile": profile} if profile else {})
+    layers = Layers(flags, path=path, flag_of=lambda key: f"--set {key.name}")
     try:
-        from_file = read(path) if path else {}
-    except FileError as error:
-        raise Misuse(str(error)) from None
-    from_flags = single | ({"profile": profile} if profile else {})
-
-    def spelled(word: str) -> str:
-        if word in single:
-            return f"--set {word}"
-        return f"{path}: {word}" if word in from_file else word
-
-    try:
-        # An empty value of the file is a default, as in run.
-        values = {key: value for key, value in from_file.items() if value not in (None, ())}
-        config = Config.of(**(values | from_flags))
-    except ConfigError as error:
-        raise Misuse(f"{path}: {error.key}: {error.problem}") from None
-    except SettingsError as error:
-        raise Misuse(re.sub(r"\w+", lambda word: spelled(word[0]), str(error))) from None
+        config = layers.load().config
+    except Invalid as invalid:
+        raise Misuse("; ".join(invalid.problems)) from None
     return config.profile, config.settings
 
 

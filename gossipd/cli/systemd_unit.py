@@ -30,15 +30,17 @@ TEMPORARY = tuple(map(Path, ("/tmp", "/var/tmp")))
 """What `DynamicUser=yes` replaces by empty directories."""
 
 
-@click.command("systemd-unit")
+@click.command(
+    "systemd-unit",
+    epilog="""\b
+Examples:
+  gossipd systemd-unit | sudo tee /etc/systemd/system/gossipd.service
+  gossipd systemd-unit --instance""",
+)
 @click.option("--instance", is_flag=True, help="gossipd@.service, for several nodes on one host.")
 @click.option("--socket", is_flag=True, help="gossipd.socket, for sockets that outlive a process.")
 def systemd_unit(instance: bool, socket: bool) -> None:
-    """Print a systemd unit that runs this installation.
-
-    \b
-    gossipd systemd-unit | sudo tee /etc/systemd/system/gossipd.service
-    """
+    """Print a systemd unit that runs this installation."""
     if instance and socket:
         raise Misuse("an instance has ports of its own: print --socket, and change them")
     name = "gossipd.socket" if socket else "gossipd@.service" if instance else "gossipd.service"

@@ -47,6 +47,11 @@ class Response:
         self._parser = HttpResponseParser(self)
 
     @property
+    def has_head(self) -> bool:
+        """Whether its status and its fields are known."""
+        return self._in_body
+
+    @property
     def content_type(self) -> str:
         return self._headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -74,6 +79,13 @@ class Response:
             raise NoHttpError(f"sent a head of more than {HEAD_SIZE_MAX // 1024} KiB")
         if self._size > ANSWER_SIZE_MAX:
             raise NoHttpError(f"sent more than {ANSWER_SIZE_MAX // 2**20} MiB")
+
+    def take(self) -> bytes:
+        """What has come of a body that does not end; what was taken counts no more."""
+        taken = bytes(self.body)
+        self.body.clear()
+        self._size = 0
+        return taken
 
     def end(self) -> None:
         """The connection has ended. Raises `ClosedError` where the answer has not."""
@@ -106,9 +118,14 @@ def exchange(connection: socket.socket, request: bytes, deadline: Deadline) -> R
     send(connection, request, deadline)
     response = Response()
     while not response.complete:
-        data = receive(connection, _READ_SIZE, deadline)
-        if data:
-            response.feed(data)
-        else:
-            response.end()
+        read_more(connection, response, deadline)
     return response
+
+
+def read_more(connection: socket.socket, response: Response, deadline: Deadline) -> None:
+    """Receive a part of an answer. Raises the same."""
+    data = receive(connection, _READ_SIZE, deadline)
+    if data:
+        response.feed(data)
+    else:
+        response.end()

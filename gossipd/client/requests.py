@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from urllib.parse import urlencode
 
 from gossipd.client.answers import (
@@ -17,8 +19,8 @@ from gossipd.client.answers import (
     problem_of,
     seconds,
 )
-from gossipd.client.connecting import Deadline, connect, resolve
-from gossipd.client.exchange import NoHttpError, Response, exchange
+from gossipd.client.connecting import Deadline, connect, resolve, send
+from gossipd.client.exchange import NoHttpError, Response, exchange, read_more
 from gossipd.config.endpoint import Endpoint
 
 LOOPBACK = "127.0.0.1"
@@ -47,15 +49,38 @@ class Client:
 
     def _call(self, method: str, target: str, body: bytes | None, kind: str) -> Answer:
         changing = method != "GET"
-        with self._connected() as connection:
-            try:
-                request = self._request(method, target, body, kind)
-                response = exchange(connection, request, self._deadline)
-            except OSError as error:
-                raise self._broken(error, changing) from None
-            except NoHttpError as error:
-                raise self._stranger(str(error), changing) from None
-        return self._answer(response, changing)
+        with self._connected() as connection, self._told(changing):
+            request = self._request(method, target, body, kind)
+            response = exchange(connection, request, self._deadline)
+        return self.answer(response, changing)
+
+    def begin(self, target: str, accept: str, fields: Sequence[str]) -> socket.socket:
+        """A connection on which a GET was sent, with these header fields; `read_more` reads what
+        comes back."""
+        connection = self._connected()
+        try:
+            with self._told(changing=False):
+                request = self._request("GET", target, None, accept, fields)
+                send(connection, request, self._deadline)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def read_more(self, connection: socket.socket, response: Response) -> None:
+        """Receive a part of an answer."""
+        with self._told(changing=False):
+            read_more(connection, response, self._deadline)
+
+    @contextmanager
+    def _told(self, changing: bool) -> Iterator[None]:
+        """What goes wrong, in the words of the interface."""
+        try:
+            yield
+        except OSError as error:
+            raise self._broken(error, changing) from None
+        except NoHttpError as error:
+            raise self._stranger(str(error), changing) from None
 
     def _connected(self) -> socket.socket:
         host, port = self.api.host, self.api.port
@@ -71,16 +96,24 @@ class Client:
             text = f"no daemon answers at {self.api} ({reason}); is it running? try: gossipd run"
             raise NoAnswerError(text, reason, passing=True) from None
 
-    def _request(self, method: str, target: str, body: bytes | None, kind: str) -> bytes:
+    def _request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        kind: str,
+        fields: Sequence[str] = (),
+    ) -> bytes:
         host, _, _zone = self.api.host.partition("%")
         if not host.isascii():
             host = host.encode("idna").decode()
         head = [
             f"{method} {target} HTTP/1.1",
             f"Host: {Endpoint(host, self.api.port)}",
-            f"Accept: {JSON}",
+            f"Accept: {JSON if method != 'GET' else kind}",
             "Accept-Encoding: identity",
             "Connection: close",
+            *fields,
         ]
         if body:
             head.append(f"Content-Type: {kind}")
@@ -88,7 +121,8 @@ class Client:
             head.append(f"Content-Length: {len(body)}")
         return "\r\n".join([*head, "", ""]).encode() + (body or b"")
 
-    def _answer(self, response: Response, changing: bool) -> Answer:
+    def answer(self, response: Response, changing: bool) -> Answer:
+        """What an answer that is whole says. Raises `AskingError`."""
         try:
             text = response.body.decode().strip()
             data = decoded(text)

@@ -73,6 +73,7 @@ from .replies import Failure, Fate, PutAnswer, Reply, Run, Several, ShareFull, U
 from .results import RETRY_AFTER, Counted, Item, Refused, Why
 from .settings import Profile, Settings, SettingsError
 from .snapshot import Snapshot, StreamSnapshot
+from .tally import Histogram
 
 __all__ = [
     "AGE_TICK",
@@ -117,6 +118,7 @@ __all__ = [
     "FoundItself",
     "Frame",
     "GaveUpDisk",
+    "Histogram",
     "Included",
     "Incremented",
     "Item",

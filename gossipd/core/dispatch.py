@@ -76,11 +76,11 @@ class Dispatch:
         }
         """Those of which there is one."""
         self.about: dict[Timer, Callable[[str, Turn], object]] = {
-            Timer.RELAY_NACK: lambda nonce, turn: p.detector.relay_expired(int(nonce), turn),
+            Timer.RELAY_NACK: lambda nonce, turn: p.pinger.relay_expired(int(nonce), turn),
             Timer.SUSPICION: p.membership.suspicion_ended,
-            Timer.CORROBORATE: p.detector.corroborate,
-            Timer.RUMOUR: p.detector.look_into_rumour,
-            Timer.NAME_CHECK: p.joining.name_vacant,
+            Timer.CORROBORATE: p.opinions.corroborate,
+            Timer.RUMOUR: p.opinions.look_into_rumour,
+            Timer.NAME_CHECK: p.admission.name_vacant,
             Timer.COPIES: lambda token, turn: p.copies.expired(int(token), turn),
             Timer.AFTER: lambda token, turn: p.reads.expired(int(token), turn),
             Timer.INTRODUCE: p.introducing.due,
@@ -131,7 +131,7 @@ class Dispatch:
         nonce = message.nonce if isinstance(message, Ping) else 0
         if isinstance(message, Ping) and message.target == self._state.members.own.name:
             self._parts.readiness.called(turn)
-        self._parts.joining.challenge(envelope.sender, nonce, turn.reply_to, turn)
+        self._parts.admission.challenge(envelope.sender, nonce, turn.reply_to, turn)
 
     def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
         if self._state.life.leaving:
@@ -145,7 +145,7 @@ class Dispatch:
             Status.ALIVE,
             join.tags,
         )
-        self._parts.joining.asked(join, newcomer, size, turn)
+        self._parts.admission.asked(join, newcomer, size, turn)
 
     def _receive_answer_to_join(
         self, envelope: Envelope, message: Cookie | Welcome | Refuse, turn: Turn
@@ -172,21 +172,21 @@ class Dispatch:
         parts, sender = self._parts, envelope.sender
         match message:
             case Ping():
-                if parts.detector.pinged(message, sender, turn):
+                if parts.pinger.pinged(message, sender, turn):
                     self._show(message.shown, sender, turn, answers=False)
             case Ack(nonce, shown):
                 answers = self._answered(nonce, sender, turn)
                 if answers:
-                    parts.joining.acked(turn)
+                    parts.rival.acked(turn.now)
                 else:
                     turn.drop(Drop.UNASKED)
                 self._show(shown, sender, turn, answers=answers)
             case PingReq():
-                parts.detector.relay(message, turn)
+                parts.pinger.relay(message, turn)
             case RelayedAck(nonce):
                 if not (
                     parts.detector.relay_acked(nonce, turn)
-                    or parts.joining.check_relayed(nonce, turn)
+                    or parts.admission.check_relayed(nonce, turn)
                 ):
                     turn.drop(Drop.UNASKED)
             case Nack(nonce):
@@ -232,10 +232,25 @@ class Dispatch:
 
     def _answered(self, nonce: int, sender: str, turn: Turn) -> bool:
         """An ack came; False unless it answers a ping to that very member."""
-        flight = self._parts.detector.acked(nonce, sender, turn)
-        if flight is not None and flight.purpose is Purpose.NAME_CHECK:
-            self._parts.joining.name_answered(sender, turn)
-        return flight is not None
+        parts = self._parts
+        flight = parts.pinger.answered(nonce, sender, turn)
+        if flight is None:
+            return False
+        self._state.life.contacts.answered(sender, turn.now)
+        match flight.purpose:
+            case Purpose.PROBE:
+                parts.detector.acked(nonce, turn)
+            case Purpose.CORROBORATE:
+                parts.opinions.suspect_answered(sender)
+            case Purpose.RUMOUR:
+                parts.opinions.rumour_answered(sender, turn)
+            case Purpose.NAME_CHECK:
+                parts.admission.name_answered(sender, turn)
+            case Purpose.RELAY | Purpose.CONTACT:
+                pass
+            case _:
+                assert_never(flight.purpose)
+        return True
 
     def _show(
         self, shown: Shown, sender: str, turn: Turn, urgent: bool = False, *, answers: bool = True

@@ -27,6 +27,8 @@ class Explanation:
     """The one that is under way."""
     timeout: float
     """Seconds in which it is to answer a ping."""
+    every: float
+    """Seconds in which live members probe each other once."""
     suspicion: Suspected | None
     corroborating: int | None
     """Pings of this node that it has not answered since others suspect it; None: they do not."""

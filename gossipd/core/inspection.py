@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gossipd.core.log.keys import KeyedEvent
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvent
@@ -12,6 +14,7 @@ from .explanation import Explanation
 from .identity import Address, Stream
 from .parts import Parts
 from .state import State
+from .tally import Tally
 
 
 class Inspection:
@@ -46,6 +49,30 @@ class Inspection:
     def leaving(self) -> bool:
         """Whether a leave has begun."""
         return self._state.life.leaving
+
+    @property
+    def tally(self) -> Tally:
+        """What has happened so far."""
+        return self._state.tally
+
+    @property
+    def state_counts(self) -> Mapping[Status, int]:
+        """How many members are in each state, this node included."""
+        return self._state.members.counts
+
+    @property
+    def news_count(self) -> int:
+        """Members and streams of which there is news to tell."""
+        return self._parts.gossiping.news_count
+
+    def news_age(self, now: float) -> float:
+        """Seconds for which more news has come than could be told."""
+        return self._parts.gossiping.news_age(now)
+
+    @property
+    def uncommitted_count(self) -> int:
+        """Increments and puts that wait for the disk, or for those before them."""
+        return self._parts.committing.uncommitted_count
 
     @property
     def members(self) -> list[MemberView]:
@@ -103,6 +130,11 @@ class Inspection:
         return self._state.members.fingerprint
 
     @property
+    def key_limit(self) -> int:
+        """Keys of one window that are taken at most."""
+        return int(self._state.means.settings.key_limit)
+
+    @property
     def health_score(self) -> int:
         """Local health: 0 when this node notices no slowness of its own."""
         return self._state.health.score
@@ -123,17 +155,19 @@ class Inspection:
 
     def explanation(self, name: str, now: float) -> Explanation:
         """All that is known of why a name is in its state, member or not."""
-        state, membership = self._state, self._parts.membership
+        state, suspecting = self._state, self._parts.suspecting
         view = state.members.get(name)
+        every = state.means.settings.probe_interval * max(1, state.members.live_count - 1)
         return Explanation(
             view,
             None if view is None else state.members.reason(name),
             view is not None and state.members.has_proven(name, view.address),
             state.life.contacts.of(name),
             self._parts.detector.under_way(name, now),
-            state.round_trips.timeout(name) * state.health.factor,
-            membership.suspicion(name),
-            membership.corroborations.get(name),
+            self._parts.pinger.timeout(name),
+            every,
+            suspecting.suspicion(name),
+            suspecting.corroborations.get(name),
             state.rumours.get(name),
             state.newcomers.get(name),
         )

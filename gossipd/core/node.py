@@ -368,6 +368,7 @@ class Node(Inspection):
         if isinstance(envelope, Drop):
             turn.drop(envelope)
             return self._end(turn)
+        turn.tally.received[type(envelope.message)].add(len(data))
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
         if not self._state.members.is_proven(source):
@@ -383,9 +384,10 @@ class Node(Inspection):
 
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:
         self._advance(now)
-        turn = self._state.turn(now, source)
-        if self._open is not None:
-            turn.effects, turn.save_wanted = self._open.effects, self._open.save_wanted
+        broken = self._open
+        turn = self._state.turn(now, source, broken.effects if broken else None)
+        if broken is not None:
+            turn.save_wanted = broken.save_wanted
         self._open = turn
         due, stall_after = self.next_timeout, self._state.means.settings.stall_after
         if due is not None and now - due > stall_after and not self._stalled:
@@ -414,7 +416,7 @@ class Node(Inspection):
         self._stalls += 1
         if self._stalls <= VOIDS_MAX:
             self._state.means.timers.postpone(_WAITS, turn.now - due)
-        self._parts.membership.stall(due, turn)
+        self._parts.suspecting.stall(due, turn)
 
     def _advance(self, now: float) -> None:
         assert now >= self._now, "time went back"

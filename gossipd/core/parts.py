@@ -15,15 +15,21 @@ from gossipd.core.repair.answering import Answering
 from gossipd.core.repair.log_repair import LogRepair
 from gossipd.core.repair.member_repair import MemberRepair
 from gossipd.core.repair.slices import Slices
+from gossipd.core.swim.admission import Admission
 from gossipd.core.swim.detector import Detector
 from gossipd.core.swim.introducing import Introducing
 from gossipd.core.swim.joining import Joining
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.swim.membership import Membership
 from gossipd.core.swim.merging import ClusterMerge
+from gossipd.core.swim.name_checks import NameChecks
 from gossipd.core.swim.name_conflict import NameConflict
+from gossipd.core.swim.own_view import OwnView
+from gossipd.core.swim.pinging import Pinger
 from gossipd.core.swim.readiness import Readiness
+from gossipd.core.swim.second_opinions import SecondOpinions
 from gossipd.core.swim.senders import Senders
+from gossipd.core.swim.suspecting import Suspecting
 
 from .state import State
 
@@ -58,35 +64,37 @@ class Parts:
         self.storing = Storing(s.write_behind, disk, s.means.timers, durable=s.durable)
 
     def _build_detection(self, s: State) -> None:
-        self.rival = NameConflict(s.means, s.life)
+        self.rival = NameConflict(s.means, s.life, s.members)
+        self.own = OwnView(s.members, s.plausible, s.health, self.gossiping, self.rival)
+        self.pinger = Pinger(s.means, s.members, s.questions, s.round_trips, s.health, s.showing)
+        self.suspecting = Suspecting(s.means, s.members, self.pinger)
         self.membership = Membership(
             s.means,
             s.members,
             s.newcomers,
-            s.round_trips,
-            s.health,
             s.plausible,
             s.rumours,
             s.life,
-            s.showing,
             self.gossiping,
-            self.rival,
+            self.own,
+            self.suspecting,
+        )
+        self.opinions = SecondOpinions(
+            s.means, s.members, self.pinger, s.rumours, self.suspecting, self.membership
         )
         self.senders = Senders(s.members, s.questions, s.elsewhere, s.life, self.membership)
         self.detector = Detector(
             s.means,
             s.members,
-            s.questions,
-            s.round_trips,
+            self.pinger,
             s.health,
-            s.rumours,
             s.rounds,
             s.life,
-            s.showing,
+            self.suspecting,
             self.membership,
         )
         self.readiness = Readiness(
-            s.means, s.members, s.newcomers, s.log, s.life, s.showing, self.detector
+            s.means, s.members, s.newcomers, s.log, s.life, s.showing, self.pinger
         )
 
     def _build_repair(self, s: State) -> None:
@@ -124,22 +132,22 @@ class Parts:
 
     def _build_joining(self, s: State) -> None:
         self.joining = Joining(
+            s.means, s.members, s.questions, s.amplification, s.life, self.own, self.rival
+        )
+        self.admission = Admission(
             s.means,
             s.members,
-            s.questions,
             s.amplification,
-            s.plausible,
             s.elsewhere,
-            s.life,
             s.showing,
             self.membership,
-            self.detector,
             self.rival,
             self.readiness,
+            NameChecks(s.means, s.questions, self.pinger),
         )
         self.introducing = Introducing(
             s.means, s.members, s.newcomers, s.life, self.membership, self.joining
         )
         self.leaving = Leaving(
-            s.means, s.members, s.log, s.packet_builder, s.questions, s.life, self.membership
+            s.means, s.members, s.log, s.packet_builder, s.questions, s.life, self.own
         )

@@ -27,9 +27,11 @@ from gossipd.core.swim.showing import Showing
 from gossipd.core.wire.frame import Frame
 from gossipd.core.wire.messages import MemberView
 
+from .effects import Effect
 from .identity import Address
 from .means import Means
 from .settings import Settings
+from .tally import Tally
 from .timers import Timers
 from .turn import Outlet, Turn
 
@@ -70,10 +72,19 @@ class State:
         self.write_behind = WriteBehind(log, members, self.dedup)
         self.packet_builder = PacketBuilder(settings, frame, members, *queues)
         self.growth = Growth()
+        self.tally = Tally()
         self._outlet = Outlet(
-            self.packet_builder, members, self.amplification, self.recent, log, self.means.timers
+            self.packet_builder,
+            members,
+            self.amplification,
+            self.recent,
+            log,
+            self.means.timers,
+            self.tally,
         )
 
-    def turn(self, now: float, source: Address = ("", 0)) -> Turn:
+    def turn(
+        self, now: float, source: Address = ("", 0), effects: list[Effect] | None = None
+    ) -> Turn:
         """An input that comes now."""
-        return Turn(self._outlet, now, source)
+        return Turn(self._outlet, now, source, effects)

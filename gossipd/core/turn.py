@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gossipd.core.gossip.amplification import AmplificationLimit
@@ -17,6 +17,7 @@ from gossipd.core.wire.messages import MemberView, Message
 
 from .effects import Dropped, Effect, Learned, Send
 from .identity import Address
+from .tally import Tally
 from .timers import Timer, Timers
 
 CATCH_UP_PAUSE = 0.002
@@ -32,12 +33,16 @@ class Outlet(NamedTuple):
     recent: RecentEvents
     log: Log
     timers: Timers
+    tally: Tally
 
 
 class Turn:
     """One input: its time, where it came from, and its effects so far."""
 
-    def __init__(self, outlet: Outlet, now: float, source: Address) -> None:
+    def __init__(
+        self, outlet: Outlet, now: float, source: Address, effects: list[Effect] | None = None
+    ) -> None:
+        """`effects`: those of an input that raised on its way, which are still to be performed."""
         self._outlet = outlet
         self.now = now
         self.source = source
@@ -46,10 +51,17 @@ class Turn:
         """Where answers go."""
         self.speaker = ""
         """The name under which it was sent."""
-        self.effects: list[Effect] = []
+        self.effects: list[Effect] = [] if effects is None else effects
+        self.emit: Callable[[Effect], None] = self.effects.append
+        """Something happened that the shell is told."""
         self.save_wanted = False
         """Whether what has changed is to be stored soon."""
         self.company = Company()
+
+    @property
+    def tally(self) -> Tally:
+        """Where what happens is counted."""
+        return self._outlet.tally
 
     def send(
         self,
@@ -62,6 +74,7 @@ class Turn:
         outlet = self._outlet
         data = outlet.packet_builder.pack(message, to, name, views, self.now)
         if outlet.members.is_proven(to) or outlet.amplification.allow(to, len(data)):
+            outlet.tally.sent[type(message)].add(len(data))
             self.effects.append(Send(data, to))
         else:
             self.drop(Drop.LIMITED)
@@ -72,6 +85,7 @@ class Turn:
         data = self._outlet.packet_builder.pack(message, to, None, (), self.now)
         if len(data) > budget:
             return 0
+        self.tally.sent[type(message)].add(len(data))
         self.effects.append(Send(data, to))
         return len(data)
 
@@ -82,10 +96,6 @@ class Turn:
         view = self._outlet.members.held(name)
         if view.generation == generation:
             self.reply_to = view.address
-
-    def emit(self, effect: Effect) -> None:
-        """Something happened that the shell is told."""
-        self.effects.append(effect)
 
     def learn(self, advances: Sequence[Advance]) -> None:
         """Values have moved by what others did, or by doubles."""

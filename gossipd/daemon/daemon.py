@@ -66,6 +66,8 @@ from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
 from gossipd.daemon.lines import fields
 from gossipd.daemon.manager import Manager
+from gossipd.daemon.metrics import Metrics, Sources
+from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.opening import (
     StartError,
     begin_life,
@@ -153,12 +155,15 @@ class Daemon:
         self._node = Node(
             own, config.settings, frame, rng, now, durable=durable, disk_timeout=timeout
         )
+        self._numbers = Numbers()
         self._troubles = Troubles()
         self._telling = Telling(self._troubles)
         self._drops = Drops()
         self._alarm = Alarm(self._node, config.settings.key_limit)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
-        self._keeping = Keeping(self._node, store, self._perform, self._troubles, timeout)
+        self._keeping = Keeping(
+            self._node, store, self._perform, self._troubles, self._numbers, timeout
+        )
         self._counting = Counting(self._node, self._keeping.do)
         self._ending = Ending(self._node, config, self._perform)
         self._waits = Waits(self._node, self._perform)
@@ -190,6 +195,7 @@ class Daemon:
             self._perform,
             self._ending.begin_leave,
             self._process,
+            lambda counters, accept: self._metrics.scrape(counters, accept),
             config.cluster,
         )
         self._port = SidePort(self.service, Limits(names=own_names(own.name)))
@@ -199,6 +205,7 @@ class Daemon:
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)
         self._inbox = Inbox(self._receive, self._node, busy)
+        self._metrics = Metrics(self._sources())
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._snapshot = Snapshot((), ())
@@ -366,6 +373,7 @@ class Daemon:
             return
         self._timer_at = None
         if at is not None and now >= at:
+            self._numbers.lag.add(now - at)
             self._node.see_clocks(now, time.time())
             self._perform(self._node.handle_timeout(now))
         else:
@@ -398,8 +406,10 @@ class Daemon:
                     self._udp.send(data, to)
                 case Answered() | AnsweredPart():
                     self._counting.do(effect)
-                case Incremented() | Learned():
-                    pass
+                case Incremented(advances):
+                    self._numbers.local += len(advances)
+                case Learned(advances):
+                    self._numbers.remote += len(advances)
                 case CommitSoon() | Commit():  # among the last, they would be looked for long
                     self._keeping.do(effect)
                 case Copies() | Included() | TooManyReads():
@@ -456,7 +466,7 @@ class Daemon:
         udp = self._udp
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
-            "alarms": self._alarm.texts + self._troubles.texts,
+            "alarms": self._alarms(),
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,
@@ -468,3 +478,23 @@ class Daemon:
             "files": open_files(),
             "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }
+
+    def _alarms(self) -> list[str]:
+        return self._alarm.texts + self._troubles.texts
+
+    def _sources(self) -> Sources:
+        """Of the numbers that are shown."""
+        return Sources(
+            self._node,
+            self._numbers,
+            self._udp,
+            self._inbox,
+            self._keeping.watch,
+            self._waits,
+            self._port,
+            self._drops.counts,
+            self._config.cluster,
+            int(self._config.settings.key_limit),
+            self.service.not_ready,
+            self._alarms,
+        )

@@ -64,6 +64,17 @@ class DiskWatch:
         """What is said of a disk that hangs."""
         return f"the disk has not answered for {self._limit:g} s"
 
+    @property
+    def waiting_count(self) -> int:
+        """Calls under way."""
+        return len(self._waits)
+
+    @property
+    def oldest_age(self) -> float:
+        """Seconds since the oldest of them began; 0 if there is none."""
+        oldest = next(iter(self._waits), None)
+        return 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest.began
+
     async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What a call of the store that only reads ends with. Raises `HangsError` as soon as the
         disk hangs, and without asking while it does; the call goes on, and nobody hears of it."""

@@ -67,6 +67,7 @@ def _member(
         "answered": at(contact.answered_at),
         "rtt_ms": None if rtt is None else round(1000 * rtt, 3),
         "timeout_ms": round(1000 * known.timeout, 3),
+        "probed_every": known.every,
         "probes": [_probe(probe, at) for probe in probes],
         "accusers": list(view.accusers),
         "suspicion": _suspicion(known, at, now),
@@ -111,7 +112,7 @@ def _text(node: Node, view: MemberView, known: Explanation, now: float) -> str:
     state = view.status.name.lower()
     if view.name == node.own.name:
         return f"{view.name} is this node itself, {state}"
-    because = "" if known.reason is None else f" because {reason_text(known.reason, view)}"
+    because = "" if known.reason is None else f": {reason_text(known.reason, view)}"
     said = [f"{view.name} is {state}{because}"]
     if known.suspicion is not None:
         left = max(0.0, known.suspicion.deadline - now)

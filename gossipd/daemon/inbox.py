@@ -84,7 +84,8 @@ class _Queue:
     """What waits of one kind, by address."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Address, deque[bytes]] = {}
+        self._waiting: dict[Address, deque[tuple[bytes, float]]] = {}
+        """Each with when it came."""
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -92,7 +93,15 @@ class _Queue:
     def __contains__(self, source: Address) -> bool:
         return source in self._waiting
 
-    def put(self, source: Address, data: bytes) -> bool:
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def oldest_at(self) -> float:
+        """When the oldest of what waits came."""
+        return min((each[0][1] for each in self._waiting.values()), default=float("inf"))
+
+    def put(self, source: Address, data: bytes, now: float) -> bool:
         """Whether there was room."""
         waiting = self._waiting.get(source)
         if waiting is None:
@@ -101,14 +110,14 @@ class _Queue:
             waiting = self._waiting[source] = deque()
         if len(waiting) >= WAITING_MAX:
             return False
-        waiting.append(data)
+        waiting.append((data, now))
         return True
 
     def take(self) -> tuple[bytes, Address]:
         """The next one, each address in turn."""
         source = next(iter(self._waiting))
         waiting = self._waiting.pop(source)
-        data = waiting.popleft()
+        data, _ = waiting.popleft()
         if waiting:
             self._waiting[source] = waiting
         return data, source
@@ -149,11 +158,20 @@ class Inbox:
             self._do(data, source)
             return
         queue = self._urgent if is_proven and self._ranks.is_urgent(data) else self._others
-        if not queue.put(source, data):
+        if not queue.put(source, data, now):
             self._dropped(source)
         elif not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._go_on)
+
+    @property
+    def waiting_count(self) -> int:
+        """Datagrams that wait."""
+        return len(self._urgent) + len(self._others)
+
+    def oldest_age(self, now: float) -> float:
+        """Seconds for which the oldest of them has waited; 0 if there is none."""
+        return max(0.0, now - min(self._urgent.oldest_at, self._others.oldest_at))
 
     def hurry(self) -> None:
         """Somebody is about to be blamed: handle what may speak for it."""

@@ -36,6 +36,7 @@ from gossipd.core import (
 )
 from gossipd.daemon.diskwatch import DiskWatch
 from gossipd.daemon.lines import fields
+from gossipd.daemon.numbers import HANGS, Numbers
 from gossipd.daemon.troubles import Troubles
 from gossipd.store import BrokenError, Store
 
@@ -72,12 +73,14 @@ class Keeping:
         store: Store,
         perform: Callable[[Sequence[Effect]], None],
         troubles: Troubles,
+        numbers: Numbers,
         disk_timeout: float,
     ) -> None:
         self._node = node
         self._store = store
         self._perform = perform
         self._troubles = troubles
+        self._numbers = numbers
         self._loop = asyncio.get_running_loop()
         self.watch = DiskWatch(disk_timeout, troubles, self._hang_changed)
         self._calls: set[asyncio.Future[Any]] = set()
@@ -131,22 +134,30 @@ class Keeping:
         self._give(lambda: self._node.commit(time.monotonic(), time.time()))
 
     def _store_batch(self, batch: Batch) -> None:
+        self._numbers.commit_begins(time.monotonic())
         try:
             done = self._store.commit(batch)
         except Exception as error:
+            self._numbers.commit_fails()
             self._fail(self._node.commit_failed, error)
             return
         if done is None:
-            self._give(lambda: self._node.committed(batch, time.monotonic()))
+            self._committed(batch)
         else:
             self._ask(done, partial(self._stored, batch))
 
     def _stored(self, batch: Batch, call: asyncio.Future[None]) -> None:
         error = call.exception()
         if error is None:
-            self._give(lambda: self._node.committed(batch, time.monotonic()))
+            self._committed(batch)
         else:
+            self._numbers.commit_fails()
             self._fail(self._node.commit_failed, error)
+
+    def _committed(self, batch: Batch) -> None:
+        now = time.monotonic()
+        self._numbers.commit_ends(len(batch.results) + len(batch.put_results), now)
+        self._give(lambda: self._node.committed(batch, now))
 
     def _found(self, question: int, call: asyncio.Future[Stored]) -> None:
         error = call.exception()
@@ -205,6 +216,7 @@ class Keeping:
         failure = Failure.BROKEN if isinstance(error, BrokenError) else Failure.FULL
         if not isinstance(error, OSError):
             failure = Failure.MISTAKE
+        self._numbers.disk_errors[failure.name.lower()] += 1
         self._perform(told(failure, str(error), time.monotonic()))
         if failure is Failure.MISTAKE:
             raise error
@@ -226,5 +238,6 @@ class Keeping:
         call.add_done_callback(answered)
 
     def _hang_changed(self) -> None:
+        self._numbers.disk_errors[HANGS] += self.watch.hangs
         tell = self._node.disk_hangs if self.watch.hangs else self._node.disk_answers
         self._perform(tell(time.monotonic()))

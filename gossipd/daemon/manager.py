@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from gossipd.daemon import notify
+from gossipd.daemon.lines import fields
 
 log = logging.getLogger("gossipd")
 
@@ -139,19 +140,19 @@ class Observer:
             half = self._limit * TOLD_AFTER / 2
             if not self._heard.wait(half) and not self._heard.wait(half):
                 log.critical(
-                    "no progress for %g s, after %g s the service manager ends this process:\n%s",
+                    "no progress for %g s, after %g s the service manager ends this process",
                     2 * half,
                     self._limit,
-                    "\n".join(stacks()),
                 )
+                for name, trace in stacks():
+                    log.critical("where it is", extra=fields(thread=name, trace=trace))
                 self._heard.wait()
             self._heard.clear()
 
 
-def stacks() -> Iterator[str]:
-    """Where each other thread of this process is."""
+def stacks() -> Iterator[tuple[str, str]]:
+    """The name of each other thread of this process, and where it is."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():
         if ident != threading.get_ident():
-            yield f"thread {names.get(ident, ident)}:"
-            yield "".join(traceback.format_stack(frame)).rstrip()
+            yield names.get(ident, str(ident)), "".join(traceback.format_stack(frame)).rstrip()

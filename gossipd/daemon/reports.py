@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 
 import gossipd
@@ -103,13 +102,9 @@ def event(entry: RecentEvent) -> dict[str, object]:
     }
 
 
-def _states(node: Node) -> Counter[Status]:
-    return Counter(view.status for view in node.members)
-
-
 def standing(node: Node, not_ready: str | None) -> str:
     """The node in one line; `not_ready`: why clients should ask another one."""
-    states = _states(node)
+    states = node.state_counts
     counts = (f"{states[status]} {status.name.lower()}" for status in SHOWN if states[status])
     ready = (
         "leaving the cluster" if node.leaving else "ready" if not_ready is None else "not ready"
@@ -121,7 +116,7 @@ def standing(node: Node, not_ready: str | None) -> str:
 
 def status(node: Node, cluster: str) -> dict[str, object]:
     """The node in one look."""
-    states = _states(node)
+    states = node.state_counts
     return {
         "name": node.own.name,
         "address": address_text(node.own.address),
@@ -130,12 +125,14 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "ready": node.ready,
         "leaving": node.leaving,
         "members": {status.name.lower(): states[status] for status in SHOWN},
+        "changes": node.following.event_count,
         "counters": node.log.counter_count,
         "streams": node.log.stream_count,
         "registers": node.log.register_count,
         "limits": {
             "streams": node.log.streams_max,
             "registers": node.log.registers_max,
+            "keys": node.key_limit,
             "doubles": node.log.doubles_max,
         },
         "keys": {

@@ -13,7 +13,6 @@ Names that do not resolve hold up nothing and end nothing: they are told once an
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 import random
 import socket
@@ -31,32 +30,21 @@ from gossipd.core import (
     Node,
     Refused,
     Settings,
-    Status,
     Why,
 )
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.retrying import Retrying
+from gossipd.daemon.targets import Targets
 from gossipd.daemon.troubles import Troubles
-from gossipd.daemon.udp import is_local
 
 log = logging.getLogger(__name__)
-
-ROUND_MAX = 32
-"""Addresses that are asked at once."""
 
 ROUND_INTERVAL = 0.1
 """Seconds between two rounds at least, so that a name with very many addresses is no burst."""
 
 SLOW_AFTER = 3.0
 """Seconds after which a resolver that has not answered yet is told of."""
-
-SILENT_AFTER = 1.0
-"""Seconds after which an address that has not answered yet is called silent."""
-
-SELF_AGAIN_AFTER = 60.0
-"""Seconds for which an address at which the node found itself is not asked: it may become
-somebody else's."""
 
 WISH_LASTS = 600.0
 """Seconds for which the seeds of a single wish to join are tried."""
@@ -69,25 +57,6 @@ TOLD_MAX = 3
 
 GONE = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 """The answers of a resolver that knows that there is no address (others: that it cannot tell)."""
-
-
-@dataclass(slots=True)
-class _Target:
-    """One address."""
-
-    pause: float
-    due_at: float = 0.0
-    listed: int = 0
-    """How many seeds list it."""
-
-    member: str | None = None
-    """Who answered there last: a member may advertise another address."""
-
-    asked_at: float | None = None
-    """When it was first asked since it was last known to be somebody's."""
-
-    self_until: float = 0.0
-    """Until when it counts as the node's own."""
 
 
 @dataclass(slots=True)
@@ -132,14 +101,12 @@ class Seeds:
         self._loop = asyncio.get_running_loop()
         self._resolver = Resolver()
         self._seeds: dict[Endpoint, _Seed] = {}
-        self._targets: dict[Address, _Target] = {}
+        self._targets = Targets(node, settings)
         self._resolved = False
         """Whether any seed ever had an address."""
         self._timer: asyncio.TimerHandle | None = None
         self._holds = False
         """Several seeds are being changed at once."""
-        self._live: tuple[int, dict[Address, str], set[str]] = (-1, {}, set())
-        """A fingerprint of the member table, and the live members in it by address and name."""
 
     # --- inputs ------------------------------------------------------------------------------
 
@@ -173,18 +140,11 @@ class Seeds:
 
     def joined(self, effect: Joined) -> bool:
         """A member took this node in; whether that is news of a seed."""
-        target = self._targets.get(effect.address)
-        if target is None:
-            return False
-        before, target.member = target.member, effect.name
-        return before != effect.name
+        return self._targets.joined(effect)
 
     def found_itself(self, address: Address) -> None:
         """What was sent to a seed's address came to this node itself."""
-        target = self._targets.get(address)
-        if target is not None:
-            target.member = None
-            target.self_until = time.monotonic() + SELF_AGAIN_AFTER
+        if self._targets.found_itself(address):
             self._loop.call_soon(self._changed)
 
     async def stop(self) -> None:
@@ -204,7 +164,7 @@ class Seeds:
     @property
     def addresses(self) -> list[Address]:
         """All addresses that seeds were last resolved to, each once."""
-        return list(self._targets)
+        return self._targets.addresses
 
     @property
     def unresolved(self) -> str | None:
@@ -221,78 +181,31 @@ class Seeds:
 
     @property
     def only_itself(self) -> bool:
-        """Whether all seeds are known, and the node itself is behind each of them and for good:
-        behind a balancer's address there may be another one next time."""
-        now = time.monotonic()
-        return all(seed.addresses for seed in self._seeds.values()) and all(
-            self._is_self(address, target, now) and is_local(address)
-            for address, target in self._targets.items()
-        )
+        """Whether all seeds are known, and the node itself is behind each of them and for good."""
+        are_known = all(seed.addresses for seed in self._seeds.values())
+        return are_known and self._targets.only_itself
 
     def report(self) -> list[dict[str, object]]:
         """What has become of each seed."""
         return [
             {
                 "seed": str(seed.endpoint),
-                "joined": any(self._member(address) for address in seed.addresses),
+                "joined": any(self._targets.member(address) for address in seed.addresses),
                 "error": seed.failure,
-                "addresses": [self._row(address) for address in seed.addresses],
+                "addresses": [self._targets.row(address) for address in seed.addresses],
             }
             for seed in self._seeds.values()
         ]
 
-    def _row(self, address: Address) -> dict[str, object]:
-        target, now = self._targets[address], time.monotonic()
-        member = self._member(address)
-        if self._is_self(address, target, now):
-            state = "self"
-        elif member is not None:
-            state = "member"
-        else:
-            asked_at = target.asked_at
-            is_silent = asked_at is not None and now - asked_at >= SILENT_AFTER
-            state = "silent" if is_silent else "asked"
-        return {"address": address_text(address), "state": state, "member": member}
-
-    def _is_self(self, address: Address, target: _Target, now: float) -> bool:
-        return address == self._node.own.address or now < target.self_until
-
-    def _member(self, address: Address) -> str | None:
-        """The live member that answers at a seed's address, as far as is known."""
-        fingerprint = self._node.members_fingerprint
-        if self._live[0] != fingerprint:
-            own = self._node.own.name
-            live = [v for v in self._node.members if v.status <= Status.SUSPECT and v.name != own]
-            by_address = {view.address: view.name for view in live}
-            self._live = fingerprint, by_address, {view.name for view in live}
-        _, by_address, names = self._live
-        answered = self._targets[address].member
-        return by_address.get(address) or (answered if answered in names else None)
-
     # --- asking ------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Ask those whose turn it is, the longest waiting ones first."""
+        """Ask those whose turn it is."""
         self._timer = None
         if self._node.leaving:
             return
         now = time.monotonic()
-        due = [(target.due_at, at) for at, target in self._targets.items() if target.due_at <= now]
-        absent = []
-        for _, address in heapq.nsmallest(ROUND_MAX, due):
-            target = self._targets[address]
-            if self._is_self(address, target, now) or self._member(address) is not None:
-                target.pause = self._settings.join_retry_min
-                target.asked_at = None
-                wait = self._look_interval * random.uniform(0.75, 1.25)
-            else:
-                absent.append(address)
-                target.asked_at = target.asked_at or now
-                wait = 2 * self._share * random.random()
-                if self._node.live_count == 1:
-                    wait = min(target.pause, self._share) * random.uniform(0.75, 1.25)
-                target.pause = min(2 * target.pause, self._settings.join_retry_max)
-            target.due_at = now + wait
+        absent = self._targets.due(now)
         if absent:
             self._perform(self._node.join(absent, now))
         self._tell_silent(now)
@@ -300,26 +213,13 @@ class Seeds:
 
     def _tell_silent(self, now: float) -> None:
         """In the log, of those that have been asked for a while."""
-        since = {
-            address_text(address): target.asked_at
-            for address, target in self._targets.items()
-            if target.asked_at is not None and now - target.asked_at >= SILENT_AFTER
-        }
+        since = self._targets.silent(now)
         if since:
+            silent = [address_text(address) for address in since]
             alone = self._node.live_count == 1
-            self._retrying.silent(list(since), min(since.values()), alone, now)
+            self._retrying.silent(silent, min(since.values()), alone, now)
         else:
             self._retrying.answered()
-
-    @property
-    def _share(self) -> float:
-        """This node's part of contacting an address once per `contact_interval`, seconds."""
-        return self._settings.contact_interval * self._node.live_count
-
-    @property
-    def _look_interval(self) -> float:
-        """Seconds between two looks at what may have changed: at a name, at a live member."""
-        return min(self._share, self._settings.join_retry_max)
 
     def _arm(self, after: float) -> None:
         """Look when the next address is due, `after` seconds from now at the earliest."""
@@ -328,8 +228,8 @@ class Seeds:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._targets:
-            due_at = min(target.due_at for target in self._targets.values())
+        due_at = self._targets.next_at
+        if due_at is not None:
             wait = max(after, due_at - time.monotonic())
             self._timer = self._loop.call_later(wait, self._look)
 
@@ -360,10 +260,7 @@ class Seeds:
                 self._changed()
             return seed
         seed.hurry.set()
-        for address in seed.addresses:
-            target = self._targets[address]
-            target.pause, target.due_at = self._settings.join_retry_min, 0.0
-            target.asked_at, target.self_until = None, 0.0
+        self._targets.hurry(seed.addresses)
         self._arm(0.0)
         return seed
 
@@ -380,10 +277,10 @@ class Seeds:
                 if error.errno in GONE:
                     self._list(seed, [])
                 self._failed(seed, error.strerror or str(error))
-                wait = min(pause, self._look_interval)
+                wait = min(pause, self._targets.look_interval)
                 pause = min(2 * pause, self._settings.join_retry_max)
             else:
-                wait, pause = self._look_interval, self._settings.join_retry_min
+                wait, pause = self._targets.look_interval, self._settings.join_retry_min
             finally:
                 slow.cancel()
             with suppress(TimeoutError):
@@ -418,17 +315,7 @@ class Seeds:
     def _list(self, seed: _Seed, addresses: list[Address]) -> bool:
         """A seed has these addresses now; whether they are others than before."""
         before, seed.addresses = seed.addresses, addresses
-        for address in addresses:
-            target = self._targets.get(address)
-            if target is None:
-                target = self._targets[address] = _Target(self._settings.join_retry_min)
-            target.listed += 1
-        for address in before:
-            target = self._targets[address]
-            target.listed -= 1
-            if not target.listed:
-                del self._targets[address]
-        return set(before) != set(addresses)
+        return self._targets.relist(before, addresses)
 
     def _drop(self, seed: _Seed) -> None:
         """Try a seed no longer."""

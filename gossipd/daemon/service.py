@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from asyncio import Future
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from gossipd.daemon.diskwatch import DiskWatch
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Troubles
 from gossipd.daemon.waits import Waits
+from gossipd.sideport.streaming import Pieces
 from gossipd.store import Store
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ class Service:
     _begin_leave: Callable[[], None]
     _process: Callable[[], dict[str, object]]
     """What is to be shown of the process around the node."""
+
+    _metrics: Callable[[str | None, str], Awaitable[Pieces]]
+    """What there is to be scraped: with the values of counters that begin so, in a format that
+    the client accepts."""
 
     _cluster: str
 
@@ -204,6 +209,9 @@ class Service:
     def status(self) -> dict[str, object]:
         ready = {"ready": self.not_ready() is None}
         return {**reports.status(self._node, self._cluster), **ready, **self._process()}
+
+    def metrics(self, counters: str | None, accept: str) -> Awaitable[Pieces]:
+        return self._metrics(counters, accept)
 
     def join(self, peers: list[str]) -> None:
         try:

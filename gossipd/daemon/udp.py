@@ -10,10 +10,11 @@ import asyncio
 import errno
 import ipaddress
 import socket
+import struct
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import NamedTuple, cast
 
 from gossipd.config.endpoint import is_link_local
 from gossipd.core import Address
@@ -24,7 +25,20 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 _PREFER_PUBLIC = (72, 2)
 """Linux: IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC."""
 
+_MEMORY = (55, struct.Struct("9I"))
+"""Linux: SO_MEMINFO, of which the first number is what was received and waits, the last what was
+dropped."""
+
 _MAPPED = "::ffff:"
+
+
+class Memory(NamedTuple):
+    """What the kernel keeps for a socket."""
+
+    used: int
+    """Bytes."""
+    overflows: int
+    """Datagrams that found no room."""
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -144,6 +158,13 @@ class Udp(asyncio.DatagramProtocol):
     def receive_buffer(self) -> int:
         """Bytes that the kernel granted for waiting datagrams (Linux reports the double)."""
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+    @property
+    def memory(self) -> Memory:
+        """What waits to be received, and what found no room so far."""
+        option, form = _MEMORY
+        found = form.unpack(self._sock.getsockopt(socket.SOL_SOCKET, option, form.size))
+        return Memory(found[0], found[-1])
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram; a refusal is counted, for the protocol expects loss."""

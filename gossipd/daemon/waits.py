@@ -39,7 +39,17 @@ class Waits:
         self._perform = perform
         self._loop = asyncio.get_running_loop()
         self._tokens = count(1)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Any], float]] = {}
+        """Each with when it began, the oldest first."""
+
+    @property
+    def count(self) -> int:
+        return len(self._waiting)
+
+    def oldest_age(self, now: float) -> float:
+        """Seconds for which somebody has waited; 0 if nobody does."""
+        _, began = next(iter(self._waiting.values()), (None, now))
+        return now - began
 
     def held(
         self, stream: Stream, seq: int, copies: int, memory: bool, timeout: float
@@ -48,7 +58,7 @@ class Waits:
         is `copies`, or after `timeout` seconds, or at once where too many wait. `memory`: those
         without a disk count, too. Nobody is asked any more on behalf of who cancels it."""
         token, answer, now = next(self._tokens), self._loop.create_future(), time.monotonic()
-        self._wait(token, answer)
+        self._wait(token, answer, now)
         until = now + timeout
         self._perform(
             self._node.await_copies(token, stream, seq, copies, until, now, memory=memory)
@@ -62,14 +72,14 @@ class Waits:
         seconds without it, with `Refused` where too many wait. `counter`: the one that is to be
         read, if that is known."""
         token, answer, now = next(self._tokens), self._loop.create_future(), time.monotonic()
-        self._wait(token, answer)
+        self._wait(token, answer, now)
         until = now + timeout
         self._perform(self._node.await_included(token, stream, seq, counter, until, now))
         return answer
 
     def do(self, effect: Of) -> None:
         """Perform one effect."""
-        answer = self._waiting.pop(effect.token)
+        answer, _ = self._waiting.pop(effect.token)
         if answer.done():
             return
         match effect:
@@ -85,8 +95,8 @@ class Waits:
         """Nothing more will arrive: what is known is the answer."""
         self._perform(self._node.stop_waiting(time.monotonic()))
 
-    def _wait(self, token: int, answer: asyncio.Future[Any]) -> None:
-        self._waiting[token] = answer
+    def _wait(self, token: int, answer: asyncio.Future[Any], now: float) -> None:
+        self._waiting[token] = answer, now
         answer.add_done_callback(partial(self._give_up, token))
 
     def _give_up(self, token: int, _: asyncio.Future[Any]) -> None:

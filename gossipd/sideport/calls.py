@@ -15,7 +15,7 @@ from gossipd.sideport.fields import (
 )
 from gossipd.sideport.http_answers import TEXT, VARIES, Document, Problem
 from gossipd.sideport.operations import OPERATIONS, Operation
-from gossipd.sideport.page import page
+from gossipd.sideport.page import is_preferred, page
 from gossipd.sideport.validation import COUNTS, Argument, shown
 
 
@@ -36,7 +36,9 @@ class Request(NamedTuple):
     """Counts are wanted as strings."""
 
 
-def _index(_: object) -> Document:
+def _index(_: object, accept: str) -> Document:
+    if is_preferred(accept):
+        return page()
     rows = "".join(f"{row.method:<5} {row.path:<27} {_summary(row)}\n" for row in CALLS)
     text = (
         f"gossipd: a replicated counter\n\n{rows}\n"
@@ -67,9 +69,7 @@ def _call(row: Operation) -> Call:
     )
 
 
-INDEX = Operation("index", "GET /", "this list; a page for browsers", _index)
-
-PAGE = Operation("page", "", "the same call, for who would rather have HTML", lambda _: page())
+INDEX = Operation("index", "GET /", "this list; a page for browsers", _index, negotiates=True)
 
 CALLS = (*(operation for operation in OPERATIONS if operation.http), INDEX)
 

@@ -48,9 +48,7 @@ class Connection(asyncio.Protocol):
         self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
         self._dialect: Dialect = OpeningDialect(
             lambda: HttpDialect(port, pipeline, brief=self._brief),
-            lambda: TextDialect(
-                port.node, port.watchers, port.lines, pipeline, limits, brief=self._brief
-            ),
+            lambda: TextDialect(port, pipeline, brief=self._brief),
             lambda: RespDialect(port, pipeline, brief=self._brief),
             self._become,
             pipeline,

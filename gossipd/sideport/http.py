@@ -23,6 +23,7 @@ import httptools
 from gossipd.core import RETRY_AFTER, Refused, Why
 from gossipd.sideport import calls, origin
 from gossipd.sideport import http_answers as answers
+from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.http_answers import (
     CLOSE,
@@ -32,7 +33,6 @@ from gossipd.sideport.http_answers import (
     Problem,
 )
 from gossipd.sideport.memo import Meaning
-from gossipd.sideport.page import is_preferred
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.sse import ServerSentEvents
 from gossipd.sideport.validation import key, shown, wrong
@@ -77,6 +77,7 @@ class HttpDialect:
         self._silent = 0
         """Bytes taken since the parser last delivered something: what it holds, at most."""
         self._delivered = False
+        self._answered = port.answered
         self._memo = port.requests
         self._meaning: Meaning | None = None
         """Of the request that was read last, if it means always the same but for its key, ..."""
@@ -243,33 +244,33 @@ class HttpDialect:
         """A request is complete: hand its command to the pipeline."""
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive() and method != "CONNECT" and not self._brief
+        call = UNKNOWN
         try:
             self._check_headers()
             if method == "OPTIONS":
                 framing = _framing(keep, self._version, method)
-                render = partial(answers.options, framing)
+                render = partial(answers.options, framing, self._answered.of("http", "options"))
                 self._pipeline.add(partial(calls.allowed, self._target), render)
             else:
                 request = calls.find(method, self._target, bytes(self._body))
+                call = request.operation.name
                 rows, flows = request.operation.rows, request.operation.flows
                 if (self._version == "1.0" and rows) or (flows and method != "HEAD"):
                     keep = False  # a list may be long, and knows no chunks: its end is the end
                 self._add(request, _framing(keep, self._version, method))
         except Exception as failure:
-            framing = _framing(keep, self._version, method)
-            self._pipeline.say(answers.problem(refused(failure), framing))
+            self._refuse(refused(failure), call, _framing(keep, self._version, method))
         if not keep:
             self._pipeline.end()
 
     def _add(self, request: calls.Request, framing: Framing) -> None:
         operation, fields, text = request
-        if operation is calls.INDEX and is_preferred(self._field(b"accept")):
-            operation = calls.PAGE
         if self._brief and not operation.is_short(fields):
             detail = "too many connections: only short requests are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         node, has_key = self._port.node, _KEY in self._headers
-        render = partial(answers.answer, operation, framing, text)
+        answered = self._answered.of("http", operation.name)
+        render = partial(answers.answer, operation, framing, text, answered)
         if operation.batch:
             if has_key:
                 raise wrong("a batch has no key of its own: give each of its lines a key")
@@ -279,25 +280,30 @@ class HttpDialect:
             return
         if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
-        start = operation.start(node, operation.validated(fields))
+        arguments = operation.validated(fields)
+        if operation.negotiates:
+            accept = self._field(b"accept") or b""
+            arguments = {**arguments, "accept": accept.decode("latin-1")}
+        start = operation.start(node, arguments)
         if operation.flows:
-            self._follow(start(), framing, text)
+            self._follow(start(), framing, text, answered)
             return
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
             self._meaning = Meaning(start, render, operation.shares)
             self._key = fields.get("key")
 
-    def _follow(self, wanted: Wanted, framing: Framing, text: bool) -> None:
+    def _follow(self, wanted: Wanted, framing: Framing, text: bool, answered: Answers) -> None:
         """An answer that does not end by itself; nothing is read behind it."""
         pipeline, watchers = self._pipeline, self._port.watchers
         if not framing.body:
+            answered.ok += 1
             pipeline.say(answers.stream_head(framing))
             return
         last = (self._field(_LAST_EVENT) or b"").decode("latin-1")
         events = ServerSentEvents(framing, text, watchers.id_of)
         start = partial(watchers.watch, wanted._replace(last=last), events, pipeline)
-        pipeline.add(start, partial(answers.flow, framing))
+        pipeline.add(start, partial(answers.flow, framing, answered))
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""
@@ -365,8 +371,12 @@ class HttpDialect:
     def _fail(self, refused: Refused) -> None:
         """Answer a broken request and end the connection; what else it sends is thrown away."""
         if not self._pipeline.closed:
-            self._pipeline.say(answers.problem(refused, CLOSE))
+            self._refuse(refused, UNKNOWN, CLOSE)
             self._pipeline.end(linger=True)
+
+    def _refuse(self, refused: Refused, call: str, framing: Framing) -> None:
+        self._answered.of("http", call).add(answers.status_of(refused))
+        self._pipeline.say(answers.problem(refused, framing))
 
 
 def _framing(keep: bool, version: str, method: str) -> Framing:

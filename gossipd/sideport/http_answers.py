@@ -13,8 +13,9 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from gossipd.core import Counted, Refused, Why, increment_text
+from gossipd.sideport.answered import Answers
 from gossipd.sideport.operations import Acknowledged, Operation
-from gossipd.sideport.streaming import in_json
+from gossipd.sideport.streaming import Pieces, in_json
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -144,23 +145,29 @@ def problem_object(refused: Refused) -> dict[str, object]:
 
 
 def answer(
-    operation: Operation, framing: Framing, text: bool, value: object
+    operation: Operation, framing: Framing, text: bool, answered: Answers, value: object
 ) -> bytes | Iterator[bytes]:
-    """What an operation has ended with. `text`: counts are strings."""
+    """What an operation has ended with. `text`: counts are strings; `answered`: where the answer
+    is counted."""
     if isinstance(value, Counted):
+        answered.ok += 1
         return incremented(value, framing, text)
     if isinstance(value, Refused):
+        answered.add(status_of(value))
         return problem(value, framing, text)
+    begins = value.acks < value.wanted if isinstance(value, Acknowledged) else operation.begins
+    status = 202 if begins else 200
+    answered.add(status)
+    if isinstance(value, Pieces):
+        return framed(status, value.pieces, framing, value.content_type, VARIES)
     if operation.rows:
         assert isinstance(value, Iterator)
         row, around = (_pair, "{}") if operation.pairs else (_row, "[]")
         pieces = in_json(value, partial(row, text), around[0], f"{around[1]}\n")
-        return framed(200, pieces, framing)
+        return framed(status, pieces, framing)
     if isinstance(value, Acknowledged):
-        status = 200 if value.acks >= value.wanted else 202
         members = f'{{{incremented_members(value.done, text)}, "acks": {value.acks}}}\n'
         return frame(status, JSON, members.encode(errors="replace"), framing)
-    status = 202 if operation.begins else 200
     match value:
         case bytes():
             return frame(status, JSON, value, framing)
@@ -189,15 +196,21 @@ def frame(
     return _head(status, content_type, length + headers, framing) + (body if framing.body else b"")
 
 
-def framed(status: int, pieces: Iterator[bytes], framing: Framing) -> Iterator[bytes]:
-    """JSON that comes in pieces, with its length where there are few. Without a length HTTP/1.1
+def framed(
+    status: int,
+    pieces: Iterator[bytes],
+    framing: Framing,
+    content_type: bytes = JSON,
+    headers: bytes = b"",
+) -> Iterator[bytes]:
+    """What comes in pieces, with its length where there are few. Without a length HTTP/1.1
     gets chunks; older clients read until the end of the connection, which must follow."""
     ahead = list(islice(pieces, 2))  # two, to see whether there is more than one
     if len(ahead) < 2:
-        yield frame(status, JSON, b"".join(ahead), framing)
+        yield frame(status, content_type, b"".join(ahead), framing, headers)
         return
     coding = b"Transfer-Encoding: chunked\r\n" if framing.chunked else b""
-    yield _head(status, JSON, coding, framing)
+    yield _head(status, content_type, coding + headers, framing)
     if not framing.body:
         return
     for piece in chain(ahead, pieces):
@@ -212,15 +225,23 @@ def stream_head(framing: Framing) -> bytes:
     return _head(200, EVENTS, coding + _UNBUFFERED, framing)
 
 
-def flow(framing: Framing, value: Iterator[bytes] | Refused) -> bytes | Iterator[bytes]:
+def flow(
+    framing: Framing, answered: Answers, value: Iterator[bytes] | Refused
+) -> bytes | Iterator[bytes]:
     """What does not end by itself, with its head; or why it does not begin."""
-    return problem(value, framing) if isinstance(value, Refused) else value
+    if isinstance(value, Refused):
+        answered.add(status_of(value))
+        return problem(value, framing)
+    answered.ok += 1
+    return value
 
 
-def options(framing: Framing, allow: str | Refused) -> bytes:
+def options(framing: Framing, answered: Answers, allow: str | Refused) -> bytes:
     """What a path may be asked (RFC 9110 9.3.7); a 204 has no body, so no length either."""
     if isinstance(allow, Refused):
+        answered.add(status_of(allow))
         return problem(allow, framing)
+    answered.add(204)
     return b"%b%bAllow: %b\r\n%b\r\n" % (
         _STATUS_LINES[204], _dated(), allow.encode(), framing.connection,
     )  # fmt: skip

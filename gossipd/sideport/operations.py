@@ -77,6 +77,9 @@ class Operation:
     batch: bool = False
     """The arguments are given many times, a line of JSON each; `run` gets a list of `Item`."""
 
+    negotiates: bool = False
+    """Over HTTP `run` also gets which formats the client accepts, as `accept`."""
+
     @cached_property
     def method(self) -> str:
         return self.http.partition(" ")[0]
@@ -369,6 +372,11 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "status", "GET /status", "this node", lambda node: node.status(), text=listing.fields
+    ),
+    Operation(
+        "metrics", "GET /metrics", "numbers for Prometheus",
+        lambda node, counters, accept: node.metrics(counters, accept),
+        (values.COUNTERS,), rows=True, negotiates=True,
     ),
     Operation("seeds", "GET /join", "what became of each seed", lambda node: node.seeds()),
     Operation("join", "POST /join", "join others", _join, (values.PEERS,), begins=True),

@@ -298,6 +298,8 @@ class Pipeline:
             self._waiting.append(_End(linger=False))
             self.closed, self.pending = True, 1
             return
+        if self.is_cut:
+            return  # as it found out itself that it has to end
         if piece is None:
             self._pieces = None
             self.pending -= 1

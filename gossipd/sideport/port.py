@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from gossipd.daemon.service import Service
+from gossipd.sideport.answered import Answered
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.memo import Meaning, Memo
@@ -47,6 +48,7 @@ class SidePort:
         self.node = node
         self.limits = limits or Limits()
         self.turns = Turns()
+        self.answered = Answered()
         self.requests = Memo[Meaning]()
         self.lines = Memo[Meaning]()
         """What clients say again and again, over HTTP and in text."""
@@ -63,6 +65,8 @@ class SidePort:
         """When the connections are looked at next; None while there are none."""
         self._empty: asyncio.Event = asyncio.Event()
         self._empty.set()
+        self.accepted_count = 0
+        """Connections that came so far."""
         self.refused_count = 0
         """Connections refused so far because there were too many."""
 
@@ -133,6 +137,7 @@ class SidePort:
 
     def admit(self, connection: Connection, host: str | None) -> Place:
         """Whether a new connection may stay."""
+        self.accepted_count += 1
         self._empty.clear()
         if self._look is None:
             self._look = asyncio.get_running_loop().call_later(LOOK_INTERVAL, self._look_at_all)

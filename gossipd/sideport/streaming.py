@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 ROWS_AT_ONCE = 64
 """Rows of one piece, which is made in one go: a millisecond at most."""
 
 T = TypeVar("T")
+
+
+class Pieces(NamedTuple):
+    """An answer in a format of its own, which follows from what the client accepts."""
+
+    content_type: bytes
+    pieces: Iterator[bytes]
+    """Each made in one go, which should take a few milliseconds at most."""
 
 
 def in_json(

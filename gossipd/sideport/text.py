@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gossipd.core import Refused
-from gossipd.daemon.service import Service
-from gossipd.sideport.limits import Limits
-from gossipd.sideport.memo import Meaning, Memo
+from gossipd.core import Counted, Refused
+from gossipd.sideport.answered import UNKNOWN, Answers
+from gossipd.sideport.http_answers import status_of
+from gossipd.sideport.memo import Meaning
 from gossipd.sideport.operations import OPERATIONS, Operation
 from gossipd.sideport.pipeline import Answer, Pipeline
 from gossipd.sideport.protocols import NOT_RESP, RESP
@@ -22,7 +22,10 @@ from gossipd.sideport.streaming import in_blocks
 from gossipd.sideport.tables import aligned
 from gossipd.sideport.tokens import options, split
 from gossipd.sideport.validation import shown, wrong
-from gossipd.sideport.watching import Event, Watchers
+from gossipd.sideport.watching import Event
+
+if TYPE_CHECKING:
+    from gossipd.sideport.port import SidePort
 
 
 def _help(_: object) -> str:
@@ -42,24 +45,18 @@ class TextDialect:
 
     size = 0
 
-    def __init__(
-        self,
-        node: Service,
-        watchers: Watchers,
-        memo: Memo[Meaning],
-        pipeline: Pipeline,
-        limits: Limits,
-        *,
-        brief: bool = False,
-    ) -> None:
+    def __init__(self, port: SidePort, pipeline: Pipeline, *, brief: bool = False) -> None:
         """`brief`: nothing is answered but one line."""
         self._brief = brief
-        self._node = node
-        self._watchers = watchers
-        self._memo = memo
+        self._node = port.node
+        self._watchers = port.watchers
+        self._memo = port.lines
+        self._answered = port.answered
         self._pipeline = pipeline
-        self._limits = limits
+        self._limits = port.limits
         self._partial = b""
+        self._call = UNKNOWN
+        """What the present line asks for."""
         self._is_known = False
         """This client has sent a command, so it speaks this dialect."""
 
@@ -116,7 +113,7 @@ class TextDialect:
             try:
                 self._command(line)
             except Refused as refused:
-                self._pipeline.say(_error(refused))
+                self._refuse(refused)
                 if not self._is_known:
                     # Another protocol, perhaps: what follows may look like commands, and is none.
                     self._pipeline.end(linger=True)
@@ -125,6 +122,7 @@ class TextDialect:
 
     def _command(self, line: bytes) -> None:
         """One command. Raises `Refused` for a mistake in the line itself."""
+        self._call = UNKNOWN
         try:
             text = line.decode()
         except UnicodeDecodeError:
@@ -136,6 +134,7 @@ class TextDialect:
         command = COMMANDS.get(words[0].lower())
         if command is None:
             raise wrong(f"unknown command {shown(words[0])}; try help")
+        self._call = command.name
         given = _given(command, words[1:]) if len(words) > 1 else {}
         if self._brief and not command.is_short(given):
             raise wrong("too many connections")
@@ -143,14 +142,15 @@ class TextDialect:
             self._pipeline.end()
             return
         start = command.start(self._node, command.validated(given))
+        answered = self._answered.of("text", command.name)
         if command.flows:
             lines = _Lines(command)
             follow = partial(self._watchers.watch, start(), lines, self._pipeline)
-            self._pipeline.add(follow, _flow)
+            self._pipeline.add(follow, partial(_flow, answered))
             self._pipeline.end()
             return
         runs = command.runs(given)
-        meaning = Meaning(start, partial(_answer, command), command.shares, runs)
+        meaning = Meaning(start, partial(_answer, command, answered), command.shares, runs)
         self._pipeline.add(start, meaning.render, command.shares)
         if command.is_repeated(given):
             self._memo.remember(line, meaning, given.get("key"))
@@ -159,8 +159,13 @@ class TextDialect:
         self._close(f"a line has at most {self._limits.line_size_max} bytes")
 
     def _close(self, detail: str) -> None:
-        self._pipeline.say(_error(wrong(detail)))
+        self._call = UNKNOWN
+        self._refuse(wrong(detail))
         self._pipeline.end(linger=True)
+
+    def _refuse(self, refused: Refused) -> None:
+        self._answered.of("text", self._call).add(status_of(refused))
+        self._pipeline.say(_error(refused))
 
 
 class _Lines:
@@ -200,17 +205,23 @@ def _given(command: Operation, words: list[str]) -> dict[str, object]:
     return {**read, many[0]: words} if many and words else read
 
 
-def _answer(command: Operation, value: Any) -> Answer:
+def _answer(command: Operation, answered: Answers, value: Any) -> Answer:
     if isinstance(value, Refused):
+        answered.add(status_of(value))
         return _error(value)
+    answered.ok += value.times if isinstance(value, Counted) else 1
     assert command.text is not None
     if command.rows:
         return in_blocks(value, command.text)
     return command.text(value).encode(errors="replace")
 
 
-def _flow(value: Iterator[bytes] | Refused) -> Answer:
-    return _error(value) if isinstance(value, Refused) else value
+def _flow(answered: Answers, value: Iterator[bytes] | Refused) -> Answer:
+    if isinstance(value, Refused):
+        answered.add(status_of(value))
+        return _error(value)
+    answered.ok += 1
+    return value
 
 
 def _error(refused: Refused) -> bytes:

@@ -22,7 +22,6 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +29,7 @@ from random import Random
 from statistics import median
 
 from tests.bench.durable import QUICK, data, fill
-from tests.bench.program import Row, options, report
+from tests.bench.program import Row, chosen, options, report, with_parts
 from tests.bench.pump import increment, pump
 from tests.e2e import load
 from tests.e2e.cluster import Cluster, agree, counted, see
@@ -303,25 +302,10 @@ PARTS: dict[str, Callable[[bool], Iterator[Row]]] = {
 }
 
 
-def measure(wanted: Namespace) -> Iterator[Row]:
-    for name, part in PARTS.items():
-        if name in wanted.parts:
-            yield from part(wanted.quick)
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    parts = tuple(text.split(","))
-    if not set(parts) <= set(PARTS):
-        raise ValueError(f"parts are {', '.join(PARTS)}")
-    return parts
-
-
 def main(arguments: list[str]) -> int:
     """Measure and print; 1 when a bound was missed."""
-    parser = options(__doc__)
-    parser.add_argument("--parts", type=_parts, default=tuple(PARTS), help=",".join(PARTS))
-    wanted = parser.parse_args(arguments)
-    return report(measure(wanted), wanted.json)
+    wanted = with_parts(options(__doc__), PARTS).parse_args(arguments)
+    return report(chosen(PARTS, wanted.parts, wanted.quick), wanted.json)
 
 
 if __name__ == "__main__":

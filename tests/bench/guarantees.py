@@ -28,13 +28,12 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench.program import Row, options, report
+from tests.bench.program import Row, chosen, options, report, with_parts
 from tests.e2e import retries, scenarios, waiting
 from tests.e2e.cluster import Cluster
 from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, at_once
 
-PARTS = ("retries", "after", "acks", "speed")
 LOSS = 20
 BLOCKS = 6
 PER_BLOCK = 4_000
@@ -149,7 +148,7 @@ def _pump(node: Node, requests: Sequence[str], answered: bytes) -> None:
                 assert b"error" not in answers, answers
 
 
-_MEASURES: dict[str, Callable[[Namespace], Iterator[Row]]] = {
+PARTS: dict[str, Callable[[Namespace], Iterator[Row]]] = {
     "retries": _retries,
     "after": _after,
     "acks": _acks,
@@ -157,17 +156,12 @@ _MEASURES: dict[str, Callable[[Namespace], Iterator[Row]]] = {
 }
 
 
-def measure(wanted: Namespace) -> Iterator[Row]:
-    for part in wanted.parts.split(","):
-        yield from _MEASURES[part](wanted)
-
-
 def main(arguments: list[str]) -> int:
     """Measure and print; 1 when a promise was broken."""
-    parser = options(__doc__)
-    parser.add_argument("--parts", default=",".join(PARTS), help="some of these alone")
+    parser = with_parts(options(__doc__), PARTS)
     parser.add_argument("--seed", type=int, default=1, help="of nodes, moments and keys (1)")
-    return report(measure(parser.parse_args(arguments)), parser.parse_args(arguments).json)
+    wanted = parser.parse_args(arguments)
+    return report(chosen(PARTS, wanted.parts, wanted), wanted.json)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from gossipd.core import Settings
@@ -58,6 +58,29 @@ def options(doc: str | None) -> ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="little of everything: a trial run")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     return parser
+
+
+def with_parts(parser: ArgumentParser, parts: Iterable[str]) -> ArgumentParser:
+    """The same with `--parts`, of a program that may measure some of its parts alone."""
+    names = tuple(parts)
+
+    def some_of(text: str) -> tuple[str, ...]:
+        wanted = tuple(text.split(","))
+        if not set(wanted) <= set(names):
+            raise ArgumentTypeError(f"parts are {', '.join(names)}")
+        return wanted
+
+    parser.add_argument("--parts", type=some_of, default=names, help=",".join(names))
+    return parser
+
+
+def chosen(
+    parts: Mapping[str, Callable[[_Task], Iterator[Row]]], names: Sequence[str], task: _Task
+) -> Iterator[Row]:
+    """What the parts of these names measure, in the order of all parts."""
+    for name, part in parts.items():
+        if name in names:
+            yield from part(task)
 
 
 def spread(

@@ -41,6 +41,7 @@ from tests.bench.program import (
     quiet_cluster,
     report,
     spread,
+    with_parts,
 )
 from tests.simulation.faulty.world import World
 
@@ -229,20 +230,12 @@ def _losses(text: str) -> tuple[float, ...]:
     return losses
 
 
-def _parts(text: str) -> tuple[str, ...]:
-    parts = tuple(text.split(","))
-    if not set(parts) <= set(PARTS):
-        raise ValueError(f"parts are {', '.join(PARTS)}")
-    return parts
-
-
 def main(arguments: list[str]) -> int:
     """Measure and print; 1 when a bound was missed."""
-    parser = options(__doc__)
+    parser = with_parts(options(__doc__), PARTS)
     parser.add_argument("--hours", type=float, default=500.0, help="node-hours per loss (500)")
     parser.add_argument("--stall-hours", type=float, default=1.0, help="hours of stalls (1)")
     parser.add_argument("--losses", type=_losses, default=LOSSES, help="0,0.05,0.1,0.3")
-    parser.add_argument("--parts", type=_parts, default=PARTS, help="loss,stall,trade")
     parser.add_argument(
         "--classic-hours",
         type=float,

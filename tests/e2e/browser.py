@@ -143,6 +143,11 @@ class Tab:
                 entry = event["entry"]
                 self.complaints.append(f"{entry['source']}: {entry['text']} {entry.get('url')}")
 
+    def heard(self) -> list[str]:
+        """The URLs that it asked for up to now."""
+        self._browser.listen()
+        return self.asked
+
     def run(self, script: str) -> Any:
         """The value of an expression, of a promise once it is kept."""
         found = self.call(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.node import Node, until
+from tests.fuzz.attacks import sideport
 
 
 @pytest.fixture
@@ -16,3 +19,24 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield made
     made.show()
     assert made.mishaps() == []
+
+
+@pytest.fixture
+def node(cluster: Cluster) -> Node:
+    """One that serves."""
+    node = cluster.add()
+    node.start()
+    until(lambda: node.ready, 20, "it is ready")
+    return node
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """This process may open some thousands."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sideport.FILES
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"needs {wanted} file descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -27,19 +27,17 @@ _QUIET = ("systemd-networkd-wait-online.service", "systemd-firstboot.service")
 """Units that would wait for a network, and for somebody who answers questions."""
 
 SOURCE = "/opt/gossipd/source"
-"""Where a copy of the package and the units lies inside: the checkout may be below a directory
-that only its owner may enter."""
+"""Where a copy of the checkout lies inside, without tests: it may be below a directory that only
+its owner may enter."""
 
 _BASE = Path(sys.base_prefix)
 _IS_SYSTEM = _BASE.is_relative_to("/usr")
+_INTERPRETER = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_HOME = f"{_BASE if _IS_SYSTEM else '/opt/base'}/bin"
 
-PYTHON = (
-    f"/opt/python/bin/{Path(sys.executable).name}"
-    if _IS_SYSTEM
-    else f"/opt/base/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-)
-"""The running interpreter inside: not where it is outside, which may be below /tmp or somebody's
-home, and units see neither."""
+PYTHON = "/opt/gossipd/bin/python"
+"""The running interpreter inside, in an environment of its own: not where it is outside, which may
+be below /tmp or somebody's home, and units see neither."""
 
 _PACKAGES = Path("/opt/python", Path(sysconfig.get_path("purelib")).relative_to(sys.prefix))
 
@@ -136,8 +134,12 @@ class Machine:
             path.parent.mkdir(parents=True)
             path.write_text(text)
             path.chmod(0o755)
-        for folder in "gossipd", "systemd":
+        (opt / "bin" / "python").symlink_to(f"{_HOME}/{_INTERPRETER}")
+        (opt / "pyvenv.cfg").write_text(f"home = {_HOME}\n")
+        for folder in "gossipd", "systemd", "configs":
             shutil.copytree(ROOT / folder, opt / "source" / folder)
+        for name in "pyproject.toml", "README.md", "LICENSE":
+            shutil.copy(ROOT / name, opt / "source")
         shared = () if _IS_SYSTEM else (f"--bind-ro={_BASE}:/opt/base",)
         with self._console.open("wb") as console:
             self._container = subprocess.Popen(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
-import shutil
 import ssl
 import subprocess
 import uuid
@@ -16,26 +15,14 @@ import pytest
 from tests.e2e.cluster import Cluster
 from tests.e2e.command import Command
 from tests.e2e.node import Node, until
+from tests.e2e.programs import program
 
 JAVA = Path(__file__).parent / "Counting.java"
 AT_ONCE = 10.0
 """Seconds: far less than any client waits for an answer that does not come."""
 
 
-def program(name: str, package: str) -> pytest.MarkDecorator:
-    """A test that needs a program of a Debian package."""
-    return pytest.mark.skipif(shutil.which(name) is None, reason=f"needs {package}")
-
-
 needs_curl = program("curl", "curl")
-
-
-@pytest.fixture
-def node(cluster: Cluster) -> Node:
-    node = cluster.add()
-    node.start()
-    until(lambda: node.ready, 20, "it is ready")
-    return node
 
 
 def url(node: Node, path: str, scheme: str = "http") -> str:

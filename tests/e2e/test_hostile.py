@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import resource
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -100,17 +98,6 @@ def _drained(sock: socket.socket) -> int:
             size += len(sock.recv(65536))
         except BlockingIOError:
             return size
-
-
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = sideport.FILES
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        pytest.skip(f"needs {wanted} file descriptors")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_thousand_idle_connections_are_no_trouble(cluster: Cluster, many_files: None) -> None:

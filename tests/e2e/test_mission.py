@@ -6,7 +6,6 @@ namespace: only loopback is up in it.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -17,9 +16,10 @@ from tests.e2e import namespaces
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, gossipd, until
+from tests.e2e.programs import program
 
 pytestmark = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
-needs_netcat = pytest.mark.skipif(shutil.which("nc") is None, reason="needs netcat-openbsd")
+needs_netcat = program("nc", "netcat-openbsd")
 
 
 @pytest.fixture

@@ -7,15 +7,17 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from tests.e2e.bounds import allowed, report
 from tests.e2e.browser import PROGRAM, Browser, Tab
 from tests.e2e.cluster import Cluster
-from tests.e2e.node import Node
+from tests.e2e.node import Node, until
 from tests.unit.sideport.fake import FakeBackend
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
@@ -41,8 +43,8 @@ class Crowd(FakeBackend):
         self.values |= {"1": -7, "__proto__": 2**61 + 1, HOSTILE: 3}
 
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
-        for number in range(MEMBERS):
-            name = f"node-{number}" if number != 7 else "x" * 64
+        for number in sorted(range(MEMBERS), key=str):
+            name = f"node-{number}" if number != 7 else f"node-7-{'x' * 57}"
             if not name.startswith(prefix) or name <= after:
                 continue
             state = {7: "suspect", 8: "failed", 9: "left"}.get(number, "alive")
@@ -69,10 +71,11 @@ class Crowd(FakeBackend):
             "ready": True,
             "leaving": False,
             "members": {"alive": MEMBERS - 3, "suspect": 1, "failed": 1, "left": 1},
+            "changes": int(5000 * time.monotonic()),
             "counters": len(self.values),
             "streams": 850_000,
             "registers": 5_000_000,
-            "limits": {"streams": 1_000_000, "registers": 5_000_000, "doubles": 1_000_000},
+            "limits": {"streams": 1_000_000, "registers": 5_000_000, "keys": 1_000_000},
             "keys": {"held": 0, "doubles": 0, "doubles_held": 12},
             "fingerprint": "da326387ef790782",
             "agreeing": MEMBERS - 4,
@@ -87,10 +90,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def crowd() -> Iterator[str]:
+@contextmanager
+def served(limits: Limits) -> Iterator[str]:
     """The address of a port in front of a `Crowd`."""
-    loop, port = asyncio.new_event_loop(), SidePort(Crowd())
+    loop, port = asyncio.new_event_loop(), SidePort(Crowd(), limits)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
@@ -102,6 +105,12 @@ def crowd() -> Iterator[str]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[str]:
+    with served(Limits()) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -131,19 +140,24 @@ def test_it_follows_counts_and_members_and_says_when_nobody_answers(
     tab = browser.open(page_of(one))
     tab.shows("document.getElementById('verdict-title').innerText.includes('2 members alive')")
     two.increment("visits", 3)
+    tab.shows("document.getElementById('link').textContent === 'live'")
     tab.shows(f"/^visits\\s+3\\b/.test({row_of('counters', 'visits')})")
+    follows = "/events?counts=string&counter=visits"
+    until(lambda: any(follows in url for url in tab.heard()), 15.0, "the counter is followed")
+    tab.call("Network.setBlockedURLs", urls=["*/counters?*"])
     two.increment("visits", 39)
     tab.shows(f"/^visits\\s+42\\b/.test({row_of('counters', 'visits')})")
+    tab.call("Network.setBlockedURLs", urls=[])
     tab.shows(f"/alive/.test({row_of('members', 'n2')})")
+    tab.complaints.clear()
 
     two.kill()
     tab.shows(f"/failed/.test({row_of('members', 'n2')})", within=30.0)
     tab.shows("/n2/.test(document.getElementById('changes').innerText)")
     tab.shows("/n2 is failed/.test(document.getElementById('said').textContent)")
     tab.shows("/not all is well/.test(document.getElementById('verdict').innerText)")
-    browser.listen()
+    assert {url.split("/")[2] for url in tab.heard()} == {f"{one.api[0]}:{one.api[1]}"}
     assert tab.complaints == []
-    assert {url.split("/")[2] for url in tab.asked} == {f"{one.api[0]}:{one.api[1]}"}
 
     one.send(signal.SIGSTOP)
     tab.shows("/does not answer, since/.test(document.getElementById('verdict').innerText)")
@@ -168,7 +182,7 @@ def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
     tab.shows("document.querySelectorAll('#counters-rows tr').length === 50")
     assert tab.run("document.querySelectorAll('#members-rows tr').length") == 100
     first = tab.run("document.querySelector('#members-rows tr').innerText")
-    assert "x" * 64 in first
+    assert "x" * 57 in first
     assert "no answer to a probe" in first
     type_into(tab, "members-search", "node-77")
     tab.shows("document.querySelectorAll('#members-rows tr').length === 11")
@@ -180,12 +194,32 @@ def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
     tab.close()
 
 
+def test_counters_that_move_too_fast_to_be_followed_are_asked_for(crowded: Tab) -> None:
+    crowded.shows("/^[345],\\d{3}$/.test(document.getElementById('rate').textContent)")
+    before = len(crowded.heard())
+    until(lambda: asked_for_counters(crowded, before) > 2, 15.0, "counters are asked for")
+    assert not any("/events?counts" in url for url in crowded.asked[before:])
+
+
+def asked_for_counters(tab: Tab, before: int) -> int:
+    return sum("/counters?" in url for url in tab.heard()[before:])
+
+
+def test_a_node_that_cannot_be_followed_is_asked(browser: Browser) -> None:
+    with served(Limits(watchers_max=0)) as address:
+        tab = browser.open(address)
+        tab.shows("document.getElementById('link').textContent === 'asked every second'")
+        tab.shows("document.querySelectorAll('#members-rows tr').length === 100")
+        until(lambda: asked_for_counters(tab, 0) > 2, 15.0, "counters are asked for")
+        tab.close()
+
+
 def type_into(tab: Tab, field: str, text: str) -> None:
     tab.run(f"document.getElementById('{field}').select()")
     tab.call("Input.insertText", text=text)
 
 
-def test_names_are_text_and_what_they_hide_is_shown(crowded: Tab, browser: Browser) -> None:
+def test_names_are_text_and_what_they_hide_is_shown(crowded: Tab) -> None:
     text = crowded.run(
         "[...document.querySelectorAll('#counters-rows .name')].map(name => name.innerText)"
         ".find(name => name.includes('onerror'))"
@@ -194,16 +228,21 @@ def test_names_are_text_and_what_they_hide_is_shown(crowded: Tab, browser: Brows
     assert crowded.run("document.images.length") == 0
     with pytest.raises(AssertionError, match="TrustedHTML"):
         crowded.run("document.body.innerHTML = '<b>'")
-    browser.listen()
+    crowded.heard()
     assert [complaint for complaint in crowded.complaints if "TrustedHTML" not in complaint] == []
+
+
+@pytest.mark.parametrize("width", [320, NARROW, 601, 901, 1081, WIDE])
+def test_it_fits(crowded: Tab, width: int) -> None:
+    crowded.resize(width)
+    assert crowded.run("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
-def test_it_fits_and_can_be_read(crowded: Tab, width: int, scheme: str) -> None:
+def test_it_can_be_read(crowded: Tab, width: int, scheme: str) -> None:
     crowded.resize(width)
     crowded.prefer(prefers_color_scheme=scheme)
-    assert crowded.run("document.documentElement.scrollWidth") == width
     ground = crowded.run("getComputedStyle(document.documentElement).backgroundColor")
     assert (ground == "rgb(15, 19, 24)") == (scheme == "dark")
     poor = {
@@ -280,7 +319,7 @@ def test_a_screen_reader_hears_names_and_roles(crowded: Tab) -> None:
         assert by_role[role], role
         assert "" not in by_role[role], role
     assert by_role["columnheader"] == [
-        *("Member", "State, for", "Round trip", "Counter", "Count", "A second")
+        *("Member", "State, since", "Round trip", "Counter", "Count", "A second")
     ]
     assert "node-1 10.1.0.1:7946 rack=r1" in by_role["rowheader"]
     assert {"main", "banner", "contentinfo", "navigation"} <= set(by_role)

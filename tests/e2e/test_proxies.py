@@ -27,14 +27,6 @@ LINES = '{"counter": "a"}\n{"counter": "b", "by": 2}\n{"counter": "a", "by": 3}\
 
 
 @pytest.fixture
-def node(cluster: Cluster) -> Node:
-    node = cluster.add()
-    node.start()
-    until(lambda: node.ready, 20, "it is ready")
-    return node
-
-
-@pytest.fixture
 def between(cluster: Cluster, node: Node) -> Iterator[Between]:
     with Between(cluster.address(), node) as made:
         yield made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -18,6 +17,7 @@ import redis
 from tests.e2e.bounds import crowding
 from tests.e2e.cluster import Cluster
 from tests.e2e.node import Node, until
+from tests.e2e.programs import program
 
 SCRIPT = Path(__file__).parent / "counting.js"
 DEBIAN_MODULES = "/usr/share/nodejs"
@@ -25,20 +25,7 @@ WITHIN = 30.0
 """Seconds for what a client does in one of them."""
 
 
-def program(name: str, package: str) -> pytest.MarkDecorator:
-    """A test that needs a program of a Debian package."""
-    return pytest.mark.skipif(shutil.which(name) is None, reason=f"needs {package}")
-
-
 needs_tools = program("redis-cli", "redis-tools")
-
-
-@pytest.fixture
-def node(cluster: Cluster) -> Node:
-    node = cluster.add()
-    node.start()
-    until(lambda: node.ready, 20, "it is ready")
-    return node
 
 
 @contextmanager

@@ -208,3 +208,23 @@ def test_a_stop_is_a_leave(machine: Machine, tmp_path: Path) -> None:
     assert machine.journal("-u", "gossipd@a", "-t", "gossipd")[-1].endswith('msg="left"')
     members = machine.run("gossipd", "members").stdout
     assert re.search(r"^a\t.*\tleft\t", members, re.MULTILINE)
+
+
+def test_the_script_for_three_hosts_installs_one_after_the_other(machine: Machine) -> None:
+    """This machine is each of them, and lets everybody in; pip has nothing to do here."""
+    ssh = '#!/bin/sh\nshift\nexec sh -c "$*"\n'
+    for path, text in (("/usr/local/bin/ssh", ssh), ("/opt/gossipd/bin/pip", "#!/bin/sh\n")):
+        machine.shell(f"cat >{path} <<'END'\n{text}END\nchmod +x {path}")
+    example = f"{SOURCE}/configs/three-hosts"
+    machine.shell(f"sed -i 's/10.0.0.[0-9]/127.0.0.1/' {example}/gossipd.toml")
+    started = "systemctl show gossipd --property=ExecMainStartTimestampMonotonic"
+    before = machine.shell(started)
+    machine.shell("systemctl stop gossipd; rm -r /var/lib/private/gossipd/*")  # another cluster's
+    said = machine.shell(f"{example}/install.sh 127.0.0.1 127.0.0.2")
+    expected = [f"127.0.0.{n}: {what}" for n in (1, 2) for what in ("installing", "ready")]
+    assert said.splitlines() == expected
+    assert machine.shell(started) != before
+    assert "cluster\tshop\n" in machine.run("gossipd", "status").stdout
+    (unit,) = machine.shell("systemctl show gossipd --property=FragmentPath --value").split()
+    assert machine.run("cat", unit).stdout == machine.run("gossipd", "systemd-unit").stdout
+    machine.run("systemctl", "stop", "gossipd")

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import namespaces, scenarios
+from tests.e2e import namespaces, proxies, scenarios
+from tests.e2e.bounds import allowed, report
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.namespaces import Network
-from tests.e2e.node import Node, until
+from tests.e2e.node import ROOT, Node, environment, until
 from tests.event_source import Books, Event, Interpreter
 
 MANY = 10_000
@@ -47,6 +53,7 @@ class Follower:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.books = Books()
+        self.connections = 0
         self.failure: Exception | None = None
         self._ended = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,6 +69,7 @@ class Follower:
             self.failure = error
 
     def _begin(self) -> subprocess.Popen[bytes]:
+        self.connections += 1
         command = (*self.node.prefix, *self.command())
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
         return self._process
@@ -99,7 +107,10 @@ class Follower:
 
 
 class Curl(Follower):
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, by: str = "") -> None:
+        """`by`: the proxy that is asked."""
+        host, port = node.api
+        self._url = f"http://{by or f'{host}:{port}'}/events"
         self._interpreter = Interpreter()
         super().__init__(node)
 
@@ -107,8 +118,7 @@ class Curl(Follower):
         self._interpreter = Interpreter(self._interpreter.last_event_id)
         last = self._interpreter.last_event_id
         headers = ("-H", f"Last-Event-ID: {last}") if last else ()
-        host, port = self.node.api
-        return ("curl", "-sN", *headers, f"http://{host}:{port}/events")
+        return ("curl", "-sN", *headers, self._url)
 
     def events(self, data: bytes) -> Sequence[Event]:
         return self._interpreter.feed(data)
@@ -147,7 +157,8 @@ def count_many(nodes: Sequence[Node], followers: Sequence[Follower]) -> None:
 def restart(node: Node, others: Sequence[Node]) -> None:
     node.send(signal.SIGTERM)
     assert node.ended() == 0
-    others[0].increment("while it was away", 3)
+    for other in others[:1]:
+        other.increment("while it was away", 3)
     node.start(join=others[:1])
     agree([node, *others], within=20)
 
@@ -179,3 +190,155 @@ def test_who_watches_knows_all_through_a_kill_a_partition_and_restarts(
     for follower in followers:
         assert follower.books.kinds.count("counts") == 2
         assert len(follower.books.ids) == len(set(follower.books.ids))
+
+
+@pytest.fixture
+def nodes(cluster: Cluster) -> list[Node]:
+    return cluster.start(2, "--in-memory")
+
+
+@pytest.mark.skipif(bool(proxies.why_none("nginx")), reason=proxies.why_none("nginx"))
+def test_a_proxy_passes_on_at_once_what_is_told(
+    cluster: Cluster, nodes: list[Node], tmp_path: Path
+) -> None:
+    """One that ends what is silent for a second: who comes back goes on where it was."""
+    node = nodes[0]
+    with proxies.Proxy("nginx", cluster.address(), node.api, tmp_path) as proxy:
+        curl = Curl(node, by=proxy.address)
+        try:
+            until(lambda: "counts" in curl.books.kinds, 20, "the counts were told")
+            connections = curl.connections
+            for number in range(1, 4):
+                node.increment()
+                told = until(lambda: curl.agrees(), 20, "the increment was told")
+                print(f"told after {told:.3f} s")
+                if number == 2:
+                    until(lambda: curl.connections > connections, 20, "the proxy has cut it off")
+        finally:
+            curl.end()
+    assert curl.books.kinds.count("counts") == 1
+    assert len(curl.books.ids) == 3
+
+
+def node_api(node: Node) -> str:
+    host, port = node.api
+    return f"{host}:{port}"
+
+
+def test_two_hundred_that_never_read_cost_little(nodes: list[Node]) -> None:
+    """Neither those who count, nor memory, nor the time in which the node leaves."""
+    node, other = nodes
+    before, silent = node.resident, []
+    for _ in range(200):
+        connection = node.connect()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        silent.append(connection)
+    try:
+        curl = Curl(node)
+        try:
+            until(lambda: "counts" in curl.books.kinds, 20, "the counts were told")
+            lines = "\n".join(f'{{"counter": "c{number}"}}' for number in range(5000)).encode()
+            slowest = 0.0
+            for _ in range(4):
+                assert other.ask("POST", "/increments", raw=lines).status == 200
+                began = time.monotonic()
+                node.increment()
+                slowest = max(slowest, time.monotonic() - began)
+            until(curl.agrees, 60, "who reads knows all")
+        finally:
+            curl.end()
+        report("the slowest increment beside 200 that watch", slowest)
+        assert slowest <= allowed(0.25)
+        taken = (node.resident - before) / 2**20
+        print(f"memory: {taken:.1f} MiB more")
+        assert taken < 80
+        began = time.monotonic()
+        node.send(signal.SIGTERM)
+        assert node.ended() == 0
+        assert time.monotonic() - began <= allowed(1.0)
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_commands_follow_a_node_over_its_restart(
+    cluster: Cluster, nodes: list[Node], tmp_path: Path
+) -> None:
+    node, other = nodes
+    node.increment("before", 5)
+    shell = 'cat > /dev/null; echo "$GOSSIPD_EVENT $GOSSIPD_MEMBER_NAME"'
+    main, terminal = pty.openpty()
+    told = {name: tmp_path / name for name in ("watch", "on-event")}
+    commands = [
+        start(node, told["watch"], "watch", "--json"),
+        start(node, told["on-event"], "on-event", "--present", "--", "sh", "-c", shell),
+        start(node, terminal, "members", "--watch"),
+    ]
+    os.close(terminal)
+    drawn = Drawn(main)
+    try:
+        until(lambda: "alive" in drawn.last("n2"), 20, "the table is drawn")
+        until(lambda: books_of(told["watch"]).counts == {"before": 5}, 20, "it follows")
+        handled = "member-alive n1\nmember-alive n2\n"
+        until(lambda: told["on-event"].read_text() == handled, 20, "who is there is handled")
+        other.send(signal.SIGTERM)
+        assert other.ended() == 0
+        handled += "member-left n2\n"
+        until(lambda: told["on-event"].read_text() == handled, 20, "it is handled")
+        until(lambda: "left" in drawn.last("n2"), 20, "the table is drawn again")
+        restart(node, [])
+        other.start(join=[node])
+        until(lambda: other.ready, 20, "n2 is back")
+        node.increment("after", 7)
+        until(
+            lambda: books_of(told["watch"]).counts == {"before": 5, "after": 7}, 20, "it is told"
+        )
+        until(lambda: "alive" in drawn.last("n2"), 20, "the table is drawn again")
+        until(lambda: told["on-event"].read_text().endswith("alive n2\n"), 20, "it is handled")
+    finally:
+        for command in commands:
+            command.kill()
+            command.wait(10)
+        drawn.end()
+
+
+def start(node: Node, told: Path | int, *arguments: str) -> subprocess.Popen[bytes]:
+    command = (sys.executable, "-m", "gossipd", *arguments)
+    where = environment(GOSSIPD_API=node_api(node), TERM="xterm")
+    if isinstance(told, int):
+        return subprocess.Popen(command, stdout=told, cwd=ROOT, env=where)
+    with told.open("wb") as file:
+        return subprocess.Popen(command, stdout=file, cwd=ROOT, env=where)
+
+
+def books_of(told: Path) -> Books:
+    books = Books()
+    for line in told.read_text().splitlines():
+        event = json.loads(line)
+        books.take(Event(event["event"], event["data"], ""))
+    return books
+
+
+class Drawn:
+    """What was drawn on a terminal."""
+
+    def __init__(self, terminal: int) -> None:
+        self._text = ""
+        self._terminal = terminal
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # nobody draws any more
+            while data := os.read(self._terminal, 65536):
+                self._text += data.decode()
+
+    def last(self, name: str) -> str:
+        """A member's line in the last whole table."""
+        table = self._text.rpartition("\x1b[H\x1b[J")[2]
+        return next((line for line in table.splitlines() if line.startswith(name)), "")
+
+    def end(self) -> None:
+        self._thread.join(10)
+        os.close(self._terminal)

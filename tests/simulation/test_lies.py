@@ -19,7 +19,7 @@ from gossipd.core import (
 from gossipd.core.log.keys import EVENTS_MAX
 from gossipd.core.log.learning import Learning
 from gossipd.core.log.writer import Writer
-from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.own_view import OwnView
 from gossipd.core.swim.plausible import GENERATION_SPAN, Plausible
 from gossipd.core.wire.messages import Ack, Gossip, MemberView, Ping, Shown
 from gossipd.core.wire.records import Group
@@ -138,7 +138,7 @@ def nothing(*_: object, **__: object) -> None:
         (Writer, "heard_more_of", nothing),
         (Learning, "_is_shown", lambda *_: True),
         (Plausible, "is_absurd", lambda *_: False),
-        (Membership, "_rise_above", nothing),
+        (OwnView, "_rise_above", nothing),
     ],
     ids=["streams are kept", "claims unshown", "any generation", "nobody rises"],
 )

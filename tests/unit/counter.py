@@ -11,6 +11,7 @@ from gossipd.core import DiskLost, Effect, Node
 from gossipd.daemon import counting, keeping
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.troubles import Troubles
 from gossipd.store import Store
 
@@ -31,7 +32,7 @@ class Counter:
         self.broken: list[str] = []
         """What was said of a disk that was lost."""
         self.troubles = Troubles()
-        self.keeping = Keeping(node, store, self.perform, self.troubles, limit)
+        self.keeping = Keeping(node, store, self.perform, self.troubles, Numbers(), limit)
         self.watch = self.keeping.watch
         self.counting = Counting(node, self.keeping.do)
         self._others = perform

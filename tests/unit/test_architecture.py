@@ -48,7 +48,7 @@ ROOM_AND_NAME = r"`(\w+(?:\.\w+)*)\.(\w+)`"
 
 LEAVES = {
     *("effects", "hashing", "identity", "means", "replies", "results", "settings", "snapshot"),
-    *("timers", "turn"),
+    *("tally", "timers", "turn"),
 }
 """The modules of the core that every room may use."""
 
@@ -67,9 +67,20 @@ ROOMS = {
     "config": {"core"},
     "client": {"config"},
     "bench": {"client"},
+    "doctor": {"client", "config", "core", "daemon/udp"},
     "process": {"cli", "daemon"},
     "daemon": {"config", "core", "process", "sideport", "store"},
-    "cli": {"bench", "client", "config", "core", "daemon", "process", "simulator", "store"},
+    "cli": {
+        "bench",
+        "client",
+        "config",
+        "core",
+        "daemon",
+        "doctor",
+        "process",
+        "simulator",
+        "store",
+    },
 }
 """Which rooms each room may import from: what touches the world meets in `daemon` alone."""
 

@@ -16,11 +16,10 @@ bound on all else that it looks at, and on the waits that it ends.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import InitVar, dataclass, field
-from itertools import islice, pairwise
+from collections.abc import Iterable
+from dataclasses import InitVar, dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from gossipd.core.effects import Copies
@@ -37,7 +36,8 @@ from gossipd.core.turn import Turn
 from gossipd.core.wire.messages import HOLD_GROUPS_MAX, NONCE_MAX, Held, Hold, Status
 from gossipd.core.wire.records import Group, by_kind
 
-from .waiters import ENDS_MAX, GO_ON_AFTER, Queue, Wait, Waiting
+from .holders import Peer, Span, lowest_lacking, plateaus_of
+from .waiters import ENDS_MAX, GO_ON_AFTER, Wait, Waiting
 
 SPARE = 1
 """Peers that are asked beside those needed, so that a lost datagram costs no time."""
@@ -69,50 +69,11 @@ class Demand(NamedTuple):
     memory: bool
 
 
-class _Span(NamedTuple):
-    """`(start, to]` of a stream."""
-
-    start: int
-    to: int
-
-
 class _Question(NamedTuple):
-    claims: tuple[tuple[Stream, _Span], ...]
+    claims: tuple[tuple[Stream, Span], ...]
     """What its groups hold."""
     whole: bool
     """Whether all that the peer lacked was in it."""
-
-
-@dataclass(slots=True)
-class _Peer:
-    """What one life of a peer has told."""
-
-    life: int
-    """Its generation."""
-    held: dict[Stream, _Span] = field(default_factory=dict)
-    """What it holds of the streams that somebody waits for."""
-    lacks: dict[Stream, None] = field(default_factory=dict)
-    """Of which it may lack something that somebody waits for; it is asked in this order."""
-    durable: bool = True
-    """Whether it has a disk: thought so until it says otherwise."""
-    leaving: bool = False
-    silences: int = 0
-    """Questions in a row without an answer in time."""
-    waits: bool = False
-    """Whether the last question is unanswered."""
-    asked_at: float = float("-inf")
-    next_at: float = float("-inf")
-    """When it may be asked next."""
-
-    def learn(self, stream: Stream, span: _Span) -> None:
-        """It holds that span, too: joined with the other one, or instead of it if they do not
-        touch and this one is newer."""
-        self.lacks[stream] = None
-        before = self.held.get(stream, _Span(0, 0))
-        if span.start <= before.to and before.start <= span.to:
-            self.held[stream] = _Span(min(span.start, before.start), max(span.to, before.to))
-        elif span.to > before.to:
-            self.held[stream] = span
 
 
 @dataclass(eq=False, repr=False)
@@ -129,7 +90,7 @@ class CopiesWanted:
     def __post_init__(self, means: Means) -> None:
         self._rng, self._timers = means.rng, means.timers
         self._waiting: Waiting[Demand] = Waiting(means.timers, Timer.COPIES)
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, Peer] = {}
         """Those that were asked."""
         self._demands: Counter[Demand] = Counter()
         """How many wait with each."""
@@ -178,7 +139,7 @@ class CopiesWanted:
         pause = PAUSE if question.whole else PAUSE_FOR_NEWS
         peer.next_at = max(turn.now, peer.asked_at + pause)
         peer.leaving, peer.durable = held.leaving, held.durable
-        versions = ((stream, _Span(0, version)) for stream, version in held.versions)
+        versions = ((stream, Span(0, version)) for stream, version in held.versions)
         for stream, span in (*question.claims, *versions):
             if stream in self._waiting.queues:
                 peer.learn(stream, span)
@@ -236,7 +197,7 @@ class CopiesWanted:
         granted = 0
         for memory in (False, True):
             demands = [each for each in self._waiting.queues.get(stream, ()) if each[1] is memory]
-            plateaus = list(_plateaus(self._spans(stream, memory))) if demands else []
+            plateaus = list(plateaus_of(self._spans(stream, memory))) if demands else []
             for demand in demands:
                 for span, count in plateaus:
                     if count < demand.copies or stream not in self._waiting.queues:
@@ -246,17 +207,17 @@ class CopiesWanted:
                         self._end(token, count, turn)
         return granted
 
-    def _spans(self, stream: Stream, memory: bool) -> list[_Span]:
+    def _spans(self, stream: Stream, memory: bool) -> list[Span]:
         """What each of those holds whose copy counts now, this node first."""
         log = self._log
         spans = []
         if memory:
-            spans.append(_Span(0, log.version(stream)))
+            spans.append(Span(0, log.version(stream)))
         elif log.keeps_marks:
-            spans.append(_Span(0, log.durable(stream)))
+            spans.append(Span(0, log.durable(stream)))
         for name in self._peers:
             peer = self._peer(name)
-            if peer is not None and stream in peer.held and _counts(peer, memory):
+            if peer is not None and stream in peer.held and peer.is_copy(memory):
                 spans.append(peer.held[stream])
         return spans
 
@@ -286,7 +247,7 @@ class CopiesWanted:
         for name in self._chosen():
             peer = self._peers.get(name)
             if peer is None:
-                peer = self._peers[name] = _Peer(self._members.held(name).generation)
+                peer = self._peers[name] = Peer(self._members.held(name).generation)
                 peer.lacks.update(dict.fromkeys(self._waiting.queues))
             if peer.next_at <= turn.now:
                 self._ask_peer(name, peer, turn)
@@ -330,9 +291,9 @@ class CopiesWanted:
 
     def _is_able(self, name: str, memory: bool) -> bool:
         peer = self._peers.get(name)
-        return peer is None or _counts(peer, memory)
+        return peer is None or peer.is_copy(memory)
 
-    def _ask_peer(self, name: str, peer: _Peer, turn: Turn) -> None:
+    def _ask_peer(self, name: str, peer: Peer, turn: Turn) -> None:
         """Send what the peer lacks, as far as one datagram holds it."""
         groups, whole = self._lacking(peer, turn.now)
         if not groups:
@@ -340,7 +301,7 @@ class CopiesWanted:
                 peer.next_at = turn.now + PAUSE_FOR_NEWS  # others have their turn then
         else:
             claims = tuple(
-                (group.stream, _Span(group.start, group.to))
+                (group.stream, Span(group.start, group.to))
                 for group in groups
                 if group.start < group.to
             )
@@ -349,7 +310,7 @@ class CopiesWanted:
             peer.next_at = turn.now + self._patience(name, peer)
             turn.send(Hold(nonce, tuple(groups)), self._members.held(name).address, name)
 
-    def _lacking(self, peer: _Peer, now: float) -> tuple[list[Group], bool]:
+    def _lacking(self, peer: Peer, now: float) -> tuple[list[Group], bool]:
         """What a datagram holds of that, and whether no group in it lacks anything for want of
         room. What was looked at comes last the next time, but for what had no room."""
         log, room = self._log, self._packet_builder.room(Hold(NONCE_MAX, ()))
@@ -358,7 +319,9 @@ class CopiesWanted:
         for stream in list(islice(peer.lacks, LOOKED_MAX)):
             if len(groups) == HOLD_GROUPS_MAX:
                 break
-            lowest = _lowest(self._waiting.queues[stream], peer.held.get(stream, _Span(0, 0)))
+            lowest = lowest_lacking(
+                self._waiting.queues[stream].values(), peer.held.get(stream, Span(0, 0))
+            )
             if lowest is not None and log.version(stream) >= lowest:
                 cut = cut_group(log, stream, lowest - 1, SEQ_MAX, room, now)
                 whole = whole and cut is not None and cut.start < lowest
@@ -373,42 +336,14 @@ class CopiesWanted:
                 peer.lacks[stream] = None
         return groups, whole
 
-    def _patience(self, name: str, peer: _Peer) -> float:
+    def _patience(self, name: str, peer: Peer) -> float:
         """Seconds until the peer is taken for silent."""
         once = max(ANSWER_AFTER, 3 * (self._round_trips.mean(name) or 0.0))
         return min(once * 2.0**peer.silences, max(once, ANSWER_AFTER_MAX))
 
-    def _peer(self, name: str) -> _Peer | None:
+    def _peer(self, name: str) -> Peer | None:
         """What a live member has told in its present life; None where it was not asked in it."""
         peer, view = self._peers.get(name), self._members.get(name)
         if peer is None or view is None or view.status > Status.SUSPECT:
             return None
         return peer if view.generation == peer.life else None
-
-
-def _plateaus(spans: list[_Span]) -> Iterator[tuple[_Span, int]]:
-    """In which span how many of these are, in order."""
-    changes: Counter[int] = Counter()
-    for start, to in spans:
-        changes[start] += 1
-        changes[to] -= 1
-    count = 0
-    for start, to in pairwise(sorted(changes)):
-        count += changes[start]
-        yield _Span(start, to), count
-
-
-def _counts(peer: _Peer, memory: bool) -> bool:
-    """Whether what a peer holds is a copy."""
-    return not peer.leaving and (memory or peer.durable)
-
-
-def _lowest(queues: dict[Demand, Queue], held: _Span) -> int | None:
-    """The lowest seq that somebody waits for and that is not in the span."""
-    lacking = (
-        queue[index][0]
-        for queue in queues.values()
-        for index in (0, bisect_left(queue, (held.to + 1, 0)))
-        if index < len(queue) and not held.start < queue[index][0] <= held.to
-    )
-    return min(lacking, default=None)

@@ -16,13 +16,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass
 from itertools import islice
-from operator import itemgetter
 from typing import TypeAlias
 
 from gossipd.core.effects import (
     Abandon,
     Answered,
-    AnsweredPart,
     Commit,
     CommitSoon,
     FindKeys,
@@ -56,7 +54,6 @@ from gossipd.core.replies import (
     Reply,
     Run,
     Several,
-    ShareFull,
     Uncounted,
 )
 from gossipd.core.results import Item
@@ -65,11 +62,8 @@ from gossipd.core.swim.leaving import Leaving
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 
-from .batch_size import COST_MAX, DEAREST, Part
 from .disk_health import Disk, Retry
-
-PUTS_MAX = 200
-"""Sources that are put together at most."""
+from .intake import Intake, times
 
 BATCH_KEYS = 0.8
 """Share of the table of keys that batches may fill. The rest is for increments that come alone:
@@ -80,32 +74,6 @@ Reaction: TypeAlias = Answered | CommitSoon
 
 _SOON: tuple[Reaction, ...] = (CommitSoon(),)
 _NOTHING: tuple[Reaction, ...] = ()
-_SHARE_FULL = ShareFull()
-
-
-class _Many:
-    """Increments that were sent together. One part of them waits at a time, so that those of
-    others find their place between two."""
-
-    __slots__ = ("fed", "items", "open", "token")
-
-    def __init__(self, token: Token, items: Sequence[Item]) -> None:
-        self.token = token
-        self.items = items
-        self.fed = 0
-        """How many have been given in."""
-        self.open = 0
-        """How many of these are not answered."""
-
-
-_Asked: TypeAlias = tuple[Token, str, int, bytes | None, _Many | None, int]
-"""An increment that is not committed yet: whose it is, its counter, by how much, its key, the
-batch of a client's that it is of, and how many such there are in a row. A bare tuple, as one is
-made for each increment."""
-
-
-_count = itemgetter(5)
-"""Of an increment that was asked for."""
 
 
 @dataclass(eq=False, repr=False)
@@ -124,15 +92,7 @@ class Committing:
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
-        self._waiting: list[_Asked] = []
-        self._puts: list[tuple[Token, Put]] = []
-        self._many = 0
-        """Batches of clients that are not answered."""
-        self._taken: list[_Asked] = []
-        self._taken_puts: list[tuple[Token, Put]] = []
-        """Those that are being committed, as long as they are not answered."""
-        self._shareless: dict[int, None] = {}
-        """Which of these are not in the batch, as there is no room for their keys."""
+        self._intake = Intake()
         self._batch: Batch | None = None
         """What the disk has."""
         self._has_runs = False
@@ -156,6 +116,11 @@ class Committing:
         """What is said of a disk that hangs."""
         return f"the disk has not answered for {self._disk_timeout:g} s"
 
+    @property
+    def uncommitted_count(self) -> int:
+        """Increments and puts that are not answered; of batches what was given in."""
+        return self._intake.count
+
     # --- what clients ask for ----------------------------------------------------------------
 
     def increment(
@@ -164,7 +129,7 @@ class Committing:
         """Count `by` on `counter`; without a key `count` times."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
-        self._waiting.append((token, counter, by, key, None, count))
+        self._intake.waiting.append((token, counter, by, key, None, count))
         return self._soon()
 
     def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
@@ -173,15 +138,14 @@ class Committing:
             return (Answered((token,), (self._refusal,)),)
         if not items:
             return _NOTHING
-        self._many += 1
-        self._feed(_Many(token, items))
+        self._intake.add_all(token, items)
         return self._soon()
 
     def put(self, token: Token, put: Put) -> Sequence[Reaction]:
         """Set a source."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
-        self._puts.append((token, put))
+        self._intake.puts.append((token, put))
         return self._soon()
 
     def _soon(self) -> Sequence[Reaction]:
@@ -190,30 +154,20 @@ class Committing:
         self._begins = True
         return _SOON
 
-    def _feed(self, many: _Many) -> None:
-        """Give in the next part."""
-        part, items = Part(), many.items
-        end = len(items)
-        while many.fed < end and part.takes(
-            items[many.fed].counter, keyed=items[many.fed].key is not None, alone=False
-        ):
-            self._waiting.append((many.token, *items[many.fed], many, 1))
-            many.fed += 1
-            many.open += 1
-
     # --- from batch to batch -----------------------------------------------------------------
 
     def begin(self, wall: float, turn: Turn) -> None:
         """All that was ready has been taken in: begin with what waits."""
         self._begins = False
-        if self._finding or self._batch is not None or not (self._waiting or self._puts):
+        if self._finding or self._batch is not None or not self._intake.take():
             return
-        self._take()
         doubtful = self._doubtful(wall)
         if doubtful:
             self._questions += 1
             self._finding = self._questions
-            self._dedup.under_way = {key for _, _, _, key, *_ in self._taken if key is not None}
+            self._dedup.under_way = {
+                key for _, _, _, key, *_ in self._intake.taken if key is not None
+            }
             turn.emit(FindKeys(self._finding, doubtful))
         else:
             self._prepare(NOTHING_STORED, wall, turn)
@@ -249,9 +203,9 @@ class Committing:
         value = self._log.value
         put_replies = [
             PutAnswer(put, result, value(put.counter))
-            for (_, put), result in zip(self._taken_puts, batch.put_results, strict=False)
+            for (_, put), result in zip(self._intake.taken_puts, batch.put_results, strict=False)
         ]
-        self._answer(replies, put_replies, turn)
+        self._intake.answer(replies, put_replies, self._refusal, turn)
         self._recent.append(made + others, turn.now)
         log = self._log
         if made:
@@ -280,38 +234,25 @@ class Committing:
         self._refuse(Uncounted(fate, why), turn)
         self._go_on(turn)
 
-    def _take(self) -> None:
-        waiting, end = self._waiting, len(self._waiting)
-        if sum(map(_count, waiting)) * DEAREST > COST_MAX:
-            part, end = Part(), 0
-            for _, counter, _, key, many, count in waiting:
-                if not part.takes(counter, keyed=key is not None, alone=many is None, count=count):
-                    break
-                end += 1
-        self._taken, self._taken_puts = waiting[:end], self._puts[:PUTS_MAX]
-        del waiting[:end], self._puts[:PUTS_MAX]
-
     def _doubtful(self, wall: float) -> list[bytes]:
         """Of the keys in what was taken, those that only the disk may know."""
         if not self._log.keeps_marks:
             return []
         is_doubtful = self._dedup.is_doubtful
-        keys = (key for _, _, _, key, *_ in self._taken)
+        keys = (key for _, _, _, key, *_ in self._intake.taken)
         return [key for key in keys if key is not None and is_doubtful(key, wall)]
 
     def _stop_finding(self) -> None:
         self._finding, self._dedup.under_way = 0, ()
 
     def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
-        self._keep_share(stored)
-        taken = self._taken
-        if self._shareless:
-            taken = [one for index, one in enumerate(taken) if index not in self._shareless]
+        room = int(BATCH_KEYS * self._settings.key_limit) - len(self._log.keys)
+        taken = self._intake.within(room, lambda key: self._is_known(key, stored))
         increments = [(counter, by) for _, counter, by, *_ in taken]
         keys = [key for _, _, _, key, *_ in taken]
-        counts = list(map(_count, taken))
+        counts = list(map(times, taken))
         self._has_runs = sum(counts) > len(counts)
-        puts = [put for _, put in self._taken_puts]
+        puts = [put for _, put in self._intake.taken_puts]
         self._batch = self._writer.prepare(
             increments,
             turn.now,
@@ -322,20 +263,6 @@ class Committing:
             counts if self._has_runs else (),
         )
         turn.emit(Commit(self._batch, [token for token, *_ in taken]))
-
-    def _keep_share(self, stored: Stored) -> None:
-        """Leave out those of batches whose new keys are more than their share; they are answered
-        with the others."""
-        log = self._log
-        room = int(BATCH_KEYS * self._settings.key_limit) - len(log.keys)
-        if room >= len(self._taken):
-            return
-        for index, (_, _, _, key, many, _) in enumerate(self._taken):
-            if many is None or key is None or self._is_known(key, stored):
-                continue
-            room -= 1
-            if room < 0:
-                self._shareless[index] = None
 
     def _is_known(self, key: bytes, stored: Stored) -> bool:
         log = self._log
@@ -348,58 +275,8 @@ class Committing:
         held = tuple(register for register in registers if register[1])
         return StreamSnapshot(stream, log.version(stream), held)
 
-    # --- answers -----------------------------------------------------------------------------
-
     def _refuse(self, refusal: Uncounted, turn: Turn) -> None:
-        """Nobody knows of those that were taken that they count."""
-        self._answer(
-            [refusal] * (len(self._taken) - len(self._shareless)),
-            [refusal] * len(self._taken_puts),
-            turn,
-        )
-
-    def _answer(self, replies: Sequence[Reply], put_replies: Sequence[Reply], turn: Turn) -> None:
-        """Tell those that were taken; nobody is left where they were let go before."""
-        taken, puts, shareless = self._taken, self._taken_puts, self._shareless
-        self._taken, self._taken_puts, self._shareless = [], [], {}
-        if shareless:
-            rest = iter(replies)
-            replies = [
-                _SHARE_FULL if index in shareless else next(rest) for index in range(len(taken))
-            ]
-        self._tell(taken, replies, turn)
-        if puts:
-            turn.emit(Answered([token for token, _ in puts], put_replies))
-
-    def _tell(self, taken: list[_Asked], replies: Sequence[Reply], turn: Turn) -> None:
-        """Of a batch each part is told when all of it is known, and the next one is given in."""
-        if not self._many:  # the usual case, and short of all that is below
-            if taken:
-                turn.emit(Answered([token for token, *_ in taken], replies))
-            return
-        tokens: list[Token] = []
-        told: list[Reply] = []
-        parts: dict[_Many, list[Reply]] = {}
-        for (token, _, _, _, of, _), reply in zip(taken, replies, strict=False):
-            if of is None:
-                tokens.append(token)
-                told.append(reply)
-            else:
-                parts.setdefault(of, []).append(reply)
-        if tokens:
-            turn.emit(Answered(tokens, told))
-        for many, part in parts.items():
-            many.open -= len(part)
-            if not many.open and self._refusal is not None:
-                part += [self._refusal] * (len(many.items) - many.fed)
-                many.fed = len(many.items)
-            turn.emit(AnsweredPart(many.token, part))
-            if many.open:
-                continue
-            if many.fed < len(many.items):
-                self._feed(many)
-            else:
-                self._many -= 1
+        self._intake.refuse(refusal, self._refusal, turn)
 
     # --- troubles ----------------------------------------------------------------------------
 
@@ -460,13 +337,11 @@ class Committing:
             fate = Fate.NOT_COUNTED
             self._stop_finding()
         self._refuse(Uncounted(fate, self.silence), turn)
-        waiting, self._waiting = self._waiting, []
-        puts, self._puts = self._puts, []
-        self._taken, self._taken_puts = waiting, puts
+        self._intake.take_rest()
         self._refuse(Uncounted(Fate.NOT_COUNTED, self.silence), turn)
 
     def _go_on(self, turn: Turn) -> None:
-        if self._waiting or self._puts:
+        if self._intake.waits:
             turn.effects += self._soon()
         elif self._leave_since is not None and not self._finding and self._batch is None:
             self._leave(turn)

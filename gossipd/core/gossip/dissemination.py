@@ -63,6 +63,15 @@ class Dissemination:
         self._behind_since = float("inf")
         """Since when all rounds have."""
 
+    @property
+    def news_count(self) -> int:
+        """Members and streams of which there is news to tell."""
+        return len(self._member_queue) + len(self._log_queue)
+
+    def news_age(self, now: float) -> float:
+        """Seconds for which each round has left news that was never sent."""
+        return max(0.0, now - self._behind_since)
+
     def push_member(self, name: str, turn: Turn) -> None:
         """There is news of a member."""
         self._member_queue.push(name)

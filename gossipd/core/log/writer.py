@@ -100,9 +100,11 @@ class Exposed(NamedTuple):
 class _Row:
     """A register while a batch is being made."""
 
-    __slots__ = ("others", "seq", "start", "total")
+    __slots__ = ("is_new", "others", "seq", "start", "total")
 
-    def __init__(self, start: int, others: int) -> None:
+    def __init__(self, start: int, others: int, is_new: bool) -> None:
+        self.is_new = is_new
+        """Whether it is not held yet."""
         self.seq = 0
         self.start = start
         """Its total before the batch."""
@@ -136,8 +138,8 @@ class _Draft:
     def add(self, counter: str, by: int) -> OneResult:
         row = self.rows.get(counter)
         if row is None:
-            start = self._log.register(self.stream, counter)[1]
-            row = _Row(start, self._log.value(counter) - start)
+            seq, start = self._log.register(self.stream, counter)
+            row = _Row(start, self._log.value(counter) - start, is_new=not seq)
         before = row.total
         total = before + by
         after = row.others + total
@@ -167,9 +169,10 @@ class _Draft:
 
     def _begin(self, counter: str, row: _Row) -> bool:
         """Take the first event of a counter in, if there is room."""
-        if not self._log.has_room(self.stream, counter, self.new):
-            return False
-        self.new += self._log.register(self.stream, counter) == (0, 0)
+        if row.is_new:
+            if not self._log.has_room(self.stream, counter, self.new):
+                return False
+            self.new += 1
         self.rows[counter] = row
         return True
 

@@ -147,6 +147,7 @@ class LogRepair:
         if self._peer is None and (urgent or turn.now >= self._next_at):
             self._next_at = turn.now + self._settings.pull_interval
             self._peers_tried = 1
+            turn.tally.repairs["log"] += 1
             self._begin(peer, turn)
 
     def digest_came(self, digest: Digest, turn: Turn) -> None:

@@ -89,6 +89,7 @@ class MemberRepair:
         due = max(self._next_at, self._vain[pair][0] if pair in self._vain else self._next_at)
         if idle and (urgent or (settled and turn.now >= due)):
             self._next_at = turn.now + self._settings.pull_interval
+            turn.tally.repairs["members"] += 1
             self._peer = self._members.get(peer)
             self._pair = pair
             self._after = ""

@@ -1,35 +1,32 @@
-"""The failure detector: one probe per interval, relays for a silent target, second opinions.
+"""The failure detector: one probe per interval, relays for a silent target.
 
 SWIM 3.1 (ping, ping-req) with Lifeguard's nacks and local health; whom a probe goes to, `rounds`
-says, or a shuffled round robin (SWIM 4.3). Who is silent is pinged again every timeout, by more
-members once it is suspected: one lost packet proves nothing, and each ping tells a suspect to
-refute. A timer that was late is not the peer's fault: a stall voids the probe under way, which is
-repeated at once, at most three times in a row.
+says, or a shuffled round robin (SWIM 4.3). Who is silent is pinged again every timeout: one lost
+packet proves nothing. A timer that was late is not the peer's fault: a stall voids the probe under
+way, which is repeated at once, at most three times in a row.
 """
 
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
-from typing import assert_never
 
 from gossipd.core.identity import Address
 from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.messages import Ack, MemberView, Nack, Ping, PingReq, RelayedAck, Status
+from gossipd.core.wire.messages import MemberView, Status
 
 from .contacts import Outcome, Probed
 from .health import Health
 from .life import Life
-from .members import MemberTable, some_of
+from .members import MemberTable
 from .membership import Membership
-from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
-from .questions import Questions
+from .pinging import Pinger
+from .pings import Purpose
 from .reason import Cause, Reason
 from .rounds import Rounds
-from .rumours import PINGS, Rumours
-from .showing import Showing
+from .suspecting import Suspecting
 
 VOIDS_MAX = 3
 NACK_AT = 0.8
@@ -62,13 +59,11 @@ class Detector:
 
     means: InitVar[Means]
     _members: MemberTable
-    _questions: Questions
-    _round_trips: RoundTrips
+    _pinger: Pinger
     _health: Health
-    _rumours: Rumours
     _rounds: Rounds
     _life: Life
-    _showing: Showing
+    _suspecting: Suspecting
     _membership: Membership
 
     def __post_init__(self, means: Means) -> None:
@@ -102,29 +97,17 @@ class Detector:
         if wait <= 0:
             return  # both timers were late
         if len(probe.nonces) == 1:
-            probe.relays = self.ask_relays(probe.target, probe.nonces[0], wait, turn)
-        again_at = turn.now + self._timeout(probe.target.name)
+            probe.relays = self._pinger.ask_relays(probe.target, probe.nonces[0], wait, turn)
+        again_at = turn.now + self._pinger.timeout(probe.target.name)
         if again_at < probe.verdict_at:
             self._timers.set(Timer.PROBE_TIMEOUT, again_at)
-        probe.nonces.append(self._ping(probe.target, Purpose.PROBE, turn))
-
-    def ask_relays(
-        self, target: MemberView, nonce: int, wait: float, turn: Turn
-    ) -> tuple[str, ...]:
-        """Ask members to ping `target` within `wait` seconds and to tell; those that were."""
-        count = self._settings.indirect_probes
-        drawn = some_of(self._rng, self._members.live, count + 1)
-        relays = tuple([name for name in drawn if name != target.name][:count])
-        ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
-        for name in relays:
-            turn.send(ask, self._members.held(name).address, name)
-        return relays
+        probe.nonces.append(self._pinger.ping(probe.target, Purpose.PROBE, turn))
 
     def probe_failed(self, turn: Turn) -> None:
         """Nothing came back in the whole time: accuse, and note silent relays."""
         probe, self._probe = self._probe, None
         assert probe is not None
-        self._give_up(probe)
+        self._pinger.give_up(probe.nonces)
         if self._life.cut_off:
             self._note(probe, Outcome.VOID, turn)
             return
@@ -154,37 +137,10 @@ class Detector:
         self._probe_succeeded(self._probe, Outcome.RELAYED, turn)
         return True
 
-    def acked(self, nonce: int, sender: str, turn: Turn) -> Flight | None:
-        """An ack came: the ping to that very member which it answers, if there is one."""
-        flight = self._questions.get(Flight, nonce)
-        if flight is None or flight.target != sender:
-            return None
-        self._questions.take(Flight, nonce)
-        self._life.contacts.answered(sender, turn.now)
-        self._answered(nonce, flight, turn)
-        return flight
-
-    def _answered(self, nonce: int, flight: Flight, turn: Turn) -> None:
-        match flight.purpose:
-            case Purpose.PROBE:
-                # Also when a relay was faster: or a link that became slow would never be known.
-                self._round_trips.sample(flight.target, turn.now - flight.sent_at)
-                if self._probe is not None and nonce in self._probe.nonces:
-                    self._probe_succeeded(self._probe, Outcome.ANSWERED, turn)
-            case Purpose.CORROBORATE:
-                self._membership.corroborations.pop(flight.target, None)
-                self._timers.cancel(Timer.CORROBORATE, flight.target)
-            case Purpose.RUMOUR:
-                self._timers.cancel(Timer.RUMOUR, flight.target)
-                self._rumours.answered(flight.target, turn.now)
-            case Purpose.RELAY:
-                self._timers.cancel(Timer.RELAY_NACK, str(nonce))
-                assert isinstance(flight, Relayed)
-                turn.send(RelayedAck(flight.asked), flight.asker)
-            case Purpose.CONTACT | Purpose.NAME_CHECK:
-                pass
-            case _:
-                assert_never(flight.purpose)
+    def acked(self, nonce: int, turn: Turn) -> None:
+        """One of these pings was answered."""
+        if self._probe is not None and nonce in self._probe.nonces:
+            self._probe_succeeded(self._probe, Outcome.ANSWERED, turn)
 
     def stall(self, turn: Turn) -> None:
         """This node stood still: the probe under way proves nothing, so repeat it."""
@@ -198,7 +154,7 @@ class Detector:
         if is_cut_off and not was:
             self._cut_off_at = turn.now
         elif was and not is_cut_off:
-            self._membership.stall(self._cut_off_at, turn)
+            self._suspecting.stall(self._cut_off_at, turn)
             self.restart(turn)
             return True
         return False
@@ -209,26 +165,19 @@ class Detector:
             self._repeat(self._probe, self._probe.voids, turn)
 
     def _repeat(self, probe: _Probe, voids: int, turn: Turn) -> None:
-        self._give_up(probe)
+        self._pinger.give_up(probe.nonces)
         self._note(probe, Outcome.VOID, turn)
         self._start_probe(probe.target, voids, turn)
 
     def _start_probe(self, target: MemberView, voids: int, turn: Turn) -> None:
         factor = self._health.factor
-        timeout = self._timeout(target.name)
+        timeout = self._pinger.timeout(target.name)
         patience = self._settings.probe_patience * self._settings.probe_interval
         verdict_at = turn.now + patience * factor
-        nonce = self._ping(target, Purpose.PROBE, turn)
+        nonce = self._pinger.ping(target, Purpose.PROBE, turn)
         self._probe = _Probe(target, [nonce], turn.now, verdict_at, voids)
         self._timers.set(Timer.PROBE_TIMEOUT, turn.now + timeout)
         self._timers.set(Timer.PROBE_VERDICT, verdict_at)
-
-    def _timeout(self, name: str) -> float:
-        return self._round_trips.timeout(name) * self._health.factor
-
-    def _give_up(self, probe: _Probe) -> None:
-        for nonce in probe.nonces:
-            self._questions.take(Flight, nonce)
 
     def _probe_succeeded(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
         self._note(probe, outcome, turn)
@@ -238,6 +187,7 @@ class Detector:
         self._timers.cancel(Timer.PROBE_VERDICT)
 
     def _note(self, probe: _Probe, outcome: Outcome, turn: Turn) -> None:
+        turn.tally.probes[outcome.value] += 1
         self._life.contacts.probed(probe.target.name, probe.seen(outcome, turn.now))
 
     def under_way(self, name: str, now: float) -> Probed | None:
@@ -261,86 +211,6 @@ class Detector:
             if view is not None and view.status <= Status.SUSPECT:
                 return view
 
-    def _ping(self, target: MemberView, purpose: Purpose, turn: Turn) -> int:
-        nonce = self.asks(target.name, purpose, turn)
-        self._send_ping(target, nonce, turn)
-        return nonce
-
-    def asks(self, name: str, purpose: Purpose, turn: Turn) -> int:
-        """The nonce of a ping that is about to be sent."""
-        flight = Flight(name, purpose, turn.now)
-        return self._questions.ask(flight, IN_FLIGHT_MAX, turn.now)
-
-    def _send_ping(self, target: MemberView, nonce: int, turn: Turn, *said: MemberView) -> None:
-        turn.send(Ping(nonce, target.name, self._showing.own), target.address, target.name, said)
-
-    def ask(self, name: str, turn: Turn) -> None:
-        """Ping a member at once, for what it shows in its answer."""
-        self._ping(self._members.held(name), Purpose.CONTACT, turn)
-
-    # --- what others say of members that live -------------------------------------------------
-
-    def look_into_rumour(self, name: str, turn: Turn) -> None:
-        """Ask a member that is said not to live any more; it is believed if that is silent."""
-        rumour = self._rumours.get(name)
-        assert rumour is not None
-        if rumour.pings == PINGS:
-            self._membership.believe(rumour, turn)
-            return
-        rumour.pings += 1
-        self._timers.set(Timer.RUMOUR, turn.now + self._timeout(name), name)
-        nonce = self.asks(name, Purpose.RUMOUR, turn)
-        self._send_ping(self._members.held(name), nonce, turn, rumour.view)
-
-    # --- second opinions on somebody else's suspect ------------------------------------------
-
-    def corroborate(self, name: str, turn: Turn) -> None:
-        """Ping a suspect until it answers or its suspicion ends: each ping tells it to refute.
-
-        When the first few stayed unanswered, agree with the accuser.
-        """
-        suspect = self._members.held(name)
-        pings = self._membership.corroborations.get(name, 0)
-        if pings == self._settings.corroboration_pings:
-            self._membership.accuse(suspect, Reason(Cause.SILENT, pings=pings), turn)
-        self._membership.corroborations[name] = pings + 1
-        wait = self._timeout(name)
-        self._timers.set(Timer.CORROBORATE, turn.now + wait, name)
-        self._ping(suspect, Purpose.CORROBORATE, turn)
-
-    # --- as the one who is asked --------------------------------------------------------------
-
-    def pinged(self, ping: Ping, sender: str, turn: Turn) -> bool:
-        """Answer a member; False if it takes this node for another one."""
-        own = self._members.own
-        if ping.target != own.name:
-            turn.drop(Drop.MISDIRECTED)
-            return False
-        views = (own,) if own.status is Status.LEFT else ()
-        turn.send(Ack(ping.nonce, self._showing.own), turn.reply_to, sender, views)
-        return True
-
-    # --- as a relay for others ---------------------------------------------------------------
-
-    def relay(self, ask: PingReq, turn: Turn) -> None:
-        """Ping a member for somebody; a target not held here is a nack at once."""
-        view = self._members.get(ask.target)
-        if view is None or view.address != ask.address:
-            turn.send(Nack(ask.nonce), turn.reply_to)
-            return
-        flight = Relayed(ask.target, Purpose.RELAY, turn.now, turn.reply_to, ask.nonce)
-        nonce = self._questions.ask(flight, RELAYED_MAX, turn.now)
-        longest = self._settings.probe_interval * self._settings.health_max
-        wait = NACK_AT * min(ask.timeout_ms / 1000, longest)
-        self._timers.set(Timer.RELAY_NACK, turn.now + wait, str(nonce))
-        self._send_ping(view, nonce, turn)
-
-    def relay_expired(self, nonce: int, turn: Turn) -> None:
-        """The target did not answer: tell who asked that this relay lives."""
-        flight = self._questions.take(Relayed, nonce)
-        if flight is not None:  # else there was no room for it
-            turn.send(Nack(flight.asked), flight.asker)
-
     # --- failed members ----------------------------------------------------------------------
 
     def contact(self, turn: Turn) -> Address | None:
@@ -359,5 +229,5 @@ class Detector:
         view = self._members.held(self._rng.choice(down))
         if not self._members.is_proven(view.address):
             return view.address
-        self._ping(view, Purpose.CONTACT, turn)
+        self._pinger.ping(view, Purpose.CONTACT, turn)
         return None

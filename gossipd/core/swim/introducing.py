@@ -24,7 +24,8 @@ from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import Envelope, Hello, MemberView, Status
 
-from .joining import COOKIE_SLOT, Joining
+from .admission import COOKIE_SLOT
+from .joining import Joining
 from .life import Life
 from .members import MemberTable, rank
 from .membership import Membership

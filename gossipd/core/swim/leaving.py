@@ -27,7 +27,7 @@ from gossipd.core.wire.records import Group, Record, by_kind
 
 from .life import Life
 from .members import MemberTable, some_of
-from .membership import Membership
+from .own_view import OwnView
 from .questions import Questions
 
 STEP = 0.06
@@ -63,7 +63,7 @@ class Leaving:
     _packet_builder: PacketBuilder
     _questions: Questions
     _life: Life
-    _membership: Membership
+    _own: OwnView
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
@@ -204,7 +204,7 @@ class Leaving:
 
     def _say_left(self, turn: Turn) -> None:
         own = self._members.own
-        self._membership.restate(turn, own.generation, own.incarnation, Status.LEFT)
+        self._own.restate(turn, own.generation, own.incarnation, Status.LEFT)
         self._say_farewell(turn)
 
     def _say_farewell(self, turn: Turn) -> None:

@@ -90,6 +90,8 @@ class MemberTable:
         self._addresses: dict[Address, int] = {}
         """How many have proven each address."""
         self._fingerprint = 0
+        self.counts = dict.fromkeys(Status, 0)
+        """How many there are in each state."""
         self.changed: dict[str, None] = {}
         """Names of what is to be stored, while `keeps_marks`."""
         self.keeps_marks = False
@@ -354,7 +356,11 @@ class MemberTable:
         self._move(view.name, before.view if before else None, view)
 
     def _move(self, name: str, before: MemberView | None, after: MemberView | None) -> None:
-        """Take who lives into the circles, and who does no more out of them."""
+        """Count it, and take who lives into the circles, and who does no more out of them."""
+        if before is not None:
+            self.counts[before.status] -= 1
+        if after is not None:
+            self.counts[after.status] += 1
         was = before is not None and before.status <= Status.SUSPECT
         lives = after is not None and after.status <= Status.SUSPECT
         for circle in self._circles if name != self._own else ():

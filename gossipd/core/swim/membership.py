@@ -1,17 +1,16 @@
-"""What this node learns of members, and what follows: news, suspicions, refutation.
+"""What this node learns of members, and what follows: news, suspicions, verdicts.
 
-The table (`members`) only joins; here the meaning is: a suspicion starts a deadline, a verdict
-ends it, and whatever is said of this node itself above its own state is refuted by rising above it
-(gossipd/core/README.md#membership). Nobody but the member itself raises its incarnation.
+The table (`members`) only joins; here is what may enter it, whose word that takes, and who is to
+hear of it (gossipd/core/README.md#membership). What is said of this node itself is answered by
+`own_view`. Nobody but the member itself raises its incarnation.
 """
 
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
 
-from gossipd.core.effects import MemberChanged, Refuted
+from gossipd.core.effects import MemberChanged
 from gossipd.core.gossip.dissemination import Dissemination
-from gossipd.core.identity import Address
 from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
@@ -19,18 +18,14 @@ from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.encoding import pack_view
 from gossipd.core.wire.messages import Gossip, MemberView, Status
 
-from .health import Health
 from .life import Life
 from .members import Change, MemberTable, rank
-from .name_conflict import NameConflict
 from .newcomers import Newcomers
-from .pings import RoundTrips
-from .plausible import INCARNATION_BELIEVED_MAX, Plausible, Word
+from .own_view import OwnView
+from .plausible import Plausible, Word
 from .reason import Cause, Reason
-from .rounds import is_spread
 from .rumours import Rumour, Rumours
-from .showing import Showing
-from .suspicion import Suspected, Suspicions
+from .suspecting import Suspecting
 
 TELL_AGAIN_AFTER = 0.1
 """Seconds between two answers that tell the same member what is held of it."""
@@ -53,22 +48,16 @@ class Membership:
     means: InitVar[Means]
     _members: MemberTable
     _newcomers: Newcomers
-    _round_trips: RoundTrips
-    _health: Health
     _plausible: Plausible
     _rumours: Rumours
     _life: Life
-    _showing: Showing
     _dissemination: Dissemination
-    _rival: NameConflict
+    _own: OwnView
+    _suspecting: Suspecting
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
-        self._suspicions = Suspicions(self._settings)
         self._told_at: dict[str, float] = {}
-        self.corroborations: dict[str, int] = {}
-        """Pings sent to each member that somebody else suspects, to find out; they end with the
-        suspicion."""
 
     # --- views -------------------------------------------------------------------------------
 
@@ -88,7 +77,7 @@ class Membership:
         says so in answer to this node; `reached`: that answer came from the view's address;
         `reason`: why, where that is not that the speaker says so."""
         if view.name == self._members.own.name:
-            self._hear_of_self(view, turn)
+            self._own.heard(view, turn)
             return None
         if self.is_absurd(view, word):
             turn.drop(Drop.ABSURD)
@@ -215,11 +204,6 @@ class Membership:
         self.learn(forgotten, turn, reason=Reason(Cause.FORGOTTEN))
         self._dissemination.push_member(name, turn)  # also of one that only others knew
 
-    def stall(self, stalled_at: float, turn: Turn) -> None:
-        """Give the suspects back the time for which this node stood still, or was cut off."""
-        for name, deadline in self._suspicions.stall(stalled_at, turn.now):
-            self._timers.set(Timer.SUSPICION, max(turn.now, deadline), name)
-
     def expire(self, turn: Turn) -> None:
         """Let old verdicts go."""
         plausible = self._plausible
@@ -246,27 +230,13 @@ class Membership:
         rumour = self._rumours.get(view.name)
         if rumour is not None and rank(rumour.view) <= rank(view):
             self._end_rumour(view.name)
-        if view.status is Status.SUSPECT:
-            deadline, new = self._suspicions.raise_(view, self._members.live_count, turn.now)
-            # A confirmation may put it into the past, which must not look like a late timer.
-            self._timers.set(Timer.SUSPICION, max(turn.now, deadline), view.name)
-            if new:
-                self._end_corroboration(view.name)  # it was about an earlier suspicion
-                self._look_into(view, turn)
-            elif self._members.own.name in view.accusers and view.name not in self.corroborations:
-                self._ping_on(view, turn)
-        else:
-            self._suspicions.lift(view.name)
-            self._timers.cancel(Timer.SUSPICION, view.name)
-            self._end_corroboration(view.name)
-        if view.status > Status.SUSPECT:
-            self._showing.by.pop(view.name, None)
-            self._round_trips.forget(view.name)
+        self._suspecting.follow(view, before, turn)
         if view.status is Status.FAILED:
             wait = self._settings.contact_interval * self._rng.random()
             self._timers.set_if_sooner(Timer.CONTACT, turn.now + wait)
         if before is not None and view.status <= Status.SUSPECT:
             self._greet(view, before, turn)
+            self._count_return(view, before, turn)
         status = before.status if before else None
         if before is not None and _stands(before) == _stands(view):
             return
@@ -275,88 +245,17 @@ class Membership:
             turn.emit(MemberChanged(view, status, reason))
             turn.save_wanted = True  # whom the next life asks, even if this one ends soon
 
+    def _count_return(self, view: MemberView, before: MemberView, turn: Turn) -> None:
+        if view.status is not Status.ALIVE or view.generation != before.generation:
+            return
+        turn.tally.refutations["others"] += before.status is Status.SUSPECT
+        turn.tally.false_failures += before.status is Status.FAILED
+
     def _greet(self, view: MemberView, before: MemberView, turn: Turn) -> None:
         """A member has begun a new life where it has proven to be: there it knows nobody yet."""
         if view.generation > before.generation and view.address == before.address:
             wait = SPREAD * self._members.live_count * self._rng.random()
             self._timers.set_if_sooner(Timer.INTRODUCE, turn.now + wait, view.name)
-
-    def _look_into(self, suspect: MemberView, turn: Turn) -> None:
-        """`corroborators` of the members, spread evenly from the suspect on, probe it themselves
-        at once; the accuser, which has done that, goes on to ping it."""
-        settings = self._settings
-        if self._members.own.name in suspect.accusers:
-            self._ping_on(suspect, turn)
-        elif is_spread(*self._members.place_after(suspect.name), settings.corroborators):
-            delay = self._rng.random() * settings.corroboration_delay
-            self._timers.set(Timer.CORROBORATE, turn.now + delay, suspect.name)
-
-    def _ping_on(self, suspect: MemberView, turn: Turn) -> None:
-        """This node has accused a member: what follows are pings beyond those that it took."""
-        settings = self._settings
-        if settings.corroborators:
-            self.corroborations[suspect.name] = settings.corroboration_pings + 1
-            wait = self._round_trips.timeout(suspect.name) * self._health.factor
-            self._timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
-
-    def suspicion(self, name: str) -> Suspected | None:
-        """That of a member that is suspected."""
-        return self._suspicions.of(name)
-
-    def _end_corroboration(self, name: str) -> None:
-        self._timers.cancel(Timer.CORROBORATE, name)
-        self.corroborations.pop(name, None)
-
-    # --- this node itself --------------------------------------------------------------------
-
-    def _hear_of_self(self, view: MemberView, turn: Turn) -> None:
-        """Nothing that is said of this node ends it: it rises above that, or asks who is there."""
-        own = self._members.own
-        word = Word.OF_ONESELF
-        if self._plausible.is_absurd(view.generation, view.incarnation, word):
-            turn.drop(Drop.ABSURD)
-            return
-        larger = (view.generation, view.address) > (own.generation, own.address)
-        if view.address != own.address and view.status <= Status.SUSPECT:
-            if larger:
-                self._rival.told(view.address, turn)
-            else:
-                self._dissemination.push_member(own.name, turn)
-        elif rank(view) > rank(own) and own.status is not Status.LEFT:
-            if larger and view.address == own.address:
-                self._rival.told(own.address, turn)  # a twin behind the same address, perhaps
-            self._rise_above(view, turn)
-
-    def _rise_above(self, view: MemberView, turn: Turn) -> None:
-        own = self._members.own
-        generation, incarnation = own.generation, view.incarnation + 1
-        outranked = (view.generation, view.address) > (own.generation, own.address)
-        if outranked or incarnation > INCARNATION_BELIEVED_MAX:
-            generation, incarnation = view.generation + 1, 0
-        if view.status is not Status.ALIVE:
-            self._health.worse()
-            turn.emit(Refuted(view.status, incarnation))
-        self.restate(turn, generation, incarnation)
-        turn.send(Gossip(), turn.reply_to, None, (self._members.own,))
-
-    def restate(
-        self,
-        turn: Turn,
-        generation: int,
-        incarnation: int,
-        status: Status = Status.ALIVE,
-        address: Address | None = None,
-    ) -> None:
-        """Say something new of this node itself."""
-        own = self._members.own
-        view = own._replace(
-            generation=generation,
-            incarnation=incarnation,
-            status=status,
-            address=address or own.address,
-        )
-        self._members.merge(view, turn.now)
-        self._dissemination.push_member(view.name, turn)
 
 
 def _said(view: MemberView, speaker: str) -> Reason:

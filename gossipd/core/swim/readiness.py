@@ -25,10 +25,10 @@ from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.messages import Shown, Standing
 
-from .detector import Detector
 from .life import Life
 from .members import MemberTable
 from .newcomers import Newcomers
+from .pinging import Pinger
 from .showing import Showing
 
 HELD_BACK_MAX = 60
@@ -54,7 +54,7 @@ class Readiness:
     _log: Log
     _life: Life
     _showing: Showing
-    _detector: Detector
+    _pinger: Pinger
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
@@ -104,7 +104,7 @@ class Readiness:
         """A peer showed its state unasked, which may be anybody's word: it is asked, if it is the
         first one that is ready."""
         if shown.ready and not (self._life.ready or self._ready_peers):
-            self._detector.ask(peer, turn)
+            self._pinger.ask(peer, turn)
 
     def walked(self, peer: str, turn: Turn) -> None:
         """A walk over a peer's digest, with its passes, is complete."""
@@ -117,7 +117,7 @@ class Readiness:
         if self.listens:
             self._become(False, turn)
             for name in self._members.live[:TOLD_MAX]:
-                self._detector.ask(name, turn)
+                self._pinger.ask(name, turn)
         elif self._allowed or self._met:
             self._become(True, turn)
 
@@ -153,7 +153,7 @@ class Readiness:
             if len(self._holders) > HOLDERS_MAX:
                 del self._holders[next(iter(self._holders))]
             self.called(turn)
-            self._detector.ask(name, turn)
+            self._pinger.ask(name, turn)
 
     def _meet(self, peer: str, is_same: bool, turn: Turn) -> None:
         """A ready peer has shown itself to a node that took itself to be alone."""

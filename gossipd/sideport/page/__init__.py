@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gossipd.sideport.http_answers import VARIES, Document
 
-SCRIPTS = ("text.js", "asking.js", "members.js", "counters.js", "node.js")
+SCRIPTS = ("text.js", "asking.js", "following.js", "members.js", "counters.js", "node.js")
 """In this order, as one module."""
 
 HTML = b"text/html; charset=utf-8"
@@ -51,12 +51,10 @@ def page() -> Document:
     return Document(HTML, body.encode(), VARIES + lines.encode())
 
 
-def is_preferred(accept: bytes | None) -> bool:
+def is_preferred(accept: str) -> bool:
     """Whether a client would rather have HTML than plain text (RFC 9110 12.5.1); one that takes
     all alike, as curl does, would not."""
-    if accept is None:
-        return False
-    weights = dict(map(_weight, accept.decode("latin-1").lower().split(",")))
+    weights = dict(map(_weight, accept.lower().split(",")))
     html, plain = (
         next((weights[each] for each in (kind, "text/*", "*/*") if each in weights), 0.0)
         for kind in ("text/html", "text/plain")

@@ -1,9 +1,11 @@
-// Asking the node. Whatever is asked again and again waits for 20 times as long as its answer took,
-// 10 s at most, so that an open page costs a node little; a hidden page asks nothing.
+// Asking the node. Whatever is asked again and again waits for 10 times as long as its answer took,
+// 5 s at most, so that an open page costs a node little; a hidden page asks nothing.
+
+// Paths are relative: a proxy may have the node below a path of its own.
 
 const PATIENCE = 4000;
-const SHARE = 20;
-const WAIT_MAX = 10000;
+const SHARE = 10;
+const WAIT_MAX = 5000;
 
 const link = {
   answeredAt: null, // on the clock of performance.now()
@@ -33,21 +35,25 @@ function heard(answer) {
   const wasSilent = link.silent;
   link.answeredAt = performance.now();
   link.silent = false;
-  if (wasSilent) repeated.forEach((run) => run());
+  if (wasSilent) repeated.forEach((soon) => soon());
   const ahead = Date.parse(answer.headers.get("date")) + 500 - Date.now();
   link.offset = Math.abs(ahead) > 2000 ? ahead : 0; // Date tells whole seconds
 }
 
 const repeated = [];
 
-// Run `task` now and again, `interval()` ms after its end; `soon()` is before that.
+// Run `task` now and again, `interval()` ms after its end; `soon()`: as soon as that may be.
 function repeat(task, interval) {
   let timer = 0;
   let running = false;
+  let again = false;
+  let free = 0; // from when on it may run again
+
   async function run() {
-    clearTimeout(timer);
-    if (running || document.hidden) return;
+    if (document.hidden) return;
     running = true;
+    again = false;
+    const wasSilent = link.silent; // then much of the time is not what the answer cost
     const began = performance.now();
     try {
       await task();
@@ -55,14 +61,27 @@ function repeat(task, interval) {
       if (!(error instanceof Refusal) && !link.silent) throw error;
     } finally {
       running = false;
-      const cost = link.silent ? 0 : SHARE * (performance.now() - began);
-      timer = setTimeout(run, Math.max(interval(), Math.min(cost, WAIT_MAX)));
+      const ended = performance.now();
+      const cost = wasSilent || link.silent ? 0 : SHARE * (ended - began);
+      free = ended + Math.min(cost, WAIT_MAX);
+      runIn(again ? 0 : interval());
     }
   }
-  repeated.push(run);
-  return { soon: run };
+
+  function runIn(wait) {
+    clearTimeout(timer);
+    timer = setTimeout(run, Math.max(wait, free - performance.now()));
+  }
+
+  function soon() {
+    if (running) again = true;
+    else runIn(0);
+  }
+
+  repeated.push(soon);
+  return { soon };
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) repeated.forEach((run) => run());
+  if (!document.hidden) repeated.forEach((soon) => soon());
 });

@@ -1,77 +1,99 @@
-// The counters: only as many as are shown are asked for, however many there are. Between two
-// looks at them each increment that is heard of sets its counter.
+// The counters: only those that are shown are asked for and followed, however many there are.
 
-const LOG_LIMIT = 200;
-const RECENT_MAX = 1000;
+const LOG_LIMIT = 300;
 const SAMPLES = 60;
+const LONG = 14; // characters of a count that need not have one line
+const SAMPLE_MIN = 0.5; // seconds
 const RATE_OVER = 5; // samples that the rate in digits is the mean of
 const PLOT_SECONDS = 120;
 const COUNTERS_STEP = 50;
+const ASK_AGAIN = 10000;
+const BUSY = 1000; // changes a second beyond which the counters are asked for and not followed
+const FOLLOWED_MAX = 256; // of them at a time
+const PATH_MAX = 8000; // the same for characters of all their names
 
 const counters = {
   order: "name",
   prefix: "",
   limit: COUNTERS_STEP,
-  page: [], // names that the node gave, in its order
+  names: [], // that are shown, in their order
   more: false,
-  counts: new Map(), // of those shown: { count, heardAt, last, samples }
-  recent: new Map(), // counts of those that changed, the last one behind all others
+  by: new Map(), // of those: { count, heardAt, last, samples }
   refusal: "",
+  askedAt: -Infinity,
+  count: null, // how many the node had when it was asked
   rows: new Map(),
-  head: null, // id of the newest increment that was taken
-  fresh: 0, // increments since the last sample
-  sampledAt: null,
-  rates: [], // changes a second of the node, one a second; null where nobody knows
+  sampled: null, // { at, changes }
+  rates: [], // changes a second of the node, about one a second; null where nobody knows
 };
 
-function takeIncrement(entry) {
-  const count = BigInt(entry.count);
-  counters.recent.delete(entry.counter);
-  counters.recent.set(entry.counter, count);
-  if (counters.recent.size > RECENT_MAX) {
-    counters.recent.delete(counters.recent.keys().next().value);
-  }
-  const track = counters.counts.get(entry.counter);
-  if (track) Object.assign(track, { count, heardAt: performance.now() });
+const counterEvents = follower({
+  counts(counts) {
+    for (const [name, count] of Object.entries(counts)) hear(name, count);
+  },
+  increment: ({ counter, count }) => hear(counter, count),
+});
+
+function hear(name, count) {
+  const known = counters.by.get(name);
+  if (known) Object.assign(known, { count: BigInt(count), heardAt: performance.now() });
 }
 
-// The newest come first. Those between the ones that are known and the oldest of these are not
-// told: how many there were follows from how fast these came.
-function takeLog(entries) {
-  const known = entries.findIndex((entry) => entry.id === counters.head);
-  const fresh = known < 0 ? entries : entries.slice(0, known);
-  const first = counters.head === null;
-  if (entries.length) counters.head = entries[0].id;
-  fresh.toReversed().forEach(takeIncrement);
-  if (first || (known < 0 && entries.length < LOG_LIMIT)) return; // it was, or the node is, new
-  const seconds = fresh.length ? fresh[0].at - fresh.at(-1).at : 0;
-  const elapsed = (performance.now() - (counters.sampledAt ?? performance.now())) / 1000;
-  const missing = known < 0 && seconds > 0;
-  counters.fresh += missing ? (fresh.length / seconds) * elapsed : fresh.length;
+function followCounters(rate) {
+  const query = new URLSearchParams({ counts: "string" });
+  counters.names.forEach((name) => query.append("counter", name));
+  const isBusy = rate > (counterEvents.isOpen ? BUSY : BUSY / 2);
+  const isSteady = counters.order === "name" && counters.names.length > 0;
+  const isShort = counters.names.length <= FOLLOWED_MAX && `${query}`.length <= PATH_MAX;
+  const wanted = isSteady && isShort && !isBusy && !document.hidden;
+  counterEvents.follow(wanted ? `events?${query}` : null);
 }
 
-async function askCounters() {
+// Unless they are followed, once a second; names that are new are found by the number of all.
+async function askCounters(status) {
   const began = performance.now();
-  const byName = counters.order === "name";
-  const [log, page] = await Promise.all([
-    ask(`/log?limit=${LOG_LIMIT}&counts=string`),
-    byName ? askPage() : null,
-  ]);
-  takeLog(log);
-  if (page === null) return;
-  const names = Object.keys(page).sort(); // an object has those that look like numbers first
-  for (const name of names) track(name, BigInt(page[name]), began);
-  counters.more = names.length > counters.limit;
-  counters.page = names.slice(0, counters.limit);
+  const old = status.counters !== counters.count || began - counters.askedAt > ASK_AGAIN;
+  if (counterEvents.isOpen && !old) return;
+  const found = await (counters.order === "name" ? askPage() : askLog());
+  counters.askedAt = began;
+  counters.count = status.counters;
+  if (found === null) return;
+  counters.more = found.length > counters.limit;
+  const shownOnes = found.slice(0, counters.limit);
+  counters.names = shownOnes.map(([name]) => name);
+  for (const [name, count] of shownOnes) take(name, BigInt(count), began);
+  const wanted = new Set(counters.names);
+  for (const map of [counters.by, counters.rows]) {
+    for (const name of map.keys()) if (!wanted.has(name)) map.delete(name);
+  }
+}
+
+// What was heard since `askedAt` is newer.
+function take(name, count, askedAt) {
+  const known = counters.by.get(name);
+  if (!known) counters.by.set(name, { count, heardAt: -Infinity, last: null, samples: [] });
+  else if (known.heardAt < askedAt) known.count = count;
+}
+
+// The counters that changed last, each with its count.
+async function askLog() {
+  const query = new URLSearchParams({ counts: "string", limit: LOG_LIMIT });
+  if (counters.prefix) query.set("prefix", counters.prefix);
+  const found = new Map();
+  for (const { counter, count } of await ask(`log?${query}`)) {
+    if (!found.has(counter)) found.set(counter, count);
+  }
+  counters.refusal = "";
+  return [...found];
 }
 
 async function askPage() {
   const query = new URLSearchParams({ counts: "string", limit: counters.limit + 1 });
   if (counters.prefix) query.set("prefix", counters.prefix);
   try {
-    const page = await ask(`/counters?${query}`);
+    const page = await ask(`counters?${query}`);
     counters.refusal = "";
-    return page;
+    return Object.keys(page).sort().map((name) => [name, page[name]]); // objects have 1 before a
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     counters.refusal = error.message;
@@ -79,29 +101,24 @@ async function askPage() {
   }
 }
 
-// What is known of a counter that is shown. `askedAt`: what was heard since then is newer.
-function track(name, count, askedAt = Infinity) {
-  let known = counters.counts.get(name);
-  if (!known) counters.counts.set(name, (known = { count, heardAt: 0, last: null, samples: [] }));
-  if (known.heardAt < askedAt) known.count = count;
-  return known;
-}
-
-// Once a second: how much came since the last time.
-function sampleCounters() {
-  const now = performance.now();
-  const elapsed = counters.sampledAt === null ? null : (now - counters.sampledAt) / 1000;
-  counters.sampledAt = now;
-  for (const known of counters.counts.values()) {
-    const moved = known.last !== null && elapsed && !link.silent;
-    known.samples.push(moved ? Number(known.count - known.last) / elapsed : null);
+// Once a second: how much came since the last time. `changes`: how many there were in all, if that
+// is known.
+function sample(changes) {
+  const at = performance.now();
+  const before = counters.sampled;
+  const elapsed = before && (at - before.at) / 1000;
+  if (elapsed !== null && elapsed < SAMPLE_MIN) return counters.rates.at(-1).rate;
+  counters.sampled = { at, changes };
+  for (const known of counters.by.values()) {
+    const isKnown = changes !== null && known.last !== null && elapsed;
+    known.samples.push(isKnown ? Number(known.count - known.last) / elapsed : null);
     if (known.samples.length > SAMPLES) known.samples.shift();
-    known.last = link.silent ? null : known.count;
+    known.last = changes === null ? null : known.count;
   }
-  const rate = elapsed && !link.silent ? counters.fresh / elapsed : null;
-  counters.fresh = 0;
-  counters.rates.push({ at: now, rate });
+  const isKnown = changes !== null && elapsed && before.changes !== null && before.changes <= changes;
+  counters.rates.push({ at, rate: isKnown ? (changes - before.changes) / elapsed : null });
   if (counters.rates.length > 2 * PLOT_SECONDS) counters.rates.shift();
+  return counters.rates.at(-1).rate;
 }
 
 function meanRate(samples) {
@@ -111,7 +128,7 @@ function meanRate(samples) {
 
 function counterRow(name) {
   const row = {
-    count: element("td", { class: "number" }),
+    count: element("span", {}),
     rate: element("span", {}),
     spark: drawing("svg", { class: "spark", viewBox: "0 0 59 16", preserveAspectRatio: "none" }),
     edge: drawing("path", { class: "edge" }),
@@ -120,60 +137,51 @@ function counterRow(name) {
   row.spark.append(row.edge);
   row.line = element("tr", {},
     element("th", { scope: "row" }, shown(name)),
-    row.count,
+    element("td", { class: "number" }, row.count),
     element("td", { class: "number" }, element("div", { class: "rate" }, row.rate, row.spark)));
   return row;
 }
 
 function showCounter(name) {
-  const known = counters.counts.get(name);
+  const known = counters.by.get(name);
   let row = counters.rows.get(name);
   if (!row) counters.rows.set(name, (row = counterRow(name)));
-  put(row.count, whole(known.count));
+  const count = whole(known.count);
+  put(row.count, count);
+  mark(row.count, count.length > LONG ? "long" : "");
   put(row.rate, rateText(meanRate(known.samples)));
   const sizes = known.samples.map((sample) => (sample === null ? null : Math.abs(sample)));
   const most = Math.max(...sizes, 0) || 1;
-  row.edge.setAttribute("d", trace(sizes.map((size, index) =>
-    [SAMPLES - sizes.length + index, size === null ? null : 15 - (14 * size) / most])));
+  row.edge.setAttribute("d", edgeOf(traces(sizes.map((size, index) =>
+    [SAMPLES - sizes.length + index, size === null ? null : 15 - (14 * size) / most]))));
   return row.line;
 }
 
-// A path through these points; where one is not known it has a gap.
-function trace(points) {
-  let pen = "M";
-  let path = "";
-  for (const [x, y] of points) {
-    if (y === null) {
-      pen = "M";
-      continue;
-    }
-    path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-    pen = "L";
+// The stretches of points that are known, each with a path through it.
+function traces(points) {
+  const runs = [[]];
+  for (const point of points) {
+    if (point[1] === null) runs.push([]);
+    else runs.at(-1).push(point);
   }
-  return path;
+  return runs.filter((run) => run.length).map((run) => ({
+    path: `M${run.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`,
+    from: run[0][0],
+    to: run.at(-1)[0],
+  }));
 }
 
-function namesToShow() {
-  if (counters.order === "name") return counters.page;
-  const names = [...counters.recent.keys()].reverse();
-  return names.filter((name) => name.startsWith(counters.prefix));
-}
+const edgeOf = (runs) => runs.map(({ path }) => path).join("");
+const areaOf = (runs) =>
+  runs.map(({ path, from, to }) => `${path}L${to.toFixed(1)} 48L${from.toFixed(1)} 48Z`).join("");
 
 function showCounters() {
-  const all = namesToShow();
-  const names = all.slice(0, counters.limit);
-  const wanted = new Set(names);
-  for (const map of [counters.counts, counters.rows]) {
-    for (const name of map.keys()) if (!wanted.has(name)) map.delete(name);
-  }
-  for (const name of names) if (!counters.counts.has(name)) track(name, counters.recent.get(name));
-  arrange(byId("counters-rows"), names.map(showCounter));
+  arrange(byId("counters-rows"), counters.names.map(showCounter));
   for (const button of byId("orders").children) {
     button.setAttribute("aria-pressed", String(button.value === counters.order));
   }
-  const more = counters.order === "name" ? counters.more : all.length > names.length;
-  put(byId("counters-shown"), counters.refusal || countersShown(names.length, more));
-  byId("counters-more").hidden = !more;
+  put(byId("counters-shown"), counters.refusal || countersShown(counters.names.length, counters.more));
+  byId("counters-more").hidden = !counters.more;
 }
 
 function countersShown(count, more) {
@@ -193,22 +201,16 @@ function showPlot() {
     .filter(([x]) => x >= 0);
   const rates = points.map(([, rate]) => rate ?? 0);
   const most = Math.max(...rates, 1);
-  const edge = points.map(([x, rate]) => [x, rate === null ? null : 47 - (45 * rate) / most]);
-  const [area, line] = byId("plot").querySelectorAll("path");
-  line.setAttribute("d", trace(edge));
-  area.setAttribute("d", points.length ? `${areaBelow(edge)}` : "");
+  const runs = traces(points.map(([x, rate]) => [x, rate === null ? null : 47 - (45 * rate) / most]));
+  const [area, edge] = byId("plot").querySelectorAll("path");
+  area.setAttribute("d", areaOf(runs));
+  edge.setAttribute("d", edgeOf(runs));
   const latest = meanRate(points.map(([, rate]) => rate));
   put(byId("rate"), rateText(latest));
   put(byId("plot-max"), `at most ${rateText(Math.max(...rates, 0))}`);
   const words = latest === null ? "not known" : rateText(latest);
   byId("plot").setAttribute("aria-label",
     `Changes a second: ${words} now, ${rateText(Math.max(...rates, 0))} at most in 2 minutes`);
-}
-
-function areaBelow(edge) {
-  const known = edge.filter(([, y]) => y !== null);
-  if (!known.length) return "";
-  return `${trace([[known[0][0], 48], ...known, [known.at(-1)[0], 48]])}Z`;
 }
 
 byId("orders").append(...[["name", "By name"], ["recent", "Changed last"]].map(([value, words]) => {
@@ -222,15 +224,6 @@ byId("counters-more").addEventListener("click", () =>
   refindCounters({ limit: counters.limit + COUNTERS_STEP }));
 
 function refindCounters(wish) {
-  Object.assign(counters, { limit: COUNTERS_STEP }, wish);
-  counting.soon();
+  Object.assign(counters, { limit: COUNTERS_STEP }, wish, { count: null });
+  polling.soon();
 }
-
-const counting = repeat(async () => {
-  try {
-    await askCounters();
-  } finally {
-    sampleCounters();
-  }
-  showCounters();
-}, () => 1000);

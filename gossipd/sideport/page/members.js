@@ -6,6 +6,7 @@ const RANK = { suspect: 0, failed: 1, alive: 3, left: 4 };
 const STEP = 100;
 const CHANGES_MAX = 100;
 const NAMED_MAX = 3;
+const MANY = 100;
 
 const members = {
   by: new Map(),
@@ -17,6 +18,17 @@ const members = {
   rows: new Map(),
   changes: [],
 };
+
+const memberEvents = follower({
+  member(member) {
+    if (member.state === "forgotten") dropMember(member.name);
+    else takeMember(member);
+  },
+  present({ members: count }) {
+    if (count !== members.by.size) pollMembers.soon(); // some were forgotten meanwhile
+    members.known = true;
+  },
+});
 
 function takeMember(member) {
   const before = members.by.get(member.name);
@@ -30,33 +42,32 @@ function takeMember(member) {
 function takeMembers(list) {
   const names = new Set(list.map((member) => member.name));
   list.forEach(takeMember);
-  for (const [name, member] of members.by) {
-    if (names.has(name)) continue;
-    members.by.delete(name);
-    changed(member, member.state, "forgotten");
-  }
-  members.known = members.stale = true;
+  for (const name of members.by.keys()) if (!names.has(name)) dropMember(name);
+  members.known = true;
+}
+
+function dropMember(name) {
+  const member = members.by.get(name);
+  if (!member) return;
+  members.by.delete(name);
+  members.stale = true;
+  changed(member, member.state, "forgotten");
 }
 
 function changed(member, before, after) {
   const now = new Date();
   const words = before ? `was ${before}, is ${after}` : `is ${after}, and new here`;
-  const why = after === "alive" ? "" : whyOf(member);
   const item = element("li", {},
     element("time", { datetime: now.toISOString() }, clock(now)),
     shown(member.name, "strong"),
     element("span", { class: STATE_CLASS[after] ?? "gone" }, words),
-    element("span", { class: "note" }, plain(why)));
+    element("span", { class: "note" }, plain(after === "forgotten" ? "" : whyOf(member))));
   members.changes.unshift(item);
   members.changes.length = Math.min(members.changes.length, CHANGES_MAX);
   say(`${plain(member.name)} is ${after}`);
 }
 
-function whyOf(member) {
-  const why = member.why;
-  if (why === null || why === undefined) return "";
-  return typeof why === "string" ? why : Object.values(why).filter(Boolean).join(", ");
-}
+const whyOf = (member) => member.why ?? "";
 
 const tagsOf = (member) =>
   Object.entries(member.tags ?? {}).map(([name, value]) => `${name}=${value}`).join(" ");
@@ -75,14 +86,18 @@ function memberRow(name) {
     own: element("span", { class: "own" }),
     address: element("span", { class: "note address" }),
     tags: element("span", { class: "note tags" }),
-    why: element("div", { class: "note why" }),
+    why: element("span", {}),
+    explain: element("a", {
+      href: `explain?${new URLSearchParams({ name })}`, "aria-label": `Explain ${plain(name)}`,
+    }, "explain"),
     state: element("span", { class: "state" }),
     since: element("time", { class: "note since" }),
     trip: element("td", { class: "number" }),
   };
+  row.reason = element("div", { class: "note why" }, row.why, " ", row.explain);
   row.line = element("tr", {},
     element("th", { scope: "row" }, element("div", { class: "pair" },
-      element("div", {}, shown(name), row.own), element("div", {}, row.address, " ", row.tags), row.why)),
+      element("div", {}, shown(name), row.own), element("div", {}, row.address, " ", row.tags), row.reason)),
     element("td", {}, element("div", { class: "pair" }, row.state, row.since)),
     row.trip);
   return row;
@@ -94,7 +109,8 @@ function showMember(member) {
   put(row.own, member.self ? " this node" : "");
   put(row.address, member.address);
   put(row.tags, plain(tagsOf(member)));
-  put(row.why, member.state === "alive" ? "" : plain(whyOf(member)));
+  row.reason.hidden = member.state === "alive";
+  put(row.why, plain(whyOf(member)));
   put(row.state, member.state);
   mark(row.state, `state ${STATE_CLASS[member.state] ?? "gone"}`);
   put(row.trip, roundTrip(member));
@@ -108,10 +124,20 @@ function showMember(member) {
   return row.line;
 }
 
+function memberCounts() {
+  const counts = { all: members.by.size, ...Object.fromEntries(STATES.map((state) => [state, 0])) };
+  for (const member of members.by.values()) counts[member.state] += 1;
+  return counts;
+}
+
+// The node counts others than those that are known here.
+function missMembers(told) {
+  const counts = memberCounts();
+  if (STATES.some((state) => told[state] !== counts[state])) pollMembers.soon();
+}
+
 function showMembers() {
-  const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
-  for (const member of members.by.values()) counts[member.state] = (counts[member.state] ?? 0) + 1;
-  counts.all = members.by.size;
+  const counts = memberCounts();
   for (const button of byId("states").children) {
     const state = button.value;
     put(button, `${state[0].toUpperCase()}${state.slice(1)} ${whole(counts[state] ?? 0)}`);
@@ -146,9 +172,9 @@ function thoseWho(state, count, words) {
 }
 
 const pollMembers = repeat(async () => {
-  takeMembers(await ask("/members", 5 * PATIENCE));
+  takeMembers(await ask("members", 5 * PATIENCE));
   showMembers();
-}, () => 5000);
+}, () => (memberEvents.isOpen && members.by.size > MANY ? 15000 : 5000)); // round trips are no events
 
 byId("states").append(...["all", ...STATES].map((state) => {
   const button = element("button", { type: "button", value: state }, state);

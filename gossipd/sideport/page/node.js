@@ -1,19 +1,32 @@
 // The node itself: whether all is well, in one sentence, and its numbers.
 
-const node = { status: null, reason: "" };
+const node = { status: null, reason: "", refusal: "" };
 const NEAR = 0.8; // the share of a limit from which on the node warns, too
 const ICONS = { good: "#14713a", warn: "#d08400", bad: "#b3211b", "": "#777777" };
 
 const polling = repeat(async () => {
-  const status = await ask("/status");
-  node.reason = status.ready ? "" : await whyNotReady();
-  node.status = status;
-  show();
-}, () => (link.silent ? 1000 : 2000));
+  let changes = null;
+  try {
+    const status = await ask("status");
+    node.reason = status.ready ? "" : await whyNotReady();
+    node.status = status;
+    if (!memberEvents.isOpen) missMembers(status.members);
+    await askCounters(status);
+    changes = status.changes;
+    node.refusal = "";
+  } catch (error) {
+    node.refusal = error instanceof Refusal ? error.message : "";
+    throw error;
+  } finally {
+    followCounters(sample(changes));
+    memberEvents.follow(document.hidden ? null : "events?members=true");
+    showSoon();
+  }
+}, () => 1000);
 
 async function whyNotReady() {
   try {
-    await ask("/ready");
+    await ask("ready");
     return "";
   } catch (error) {
     if (error instanceof Refusal) return error.message;
@@ -31,8 +44,9 @@ function verdict() {
     return ["bad", `This node does not answer, since ${at}.`,
       [`What is shown is ${span(ago)} old. It is asked again every second.`]];
   }
+  if (node.refusal) return ["bad", "This node does not tell how it is.", [node.refusal]];
   if (!status) return ["", "Asking the node …", []];
-  const { alive, suspect, failed } = status.members;
+  const { alive, suspect, failed } = countsOf(status);
   const reasons = [...status.alarms];
   if (failed) reasons.push(thoseWho("failed", failed, "failed"));
   if (suspect) reasons.push(thoseWho("suspect", suspect, "suspected"));
@@ -45,15 +59,20 @@ function verdict() {
   return ["good", alive > 1 ? `All is well: ${whole(alive)} members alive.` : "All is well: this node is alone.", []];
 }
 
-function agreement({ members: { alive }, agreeing, fingerprint }) {
-  const peers = alive - 1;
-  const note = `fingerprint ${fingerprint}`;
+// Of the members, what is newest.
+const countsOf = (status) => (members.known && memberEvents.isOpen ? memberCounts() : status.members);
+
+function agreement(status) {
+  const peers = countsOf(status).alive - 1;
+  const note = `fingerprint ${status.fingerprint}`;
   if (peers < 1) return ["–", `no peers; ${note}`];
-  return [`${whole(agreeing)} of ${whole(peers)}`, `peers showed the same counts last; ${note}`];
+  const moving = status.agreeing < peers && counters.rates.some(({ rate }) => rate > 0);
+  return [`${whole(status.agreeing)} of ${whole(peers)}`,
+    `peers showed the same counts${moving ? " (they are moving)" : ""}; ${note}`];
 }
 
 function tilesOf(status) {
-  const { alive, suspect, failed, left } = status.members;
+  const { alive, suspect, failed, left } = countsOf(status);
   const gone = [[suspect, "suspect"], [failed, "failed"], [left, "left"]]
     .filter(([count]) => count).map(([count, state]) => `${whole(count)} ${state}`);
   const health = status.health;
@@ -141,7 +160,8 @@ function showVerdict() {
   reasons.forEach((reason, index) => put(list.children[index], plain(reason)));
   mark(document.documentElement, link.silent ? "stale" : "");
   mark(byId("link"), `state ${link.silent ? "bad" : node.status ? "good" : ""}`);
-  put(byId("link"), link.silent ? "no answer" : node.status ? "live" : "connecting");
+  const following = memberEvents.isOpen ? "live" : "asked every second";
+  put(byId("link"), link.silent ? "no answer" : node.status ? following : "connecting");
   const name = node.status ? plain(node.status.name) : location.host;
   const title = `${now === "good" || now === "" ? "" : "(!) "}${name} · gossipd`;
   if (document.title !== title) document.title = title;
@@ -175,10 +195,16 @@ function show() {
     showAll(node.status);
   }
   showMembers();
+  showCounters();
   showPlot();
 }
 
 setInterval(() => document.hidden || show(), 1000);
+show();
 polling.soon();
 pollMembers.soon();
-counting.soon();
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) return;
+  memberEvents.follow(null);
+  counterEvents.follow(null);
+});

@@ -14,8 +14,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gossipd.core import Refused
+from gossipd.sideport.answered import UNKNOWN
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.resp.answers import OK, Error, error
+from gossipd.sideport.resp.answers import OK, Error
 from gossipd.sideport.resp.commands import COMMANDS
 from gossipd.sideport.resp.reading import Reader, Words
 from gossipd.sideport.resp.refusals import REASONS, unknown, unsupported, wrong_number
@@ -117,14 +118,14 @@ class RespDialect:
         """Nothing to do: the time-out is counted from the last answer."""
 
     def end(self) -> None:
-        """Nothing to do: nothing here refers back."""
+        self._session.end()
 
     def _take(self, words: Words) -> Call | None:
         """Start a command; what that was, if it is likely to come again."""
         try:
             call = self._found(words)
         except Refused as refused:
-            self._pipeline.say(error(refused))
+            self._pipeline.say(self._session.refused(refused, _name_of(words)))
             if self._brief:
                 self._pipeline.end()
             return None
@@ -155,7 +156,7 @@ class RespDialect:
             raise wrong(_FULL)
         if name == _QUIT:
             return None
-        call = row.begin(self._session, words)
+        call = row.begin(self._session, words)._replace(name=name.lower())
         if call.keyed:
             self._common.remember(words, call)
         return call
@@ -166,10 +167,17 @@ class RespDialect:
         if call.shares:
             pipeline.add(call.start, session.counted, True, count=count)
         else:
-            pipeline.add(call.start, session.told, False, size if size > LARGE else 0)
+            told = session.tellers[call.name]
+            pipeline.add(call.start, told, False, size if size > LARGE else 0)
         if self._brief:
             pipeline.end()
 
     def _fail(self, fault: Refused) -> None:
-        self._pipeline.say(error(fault))
+        self._pipeline.say(self._session.refused(fault, UNKNOWN))
         self._pipeline.end(linger=True)
+
+
+def _name_of(words: Words) -> str:
+    """Of a command that there is."""
+    name = words[0].upper().decode("latin-1")
+    return name.lower() if name in COMMANDS else UNKNOWN

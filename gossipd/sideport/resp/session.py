@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from gossipd.core import Counted, Refused
+from gossipd.sideport.answered import Answers
+from gossipd.sideport.http_answers import status_of
 from gossipd.sideport.memo import Memo
+from gossipd.sideport.operations import INCREMENT
 from gossipd.sideport.pipeline import Answer
 from gossipd.sideport.resp.answers import Names, Value, answer, error
 from gossipd.sideport.resp.reading import Words
@@ -37,6 +40,9 @@ class Call(NamedTuple):
     again: bool = False
     """It means the same whenever it comes, on any connection."""
 
+    name: str = ""
+    """Of the command."""
+
     keyed: bool = False
     """With another key, which is its last word, it means the same with that."""
 
@@ -47,7 +53,7 @@ class Call(NamedTuple):
 
     def under(self, key: bytes) -> Call:
         """The same with another key."""
-        return Call(partial(self.start, key=key), self.shares)
+        return Call(partial(self.start, key=key), self.shares, name=self.name)
 
 
 Some: TypeAlias = tuple[Call, int]
@@ -87,6 +93,21 @@ class Common:
         self.said[data] = calls
 
 
+Teller: TypeAlias = Callable[[Value], Answer]
+
+
+class Tellers(dict[str, Teller]):
+    """Made when first asked for."""
+
+    def __init__(self, make: Callable[[str], Teller]) -> None:
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, call: str) -> Teller:
+        self[call] = teller = self.make(call)
+        return teller
+
+
 class Session:
     """One connection's."""
 
@@ -94,6 +115,9 @@ class Session:
         self.port = port
         self.node = port.node
         self.id = next(_ids)
+        self._answered = port.answered.of("resp", INCREMENT.name)
+        self.tellers = Tellers(self._teller)
+        """Who answers what is no increment, by the name of the command."""
         self.last: Counted | None = None
         """Its last increment, for `WAIT`."""
         self.reset()
@@ -108,11 +132,29 @@ class Session:
         """The answer to an increment."""
         if isinstance(result, Counted):
             self.last = result
+            self._answered.ok += result.times
             if result.times > 1:
                 return b":%d\r\n" * result.times % tuple(result.values)
             return b":%d\r\n" % result.value
+        self._answered.add(status_of(result))
         return error(result)
 
-    def told(self, value: Value) -> Answer:
-        """The answer to anything else."""
+    def refused(self, refused: Refused, call: str) -> bytes:
+        """The answer to what cannot be started."""
+        self.port.answered.of("resp", call).add(status_of(refused))
+        return error(refused)
+
+    def _teller(self, call: str) -> Teller:
+        return partial(self._told, self.port.answered.of("resp", call))
+
+    def _told(self, answered: Answers, value: Value) -> Answer:
+        if isinstance(value, Refused):
+            answered.add(status_of(value))
+        else:
+            answered.ok += 1
         return answer(value, self.version)
+
+    def end(self) -> None:
+        """The connection is gone: nothing refers back to this."""
+        self.tellers.clear()
+        del self.tellers.make

@@ -68,9 +68,9 @@ class LogChecker:
         self._seen = {node: self._seen.get(node, _Seen()) for node in nodes.values()}
         for name, node in nodes.items():
             seen = self._seen[node]
-            _check_told(name, node, seen, full)
             if full or node.log.fingerprint != seen.fingerprint:
                 self._look(name, node.log, seen, full)
+            _check_told(name, node, seen, full)
         if full:
             self._compare(nodes)
 
@@ -205,7 +205,7 @@ class LogChecker:
 
 
 def _check_told(name: str, node: Node, seen: _Seen, full: bool) -> None:
-    """Each change of a value is told, as one event."""
+    """I7: each change of a value is told, as one event."""
     if seen.told is None:
         node.following.begin()
         seen.told = node.log.values
@@ -213,10 +213,10 @@ def _check_told(name: str, node: Node, seen: _Seen, full: bool) -> None:
     for (_, counter, _, by, value), _ in node.following.take_events():
         seen.told[counter] = seen.told.get(counter, 0) + by
         changed[counter] = None
-        assert value == seen.told[counter], f"{name} tells {value} of {counter}: {seen.told}"
+        assert value == seen.told[counter], f"I7: {name} tells {value} of {counter}: {seen.told}"
     for counter in node.log.values if full else changed:
         told, value = seen.told.get(counter, 0), node.log.value(counter)
-        assert told == value, f"{name} counts {value} of {counter}, and told of {told}"
+        assert told == value, f"I7: {name} counts {value} of {counter}, and told of {told}"
 
 
 @lru_cache(maxsize=100_000)

@@ -21,6 +21,7 @@ from gossipd.core import (
     identity,
 )
 from gossipd.core.durability.acks import CopiesWanted, _Question
+from gossipd.core.durability.holders import Peer
 from gossipd.core.durability.holding import Holding
 from gossipd.core.durability.write_behind import Changes, WriteBehind
 from gossipd.core.identity import Address, Stream
@@ -37,6 +38,7 @@ from gossipd.core.swim.detector import Detector
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.swim.members import Change, MemberTable
 from gossipd.core.swim.membership import Membership
+from gossipd.core.swim.own_view import OwnView
 from gossipd.core.swim.reason import Reason
 from gossipd.core.turn import Turn
 from gossipd.core.wire import encoding
@@ -386,7 +388,7 @@ def deaf_to_acks(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_refutes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Membership, "_rise_above", nothing)
+    patch.setattr(OwnView, "_rise_above", nothing)
 
 
 def nobody_contacts_the_failed(patch: pytest.MonkeyPatch) -> None:
@@ -452,7 +454,7 @@ def repair_at_leisure(patch: pytest.MonkeyPatch) -> None:
 
 
 def copies_in_memory_count(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.durability.acks._counts", lambda peer, memory: True)
+    patch.setattr(Peer, "is_copy", lambda *_: True)
 
 
 def who_was_asked_counts(patch: pytest.MonkeyPatch) -> None:

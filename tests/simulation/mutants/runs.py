@@ -271,6 +271,7 @@ def departing_with_a_part() -> None:
         checker.check()
         world.crash("n2", disk_lost=True)
         world.node("n3").log.merge(first.stream, [(made.counter, made.seq, 1) for made in others])
+        checker.meddled("n3")
         for _ in _departing(world):
             checker.check()
         world.start("n2")

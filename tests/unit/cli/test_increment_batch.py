@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gossipd.cli import gossipd
-from gossipd.cli.daemons import NOTHING_DONE, Daemons, Patience
+from gossipd.cli.daemons import NOTHING_DONE, Daemons, Patience, T
 from gossipd.cli.increment_batch import Batch
 from gossipd.cli.line_reader import Lines
 from gossipd.client import (
@@ -64,9 +64,9 @@ class Counting(Daemons):
 
     def ask(
         self,
-        ask: Callable[[Client], Answer],
+        ask: Callable[[Client], T],
         left: Callable[[], float] | None = None,  # noqa: ARG002  # it answers at once
-    ) -> Answer:
+    ) -> T:
         return ask(self)  # type: ignore[arg-type]  # all that is asked of it stands below
 
     def post_lines(self, path: str, lines: bytes) -> Answer:

@@ -203,13 +203,15 @@ def test_a_mistake_in_the_file_is_blamed_on_it(run: Run, file: Path) -> None:
     result = run("--config", str(file), GOSSIPD_RUN_PROBE_INTERVAL="1.5")
     assert result.exit_code == 2
     assert result.stderr == (
-        f"gossipd: {file}: probe_timeout (0.8) must be at most half of "
+        f"gossipd: {file}:1: probe_timeout (0.8) must be at most half of "
         "GOSSIPD_RUN_PROBE_INTERVAL (1.5)\n"
     )
     file.write_text('join = [":1"]\n')
-    assert run("--config", str(file)).stderr.startswith(f"gossipd: {file}: join: ':1' has no host")
+    assert run("--config", str(file)).stderr.startswith(
+        f"gossipd: {file}:1: join: ':1' has no host"
+    )
     file.write_text("colour = 1\n")
-    assert run("--config", str(file)).stderr == f"gossipd: {file}: unknown key 'colour'\n"
+    assert run("--config", str(file)).stderr == f"gossipd: {file}:1: unknown key 'colour'\n"
 
 
 def test_a_file_that_cannot_be_read_exits_2(run: Run, file: Path) -> None:

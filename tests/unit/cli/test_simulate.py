@@ -209,7 +209,7 @@ def test_durations_have_units(text: str, seconds: float) -> None:
          "--set: gossip_fanout: expected a whole number, not '2.5'"),
         (("--set", "gossip_fanout=0"), "--set gossip_fanout must be greater than 0"),
         (("--set", "probe_timeout=0.9"),
-         "--set probe_timeout (0.9) must be at most half of probe_interval (1.0)"),
+         "--set probe_timeout (0.9) must be at most half of --set probe_interval (1.0)"),
         (("--plot", "figure.gif"), "--plot: expected a file name that ends in .svg"),
         (("--plot", "no/such/figure.svg"), "--plot: there is no directory 'no/such'"),
         (("--config", "no-such.toml"), "cannot read no-such.toml: No such file or directory"),
@@ -229,14 +229,17 @@ def test_a_mistake_exits_2_and_names_the_option(args: tuple[str, ...], complaint
         ("probe_intervall = 1", "unknown key 'probe_intervall'; did you mean 'probe_interval'?"),
         ('probe_interval = "1"', "probe_interval: expected a number, not '1'"),
         ('join = [":1"]', "join: ':1' has no host"),
-        ("probe_timeout = 2", "probe_timeout (2.0) must be at most half of probe_interval (1.0)"),
+        (
+            "probe_timeout = 2",
+            "probe_timeout (2.0) must be at most half of --set probe_interval (1.0)",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_blamed_on_it(file: Path, text: str, complaint: str) -> None:
     file.write_text(text)
     result = simulate("--config", str(file))
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"gossipd: {file}: {complaint}")
+    assert result.stderr.startswith(f"gossipd: {file}:1: {complaint}")
     assert result.stderr.count("\n") == 1
 
 

@@ -31,6 +31,7 @@ from gossipd.core.log.log import Log
 from gossipd.core.settings import KEYS_MAX
 from gossipd.daemon.counting import KEYS_RETRY_AFTER, TOLD_MAX, Counting
 from gossipd.daemon.keeping import Keeping
+from gossipd.daemon.numbers import Numbers
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
 from tests.unit.asking import increment
 from tests.unit.counter import Counter
@@ -503,7 +504,8 @@ async def test_a_batch_that_cannot_be_given_to_the_disk_is_answered_and_the_next
 async def test_a_leave_does_not_wait_for_the_disk_for_long_and_answers_everybody() -> None:
     bench = Bench()
     # The core is not told that the disk hangs.
-    bench.keeping = Keeping(bench.node, bench.store, bench.perform, bench.troubles, 60)
+    node, numbers = bench.node, Numbers()
+    bench.keeping = Keeping(node, bench.store, bench.perform, bench.troubles, numbers, 60)
     bench.counting = Counting(bench.node, bench.keeping.do)
     bench.store.may_commit.clear()
     taken_first = increment(bench.counting, "a", 1)

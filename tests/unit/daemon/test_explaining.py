@@ -33,7 +33,7 @@ def told(node: Node, name: str) -> dict[str, Any]:
 def test_a_live_member(talk: Talk) -> None:
     said = told(talk.node, "p0")
     assert (said["state"], said["why"], said["proven"]) == ("alive", None, True)
-    assert said["text"].startswith("p0 is alive because it has joined through this node; ")
+    assert said["text"].startswith("p0 is alive: it has joined through this node; ")
     assert said["address"] == said["spoke_from"] == "10.0.1.1:7946"
     assert said["since"] == pytest.approx(1_700_000_100.0)
     newest = said["probes"][0]
@@ -103,7 +103,7 @@ def test_a_newcomer_a_forgotten_one_and_one_of_which_nothing_is_known(talk: Talk
     talk.fail("p0")
     talk.forget("p0")
     said = told(talk.node, "p0")
-    assert said["text"] == "p0 is forgotten because this node was asked to forget it"
+    assert said["text"] == "p0 is forgotten: this node was asked to forget it"
     assert said["why"] is None
     assert explaining.explain(talk.node, "nobody") is None
 
@@ -116,7 +116,7 @@ def test_the_node_itself_and_one_of_an_earlier_life() -> None:
     pair.node.load(Snapshot((), (gone,)), time.monotonic())
     said = told(pair.node, "there")
     assert said["text"] == (
-        "there is failed because an earlier life of this node held it so; "
+        "there is failed: an earlier life of this node held it so; "
         "it has not spoken to this node in this life"
     )
     assert (said["spoke"], said["spoke_from"], said["address"]) == (None, None, "127.0.0.1:1002")

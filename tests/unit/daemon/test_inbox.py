@@ -214,3 +214,15 @@ async def test_no_more_addresses_than_some_are_remembered_or_wait(bench: Bench) 
     for number in range(ADDRESSES_MAX + 5):
         bench.inbox.receive(b"x", ("10.0.0.8", number))
     assert len(bench.inbox._uses) == ADDRESSES_MAX
+
+
+async def test_what_waits_is_told_with_its_age() -> None:
+    bench = Bench()
+    bench.flood(LIAR)
+    assert (bench.inbox.waiting_count, bench.inbox.oldest_age(time.monotonic())) == (0, 0)
+    bench.inbox.receive(b"one", LIAR)
+    bench.inbox.receive(URGENT, LIAR)
+    assert bench.inbox.waiting_count == 2
+    assert bench.inbox.oldest_age(time.monotonic() + 5) >= 5
+    await until(lambda: not bench.inbox.waiting_count)
+    assert bench.inbox.oldest_age(time.monotonic()) == 0

@@ -151,8 +151,9 @@ def test_the_status_is_the_node_in_one_look(pair: Pair) -> None:
     )
     assert (status["ready"], status["leaving"]) == (True, False)
     assert (status["counters"], status["streams"], status["registers"]) == (2, 1, 2)
+    assert status["changes"] == 2
     limits = {"streams": 1_000_000, "registers": 5_000_000, "doubles": 1_000_000}
-    assert status["limits"] == limits
+    assert status["limits"] == {**limits, "keys": 1_000_000}
     assert status["keys"] == {"held": 0, "doubles": 0, "doubles_held": 0}
     assert len(str(status["fingerprint"])) == 16
     assert status["members"] == {"alive": 2, "suspect": 0, "failed": 0, "left": 0}

@@ -19,7 +19,7 @@ from gossipd.core import (
     Refused,
     Status,
 )
-from gossipd.daemon import resolving
+from gossipd.daemon import resolving, targets
 from gossipd.daemon import seeds as module
 from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
@@ -175,7 +175,7 @@ async def test_all_addresses_of_a_name_get_their_turn_in_rounds(
     seeds.keep(NAME)
     await until(note)
     growth = [after - before for before, after in itertools.pairwise(rounds)]
-    assert max(growth) <= module.ROUND_MAX
+    assert max(growth) <= targets.ROUND_MAX
     counts = [pair.sent.count(address) for address in addresses]
     assert max(counts) - min(counts) <= 1, "nobody comes short"
     assert set(seeds.addresses) == set(addresses)
@@ -362,7 +362,7 @@ async def test_a_wish_for_what_waits_asks_at_once(pair: Pair, seeds: Seeds, zone
 async def test_what_becomes_of_a_seed_is_told(
     pair: Pair, seeds: Seeds, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SILENT_AFTER", 0.2)
+    monkeypatch.setattr(targets, "SILENT_AFTER", 0.2)
     zone[NAME.host] = [HERE, NOWHERE, THERE]
     zone[OTHER.host] = no_name()
     pair.cut = True
@@ -425,10 +425,10 @@ async def test_many_wishes_cost_little_each(seeds: Seeds, changes: list[None]) -
     """They come and go one by one; what each costs must not grow with the others."""
 
     def seconds(count: int) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         for number in range(count):
             seeds.wish([Endpoint("127.9.0.1", 10_000 + number)])
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert seconds(1000) < 2.0
     assert len(seeds.addresses) == 1000

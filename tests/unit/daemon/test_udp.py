@@ -139,3 +139,15 @@ def test_a_closed_socket_sends_nothing(loops: Loops) -> None:
         assert udp.sent_count == 0
 
     play(loops, "127.0.0.1", scene)
+
+
+def test_what_waits_to_be_read_and_what_found_no_room_is_told() -> None:
+    sock = open_socket("127.0.0.1", 0)
+    udp = Udp(sock, lambda *_: None)
+    assert udp.memory == (0, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(100):
+            sender.sendto(bytes(1000), sock.getsockname())
+        assert udp.memory.used > 1000
+        assert 0 < udp.memory.overflows < 100

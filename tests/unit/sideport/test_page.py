@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import gossipd.sideport.page as room
-from gossipd.sideport.page import is_preferred
 
 from .fake import Client
 
@@ -59,7 +58,6 @@ async def test_all_others_get_the_list_of_calls(client: Client, accept: str) -> 
 async def test_who_says_nothing_about_it_gets_the_list_of_calls(client: Client) -> None:
     answer = await client.request("GET", "/")
     assert answer.body.startswith(b"gossipd: ")
-    assert not is_preferred(None)
 
 
 async def test_only_the_index_is_a_page(client: Client) -> None:
@@ -110,6 +108,11 @@ def test_its_scripts_never_make_elements_of_text() -> None:
     for script in ROOM.glob("*.js"):
         found = re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\.write\(", script.read_text())
         assert found is None, f"{script.name} has {found}"
+
+
+def test_nothing_on_it_moves_by_itself() -> None:
+    """Some people get sick of that (prefers-reduced-motion)."""
+    assert re.search("animation|transition|@keyframes", (ROOM / "page.css").read_text()) is None
 
 
 def test_an_installation_has_all_its_files() -> None:

@@ -336,6 +336,20 @@ async def test_who_is_too_slow_is_told_so_and_dropped(
         await again.event()
 
 
+@pytest.mark.parametrize("limits", [FEW], indirect=True)
+async def test_who_finds_out_itself_that_it_is_too_slow_ends_once(
+    client: Client, port: SidePort, backend: FakeBackend
+) -> None:
+    follower = await Follower(client).begin("?members=false")
+    await follower.upto("counts")
+    for number in range(21):
+        backend.add(str(number))
+    for watch in list(port.watchers.watches):
+        watch.beat()  # it looks for something to tell
+    assert (await follower.event()).data == {"reason": TOO_SLOW}
+    assert (await client.rest()).endswith(b"0\r\n\r\n")
+
+
 @pytest.mark.parametrize("limits", [{"watchers_max": 2}], indirect=True)
 async def test_one_watcher_too_many_is_refused(connect: Connect, port: SidePort) -> None:
     followers = [await Follower(await connect()).begin() for _ in range(2)]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from gossipd.core import Drop, Dropped, Settings, Status
+from tests.replays import told_under_hash_seeds
 from tests.simulation.faulty.link import Constant
 from tests.simulation.faulty.network import Fate
 from tests.simulation.faulty.world import HEADERS, Received, World
@@ -234,18 +232,7 @@ def test_equal_seeds_replay_and_others_differ() -> None:
 
 def test_a_seed_replays_under_any_hash_seed() -> None:
     code = f"from {__name__} import trace_of; print(trace_of(3))"
-    traces = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for hash_seed in ("0", "1", "4711")
-    }
-    assert traces == {trace_of(3)}
+    assert told_under_hash_seeds(code) == {trace_of(3)}
 
 
 def test_a_trace_tells_one_byte_of_one_datagram() -> None:

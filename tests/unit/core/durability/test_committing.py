@@ -36,11 +36,9 @@ from gossipd.core import (
     Uncounted,
 )
 from gossipd.core.durability.batch_size import COST_MAX, COUNTER_COST, IN_A_ROW
-from gossipd.core.durability.committing import (
-    BATCH_KEYS,
-    PUTS_MAX,
-)
+from gossipd.core.durability.committing import BATCH_KEYS
 from gossipd.core.durability.disk_health import RETRY_MAX, RETRY_MIN
+from gossipd.core.durability.intake import PUTS_MAX
 from gossipd.core.durability.read_barrier import Reads
 from gossipd.core.log.dedup import Dedup
 from tests.unit.core.talk import WALL, Said, Talk

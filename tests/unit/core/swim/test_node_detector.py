@@ -362,7 +362,7 @@ def test_a_relay_does_not_wait_for_weeks() -> None:
 
 
 def test_a_relay_bounds_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gossipd.core.swim.detector.RELAYED_MAX", 2)
+    monkeypatch.setattr("gossipd.core.swim.pinging.RELAYED_MAX", 2)
     talk = Talk(peers=2)
     talk.settle()
     silent(talk, "p0")

@@ -44,6 +44,7 @@ def test_a_live_member_has_answered_the_last_probes() -> None:
     assert known.reason is not None
     assert known.reason.cause is Cause.JOINED
     assert known.timeout == talk.settings.probe_timeout_min
+    assert (known.every, Talk().node.explanation("me", 100.0).every) == (2.0, 1.0)
     nothing = known.probe, known.suspicion, known.corroborating, known.rumour, known.newcomer
     assert nothing == (None,) * 5
 

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Installs gossipd on hosts, or a newer one, host after host: each has to be ready before the next
+# one is touched, so that clients with two addresses notice nothing.
+#
+#   configs/three-hosts/install.sh 10.0.0.1 10.0.0.2 10.0.0.3
+#
+# Run it in a checkout. Each host is a Debian with python3-venv, and lets you in by ssh, with sudo.
+set -eu
+[ $# -gt 0 ] || { echo "usage: $0 HOST…" >&2; exit 2; }
+cd "$(dirname "$0")/../.."
+
+for host; do
+    echo "$host: installing"
+    tar -cz pyproject.toml README.md LICENSE gossipd systemd configs/three-hosts |
+        ssh "$host" 'rm -rf /tmp/gossipd-source && mkdir /tmp/gossipd-source && tar -xzC /tmp/gossipd-source'
+    ssh "$host" sudo sh -eu <<'END'
+[ -x /opt/gossipd/bin/pip ] || python3 -m venv /opt/gossipd
+/opt/gossipd/bin/pip install --quiet --force-reinstall /tmp/gossipd-source
+ln -sf /opt/gossipd/bin/gossipd /usr/local/bin/gossipd
+install -D -m 644 /tmp/gossipd-source/configs/three-hosts/gossipd.toml /etc/gossipd/gossipd.toml
+echo GOSSIPD_RUN_CONFIG=/etc/gossipd/gossipd.toml >/etc/default/gossipd
+/opt/gossipd/bin/gossipd systemd-unit >/etc/systemd/system/gossipd.service
+rm -r /tmp/gossipd-source
+systemctl daemon-reload
+systemctl enable --quiet gossipd
+systemctl restart gossipd
+for _ in $(seq 60); do
+    if gossipd status | grep -q '^ready[^a-z]*yes'; then exit 0; fi
+    sleep 1
+done
+echo "not ready after a minute:" >&2
+gossipd status >&2
+exit 1
+END
+    echo "$host: ready"
+done

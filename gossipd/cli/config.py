@@ -1,0 +1,88 @@
+"""`gossipd config`: what a node would be started with, and what is wrong with a file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from gossipd.cli.failure import Misuse, say
+from gossipd.cli.output import emit, emit_table
+from gossipd.cli.run import RunOptions, layers_of, load, options
+from gossipd.config.layers import Invalid, Layers, Loaded
+from gossipd.config.options import keys
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  gossipd config check /etc/gossipd/gossipd.toml
+  gossipd config show --config /etc/gossipd/gossipd.toml --name a"""
+)
+def config() -> None:
+    """Show and check the configuration of a node; no daemon is asked."""
+
+
+def _show(as_json: bool, **given: Any) -> None:
+    loaded = load(layers_of(given))
+    rows = [(key.name, _value(loaded, key.name), loaded.origin(key.name)) for key in keys()]
+    if as_json:
+        emit(json.dumps({name: {"value": value, "from": origin} for name, value, origin in rows}))
+        return
+    shown = [(name, _text(value), origin) for name, value, origin in rows]
+    emit_table(("key", "value", "from"), shown)
+
+
+def _value(loaded: Loaded, name: str) -> object:
+    of = loaded.config if hasattr(loaded.config, name) else loaded.config.settings
+    value = getattr(of, name)
+    if isinstance(value, tuple):
+        return list(value)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+config.add_command(
+    RunOptions(
+        "show",
+        params=[
+            click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON object."),
+            *options(),
+        ],
+        callback=_show,
+        help="""Print every option as `gossipd run` with the same flags, variables and file would
+        have it, and where each came from.
+
+        A value that is not set (-) is found out by the node, see gossipd run --help.
+        """,
+    )
+)
+
+
+@config.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+def check(files: tuple[str, ...]) -> None:
+    """Say what is wrong with configuration files, all of it, with the lines.
+
+    Each FILE is checked by itself, without the variables of this environment. Exit code 2 where
+    a node would not start with one of them.
+    """
+    last = ""
+    for path in files:
+        try:
+            Layers(path=path).load()
+        except Invalid as invalid:
+            for problem in invalid.problems:
+                if last:
+                    say(last)
+                last = problem
+        else:
+            emit(f"{path}: good")
+    if last:
+        raise Misuse(last)

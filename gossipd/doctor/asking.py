@@ -1,0 +1,252 @@
+"""What a gossip port answers over UDP: to plain questions, as large ones, and to who wants in.
+
+All of it is asked from a socket of its own, which takes part in nothing: a join is never finished,
+for its cookie is not sent back; but who sends a cookie belongs to the cluster, and says its name.
+Each question is sent a few times, since datagrams get lost, and what has been answered is not
+asked again.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gossipd.core import Address, TagFrame
+from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.encoding import pack_body, pack_head
+from gossipd.core.wire.messages import Cookie, Envelope, Join, Standing
+
+ROUND = 0.22
+"""Part of the time of an examination for which answers are waited for; there are three rounds."""
+
+TRIES_AT = (0.0, 0.25, 0.55)
+"""When in a round each question is sent, as long as it is not answered."""
+
+SMALL = 64
+"""Bytes of a plain question that any path carries."""
+
+_IP_MTU_DISCOVER, _IP_MTU = (10, 23), (14, 24)
+"""Linux: the options of IPv4 and of IPv6."""
+_DO = 2
+"""Never fragment, and say so on the way."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What was heard of one address."""
+
+    refusal: int = 0
+    """The error with which the kernel, or the other host, refused; 0: none."""
+
+    pong_after: float | None = None
+    """Seconds until `ping` was answered; None: it was not."""
+
+    larger: bool = False
+    """Whether it answers plain questions of any size, as older nodes do not."""
+
+    clock_ahead: float = 0.0
+    """Seconds by which its clock is ahead of this host's, where `larger`."""
+
+    version: str = ""
+
+    whole: dict[int, bool] = field(default_factory=dict)
+    """Whether datagrams of a size get through both ways as they are; empty: not asked."""
+
+    in_parts: dict[int, bool] = field(default_factory=dict)
+    """Of those that do not: whether they do where the kernel may send them in parts."""
+
+    path_mtu: int | None = None
+    """What the path carries, as far as the kernel has been told: bytes of a packet."""
+
+    name: str | None = None
+    """The member that answers there, if it is of the cluster."""
+
+    generation: int = 0
+
+    seen: str = ""
+    """The host that it sees this one as, where that is another than it is."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything was answered."""
+        return self.pong_after is not None or self.larger or self.name is not None
+
+
+@dataclass(slots=True)
+class _Question:
+    data: bytes
+    is_answer: Callable[[bytes], bool]
+    """Whether a datagram answers it; takes in what it says."""
+    sent_at: list[float] = field(default_factory=list)
+    answered: bool = False
+
+
+def listen(address: Any, family: int, cluster: str, sizes: Sequence[int], timeout: float) -> Heard:
+    """Ask at one address of a socket, which is of `cluster` if all is well; are datagrams of these
+    sizes carried? Takes two thirds of `timeout` seconds where much gets lost."""
+    heard, wait = Heard(), ROUND * timeout
+    try:
+        with _socket(address, family) as sock:
+            questions = [_ping(heard), _long(heard), _join(heard, sock, cluster)]
+            _ask(sock, questions, wait, heard)
+        if heard.larger:
+            _ask_sizes(address, family, sizes, wait, heard)
+    except OSError as error:  # no way there, or no such family on this host
+        heard.refusal = error.errno or errno.EIO
+    return heard
+
+
+def _ask_sizes(address: Any, family: int, sizes: Sequence[int], wait: float, heard: Heard) -> None:
+    with _socket(address, family) as whole:
+        level, place = _level(family)
+        whole.setsockopt(level, _IP_MTU_DISCOVER[place], _DO)
+        heard.whole = _sizes(whole, sizes, wait)
+        if not all(heard.whole.values()):
+            mtu = whole.getsockopt(level, _IP_MTU[place])
+            heard.path_mtu = mtu if mtu < max(sizes) + _headers(family) else None
+    lost = [size for size, carried in heard.whole.items() if not carried]
+    if lost:
+        with _socket(address, family) as parts:
+            heard.in_parts = _sizes(parts, lost, wait)
+
+
+def _sizes(sock: socket.socket, sizes: Sequence[int], wait: float) -> dict[int, bool]:
+    questions = {size: _sized(size) for size in sizes}
+    _ask(sock, list(questions.values()), wait, Heard())
+    return {size: question.answered for size, question in questions.items()}
+
+
+def _headers(family: int) -> int:
+    return 48 if family == socket.AF_INET6 else 28
+
+
+def _level(family: int) -> tuple[int, int]:
+    if family == socket.AF_INET6:
+        return socket.IPPROTO_IPV6, 1
+    return socket.IPPROTO_IP, 0
+
+
+def _socket(address: Any, family: int) -> socket.socket:
+    """Connected, so that the kernel tells what the other host refuses."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _ask(sock: socket.socket, questions: Sequence[_Question], wait: float, heard: Heard) -> None:
+    """Until all are answered, or `wait` seconds are over, or somebody refuses all."""
+    began = time.monotonic()
+    waiting = [part * wait for part in TRIES_AT]
+    while not all(question.answered for question in questions):
+        now = time.monotonic() - began
+        if now >= wait:
+            return
+        if waiting and now >= waiting[0]:
+            waiting.pop(0)
+            for question in questions:
+                if not question.answered and not _send(sock, question, heard):
+                    return
+        until = waiting[0] if waiting else wait
+        ready, _, _ = select.select([sock], [], [], max(0.0, until - now))
+        if ready and not _receive(sock, questions, heard):
+            return
+
+
+def _send(sock: socket.socket, question: _Question, heard: Heard) -> bool:
+    """False where nothing can be sent at all."""
+    question.sent_at.append(time.monotonic())
+    try:
+        sock.send(question.data)
+    except OSError as error:
+        return _goes_on(error, heard)
+    return True
+
+
+def _receive(sock: socket.socket, questions: Sequence[_Question], heard: Heard) -> bool:
+    try:
+        data = sock.recv(65536)
+    except OSError as error:
+        return _goes_on(error, heard)
+    for question in questions:
+        if not question.answered and question.is_answer(data):
+            question.answered = True
+    return True
+
+
+def _goes_on(error: OSError, heard: Heard) -> bool:
+    """A datagram that is too large for the path says nothing of the smaller ones."""
+    if error.errno in (errno.EMSGSIZE, errno.EAGAIN):
+        return True
+    heard.refusal = error.errno or 0
+    return False
+
+
+def _ping(heard: Heard) -> _Question:
+    def is_answer(data: bytes) -> bool:
+        if data != b"pong\n":
+            return False
+        heard.pong_after = time.monotonic() - question.sent_at[-1]
+        return True
+
+    question = _Question(b"ping\n", is_answer)
+    return question
+
+
+def _sized(size: int) -> _Question:
+    word = secrets.token_hex(4).encode()
+    question = (b"ping " + word + b" ").ljust(size, b".")
+    return _Question(
+        question, lambda data: len(data) == size and data.startswith(b"pong " + word + b" ")
+    )
+
+
+def _long(heard: Heard) -> _Question:
+    sized = _sized(SMALL)
+
+    def is_answer(data: bytes) -> bool:
+        words = data.split()
+        if not sized.is_answer(data) or len(words) < 4 or not words[2].isdigit():
+            return False
+        travelled = time.monotonic() - question.sent_at[-1]
+        heard.clock_ahead = int(words[2]) / 1000 - (time.time() - travelled / 2)
+        heard.version = words[3].decode("ascii", "replace")
+        return True
+
+    def is_there(data: bytes) -> bool:
+        heard.larger = is_answer(data)
+        return heard.larger
+
+    question = _Question(sized.data, is_there)
+    return question
+
+
+def _join(heard: Heard, sock: socket.socket, cluster: str) -> _Question:
+    """A first question of who wants in: it is answered with a cookie, and nobody remembers it."""
+    frame, nonce = TagFrame(cluster), secrets.randbits(64)
+    own: Address = sock.getsockname()[:2]
+    join = Join(nonce, own, (), b"", Standing.NEWCOMER)
+    head = pack_head(f"doctor-{nonce:016x}", 1, 0, join)
+
+    def is_answer(data: bytes) -> bool:
+        body = frame.open(data)
+        said = decode(body) if isinstance(body, bytes) else None
+        if not isinstance(said, Envelope) or not isinstance(said.message, Cookie):
+            return False
+        if said.message.nonce != nonce:
+            return False
+        heard.name, heard.generation = said.sender, said.generation
+        heard.seen = "" if said.message.seen == own else said.message.seen[0]
+        return True
+
+    return _Question(frame.close(pack_body(head, (), ())), is_answer)

@@ -1,0 +1,321 @@
+"""What follows from what was seen of other addresses: a cause for each thing that is wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+import gossipd
+from gossipd.config.spans import span
+from gossipd.doctor.findings import Finding, failed, ok, warning
+from gossipd.doctor.visiting import Row, Visit
+
+CLOCK_WARNS, CLOCK_FAILS = 5.0, 60.0
+"""Seconds between two clocks. A key whose time is ahead by more than a minute is refused."""
+
+PERIODS = 3.0
+"""Periods of probes without a word after which nothing arrives from who lives."""
+
+DATAGRAM_MIN, DATAGRAM_USUAL = 640, 1200
+"""The smallest `--datagram-size`, and the default."""
+
+HANGS = "look at its log, and at what its host does; restart it"
+RUN_THERE = "run gossipd doctor there, too"
+
+
+def judge(visit: Visit, cluster: str, size: int) -> Iterator[Finding]:
+    """What one visit shows. `size`: the largest datagram that nodes send."""
+    yield _way(visit)
+    if not visit.heard.is_there:
+        return
+    yield _membership(visit, cluster)
+    if visit.heard.larger:
+        yield _sizes(visit, size)
+    else:
+        text = (
+            "does not answer longer questions: an older gossipd, or something between drops them"
+        )
+        yield warning("size", visit.about, text, f"{RUN_THERE}; upgrade that node to have its "
+                      "datagram sizes, clock and version compared")  # fmt: skip
+    yield from _of_api(visit)
+
+
+# --- the way there and back ----------------------------------------------------------------------
+
+
+def _way(visit: Visit) -> Finding:
+    heard, about, port = visit.heard, visit.about, visit.address.port
+    match heard.refusal:
+        case errno.ECONNREFUSED:
+            return failed(
+                "udp",
+                about,
+                f"nothing listens on UDP port {port}: that host refuses it",
+                "start gossipd there; or the port is wrong: its --bind, or --join here",
+            )
+        case errno.EPERM | errno.EACCES:
+            return failed(
+                "udp",
+                about,
+                "a filter of this host does not let anything be sent there",
+                f"let UDP out to port {port}: nft list ruleset, or iptables -S, shows the rule",
+            )
+        case 0:
+            return _answers(visit) if heard.is_there else _silent(visit)
+        case code:
+            return failed(
+                "udp",
+                about,
+                f"this host has no way there: {os.strerror(code).lower()}",
+                "mend the address, or the routes and the network of this host",
+            )
+
+
+def _answers(visit: Visit) -> Finding:
+    heard, state = visit.heard, visit.of_it.get("state")
+    after = "" if heard.pong_after is None else f" after {1000 * heard.pong_after:.1f} ms"
+    if state in ("suspect", "failed"):
+        return warning(
+            "udp",
+            visit.about,
+            f"answers this command{after}, but for the node here it is {state}: "
+            f"{visit.of_it.get('why')}",
+            "look again in some seconds; if it stays, a filter goes by ports: let UDP from "
+            f"port {visit.address.port} to it through, both ways",
+        )
+    return ok("udp", visit.about, f"answers{after}")
+
+
+def _silent(visit: Visit) -> Finding:
+    """Nothing has come back: which way is closed?"""
+    about, port, api = visit.about, visit.address.port, visit.api
+    spoke = _arrives(visit.of_it, visit.began_at)
+    if spoke is not None:
+        return failed(
+            "udp",
+            about,
+            f"what it sends arrives here, {span(spoke)} ago, but nothing is answered: what this "
+            "host sends gets lost on the way there",
+            f"a firewall drops UDP one way: let it in to port {port} of that host",
+        )
+    if _arrives(api.of_us, visit.began_at) is not None:
+        return failed(
+            "udp",
+            about,
+            "it hears this host, but nothing that it sends arrives here: its answers get lost on "
+            "the way back",
+            f"a firewall drops UDP one way: let it in to this host, from port {port} of that one",
+        )
+    if _was_relayed(visit.of_it):
+        return _unreached(visit)
+    if api.hangs:
+        return failed(
+            "udp",
+            about,
+            f"silent, and its TCP port {api.endpoint.port} takes connections and answers none: "
+            "the process there hangs, or is stopped",
+            HANGS,
+        )
+    if api.is_there:
+        said = "answers" if api.status else "refuses"
+        return failed(
+            "udp",
+            about,
+            f"the host is up, its TCP port {api.endpoint.port} {said}, but UDP port {port} is "
+            "silent",
+            f"a firewall drops UDP, one way or both: let UDP port {port} through; {RUN_THERE}",
+        )
+    return failed(
+        "udp",
+        about,
+        "silent, over UDP and TCP",
+        "that host is down, the address is wrong, or a firewall drops everything",
+    )
+
+
+def _arrives(explained: Row, began_at: float) -> float | None:
+    """Seconds since a member last spoke, if it did so after something that was sent to it had not
+    been answered any more: a probe, or what was asked from `began_at` on."""
+    spoke, since = explained.get("spoke"), began_at
+    for probe in _ended(explained):
+        if probe.get("outcome") not in ("relayed", "silent"):
+            break
+        since = min(since, float(probe.get("at") or since))
+    return max(0.0, time.time() - spoke) if isinstance(spoke, float) and spoke > since else None
+
+
+def _unreached(visit: Visit) -> Finding:
+    """Others reach it. Does it speak to this host? Who lives probes each other one in its turn."""
+    spoke, every = visit.of_it.get("spoke"), float(visit.of_it.get("probed_every") or 0.0)
+    lives = "it lives, as other members reach it, but"
+    if isinstance(spoke, float) and time.time() - spoke <= PERIODS * every:
+        return failed(
+            "udp",
+            visit.about,
+            f"{lives} it does not answer this host",
+            "a firewall drops UDP between these two hosts, one way or both: look again in "
+            f"{span(PERIODS * every)} to know which; {RUN_THERE}",
+        )
+    return failed(
+        "udp",
+        visit.about,
+        f"{lives} nothing that it sends arrives here",
+        "a firewall drops UDP between these two hosts, on the way from there to here at least: "
+        f"let it through both ways; {RUN_THERE}",
+    )
+
+
+def _was_relayed(explained: Row) -> bool:
+    """Whether others reached a member that did not answer the last probe."""
+    return any(probe.get("outcome") == "relayed" for probe in _ended(explained)[:1])
+
+
+def _ended(explained: Row) -> list[Row]:
+    """The probes that are over, the newest first."""
+    probes = explained.get("probes")
+    rows = probes if isinstance(probes, list) else []
+    return [row for row in rows if isinstance(row, dict) and row.get("outcome") != "open"]
+
+
+# --- who answers there ---------------------------------------------------------------------------
+
+
+def _membership(visit: Visit, cluster: str) -> Finding:
+    heard, there = visit.heard, visit.api.status.get("cluster")
+    if heard.name is not None:
+        return ok("cluster", visit.about, f"it is {heard.name}, of cluster {cluster}")
+    if there == cluster:
+        why = "leaves" if visit.api.status.get("leaving") else "does not take anybody in"
+        return warning(
+            "cluster", visit.about, f"it is of cluster {cluster}, but {why}", "look at its log"
+        )
+    named = f" {there}" if isinstance(there, str) else ""
+    return failed(
+        "cluster",
+        visit.about,
+        f"it answers, but not to cluster {cluster}: it is of another one{named}",
+        "give both the same --cluster; or it is none of this cluster's: mend --join",
+    )
+
+
+def judge_names(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
+    """Whether two processes call themselves the same."""
+    holders: dict[str, dict[int, str]] = {}
+    if own.get("generation"):
+        holders[str(own.get("name"))] = {int(own["generation"]): str(own.get("address"))}
+    for visit in visits:
+        if visit.heard.name is not None:
+            yield from _taken(visit, own)
+            lives = holders.setdefault(visit.heard.name, {})
+            lives.setdefault(visit.heard.generation, str(visit.address))
+    for name, lives in holders.items():
+        if len(lives) > 1:
+            places = " and ".join(lives.values())
+            yield failed(
+                "name",
+                name,
+                f"two nodes have this name, at {places}: one of them will be told to end",
+                "give one of them another --name (or another host name), and start it again",
+            )
+
+
+def _taken(visit: Visit, own: Row) -> Iterator[Finding]:
+    """Where no node answers here: whether another host's has the name that it would have."""
+    name, is_elsewhere = visit.heard.name, visit.own_host != visit.address.host
+    if name is not None and name == own.get("name") and is_elsewhere and not own.get("generation"):
+        yield failed(
+            "name",
+            name,
+            f"the node at {visit.address} has the name that one of this host would have: that one "
+            "is refused and ends",
+            "give one of them another --name (or another host name)",
+        )
+
+
+# --- what gets through ---------------------------------------------------------------------------
+
+
+def _sizes(visit: Visit, size: int) -> Finding:
+    heard, about = visit.heard, visit.about
+    whole = [each for each, carried in heard.whole.items() if carried]
+    if max(whole, default=0) >= size:
+        return ok("size", about, f"datagrams of up to {max(whole):,} bytes get through both ways")
+    carries = f", since the path carries packets of {heard.path_mtu:,}" if heard.path_mtu else ""
+    best = max([each for each in whole if each <= size], default=DATAGRAM_MIN)
+    parts = [each for each, carried in heard.in_parts.items() if carried]
+    if max(parts, default=0) >= size:
+        return warning(
+            "size",
+            about,
+            f"datagrams of {size:,} bytes get through in parts only{carries}",
+            f"set --datagram-size {best} on all nodes, or mend the MTU on the way",
+        )
+    small = f"those of {best:,} get through" if whole else "so do those of 640, the least"
+    return failed(
+        "size",
+        about,
+        f"datagrams of {size:,} bytes get lost, {small}{carries}: a small MTU on the way (tunnel, "
+        "VPN), and no word of it comes back",
+        f"set --datagram-size {best} on all nodes; or mend the MTU, and let ICMP through",
+    )
+
+
+# --- clocks and versions -------------------------------------------------------------------------
+
+
+def judge_clocks(visits: Sequence[Visit]) -> Iterator[Finding]:
+    """Which clocks are wrong, by what most of them show."""
+    ahead = {visit.about: visit.heard.clock_ahead for visit in visits if visit.heard.larger}
+    if not ahead:
+        return
+    usual = median([0.0, *ahead.values()]) if len(ahead) > 1 else 0.0
+    if len(ahead) > 1 and abs(usual) >= CLOCK_WARNS:
+        yield _clock("", -usual, "those of most others")
+        return
+    for about, by in ahead.items():
+        yield _clock(about, by, "this host's")
+
+
+def _clock(about: str, by: float, other: str) -> Finding:
+    side = "ahead of" if by > 0 else "behind"
+    if abs(by) < CLOCK_WARNS:
+        return ok("clock", about, f"its clock is {1000 * abs(by):.0f} ms {side} {other}")
+    whose = "its clock" if about else "the clock of this host"
+    text = f"{whose} is {span(abs(by))} {side} {other}"
+    advice = "set the clocks by NTP: timedatectl set-ntp true"
+    if abs(by) < CLOCK_FAILS:
+        return warning("clock", about, text, advice)
+    return failed("clock", about, f"{text}: keys that tell their time are refused", advice)
+
+
+def judge_versions(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
+    """Whether all run what is installed here."""
+    here = gossipd.__version__
+    running = own.get("version")
+    if running is not None and running != here:
+        text = f"the node here runs version {running}, and {here} is installed"
+        yield warning("version", "", text, "restart it: systemctl restart gossipd")
+    others = {visit.about: visit.heard.version for visit in visits if visit.heard.version}
+    odd = [f"{about}: {version}" for about, version in others.items() if version != here]
+    if odd:
+        text = f"others than {here} run: {', '.join(odd)}"
+        yield warning("version", "", text, "upgrade the nodes one by one, until all are the same")
+    elif others:
+        yield ok("version", "", f"{here}, on all that were asked")
+
+
+# --- what another node says of itself ------------------------------------------------------------
+
+
+def _of_api(visit: Visit) -> Iterator[Finding]:
+    api = visit.api
+    if not api.status:
+        closed = "it is closed to other hosts, as by default" if api.is_there else api.error
+        yield ok("api", visit.about, f"not asked: {closed}")
+        return
+    alarms = api.status.get("alarms")
+    for text in alarms if isinstance(alarms, list) else []:
+        yield warning("alarm", visit.about, str(text), f"look at its log, and {RUN_THERE}")

@@ -1,0 +1,234 @@
+"""`gossipd watch`, `members --watch` and `on-event`: what they make of what they are told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gossipd.cli import gossipd
+from gossipd.cli.following import BEGINS, Members
+from gossipd.client.stream import Event
+from tests.unit.cli.teller import HEAD, refusal, row, teller, told
+
+ENOUGH = [refusal(400, "enough")]
+"""The end of a test: else a command comes back for ever."""
+
+PRESENT = told("present", {"members": 2})
+INCREMENT = {"id": "i", "counter": "a\x1b", "by": 2, "count": 5, "origin": "o", "at": 0}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.cli.following.PAUSE_MIN", 0.01)
+
+
+def call(
+    command: str, *replies: list[bytes], rest: tuple[str, ...] = ()
+) -> tuple[Result, list[str]]:
+    with teller(*replies, ENOUGH) as made:
+        name, *options = command.split()
+        args = [name, "--api", made.address, *options, *rest]
+        result = CliRunner().invoke(gossipd, args)
+    assert result.exit_code == 1, result
+    assert result.stderr.endswith("gossipd: enough\n")
+    return result, made.heads
+
+
+def test_watch_prints_lines_and_goes_on_where_it_was() -> None:
+    result, heads = call(
+        "watch --counter a --members",
+        [
+            *(HEAD, told("member", row("n1", "alive")), PRESENT, told("counts", {"a": 3}, 7)),
+            *(told("increment", INCREMENT, 8), told("end", {"reason": "it stops"})),
+        ],
+        [HEAD, told("member", {"name": "n1", "state": "forgotten"})],
+    )
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [line[1:] for line in lines] == [
+        ["member", "n1", "alive", "127.0.0.1:1", "-"],
+        ["count", "a", "3"],
+        ["increment", "a\\x1b", "2", "5", "i"],
+        ["member", "n1", "forgotten", "-", "-"],
+    ]
+    assert "the node says: it stops\n" in result.stderr
+    assert result.stderr.count("closed the connection; coming back when somebody answers") == 2
+    assert heads[0].startswith("GET /events?counter=a&members=true HTTP/1.1")
+    assert ["Last-Event-ID: x-8" in head for head in heads] == [False, True, True]
+
+
+def test_watch_prints_json() -> None:
+    result, heads = call("watch --json", [HEAD, told("counts", {"ä": 3}), PRESENT])
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {"event": "counts", "data": {"ä": 3}},
+        {"event": "present", "data": {"members": 2}},
+    ]
+    assert heads[0].startswith("GET /events HTTP/1.1")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        told("member", {"name": "n1"}),
+        told("member", row("n1", "alive", tags=7)),
+        told("counts", {"a": "many"}),
+        told("increment", {**INCREMENT, "by": None}),
+        told("end", {}),
+    ],
+)
+def test_what_is_no_event_of_gossipd_is_told(event: bytes) -> None:
+    with teller([HEAD, event]) as made:
+        result = CliRunner().invoke(gossipd, ["watch", "--api", made.address])
+    assert result.exit_code == 1
+    assert "is this another version of gossipd?" in result.stderr
+
+
+def test_who_finds_nobody_at_first_says_so() -> None:
+    result = CliRunner().invoke(gossipd, ["watch", "--api", "127.0.0.1:1"])
+    assert result.exit_code == 3
+
+
+def test_members_are_printed_as_they_change() -> None:
+    result, _ = call(
+        "members --watch",
+        [HEAD, told("member", row("n1", "alive")), told("member", row("n2", "alive")), PRESENT],
+        [HEAD, told("member", row("n1", "failed", why="n3 says so")), PRESENT],
+    )
+    assert [line.split("\t")[:3] for line in result.stdout.splitlines()] == [
+        ["n1", "127.0.0.1:1", "alive"],
+        ["n2", "127.0.0.1:1", "alive"],
+        ["n1", "127.0.0.1:1", "failed"],
+        ["n2", "127.0.0.1:1", "forgotten"],
+    ]
+
+
+def test_members_are_printed_as_json_as_they_change() -> None:
+    result, _ = call("members --watch --json", [HEAD, told("member", row("n1", "left")), PRESENT])
+    assert json.loads(result.stdout) == row("n1", "left")
+
+
+def test_all_members_are_watched_or_none() -> None:
+    result = CliRunner().invoke(gossipd, ["members", "--watch", "--prefix", "x"])
+    assert result.exit_code == 2
+
+
+# --- what a change is ------------------------------------------------------------------------
+
+
+def changes(known: Members, *events: Event) -> Iterator[tuple[str, str, str, bool]]:
+    for event in events:
+        for change in known.take(event):
+            yield change.row["name"], change.kind, change.before, change.first
+
+
+def test_a_change_is_what_others_act_on() -> None:
+    known, n1 = Members(), row("n1", "alive")
+    listed = Event("present", {"members": 1})
+    assert list(changes(known, BEGINS, Event("member", n1), listed)) == [("n1", "alive", "", True)]
+    for same in (n1, {**n1, "since": 5, "incarnation": 9, "why": "x"}):
+        assert list(changes(known, Event("member", same))) == []
+    for new, kind, before in (
+        ({**n1, "tags": {"a": "b"}}, "update", "alive"),
+        ({**n1, "generation": 2}, "update", "alive"),
+        ({**n1, "state": "suspect"}, "suspect", "alive"),
+        ({**n1, "state": "failed"}, "failed", "suspect"),
+        ({"name": "n1", "state": "forgotten"}, "forgotten", "failed"),
+    ):
+        assert list(changes(known, Event("member", new))) == [("n1", kind, before, False)]
+    assert list(changes(known, Event("member", {"name": "n1", "state": "forgotten"}))) == []
+    assert list(changes(known, Event("counts", {}), BEGINS, listed)) == []
+
+
+def test_what_was_missed_is_what_differs_when_it_comes_back() -> None:
+    known, listed = Members(), Event("present", {"members": 2})
+    n1, n2 = row("n1", "alive"), row("n2", "alive")
+    first = [BEGINS, Event("member", n1), Event("member", n2), listed]
+    list(changes(known, *first, Event("member", row("n2", "suspect"))))
+    again = [BEGINS, Event("member", n1), listed]
+    assert list(changes(known, *again)) == [("n2", "forgotten", "suspect", False)]
+
+
+# --- on-event --------------------------------------------------------------------------------
+
+HANDLER = """
+import json, os, sys
+row = json.load(sys.stdin)
+told = {name[8:]: text for name, text in os.environ.items() if name.startswith("GOSSIPD_")}
+with open(sys.argv[1], "a") as file:
+    file.write(json.dumps([row, told]) + "\\n")
+sys.exit(row["name"] == "n2")
+"""
+
+
+def test_a_handler_is_run_for_each_change_in_order(tmp_path: Path) -> None:
+    found, handler = tmp_path / "found", tmp_path / "handler.py"
+    handler.write_text(HANDLER)
+    n2 = row("n2", "failed", tags={"rack-no": "7"})
+    result, heads = call(
+        "on-event",
+        [
+            *(
+                HEAD,
+                told("member", row("n1", "alive")),
+                told("member", row("n2", "alive")),
+                PRESENT,
+            ),
+            *(told("member", n2), told("member", {"name": "n2", "state": "forgotten"})),
+            told("member", row("n3", "alive", self=True)),
+        ],
+        rest=("--", sys.executable, str(handler), str(found)),
+    )
+    rows, variables = zip(*map(json.loads, found.read_text().splitlines()), strict=True)
+    assert rows[0] == n2
+    assert variables[0].pop("API").startswith("127.0.0.1:")
+    assert variables[0] == {
+        "EVENT": "member-failed",
+        "MEMBER_NAME": "n2",
+        "MEMBER_ADDRESS": "127.0.0.1:1",
+        "MEMBER_STATE": "failed",
+        "MEMBER_BEFORE": "alive",
+        "MEMBER_SELF": "false",
+        "TAG_RACK_NO": "7",
+    }
+    assert [found["EVENT"] for found in variables[1:]] == ["member-forgotten", "member-alive"]
+    assert variables[2]["MEMBER_SELF"] == "true"
+    assert result.stderr.count("failed with exit code 1") == 2
+    assert "the handler of member-failed of n2 failed" in result.stderr
+    assert heads[0].startswith("GET /events?members=true ")
+
+
+def test_a_handler_is_run_for_what_is_asked_for(tmp_path: Path) -> None:
+    found = tmp_path / "found"
+    shell = f'echo "$GOSSIPD_EVENT $GOSSIPD_MEMBER_NAME" >> {found}'
+    first = [HEAD, told("member", row("n1", "alive")), told("member", row("n2", "left")), PRESENT]
+    parts = [*first, told("member", row("n1", "suspect")), told("member", row("n1", "failed"))]
+    rest = ("--event", "left", "--event", "failed", "--", "sh", "-c", shell)
+    call("on-event --present", parts, rest=rest)
+    assert found.read_text() == "member-left n2\nmember-failed n1\n"
+
+
+def test_a_handler_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    found = tmp_path / "found"
+    shell = f"trap '' TERM; echo begun >> {found}; sleep 100 & wait; sleep 100"
+    parts = [HEAD, PRESENT, told("member", row("n1", "left")), told("member", row("n2", "left"))]
+    result, _ = call("on-event --timeout 0.3", parts, rest=("--", "sh", "-c", shell))
+    assert found.read_text() == "begun\nbegun\n"
+    assert result.stderr.count("has not ended within 0.3 s: it is ended") == 2
+
+
+def test_a_program_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    missing = CliRunner().invoke(gossipd, ["on-event", "--", "no-such-program"])
+    assert (missing.exit_code, missing.stderr) == (
+        2,
+        "gossipd: there is no program 'no-such-program'\n",
+    )
+    broken = tmp_path / "broken"
+    broken.write_text("#!/no/such/shell\n")
+    broken.chmod(0o755)
+    parts = [HEAD, PRESENT, told("member", row("n1", "left"))]
+    result, _ = call("on-event", parts, rest=("--", str(broken)))
+    assert "cannot run" in result.stderr
