@@ -21,7 +21,10 @@ Examples:
   gossipd config show --config /etc/gossipd/gossipd.toml --name a"""
 )
 def config() -> None:
-    """Show and check the configuration of a node; no daemon is asked."""
+    """Show or check a node's configuration.
+
+    No daemon is asked.
+    """
 
 
 def _show(as_json: bool, **given: Any) -> None:
@@ -56,10 +59,10 @@ config.add_command(
             *options(),
         ],
         callback=_show,
-        help="""Print every option as `gossipd run` with the same flags, variables and file would
-        have it, and where each came from.
+        help="""Print every option and where it came from.
 
-        A value that is not set (-) is found out by the node, see gossipd run --help.
+        All is as `gossipd run` with the same flags, variables and file would have it. A value that
+        is not set (-) is found out by the node, see gossipd run --help.
         """,
     )
 )
@@ -68,10 +71,10 @@ config.add_command(
 @config.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 def check(files: tuple[str, ...]) -> None:
-    """Say what is wrong with configuration files, all of it, with the lines.
+    """Tell all that is wrong with a file.
 
-    Each FILE is checked by itself, without the variables of this environment. Exit code 2 where
-    a node would not start with one of them.
+    Each mistake comes with its line. Each FILE is checked by itself, without the variables of this
+    environment. Exit code 2 where a node would not start with one of them.
     """
     last = ""
     for path in files:

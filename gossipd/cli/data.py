@@ -65,9 +65,9 @@ def export_data(path: Path) -> None:
 @data.command("import")
 @_path_argument
 def import_data(path: Path) -> None:
-    """Join exported JSON lines from stdin into DIR, which no node is using.
+    """Join exported JSON lines from stdin into DIR.
 
-    DIR is made if it is not there. All lines are taken in, or none.
+    No node may be using it. DIR is made if it is not there. All lines are taken in, or none.
     """
     with _refusing():
         count = import_lines(path, sys.stdin.buffer)
@@ -89,7 +89,10 @@ def backup(path: Path, file: Path) -> None:
 @data.command("move-aside")
 @_path_argument
 def move(path: Path) -> None:
-    """Rename the file in DIR, so that the next node there starts with an empty log."""
+    """Rename the file in DIR, to start anew.
+
+    The next node there starts with an empty log.
+    """
     with _refusing():
         aside = move_aside(path)
     emit(str(aside))

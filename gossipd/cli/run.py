@@ -85,7 +85,7 @@ def _unknown_variables() -> Iterator[str]:
         if name != variable and name not in known:
             close = get_close_matches(name, known, 1, CLOSE)
             hint = f"; did you mean {VARIABLE_PREFIX}{close[0]}?" if close else ""
-            yield f"{variable!a} is not an option of run and ignored{hint}"
+            yield f"{variable!a} is not an option of run, and is ignored{hint}"
 
 
 def options() -> Iterator[click.Option]:

@@ -50,7 +50,7 @@ class Alone:
         if self._node.listens:
             return "nothing is held here: listening whether others hold this node as a member"
         reasons = self._found, *self._reasons.values()
-        return "; ".join(["the log has not been pulled completely yet", *filter(None, reasons)])
+        return "; ".join(["still waiting for all counts of a ready peer", *filter(None, reasons)])
 
     def _tell(self) -> None:
         allowed = not self._reasons

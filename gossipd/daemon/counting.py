@@ -271,7 +271,7 @@ def _refusal(
         case ShareFull():
             return Refused(Why.UNAVAILABLE, _SHARE_FULL, KEYS_RETRY_AFTER)
         case CatchingUp():
-            detail = "not counted: catching up, so an earlier try may be unknown here"
+            detail = "not counted: the node is not ready yet, so it may not know of an earlier try"
             return Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
         case _:
             assert_never(result)

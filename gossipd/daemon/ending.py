@@ -99,7 +99,7 @@ class Ending:
         if undrained:
             where = "lost" if self._config.in_memory else "on this disk only"
             extra = fields(streams=undrained)
-            log.warning("left; %d streams may be %s", undrained, where, extra=extra)
+            log.warning("left; what was counted here may be %s", where, extra=extra)
         else:
             log.info("left")
         self._end(self._exit_code)

@@ -66,7 +66,7 @@ class Hearing:
             text = f"none of {live} live members answers{because}"
             self._troubles.begin(UNHEARD, text, serves=False)
         elif failed and not live:
-            text = f"all {failed} other members have failed{because}"
+            text = f"no other member is alive, {failed} failed{because}"
             self._troubles.begin(UNHEARD, text, serves=cause is None)
         else:
             self._troubles.end(UNHEARD)

@@ -137,9 +137,10 @@ class Reload:
                 log.warning("%s: %s", text, cause, extra=extra)
         self._apply(values)
         log.info(
-            "SIGHUP: read the configuration again: %d changed, %d cannot change",
+            "SIGHUP: read the configuration again: %d changed, %d cannot change%s",
             len(taken),
             len(left),
+            "" if self._layers.path else "; there is no file (--config), and no more can change",
             extra=said(changed=tuple(taken), stays=tuple(left), file=self._layers.path),
         )
 

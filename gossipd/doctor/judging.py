@@ -193,12 +193,12 @@ def _membership(visit: Visit, cluster: str) -> Finding:
         return warning(
             "cluster", visit.about, f"it is of cluster {cluster}, but {why}", "look at its log"
         )
-    named = f" {there}" if isinstance(there, str) else ""
+    theirs = f"cluster {there}" if isinstance(there, str) else "another one"
     return failed(
         "cluster",
         visit.about,
-        f"it answers, but not to cluster {cluster}: it is of another one{named}",
-        "give both the same --cluster; or it is none of this cluster's: mend --join",
+        f"it answers, but not to cluster {cluster}: it is of {theirs}",
+        "give both the same --cluster; or, where it is rightly of another, mend --join",
     )
 
 

@@ -24,7 +24,9 @@ FILES_FAILS, FILES_WARNS = 256, 1024
 LISTED_MAX = 10
 """Members in a state that are told of one by one."""
 
-FREE_WARNS = 64 * 1024 * 1024
+FREE_FAILS, FREE_WARNS = 1024 * 1024, 64 * 1024 * 1024
+"""Bytes that are free. Below the first one some commits fail already, and others do not."""
+
 SYNC_WARNS = 0.1
 """Seconds; each answered increment waits for a sync."""
 
@@ -158,7 +160,8 @@ def judge_disk(directory: str, disk: Disk | None) -> Finding:
         return failed(
             "disk", directory, text, "look at the kernel's log (dmesg) and at the device"
         )
-    if disk.code in (errno.ENOSPC, errno.EDQUOT) or (not disk.free and disk.size):
+    no_room = disk.size and disk.free < FREE_FAILS and disk.code != errno.EROFS
+    if no_room or disk.code in (errno.ENOSPC, errno.EDQUOT):
         text = "the disk is full: increments are refused until there is room"
         return failed("disk", directory, text, "make room; the node goes on by itself")
     match disk.code:

@@ -263,7 +263,9 @@ def test_the_last_one_of_a_cluster_serves_and_says_that_it_is_alone(cluster: Clu
     one, two = cluster.start(2)
     two.kill()
     see([one], two.name, "failed", within=20)
-    until(lambda: "all 1 other members have failed" in str(one.status()["alarms"]), 5, "it tells")
+    until(
+        lambda: "no other member is alive, 1 failed" in str(one.status()["alarms"]), 5, "it tells"
+    )
     assert one.ready
     two.start(join=[one])
     agree([one, two], within=10)

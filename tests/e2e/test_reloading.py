@@ -87,6 +87,8 @@ def test_seeds_that_come_are_joined_and_those_that_go_are_not_tried(
     reload(node, 1)
     agree([seed, node], within=10)
     assert [row["seed"] for row in node.get("/join")] == [seed.address]
+    seed.send(signal.SIGHUP)
+    seed.says(f"{READ}: 0 changed, 0 cannot change; there is no file")
 
 
 def test_a_bad_file_is_refused_as_a_whole_until_a_good_one_is_read(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_every_document_cited_is_here() -> None:
     ]
     assert len([heading for _, _, heading in cited if heading]) > 5
     for name, path, heading in cited:
-        places = str(Path(name).parent / path), path
+        places = os.path.normpath(Path(name).parent / path), path
         found = [place for place in places if (ROOT / place).is_file()]
         assert found, f"{name} cites {path}"
         assert not heading or heading in headings(DOCUMENTS[found[0]]), f"{name}: {path}#{heading}"
@@ -103,6 +104,12 @@ def test_every_message_explained_is_one_of_the_program() -> None:
         parts = re.split(r"'[A-Za-z]+'|\b[NXY]\b|…", message)
         parts = [part for part in map(str.strip, parts) if " " in part] or [message]
         assert any(part in said for part in parts), message
+
+
+def test_every_reason_for_which_a_datagram_is_dropped_is_explained() -> None:
+    told = {row[0].strip("`"): row[1] for row in rows(section(PACKAGE, "What is dropped"))}
+    assert [told.get(drop.name.lower()) for drop in Drop] == [drop.value for drop in Drop]
+    assert len(told) == len(Drop) + 1
 
 
 @pytest.mark.parametrize("word", FORMER)

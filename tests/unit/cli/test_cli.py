@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
@@ -434,6 +435,14 @@ def test_every_command_has_help_with_examples() -> None:
         result = CliRunner().invoke(gossipd, [command, "--help"])
         assert result.exit_code == 0
         assert f"Examples:\n    gossipd {command}" in result.stdout
+
+
+@pytest.mark.parametrize("group", [[], ["config"], ["data"]])
+def test_a_list_of_commands_tells_of_each_in_one_whole_sentence(group: list[str]) -> None:
+    told = CliRunner().invoke(gossipd, [*group, "--help"]).stdout.partition("\nCommands:\n")[2]
+    rows = told.partition("\n\n")[0].splitlines()
+    assert len(rows) > 1
+    assert [row for row in rows if not re.fullmatch(r"  [a-z-]+ +[A-Z].*[^.]\.", row)] == []
 
 
 CLIENTS = [

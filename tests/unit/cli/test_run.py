@@ -157,9 +157,9 @@ def test_an_empty_value_of_a_flag_overrides_the_file(
 def test_an_unknown_variable_is_warned_of(run: Run, module: FakeDaemonModule) -> None:
     result = run(GOSSIPD_RUN_PROBE_INTERVALL="1", GOSSIPD_RUN_ZZZZ="", GOSSIPD_API="x")
     assert result.stderr == (
-        "gossipd: warning: 'GOSSIPD_RUN_PROBE_INTERVALL' is not an option of run and ignored; "
+        "gossipd: warning: 'GOSSIPD_RUN_PROBE_INTERVALL' is not an option of run, and is ignored; "
         "did you mean GOSSIPD_RUN_PROBE_INTERVAL?\n"
-        "gossipd: warning: 'GOSSIPD_RUN_ZZZZ' is not an option of run and ignored\n"
+        "gossipd: warning: 'GOSSIPD_RUN_ZZZZ' is not an option of run, and is ignored\n"
     )
     assert module.started == [Config()]
 

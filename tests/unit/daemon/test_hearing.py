@@ -58,7 +58,7 @@ def test_who_is_left_alone_says_so_and_serves_unless_that_is_its_own_fault(
     hearer.silence()
     hearer.cause = cause
     (text,) = hearer.watch(60)
-    assert text.startswith("all 2 other members have failed")
+    assert text.startswith("no other member is alive, 2 failed")
     assert hearer.troubles.not_serving == (text if cause else None)
 
 

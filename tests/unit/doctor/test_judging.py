@@ -124,7 +124,7 @@ def test_who_answers_to_no_member_is_of_another_cluster() -> None:
     nobody = well(name=None)
     assert judged(visited(nobody), "cluster").text.endswith("it is of another one")
     named = visited(nobody, status={"cluster": "bank"}, is_there=True)
-    assert judged(named, "cluster").text.endswith("it is of another one bank")
+    assert judged(named, "cluster").text.endswith("it is of cluster bank")
     own = visited(nobody, status={"cluster": "shop", "leaving": True}, is_there=True)
     assert judged(own, "cluster").result is Result.WARNING
 
@@ -304,11 +304,12 @@ GIB = 2**30
         (Disk("d", free=2**20, size=GIB, sync=0.001), "warning", "1 MiB are free"),
         (Disk("d", free=GIB, size=GIB, sync=0.5), "warning", "500.0 ms"),
         (Disk("d", free=0, size=GIB, sync=0.001), "failed", "the disk is full"),
+        (Disk("d", free=2**20 - 1, size=GIB, sync=0.001), "failed", "the disk is full"),
         (Disk("d", "no space left", errno.ENOSPC, 9, GIB), "failed", "the disk is full"),
         (Disk("d", "Quota exceeded", errno.EDQUOT, 9, GIB), "failed", "the disk is full"),
-        (Disk("d", "Read-only", errno.EROFS, 9, GIB), "failed", "nothing can be written"),
+        (Disk("d", "Read-only", errno.EROFS, 0, GIB), "failed", "nothing can be written"),
         (Disk("d", "No such file", errno.ENOENT), "failed", "no such file"),
-        (Disk("d", "Denied", errno.EACCES, 9, GIB), "ok", "may not write there"),
+        (Disk("d", "Denied", errno.EACCES, GIB, GIB), "ok", "may not write there"),
         (Disk("d", "No", errno.EOPNOTSUPP, GIB, GIB), "ok", "writing was not tried"),
         (None, "failed", "it hangs"),
     ],
