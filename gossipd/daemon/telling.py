@@ -10,6 +10,7 @@ from typing import assert_never
 
 from gossipd.core import (
     BecameReady,
+    Cause,
     ClustersMet,
     JoinDoubtful,
     MemberChanged,
@@ -134,15 +135,20 @@ def _tell_change(change: MemberChanged) -> None:
     told = f" (was {was})" if was else ""
     if before is view.status:
         told = " again"  # it has started anew
+    what = "has other tags" if reason.cause is Cause.TAGGED else f"is {state}{told}"
     log.log(
         logging.WARNING if view.status is Status.FAILED else logging.INFO,
-        "member %s at %s is %s%s",
+        "member %s at %s %s",
         view.name,
         at,
-        state,
-        told,
+        what,
         extra=fields(
-            member=view.name, address=at, state=state, was=was, why=reason_text(reason, view)
+            member=view.name,
+            address=at,
+            state=state,
+            was=was,
+            tags=tuple("=".join(tag) for tag in view.tags) or None,
+            why=reason_text(reason, view),
         ),
     )
 

@@ -28,7 +28,7 @@ from random import Random
 from typing import NamedTuple, TypeAlias
 
 from gossipd.core.hashing import MASK, hash64
-from gossipd.core.identity import Address
+from gossipd.core.identity import Address, Tags
 from gossipd.core.wire.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 from .circle import Circle
@@ -40,7 +40,7 @@ MEMBERS_MAX = 20_000
 STRANGERS_SHARE = MEMBERS_MAX // 4
 """How many of them may be such that others have told of when they were live no more."""
 
-Rank: TypeAlias = tuple[int, Address, int, int, tuple[tuple[str, str], ...]]
+Rank: TypeAlias = tuple[int, Address, int, int, Tags]
 
 
 def rank(view: MemberView) -> Rank:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gossipd.core import Address, Changes, Settings, Snapshot
+from gossipd.core.identity import Tags
 from gossipd.simulator.engine import EPOCH, HEADERS
 from gossipd.simulator.network import Path
 
@@ -170,6 +171,12 @@ class World(Clients):
             self._by_address.pop(before, None)
             self._by_address[address] = host
             self._perform(host, host.node.readdress(address, self.now))
+
+    def retag(self, name: str, tags: Tags) -> None:
+        """Give a node other tags, as an operator does."""
+        host = self.hosts[name]
+        assert host.node is not None
+        self._perform(host, host.node.retag(tags, self.now))
 
     def cut_off(self, name: str) -> None:
         """Take a host's way to all others, which its process notices."""
