@@ -187,7 +187,11 @@ def _visit_all(
     visits = []
     for address, (about, visiting) in under_way.items():
         if visiting.done():
-            visits.append(visiting.result())
+            try:
+                visits.append(visiting.result())
+            except OSError as error:
+                text = f"{address} cannot be asked: {error.strerror or error}"
+                found.append(failed("udp", about, text, "mend the address"))
         else:
             text = f"{address} could not be asked in time"
             found.append(warning("udp", about, text, "give it a longer --timeout"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gossipd.core import Address, Changes, Settings, Snapshot
+from gossipd.core import Address, Changes, Settings, Snapshot, Stream
 from gossipd.core.identity import Tags
 from gossipd.simulator.engine import EPOCH, HEADERS
 from gossipd.simulator.network import Path
@@ -54,6 +54,9 @@ class World(Clients):
         """`traced`: keep the hash `trace`; `disks`: hosts have one, unless it is taken away."""
         super().__init__(seed, settings, cluster, traced=traced)
         self._disks = disks
+        self.revealed: dict[Stream, int] = {}
+        """By stream: up to where a life found on its disk, which may be a copy, what had been
+        written although its commit failed."""
 
     # --- hosts -------------------------------------------------------------------------------
 
@@ -115,6 +118,7 @@ class World(Clients):
         node = self._process(host, as_name or name)
         snapshot = Snapshot((), ())
         if host.disk is not None:
+            self.revealed |= host.disk.doubts
             snapshot = host.disk.load(self._moment(host), self.settings)
         self._perform(host, node.load(snapshot, self.now))
         self._perform(host, node.start(not host.seeds and not snapshot.members, self.now))

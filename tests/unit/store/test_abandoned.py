@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
@@ -19,6 +18,8 @@ from gossipd.core import (
     StreamSnapshot,
 )
 from gossipd.store import NoSpaceError
+from gossipd.store.backup import back_up
+from gossipd.store.recovery import database_path
 from tests.unit.asking import increment
 from tests.unit.counter import Counter
 from tests.unit.store.keyed import (
@@ -94,7 +95,7 @@ async def test_an_increment_that_is_repeated_is_counted_once_now_and_in_the_next
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     bench.fail_once(written=written, error=error)
-    item = Item("default", 1, UUID(bytes=key))
+    item = Item("default", 1, key)
     assert "may have been counted" in await bench.refused(item)
     answer = await bench.counted(item)
     assert (answer.value, answer.duplicate) == (1, False)
@@ -110,7 +111,7 @@ async def test_what_was_exposed_of_the_stream_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
-    first, second, third = (UUID(bytes=plain_key(number)) for number in (1, 2, 3))
+    first, second, third = (plain_key(number) for number in (1, 2, 3))
     await bench.counted(Item("a", 5, first))
     await bench.counted(Item("b", 7, None))
     stream = bench.life.node.stream
@@ -122,7 +123,7 @@ async def test_what_was_exposed_of_the_stream_stays(
     await bench.life.store.close()
     (found,) = (each for each in (await stored(tmp_path)).streams if each.stream == stream)
     assert (found.registers, found.version) == ((("a", 1, 5), ("b", 2, 7)), 2)
-    assert [record.key for record in found.keys] == [first.bytes]
+    assert [record.key for record in found.keys] == [first]
     life = await new_life(tmp_path, 2)
     assert life.node.log.values == {"a": 5, "b": 7, "d": 1}
     await life.store.close()
@@ -144,13 +145,31 @@ async def test_it_is_taken_back_whatever_was_stored_before_its_failure_was_known
     assert {each.registers for each in streams} == {(("default", 1, 1),)}
 
 
+async def test_what_a_copy_reveals_of_it_is_stored_like_anything_that_others_tell(
+    tmp_path: Path,
+) -> None:
+    here, copy, lost = tmp_path / "here", tmp_path / "copy", batch(2)
+    copy.mkdir()
+    async with opened(here) as store:
+        await store.commit(batch(1))
+        await store.commit(lost)
+        store.abandon(lost, StreamSnapshot(STREAM, 1, (("default", 1, 1),)))
+        back_up(database_path(here), database_path(copy))
+        (revealed,) = (await stored(copy)).streams
+        assert revealed.version == 2
+        registers = tuple((STREAM, *register) for register in revealed.registers)
+        await store.save(NOTHING._replace(registers=registers, versions=((STREAM, 2),)))
+        await store.probe()
+    assert (await stored(here)).streams == (revealed,)
+
+
 async def test_while_it_cannot_be_taken_back_nothing_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gossipd.store.recovery.BUSY_SECONDS", 0.05)
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     bench.fail_once(written=True)
-    plain, timed = UUID(bytes=plain_key(1)), UUID(bytes=timed_key(1.0))
+    plain, timed = plain_key(1), timed_key(1.0)
     item = Item("default", 1, plain)
     await bench.refused(item)
     with closing(sqlite3.connect(tmp_path / "gossipd.db", isolation_level=None)) as other:
