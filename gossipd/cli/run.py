@@ -43,10 +43,11 @@ class RunOptions(click.Command):
 
 
 def _start(**given: Any) -> None:
-    loaded = load(layers_of(given))
+    layers = layers_of(given)
+    loaded = load(layers)
     from gossipd.daemon.daemon import run as run_daemon
 
-    sys.exit(run_daemon(loaded.config))
+    sys.exit(run_daemon(loaded.config, layers))
 
 
 def layers_of(given: dict[str, Any]) -> Layers:

@@ -1,7 +1,7 @@
 """What one node is started with: a frozen value, complete and possible or not built at all.
 
 The fields here and those of `core.Settings` are the one place where the options of `gossipd run`
-are spelled: `schema` reads name, type, default and docstring and makes a flag, a variable and a
+are spelled: `options` reads name, type, default and docstring and makes a flag, a variable and a
 key of the configuration file of each.
 """
 

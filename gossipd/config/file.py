@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from gossipd.config.options import Key, keys
+from gossipd.config.options import Key, Reloads, keys
 
 _WIDTH = 88
 
@@ -38,6 +38,12 @@ _HEAD = """\
 # lists replace each other, they are not joined. An empty string stands for a default that
 # depends on something else.
 """
+
+_RELOADS: dict[Reloads, str] = {
+    "no": "",
+    "yes": "SIGHUP can change it.",
+    "upwards": "SIGHUP can raise it.",
+}
 
 _SETTINGS_HEAD = """\
 # Settings of the protocol. The defaults below are those of the profile lan; a key that is set
@@ -137,7 +143,8 @@ def _entry(key: Key) -> str:
 
 
 def _comment(key: Key) -> Iterator[str]:
-    return (f"# {line}" for line in textwrap.wrap(key.doc, _WIDTH))
+    doc = f"{key.doc} {_RELOADS[key.reloads]}".rstrip()
+    return (f"# {line}" for line in textwrap.wrap(doc, _WIDTH))
 
 
 def _toml(value: object) -> str:

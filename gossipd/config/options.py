@@ -22,6 +22,22 @@ from gossipd.config.endpoint import Endpoint
 from gossipd.core.settings import Settings
 
 VARIABLE_PREFIX = "GOSSIPD_RUN_"
+
+Reloads = Literal["no", "yes", "upwards"]
+"""Whether a running node takes another value from its file on SIGHUP, or only a larger one."""
+
+RELOADS: dict[str, Reloads] = {
+    "join": "yes",
+    "tag": "yes",
+    "log_level": "yes",
+    "log_format": "yes",
+    "key_limit": "upwards",
+    "doubles_max": "upwards",
+    "streams_max": "upwards",
+    "registers_max": "upwards",
+}
+"""All others need a new start."""
+
 INTEGER_MAX = 2**53
 
 
@@ -50,6 +66,11 @@ class Key:
 
     is_setting: bool
     """Whether it is a setting of the protocol, its default depending on the profile."""
+
+    @property
+    def reloads(self) -> Reloads:
+        """Whether a running node takes another value."""
+        return RELOADS.get(self.name, "no")
 
     @property
     def flag(self) -> str:

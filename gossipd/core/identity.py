@@ -18,6 +18,9 @@ from uuid import UUID
 Address: TypeAlias = tuple[str, int]
 """(IP address literal, UDP port). Names are resolved by the shell, never by the core."""
 
+Tags: TypeAlias = tuple[tuple[str, str], ...]
+"""Labels of a member, keys and values in the order of keys."""
+
 Stream: TypeAlias = bytes
 """10 bytes, see the module's text."""
 

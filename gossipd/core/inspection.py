@@ -120,6 +120,11 @@ class Inspection:
         return self._state.log
 
     @property
+    def key_limit(self) -> int:
+        """Keys of the window that are taken at most."""
+        return self._state.dedup.limit
+
+    @property
     def stream(self) -> Stream | None:
         """The stream of this node's next increment, None when it is yet to be minted."""
         return self._state.writer.stream
@@ -128,11 +133,6 @@ class Inspection:
     def members_fingerprint(self) -> int:
         """64 bits that are equal where member tables are."""
         return self._state.members.fingerprint
-
-    @property
-    def key_limit(self) -> int:
-        """Keys of one window that are taken at most."""
-        return int(self._state.means.settings.key_limit)
 
     @property
     def health_score(self) -> int:

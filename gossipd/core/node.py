@@ -35,7 +35,7 @@ from gossipd.core.wire.records import KeyRecord
 from .dispatch import EXPIRE_INTERVAL, Dispatch
 from .effects import Effect, KeysWanted, Stalled, Token
 from .following import Following
-from .identity import GENERATION_MAX, Address, Stream
+from .identity import GENERATION_MAX, Address, Stream, Tags
 from .inspection import Inspection
 from .parts import Parts
 from .replies import Failure
@@ -144,6 +144,24 @@ class Node(Inspection):
             self._parts.introducing.ask_anew(turn)
             self._parts.detector.restart(turn)
         return self._end(turn)
+
+    def retag(self, tags: Tags, now: float) -> list[Effect]:
+        """This node has other tags from now on, unless it has left."""
+        turn = self._turn(now)
+        own = self._state.members.own
+        if own.status is not Status.LEFT and tags != own.tags:
+            self._parts.own.retag(tags, turn)
+        return self._end(turn)
+
+    def grow(self, limits: Settings) -> None:
+        """Take those limits of the log that are larger in `limits`: nothing is evicted, so none
+        can become smaller."""
+        log, dedup = self._state.log, self._state.dedup
+        log.streams_max = max(log.streams_max, limits.streams_max)
+        log.registers_max = max(log.registers_max, limits.registers_max)
+        log.doubles_max = max(log.doubles_max, int(limits.doubles_max))
+        log.keys_max = max(log.keys_max, limits.keys_max)
+        dedup.limit = max(dedup.limit, int(limits.key_limit))
 
     def cut_off(self, is_cut_off: bool, now: float) -> list[Effect]:
         """Whether this node's host has no way to any member. As long as that is so, nobody is
@@ -326,13 +344,13 @@ class Node(Inspection):
     ) -> list[Effect]:
         """Key records that a peer waits for have been read from the disk."""
         turn = self._turn(now)
-        self._parts.serving.read()
-        self._parts.repair.keys_read(wanted, records, turn)
+        self._parts.slices.read()
+        self._parts.serving.keys_read(wanted, records, turn)
         return self._end(turn)
 
     def keys_not_read(self) -> None:
         """They could not be read; the peer will ask again."""
-        self._parts.serving.read()
+        self._parts.slices.read()
 
     # --- inputs of the world -----------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from functools import partial
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.layers import Layers
 from gossipd.core import (
     Address,
     Answered,
@@ -82,6 +83,7 @@ from gossipd.daemon.opening import (
     raise_file_limit,
     sockets_passed,
 )
+from gossipd.daemon.reload import Reload
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.retrying import Retrying
@@ -113,8 +115,9 @@ EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
 
 
-def run(config: Config) -> int:
-    """Run a node until it has left; its exit code."""
+def run(config: Config, layers: Layers) -> int:
+    """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
+    be read again."""
     raise_file_limit()
     keeper = None if config.in_memory else fork()
     with logs.logging_aside(config.log_level, config.log_format):
@@ -122,7 +125,7 @@ def run(config: Config) -> int:
             import uvloop
 
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(_run(config, keeper))
+                return runner.run(_run(config, layers, keeper))
         except StartError as error:
             sys.stderr.write(f"gossipd: {error}\n")
         except Exception:
@@ -130,11 +133,11 @@ def run(config: Config) -> int:
         return 1
 
 
-async def _run(config: Config, keeper: Keeper | None) -> int:
+async def _run(config: Config, layers: Layers, keeper: Keeper | None) -> int:
     manager = Manager()
     manager.begin()
     try:
-        return await (await Daemon.open(config, keeper, manager)).serve()
+        return await (await Daemon.open(config, keeper, manager)).serve(layers)
     finally:
         manager.end()
 
@@ -159,7 +162,7 @@ class Daemon:
         self._troubles = Troubles()
         self._telling = Telling(self._troubles)
         self._drops = Drops()
-        self._alarm = Alarm(self._node, config.settings.key_limit)
+        self._alarm = Alarm(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(
             self._node, store, self._perform, self._troubles, self._numbers, timeout
@@ -250,10 +253,17 @@ class Daemon:
             raise
         return daemon
 
-    async def serve(self) -> int:
-        """Run until the node has left; its exit code."""
-        with signals.serving(self._ending.asked):
-            return await self._serve()
+    async def serve(self, layers: Layers | None = None) -> int:
+        """Run until the node has left; its exit code. `layers`: what is read again when that is
+        asked for."""
+        node, seeds, troubles = self._node, self._seeds, self._troubles
+        wanted = layers or Layers()
+        reload = Reload(self._config, wanted, node, seeds, troubles, self._perform)
+        with signals.serving(self._ending.asked, reload.asked):
+            code = await self._serve()
+            reload.stop()
+            await self._stop()
+            return code
 
     async def _serve(self) -> int:
         own = self._node.own
@@ -280,9 +290,7 @@ class Daemon:
         self._advertising.start()
         self._hearing.start()
         self._manager.serves(self._standing, self._due)
-        code = await self._ending.ended
-        await self._stop()
-        return code
+        return await self._ending.ended
 
     def _standing(self) -> str:
         return standing(self._node, self.service.not_ready())
@@ -494,7 +502,6 @@ class Daemon:
             self._port,
             self._drops.counts,
             self._config.cluster,
-            int(self._config.settings.key_limit),
             self.service.not_ready,
             self._alarms,
         )

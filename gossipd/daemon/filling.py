@@ -31,9 +31,9 @@ _REFUSED = {"doubles": "they are summed up early, which is exact while no node i
 class Alarm:
     """Watches the log of one node."""
 
-    def __init__(self, node: Node, key_limit: float) -> None:
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._log = node.log
-        self._key_limit = int(key_limit)
         self._told: dict[str, float] = {}
         """The share up to which each limit was warned of."""
 
@@ -61,7 +61,7 @@ class Alarm:
     def _used(self) -> Iterator[tuple[str, int, int]]:
         yield "streams", self._log.stream_count, self._log.streams_max
         yield "registers", self._log.register_count, self._log.registers_max
-        yield "keys", len(self._log.keys), self._key_limit
+        yield "keys", len(self._log.keys), self._node.key_limit
         yield "doubles", len(self._log.doubles), self._log.doubles_max
 
 

@@ -117,6 +117,12 @@ class Seeds:
             seed.wish.cancel()
             seed.wish = None
 
+    def give_up(self, endpoint: Endpoint) -> None:
+        """Join through a seed no longer that was to be kept for ever; who is a member stays."""
+        seed = self._seeds.get(endpoint)
+        if seed is not None and seed.wish is None:
+            self._drop(seed)
+
     def wish(self, endpoints: Sequence[Endpoint]) -> None:
         """Join through these seeds for `WISH_LASTS` seconds. Raises `Refused`, and takes
         none then."""

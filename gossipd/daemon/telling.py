@@ -10,9 +10,11 @@ from typing import assert_never
 
 from gossipd.core import (
     BecameReady,
+    Cause,
     ClustersMet,
     JoinDoubtful,
     MemberChanged,
+    Reason,
     Refuted,
     SpeaksElsewhere,
     Stalled,
@@ -52,6 +54,9 @@ class Telling:
     def tell_again(self, effect: MemberChanged | Refuted | Stalled) -> None:
         """Log what may happen again and again, where somebody lies, say."""
         match effect:
+            case MemberChanged(view, _, Reason(Cause.TAGGED)):
+                # They must not use up the lines that a failure needs.
+                about, what = f"\0{view.name}", f"changes of the tags of member {view.name}"
             case MemberChanged(view):
                 about, what = view.name, f"changes of member {view.name}"
             case Refuted():
@@ -134,15 +139,20 @@ def _tell_change(change: MemberChanged) -> None:
     told = f" (was {was})" if was else ""
     if before is view.status:
         told = " again"  # it has started anew
+    what = "has other tags" if reason.cause is Cause.TAGGED else f"is {state}{told}"
     log.log(
         logging.WARNING if view.status is Status.FAILED else logging.INFO,
-        "member %s at %s is %s%s",
+        "member %s at %s %s",
         view.name,
         at,
-        state,
-        told,
+        what,
         extra=fields(
-            member=view.name, address=at, state=state, was=was, why=reason_text(reason, view)
+            member=view.name,
+            address=at,
+            state=state,
+            was=was,
+            tags=tuple("=".join(tag) for tag in view.tags) or None,
+            why=reason_text(reason, view),
         ),
     )
 

@@ -109,7 +109,7 @@ def _ask_sizes(address: Any, family: int, sizes: Sequence[int], wait: float, hea
         heard.whole = _sizes(whole, sizes, wait)
         if not all(heard.whole.values()):
             mtu = whole.getsockopt(level, _IP_MTU[place])
-            heard.path_mtu = mtu if mtu < max(sizes) + _headers(family) else None
+            heard.path_mtu = mtu if mtu < max(sizes) + headers(address[0]) else None
     lost = [size for size, carried in heard.whole.items() if not carried]
     if lost:
         with _socket(address, family) as parts:
@@ -122,8 +122,9 @@ def _sizes(sock: socket.socket, sizes: Sequence[int], wait: float) -> dict[int, 
     return {size: question.answered for size, question in questions.items()}
 
 
-def _headers(family: int) -> int:
-    return 48 if family == socket.AF_INET6 else 28
+def headers(host: str) -> int:
+    """Bytes of a packet to an address that are no datagram."""
+    return 48 if ":" in host else 28
 
 
 def _level(family: int) -> tuple[int, int]:

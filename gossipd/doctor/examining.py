@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gossipd.client import AskingError, Client, RefusedError
@@ -64,7 +65,11 @@ def examine(asked: Asked) -> list[Finding]:
     name = name or f"{socket.gethostname()}:{GOSSIP_PORT}"
     wanted, left_out = _wanted(asked, local)
     pool, unmet = ThreadPoolExecutor(2 * VISITS_MAX), list[Finding]()
-    visits = _visit_all(pool, wanted, cluster, local, name, deadline, unmet)
+    size = int(_row(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
+    visit_one = partial(
+        visit, cluster=cluster, own_name=name, sizes=_sizes(size), timeout=asked.timeout
+    )
+    visits = _visit_all(pool, wanted, local, visit_one, deadline, unmet)
     pool.shutdown(wait=False, cancel_futures=True)  # who is late is left behind
     found = list(judging_host.judge_node(local, needed=not asked.targets))
     if local.here and not local.error:
@@ -72,7 +77,6 @@ def examine(asked: Asked) -> list[Finding]:
     if trial is not None:
         found.append(judging_host.judge_disk(directory, trial.end(min(2.0, _left(deadline)))))
     found += unmet
-    size = int(_row(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
     found += _of_others(visits, local, cluster, size, name)
     if left_out:
         found.append(
@@ -159,15 +163,13 @@ def _wanted(asked: Asked, local: Local) -> tuple[list[tuple[str, Endpoint]], int
 def _visit_all(
     pool: ThreadPoolExecutor,
     wanted: Sequence[tuple[str, Endpoint]],
-    cluster: str,
     local: Local,
-    name: str,
+    visit_one: Callable[[str, Endpoint], Visit],
     deadline: Deadline,
     found: list[Finding],
 ) -> list[Visit]:
     """Whoever answers in time, each once however many names it has; not the node here itself."""
     looked_up = {about: pool.submit(_look_up, endpoint, deadline) for about, endpoint in wanted}
-    sizes = sorted({DATAGRAM_SIZE_FLOOR, 900, judging.DATAGRAM_USUAL, DATAGRAM_SIZE_MAX})
     own = Endpoint.parse(str(local.status.get("address"))) if local.status else None
     under_way: dict[Endpoint, tuple[str, Future[Visit]]] = {}
     for about, lookup in looked_up.items():
@@ -180,15 +182,16 @@ def _visit_all(
         for address in addresses:
             if address != own and address not in under_way and len(under_way) < VISITS_MAX:
                 called = str(local.member_at(address).get("name") or about)
-                visiting = pool.submit(
-                    visit, called, address, cluster, name, sizes, deadline.seconds
-                )
-                under_way[address] = called, visiting
+                under_way[address] = called, pool.submit(visit_one, called, address)
     wait([visiting for _, visiting in under_way.values()], _left(deadline))
     visits = []
     for address, (about, visiting) in under_way.items():
         if visiting.done():
-            visits.append(visiting.result())
+            try:
+                visits.append(visiting.result())
+            except OSError as error:
+                text = f"{address} cannot be asked: {error.strerror or error}"
+                found.append(failed("udp", about, text, "mend the address"))
         else:
             text = f"{address} could not be asked in time"
             found.append(warning("udp", about, text, "give it a longer --timeout"))
@@ -197,6 +200,12 @@ def _visit_all(
         if member and not (made.heard.is_there and member.get("state") == "alive"):
             made.of_it = _explained(local, member)  # now, as it may have spoken meanwhile
     return visits
+
+
+def _sizes(size: int) -> list[int]:
+    """The datagrams whose way is tried: those that nodes send, the smallest and the largest that
+    they may."""
+    return sorted({DATAGRAM_SIZE_FLOOR, 900, judging.DATAGRAM_USUAL, size, DATAGRAM_SIZE_MAX})
 
 
 def _look_up(endpoint: Endpoint, deadline: Deadline) -> list[Endpoint]:

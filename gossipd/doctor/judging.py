@@ -10,6 +10,7 @@ from statistics import median
 
 import gossipd
 from gossipd.config.spans import span
+from gossipd.doctor.asking import headers
 from gossipd.doctor.findings import Finding, failed, ok, warning
 from gossipd.doctor.visiting import Row, Visit
 
@@ -244,23 +245,31 @@ def _sizes(visit: Visit, size: int) -> Finding:
     if max(whole, default=0) >= size:
         return ok("size", about, f"datagrams of up to {max(whole):,} bytes get through both ways")
     carries = f", since the path carries packets of {heard.path_mtu:,}" if heard.path_mtu else ""
-    best = max([each for each in whole if each <= size], default=DATAGRAM_MIN)
+    best = max([each for each in whole if each <= size], default=0)
+    if heard.path_mtu:
+        best = max(best, min(size, heard.path_mtu - headers(visit.address.host)))
     parts = [each for each, carried in heard.in_parts.items() if carried]
     if max(parts, default=0) >= size:
         return warning(
             "size",
             about,
             f"datagrams of {size:,} bytes get through in parts only{carries}",
-            f"set --datagram-size {best} on all nodes, or mend the MTU on the way",
+            f"{_set(best)}mend the MTU on the way",
         )
-    small = f"those of {best:,} get through" if whole else "so do those of 640, the least"
+    largest = max(whole, default=0)
+    small = f"those of {largest:,} get through" if whole else "so do those of 640, the least"
     return failed(
         "size",
         about,
         f"datagrams of {size:,} bytes get lost, {small}{carries}: a small MTU on the way (tunnel, "
         "VPN), and no word of it comes back",
-        f"set --datagram-size {best} on all nodes; or mend the MTU, and let ICMP through",
+        f"{_set(best)}mend the MTU, and let ICMP through",
     )
+
+
+def _set(size: int) -> str:
+    """Advice, where nodes may be told to send no more than that."""
+    return f"set --datagram-size {size} on all nodes, or " if size >= DATAGRAM_MIN else ""
 
 
 # --- clocks and versions -------------------------------------------------------------------------

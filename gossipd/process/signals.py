@@ -4,7 +4,8 @@
 |---|---|
 | TERM, INT, QUIT | it leaves; a second one: it goes without waiting for the leave; a third one, and one before it serves: at once |
 | XCPU | the same with exit code 1, for its CPU time is nearly used up |
-| HUP, USR1, USR2 | a line in the log: there is nothing to reload or reopen |
+| HUP | it reads its configuration again (`daemon.reload`); before it serves, as soon as it does |
+| USR1, USR2 | a line in the log: there is nothing to reopen |
 | TSTP, STOP, CONT | it stands still and goes on, which only somebody at a keyboard wants |
 | CHLD, URG, WINCH | nothing, as in every process |
 | KILL, ABRT, SEGV, BUS, FPE, ILL, SYS, TRAP | it ends: what a fault leaves behind is not to be trusted; with ABRT (the watchdog of systemd), SEGV, BUS, FPE and ILL it says on stderr where each thread is |
@@ -30,7 +31,7 @@ from typing import NoReturn
 from gossipd.process import passed, streams
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU)
-TOLD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+TOLD = (signal.SIGUSR1, signal.SIGUSR2)
 
 LEFT_ALONE = (
     *(signal.SIGTSTP, signal.SIGSTOP, signal.SIGCONT),
@@ -48,6 +49,10 @@ _last: Callable[[str], None] = streams.say
 """Takes the last words of the process."""
 _node: Callable[[signal.Signals], None] | None = None
 """What is told while a node serves that it shall end."""
+_reload: Callable[[], None] | None = None
+"""What is told while a node serves that its configuration is to be read again."""
+_is_to_reload = False
+"""That was asked for before."""
 _has_served = False
 _raises = False
 """Whether an interrupt is for the command to handle."""
@@ -60,10 +65,11 @@ def begin(serves: bool) -> None:
             signal.signal(signal.SIGINT, _interrupt)
         return
     faulthandler.enable(2)
-    for number in signal.valid_signals() - {*LEFT_ALONE, *ENDING, *TOLD}:
+    for number in signal.valid_signals() - {*LEFT_ALONE, *ENDING, *TOLD, signal.SIGHUP}:
         signal.signal(number, signal.SIG_IGN)
     for number in TOLD:
         signal.signal(number, _tell)
+    signal.signal(signal.SIGHUP, _hang_up)
     for number in ENDING:
         signal.signal(number, _end)
     # Who starts a process may have blocked them for itself, and that is inherited.
@@ -103,16 +109,21 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def serving(asked_to_end: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """A node serves meanwhile, so it has to leave first. `asked_to_end` is called by the handler
-    of a signal, in the middle of anything."""
-    global _node, _has_served
+def serving(
+    asked_to_end: Callable[[signal.Signals], None], asked_to_reload: Callable[[], None]
+) -> Iterator[None]:
+    """A node serves meanwhile, so it has to leave first, and can reload. Both are called by the
+    handler of a signal, in the middle of anything."""
+    global _node, _reload, _has_served, _is_to_reload
     before = {number: signal.signal(number, _end) for number in ENDING}
-    _node = asked_to_end
+    _node, _reload = asked_to_end, asked_to_reload
+    if _is_to_reload:
+        _is_to_reload = False
+        asked_to_reload()
     try:
         yield
     finally:
-        _node, _has_served = None, True
+        _node, _reload, _has_served = None, None, True
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -134,7 +145,16 @@ def _end(number: int, _frame: object) -> None:
 
 def _tell(number: int, _frame: object) -> None:
     name = signal.Signals(number).name
-    _told(f"{name}: nothing to reload or reopen; options are read at the start only")
+    _told(f"{name}: nothing to reopen; SIGHUP reads the configuration again")
+
+
+def _hang_up(_number: int, _frame: object) -> None:
+    global _is_to_reload
+    if _reload is not None:
+        _reload()
+    elif not _has_served:
+        _is_to_reload = True
+        _told("SIGHUP: the configuration is read again as soon as this node serves")
 
 
 def _interrupt(_number: int, _frame: object) -> None:

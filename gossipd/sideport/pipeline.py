@@ -130,6 +130,8 @@ class Pipeline:
         """Bytes of large bodies that the pending commands hold."""
         self.held = False
         """The transport takes no more: nothing is rendered or started."""
+        self.at_flow: Callable[[], None] = _nothing
+        """Called when an answer begins that does not end."""
         self.is_dry = False
         """There is nothing to be given at the moment of the answer that is being given."""
         self.is_cut = False
@@ -221,7 +223,7 @@ class Pipeline:
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is
         called or held any more."""
-        self._write = self._at_end = self._go_on = _nothing
+        self._write = self._at_end = self._go_on = self.at_flow = _nothing
         self.watched = None
         for command in self._running:
             if command.task is not None:
@@ -284,6 +286,8 @@ class Pipeline:
             self._answers_size += len(answer)
         else:
             self._pieces = answer
+            if isinstance(answer, Flow):
+                self.at_flow()
 
     def _give_piece(self, pieces: Iterator[bytes]) -> None:
         try:

@@ -79,19 +79,19 @@ class SidePort:
             self._servers = await _listen_locally(listen, port)
         else:
             self._servers = await _listen_anywhere(listen)
-        self._is_open()
+        self._opened()
 
     async def start_on(self, passed: Sequence[socket.socket]) -> None:
         """Listen on sockets that others have bound, and that outlive this process."""
         self._servers = [await self._listen(sock=sock) for sock in passed]
-        self._is_open()
+        self._opened()
 
     async def _listen(self, *where: Any, **sock: Any) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         made = partial(Connection, self)
         return await loop.create_server(made, *where, **sock, backlog=BACKLOG)
 
-    def _is_open(self) -> None:
+    def _opened(self) -> None:
         sockets = (sock for server in self._servers for sock in server.sockets)
         self._addresses = [sock.getsockname()[:2] for sock in sockets]
 

@@ -165,7 +165,7 @@ class Verdicts:
         if self._runs(view.name, view.generation):
             if view.status is Status.FAILED:
                 self._wrong[observer, view.name] = None
-                self._dedup(life, self._subject(observer, view.name, at))
+                self._find_failed(life, self._subject(observer, view.name, at))
             else:
                 self._wrong.pop((observer, view.name), None)
                 self._maybe_rejoined(at)
@@ -180,7 +180,7 @@ class Verdicts:
         tally.suspicions += first
         tally.suspicion_observers += 1
 
-    def _dedup(self, life: _Life, subject: Subject) -> None:
+    def _find_failed(self, life: _Life, subject: Subject) -> None:
         first = life not in self._verdicts
         if first:
             self._verdicts[life] = self._suspicions.get(life, subject)

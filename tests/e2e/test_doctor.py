@@ -49,7 +49,7 @@ class Report(NamedTuple):
 def doctor(node: Node, *arguments: str, **variables: str) -> Report:
     """Run it beside a node."""
     host, port = node.api
-    api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 6 * crowding()):.1f}s")
+    api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 3 * crowding()):.1f}s")
     command = (*node.prefix, sys.executable, "-m", "gossipd", "doctor", *api, "--json", *arguments)
     done = subprocess.run(
         command,
@@ -242,7 +242,7 @@ def test_buffers_that_are_too_small(cluster: Cluster) -> None:
 
 
 def test_a_disk_that_is_full_or_hangs(cluster: Cluster, tmp_path: Path) -> None:
-    with mounted(tmp_path) as disk:
+    with mounted(tmp_path) as disk, cluster:
         node = cluster.add()
         node.start("--data-dir", disk.data)
         until(lambda: node.ready, 10, "it is ready")
@@ -257,7 +257,6 @@ def test_a_disk_that_is_full_or_hangs(cluster: Cluster, tmp_path: Path) -> None:
         disk.thaw()
         assert hanging.failures == ["disk"]
         assert "does not answer: it hangs" in hanging.of("disk", disk.data)["text"]
-        cluster.close()
 
 
 def test_a_host_without_a_node_and_a_name_that_does_not_resolve(cluster: Cluster) -> None:

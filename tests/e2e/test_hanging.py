@@ -248,4 +248,4 @@ def test_a_log_on_a_disk_that_hangs_or_is_full_holds_up_nobody(
     assert node.ended() == 0
     assert time.monotonic() - began < LEAVE + BUSY * crowding()
     disk.thaw()
-    node.says("SIGUSR1: nothing to reload")
+    node.says("SIGUSR1: nothing to reopen")

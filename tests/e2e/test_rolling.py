@@ -17,7 +17,7 @@ from tests.e2e.node import Node, gossipd, until
 WITHIN = 30.0
 """Seconds that a client tries for each increment, as the command does by itself."""
 
-PAUSE = 0.02
+PAUSE = 0.04
 """Seconds between two increments of a client, so that the machine has time for the nodes."""
 
 QUICK = "--profile", "local"

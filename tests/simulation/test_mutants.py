@@ -42,9 +42,9 @@
 | Q4 | `horizons_of_any_clock`, `keys_ahead_go_in_time`, `clocks_set_back_do_not_matter` |
 | I3 | `disks_go_by_the_wall_clock` |
 | Q5 | `any_later_event_counts`, `any_later_event_includes`, `reads_end_with_their_time_only` |
-| I1 | `streams_outlive_failed_commits` |
-| I1, I4 | `failed_commits_are_exposed` |
-| I4 | `failed_commits_stay_on_the_disk`, `hung_batches_are_given_up` |
+| I1 | `streams_outlive_failed_commits` (two runs) |
+| I1, I4 | `failed_commits_are_exposed` (three runs) |
+| I4 | `failed_commits_stay_on_the_disk` (two runs), `hung_batches_are_given_up` |
 | Q3 | `failed_commits_are_denied` |
 | Q6 | `told_once_only`, `news_leaves_when_it_was_sent_once`, `repair_at_leisure` |
 | Q7 | `told_for_ever`, `news_never_leaves`, `a_salt_in_every_fingerprint` |
@@ -167,6 +167,9 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I1", commit_cores.failed_commits_are_exposed, commit_runs.full),
     ("I4", commit_cores.failed_commits_are_exposed, commit_runs.failing),
     ("I4", commit_cores.failed_commits_stay_on_the_disk, commit_runs.failing),
+    ("I1", commit_cores.streams_outlive_failed_commits, commit_runs.copied),
+    ("I4", commit_cores.failed_commits_are_exposed, commit_runs.copied),
+    ("I4", commit_cores.failed_commits_stay_on_the_disk, commit_runs.copied),
     ("Q3", commit_cores.failed_commits_are_denied, commit_runs.failing),
     ("Q5", commit_cores.any_later_event_includes, commit_runs.reading),
     ("Q5", commit_cores.reads_end_with_their_time_only, commit_runs.cut_reading),

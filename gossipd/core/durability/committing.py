@@ -246,7 +246,7 @@ class Committing:
         self._finding, self._dedup.under_way = 0, ()
 
     def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
-        room = int(BATCH_KEYS * self._settings.key_limit) - len(self._log.keys)
+        room = int(BATCH_KEYS * self._dedup.limit) - len(self._log.keys)
         taken = self._intake.within(room, lambda key: self._is_known(key, stored))
         increments = [(counter, by) for _, counter, by, *_ in taken]
         keys = [key for _, _, _, key, *_ in taken]

@@ -88,7 +88,8 @@ class Dedup:
     def __init__(self, log: Log, settings: Settings, is_ready: Callable[[], bool]) -> None:
         self._log = log
         self._window = settings.key_window
-        self._limit = int(settings.key_limit)
+        self.limit = int(settings.key_limit)
+        """Keys that are taken at most; it may grow."""
         self._is_ready = is_ready
         self._offset: float | None = None
         """The wall clock less the other one, when they were seen last."""
@@ -168,7 +169,7 @@ class Dedup:
                 further = _believed(wall + self._set_back, self._window)
                 if time <= further and not self._log.keeps_marks:
                     return CatchingUp()
-        return KeysFull() if len(self._log.keys) + pending >= self._limit else None
+        return KeysFull() if len(self._log.keys) + pending >= self.limit else None
 
     def _known(self, events: set[KeyedEvent], counter: str, by: int) -> Judgement | None:
         """What follows from the events of a key; None where none of them is to come."""

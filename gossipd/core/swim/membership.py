@@ -238,9 +238,12 @@ class Membership:
             self._greet(view, before, turn)
             self._count_return(view, before, turn)
         status = before.status if before else None
-        if before is not None and _stands(before) == _stands(view):
+        if before is None or _stands(before) != _stands(view):
+            self._members.explain(view.name, reason)
+        elif before.tags != view.tags and reason.cause is not Cause.SPOKEN:
+            reason = Reason(Cause.TAGGED)
+        else:
             return
-        self._members.explain(view.name, reason)
         if self._members.is_known(view.name):
             turn.emit(MemberChanged(view, status, reason))
             turn.save_wanted = True  # whom the next life asks, even if this one ends soon

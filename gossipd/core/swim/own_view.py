@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gossipd.core.effects import Refuted
 from gossipd.core.gossip.dissemination import Dissemination
-from gossipd.core.identity import Address
+from gossipd.core.identity import Address, Tags
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import Gossip, MemberView, Status
@@ -61,6 +61,15 @@ class OwnView:
         self.restate(turn, generation + 1, 0)
         return True
 
+    def retag(self, tags: Tags, turn: Turn) -> None:
+        """This node has other tags. A new incarnation says so: within one everybody keeps the
+        larger tags, as some may have heard of none yet."""
+        own = self._members.own
+        generation, incarnation = own.generation, own.incarnation + 1
+        if incarnation > INCARNATION_BELIEVED_MAX:
+            generation, incarnation = own.generation + 1, 0
+        self.restate(turn, generation, incarnation, tags=tags)
+
     def restate(
         self,
         turn: Turn,
@@ -68,6 +77,7 @@ class OwnView:
         incarnation: int,
         status: Status = Status.ALIVE,
         address: Address | None = None,
+        tags: Tags | None = None,
     ) -> None:
         """Say something new of this node itself."""
         own = self._members.own
@@ -76,6 +86,7 @@ class OwnView:
             incarnation=incarnation,
             status=status,
             address=address or own.address,
+            tags=own.tags if tags is None else tags,
         )
         self._members.merge(view, turn.now)
         self._dissemination.push_member(view.name, turn)

@@ -17,11 +17,13 @@ class Cause(Enum):
     JOINED = "it has joined through this node"
     TOOK_IN = "it has taken this node in"
     INTRODUCED = "it has answered this node, which was told of it"
+    SPOKEN = "it has spoken since"
     SAID = "it says so itself"
     TOLD = "a member says so"
     CHECKED = "a member says so, and it has not answered this node since"
     SILENT = "it has not answered this node"
     UNREFUTED = "it was suspected, and nothing came that refutes it"
+    TAGGED = "its tags have changed, and its state has not"
     FORGOTTEN = "this node was asked to forget it"
 
 

@@ -55,7 +55,8 @@ class Senders:
             said_alive = held._replace(
                 incarnation=envelope.incarnation, status=Status.ALIVE, tags=(), accusers=()
             )
-            self._membership.learn(said_alive, turn, word=Word.OWN)
+            reason = Reason(Cause.SPOKEN)
+            self._membership.learn(said_alive, turn, word=Word.OWN, reason=reason)
         elif held.status is not Status.ALIVE or said < (held.generation, held.incarnation):
             self._membership.tell(envelope.sender, turn)
         if envelope.generation == held.generation and turn.source != held.address:

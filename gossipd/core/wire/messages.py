@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core.identity import STREAM_BITS, Address, Stream
+from gossipd.core.identity import STREAM_BITS, Address, Stream, Tags
 from gossipd.core.settings import CONFIRMATIONS_MAX
 
 from .records import AGE_WANTED_MAX, Group, Leaf, Page, PassItem
@@ -60,7 +60,7 @@ class MemberView(NamedTuple):
     generation: int
     incarnation: int
     status: Status
-    tags: tuple[tuple[str, str], ...] = ()
+    tags: Tags = ()
     age: int = 0
     """Minutes since the verdict, rounded up; 0 for members that are alive or suspected."""
     accusers: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class Join:
 
     nonce: int
     address: Address
-    tags: tuple[tuple[str, str], ...]
+    tags: Tags
     cookie: bytes
     standing: Standing
 

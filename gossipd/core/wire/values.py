@@ -18,6 +18,7 @@ from gossipd.core.identity import (
     TOTAL_MAX,
     Address,
     Stream,
+    Tags,
     is_host,
     is_text,
 )
@@ -133,7 +134,7 @@ def as_address(host: object, port: object) -> Address:
     return host, as_integer(port, 1, 65535)
 
 
-def as_tags(value: object, reader: Reader) -> tuple[tuple[str, str], ...]:
+def as_tags(value: object, reader: Reader) -> Tags:
     flat = reader.array(value)
     if len(flat) % 2 or len(flat) > 2 * TAGS_MAX:
         raise MalformedError

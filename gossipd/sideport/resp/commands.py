@@ -124,10 +124,3 @@ COMMANDS: dict[str, Command] = {
     ),
 }  # fmt: skip
 """By their names in capitals."""
-
-BY_WORD = {
-    name: (word, row)
-    for word, row in COMMANDS.items()
-    for name in (word.encode(), word.lower().encode())
-}
-"""By the first word of a command as it is mostly written."""

@@ -59,10 +59,12 @@ class DiskChecker:
                 self._check_records(f"the disk of {name} has", disk)
 
     def check_exposed(self, stream: Stream, seq: int, where: str) -> None:
-        """Nobody knows of an event that is not on its writer's disk."""
+        """Nobody knows of an event that is not on its writer's disk. One whose commit failed may
+        be known without that: its writer takes it back, or does not live to do so, and a copy that
+        was made before reveals it."""
         disk = self._of_stream.get(stream)
         if disk is not None and not self._ghosts.is_shared(stream):
-            kept = disk.version(stream)
+            kept = max(disk.version(stream), self._world.revealed.get(stream, 0))
             assert seq <= kept, f"I4: {where} event {seq}, its writer's disk ends at {kept}"
 
     def check_told(self, envelope: Envelope, source: Address) -> None:

@@ -61,7 +61,7 @@ class RetryChecker:
                 self._set_back_at[name] = self._world.now
             self._clocks[name] = host.clock
         for answer in self._world.judged[self._read :]:
-            self._dedup(answer)
+            self._judge(answer)
         self._read = len(self._world.judged)
 
     def check_rest(self, forgotten: Container[tuple[Stream, int]]) -> None:
@@ -91,7 +91,7 @@ class RetryChecker:
 
     # --- answers -----------------------------------------------------------------------------
 
-    def _dedup(self, answer: Judged) -> None:
+    def _judge(self, answer: Judged) -> None:
         group = (answer.key, answer.counter, answer.by)
         where = f"Q4: {answer.host} at {answer.at:.2f} s"
         result = answer.result

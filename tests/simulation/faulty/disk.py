@@ -149,6 +149,11 @@ class Disk:
         for doubtful in self._doubtful:
             doubtful.abandoned = doubtful.abandoned or doubtful.batch is batch
 
+    @property
+    def doubts(self) -> dict[Stream, int]:
+        """By stream: up to where goes what is written although its commit failed."""
+        return {doubtful.batch.stream: doubtful.batch.version for doubtful in self._doubtful}
+
     def has_doubts(self, batch: Batch) -> bool:
         """Whether a batch is written although its commit failed."""
         return any(doubtful.batch is batch for doubtful in self._doubtful)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gossipd.core import Address, Changes, Settings, Snapshot
+from gossipd.core import Address, Changes, Settings, Snapshot, Stream
+from gossipd.core.identity import Tags
 from gossipd.simulator.engine import EPOCH, HEADERS
 from gossipd.simulator.network import Path
 
@@ -53,6 +54,9 @@ class World(Clients):
         """`traced`: keep the hash `trace`; `disks`: hosts have one, unless it is taken away."""
         super().__init__(seed, settings, cluster, traced=traced)
         self._disks = disks
+        self.revealed: dict[Stream, int] = {}
+        """By stream: up to where a life found on its disk, which may be a copy, what had been
+        written although its commit failed."""
 
     # --- hosts -------------------------------------------------------------------------------
 
@@ -114,6 +118,7 @@ class World(Clients):
         node = self._process(host, as_name or name)
         snapshot = Snapshot((), ())
         if host.disk is not None:
+            self.revealed |= host.disk.doubts
             snapshot = host.disk.load(self._moment(host), self.settings)
         self._perform(host, node.load(snapshot, self.now))
         self._perform(host, node.start(not host.seeds and not snapshot.members, self.now))
@@ -170,6 +175,12 @@ class World(Clients):
             self._by_address.pop(before, None)
             self._by_address[address] = host
             self._perform(host, host.node.readdress(address, self.now))
+
+    def retag(self, name: str, tags: Tags) -> None:
+        """Give a node other tags, as an operator does."""
+        host = self.hosts[name]
+        assert host.node is not None
+        self._perform(host, host.node.retag(tags, self.now))
 
     def cut_off(self, name: str) -> None:
         """Take a host's way to all others, which its process notices."""

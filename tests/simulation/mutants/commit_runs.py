@@ -45,6 +45,33 @@ def failing() -> None:
     assert told == [Uncounted(Fate.UNKNOWN, "full")] * 24
 
 
+def copied() -> None:
+    """A disk is copied while a batch is to be taken back, by a node that goes on or by one that
+    leaves before it can, and a process starts with the copy, at once or later: it reveals the
+    batch, whose client has meanwhile tried again."""
+    for failure, later in product((Failure.FULL, Failure.BROKEN), (False, True)):
+        world = formed(3, disks=True)
+        checker = Checker(world)
+        disk = world.hosts["n1"].disk
+        assert disk is not None
+        world.increment("n1")
+        pass_time(world, checker, 0.5)
+        key = random_key(world.rng)
+        disk.fails_next = (When.AFTER, failure)
+        world.increment("n1", "default", 1, key)
+        copy = disk.copy()
+        pass_time(world, checker, 3 * later)
+        world.place("copy").seeds = [world.hosts["n0"].address]
+        world.start("copy", disk=copy)
+        again = "n1" if later and failure is Failure.FULL else "n0"
+        assert isinstance(world.increment(again, "default", 1, key), Accepted)
+        pass_time(world, checker, 3)
+        assert ("n1" in world.running) == (failure is Failure.FULL)
+        come_to_rest(world, checker)
+        assert {node.log.value("default") for node in world.running.values()} == {2}
+        assert {node.log.doubles.left_out for node in world.running.values()} == {1}
+
+
 def full() -> None:
     """A disk takes nothing for a while, and one breaks: its node leaves."""
     world = formed(3, disks=True)

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from gossipd.cli import gossipd
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.layers import Layers
 from gossipd.config.options import keys
 from gossipd.core.settings import Settings
 
@@ -24,10 +25,12 @@ class FakeDaemonModule(ModuleType):
     def __init__(self) -> None:
         super().__init__("gossipd.daemon.daemon")
         self.started: list[Config] = []
+        self.layers: list[Layers] = []
         self.exit_code = 0
 
-    def run(self, config: Config) -> int:
+    def run(self, config: Config, layers: Layers) -> int:
         self.started.append(config)
+        self.layers.append(layers)
         return self.exit_code
 
 
@@ -113,6 +116,17 @@ def test_flag_wins_over_variable_over_file_over_default(
     assert [node.join for node in module.started] == [("flag:1",), ("variable:1",), ("file:1",)]
     assert {node.settings.probe_interval for node in module.started} == {3.0}
     assert {node.log_level for node in module.started} == {"info"}
+
+
+def test_the_file_can_be_read_again_under_the_same_flags_and_variables(
+    run: Run, module: FakeDaemonModule, file: Path
+) -> None:
+    file.write_text('cluster = "file"\nname = "file"\nlog_level = "info"\n')
+    run("--name", "flag", "--config", str(file), GOSSIPD_RUN_CLUSTER="variable")
+    (layers,) = module.layers
+    file.write_text('cluster = "other"\nname = "other"\nlog_level = "debug"\n')
+    config = layers.load().config
+    assert (config.cluster, config.name, config.log_level) == ("variable", "flag", "debug")
 
 
 @pytest.mark.parametrize("text", ["a:1,b:2", "a:1 b:2", " a:1, b:2,\n", "a:1,,b:2"])

@@ -269,6 +269,9 @@ class Talk:
     def readdress(self, address: Address) -> Said:
         return self._done(self.node.readdress(address, self.now))
 
+    def retag(self, *tags: tuple[str, str]) -> Said:
+        return self._done(self.node.retag(tags, self.now))
+
     def cut_off(self, is_cut_off: bool) -> Said:
         return self._done(self.node.cut_off(is_cut_off, self.now))
 

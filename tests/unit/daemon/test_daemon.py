@@ -18,6 +18,7 @@ import pytest
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.layers import Layers
 from gossipd.core import (
     BY_MAX,
     RETRY_AFTER,
@@ -188,7 +189,7 @@ async def test_a_node_that_finds_only_itself_behind_its_seeds_is_ready_at_once()
 
 def test_run_says_why_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert module.run(Config(bind=ANY, api=Endpoint(*taken.getsockname()))) == 1
+        assert module.run(Config(bind=ANY, api=Endpoint(*taken.getsockname())), Layers()) == 1
     err = capfd.readouterr().err
     assert err.startswith("gossipd: cannot bind the API port 127.0.0.1:")
     assert err.count("\n") == 1

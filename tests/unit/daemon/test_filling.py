@@ -21,7 +21,13 @@ from tests.commits import prepared
 @pytest.fixture
 def node() -> Node:
     own = MemberView("n", ("127.0.0.1", 1001), 1, 0, Status.ALIVE)
-    made = Node(own, Settings(registers_max=10, alone_after=0.0), TagFrame("c"), Random(1), 0.0)
+    made = Node(
+        own,
+        Settings(registers_max=10, key_limit=10, alone_after=0.0),
+        TagFrame("c"),
+        Random(1),
+        0.0,
+    )
     made.start(True, 0.0)
     return made
 
@@ -35,7 +41,7 @@ def count(node: Node, counters: int) -> None:
 def test_below_four_fifths_of_a_limit_nothing_is_said(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node, 10)
+    alarm = Alarm(node)
     count(node, 7)
     alarm.look()
     assert (alarm.texts, caplog.messages) == ([], [])
@@ -44,7 +50,7 @@ def test_below_four_fifths_of_a_limit_nothing_is_said(
 def test_a_limit_is_warned_of_when_it_is_near_and_when_it_is_reached_once_each(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node, 10)
+    alarm = Alarm(node)
     for counters in (8, 9, 10, 11):
         count(node, counters)
         alarm.look()
@@ -60,7 +66,7 @@ def test_a_limit_is_warned_of_when_it_is_near_and_when_it_is_reached_once_each(
 def test_a_limit_that_is_reached_at_once_is_warned_of_once(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node, 10)
+    alarm = Alarm(node)
     count(node, 10)
     alarm.look()
     alarm.look()
@@ -70,7 +76,7 @@ def test_a_limit_that_is_reached_at_once_is_warned_of_once(
 def test_keys_that_leave_their_window_are_warned_of_anew(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node, 10)
+    alarm = Alarm(node)
 
     def count_keyed(first: int, now: float) -> None:
         keys = [
@@ -102,7 +108,7 @@ def test_keys_that_leave_their_window_are_warned_of_anew(
 def test_many_doubles_are_warned_of_in_words_of_their_own(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node, 10)
+    alarm = Alarm(node)
     log = node.log
     log.doubles_max = 10
     doubles = [Double("a", n, 1, bytes(10), n, 0) for n in range(1, 11)]

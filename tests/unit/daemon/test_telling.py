@@ -55,6 +55,11 @@ def change(status: Status, before: Status | None, reason: Reason) -> MemberChang
         (change(Status.ALIVE, Status.ALIVE, Reason(Cause.SAID)), "INFO",
          "member b at 10.0.0.2:7946 is alive again",
          {"state": "alive", "was": "alive", "why": "it says so itself"}),
+        (MemberChanged(VIEW._replace(status=Status.ALIVE, tags=(("a", "b"), ("c", ""))),
+                       Status.ALIVE, Reason(Cause.TAGGED)), "INFO",
+         "member b at 10.0.0.2:7946 has other tags",
+         {"state": "alive", "was": "alive", "tags": ("a=b", "c="),
+          "why": "its tags have changed, and its state has not"}),
     ],
 )  # fmt: skip
 def test_a_changed_member(
@@ -65,7 +70,8 @@ def test_a_changed_member(
     fields: dict[str, object],
 ) -> None:
     tell(effect)
-    assert last(told) == (level, words, {"member": "b", "address": "10.0.0.2:7946"} | fields)
+    always = {"member": "b", "address": "10.0.0.2:7946", "tags": None}
+    assert last(told) == (level, words, always | fields)
 
 
 def test_what_else_happens(told: pytest.LogCaptureFixture) -> None:
@@ -106,6 +112,10 @@ def test_what_comes_again_and_again_is_counted(
         for _ in range(2 * BURST):
             telling.tell_again(effect)
         assert len(told.records) == BURST
+    told.clear()
+    for _ in range(2 * BURST):
+        telling.tell_again(change(Status.ALIVE, Status.ALIVE, Reason(Cause.TAGGED)))
+    assert len(told.records) == BURST, "they have lines of their own"
     later = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later)
     told.clear()

@@ -155,7 +155,6 @@ def test_a_name_that_another_host_has_already_is_told_where_no_node_runs() -> No
         ((640, 900, 1200), (), 1400, "failed", "those of 1,200 get through", "1200"),
         ((640, 900), (), 1200, "failed", "those of 900 get through", "900"),
         ((640, 900), (1200,), 1200, "warning", "in parts only", "900"),
-        ((), (), 1200, "failed", "so do those of 640", "640"),
     ],
 )
 def test_the_sizes_that_get_lost_are_told(
@@ -167,11 +166,20 @@ def test_the_sizes_that_get_lost_are_told(
     advice: str,
 ) -> None:
     sizes = {each: each in whole for each in (640, 900, 1200, 1400)}
-    heard = well(whole=sizes, in_parts={each: each in parts for each in sizes}, path_mtu=1000)
+    heard = well(whole=sizes, in_parts={each: each in parts for each in sizes})
     found = judged(visited(heard), "size", size)
     assert (found.result.value, text in found.text) == (result, True), found.text
     assert found.advice.startswith(f"set --datagram-size {advice} " if advice else "")
-    assert ("the path carries packets of 1,000" in found.text) is (result != "ok")
+
+
+def test_what_the_kernel_knows_of_the_path_makes_the_advice_exact() -> None:
+    heard = well(whole={640: True, 1200: False}, in_parts={1200: True}, path_mtu=1000)
+    found = judged(visited(heard), "size")
+    assert found.text.endswith("in parts only, since the path carries packets of 1,000")
+    assert found.advice.startswith("set --datagram-size 972 on all nodes, or ")
+    none = judged(visited(well(whole={640: False}, in_parts={640: False})), "size")
+    assert (none.result, none.advice) == (Result.FAILED, "mend the MTU, and let ICMP through")
+    assert "so do those of 640" in none.text
 
 
 def test_an_older_node_is_said_to_be_one() -> None:

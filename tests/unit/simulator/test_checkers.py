@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from gossipd.core import (
+    Failure,
     MemberView,
     Node,
     Status,
@@ -32,6 +34,7 @@ from tests.simulation.checkers import (
     idle_traffic,
     rounds_max,
 )
+from tests.simulation.faulty.disk import When
 from tests.simulation.faulty.world import (
     Captured,
     CopiesTold,
@@ -221,6 +224,29 @@ def test_a_version_without_an_event_below_it_is_named() -> None:
     checker.check()
     world.node("n1").log.claim(stream, 2)
     with pytest.raises(AssertionError, match=r"^I3: n1 holds version 2 without a 1"):
+        checker.check()
+
+
+@pytest.mark.parametrize("found", [0, 1])
+def test_an_event_is_on_its_writers_disk_unless_a_life_found_it_on_a_copy(found: int) -> None:
+    world = World(1, disks=True)
+    world.cluster(2)
+    demand_agreement(world, 10)
+    checker = Checker(world)
+    disk = world.hosts["n1"].disk
+    assert disk is not None
+    world.increment("n1", "a")
+    checker.check()
+    disk.fails_next = (When.AFTER, Failure.FULL)
+    world.increment("n1", "a")
+    made, seq = world.made[-1], 2 + found
+    if found:
+        world.clone("n1", "n2")
+        world.made.append(replace(made, seq=seq))
+    world.run(1)
+    checker.check()
+    world.node("n0").log.merge(made.stream, [("a", seq, seq)])
+    with pytest.raises(AssertionError, match=f"^I4: n0 holds event {seq}, its writer's"):
         checker.check()
 
 

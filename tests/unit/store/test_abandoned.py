@@ -18,6 +18,8 @@ from gossipd.core import (
     StreamSnapshot,
 )
 from gossipd.store import NoSpaceError
+from gossipd.store.backup import back_up
+from gossipd.store.recovery import database_path
 from tests.unit.asking import increment
 from tests.unit.counter import Counter
 from tests.unit.store.keyed import (
@@ -141,6 +143,24 @@ async def test_it_is_taken_back_whatever_was_stored_before_its_failure_was_known
     streams = (await stored(tmp_path)).streams
     assert {each.stream: each.version for each in streams} == {STREAM: 1, OTHER: 1}
     assert {each.registers for each in streams} == {(("default", 1, 1),)}
+
+
+async def test_what_a_copy_reveals_of_it_is_stored_like_anything_that_others_tell(
+    tmp_path: Path,
+) -> None:
+    here, copy, lost = tmp_path / "here", tmp_path / "copy", batch(2)
+    copy.mkdir()
+    async with opened(here) as store:
+        await store.commit(batch(1))
+        await store.commit(lost)
+        store.abandon(lost, StreamSnapshot(STREAM, 1, (("default", 1, 1),)))
+        back_up(database_path(here), database_path(copy))
+        (revealed,) = (await stored(copy)).streams
+        assert revealed.version == 2
+        registers = tuple((STREAM, *register) for register in revealed.registers)
+        await store.save(NOTHING._replace(registers=registers, versions=((STREAM, 2),)))
+        await store.probe()
+    assert (await stored(here)).streams == (revealed,)
 
 
 async def test_while_it_cannot_be_taken_back_nothing_is_counted(

@@ -71,7 +71,7 @@ def test_a_member_says_itself_that_it_lives_and_that_it_has_left() -> None:
     p0 = talk.peer("p0")
     talk.fail("p0")
     p0.incarnation = 1
-    assert told(talk.hear(p0, Gossip()), "p0") == [(Status.ALIVE, Reason(Cause.SAID))]
+    assert told(talk.hear(p0, Gossip()), "p0") == [(Status.ALIVE, Reason(Cause.SPOKEN))]
     p0.answers = False
     talk.hear(p0, Gossip(), [p0.seen(Status.LEFT)])
     (ping,) = talk.wait(0.001).sent(Ping, p0)

@@ -1,0 +1,188 @@
+"""The configuration, read again while the node runs (SIGHUP, `systemctl reload`).
+
+Flags and variables stay as they were at the start; the file may say something else. A file that is
+no configuration is refused as a whole: the node goes on with what it had, which is an alarm until
+a good one is read. Of a good one everything is taken that a running node can change
+(`config.options.RELOADS`), and the rest is named.
+
+Asked for while it is under way, it is done once more behind; asked for in a leave, not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any
+
+from gossipd.config.config import Config
+from gossipd.config.endpoint import Endpoint
+from gossipd.config.layers import Invalid, Layers, Loaded
+from gossipd.config.options import Key, keys
+from gossipd.core import Effect, Node, Settings
+from gossipd.daemon import logs, notify
+from gossipd.daemon.lines import fields as said
+from gossipd.daemon.seeds import Seeds
+from gossipd.daemon.troubles import Troubles
+
+log = logging.getLogger("gossipd")
+
+ALARM = "reload"
+
+_OF_SETTINGS = {field.name for field in fields(Settings)}
+
+
+class Reload:
+    """Keeps the configuration of one node."""
+
+    def __init__(
+        self,
+        config: Config,
+        layers: Layers,
+        node: Node,
+        seeds: Seeds,
+        troubles: Troubles,
+        perform: Callable[[Sequence[Effect]], None],
+    ) -> None:
+        self._config = config
+        """What the node runs with at present."""
+        self._layers = layers
+        self._node = node
+        self._seeds = seeds
+        self._troubles = troubles
+        self._perform = perform
+        self._loop = asyncio.get_running_loop()
+        self._reads = False
+        self._once_more = False
+        self._is_over = False
+
+    def asked(self) -> None:
+        """By a signal, in the middle of anything."""
+        self._loop.call_soon_threadsafe(self.begin)
+
+    def begin(self) -> None:
+        """Read the configuration again."""
+        if self._node.leaving:
+            log.info("SIGHUP: this node is leaving, nothing is read again")
+        elif self._reads:
+            self._once_more = True
+        else:
+            self._reads = True
+            notify.reloading()
+            self._read()
+
+    def stop(self) -> None:
+        """Whatever is being read is not waited for."""
+        self._is_over = True
+
+    def _read(self) -> None:
+        """The file may be on a disk that hangs, so a thread reads it, for which nobody waits."""
+        self._once_more = False
+        threading.Thread(target=self._load, name="reload", daemon=True).start()
+
+    def _load(self) -> None:
+        outcome: Loaded | Exception
+        try:
+            outcome = self._layers.load()
+        except Exception as error:
+            outcome = error
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._loaded, outcome)
+
+    def _loaded(self, outcome: Loaded | Exception) -> None:
+        if self._is_over or self._node.leaving:
+            return  # the manager has been told that this node ends
+        try:
+            self._heed(outcome)
+        finally:
+            if self._once_more:
+                self._read()
+            else:
+                self._reads = False
+                notify.ready()
+
+    def _heed(self, outcome: Loaded | Exception) -> None:
+        if isinstance(outcome, Loaded):
+            self._troubles.end(ALARM)
+            self._take(outcome.config)
+        elif isinstance(outcome, Invalid):
+            for problem in outcome.problems:
+                log.error("SIGHUP: %s", problem)
+            more = len(outcome.problems) - 1
+            others = f", and {more} more" if more else ""
+            text = f"the configuration cannot be read again: {outcome.problems[0]}{others}"
+            self._troubles.begin(ALARM, f"{text}; this node goes on with what it had")
+        else:
+            raise outcome
+
+    def _take(self, config: Config) -> None:
+        taken: list[str] = []
+        left: list[str] = []
+        values: dict[str, Any] = {}
+        for key, was, wanted in _differences(self._config, config):
+            extra = said(option=key.name)
+            cause = _why_not(key, was, wanted)
+            if cause is None:
+                values[key.name] = wanted
+                taken.append(key.name)
+                text = f"{key.name} is {_shown(wanted)} from now on, no longer {_shown(was)}"
+                log.info("%s", text, extra=extra)
+            else:
+                left.append(key.name)
+                text = f"{key.name} stays {_shown(was)}, though {_shown(wanted)} is wanted"
+                log.warning("%s: %s", text, cause, extra=extra)
+        self._apply(values)
+        log.info(
+            "SIGHUP: read the configuration again: %d changed, %d cannot change",
+            len(taken),
+            len(left),
+            extra=said(changed=tuple(taken), stays=tuple(left), file=self._layers.path),
+        )
+
+    def _apply(self, values: dict[str, Any]) -> None:
+        before = self._config
+        plain = {name: value for name, value in values.items() if name not in _OF_SETTINGS}
+        settings = {name: value for name, value in values.items() if name in _OF_SETTINGS}
+        grown = replace(before.settings, **settings)
+        now = self._config = replace(before, **plain, settings=grown)
+        if settings:
+            self._node.grow(now.settings)
+        if "log_level" in values or "log_format" in values:
+            logs.show(now.log_level, now.log_format)
+        if "tag" in values:
+            tags = tuple(sorted(now.tags.items()))
+            self._perform(self._node.retag(tags, time.monotonic()))
+        for seed in before.join:
+            if seed not in now.join:
+                self._seeds.give_up(Endpoint.parse_peer(seed))
+        for seed in now.join:
+            if seed not in before.join:
+                self._seeds.keep(Endpoint.parse_peer(seed))
+
+
+def _differences(before: Config, after: Config) -> Iterator[tuple[Key, object, object]]:
+    """Options with the value that holds and another one that is wanted."""
+    for key in keys():
+        of = (before.settings, after.settings) if key.is_setting else (before, after)
+        was, wanted = (getattr(each, key.name) for each in of)
+        if was != wanted:
+            yield key, was, wanted
+
+
+def _why_not(key: Key, was: Any, wanted: Any) -> str | None:
+    """Why a running node cannot take a value; None if it can."""
+    if key.reloads == "no":
+        return "that needs a new start"
+    if key.reloads == "upwards" and wanted < was:
+        return "while a node runs it can only grow, so that needs a new start"
+    return None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "empty"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,179 @@
+"""SIGHUP: the configuration is read again, at any moment; a bad file harms nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import load
+from tests.e2e.cluster import Cluster, agree, counted
+from tests.e2e.node import Node, until
+from tests.e2e.test_process import PENDING
+from tests.e2e.test_watchdog import ServiceManager
+
+SECONDS = 1.5
+READ = "SIGHUP: read the configuration again"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "node.toml"
+
+
+def reload(node: Node, changed: int, stays: int = 0) -> None:
+    """Ask for it, and wait until it is done."""
+    line = f"{READ}: {changed} changed, {stays} cannot change"
+    before = node.log.count(line)
+    node.send(signal.SIGHUP)
+    until(lambda: node.log.count(line) > before, 20, line)
+
+
+def tags(node: Node, name: str) -> object:
+    return next(row["tags"] for row in node.get("/members") if row["name"] == name)
+
+
+def test_reloads_under_load_lose_nothing_and_change_what_can_change(
+    cluster: Cluster, file: Path
+) -> None:
+    nodes = cluster.start(2)
+    third = cluster.add()
+    file.write_text("log_level = 'info'\n")
+    third.start("--config", str(file), join=nodes[:1])
+    nodes.append(third)
+    agree(nodes, within=15)
+    number = 0
+    with ThreadPoolExecutor() as pool:
+        counting = pool.submit(load.at_full_speed, nodes, SECONDS)
+        while not counting.done():
+            number += 1
+            level = ("info", "debug")[number % 2]
+            limits = f"key_limit = {2_000_000 + number}\nstreams_max = {2_000_000 + number}\n"
+            file.write_text(f"log_level = '{level}'\ntag = ['round={number}', 'a=b']\n{limits}")
+            reload(third, 4)
+    answered = counting.result()
+    counted(nodes, answered, within=10)
+    wanted = {"round": f"{number}", "a": "b"}
+    until(lambda: all(tags(node, "n3") == wanted for node in nodes), 10, "the tags are known")
+    assert third.status()["limits"]["streams"] == 2_000_000 + number
+    assert not any(" is suspect" in node.log or " is failed" in node.log for node in nodes)
+    nodes[0].says("has other tags")
+    # What cannot change is named; what is not in the file any more is its default again.
+    file.write_text(f"log_format = 'json'\nprobe_interval = 2\nlog_level = '{level}'\n")
+    third.send(signal.SIGHUP)
+    third.says('"stays": ["probe_interval", "key_limit", "streams_max"]')
+    said = [json.loads(line) for line in third.log.splitlines() if line.startswith("{")]
+    assert said[-1]["changed"] == ["tag", "log_format"]
+    until(lambda: all(tags(node, "n3") == {} for node in nodes), 10, "the tags are gone")
+    third.says("probe_interval stays 1.0, though 2.0 is wanted: that needs a new start")
+    third.says("while a node runs it can only grow")
+    counted(nodes, answered, within=5)
+
+
+def test_seeds_that_come_are_joined_and_those_that_go_are_not_tried(
+    cluster: Cluster, file: Path
+) -> None:
+    (seed,) = cluster.start(1)
+    node = cluster.add()
+    file.write_text("join = ['127.0.0.1:1']\n")
+    node.start("--config", str(file))
+    node.says("no answer from 127.0.0.1:1, asked to take this node in")
+    file.write_text(f"join = ['{seed.address}']\n")
+    reload(node, 1)
+    agree([seed, node], within=10)
+    assert [row["seed"] for row in node.get("/join")] == [seed.address]
+
+
+def test_a_bad_file_is_refused_as_a_whole_until_a_good_one_is_read(
+    cluster: Cluster, file: Path
+) -> None:
+    node = cluster.add()
+    file.write_text("tag = ['a=1']\n")
+    node.start("--config", str(file))
+    until(lambda: node.ready, 20, "it is ready")
+    file.write_text("tag = ['a=2']\nlog_level = 'loud'\nnam = 'x'\n")
+    node.send(signal.SIGHUP)
+    complaint = f"{file}:2: log_level: expected one of debug, info, warning, error, not 'loud'"
+    node.says(f'level=error msg="SIGHUP: {complaint}')
+    node.says(f"SIGHUP: {file}:3: unknown key 'nam'")
+    alarm = (
+        f"the configuration cannot be read again: {complaint}, and 1 more; "
+        "this node goes on with what it had"
+    )
+    assert node.status()["alarms"] == [alarm]
+    assert (tags(node, "n1"), node.increment()) == ({"a": "1"}, 1)
+    file.unlink()
+    node.send(signal.SIGHUP)
+    node.says(f"SIGHUP: cannot read {file}: No such file or directory")
+    file.write_text("tag = ['a=2']\n")
+    reload(node, 1)
+    node.says("cleared: the configuration cannot be read again")
+    assert (tags(node, "n1"), node.status()["alarms"]) == ({"a": "2"}, [])
+
+
+def test_a_file_whose_disk_hangs_holds_up_nobody(cluster: Cluster, file: Path) -> None:
+    node = cluster.add()
+    file.write_text("")
+    node.start("--config", str(file))
+    until(lambda: node.ready, 20, "it is ready")
+    file.unlink()
+    os.mkfifo(file)  # who opens it waits until somebody writes
+    threads = Path(f"/proc/{node.process.pid}/task")
+    before = len(list(threads.iterdir()))
+    node.send(signal.SIGHUP)
+    until(lambda: len(list(threads.iterdir())) > before, 10, "it is being read")
+    assert node.increment() == 1
+    node.send(signal.SIGTERM)
+    assert node.ended() == 0
+
+
+def test_the_service_manager_hears_of_each_and_flags_and_variables_win(
+    cluster: Cluster, tmp_path: Path, file: Path
+) -> None:
+    manager = ServiceManager(tmp_path / "notify")
+    node = cluster.add()
+    file.write_text("")
+    node.start("--config", str(file), "--tag", "flag=1", NOTIFY_SOCKET=manager.path,
+               GOSSIPD_RUN_LOG_LEVEL="info")  # fmt: skip
+    manager.hears("READY=1")
+    manager.heard.clear()
+    file.write_text("tag = ['file=1']\nlog_level = 'error'\n")
+    for _ in range(10):  # some of them while one is read
+        node.send(signal.SIGHUP)
+    reload(node, 0)
+    manager.hears("READY=1")
+    heard = [line for line in manager.listen() + manager.heard if line != "WATCHDOG=1"]
+    began = [line for line in heard if line == "RELOADING=1"]
+    assert len(began) == heard.count("READY=1") >= 1
+    assert len([line for line in heard if line.startswith("MONOTONIC_USEC=")]) == len(began)
+    assert tags(node, "n1") == {"flag": "1"}
+    manager.close()
+
+
+def test_one_before_the_start_is_heeded_then_and_one_in_a_leave_is_not(
+    cluster: Cluster, file: Path
+) -> None:
+    file.write_text("log_level = 'info'\n")
+    node = cluster.add()
+    node.prefix = (sys.executable, "-c", PENDING, str(int(signal.SIGHUP)))
+    node.start("--config", str(file))
+    node.says("SIGHUP: the configuration is read again as soon as this node serves")
+    node.says(READ)
+    other = cluster.add()
+    other.start(join=[node])
+    agree([node, other], within=10)
+    other.send(signal.SIGSTOP)  # so that the leave has to wait
+    try:
+        node.increment()
+        node.send(signal.SIGTERM)
+        node.says("SIGTERM: leaving")
+        node.send(signal.SIGHUP)
+        node.says("SIGHUP: this node is leaving, nothing is read again")
+        assert node.ended(20) == 0
+    finally:
+        other.send(signal.SIGCONT)
