@@ -273,12 +273,13 @@ class Writer:
         made: list[Advance] = []
         own = batch.stream
         for done in batch.results:
-            if isinstance(done, Accepted) and done.times == 1:
-                seq, counter, by, _ = done
+            if isinstance(done, Accepted):
+                seq, counter, by, times = done
+                if times > 1:
+                    made += _run(own, done, values)
+                    continue
                 value = values[counter] = values[counter] + by
                 made.append(Advance(own, counter, seq, by, value))
-            elif isinstance(done, Accepted):
-                made += _run(own, done, values)
             elif isinstance(done, Mixed):
                 for each in done.results:
                     if isinstance(each, Accepted):
