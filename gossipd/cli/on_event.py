@@ -69,7 +69,8 @@ def on_event(
     member-suspect, member-failed, member-left, member-forgotten, or member-update: other tags, or
     started again), GOSSIPD_MEMBER_NAME, GOSSIPD_MEMBER_ADDRESS, GOSSIPD_MEMBER_STATE,
     GOSSIPD_MEMBER_BEFORE (its state before), GOSSIPD_MEMBER_SELF (true or false), GOSSIPD_TAG_KEY
-    for each tag, and GOSSIPD_API (the daemon that tells).
+    for each tag, and GOSSIPD_API (the daemon that tells). Names and tags are what members say, of
+    any signs but control characters: a shell has to quote them, as in "$GOSSIPD_MEMBER_NAME".
     """
     if shutil.which(command[0]) is None:
         raise Misuse(f"there is no program {command[0]!r}")
@@ -93,17 +94,22 @@ def handle(command: Sequence[str], change: Change, api: str, timeout: float) -> 
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
-    except OSError as error:
-        say(f"cannot run {command[0]!r} for {what}: {error.strerror}")
+    except (OSError, ValueError) as error:  # the latter for what no variable can be
+        said = error.strerror if isinstance(error, OSError) else error
+        say(f"cannot run {command[0]!r} for {what}: {said}")
         return
     try:
         process.communicate(json.dumps(change.row).encode() + b"\n", timeout)
+        code = process.returncode
     except subprocess.TimeoutExpired:
+        code = 0
         say(f"the handler of {what} has not ended within {timeout:g} s: it is ended")
     finally:
         _end(process)
-    if process.returncode > 0:
-        say(f"the handler of {what} failed with exit code {process.returncode}")
+    if code > 0:
+        say(f"the handler of {what} failed with exit code {code}")
+    elif code < 0:
+        say(f"the handler of {what} was ended by signal {-code}")
 
 
 def variables(change: Change) -> dict[str, str]:

@@ -46,6 +46,8 @@ class Stream:
         self._rest = b""
         self._kind, self._id = "", last
         self._data: list[str] = []
+        self._size = 0
+        """Of the lines of these, about."""
         self._response = Response()
         self._heard_at = time.monotonic()
         target = f"{path}?{urlencode(list(query))}" if query else path
@@ -113,7 +115,8 @@ class Stream:
                 self._kind = value
             case "data":
                 self._data.append(value)
-                if sum(map(len, self._data)) > EVENT_SIZE_MAX:
+                self._size += len(line)
+                if self._size > EVENT_SIZE_MAX:
                     raise ValueError(name)
             case "id":
                 self._id = value
@@ -122,7 +125,7 @@ class Stream:
     def _end(self) -> Event | None:
         self.last = self._id
         kind, told = self._kind, self._data
-        self._kind, self._data = "", []
+        self._kind, self._data, self._size = "", [], 0
         if not told:
             return None
         data = decoded("\n".join(told))

@@ -13,6 +13,7 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from gossipd.core import Histogram
+from gossipd.sideport.accepting import weights
 from gossipd.sideport.streaming import Pieces
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SAMPLES_AT_ONCE = 100
 """Of one piece of an answer, which is made in one go: a millisecond or so."""
+
+_OPENMETRICS = "application/openmetrics-text"
 
 _END = b"# EOF\n"
 """Of an answer in OpenMetrics."""
@@ -48,11 +51,13 @@ async def load() -> Any:
 
 def document(families: Iterable[Family], accept: str) -> Pieces:
     """All families, in the format that the client accepts: OpenMetrics if it names that, else
-    Prometheus' own. `load` comes first."""
+    Prometheus' own. `load` comes first.
+
+    The library hears no word of the client's: it would fail at some, and say others after it."""
     from prometheus_client.exposition import choose_encoder
 
-    encode, content_type = choose_encoder(accept)
-    ends = "openmetrics" in content_type
+    ends = weights(accept).get(_OPENMETRICS, 0.0) > 0
+    encode, content_type = choose_encoder(_OPENMETRICS if ends else "")
 
     def pieces() -> Iterator[bytes]:
         for metric in _process():

@@ -8,6 +8,7 @@ starts.
 from __future__ import annotations
 
 import os
+import sys
 from typing import NamedTuple
 
 FIRST = 3
@@ -24,15 +25,22 @@ _passed: list[Passed] = []
 
 
 def begin() -> None:
-    """Take what this process is given, before it opens or starts anything."""
+    """Take what this process is given, before it opens or starts anything. Ends the process where
+    that is not there."""
     pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
     names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
     if pid != str(os.getpid()) or not count.isdecimal():
         return
     for number in range(int(count)):
-        name = names[number] if number < len(names) else ""
-        _passed.append(Passed(FIRST + number, name))
-        os.set_inheritable(FIRST + number, False)
+        descriptor, name = FIRST + number, names[number] if number < len(names) else ""
+        try:
+            os.set_inheritable(descriptor, False)
+        except OSError as error:
+            # What is opened later would have its number, and be taken for it.
+            sys.exit(
+                f"gossipd: {count} sockets are passed, but not as {descriptor}: {error.strerror}"
+            )
+        _passed.append(Passed(descriptor, name))
 
 
 def take() -> list[Passed]:

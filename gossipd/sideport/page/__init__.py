@@ -13,6 +13,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from gossipd.sideport.accepting import weights
 from gossipd.sideport.http_answers import VARIES, Document
 
 SCRIPTS = ("text.js", "asking.js", "following.js", "members.js", "counters.js", "node.js")
@@ -52,26 +53,14 @@ def page() -> Document:
 
 
 def is_preferred(accept: str) -> bool:
-    """Whether a client would rather have HTML than plain text (RFC 9110 12.5.1); one that takes
-    all alike, as curl does, would not."""
-    weights = dict(map(_weight, accept.lower().split(",")))
+    """Whether a client would rather have HTML than plain text; one that takes all alike, as curl
+    does, would not."""
+    wanted = weights(accept)
     html, plain = (
-        next((weights[each] for each in (kind, "text/*", "*/*") if each in weights), 0.0)
+        next((wanted[each] for each in (kind, "text/*", "*/*") if each in wanted), 0.0)
         for kind in ("text/html", "text/plain")
     )
     return html > plain
-
-
-def _weight(part: str) -> tuple[str, float]:
-    kind, *parameters = (piece.strip() for piece in part.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return kind, float(value)
-            except ValueError:
-                return kind, 0.0
-    return kind, 1.0
 
 
 def _read(name: str) -> str:

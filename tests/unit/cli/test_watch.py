@@ -232,3 +232,17 @@ def test_a_program_that_cannot_be_run_is_told(tmp_path: Path) -> None:
     parts = [HEAD, PRESENT, told("member", row("n1", "left"))]
     result, _ = call("on-event", parts, rest=("--", str(broken)))
     assert "cannot run" in result.stderr
+
+
+def test_a_handler_that_a_signal_ends_has_failed() -> None:
+    parts = [HEAD, PRESENT, told("member", row("n1", "left"))]
+    result, _ = call("on-event", parts, rest=("--", "sh", "-c", "kill -9 $$"))
+    assert "the handler of member-left of n1 was ended by signal 9\n" in result.stderr
+
+
+def test_what_no_variable_can_be_costs_one_handler_alone() -> None:
+    """No member has such a name; who answers may be anybody."""
+    parts = [HEAD, PRESENT, *(told("member", row(name, "left")) for name in ("a\0b", "\ud800"))]
+    result, _ = call("on-event", parts, rest=("--", "true"))
+    assert "cannot run 'true' for member-left of a\\x00b: embedded null byte\n" in result.stderr
+    assert "cannot run 'true' for member-left of \\ud800: " in result.stderr

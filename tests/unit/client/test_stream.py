@@ -92,7 +92,11 @@ def test_who_hangs_up_at_once_does_not_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"data: {\n\n", b"data: 7\n\n", b"data: \xff\n\n", b"data: " + b"x" * 200]
+    "line",
+    [
+        *(b"data: {\n\n", b"data: 7\n\n", b"data: \xff\n\n"),
+        *(b"data: " + b"x" * 200, b"data: \n" * 50),
+    ],
 )
 def test_what_is_no_event_is_a_strangers(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
     monkeypatch.setattr(stream, "EVENT_SIZE_MAX", 100)

@@ -35,7 +35,13 @@ def families() -> list[Family]:
     ]
 
 
-@pytest.mark.parametrize("accept", ["", "*/*", "text/html", "text/plain;version=0.0.4"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("", "*/*", "text/html", "text/plain;version=0.0.4", ";,=", "\xff"),
+        *("text/plain;version=9;escaping=dots", "application/openmetrics-text;q=0"),
+    ],
+)
 def test_who_asks_for_nothing_else_gets_the_text_of_prometheus(accept: str) -> None:
     told = document(families(), accept)
     assert told.content_type == b"text/plain; version=0.0.4; charset=utf-8"
@@ -49,9 +55,12 @@ def test_who_asks_for_nothing_else_gets_the_text_of_prometheus(accept: str) -> N
         assert lint(text) == ""
 
 
-def test_who_asks_for_openmetrics_gets_it() -> None:
-    told = document(families(), OPEN)
-    assert told.content_type.startswith(b"application/openmetrics-text; version=1.0.0;")
+@pytest.mark.parametrize(
+    "parameters", ["", ";version=x", ";version=9", ";version=\xb2;escaping=dots", ";q=0.5;=;"]
+)
+def test_who_asks_for_openmetrics_gets_it(parameters: str) -> None:
+    told = document(families(), OPEN.replace(";version=1.0.0", parameters))
+    assert told.content_type == b"application/openmetrics-text; version=1.0.0; charset=utf-8"
     text = b"".join(told.pieces).decode()
     assert text.endswith("\n# EOF\n")
     assert text.count("# EOF") == 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -116,3 +119,19 @@ def test_another_one_is_refused_with_both_addresses(
     sock = bound(stack, kind, host)
     with pytest.raises(UnfitError, match=problem):
         check(sock, "--bind", Endpoint(wanted, sock.getsockname()[1]), resolved)
+
+
+def test_what_was_announced_and_is_not_there_is_told_in_a_line() -> None:
+    """What is opened later must not be taken for it."""
+    start = (
+        "import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); sys.argv[1:] = ['run']; "
+        "from gossipd.process.entry import main; main()"
+    )
+    environment = {**os.environ, "LISTEN_FDS": "1000000000"}
+    ended = subprocess.run(
+        [sys.executable, "-c", start], env=environment, stderr=subprocess.PIPE, timeout=30
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.decode() == (
+        "gossipd: 1000000000 sockets are passed, but not as 3: Bad file descriptor\n"
+    )
