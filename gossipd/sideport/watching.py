@@ -364,13 +364,13 @@ class Watchers:
             missed = len(recent)
         ring.add(self._numbered(recent[len(recent) - missed :]))
         self._seen = following.event_count
-        self._members.forget(0)
         self._ready = node.incomplete() is None
         loop = asyncio.get_running_loop()
         self._beat = loop.call_later(self._limits.heartbeat_interval, self._beat_all)
 
     def _end(self) -> None:
         self.node.following.end()
+        self._members.forget(0)  # who comes is told all of them
         for handle in (self._pull, self._beat):
             if handle is not None:
                 handle.cancel()

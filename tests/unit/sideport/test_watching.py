@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
 from typing import cast
 
 import pytest
 
+from gossipd.sideport import watching
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 from gossipd.sideport.validation import WATCHED_MAX
@@ -386,9 +388,14 @@ async def test_while_nobody_watches_nothing_is_kept(
     connect: Connect, port: SidePort, backend: FakeBackend
 ) -> None:
     follower = await Follower(await connect()).begin()
+    await follower.upto("counts")
+    change(port, backend, "n1", "left")
+    assert (await follower.event()).kind == "member"
     backend.add("a")
     follower.client.reset()
     await until(lambda: len(port.watchers) == 0)
+    held = (each for each in gc.get_objects() if isinstance(each, watching.Event))
+    assert not [event.name for event in held if event.kind == "member"]
     add(port, backend, "a")
     change(port, backend, "n1", "failed")
     assert backend.following.take_events() == []
