@@ -130,6 +130,8 @@ class Committing:
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
         self._intake.waiting.append((token, counter, by, key, None, count))
+        if count > 1:
+            self._intake.has_runs = True
         return self._soon()
 
     def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
@@ -250,8 +252,7 @@ class Committing:
         taken = self._intake.within(room, lambda key: self._is_known(key, stored))
         increments = [(counter, by) for _, counter, by, *_ in taken]
         keys = [key for _, _, _, key, *_ in taken]
-        counts = list(map(times, taken))
-        self._has_runs = sum(counts) > len(counts)
+        self._has_runs = self._intake.took_runs
         puts = [put for _, put in self._intake.taken_puts]
         self._batch = self._writer.prepare(
             increments,
@@ -260,7 +261,7 @@ class Committing:
             keys if any(keys) else (),
             stored,
             puts,
-            counts if self._has_runs else (),
+            list(map(times, taken)) if self._has_runs else (),
         )
         turn.emit(Commit(self._batch, [token for token, *_ in taken]))
 

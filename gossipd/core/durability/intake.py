@@ -56,6 +56,10 @@ class Intake:
         self.puts: list[tuple[Token, Put]] = []
         self._many = 0
         """Batches of clients that are not answered."""
+        self.has_runs = False
+        """Whether some that wait may stand for several in a row, ..."""
+        self.took_runs = False
+        """... and whether some that were taken may."""
         self.taken: list[_Asked] = []
         self.taken_puts: list[tuple[Token, Put]] = []
         """Those that are being committed, as long as they are not answered."""
@@ -81,7 +85,8 @@ class Intake:
     def take(self) -> bool:
         """Take what waits, as much as a batch holds; whether that is anything."""
         waiting, end = self.waiting, len(self.waiting)
-        if sum(map(times, waiting)) * DEAREST > COST_MAX:
+        self.took_runs = self.has_runs
+        if self.has_runs or end * DEAREST > COST_MAX:
             part, end = Part(), 0
             for _, counter, _, key, many, count in waiting:
                 if not part.takes(counter, keyed=key is not None, alone=many is None, count=count):
@@ -89,6 +94,7 @@ class Intake:
                 end += 1
         self.taken, self.taken_puts = waiting[:end], self.puts[:PUTS_MAX]
         del waiting[:end], self.puts[:PUTS_MAX]
+        self.has_runs = self.has_runs and bool(waiting)
         return bool(self.taken or self.taken_puts)
 
     def within(self, room: int, is_known: Callable[[bytes], bool]) -> list[_Asked]:

@@ -2,7 +2,7 @@
 
 `prepare` assigns seqs to a batch and says which rows to commit; nothing is visible. Once they are
 committed, `expose` merges them; if they could not be, `abandon` gives the stream up, since the
-rows may be on the disk all the same. OneResult batch is under way at a time.
+rows may be on the disk all the same. One batch is under way at a time.
 
 A stream is never resumed and never shared: a new one is minted at the first increment of a
 process, after an abandoned batch, after wall and monotonic clock have parted by more than a second
@@ -273,12 +273,13 @@ class Writer:
         made: list[Advance] = []
         own = batch.stream
         for done in batch.results:
-            if isinstance(done, Accepted) and done.times == 1:
-                seq, counter, by, _ = done
+            if isinstance(done, Accepted):
+                seq, counter, by, times = done
+                if times > 1:
+                    made += _run(own, done, values)
+                    continue
                 value = values[counter] = values[counter] + by
                 made.append(Advance(own, counter, seq, by, value))
-            elif isinstance(done, Accepted):
-                made += _run(own, done, values)
             elif isinstance(done, Mixed):
                 for each in done.results:
                     if isinstance(each, Accepted):

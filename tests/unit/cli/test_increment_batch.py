@@ -98,7 +98,7 @@ def batch(
         now[0] += seconds
 
     patience = Patience(within, said.append, lambda: now[0], sleep, held_back)
-    return Batch(daemons, patience, said.append, keyed), said
+    return Batch(daemons, patience, said.append, keyed, lambda: now[0]), said
 
 
 @pytest.fixture
