@@ -47,8 +47,10 @@ def form_of(name: LogFormat, *, for_journal: bool) -> Form:
 
 
 def as_json(record: logging.LogRecord) -> str:
-    """One object; all that is not ASCII is escaped, so any encoding will do."""
-    return json.dumps(_event(record)).replace("\x7f", "\\u007f")
+    """One object; all that is not ASCII is escaped, so any encoding will do. Bytes of a path that
+    are no UTF-8 are text like `\\udce9`, for their escapes are no Unicode to many readers."""
+    event = {name: _in_unicode(value) for name, value in _event(record).items()}
+    return json.dumps(event).replace("\x7f", "\\u007f")
 
 
 def quoted(text: str) -> str:
@@ -77,6 +79,14 @@ def _event(record: logging.LogRecord) -> dict[str, Value]:
     if record.exc_info:
         event["trace"] = logging.Formatter().formatException(record.exc_info)
     return event
+
+
+def _in_unicode(value: Value) -> Value:
+    if isinstance(value, tuple):
+        return tuple(str(_in_unicode(each)) for each in value)
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode(errors="backslashreplace").decode()
 
 
 def _shown(value: Value) -> str:

@@ -52,7 +52,11 @@ def members(node: Node, prefix: str, after: str) -> Iterator[dict[str, object]]:
     """Those behind `after` who begin with `prefix` and are not forgotten, as they are when each
     is asked for."""
     for name in node.member_names(after):
-        view = node.member(name) if name.startswith(prefix) else None
+        if name < prefix:
+            continue
+        if not name.startswith(prefix):
+            return
+        view = node.member(name)
         if view is not None and view.status is not Status.FORGOTTEN:
             yield member(node, view)
 

@@ -36,7 +36,7 @@ each look all of them are woken, which takes 20 to 50 us each."""
 
 TOLD_MAX = 10_000
 """Increments that are told one by one after one look, times watchers. Of more than that, those of
-one counter become one."""
+one counter become one, and while somebody is half as far behind as he may be."""
 
 _DIGITS_MAX = 20
 
@@ -195,6 +195,12 @@ class Watch(Flow):
         """Tell, if there is nothing else, that the node lives."""
         self._beats = True
         self._pipeline.wake()
+
+    @property
+    def backlog(self) -> int:
+        """How many increments it has not looked at."""
+        place = self._increments
+        return 0 if self.wanted.counters == frozenset() else place.ring.end - place.at
 
     @property
     def is_slow(self) -> bool:
@@ -364,13 +370,13 @@ class Watchers:
             missed = len(recent)
         ring.add(self._numbered(recent[len(recent) - missed :]))
         self._seen = following.event_count
-        self._members.forget(0)
         self._ready = node.incomplete() is None
         loop = asyncio.get_running_loop()
         self._beat = loop.call_later(self._limits.heartbeat_interval, self._beat_all)
 
     def _end(self) -> None:
         self.node.following.end()
+        self._members.forget(0)  # who comes is told all of them
         for handle in (self._pull, self._beat):
             if handle is not None:
                 handle.cancel()
@@ -399,8 +405,10 @@ class Watchers:
 
     def _few(self, entries: list[RecentEvent]) -> list[RecentEvent]:
         """These, or what they come to."""
-        most = max(ROWS_AT_ONCE, TOLD_MAX // len(self.watches))
-        if len(entries) <= min(most, self._limits.changes_max // 4):
+        room = self._limits.changes_max
+        most = min(max(ROWS_AT_ONCE, TOLD_MAX // len(self.watches)), room // 4)
+        is_behind = len(entries) > 1 and any(each.backlog > room // 2 for each in self.watches)
+        if len(entries) <= most and not is_behind:
             return entries
         sums: dict[str, int] = {}
         last: dict[str, RecentEvent] = {}

@@ -19,6 +19,8 @@ PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "=\\]+)(?: |$)')
 
 NASTY = 'b" level=critical\nlevel=error msg="forged" \x1b[2J\u202e\u2028\x85\udce9\x7f\\'
 
+UNICODE = NASTY.replace("\udce9", "\\udce9")
+
 
 def record(text: str, **values: Value) -> logging.LogRecord:
     given = {"levelno": 30, "levelname": "WARNING", "msg": "%s", "args": (text,)}
@@ -66,9 +68,10 @@ def test_a_traceback_is_a_field_of_its_line() -> None:
     except ValueError:
         failed = record("a fault")
         failed.exc_info = sys.exc_info()
-    for trace in (taken_apart(LOGFMT(failed))["trace"], json.loads(as_json(failed))["trace"]):
+    told = taken_apart(LOGFMT(failed))["trace"], json.loads(as_json(failed))["trace"]
+    for trace, nasty in zip(told, (NASTY, UNICODE), strict=True):
         assert trace.startswith("Traceback")
-        assert trace.endswith(f"ValueError: {NASTY}")
+        assert trace.endswith(f"ValueError: {nasty}")
 
 
 @given(st.text() | st.just(NASTY), st.text())
@@ -82,6 +85,14 @@ def test_no_name_forges_a_line_or_a_field(text: str, name: str) -> None:
     assert said.isascii()
     assert said.isprintable()
     assert json.loads(said)["member"] == name
+
+
+def test_json_is_unicode() -> None:
+    """Readers in Go, Rust or Java take no line with half of a surrogate pair."""
+    said = json.loads(as_json(record(NASTY, file=NASTY, seeds=("é😀", NASTY), tries=2)))
+    assert said["msg"] == said["file"] == UNICODE
+    assert said["seeds"] == ["é😀", UNICODE]
+    json.dumps(said, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(("text", "shown"), [("", '""'), ('a"b', '"a\\"b"'), ("é\n", '"é\\n"')])

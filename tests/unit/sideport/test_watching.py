@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
 from typing import cast
 
 import pytest
 
+from gossipd.sideport import watching
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 from gossipd.sideport.validation import WATCHED_MAX
@@ -269,6 +271,29 @@ async def test_very_many_increments_at_once_are_told_as_one_for_each_counter(
     assert follower.books.counts == backend.values
 
 
+@pytest.mark.parametrize("limits", [FEW], indirect=True)
+@pytest.mark.parametrize("query", ["?members=false", "?counter=a&counter=b"])
+async def test_who_falls_behind_is_told_sums(
+    client: Client, port: SidePort, backend: FakeBackend, query: str
+) -> None:
+    """However many increments of few counters there are: who reads as fast as he is told stays."""
+    follower = await Follower(client).begin(query)
+    await follower.upto("counts")
+    told = 0
+    for _ in range(5):
+        backend.add("a", 1, times=4)
+        backend.add("b", 2)
+        port.watchers.pull()  # before it is the turn of the watcher
+    while follower.books.counts != {"a": 20, "b": 10}:
+        assert (await follower.event()).kind == "increment"
+        told += 1
+    assert port.watchers.dropped_count == 0
+    assert told < 25
+    add(port, backend, "a", times=2)
+    await follower.upto_count("a", 22)
+    assert follower.books.kinds[-2:] == ["increment", "increment"], "one by one again"
+
+
 async def test_a_heartbeat_tells_where_to_go_on(
     connect: Connect, port: SidePort, backend: FakeBackend
 ) -> None:
@@ -386,9 +411,14 @@ async def test_while_nobody_watches_nothing_is_kept(
     connect: Connect, port: SidePort, backend: FakeBackend
 ) -> None:
     follower = await Follower(await connect()).begin()
+    await follower.upto("counts")
+    change(port, backend, "n1", "left")
+    assert (await follower.event()).kind == "member"
     backend.add("a")
     follower.client.reset()
     await until(lambda: len(port.watchers) == 0)
+    held = (each for each in gc.get_objects() if isinstance(each, watching.Event))
+    assert not [event.name for event in held if event.kind == "member"]
     add(port, backend, "a")
     change(port, backend, "n1", "failed")
     assert backend.following.take_events() == []
