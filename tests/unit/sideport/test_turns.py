@@ -88,7 +88,7 @@ async def test_what_many_ask_at_once_is_done_in_many_rounds_of_the_loop(
 
     backend.starting = busy
     for client in clients:
-        client.writer.write(b"increment\n" * 10)
+        client.writer.write(b"increment\nincrement b\n" * 5)  # none in a row
     for client in clients:
         assert [await client.line() for _ in range(10)]
     loop.stop()
