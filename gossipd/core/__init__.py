@@ -1,13 +1,12 @@
 """The protocol, pure: no sockets, clocks, logging or global randomness (see README.md)."""
 
-from gossipd.core.durability.intake import Wanted
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.dedup import CatchingUp, Duplicate, KeyExpired, KeyReused, KeysFull
 from gossipd.core.log.keys import KeyedEvent
 from gossipd.core.log.recent import RecentEvent
 from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put, PutConflicts, PutRefused, PutTaken, source_stream
-from gossipd.core.log.writer import Accepted, Batch, LogFull, OutOfRange, Stored
+from gossipd.core.log.writer import Accepted, Batch, LogFull, Mixed, OutOfRange, Stored
 from gossipd.core.swim.contacts import Outcome, Probed
 from gossipd.core.swim.reason import Cause, Reason
 from gossipd.core.wire.drops import Drop
@@ -59,6 +58,7 @@ from .following import Following
 from .identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
+    KEY_BYTES,
     SEQ_MAX,
     TOTAL_MAX,
     Address,
@@ -69,7 +69,7 @@ from .identity import (
     parse_increment_id,
 )
 from .node import Node
-from .replies import Failure, Fate, PutAnswer, Reply, ShareFull, Uncounted
+from .replies import Failure, Fate, PutAnswer, Reply, Run, Several, ShareFull, Uncounted
 from .results import RETRY_AFTER, Counted, Item, Refused, Why
 from .settings import Profile, Settings, SettingsError
 from .snapshot import Snapshot, StreamSnapshot
@@ -79,6 +79,7 @@ __all__ = [
     "AGE_TICK",
     "BY_MAX",
     "COUNTER_BYTES_MAX",
+    "KEY_BYTES",
     "RETRY_AFTER",
     "SEQ_MAX",
     "TOTAL_MAX",
@@ -134,6 +135,7 @@ __all__ = [
     "LogFull",
     "MemberChanged",
     "MemberView",
+    "Mixed",
     "NameLost",
     "Node",
     "NotAlone",
@@ -152,11 +154,13 @@ __all__ = [
     "Refused",
     "Refuted",
     "Reply",
+    "Run",
     "Save",
     "SaveWanted",
     "Send",
     "Settings",
     "SettingsError",
+    "Several",
     "ShareFull",
     "Snapshot",
     "SpeaksElsewhere",
@@ -169,7 +173,6 @@ __all__ = [
     "Token",
     "TooManyReads",
     "Uncounted",
-    "Wanted",
     "Why",
     "increment_id",
     "increment_text",

@@ -67,7 +67,7 @@ class Dispatch:
             Timer.HOLD: p.copies.go_on,
             Timer.EXPIRE: self._expire,
             Timer.KEYS: p.retention.drop,
-            Timer.ANSWER: p.serving.go_on,
+            Timer.ANSWER: p.slices.go_on,
             Timer.SAVE: p.storing.want,
             Timer.REOPEN: lambda _: p.committing.reopen(),
             Timer.INCLUDED: lambda _: None,  # it is looked after every input
@@ -195,17 +195,17 @@ class Dispatch:
                 pass
             case DigestAsk():
                 if self._may_ask_for_much(sender, turn):
-                    parts.repair.digest_asked(message, turn)
+                    parts.serving.digest_asked(message, turn)
             case Digest():
                 parts.repair.digest_came(message, turn)
             case PassAsk():
                 if self._may_ask_for_much(sender, turn):
-                    parts.repair.passes_asked(message, sender, turn)
+                    parts.serving.passes_asked(message, sender, turn)
             case Pages():
                 parts.repair.pages_came(message, turn)
             case MembersAsk():
                 if self._may_ask_for_much(sender, turn):
-                    parts.member_repair.asked(message, sender, turn)
+                    parts.serving.members_asked(message, sender, turn)
             case MembersPage():
                 parts.member_repair.page_came(message, turn)
             case Hold():

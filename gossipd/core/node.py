@@ -21,7 +21,6 @@ from typing import TypeVarTuple
 
 from gossipd.core.durability.acks import Demand
 from gossipd.core.durability.committing import Reaction
-from gossipd.core.durability.intake import Wanted
 from gossipd.core.durability.write_behind import Changes
 from gossipd.core.log.sources import Put
 from gossipd.core.log.writer import NOTHING_STORED, Batch, Stored
@@ -40,6 +39,7 @@ from .identity import GENERATION_MAX, Address, Stream, Tags
 from .inspection import Inspection
 from .parts import Parts
 from .replies import Failure
+from .results import Item
 from .settings import Settings
 from .snapshot import Snapshot
 from .state import State
@@ -206,16 +206,19 @@ class Node(Inspection):
         return self._do(now, self._parts.membership.forget, name)
 
     def increment(
-        self, token: Token, counter: str, by: int, key: bytes | None = None
+        self, token: Token, counter: str, by: int, key: bytes | None = None, count: int = 1
     ) -> Sequence[Reaction]:
         """Count `by` on `counter`; an `Answered` under `token` tells what became of it.
+
+        `count`: so many times, in a row, without a key: a `Run` or `Several` tells of all, or what
+        became of each of them.
 
         Both must be legal (see `identity`). `key`: its idempotency key (a UUID of any version but
         8, its 16 bytes).
         """
-        return self._parts.committing.increment(token, counter, by, key)
+        return self._parts.committing.increment(token, counter, by, key, count)
 
-    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
         """Count all of these (one at least), in parts: `AnsweredPart` tells of each; `Answered`
         where not one was looked at."""
         return self._parts.committing.increment_all(token, items)
@@ -341,13 +344,13 @@ class Node(Inspection):
     ) -> list[Effect]:
         """Key records that a peer waits for have been read from the disk."""
         turn = self._turn(now)
-        self._parts.serving.read()
-        self._parts.repair.keys_read(wanted, records, turn)
+        self._parts.slices.read()
+        self._parts.serving.keys_read(wanted, records, turn)
         return self._end(turn)
 
     def keys_not_read(self) -> None:
         """They could not be read; the peer will ask again."""
-        self._parts.serving.read()
+        self._parts.slices.read()
 
     # --- inputs of the world -----------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from gossipd.core.log.learning import Learning
 from gossipd.core.repair.answering import Answering
 from gossipd.core.repair.log_repair import LogRepair
 from gossipd.core.repair.member_repair import MemberRepair
+from gossipd.core.repair.serving import Serving
 from gossipd.core.repair.slices import Slices
 from gossipd.core.swim.admission import Admission
 from gossipd.core.swim.detector import Detector
@@ -98,8 +99,9 @@ class Parts:
         )
 
     def _build_repair(self, s: State) -> None:
-        self.serving = Slices(s.means.timers)
+        self.slices = Slices(s.means.timers)
         answering = Answering(s.log, s.members, s.packet_builder, s.means.settings.key_window)
+        self.serving = Serving(answering, self.slices)
         self.repair = LogRepair(
             s.means,
             s.members,
@@ -112,8 +114,6 @@ class Parts:
             self.gossiping,
             self.readiness,
             self.retention,
-            answering,
-            self.serving,
         )
         self.meeting = ClusterMerge(s.members, s.newcomers, s.log)
         self.member_repair = MemberRepair(
@@ -126,8 +126,6 @@ class Parts:
             s.showing,
             self.membership,
             self.meeting,
-            answering,
-            self.serving,
         )
 
     def _build_joining(self, s: State) -> None:

@@ -51,7 +51,7 @@ class Uncounted:
 
 @dataclass(frozen=True, slots=True)
 class ShareFull:
-    """One of a batch with a new key: batches have filled their share of the table of keys."""
+    """OneReply of a batch with a new key: batches have filled their share of the table of keys."""
 
 
 class PutAnswer(NamedTuple):
@@ -62,6 +62,23 @@ class PutAnswer(NamedTuple):
     value: int
 
 
-Reply: TypeAlias = (
+OneReply: TypeAlias = (
     Advance | Duplicate | OutOfRange | LogFull | Judgement | ShareFull | PutAnswer | Uncounted
 )
+"""What became of one increment or put, or of some in a row if it is no `Advance`."""
+
+
+class Run(NamedTuple):
+    """Some increments in a row that count."""
+
+    last: Advance
+    times: int
+
+
+class Several(NamedTuple):
+    """What became of each of some in a row that did not all end alike."""
+
+    replies: tuple[OneReply, ...]
+
+
+Reply: TypeAlias = OneReply | Run | Several

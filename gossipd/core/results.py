@@ -66,6 +66,13 @@ class Counted(NamedTuple):
     """The counter's, after it."""
 
     duplicate: bool = False
+    times: int = 1
+    """So many such increments in a row, of which this is the last."""
+
+    @property
+    def values(self) -> range:
+        """The counter's value after each of these."""
+        return range(self.value - self.by * (self.times - 1), self.value + self.by, self.by)
 
     @property
     def id(self) -> UUID:
@@ -78,4 +85,4 @@ class Item(NamedTuple):
 
     counter: str
     by: int
-    key: UUID | None = None
+    key: bytes | None = None

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias, assert_never, cast
-from uuid import UUID
 
 from gossipd.config.spans import span
 from gossipd.core import (
@@ -41,9 +40,10 @@ from gossipd.core import (
     PutTaken,
     Refused,
     Reply,
+    Run,
+    Several,
     ShareFull,
     Uncounted,
-    Wanted,
     Why,
 )
 
@@ -61,7 +61,7 @@ _NOT_TOLD = "a client was not told what became of its increment"
 
 _SHARE_FULL = "not counted: batches have filled their share of the keys in the window"
 
-Answer: TypeAlias = Callable[[Counted | Refused], None]
+Answer: TypeAlias = Callable[[Any], None]
 """Who is told what became of an increment."""
 
 Of: TypeAlias = Answered | AnsweredPart
@@ -98,9 +98,12 @@ class Counting:
 
     # --- what clients ask for ----------------------------------------------------------------
 
-    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
-        """Count `by` on `counter`; `answer` is called once that is committed. Raises `Refused`."""
-        effects = self._node.increment(answer, counter, by, None if key is None else key.bytes)
+    def increment(
+        self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
+    ) -> None:
+        """Count `by` on `counter`; `answer` is called once that is committed. Raises `Refused`.
+        `count`: so many times, in a row; the answer is of all, or a list of one for each."""
+        effects = self._node.increment(answer, counter, by, key, count)
         if effects:
             self._react(effects)
 
@@ -108,10 +111,7 @@ class Counting:
         """Count all of these, in parts; the future ends with an answer for each. Raises `Refused`
         where not one is looked at. Cancelling it stops nothing."""
         batch = _Batch(len(items))
-        wanted = [
-            Wanted(counter, by, None if key is None else key.bytes) for counter, by, key in items
-        ]
-        self._react(self._node.increment_all(batch, wanted))
+        self._react(self._node.increment_all(batch, items))
         if not items:
             batch.end_part()
         return batch.future
@@ -189,6 +189,10 @@ class Counting:
         match reply:
             case Advance():
                 return Counted(*reply)
+            case Run(last, count):
+                return Counted(*last, False, count)
+            case Several(replies):
+                return [self._told(each) for each in replies]
             case Duplicate((stream, seq, counter, by)):
                 return Counted(stream, counter, seq, by, self._node.log.value(counter), True)
             case PutAnswer(_, PutTaken() as taken, value):

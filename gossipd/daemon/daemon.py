@@ -502,7 +502,6 @@ class Daemon:
             self._port,
             self._drops.counts,
             self._config.cluster,
-            int(self._config.settings.key_limit),
             self.service.not_ready,
             self._alarms,
         )

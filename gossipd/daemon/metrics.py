@@ -43,7 +43,6 @@ class Sources:
     port: SidePort
     drops: Counter[Drop]
     cluster: str
-    key_limit: int
     not_ready: Callable[[], str | None]
     alarms: Callable[[], list[str]]
 
@@ -148,7 +147,7 @@ def _limits(s: Sources) -> Value:
     return {
         "streams": log.streams_max,
         "registers": log.registers_max,
-        "keys": s.key_limit,
+        "keys": s.node.key_limit,
         "doubles": log.doubles_max,
     }
 
@@ -317,6 +316,11 @@ ROWS = (
     Row(
         "gossipd_watchers", "gauge", "Clients that follow what changes (`/events`, `watch`).", (),
         lambda s: len(s.port.watchers),
+    ),
+    Row(
+        "gossipd_watchers_dropped_total", "counter",
+        "Such clients that were cut off, as they read too slowly.", (),
+        lambda s: s.port.watchers.dropped_count,
     ),
     Row(
         "gossipd_connections_accepted_total", "counter", "Connections that came.", (),

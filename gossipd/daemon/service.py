@@ -66,9 +66,12 @@ class Service:
 
     # --- counting ----------------------------------------------------------------------------
 
-    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
-        """Count; `answer` is called once that is committed, or could not be. Raises `Refused`."""
-        self._counting.increment(counter, by, key, answer)
+    def increment(
+        self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
+    ) -> None:
+        """Count; `answer` is called once that is committed, or could not be. Raises `Refused`.
+        `count`: so many times, in a row (see `Counting`)."""
+        self._counting.increment(counter, by, answer, key, count)
 
     def increment_all(self, items: Sequence[Item]) -> Future[list[Counted | Refused]]:
         """Count many, with an answer for each; they go on though nobody waits. Raises
@@ -113,15 +116,15 @@ class Service:
     def counted(self, increment: UUID, counter: str | None) -> bool:
         return self._node.counted(*_event(increment), counter)
 
-    async def event_of(self, key: UUID) -> dict[str, object]:
+    async def event_of(self, key: bytes) -> dict[str, object]:
         """What a key stands for: the winning event where there are several."""
-        events = self._node.events(key.bytes)
-        if self._node.is_doubtful(key.bytes, time.time()):
+        events = self._node.events(key)
+        if self._node.is_doubtful(key, time.time()):
             try:
-                stored = await self._watch.answer(lambda: self._store.find_keys([key.bytes]))
+                stored = await self._watch.answer(lambda: self._store.find_keys([key]))
             except OSError as error:
                 raise Refused(Why.UNAVAILABLE, f"cannot look: {error}", RETRY_AFTER) from error
-            events.update(stored.get(key.bytes, ()))
+            events.update(stored.get(key, ()))
         if not events:
             raise Refused(Why.UNKNOWN, "this node knows nothing of this key")
         is_present = self._node.log.is_present

@@ -14,6 +14,7 @@ from gossipd.core import (
     ClustersMet,
     JoinDoubtful,
     MemberChanged,
+    Reason,
     Refuted,
     SpeaksElsewhere,
     Stalled,
@@ -53,6 +54,9 @@ class Telling:
     def tell_again(self, effect: MemberChanged | Refuted | Stalled) -> None:
         """Log what may happen again and again, where somebody lies, say."""
         match effect:
+            case MemberChanged(view, _, Reason(Cause.TAGGED)):
+                # They must not use up the lines that a failure needs.
+                about, what = f"\0{view.name}", f"changes of the tags of member {view.name}"
             case MemberChanged(view):
                 about, what = view.name, f"changes of member {view.name}"
             case Refuted():

@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._limits = limits = port.limits
         self._loop = asyncio.get_running_loop()
         self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
+        pipeline.at_flow = self._hold_little
         self._dialect: Dialect = OpeningDialect(
             lambda: HttpDialect(port, pipeline, brief=self._brief),
             lambda: TextDialect(port, pipeline, brief=self._brief),
@@ -220,6 +221,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def _hold_little(self) -> None:
+        """Of an answer that does not end, for it may never be read."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=self._limits.flow_size_max)
+            _limit_sending(self._transport, self._limits.flow_size_max)
+
     # The end.
 
     def _end(self, linger: bool) -> None:
@@ -315,4 +322,11 @@ def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:
     if connected is not None:
         with contextlib.suppress(OSError):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_size_max)
+    _limit_sending(transport, limits.send_size_max)
+
+
+def _limit_sending(transport: asyncio.BaseTransport, size: int) -> None:
+    connected: socket.socket | None = transport.get_extra_info("socket")
+    if connected is not None:
+        with contextlib.suppress(OSError):
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)

@@ -96,7 +96,7 @@ class HttpDialect:
         meaning = self._memo.find(data)
         if meaning is not None:
             self._silent = 0
-            self._pipeline.add(*meaning)
+            self._pipeline.add(meaning.start, meaning.render, meaning.shares)
             return
         count, self._meaning = self._count, None
         self._read(data, now)
@@ -284,7 +284,7 @@ class HttpDialect:
         if operation.negotiates:
             accept = self._field(b"accept") or b""
             arguments = {**arguments, "accept": accept.decode("latin-1")}
-        start = partial(operation.run, node, **arguments)
+        start = operation.start(node, arguments)
         if operation.flows:
             self._follow(start(), framing, text, answered)
             return

@@ -272,7 +272,7 @@ def _counted_head(second: int) -> bytes:
 
 def incremented_members(done: Counted, text: bool = False) -> str:
     """An increment as the members of a JSON object, without its braces."""
-    stream, counter, seq, by, value, duplicate = done
+    stream, counter, seq, by, value, duplicate, _ = done
     name, count = encode_string(counter), f'"{value}"' if text else value
     return (
         f'"id": "{increment_text(stream, seq)}", "counter": {name}, "by": {by}, '

@@ -78,6 +78,10 @@ class Limits:
     """Bytes of answers that the kernel holds for a connection (Linux takes it twice). What is made
     for a client who never reads is made in vain, and the kernel would take 4 MiB."""
 
+    flow_size_max: int = 16 * 1024
+    """The same of an answer that does not end, and as much again in this process: what a watcher
+    does not read at once is remembered for it, and made for all of them together."""
+
     write_timeout: float = 30.0
     """Seconds after which it is looked at how much a client took of what waits for it."""
 

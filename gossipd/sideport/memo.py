@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
-from uuid import UUID
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from gossipd.sideport.pipeline import Answer
 
-MEANINGS_MAX = 1024
-"""Requests that are remembered, the last ones; and as many places of keys."""
+MEANINGS_MAX = 16 * 1024
+"""Requests that are remembered, each with some 0.5 KB of meaning. One more, and all are forgotten:
+what is still asked for is soon known again."""
+
+PLACES_MAX = 1024
+"""The same of places of keys."""
 
 SIZE_MAX = 1024
 """Bytes of the largest that is."""
@@ -33,16 +36,18 @@ _BEFORE = 8
 
 T = TypeVar("T")
 U = TypeVar("U")
+M = TypeVar("M", bound="Keyed")
 
 _Place: TypeAlias = tuple[bytes, bytes]
 """What stands before and behind a key."""
 
 
-class _Found(NamedTuple):
-    """What looks like a key."""
+class Keyed(Protocol):
+    """What a request means."""
 
-    place: _Place
-    key: str
+    def under(self, key: bytes) -> Self:
+        """The same with another key."""
+        ...
 
 
 class Meaning(NamedTuple):
@@ -51,30 +56,35 @@ class Meaning(NamedTuple):
     start: Callable[..., object]
     render: Callable[[Any], Answer]
     shares: bool
+    runs: bool = False
+    """Some in a row may be started as one, as of `Pipeline.add`."""
+
+    def under(self, key: bytes) -> Meaning:
+        """The same with another key."""
+        return Meaning(partial(self.start, key=key), self.render, self.shares)
 
 
-class Memo:
+class Memo(Generic[M]):
     """The requests of one dialect, of all its connections."""
 
     def __init__(self) -> None:
-        self._meanings: dict[bytes, Meaning] = {}
-        self._keyed: dict[_Place, Meaning] = {}
+        self._meanings: dict[bytes, M] = {}
+        self._keyed: dict[_Place, M] = {}
         self._seen: dict[_Place, str] = {}
         """Of places that are not known yet to be the key's: the key that stood there."""
 
-    def find(self, request: bytes) -> Meaning | None:
+    def find(self, request: bytes) -> M | None:
         """What a request means; None where that is not known."""
         meaning = self._meanings.get(request)
         if meaning is not None or not self._keyed:
             return meaning
         found = _first_key(request)
-        keyed = None if found is None else self._keyed.get(found.place)
+        keyed = None if found is None else self._keyed.get(found[0])
         if found is None or keyed is None:
             return None
-        start = partial(keyed.start, key=UUID(found.key))
-        return Meaning(start, keyed.render, keyed.shares)
+        return keyed.under(bytes.fromhex(found[1].replace("-", "")))
 
-    def remember(self, request: bytes, meaning: Meaning, key: object = None) -> None:
+    def remember(self, request: bytes, meaning: M, key: object = None) -> None:
         """A request that is whole and means always the same, but for its `key`, as it was given:
         with another one in the same place it means the same with that. Only once two keys were
         found there: one of them may also stand where nobody heeds it, as the id of the request,
@@ -82,26 +92,28 @@ class Memo:
         if len(request) > SIZE_MAX:
             return
         if key is None:
-            _keep(self._meanings, request, meaning)
+            _keep(self._meanings, request, meaning, MEANINGS_MAX)
             return
         found = _first_key(request)
-        if found is None or found.key != key:
+        if found is None or found[1] != key:
             return
-        if self._seen.get(found.place, found.key) == found.key:
-            _keep(self._seen, *found)
+        place, written = found
+        if self._seen.get(place, written) == written:
+            _keep(self._seen, place, written, PLACES_MAX)
         else:
-            _keep(self._keyed, found.place, meaning)
+            _keep(self._keyed, place, meaning, PLACES_MAX)
 
 
-def _first_key(request: bytes) -> _Found | None:
+def _first_key(request: bytes) -> tuple[_Place, str] | None:
+    """Where the first key stands, or what looks like one, and how it is written."""
     match = _KEY.search(request)
     if match is None:
         return None
     start, end = match.start() - _BEFORE, match.end()
-    return _Found((request[:start], request[end:]), request[start:end].decode())
+    return (request[:start], request[end:]), request[start:end].decode()
 
 
-def _keep(known: dict[T, U], one: T, what: U) -> None:
-    if len(known) >= MEANINGS_MAX:
-        del known[next(iter(known))]
+def _keep(known: dict[T, U], one: T, what: U, most: int) -> None:
+    if len(known) >= most:
+        known.clear()
     known[one] = what

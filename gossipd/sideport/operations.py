@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -67,7 +67,8 @@ class Operation:
 
     shares: bool = False
     """Started beside others of its kind that follow it, rather than when all before are answered.
-    `run` also gets whom to call with the answer, unless it returns what is to be awaited."""
+    `run` returns what to call with whom to tell the answer, and perhaps with another `key`; that
+    returns None, or what is to be awaited for the answer instead."""
 
     flows: bool = False
     """The answer does not end by itself: `run` returns what is `Wanted`, and `text` makes lines of
@@ -119,9 +120,20 @@ class Operation:
                 raise values.wrong(f"{name} is missing")
         return found
 
+    def start(self, node: Service, arguments: dict[str, Any]) -> Callable[..., Any]:
+        """What does it, as of `Pipeline.add`, with all `arguments`, which are valid."""
+        if self.shares:
+            start: Callable[..., Any] = self.run(node, **arguments)
+            return start
+        return partial(self.run, node, **arguments)
+
     def is_repeated(self, given: Mapping[str, object]) -> bool:
         """Whether clients are likely to ask for the same again, though with another key."""
         return self.name in ("increment", "count") and "after" not in given
+
+    def runs(self, given: Mapping[str, object]) -> bool:
+        """Whether some in a row may be started as one."""
+        return self.shares and not {"key", "ack"} & given.keys()
 
     def is_short(self, given: Mapping[str, object]) -> bool:
         """Whether the answer is short and comes at once."""
@@ -147,24 +159,36 @@ class Acknowledged(NamedTuple):
 
 def _increment(
     node: Service,
-    answer: Callable[[Counted | Refused], None],
     counter: str,
     by: int,
-    key: UUID | None,
+    key: bytes | None,
     ack: int | None,
     ack_memory: bool,
     timeout: float,
-) -> Awaitable[object] | None:
-    if ack is None:
-        node.increment(counter, by, key, answer)
-        return None
+) -> Callable[..., object]:
+    start: Callable[..., object] = partial(node.increment, counter, by)
+    if ack is not None:
+        start = partial(_acknowledge, node, counter, by, ack, ack_memory, timeout)
+    return start if key is None else partial(start, key=key)
+
+
+def _acknowledge(
+    node: Service,
+    counter: str,
+    by: int,
+    ack: int,
+    ack_memory: bool,
+    timeout: float,
+    _: Callable[[object], None],
+    key: bytes | None = None,
+) -> Awaitable[object]:
     started: asyncio.Future[Counted | Refused] = asyncio.get_running_loop().create_future()
 
     def settle(result: Counted | Refused) -> None:
         if not started.done():
             started.set_result(result)
 
-    node.increment(counter, by, key, settle)
+    node.increment(counter, by, settle, key)
     return _acknowledged(node, started, ack, ack_memory, timeout)
 
 
@@ -201,6 +225,8 @@ def _count_line(answer: Counted | Acknowledged) -> str:
                 f"after {answer.timeout:g}s",
             )
         answer = answer.done
+    if answer.times > 1:
+        return "%d\n" * answer.times % tuple(answer.values)
     return f"{answer.value}\n"
 
 
@@ -245,9 +271,9 @@ def _counted(node: Service, id: UUID, counter: str | None) -> object:  # noqa: A
     return {"id": id, "counted": node.counted(id, counter)}
 
 
-async def _event(node: Service, key: tuple[str, UUID]) -> object:
-    written, uuid = key
-    return {"key": written, **await node.event_of(uuid)}
+async def _event(node: Service, key: tuple[str, bytes]) -> object:
+    written, bits = key
+    return {"key": written, **await node.event_of(bits)}
 
 
 def _watch(_: Service, counter: frozenset[str] | None, members: bool | None) -> Wanted:

@@ -1,6 +1,7 @@
 """Answers in the order of the commands, with as little waiting as that allows.
 
-Increments that follow each other are started together and share a commit. Everything else is run
+Increments that follow each other are started together and share a commit; the same one several
+times in a row is one command. Everything else is run
 only when all commands before it are answered, and nothing is started past it: so a client sees
 one history, its own, however it fills its packets. The oldest unfinished command alone is watched:
 a commit that ends a hundred increments costs one callback and one write.
@@ -22,7 +23,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from inspect import isawaitable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from gossipd.core import Refused, Why
 from gossipd.sideport.turns import Slice, Turns
@@ -44,7 +45,7 @@ _PENDING: Any = object()
 class _Command:
     """What was asked, and once it was started what becomes of it."""
 
-    __slots__ = ("_pipeline", "render", "result", "shares", "size", "start", "task")
+    __slots__ = ("_pipeline", "count", "render", "result", "shares", "size", "start", "task")
 
     def __init__(
         self,
@@ -53,8 +54,10 @@ class _Command:
         render: Callable[[Any], Answer],
         shares: bool,
         size: int,
+        count: int,
     ) -> None:
         self._pipeline = pipeline
+        self.count = count
         self.start = start
         self.render = render
         self.shares = shares
@@ -127,6 +130,8 @@ class Pipeline:
         """Bytes of large bodies that the pending commands hold."""
         self.held = False
         """The transport takes no more: nothing is rendered or started."""
+        self.at_flow: Callable[[], None] = _nothing
+        """Called when an answer begins that does not end."""
         self.is_dry = False
         """There is nothing to be given at the moment of the answer that is being given."""
         self.is_cut = False
@@ -142,18 +147,22 @@ class Pipeline:
         render: Callable[[Any], Answer],
         shares: bool = False,
         size: int = 0,
+        count: int = 1,
     ) -> None:
         """`start` returns or raises what the command ends with, or returns what is to be awaited
         for it, which is cancelled when the client goes. It is called when all before it is
         answered; where it `shares`, beside others, with whom to call once it has ended, if it
         returns None. `render` makes an answer of a value or of `Refused`, of the latter surely. If
         pieces fail, the connection ends without the rest. `size`: bytes of a large body that it
-        holds."""
-        command = _Command(self, start, render, shares, size)
+        holds. `count`: so many such commands in a row, which are started as one, with that
+        `count`; they end with what `render` makes all answers of, with a list of one result for
+        each, or with one `Refused` for all."""
+        command = _Command(self, start, render, shares, size, count)
         self.size += size
-        self.pending += 1
+        self.pending += count
+        is_first = self.pending == count
         if not self.held and (
-            self.pending == 1 or (shares and not (self._waiting or self._alone or self._pieces))
+            is_first or (shares and not (self._waiting or self._alone or self._pieces))
         ):
             self._start(command)
         else:
@@ -214,7 +223,7 @@ class Pipeline:
     def abandon(self) -> None:
         """The client is gone. Its increments go on. Nothing that was given to the constructor is
         called or held any more."""
-        self._write = self._at_end = self._go_on = _nothing
+        self._write = self._at_end = self._go_on = self.at_flow = _nothing
         self.watched = None
         for command in self._running:
             if command.task is not None:
@@ -250,7 +259,10 @@ class Pipeline:
         self._running.append(command)
         self._alone = not command.shares
         try:
-            value = command.start(command.end) if command.shares else command.start()
+            if command.count > 1:
+                value = command.start(command.end, count=command.count)
+            else:
+                value = command.start(command.end) if command.shares else command.start()
         except Exception as failure:
             value = refused(failure)
         if value is None and command.shares:
@@ -265,15 +277,17 @@ class Pipeline:
         self.size -= command.size
         self._alone = False
         try:
-            answer = command.render(command.result)
+            answer = _rendered(command, command.result)
         except Exception as failure:
-            answer = command.render(refused(failure))
+            answer = _rendered(command, refused(failure))
         if isinstance(answer, bytes):
-            self.pending -= 1
+            self.pending -= command.count
             self._answers.append(answer)
             self._answers_size += len(answer)
         else:
             self._pieces = answer
+            if isinstance(answer, Flow):
+                self.at_flow()
 
     def _give_piece(self, pieces: Iterator[bytes]) -> None:
         try:
@@ -322,6 +336,15 @@ def refused(failure: BaseException) -> Refused:
         return failure.bare()
     log.error("a command failed", exc_info=failure)
     return Refused(Why.MISTAKE, "internal error; the log of the node has the details")
+
+
+def _rendered(command: _Command, result: Any) -> Answer:
+    render, count = command.render, command.count
+    if count > 1 and isinstance(result, Refused):
+        result = [result] * count
+    if count > 1 and isinstance(result, list):
+        return b"".join([cast(bytes, render(each)) for each in result])
+    return render(result)
 
 
 def _itself(answer: bytes | Refused) -> bytes:

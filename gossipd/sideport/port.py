@@ -16,7 +16,7 @@ from gossipd.daemon.service import Service
 from gossipd.sideport.answered import Answered
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.memo import Memo
+from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
 from gossipd.sideport.turns import Turns
@@ -49,8 +49,8 @@ class SidePort:
         self.limits = limits or Limits()
         self.turns = Turns()
         self.answered = Answered()
-        self.requests = Memo()
-        self.lines = Memo()
+        self.requests = Memo[Meaning]()
+        self.lines = Memo[Meaning]()
         """What clients say again and again, over HTTP and in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from gossipd.core import Refused
+from gossipd.core import Counted, Refused
 from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.http_answers import status_of
 from gossipd.sideport.memo import Meaning
@@ -61,18 +62,26 @@ class TextDialect:
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
         *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
-            bare = line.removesuffix(b"\r")
-            meaning = self._memo.find(bare)
-            if meaning is not None and not self._brief:
-                self._is_known = True
-                self._pipeline.add(*meaning)
-                continue
-            self._take(bare)
-            if self._pipeline.closed:
-                return
+        for line, same in groupby(lines):
+            bare, left = line.removesuffix(b"\r"), len(list(same))
+            while left:
+                left -= self._take_some(bare, left)
+                if self._pipeline.closed:
+                    return
         if len(self._partial) > self._limits.line_size_max:
             self._too_long()
+
+    def _take_some(self, line: bytes, count: int) -> int:
+        """Start a command that comes `count` times in a row; how many of them were started."""
+        meaning = None if self._brief else self._memo.find(line)
+        if meaning is None:
+            self._take(line)
+            return 1
+        self._is_known = True
+        start, render, shares, runs = meaning
+        count = count if runs else 1
+        self._pipeline.add(start, render, shares, count=count)
+        return count
 
     def finish(self) -> None:
         if not self._pipeline.closed:
@@ -132,7 +141,7 @@ class TextDialect:
         if command is QUIT:
             self._pipeline.end()
             return
-        start = partial(command.run, self._node, **command.validated(given))
+        start = command.start(self._node, command.validated(given))
         answered = self._answered.of("text", command.name)
         if command.flows:
             lines = _Lines(command)
@@ -140,8 +149,9 @@ class TextDialect:
             self._pipeline.add(follow, partial(_flow, answered))
             self._pipeline.end()
             return
-        meaning = Meaning(start, partial(_answer, command, answered), command.shares)
-        self._pipeline.add(*meaning)
+        runs = command.runs(given)
+        meaning = Meaning(start, partial(_answer, command, answered), command.shares, runs)
+        self._pipeline.add(start, meaning.render, command.shares)
         if command.is_repeated(given):
             self._memo.remember(line, meaning, given.get("key"))
 
@@ -199,7 +209,7 @@ def _answer(command: Operation, answered: Answers, value: Any) -> Answer:
     if isinstance(value, Refused):
         answered.add(status_of(value))
         return _error(value)
-    answered.ok += 1
+    answered.ok += value.times if isinstance(value, Counted) else 1
     assert command.text is not None
     if command.rows:
         return in_blocks(value, command.text)

@@ -17,6 +17,7 @@ from gossipd.config.bounds import COPIES_MAX, TIMEOUT_MAX
 from gossipd.core import (
     BY_MAX,
     COUNTER_BYTES_MAX,
+    KEY_BYTES,
     SEQ_MAX,
     TOTAL_MAX,
     Refused,
@@ -35,7 +36,7 @@ TIMEOUT_DEFAULT = 2.0
 KEY_LENGTH_MAX = 255
 KEY_NAMESPACE = UUID("6f8f6d7e-3a3c-5b0e-9d0a-67a1c1b5d2f4")
 """Of the UUIDs of version 5 that stand for keys that are no UUIDs; on all nodes the same."""
-_UNSET = frozenset({UUID(int=0), UUID(int=2**128 - 1)})
+_UNSET = frozenset({bytes(KEY_BYTES), b"\xff" * KEY_BYTES})
 """The nil and the max UUID (RFC 9562 5.9, 5.10)."""
 _UNSET_TEXTS = frozenset({"", "undefined", "null", "none", "nil", "nan"})
 """What languages make of a field that was never set."""
@@ -45,6 +46,9 @@ KEY_VERSION_RESERVED = 8
 
 _TIMED = 7
 """The UUID version that tells its time, in milliseconds since the epoch."""
+
+_VARIANT = 2
+"""The first two bits of the ninth byte of a UUID, where it is of that RFC."""
 
 _TIMES = (1_577_836_800_000, 4_102_444_800_000)
 """From 2020 until 2100: the times that are believed of 32 digits without hyphens."""
@@ -177,26 +181,26 @@ def increment_id(value: object) -> UUID:
     return _uuid(value, "an increment id")
 
 
-def key(value: object) -> UUID:
-    """A client's key. A UUID is itself, however it is written; any other string stands for the
-    UUID that is its hash, which does not tell its time."""
+def key(value: object) -> bytes:
+    """A client's key. A UUID is its 16 bytes, however it is written; any other string stands for
+    the UUID that is its hash, which does not tell its time."""
     if not isinstance(value, str) or not 1 <= len(value) <= KEY_LENGTH_MAX:
         raise wrong(
             f"a key is a UUID or another string of 1 to {KEY_LENGTH_MAX} characters, "
             f"not {shown(value)}"
         )  # fmt: skip
     found = _written_uuid(value)
-    if found in _UNSET or value.strip().lower() in _UNSET_TEXTS:
+    if found in _UNSET or (found is None and value.strip().lower() in _UNSET_TEXTS):
         raise wrong(
             f"the key {shown(value)} is that of a field that was never set: every increment needs "
             "its own; leave the key out or use a UUID of version 7",
         )
     if found is None:
         try:
-            return uuid5(KEY_NAMESPACE, value)
+            return uuid5(KEY_NAMESPACE, value).bytes
         except UnicodeEncodeError:
             raise wrong(f"a key must be valid Unicode, not {shown(value)}") from None
-    if found.version == KEY_VERSION_RESERVED:
+    if _version(found) == KEY_VERSION_RESERVED:
         raise wrong(
             f"a key must not be a UUID of version {KEY_VERSION_RESERVED}, which is that of "
             "increment ids; use version 7 (or 4)",
@@ -215,19 +219,27 @@ def addresses(value: object) -> list[str]:
     return found
 
 
-def _written_uuid(value: str) -> UUID | None:
+def _written_uuid(value: str) -> bytes | None:
     """The UUID that a key is. One in 32 digests of 32 digits would be one by chance, of an
     increment or of a time that is far away: such are none."""
+    if _UUID.fullmatch(value):  # as nearly everybody writes it
+        return bytes.fromhex(value.replace("-", ""))
     written = _UUID_WRITTEN.fullmatch(value)
     if written is None:
         return None
     if written["hyphens"]:
-        return UUID(written["hyphens"])
-    found = UUID(written["plain"])
-    by_chance = found.version == KEY_VERSION_RESERVED or (
-        found.version == _TIMED and not _TIMES[0] <= found.int >> 80 < _TIMES[1]
+        return bytes.fromhex(written["hyphens"].replace("-", ""))
+    found = bytes.fromhex(written["plain"])
+    version, time = _version(found), int.from_bytes(found[:6], "big")
+    by_chance = version == KEY_VERSION_RESERVED or (
+        version == _TIMED and not _TIMES[0] <= time < _TIMES[1]
     )
     return None if by_chance else found
+
+
+def _version(uuid: bytes) -> int | None:
+    """Of a UUID as RFC 9562 has it; None of one of another kind."""
+    return uuid[6] >> 4 if uuid[8] >> 6 == _VARIANT else None
 
 
 def _uuid(value: object, what: str) -> UUID:

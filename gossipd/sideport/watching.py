@@ -17,11 +17,11 @@ watches, nothing is done here: who comes then is told what the node itself remem
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
-from secrets import token_hex
 from typing import Any, NamedTuple, Protocol
 
 from gossipd.core import RETRY_AFTER, RecentEvent, Refused, Why
@@ -268,7 +268,7 @@ class Watchers:
         self.node = node
         self._limits = limits
         self.watches: dict[Watch, None] = {}
-        self.life = token_hex(8)
+        self.life = os.urandom(8).hex()
         """Whose the numbers are."""
         self._members = _Ring(limits.changes_max)
         self._increments = _Ring(limits.changes_max)
@@ -338,9 +338,7 @@ class Watchers:
         self._pulled_at = asyncio.get_running_loop().time()
         node, following = self.node, self.node.following
         names = following.take_members()
-        self._members.add(
-            [Event("member", name, partial(_itself, node.member_row(name))) for name in names]
-        )
+        self._members.add([self._changed(name, len(names)) for name in names])
         self._seen = following.event_count
         events = self._numbered(self._few(following.take_events()))
         self._increments.add(events)
@@ -391,6 +389,13 @@ class Watchers:
             Event("increment", entry.advance.counter, partial(row, entry), number)
             for number, entry in enumerate(entries, self._increments.end + 1)
         ]
+
+    def _changed(self, name: str, count: int) -> Event:
+        """A member of `count` that have changed. Of many the rows are made when they are told, a
+        few at a time."""
+        row = self.node.member_row
+        make = partial(row, name) if count > ROWS_AT_ONCE else partial(_itself, row(name))
+        return Event("member", name, make)
 
     def _few(self, entries: list[RecentEvent]) -> list[RecentEvent]:
         """These, or what they come to."""

@@ -67,10 +67,10 @@ def _hold(node: Node, count: int) -> None:
         for stream in streams:
             node.log.merge(stream, [("default", seq + BATCH, seq + BATCH)])
             node.log.claim(stream, seq + BATCH)
-            records = (
+            records = [
                 KeyRecord(key, seq + place, "default", 1, 0)
                 for place, key in enumerate(islice(keys, BATCH), 1)
-            )
+            ]
             node.log.merge_keys(stream, records, 0.0)
 
 

@@ -113,6 +113,7 @@ def test_every_metric_of_the_table_moves(cluster: Cluster, many_files: None) -> 
     failed_and_back(first, third, watch)
     hanging(second, watch)
     crowded(second)
+    too_slow(second)
     watch.look()
     assert table().keys() - watch.moved - STEADY == {
         "gossipd_counters_value", "gossipd_counters_value_cut",  # nobody has asked for them
@@ -227,6 +228,20 @@ def crowded(node: Node) -> None:
             last = [waiting(node, stack, COUNT) for _ in range(RESERVED + 1)][-1]
             assert b"too many connections" in last.recv(1000)
     until(lambda: scrape(node).value("gossipd_connections_refused_total"), 10, "it is counted")
+
+
+def too_slow(node: Node) -> None:
+    """A watcher does not read what changes: far more than is remembered for it."""
+    lines = "\n".join(f'{{"counter": "slow {number}"}}' for number in range(10_000)).encode()
+    with ExitStack() as stack:
+        waiting(node, stack, b"watch\n")
+        until(lambda: scrape(node).value("gossipd_watchers"), 5, "one follows")
+
+        def is_dropped() -> bool:
+            assert node.ask("POST", "/increments", raw=lines).status == 200
+            return scrape(node).value("gossipd_watchers_dropped_total") > 0
+
+        until(is_dropped, 20, "it is dropped")
 
 
 def waiting(node: Node, stack: ExitStack, said: bytes) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +82,7 @@ def test_seeds_that_come_are_joined_and_those_that_go_are_not_tried(
     node = cluster.add()
     file.write_text("join = ['127.0.0.1:1']\n")
     node.start("--config", str(file))
-    until(lambda: len(node.get("/join")) == 1, 10, "it has a seed")
+    node.says("no answer from 127.0.0.1:1, asked to take this node in")
     file.write_text(f"join = ['{seed.address}']\n")
     reload(node, 1)
     agree([seed, node], within=10)
@@ -113,6 +114,22 @@ def test_a_bad_file_is_refused_as_a_whole_until_a_good_one_is_read(
     reload(node, 1)
     node.says("cleared: the configuration cannot be read again")
     assert (tags(node, "n1"), node.status()["alarms"]) == ({"a": "2"}, [])
+
+
+def test_a_file_whose_disk_hangs_holds_up_nobody(cluster: Cluster, file: Path) -> None:
+    node = cluster.add()
+    file.write_text("")
+    node.start("--config", str(file))
+    until(lambda: node.ready, 20, "it is ready")
+    file.unlink()
+    os.mkfifo(file)  # who opens it waits until somebody writes
+    threads = Path(f"/proc/{node.process.pid}/task")
+    before = len(list(threads.iterdir()))
+    node.send(signal.SIGHUP)
+    until(lambda: len(list(threads.iterdir())) > before, 10, "it is being read")
+    assert node.increment() == 1
+    node.send(signal.SIGTERM)
+    assert node.ended() == 0
 
 
 def test_the_service_manager_hears_of_each_and_flags_and_variables_win(

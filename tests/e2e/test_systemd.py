@@ -109,9 +109,7 @@ def test_the_journal_shows_warnings_as_such_and_one_time(machine: Machine) -> No
         " >/etc/gossipd/warned.toml"
     )
     machine.run("systemctl", "start", "gossipd@warned")
-    machine.run("systemctl", "kill", "--signal=HUP", "--kill-whom=main", "gossipd@warned")
     unit = "-u", "gossipd@warned", "-t", "gossipd"
-    until(lambda: "SIGHUP" in "\n".join(machine.journal(*unit)), 20, "HUP is told")
     until(lambda: machine.journal(*unit, "-p", "warning"), 20, "the wrong name is told")
     warnings = machine.journal(*unit, "-p", "warning")
     assert any("no.such.name.invalid" in line for line in warnings)
@@ -120,6 +118,18 @@ def test_the_journal_shows_warnings_as_such_and_one_time(machine: Machine) -> No
     assert levels == {"level=info", "level=warning"}
     assert active(machine, "gossipd@warned")
     machine.run("systemctl", "stop", "gossipd@warned")
+
+
+def test_a_reload_is_told_and_changes_what_can_change(machine: Machine) -> None:
+    machine.run("systemctl", "start", "gossipd@a")
+    machine.shell("echo 'tag = [\"rack=7\"]' >>/etc/gossipd/a.toml\nsystemctl reload gossipd@a")
+    show = "gossipd", "members", "--api", "127.0.0.1:7957"
+    until(lambda: "rack=7" in machine.run(*show).stdout, 20, "the tag is there")
+    told = machine.journal("-u", "gossipd@a")
+    assert any("read the configuration again: 1 changed, 0 cannot change" in line for line in told)
+    until(lambda: active(machine, "gossipd@a"), 20, "the reload is over")
+    reloaded = "Reloaded gossipd@a.service"
+    until(lambda: reloaded in "\n".join(machine.journal("-u", "gossipd@a")), 20, "it is told")
 
 
 def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine) -> None:

@@ -189,6 +189,7 @@ def test_who_watches_knows_all_through_a_kill_a_partition_and_restarts(
     # What it was told once it was not told again: only after the node had restarted.
     for follower in followers:
         assert follower.books.kinds.count("counts") == 2
+        assert follower.books.kinds.count("end") == 1
         assert len(follower.books.ids) == len(set(follower.books.ids))
 
 
@@ -208,16 +209,18 @@ def test_a_proxy_passes_on_at_once_what_is_told(
         try:
             until(lambda: "counts" in curl.books.kinds, 20, "the counts were told")
             connections = curl.connections
+            took: list[float] = []
             for number in range(1, 4):
                 node.increment()
-                told = until(lambda: curl.agrees(), 20, "the increment was told")
-                print(f"told after {told:.3f} s")
+                took.append(until(curl.agrees, 20, "the increment was told"))
                 if number == 2:
                     until(lambda: curl.connections > connections, 20, "the proxy has cut it off")
         finally:
             curl.end()
     assert curl.books.kinds.count("counts") == 1
     assert len(curl.books.ids) == 3
+    report("told through a proxy", min(took))
+    assert min(took) < proxies.PATIENCE / 2, "it waited until there was more"
 
 
 def node_api(node: Node) -> str:
@@ -240,7 +243,7 @@ def test_two_hundred_that_never_read_cost_little(nodes: list[Node]) -> None:
             until(lambda: "counts" in curl.books.kinds, 20, "the counts were told")
             lines = "\n".join(f'{{"counter": "c{number}"}}' for number in range(5000)).encode()
             slowest = 0.0
-            for _ in range(4):
+            for _ in range(2):
                 assert other.ask("POST", "/increments", raw=lines).status == 200
                 began = time.monotonic()
                 node.increment()

@@ -269,10 +269,6 @@ class NodeMachine(RuleBasedStateMachine):
         effects = self._receive(FRAME.close(data) if framed else data, source)
         assert all(isinstance(effect, Send | Dropped | Stalled) for effect in effects)
 
-    @rule(source=st.sampled_from(ADDRESSES))
-    def hears_a_plain_ping(self, source: Address) -> None:
-        assert Send(b"pong\n", source) in self._receive(b"ping\n", source)
-
     @precondition(lambda self: self.heard)
     @rule(pick=_picks, cut=st.integers(0, 40), source=st.sampled_from((None, STRANGER)))
     def hears_something_again(self, pick: int, cut: int, source: Address | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
 
 from gossipd.core import Counted, Refused
 from gossipd.daemon.counting import Counting
@@ -11,7 +10,7 @@ from gossipd.daemon.service import Service
 
 
 def increment(
-    asked: Counting | Service, counter: str, by: int, key: UUID | None = None
+    asked: Counting | Service, counter: str, by: int, key: bytes | None = None
 ) -> asyncio.Future[Counted]:
     """Ends with what was counted, or with `Refused`, which it raises where it is told at once."""
     future: asyncio.Future[Counted] = asyncio.get_running_loop().create_future()
@@ -24,5 +23,5 @@ def increment(
         else:
             future.set_result(told)
 
-    asked.increment(counter, by, key, answer)
+    asked.increment(counter, by, answer, key)
     return future

@@ -20,8 +20,11 @@ KEY_COST = 2
 ALONE_COST = 2
 """More for one that somebody waits for by itself, and is woken."""
 
+IN_A_ROW = 8
+"""More of the same in a row, so many of which cost 1."""
+
 DEAREST = 1 + COUNTER_COST + KEY_COST + ALONE_COST
-"""What one costs at most."""
+"""What one costs at most, alone or in a row."""
 
 
 class Part:
@@ -31,10 +34,11 @@ class Part:
         self._cost = 0
         self._counters: set[str] = set()
 
-    def takes(self, counter: str, *, keyed: bool, alone: bool) -> bool:
-        """Choose one more, unless it would be too much."""
+    def takes(self, counter: str, *, keyed: bool, alone: bool, count: int = 1) -> bool:
+        """Choose one more, or `count` in a row, unless it would be too much."""
         is_new = counter not in self._counters
         cost = 1 + COUNTER_COST * is_new + KEY_COST * keyed + ALONE_COST * alone
+        cost += (count - 1) // IN_A_ROW
         if self._cost + cost > COST_MAX:
             return False
         self._cost += cost

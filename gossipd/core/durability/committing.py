@@ -12,8 +12,10 @@ as ever. So its stream has one history, and nothing else is committed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from gossipd.core.effects import (
@@ -31,17 +33,37 @@ from gossipd.core.gossip.dissemination import Dissemination
 from gossipd.core.log.dedup import Dedup
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvents
+from gossipd.core.log.registers import Advance
 from gossipd.core.log.sources import Put
-from gossipd.core.log.writer import NOTHING_STORED, Accepted, Batch, Stored, Writer
+from gossipd.core.log.writer import (
+    NOTHING_STORED,
+    Accepted,
+    Batch,
+    Mixed,
+    OneResult,
+    Result,
+    Stored,
+    Writer,
+)
 from gossipd.core.means import Means
-from gossipd.core.replies import Failure, Fate, PutAnswer, Reply, Uncounted
+from gossipd.core.replies import (
+    Failure,
+    Fate,
+    OneReply,
+    PutAnswer,
+    Reply,
+    Run,
+    Several,
+    Uncounted,
+)
+from gossipd.core.results import Item
 from gossipd.core.snapshot import StreamSnapshot
 from gossipd.core.swim.leaving import Leaving
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 
 from .disk_health import Disk, Retry
-from .intake import Intake, Wanted
+from .intake import Intake, times
 
 BATCH_KEYS = 0.8
 """Share of the table of keys that batches may fill. The rest is for increments that come alone:
@@ -73,6 +95,8 @@ class Committing:
         self._intake = Intake()
         self._batch: Batch | None = None
         """What the disk has."""
+        self._has_runs = False
+        """Whether some in it were asked for in a row."""
         self._finding = 0
         """The question for keys that the disk is to answer first; 0: none."""
         self._questions = 0
@@ -100,15 +124,15 @@ class Committing:
     # --- what clients ask for ----------------------------------------------------------------
 
     def increment(
-        self, token: Token, counter: str, by: int, key: bytes | None
+        self, token: Token, counter: str, by: int, key: bytes | None, count: int
     ) -> Sequence[Reaction]:
-        """Count `by` on `counter`."""
+        """Count `by` on `counter`; without a key `count` times."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
-        self._intake.waiting.append((token, counter, by, key, None))
+        self._intake.waiting.append((token, counter, by, key, None, count))
         return self._soon()
 
-    def increment_all(self, token: Token, items: Sequence[Wanted]) -> Sequence[Reaction]:
+    def increment_all(self, token: Token, items: Sequence[Item]) -> Sequence[Reaction]:
         """Count all of these."""
         if self._refusal is not None:
             return (Answered((token,), (self._refusal,)),)
@@ -142,7 +166,7 @@ class Committing:
             self._questions += 1
             self._finding = self._questions
             self._dedup.under_way = {
-                key for _, _, _, key, _ in self._intake.taken if key is not None
+                key for _, _, _, key, *_ in self._intake.taken if key is not None
             }
             turn.emit(FindKeys(self._finding, doubtful))
         else:
@@ -173,12 +197,9 @@ class Committing:
         if batch.rows or batch.sources:
             self._disk.succeeded(turn)
         made, others = self._writer.expose(batch, turn.now)
-        advances = iter(made)
         replies: Sequence[Reply] = made
-        if len(made) < len(batch.results):
-            replies = [
-                next(advances) if isinstance(each, Accepted) else each for each in batch.results
-            ]
+        if self._has_runs or len(made) < len(batch.results):
+            replies = list(_replies(batch.results, iter(made)))
         value = self._log.value
         put_replies = [
             PutAnswer(put, result, value(put.counter))
@@ -188,7 +209,7 @@ class Committing:
         self._recent.append(made + others, turn.now)
         log = self._log
         if made:
-            log.set_committed(batch.stream, batch.rows, batch.version, batch.keys)
+            log.set_committed(batch.stream, batch.rows, batch.version)
             turn.emit(Incremented(tuple(made)))
             self._dissemination.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
@@ -218,7 +239,7 @@ class Committing:
         if not self._log.keeps_marks:
             return []
         is_doubtful = self._dedup.is_doubtful
-        keys = (key for _, _, _, key, _ in self._intake.taken)
+        keys = (key for _, _, _, key, *_ in self._intake.taken)
         return [key for key in keys if key is not None and is_doubtful(key, wall)]
 
     def _stop_finding(self) -> None:
@@ -227,11 +248,19 @@ class Committing:
     def _prepare(self, stored: Stored, wall: float, turn: Turn) -> None:
         room = int(BATCH_KEYS * self._dedup.limit) - len(self._log.keys)
         taken = self._intake.within(room, lambda key: self._is_known(key, stored))
-        increments = [(counter, by) for _, counter, by, _, _ in taken]
-        keys = [key for _, _, _, key, _ in taken]
+        increments = [(counter, by) for _, counter, by, *_ in taken]
+        keys = [key for _, _, _, key, *_ in taken]
+        counts = list(map(times, taken))
+        self._has_runs = sum(counts) > len(counts)
         puts = [put for _, put in self._intake.taken_puts]
         self._batch = self._writer.prepare(
-            increments, turn.now, wall, keys if any(keys) else (), stored, puts
+            increments,
+            turn.now,
+            wall,
+            keys if any(keys) else (),
+            stored,
+            puts,
+            counts if self._has_runs else (),
         )
         turn.emit(Commit(self._batch, [token for token, *_ in taken]))
 
@@ -321,3 +350,18 @@ class Committing:
         assert self._leave_since is not None
         self._timers.cancel(Timer.DRAIN)
         self._leaving.start(turn, self._leave_since)
+
+
+def _replies(results: Sequence[Result], made: Iterator[Advance]) -> Iterator[Reply]:
+    """To each result what is told; `made`: all events, in order."""
+    for each in results:
+        if isinstance(each, Mixed):
+            yield Several(tuple(_reply(one, made) for one in each.results))
+        elif isinstance(each, Accepted) and each.times > 1:
+            yield Run(deque(islice(made, each.times), maxlen=1).pop(), each.times)
+        else:
+            yield _reply(each, made)
+
+
+def _reply(result: OneResult, made: Iterator[Advance]) -> OneReply:
+    return next(made) if isinstance(result, Accepted) else result

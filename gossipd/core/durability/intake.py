@@ -7,11 +7,13 @@ between two. Nothing here knows the log, the disk, or why a batch is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from operator import itemgetter
+from typing import TypeAlias
 
 from gossipd.core.effects import Answered, AnsweredPart, Token
 from gossipd.core.log.sources import Put
 from gossipd.core.replies import Reply, ShareFull, Uncounted
+from gossipd.core.results import Item
 from gossipd.core.turn import Turn
 
 from .batch_size import COST_MAX, DEAREST, Part
@@ -22,21 +24,13 @@ PUTS_MAX = 200
 _SHARE_FULL = ShareFull()
 
 
-class Wanted(NamedTuple):
-    """An increment of a batch."""
-
-    counter: str
-    by: int
-    key: bytes | None = None
-
-
 class _Many:
     """Increments that were sent together. One part of them waits at a time, so that those of
     others find their place between two."""
 
     __slots__ = ("fed", "items", "open", "token")
 
-    def __init__(self, token: Token, items: Sequence[Wanted]) -> None:
+    def __init__(self, token: Token, items: Sequence[Item]) -> None:
         self.token = token
         self.items = items
         self.fed = 0
@@ -45,9 +39,13 @@ class _Many:
         """How many of these are not answered."""
 
 
-_Asked: TypeAlias = tuple[Token, str, int, bytes | None, _Many | None]
-"""An increment that is not committed yet: whose it is, its counter, by how much, its key, and the
-batch of a client's that it is of. A bare tuple, as one is made for each increment."""
+_Asked: TypeAlias = tuple[Token, str, int, bytes | None, _Many | None, int]
+"""An increment that is not committed yet: whose it is, its counter, by how much, its key, the
+batch of a client's that it is of, and how many such there are in a row. A bare tuple, as one is
+made for each increment."""
+
+times = itemgetter(5)
+"""How many there are of one in a row."""
 
 
 class Intake:
@@ -75,7 +73,7 @@ class Intake:
         waiting = len(self.waiting) + len(self.puts)
         return waiting + len(self.taken) + len(self.taken_puts)
 
-    def add_all(self, token: Token, items: Sequence[Wanted]) -> None:
+    def add_all(self, token: Token, items: Sequence[Item]) -> None:
         """Increments that were sent together."""
         self._many += 1
         self._feed(_Many(token, items))
@@ -83,10 +81,10 @@ class Intake:
     def take(self) -> bool:
         """Take what waits, as much as a batch holds; whether that is anything."""
         waiting, end = self.waiting, len(self.waiting)
-        if end * DEAREST > COST_MAX:
+        if sum(map(times, waiting)) * DEAREST > COST_MAX:
             part, end = Part(), 0
-            for _, counter, _, key, many in waiting:
-                if not part.takes(counter, keyed=key is not None, alone=many is None):
+            for _, counter, _, key, many, count in waiting:
+                if not part.takes(counter, keyed=key is not None, alone=many is None, count=count):
                     break
                 end += 1
         self.taken, self.taken_puts = waiting[:end], self.puts[:PUTS_MAX]
@@ -98,7 +96,7 @@ class Intake:
         whose new keys are more than `room`. They are answered with the others."""
         if room >= len(self.taken):
             return self.taken
-        for index, (_, _, _, key, many) in enumerate(self.taken):
+        for index, (_, _, _, key, many, _) in enumerate(self.taken):
             if many is None or key is None or is_known(key):
                 continue
             room -= 1
@@ -143,7 +141,7 @@ class Intake:
         while many.fed < end and part.takes(
             items[many.fed].counter, keyed=items[many.fed].key is not None, alone=False
         ):
-            self.waiting.append((many.token, *items[many.fed], many))
+            self.waiting.append((many.token, *items[many.fed], many, 1))
             many.fed += 1
             many.open += 1
 
@@ -162,7 +160,7 @@ class Intake:
         tokens: list[Token] = []
         told: list[Reply] = []
         parts: dict[_Many, list[Reply]] = {}
-        for (token, _, _, _, of), reply in zip(taken, replies, strict=False):
+        for (token, _, _, _, of, _), reply in zip(taken, replies, strict=False):
             if of is None:
                 tokens.append(token)
                 told.append(reply)

@@ -163,11 +163,12 @@ class Dedup:
             age = wall - time / 1000
             if age > self._window or age < -AHEAD_MAX:
                 return KeyExpired(age)
-            if time <= min(self.horizon, _believed(wall, self._window)):
-                return KeyExpired(age)
-            further = _believed(wall + self._set_back, self._window)
-            if not self._log.keeps_marks and time <= min(self.horizon, further):
-                return CatchingUp()
+            if time <= self.horizon:
+                if time <= _believed(wall, self._window):
+                    return KeyExpired(age)
+                further = _believed(wall + self._set_back, self._window)
+                if time <= further and not self._log.keeps_marks:
+                    return CatchingUp()
         return KeysFull() if len(self._log.keys) + pending >= self.limit else None
 
     def _known(self, events: set[KeyedEvent], counter: str, by: int) -> Judgement | None:

@@ -11,7 +11,7 @@ whether a new key is too old.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
@@ -65,8 +65,9 @@ class Numbered(Generic[T]):
         self._values: list[T] = []
 
     def number(self, value: T) -> int:
-        number = self._numbers.setdefault(value, len(self._values))
-        if number == len(self._values):
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._numbers[value] = len(self._values)
             self._values.append(value)
         return number
 
@@ -187,6 +188,29 @@ class Keys:
         order.put(record.seq, record.key, weight)
         self._count += 1
         return replaced
+
+    def extend(
+        self, stream: Stream, records: Sequence[KeyRecord], weights: Sequence[int], now: float
+    ) -> int:
+        """Hold the first of some records, as long as their keys are new and each stands behind
+        all that is held of the stream; how many these are."""
+        order = self._orders.get(stream) or Order()
+        first, counter_number = self._first, self._counters.number
+        number, ticks, newest = self._streams.number(stream), int(now / AGE_TICK), order.newest
+        count = 0
+        for (key, seq, counter, by, age), weight in zip(records, weights, strict=True):
+            if key in first or seq <= newest:
+                break
+            first[key] = _ENTRY.pack(
+                number, seq, counter_number(counter), by, (ticks - age) % _TICKS
+            )
+            order.put(seq, key, weight)
+            newest = seq
+            count += 1
+        if count:
+            self._orders[stream] = order
+            self._count += count
+        return count
 
     @property
     def streams(self) -> list[Stream]:

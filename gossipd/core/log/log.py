@@ -150,9 +150,8 @@ class Log(Registers):
         stream: Stream,
         registers: Iterable[Register],
         version: int,
-        keys: Iterable[KeyRecord] = (),
     ) -> None:
-        """These records, just merged, and the version are on the disk: they are no changes,
+        """These registers, just merged, and the version are on the disk: they are no changes,
         unless more than them is held."""
         self.set_durable(stream, version)
         if not self.keeps_marks:
@@ -160,10 +159,6 @@ class Log(Registers):
         for counter, seq, total in registers:
             if self.register(stream, counter) == (seq, total):
                 self.changed.registers.pop((stream, counter), None)
-        for record in keys:
-            held = self.keys.at(stream, record.seq, 0.0)
-            if held is not None and held.said == record.said:
-                self.changed.keys.pop((stream, record.seq), None)
         if self.version(stream) == version:
             self.changed.versions.pop(stream, None)
 
@@ -200,19 +195,28 @@ class Log(Registers):
         return advances
 
     def merge_keys(
-        self, stream: Stream, records: Iterable[KeyRecord], now: float
+        self,
+        stream: Stream,
+        records: Sequence[KeyRecord],
+        now: float,
+        *,
+        committed: bool = False,
     ) -> tuple[int, list[Advance]]:
         """Join key records; how many were new, and what values lost by the doubles they showed.
 
-        Whoever calls has asked `has_room_for_keys`.
+        Whoever calls has asked `has_room_for_keys`. What is `committed` here is on the disk.
         """
         held = self._streams.get(stream) or self._open(stream)
-        new = 0
+        weights = [self._hash_of(stream, held, record) for record in records]
+        # The usual case, in fewer steps: news in its order.
+        new = self.keys.extend(stream, records, weights, now)
+        self._sum(stream, held, sum(weights[:new]))
+        if self.keeps_marks and not committed:
+            self.changed.keys.update(((stream, record.seq), None) for record in records[:new])
         shared: dict[bytes, None] = {}
-        for record in records:
+        for record, weight in zip(records[new:], weights[new:], strict=True):
             if not self._make_place(stream, record, now):
                 continue
-            weight = self._hash_of(stream, held, record)
             replaced = self.keys.add(stream, record, now, weight)
             if replaced is record:
                 continue
@@ -220,7 +224,7 @@ class Log(Registers):
             if replaced is not None:
                 self._sum(stream, held, -self._hash_of(stream, held, replaced))
             self._sum(stream, held, weight)
-            if self.keeps_marks:
+            if self.keeps_marks and not committed:
                 self.changed.keys[stream, record.seq] = None
             if self.keys.is_shared(record.key):
                 shared[record.key] = None

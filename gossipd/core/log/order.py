@@ -26,6 +26,12 @@ class _Block:
         self.weights = array("Q")
         self.sum = 0
 
+    def append(self, seq: int, value: bytes, weight: int) -> None:
+        self.seqs.append(seq)
+        self.values.append(value)
+        self.weights.append(weight)
+        self.sum += weight
+
     def insert(self, at: int, seq: int, value: bytes, weight: int) -> None:
         self.seqs.insert(at, seq)
         self.values.insert(at, value)
@@ -53,6 +59,11 @@ class Order:
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
+
+    @property
+    def newest(self) -> int:
+        """The largest seq; 0 where there is none."""
+        return self._blocks[-1].seqs[-1] if self._blocks else 0
 
     def get(self, seq: int) -> bytes | None:
         """The value of a seq, None where there is none."""
@@ -97,7 +108,7 @@ class Order:
         if not blocks or blocks[-1].seqs[-1] < seq:
             if not blocks or len(blocks[-1].seqs) >= SIZE:
                 blocks.append(_Block())
-            blocks[-1].insert(len(blocks[-1].seqs), seq, value, weight)
+            blocks[-1].append(seq, value, weight)
             return
         place = self._place(seq)
         block = blocks[place]

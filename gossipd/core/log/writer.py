@@ -2,7 +2,7 @@
 
 `prepare` assigns seqs to a batch and says which rows to commit; nothing is visible. Once they are
 committed, `expose` merges them; if they could not be, `abandon` gives the stream up, since the
-rows may be on the disk all the same. One batch is under way at a time.
+rows may be on the disk all the same. OneResult batch is under way at a time.
 
 A stream is never resumed and never shared: a new one is minted at the first increment of a
 process, after an abandoned batch, after wall and monotonic clock have parted by more than a second
@@ -11,8 +11,9 @@ process, after an abandoned batch, after wall and monotonic clock have parted by
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from random import Random
 from typing import NamedTuple, TypeAlias
 
@@ -35,6 +36,8 @@ class Accepted(NamedTuple):
     seq: int
     counter: str
     by: int
+    times: int = 1
+    """So many of these in a row, of which `seq` is the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,17 @@ class LogFull:
     by: int
 
 
-Result: TypeAlias = Accepted | OutOfRange | LogFull | Judgement
+OneResult: TypeAlias = Accepted | OutOfRange | LogFull | Judgement
+"""What becomes of an increment, or of some in a row that end alike."""
+
+
+class Mixed(NamedTuple):
+    """Of some in a row that do not: each."""
+
+    results: tuple[OneResult, ...]
+
+
+Result: TypeAlias = OneResult | Mixed
 
 Stored: TypeAlias = Mapping[bytes, Collection[KeyedEvent]]
 """What the disk holds of some keys."""
@@ -122,7 +135,7 @@ class _Draft:
         row = self.rows.get(counter)
         return row.total - row.start if row else 0
 
-    def add(self, counter: str, by: int) -> Result:
+    def add(self, counter: str, by: int) -> OneResult:
         row = self.rows.get(counter)
         if row is None:
             seq, start = self._log.register(self.stream, counter)
@@ -140,6 +153,20 @@ class _Draft:
         row.total = total
         return Accepted(row.seq, counter, by)
 
+    def add_run(self, counter: str, by: int, count: int) -> Result:
+        """Some in a row. Counts move one way only: if the first and the last of them are in
+        range, all are; and if the first one is refused, all are."""
+        first = self.add(counter, by)
+        if not isinstance(first, Accepted):
+            return first
+        row = self.rows[counter]
+        total = row.total + by * (count - 1)
+        if abs(total) > TOTAL_MAX or abs(row.others + total) > TOTAL_MAX:
+            return Mixed((first, *(self.add(counter, by) for _ in range(count - 1))))
+        row.total = total
+        self.seq = row.seq = row.seq + count - 1
+        return first._replace(times=count)
+
     def _begin(self, counter: str, row: _Row) -> bool:
         """Take the first event of a counter in, if there is room."""
         if row.is_new:
@@ -154,15 +181,13 @@ class _Draft:
         """The rows to be written."""
         return tuple((counter, row.seq, row.total) for counter, row in self.rows.items())
 
-    def repeated(self, key: bytes, counter: str, by: int) -> Result | None:
-        """What becomes of a key that is in the batch already; None if it is not."""
-        held = self.keys.get(key)
-        if held is None:
-            return None
+    def repeated(self, key: bytes, counter: str, by: int) -> OneResult:
+        """What becomes of a key that is in the batch already."""
+        held = self.keys[key]
         event = KeyedEvent(self.stream, held.seq, held.counter, held.by)
         return (Duplicate if (held.counter, held.by) == (counter, by) else KeyReused)(event)
 
-    def add_keyed(self, key: bytes, counter: str, by: int) -> Result:
+    def add_keyed(self, key: bytes, counter: str, by: int) -> OneResult:
         """An increment whose key is new."""
         result = self.add(counter, by)
         if isinstance(result, Accepted):
@@ -194,32 +219,40 @@ class Writer:
         keys: Sequence[bytes | None] = (),
         stored: Stored = NOTHING_STORED,
         puts: Sequence[Put] = (),
+        counts: Sequence[int] = (),
     ) -> Batch:
         """Assign seqs to (counter, by) pairs. `now` and `wall` are seconds of both clocks.
 
         `keys`: beside each its idempotency key or None; empty where there is none at all.
+        `counts`: beside each how many of it there are in a row, without a key if several; empty
+        where it is one everywhere.
         `stored`: what the disk holds of those that are doubtful. `puts`: new totals of sources.
         """
         assert self._pending is None, "one batch at a time"
         self._watch_clocks(now, wall)
         self._dedup.see_clocks(now, wall)
         log = self._log
-        if self._stream is None or log.version(self._stream) + len(increments) > SEQ_MAX:
+        events = max(len(increments), sum(counts))
+        if self._stream is None or log.version(self._stream) + events > SEQ_MAX:
             self._stream = new_stream(self._rng)
         draft = _Draft(log, self._stream)
         results: list[Result] = []
-        if not keys:
+        if not keys and not counts:
             results = [draft.add(counter, by) for counter, by in increments]
-        for (counter, by), key in zip(increments, keys, strict=False):
+            increments = ()
+        for (counter, by), key, count in zip(
+            increments, keys or repeat(None), counts or repeat(1), strict=False
+        ):
             if key is None:
-                results.append(draft.add(counter, by))
+                one = draft.add(counter, by) if count == 1 else draft.add_run(counter, by, count)
+                results.append(one)
                 continue
-            held, pending = stored.get(key, ()), len(draft.keys)
-            results.append(
-                draft.repeated(key, counter, by)
-                or self._dedup.judge(key, counter, by, wall, held, pending)
-                or draft.add_keyed(key, counter, by)
-            )
+            if key in draft.keys:
+                known: OneResult | None = draft.repeated(key, counter, by)
+            else:
+                held, pending = stored.get(key, ()), len(draft.keys)
+                known = self._dedup.judge(key, counter, by, wall, held, pending)
+            results.append(known or draft.add_keyed(key, counter, by))
         keyed = tuple(draft.keys.values())
         batch = Batch(draft.stream, draft.seq, draft.registers, tuple(results), keyed)
         if puts:
@@ -240,13 +273,20 @@ class Writer:
         made: list[Advance] = []
         own = batch.stream
         for done in batch.results:
-            if isinstance(done, Accepted):
-                seq, counter, by = done
+            if isinstance(done, Accepted) and done.times == 1:
+                seq, counter, by, _ = done
                 value = values[counter] = values[counter] + by
                 made.append(Advance(own, counter, seq, by, value))
+            elif isinstance(done, Accepted):
+                made += _run(own, done, values)
+            elif isinstance(done, Mixed):
+                for each in done.results:
+                    if isinstance(each, Accepted):
+                        made += _run(own, each, values)
         others = self._beside(batch, values)
         if batch.keys:
-            others += self._log.merge_keys(batch.stream, batch.keys, now)[1]
+            _, found = self._log.merge_keys(batch.stream, batch.keys, now, committed=True)
+            others += found
         for source, register in batch.sources:
             others += self._log.merge(source, (register,), committed=True) or ()
         self._stream, self._dedup.under_way = stream, ()
@@ -279,3 +319,12 @@ class Writer:
         if self._clock_offset is not None and abs(offset - self._clock_offset) > CLOCKS_PART_MAX:
             self._stream = None
         self._clock_offset = offset
+
+
+def _run(own: Stream, done: Accepted, values: dict[str, int]) -> Iterable[Advance]:
+    """The events of some increments in a row, which move a value on."""
+    seq, counter, by, count = done
+    before = values[counter]
+    after = values[counter] = before + by * count
+    seqs, told = range(seq, seq + count), range(before + by, after + by, by)
+    return map(Advance._make, zip(repeat(own), repeat(counter), seqs, repeat(by), told))

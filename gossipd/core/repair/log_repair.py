@@ -12,16 +12,14 @@ anybody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from itertools import chain, islice
 from typing import NamedTuple
 
 from gossipd.core.durability.retention import Retention
-from gossipd.core.effects import KeysWanted
 from gossipd.core.gossip.dissemination import Dissemination
 from gossipd.core.gossip.packets import PacketBuilder
-from gossipd.core.identity import SOURCE_BIT, Address, Stream
+from gossipd.core.identity import SOURCE_BIT, Stream
 from gossipd.core.log.learning import Learning
 from gossipd.core.log.log import Log
 from gossipd.core.log.passes import Pass
@@ -48,10 +46,7 @@ from gossipd.core.wire.messages import (
     Pages,
     PassAsk,
 )
-from gossipd.core.wire.records import Correction, KeyRecord, Leaf, Page, PassItem
-
-from .answering import Answering, Archive, Lack
-from .slices import Slices
+from gossipd.core.wire.records import Correction, Leaf, Page, PassItem
 
 ASKS_MAX = 3
 """Times a question is asked of one peer."""
@@ -81,9 +76,6 @@ lacks the others have."""
 PASSES_MAX = 1024
 """Passes under way from which on no further prefixes are asked for."""
 
-ARCHIVED_AT_ONCE = 1_000
-"""Key records read from the disk for one answer: as many as it can hold."""
-
 RUNS_MAX = 1_000
 """Runs of key records that are looked at to find what a pass lacks."""
 
@@ -112,8 +104,6 @@ class LogRepair:
     _dissemination: Dissemination
     _readiness: Readiness
     _retention: Retention
-    _answering: Answering
-    _serving: Slices
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
@@ -341,32 +331,3 @@ class LogRepair:
         if self._life.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
             self._dissemination.push_log(stream, running.start, turn)
-
-    # --- answering ---------------------------------------------------------------------------
-
-    def digest_asked(self, ask: DigestAsk, turn: Turn) -> None:
-        """Tell what is below a prefix; like all answers without news, which would be told to one
-        peer only."""
-        turn.send(self._answering.digest(ask), turn.reply_to)
-
-    def passes_asked(self, ask: PassAsk, asker: str, turn: Turn) -> None:
-        """Send the pages that were asked for."""
-        self._answer(ask, asker, turn.reply_to, None, turn)
-
-    def keys_read(self, wanted: KeysWanted, records: Sequence[KeyRecord], turn: Turn) -> None:
-        """The disk has told what an answer lacked: go on with it."""
-        upto = wanted.upto if len(records) < wanted.limit else records[-1].seq
-        archive = Archive(wanted.stream, wanted.above, upto, tuple(records))
-        self._answer(wanted.ask, wanted.asker, wanted.address, archive, turn)
-
-    def _answer(
-        self, ask: PassAsk, asker: str, to: Address, archive: Archive | None, turn: Turn
-    ) -> None:
-        answers = self._answering.passes(ask, archive, turn.now)
-        parts = (
-            KeysWanted(*part[:3], ARCHIVED_AT_ONCE, part.ask, asker, to)
-            if isinstance(part, Lack)
-            else part
-            for part in answers
-        )
-        self._serving.serve("log", asker, to, parts, turn)

@@ -24,9 +24,7 @@ from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 
-from .answering import Answering
 from .log_repair import ASKS_MAX
-from .slices import Slices
 
 PATIENCE = 2.0
 """Seconds for which a difference is left to gossip while there is news to send."""
@@ -60,8 +58,6 @@ class MemberRepair:
     _showing: Showing
     _membership: Membership
     _meeting: ClusterMerge
-    _answering: Answering
-    _serving: Slices
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
@@ -132,11 +128,6 @@ class MemberRepair:
             self._ask_once_more(turn)
         else:
             self._end(False, turn)
-
-    def asked(self, ask: MembersAsk, asker: str, turn: Turn) -> None:
-        """Send pages of the table."""
-        pages = self._answering.members(ask, turn.now)
-        self._serving.serve("members", asker, turn.reply_to, pages, turn)
 
     def _ask(self, turn: Turn) -> None:
         self._asks = 0

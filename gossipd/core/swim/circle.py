@@ -56,3 +56,8 @@ class Circle:
         names = self._names
         names[at], names[other] = names[other], names[at]
         self._at[names[at]], self._at[names[other]] = at, other
+
+
+def some_of(rng: Random, names: list[str], count: int) -> list[str]:
+    """Up to `count` of some members, at random."""
+    return rng.sample(names, min(count, len(names)))

@@ -27,8 +27,9 @@ from gossipd.core.wire.messages import (
     Welcome,
 )
 
+from .circle import some_of
 from .life import Life
-from .members import MemberTable, some_of
+from .members import MemberTable
 from .name_conflict import NameConflict
 from .own_view import OwnView
 from .questions import Questions

@@ -25,8 +25,9 @@ from gossipd.core.wire.encoding import GROUP_OVERHEAD, pack_record
 from gossipd.core.wire.messages import HOLD_GROUPS_MAX, NONCE_MAX, Gossip, Held, Hold, Status
 from gossipd.core.wire.records import Group, Record, by_kind
 
+from .circle import some_of
 from .life import Life
-from .members import MemberTable, some_of
+from .members import MemberTable
 from .own_view import OwnView
 from .questions import Questions
 

@@ -24,7 +24,6 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from typing import NamedTuple, TypeAlias
 
 from gossipd.core.hashing import MASK, hash64
@@ -85,7 +84,7 @@ class MemberTable:
         self._live: list[str] = []
         self._circles: list[Circle] = []
         self._down: list[str] = []
-        self._amplification: dict[str, None] = {}
+        self._strangers: dict[str, None] = {}
         """Those that this node does not know itself."""
         self._addresses: dict[Address, int] = {}
         """How many have proven each address."""
@@ -291,10 +290,10 @@ class MemberTable:
     def _has_room(self, known: bool) -> bool:
         """Whether one more has a place; for those that this node knows strangers make room."""
         if not known:
-            full = len(self._amplification) >= STRANGERS_SHARE or len(self._entries) >= MEMBERS_MAX
+            full = len(self._strangers) >= STRANGERS_SHARE or len(self._entries) >= MEMBERS_MAX
             return not full
-        if len(self._entries) >= MEMBERS_MAX and self._amplification:
-            self._remove(next(iter(self._amplification)))
+        if len(self._entries) >= MEMBERS_MAX and self._strangers:
+            self._remove(next(iter(self._strangers)))
         return len(self._entries) < MEMBERS_MAX
 
     def _remove(self, name: str) -> None:
@@ -383,7 +382,7 @@ class MemberTable:
         if entry.proven:
             self._addresses[view.address] = self._addresses.get(view.address, 0) + 1
         if not entry.known:
-            self._amplification[view.name] = None
+            self._strangers[view.name] = None
         if view.name == self._own:
             return
         if view.status <= Status.SUSPECT:
@@ -398,7 +397,7 @@ class MemberTable:
             self._addresses[view.address] -= 1
             if not self._addresses[view.address]:
                 del self._addresses[view.address]
-        self._amplification.pop(view.name, None)
+        self._strangers.pop(view.name, None)
         for names in (self._live, self._down):
             index = bisect_left(names, view.name)
             if index < len(names) and names[index] == view.name:
@@ -415,8 +414,3 @@ def _digest(view: MemberView) -> int:
     return hash64(
         "m", view.name, *view.address, view.generation, view.incarnation, view.status.value, tags
     )
-
-
-def some_of(rng: Random, names: list[str], count: int) -> list[str]:
-    """Up to `count` of some members, at random."""
-    return rng.sample(names, min(count, len(names)))

@@ -15,8 +15,9 @@ from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import Ack, MemberView, Nack, Ping, PingReq, RelayedAck, Status
 
+from .circle import some_of
 from .health import Health
-from .members import MemberTable, some_of
+from .members import MemberTable
 from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
 from .questions import Questions
 from .showing import Showing

@@ -57,13 +57,14 @@ def _add(session: Session, word: bytes, by: int) -> Call:
     if by == 0:
         return Call(partial(_value, session.node, counter(word)), again=True)
     arguments = INCREMENT.validated({"counter": text(word), "by": by})
-    return Call(partial(INCREMENT.run, session.node, **arguments), shares=True, again=True)
+    return Call(INCREMENT.start(session.node, arguments), shares=True, again=True)
 
 
 def add_once(session: Session, words: Words) -> Call:
     _, name, by, key = words
     given = {"counter": text(name), "by": whole(by), "key": text(key)}
-    return Call(partial(INCREMENT.run, session.node, **INCREMENT.validated(given)), shares=True)
+    start = INCREMENT.start(session.node, INCREMENT.validated(given))
+    return Call(start, shares=True, keyed=True)
 
 
 def _value(node: Service, name: str) -> Value:

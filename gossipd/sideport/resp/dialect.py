@@ -10,6 +10,7 @@ What a client asks again and again is found by its bytes, without reading them (
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gossipd.core import Refused
@@ -19,8 +20,9 @@ from gossipd.sideport.resp.answers import OK, Error
 from gossipd.sideport.resp.commands import COMMANDS
 from gossipd.sideport.resp.reading import Reader, Words
 from gossipd.sideport.resp.refusals import REASONS, unknown, unsupported, wrong_number
-from gossipd.sideport.resp.session import Call, Session
-from gossipd.sideport.validation import wrong
+from gossipd.sideport.resp.rows import text
+from gossipd.sideport.resp.session import Call, Session, Some
+from gossipd.sideport.validation import KEY, wrong
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
@@ -55,40 +57,49 @@ class RespDialect:
         """What comes belongs to a transaction that was refused."""
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
-        reader, said = self._reader, self._common.said
+        reader, common = self._reader, self._common
         if reader.is_within or self._is_refusing or self._brief:
-            self._read(data)
-        elif (calls := said.get(data)) is not None:
-            add, counted, tellers = (
-                self._pipeline.add,
-                self._session.counted,
-                self._session.tellers,
-            )
-            for start, shares, _, name in calls:
-                add(start, counted if shares else tellers[name], shares)
+            self._do(reader.take(data))
+        elif (calls := common.said.get(data)) is not None:
+            for call, count in calls:
+                self._start(call, count)
+        elif (keyed := common.requests.find(data)) is not None:
+            self._start(keyed)
         else:
-            calls = self._read(data)
-            if calls and not reader.is_within and not self._pipeline.closed:
-                self._common.remember_said(data, calls)
+            found = reader.take(data)
+            calls = self._do(found)
+            if not reader.is_within and not self._pipeline.closed:
+                self._remember(data, found, calls)
 
-    def _read(self, data: bytes) -> tuple[Call, ...]:
+    def _remember(self, data: bytes, found: list[Words], calls: tuple[Some, ...]) -> None:
+        """What was read, if all of it is likely to come again, or one command with another key."""
+        if calls:
+            self._common.remember_said(data, calls)
+        elif len(found) == 1 and (call := self._common.keyed.get(found[0][:-1])) is not None:
+            self._common.requests.remember(data, call, found[0][-1].decode("latin-1"))
+
+    def _do(self, found: list[Words]) -> tuple[Some, ...]:
         """Start what is asked for; what that was, where all of it is likely to come again."""
-        common, found = self._common, self._reader.take(data)
-        calls: list[Call] = []
-        for words in found:
-            call = None if self._is_refusing else common.calls.get(words)
-            if call is not None:
-                self._start(call)
-            elif (call := self._take(words)) is not None and len(found) > 1:
-                common.remember(words, call)
-                call = None  # what comes with others is not likely to come with the same again
-            if self._pipeline.closed:
-                return ()
-            if call is not None:
-                calls.append(call)
+        common, calls, known = self._common, list[Some](), 0
+        for words, same in groupby(found):
+            left = len(list(same))
+            while left:
+                call, count = None if self._is_refusing else common.calls.get(words), 1
+                if call is not None:
+                    count = left if call.runs else 1
+                    self._start(call, count)
+                elif (call := self._take(words)) is not None and len(found) > 1:
+                    common.remember(words, call)
+                    call = None  # what comes with others is not likely to come with them again
+                if self._pipeline.closed:
+                    return ()
+                if call is not None:
+                    calls.append((call, count))
+                    known += count
+                left -= count
         if self._reader.fault is not None:
             self._fail(self._reader.fault)
-        return tuple(calls) if len(calls) == len(found) else ()
+        return tuple(calls) if known == len(found) else ()
 
     def finish(self) -> None:
         if not self._pipeline.closed:
@@ -122,11 +133,14 @@ class RespDialect:
             self._pipeline.say(OK)
             self._pipeline.end()
             return None
-        self._start(call, sum(map(len, words)))
+        self._start(call, size=0 if call.shares else sum(map(len, words)))
         return call if call.again else None
 
     def _found(self, words: Words) -> Call | None:
         """What a command means, None for `QUIT`; raises `Refused`."""
+        keyed = None if self._is_refusing else self._common.keyed.get(words[:-1])
+        if keyed is not None:
+            return keyed.under(KEY.check(text(words[-1])))
         name = words[0].upper().decode("latin-1")
         if self._is_refusing and name not in (_RESET, _QUIT):
             self._is_refusing = name not in _ENDS
@@ -142,13 +156,16 @@ class RespDialect:
             raise wrong(_FULL)
         if name == _QUIT:
             return None
-        return row.begin(self._session, words)._replace(name=name.lower())
+        call = row.begin(self._session, words)._replace(name=name.lower())
+        if call.keyed:
+            self._common.remember(words, call)
+        return call
 
-    def _start(self, call: Call, size: int = 0) -> None:
-        """`size`: of the command."""
+    def _start(self, call: Call, count: int = 1, size: int = 0) -> None:
+        """`count`: so many in a row. `size`: of the command."""
         session, pipeline = self._session, self._pipeline
         if call.shares:
-            pipeline.add(call.start, session.counted, True)
+            pipeline.add(call.start, session.counted, True, count=count)
         else:
             told = session.tellers[call.name]
             pipeline.add(call.start, told, False, size if size > LARGE else 0)

@@ -12,6 +12,7 @@ from weakref import WeakSet
 from gossipd.core import Counted, Refused
 from gossipd.sideport.answered import Answers
 from gossipd.sideport.http_answers import status_of
+from gossipd.sideport.memo import Memo
 from gossipd.sideport.operations import INCREMENT
 from gossipd.sideport.pipeline import Answer
 from gossipd.sideport.resp.answers import Names, Value, answer, error
@@ -42,6 +43,22 @@ class Call(NamedTuple):
     name: str = ""
     """Of the command."""
 
+    keyed: bool = False
+    """With another key, which is its last word, it means the same with that."""
+
+    @property
+    def runs(self) -> bool:
+        """Some in a row may be started as one, as of `Pipeline.add`."""
+        return self.shares and self.again
+
+    def under(self, key: bytes) -> Call:
+        """The same with another key."""
+        return Call(partial(self.start, key=key), self.shares, name=self.name)
+
+
+Some: TypeAlias = tuple[Call, int]
+"""So many in a row, which are started as one."""
+
 
 class Common:
     """Of all connections of one port."""
@@ -50,8 +67,12 @@ class Common:
         self.calls: dict[Words, Call] = {}
         """What was asked for lately, by its words. Clients ask the same again and again: to find
         out what it means takes three microseconds, to find it here a tenth."""
-        self.said: dict[bytes, tuple[Call, ...]] = {}
+        self.said: dict[bytes, tuple[Some, ...]] = {}
         """The same by the bytes of one read, which need not even be split then."""
+        self.keyed: dict[Words, Call] = {}
+        """The same of those with a key, by the words before it."""
+        self.requests = Memo[Call]()
+        """The same of those with a key that come alone, by the bytes around it."""
         self._said_count = 0
         """Commands in it."""
         self.lists: WeakSet[Names] = WeakSet()
@@ -59,11 +80,12 @@ class Common:
         self.began_at = time.time()
 
     def remember(self, words: Words, call: Call) -> None:
-        if len(self.calls) >= CALLS_MAX:
-            self.calls.clear()
-        self.calls[words] = call
+        calls, words = (self.keyed, words[:-1]) if call.keyed else (self.calls, words)
+        if len(calls) >= CALLS_MAX:
+            calls.clear()
+        calls[words] = call
 
-    def remember_said(self, data: bytes, calls: tuple[Call, ...]) -> None:
+    def remember_said(self, data: bytes, calls: tuple[Some, ...]) -> None:
         self._said_count += len(calls)
         if self._said_count > CALLS_MAX:
             self.said.clear()
@@ -110,7 +132,9 @@ class Session:
         """The answer to an increment."""
         if isinstance(result, Counted):
             self.last = result
-            self._answered.ok += 1
+            self._answered.ok += result.times
+            if result.times > 1:
+                return b":%d\r\n" * result.times % tuple(result.values)
             return b":%d\r\n" % result.value
         self._answered.add(status_of(result))
         return error(result)

@@ -20,6 +20,7 @@ from gossipd.core import (
     KeyReused,
     KeysFull,
     LogFull,
+    Mixed,
     Node,
     OutOfRange,
     Stream,
@@ -122,6 +123,8 @@ class RetryChecker:
                 assert not answer.ready or may_lack, f"{where} is ready and says that it is not"
             case OutOfRange() | LogFull():
                 pass
+            case Mixed():
+                raise AssertionError(f"{where} was asked for several in a row")
             case _:
                 assert_never(result)
 

@@ -15,7 +15,9 @@ from gossipd.core import (
     Node,
     Put,
     PutTaken,
+    Run,
     Settings,
+    Several,
     ShareFull,
     Token,
     Uncounted,
@@ -128,7 +130,7 @@ class Clients(Engine):
         keys = {record.seq: record.key for record in batch.keys}
         for token, done in zip(commit.tokens, batch.results, strict=True):
             if isinstance(done, Accepted):
-                seq, counter, by = done
+                seq, counter, by, _ = done
                 key, at = keys.get(seq), self.now
                 made = Made(
                     host.name, batch.stream, seq, counter, by, acknowledged, key, at, not failed
@@ -153,6 +155,7 @@ class Clients(Engine):
                 self._put_outcomes[token] = reply
                 continue
             assert not isinstance(reply, ShareFull), "the world asks for no batches"
+            assert not isinstance(reply, Run | Several), "nor for several in a row"
             del self._asked[token]
             judged = self._judging.pop(token, None)
             if isinstance(reply, Uncounted):

@@ -230,7 +230,7 @@ async def test_a_client_that_cannot_be_told_costs_nobody_else_anything(
         raise RuntimeError("a bug")
 
     bench.store.may_commit.clear()
-    bench.counting.increment("a", 1, None, broken)
+    bench.counting.increment("a", 1, broken)
     behind = increment(bench.counting, "a", 1)
     await until(lambda: bench.store.batches)
     later = increment(bench.counting, "a", 1)
@@ -308,7 +308,7 @@ async def refused_whole(bench: Bench) -> Refused:
 async def test_batches_fill_their_share_of_the_keys_and_leave_the_rest_to_others() -> None:
     bench = Bench(key_limit=20)
     bench.node.start(True, time.monotonic())
-    items = [Item("a", 1, uuid4()) for _ in range(30)]
+    items = [Item("a", 1, uuid4().bytes) for _ in range(30)]
     answers = await bench.counting.increment_all(items)
     counted = [answer for answer in answers if isinstance(answer, Counted)]
     assert answers[:16] == counted
@@ -322,9 +322,9 @@ async def test_batches_fill_their_share_of_the_keys_and_leave_the_rest_to_others
     assert (again.id, again.duplicate) == (counted[3].id, True)
     assert isinstance(new, Refused)
     for _ in range(4):
-        assert not (await increment(bench.counting, "a", 1, uuid4())).duplicate
+        assert not (await increment(bench.counting, "a", 1, uuid4().bytes)).duplicate
     with pytest.raises(Refused, match="as many keys as this node keeps") as caught:
-        await increment(bench.counting, "a", 1, uuid4())
+        await increment(bench.counting, "a", 1, uuid4().bytes)
     assert (caught.value.why, caught.value.retry_after) == (Why.UNAVAILABLE, KEYS_RETRY_AFTER)
 
 
@@ -412,11 +412,11 @@ async def test_however_many_wait_for_a_disk_that_hangs_the_loop_does_other_work_
 ) -> None:
     bench.store.may_commit.clear()
     told: list[Counted | Refused] = []
-    bench.counting.increment("a", 1, None, told.append)
+    bench.counting.increment("a", 1, told.append)
     await until(lambda: bench.store.batches)
     size = 3 * TOLD_MAX
     for _ in range(size - 1):
-        bench.counting.increment("a", 1, None, told.append)
+        bench.counting.increment("a", 1, told.append)
     batches = [bench.counting.increment_all([Item("a", 1)] * 100) for _ in range(50)]
     counts = [0]
     async with asyncio.timeout(20):
@@ -453,7 +453,7 @@ async def test_who_waits_for_a_key_to_be_looked_up_was_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = Forgetful(monkeypatch)
-    keyed = increment(bench.counting, "a", 1, uuid4())
+    keyed = increment(bench.counting, "a", 1, uuid4().bytes)
     await asyncio.sleep(0)
     behind = increment(bench.counting, "a", 1)
     assert (await refusal(keyed))[1].startswith("not counted: the disk has not answered")
@@ -471,7 +471,9 @@ async def test_keys_that_are_looked_up_wrongly_too_late_cost_no_other_batch(
     heard: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
     bench = Forgetful(monkeypatch)
-    assert (await refusal(increment(bench.counting, "a", 1, uuid4())))[1].startswith("not counted")
+    assert (await refusal(increment(bench.counting, "a", 1, uuid4().bytes)))[1].startswith(
+        "not counted"
+    )
     bench.node.disk_answers(time.monotonic())  # which it does to another call
     bench.store.may_commit.clear()
     other = increment(bench.counting, "a", 1)

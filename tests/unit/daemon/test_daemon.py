@@ -20,7 +20,9 @@ from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
 from gossipd.core import (
+    BY_MAX,
     RETRY_AFTER,
+    TOTAL_MAX,
     Address,
     Batch,
     Effect,
@@ -64,6 +66,42 @@ async def daemon() -> AsyncIterator[Daemon]:
 def gossip_address(daemon: Daemon) -> Address:
     endpoint = Endpoint.parse(str(daemon.service.status()["address"]))
     return endpoint.host, endpoint.port
+
+
+@pytest.mark.parametrize(
+    ("adds", "reads", "error"),
+    [
+        (b"increment a %d\n", b"count a\n", b"error: "),
+        (
+            b"*3\r\n$6\r\nINCRBY\r\n$1\r\na\r\n$16\r\n%d\r\n",
+            b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n",
+            b"-ERR ",
+        ),
+    ],
+    ids=["text", "RESP"],
+)
+async def test_the_same_again_and_again_in_a_pipeline_is_counted_each_time(
+    daemon: Daemon, adds: bytes, reads: bytes, error: bytes
+) -> None:
+    """Up to the end of the range, which lies within some of them."""
+    connection, transport = Connection(daemon._port), FakeTransport()
+    connection.connection_made(transport)
+    times, most = 20, TOTAL_MAX // BY_MAX
+    told: list[bytes] = []
+    while len(told) < most:
+        transport.written = b""
+        connection.data_received(adds % BY_MAX * times + reads)
+        await until(lambda: connection.idle_since is not None)
+        told += transport.written.splitlines()[:times]
+    values = [int(line.lstrip(b":")) for line in told[:most]]
+    assert values == [BY_MAX * number for number in range(1, most + 1)]
+    assert len(told) > most
+    assert all(line.startswith(error) for line in told[most:])
+    assert daemon.service.count("a") == TOTAL_MAX
+    events = list(daemon.service.log("", None))
+    assert [event["count"] for event in events] == values[::-1]
+    assert len({event["id"] for event in events}) == most
+    connection.connection_lost(None)
 
 
 async def test_a_port_in_use_cannot_be_opened() -> None:
@@ -526,7 +564,7 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
 async def test_more_young_keys_than_memory_may_hold_stop_no_start_and_are_known() -> None:
     """As on a host whose clock is behind when it starts: all stored keys look young."""
     config = Config(bind=ANY, api=ANY, name="one")
-    keys = [uuid4() for _ in range(6)]
+    keys = [uuid4().bytes for _ in range(6)]
     answers = []
     for limits in (Settings(), Settings(key_limit=1)):
         daemon = await Daemon.open(replace(config, settings=limits))

@@ -53,7 +53,6 @@ async def test_a_scrape_of_a_large_node_holds_the_loop_for_a_few_milliseconds() 
                 SidePort(FakeBackend()),
                 Counter(),
                 "test",
-                1000,
                 lambda: None,
                 list,
             )

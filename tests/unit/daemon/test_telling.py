@@ -112,6 +112,10 @@ def test_what_comes_again_and_again_is_counted(
         for _ in range(2 * BURST):
             telling.tell_again(effect)
         assert len(told.records) == BURST
+    told.clear()
+    for _ in range(2 * BURST):
+        telling.tell_again(change(Status.ALIVE, Status.ALIVE, Reason(Cause.TAGGED)))
+    assert len(told.records) == BURST, "they have lines of their own"
     later = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later)
     told.clear()

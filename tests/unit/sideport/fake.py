@@ -122,13 +122,15 @@ class FakeBackend(Service):
 
     # --- the rest ----------------------------------------------------------------------------
 
-    def increment(self, counter: str, by: int, key: UUID | None, answer: Answer) -> None:
+    def increment(
+        self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
+    ) -> None:
         if self.unstartable is not None:
             raise self.unstartable
         self.starting()
-        self.started.append((counter, by))
-        self.keys.append(key)
-        self.waiting.append((answer, counter, by))
+        self.started += [(counter, by)] * count
+        self.keys += [None if key is None else UUID(bytes=key)] * count
+        self.waiting += [(answer if count == 1 else _all(answer, count), counter, by)] * count
         if not self.paused:
             self.commit()
 
@@ -187,8 +189,8 @@ class FakeBackend(Service):
             future.set_result(self.copies)
         return future
 
-    async def event_of(self, key: UUID) -> dict[str, object]:
-        if key != KEY:
+    async def event_of(self, key: bytes) -> dict[str, object]:
+        if key != KEY.bytes:
             raise Refused(Why.UNKNOWN, "no record of that key is held")
         return {"id": increment_id(7), "counter": "hits", "by": 3, "counted": True}
 
@@ -400,6 +402,18 @@ class Client:
         self.writer.close()
         with contextlib.suppress(OSError):  # it may have been reset
             await self.writer.wait_closed()
+
+
+def _all(answer: Answer, count: int) -> Answer:
+    """Answers once there are so many."""
+    told: list[Counted | Refused] = []
+
+    def one(result: Counted | Refused) -> None:
+        told.append(result)
+        if len(told) == count:
+            answer(told)
+
+    return one
 
 
 class FakeHost(SidePort):

@@ -65,7 +65,7 @@ async def test_each_line_of_a_batch_is_answered_in_order(
     assert answer[3] == {"title": "Conflict", "status": 409, "detail": "out of range"}
     assert backend.items == [
         Item("a", 2),
-        Item("hé", 1, KEY),
+        Item("hé", 1, KEY.bytes),
         Item("full", 1),
         Item("default", 1),
     ]

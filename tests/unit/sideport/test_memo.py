@@ -25,6 +25,12 @@ def http(line: str, *fields: str, body: str = "") -> bytes:
     return f"{head}{length}\r\n\r\n{body}".encode()
 
 
+def resp(*words: str) -> bytes:
+    encoded = [word.encode(errors="surrogateescape") for word in words]
+    parts = [b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded]
+    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+
+
 def keyed(key: str) -> list[bytes]:
     return [
         http("POST /increment", f"Idempotency-Key: {key}"),
@@ -80,6 +86,29 @@ TEXT = [
     *(f"increment {ONE} key={key}\n".encode() for key in (ONE, OTHER)),
     b"ping\n",
 ]
+REDIS = [
+    resp("INCR", "a"),
+    resp("INCRBY", "a", "0"),
+    resp("GET", "a"),
+    *(
+        resp("gossipd.incrby", name, "2", key)
+        for name in ("a", ONE, "")
+        for key in (ONE, OTHER, ONE.upper(), f"{{{ONE}}}", "order 17", "order 18", "", "\udcff")
+    ),
+    *(resp("GOSSIPD.INCRBY", key, "1", "order 17") for key in (ONE, OTHER)),
+    *(resp("GOSSIPD.INCRBY", key, "1", key) for key in (ONE, OTHER)),
+    *(resp("GOSSIPD.INCRBY", "b", by, OTHER) for by in ("0", "x", str(2**53 + 1), "-7")),
+    resp("GOSSIPD.INCRBY", "b", "1"),
+    *(resp("GOSSIPD.INCRBY", "b", "1", key) * 3 for key in (ONE, OTHER)),
+    resp("GOSSIPD.INCRBY", "b", "1", ONE)[:-1],
+    b"\n",
+    b"*0\r\n" + resp("GOSSIPD.INCRBY", "b", "1", OTHER),
+    resp("MULTI"),
+    resp("GOSSIPD.INCRBY", "b", "1", OTHER),
+    resp("INCR", "a"),
+    resp("EXEC"),
+    resp("GOSSIPD.INCRBY", "b", "1", OTHER),
+]
 
 
 class Ended(FakeTransport):
@@ -102,6 +131,8 @@ async def answered(said: list[bytes], remembering: bool) -> list[object]:
     host = FakeHost(backend, Limits())
     if not remembering:
         host.requests.remember = host.lines.remember = lambda *_: None  # type: ignore[method-assign]
+        host.resp.remember = lambda *_: None  # type: ignore[method-assign]
+        host.resp.remember_said = lambda *_: None  # type: ignore[method-assign]
     told: list[object] = []
     connection, transport = Connection(host), Ended()
     connection.connection_made(transport)
@@ -118,7 +149,7 @@ async def answered(said: list[bytes], remembering: bool) -> list[object]:
     return [*told, backend.started, keys, [about[:2] for about in backend.asked]]
 
 
-@pytest.mark.parametrize("said", [HTTP, TEXT], ids=["HTTP", "text"])
+@pytest.mark.parametrize("said", [HTTP, TEXT, REDIS], ids=["HTTP", "text", "RESP"])
 async def test_what_comes_again_is_answered_as_if_it_were_parsed(said: list[bytes]) -> None:
     three_times = [piece for piece in said for _ in range(3)] + said
     parsed = await answered(three_times, False)
@@ -169,6 +200,19 @@ async def test_what_comes_again_is_not_parsed() -> None:
     found = host.requests.find(http("POST /increment", f"Idempotency-Key: {ONE}"))
     assert found is not None
     assert [str(key) for key in backend.keys if key is not None] == keys
+    await client_of_redis(host, backend)
+
+
+async def client_of_redis(host: FakeHost, backend: FakeBackend) -> None:
+    connection, transport = Connection(host), FakeTransport()
+    connection.connection_made(transport)
+    for key in ("order 17", "order 18", ONE, OTHER):
+        await say(connection, transport, resp("GOSSIPD.INCRBY", "a", "1", key))
+    assert host.resp.keyed
+    found = host.resp.requests.find(resp("GOSSIPD.INCRBY", "a", "1", str(uuid4())))
+    assert found is not None
+    assert backend.keys[-2:] == [UUID(ONE), UUID(OTHER)]
+    connection.connection_lost(None)
 
 
 async def test_empty_lines_between_requests_that_come_again_are_no_long_head() -> None:
@@ -183,8 +227,8 @@ async def test_empty_lines_between_requests_that_come_again_are_no_long_head() -
 
 
 def test_the_key_of_a_request_is_the_one_that_stands_where_the_key_stood() -> None:
-    memo = Memo()
-    got: list[UUID] = []
+    memo = Memo[Meaning]()
+    got: list[bytes] = []
     meaning = MEANING._replace(start=lambda key: got.append(key))
     for key in (ONE, ONE, OTHER):
         assert memo.find(f"add {key}".encode()) is None, "it may stand there by chance"
@@ -192,7 +236,7 @@ def test_the_key_of_a_request_is_the_one_that_stands_where_the_key_stood() -> No
     found = memo.find(b"add " + OTHER.encode())
     assert found is not None
     found.start()
-    assert got == [UUID(OTHER)]
+    assert got == [UUID(OTHER).bytes]
     for other in (
         b"add  " + OTHER.encode(),
         b"ad " + OTHER.encode(),
@@ -207,7 +251,7 @@ def test_the_key_of_a_request_is_the_one_that_stands_where_the_key_stood() -> No
 
 
 def test_a_key_is_the_first_whole_one() -> None:
-    memo, got = Memo(), list[UUID]()
+    memo, got = Memo[Meaning](), list[bytes]()
     meaning = MEANING._replace(start=lambda key: got.append(key))
     for beginning in ("-", "1-", f"{ONE[:-1]}-", f"{ONE[9:]} ", "0" * 7 + "-" + ONE[9:] + " a"):
         for key in (ONE, OTHER, ONE):
@@ -215,12 +259,12 @@ def test_a_key_is_the_first_whole_one() -> None:
             if found is not None:
                 found.start()
             memo.remember(f"{beginning}{key}".encode(), meaning, key)
-        assert got.pop() == UUID(ONE)
+        assert got.pop() == UUID(ONE).bytes
     assert got == []
 
 
 def test_it_is_not_remembered_where_the_key_stands_twice() -> None:
-    memo = Memo()
+    memo = Memo[Meaning]()
     for key in (ONE, OTHER):
         memo.remember(f"{key} {key}".encode(), MEANING, key)
     memo.remember(f"{OTHER} {ONE}".encode(), MEANING, ONE)
@@ -228,11 +272,13 @@ def test_it_is_not_remembered_where_the_key_stands_twice() -> None:
     assert memo.find(f"{OTHER} {OTHER}".encode()) is None
 
 
-def test_the_last_requests_are_remembered_and_no_large_ones() -> None:
-    memo = Memo()
-    for number in range(MEANINGS_MAX + 1):
+def test_so_many_requests_are_remembered_and_no_large_ones() -> None:
+    memo = Memo[Meaning]()
+    for number in range(MEANINGS_MAX):
         memo.remember(b"%d" % number, MEANING)
+    assert memo.find(b"0") is MEANING
+    memo.remember(b"one more", MEANING)
     assert memo.find(b"0") is None
-    assert memo.find(b"1") is MEANING
+    assert memo.find(b"one more") is MEANING
     memo.remember(b"x" * (SIZE_MAX + 1), MEANING)
     assert memo.find(b"x" * (SIZE_MAX + 1)) is None

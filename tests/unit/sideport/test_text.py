@@ -128,7 +128,7 @@ async def test_the_value_of_an_option_may_stand_in_quotes(
 ) -> None:
     await client.send(b'increment key="a b"\nincrement key="a\\"b"\nincrement "key=a b"\n')
     assert [await client.line() for _ in range(3)] == ["1", "2", "1"]
-    assert backend.keys == [key("a b"), key('a"b'), None]
+    assert backend.keys == [UUID(bytes=key("a b")), UUID(bytes=key('a"b')), None]
     assert backend.started[-1] == ("key=a b", 1)
 
 

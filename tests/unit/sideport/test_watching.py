@@ -337,6 +337,23 @@ async def test_who_is_too_slow_is_told_so_and_dropped(
 
 
 @pytest.mark.parametrize("limits", [FEW], indirect=True)
+@pytest.mark.parametrize("query", ["?counter=a", "?counter=a&members", "?members"])
+async def test_what_a_watcher_did_not_ask_for_makes_it_no_slower(
+    client: Client, port: SidePort, backend: FakeBackend, query: str
+) -> None:
+    follower = await Follower(client).begin(query)
+    await follower.upto("counts" if "counter" in query else "present")
+    for _ in range(50):
+        backend.add("b")
+        port.watchers.pull()
+        await asyncio.sleep(0)
+    assert len(port.watchers) == 1
+    backend.add("a")
+    change(port, backend, "n1", "suspect")
+    assert (await follower.event()).kind in ("member", "increment")
+
+
+@pytest.mark.parametrize("limits", [FEW], indirect=True)
 async def test_who_finds_out_itself_that_it_is_too_slow_ends_once(
     client: Client, port: SidePort, backend: FakeBackend
 ) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
@@ -96,7 +95,7 @@ async def test_an_increment_that_is_repeated_is_counted_once_now_and_in_the_next
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     bench.fail_once(written=written, error=error)
-    item = Item("default", 1, UUID(bytes=key))
+    item = Item("default", 1, key)
     assert "may have been counted" in await bench.refused(item)
     answer = await bench.counted(item)
     assert (answer.value, answer.duplicate) == (1, False)
@@ -112,7 +111,7 @@ async def test_what_was_exposed_of_the_stream_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
-    first, second, third = (UUID(bytes=plain_key(number)) for number in (1, 2, 3))
+    first, second, third = (plain_key(number) for number in (1, 2, 3))
     await bench.counted(Item("a", 5, first))
     await bench.counted(Item("b", 7, None))
     stream = bench.life.node.stream
@@ -124,7 +123,7 @@ async def test_what_was_exposed_of_the_stream_stays(
     await bench.life.store.close()
     (found,) = (each for each in (await stored(tmp_path)).streams if each.stream == stream)
     assert (found.registers, found.version) == ((("a", 1, 5), ("b", 2, 7)), 2)
-    assert [record.key for record in found.keys] == [first.bytes]
+    assert [record.key for record in found.keys] == [first]
     life = await new_life(tmp_path, 2)
     assert life.node.log.values == {"a": 5, "b": 7, "d": 1}
     await life.store.close()
@@ -170,7 +169,7 @@ async def test_while_it_cannot_be_taken_back_nothing_is_counted(
     monkeypatch.setattr("gossipd.store.recovery.BUSY_SECONDS", 0.05)
     bench = Bench(await new_life(tmp_path, 1), monkeypatch)
     bench.fail_once(written=True)
-    plain, timed = UUID(bytes=plain_key(1)), UUID(bytes=timed_key(1.0))
+    plain, timed = plain_key(1), timed_key(1.0)
     item = Item("default", 1, plain)
     await bench.refused(item)
     with closing(sqlite3.connect(tmp_path / "gossipd.db", isolation_level=None)) as other:

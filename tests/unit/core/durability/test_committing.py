@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from gossipd.core import (
+    BY_MAX,
+    TOTAL_MAX,
     Abandon,
     Advance,
     Answered,
@@ -21,16 +23,19 @@ from gossipd.core import (
     FindKeys,
     GaveUpDisk,
     Incremented,
+    Item,
+    OutOfRange,
     Put,
     PutAnswer,
     PutTaken,
     Reply,
+    Run,
     Settings,
+    Several,
     ShareFull,
     Uncounted,
-    Wanted,
 )
-from gossipd.core.durability.batch_size import COST_MAX, COUNTER_COST
+from gossipd.core.durability.batch_size import COST_MAX, COUNTER_COST, IN_A_ROW
 from gossipd.core.durability.committing import BATCH_KEYS
 from gossipd.core.durability.disk_health import RETRY_MAX, RETRY_MIN
 from gossipd.core.durability.intake import PUTS_MAX
@@ -72,7 +77,7 @@ class Bench(Talk):
     def ask(self, token: int, counter: str = "a", by: int = 1, key: bytes | None = None) -> None:
         self.see(self.node.increment(token, counter, by, key))
 
-    def ask_all(self, token: int, items: Sequence[Wanted]) -> None:
+    def ask_all(self, token: int, items: Sequence[Item]) -> None:
         self.see(self.node.increment_all(token, items))
 
     def begin(self) -> Said:
@@ -115,6 +120,50 @@ def bench() -> Bench:
 def key(number: int) -> bytes:
     """A key that tells no time."""
     return bytes((number, 0, 0, 0, 0, 0, 0x40, 0, 0x80)) + bytes(7)
+
+
+def test_some_in_a_row_are_told_as_one(bench: Bench) -> None:
+    increment = bench.node.increment
+    bench.see(increment(1, "a", 2, None, 3))
+    bench.ask(2, "a", 1)
+    bench.ask(3, "b", 1, key(1))
+    bench.see(increment(4, "b", BY_MAX, None, 2))
+    commit = bench.begun()
+    assert commit.tokens == [1, 2, 3, 4]
+    said = bench.done(commit)
+    (made,) = (effect.advances for effect in said.of(Incremented))
+    assert [(each.seq, each.value) for each in made[:4]] == [(1, 2), (2, 4), (3, 6), (4, 7)]
+    assert bench.told == {1: Run(made[2], 3), 2: made[3], 3: made[4], 4: Run(made[6], 2)}
+    assert [each.advance for each in bench.node.recent()][::-1] == list(made)
+
+
+def test_some_in_a_row_that_end_differently_are_told_each(bench: Bench) -> None:
+    for _ in range(TOTAL_MAX // BY_MAX // 64 - 1):
+        bench.see(bench.node.increment(0, "a", BY_MAX, None, 64))
+        bench.done(bench.begun())
+        bench.told.clear()
+    bench.see(bench.node.increment(1, "a", BY_MAX, None, 66))
+    bench.see(bench.node.increment(2, "a", BY_MAX, None, 3))
+    said = bench.done(bench.begun())
+    (made,) = (effect.advances for effect in said.of(Incremented))
+    refused = OutOfRange("a", BY_MAX)
+    assert bench.told == {1: Several((*made, refused, refused)), 2: refused}
+    assert bench.node.log.value("a") == made[-1].value == TOTAL_MAX
+
+
+def test_some_in_a_row_that_could_not_be_committed_are_refused_as_one(bench: Bench) -> None:
+    bench.see(bench.node.increment(1, "a", 1, None, 3))
+    bench.begun()
+    bench.fail_commit()
+    assert bench.fates(1) == [Fate.UNKNOWN]
+    assert bench.node.log.value("a") == 0
+
+
+def test_some_in_a_row_cost_less_than_each_alone_but_not_nothing(bench: Bench) -> None:
+    for token in range(COST_MAX):
+        bench.see(bench.node.increment(token, "a", 1, None, 10 * IN_A_ROW))
+    asked = len(bench.begun().tokens)
+    assert COST_MAX // 16 < asked < COST_MAX // 8
 
 
 def test_what_was_asked_for_in_one_turn_shares_a_commit_and_is_answered_with_it(
@@ -188,7 +237,7 @@ def test_no_more_is_taken_at_once_than_holds_the_loop_for_a_moment(bench: Bench)
 
 
 def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     commit = bench.begun()
     assert len(commit.tokens) == PART
     bench.ask(2)
@@ -206,7 +255,7 @@ def test_increments_find_their_place_within_a_large_batch(bench: Bench) -> None:
 def test_a_part_that_is_committed_in_two_goes_on_when_both_are(bench: Bench) -> None:
     for token in range(100, 350):
         bench.ask(token, f"c{token}")
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     sizes: list[int] = []
     while bench.soon > len(sizes):
         commit = bench.begun()
@@ -223,7 +272,7 @@ def test_a_batch_of_nothing_asks_for_nothing(bench: Bench) -> None:
 
 
 def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Bench) -> None:
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     commit = bench.begun()
     bench.see(bench.node.leave(bench.now))
     bench.done(commit)
@@ -231,19 +280,19 @@ def test_what_is_left_of_a_batch_when_the_node_leaves_is_refused(bench: Bench) -
     assert part[PART:] == [Uncounted(Fate.LEAVING)] * 10
     assert all(isinstance(reply, Advance) for reply in part[:PART])
     assert bench.node.leaving
-    bench.ask_all(2, [Wanted("a", 1)])
+    bench.ask_all(2, [Item("a", 1)])
     assert bench.told[2] == Uncounted(Fate.LEAVING)
 
 
 def test_batches_fill_their_share_of_the_keys_and_leave_the_rest_to_others() -> None:
     bench = Bench(key_limit=20)
     share = int(BATCH_KEYS * 20)
-    bench.ask_all(1, [Wanted("a", 1, key(number)) for number in range(30)])
+    bench.ask_all(1, [Item("a", 1, key(number)) for number in range(30)])
     bench.done(bench.begun())
     assert all(isinstance(reply, Advance) for reply in bench.parts[0][:share])
     assert bench.parts[0][share:] == [ShareFull()] * 14
     bench.ask(2, key=key(100))
-    bench.ask_all(3, [Wanted("a", 1), Wanted("a", 1, key(3)), Wanted("a", 1, key(20))])
+    bench.ask_all(3, [Item("a", 1), Item("a", 1, key(3)), Item("a", 1, key(20))])
     bench.done(bench.begun())
     assert [type(reply) for reply in bench.parts[1]] == [Advance, Duplicate, ShareFull]
     assert isinstance(bench.told[2], Advance)
@@ -464,7 +513,7 @@ def test_keys_that_come_too_late_are_not_used(forgetful: Bench) -> None:
 
 
 def test_a_batch_of_a_disk_that_hangs_is_answered_as_a_whole(bench: Bench) -> None:
-    bench.ask_all(1, [Wanted("a", 1)] * (PART + 10))
+    bench.ask_all(1, [Item("a", 1)] * (PART + 10))
     bench.begun()
     bench.hang()
     (part,) = bench.parts

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from random import Random
 
 import pytest
@@ -12,7 +13,9 @@ from gossipd.core.log.writer import (
     CLOCKS_PART_MAX,
     Accepted,
     LogFull,
+    Mixed,
     OutOfRange,
+    Result,
     Writer,
 )
 from gossipd.core.settings import Settings
@@ -121,6 +124,44 @@ def test_an_increment_beyond_the_range_is_not_done_and_the_others_are() -> None:
     )
     writer.expose(batch, 1.0)
     assert log.value("x") == big
+
+
+def each_alone(results: Iterable[Result]) -> Iterator[Result]:
+    for result in results:
+        match result:
+            case Accepted(seq, counter, by, times):
+                yield from (Accepted(seq + at, counter, by) for at in range(times))
+            case Mixed(inner):
+                yield from each_alone(inner)
+            case _:
+                yield result
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_some_in_a_row_are_counted_as_each_of_them_alone(seed: int) -> None:
+    rng = Random(seed)
+    ends = [rng.choice((0, 1, -1)) * TOTAL_MAX + rng.randint(-9, 9) for _ in range(2)]
+    others = [(counter, 1, end) for counter, end in zip("ab", ends, strict=True)]
+    rows, single = (_writer(Log(registers_max=6)) for _ in range(2))
+    for _, log in (rows, single):
+        log.merge(b"another123", others)
+        log.merge(b"another456", others[: seed % 3])
+    for now in (1.0, 2.0, 3.0):
+        asked = [(rng.choice("abcde"), rng.choice((1, -1, 3, -3))) for _ in range(6)]
+        counts = [rng.choice((1, 1, 2, 7)) for _ in asked]
+        batch = rows[0].prepare(asked, now, now, counts=counts)
+        flat = [one for one, count in zip(asked, counts, strict=True) for _ in range(count)]
+        alone = single[0].prepare(flat, now, now)
+        told = list(each_alone(batch.results))
+        for place, count in enumerate(counts):
+            result = batch.results[place]
+            if isinstance(result, OutOfRange | LogFull):
+                at = sum(counts[:place])
+                told[at : at + 1] = [result] * count
+        assert told == list(alone.results)
+        assert batch._replace(results=()) == alone._replace(results=())
+        assert rows[0].expose(batch, now) == single[0].expose(alone, now)
+    assert rows[1].fingerprint == single[1].fingerprint
 
 
 def test_the_value_over_all_streams_stays_in_range_too() -> None:
