@@ -46,10 +46,10 @@ def failing() -> None:
 
 
 def copied() -> None:
-    """A disk is copied while a batch is to be taken back, by a node that goes on or by one that
-    leaves before it can, and a process starts with the copy, at once or later: it reveals the
-    batch, whose client has meanwhile tried again."""
-    for failure, later in product((Failure.FULL, Failure.BROKEN), (False, True)):
+    """A disk is copied while a batch is to be taken back, by a node that goes on, that leaves
+    before it can, or that stands still and has not heard of it, and a process starts with the
+    copy, at once or later: it reveals the batch, whose client has meanwhile tried again."""
+    for fate, later in product(("goes on", "leaves", "stands still"), (False, True)):
         world = formed(3, disks=True)
         checker = Checker(world)
         disk = world.hosts["n1"].disk
@@ -57,16 +57,20 @@ def copied() -> None:
         world.increment("n1")
         pass_time(world, checker, 0.5)
         key = random_key(world.rng)
-        disk.fails_next = (When.AFTER, failure)
+        if fate == "stands still":
+            world.stall("n1")
+        disk.fails_next = (When.AFTER, Failure.BROKEN if fate == "leaves" else Failure.FULL)
         world.increment("n1", "default", 1, key)
         copy = disk.copy()
         pass_time(world, checker, 3 * later)
         world.place("copy").seeds = [world.hosts["n0"].address]
         world.start("copy", disk=copy)
-        again = "n1" if later and failure is Failure.FULL else "n0"
+        again = "n1" if later and fate == "goes on" else "n0"
         assert isinstance(world.increment(again, "default", 1, key), Accepted)
         pass_time(world, checker, 3)
-        assert ("n1" in world.running) == (failure is Failure.FULL)
+        world.resume("n1")
+        pass_time(world, checker, 1)
+        assert ("n1" in world.running) == (fate != "leaves")
         come_to_rest(world, checker)
         assert {node.log.value("default") for node in world.running.values()} == {2}
         assert {node.log.doubles.left_out for node in world.running.values()} == {1}
