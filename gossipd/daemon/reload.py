@@ -31,7 +31,7 @@ from gossipd.daemon.troubles import Troubles
 
 log = logging.getLogger("gossipd")
 
-ALARM = "reload"
+ALARM, LATE = "reload", "reload hangs"
 
 _OF_SETTINGS = {field.name for field in fields(Settings)}
 
@@ -59,6 +59,8 @@ class Reload:
         self._reads = False
         self._once_more = False
         self._is_over = False
+        self._late: asyncio.TimerHandle | None = None
+        """Tells that a file is not read for long; None while none is being read."""
 
     def asked(self) -> None:
         """By a signal, in the middle of anything."""
@@ -78,10 +80,14 @@ class Reload:
     def stop(self) -> None:
         """Whatever is being read is not waited for."""
         self._is_over = True
+        self._in_time()
 
     def _read(self) -> None:
         """The file may be on a disk that hangs, so a thread reads it, for which nobody waits."""
         self._once_more = False
+        wait = self._config.disk_timeout
+        text = f"{self._layers.path} cannot be read again yet: its disk has not answered"
+        self._late = self._loop.call_later(wait, self._troubles.begin, LATE, text)
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
@@ -94,6 +100,7 @@ class Reload:
             self._loop.call_soon_threadsafe(self._loaded, outcome)
 
     def _loaded(self, outcome: Loaded | Exception) -> None:
+        self._in_time()
         if self._is_over or self._node.leaving:
             return  # the manager has been told that this node ends
         try:
@@ -104,6 +111,12 @@ class Reload:
             else:
                 self._reads = False
                 notify.ready()
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+            self._troubles.end(LATE)
 
     def _heed(self, outcome: Loaded | Exception) -> None:
         if isinstance(outcome, Loaded):

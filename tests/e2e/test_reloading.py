@@ -121,15 +121,21 @@ def test_a_bad_file_is_refused_as_a_whole_until_a_good_one_is_read(
 def test_a_file_whose_disk_hangs_holds_up_nobody(cluster: Cluster, file: Path) -> None:
     node = cluster.add()
     file.write_text("")
-    node.start("--config", str(file))
+    node.start("--config", str(file), "--disk-timeout", "1")
     until(lambda: node.ready, 20, "it is ready")
     file.unlink()
     os.mkfifo(file)  # who opens it waits until somebody writes
-    threads = Path(f"/proc/{node.process.pid}/task")
-    before = len(list(threads.iterdir()))
     node.send(signal.SIGHUP)
-    until(lambda: len(list(threads.iterdir())) > before, 10, "it is being read")
+    late = f"{file} cannot be read again yet: its disk has not answered"
+    node.says(late)
+    assert node.status()["alarms"] == [late]
     assert node.increment() == 1
+    file.write_text("tag = ['a=1']\n")
+    node.says(f"cleared: {late}")
+    until(lambda: tags(node, "n1") == {"a": "1"}, 10, "it was read")
+    assert node.status()["alarms"] == []
+    node.send(signal.SIGHUP)
+    until(lambda: node.log.count(late) == 3, 10, "the next one is late, too")
     node.send(signal.SIGTERM)
     assert node.ended() == 0
 
