@@ -11,16 +11,18 @@ cd "$(dirname "$0")/../.."
 
 for host; do
     echo "$host: installing"
-    tar -cz pyproject.toml README.md LICENSE gossipd systemd configs/three-hosts |
-        ssh "$host" 'rm -rf /tmp/gossipd-source && mkdir /tmp/gossipd-source && tar -xzC /tmp/gossipd-source'
-    ssh "$host" sudo sh -eu <<'END'
+    source=$(
+        tar -cz pyproject.toml README.md LICENSE gossipd systemd configs/three-hosts |
+            ssh "$host" 'source=$(mktemp -d) && tar -xzC "$source" && echo "$source"'
+    )
+    ssh "$host" sudo sh -eu -s "$source" <<'END'
 [ -x /opt/gossipd/bin/pip ] || python3 -m venv /opt/gossipd
-/opt/gossipd/bin/pip install --quiet --force-reinstall /tmp/gossipd-source
+/opt/gossipd/bin/pip install --quiet --force-reinstall "$1"
 ln -sf /opt/gossipd/bin/gossipd /usr/local/bin/gossipd
-install -D -m 644 /tmp/gossipd-source/configs/three-hosts/gossipd.toml /etc/gossipd/gossipd.toml
+install -D -m 644 "$1/configs/three-hosts/gossipd.toml" /etc/gossipd/gossipd.toml
 echo GOSSIPD_RUN_CONFIG=/etc/gossipd/gossipd.toml >/etc/default/gossipd
 /opt/gossipd/bin/gossipd systemd-unit >/etc/systemd/system/gossipd.service
-rm -r /tmp/gossipd-source
+rm -r "$1"
 systemctl daemon-reload
 systemctl enable --quiet gossipd
 systemctl restart gossipd
