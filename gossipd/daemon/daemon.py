@@ -58,6 +58,7 @@ from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
+from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Alarm
@@ -99,12 +100,6 @@ from gossipd.sideport.port import SidePort
 from gossipd.store import Keeper, Store, fork
 
 log = logging.getLogger("gossipd")
-
-MOMENT = 0.001
-"""The shortest wait that a loop's timer can tell apart from none, seconds."""
-
-READ_FIRST_MAX = 50
-"""Turns of the loop for which a late timer waits while datagrams keep coming in."""
 
 LOOK_INTERVAL = 0.1
 """Seconds between two looks at how full the log is, at lines that were lost, and at garbage. There
@@ -151,7 +146,6 @@ class Daemon:
         self._config = config
         self._manager = manager
         self._store = store
-        self._loop = asyncio.get_running_loop()
         rng, frame = random.SystemRandom(), TagFrame(config.cluster)
         self._udp = udp
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
@@ -202,12 +196,13 @@ class Daemon:
             config.cluster,
         )
         self._port = SidePort(self.service, Limits(names=own_names(own.name)))
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: float | None = None
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)
         self._inbox = Inbox(self._receive, self._node, busy)
+        self._deadline = Deadline(
+            self._node, udp, self._inbox, config.settings.stall_after, self._deadline_passed
+        )
         self._metrics = Metrics(self._sources())
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
@@ -323,8 +318,7 @@ class Daemon:
         self._perform(effects)
 
     async def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadline.stop()
         self._hearing.stop()
         await self._advertising.stop()
         await self._seeds.stop()
@@ -350,42 +344,10 @@ class Daemon:
             return
         self._perform(self._node.receive_datagram(data, source, time.monotonic()))
 
-    def _arm(self) -> None:
-        at = self._node.next_timeout
-        if at == self._timer_at:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = at
-        # Not the loop's clock, which uvloop rounds to milliseconds: round trips are shorter.
-        wait = 0.0 if at is None else max(MOMENT, at - time.monotonic())
-        self._timer = None if at is None else self._loop.call_later(wait, self._on_timer)
-
-    def _on_timer(self, turns: int = 0, received: int = -1) -> None:
-        """Whatever raises, there is a next timer."""
-        try:
-            self._do_what_is_due(turns, received)
-        except Exception:
-            self._timer_at = None
-            self._arm()
-            raise
-
-    def _do_what_is_due(self, turns: int, received: int) -> None:
-        """A late timer first lets the socket be read: what explains it may be waiting there."""
-        self._inbox.hurry()
-        at, now = self._timer_at, time.monotonic()
-        came = self._udp.received_count
-        late = at is not None and now - at > self._config.settings.stall_after
-        if late and came != received and turns < READ_FIRST_MAX:
-            self._timer = self._loop.call_later(MOMENT, self._on_timer, turns + 1, came)
-            return
-        self._timer_at = None
-        if at is not None and now >= at:
-            self._numbers.lag.add(now - at)
-            self._node.see_clocks(now, time.time())
-            self._perform(self._node.handle_timeout(now))
-        else:
-            self._arm()  # loops count in milliseconds and may fire a moment early
+    def _deadline_passed(self, now: float, late: float) -> None:
+        self._numbers.lag.add(late)
+        self._node.see_clocks(now, time.time())
+        self._perform(self._node.handle_timeout(now))
         self._telling.in_time()
 
     def _perform(self, effects: Sequence[Effect]) -> None:
@@ -405,7 +367,7 @@ class Daemon:
         if now >= self._look_at:
             self._look_at = now + LOOK_INTERVAL
             self._look()
-        self._arm()
+        self._deadline.set()
 
     def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from gossipd.sideport.http_answers import Framing, encode, stream_head, with_text
-from gossipd.sideport.watching import Event
+from gossipd.sideport.rings import Event
 
 RETRY = 1000
 """Milliseconds after which a browser comes back when the connection has ended."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gossipd.sideport.rings import Event
 from gossipd.sideport.tokens import quote
-from gossipd.sideport.watching import Event
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -18,11 +18,11 @@ from gossipd.sideport.memo import Meaning
 from gossipd.sideport.operations import OPERATIONS, Operation
 from gossipd.sideport.pipeline import Answer, Pipeline
 from gossipd.sideport.protocols import NOT_RESP, RESP
+from gossipd.sideport.rings import Event
 from gossipd.sideport.streaming import in_blocks
 from gossipd.sideport.tables import aligned
 from gossipd.sideport.tokens import options, split
 from gossipd.sideport.validation import shown, wrong
-from gossipd.sideport.watching import Event
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort

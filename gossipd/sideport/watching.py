@@ -18,16 +18,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from gossipd.core import RETRY_AFTER, RecentEvent, Refused, Why
 from gossipd.daemon.service import Service
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.pipeline import Flow, Pipeline
+from gossipd.sideport.rings import Event, Place, Ring
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 
 INTERVAL, INTERVAL_EACH = 0.005, 0.000_25
@@ -55,25 +55,6 @@ class Wanted(NamedTuple):
     """The id of the last event that it was told, where it goes on."""
 
 
-class Event:
-    """Something that is told."""
-
-    __slots__ = ("data", "forms", "kind", "name", "number")
-
-    def __init__(
-        self, kind: str, name: str, data: Callable[[], Any], number: int | None = None
-    ) -> None:
-        self.kind = kind
-        self.name = name
-        """The counter or member that it is about."""
-        self.data = data
-        """Makes what is told of it: often nobody wants to know."""
-        self.number = number
-        """Who was told it goes on behind this number."""
-        self.forms: dict[object, bytes] = {}
-        """It as each of the dialects says it, made once for all watchers."""
-
-
 class Encoding(Protocol):
     """How a dialect tells events."""
 
@@ -84,52 +65,6 @@ class Encoding(Protocol):
     def last(self, event: Event) -> bytes:
         """The last event, and the end."""
         ...
-
-
-class _Ring:
-    """The last events of one kind. The place of a watcher in it is how many came before."""
-
-    def __init__(self, size: int) -> None:
-        self.events: deque[Event] = deque(maxlen=size)
-        self.end = 0
-        """How many there were so far."""
-
-    @property
-    def start(self) -> int:
-        return self.end - len(self.events)
-
-    def add(self, events: list[Event]) -> None:
-        self.events.extend(events)
-        self.end += len(events)
-
-    def forget(self, missed: int) -> None:
-        """Nothing is known any more of what was, nor of as many more that were missed."""
-        self.events.clear()
-        self.end += missed
-
-
-class _Place:
-    """How far a watcher has come in a ring."""
-
-    def __init__(self, ring: _Ring, at: int) -> None:
-        self.ring = ring
-        self.at = at
-
-    @property
-    def is_passed(self) -> bool:
-        return self.at < self.ring.start
-
-    def take(self, passes: Callable[[Event], bool]) -> list[Event]:
-        """The next events that pass, not many at once."""
-        found: list[Event] = []
-        ring = self.ring
-        for event in islice(ring.events, self.at - ring.start, None):
-            self.at += 1
-            if passes(event):
-                found.append(event)
-                if len(found) == ROWS_AT_ONCE:
-                    break
-        return found
 
 
 class Watch(Flow):
@@ -168,10 +103,10 @@ class Watch(Flow):
 
     # --- what the watchers say ---------------------------------------------------------------
 
-    def start(self, members: _Ring, increments: _Ring, last: int | None) -> None:
+    def start(self, members: Ring, increments: Ring, last: int | None) -> None:
         """`last`: the number of the increment behind which it goes on."""
-        self._members = _Place(members, members.end)
-        self._increments = _Place(increments, increments.end if last is None else last)
+        self._members = Place(members, members.end)
+        self._increments = Place(increments, increments.end if last is None else last)
         if last is not None or self.wanted.counters == frozenset():
             self._counted = None
 
@@ -276,8 +211,8 @@ class Watchers:
         self.watches: dict[Watch, None] = {}
         self.life = os.urandom(8).hex()
         """Whose the numbers are."""
-        self._members = _Ring(limits.changes_max)
-        self._increments = _Ring(limits.changes_max)
+        self._members = Ring(limits.changes_max)
+        self._increments = Ring(limits.changes_max)
         self._seen = 0
         """Increments of the node that have been numbered."""
         self._ready = False

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from gossipd.sideport import watching
+from gossipd.sideport import rings
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 from gossipd.sideport.validation import WATCHED_MAX
@@ -417,7 +417,7 @@ async def test_while_nobody_watches_nothing_is_kept(
     backend.add("a")
     follower.client.reset()
     await until(lambda: len(port.watchers) == 0)
-    held = (each for each in gc.get_objects() if isinstance(each, watching.Event))
+    held = (each for each in gc.get_objects() if isinstance(each, rings.Event))
     assert not [event.name for event in held if event.kind == "member"]
     add(port, backend, "a")
     change(port, backend, "n1", "failed")
