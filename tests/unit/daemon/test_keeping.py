@@ -98,7 +98,7 @@ async def running(limit: float) -> AsyncIterator[Bench]:
     made.perform(made.node.start(True, asyncio.get_running_loop().time()))
     yield made
     made.shelf.answers.set()
-    await made.keeping.drain(10)
+    await made.keeping.drain(1)
 
 
 async def test_what_was_learned_is_stored_soon_and_once(bench: Bench) -> None:
