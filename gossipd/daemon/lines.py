@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,6 +24,9 @@ Value: TypeAlias = str | int | float | tuple[str, ...] | None
 
 Form: TypeAlias = Callable[[logging.LogRecord], str]
 
+LISTED_MAX = 3
+"""Names that are told of many."""
+
 _FIELDS = "fields"
 
 _BARE = re.compile(r"[!#-<>-\[\]-~]+", re.ASCII)
@@ -33,6 +36,12 @@ _BARE = re.compile(r"[!#-<>-\[\]-~]+", re.ASCII)
 def fields(**values: Value) -> Mapping[str, Mapping[str, Value]]:
     """What a line says beside its words: `log.info("ready", extra=fields(member="b"))`."""
     return {_FIELDS: values}
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names, of many the first."""
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return ", ".join(names[:LISTED_MAX]) + more
 
 
 def form_of(name: LogFormat, *, for_journal: bool) -> Form:

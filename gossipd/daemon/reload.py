@@ -181,8 +181,7 @@ class Reload:
 def _differences(before: Config, after: Config) -> Iterator[tuple[Key, object, object]]:
     """Options with the value that holds and another one that is wanted."""
     for key in keys():
-        of = (before.settings, after.settings) if key.is_setting else (before, after)
-        was, wanted = (getattr(each, key.name) for each in of)
+        was, wanted = key.of(before), key.of(after)
         if was != wanted:
             yield key, was, wanted
 
