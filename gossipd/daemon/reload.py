@@ -196,6 +196,8 @@ def _why_not(key: Key, was: Any, wanted: Any) -> str | None:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "unset"
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "empty"
     return str(value).lower() if isinstance(value, bool) else str(value)

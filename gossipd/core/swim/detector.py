@@ -29,7 +29,7 @@ from .rounds import Rounds
 from .suspecting import Suspecting
 
 VOIDS_MAX = 3
-"""Times in a row that a probe is repeated because this node stood still."""
+"""Stalls in a row for which the probe is repeated, and timers that wait for others move."""
 
 
 @dataclass(slots=True)
