@@ -10,7 +10,7 @@ import click
 from gossipd.cli.failure import Misuse, say
 from gossipd.cli.output import emit, emit_table
 from gossipd.cli.run import RunOptions, layers_of, load, options
-from gossipd.config.layers import Invalid, Layers, Loaded
+from gossipd.config.layers import Invalid, Layers
 from gossipd.config.options import keys
 
 
@@ -29,7 +29,7 @@ def config() -> None:
 
 def _show(as_json: bool, **given: Any) -> None:
     loaded = load(layers_of(given))
-    rows = [(key.name, _value(loaded, key.name), loaded.origin(key.name)) for key in keys()]
+    rows = [(key.name, _value(key.of(loaded.config)), loaded.origin(key)) for key in keys()]
     if as_json:
         emit(json.dumps({name: {"value": value, "from": origin} for name, value, origin in rows}))
         return
@@ -37,9 +37,8 @@ def _show(as_json: bool, **given: Any) -> None:
     emit_table(("key", "value", "from"), shown)
 
 
-def _value(loaded: Loaded, name: str) -> object:
-    of = loaded.config if hasattr(loaded.config, name) else loaded.config.settings
-    value = getattr(of, name)
+def _value(value: object) -> object:
+    """As JSON has it."""
     if isinstance(value, tuple):
         return list(value)
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -35,11 +35,11 @@ class Loaded:
     origins: Mapping[str, str]
     """Flag, variable, or file and line of each key that was given; the others are defaults."""
 
-    def origin(self, name: str) -> str:
+    def origin(self, key: Key) -> str:
         """Where the value of a key came from, for people."""
-        of_profile = self.config.profile != "lan" and hasattr(self.config.settings, name)
+        of_profile = self.config.profile != "lan" and key.is_setting
         default = f"profile {self.config.profile}" if of_profile else "default"
-        return self.origins.get(name, default)
+        return self.origins.get(key.name, default)
 
 
 @dataclass(frozen=True, slots=True)

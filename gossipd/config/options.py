@@ -67,6 +67,10 @@ class Key:
     is_setting: bool
     """Whether it is a setting of the protocol, its default depending on the profile."""
 
+    def of(self, config: Config) -> object:
+        """The value that holds in a configuration."""
+        return getattr(config.settings if self.is_setting else config, self.name)
+
     @property
     def reloads(self) -> Reloads:
         """Whether a running node takes another value."""

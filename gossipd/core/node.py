@@ -147,11 +147,7 @@ class Node(Inspection):
 
     def retag(self, tags: Tags, now: float) -> list[Effect]:
         """This node has other tags from now on, unless it has left."""
-        turn = self._turn(now)
-        own = self._state.members.own
-        if own.status is not Status.LEFT and tags != own.tags:
-            self._parts.own.retag(tags, turn)
-        return self._end(turn)
+        return self._do(now, self._parts.own.retag, tags)
 
     def grow(self, limits: Settings) -> None:
         """Take those limits of the log that are larger in `limits`: nothing is evicted, so none

@@ -19,10 +19,10 @@ SUM_EVERY = 60.0
 """Seconds over which drops are summed up, from the first one on; the same reason is told with an
 address no sooner again."""
 
-_WARN_OF = (
+_WARN_OF = {
     *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL, Drop.KEYS_FULL),
     *(Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
-)
+}
 """Drops that an operator is to know of."""
 
 
@@ -34,7 +34,7 @@ class Drops:
         self._timer: asyncio.TimerHandle | None = None
         self._untold = Counter[Drop]()
         """Those before the timer that no line has told of."""
-        self._warned: dict[Drop, None] = {}
+        self._warned = set[Drop]()
         """Reasons of which one has."""
         self._repeats = Repeats()
 
@@ -52,7 +52,7 @@ class Drops:
         if reason in _WARN_OF:
             if reason in self._warned:
                 return False
-            self._warned[reason] = None
+            self._warned.add(reason)
             level = logging.WARNING
         elif (
             not log.isEnabledFor(level)

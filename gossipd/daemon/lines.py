@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,17 +24,24 @@ Value: TypeAlias = str | int | float | tuple[str, ...] | None
 
 Form: TypeAlias = Callable[[logging.LogRecord], str]
 
+LISTED_MAX = 3
+"""Names that are told of many."""
+
 _FIELDS = "fields"
 
 _BARE = re.compile(r"[!#-<>-\[\]-~]+", re.ASCII)
 """What needs no quotes: printable ASCII without space, quote, equals sign and backslash."""
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
 
 def fields(**values: Value) -> Mapping[str, Mapping[str, Value]]:
     """What a line says beside its words: `log.info("ready", extra=fields(member="b"))`."""
     return {_FIELDS: values}
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names, of many the first."""
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return ", ".join(names[:LISTED_MAX]) + more
 
 
 def form_of(name: LogFormat, *, for_journal: bool) -> Form:
@@ -50,7 +57,7 @@ def as_json(record: logging.LogRecord) -> str:
     """One object; all that is not ASCII is escaped, so any encoding will do. Bytes of a path that
     are no UTF-8 are text like `\\udce9`, for their escapes are no Unicode to many readers."""
     event = {name: _in_unicode(value) for name, value in _event(record).items()}
-    return json.dumps(event).replace("\x7f", "\\u007f")
+    return json.dumps(event)
 
 
 def quoted(text: str) -> str:
@@ -96,6 +103,5 @@ def _shown(value: Value) -> str:
 
 
 def _escaped(sign: str) -> str:
-    if sign in _ESCAPES:
-        return _ESCAPES[sign]
-    return sign if sign.isprintable() else json.dumps(sign)[1:-1].replace("\x7f", "\\u007f")
+    is_plain = sign.isprintable() and sign not in '"\\'
+    return sign if is_plain else json.dumps(sign)[1:-1]

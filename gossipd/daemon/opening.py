@@ -19,9 +19,9 @@ from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
 from gossipd.daemon.datadir import data_directory, left_behind
 from gossipd.daemon.inherited import Inherited, UnfitError, check, sorted_out
+from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
-from gossipd.daemon.telling import listed
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
 from gossipd.sideport.port import SidePort

@@ -181,8 +181,7 @@ class Reload:
 def _differences(before: Config, after: Config) -> Iterator[tuple[Key, object, object]]:
     """Options with the value that holds and another one that is wanted."""
     for key in keys():
-        of = (before.settings, after.settings) if key.is_setting else (before, after)
-        was, wanted = (getattr(each, key.name) for each in of)
+        was, wanted = key.of(before), key.of(after)
         if was != wanted:
             yield key, was, wanted
 
@@ -197,6 +196,8 @@ def _why_not(key: Key, was: Any, wanted: Any) -> str | None:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "unset"
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "empty"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from gossipd.daemon.lines import fields
+from gossipd.daemon.lines import fields, listed
 
 log = logging.getLogger("gossipd")
 
@@ -19,9 +19,6 @@ together do not wait as long for each other."""
 
 AGAIN_MAX = 3600.0
 """Seconds between two lines at most; each is twice as long as the one before."""
-
-LISTED_MAX = 3
-"""Addresses that a line names."""
 
 
 class Retrying:
@@ -42,12 +39,10 @@ class Retrying:
             return
         seconds = now - self._began
         self._next = now + min(AGAIN_MAX, max(WARN_AFTER, seconds))
-        more = f" and {len(addresses) - LISTED_MAX} more" if len(addresses) > LISTED_MAX else ""
         log.log(
             logging.WARNING if alone and seconds >= WARN_AFTER else logging.INFO,
-            "no answer from %s%s, asked to take this node in; it is tried again and again",
-            ", ".join(addresses[:LISTED_MAX]),
-            more,
+            "no answer from %s, asked to take this node in; it is tried again and again",
+            listed(addresses),
             extra=fields(
                 silent=len(addresses),
                 tries=self._tries,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from typing import assert_never
 
 from gossipd.core import (
@@ -20,7 +19,7 @@ from gossipd.core import (
     Stalled,
     Status,
 )
-from gossipd.daemon.lines import fields
+from gossipd.daemon.lines import fields, listed
 from gossipd.daemon.reasons import reason_text
 from gossipd.daemon.repeats import Repeats
 from gossipd.daemon.reports import address_text
@@ -31,9 +30,6 @@ log = logging.getLogger("gossipd")
 MERGE = "clusters met"
 MERGE_SHOWN = 3600.0
 """Seconds for which it is an alarm that two clusters have become one."""
-
-LISTED_MAX = 3
-"""Members that are named in such an alarm."""
 
 BUSY_SHARE = 0.5
 """The part of a stall in which the process has worked, from which on the stall is its own."""
@@ -155,9 +151,3 @@ def _tell_change(change: MemberChanged) -> None:
             why=reason_text(reason, view),
         ),
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some names, of many the first."""
-    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
-    return ", ".join(names[:LISTED_MAX]) + more

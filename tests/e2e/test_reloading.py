@@ -112,8 +112,9 @@ def test_a_bad_file_is_refused_as_a_whole_until_a_good_one_is_read(
     file.unlink()
     node.send(signal.SIGHUP)
     node.says(f"SIGHUP: cannot read {file}: No such file or directory")
-    file.write_text("tag = ['a=2']\n")
-    reload(node, 1)
+    file.write_text("tag = ['a=2']\nadvertise = '127.0.0.9:1'\n")
+    reload(node, 1, stays=1)
+    node.says("advertise stays unset, though 127.0.0.9:1 is wanted: that needs a new start")
     node.says("cleared: the configuration cannot be read again")
     assert (tags(node, "n1"), node.status()["alarms"]) == ({"a": "2"}, [])
 

@@ -29,8 +29,7 @@ from .rounds import Rounds
 from .suspecting import Suspecting
 
 VOIDS_MAX = 3
-NACK_AT = 0.8
-"""The part of the time given to a relay after which it says that the target is silent."""
+"""Stalls in a row for which the probe is repeated, and timers that wait for others move."""
 
 
 @dataclass(slots=True)

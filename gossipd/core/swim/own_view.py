@@ -62,9 +62,11 @@ class OwnView:
         return True
 
     def retag(self, tags: Tags, turn: Turn) -> None:
-        """This node has other tags. A new incarnation says so: within one everybody keeps the
-        larger tags, as some may have heard of none yet."""
+        """This node has other tags, unless it has left. A new incarnation says so: within one
+        everybody keeps the larger tags, as some may have heard of none yet."""
         own = self._members.own
+        if own.status is Status.LEFT or tags == own.tags:
+            return
         generation, incarnation = own.generation, own.incarnation + 1
         if incarnation > INCARNATION_BELIEVED_MAX:
             generation, incarnation = own.generation + 1, 0

@@ -98,9 +98,8 @@ def test_a_good_file_and_a_bad_one(file: Path) -> None:
 
 def test_what_holds_and_where_it_came_from(file: Path) -> None:
     file.write_text("# mine\nprofile = 'wan'\njoin = ['a:1', 'b']\nname = 'file'\n")
-    result = config(
-        "show", "--config", file, "--name", "flag", "--in-memory", GOSSIPD_RUN_CLUSTER="c"
-    )
+    variables = {"GOSSIPD_RUN_NAME": "variable", "GOSSIPD_RUN_CLUSTER": "c"}
+    result = config("show", "--config", file, "--name", "flag", "--in-memory", **variables)
     assert (result.exit_code, result.stderr) == (0, "")
     rows = [line.split("\t") for line in result.stdout.splitlines()]
     assert [row[0] for row in rows] == [key.name for key in keys()]
@@ -124,6 +123,9 @@ def test_what_holds_as_json(file: Path) -> None:
 
 
 def test_what_would_not_start_is_not_shown() -> None:
-    result = config("show", "--bind", "7946")
+    result = config("show", "--in-memory", "--data-dir", "/x", "--probe-interval", "0")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("gossipd: --bind: '7946' is not HOST:PORT")
+    assert result.stderr.splitlines() == [
+        "gossipd: --probe-interval must be greater than 0",
+        "gossipd: --data-dir: must not be given together with in_memory",
+    ]

@@ -155,9 +155,10 @@ def test_an_own_verdict_needs_no_rumour() -> None:
 
 def test_only_some_answers_are_remembered() -> None:
     rumours = Rumours(quiet=1.0)
-    for number in range(3 * QUIET_MAX):
+    for number in range(3 * QUIET_MAX + 10):
         rumours.answered(str(number), number / QUIET_MAX)
+    assert len(rumours._answered_at) <= QUIET_MAX
     view = Peer("0", ("10.0.0.9", 1)).seen(Status.LEFT)
-    assert rumours.hear(view, "p1", 3.0) == 3.0
+    assert rumours.hear(view, "p1", 3.1) == 3.1
     view = view._replace(name=str(3 * QUIET_MAX - 1))
-    assert rumours.hear(view, "p1", 3.0) is not None
+    assert rumours.hear(view, "p1", 3.1) == 4.0 - 1 / QUIET_MAX

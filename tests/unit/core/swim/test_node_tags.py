@@ -91,7 +91,7 @@ def test_limits_grow_and_never_shrink() -> None:
     assert (node.key_limit, log.keys_max) == (30, limits.keys_max)
     node.grow(Settings(streams_max=1, registers_max=21, key_limit=31, doubles_max=41))
     assert (log.streams_max, log.registers_max, log.doubles_max) == (11, 21, 41)
-    assert log.keys_max == Settings(key_limit=31).keys_max
+    assert (node.key_limit, log.keys_max) == (31, Settings(key_limit=31).keys_max)
 
 
 def test_a_larger_limit_of_keys_takes_more_of_them() -> None:
