@@ -84,7 +84,11 @@ TEXT = [
     *(b"increment a 0\n", b"increment\nincrement a", b"\n", b"nonsense\n", b"counters\n"),
     *(f"increment a 1 key={key}\n".encode() for key in (ONE, OTHER)),
     *(f"increment {ONE} key={key}\n".encode() for key in (ONE, OTHER)),
-    b"ping\n",
+    *(b"ping\n", b"increment\n" * 3, b"increment a\n" * 2 + b"increment a\r\n" * 2),
+    *(b"increment a\n" * 3 + b"count a\n" * 2 + b"increment a\n" * 2, b"increment a ack=1\n" * 3),
+    *(f"increment a key={key}\n".encode() * 2 for key in (ONE, OTHER, "17")),
+    *(b"increment a\n" * 2 + b"increm", b"ent a\n" * 2),
+    *(b"increment a\n" * 2 + b"quit\n" + b"increment a\n" * 2, b"increment a\n"),
 ]
 REDIS = [
     resp("INCR", "a"),
@@ -108,6 +112,16 @@ REDIS = [
     resp("INCR", "a"),
     resp("EXEC"),
     resp("GOSSIPD.INCRBY", "b", "1", OTHER),
+    *(resp("INCR", "a") * 3, resp("GET", "a") * 3, resp("INCRBY", "a", "0") * 2),
+    resp("INCR", "a") * 2 + resp("GET", "a") * 2 + resp("incr", "a") * 2 + resp("INCR", "a"),
+    resp("INCR", "a") * 2 + b"*0\r\n" + resp("INCR", "a") + resp("INCR", "a")[:-4],
+    resp("INCR", "a")[-4:] + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("MULTI") + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("EXEC") + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("CLIENT", "REPLY", "OFF") + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("WAIT", "0", "1") + resp("INCR", "a"),
+    resp("INCR", "a") * 2 + resp("QUIT") + resp("INCR", "a") * 2,
 ]
 
 
@@ -201,6 +215,21 @@ async def test_what_comes_again_is_not_parsed() -> None:
     assert found is not None
     assert [str(key) for key in backend.keys if key is not None] == keys
     await client_of_redis(host, backend)
+
+
+@pytest.mark.parametrize("one", [b"increment a\n", resp("INCR", "a")], ids=["text", "RESP"])
+async def test_the_same_in_a_row_is_started_as_one_once_it_is_known(one: bytes) -> None:
+    backend, starts = FakeBackend(), list[int]()
+    backend.starting = lambda: starts.append(1)
+    host = FakeHost(backend, Limits())
+    connection, transport = Connection(host), FakeTransport()
+    connection.connection_made(transport)
+    for said in range(1, 4):
+        await say(connection, transport, one * 9)
+        assert (len(starts), backend.values) == (1 + said, {"a": 9 * said})
+    numbers = transport.written.replace(b":", b"").split()
+    assert numbers == [b"%d" % value for value in range(1, 28)]
+    connection.connection_lost(None)
 
 
 async def client_of_redis(host: FakeHost, backend: FakeBackend) -> None:
