@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from gossipd.core import Refused, Why
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.memo import MEANINGS_MAX, SIZE_MAX, Meaning, Memo
@@ -104,6 +105,7 @@ REDIS = [
     *(resp("GOSSIPD.INCRBY", "b", by, OTHER) for by in ("0", "x", str(2**53 + 1), "-7")),
     resp("GOSSIPD.INCRBY", "b", "1"),
     *(resp("GOSSIPD.INCRBY", "b", "1", key) * 3 for key in (ONE, OTHER)),
+    *(resp("GOSSIPD.INCRBY", "b", "2", key) + resp("INCR", "c") for key in (ONE, OTHER)),
     resp("GOSSIPD.INCRBY", "b", "1", ONE)[:-1],
     b"\n",
     b"*0\r\n" + resp("GOSSIPD.INCRBY", "b", "1", OTHER),
@@ -241,6 +243,26 @@ async def client_of_redis(host: FakeHost, backend: FakeBackend) -> None:
     found = host.resp.requests.find(resp("GOSSIPD.INCRBY", "a", "1", str(uuid4())))
     assert found is not None
     assert backend.keys[-2:] == [UUID(ONE), UUID(OTHER)]
+    connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("one", [b"increment a\n", resp("INCR", "a")], ids=["text", "RESP"])
+async def test_of_some_in_a_row_each_is_answered_though_not_all_counted(one: bytes) -> None:
+    backend = FakeBackend()
+    connection, transport = Connection(FakeHost(backend, Limits())), FakeTransport()
+    connection.connection_made(transport)
+    for _ in range(2):
+        await say(connection, transport, one * 2)
+    transport.written, backend.paused = b"", True
+    connection.data_received(one * 5)
+    backend.commit(2)
+    backend.refusal = Refused(Why.CONFLICT, "out of range")
+    backend.commit()
+    backend.paused = False
+    await say(connection, transport, one * 3)
+    lines = transport.written.splitlines()
+    assert [line.strip(b":") for line in lines[:2]] == [b"5", b"6"]
+    assert [b"out of range" in line for line in lines[2:]] == [True] * 6
     connection.connection_lost(None)
 
 
