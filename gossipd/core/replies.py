@@ -51,7 +51,7 @@ class Uncounted:
 
 @dataclass(frozen=True, slots=True)
 class ShareFull:
-    """OneReply of a batch with a new key: batches have filled their share of the table of keys."""
+    """One of a batch with a new key: batches have filled their share of the table of keys."""
 
 
 class PutAnswer(NamedTuple):

@@ -92,7 +92,7 @@ class Clients:
         operation = self._operation()
         self._retry_later(operation)
         if rng.random() < 0.1:
-            world.batch(rng.choice(names), [operation, ("keyed 0", 2, None), operation])
+            world.batch(rng.choice(names), [operation, ("keyed 0", 2, None), operation], count=3)
         else:
             world.increment(rng.choice(names), *operation)
 

@@ -146,6 +146,8 @@ class Swarm:
         self._patience = rng.choice((0.0, 0.0, 0.3))
         """How often a client waits for copies of what it has counted."""
         self._load = rng.choice((0.2, 1.0, 3.0))
+        self._runs = Random(f"runs {seed}")
+        """How often clients say the same in a row, whatever else is drawn."""
         self._counters = rng.choice((1, 4, 40, 400))
         self._padding = rng.choice(("", "", "x" * 100))
         self._clients: Clients | None = None
@@ -233,7 +235,8 @@ class Swarm:
         for _ in range(count if names else 0):
             counter = f"{rng.randrange(self._counters)}{self._padding}"
             name = rng.choice(names)
-            outcome = world.increment(name, counter, rng.choice((1, 1, 5, -2, 2**40)))
+            by, times = rng.choice((1, 1, 5, -2, 2**40)), self._runs.choice((1, 1, 1, 2, 9))
+            outcome = world.increment(name, counter, by, count=times)
             if isinstance(outcome, Accepted) and rng.random() < self._patience:
                 copies, memory = rng.choice((1, 2, 2, 3)), rng.random() < 0.2
                 world.await_copies(world.made[-1], copies, memory=memory)

@@ -3,7 +3,7 @@
 | invariant | mutants |
 |---|---|
 | I1 | `one_stream_for_all` (two runs), `seq_off_by_one_on_the_wire`, `clones_unheard` |
-| I2 | `sign_lost_on_the_wire`, `totals_of_the_event_alone` |
+| I2 | `sign_lost_on_the_wire`, `totals_of_the_event_alone`, `some_in_a_row_count_once` |
 | I3 | `one_more_claimed`, `groups_claim_what_they_leave_out`, `groups_claim_whatever_was_held` |
 | I3 | `passes_claim_the_largest_version` |
 | I1 | `keys_of_another_event_on_the_wire` |
@@ -25,7 +25,7 @@
 | I5 | `the_last_register_wins`, `the_last_view_wins`, `registers_count_again` |
 | I6 | `the_last_register_wins`, `the_last_claim_wins`, `status_first`, `the_failed_go_at_once` |
 | I6 | `verdicts_go_at_half_their_life` |
-| I7 | `only_the_first_event_counts` |
+| I7 | `only_the_first_event_counts`, `some_in_a_row_are_told_as_one_event` |
 | I8 | `events_count_twice` |
 | I9 | `sums_that_only_grow`, `deep_sums_shifted`, and `hashes_without_` totals or status |
 | I10 | `datagrams_without_budget`, `numbers_without_end`, `a_tail_without_end` |
@@ -72,6 +72,7 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I1", cores.clones_unheard, runs.cloned),
     ("I2", cores.sign_lost_on_the_wire, runs.busy),
     ("I2", cores.totals_of_the_event_alone, runs.busy),
+    ("I2", cores.some_in_a_row_count_once, runs.in_a_row),
     ("I3", cores.one_more_claimed, runs.busy),
     ("I3", cores.groups_claim_what_they_leave_out, runs.burst),
     ("I3", cores.groups_claim_whatever_was_held, runs.burst),
@@ -95,6 +96,7 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I6", cores.the_failed_go_at_once, runs.ageing),
     ("I6", cores.verdicts_go_at_half_their_life, runs.ageing),
     ("I7", cores.only_the_first_event_counts, runs.busy),
+    ("I7", cores.some_in_a_row_are_told_as_one_event, runs.in_a_row),
     ("I8", cores.events_count_twice, runs.busy),
     ("I9", cores.sums_that_only_grow, runs.busy),
     ("I9", cores.deep_sums_shifted, runs.busy),

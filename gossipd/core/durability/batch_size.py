@@ -24,7 +24,7 @@ IN_A_ROW = 8
 """More of the same in a row, so many of which cost 1."""
 
 DEAREST = 1 + COUNTER_COST + KEY_COST + ALONE_COST
-"""What one costs at most, alone or in a row."""
+"""What one costs at most that is not in a row."""
 
 
 class Part:
@@ -35,11 +35,12 @@ class Part:
         self._counters: set[str] = set()
 
     def takes(self, counter: str, *, keyed: bool, alone: bool, count: int = 1) -> bool:
-        """Choose one more, or `count` in a row, unless it would be too much."""
+        """Choose one more, or `count` in a row, unless it would be too much; the first one always,
+        or it would wait for ever."""
         is_new = counter not in self._counters
         cost = 1 + COUNTER_COST * is_new + KEY_COST * keyed + ALONE_COST * alone
         cost += (count - 1) // IN_A_ROW
-        if self._cost + cost > COST_MAX:
+        if self._cost and self._cost + cost > COST_MAX:
             return False
         self._cost += cost
         self._counters.add(counter)

@@ -95,8 +95,6 @@ class Committing:
         self._intake = Intake()
         self._batch: Batch | None = None
         """What the disk has."""
-        self._has_runs = False
-        """Whether some in it were asked for in a row."""
         self._finding = 0
         """The question for keys that the disk is to answer first; 0: none."""
         self._questions = 0
@@ -200,7 +198,7 @@ class Committing:
             self._disk.succeeded(turn)
         made, others = self._writer.expose(batch, turn.now)
         replies: Sequence[Reply] = made
-        if self._has_runs or len(made) < len(batch.results):
+        if self._intake.took_runs or len(made) < len(batch.results):
             replies = list(_replies(batch.results, iter(made)))
         value = self._log.value
         put_replies = [
@@ -252,7 +250,6 @@ class Committing:
         taken = self._intake.within(room, lambda key: self._is_known(key, stored))
         increments = [(counter, by) for _, counter, by, *_ in taken]
         keys = [key for _, _, _, key, *_ in taken]
-        self._has_runs = self._intake.took_runs
         puts = [put for _, put in self._intake.taken_puts]
         self._batch = self._writer.prepare(
             increments,
@@ -261,7 +258,7 @@ class Committing:
             keys if any(keys) else (),
             stored,
             puts,
-            list(map(times, taken)) if self._has_runs else (),
+            list(map(times, taken)) if self._intake.took_runs else (),
         )
         turn.emit(Commit(self._batch, [token for token, *_ in taken]))
 

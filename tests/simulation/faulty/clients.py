@@ -61,7 +61,7 @@ class Clients(Engine):
         """What they will be told if it is committed."""
         self._outcomes: dict[Token, Outcome] = {}
         self._put_outcomes: dict[Token, PutResult | Uncounted] = {}
-        self._doubted: dict[Token, Made] = {}
+        self._doubted: dict[Token, list[Made]] = {}
         """What was written by a commit that failed, by the token of its client."""
         self._waiting: dict[int, tuple[Made, int, bool]] = {}
         """By token: of what, how many, and whether in memory, too."""
@@ -74,21 +74,30 @@ class Clients(Engine):
         return node
 
     def increment(
-        self, name: str, counter: str = "default", by: int = 1, key: bytes | None = None
+        self,
+        name: str,
+        counter: str = "default",
+        by: int = 1,
+        key: bytes | None = None,
+        count: int = 1,
     ) -> Outcome:
-        """One increment at a node, committed before anybody hears of it; what became of it, None
-        if that is not known yet as the disk takes its time."""
-        return self.batch(name, [(counter, by, key)])[0]
+        """One increment at a node, or `count` in a row, committed before anybody hears of it; what
+        became of it, None if that is not known yet as the disk takes its time."""
+        return self.batch(name, [(counter, by, key)], count)[0]
 
-    def batch(self, name: str, increments: Sequence[Increment]) -> tuple[Outcome, ...]:
-        """Several increments in one commit; what became of each."""
+    def batch(
+        self, name: str, increments: Sequence[Increment], count: int = 1
+    ) -> tuple[Outcome, ...]:
+        """Several increments in one commit, those without a key `count` times in a row; what
+        became of each."""
         host, node = self.hosts[name], self.node(name)
         tokens: list[int] = []
         for increment in increments:
             self._tokens += 1
             tokens.append(self._tokens)
             self._asked[self._tokens] = increment
-            self._perform(host, node.increment(self._tokens, *increment))
+            times = count if increment[2] is None else 1
+            self._perform(host, node.increment(self._tokens, *increment, times))
         self._commit(host, host.lives)
         return tuple(self._outcomes.pop(token, None) for token in tokens)
 
@@ -130,12 +139,23 @@ class Clients(Engine):
         keys = {record.seq: record.key for record in batch.keys}
         for token, done in zip(commit.tokens, batch.results, strict=True):
             if isinstance(done, Accepted):
-                seq, counter, by, _ = done
-                key, at = keys.get(seq), self.now
-                made = Made(
-                    host.name, batch.stream, seq, counter, by, acknowledged, key, at, not failed
-                )
-                self.made.append(made)
+                first, counter, by, times = done
+                key, at = keys.get(first), self.now
+                made = [
+                    Made(
+                        host.name,
+                        batch.stream,
+                        seq,
+                        counter,
+                        by,
+                        acknowledged,
+                        key,
+                        at,
+                        not failed,
+                    )
+                    for seq in range(first, first + times)
+                ]
+                self.made += made
                 if failed:
                     self._doubted[token] = made
         for stream, (counter, seq, total) in batch.sources:
@@ -144,7 +164,7 @@ class Clients(Engine):
 
     def _note_answers(self, host: Host, answered: Answered) -> None:
         for token, reply in zip(answered.tokens, answered.replies, strict=True):
-            doubted = self._doubted.pop(token, None)
+            doubted = self._doubted.pop(token, ())
             if isinstance(reply, PutReply):
                 self._put_outcomes[token] = reply.result
                 if not isinstance(reply.result, PutTaken):
@@ -155,19 +175,22 @@ class Clients(Engine):
                 self._put_outcomes[token] = reply
                 continue
             assert not isinstance(reply, ShareFull), "the world asks for no batches"
-            assert not isinstance(reply, Run | Several), "nor for several in a row"
+            assert not isinstance(reply, Several), "nor for what is out of range"
             del self._asked[token]
             judged = self._judging.pop(token, None)
             if isinstance(reply, Uncounted):
                 self._outcomes[token] = reply
-                if doubted is not None and reply.fate not in (Fate.UNKNOWN, Fate.MISTAKE):
-                    self.denied.append(doubted)
+                if reply.fate not in (Fate.UNKNOWN, Fate.MISTAKE):
+                    self.denied += doubted
                 continue
-            self._outcomes[token] = (
-                Accepted(reply.seq, reply.counter, reply.by)
-                if isinstance(reply, Advance)
-                else reply
-            )
+            if isinstance(reply, Advance):
+                reply = Run(reply, 1)
+            if isinstance(reply, Run):
+                last, times = reply
+                first = last.seq - times + 1
+                self._outcomes[token] = Accepted(first, last.counter, last.by, times)
+            else:
+                self._outcomes[token] = reply
             if judged is not None:
                 self.judged.append(judged)
 

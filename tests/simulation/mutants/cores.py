@@ -25,6 +25,7 @@ from gossipd.core.durability.holders import Peer
 from gossipd.core.durability.holding import Holding
 from gossipd.core.durability.write_behind import Changes, WriteBehind
 from gossipd.core.identity import Address, Stream
+from gossipd.core.log import writer
 from gossipd.core.log.digest import Trie
 from gossipd.core.log.keys import Keys
 from gossipd.core.log.learning import Learning
@@ -32,7 +33,7 @@ from gossipd.core.log.log import Log
 from gossipd.core.log.passes import Pass
 from gossipd.core.log.recent import RecentEvents
 from gossipd.core.log.registers import Advance
-from gossipd.core.log.writer import Writer
+from gossipd.core.log.writer import Accepted, Result, Writer
 from gossipd.core.repair.log_repair import LogRepair
 from gossipd.core.swim.detector import Detector
 from gossipd.core.swim.leaving import Leaving
@@ -309,6 +310,21 @@ def events_count_twice(patch: pytest.MonkeyPatch) -> None:
 
 def only_the_first_event_counts(patch: pytest.MonkeyPatch) -> None:
     _summing_otherwise(patch, lambda before, by: -by if before else 0)
+
+
+def some_in_a_row_are_told_as_one_event(patch: pytest.MonkeyPatch) -> None:
+    sound = writer._run
+    patch.setattr(writer, "_run", lambda *given: list(sound(*given))[-1:])
+
+
+def some_in_a_row_count_once(patch: pytest.MonkeyPatch) -> None:
+    def add_run(self: writer._Draft, counter: str, by: int, count: int) -> Result:
+        done = self.add(counter, by)
+        self.seq += count - 1
+        self.rows[counter].seq = self.seq
+        return done._replace(times=count) if isinstance(done, Accepted) else done
+
+    patch.setattr(writer._Draft, "add_run", add_run)
 
 
 def sums_that_only_grow(patch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,16 @@ def busy() -> None:
         come_to_rest(world, checker)
 
 
+def in_a_row() -> None:
+    """Clients say the same several times in a row."""
+    world = formed(3)
+    checker = Checker(world)
+    for number in range(30):
+        world.increment(f"n{number % 2}", world.rng.choice("ab"), number % 5 - 2 or 7, count=4)
+        pass_time(world, checker, 0.1)
+    come_to_rest(world, checker)
+
+
 def burst() -> None:
     """More news at once than a datagram has room for, from one node."""
     world = formed(3, Settings(datagram_size=640, tail_size=50))

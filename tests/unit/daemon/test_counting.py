@@ -14,7 +14,9 @@ from uuid import uuid4
 import pytest
 
 from gossipd.core import (
+    BY_MAX,
     RETRY_AFTER,
+    TOTAL_MAX,
     Batch,
     Counted,
     Incremented,
@@ -126,6 +128,19 @@ async def test_what_waits_is_committed_together_and_answered_in_order(bench: Ben
     ]
     assert [str(answer.id)[-1] for answer in answers] == ["1", "2", "3"]
     assert len(bench.store.batches) == 1
+
+
+async def test_some_in_a_row_have_one_answer_or_one_each(bench: Bench) -> None:
+    told: list[Any] = []
+    whole = TOTAL_MAX // BY_MAX
+    bench.counting.increment("a", BY_MAX, told.append, count=whole - 1)
+    bench.counting.increment("a", BY_MAX, told.append, count=2)
+    bench.counting.increment("a", BY_MAX, told.append, count=2)
+    await until(lambda: len(told) == 3)
+    all_of_them, (last, refused), none = told
+    assert (all_of_them.times, all_of_them.value) == (whole - 1, TOTAL_MAX - BY_MAX)
+    assert (last.times, last.value, str(last.id)[-3:]) == (1, TOTAL_MAX, f"{whole:x}")
+    assert refused.why is none.why is Why.CONFLICT
     assert sum(isinstance(effect, Incremented) for effect in bench.pair.effects) == 1
 
 

@@ -411,9 +411,17 @@ def _all(answer: Answer, count: int) -> Answer:
     def one(result: Counted | Refused) -> None:
         told.append(result)
         if len(told) == count:
-            answer(told)
+            answer(_together(told))
 
     return one
+
+
+def _together(told: list[Counted | Refused]) -> Counted | Refused | list[Counted | Refused]:
+    """As the core tells them."""
+    last = told[-1]
+    if isinstance(last, Counted) and all(isinstance(each, Counted) for each in told):
+        return last._replace(times=len(told))
+    return last if all(each is last for each in told) else told
 
 
 class FakeHost(SidePort):

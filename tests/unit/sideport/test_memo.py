@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from gossipd.core import Refused, Why
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.memo import MEANINGS_MAX, SIZE_MAX, Meaning, Memo
@@ -84,7 +85,11 @@ TEXT = [
     *(b"increment a 0\n", b"increment\nincrement a", b"\n", b"nonsense\n", b"counters\n"),
     *(f"increment a 1 key={key}\n".encode() for key in (ONE, OTHER)),
     *(f"increment {ONE} key={key}\n".encode() for key in (ONE, OTHER)),
-    b"ping\n",
+    *(b"ping\n", b"increment\n" * 3, b"increment a\n" * 2 + b"increment a\r\n" * 2),
+    *(b"increment a\n" * 3 + b"count a\n" * 2 + b"increment a\n" * 2, b"increment a ack=1\n" * 3),
+    *(f"increment a key={key}\n".encode() * 2 for key in (ONE, OTHER, "17")),
+    *(b"increment a\n" * 2 + b"increm", b"ent a\n" * 2),
+    *(b"increment a\n" * 2 + b"quit\n" + b"increment a\n" * 2, b"increment a\n"),
 ]
 REDIS = [
     resp("INCR", "a"),
@@ -100,6 +105,7 @@ REDIS = [
     *(resp("GOSSIPD.INCRBY", "b", by, OTHER) for by in ("0", "x", str(2**53 + 1), "-7")),
     resp("GOSSIPD.INCRBY", "b", "1"),
     *(resp("GOSSIPD.INCRBY", "b", "1", key) * 3 for key in (ONE, OTHER)),
+    *(resp("GOSSIPD.INCRBY", "b", "2", key) + resp("INCR", "c") for key in (ONE, OTHER)),
     resp("GOSSIPD.INCRBY", "b", "1", ONE)[:-1],
     b"\n",
     b"*0\r\n" + resp("GOSSIPD.INCRBY", "b", "1", OTHER),
@@ -108,6 +114,16 @@ REDIS = [
     resp("INCR", "a"),
     resp("EXEC"),
     resp("GOSSIPD.INCRBY", "b", "1", OTHER),
+    *(resp("INCR", "a") * 3, resp("GET", "a") * 3, resp("INCRBY", "a", "0") * 2),
+    resp("INCR", "a") * 2 + resp("GET", "a") * 2 + resp("incr", "a") * 2 + resp("INCR", "a"),
+    resp("INCR", "a") * 2 + b"*0\r\n" + resp("INCR", "a") + resp("INCR", "a")[:-4],
+    resp("INCR", "a")[-4:] + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("MULTI") + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("EXEC") + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("CLIENT", "REPLY", "OFF") + resp("INCR", "a") * 2,
+    resp("INCR", "a") * 2 + resp("WAIT", "0", "1") + resp("INCR", "a"),
+    resp("INCR", "a") * 2 + resp("QUIT") + resp("INCR", "a") * 2,
 ]
 
 
@@ -203,6 +219,21 @@ async def test_what_comes_again_is_not_parsed() -> None:
     await client_of_redis(host, backend)
 
 
+@pytest.mark.parametrize("one", [b"increment a\n", resp("INCR", "a")], ids=["text", "RESP"])
+async def test_the_same_in_a_row_is_started_as_one_once_it_is_known(one: bytes) -> None:
+    backend, starts = FakeBackend(), list[int]()
+    backend.starting = lambda: starts.append(1)
+    host = FakeHost(backend, Limits())
+    connection, transport = Connection(host), FakeTransport()
+    connection.connection_made(transport)
+    for said in range(1, 4):
+        await say(connection, transport, one * 9)
+        assert (len(starts), backend.values) == (1 + said, {"a": 9 * said})
+    numbers = transport.written.replace(b":", b"").split()
+    assert numbers == [b"%d" % value for value in range(1, 28)]
+    connection.connection_lost(None)
+
+
 async def client_of_redis(host: FakeHost, backend: FakeBackend) -> None:
     connection, transport = Connection(host), FakeTransport()
     connection.connection_made(transport)
@@ -212,6 +243,26 @@ async def client_of_redis(host: FakeHost, backend: FakeBackend) -> None:
     found = host.resp.requests.find(resp("GOSSIPD.INCRBY", "a", "1", str(uuid4())))
     assert found is not None
     assert backend.keys[-2:] == [UUID(ONE), UUID(OTHER)]
+    connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("one", [b"increment a\n", resp("INCR", "a")], ids=["text", "RESP"])
+async def test_of_some_in_a_row_each_is_answered_though_not_all_counted(one: bytes) -> None:
+    backend = FakeBackend()
+    connection, transport = Connection(FakeHost(backend, Limits())), FakeTransport()
+    connection.connection_made(transport)
+    for _ in range(2):
+        await say(connection, transport, one * 2)
+    transport.written, backend.paused = b"", True
+    connection.data_received(one * 5)
+    backend.commit(2)
+    backend.refusal = Refused(Why.CONFLICT, "out of range")
+    backend.commit()
+    backend.paused = False
+    await say(connection, transport, one * 3)
+    lines = transport.written.splitlines()
+    assert [line.strip(b":") for line in lines[:2]] == [b"5", b"6"]
+    assert [b"out of range" in line for line in lines[2:]] == [True] * 6
     connection.connection_lost(None)
 
 

@@ -166,6 +166,18 @@ def test_some_in_a_row_cost_less_than_each_alone_but_not_nothing(bench: Bench) -
     assert COST_MAX // 16 < asked < COST_MAX // 8
 
 
+def test_some_in_a_row_that_are_too_many_for_a_part_are_one_by_themselves(bench: Bench) -> None:
+    many = IN_A_ROW * (COST_MAX + 1)
+    bench.ask(1)
+    bench.see(bench.node.increment(2, "a", 1, None, many))
+    bench.ask(3)
+    for token in (1, 2, 3):
+        commit = bench.begun()
+        assert commit.tokens == [token]
+        bench.done(commit)
+    assert bench.node.log.value("a") == many + 2
+
+
 def test_what_was_asked_for_in_one_turn_shares_a_commit_and_is_answered_with_it(
     bench: Bench,
 ) -> None:

@@ -427,6 +427,16 @@ def test_a_key_record_that_took_the_place_of_a_committed_one_is_still_to_be_stor
         assert list(log.changed.keys) == [(stream, 1)] * (told == [other])
 
 
+def test_a_node_without_a_disk_does_not_remember_what_is_to_be_stored() -> None:
+    log, stream = Log(), bytes(9) + b"\x05"
+    log.merge(stream, [("c", 2, 2)])
+    for first in (b"\x02", b"\x01"):
+        log.merge_keys(stream, [KeyRecord(first * 16, 1, "c", 1, 0)], 0.0)
+    assert log.keys.has(stream, 1)
+    assert not log.changed.keys
+    assert not log.changed.registers
+
+
 def test_a_claim_hashes_nothing_that_it_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is claimed, the sum over it is known block by block."""
     log = Log()

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from gossipd.core.identity import SEQ_MAX, TOTAL_MAX
+from gossipd.core.identity import BY_MAX, SEQ_MAX, TOTAL_MAX
 from gossipd.core.log.dedup import Dedup
 from gossipd.core.log.log import Log
 from gossipd.core.log.registers import Advance
@@ -111,6 +111,16 @@ def test_a_stream_ends_before_its_seqs_are_used_up() -> None:
     assert writer.prepare([("x", 1)], 1.0, 1.0).stream != batch.stream
 
 
+@pytest.mark.parametrize(("times", "goes_on"), [(2, True), (3, False)])
+def test_some_in_a_row_do_not_go_beyond_the_seqs_of_a_stream(times: int, goes_on: bool) -> None:
+    writer, log = _writer()
+    first = writer.prepare([("x", 1)], 1.0, 1.0)
+    writer.expose(first, 1.0)
+    log.claim(first.stream, SEQ_MAX - 5)
+    second = writer.prepare([("x", 1), ("y", 1)], 1.0, 1.0, counts=(3, times))
+    assert (second.stream == first.stream) is goes_on
+
+
 def test_an_increment_beyond_the_range_is_not_done_and_the_others_are() -> None:
     writer, log = _writer()
     big = TOTAL_MAX
@@ -162,6 +172,18 @@ def test_some_in_a_row_are_counted_as_each_of_them_alone(seed: int) -> None:
         assert batch._replace(results=()) == alone._replace(results=())
         assert rows[0].expose(batch, now) == single[0].expose(alone, now)
     assert rows[1].fingerprint == single[1].fingerprint
+
+
+def test_the_total_of_this_node_alone_ends_some_in_a_row_too() -> None:
+    writer, log = _writer()
+    log.merge(b"another123", [("x", 1, -10)])
+    full = TOTAL_MAX // BY_MAX
+    asked = [("x", BY_MAX), ("x", -2), ("x", 1)]
+    batch = writer.prepare(asked, 1.0, 1.0, counts=(full, 1, 3))
+    assert batch.results[0] == Accepted(1, "x", BY_MAX, full)
+    own = (Accepted(full + 2, "x", 1), Accepted(full + 3, "x", 1), OutOfRange("x", 1))
+    assert batch.results[2] == Mixed(own)
+    assert batch.rows == (("x", full + 3, TOTAL_MAX),)
 
 
 def test_the_value_over_all_streams_stays_in_range_too() -> None:
