@@ -97,7 +97,10 @@ class Client:
         except OSError as error:
             timed_out = isinstance(error, TimeoutError)
             reason = ("timed out" if timed_out else error.strerror or str(error)).lower()
-            text = f"no daemon answers at {self.api} ({reason}); is it running? try: gossipd run"
+            if isinstance(error, PermissionError):
+                text = f"this user may not use {api} ({reason})"
+                raise NoAnswerError(text, reason, passing=True) from None
+            text = f"no daemon answers at {api} ({reason}); is it running? try: gossipd run"
             raise NoAnswerError(text, reason, passing=True) from None
 
     def _resolved(self, api: Endpoint) -> list[AddressInfo]:
