@@ -28,6 +28,7 @@ Reloads = Literal["no", "yes", "upwards"]
 
 RELOADS: dict[str, Reloads] = {
     "join": "yes",
+    "allow": "yes",
     "tag": "yes",
     "log_level": "yes",
     "log_format": "yes",
@@ -213,6 +214,7 @@ _METAVARS = {
     "cluster": "NAME",
     "join": "HOST:PORT",
     "advertise": "HOST:PORT",
+    "allow": "NETWORK",
     "tag": "K=V",
 }
 

@@ -56,6 +56,7 @@ from gossipd.core import (
 )
 from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
+from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
@@ -92,7 +93,7 @@ from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
 from gossipd.daemon.troubles import Troubles
-from gossipd.daemon.udp import Udp, speaks
+from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
 from gossipd.sideport.limits import Limits
@@ -156,6 +157,7 @@ class Daemon:
         self._troubles = Troubles()
         self._telling = Telling(self._troubles)
         self._drops = Drops()
+        self._allow(config.allow)
         self._alarm = Alarm(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(
@@ -171,7 +173,7 @@ class Daemon:
             self._troubles,
             self._perform,
             self._seeds_changed,
-            lambda address: speaks(udp.socket, address),
+            udp.why_not,
             Retrying(lambda: self._advertising.cause),
         )
         self._advertising = Advertising(
@@ -222,6 +224,7 @@ class Daemon:
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
+        udp.restrict(allowing(config.allow))
         await udp.start()
         store: Store | None = None
         try:
@@ -253,7 +256,7 @@ class Daemon:
         asked for."""
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
-        reload = Reload(self._config, wanted, node, seeds, troubles, self._perform)
+        reload = Reload(self._config, wanted, node, seeds, troubles, self._allow, self._perform)
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
             reload.stop()
@@ -334,6 +337,11 @@ class Daemon:
         except TimeoutError:
             log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
+
+    def _allow(self, networks: Sequence[str]) -> None:
+        """Exchange datagrams with these only, from now on."""
+        permits = allowing(networks, lambda: self._node.own.address[0])
+        self._udp.restrict(permits, partial(self._drops.drop, reason=Drop.NOT_ALLOWED))
 
     # --- the core ----------------------------------------------------------------------------
 
