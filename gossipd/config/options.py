@@ -211,6 +211,7 @@ def _shown(value: object) -> str:
 _METAVARS = {
     "name": "NAME",
     "cluster": "NAME",
+    "keyring": "FILE",
     "join": "HOST:PORT",
     "advertise": "HOST:PORT",
     "tag": "K=V",
