@@ -51,7 +51,6 @@ from gossipd.core import (
     Snapshot,
     SpeaksElsewhere,
     Stalled,
-    TagFrame,
     TooManyReads,
 )
 from gossipd.daemon import logs, plain
@@ -75,9 +74,11 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
+    frame_of,
     name_left_behind,
     open_files,
     open_gossip_socket,
+    open_keyring,
     open_port,
     open_store,
     own_names,
@@ -96,6 +97,7 @@ from gossipd.daemon.troubles import Troubles
 from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
+from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import Keeper, Store, fork
@@ -142,12 +144,19 @@ class Daemon:
     """One running node."""
 
     def __init__(
-        self, config: Config, udp: Udp, own: MemberView, store: Store, manager: Manager
+        self,
+        config: Config,
+        udp: Udp,
+        own: MemberView,
+        store: Store,
+        manager: Manager,
+        keyring: Keyring | None,
     ) -> None:
         self._config = config
         self._manager = manager
         self._store = store
-        rng, frame = random.SystemRandom(), TagFrame(config.cluster)
+        self._keyring = keyring
+        rng, frame = random.SystemRandom(), frame_of(config.cluster, keyring)
         self._udp = udp
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
         self._node = Node(
@@ -182,21 +191,7 @@ class Daemon:
         self._hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
-        self.service = Service(
-            self._node,
-            store,
-            self._counting,
-            self._waits,
-            self._keeping.watch,
-            self._seeds,
-            self._troubles,
-            self._alone,
-            self._perform,
-            self._ending.begin_leave,
-            self._process,
-            lambda counters, accept: self._metrics.scrape(counters, accept),
-            config.cluster,
-        )
+        self.service = self._service()
         self._port = SidePort(self.service, Limits(names=own_names(own.name)))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
@@ -211,6 +206,24 @@ class Daemon:
         self._snapshot = Snapshot((), ())
         """What the lives before have stored, until it is loaded."""
 
+    def _service(self) -> Service:
+        """What clients are served with."""
+        return Service(
+            self._node,
+            self._store,
+            self._counting,
+            self._waits,
+            self._keeping.watch,
+            self._seeds,
+            self._troubles,
+            self._alone,
+            self._perform,
+            self._ending.begin_leave,
+            self._process,
+            lambda counters, accept: self._metrics.scrape(counters, accept),
+            self._config.cluster,
+        )
+
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
@@ -220,6 +233,7 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
+        keyring = open_keyring(config)
         inherited = sockets_passed()
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
@@ -232,9 +246,8 @@ class Daemon:
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
-            daemon = cls(
-                config, udp, own._replace(generation=generation), store, manager or Manager()
-            )
+            own = own._replace(generation=generation)
+            daemon = cls(config, udp, own, store, manager or Manager(), keyring)
             daemon._early = early
             daemon._snapshot = store.load()
             assert config.api is not None
@@ -278,6 +291,15 @@ class Daemon:
                 member=own.name, address=address_text(own.address), cluster=self._config.cluster
             ),
         )
+        if self._keyring is not None:
+            first, *others = self._keyring.fingerprints
+            log.info(
+                "datagrams are sealed with the secret %s of %s, and opened with %d more",
+                first,
+                self._keyring.origin,
+                len(others),
+                extra=fields(seals=first, opens=tuple(others)),
+            )
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._udp.receive_with(self._inbox.receive)
@@ -346,7 +368,7 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        said = plain.answer(data, time.time())
+        said = plain.answer(data, time.time(), only_ping=self._keyring is not None)
         if said is not None:
             self._udp.send(said, source)
             return
