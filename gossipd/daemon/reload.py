@@ -46,6 +46,7 @@ class Reload:
         node: Node,
         seeds: Seeds,
         troubles: Troubles,
+        allow: Callable[[Sequence[str]], None],
         perform: Callable[[Sequence[Effect]], None],
     ) -> None:
         self._config = config
@@ -54,6 +55,7 @@ class Reload:
         self._node = node
         self._seeds = seeds
         self._troubles = troubles
+        self._allow = allow
         self._perform = perform
         self._loop = asyncio.get_running_loop()
         self._reads = False
@@ -170,6 +172,9 @@ class Reload:
         if "tag" in values:
             tags = tuple(sorted(now.tags.items()))
             self._perform(self._node.retag(tags, time.monotonic()))
+        if "allow" in values:
+            self._allow(now.allow)
+            self._seeds.hurry()
         for seed in before.join:
             if seed not in now.join:
                 self._seeds.give_up(Endpoint.parse_peer(seed))
