@@ -155,6 +155,14 @@ class Connection(asyncio.Protocol):
         if self._pipeline.is_cut:
             self._loop.call_later(self._limits.word_timeout, self.abort)
 
+    def refuse(self) -> None:
+        """All is said already: wait for the client to hear it, and close."""
+        if self._pipeline.closed:
+            self.abort()
+        else:
+            self._pipeline.end(linger=True)
+            self._work(self._turns.slice())
+
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 
 from gossipd.config.endpoint import Endpoint
@@ -19,6 +20,7 @@ from gossipd.sideport.listening import BACKLOG, TCP, UNIX, SocketFile, alone_in,
 from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
+from gossipd.sideport.tls import Layer, Tls
 from gossipd.sideport.turns import Turns
 from gossipd.sideport.watching import STOPPING, Watchers
 
@@ -47,6 +49,8 @@ class SidePort:
         self._passed: list[asyncio.Server] = []
         """Those whose sockets outlive this process."""
         self._files: list[SocketFile] = []
+        self.tls: Tls | None = None
+        """What is spoken by TCP, if it is set before `listen`."""
         self.places: list[ApiAddress] = []
         """Where it listens, with the ports that the system chose for port 0."""
         self._connections: set[Connection] = set()
@@ -80,17 +84,22 @@ class SidePort:
         self._opened(where, [server])
 
     async def _listen(self, host: str | None, port: int) -> asyncio.Server:
-        made = partial(Connection, self, TCP)
         loop = asyncio.get_running_loop()
-        return await loop.create_server(made, host, port, backlog=BACKLOG)
+        return await loop.create_server(self._by_tcp(), host, port, backlog=BACKLOG)
 
     async def _listen_on(self, sock: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if sock.family == socket.AF_UNIX:
             made = partial(Connection, self, UNIX)
             return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
-        made = partial(Connection, self, TCP)
-        return await loop.create_server(made, sock=sock, backlog=BACKLOG)
+        return await loop.create_server(self._by_tcp(), sock=sock, backlog=BACKLOG)
+
+    def _by_tcp(self) -> Callable[[], asyncio.Protocol]:
+        """Who takes a connection."""
+        made, tls = partial(Connection, self, TCP), self.tls
+        if tls is None:
+            return made
+        return lambda: Layer(tls, self.turns, made())
 
     def _opened(self, where: ApiAddress, servers: list[asyncio.Server]) -> None:
         self._servers += servers
