@@ -20,6 +20,7 @@ from gossipd.config.endpoint import (
     Endpoint,
     is_link_local,
 )
+from gossipd.config.secrets import credential
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 
@@ -62,6 +63,11 @@ class Config:
     """TCP address of the API (HTTP, text, RESP), [HOST]:PORT. Default: localhost, which is
     127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
     port + 1. Without a host: all addresses, which lets everybody on the network count."""
+
+    tokens: str | None = None
+    """File of the tokens that the API asks for, which nobody but its owner may read: a line for
+    each, `read TOKEN`, `write TOKEN` or `admin TOKEN`. SIGHUP reads it again. Default: the
+    credential tokens of systemd; where there is none, whoever reaches the API may do all."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
@@ -149,6 +155,8 @@ class Config:
             raise ConfigError("disk_timeout", problem)
         if self.api is None:
             object.__setattr__(self, "api", _default_api(self.bind))
+        if self.tokens is None:
+            object.__setattr__(self, "tokens", credential("tokens"))
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:

@@ -214,6 +214,7 @@ _METAVARS = {
     "join": "HOST:PORT",
     "advertise": "HOST:PORT",
     "tag": "K=V",
+    "tokens": "FILE",
 }
 
 _KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = {

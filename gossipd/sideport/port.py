@@ -12,7 +12,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gossipd.config.tokens import Grants
 from gossipd.daemon.service import Service
+from gossipd.sideport.access import Access
 from gossipd.sideport.answered import Answered
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
@@ -49,9 +51,12 @@ class SidePort:
         self.limits = limits or Limits()
         self.turns = Turns()
         self.answered = Answered()
-        self.requests = Memo[Meaning]()
+        self.access = Access()
+        """What holds for the clients of listeners that ask for tokens, if there are any, ..."""
+        self.open = Access()
+        """... and for those who need none, wherever they come from."""
         self.lines = Memo[Meaning]()
-        """What clients say again and again, over HTTP and in text."""
+        """What clients say again and again in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""
         self.watchers = Watchers(node, self.limits)
@@ -121,6 +126,12 @@ class SidePort:
         for server in self._servers:
             await server.wait_closed()
         self._servers = []
+
+    def change_tokens(self, tokens: Grants) -> None:
+        """These hold from now on, for who is there, too."""
+        self.access.change(tokens)
+        for connection in self._all():
+            connection.tokens_changed()
 
     def take_no_more(self) -> None:
         """New connections are not for this process any more."""

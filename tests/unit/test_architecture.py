@@ -60,8 +60,11 @@ ROOMS = {
     "core/repair": {"core/durability", "core/gossip", "core/log", "core/swim", "core/wire"},
     "core/durability": {"core/gossip", "core/log", "core/repair", "core/swim", "core/wire"},
     "store": {"core", "process"},
-    "sideport": {"config/bounds", "core", "daemon/service", "sideport/page", "sideport/resp"},
-    "sideport/resp": {"config/bounds", "core", "daemon/service", "sideport"},
+    "sideport": {
+        *("config/bounds", "config/tokens", "core", "daemon/service"),
+        *("sideport/page", "sideport/resp"),
+    },
+    "sideport/resp": {"config/bounds", "config/tokens", "core", "daemon/service", "sideport"},
     "sideport/page": {"sideport"},
     "simulator": {"core"},
     "config": {"core"},
