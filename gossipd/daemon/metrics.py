@@ -235,7 +235,8 @@ ROWS = (
     ),
     Row(
         "gossipd_kernel_refusals_total", "counter",
-        "Datagrams that the kernel did not send, by the name of the error.", ("error",),
+        "Datagrams that were not sent, by the name of the kernel's error; `EPERM` also by "
+        "`--allow`.", ("error",),
         lambda s: s.udp.refusals,
     ),
     Row(

@@ -75,6 +75,7 @@ class Reload:
         node: Node,
         seeds: Seeds,
         troubles: Troubles,
+        allow: Callable[[Sequence[str]], None],
         perform: Callable[[Sequence[Effect]], None],
         files: Sequence[Beside[Any]] = (),
     ) -> None:
@@ -84,6 +85,7 @@ class Reload:
         self._node = node
         self._seeds = seeds
         self._troubles = troubles
+        self._allow = allow
         self._perform = perform
         self._files = files
         self._loop = asyncio.get_running_loop()
@@ -215,6 +217,9 @@ class Reload:
         if "tag" in values:
             tags = tuple(sorted(now.tags.items()))
             self._perform(self._node.retag(tags, time.monotonic()))
+        if "allow" in values:
+            self._allow(now.allow)
+            self._seeds.hurry()
         for seed in before.join:
             if seed not in now.join:
                 self._seeds.give_up(Endpoint.parse_peer(seed))

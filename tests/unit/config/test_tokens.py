@@ -66,7 +66,7 @@ def test_lines_give_rights_and_prefixes() -> None:
     ],
 )
 def test_what_is_wrong_is_told_by_line_and_shows_no_token(line: str, why: str) -> None:
-    with pytest.raises(ValueError, match="^line 3: ") as raised:
+    with pytest.raises(ValueError, match=r"^line 3: ") as raised:
         parse_tokens(f"# a\nread {ONE}\n{line}\nwrite {TWO}\n")
     assert why in str(raised.value)
     assert "hunter" not in str(raised.value)
