@@ -63,7 +63,7 @@ from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
-from gossipd.daemon.filling import Alarm
+from gossipd.daemon.filling import Filling
 from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
@@ -96,7 +96,7 @@ from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Alarm, Trouble, Troubles
 from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
@@ -170,7 +170,7 @@ class Daemon:
         self._telling = Telling(self._troubles)
         self._drops = Drops()
         self._allow(config.allow)
-        self._alarm = Alarm(self._node)
+        self._filling = Filling(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(
             self._node, store, self._perform, self._troubles, self._numbers, timeout
@@ -261,7 +261,7 @@ class Daemon:
             if inherited.api:
                 daemon._ending.hand_over = daemon._port.take_no_more
             if left is not None:
-                daemon._troubles.begin("left behind", left)
+                daemon._troubles.begin(Trouble.LEFT_BEHIND, left)
         except StartError:
             udp.close()
             if store is not None:
@@ -470,7 +470,7 @@ class Daemon:
 
     def _look(self) -> None:
         """At what tells nobody when it changes."""
-        self._alarm.look()
+        self._filling.look()
         logs.look(self._troubles)
         self._garbage.look()
 
@@ -478,10 +478,11 @@ class Daemon:
         """What clients are shown of the process, as it is now: a node that is alone has no inputs
         for a while."""
         self._look()
-        udp = self._udp
+        udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
-            "alarms": self._alarms(),
+            "alarms": [alarm.text for alarm in alarms],
+            "advice": [alarm.advice for alarm in alarms],
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,
@@ -494,8 +495,8 @@ class Daemon:
             "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }
 
-    def _alarms(self) -> list[str]:
-        return self._alarm.texts + self._troubles.texts
+    def _alarms(self) -> list[Alarm]:
+        return self._filling.alarms + self._troubles.alarms
 
     def _sources(self) -> Sources:
         """Of the numbers that are shown."""

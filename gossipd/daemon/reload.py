@@ -28,11 +28,9 @@ from gossipd.core import Effect, Node, Settings
 from gossipd.daemon import logs, notify
 from gossipd.daemon.lines import fields as said
 from gossipd.daemon.seeds import Seeds
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 
 log = logging.getLogger("gossipd")
-
-ALARM, LATE = "reload", "reload hangs"
 
 T = TypeVar("T")
 
@@ -120,7 +118,7 @@ class Reload:
         self._once_more = False
         wait = self._config.disk_timeout
         text = f"{self._layers.path} cannot be read again yet: its disk has not answered"
-        self._late = self._loop.call_later(wait, self._troubles.begin, LATE, text)
+        self._late = self._loop.call_later(wait, self._troubles.begin, Trouble.RELOAD_HANGS, text)
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
@@ -151,11 +149,11 @@ class Reload:
         if self._late is not None:
             self._late.cancel()
             self._late = None
-            self._troubles.end(LATE)
+            self._troubles.end(Trouble.RELOAD_HANGS)
 
     def _heed(self, outcome: Loaded | Exception) -> None:
         if isinstance(outcome, Loaded):
-            self._troubles.end(ALARM)
+            self._troubles.end(Trouble.RELOAD)
             self._take(outcome.config)
         elif isinstance(outcome, Invalid):
             for problem in outcome.problems:
@@ -163,19 +161,20 @@ class Reload:
             more = len(outcome.problems) - 1
             others = f", and {more} more" if more else ""
             text = f"the configuration cannot be read again: {outcome.problems[0]}{others}"
-            self._troubles.begin(ALARM, f"{text}; this node goes on with what it had")
+            self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
         else:
             raise outcome
 
     def _heed_files(self, besides: Besides) -> None:
         for file, found in besides:
-            alarm = f"{ALARM} {file.name}"
             if isinstance(found, ValueError):
                 text = f"the {file.name} cannot be read again: {found}"
                 log.error("SIGHUP: %s", text)
-                self._troubles.begin(alarm, f"{text}; this node goes on with what it had")
+                self._troubles.begin(
+                    Trouble.RELOAD_FILE, f"{text}; this node goes on with what it had", file.name
+                )
             else:
-                self._troubles.end(alarm)
+                self._troubles.end(Trouble.RELOAD_FILE, file.name)
                 found()
                 log.info("SIGHUP: read the %s again: %s", file.name, file.path)
 
