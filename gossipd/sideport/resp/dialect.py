@@ -62,13 +62,17 @@ class RespDialect:
         """What comes belongs to a transaction that was refused."""
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
-        reader, common = self._reader, self._common
-        if reader.is_within or self._is_refusing or self._brief or self._visitor.is_bounded:
+        reader, common, is_bounded = self._reader, self._common, self._visitor.is_bounded
+        if reader.is_within or self._is_refusing or self._brief:
             self._do(reader.take(data))
-        elif (calls := common.said.get(data)) is not None:
+        elif (calls := common.said.get(data)) is not None and not (
+            is_bounded and not all(self._may(call) for call, _ in calls)
+        ):
             for call, count in calls:
                 self._start(call, count)
-        elif (keyed := common.requests.find(data)) is not None:
+        elif (keyed := common.requests.find(data)) is not None and not (
+            is_bounded and not self._may(keyed)
+        ):
             self._start(keyed)
         else:
             found = reader.take(data)
