@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -18,7 +19,7 @@ from gossipd.sideport.resp.commands import COMMANDS as RESP
 from gossipd.sideport.text import COMMANDS as TEXT
 
 from .conftest import Connect
-from .fake import Client, FakeBackend, FakeTransport, Response, until
+from .fake import KEY, Client, FakeBackend, FakeTransport, Response, until
 
 TOKENS = {
     "read": Grant(Right.READ),
@@ -324,7 +325,8 @@ async def test_what_others_may_ask_again_and_again_is_known_to_no_stranger(
 ) -> None:
     """What is remembered by its words or bytes is remembered of who might say it."""
     refused = 0
-    for said in (b"increment a\n", resp(b"INCR", b"a"), resp(b"GOSSIPD.INCRBY", b"a", b"1", b"k")):
+    keyed = resp(b"GOSSIPD.INCRBY", b"a", b"1", str(KEY).encode())
+    for said in (b"increment a\n", resp(b"INCR", b"a"), keyed):
         by_text = said.startswith(b"i")
         for name, may in (("write", True), ("read", False), ("jobs", False), ("none", False)):
             client = await connect()
@@ -335,7 +337,7 @@ async def test_what_others_may_ask_again_and_again_is_known_to_no_stranger(
                     await client.reader.readline()
             before = len(backend.started)
             for _ in range(4):
-                await client.send(said)
+                await client.send(said.replace(str(KEY).encode(), str(uuid4()).encode()))
                 async with asyncio.timeout(10):
                     answer = await client.reader.readline()
                 assert answer.startswith((b"error", b"-NO")) is not may
