@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, cast
 
 from gossipd.core import Refused, Why
 from gossipd.sideport import http_answers as answers
+from gossipd.sideport.access import GONE, Access
 from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.listening import TCP, Listener
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.presence import is_gone, touch
@@ -45,19 +45,20 @@ _TOO_MANY = Refused(Why.UNAVAILABLE, "too many connections", 1)
 class Connection(asyncio.Protocol):
     """One client's."""
 
-    def __init__(self, port: SidePort, listener: Listener = TCP) -> None:
+    def __init__(self, port: SidePort, access: Access | None = None) -> None:
+        """`access`: what holds for the clients of its listener; by default tokens do, if there are
+        any."""
+        access = access or port.access
         self._port = port
-        self.listener = listener
-        """What holds for who comes in there."""
         self._turns = port.turns
         self._limits = limits = port.limits
         self._loop = asyncio.get_running_loop()
         self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
         pipeline.at_flow = self._hold_little
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(port, pipeline, brief=self._brief),
-            lambda: TextDialect(port, pipeline, brief=self._brief),
-            lambda: RespDialect(port, pipeline, brief=self._brief),
+            lambda: HttpDialect(port, pipeline, access, brief=self._brief),
+            lambda: TextDialect(port, pipeline, access, brief=self._brief),
+            lambda: RespDialect(port, pipeline, access, brief=self._brief),
             self._become,
             pipeline,
             limits,
@@ -162,6 +163,18 @@ class Connection(asyncio.Protocol):
         else:
             self._pipeline.end(linger=True)
             self._work(self._turns.slice())
+
+    def tokens_changed(self) -> None:
+        """Whoever is not welcome any more is told so, if possible, and has to go."""
+        if self._dialect.stays():
+            return
+        if (flow := self._pipeline.flow) is not None:
+            flow.stop(GONE)
+            flow.close()
+        elif self._pipeline.closed:
+            self.abort()
+        else:
+            self.drain()
 
     def abort(self) -> None:
         if self._transport is not None:

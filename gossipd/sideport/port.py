@@ -11,12 +11,14 @@ from collections.abc import Callable
 from functools import partial
 
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.tokens import Grants
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.daemon.service import Service
+from gossipd.sideport.access import Access
 from gossipd.sideport.answered import Answered
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.listening import BACKLOG, TCP, UNIX, SocketFile, alone_in, listen_at
+from gossipd.sideport.listening import BACKLOG, SocketFile, alone_in, listen_at
 from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
@@ -39,9 +41,12 @@ class SidePort:
         self.limits = limits or Limits()
         self.turns = Turns()
         self.answered = Answered()
-        self.requests = Memo[Meaning]()
+        self.access = Access()
+        """What holds for the clients of listeners that ask for tokens, if there are any, ..."""
+        self.open = Access()
+        """... and for those who need none, wherever they come from."""
         self.lines = Memo[Meaning]()
-        """What clients say again and again, over HTTP and in text."""
+        """What clients say again and again in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""
         self.watchers = Watchers(node, self.limits)
@@ -90,13 +95,14 @@ class SidePort:
     async def _listen_on(self, sock: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if sock.family == socket.AF_UNIX:
-            made = partial(Connection, self, UNIX)
+            # Who may write to its file needs no token.
+            made = partial(Connection, self, self.open)
             return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
         return await loop.create_server(self._by_tcp(), sock=sock, backlog=BACKLOG)
 
     def _by_tcp(self) -> Callable[[], asyncio.Protocol]:
         """Who takes a connection."""
-        made, tls = partial(Connection, self, TCP), self.tls
+        made, tls = partial(Connection, self, self.access), self.tls
         if tls is None:
             return made
         return lambda: Layer(tls, self.turns, made())
@@ -135,6 +141,12 @@ class SidePort:
         for server in self._servers:
             await server.wait_closed()
         self._servers = []
+
+    def change_tokens(self, tokens: Grants) -> None:
+        """These hold from now on, for who is there, too."""
+        self.access.change(tokens)
+        for connection in self._all():
+            connection.tokens_changed()
 
     def hand_over(self) -> None:
         """New connections are for the next process, where there is one that will get them."""
