@@ -73,6 +73,18 @@ class Config:
     each, `read TOKEN`, `write TOKEN` or `admin TOKEN`. SIGHUP reads it again. Default: the
     credential tokens of systemd; where there is none, whoever reaches the API may do all."""
 
+    api_cert: str | None = None
+    """File with the certificate of the API (PEM, and with it those that lead to its CA): by TCP it
+    speaks TLS, and nothing else. SIGHUP reads it again. Default: no TLS."""
+
+    api_key: str | None = None
+    """File with the key of `api_cert` (PEM, not encrypted), which nobody but its owner may read.
+    Default: it stands in the same file."""
+
+    api_client_ca: str | None = None
+    """File with certificates of CAs (PEM): only clients that show a certificate of one of them may
+    use the API by TCP. Default: no client is asked for one."""
+
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
     several addresses, the node's own among them. They are tried again for ever. The default port
@@ -170,6 +182,9 @@ class Config:
             raise ConfigError("disk_timeout", problem)
         api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
         object.__setattr__(self, "api", _check("api", _each_path_once, api))
+        for key in ("api_key", "api_client_ca"):
+            if getattr(self, key) is not None and self.api_cert is None:
+                raise ConfigError(key, "says nothing without api_cert")
         if self.tokens is None:
             object.__setattr__(self, "tokens", credential("tokens"))
         if self.name is None and self.bind.port:

@@ -19,6 +19,7 @@ from gossipd.config.tokens import Grants, read_tokens
 from gossipd.config.unix import ApiAddress
 from gossipd.core import Frame, MemberView, Status, TagFrame
 from gossipd.daemon.advertising import first_address
+from gossipd.daemon.certificates import Certificate, load_certificate
 from gossipd.daemon.datadir import data_directory, left_behind
 from gossipd.daemon.inherited import Inherited, UnfitError, check, is_at, sorted_out, unfit
 from gossipd.daemon.lines import listed
@@ -147,6 +148,19 @@ async def load_tokens(config: Config) -> Grants | None:
     reading = loop.run_in_executor(None, read_tokens, config.tokens)
     try:
         return await _told(reading, config.disk_timeout, f"reading {config.tokens}")
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
+async def load_pair(config: Config) -> Certificate | None:
+    """None where the API speaks no TLS. Raises `StartError`."""
+    if config.api_cert is None:
+        return None
+    loop = asyncio.get_running_loop()
+    files = config.api_cert, config.api_key, config.api_client_ca
+    reading = loop.run_in_executor(None, load_certificate, *files)
+    try:
+        return await _told(reading, config.disk_timeout, f"reading {config.api_cert}")
     except ValueError as error:
         raise StartError(str(error)) from error
 

@@ -116,6 +116,14 @@ class SidePort:
             self.places += [Endpoint(host, port) for host, port, *_ in names]
 
     @property
+    def urls(self) -> list[str]:
+        """The same, as clients are told them."""
+        return [f"https://{each}" if self._is_secured(each) else str(each) for each in self.places]
+
+    def _is_secured(self, where: ApiAddress) -> bool:
+        return self.tls is not None and isinstance(where, Endpoint)
+
+    @property
     def addresses(self) -> list[tuple[str, int]]:
         """Those of TCP."""
         return [(at.host, at.port) for at in self.places if isinstance(at, Endpoint)]

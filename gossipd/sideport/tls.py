@@ -62,8 +62,10 @@ class Tls:
     def __init__(self, context: ssl.SSLContext, handshakes_max: int) -> None:
         self.context = context
         """Holds for connections that begin."""
+        self.ends_at = 0.0
+        """When its certificate expires, in seconds since the epoch."""
         self.handshakes = Counter(dict.fromkeys(Outcome, 0))
-        """By what became of them."""
+        """How many there were."""
         self._handshakes_max = handshakes_max
         self._shaking: dict[Layer, None] = {}
 
