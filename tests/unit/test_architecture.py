@@ -61,7 +61,8 @@ ROOMS = {
     "core/durability": {"core/gossip", "core/log", "core/repair", "core/swim", "core/wire"},
     "store": {"core", "process"},
     "sideport": {
-        *("config/bounds", "config/tokens", "core", "daemon/service"),
+        *("config/bounds", "config/endpoint", "config/tokens", "config/unix"),
+        *("core", "daemon/service"),
         *("sideport/page", "sideport/resp"),
     },
     "sideport/resp": {"config/bounds", "config/tokens", "core", "daemon/service", "sideport"},
@@ -70,7 +71,7 @@ ROOMS = {
     "simulator": {"core"},
     "config": {"core"},
     "client": {"config"},
-    "bench": {"client"},
+    "bench": {"client", "config/endpoint", "config/unix"},
     "doctor": {"client", "config", "core", "daemon/udp"},
     "process": {"cli", "daemon"},
     "daemon": {"config", "core", "process", "sealing", "sideport", "store"},
