@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -160,3 +161,20 @@ def test_node_redis_shows_a_token_as_its_password(guarded: Node) -> None:
         )
         assert (done.returncode == 0) is good, done.stderr
         assert good or "WRONGPASS no such token" in done.stderr
+
+
+def test_who_may_open_a_unix_socket_needs_no_token(cluster: Cluster, tokens: Path) -> None:
+    node, path = cluster.add(), tokens.with_name("api.sock")
+    host, port = node.api
+    node.start("--tokens", str(tokens), "--api", f"{host}:{port}", "--api", f"unix:{path}")
+    until(lambda: node.ready, 20, "it is ready")
+    with socket.socket(socket.AF_UNIX) as inside, node.connect() as outside:
+        inside.connect(str(path))
+        for connection, answer in ((inside, b"1\n"), (outside, b"error: a token is needed")):
+            connection.sendall(b"increment\n")
+            assert connection.recv(100).startswith(answer)
+        tokens.write_text(f"read {READ}\n")
+        node.send(signal.SIGHUP)
+        node.says("SIGHUP: read the tokens again")
+        inside.sendall(b"increment\n")
+        assert inside.recv(100) == b"2\n"
