@@ -168,10 +168,10 @@ class Config:
         if not SECONDS_MIN <= self.disk_timeout < math.inf:
             problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
             raise ConfigError("disk_timeout", problem)
-        api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
-        object.__setattr__(self, "api", _check("api", _each_path_once, api))
         if self.tokens is None:
             object.__setattr__(self, "tokens", credential("tokens"))
+        api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
+        object.__setattr__(self, "api", _check("api", _each_path_once, api))
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:

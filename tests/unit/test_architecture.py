@@ -62,8 +62,7 @@ ROOMS = {
     "store": {"core", "process"},
     "sideport": {
         *("config/bounds", "config/endpoint", "config/tokens", "config/unix"),
-        *("core", "daemon/service"),
-        *("sideport/page", "sideport/resp"),
+        *("core", "daemon/service", "sideport/page", "sideport/resp"),
     },
     "sideport/resp": {"config/bounds", "config/tokens", "core", "daemon/service", "sideport"},
     "sideport/page": {"sideport"},
