@@ -87,6 +87,12 @@ class Config:
     cluster: str = "gossipd"
     """Name of the cluster, 1 to 64 bytes. Datagrams of other clusters are dropped unread."""
 
+    keyring: str | None = None
+    """File of the secrets that the nodes of the cluster share, one a line (`gossipd keygen`),
+    readable by its owner only: datagrams are sealed with the first one, and opened with any; none
+    else are taken. Default: $GOSSIPD_SECRET, else the credential `keyring` of systemd, else
+    nothing is sealed, and everybody who reaches the port can take part."""
+
     profile: Profile = "lan"
     """The set of settings to start from: lan (detects in seconds), wan (patient, fewer packets)
     or local (many nodes on one machine)."""

@@ -212,6 +212,7 @@ def _shown(value: object) -> str:
 _METAVARS = {
     "name": "NAME",
     "cluster": "NAME",
+    "keyring": "FILE",
     "join": "HOST:PORT",
     "advertise": "HOST:PORT",
     "allow": "NETWORK",

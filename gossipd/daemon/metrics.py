@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -44,7 +44,7 @@ class Sources:
     drops: Counter[Drop]
     cluster: str
     not_ready: Callable[[], str | None]
-    alarms: Callable[[], list[str]]
+    alarms: Callable[[], Sized]
 
 
 class Metrics:

@@ -36,7 +36,7 @@ from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.targets import Targets
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 
 log = logging.getLogger(__name__)
 
@@ -304,7 +304,7 @@ class Seeds:
             return
         self._resolved = True
         seed.failure = None
-        self._troubles.end(f"seed {seed.endpoint}")
+        self._troubles.end(Trouble.SEED, str(seed.endpoint))
         if self._list(seed, usable):
             self._changed()
             self._arm(0.0)
@@ -316,7 +316,9 @@ class Seeds:
         seed.failure = reason
         if not seed.addresses:
             what = f"cannot resolve the seed {seed.endpoint}: {reason}"
-            self._troubles.begin(f"seed {seed.endpoint}", f"{what}; it will be tried again")
+            self._troubles.begin(
+                Trouble.SEED, f"{what}; it will be tried again", str(seed.endpoint)
+            )
         self._changed()
 
     def _list(self, seed: _Seed, addresses: list[Address]) -> bool:
@@ -330,7 +332,7 @@ class Seeds:
         if seed.task is not None:
             seed.task.cancel()
         self._list(seed, [])
-        self._troubles.end(f"seed {seed.endpoint}")
+        self._troubles.end(Trouble.SEED, str(seed.endpoint))
         self._changed()
 
 
