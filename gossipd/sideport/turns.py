@@ -20,7 +20,7 @@ SLICE_TIME = 0.003
 """Seconds of work after which others get their turn."""
 
 FLOW_TIME = 0.000_15
-"""Seconds of each turn of the loop in which answers flow that do not end: a few watchers' worth, as
+"""Seconds of each turn of the loop in which answers flow that do not end: of a few watchers, as
 all who ask something wait for it."""
 
 CANCELLED_MAX = 200
