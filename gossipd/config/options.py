@@ -28,6 +28,7 @@ Reloads = Literal["no", "yes", "upwards"]
 
 RELOADS: dict[str, Reloads] = {
     "join": "yes",
+    "allow": "yes",
     "tag": "yes",
     "log_level": "yes",
     "log_format": "yes",
@@ -211,8 +212,10 @@ def _shown(value: object) -> str:
 _METAVARS = {
     "name": "NAME",
     "cluster": "NAME",
+    "keyring": "FILE",
     "join": "HOST:PORT",
     "advertise": "HOST:PORT",
+    "allow": "NETWORK",
     "tag": "K=V",
 }
 

@@ -27,11 +27,9 @@ from gossipd.core import Effect, Node, Settings
 from gossipd.daemon import logs, notify
 from gossipd.daemon.lines import fields as said
 from gossipd.daemon.seeds import Seeds
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 
 log = logging.getLogger("gossipd")
-
-ALARM, LATE = "reload", "reload hangs"
 
 _OF_SETTINGS = {field.name for field in fields(Settings)}
 
@@ -46,6 +44,7 @@ class Reload:
         node: Node,
         seeds: Seeds,
         troubles: Troubles,
+        allow: Callable[[Sequence[str]], None],
         perform: Callable[[Sequence[Effect]], None],
     ) -> None:
         self._config = config
@@ -54,6 +53,7 @@ class Reload:
         self._node = node
         self._seeds = seeds
         self._troubles = troubles
+        self._allow = allow
         self._perform = perform
         self._loop = asyncio.get_running_loop()
         self._reads = False
@@ -87,7 +87,7 @@ class Reload:
         self._once_more = False
         wait = self._config.disk_timeout
         text = f"{self._layers.path} cannot be read again yet: its disk has not answered"
-        self._late = self._loop.call_later(wait, self._troubles.begin, LATE, text)
+        self._late = self._loop.call_later(wait, self._troubles.begin, Trouble.RELOAD_HANGS, text)
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
@@ -116,11 +116,11 @@ class Reload:
         if self._late is not None:
             self._late.cancel()
             self._late = None
-            self._troubles.end(LATE)
+            self._troubles.end(Trouble.RELOAD_HANGS)
 
     def _heed(self, outcome: Loaded | Exception) -> None:
         if isinstance(outcome, Loaded):
-            self._troubles.end(ALARM)
+            self._troubles.end(Trouble.RELOAD)
             self._take(outcome.config)
         elif isinstance(outcome, Invalid):
             for problem in outcome.problems:
@@ -128,7 +128,7 @@ class Reload:
             more = len(outcome.problems) - 1
             others = f", and {more} more" if more else ""
             text = f"the configuration cannot be read again: {outcome.problems[0]}{others}"
-            self._troubles.begin(ALARM, f"{text}; this node goes on with what it had")
+            self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
         else:
             raise outcome
 
@@ -170,6 +170,9 @@ class Reload:
         if "tag" in values:
             tags = tuple(sorted(now.tags.items()))
             self._perform(self._node.retag(tags, time.monotonic()))
+        if "allow" in values:
+            self._allow(now.allow)
+            self._seeds.hurry()
         for seed in before.join:
             if seed not in now.join:
                 self._seeds.give_up(Endpoint.parse_peer(seed))

@@ -62,7 +62,7 @@ ALL = "\n".join(DOCUMENTS.values())
 HELP = "--help"
 """What every command and the group of them has."""
 
-LINES_MAX = 200
+LINES_MAX = 215
 """What a newcomer reads before the first node counts."""
 
 FOREIGN = "Coming from other counter daemons"
