@@ -30,6 +30,7 @@ PIECES = (
     b"$0\r\n\r\n", b"\0", b"*1\r\n*1\r\n", b":1\r\n", b"increment\n", b"\xff" * 20,
 )  # fmt: skip
 
+
 def command(words: Words) -> bytes:
     """As clients send it."""
     return b"*%d\r\n%b" % (

@@ -26,8 +26,8 @@ class Target:
     """Hand an input over and check the contract; False: it was refused. Whatever is raised is a
     find."""
 
-    seeds: Callable[[], Iterable[bytes]]
-    """Inputs that mutation begins with, good ones and bad ones."""
+    seeds: Callable[[], Iterable[bytes]] = tuple
+    """Inputs that mutation begins with, good ones and bad ones, beside those of the corpus."""
 
     pieces: tuple[bytes, ...] = (b"",)
     """Words of its language, which mutation puts in."""

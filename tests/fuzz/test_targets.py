@@ -16,8 +16,8 @@ from .running import Run, corpus_of, inputs, within
 from .target import Broken, Target
 from .targets import TARGETS, target
 
-INPUTS = {"words": 20_000, "datagrams": 700, "database": 300, "dumps": 150, "resp": 300}
-"""How many a short run has, where they are not 1,500: some two or three seconds each."""
+INPUTS = {"words": 20_000, "datagrams": 500, "database": 300, "dumps": 150, "resp": 150}
+"""How many a short run has, where they are not 1,500: one or two seconds each."""
 
 LONG = 50
 """So many times more are tried in a thorough run."""

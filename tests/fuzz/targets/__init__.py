@@ -9,6 +9,8 @@ from tests.fuzz.target import Target
 
 TARGETS: dict[str, str] = {
     "datagrams": "datagrams",
+    "sealed": "sealed",
+    "keyring": "keyring",
     "http": "port",
     "text": "port",
     "resp": "port",

@@ -102,7 +102,9 @@ def _checked(error: AskingError) -> str:
 
 
 def _http(body: bytes, kind: str, status: str = "200 OK", more: str = "") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    )
     return head.encode() + body
 
 
@@ -110,7 +112,8 @@ _COUNTED = {"id": "00", "counter": "a", "by": 1, "count": 2, "duplicate": False}
 _PROBLEM = {"title": "Service Unavailable", "status": 503, "detail": "not counted: leaving"}
 _EVENTS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"15\r\nretry: 1000\n\nevent: a\r\n2f\r\n\nid: 1-2\ndata: {\"visits\": 10}\n\n: heartbeat\nid:7\n\n\r\n"
+    b"15\r\nretry: 1000\n\nevent: a\r\n"
+    b"2f\r\n\nid: 1-2\ndata: {\"visits\": 10}\n\n: heartbeat\nid:7\n\n\r\n"
     b"0\r\n\r\n"
 )  # fmt: skip
 
@@ -125,7 +128,7 @@ def seeds() -> Iterable[bytes]:
     yield _http(b"<html>", "text/html")
     yield b"HTTP/1.1 100 Continue\r\n\r\n" + _http(b"{}", "application/json")
     yield _EVENTS
-    yield b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: a\ndata: {}\n\ndata: 1\n\n"
+    yield b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {}\n\ndata: 1\n\n"
     yield b"-ERR what?\r\n"
 
 
@@ -135,8 +138,9 @@ ANSWERS = Target(
     pieces=(
         b"HTTP/1.1 ", b"200 OK\r\n", b"503 x\r\n", b"101 x\r\n", b"Content-Length: 3\r\n", b"\r\n",
         b"Transfer-Encoding: chunked\r\n", b"Connection: upgrade\r\nUpgrade: x\r\n", b"\n\n", b"0",
-        b"data: {}\n\n", b"data:", b"id: ", b"event: ", b"retry: 1\n", b'"', b"{", b"}", b"[" * 900,
-        b"9" * 5000, b"1e999", b"NaN", b"\xff", b"\\ud800", b"null", b"true", b"-", b": \n", b"\r",
+        b"data: {}\n\n", b"data:", b"id: ", b"event: ", b"retry: 1\n", b'"', b"{", b"}",
+        b"[" * 900, b"9" * 5000,
+        b"1e999", b"NaN", b"\xff", b"\\ud800", b"null", b"true", b"-", b": \n", b"\r",
         b"Retry-After: 9", b"Content-Type: application/problem+json\r\n", b'"status": 503', b"\0",
     ),
     size_max=12_000,

@@ -9,7 +9,6 @@ as ever, and sound when it is closed.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -86,7 +85,11 @@ def _look(snapshot: Snapshot) -> None:
     node.load(snapshot, 0.0)
     Books(settings).check(node, 0.0)
     for kept in snapshot.streams:
-        if kept.stream != STREAM or kept.version > 59 or any(seq > 59 for _, seq, _ in kept.registers):
+        if (
+            kept.stream != STREAM
+            or kept.version > 59
+            or any(seq > 59 for _, seq, _ in kept.registers)
+        ):
             raise Broken(f"nobody wrote {kept}")
 
 

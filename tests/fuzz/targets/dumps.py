@@ -101,8 +101,14 @@ def seeds() -> Iterable[bytes]:
     yield from (b"".join(_lines([_HEAD, row])) for row in _MORE)
     yield b"".join(_lines([*_GOOD, *_MORE]))
     yield b"".join(_lines([*_GOOD, *_MORE])[:-1])
-    old = {"format": "gossipd log 1"}
-    event = {"stream": _A, "seq": 1, "counter": "a", "by": 1, "double": _KEY["key"]}
+    old: dict[str, object] = {"format": "gossipd log 1"}
+    event: dict[str, object] = {
+        "stream": _A,
+        "seq": 1,
+        "counter": "a",
+        "by": 1,
+        "double": _KEY["key"],
+    }
     yield b"".join(_lines([old, event, {**event, "stream": _B}]))
     yield b""
 

@@ -25,48 +25,26 @@ from tests.fuzz.respoken import (
     said,
 )
 from tests.fuzz.target import Broken, Target
-from tests.unit.sideport.fake import KEY, FakeBackend
+from tests.unit.sideport.fake import FakeBackend
 
 _CHANGING = re.compile(
     rb"(?<=\$2\r\nid\r\n:)[0-9]+|(?<=\nDate: )[^\r]*"  # of a connection; of a moment
 )
 _DONE = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9] ")
 _LINES = re.compile(rb"^(?!error: (?!counted)|\n).*\n", re.MULTILINE)
-_REFUSAL = re.compile(rb"(?:HTTP/1\.[01] 4[^\n]*\r\n(?:[^\n]+\r\n)*\r\n[^\n]*\n|error: [^\n]*\n)\Z")
+_REFUSAL = re.compile(
+    rb"(?:HTTP/1\.[01] 4[^\n]*\r\n(?:[^\n]+\r\n)*\r\n[^\n]*\n|error: [^\n]*\n)\Z"
+)
 """The last answer, if it is one: how what breaks a protocol is called may follow from how much of
 it has come."""
 
 _MISTAKE = b"internal error"
 
-HTTP_SEEDS = (
-    b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"POST /increment?counter=a&by=3 HTTP/1.1\r\nHost: a\r\n\r\n" * 3,
-    b'POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 25\r\n\r\n{"counter":"b", "by": 17}',
-    b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-    b'POST /increments HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\n{"counter":"a"}\n{"by": 0, "c":1}',
-    b"POST /increment?key=%b HTTP/1.1\r\nHost: a\r\n\r\n" % str(KEY).encode(),
-    b'POST /increment HTTP/1.1\r\nHost: a\r\nIdempotency-Key: "a \\" b"\r\n\r\n',
-    b'PUT /sources/till-7/sales HTTP/1.1\r\nHost: a\r\nContent-Length: 23\r\n\r\n{"seq": 1, "total": 20}',
-    b"GET /count?counter=a HTTP/1.0\r\n\r\n",
-    b"GET /counters?prefix=a&limit=2&counts=string HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /log?limit=2 HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n",
-    b"POST /increment HTTP/1.1\r\nHost: localhost\r\nOrigin: http://elsewhere\r\n\r\n",
-    b"POST /increment HTTP/1.1\r\nHost: rebound.example\r\nUser-Agent: Mozilla/5\r\n\r\n",
-    b"GET /events?counter=a&members HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0000000000000000-0\r\n\r\n",
-    b"GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0000000000000000-99999999999999999999\r\n\r\n",
-    b'POST /join HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\n{"peers": ["10.0.0.1:7946"]}',
-    b'POST /forget HTTP/1.1\r\nHost: a\r\nContent-Length: 16\r\n\r\n{"name": "gone"}',
-    b"POST /leave HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b"POST /increment HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
-    b"GET /metrics?counters=a HTTP/1.1\r\nHost: a\r\nAccept: application/openmetrics-text\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nGET /explain?name=node-2 HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"POST /increment HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
-    b"POST /increment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-)  # fmt: skip
 HTTP_PIECES = (
     b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"/increment", b"/increments",
-    b"/count", b"/counters", b"/sources/a/b", b"/events", b"/log", b"/metrics", b"/join", b"/leave",
-    b"/forget", b"/explain", b"/members", b"/status", b"?by=", b"&counter=", b"&ack=2", b"&key=",
+    b"/count", b"/counters", b"/sources/a/b", b"/events", b"/log", b"/metrics", b"/join",
+    b"/leave", b"/forget", b"/explain", b"/members", b"/status", b"?by=",
+    b"&counter=", b"&ack=2", b"&key=",
     b"&after=", b"&timeout=0", b"&limit=1", b"&prefix=", b"&counts=string", b" HTTP/1.1\r\n",
     b" HTTP/1.0\r\n", b"Host: a\r\n", b"Origin: null\r\n", b"Sec-Fetch-Site: cross-site\r\n",
     b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip\r\n",
@@ -77,18 +55,6 @@ HTTP_PIECES = (
     b"\r\n ", b"x" * 900,
 )  # fmt: skip
 
-TEXT_SEEDS = (
-    b"increment\ncount\n",
-    b'increment "page views" 10\ncounters\nmembers\nping\ncuont\n',
-    b'increment visits 2 key="order 17" ack=2\ncount visits\n',
-    b"help\r\nstatus\r\nlog 3\r\nquit\r\n",
-    b"count visits after=00000000-0000-8000-8000-000000000001 timeout=1s\n",
-    b"watch visits members=true\n",
-    b"increment a\n" * 40,
-    b"cuont\nincrement a\n",
-    b"join 10.0.0.1:7946\nforget gone\nleave\n",
-    b"put till-7 sales 3 20\nexplain node-2\nready\nhealth\n",
-)
 TEXT_PIECES = (
     b"increment ", b"count ", b"counters ", b"members ", b"log ", b"watch ", b"join ", b"forget ",
     b"leave", b"put ", b"explain ", b"status", b"help", b"ping", b"quit", b'"', b"\\", b"\n",
@@ -172,8 +138,8 @@ def _changed_resp(data: bytes, others: object, rng: Random) -> bytes:
 
 resp_others = [*resp_seeds()]
 
-HTTP = Target(take=take, seeds=lambda: HTTP_SEEDS, pieces=HTTP_PIECES)
-TEXT = Target(take=take, seeds=lambda: TEXT_SEEDS, pieces=TEXT_PIECES)
+HTTP = Target(take=take, pieces=HTTP_PIECES)
+TEXT = Target(take=take, pieces=TEXT_PIECES)
 RESP = Target(
     take=take, seeds=resp_seeds, pieces=(*WORDS, *PIECES), change=_changed_resp, size_max=20_000
 )

@@ -68,7 +68,8 @@ def take(data: bytes) -> bool:
 
 _WORDS = (
     b"a:1", b":7947", b"[::1]:7946", b"[fe80::1%eth0]:1", b"10.0.0.1", b"http://a:1/b", b"20s",
-    b"0.5", b"500ms", b"01890a5d-ac96-774b-bcce-b302099a8057", b"{01890a5dac96774bbcceb302099a8057}",
+    b"0.5", b"500ms", b"01890a5d-ac96-774b-bcce-b302099a8057",
+    b"{01890a5dac96774bbcceb302099a8057}",
     b"urn:uuid:00000000-0000-8000-8000-000000000001", b"visits", b'increment "a b" ack=2 key="x"',
     b"1", b"2", b"true", b"full", b"info", b"zone=b", b"1700000000000 5 boot", b"\xff", b"",
 )  # fmt: skip
