@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 
 GOSSIP_PORT = 7946
 API_PORT = 7947
@@ -94,6 +94,14 @@ def is_link_local(host: str) -> bool:
     """Whether it is an IPv6 address of one link, which means something only where that link is
     known. (IPv4 hosts take 169.254.0.0/16 to be on the only link that they have.)"""
     return ":" in host and IPv6Address(host).is_link_local
+
+
+def is_reachable(host: str) -> bool:
+    """Whether what listens there is reached from other hosts; a name is not looked up."""
+    try:
+        return not host or not ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_ipv6(host: str) -> bool:

@@ -263,7 +263,7 @@ class Daemon:
                 daemon._speak_tls(certificate)
             daemon._early = early
             daemon._snapshot = store.load()
-            await open_port(daemon._port, config.api, inherited.api)
+            await open_port(daemon._port, config, inherited.api)
             if inherited.api:
                 daemon._ending.hand_over = daemon._port.hand_over
             if left is not None:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, cast
 
 from gossipd.core import Refused, Why
 from gossipd.sideport import http_answers as answers
-from gossipd.sideport.access import GONE, Access
+from gossipd.sideport.access import GONE
 from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.listening import TCP, Listener
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.presence import is_gone, touch
@@ -45,10 +46,8 @@ _TOO_MANY = Refused(Why.UNAVAILABLE, "too many connections", 1)
 class Connection(asyncio.Protocol):
     """One client's."""
 
-    def __init__(self, port: SidePort, access: Access | None = None) -> None:
-        """`access`: what holds for the clients of its listener; by default tokens do, if there are
-        any."""
-        access = access or port.access
+    def __init__(self, port: SidePort, listener: Listener = TCP) -> None:
+        access = port.access if listener.asks_tokens else port.open
         self._port = port
         self._turns = port.turns
         self._limits = limits = port.limits

@@ -10,6 +10,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,6 +32,18 @@ _TRIES = 16
 _LOCK_INTERVAL = 0.02
 """Seconds between two tries to be the only one that opens a socket in a directory."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """What a connection knows of where it came in."""
+
+    asks_tokens: bool
+    """Whether a client has to show a token, where there are any. By a Unix socket it has shown
+    already that it may write to its file."""
+
+
+TCP = Listener(asks_tokens=True)
+UNIX = Listener(asks_tokens=False)
 
 Listen: TypeAlias = Callable[[str | None, int], Awaitable[asyncio.Server]]
 

@@ -18,7 +18,7 @@ from gossipd.sideport.access import Access
 from gossipd.sideport.answered import Answered
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.listening import BACKLOG, SocketFile, alone_in, listen_at
+from gossipd.sideport.listening import BACKLOG, TCP, UNIX, SocketFile, alone_in, listen_at
 from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
@@ -95,14 +95,13 @@ class SidePort:
     async def _listen_on(self, sock: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if sock.family == socket.AF_UNIX:
-            # Who may write to its file needs no token.
-            made = partial(Connection, self, self.open)
+            made = partial(Connection, self, UNIX)
             return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
         return await loop.create_server(self._by_tcp(), sock=sock, backlog=BACKLOG)
 
     def _by_tcp(self) -> Callable[[], asyncio.Protocol]:
         """Who takes a connection."""
-        made, tls = partial(Connection, self, self.access), self.tls
+        made, tls = partial(Connection, self, TCP), self.tls
         if tls is None:
             return made
         return lambda: Layer(tls, self.turns, made())

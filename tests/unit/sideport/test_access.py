@@ -14,6 +14,7 @@ from gossipd.config.tokens import Grant, Grants, Right, digest_of
 from gossipd.sideport.access import GONE
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.connection import Connection
+from gossipd.sideport.listening import UNIX
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.resp.commands import COMMANDS as RESP
 from gossipd.sideport.text import COMMANDS as TEXT
@@ -349,7 +350,7 @@ async def test_what_others_may_ask_again_and_again_is_known_to_no_stranger(
 async def test_an_open_listener_asks_nobody_and_lends_its_memory_to_no_other(
     connect: Connect, port: SidePort
 ) -> None:
-    connection, transport = Connection(port, port.open), FakeTransport()
+    connection, transport = Connection(port, UNIX), FakeTransport()
     connection.connection_made(transport)
     asked = b"GET /count HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     for _ in range(3):
