@@ -172,8 +172,8 @@ def _addresses_option(doc: str) -> Callable[[Command], Command]:
 
 
 api_option = _addresses_option(
-    "The daemon to ask: HOST:PORT, https://HOST:PORT, unix:/PATH. Given several times: the next one"
-    " where one fails."
+    "The daemon to ask: HOST:PORT, https://HOST:PORT, unix:/PATH. Given several times: the next"
+    " one where one fails."
 )
 nodes_option = _addresses_option(
     "A node: HOST:PORT, https://HOST:PORT, unix:/PATH. Given several times: all of them at once."
