@@ -20,6 +20,7 @@ from gossipd.config.endpoint import (
     Endpoint,
     is_link_local,
     is_reachable,
+    parse_origin,
 )
 from gossipd.config.networks import parse_network
 from gossipd.config.secrets import credential
@@ -81,6 +82,10 @@ class Config:
     insecure_api: bool = False
     """Let the API be reached from other hosts though it asks for no tokens: whoever reaches it may
     do all. Without it a node does not start so."""
+
+    cors_origin: tuple[str, ...] = ()
+    """Origin of web pages that may use the API beside its own, as https://app.example.org; * is
+    every page, which only an API that asks for tokens may be open to."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
@@ -181,6 +186,10 @@ class Config:
             object.__setattr__(self, "tokens", credential("tokens"))
         api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
         object.__setattr__(self, "api", _check("api", _each_path_once, api))
+        origins = tuple(_check("cors_origin", parse_origin, text) for text in self.cors_origin)
+        object.__setattr__(self, "cors_origin", tuple(dict.fromkeys(origins)))
+        if "*" in origins and not self.tokens:
+            raise ConfigError("cors_origin", "* needs tokens: else every page could count")
         if not (self.tokens or self.insecure_api):
             _check("api", _check_all_here, self.api)
         if self.name is None and self.bind.port:

@@ -77,6 +77,7 @@ from gossipd.daemon.opening import (
     begin_life,
     data_dir,
     frame_of,
+    limits_of,
     load_tokens,
     name_left_behind,
     open_files,
@@ -84,7 +85,6 @@ from gossipd.daemon.opening import (
     open_keyring,
     open_port,
     open_store,
-    own_names,
     own_view,
     raise_file_limit,
     sockets_passed,
@@ -101,7 +101,6 @@ from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
 from gossipd.sealing.keyring import Keyring
-from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import Keeper, Store, fork
 
@@ -195,7 +194,7 @@ class Daemon:
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
         self.service = self._service()
-        self._port = SidePort(self.service, Limits(names=own_names(own.name)))
+        self._port = SidePort(self.service, limits_of(config, own.name))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)

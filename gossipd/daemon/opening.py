@@ -27,6 +27,7 @@ from gossipd.daemon.routes import Routes
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
 from gossipd.sealing.keyring import Keyring, KeyringError, find
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
 
@@ -149,6 +150,11 @@ async def load_tokens(config: Config) -> Grants | None:
         return await _told(reading, config.disk_timeout, f"reading {config.tokens}")
     except ValueError as error:
         raise StartError(str(error)) from error
+
+
+def limits_of(config: Config, name: str) -> Limits:
+    """Of the side port of a node that is called so."""
+    return Limits(names=own_names(name), origins=frozenset(config.cors_origin))
 
 
 def own_names(own: str) -> frozenset[str]:
