@@ -29,6 +29,8 @@ Reloads = Literal["no", "yes", "upwards"]
 RELOADS: dict[str, Reloads] = {
     "join": "yes",
     "tag": "yes",
+    "keyring": "yes",
+    "sealing": "yes",
     "log_level": "yes",
     "log_format": "yes",
     "key_limit": "upwards",

@@ -5,6 +5,8 @@ no configuration is refused as a whole: the node goes on with what it had, which
 a good one is read. Of a good one everything is taken that a running node can change
 (`config.options.RELOADS`), and the rest is named.
 
+So are the secrets of the keyring, also where nothing else can change.
+
 Asked for while it is under way, it is done once more behind; asked for in a leave, not at all.
 """
 
@@ -21,17 +23,21 @@ from typing import Any
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
-from gossipd.config.layers import Invalid, Layers, Loaded
+from gossipd.config.layers import Invalid, Layers
 from gossipd.config.options import Key, keys
 from gossipd.core import Effect, Node, Settings
 from gossipd.daemon import logs, notify
 from gossipd.daemon.lines import fields as said
+from gossipd.daemon.sealing import Seals, keyring_of
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Troubles
+from gossipd.sealing.keyring import Keyring, KeyringError
 
 log = logging.getLogger("gossipd")
 
 ALARM, LATE = "reload", "reload hangs"
+
+_Read = tuple[Config, Keyring | None]
 
 _OF_SETTINGS = {field.name for field in fields(Settings)}
 
@@ -45,6 +51,7 @@ class Reload:
         layers: Layers,
         node: Node,
         seeds: Seeds,
+        seals: Seals,
         troubles: Troubles,
         perform: Callable[[Sequence[Effect]], None],
     ) -> None:
@@ -53,6 +60,7 @@ class Reload:
         self._layers = layers
         self._node = node
         self._seeds = seeds
+        self._seals = seals
         self._troubles = troubles
         self._perform = perform
         self._loop = asyncio.get_running_loop()
@@ -91,15 +99,16 @@ class Reload:
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
-        outcome: Loaded | Exception
+        outcome: _Read | Exception
         try:
-            outcome = self._layers.load()
+            config = self._layers.load().config
+            outcome = config, keyring_of(config)
         except Exception as error:
             outcome = error
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._loaded, outcome)
 
-    def _loaded(self, outcome: Loaded | Exception) -> None:
+    def _loaded(self, outcome: _Read | Exception) -> None:
         self._in_time()
         if self._is_over or self._node.leaving:
             return  # the manager has been told that this node ends
@@ -118,21 +127,22 @@ class Reload:
             self._late = None
             self._troubles.end(LATE)
 
-    def _heed(self, outcome: Loaded | Exception) -> None:
-        if isinstance(outcome, Loaded):
+    def _heed(self, outcome: _Read | Exception) -> None:
+        if isinstance(outcome, tuple):
             self._troubles.end(ALARM)
-            self._take(outcome.config)
-        elif isinstance(outcome, Invalid):
-            for problem in outcome.problems:
+            self._take(*outcome)
+        elif isinstance(outcome, Invalid | KeyringError):
+            problems = outcome.problems if isinstance(outcome, Invalid) else (str(outcome),)
+            for problem in problems:
                 log.error("SIGHUP: %s", problem)
-            more = len(outcome.problems) - 1
+            more = len(problems) - 1
             others = f", and {more} more" if more else ""
-            text = f"the configuration cannot be read again: {outcome.problems[0]}{others}"
+            text = f"the configuration cannot be read again: {problems[0]}{others}"
             self._troubles.begin(ALARM, f"{text}; this node goes on with what it had")
         else:
             raise outcome
 
-    def _take(self, config: Config) -> None:
+    def _take(self, config: Config, keyring: Keyring | None) -> None:
         taken: list[str] = []
         left: list[str] = []
         values: dict[str, Any] = {}
@@ -149,11 +159,12 @@ class Reload:
                 text = f"{key.name} stays {_shown(was)}, though {_shown(wanted)} is wanted"
                 log.warning("%s: %s", text, cause, extra=extra)
         self._apply(values)
+        self._seals.change(keyring, self._config.sealing)
         log.info(
             "SIGHUP: read the configuration again: %d changed, %d cannot change%s",
             len(taken),
             len(left),
-            "" if self._layers.path else "; there is no file (--config), and no more can change",
+            "" if self._layers.path else "; there is no file (--config)",
             extra=said(changed=tuple(taken), stays=tuple(left), file=self._layers.path),
         )
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gossipd.sealing.keyring import Secret
+from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, agree, counted, live
 from tests.e2e.node import Node, gossipd, until
+from tests.e2e.test_rolling import Clients
+
+REASONS = {"sealed", "unsealed", "unknown_secret", "forged", "replayed"}
+"""Why a frame refuses a datagram of this cluster."""
+
+
+def write(path: Path, secrets: Sequence[Secret]) -> None:
+    """These secrets, in a file of a mode that does."""
+    path.touch(0o600)
+    path.write_text("".join(f"{secret.text}\n" for secret in secrets))
 
 
 def keyring(directory: Path, *secrets: Secret) -> str:
     """A file of these secrets."""
     path = directory / f"keyring{len(list(directory.glob('keyring*')))}"
-    path.touch(0o600)
-    path.write_text("".join(f"{secret.text}\n" for secret in secrets))
+    write(path, secrets)
     return str(path)
 
 
@@ -82,3 +97,125 @@ def test_a_node_does_not_start_with_a_bad_keyring(
     assert node.log.startswith(f"gossipd: {path}:")
     assert said in node.log
     assert "hunter2" not in node.log
+
+
+class Member:
+    """A node with a file of options and a keyring, which it reads again when it is told to."""
+
+    def __init__(self, node: Node, directory: Path) -> None:
+        self.node = node
+        self.keyring = directory / f"{node.name}.keyring"
+        self.config = directory / f"{node.name}.toml"
+        self.options()
+
+    def options(self, sealing: str | None = None) -> None:
+        """What its file says from now on."""
+        lines = ["profile = 'local'"]
+        if self.keyring.exists():
+            lines.append(f"keyring = '{self.keyring}'")
+        if sealing is not None:
+            lines.append(f"sealing = '{sealing}'")
+        self.config.write_text("\n".join(lines))
+
+    def reload(self, wanted: dict[str, object]) -> None:
+        """Have it read again, until it seals so."""
+        self.node.send(signal.SIGHUP)
+        until(lambda: self.node.status()["sealing"] == wanted, 20, f"it is sealed: {wanted}")
+
+
+def all_seal_with(members: list[Member], wanted: str) -> None:
+    """Wait until each has shown it to each."""
+    until(
+        lambda: all(
+            row["sealed"] == wanted for member in members for row in member.node.get("/members")
+        ),
+        30,
+        f"all have seen that all seal with {wanted}",
+    )
+
+
+@contextmanager
+def under_load(nodes: list[Node]) -> Iterator[Callable[[], None]]:
+    """Clients count at all nodes meanwhile. Nobody may be suspected, no increment be lost and no
+    packet be refused. What it gives waits until each client has counted once more."""
+    clients, blamed, over = Clients(nodes), dict[str, str](), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            for node in nodes:
+                wrong = {name: state for name, state in node.states().items() if state != "alive"}
+                blamed.update(wrong)
+
+    def go_on() -> None:
+        before = list(clients.answered[:-1])
+        until(lambda: all(map(int.__lt__, before, clients.answered)), 20, "all clients go on")
+
+    with ThreadPoolExecutor() as pool:
+        counting = [pool.submit(clients.count, number) for number in range(len(nodes))]
+        watching = pool.submit(watch)
+        try:
+            go_on()
+            yield go_on
+        finally:
+            clients.stop()
+            over.set()
+        for thread in (*counting, watching):
+            thread.result()
+    counted(nodes, sum(clients.answered), within=20)
+    blames_nobody(blamed)
+    for node in nodes:
+        assert REASONS & node.status()["dropped"].keys() == set()
+        assert " is suspect" not in node.log
+
+
+def test_a_secret_is_replaced_under_load_and_nothing_is_lost_or_refused(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    old, new = Secret.fresh(), Secret.fresh()
+    members = [Member(cluster.add(), tmp_path) for _ in range(5)]
+    nodes = [member.node for member in members]
+    for member in members:
+        write(member.keyring, [old])
+        member.options()
+        member.node.start("--config", str(member.config), join=nodes[:1])
+    agree(nodes, within=20)
+    all_seal_with(members, old.fingerprint)
+    with under_load(nodes) as go_on:
+        for step in ([old, new], [new, old], [new]):
+            if step == [new]:
+                all_seal_with(members, new.fingerprint)
+            for member in members:
+                write(member.keyring, step)
+                opens = [secret.fingerprint for secret in step]
+                member.reload({"mode": "require", "seals": opens[0], "opens": opens})
+                go_on()
+    late = cluster.add()
+    late.start("--keyring", keyring(tmp_path, old), join=nodes[:1])
+    nodes[0].says("sealed with a secret that this node does not have")
+    late.says("sealed with a secret that this node does not have")  # both sides are told
+
+
+def test_a_cluster_without_a_secret_is_given_one_under_load_and_nothing_is_lost_or_refused(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    secret = Secret.fresh()
+    members = [Member(cluster.add(), tmp_path) for _ in range(5)]
+    nodes = [member.node for member in members]
+    for member in members:
+        member.node.start("--config", str(member.config), join=nodes[:1])
+    agree(nodes, within=20)
+    opens = [secret.fingerprint]
+    with under_load(nodes) as go_on:
+        for mode, seals in (("accept", "plain"), ("send", opens[0]), ("require", opens[0])):
+            if mode == "require":
+                all_seal_with(members, secret.fingerprint)
+            for member in members:
+                write(member.keyring, [secret])
+                member.options(None if mode == "require" else mode)
+                member.reload({"mode": mode, "seals": seals, "opens": opens})
+                go_on()
+    assert all(node.status()["alarms"] == [] for node in nodes)
+    without = cluster.add()
+    without.start(join=nodes[:1])
+    nodes[0].says("not sealed, and this node has a secret")
+    without.says("sealed, and this node has no secret")
