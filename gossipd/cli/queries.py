@@ -197,7 +197,13 @@ def forget(daemons: Daemons, name: str) -> None:
 
 def _members(page: Answer) -> list[dict[str, Any]]:
     return page.records(
-        name=str, address=str, state=str, since=NUMBER_OR_NONE, rtt_ms=NUMBER_OR_NONE, tags=dict
+        name=str,
+        address=str,
+        state=str,
+        since=NUMBER_OR_NONE,
+        rtt_ms=NUMBER_OR_NONE,
+        sealed=(str, type(None)),
+        tags=dict,
     )
 
 

@@ -20,6 +20,7 @@ from gossipd.config.endpoint import (
     Endpoint,
     is_link_local,
 )
+from gossipd.config.networks import parse_network
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 
@@ -51,8 +52,9 @@ class ConfigError(ValueError):
 class Config:
     """Raises `ConfigError` when it is built from an impossible value.
 
-    Once built, `api` is never None, `name` only while the port of `bind` is 0, and the seeds in
-    `join` all have a port. None means the default that the docstring describes.
+    Once built, `api` is never None, `name` only while the port of `bind` is 0, the seeds in
+    `join` all have a port, and networks are as they are usually written. None means the default
+    that the docstring describes.
     """
 
     bind: Endpoint = ANY_ADDRESS
@@ -68,6 +70,11 @@ class Config:
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
     several addresses, the node's own among them. They are tried again for ever. The default port
     is 7946."""
+
+    allow: tuple[str, ...] = ()
+    """Networks in which other nodes may be, like 10.0.0.0/8, fd00::/8 or a single address.
+    Datagrams from elsewhere are dropped unread, and none is sent there; 127.0.0.1, ::1 and the
+    node's own address are always allowed. Default: everybody. Give all nodes the same."""
 
     name: str | None = None
     """Name of this node, unique in the cluster, 1 to 64 bytes. Default: the host name, with
@@ -173,6 +180,8 @@ class Config:
             _check("bind", _check_reach, self.bind.host)
         seeds = (_check("join", Endpoint.parse_peer, seed) for seed in self.join)
         object.__setattr__(self, "join", tuple(dict.fromkeys(map(str, seeds))))
+        networks = (_check("allow", parse_network, text) for text in self.allow)
+        object.__setattr__(self, "allow", tuple(dict.fromkeys(networks)))
         _check("tag", _check_tags, self.tag)
 
 

@@ -28,6 +28,7 @@ Reloads = Literal["no", "yes", "upwards"]
 
 RELOADS: dict[str, Reloads] = {
     "join": "yes",
+    "allow": "yes",
     "tag": "yes",
     "keyring": "yes",
     "sealing": "yes",
@@ -216,6 +217,7 @@ _METAVARS = {
     "keyring": "FILE",
     "join": "HOST:PORT",
     "advertise": "HOST:PORT",
+    "allow": "NETWORK",
     "tag": "K=V",
 }
 

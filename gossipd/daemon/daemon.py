@@ -55,12 +55,13 @@ from gossipd.core import (
 )
 from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
+from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
-from gossipd.daemon.filling import Alarm
+from gossipd.daemon.filling import Filling
 from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
@@ -92,8 +93,8 @@ from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
-from gossipd.daemon.troubles import Troubles
-from gossipd.daemon.udp import Udp, speaks
+from gossipd.daemon.troubles import Alarm, Trouble, Troubles
+from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
 from gossipd.sealing.keyring import Keyring
@@ -165,7 +166,8 @@ class Daemon:
         self._numbers = Numbers()
         self._telling = Telling(self._troubles)
         self._drops = Drops()
-        self._alarm = Alarm(self._node)
+        self._allow(config.allow)
+        self._filling = Filling(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(
             self._node, store, self._perform, self._troubles, self._numbers, timeout
@@ -180,7 +182,7 @@ class Daemon:
             self._troubles,
             self._perform,
             self._seeds_changed,
-            lambda address: speaks(udp.socket, address),
+            udp.why_not,
             Retrying(lambda: self._advertising.cause),
         )
         self._advertising = Advertising(
@@ -237,6 +239,7 @@ class Daemon:
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
+        udp.restrict(allowing(config.allow))
         await udp.start()
         store: Store | None = None
         try:
@@ -253,7 +256,7 @@ class Daemon:
             if inherited.api:
                 daemon._ending.hand_over = daemon._port.take_no_more
             if left is not None:
-                daemon._troubles.begin("left behind", left)
+                daemon._troubles.begin(Trouble.LEFT_BEHIND, left)
         except StartError:
             udp.close()
             if store is not None:
@@ -267,7 +270,16 @@ class Daemon:
         asked for."""
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
-        reload = Reload(self._config, wanted, node, seeds, self._seals, troubles, self._perform)
+        reload = Reload(
+            self._config,
+            wanted,
+            node,
+            seeds,
+            self._seals,
+            troubles,
+            self._allow,
+            self._perform,
+        )
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
             reload.stop()
@@ -349,6 +361,11 @@ class Daemon:
         except TimeoutError:
             log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
+
+    def _allow(self, networks: Sequence[str]) -> None:
+        """Exchange datagrams with these only, from now on."""
+        permits = allowing(networks, lambda: self._node.own.address[0])
+        self._udp.restrict(permits, partial(self._drops.drop, reason=Drop.NOT_ALLOWED))
 
     # --- the core ----------------------------------------------------------------------------
 
@@ -442,7 +459,7 @@ class Daemon:
 
     def _look(self) -> None:
         """At what tells nobody when it changes."""
-        self._alarm.look()
+        self._filling.look()
         logs.look(self._troubles)
         self._garbage.look()
 
@@ -450,10 +467,11 @@ class Daemon:
         """What clients are shown of the process, as it is now: a node that is alone has no inputs
         for a while."""
         self._look()
-        udp = self._udp
+        udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
-            "alarms": self._alarms(),
+            "alarms": [alarm.text for alarm in alarms],
+            "advice": [alarm.advice for alarm in alarms],
             "sealing": self._seals.report(),
             "udp": {
                 "received": udp.received_count,
@@ -467,8 +485,8 @@ class Daemon:
             "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }
 
-    def _alarms(self) -> list[str]:
-        return self._alarm.texts + self._troubles.texts
+    def _alarms(self) -> list[Alarm]:
+        return self._filling.alarms + self._troubles.alarms
 
     def _sources(self) -> Sources:
         """Of the numbers that are shown."""

@@ -30,12 +30,10 @@ from gossipd.daemon import logs, notify
 from gossipd.daemon.lines import fields as said
 from gossipd.daemon.sealing import Seals, keyring_of
 from gossipd.daemon.seeds import Seeds
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.sealing.keyring import Keyring, KeyringError
 
 log = logging.getLogger("gossipd")
-
-ALARM, LATE = "reload", "reload hangs"
 
 _Read = tuple[Config, Keyring | None]
 
@@ -53,6 +51,7 @@ class Reload:
         seeds: Seeds,
         seals: Seals,
         troubles: Troubles,
+        allow: Callable[[Sequence[str]], None],
         perform: Callable[[Sequence[Effect]], None],
     ) -> None:
         self._config = config
@@ -62,6 +61,7 @@ class Reload:
         self._seeds = seeds
         self._seals = seals
         self._troubles = troubles
+        self._allow = allow
         self._perform = perform
         self._loop = asyncio.get_running_loop()
         self._reads = False
@@ -95,7 +95,7 @@ class Reload:
         self._once_more = False
         wait = self._config.disk_timeout
         text = f"{self._layers.path} cannot be read again yet: its disk has not answered"
-        self._late = self._loop.call_later(wait, self._troubles.begin, LATE, text)
+        self._late = self._loop.call_later(wait, self._troubles.begin, Trouble.RELOAD_HANGS, text)
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
@@ -125,11 +125,11 @@ class Reload:
         if self._late is not None:
             self._late.cancel()
             self._late = None
-            self._troubles.end(LATE)
+            self._troubles.end(Trouble.RELOAD_HANGS)
 
     def _heed(self, outcome: _Read | Exception) -> None:
         if isinstance(outcome, tuple):
-            self._troubles.end(ALARM)
+            self._troubles.end(Trouble.RELOAD)
             self._take(*outcome)
         elif isinstance(outcome, Invalid | KeyringError):
             problems = outcome.problems if isinstance(outcome, Invalid) else (str(outcome),)
@@ -138,7 +138,7 @@ class Reload:
             more = len(problems) - 1
             others = f", and {more} more" if more else ""
             text = f"the configuration cannot be read again: {problems[0]}{others}"
-            self._troubles.begin(ALARM, f"{text}; this node goes on with what it had")
+            self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
         else:
             raise outcome
 
@@ -181,6 +181,9 @@ class Reload:
         if "tag" in values:
             tags = tuple(sorted(now.tags.items()))
             self._perform(self._node.retag(tags, time.monotonic()))
+        if "allow" in values:
+            self._allow(now.allow)
+            self._seeds.hurry()
         for seed in before.join:
             if seed not in now.join:
                 self._seeds.give_up(Endpoint.parse_peer(seed))

@@ -17,14 +17,11 @@ from collections.abc import Callable
 from gossipd.config.config import Config, Sealing
 from gossipd.core import Address, Drop
 from gossipd.daemon.lines import fields
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.sealing.changing import OVERHEAD_MAX, PLAIN, ChangingFrame
 from gossipd.sealing.keyring import Keyring, find
 
 log = logging.getLogger("gossipd")
-
-NO_SECRET, TAKES_PLAIN = "no secret", "takes plain"
-"""Alarms."""
 
 HEARD_MAX = 20_000
 """Addresses of members of which is kept what they seal with: as many as there are members."""
@@ -70,9 +67,8 @@ class Seals:
             self._tell()
         elif not ipaddress.ip_address(bound[0].partition("%")[0]).is_loopback:
             self._troubles.begin(
-                NO_SECRET,
-                "nothing is sealed: everybody who reaches the gossip port can join and count; "
-                "give all nodes a secret (gossipd keygen, --keyring)",
+                Trouble.NO_SECRET,
+                "nothing is sealed: everybody who reaches the gossip port can join and count",
             )
 
     def change(self, keyring: Keyring | None, mode: Sealing) -> None:
@@ -85,7 +81,7 @@ class Seals:
             return
         self._mode = mode
         self._take(keyring)
-        self._troubles.end(NO_SECRET)
+        self._troubles.end(Trouble.NO_SECRET)
         self._tell()
 
     def _take(self, keyring: Keyring) -> None:
@@ -106,10 +102,10 @@ class Seals:
             extra=fields(seals=self.own, opens=tuple(opens), sealing=self._mode),
         )
         if self._mode == "require":
-            self._troubles.end(TAKES_PLAIN)
+            self._troubles.end(Trouble.TAKES_PLAIN)
         else:
             text = f"sealing is {self._mode}: what is not sealed is taken, too, from everybody"
-            self._troubles.begin(TAKES_PLAIN, text)
+            self._troubles.begin(Trouble.TAKES_PLAIN, text)
 
     @property
     def is_closed(self) -> bool:

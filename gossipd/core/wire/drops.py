@@ -8,6 +8,7 @@ from enum import Enum
 class Drop(Enum):
     """A reason; its value is the explanation."""
 
+    NOT_ALLOWED = "from an address that allow does not name"
     TOO_LARGE = "larger than any datagram may be"
     TOO_SHORT = "shorter than a header"
     MAGIC = "not a gossipd datagram"
