@@ -220,6 +220,7 @@ class Daemon:
             self._alone,
             self._perform,
             self._ending.begin_leave,
+            lambda: self._reload.begin(),
             self._process,
             lambda counters, accept: self._metrics.scrape(counters, accept),
             self._config.cluster,
@@ -270,7 +271,7 @@ class Daemon:
         asked for."""
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
-        reload = Reload(
+        self._reload = reload = Reload(
             self._config,
             wanted,
             node,

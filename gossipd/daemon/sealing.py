@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from gossipd.config.config import Config, Sealing
 from gossipd.core import Address, Drop
@@ -125,8 +126,15 @@ class Seals:
 
     def report(self) -> dict[str, object]:
         """For the state of the node."""
-        opens = [] if self._keyring is None else self._keyring.fingerprints
-        return {"mode": self._mode if opens else "off", "seals": self.own, "opens": opens}
+        if self._keyring is None:
+            return {"mode": "off", "seals": None, "opens": [], "from": None}
+        origin = self._keyring.origin
+        return {
+            "mode": self._mode,
+            "seals": self.own,
+            "opens": self._keyring.fingerprints,
+            "from": origin if origin.startswith("$") else str(Path(origin).absolute()),
+        }
 
     def received(self, size: int, source: Address, is_proven: bool) -> None:
         """The frame has opened a datagram of `size` bytes, or has not."""

@@ -57,6 +57,7 @@ class Service:
     _alone: Alone
     _perform: Callable[[Sequence[Effect]], None]
     _begin_leave: Callable[[], None]
+    _begin_reload: Callable[[], None]
     _process: Callable[[], dict[str, object]]
     """What is to be shown of the process around the node."""
 
@@ -224,6 +225,10 @@ class Service:
 
     def seeds(self) -> list[dict[str, object]]:
         return self._seeds.report()
+
+    def reload(self) -> None:
+        log.info("asked to read the configuration again")
+        self._begin_reload()
 
     def leave(self) -> None:
         log.info("asked to leave: leaving")

@@ -111,27 +111,40 @@ def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Keyring |
 
 def read(path: str) -> Keyring:
     """The keyring in a file that nobody else can read. Raises `KeyringError`."""
+    text, _ = content(path)
+    return parse(text.split("\n"), path)
+
+
+def content(path: str) -> tuple[str, os.stat_result]:
+    """What is in a file that nobody else can read, and what the system says of it. Raises
+    `KeyringError`."""
     try:
         with Path(path).open("rb") as file:
-            _check_private(path, os.fstat(file.fileno()))
-            content = file.read(FILE_SIZE_MAX + 1)
+            status = os.fstat(file.fileno())
+            _check_private(path, status)
+            found = file.read(FILE_SIZE_MAX + 1)
     except OSError as error:
         raise KeyringError(f"cannot read the keyring {path}: {error.strerror or error}") from None
-    if len(content) > FILE_SIZE_MAX:
+    if len(found) > FILE_SIZE_MAX:
         raise KeyringError(f"{path}: larger than {FILE_SIZE_MAX} bytes, so no keyring")
     # What is no text is no secret either, and is told by its line.
-    return parse(content.decode(errors="replace").split("\n"), path)
+    return found.decode(errors="replace"), status
+
+
+def secret_in(line: str) -> Secret | None:
+    """The secret that a line holds, if any. Raises `ValueError`."""
+    text = line.partition("#")[0].strip()
+    return Secret.parse(text) if text else None
 
 
 def parse(lines: Iterable[str], origin: str) -> Keyring:
     """The keyring that lines are. Raises `KeyringError`."""
     found: dict[bytes, tuple[int, Secret]] = {}
     for number, line in enumerate(lines, 1):
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
         try:
-            secret = Secret.parse(text)
+            secret = secret_in(line)
+            if secret is None:
+                continue
             if secret.id in found:
                 raise ValueError(f"the same secret as in line {found[secret.id][0]}")
             if len(found) >= SECRETS_MAX:

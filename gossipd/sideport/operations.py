@@ -295,6 +295,11 @@ def _join(node: Service, peers: list[str]) -> object:
     return {"joining": peers}
 
 
+def _reload(node: Service) -> dict[str, object]:
+    node.reload()
+    return {"reloading": True}
+
+
 def _leave(node: Service) -> object:
     node.leave()
     return {"leaving": True}
@@ -380,6 +385,10 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("seeds", "GET /join", "what became of each seed", lambda node: node.seeds()),
     Operation("join", "POST /join", "join others", _join, (values.PEERS,), begins=True),
+    Operation(
+        "reload", "POST /reload", "read the configuration again, as on SIGHUP", _reload,
+        begins=True,
+    ),
     Operation("leave", "POST /leave", "leave the cluster and stop", _leave, begins=True),
     Operation(
         "forget", "POST /forget", "forget a member that is gone", _forget, (values.MEMBER,),

@@ -117,10 +117,17 @@ class Member:
             lines.append(f"sealing = '{sealing}'")
         self.config.write_text("\n".join(lines))
 
-    def reload(self, wanted: dict[str, object]) -> None:
+    def reload(self, mode: str, seals: str, *opens: str) -> None:
         """Have it read again, until it seals so."""
+        wanted = {"mode": mode, "seals": seals, "opens": [*opens], "from": str(self.keyring)}
         self.node.send(signal.SIGHUP)
         until(lambda: self.node.status()["sealing"] == wanted, 20, f"it is sealed: {wanted}")
+
+    def keys(self, *arguments: str, given: str = "") -> str:
+        """What `gossipd keys` says beside it."""
+        done = self.node.cli("keys", *arguments, given=given)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
 
 
 def all_seal_with(members: list[Member], wanted: str) -> None:
@@ -180,15 +187,28 @@ def test_a_secret_is_replaced_under_load_and_nothing_is_lost_or_refused(
         member.node.start("--config", str(member.config), join=nodes[:1])
     agree(nodes, within=20)
     all_seal_with(members, old.fingerprint)
+    first, second = old.fingerprint, new.fingerprint
     with under_load(nodes) as go_on:
-        for step in ([old, new], [new, old], [new]):
-            if step == [new]:
-                all_seal_with(members, new.fingerprint)
-            for member in members:
-                write(member.keyring, step)
-                opens = [secret.fingerprint for secret in step]
-                member.reload({"mode": "require", "seals": opens[0], "opens": opens})
-                go_on()
+        for member in members[:2]:  # some by hand, some by the command
+            write(member.keyring, [old, new])
+            member.reload("require", first, first, second)
+            go_on()
+        for member in members[2:]:
+            said = member.keys("install", given=f"{new.text}\n")
+            assert said == f"seals with {first}, opens also {second}\n"
+            go_on()
+        for member in members:
+            early = member.node.cli("keys", "remove", first)
+            assert (early.returncode, early.stdout) == (1, "")
+            assert "these members may seal with it: " in early.stderr
+            member.keys("use", second)
+            go_on()
+        all_seal_with(members, second)
+        assert members[0].keys("list") == f"{second}\tyes\t5\n{first}\tno\t0\n"
+        for member in members:
+            assert member.keys("remove", first) == f"seals with {second}, opens also no other\n"
+            go_on()
+        assert [member.keyring.read_text() for member in members] == [f"{new.text}\n"] * 5
     late = cluster.add()
     late.start("--keyring", keyring(tmp_path, old), join=nodes[:1])
     nodes[0].says("sealed with a secret that this node does not have")
@@ -204,15 +224,16 @@ def test_a_cluster_without_a_secret_is_given_one_under_load_and_nothing_is_lost_
     for member in members:
         member.node.start("--config", str(member.config), join=nodes[:1])
     agree(nodes, within=20)
-    opens = [secret.fingerprint]
+    own = secret.fingerprint
+    modes = ("accept", "plain"), ("send", own), ("require", own)
     with under_load(nodes) as go_on:
-        for mode, seals in (("accept", "plain"), ("send", opens[0]), ("require", opens[0])):
+        for mode, seals in modes:
             if mode == "require":
                 all_seal_with(members, secret.fingerprint)
             for member in members:
                 write(member.keyring, [secret])
                 member.options(None if mode == "require" else mode)
-                member.reload({"mode": mode, "seals": seals, "opens": opens})
+                member.reload(mode, seals, secret.fingerprint)
                 go_on()
     assert all(node.status()["alarms"] == [] for node in nodes)
     without = cluster.add()

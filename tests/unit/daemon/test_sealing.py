@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_without_a_secret_all_who_can_be_reached_are_warned(
     assert alarm.startswith("nothing is sealed: everybody who reaches the gossip port can join")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert made.troubles.not_serving is None
-    assert made.seals.report() == {"mode": "off", "seals": None, "opens": []}
+    assert made.seals.report() == {"mode": "off", "seals": None, "opens": [], "from": None}
     with caplog.at_level(logging.INFO):
         made.seals.change(Keyring((A,)), "require")
     assert made.troubles.texts == []
@@ -119,6 +120,7 @@ def test_secrets_come_and_go_while_nothing_is_lost() -> None:
         "mode": "require",
         "seals": B.fingerprint,
         "opens": [B.fingerprint],
+        "from": str(Path.cwd() / "given"),
     }
 
 
