@@ -22,12 +22,15 @@ from gossipd.cli.failure import Failure, printable
 from gossipd.cli.output import emit, emit_table
 from gossipd.client import Answer
 from gossipd.sealing import editing
-from gossipd.sealing.keyring import FILE_SIZE_MAX, Keyring, KeyringError, Secret, parse
+from gossipd.sealing.keyring import Keyring, KeyringError, Secret, parse
 
 WITHIN = 10.0
 """Seconds in which a node reads its keyring again."""
 
 POLL_INTERVAL = 0.1
+
+INPUT_MAX = 64 * 1024
+"""Signs that are read."""
 
 _PLAIN, _UNHEARD = "plain", "-"
 
@@ -95,7 +98,7 @@ def install(daemons: Daemons) -> None:
     """
     daemon = one(daemons)
     try:
-        (secret,) = parse(sys.stdin.read(FILE_SIZE_MAX).split("\n"), "the standard input").secrets
+        (secret,) = parse(sys.stdin.read(INPUT_MAX).split("\n"), "the standard input").secrets
     except KeyringError as error:
         raise Failure(str(error)) from None
     except ValueError:

@@ -16,10 +16,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
+from gossipd.config.tokens import read_tokens
 from gossipd.core import (
     Address,
     Answered,
@@ -74,6 +76,7 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
+    load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
@@ -85,7 +88,7 @@ from gossipd.daemon.opening import (
     raise_file_limit,
     sockets_passed,
 )
-from gossipd.daemon.reload import Reload
+from gossipd.daemon.reload import Beside, Reload
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.retrying import Retrying
@@ -244,18 +247,20 @@ class Daemon:
         await udp.start()
         store: Store | None = None
         try:
+            tokens = await load_tokens(config)
             own = await own_view(config, udp)
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
             own = own._replace(generation=generation)
             daemon = cls(config, udp, own, store, manager or Manager(), keyring)
+            if tokens is not None:
+                daemon._port.change_tokens(tokens)
             daemon._early = early
             daemon._snapshot = store.load()
-            assert config.api is not None
             await open_port(daemon._port, config.api, inherited.api)
             if inherited.api:
-                daemon._ending.hand_over = daemon._port.take_no_more
+                daemon._ending.hand_over = daemon._port.hand_over
             if left is not None:
                 daemon._troubles.begin(Trouble.LEFT_BEHIND, left)
         except StartError:
@@ -271,6 +276,7 @@ class Daemon:
         asked for."""
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
+        files = [*self._files()]
         self._reload = reload = Reload(
             self._config,
             wanted,
@@ -280,6 +286,7 @@ class Daemon:
             troubles,
             self._allow,
             self._perform,
+            files,
         )
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
@@ -287,9 +294,15 @@ class Daemon:
             await self._stop()
             return code
 
+    def _files(self) -> Iterator[Beside[Any]]:
+        """What is read again beside the configuration."""
+        if (tokens := self._config.tokens) is not None:
+            take = self._port.change_tokens
+            yield Beside("tokens", tokens, partial(read_tokens, tokens), take)
+
     async def _serve(self) -> int:
         own = self._node.own
-        api = " ".join(address_text(address[:2]) for address in self._port.addresses)
+        api = " ".join(map(str, self._port.places))
         log.info(
             "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
@@ -471,6 +484,7 @@ class Daemon:
         udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
+            "api": [str(address) for address in self._port.places],
             "alarms": [alarm.text for alarm in alarms],
             "advice": [alarm.advice for alarm in alarms],
             "sealing": self._seals.report(),

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .keyring import Keyring, KeyringError, Secret, content, parse, secret_in
+from .keyring import Keyring, KeyringError, Secret, lines_of, parse, secret_in
 
 Lines = list[tuple[str, str | None]]
 """Each with the fingerprint of the secret in it."""
@@ -55,13 +55,14 @@ def _split(path: str, lines: Lines, fingerprint: str) -> tuple[Lines, Lines]:
 
 def _change(path: str, change: Callable[[Lines], Lines]) -> Keyring:
     real = Path(path).resolve()  # a link stays one
-    text, status = content(str(real))
-    before = text.rstrip("\n").split("\n")
+    before = lines_of(str(real))
+    while not before[-1]:
+        before.pop()
     parse(before, path)
     after = [line for line, _ in change(list(_named(before)))]
     keyring = parse(after, path)
     try:
-        _replace(real, "".join(f"{line}\n" for line in after), status)
+        _replace(real, "".join(f"{line}\n" for line in after), real.stat())
     except OSError as error:
         raise KeyringError(f"cannot write {path}: {error.strerror or error}") from None
     return keyring

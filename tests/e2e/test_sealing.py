@@ -80,7 +80,7 @@ def test_nodes_with_a_secret_count_together_and_all_others_are_kept_out(
 @pytest.mark.parametrize(
     ("mode", "lines", "said"),
     [
-        (0o640, "", "others than its owner may use it, mode 0640: chmod 0600"),
+        (0o604, "", "others may use it (mode 0604); run: chmod 600"),
         (0o600, "# empty\n", "there is no secret in it"),
         (0o600, "\nhunter2\n", ":2: expected the base64 of 32 bytes, as gossipd keygen gives"),
     ],
