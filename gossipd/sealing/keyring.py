@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from binascii import Error
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -92,12 +92,12 @@ class Keyring:
         return [secret.fingerprint for secret in self.secrets]
 
 
-def find(path: str | None) -> Keyring | None:
+def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Keyring | None:
     """The keyring of a node: the file that it was given, else the variable, else the credential;
     None where there is none. Raises `KeyringError`."""
     if path is not None:
         return read(path)
-    if given := os.environ.get(VARIABLE):
+    if given := environ.get(VARIABLE):
         lines = given.splitlines() if "#" in given else given.replace(",", " ").split()
         return parse(lines, f"${VARIABLE}")
     handed = credential(CREDENTIAL)
