@@ -114,6 +114,8 @@ class Node:
         """Whose code is run."""
         self.token = ""
         """What those show who ask it; empty: nothing."""
+        self.keyring = ""
+        """The file of its secrets; empty: it has none."""
         self._directory = directory
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
@@ -137,7 +139,8 @@ class Node:
     def start(self, *options: str, join: Sequence[Node] = (), **variables: str) -> None:
         """Start the process; `options` may override what is given here."""
         joins = [part for node in join for part in ("--join", node.address)]
-        own = ("--bind", self.address, "--name", self.name)
+        sealed = ("--keyring", self.keyring) if self.keyring else ()
+        own = ("--bind", self.address, "--name", self.name, *sealed)
         self.start_as("run", *own, *joins, *options, **variables)
 
     def start_as(self, *arguments: str, **variables: str) -> None:
