@@ -20,6 +20,7 @@ from gossipd.config.endpoint import (
     Endpoint,
     is_link_local,
     is_reachable,
+    parse_origin,
 )
 from gossipd.config.networks import parse_network
 from gossipd.config.secrets import credential
@@ -30,6 +31,7 @@ from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "logfmt", "json"]
 Durability = Literal["full", "normal"]
+Sealing = Literal["require", "send", "accept"]
 
 TAG_KEY_SIZE_MAX = 64
 LOCALHOST = "localhost"
@@ -93,6 +95,10 @@ class Config:
     """Let the API be reached from other hosts though it asks for no tokens: whoever reaches it may
     do all. Without it a node does not start so."""
 
+    cors_origin: tuple[str, ...] = ()
+    """Origin of web pages that may use the API beside its own, as https://app.example.org; * is
+    every page, which only an API that asks for tokens may be open to."""
+
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
     several addresses, the node's own among them. They are tried again for ever. The default port
@@ -120,6 +126,11 @@ class Config:
     readable by its owner only: datagrams are sealed with the first one, and opened with any; none
     else are taken. Default: $GOSSIPD_SECRET, else the credential `keyring` of systemd, else
     nothing is sealed, and everybody who reaches the port can take part."""
+
+    sealing: Sealing = "require"
+    """With a keyring: send sealed datagrams and take no others (require); or, while a cluster
+    moves from no secret to one, take plain ones, too, and send sealed ones (send) or plain ones
+    (accept)."""
 
     profile: Profile = "lan"
     """The set of settings to start from: lan (detects in seconds), wan (patient, fewer packets)
@@ -192,6 +203,10 @@ class Config:
             object.__setattr__(self, "tokens", credential("tokens"))
         api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
         object.__setattr__(self, "api", _check("api", _each_path_once, api))
+        origins = tuple(_check("cors_origin", parse_origin, text) for text in self.cors_origin)
+        object.__setattr__(self, "cors_origin", tuple(dict.fromkeys(origins)))
+        if "*" in origins and not self.tokens:
+            raise ConfigError("cors_origin", "* needs tokens: else every page could count")
         for key in ("api_key", "api_client_ca"):
             if getattr(self, key) is not None and self.api_cert is None:
                 raise ConfigError(key, "says nothing without api_cert")

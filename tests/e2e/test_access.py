@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from gossipd.bench.dialects import DIALECTS
 from gossipd.cli import gossipd
 from gossipd.config.tokens import digest_of
+from tests.e2e import namespaces
 from tests.e2e.bounds import crowding
 from tests.e2e.cluster import Cluster
 from tests.e2e.node import Node, until
@@ -121,6 +122,32 @@ def test_a_credential_of_systemd_is_the_file_of_tokens(cluster: Cluster, tokens:
     until(lambda: node.ready, 20, "it is ready")
     assert status(node, "", "GET", "/count") == 401
     assert status(node, READ, "GET", "/count") == 200
+
+
+@pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
+def test_a_name_that_others_reach_needs_tokens_or_has_to_be_meant(
+    cluster: Cluster, tokens: Path
+) -> None:
+    """It is looked at where it is bound: here, which name is whose is not known before."""
+    with namespaces.Network(1) as network:
+        namespace, address = network.hosts[0], network.address(0)
+        namespace.file("hosts", f"127.0.0.1 localhost\n{address} outside\n")
+        namespace.file("nsswitch.conf", "hosts: files\n")
+        node = cluster.add(host=address, namespace=namespace)
+        api = ("run", "--in-memory", "--bind", "127.0.0.1:7946", "--api", "outside:7947")
+        node.start_as(*api)
+        assert node.ended() == 1
+        said = (
+            f"gossipd: the API at {address}:7947 is reached from other hosts, where anybody could"
+        )
+        assert node.log.startswith(said)
+        node.api = (address, 7947)
+        for more in (("--insecure-api",), ("--tokens", str(tokens))):
+            node.start_as(*api, *more)
+            until(lambda: node.ready, 20, "it is ready")
+            assert node.ask("GET", "/count").status == (200 if more[1:] == () else 401)
+            node.kill()
+        cluster.close()
 
 
 def test_redis_py_shows_a_token_as_its_password(guarded: Node) -> None:

@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from gossipd.config.tokens import digest_of
+from gossipd.sealing.keyring import Secret
 from tests.e2e import namespaces
-from tests.e2e.cluster import Cluster, agree, counted
+from tests.e2e.cluster import Cluster, agree, counted, keyring
 from tests.e2e.namespaces import Namespace, Network
 from tests.e2e.node import ROOT, Node, gossipd, until
 
@@ -101,7 +102,7 @@ def test_pods_form_a_cluster_become_ready_and_end_in_time(
     cluster: Cluster, network: Network, tmp_path: Path
 ) -> None:
     """What Kubernetes makes of the example: names, environment, probes, signals."""
-    tokens = token_file(tmp_path)
+    tokens, secrets = token_file(tmp_path), keyring(tmp_path / "keyring", Secret.fresh())
     documents: list[Any] = list(yaml.safe_load_all((CONFIGS / "kubernetes.yaml").read_text()))
     (stateful,) = (each for each in documents if each["kind"] == "StatefulSet")
     pod = stateful["spec"]["template"]["spec"]
@@ -128,6 +129,7 @@ def test_pods_form_a_cluster_become_ready_and_end_in_time(
         given["GOSSIPD_RUN_API"] = given["GOSSIPD_RUN_API"].replace(run, str(tmp_path / name))
         assert given["GOSSIPD_RUN_TOKENS"].startswith(f"{secret}/")
         given["GOSSIPD_RUN_TOKENS"] = str(tokens)
+        given["GOSSIPD_RUN_KEYRING"] = secrets
         (tmp_path / name).mkdir()
         node.start_as(*container["args"], **given)
         node.token = TOKEN
