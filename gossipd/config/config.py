@@ -37,7 +37,7 @@ TAG_KEY_SIZE_MAX = 64
 LOCALHOST = "localhost"
 """For the API: both loopback addresses, 127.0.0.1 and ::1."""
 
-UNGUARDED = "where anybody could do all: give it tokens, or insecure_api if that is meant"
+UNGUARDED = "where anybody could do all: give it tokens, or api_client_ca, or insecure_api"
 """What is wrong with an API that other hosts reach."""
 
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
@@ -167,6 +167,11 @@ class Config:
     """The settings of the protocol: those of `profile`, some of them replaced."""
 
     @property
+    def guards_api(self) -> bool:
+        """Whether hosts that reach the API may do all only if that is meant."""
+        return bool(self.tokens or self.api_client_ca or self.insecure_api)
+
+    @property
     def has_default_name(self) -> bool:
         """Whether its name is the one that it would have had without one."""
         try:
@@ -210,7 +215,7 @@ class Config:
         for key in ("api_key", "api_client_ca"):
             if getattr(self, key) is not None and self.api_cert is None:
                 raise ConfigError(key, "says nothing without api_cert")
-        if not (self.tokens or self.api_client_ca or self.insecure_api):
+        if not self.guards_api:
             _check("api", _check_all_here, self.api)
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))

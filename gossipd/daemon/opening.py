@@ -226,7 +226,7 @@ async def open_port(port: SidePort, config: Config, passed: Sequence[socket.sock
             wanted = ", ".join(map(str, api))
             error = unfit(left[0], "ListenStream", "--api", wanted)
             raise StartError(f"cannot bind the API port {wanted}: {error}")
-        if not (config.tokens or config.insecure_api):
+        if not config.guards_api:
             _check_all_here(port)
     except StartError:
         port.close()

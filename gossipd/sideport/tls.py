@@ -32,8 +32,9 @@ _CLIENT_HELLO = 0x16
 _HANDSHAKE_SIZE_MAX = 128 * 1024
 """Bytes of a client in a handshake, its certificates included."""
 
-_READ_SIZE = 16 * 1024
-"""Bytes of a record at most."""
+_RECORD_SIZE = 16 * 1024
+"""Bytes that are encrypted, or decrypted, at a time: more than that the buffers of a connection do
+not keep once they are empty."""
 
 
 class Outcome(Enum):
@@ -117,8 +118,7 @@ class Layer(asyncio.Protocol, asyncio.Transport):
 
     def data_received(self, data: bytes) -> None:
         if self._state is _State.OPEN:
-            self._incoming.write(data)
-            self._take()
+            self._take(data)
         elif self._state is _State.OVER:
             if self._connection is not None:
                 self._connection.data_received(data)  # which throws it away
@@ -173,7 +173,7 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             self._tls.end(self, Outcome.DONE)
             self._state = _State.OPEN
             self._flush()
-            self._take()
+            self._take(b"")
 
     def _give_up(self, last: bytes) -> None:
         """End with these bytes, as they are."""
@@ -184,21 +184,18 @@ class Layer(asyncio.Protocol, asyncio.Transport):
 
     # What the client says.
 
-    def _take(self) -> None:
+    def _take(self, data: bytes) -> None:
         """Decrypt what has come, and hand it on in one piece."""
-        session, incoming, parts = self._session, self._incoming, list[bytes]()
+        session, parts = self._session, list[bytes]()
         if session is None or self._connection is None or self._eof:
-            incoming.read()
             return
         try:
-            while incoming.pending or session.pending():
-                part = session.read(_READ_SIZE)
-                if not part:
-                    self._eof = True
-                    break
-                parts.append(part)
-        except ssl.SSLWantReadError:
-            pass
+            if len(data) <= _RECORD_SIZE:
+                ended = self._decrypt(session, data, parts)
+            else:
+                starts = range(0, len(data), _RECORD_SIZE)
+                pieces = (data[start : start + _RECORD_SIZE] for start in starts)
+                ended = any(self._decrypt(session, piece, parts) for piece in pieces)
         except ssl.SSLError:
             self._give_up(self._outgoing.read())
             return
@@ -206,8 +203,21 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             self._flush()
         if parts:
             self._connection.data_received(parts[0] if len(parts) == 1 else b"".join(parts))
-        if self._eof and self._connection is not None:
+        if ended and self._connection is not None:
+            self._eof = True
             self._connection.eof_received()
+
+    def _decrypt(self, session: ssl.SSLObject, data: bytes, parts: list[bytes]) -> bool:
+        """Whether the client has said its last word. Raises `ssl.SSLError`."""
+        incoming = self._incoming
+        incoming.write(data)
+        with suppress(ssl.SSLWantReadError):
+            while incoming.pending or session.pending():
+                part = session.read(_RECORD_SIZE)
+                if not part:
+                    return True
+                parts.append(part)
+        return False
 
     def _flush(self) -> None:
         if self._raw is not None and not self._raw.is_closing():
@@ -216,10 +226,16 @@ class Layer(asyncio.Protocol, asyncio.Transport):
     # What the connection wants of its transport.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        raw, session = self._raw, self._session
-        if raw is not None and session is not None and self._state is _State.OPEN:
+        raw, session, outgoing = self._raw, self._session, self._outgoing
+        if raw is None or session is None or self._state is not _State.OPEN:
+            return
+        if len(data) <= _RECORD_SIZE:
             session.write(data)
-            raw.write(self._outgoing.read())
+            raw.write(outgoing.read())
+            return
+        for start in range(0, len(data), _RECORD_SIZE):
+            session.write(data[start : start + _RECORD_SIZE])
+            raw.write(outgoing.read())
 
     def write_eof(self) -> None:
         self._say_goodbye()
