@@ -10,13 +10,14 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
 import redis
 
 from tests.certificates import Authority, Pair
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import Cluster, see
 from tests.e2e.node import Node, gossipd
 from tests.e2e.programs import program
 
@@ -237,3 +238,38 @@ def test_a_pair_that_is_of_no_use_is_told_in_a_line(
     at = pair.cert if files == "text" else pair.key
     assert node.log.startswith(f"gossipd: {at}: {words}")
     assert node.log.count("\n") == 1
+
+
+def hello() -> bytes:
+    """How a client begins, ready to be sent as often as one likes: what it costs is the port's."""
+    outgoing = ssl.MemoryBIO()
+    session = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="a")
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    return outgoing.read()
+
+
+def test_a_flood_of_handshakes_stops_neither_gossip_nor_counting(
+    cluster: Cluster, authority: Authority
+) -> None:
+    """None of these is gone on with; those that have begun first give way."""
+    (other,), node = cluster.start(1), cluster.add()
+    secured = Secured(node, authority, authority.issue("rsa", node.host, with_rsa=True))
+    node.start(*secured.pair.options, join=[other])
+    see([other], node.name, "alive", 20)
+    said, until_then, begun = hello(), time.monotonic() + 4.0, 0
+    half_open: deque[socket.socket] = deque()
+    while time.monotonic() < until_then:
+        for _ in range(50):
+            client = socket.create_connection(node.api, 10)
+            client.sendall(said)
+            half_open.append(client)
+            begun += 1
+        while len(half_open) > 400:
+            half_open.popleft().close()
+        assert other.states() == {"n1": "alive", "n2": "alive"}
+    assert secured.cli("increment").stdout == "1\n"
+    assert begun > 200
+    for client in half_open:
+        client.close()
+    assert "suspect" not in other.log
