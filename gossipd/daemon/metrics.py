@@ -25,7 +25,7 @@ from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import Pieces
-from gossipd.sideport.tls import Tls
+from gossipd.sideport.tls import Outcome, Tls
 
 COUNTERS_MAX = 1000
 """Counters whose values are told in one answer."""
@@ -144,7 +144,7 @@ def _entries(s: Sources) -> Value:
 
 
 def _handshakes(tls: Tls | None) -> Value:
-    return {} if tls is None else {each.value: n for each, n in tls.handshakes.items()}
+    return {each.value: 0 if tls is None else tls.handshakes[each] for each in Outcome}
 
 
 def _limits(s: Sources) -> Value:
