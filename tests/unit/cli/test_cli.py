@@ -461,6 +461,7 @@ HEAVY = {
         "logging",
         "msgpack",
         "multiprocessing",
+        "ssl",
     ),
     *("random", "sqlite3", "ssl", "subprocess", "tomllib", "uvloop"),
 }
