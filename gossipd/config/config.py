@@ -21,6 +21,7 @@ from gossipd.config.endpoint import (
     is_link_local,
 )
 from gossipd.config.networks import parse_network
+from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 
@@ -51,7 +52,7 @@ class ConfigError(ValueError):
 class Config:
     """Raises `ConfigError` when it is built from an impossible value.
 
-    Once built, `api` is never None, `name` only while the port of `bind` is 0, the seeds in
+    Once built, `api` is never empty, `name` only while the port of `bind` is 0, the seeds in
     `join` all have a port, and networks are as they are usually written. None means the default
     that the docstring describes.
     """
@@ -60,10 +61,11 @@ class Config:
     """Address of the UDP gossip socket, [HOST]:PORT. Without a host: all addresses, IPv4 and
     IPv6. Write an IPv6 address in brackets. Port 0: any free one."""
 
-    api: Endpoint | None = None
-    """TCP address of the API (HTTP, text, RESP), [HOST]:PORT. Default: localhost, which is
-    127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
-    port + 1. Without a host: all addresses, which lets everybody on the network count."""
+    api: tuple[ApiAddress, ...] = ()
+    """Address of the API (HTTP, text, RESP): [HOST]:PORT for TCP, unix:/PATH for a socket of this
+    host, unix:/PATH?mode=0666 with another mode of its file than 0660. Default: localhost, which
+    is 127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the
+    `bind` port + 1. Without a host: all addresses, which lets everybody on the network count."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
@@ -160,8 +162,8 @@ class Config:
         if not SECONDS_MIN <= self.disk_timeout < math.inf:
             problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
             raise ConfigError("disk_timeout", problem)
-        if self.api is None:
-            object.__setattr__(self, "api", _default_api(self.bind))
+        api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
+        object.__setattr__(self, "api", _check("api", _each_path_once, api))
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:
@@ -189,6 +191,14 @@ def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Resul
 def _check_reach(host: str) -> None:
     if is_link_local(host):
         raise ValueError(f"others cannot use {host!r}: its zone is known on this host only")
+
+
+def _each_path_once(api: tuple[ApiAddress, ...]) -> tuple[ApiAddress, ...]:
+    paths = [address.path for address in api if isinstance(address, UnixSocket)]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise ValueError(f"{path} is given with two modes")
+    return api
 
 
 def _default_api(bind: Endpoint) -> Endpoint:

@@ -250,10 +250,9 @@ class Daemon:
             daemon = cls(config, udp, own, store, manager or Manager(), keyring)
             daemon._early = early
             daemon._snapshot = store.load()
-            assert config.api is not None
             await open_port(daemon._port, config.api, inherited.api)
             if inherited.api:
-                daemon._ending.hand_over = daemon._port.take_no_more
+                daemon._ending.hand_over = daemon._port.hand_over
             if left is not None:
                 daemon._troubles.begin(Trouble.LEFT_BEHIND, left)
         except StartError:
@@ -278,7 +277,7 @@ class Daemon:
 
     async def _serve(self) -> int:
         own = self._node.own
-        api = " ".join(address_text(address[:2]) for address in self._port.addresses)
+        api = " ".join(map(str, self._port.places))
         log.info(
             "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
@@ -466,6 +465,7 @@ class Daemon:
         udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
+            "api": [str(address) for address in self._port.places],
             "alarms": [alarm.text for alarm in alarms],
             "advice": [alarm.advice for alarm in alarms],
             "udp": {

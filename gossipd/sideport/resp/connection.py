@@ -219,7 +219,7 @@ def _server(session: Session) -> _Fields:
     yield "redis_mode", "standalone"
     yield "gossipd_version", gossipd.__version__
     yield "process_id", os.getpid()
-    yield "tcp_port", session.port.addresses[0][1]
+    yield "tcp_port", next((port for _, port in session.port.addresses), 0)
     yield "uptime_in_seconds", int(time.time() - session.port.resp.began_at)
 
 

@@ -175,7 +175,7 @@ async def test_what_comes_again_is_answered_as_if_it_were_parsed(said: list[byte
 class Full(FakeHost):
     """Where there are places in reserve only."""
 
-    def admit(self, _: Connection, __: str | None) -> Place:
+    def admit(self, _: Connection, __: str | int | None) -> Place:
         return Place.BRIEF
 
 
