@@ -81,8 +81,8 @@ from gossipd.daemon.opening import (
     open_keyring,
     open_port,
     open_store,
-    own_names,
     own_view,
+    port_limits,
     raise_file_limit,
     sockets_passed,
 )
@@ -98,7 +98,6 @@ from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
 from gossipd.sealing.keyring import Keyring
-from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import Keeper, Store, fork
 
@@ -116,7 +115,7 @@ EARLY_MAX = 1024
 def run(config: Config, layers: Layers) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
     be read again."""
-    raise_file_limit()
+    raise_file_limit(config.connections_max)
     keeper = None if config.in_memory else fork()
     with logs.logging_aside(config.log_level, config.log_format):
         try:
@@ -192,7 +191,7 @@ class Daemon:
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
         self.service = self._service()
-        self._port = SidePort(self.service, Limits(names=own_names(own.name)))
+        self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)

@@ -26,6 +26,7 @@ from gossipd.daemon.routes import Routes
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
 from gossipd.sealing.keyring import Keyring, KeyringError, find
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
 
@@ -33,7 +34,8 @@ log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
 
-FILES_WANTED = 8192
+FILES_BESIDE = 400
+"""Descriptors that a node needs beside those of its connections: for refusals, sockets, files."""
 
 BIND_WITHIN = 10.0
 """Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
@@ -46,13 +48,30 @@ class StartError(Exception):
     """The node cannot start; the text is the one line that says why."""
 
 
-def raise_file_limit() -> None:
+def raise_file_limit(connections_max: int) -> None:
     """The usual 1,024 descriptors are fewer than the connections that the side port takes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    wanted = connections_max + FILES_BESIDE
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def port_limits(config: Config, name: str) -> Limits:
+    """Those of the side port. It takes no more connections than there are descriptors for: one
+    that cannot be accepted would wait for ever."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.connections_max
+    if files != resource.RLIM_INFINITY and files < most + FILES_BESIDE:
+        most = max(1, files - FILES_BESIDE)
+        text = "connections_max is %d, as this process may open %d files only (ulimit -n)"
+        log.warning(text, most, files)
+    return Limits(
+        connections_max=most,
+        watchers_max=config.watchers_max,
+        address_share=config.address_share,
+        names=own_names(name),
+    )
 
 
 def open_files() -> dict[str, int]:

@@ -30,7 +30,7 @@ STEADY = {
 FLOOD = 8000
 """Datagrams, of which the kernel drops some where nobody reads them."""
 
-KEPT, RESERVED = Limits().connections_per_address_max, Limits().reserve_max
+KEPT, RESERVED = Limits().share_of(Limits().connections_max), Limits().reserve_max
 NEVER = f"count after={UUID(int=8 << 76 | 2 << 62 | 1)} timeout=60s\n".encode()
 """Waits for an increment that does not come."""
 

@@ -13,8 +13,8 @@ from gossipd.sideport.port import SidePort
 from .conftest import Connect
 from .fake import Client, FakeBackend, until
 
-LIMITS = Limits(connections_max=4, connections_per_address_max=2, idle_min=1.0, reserve_max=2)
-FULL = {"connections_max": 2, "reserve_max": 2, "refusals_max": 2}
+LIMITS = Limits(connections_max=4, address_share=0.5, idle_min=1.0, reserve_max=2)
+FULL = {"connections_max": 2, "address_share": 1.0, "reserve_max": 2, "refusals_max": 2}
 
 
 class Guest:
