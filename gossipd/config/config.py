@@ -22,6 +22,7 @@ from gossipd.config.endpoint import (
     is_link_local,
 )
 from gossipd.config.networks import parse_network
+from gossipd.config.secrets import credential
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
@@ -67,6 +68,11 @@ class Config:
     host, unix:/PATH?mode=0666 with another mode of its file than 0660. Default: localhost, which
     is 127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the
     `bind` port + 1. Without a host: all addresses, which lets everybody on the network count."""
+
+    tokens: str | None = None
+    """File of the tokens that the API asks for, which nobody but its owner may read: a line for
+    each, `read TOKEN`, `write TOKEN` or `admin TOKEN`. SIGHUP reads it again. Default: the
+    credential tokens of systemd; where there is none, whoever reaches the API may do all."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
@@ -183,6 +189,8 @@ class Config:
         if not SECONDS_MIN <= self.disk_timeout < math.inf:
             problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
             raise ConfigError("disk_timeout", problem)
+        if self.tokens is None:
+            object.__setattr__(self, "tokens", credential("tokens"))
         api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
         object.__setattr__(self, "api", _check("api", _each_path_once, api))
         if self.name is None and self.bind.port:

@@ -225,6 +225,7 @@ _METAVARS = {
     "advertise": "HOST:PORT",
     "allow": "NETWORK",
     "tag": "K=V",
+    "tokens": "FILE",
 }
 
 _KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = {

@@ -16,10 +16,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
+from gossipd.config.tokens import read_tokens
 from gossipd.core import (
     Address,
     Answered,
@@ -75,6 +77,7 @@ from gossipd.daemon.opening import (
     begin_life,
     data_dir,
     frame_of,
+    load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
@@ -86,7 +89,7 @@ from gossipd.daemon.opening import (
     raise_file_limit,
     sockets_passed,
 )
-from gossipd.daemon.reload import Reload
+from gossipd.daemon.reload import Beside, Reload
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.retrying import Retrying
@@ -241,12 +244,15 @@ class Daemon:
         await udp.start()
         store: Store | None = None
         try:
+            tokens = await load_tokens(config)
             own = await own_view(config, udp)
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
             own = own._replace(generation=generation)
             daemon = cls(config, udp, own, store, manager or Manager(), keyring)
+            if tokens is not None:
+                daemon._port.change_tokens(tokens)
             daemon._early = early
             daemon._snapshot = store.load()
             await open_port(daemon._port, config.api, inherited.api)
@@ -267,12 +273,21 @@ class Daemon:
         asked for."""
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
-        reload = Reload(self._config, wanted, node, seeds, troubles, self._allow, self._perform)
+        files = [*self._files()]
+        reload = Reload(
+            self._config, wanted, node, seeds, troubles, self._allow, self._perform, files
+        )
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
             reload.stop()
             await self._stop()
             return code
+
+    def _files(self) -> Iterator[Beside[Any]]:
+        """What is read again beside the configuration."""
+        if (tokens := self._config.tokens) is not None:
+            take = self._port.change_tokens
+            yield Beside("tokens", tokens, partial(read_tokens, tokens), take)
 
     async def _serve(self) -> int:
         own = self._node.own

@@ -302,7 +302,8 @@ ROWS = (
 
     Row(
         "gossipd_requests_total", "counter",
-        "Requests answered, by dialect (`http`, `text`, `resp`), call, and status as in HTTP.",
+        "Requests answered, by dialect (`http`, `text`, `resp`), call, and status as in HTTP: "
+        "401 without a token or with none that is known, 403 where it is not good for that.",
         ("dialect", "call", "status"),
         lambda s: dict(s.port.answered),
     ),

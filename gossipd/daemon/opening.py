@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from gossipd.config.config import LOCALHOST, Config
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.tokens import Grants, read_tokens
 from gossipd.config.unix import ApiAddress
 from gossipd.core import Frame, MemberView, Status, TagFrame
 from gossipd.daemon.advertising import first_address
@@ -154,6 +155,18 @@ async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
             opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
         return await _told(opening, config.disk_timeout, f"opening {directory}")
     except (StoreError, OSError) as error:
+        raise StartError(str(error)) from error
+
+
+async def load_tokens(config: Config) -> Grants | None:
+    """None where the API asks for none. Raises `StartError`."""
+    if config.tokens is None:
+        return None
+    loop = asyncio.get_running_loop()
+    reading = loop.run_in_executor(None, read_tokens, config.tokens)
+    try:
+        return await _told(reading, config.disk_timeout, f"reading {config.tokens}")
+    except ValueError as error:
         raise StartError(str(error)) from error
 
 

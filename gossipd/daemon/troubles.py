@@ -51,6 +51,7 @@ class Trouble(Enum):
         "directory of the old name",
     )
     RELOAD = "reload", "gossipd config check FILE tells all that is wrong; mend it, then reload"
+    RELOAD_FILE = "reload file", "mend the file, then reload"
     RELOAD_HANGS = "reload hangs", "look at the disk that has the file, and at dmesg"
     LOG = (
         "log",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from gossipd.core import Refused, Why
 from gossipd.sideport import http_answers as answers
+from gossipd.sideport.access import GONE
 from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
     """One client's."""
 
     def __init__(self, port: SidePort, listener: Listener = TCP) -> None:
+        access = port.access if listener.asks_tokens else port.open
         self._port = port
         self.listener = listener
         """What holds for who comes in there."""
@@ -55,9 +57,9 @@ class Connection(asyncio.Protocol):
         self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
         pipeline.at_flow = self._hold_little
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(port, pipeline, brief=self._brief),
-            lambda: TextDialect(port, pipeline, brief=self._brief),
-            lambda: RespDialect(port, pipeline, brief=self._brief),
+            lambda: HttpDialect(port, pipeline, access, brief=self._brief),
+            lambda: TextDialect(port, pipeline, access, brief=self._brief),
+            lambda: RespDialect(port, pipeline, access, brief=self._brief),
             self._become,
             pipeline,
             limits,
@@ -156,6 +158,18 @@ class Connection(asyncio.Protocol):
         self._work(self._turns.slice())
         if self._pipeline.is_cut:
             self._loop.call_later(self._limits.word_timeout, self.abort)
+
+    def tokens_changed(self) -> None:
+        """Whoever is not welcome any more is told so, if possible, and has to go."""
+        if self._dialect.stays():
+            return
+        if (flow := self._pipeline.flow) is not None:
+            flow.stop(GONE)
+            flow.close()
+        elif self._pipeline.closed:
+            self.abort()
+        else:
+            self.drain()
 
     def abort(self) -> None:
         if self._transport is not None:

@@ -95,6 +95,10 @@ class Flow(Iterator[bytes]):
         """Nobody wants more of it."""
         raise NotImplementedError
 
+    def stop(self, reason: str) -> None:
+        """Tell the client that this was all, and why."""
+        raise NotImplementedError
+
 
 class Pipeline:
     """The commands of one connection that have not been answered yet.
@@ -142,6 +146,11 @@ class Pipeline:
         """It goes on when it is its turn."""
         self.source: Hashable = None
         """Whom the connection is counted for."""
+
+    @property
+    def flow(self) -> Flow | None:
+        """The answer that is being given, if it does not end by itself."""
+        return self._pieces if isinstance(self._pieces, Flow) else None
 
     def add(
         self,

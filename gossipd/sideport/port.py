@@ -10,8 +10,10 @@ import time
 from functools import partial
 
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.tokens import Grants
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.daemon.service import Service
+from gossipd.sideport.access import Access
 from gossipd.sideport.answered import Answered
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
@@ -37,9 +39,12 @@ class SidePort:
         self.limits = limits or Limits()
         self.turns = Turns()
         self.answered = Answered()
-        self.requests = Memo[Meaning]()
+        self.access = Access()
+        """What holds for the clients of listeners that ask for tokens, if there are any, ..."""
+        self.open = Access()
+        """... and for those who need none, wherever they come from."""
         self.lines = Memo[Meaning]()
-        """What clients say again and again, over HTTP and in text."""
+        """What clients say again and again in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""
         self.watchers = Watchers(node, self.limits)
@@ -126,6 +131,12 @@ class SidePort:
         for server in self._servers:
             await server.wait_closed()
         self._servers = []
+
+    def change_tokens(self, tokens: Grants) -> None:
+        """These hold from now on, for who is there, too."""
+        self.access.change(tokens)
+        for connection in self._all():
+            connection.tokens_changed()
 
     def hand_over(self) -> None:
         """New connections are for the next process, where there is one that will get them."""
