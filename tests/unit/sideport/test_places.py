@@ -136,7 +136,7 @@ async def test_the_idle_make_room_for_newcomers(
 async def full(connect: Connect, backend: FakeBackend) -> list[Client]:
     """Connections that are all busy."""
     backend.paused = True
-    clients = [await connect() for _ in range(FULL["connections_max"])]
+    clients = [await connect() for _ in range(int(FULL["connections_max"]))]
     for client in clients:
         await client.send(b"increment\n")
     await until(lambda: len(backend.waiting) == len(clients))
