@@ -36,3 +36,9 @@ def test_every_claim_names_a_test() -> None:
         point for point in points if point.strip().startswith("- ") and not NAMED.search(point)
     ]
     assert bare == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)", PAGE.read_text())
+    assert links
+    assert [link for link in links if not (PAGE.parent / link).exists()] == []
