@@ -28,6 +28,9 @@ _PLACE = struct.Struct("<IQ")
 
 _TICKS = 2**32
 
+_LATER = 2**16
+"""Ticks (nearly two hours) by which a birth may seem to be to come."""
+
 EVENTS_MAX = 16
 """Events that one key may name: retries on so many sides of a partition. Of more, everybody holds
 the smallest ones (by stream and seq), so that no record costs more than these few."""
@@ -52,9 +55,9 @@ def born(age: int, now: float) -> int:
 
 def age_of(born_at: int, now: float) -> int:
     """The age of what began at a tick; 0 where that is later, for an answer that goes on is by the
-    time at which it began."""
+    time at which it began. What is as old as can be said grows no younger."""
     age = (int(now / AGE_TICK) - born_at) % _TICKS
-    return age if age <= AGE_WANTED_MAX else 0
+    return 0 if age >= _TICKS - _LATER else min(age, AGE_WANTED_MAX)
 
 
 class Numbered(Generic[T]):

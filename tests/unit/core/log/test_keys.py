@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core.log.keys import KeyedEvent, Keys
-from gossipd.core.wire.records import KeyRecord
+from gossipd.core.wire.records import AGE_TICK, AGE_WANTED_MAX, KeyRecord
 
 A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
 K, L, M = (bytes((n,)) * 16 for n in (1, 2, 3))
@@ -21,6 +21,20 @@ def held(*records: KeyRecord) -> Keys:
     for each in records:
         assert keys.add(A, each, 0.0) is None
     return keys
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 3600.0, 10.0**8])
+def test_what_is_as_old_as_can_be_said_grows_no_younger(seconds: float) -> None:
+    old = record(K, 5, age=AGE_WANTED_MAX)
+    keys = held(old)
+    assert keys.at(A, 5, seconds) == old
+
+
+def test_what_is_looked_at_by_an_earlier_time_is_new() -> None:
+    keys = Keys()
+    keys.add(A, record(K, 5), 1000.0)
+    assert keys.at(A, 5, 900.0) == record(K, 5)
+    assert keys.at(A, 5, 1000.0 + 7 * AGE_TICK) == record(K, 5, age=7)
 
 
 def test_nothing_is_known_of_a_key_that_was_not_added() -> None:
