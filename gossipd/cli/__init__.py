@@ -39,6 +39,7 @@ MODULES = {
     "doctor": "doctor",
     "bench": "bench",
     "data": "data",
+    "keygen": "keys",
     "systemd-unit": "systemd_unit",
     "simulate": "simulate",
 }

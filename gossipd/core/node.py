@@ -393,7 +393,7 @@ class Node(Inspection):
     def is_urgent(self, data: bytes) -> bool:
         """Whether a datagram should be taken in before others, for somebody may be blamed if it
         is late: a probe or an answer to one."""
-        body = self._frame.open(data)
+        body = self._frame.peek(data)
         return isinstance(body, bytes) and is_of_probes(body)
 
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:

@@ -38,7 +38,7 @@ from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes, Watch, is_loopback
 from gossipd.daemon.seeds import SLOW_AFTER, Seeds
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.daemon.udp import Udp
 
 log = logging.getLogger(__name__)
@@ -357,7 +357,7 @@ class Advertising:
                 wait = RESOLVE_FAILED
                 self._unresolved(error.strerror or str(error))
             else:
-                self._troubles.end("advertise")
+                self._troubles.end(Trouble.ADVERTISE)
                 if self._node.own.address not in found:
                     self._move(found[0])
             finally:
@@ -370,4 +370,4 @@ class Advertising:
     def _unresolved(self, reason: str) -> None:
         own = address_text(self._node.own.address)
         text = f"cannot resolve --advertise {self._advertise}: {reason}"
-        self._troubles.begin("advertise", f"{text}; advertising {own} until it can be")
+        self._troubles.begin(Trouble.ADVERTISE, f"{text}; advertising {own} until it can be")

@@ -16,10 +16,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
+from gossipd.config.tokens import read_tokens
 from gossipd.core import (
     Address,
     Answered,
@@ -51,17 +53,17 @@ from gossipd.core import (
     Snapshot,
     SpeaksElsewhere,
     Stalled,
-    TagFrame,
     TooManyReads,
 )
 from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
+from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
-from gossipd.daemon.filling import Alarm
+from gossipd.daemon.filling import Filling
 from gossipd.daemon.garbage import Garbage
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
@@ -74,9 +76,12 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
+    frame_of,
+    load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
+    open_keyring,
     open_port,
     open_store,
     own_names,
@@ -84,17 +89,18 @@ from gossipd.daemon.opening import (
     raise_file_limit,
     sockets_passed,
 )
-from gossipd.daemon.reload import Reload
+from gossipd.daemon.reload import Beside, Reload
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
-from gossipd.daemon.troubles import Troubles
-from gossipd.daemon.udp import Udp, speaks
+from gossipd.daemon.troubles import Alarm, Trouble, Troubles
+from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
+from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import Keeper, Store, fork
@@ -141,12 +147,19 @@ class Daemon:
     """One running node."""
 
     def __init__(
-        self, config: Config, udp: Udp, own: MemberView, store: Store, manager: Manager
+        self,
+        config: Config,
+        udp: Udp,
+        own: MemberView,
+        store: Store,
+        manager: Manager,
+        keyring: Keyring | None,
     ) -> None:
         self._config = config
         self._manager = manager
         self._store = store
-        rng, frame = random.SystemRandom(), TagFrame(config.cluster)
+        self._keyring = keyring
+        rng, frame = random.SystemRandom(), frame_of(config.cluster, keyring)
         self._udp = udp
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
         self._node = Node(
@@ -156,7 +169,8 @@ class Daemon:
         self._troubles = Troubles()
         self._telling = Telling(self._troubles)
         self._drops = Drops()
-        self._alarm = Alarm(self._node)
+        self._allow(config.allow)
+        self._filling = Filling(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(
             self._node, store, self._perform, self._troubles, self._numbers, timeout
@@ -171,7 +185,7 @@ class Daemon:
             self._troubles,
             self._perform,
             self._seeds_changed,
-            lambda address: speaks(udp.socket, address),
+            udp.why_not,
             Retrying(lambda: self._advertising.cause),
         )
         self._advertising = Advertising(
@@ -180,21 +194,7 @@ class Daemon:
         self._hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
-        self.service = Service(
-            self._node,
-            store,
-            self._counting,
-            self._waits,
-            self._keeping.watch,
-            self._seeds,
-            self._troubles,
-            self._alone,
-            self._perform,
-            self._ending.begin_leave,
-            self._process,
-            lambda counters, accept: self._metrics.scrape(counters, accept),
-            config.cluster,
-        )
+        self.service = self._service()
         self._port = SidePort(self.service, Limits(names=own_names(own.name)))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
@@ -209,6 +209,24 @@ class Daemon:
         self._snapshot = Snapshot((), ())
         """What the lives before have stored, until it is loaded."""
 
+    def _service(self) -> Service:
+        """What clients are served with."""
+        return Service(
+            self._node,
+            self._store,
+            self._counting,
+            self._waits,
+            self._keeping.watch,
+            self._seeds,
+            self._troubles,
+            self._alone,
+            self._perform,
+            self._ending.begin_leave,
+            self._process,
+            lambda counters, accept: self._metrics.scrape(counters, accept),
+            self._config.cluster,
+        )
+
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
@@ -218,28 +236,31 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
+        keyring = open_keyring(config)
         inherited = sockets_passed()
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
+        udp.restrict(allowing(config.allow))
         await udp.start()
         store: Store | None = None
         try:
+            tokens = await load_tokens(config)
             own = await own_view(config, udp)
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
-            daemon = cls(
-                config, udp, own._replace(generation=generation), store, manager or Manager()
-            )
+            own = own._replace(generation=generation)
+            daemon = cls(config, udp, own, store, manager or Manager(), keyring)
+            if tokens is not None:
+                daemon._port.change_tokens(tokens)
             daemon._early = early
             daemon._snapshot = store.load()
-            assert config.api is not None
             await open_port(daemon._port, config.api, inherited.api)
             if inherited.api:
-                daemon._ending.hand_over = daemon._port.take_no_more
+                daemon._ending.hand_over = daemon._port.hand_over
             if left is not None:
-                daemon._troubles.begin("left behind", left)
+                daemon._troubles.begin(Trouble.LEFT_BEHIND, left)
         except StartError:
             udp.close()
             if store is not None:
@@ -253,16 +274,25 @@ class Daemon:
         asked for."""
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
-        reload = Reload(self._config, wanted, node, seeds, troubles, self._perform)
+        files = [*self._files()]
+        reload = Reload(
+            self._config, wanted, node, seeds, troubles, self._allow, self._perform, files
+        )
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
             reload.stop()
             await self._stop()
             return code
 
+    def _files(self) -> Iterator[Beside[Any]]:
+        """What is read again beside the configuration."""
+        if (tokens := self._config.tokens) is not None:
+            take = self._port.change_tokens
+            yield Beside("tokens", tokens, partial(read_tokens, tokens), take)
+
     async def _serve(self) -> int:
         own = self._node.own
-        api = " ".join(address_text(address[:2]) for address in self._port.addresses)
+        api = " ".join(map(str, self._port.places))
         log.info(
             "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
@@ -275,6 +305,15 @@ class Daemon:
                 member=own.name, address=address_text(own.address), cluster=self._config.cluster
             ),
         )
+        if self._keyring is not None:
+            first, *others = self._keyring.fingerprints
+            log.info(
+                "datagrams are sealed with the secret %s of %s, and opened with %d more",
+                first,
+                self._keyring.origin,
+                len(others),
+                extra=fields(seals=first, opens=tuple(others)),
+            )
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._udp.receive_with(self._inbox.receive)
@@ -335,10 +374,15 @@ class Daemon:
             log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
 
+    def _allow(self, networks: Sequence[str]) -> None:
+        """Exchange datagrams with these only, from now on."""
+        permits = allowing(networks, lambda: self._node.own.address[0])
+        self._udp.restrict(permits, partial(self._drops.drop, reason=Drop.NOT_ALLOWED))
+
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        said = plain.answer(data, time.time())
+        said = plain.answer(data, time.time(), only_ping=self._keyring is not None)
         if said is not None:
             self._udp.send(said, source)
             return
@@ -425,7 +469,7 @@ class Daemon:
 
     def _look(self) -> None:
         """At what tells nobody when it changes."""
-        self._alarm.look()
+        self._filling.look()
         logs.look(self._troubles)
         self._garbage.look()
 
@@ -433,10 +477,12 @@ class Daemon:
         """What clients are shown of the process, as it is now: a node that is alone has no inputs
         for a while."""
         self._look()
-        udp = self._udp
+        udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
-            "alarms": self._alarms(),
+            "api": [str(address) for address in self._port.places],
+            "alarms": [alarm.text for alarm in alarms],
+            "advice": [alarm.advice for alarm in alarms],
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,
@@ -449,8 +495,8 @@ class Daemon:
             "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }
 
-    def _alarms(self) -> list[str]:
-        return self._alarm.texts + self._troubles.texts
+    def _alarms(self) -> list[Alarm]:
+        return self._filling.alarms + self._troubles.alarms
 
     def _sources(self) -> Sources:
         """Of the numbers that are shown."""

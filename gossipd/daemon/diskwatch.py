@@ -14,12 +14,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.sideport.gate import gate
 
 T = TypeVar("T")
 
-HANGS = "disk hangs"
 """The name of a trouble."""
 
 
@@ -111,7 +110,7 @@ class DiskWatch:
         if wait.told:
             self._late_count -= 1
             if not self._late_count:
-                self._troubles.end(HANGS)
+                self._troubles.end(Trouble.HANGS)
                 self._changed()
 
     def _look(self) -> None:
@@ -125,7 +124,7 @@ class DiskWatch:
         if left > 0:
             self._timer = loop.call_later(left, self._look)
             return
-        self._troubles.begin(HANGS, f"the disk hangs: {self.silence}", serves=False)
+        self._troubles.begin(Trouble.HANGS, f"the disk hangs: {self.silence}", serves=False)
         for wait in list(self._waits):
             self._tell(wait)
         self._changed()

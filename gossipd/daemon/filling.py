@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from gossipd.core import Node
 from gossipd.daemon.lines import fields
+from gossipd.daemon.troubles import Alarm, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -25,22 +26,26 @@ CALM = 0.5
 
 
 _NEW_ONES = "new ones are refused"
-_REFUSED = {"doubles": "they are summed up early, which is exact while no node is cut off"}
+_REFUSED = {Trouble.DOUBLES: "they are summed up early, which is exact while no node is cut off"}
 
 
-class Alarm:
+class Filling:
     """Watches the log of one node."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._log = node.log
-        self._told: dict[str, float] = {}
+        self._told: dict[Trouble, float] = {}
         """The share up to which each limit was warned of."""
 
     @property
-    def texts(self) -> list[str]:
-        """The limits that are near or reached, for people; empty while there is room."""
-        return [_text(*of) for of in self._used() if of[1] >= NEAR * of[2]]
+    def alarms(self) -> list[Alarm]:
+        """The limits that are near or reached; empty while there is room."""
+        return [
+            Alarm(_text(what, held, limit), what.advice)
+            for what, held, limit in self._used()
+            if held >= NEAR * limit
+        ]
 
     def look(self) -> None:
         """Log what became near or full since the last look."""
@@ -54,16 +59,16 @@ class Alarm:
                 self._told[what] = share
                 when = "" if share == WHOLE else "beyond that "
                 text = _text(what, held, limit)
-                extra = fields(limit=what, held=held, most=limit)
+                extra = fields(limit=what.alarm, held=held, most=limit)
                 then = _REFUSED.get(what, _NEW_ONES)
                 log.warning("the log holds %s: %s%s", text, when, then, extra=extra)
 
-    def _used(self) -> Iterator[tuple[str, int, int]]:
-        yield "streams", self._log.stream_count, self._log.streams_max
-        yield "registers", self._log.register_count, self._log.registers_max
-        yield "keys", len(self._log.keys), self._node.key_limit
-        yield "doubles", len(self._log.doubles), self._log.doubles_max
+    def _used(self) -> Iterator[tuple[Trouble, int, int]]:
+        yield Trouble.STREAMS, self._log.stream_count, self._log.streams_max
+        yield Trouble.REGISTERS, self._log.register_count, self._log.registers_max
+        yield Trouble.KEYS, len(self._log.keys), self._node.key_limit
+        yield Trouble.DOUBLES, len(self._log.doubles), self._log.doubles_max
 
 
-def _text(what: str, held: int, limit: int) -> str:
-    return f"{held:,} of at most {limit:,} {what}"
+def _text(what: Trouble, held: int, limit: int) -> str:
+    return f"{held:,} of at most {limit:,} {what.alarm}"

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 
 from gossipd.core import Node, Settings
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 
 SILENT_PROBES = 5.0
 """Probe intervals without any answer after which nobody answers: longer than it takes two nodes to
 find that one of them is gone."""
 
-UNHEARD = "unheard"
 
 LOOK_EVERY = 1.0
 
@@ -64,9 +63,9 @@ class Hearing:
         because = f": {cause}" if cause else ""
         if live and now - max(self._since, self._node.heard_at) >= self._patience:
             text = f"none of {live} live members answers{because}"
-            self._troubles.begin(UNHEARD, text, serves=False)
+            self._troubles.begin(Trouble.UNHEARD, text, serves=False)
         elif failed and not live:
             text = f"no other member is alive, {failed} failed{because}"
-            self._troubles.begin(UNHEARD, text, serves=cause is None)
+            self._troubles.begin(Trouble.UNHEARD, text, serves=cause is None)
         else:
-            self._troubles.end(UNHEARD)
+            self._troubles.end(Trouble.UNHEARD)

@@ -37,14 +37,13 @@ from gossipd.core import (
 from gossipd.daemon.diskwatch import DiskWatch
 from gossipd.daemon.lines import fields
 from gossipd.daemon.numbers import HANGS, Numbers
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.store import BrokenError, Store
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-REFUSES = "disk not writable"
 """The name of a trouble."""
 
 Of: TypeAlias = (
@@ -110,9 +109,11 @@ class Keeping:
                 records = self._store.read_keys(stream, above, upto, limit)
                 self._ask(records, partial(self._read, effect))
             case DiskRefuses(detail):
-                self._troubles.begin(REFUSES, f"cannot write to the disk: {detail}", serves=False)
+                self._troubles.begin(
+                    Trouble.REFUSES, f"cannot write to the disk: {detail}", serves=False
+                )
             case DiskTakes():
-                self._troubles.end(REFUSES)
+                self._troubles.end(Trouble.REFUSES)
             case AllSaved():
                 if not self._all_saved.done():
                     self._all_saved.set_result(None)

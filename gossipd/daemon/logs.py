@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from gossipd.daemon.lines import as_json, form_of
 from gossipd.daemon.logfile import FileWriter
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.process import streams
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ class Log(logging.Handler):
     def look(self, troubles: Troubles) -> None:
         if self._dropped:
             text = f"the log has lost {self._dropped:,} lines so far: {self._reason}"
-            troubles.begin("log", text)
+            troubles.begin(Trouble.LOG, text)
         else:
-            troubles.end("log")
+            troubles.end(Trouble.LOG)
 
     def finish(self, last: str = "") -> None:
         """Return when all is written, at the end `last`, or after a while."""

@@ -16,8 +16,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
@@ -27,13 +28,39 @@ from gossipd.core import Effect, Node, Settings
 from gossipd.daemon import logs, notify
 from gossipd.daemon.lines import fields as said
 from gossipd.daemon.seeds import Seeds
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 
 log = logging.getLogger("gossipd")
 
-ALARM, LATE = "reload", "reload hangs"
+T = TypeVar("T")
 
 _OF_SETTINGS = {field.name for field in fields(Settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside(Generic[T]):
+    """A file that is read again with the configuration, and for itself: whether one of them is
+    good does not matter to the other."""
+
+    name: str
+    """What is in it, for people."""
+
+    path: str
+    read: Callable[[], T]
+    """Called in a thread; raises `ValueError`, whose text names the file."""
+
+    take: Callable[[T], None]
+    """Has the node go on with that."""
+
+    def load(self) -> Callable[[], None] | ValueError:
+        """What takes it, or why it cannot be taken."""
+        try:
+            return partial(self.take, self.read())
+        except ValueError as error:
+            return error
+
+
+Besides: TypeAlias = list[tuple[Beside[Any], Callable[[], None] | ValueError]]
 
 
 class Reload:
@@ -46,7 +73,9 @@ class Reload:
         node: Node,
         seeds: Seeds,
         troubles: Troubles,
+        allow: Callable[[Sequence[str]], None],
         perform: Callable[[Sequence[Effect]], None],
+        files: Sequence[Beside[Any]] = (),
     ) -> None:
         self._config = config
         """What the node runs with at present."""
@@ -54,7 +83,9 @@ class Reload:
         self._node = node
         self._seeds = seeds
         self._troubles = troubles
+        self._allow = allow
         self._perform = perform
+        self._files = files
         self._loop = asyncio.get_running_loop()
         self._reads = False
         self._once_more = False
@@ -87,7 +118,7 @@ class Reload:
         self._once_more = False
         wait = self._config.disk_timeout
         text = f"{self._layers.path} cannot be read again yet: its disk has not answered"
-        self._late = self._loop.call_later(wait, self._troubles.begin, LATE, text)
+        self._late = self._loop.call_later(wait, self._troubles.begin, Trouble.RELOAD_HANGS, text)
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
@@ -96,14 +127,16 @@ class Reload:
             outcome = self._layers.load()
         except Exception as error:
             outcome = error
+        besides = [(file, file.load()) for file in self._files]
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._loaded, outcome)
+            self._loop.call_soon_threadsafe(self._loaded, outcome, besides)
 
-    def _loaded(self, outcome: Loaded | Exception) -> None:
+    def _loaded(self, outcome: Loaded | Exception, besides: Besides) -> None:
         self._in_time()
         if self._is_over or self._node.leaving:
             return  # the manager has been told that this node ends
         try:
+            self._heed_files(besides)
             self._heed(outcome)
         finally:
             if self._once_more:
@@ -116,11 +149,11 @@ class Reload:
         if self._late is not None:
             self._late.cancel()
             self._late = None
-            self._troubles.end(LATE)
+            self._troubles.end(Trouble.RELOAD_HANGS)
 
     def _heed(self, outcome: Loaded | Exception) -> None:
         if isinstance(outcome, Loaded):
-            self._troubles.end(ALARM)
+            self._troubles.end(Trouble.RELOAD)
             self._take(outcome.config)
         elif isinstance(outcome, Invalid):
             for problem in outcome.problems:
@@ -128,9 +161,22 @@ class Reload:
             more = len(outcome.problems) - 1
             others = f", and {more} more" if more else ""
             text = f"the configuration cannot be read again: {outcome.problems[0]}{others}"
-            self._troubles.begin(ALARM, f"{text}; this node goes on with what it had")
+            self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
         else:
             raise outcome
+
+    def _heed_files(self, besides: Besides) -> None:
+        for file, found in besides:
+            if isinstance(found, ValueError):
+                text = f"the {file.name} cannot be read again: {found}"
+                log.error("SIGHUP: %s", text)
+                self._troubles.begin(
+                    Trouble.RELOAD_FILE, f"{text}; this node goes on with what it had", file.name
+                )
+            else:
+                self._troubles.end(Trouble.RELOAD_FILE, file.name)
+                found()
+                log.info("SIGHUP: read the %s again: %s", file.name, file.path)
 
     def _take(self, config: Config) -> None:
         taken: list[str] = []
@@ -170,6 +216,9 @@ class Reload:
         if "tag" in values:
             tags = tuple(sorted(now.tags.items()))
             self._perform(self._node.retag(tags, time.monotonic()))
+        if "allow" in values:
+            self._allow(now.allow)
+            self._seeds.hurry()
         for seed in before.join:
             if seed not in now.join:
                 self._seeds.give_up(Endpoint.parse_peer(seed))

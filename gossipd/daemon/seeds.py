@@ -36,7 +36,7 @@ from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.targets import Targets
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 
 log = logging.getLogger(__name__)
 
@@ -85,18 +85,18 @@ class Seeds:
         troubles: Troubles,
         perform: Callable[[Sequence[Effect]], None],
         changed: Callable[[], None],
-        speaks: Callable[[Address], bool],
+        why_not: Callable[[Address], str | None],
         retrying: Retrying,
     ) -> None:
         """`changed` is called when addresses or what is known of them have changed, before new
-        ones are asked; `speaks`: whether the node's socket can send to an address at all;
+        ones are asked; `why_not`: why the node cannot send to an address at all;
         `retrying` is told who does not answer."""
         self._node = node
         self._settings = settings
         self._troubles = troubles
         self._perform = perform
         self._changed = changed
-        self._speaks = speaks
+        self._why_not = why_not
         self._retrying = retrying
         self._loop = asyncio.get_running_loop()
         self._resolver = Resolver()
@@ -295,15 +295,16 @@ class Seeds:
             seed.hurry.clear()
 
     def _found(self, seed: _Seed, addresses: list[Address]) -> None:
-        usable = [address for address in addresses if self._speaks(address)]
+        reasons = [self._why_not(address) for address in addresses]
+        usable = [each for each, reason in zip(addresses, reasons, strict=True) if reason is None]
         if not usable:
             self._list(seed, [])
             family = "IPv6" if ":" in addresses[0][0] else "IPv4"
-            self._failed(seed, f"it has only {family} addresses that this node cannot speak to")
+            self._failed(seed, f"it has only {family} addresses that this node {reasons[0]}")
             return
         self._resolved = True
         seed.failure = None
-        self._troubles.end(f"seed {seed.endpoint}")
+        self._troubles.end(Trouble.SEED, str(seed.endpoint))
         if self._list(seed, usable):
             self._changed()
             self._arm(0.0)
@@ -315,7 +316,9 @@ class Seeds:
         seed.failure = reason
         if not seed.addresses:
             what = f"cannot resolve the seed {seed.endpoint}: {reason}"
-            self._troubles.begin(f"seed {seed.endpoint}", f"{what}; it will be tried again")
+            self._troubles.begin(
+                Trouble.SEED, f"{what}; it will be tried again", str(seed.endpoint)
+            )
         self._changed()
 
     def _list(self, seed: _Seed, addresses: list[Address]) -> bool:
@@ -329,7 +332,7 @@ class Seeds:
         if seed.task is not None:
             seed.task.cancel()
         self._list(seed, [])
-        self._troubles.end(f"seed {seed.endpoint}")
+        self._troubles.end(Trouble.SEED, str(seed.endpoint))
         self._changed()
 
 

@@ -23,11 +23,10 @@ from gossipd.daemon.lines import fields, listed
 from gossipd.daemon.reasons import reason_text
 from gossipd.daemon.repeats import Repeats
 from gossipd.daemon.reports import address_text
-from gossipd.daemon.troubles import Troubles
+from gossipd.daemon.troubles import Trouble, Troubles
 
 log = logging.getLogger("gossipd")
 
-MERGE = "clusters met"
 MERGE_SHOWN = 3600.0
 """Seconds for which it is an alarm that two clusters have become one."""
 
@@ -87,8 +86,8 @@ class Telling:
             f"{listed(met.theirs)}: their counts become one for good; if that was not meant, "
             "give each a --cluster of its own"
         )
-        self._troubles.begin(MERGE, text)
-        asyncio.get_running_loop().call_later(MERGE_SHOWN, self._troubles.end, MERGE)
+        self._troubles.begin(Trouble.MERGE, text)
+        asyncio.get_running_loop().call_later(MERGE_SHOWN, self._troubles.end, Trouble.MERGE)
 
 
 def tell(effect: MemberChanged | Refuted | JoinDoubtful | SpeaksElsewhere | BecameReady) -> None:

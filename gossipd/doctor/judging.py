@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from statistics import median
 
 import gossipd
@@ -325,6 +326,18 @@ def _of_api(visit: Visit) -> Iterator[Finding]:
         closed = "it is closed to other hosts, as by default" if api.is_there else api.error
         yield ok("api", visit.about, f"not asked: {closed}")
         return
-    alarms = api.status.get("alarms")
-    for text in alarms if isinstance(alarms, list) else []:
-        yield warning("alarm", visit.about, str(text), f"look at its log, and {RUN_THERE}")
+    for text, advice in alarms(api.status):
+        look = f"look at its log, and {RUN_THERE}"
+        yield warning("alarm", visit.about, text, f"there: {advice}" if advice else look)
+
+
+def alarms(status: Row) -> Iterator[tuple[str, str]]:
+    """What a node says to be wrong, and what to do; nothing of that where it is an older one."""
+    for text, advice in zip_longest(_texts(status, "alarms"), _texts(status, "advice")):
+        if text is not None:
+            yield text, advice or ""
+
+
+def _texts(row: Row, name: str) -> list[str]:
+    value = row.get(name)
+    return [str(each) for each in value] if isinstance(value, list) else []

@@ -9,9 +9,10 @@ from ipaddress import ip_address
 from typing import Any
 
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 from gossipd.daemon.udp import RECEIVE_BUFFER, is_local
 from gossipd.doctor.findings import Finding, failed, ok, warning
-from gossipd.doctor.judging import HANGS
+from gossipd.doctor.judging import HANGS, alarms
 from gossipd.doctor.looking import Disk
 from gossipd.doctor.visiting import Row, Visit
 
@@ -44,7 +45,7 @@ _REFUSALS = {
 class Local:
     """The node here, as it tells of itself."""
 
-    api: Endpoint
+    api: ApiAddress
     error: str = ""
     """Why it could not be asked; empty: it could."""
 
@@ -89,8 +90,8 @@ def judge_node(local: Local, needed: bool) -> Iterator[Finding]:
         yield warning("node", api, f"{name} is not ready: {local.not_ready}", _SECTION)
     else:
         yield ok("node", api, f"{name} at {address} is ready")
-    for text in _list(local.status.get("alarms")):
-        yield warning("alarm", api, str(text), _SECTION)
+    for text, advice in alarms(local.status):
+        yield warning("alarm", api, text, advice or _SECTION)
     yield from _dropped(_row(local.status.get("dropped")), api)
     yield from _refused(_row(_row(local.status.get("udp")).get("refused")), api)
 
@@ -254,7 +255,3 @@ def _is_loopback(host: str) -> bool:
 
 def _row(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -54,6 +54,14 @@ class Wanted(NamedTuple):
     last: str = ""
     """The id of the last event that it was told, where it goes on."""
 
+    prefix: str = ""
+    """All that begin so, where `counters` is None."""
+
+    def concerns(self, counter: str) -> bool:
+        if self.counters is None:
+            return counter.startswith(self.prefix)
+        return counter in self.counters
+
 
 class Encoding(Protocol):
     """How a dialect tells events."""
@@ -119,7 +127,9 @@ class Watch(Flow):
         if self.is_slow:
             return False
         wanted = self.wanted
-        concerned = bool(counters if wanted.counters is None else wanted.counters & counters)
+        concerned = not counters.isdisjoint(wanted.counters or ())
+        if wanted.counters is None:
+            concerned = any(map(wanted.concerns, counters)) if wanted.prefix else bool(counters)
         if concerned or (members and wanted.members) or (ready and self._counted is not None):
             self._pipeline.wake()
         elif self._pipeline.is_dry:
@@ -174,12 +184,9 @@ class Watch(Flow):
         return changed + page
 
     def _take_increments(self) -> list[Event]:
-        counted, wanted = self._counted, self.wanted.counters
+        counted, concerns = self._counted, self.wanted.concerns
         made = self._increments.take(
-            lambda event: (
-                (wanted is None or event.name in wanted)
-                and (counted is None or event.name <= counted)
-            )
+            lambda event: concerns(event.name) and (counted is None or event.name <= counted)
         )
         if counted is None:
             return made
@@ -193,7 +200,8 @@ class Watch(Flow):
         """The next counts."""
         node, wanted, number = self._node, self.wanted.counters, None
         if wanted is None:
-            counts = dict(islice(node.counters("", counted), ROWS_AT_ONCE))
+            found = node.counters(self.wanted.prefix, counted)
+            counts = dict(islice(found, ROWS_AT_ONCE))
         else:
             counts = {name: node.count(name) for name in sorted(wanted)}
         self._counted = next(reversed(counts), None)

@@ -35,14 +35,23 @@ FLAGS = (
 class Browser:
     """One process; its pages are `Tab`s."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, prefix: tuple[str, ...] = ()) -> None:
+        """`directory` is its own; `prefix` is the command that runs it, as in a namespace."""
         assert PROGRAM is not None
         commands, self._out = os.pipe()
         self._in, answers = os.pipe()
         arguments = (*FLAGS, f"--user-data-dir={directory}", "about:blank")
         self._process = subprocess.Popen(
             # The browser reads from its descriptor 3 and writes to 4.
-            ("bash", "-c", f'exec "$0" "$@" 3<&{commands} 4>&{answers}', PROGRAM, *arguments),
+            (
+                "bash",
+                "-c",
+                f'exec "$@" 3<&{commands} 4>&{answers}',
+                "",
+                *prefix,
+                PROGRAM,
+                *arguments,
+            ),
             pass_fds=(commands, answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -77,11 +77,10 @@ class Names:
             "add chain ip silence in { type filter hook input priority 0; }",
             "add rule ip silence in meta l4proto { tcp, udp } th dport 53 drop",
         ):
-            subprocess.run((*self._hub.prefix, "nft", rule), check=True, timeout=20)
+            self._hub.nft(rule)
 
     def speak_again(self) -> None:
-        rule = "delete table ip silence"
-        subprocess.run((*self._hub.prefix, "nft", rule), check=True, timeout=20)
+        self._hub.nft("delete table ip silence")
 
     def close(self) -> None:
         self._process.kill()

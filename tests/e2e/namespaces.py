@@ -82,6 +82,22 @@ class Namespace:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    @contextmanager
+    def refused(self, port: int) -> Iterator[None]:
+        """Whatever is sent to a TCP port inside meanwhile is answered by a reset: connections
+        break as soon as either side says something."""
+        self.nft("add table ip refused")
+        self.nft("add chain ip refused out { type filter hook output priority 0; }")
+        self.nft(f"add rule ip refused out tcp dport {port} reject with tcp reset")
+        try:
+            yield
+        finally:
+            self.nft("delete table ip refused")
+
+    def nft(self, command: str) -> None:
+        """Change the rules for packets inside."""
+        subprocess.run((*self.prefix, "nft", command), check=True, timeout=20)
+
     def close(self) -> None:
         shutil.rmtree(_FILES / self.name, ignore_errors=True)
         _ip("netns", "del", self.name)
@@ -153,7 +169,7 @@ class Network:
                 f"add chain ip loss in {chain}",
                 f"add rule ip loss in {dropped}",
             ):
-                subprocess.run((*host.prefix, "nft", rule), check=True, timeout=20)
+                host.nft(rule)
 
     def between(self, one: Sequence[int], other: Sequence[int]) -> Iterator[tuple[int, int]]:
         """All links between two groups of hosts, both directions."""

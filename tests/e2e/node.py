@@ -109,6 +109,8 @@ class Node:
         """The module that is run, with what comes before the node's own arguments."""
         self.checkout = ROOT
         """Whose code is run."""
+        self.token = ""
+        """What those show who ask it; empty: nothing."""
         self._directory = directory
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
@@ -215,7 +217,8 @@ class Node:
         connection.sock = self.connect()
         try:
             sent = raw if body is None else json.dumps(body).encode()
-            connection.request(method, path, sent)
+            shown = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+            connection.request(method, path, sent, shown)
             response = connection.getresponse()
             text = response.read().decode()
             is_json = "json" in response.headers.get_content_type()

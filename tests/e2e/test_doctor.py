@@ -251,6 +251,8 @@ def test_a_disk_that_is_full_or_hangs(cluster: Cluster, tmp_path: Path) -> None:
         told = doctor(node)
         assert told.failures == ["disk"]
         assert "the disk is full" in told.of("disk", disk.data)["text"]
+        until(lambda: node.ask("POST", "/increment", {}).status == 503, 20, "it counts no more")
+        assert "make room on the disk of data_dir" in doctor(node).of("alarm")["advice"]
         disk.free()
         disk.freeze()
         hanging = doctor(node)

@@ -25,7 +25,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         booted.shell(f"cd {SOURCE}\n{installation()}")
         for name, port in PORTS.items():
             lines = f'name = "{name}"', f'bind = "127.0.0.1:{port}"', 'join = ["127.0.0.1:7946"]'
-            text = "\n".join(lines)
+            api = f'api = ["127.0.0.1:{port + 1}", "unix:/run/gossipd-{name}/api.sock"]'
+            text = "\n".join([*lines, api])
             booted.shell(f"cat >/etc/gossipd/{name}.toml <<'END'\n{text}\nEND")
         yield booted
 
@@ -65,6 +66,8 @@ def test_the_plain_unit_and_instances_run_beside_each_other(machine: Machine) ->
     machine.run("systemctl", "restart", *reversed(units))
     assert [active(machine, unit) for unit in units] == [True] * 3
     until(lambda: len(machine.run("gossipd", "peers").stdout.split()) == 2, 20, "all are members")
+    here = ("gossipd", "peers", "--api", "unix:/run/gossipd-a/api.sock")
+    until(lambda: len(machine.run(*here).stdout.split()) == 2, 20, "by the Unix socket, too")
 
 
 @pytest.mark.parametrize(

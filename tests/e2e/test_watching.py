@@ -13,31 +13,31 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from functools import cache
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import namespaces, proxies, scenarios
 from tests.e2e.bounds import allowed, report
+from tests.e2e.browser import PROGRAM, Browser
 from tests.e2e.cluster import Cluster, agree, counted
-from tests.e2e.namespaces import Network
+from tests.e2e.namespaces import Namespace, Network
 from tests.e2e.node import ROOT, Node, environment, until
 from tests.event_source import Books, Event, Interpreter
 
 MANY = 10_000
-BROWSER = ("node", "--experimental-eventsource", str(Path(__file__).with_name("following.js")))
 
-
-@cache
-def why_no_browser() -> str:
-    """Why there is no `EventSource`; empty where there is."""
-    if shutil.which("node") is None:
-        return "needs nodejs"
-    command = (*BROWSER[:2], "-e", "new EventSource('http://127.0.0.1:1').close()")
-    known = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    return "" if known.returncode == 0 else "this nodejs has no EventSource"
+FOLLOW = """
+told = [], opened = 0, source = new EventSource('/events');
+source.onopen = () => { opened++; };
+for (const kind of ['member', 'present', 'counts', 'increment', 'end']) {
+  source.addEventListener(kind, (event) => {
+    told.push({ kind, id: event.lastEventId, data: JSON.parse(event.data) });
+  });
+}
+0"""
+"""The browser's own client of a stream comes back by itself, and says where it was."""
 
 
 @pytest.fixture
@@ -48,12 +48,36 @@ def network(cluster: Cluster) -> Iterator[Network]:
 
 
 class Follower:
-    """A program that follows a node; what it tells is entered into books."""
+    """Who follows a node; what it is told is entered into books."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.books = Books()
-        self.connections = 0
+
+    @property
+    def connections(self) -> int:
+        """How often it connected."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """Break its connection."""
+        raise NotImplementedError
+
+    def agrees(self) -> bool:
+        """Whether it knows what the node knows."""
+        node = self.node
+        counts, members = node.get("/counters"), node.states()
+        return self.books.counts == counts and self.books.members == members
+
+
+class Curl(Follower):
+    def __init__(self, node: Node, by: str = "") -> None:
+        """`by`: the proxy that is asked."""
+        super().__init__(node)
+        host, port = node.api
+        self._url = f"http://{by or f'{host}:{port}'}/events"
+        self._interpreter = Interpreter()
+        self._connections = 0
         self.failure: Exception | None = None
         self._ended = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,73 +93,64 @@ class Follower:
             self.failure = error
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        self.connections += 1
-        command = (*self.node.prefix, *self.command())
+        self._connections += 1
+        self._interpreter = Interpreter(self._interpreter.last_event_id)
+        last = self._interpreter.last_event_id
+        headers = ("-H", f"Last-Event-ID: {last}") if last else ()
+        command = (*self.node.prefix, "curl", "-sN", *headers, self._url)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
         return self._process
-
-    def command(self) -> Sequence[str]:
-        raise NotImplementedError
-
-    def events(self, data: bytes) -> Sequence[Event]:
-        raise NotImplementedError
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         with process.stdout:
             while data := process.stdout.read(65536):
-                for event in self.events(data):
+                for event in self._interpreter.feed(data):
                     self.books.take(event)
         process.wait()
 
+    @property
+    def connections(self) -> int:
+        return self._connections
+
     def interrupt(self) -> None:
-        """Break its connection."""
         if self._process is not None:
             self._process.kill()
+
+    def agrees(self) -> bool:
+        assert self.failure is None, self.failure
+        return super().agrees()
 
     def end(self) -> None:
         self._ended = True
         self.interrupt()
         self._thread.join(10)
 
+
+class Chromium(Follower):
+    def __init__(self, node: Node, other: Node, network: Namespace, browser: Browser) -> None:
+        """`other`: through whom there is something to be told; `network`: where all of it runs."""
+        super().__init__(node)
+        self._other = other
+        self._network = network
+        self._tab = browser.open(f"http://{node_api(node)}/")
+        self._tab.run(FOLLOW)
+
+    @property
+    def connections(self) -> int:
+        return int(self._tab.run("opened"))
+
+    def interrupt(self) -> None:
+        before = self.connections
+        with self._network.refused(self.node.api[1]):
+            self._other.increment("told")
+            until(lambda: self._tab.run("source.readyState") == 0, 20, "the browser is cut off")
+        until(lambda: self.connections > before, 20, "the browser is back")
+
     def agrees(self) -> bool:
-        """Whether it knows what the node knows."""
-        assert self.failure is None, self.failure
-        node = self.node
-        counts, members = node.get("/counters"), node.states()
-        return self.books.counts == counts and self.books.members == members
-
-
-class Curl(Follower):
-    def __init__(self, node: Node, by: str = "") -> None:
-        """`by`: the proxy that is asked."""
-        host, port = node.api
-        self._url = f"http://{by or f'{host}:{port}'}/events"
-        self._interpreter = Interpreter()
-        super().__init__(node)
-
-    def command(self) -> Sequence[str]:
-        self._interpreter = Interpreter(self._interpreter.last_event_id)
-        last = self._interpreter.last_event_id
-        headers = ("-H", f"Last-Event-ID: {last}") if last else ()
-        return ("curl", "-sN", *headers, self._url)
-
-    def events(self, data: bytes) -> Sequence[Event]:
-        return self._interpreter.feed(data)
-
-
-class Browser(Follower):
-    def __init__(self, node: Node) -> None:
-        self._rest = b""
-        super().__init__(node)
-
-    def command(self) -> Sequence[str]:
-        host, port = self.node.api
-        return (*BROWSER, f"http://{host}:{port}/events")
-
-    def events(self, data: bytes) -> Sequence[Event]:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [Event(**json.loads(line)) for line in lines]
+        for told in self._tab.run("told.splice(0)"):
+            self.books.take(Event(**told))
+        return super().agrees()
 
 
 def count_many(nodes: Sequence[Node], followers: Sequence[Follower]) -> None:
@@ -163,29 +178,38 @@ def restart(node: Node, others: Sequence[Node]) -> None:
     agree([node, *others], within=20)
 
 
+@contextmanager
+def following(
+    nodes: Sequence[Node], network: Network, directory: Path
+) -> Iterator[list[Follower]]:
+    """Two who follow a node each, or one where there is no browser."""
+    with ExitStack() as ends:
+        curl = Curl(nodes[0])
+        ends.callback(curl.end)
+        followers: list[Follower] = [curl]
+        if PROGRAM is not None and shutil.which("nft"):
+            browser = ends.enter_context(Browser(directory, nodes[1].prefix))
+            followers.append(Chromium(nodes[1], nodes[2], network.hosts[1], browser))
+        yield followers
+
+
 @pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
 def test_who_watches_knows_all_through_a_kill_a_partition_and_restarts(
-    cluster: Cluster, network: Network
+    cluster: Cluster, network: Network, tmp_path: Path
 ) -> None:
     nodes = scenarios.networked(cluster, network)
     nodes[0].increment("before", 5)
-    curl = Curl(nodes[0])
-    followers: list[Follower] = [curl]
-    if not why_no_browser():
-        followers.append(Browser(nodes[1]))
-    try:
+    with following(nodes, network, tmp_path / "browser") as followers:
         scenarios.kill(nodes)
         scenarios.split(nodes, network, 1)
-        count_many(nodes, [curl])
+        count_many(nodes, followers)
         restart(nodes[0], nodes[1:])
         restart(nodes[1], [nodes[2], nodes[0]])
         nodes[2].increment("after", -4)
         counted(nodes, -4, 10, "after")
         for follower in followers:
             until(follower.agrees, 10, f"{type(follower).__name__} knows all")
-    finally:
-        for follower in followers:
-            follower.end()
+            assert follower.connections >= 4
     # What it was told once it was not told again: only after the node had restarted.
     for follower in followers:
         assert follower.books.kinds.count("counts") == 2

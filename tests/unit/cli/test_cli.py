@@ -486,4 +486,6 @@ def test_a_client_command_loads_only_what_it_uses(daemon: FakeDaemon, command: s
     rooms = {".".join(module.split(".")[:2]) for module in loaded if module.startswith("gossipd.")}
     assert rooms == {"gossipd.cli", "gossipd.client", "gossipd.config", "gossipd.process"}
     config = {module for module in loaded if module.startswith("gossipd.config.")}
-    assert config <= {f"gossipd.config.{module}" for module in ("bounds", "endpoint", "spans")}
+    assert config <= {
+        f"gossipd.config.{module}" for module in ("bounds", "endpoint", "spans", "unix")
+    }

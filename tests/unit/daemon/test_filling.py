@@ -14,7 +14,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.daemon.filling import Alarm
+from gossipd.daemon.filling import Filling
 from tests.commits import prepared
 
 
@@ -32,6 +32,10 @@ def node() -> Node:
     return made
 
 
+def texts(filling: Filling) -> list[str]:
+    return [alarm.text for alarm in filling.alarms]
+
+
 def count(node: Node, counters: int) -> None:
     """Touch so many counters."""
     increments = [(f"c{number}", 1) for number in range(counters)]
@@ -41,42 +45,42 @@ def count(node: Node, counters: int) -> None:
 def test_below_four_fifths_of_a_limit_nothing_is_said(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    filling = Filling(node)
     count(node, 7)
-    alarm.look()
-    assert (alarm.texts, caplog.messages) == ([], [])
+    filling.look()
+    assert (texts(filling), caplog.messages) == ([], [])
 
 
 def test_a_limit_is_warned_of_when_it_is_near_and_when_it_is_reached_once_each(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    filling = Filling(node)
     for counters in (8, 9, 10, 11):
         count(node, counters)
-        alarm.look()
-        alarm.look()
+        filling.look()
+        filling.look()
     assert caplog.messages == [
         "the log holds 8 of at most 10 registers: beyond that new ones are refused",
         "the log holds 10 of at most 10 registers: new ones are refused",
     ]
     assert {record.levelname for record in caplog.records} == {"WARNING"}
-    assert alarm.texts == ["10 of at most 10 registers"]
+    assert texts(filling) == ["10 of at most 10 registers"]
 
 
 def test_a_limit_that_is_reached_at_once_is_warned_of_once(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    filling = Filling(node)
     count(node, 10)
-    alarm.look()
-    alarm.look()
+    filling.look()
+    filling.look()
     assert len(caplog.messages) == 1
 
 
 def test_keys_that_leave_their_window_are_warned_of_anew(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    filling = Filling(node)
 
     def count_keyed(first: int, now: float) -> None:
         keys = [
@@ -92,15 +96,15 @@ def test_keys_that_leave_their_window_are_warned_of_anew(
         node.handle_timeout(now)
     caplog.clear()
     count_keyed(1, now)
-    alarm.look()
-    assert alarm.texts == ["8 of at most 10 keys"]
+    filling.look()
+    assert texts(filling) == ["8 of at most 10 keys"]
     later = now + 2 * Settings().key_window
     while (due := node.next_timeout) is not None and due <= later:
         node.handle_timeout(due)
-    alarm.look()
-    assert alarm.texts == []
+    filling.look()
+    assert texts(filling) == []
     count_keyed(100, later)
-    alarm.look()
+    filling.look()
     assert [text for text in caplog.messages if "8 of at most 10 keys" in text] == caplog.messages
     assert len(caplog.messages) == 2
 
@@ -108,19 +112,19 @@ def test_keys_that_leave_their_window_are_warned_of_anew(
 def test_many_doubles_are_warned_of_in_words_of_their_own(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alarm = Alarm(node)
+    filling = Filling(node)
     log = node.log
     log.doubles_max = 10
     doubles = [Double("a", n, 1, bytes(10), n, 0) for n in range(1, 11)]
     log.enter(bytes(9) + b"\1", doubles[:8], 0.0)
-    alarm.look()
+    filling.look()
     log.enter(bytes(9) + b"\1", doubles, 0.0)
-    alarm.look()
+    filling.look()
     beyond = "they are summed up early, which is exact while no node is cut off"
     assert caplog.messages == [
         f"the log holds 8 of at most 10 doubles: beyond that {beyond}",
         f"the log holds 10 of at most 10 doubles: {beyond}",
     ]
     log.fold(bytes(9) + b"\1", 10, 0.0)
-    alarm.look()
-    assert alarm.texts == []
+    filling.look()
+    assert texts(filling) == []

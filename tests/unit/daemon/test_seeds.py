@@ -69,7 +69,7 @@ async def seeds(pair: Pair, troubles: Troubles, changes: list[None]) -> AsyncIte
         troubles,
         perform,
         lambda: changes.append(None),
-        lambda address: ":" not in address[0],
+        lambda address: "cannot speak to" if ":" in address[0] else None,
         Retrying(lambda: None),
     )
     yield made

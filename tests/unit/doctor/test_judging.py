@@ -193,6 +193,10 @@ def test_alarms_of_a_node_whose_api_is_open_are_told() -> None:
     status = {"alarms": ["the disk hangs"], "cluster": "shop"}
     found = judged(visited(well(), status=status, is_there=True), "alarm")
     assert (found.result, found.text) == (Result.WARNING, "the disk hangs")
+    assert found.advice == "look at its log, and run gossipd doctor there, too"
+    told = {**status, "advice": ["look at dmesg"]}
+    found = judged(visited(well(), status=told, is_there=True), "alarm")
+    assert found.advice == "there: look at dmesg"
 
 
 # --- clocks and versions -------------------------------------------------------------------------
@@ -248,7 +252,8 @@ def test_a_node_that_does_not_run_is_a_failure_unless_others_are_asked_about() -
 
 def test_what_the_node_itself_knows_is_told() -> None:
     node = local(
-        alarms=["5 of at most 5 registers"],
+        alarms=["5 of at most 5 registers", "the disk hangs"],
+        advice=["raise registers_max"],
         dropped={"foreign": 3, "version": 2, "stranger": 9},
         udp={"refused": {"EPERM": 7, "EWHAT": 1}},
     )
@@ -257,12 +262,14 @@ def test_what_the_node_itself_knows_is_told() -> None:
     assert results(found) == [
         ("warning", "node"),
         ("warning", "alarm"),
+        ("warning", "alarm"),
         ("warning", "cluster"),
         ("warning", "version"),
         ("warning", "sending"),
         ("warning", "sending"),
     ]
     assert found[0].text == "a is not ready: no ready peer yet"
+    assert (found[1].text, found[1].advice) == ("5 of at most 5 registers", "raise registers_max")
     assert all(each.advice for each in found)
 
 

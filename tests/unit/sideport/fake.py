@@ -431,7 +431,7 @@ class FakeHost(SidePort):
         super().__init__(node, limits)
         self.left: list[Connection] = []
 
-    def admit(self, _: Connection, __: str | None) -> Place:
+    def admit(self, _: Connection, __: str | int | None) -> Place:
         return Place.KEPT
 
     def gone(self, connection: Connection) -> None:
