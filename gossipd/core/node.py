@@ -382,12 +382,13 @@ class Node(Inspection):
         if isinstance(envelope, Drop):
             turn.drop(envelope)
             return self._end(turn)
-        turn.tally.received[type(envelope.message)].add(len(data))
+        turn.size = len(data)
+        turn.tally.received[type(envelope.message)].add(turn.size)
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
-        if not self._state.members.is_proven(source):
-            self._state.amplification.received(source, len(data))
-        self._dispatch.receive(envelope, len(data), turn)
+        if not self._state.members.lives_at(source):
+            self._state.amplification.received(source, turn.size)
+        self._dispatch.receive(envelope, turn)
         return self._end(turn)
 
     def is_urgent(self, data: bytes) -> bool:

@@ -222,6 +222,8 @@ async def test_where_the_node_finds_itself_it_asks_no_more(
     seeds.keep(Endpoint("127.0.0.1", 1010))
     await until(lambda: pair.sent.count(("127.0.0.1", 1010)) >= 5)
     assert pair.sent.count(NOWHERE) == before
+    seeds.joined(Joined(NOWHERE, "another"))
+    assert states(seeds) == {"127.0.0.1:1009": "asked", "127.0.0.1:1010": "asked"}
 
 
 async def test_behind_the_address_of_a_balancer_may_be_others(

@@ -14,6 +14,7 @@ from gossipd.config.tokens import Grant, Grants, Right, digest_of
 from gossipd.sideport.access import GONE
 from gossipd.sideport.calls import CALLS
 from gossipd.sideport.connection import Connection
+from gossipd.sideport.listening import UNIX
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.resp.commands import COMMANDS as RESP
 from gossipd.sideport.text import COMMANDS as TEXT
