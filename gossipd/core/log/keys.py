@@ -67,6 +67,7 @@ class Numbered(Generic[T]):
         self._numbers: dict[T, int] = {}
         self._values: list[T] = []
         self._uses: list[int] = []
+        """In how many places each stands."""
         self._free: list[int] = []
         """Numbers of values that are not used any more."""
 

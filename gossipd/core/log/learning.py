@@ -126,10 +126,9 @@ class Learning:
         is_own = amends.is_own(of.stream)
         spoilt = list(amends.spoilt_by(of.stream, of.registers)) if is_own else []
         advances = self._log.merge(of.stream, of.registers)
-        if advances:
-            amends.spoilt(spoilt)
         lesson.whole = advances is not None and fits
         if advances:
+            amends.spoilt(spoilt)
             lesson.new += len(advances)
             lesson.advances += advances
             self._hear_more(of.stream, lesson)

@@ -141,7 +141,7 @@ class _Draft:
         return row.total - row.start if row else 0
 
     def add(self, counter: str, by: int) -> OneResult:
-        row = self._row(counter)
+        row = self.rows.get(counter) or self._row(counter)
         before = row.total
         total = before + by
         after = row.others + total
@@ -173,7 +173,7 @@ class _Draft:
         """Make up for something, as far as a total holds it: what was acknowledged once is not
         refused now."""
         _, counter = place
-        row = self._row(counter)
+        row = self.rows.get(counter) or self._row(counter)
         fits = max(-TOTAL_MAX - row.total, min(by, TOTAL_MAX - row.total))
         if not row.seq and not self._begin(counter, row):
             return None
@@ -182,11 +182,8 @@ class _Draft:
         return Amend(place, fits, row.seq, whole=fits == by)
 
     def _row(self, counter: str) -> _Row:
-        row = self.rows.get(counter)
-        if row is None:
-            seq, start = self._log.register(self.stream, counter)
-            row = _Row(start, self._log.value(counter) - start, is_new=not seq)
-        return row
+        seq, start = self._log.register(self.stream, counter)
+        return _Row(start, self._log.value(counter) - start, is_new=not seq)
 
     def _begin(self, counter: str, row: _Row) -> bool:
         """Take the first event of a counter in, if there is room."""
