@@ -31,6 +31,8 @@ RELOADS: dict[str, Reloads] = {
     "join": "yes",
     "allow": "yes",
     "tag": "yes",
+    "keyring": "yes",
+    "sealing": "yes",
     "log_level": "yes",
     "log_format": "yes",
     "key_limit": "upwards",
@@ -226,6 +228,7 @@ _METAVARS = {
     "allow": "NETWORK",
     "tag": "K=V",
     "tokens": "FILE",
+    "cors_origin": "ORIGIN",
 }
 
 _KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = {

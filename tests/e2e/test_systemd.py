@@ -15,6 +15,7 @@ from tests.e2e.node import ROOT, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
 
+SYSTEMD = ROOT / "systemd"
 PORTS = {"a": 7956, "b": 7966}
 
 
@@ -135,6 +136,27 @@ def test_a_reload_is_told_and_changes_what_can_change(machine: Machine) -> None:
     until(lambda: reloaded in "\n".join(machine.journal("-u", "gossipd@a")), 20, "it is told")
 
 
+def test_a_keyring_that_only_root_can_read_is_handed_over_as_a_credential(
+    machine: Machine,
+) -> None:
+    """As the document says, for an instance of its own."""
+    block = re.findall(r"```sh\n(.*?)```", (SYSTEMD / "README.md").read_text(), re.DOTALL)[1]
+    assert "keygen" in block
+    machine.shell("printf 'bind = \":7986\"\\n' >/etc/gossipd/sealed.toml")
+    instance = block.replace("gossipd.service.d", "gossipd@sealed.service.d")
+    machine.shell(instance.replace("restart gossipd", "restart gossipd@sealed"))
+    assert machine.shell("stat --format=%a /etc/gossipd/keyring") == "600\n"
+    until(lambda: active(machine, "gossipd@sealed"), 30, "the unit is active")
+    (line,) = [
+        line
+        for line in machine.journal("-u", "gossipd@sealed", "-t", "gossipd")
+        if "datagrams are sealed" in line
+    ]
+    assert "of /run/credentials/gossipd@sealed.service/keyring" in line
+    assert "sealing=require" in line
+    machine.run("systemctl", "stop", "gossipd@sealed")
+
+
 def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine) -> None:
     machine.shell(
         f"cat >/opt/gossipd/stuck.py <<'END'\n{(ROOT / 'tests/e2e/stuck.py').read_text()}\nEND\n"
@@ -230,6 +252,7 @@ def test_the_script_for_three_hosts_installs_one_after_the_other(machine: Machin
         machine.shell(f"cat >{path} <<'END'\n{text}END\nchmod +x {path}")
     example = f"{SOURCE}/configs/three-hosts"
     machine.shell(f"sed -i 's/10.0.0.[0-9]/127.0.0.1/' {example}/gossipd.toml")
+    machine.shell(f"echo read sha256:{'0' * 64} >{example}/tokens")
     started = "systemctl show gossipd --property=ExecMainStartTimestampMonotonic"
     before = machine.shell(started)
     machine.shell("systemctl stop gossipd; rm -r /var/lib/private/gossipd/*")  # another cluster's
@@ -237,7 +260,8 @@ def test_the_script_for_three_hosts_installs_one_after_the_other(machine: Machin
     expected = [f"127.0.0.{n}: {what}" for n in (1, 2) for what in ("installing", "ready")]
     assert said.splitlines() == expected
     assert machine.shell(started) != before
-    assert "cluster\tshop\n" in machine.run("gossipd", "status").stdout
+    here = ("--api", "unix:/run/gossipd/api.sock")
+    assert "cluster\tshop\n" in machine.run("gossipd", "status", *here).stdout
     (unit,) = machine.shell("systemctl show gossipd --property=FragmentPath --value").split()
     assert machine.run("cat", unit).stdout == machine.run("gossipd", "systemd-unit").stdout
     machine.run("systemctl", "stop", "gossipd")

@@ -44,6 +44,14 @@ def test_after_all_nodes_have_restarted_nothing_changes(world: Observed) -> None
     check(world, *WAYS[:3])
 
 
+def test_nothing_changes_where_it_is_sealed() -> None:
+    """A window refuses most of it, until nodes have restarted."""
+    world = lived(3, sealed=True)
+    check(world, *BUSY)
+    restart_all(world)
+    check(world, *WAYS)
+
+
 def test_in_the_same_second_nothing_changes() -> None:
     world = lived(2, echoes=True)
     assert {c: n.log.value(c) for n in world.running.values() for c in world.counted} == dict(

@@ -82,13 +82,6 @@ def _opened(data: bytes) -> object:
     return decode(body) if isinstance(body, bytes) else body
 
 
-def said_in(data: bytes) -> Envelope:
-    """What a datagram says that a node has sent."""
-    said = _opened(data)
-    assert isinstance(said, Envelope), said
-    return said
-
-
 def cluster(seed: int, count: int = 3) -> World:
     """A cluster that agrees, whose members hold their names for good."""
     world = World(seed)

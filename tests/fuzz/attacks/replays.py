@@ -1,6 +1,6 @@
 """Datagrams that were sent once come again, all that a cluster has ever said:
 
-    python -m tests.fuzz.attacks.replays [--seed N] [--most M]
+    python -m tests.fuzz.attacks.replays [--seed N] [--most M] [--sealed]
 
 Nodes join, count, are suspected, fail, restart, leave, move and are cut off from each other. An
 observer keeps every datagram and sends it again: in the same second, later, an hour later, after
@@ -39,7 +39,8 @@ from gossipd.core.gossip.amplification import AMPLIFICATION_MAX
 from gossipd.core.swim.readiness import LISTENS_MAX
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.messages import Envelope, Join, Ping, PingReq
-from tests.fuzz.attacks.hostile import FRAME, said_in
+from gossipd.sealing.frame import SealedFrame
+from gossipd.sealing.keyring import SECRET_SIZE, Keyring, Secret
 from tests.simulation.clients import random_key
 from tests.simulation.faulty.host import Host
 from tests.simulation.faulty.world import Captured, World
@@ -57,8 +58,12 @@ HARMLESS = (Dropped, FoundItself, Joined, KeysWanted, SpeaksElsewhere)
 class Observed(World):
     """A world in which somebody hears everything, and may say it again within the second."""
 
-    def __init__(self, seed: int, *, echoes: bool = False) -> None:
+    def __init__(self, seed: int, *, echoes: bool = False, sealed: bool = False) -> None:
         super().__init__(seed, Settings(key_window=60.0, key_retention=120.0), disks=True)
+        if sealed:
+            ring = Keyring((Secret(self.rng.randbytes(SECRET_SIZE)),))
+            self.frames = lambda: SealedFrame("sim", ring, self.rng.randbytes)
+        self._reader = self.frames()
         self.captured = []
         self.counted: Counter[str] = Counter()
         self.received_by: Counter[Address] = Counter()
@@ -83,12 +88,17 @@ class Observed(World):
                 again = partial(super()._arrive, host, data, origin)
                 self._push(self.now + SAME_SECOND, again)
 
-    @staticmethod
-    def _named(data: bytes, source: Address) -> tuple[Address, ...]:
+    def read(self, data: bytes) -> Envelope:
+        """What a datagram says, for who knows the secret."""
+        body = self._reader.peek(data)
+        assert isinstance(body, bytes), body
+        said = decode(body)
+        assert isinstance(said, Envelope), said
+        return said
+
+    def _named(self, data: bytes, source: Address) -> tuple[Address, ...]:
         """In whose name it is, and whom it asks to send to."""
-        body = FRAME.open(data)
-        said = decode(body) if isinstance(body, bytes) else None
-        message = said.message if isinstance(said, Envelope) else None
+        message = self.read(data).message
         return (source, message.address) if isinstance(message, Join | PingReq) else (source,)
 
     def _receive(self, host: Host, node: Node, data: bytes, source: Address) -> None:
@@ -120,9 +130,9 @@ def _lives(node: Node, address: Address) -> bool:
     return any(v.address == address and v.status <= Status.SUSPECT for v in node.members)
 
 
-def lived(seed: int, *, echoes: bool = False) -> Observed:
+def lived(seed: int, *, echoes: bool = False, sealed: bool = False) -> Observed:
     """A cluster that has lived through all that happens to clusters, and agrees."""
-    world = Observed(seed, echoes=echoes)
+    world = Observed(seed, echoes=echoes, sealed=sealed)
     world.cluster(4)
     memory = world.place("n4")
     memory.disk, memory.seeds = None, [world.hosts["n0"].address]
@@ -215,7 +225,7 @@ def sample(world: Observed, most: int) -> list[Captured]:
     """Some datagrams of each kind, between each two."""
     by_kind: dict[tuple[object, ...], list[Captured]] = {}
     for captured in world.captured or ():
-        kind = type(said_in(captured.data).message)
+        kind = type(world.read(captured.data).message)
         by_kind.setdefault((kind, captured.to, captured.source), []).append(captured)
     return [each for kind in by_kind.values() for each in kind[:: -(-len(kind) // most)]]
 
@@ -317,7 +327,7 @@ def replay(world: Observed, tape: Sequence[Captured], way: Way) -> Outcome:
     before = {name: state_of(node) for name, node in world.running.items()}
     effects = len(world.effects)
     for datagram in tape:
-        if way.busy and not isinstance(said_in(datagram.data).message, Ping):
+        if way.busy and not isinstance(world.read(datagram.data).message, Ping):
             continue
         for name, source in way.targets(world, datagram):
             if way.busy:
@@ -339,7 +349,7 @@ def replay(world: Observed, tape: Sequence[Captured], way: Way) -> Outcome:
 
 def _send_again(world: Observed, name: str, data: bytes, source: Address) -> bool:
     """One of them; whether it passed for the answer to a ping."""
-    said, node = said_in(data), world.node(name)
+    said, node = world.read(data), world.node(name)
     before = node.explanation(said.sender, world.now).contact.answered_at
     world.deliver(name, data, source)
     return before != node.explanation(said.sender, world.now).contact.answered_at
@@ -350,8 +360,9 @@ def main(arguments: list[str]) -> int:
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--most", type=int, default=1000, help="of each kind, between each two")
+    parser.add_argument("--sealed", action="store_true", help="between nodes with a secret")
     wanted = parser.parse_args(arguments)
-    world, harmed = lived(wanted.seed), 0
+    world, harmed = lived(wanted.seed, sealed=wanted.sealed), 0
     tape = sample(world, wanted.most)
     for when in ("a moment later", "an hour later", "after restarts"):
         if when == "an hour later":
