@@ -77,7 +77,6 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
-    limits_of,
     load_pair,
     load_tokens,
     name_left_behind,
@@ -87,6 +86,7 @@ from gossipd.daemon.opening import (
     open_port,
     open_store,
     own_view,
+    port_limits,
     raise_file_limit,
     sockets_passed,
 )
@@ -121,7 +121,7 @@ EARLY_MAX = 1024
 def run(config: Config, layers: Layers) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
     be read again."""
-    raise_file_limit()
+    raise_file_limit(config.connections_max)
     keeper = None if config.in_memory else fork()
     with logs.logging_aside(config.log_level, config.log_format):
         try:
@@ -170,7 +170,7 @@ class Daemon:
         )
         self._numbers = Numbers()
         self._telling = Telling(self._troubles)
-        self._drops = Drops()
+        self._drops = Drops(self._troubles)
         self._allow(config.allow)
         self._filling = Filling(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
@@ -197,7 +197,7 @@ class Daemon:
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
         self.service = self._service()
-        self._port = SidePort(self.service, limits_of(config, own.name))
+        self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)

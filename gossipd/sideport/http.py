@@ -44,7 +44,7 @@ from gossipd.sideport.http_answers import (
 )
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
-from gossipd.sideport.sse import ServerSentEvents
+from gossipd.sideport.sse import ServerSentEvents, reads_nothing_else
 from gossipd.sideport.validation import key, shown, wrong
 from gossipd.sideport.watching import Wanted
 
@@ -337,7 +337,8 @@ class HttpDialect:
         last = (self._field(_LAST_EVENT) or b"").decode("latin-1")
         events = ServerSentEvents(framing, text, watchers.id_of)
         start = partial(watchers.watch, wanted._replace(last=last), events, pipeline)
-        pipeline.add(start, partial(answers.flow, framing, answered))
+        turned_away = events.turned_away if reads_nothing_else(self._field(b"accept")) else None
+        pipeline.add(start, partial(answers.flow, framing, answered, turned_away))
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""
@@ -361,15 +362,16 @@ class HttpDialect:
 
     def _check_page(self, host: str | None) -> None:
         """Raises `Refused` where a page asks that may not."""
-        page = (self._field(b"origin") or b"").decode("latin-1")
-        if page and not origin.is_same_host(page, host):
+        field = self._field(b"origin")
+        page = None if field is None else field.decode("latin-1")
+        if page is not None and not origin.is_same_host(page, host):
             if self._limits.origins.isdisjoint((page.lower(), origin.ANY)):
                 detail = "pages of other sites may not use this port"
                 raise Problem(403, detail, headers=origin.VARIES)
             self._cors = origin.cors(page)
             return
         site, mode = self._field(b"sec-fetch-site"), self._field(b"sec-fetch-mode")
-        if not page and origin.is_embedded(site, mode):
+        if page is None and origin.is_embedded(site, mode):
             raise Problem(403, "pages of other sites may not embed what is here")
         if self._shows_bearer:
             return  # which no page has by having a name bound to this address
