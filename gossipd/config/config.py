@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
+from gossipd.config.bounds import CONNECTIONS_MAX, WATCHERS_MAX
 from gossipd.config.endpoint import (
     GOSSIP_PORT,
     PORT_MAX,
@@ -137,6 +138,18 @@ class Config:
     """What an answered increment survives: power cuts (full), or only crashes of processes
     (normal), which saves the wait for the disk."""
 
+    connections_max: int = CONNECTIONS_MAX
+    """Connections of clients at a time. One more takes the place of whoever has been idle the
+    longest; where all are busy it gets one short answer at most. The process has to be allowed as
+    many open files (`ulimit -n`) and 400 more, else it takes fewer."""
+
+    watchers_max: int = WATCHERS_MAX
+    """Clients that may follow what changes (`/events`, `watch`) at a time; one more is refused."""
+
+    address_share: float = 0.5
+    """Part of these connections, and of these watchers, that one address may have (IPv6: one /64;
+    a Unix socket: one user). 1 where all clients come through one proxy."""
+
     disk_timeout: float = 5.0
     """Seconds that the disk may take to answer. After that increments are refused (those under way
     may have been counted) and the node is not ready, until the disk answers again."""
@@ -185,6 +198,14 @@ class Config:
             raise ConfigError("data_dir", "must not be given together with in_memory")
         if self.data_dir == "":
             raise ConfigError("data_dir", "expected a directory, not an empty string")
+        if self.connections_max < 1:
+            problem = f"expected at least 1, not {self.connections_max}"
+            raise ConfigError("connections_max", problem)
+        if self.watchers_max < 0:
+            raise ConfigError("watchers_max", f"expected at least 0, not {self.watchers_max}")
+        if not 0 < self.address_share <= 1:
+            problem = f"expected more than 0 and at most 1, not {self.address_share!r}"
+            raise ConfigError("address_share", problem)
         if not SECONDS_MIN <= self.disk_timeout < math.inf:
             problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
             raise ConfigError("disk_timeout", problem)

@@ -76,7 +76,6 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
-    limits_of,
     load_tokens,
     name_left_behind,
     open_files,
@@ -85,6 +84,7 @@ from gossipd.daemon.opening import (
     open_port,
     open_store,
     own_view,
+    port_limits,
     raise_file_limit,
     sockets_passed,
 )
@@ -118,7 +118,7 @@ EARLY_MAX = 1024
 def run(config: Config, layers: Layers) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
     be read again."""
-    raise_file_limit()
+    raise_file_limit(config.connections_max)
     keeper = None if config.in_memory else fork()
     with logs.logging_aside(config.log_level, config.log_format):
         try:
@@ -194,7 +194,7 @@ class Daemon:
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
         self.service = self._service()
-        self._port = SidePort(self.service, limits_of(config, own.name))
+        self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)

@@ -36,7 +36,8 @@ log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
 
-FILES_WANTED = 8192
+FILES_BESIDE = 400
+"""Descriptors that a node needs beside those of its connections: for refusals, sockets, files."""
 
 BIND_WITHIN = 10.0
 """Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
@@ -49,13 +50,31 @@ class StartError(Exception):
     """The node cannot start; the text is the one line that says why."""
 
 
-def raise_file_limit() -> None:
+def raise_file_limit(connections_max: int) -> None:
     """The usual 1,024 descriptors are fewer than the connections that the side port takes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    wanted = connections_max + FILES_BESIDE
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def port_limits(config: Config, name: str) -> Limits:
+    """Those of the side port. It takes no more connections than there are descriptors for: one
+    that cannot be accepted would wait for ever."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.connections_max
+    if files != resource.RLIM_INFINITY and files < most + FILES_BESIDE:
+        most = max(1, files - FILES_BESIDE)
+        text = "connections_max is %d, as this process may open %d files only (ulimit -n)"
+        log.warning(text, most, files)
+    return Limits(
+        connections_max=most,
+        watchers_max=config.watchers_max,
+        address_share=config.address_share,
+        names=own_names(name),
+        origins=frozenset(config.cors_origin),
+    )
 
 
 def open_files() -> dict[str, int]:
@@ -142,11 +161,6 @@ async def load_tokens(config: Config) -> Grants | None:
         return await _told(reading, config.disk_timeout, f"reading {config.tokens}")
     except ValueError as error:
         raise StartError(str(error)) from error
-
-
-def limits_of(config: Config, name: str) -> Limits:
-    """Of the side port of a node that is called so."""
-    return Limits(names=own_names(name), origins=frozenset(config.cors_origin))
 
 
 def own_names(own: str) -> frozenset[str]:

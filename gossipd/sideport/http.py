@@ -44,7 +44,7 @@ from gossipd.sideport.http_answers import (
 )
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
-from gossipd.sideport.sse import ServerSentEvents
+from gossipd.sideport.sse import ServerSentEvents, reads_nothing_else
 from gossipd.sideport.validation import key, shown, wrong
 from gossipd.sideport.watching import Wanted
 
@@ -340,7 +340,8 @@ class HttpDialect:
         last = (self._field(_LAST_EVENT) or b"").decode("latin-1")
         events = ServerSentEvents(framing, text, watchers.id_of)
         start = partial(watchers.watch, wanted._replace(last=last), events, pipeline)
-        pipeline.add(start, partial(answers.flow, framing, answered))
+        turned_away = events.turned_away if reads_nothing_else(self._field(b"accept")) else None
+        pipeline.add(start, partial(answers.flow, framing, answered, turned_away))
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""
