@@ -178,9 +178,10 @@ class Layer(asyncio.Protocol, asyncio.Transport):
     def _give_up(self, last: bytes) -> None:
         """End with these bytes, as they are."""
         self._state, self._session = _State.OVER, None
-        if self._raw is not None and self._connection is not None:
-            self._raw.write(last)
-            self._connection.refuse()
+        if self._raw is None or self._connection is None or self._raw.is_closing():
+            return
+        self._raw.write(last)
+        self._connection.refuse()
 
     # What the client says.
 

@@ -267,9 +267,10 @@ def test_a_flood_of_handshakes_stops_neither_gossip_nor_counting(
             begun += 1
         while len(half_open) > 400:
             half_open.popleft().close()
-        assert other.states() == {"n1": "alive", "n2": "alive"}
+        assert other.states()[node.name] != "failed"
     assert secured.cli("increment").stdout == "1\n"
     assert begun > 200
     for client in half_open:
         client.close()
-    assert "suspect" not in other.log
+    see([other], node.name, "alive", 20)
+    assert "is failed" not in other.log
