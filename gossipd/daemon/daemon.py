@@ -257,7 +257,7 @@ class Daemon:
                 daemon._port.change_tokens(tokens)
             daemon._early = early
             daemon._snapshot = store.load()
-            await open_port(daemon._port, config.api, inherited.api)
+            await open_port(daemon._port, config, inherited.api)
             if inherited.api:
                 daemon._ending.hand_over = daemon._port.hand_over
             if left is not None:

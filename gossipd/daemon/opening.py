@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gossipd.config.config import LOCALHOST, Config
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.config import LOCALHOST, UNGUARDED, Config
+from gossipd.config.endpoint import Endpoint, is_reachable
 from gossipd.config.tokens import Grants, read_tokens
 from gossipd.config.unix import ApiAddress
 from gossipd.core import MemberView, Status
@@ -73,6 +73,7 @@ def port_limits(config: Config, name: str) -> Limits:
         watchers_max=config.watchers_max,
         address_share=config.address_share,
         names=own_names(name),
+        origins=frozenset(config.cors_origin),
     )
 
 
@@ -214,12 +215,10 @@ async def own_view(config: Config, udp: Udp) -> MemberView:
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
 
 
-async def open_port(
-    port: SidePort, api: Sequence[ApiAddress], passed: Sequence[socket.socket]
-) -> None:
-    """Listen at all these addresses, on what was passed where something was. Raises
+async def open_port(port: SidePort, config: Config, passed: Sequence[socket.socket]) -> None:
+    """Listen at all addresses of the API, on what was passed where something was. Raises
     `StartError`."""
-    left = list(passed)
+    left, api = list(passed), config.api
     try:
         for address in api:
             left = await _open(port, address, left)
@@ -227,9 +226,19 @@ async def open_port(
             wanted = ", ".join(map(str, api))
             error = unfit(left[0], "ListenStream", "--api", wanted)
             raise StartError(f"cannot bind the API port {wanted}: {error}")
+        if not (config.tokens or config.insecure_api):
+            _check_all_here(port)
     except StartError:
         port.close()
         raise
+
+
+def _check_all_here(port: SidePort) -> None:
+    """Raises `StartError` where other hosts reach what is bound, whatever its name says."""
+    for host, number in port.addresses:
+        if is_reachable(host):
+            at = Endpoint(host, number)
+            raise StartError(f"the API at {at} is reached from other hosts, {UNGUARDED}")
 
 
 async def _open(

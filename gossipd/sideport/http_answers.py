@@ -45,7 +45,8 @@ class Framing:
     """What the request and the state of the connection make of an answer."""
 
     connection: bytes = b""
-    """The `Connection` field with its line end; empty where HTTP/1.1 keeps alive by itself."""
+    """The `Connection` field with its line end; empty where HTTP/1.1 keeps alive by itself. With
+    what a page of another origin is told beside it."""
 
     body: bool = True
     """False for HEAD: the same head, without the body."""

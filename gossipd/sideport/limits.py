@@ -113,6 +113,9 @@ class Limits:
     linger_size_max: int = 16 * 1024 * 1024
     """Bytes thrown away at most for that purpose."""
 
+    origins: frozenset[str] = frozenset()
+    """Origins of other hosts whose pages may ask, in small letters; `*`: all."""
+
     names: frozenset[str] = frozenset()
     """Names of the node, in small letters, by which a browser may ask, besides `localhost`: nobody
     else must be able to own them."""
