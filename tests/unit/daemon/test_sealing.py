@@ -18,6 +18,7 @@ from gossipd.sealing.keyring import Keyring, Secret
 
 A, B = (Secret(bytes(range(first, first + 32))) for first in (0, 100))
 LOOPBACK, ANY, PEER = ("127.0.0.2", 7946), ("::", 7946), ("10.0.0.2", 7946)
+STRANGER = ("10.0.0.3", 7946)
 BODY = b"news" * 20
 
 
@@ -29,12 +30,16 @@ class Made:
         config = Config(in_memory=True, sealing=mode)
         keyring = Keyring(secrets) if secrets else None
         self.seals = Seals(
-            config, keyring, self.troubles, lambda data, to: self.sent.append((data, to))
+            config,
+            keyring,
+            self.troubles,
+            lambda data, to: self.sent.append((data, to)),
+            lambda source: source != STRANGER,
         )
 
-    def hear(self, data: bytes, source: Address = PEER, proven: bool = True) -> bytes | Drop:
+    def hear(self, data: bytes, source: Address = PEER) -> bytes | Drop:
         found = self.seals.frame.open(data)
-        self.seals.received(len(data), source, proven)
+        self.seals.received(len(data), source)
         return found
 
 
@@ -90,9 +95,8 @@ def test_what_members_seal_with_is_what_they_have_shown() -> None:
     ):
         made.hear(data)
         assert made.seals.of(PEER) == wanted
-    stranger = ("10.0.0.3", 1)
-    made.hear(SealedFrame("gossipd", Keyring((B,))).close(BODY), stranger, proven=False)
-    assert made.seals.of(stranger) is None
+    made.hear(SealedFrame("gossipd", Keyring((B,))).close(BODY), STRANGER)
+    assert made.seals.of(STRANGER) is None
     sender = SealedFrame("gossipd", Keyring((B,)))
     for port in range(HEARD_MAX):
         made.hear(sender.close(BODY), ("10.0.0.4", port))
