@@ -97,8 +97,8 @@ class Seals:
         assert self._keyring is not None
         opens = self._keyring.fingerprints
         log.info(
-            "datagrams are sealed with %s, and opened with %s, of %s (sealing: %s)",
-            self.own,
+            "datagrams are %s, and opened with %s, of %s (sealing: %s)",
+            "sent plain" if self.own == PLAIN else f"sealed with {self.own}",
             ", ".join(opens),
             self._keyring.origin,
             self._mode,
