@@ -465,6 +465,7 @@ class Daemon:
                     if self._advertising.doubted(effect):
                         tell(effect)
                 case Refuted() | Stalled():
+                    self._seals.frame.renew()
                     self._telling.tell_again(effect)
                 case NotAlone(name):
                     self._alone.found(name)
