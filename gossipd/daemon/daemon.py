@@ -76,11 +76,11 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
+    load_keyring,
     load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
-    open_keyring,
     open_port,
     open_store,
     own_view,
@@ -159,7 +159,9 @@ class Daemon:
         self._store = store
         self._udp = udp
         self._troubles = Troubles()
-        self._seals = Seals(config, keyring, self._troubles, udp.send)
+        self._seals = Seals(
+            config, keyring, self._troubles, udp.send, lambda source: self._node.is_proven(source)
+        )
         rng, frame = random.SystemRandom(), self._seals.frame
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
         self._node = Node(
@@ -237,7 +239,7 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        keyring = open_keyring(config)
+        keyring = await load_keyring(config)
         inherited = sockets_passed()
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
@@ -388,7 +390,7 @@ class Daemon:
             self._udp.send(said, source)
             return
         effects = self._node.receive_datagram(data, source, time.monotonic())
-        self._seals.received(len(data), source, self._node.is_proven(source))
+        self._seals.received(len(data), source)
         self._perform(effects)
 
     def _deadline_passed(self, now: float, late: float) -> None:
@@ -462,6 +464,7 @@ class Daemon:
                     if self._advertising.doubted(effect):
                         tell(effect)
                 case Refuted() | Stalled():
+                    self._seals.frame.renew()
                     self._telling.tell_again(effect)
                 case NotAlone(name):
                     self._alone.found(name)
