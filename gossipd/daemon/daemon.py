@@ -367,6 +367,7 @@ class Daemon:
         if now >= self._look_at:
             self._look_at = now + LOOK_INTERVAL
             self._look()
+            self._hearing.glance(now)
         self._deadline.set()
 
     def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table

@@ -17,8 +17,8 @@ SILENT_PROBES = 5.0
 """Probe intervals without any answer after which nobody answers: longer than it takes two nodes to
 find that one of them is gone."""
 
-
-LOOK_EVERY = 1.0
+LOOK_EVERY, LOOK_LATEST = 0.5, 1.5
+"""Seconds between two looks: the first if the node is awake anyway, as mostly, else the second."""
 
 
 class Hearing:
@@ -44,18 +44,25 @@ class Hearing:
 
     def start(self) -> None:
         """Look from now on."""
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.start)
+        self.stop()
+        self._timer = asyncio.get_running_loop().call_later(LOOK_LATEST, self.start)
         self.look(time.monotonic())
+
+    def glance(self, now: float) -> None:
+        """The node is awake: look, if it is time."""
+        if self._timer is not None and now - self._looked_at >= LOOK_EVERY:
+            self.start()
 
     def stop(self) -> None:
         """Look no longer."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def look(self, now: float) -> None:
         """Notice that nobody answers, or that somebody does."""
         live = self._node.live_count - 1
-        stood_still = now - self._looked_at > 2 * LOOK_EVERY
+        stood_still = now - self._looked_at > 2 * LOOK_LATEST
         self._looked_at = now
         if stood_still or not live:
             self._since = now

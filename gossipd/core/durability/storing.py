@@ -21,7 +21,9 @@ from .disk_health import Disk, Retry
 from .write_behind import Changes, WriteBehind
 
 SAVE_INTERVAL = 1.0
-"""Seconds after which what has changed is stored."""
+"""Seconds after which what has changed is stored, ..."""
+SAVE_EARLY = 0.1
+"""... or so much sooner, when the node is awake anyway."""
 
 EXPIRE_INTERVAL = 5.0
 """Seconds after which key records that have expired are removed from the disk."""
@@ -151,7 +153,8 @@ class Storing:
 
     def _go_on_later(self, turn: Turn) -> None:
         """Said before anything that may raise: so saving never stops for good."""
-        self._timers.set(Timer.SAVE, turn.now + SAVE_INTERVAL)
+        latest = turn.now + SAVE_INTERVAL
+        self._timers.set_between(Timer.SAVE, latest - SAVE_EARLY, latest)
 
     def _stop(self, turn: Turn) -> None:
         self._stopped = True
