@@ -88,7 +88,7 @@ class Timer(IntEnum):
     """Take increments again after a commit that failed; 0.1 s, then twice as long each time, 5 s
     at most."""
     SAVE = auto()
-    """Store what has changed; after 1 s, or when a disk that took nothing is tried again, after
+    """Store what has changed; after 1 to 2 s. When a disk that took nothing is tried again, after
     0.1 s, then twice as long each time, 5 s at most."""
     DRAIN = auto()
     """Leave, though the disk has not answered; after `disk_timeout`, or half of `leave_timeout`

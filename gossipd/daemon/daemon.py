@@ -91,6 +91,7 @@ from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
+from gossipd.daemon.ticking import Ticking
 from gossipd.daemon.troubles import Alarm, Trouble, Troubles
 from gossipd.daemon.udp import Udp, speaks
 from gossipd.daemon.waits import Waits
@@ -177,9 +178,10 @@ class Daemon:
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
         )
-        self._hearing = Hearing(
+        hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
+        self._ticking = Ticking(self._advertising.tick, hearing.look)
         self.service = Service(
             self._node,
             store,
@@ -283,7 +285,7 @@ class Daemon:
         for text in self._config.join:
             self._seeds.keep(Endpoint.parse_peer(text))
         self._advertising.start()
-        self._hearing.start()
+        self._ticking.start()
         self._manager.serves(self._standing, self._due)
         return await self._ending.ended
 
@@ -319,7 +321,7 @@ class Daemon:
 
     async def _stop(self) -> None:
         self._deadline.stop()
-        self._hearing.stop()
+        self._ticking.stop()
         await self._advertising.stop()
         await self._seeds.stop()
         self._waits.stop()
@@ -367,8 +369,8 @@ class Daemon:
         if now >= self._look_at:
             self._look_at = now + LOOK_INTERVAL
             self._look()
-            self._hearing.glance(now)
         self._deadline.set()
+        self._ticking.awake(now)
 
     def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:

@@ -191,6 +191,12 @@ class Node:
         return cpu_of(self.processes)
 
     @property
+    def wakeups(self) -> int:
+        """How often its event loop has gone to sleep."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+    @property
     def log(self) -> str:
         """The log of the present process; while it runs, lines may still be on their way."""
         return self.logs[-1].read_text(errors="replace")
