@@ -181,7 +181,7 @@ class Daemon:
         hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
-        self._ticking = Ticking(self._advertising.tick, hearing.look)
+        self._ticking = Ticking(self._advertising.tick, hearing.look, self._telling.catch_up)
         self.service = Service(
             self._node,
             store,
