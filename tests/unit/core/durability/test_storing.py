@@ -19,7 +19,7 @@ from gossipd.core import (
     Save,
     SaveWanted,
 )
-from gossipd.core.durability.disk_health import RETRY_MAX, RETRY_MIN
+from gossipd.core.durability.disk_health import CALM_MAX, CALM_MIN, RETRY_MAX, RETRY_MIN
 from gossipd.core.durability.storing import EXPIRE_INTERVAL, SAVE_LATEST
 from gossipd.core.durability.write_behind import WriteBehind
 from gossipd.core.log.learning import Learning
@@ -235,6 +235,33 @@ def test_a_commit_shows_that_the_disk_takes_something_again(bench: Bench) -> Non
     bench.learn(1)
     bench.step(SAVE_LATEST + 0.1)
     assert bench.increment().of(DiskTakes) == [DiskTakes()]
+
+
+def test_a_disk_that_takes_one_write_and_not_the_next_is_held_to_take_none_for_a_while(
+    bench: Bench,
+) -> None:
+    """Where little room is left: small writes pass, large ones do not."""
+    seq = 0
+
+    def fail_and_pass() -> None:
+        nonlocal seq
+        seq += 1
+        bench.failure = FULL
+        bench.learn(seq)
+        bench.step(SAVE_LATEST + RETRY_MAX)
+        bench.failure = None
+        bench.serve(bench.increment())
+
+    fail_and_pass()
+    assert len(bench.of(DiskTakes)) == 1, "the first time it is believed at once"
+    for times, calm in enumerate((CALM_MIN, 2 * CALM_MIN), 1):
+        fail_and_pass()
+        assert len(bench.of(DiskTakes)) == times
+        bench.step(calm + 2 * SAVE_LATEST)
+        assert len(bench.of(DiskTakes)) == times + 1, "it was tried without being asked"
+    bench.step(CALM_MAX)
+    fail_and_pass()
+    assert len(bench.of(DiskTakes)) == 4, "the first time in a while"
 
 
 def test_after_a_mistake_it_is_stored_all_the_same_and_the_disk_is_not_blamed(
