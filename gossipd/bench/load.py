@@ -10,10 +10,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 from gossipd.bench.dialects import Dialect
 from gossipd.bench.latencies import Latencies
+from gossipd.config.unix import ApiAddress, UnixSocket
 
 TICK = 0.5
 """Seconds between two looks at the progress and at nodes that are silent."""
@@ -26,7 +28,7 @@ OTHER_REASONS = "other reasons"
 
 class Plan(NamedTuple):
     dialect: Dialect
-    addresses: Sequence[tuple[str, int]]
+    addresses: Sequence[ApiAddress]
     """The clients are spread over these."""
     clients: int
     pipeline: int
@@ -86,19 +88,17 @@ class Load:
     async def run(self, tell: Callable[[Load], None]) -> None:
         """Do all of it; `tell` is called now and then. Raises `OSError` where a client cannot
         connect."""
-        loop = asyncio.get_running_loop()
         addresses = self.plan.addresses
         try:
             async with asyncio.timeout(self.plan.patience):
                 for number in range(self.plan.clients):
                     address = addresses[number % len(addresses)]
-                    _, client = await loop.create_connection(lambda: _Client(self), *address)
-                    self._clients.append(client)
+                    self._clients.append(await self._connected(address))
             self._began = self._last = time.perf_counter()
             cpu = time.process_time()
             for client in self._clients:
                 client.send(self._began)
-            self._done = loop.create_future()
+            self._done = asyncio.get_running_loop().create_future()
             self._end_if_idle()
             await self._ended(tell)
             self.deserted = not any(client.connected for client in self._clients)
@@ -107,6 +107,12 @@ class Load:
         finally:
             for client in self._clients:
                 client.give_up("")
+
+    async def _connected(self, address: ApiAddress) -> _Client:
+        loop, made = asyncio.get_running_loop(), partial(_Client, self)
+        if isinstance(address, UnixSocket):
+            return (await loop.create_unix_connection(made, address.path))[1]
+        return (await loop.create_connection(made, address.host, address.port))[1]
 
     def stop(self) -> None:
         """Send nothing more; the second time: wait for no answer either."""

@@ -39,6 +39,8 @@ MODULES = {
     "doctor": "doctor",
     "bench": "bench",
     "data": "data",
+    "keygen": "keys",
+    "keys": "keys",
     "systemd-unit": "systemd_unit",
     "simulate": "simulate",
 }

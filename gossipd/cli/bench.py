@@ -30,8 +30,7 @@ from gossipd.cli.failure import Failure, Silence, say
 from gossipd.cli.increment import by_option
 from gossipd.cli.interrupts import Interrupted, Terminated
 from gossipd.cli.output import emit_fields, emit_json
-from gossipd.client import LOOPBACK
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 
 REQUESTS = 100_000
 CLIENTS_MAX, PIPELINE_MAX, COUNTERS_MAX = 10_000, 1_000, 100_000
@@ -117,7 +116,7 @@ Examples:
 @nodes_option
 @timeout_option("10s", ANSWER_TIMEOUT_MAX, False, "How long to wait for any answer.")
 def bench(
-    addresses: tuple[Endpoint, ...],
+    addresses: tuple[ApiAddress, ...],
     timeout: float,
     requests: int | None,
     duration: float | None,
@@ -140,7 +139,7 @@ def bench(
     load = Load(
         Plan(
             dialect=DIALECTS[wanted["dialect"]],
-            addresses=[(address.host or LOOPBACK, address.port) for address in addresses],
+            addresses=addresses,
             clients=wanted["clients"],
             pipeline=wanted["pipeline"],
             counters=names,

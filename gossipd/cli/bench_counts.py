@@ -13,7 +13,7 @@ from typing import NamedTuple
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.pages import pages
 from gossipd.client import Answer, AskingError
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 
 WITHIN = 10.0
 """Seconds for nodes to agree: before the load, and after it."""
@@ -33,7 +33,7 @@ class Counts:
     """The counts of some counters on some nodes."""
 
     def __init__(
-        self, addresses: Sequence[Endpoint], timeout: float, counter: str, names: Sequence[str]
+        self, addresses: Sequence[ApiAddress], timeout: float, counter: str, names: Sequence[str]
     ) -> None:
         """`names`: one, `counter`, or several that begin with it and a colon."""
         self._nodes = {address: Daemons([address], timeout) for address in addresses}

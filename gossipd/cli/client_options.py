@@ -20,6 +20,7 @@ from gossipd.client import (
     RefusedError,
 )
 from gossipd.config.endpoint import API_PORT, Endpoint
+from gossipd.config.unix import SCHEME, ApiAddress, UnixSocket
 
 Command = Callable[..., None]
 
@@ -52,15 +53,20 @@ def peer(text: str, default_port: int) -> Endpoint:
 
 def _addresses(
     _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
-) -> tuple[Endpoint, ...]:
+) -> tuple[ApiAddress, ...]:
     parts = [part for value in values for part in re.split(r"[,\s]+", value) if part]
     if not parts:
         raise click.BadParameter("expected HOST:PORT")
     return tuple(map(_side_port, parts))
 
 
-def _side_port(text: str) -> Endpoint:
-    """`HOST:PORT`, `:PORT` of this machine, or the same as a URL."""
+def _side_port(text: str) -> ApiAddress:
+    """`HOST:PORT`, `:PORT` of this machine, the same as a URL, or `unix:/PATH`."""
+    if text.startswith(SCHEME):
+        try:
+            return UnixSocket.parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
     if text.lower().startswith("https://"):
         raise click.BadParameter(f"{text!r}: the API speaks HTTP without TLS")
     if _HTTP.match(text):
@@ -78,7 +84,7 @@ def _addresses_option(doc: str) -> Callable[[Command], Command]:
         callback=_addresses,
         multiple=True,
         default=(f"{LOOPBACK}:{API_PORT}",),
-        metavar="HOST:PORT",
+        metavar="ADDRESS",
         envvar="GOSSIPD_API",
         show_default=True,
         show_envvar=True,
@@ -87,9 +93,11 @@ def _addresses_option(doc: str) -> Callable[[Command], Command]:
 
 
 api_option = _addresses_option(
-    "Address of the daemon to ask. Given several times: the next one where one fails."
+    "The daemon to ask: HOST:PORT, unix:/PATH. Given several times: the next one where one fails."
 )
-nodes_option = _addresses_option("Address of a node. Given several times: all of them at once.")
+nodes_option = _addresses_option(
+    "A node: HOST:PORT, unix:/PATH. Given several times: all of them at once."
+)
 
 
 def timeout_option(
@@ -131,7 +139,7 @@ def asks(command: Command) -> Command:
     @api_option
     @timeout_option("10s", ANSWER_TIMEOUT_MAX, False, "How long to wait for an answer.")
     @functools.wraps(command)
-    def asking(addresses: tuple[Endpoint, ...], timeout: float, **arguments: Any) -> None:
+    def asking(addresses: tuple[ApiAddress, ...], timeout: float, **arguments: Any) -> None:
         with exits():
             try:
                 command(Daemons(addresses, timeout), **arguments)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from gossipd.cli.minting import mint
-from gossipd.config.endpoint import Endpoint
 from gossipd.config.spans import span
+from gossipd.config.unix import ApiAddress
 
 EQUAL = 5.0
 """Seconds between two clocks that are not worth a word."""
@@ -30,7 +30,7 @@ class Mint:
     def new(self) -> str:
         return mint(self._ahead)
 
-    def see(self, date: str, api: Endpoint, use: bool) -> bool:
+    def see(self, date: str, api: ApiAddress, use: bool) -> bool:
         """A daemon that refused a new key answered with this `Date`: with `use` mint by its clock
         from now on. False where it is not used, or not known."""
         ahead = _ahead(date)

@@ -40,7 +40,7 @@ def _show(as_json: bool, **given: Any) -> None:
 def _value(value: object) -> object:
     """As JSON has it."""
     if isinstance(value, tuple):
-        return list(value)
+        return [str(each) for each in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 

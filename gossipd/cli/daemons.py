@@ -25,7 +25,7 @@ from gossipd.client import (
     UnresolvedError,
 )
 from gossipd.config.bounds import TIMEOUT_MAX
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 
 PAUSE_MIN = 0.1
 """Seconds before the second try; doubled before each further one."""
@@ -52,11 +52,11 @@ Ask = Callable[[Client], Answer]
 class Daemons:
     """The daemons to ask, in order."""
 
-    def __init__(self, addresses: Sequence[Endpoint], timeout: float) -> None:
+    def __init__(self, addresses: Sequence[ApiAddress], timeout: float) -> None:
         """`timeout`: seconds for one try at one of them at most; of a question, for all."""
         self.addresses = addresses
         self.timeout = timeout
-        self._first: Endpoint | None = None
+        self._first: ApiAddress | None = None
         """The one that may have done it already."""
 
     def get(self, check: Callable[[Answer], object], path: str, **query: object) -> Answer:
@@ -74,7 +74,7 @@ class Daemons:
 
     def ask(self, ask: Callable[[Client], T], left: Callable[[], float] | None = None) -> T:
         """Ask each daemon once, until one answers; `left`: seconds that are left for all."""
-        failures: dict[Endpoint, AskingError] = {}
+        failures: dict[ApiAddress, AskingError] = {}
         waiting = sorted(self.addresses, key=lambda address: address != self._first)
         while waiting:
             address, others = waiting.pop(0), len(waiting)
@@ -108,7 +108,7 @@ def _checked(answer: Answer, check: Callable[[Answer], object]) -> Answer:
     return answer
 
 
-def _together(failures: Sequence[tuple[Endpoint, AskingError]]) -> AskingError:
+def _together(failures: Sequence[tuple[ApiAddress, AskingError]]) -> AskingError:
     """What came of asking all of them, as one error."""
     errors = [error for _, error in failures]
     reason = "; ".join(f"{address}: {error.reason}" for address, error in failures)

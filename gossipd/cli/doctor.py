@@ -15,6 +15,7 @@ from gossipd.cli.client_options import api_option, json_option, peer, timeout_op
 from gossipd.cli.failure import Misuse, printable
 from gossipd.cli.output import aligned, emit, emit_json
 from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
+from gossipd.config.unix import ApiAddress
 
 if TYPE_CHECKING:  # slow to import, and only this command needs it
     from gossipd.doctor.findings import Finding
@@ -48,7 +49,7 @@ Examples:
 @json_option
 def doctor(
     targets: tuple[Endpoint, ...],
-    addresses: tuple[Endpoint, ...],
+    addresses: tuple[ApiAddress, ...],
     config: str | None,
     timeout: float,
     as_json: bool,

@@ -41,7 +41,7 @@ from gossipd.client import (
     RefusedError,
 )
 from gossipd.config.bounds import BY_MAX, COPIES_MAX
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 from gossipd.process.streams import StreamError
 
 TRYING_MAX = 300.0
@@ -115,7 +115,7 @@ Examples:
 @api_option
 @timeout_option("30s", TRYING_MAX, True, "How long to try, in all; 0: once at each address.")
 def increment(
-    addresses: tuple[Endpoint, ...],
+    addresses: tuple[ApiAddress, ...],
     timeout: float,
     as_json: bool,
     batch: BinaryIO | None,
@@ -209,7 +209,7 @@ class Increment:
 
 
 def _send_batch(
-    addresses: tuple[Endpoint, ...], timeout: float, lines: BinaryIO, no_keys: bool
+    addresses: tuple[ApiAddress, ...], timeout: float, lines: BinaryIO, no_keys: bool
 ) -> None:
     from gossipd.cli.increment_batch import HELD_BACK_MAX, Batch
     from gossipd.cli.line_reader import Lines, WrongEncodingError

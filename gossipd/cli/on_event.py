@@ -22,7 +22,7 @@ from gossipd.cli.client_options import ANSWER_TIMEOUT_MAX, api_option, exits, ti
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import Misuse, say
 from gossipd.cli.following import FORGOTTEN, UPDATE, Change, Follower, Members
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 
 KINDS = ("alive", "suspect", "failed", "left", FORGOTTEN, UPDATE)
 
@@ -56,7 +56,7 @@ Examples:
 def on_event(
     kinds: tuple[str, ...],
     present: bool,
-    addresses: tuple[Endpoint, ...],
+    addresses: tuple[ApiAddress, ...],
     timeout: float,
     command: tuple[str, ...],
 ) -> None:

@@ -115,7 +115,7 @@ def _parser(key: Key) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def parse(ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
         try:
             if key.is_list:
-                return tuple(map(key.parse, _elements(ctx, key, value)))
+                return key.from_texts(_elements(ctx, key, value))
             return key.parse(value) if isinstance(value, str) else value
         except ValueError as error:
             is_variable = ctx.get_parameter_source(key.name) is ParameterSource.ENVIRONMENT
@@ -159,6 +159,7 @@ Examples:
   gossipd run
   gossipd run --bind :7956 --join localhost:7946
   gossipd run --bind [::1]:7946 --name six
+  gossipd run --api localhost:7947 --api unix:/run/gossipd/api.sock
   gossipd run --config /etc/gossipd/gossipd.toml --log-level debug
   GOSSIPD_RUN_JOIN=10.0.0.1,10.0.0.2 gossipd run --tag zone=a --tag disk=ssd""",
 )

@@ -59,6 +59,18 @@ def connect(addresses: list[AddressInfo], deadline: Deadline) -> socket.socket:
     raise trouble
 
 
+def connect_here(path: str, deadline: Deadline) -> socket.socket:
+    """A connection to a Unix socket. Raises OSError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(deadline.left())
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def send(connection: socket.socket, data: bytes, deadline: Deadline) -> None:
     """Send all of it. Raises OSError."""
     connection.settimeout(deadline.left())

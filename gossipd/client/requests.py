@@ -19,11 +19,15 @@ from gossipd.client.answers import (
     problem_of,
     seconds,
 )
-from gossipd.client.connecting import Deadline, connect, resolve, send
+from gossipd.client.connecting import AddressInfo, Deadline, connect, connect_here, resolve, send
 from gossipd.client.exchange import NoHttpError, Response, exchange, read_more
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress, UnixSocket
 
 LOOPBACK = "127.0.0.1"
+LOCALHOST = "localhost"
+"""What a Unix socket is called where a host has to be named."""
+
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 
@@ -31,9 +35,11 @@ JSON_LINES = "application/x-ndjson"
 class Client:
     """One daemon, to be asked now. What asks raises `AskingError`."""
 
-    def __init__(self, api: Endpoint, timeout: float) -> None:
+    def __init__(self, api: ApiAddress, timeout: float) -> None:
         """`timeout`: seconds from now for everything that is asked of it."""
-        self.api = Endpoint(api.host or LOOPBACK, api.port)
+        self.api = api
+        if isinstance(api, Endpoint) and not api.host:
+            self.api = Endpoint(LOOPBACK, api.port)
         self.timeout = timeout
         self._deadline = Deadline(timeout)
 
@@ -83,18 +89,25 @@ class Client:
             raise self._stranger(str(error), changing) from None
 
     def _connected(self) -> socket.socket:
-        host, port = self.api.host, self.api.port
+        api = self.api
         try:
-            addresses = resolve(host, port, self._deadline)
-        except (OSError, UnicodeError) as error:
-            raise self._unresolved(error) from None
-        try:
-            return connect(addresses, self._deadline)
+            if isinstance(api, UnixSocket):
+                return connect_here(api.path, self._deadline)
+            return connect(self._resolved(api), self._deadline)
         except OSError as error:
             timed_out = isinstance(error, TimeoutError)
             reason = ("timed out" if timed_out else error.strerror or str(error)).lower()
-            text = f"no daemon answers at {self.api} ({reason}); is it running? try: gossipd run"
+            if isinstance(error, PermissionError):
+                text = f"this user may not use {api} ({reason})"
+                raise NoAnswerError(text, reason, passing=True) from None
+            text = f"no daemon answers at {api} ({reason}); is it running? try: gossipd run"
             raise NoAnswerError(text, reason, passing=True) from None
+
+    def _resolved(self, api: Endpoint) -> list[AddressInfo]:
+        try:
+            return resolve(api.host, api.port, self._deadline)
+        except (OSError, UnicodeError) as error:
+            raise self._unresolved(api.host, error) from None
 
     def _request(
         self,
@@ -104,12 +117,9 @@ class Client:
         kind: str,
         fields: Sequence[str] = (),
     ) -> bytes:
-        host, _, _zone = self.api.host.partition("%")
-        if not host.isascii():
-            host = host.encode("idna").decode()
         head = [
             f"{method} {target} HTTP/1.1",
-            f"Host: {Endpoint(host, self.api.port)}",
+            f"Host: {_host(self.api)}",
             f"Accept: {JSON if method != 'GET' else kind}",
             "Accept-Encoding: identity",
             "Connection: close",
@@ -136,7 +146,7 @@ class Client:
             raise self._unlike(response, changing)
         raise RefusedError.of(response, problem, changing)
 
-    def _unresolved(self, error: Exception) -> UnresolvedError:
+    def _unresolved(self, host: str, error: Exception) -> UnresolvedError:
         if isinstance(error, TimeoutError):
             reason = f"no answer within {self.timeout:.3g} s"
         else:
@@ -144,7 +154,7 @@ class Client:
         for_now = isinstance(error, TimeoutError) or (
             isinstance(error, OSError) and error.errno == socket.EAI_AGAIN
         )
-        return UnresolvedError(f"cannot resolve {self.api.host!r}: {reason}", passing=for_now)
+        return UnresolvedError(f"cannot resolve {host!r}: {reason}", passing=for_now)
 
     def _broken(self, error: OSError, changing: bool) -> AskingError:
         if isinstance(error, TimeoutError):
@@ -163,3 +173,11 @@ class Client:
 
     def _stranger(self, said: str, changing: bool) -> StrangerError:
         return StrangerError(f"what listens at {self.api} {said}", said, doubtful=changing)
+
+
+def _host(api: ApiAddress) -> str:
+    """Of a URL."""
+    if isinstance(api, UnixSocket):
+        return LOCALHOST
+    host, _, _zone = api.host.partition("%")
+    return str(Endpoint(host if host.isascii() else host.encode("idna").decode(), api.port))

@@ -20,12 +20,16 @@ from gossipd.config.endpoint import (
     Endpoint,
     is_link_local,
 )
+from gossipd.config.networks import parse_network
+from gossipd.config.secrets import credential
+from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "logfmt", "json"]
 Durability = Literal["full", "normal"]
+Sealing = Literal["require", "send", "accept"]
 
 TAG_KEY_SIZE_MAX = 64
 LOCALHOST = "localhost"
@@ -50,23 +54,35 @@ class ConfigError(ValueError):
 class Config:
     """Raises `ConfigError` when it is built from an impossible value.
 
-    Once built, `api` is never None, `name` only while the port of `bind` is 0, and the seeds in
-    `join` all have a port. None means the default that the docstring describes.
+    Once built, `api` is never empty, `name` only while the port of `bind` is 0, the seeds in
+    `join` all have a port, and networks are as they are usually written. None means the default
+    that the docstring describes.
     """
 
     bind: Endpoint = ANY_ADDRESS
     """Address of the UDP gossip socket, [HOST]:PORT. Without a host: all addresses, IPv4 and
     IPv6. Write an IPv6 address in brackets. Port 0: any free one."""
 
-    api: Endpoint | None = None
-    """TCP address of the API (HTTP, text, RESP), [HOST]:PORT. Default: localhost, which is
-    127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the `bind`
-    port + 1. Without a host: all addresses, which lets everybody on the network count."""
+    api: tuple[ApiAddress, ...] = ()
+    """Address of the API (HTTP, text, RESP): [HOST]:PORT for TCP, unix:/PATH for a socket of this
+    host, unix:/PATH?mode=0666 with another mode of its file than 0660. Default: localhost, which
+    is 127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the
+    `bind` port + 1. Without a host: all addresses, which lets everybody on the network count."""
+
+    tokens: str | None = None
+    """File of the tokens that the API asks for, which nobody but its owner may read: a line for
+    each, `read TOKEN`, `write TOKEN` or `admin TOKEN`. SIGHUP reads it again. Default: the
+    credential tokens of systemd; where there is none, whoever reaches the API may do all."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
     several addresses, the node's own among them. They are tried again for ever. The default port
     is 7946."""
+
+    allow: tuple[str, ...] = ()
+    """Networks in which other nodes may be, like 10.0.0.0/8, fd00::/8 or a single address.
+    Datagrams from elsewhere are dropped unread, and none is sent there; 127.0.0.1, ::1 and the
+    node's own address are always allowed. Default: everybody. Give all nodes the same."""
 
     name: str | None = None
     """Name of this node, unique in the cluster, 1 to 64 bytes. Default: the host name, with
@@ -79,6 +95,17 @@ class Config:
 
     cluster: str = "gossipd"
     """Name of the cluster, 1 to 64 bytes. Datagrams of other clusters are dropped unread."""
+
+    keyring: str | None = None
+    """File of the secrets that the nodes of the cluster share, one a line (`gossipd keygen`),
+    readable by its owner only: datagrams are sealed with the first one, and opened with any; none
+    else are taken. Default: $GOSSIPD_SECRET, else the credential `keyring` of systemd, else
+    nothing is sealed, and everybody who reaches the port can take part."""
+
+    sealing: Sealing = "require"
+    """With a keyring: send sealed datagrams and take no others (require); or, while a cluster
+    moves from no secret to one, take plain ones, too, and send sealed ones (send) or plain ones
+    (accept)."""
 
     profile: Profile = "lan"
     """The set of settings to start from: lan (detects in seconds), wan (patient, fewer packets)
@@ -147,8 +174,10 @@ class Config:
         if not SECONDS_MIN <= self.disk_timeout < math.inf:
             problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
             raise ConfigError("disk_timeout", problem)
-        if self.api is None:
-            object.__setattr__(self, "api", _default_api(self.bind))
+        if self.tokens is None:
+            object.__setattr__(self, "tokens", credential("tokens"))
+        api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
+        object.__setattr__(self, "api", _check("api", _each_path_once, api))
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:
@@ -161,6 +190,8 @@ class Config:
             _check("bind", _check_reach, self.bind.host)
         seeds = (_check("join", Endpoint.parse_peer, seed) for seed in self.join)
         object.__setattr__(self, "join", tuple(dict.fromkeys(map(str, seeds))))
+        networks = (_check("allow", parse_network, text) for text in self.allow)
+        object.__setattr__(self, "allow", tuple(dict.fromkeys(networks)))
         _check("tag", _check_tags, self.tag)
 
 
@@ -174,6 +205,14 @@ def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Resul
 def _check_reach(host: str) -> None:
     if is_link_local(host):
         raise ValueError(f"others cannot use {host!r}: its zone is known on this host only")
+
+
+def _each_path_once(api: tuple[ApiAddress, ...]) -> tuple[ApiAddress, ...]:
+    paths = [address.path for address in api if isinstance(address, UnixSocket)]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise ValueError(f"{path} is given with two modes")
+    return api
 
 
 def _default_api(bind: Endpoint) -> Endpoint:

@@ -11,7 +11,7 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from types import NoneType, UnionType
@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress, parse_api
 from gossipd.core.settings import Settings
 
 VARIABLE_PREFIX = "GOSSIPD_RUN_"
@@ -28,7 +29,10 @@ Reloads = Literal["no", "yes", "upwards"]
 
 RELOADS: dict[str, Reloads] = {
     "join": "yes",
+    "allow": "yes",
     "tag": "yes",
+    "keyring": "yes",
+    "sealing": "yes",
     "log_level": "yes",
     "log_format": "yes",
     "key_limit": "upwards",
@@ -92,6 +96,11 @@ class Key:
     def is_switch(self) -> bool:
         return bool in self.toml_types
 
+    def from_texts(self, texts: Iterable[str]) -> tuple[object, ...]:
+        """The value of a list from the texts of its elements, of which an empty one may stand for
+        none. Raises ValueError."""
+        return tuple(value for value in map(self.parse, texts) if value is not None)
+
     def from_toml(self, value: object) -> object:
         """The value of the option for a value of the file. Raises ValueError."""
         if type(value) not in self.toml_types:
@@ -100,11 +109,13 @@ class Key:
             value = [
                 f"{key}={item}" if isinstance(item, str) else item for key, item in value.items()
             ]
+        if self.is_list and isinstance(value, str):
+            value = [value]
         if isinstance(value, list):
             for item in value:
                 if not isinstance(item, str):
                     raise ValueError(f"expected {self.expected}, not one with {_shown(item)}")
-            return tuple(value)
+            return self.from_texts(value)
         if isinstance(value, bool):
             return value
         return self.parse(value if isinstance(value, str) else str(value))
@@ -211,9 +222,12 @@ def _shown(value: object) -> str:
 _METAVARS = {
     "name": "NAME",
     "cluster": "NAME",
+    "keyring": "FILE",
     "join": "HOST:PORT",
     "advertise": "HOST:PORT",
+    "allow": "NETWORK",
     "tag": "K=V",
+    "tokens": "FILE",
 }
 
 _KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = {
@@ -222,5 +236,8 @@ _KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = 
     float: ("FLOAT", "a number", (float, int), number),
     str: ("TEXT", "a string", (str,), str),
     Endpoint: ("[HOST]:PORT", 'a string like ":7946"', (str,), Endpoint.parse),
+    tuple[ApiAddress, ...]: (
+        "ADDRESS", 'a string like ":7947", or a list of such', (str, list), _or_default(parse_api),
+    ),
     tuple[str, ...]: ("TEXT", "a list of strings", (list, dict), str),
-}
+}  # fmt: skip

@@ -87,8 +87,8 @@ class Dispatch:
         }
         """Those that are about a member, a question or a token, one each."""
 
-    def receive(self, envelope: Envelope, size: int, turn: Turn) -> None:
-        """A datagram of `size` bytes has come."""
+    def receive(self, envelope: Envelope, turn: Turn) -> None:
+        """A datagram has come."""
         message, turn.speaker = envelope.message, envelope.sender
         if self._state.plausible.is_absurd(envelope.generation, envelope.incarnation, Word.OWN):
             turn.drop(Drop.ABSURD)
@@ -99,7 +99,7 @@ class Dispatch:
         if parts.senders.is_own(envelope, turn.source):
             turn.drop(Drop.OWN)
         elif isinstance(message, Join):
-            self._receive_join(envelope, message, size, turn)
+            self._receive_join(envelope, message, turn)
         elif isinstance(message, Cookie | Welcome | Refuse):
             # Before namesakes: the holder of this node's name answers its join like anybody.
             self._receive_answer_to_join(envelope, message, turn)
@@ -133,7 +133,7 @@ class Dispatch:
             self._parts.readiness.called(turn)
         self._parts.admission.challenge(envelope.sender, nonce, turn.reply_to, turn)
 
-    def _receive_join(self, envelope: Envelope, join: Join, size: int, turn: Turn) -> None:
+    def _receive_join(self, envelope: Envelope, join: Join, turn: Turn) -> None:
         if self._state.life.leaving:
             turn.drop(Drop.STRANGER)
             return
@@ -145,7 +145,7 @@ class Dispatch:
             Status.ALIVE,
             join.tags,
         )
-        self._parts.admission.asked(join, newcomer, size, turn)
+        self._parts.admission.asked(join, newcomer, turn)
 
     def _receive_answer_to_join(
         self, envelope: Envelope, message: Cookie | Welcome | Refuse, turn: Turn

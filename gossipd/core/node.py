@@ -382,18 +382,19 @@ class Node(Inspection):
         if isinstance(envelope, Drop):
             turn.drop(envelope)
             return self._end(turn)
-        turn.tally.received[type(envelope.message)].add(len(data))
+        turn.size = len(data)
+        turn.tally.received[type(envelope.message)].add(turn.size)
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
-        if not self._state.members.is_proven(source):
-            self._state.amplification.received(source, len(data))
-        self._dispatch.receive(envelope, len(data), turn)
+        if not self._state.members.lives_at(source):
+            self._state.amplification.received(source, turn.size)
+        self._dispatch.receive(envelope, turn)
         return self._end(turn)
 
     def is_urgent(self, data: bytes) -> bool:
         """Whether a datagram should be taken in before others, for somebody may be blamed if it
         is late: a probe or an answer to one."""
-        body = self._frame.open(data)
+        body = self._frame.peek(data)
         return isinstance(body, bytes) and is_of_probes(body)
 
     def _turn(self, now: float, source: Address = ("", 0)) -> Turn:

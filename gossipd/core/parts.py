@@ -67,7 +67,15 @@ class Parts:
     def _build_detection(self, s: State) -> None:
         self.rival = NameConflict(s.means, s.life, s.members)
         self.own = OwnView(s.members, s.plausible, s.health, self.gossiping, self.rival)
-        self.pinger = Pinger(s.means, s.members, s.questions, s.round_trips, s.health, s.showing)
+        self.pinger = Pinger(
+            s.means,
+            s.members,
+            s.questions,
+            s.round_trips,
+            s.health,
+            s.showing,
+            s.amplification,
+        )
         self.suspecting = Suspecting(s.means, s.members, self.pinger)
         self.membership = Membership(
             s.means,

@@ -11,6 +11,7 @@ from gossipd.core.log.learning import Company, Lesson
 from gossipd.core.log.log import Log
 from gossipd.core.log.recent import RecentEvents
 from gossipd.core.log.registers import Advance
+from gossipd.core.settings import DATAGRAM_SIZE_MAX
 from gossipd.core.swim.members import MemberTable
 from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import MemberView, Message
@@ -51,6 +52,8 @@ class Turn:
         """Where answers go."""
         self.speaker = ""
         """The name under which it was sent."""
+        self.size = 0
+        """The bytes that it took."""
         self.effects: list[Effect] = [] if effects is None else effects
         self.emit: Callable[[Effect], None] = self.effects.append
         """Something happened that the shell is told."""
@@ -69,11 +72,16 @@ class Turn:
         to: Address,
         name: str | None = None,
         views: tuple[MemberView, ...] = (),
+        *,
+        by_itself: bool = False,
     ) -> None:
-        """Send a message with `views` and whatever news fits; `name` is the member at `to`."""
+        """Send a message with `views` and whatever news fits; `name` is the member at `to`.
+        `by_itself`: that answers nothing, so nobody has to have earned it."""
         outlet = self._outlet
-        data = outlet.packet_builder.pack(message, to, name, views, self.now)
-        if outlet.members.is_proven(to) or outlet.amplification.allow(to, len(data)):
+        free = by_itself or outlet.members.lives_at(to)
+        room = DATAGRAM_SIZE_MAX if free else outlet.amplification.room(to)
+        data = outlet.packet_builder.pack(message, to, name, views, self.now, room)
+        if free or outlet.amplification.allow(to, len(data)):
             outlet.tally.sent[type(message)].add(len(data))
             self.effects.append(Send(data, to))
         else:

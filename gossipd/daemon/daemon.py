@@ -16,10 +16,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
+from gossipd.config.tokens import read_tokens
 from gossipd.core import (
     Address,
     Answered,
@@ -51,11 +53,11 @@ from gossipd.core import (
     Snapshot,
     SpeaksElsewhere,
     Stalled,
-    TagFrame,
     TooManyReads,
 )
 from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
+from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
@@ -74,9 +76,11 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
+    load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
+    open_keyring,
     open_port,
     open_store,
     own_names,
@@ -84,18 +88,20 @@ from gossipd.daemon.opening import (
     raise_file_limit,
     sockets_passed,
 )
-from gossipd.daemon.reload import Reload
+from gossipd.daemon.reload import Beside, Reload
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.retrying import Retrying
+from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
 from gossipd.daemon.ticking import Ticking
 from gossipd.daemon.troubles import Alarm, Trouble, Troubles
-from gossipd.daemon.udp import Udp, speaks
+from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
+from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import Keeper, Store, fork
@@ -142,21 +148,29 @@ class Daemon:
     """One running node."""
 
     def __init__(
-        self, config: Config, udp: Udp, own: MemberView, store: Store, manager: Manager
+        self,
+        config: Config,
+        udp: Udp,
+        own: MemberView,
+        store: Store,
+        manager: Manager,
+        keyring: Keyring | None,
     ) -> None:
         self._config = config
         self._manager = manager
         self._store = store
-        rng, frame = random.SystemRandom(), TagFrame(config.cluster)
         self._udp = udp
+        self._troubles = Troubles()
+        self._seals = Seals(config, keyring, self._troubles, udp.send)
+        rng, frame = random.SystemRandom(), self._seals.frame
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
         self._node = Node(
             own, config.settings, frame, rng, now, durable=durable, disk_timeout=timeout
         )
         self._numbers = Numbers()
-        self._troubles = Troubles()
         self._telling = Telling(self._troubles)
         self._drops = Drops()
+        self._allow(config.allow)
         self._filling = Filling(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(
@@ -172,7 +186,7 @@ class Daemon:
             self._troubles,
             self._perform,
             self._seeds_changed,
-            lambda address: speaks(udp.socket, address),
+            udp.why_not,
             Retrying(lambda: self._advertising.cause),
         )
         self._advertising = Advertising(
@@ -182,21 +196,7 @@ class Daemon:
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
         self._ticking = Ticking(self._advertising.tick, hearing.look, self._telling.catch_up)
-        self.service = Service(
-            self._node,
-            store,
-            self._counting,
-            self._waits,
-            self._keeping.watch,
-            self._seeds,
-            self._troubles,
-            self._alone,
-            self._perform,
-            self._ending.begin_leave,
-            self._process,
-            lambda counters, accept: self._metrics.scrape(counters, accept),
-            config.cluster,
-        )
+        self.service = self._service()
         self._port = SidePort(self.service, Limits(names=own_names(own.name)))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
@@ -211,6 +211,26 @@ class Daemon:
         self._snapshot = Snapshot((), ())
         """What the lives before have stored, until it is loaded."""
 
+    def _service(self) -> Service:
+        """What clients are served with."""
+        return Service(
+            self._node,
+            self._store,
+            self._counting,
+            self._waits,
+            self._keeping.watch,
+            self._seeds,
+            self._seals,
+            self._troubles,
+            self._alone,
+            self._perform,
+            self._ending.begin_leave,
+            lambda: self._reload.begin(),
+            self._process,
+            lambda counters, accept: self._metrics.scrape(counters, accept),
+            self._config.cluster,
+        )
+
     # --- phases ------------------------------------------------------------------------------
 
     @classmethod
@@ -220,26 +240,29 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
+        keyring = open_keyring(config)
         inherited = sockets_passed()
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
         udp = Udp(sock, lambda data, source: early.append((data, source)))
+        udp.restrict(allowing(config.allow))
         await udp.start()
         store: Store | None = None
         try:
+            tokens = await load_tokens(config)
             own = await own_view(config, udp)
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
             generation = await begin_life(store, config)
-            daemon = cls(
-                config, udp, own._replace(generation=generation), store, manager or Manager()
-            )
+            own = own._replace(generation=generation)
+            daemon = cls(config, udp, own, store, manager or Manager(), keyring)
+            if tokens is not None:
+                daemon._port.change_tokens(tokens)
             daemon._early = early
             daemon._snapshot = store.load()
-            assert config.api is not None
             await open_port(daemon._port, config.api, inherited.api)
             if inherited.api:
-                daemon._ending.hand_over = daemon._port.take_no_more
+                daemon._ending.hand_over = daemon._port.hand_over
             if left is not None:
                 daemon._troubles.begin(Trouble.LEFT_BEHIND, left)
         except StartError:
@@ -255,16 +278,33 @@ class Daemon:
         asked for."""
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
-        reload = Reload(self._config, wanted, node, seeds, troubles, self._perform)
+        files = [*self._files()]
+        self._reload = reload = Reload(
+            self._config,
+            wanted,
+            node,
+            seeds,
+            self._seals,
+            troubles,
+            self._allow,
+            self._perform,
+            files,
+        )
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
             reload.stop()
             await self._stop()
             return code
 
+    def _files(self) -> Iterator[Beside[Any]]:
+        """What is read again beside the configuration."""
+        if (tokens := self._config.tokens) is not None:
+            take = self._port.change_tokens
+            yield Beside("tokens", tokens, partial(read_tokens, tokens), take)
+
     async def _serve(self) -> int:
         own = self._node.own
-        api = " ".join(address_text(address[:2]) for address in self._port.addresses)
+        api = " ".join(map(str, self._port.places))
         log.info(
             "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
@@ -277,6 +317,7 @@ class Daemon:
                 member=own.name, address=address_text(own.address), cluster=self._config.cluster
             ),
         )
+        self._seals.begin(self._udp.address)
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._udp.receive_with(self._inbox.receive)
@@ -337,14 +378,21 @@ class Daemon:
             log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
 
+    def _allow(self, networks: Sequence[str]) -> None:
+        """Exchange datagrams with these only, from now on."""
+        permits = allowing(networks, lambda: self._node.own.address[0])
+        self._udp.restrict(permits, partial(self._drops.drop, reason=Drop.NOT_ALLOWED))
+
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        said = plain.answer(data, time.time())
+        said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
         if said is not None:
             self._udp.send(said, source)
             return
-        self._perform(self._node.receive_datagram(data, source, time.monotonic()))
+        effects = self._node.receive_datagram(data, source, time.monotonic())
+        self._seals.received(len(data), source, self._node.is_proven(source))
+        self._perform(effects)
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)
@@ -439,8 +487,10 @@ class Daemon:
         udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
+            "api": [str(address) for address in self._port.places],
             "alarms": [alarm.text for alarm in alarms],
             "advice": [alarm.advice for alarm in alarms],
+            "sealing": self._seals.report(),
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,

@@ -21,7 +21,8 @@ address no sooner again."""
 
 _WARN_OF = {
     *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL, Drop.KEYS_FULL),
-    *(Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
+    *(Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET),
+    *(Drop.NOT_ALLOWED, Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
 }
 """Drops that an operator is to know of."""
 

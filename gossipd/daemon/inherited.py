@@ -7,6 +7,7 @@ passed the node opens itself.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from gossipd.config.config import LOCALHOST
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.daemon.udp import plain, speaks
 from gossipd.process.passed import Passed
 
@@ -21,6 +23,15 @@ LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 EVERYWHERE = frozenset({"0.0.0.0", "::"})
 _IPV4 = "127.0.0.1"
 """An address that a socket for both families can send to."""
+
+_KINDS = {
+    (socket.AF_INET, socket.SOCK_DGRAM),
+    (socket.AF_INET6, socket.SOCK_DGRAM),
+    (socket.AF_INET, socket.SOCK_STREAM),
+    (socket.AF_INET6, socket.SOCK_STREAM),
+    (socket.AF_UNIX, socket.SOCK_STREAM),
+}
+"""What may be passed."""
 
 
 class UnfitError(OSError):
@@ -57,9 +68,9 @@ def _opened(passed: Passed) -> socket.socket:
     except OSError as error:
         raise UnfitError(f"{_named(passed)}: {error.strerror}") from error
     sock.setblocking(False)
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+    if (sock.family, sock.type) not in _KINDS:
         sock.close()
-        raise UnfitError(f"{_named(passed)} is no UDP or TCP socket")
+        raise UnfitError(f"{_named(passed)} is no UDP, TCP or Unix socket")
     return sock
 
 
@@ -67,22 +78,39 @@ def _named(passed: Passed) -> str:
     return f"what systemd passes as {passed.name or 'unnamed'} ({passed.descriptor})"
 
 
-def check(sock: socket.socket, option: str, wanted: Endpoint, hosts: Iterable[str]) -> None:
-    """Whether a socket is bound as an option says; `hosts`: the addresses of the option's name.
-    Raises `UnfitError`."""
-    host, port = plain(sock.getsockname())
-    if wanted.port not in (0, port) or host not in _hosts(wanted, hosts):
-        unit = "ListenDatagram" if sock.type == socket.SOCK_DGRAM else "ListenStream"
-        bound = Endpoint(host, port)
+def check(sock: socket.socket, bind: Endpoint, hosts: Iterable[str]) -> None:
+    """Whether the gossip socket is bound as the option says; `hosts`: the addresses of the
+    option's name. Raises `UnfitError`."""
+    if not is_at(sock, bind, hosts):
+        raise unfit(sock, "ListenDatagram", "--bind", str(bind))
+    if not bind.host and not speaks(sock, (_IPV4, 0)):
         raise UnfitError(
-            f"systemd passes a socket at {bound} ({unit}), but {option} is {wanted}: "
-            "make them equal"
-        )
-    if not wanted.host and sock.type == socket.SOCK_DGRAM and not speaks(sock, (_IPV4, 0)):
-        raise UnfitError(
-            f"systemd passes a socket for IPv6 only, but {option} is {wanted}: "
+            f"systemd passes a socket for IPv6 only, but --bind is {bind}: "
             "set BindIPv6Only=both in its unit"
         )
+
+
+def is_at(sock: socket.socket, wanted: ApiAddress, hosts: Iterable[str]) -> bool:
+    """Whether a socket is bound there; `hosts`: the addresses of the name."""
+    if isinstance(wanted, UnixSocket):
+        return sock.family == socket.AF_UNIX and _same_file(sock.getsockname(), wanted.path)
+    if sock.family == socket.AF_UNIX:
+        return False
+    host, port = plain(sock.getsockname())
+    return wanted.port in (0, port) and host in _hosts(wanted, hosts)
+
+
+def unfit(sock: socket.socket, unit: str, option: str, wanted: str) -> UnfitError:
+    """What to say of a socket that is none of those of an option."""
+    bound = sock.getsockname()
+    at = f"unix:{bound}" if sock.family == socket.AF_UNIX else Endpoint(*plain(bound))
+    return UnfitError(
+        f"systemd passes a socket at {at} ({unit}), but {option} is {wanted}: make them equal"
+    )
+
+
+def _same_file(bound: str | bytes, path: str) -> bool:
+    return isinstance(bound, str) and os.path.realpath(bound) == os.path.realpath(path)
 
 
 def _hosts(wanted: Endpoint, resolved: Iterable[str]) -> frozenset[str]:

@@ -235,7 +235,8 @@ ROWS = (
     ),
     Row(
         "gossipd_kernel_refusals_total", "counter",
-        "Datagrams that the kernel did not send, by the name of the error.", ("error",),
+        "Datagrams that were not sent, by the name of the kernel's error; `EPERM` also by "
+        "`--allow`.", ("error",),
         lambda s: s.udp.refusals,
     ),
     Row(
@@ -301,7 +302,8 @@ ROWS = (
 
     Row(
         "gossipd_requests_total", "counter",
-        "Requests answered, by dialect (`http`, `text`, `resp`), call, and status as in HTTP.",
+        "Requests answered, by dialect (`http`, `text`, `resp`), call, and status as in HTTP: "
+        "401 without a token or with none that is known, 403 where it is not good for that.",
         ("dialect", "call", "status"),
         lambda s: dict(s.port.answered),
     ),

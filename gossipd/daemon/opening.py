@@ -15,15 +15,19 @@ from typing import Any, TypeVar
 
 from gossipd.config.config import LOCALHOST, Config
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.tokens import Grants, read_tokens
+from gossipd.config.unix import ApiAddress
 from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
 from gossipd.daemon.datadir import data_directory, left_behind
-from gossipd.daemon.inherited import Inherited, UnfitError, check, sorted_out
+from gossipd.daemon.inherited import Inherited, UnfitError, check, is_at, sorted_out, unfit
 from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
+from gossipd.daemon.sealing import keyring_of
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
+from gossipd.sealing.keyring import Keyring, KeyringError
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
 
@@ -36,6 +40,7 @@ FILES_WANTED = 8192
 BIND_WITHIN = 10.0
 """Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
 
+NO_ROOM = f"others have opened sockets in its directory for {BIND_WITHIN:g} s"
 NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
 
@@ -70,6 +75,14 @@ def sockets_passed() -> Inherited:
         raise StartError(str(error)) from error
 
 
+def open_keyring(config: Config) -> Keyring | None:
+    """The secrets that the node is given. Raises `StartError`."""
+    try:
+        return keyring_of(config)
+    except KeyringError as error:
+        raise StartError(str(error)) from error
+
+
 async def _hosts(endpoint: Endpoint) -> list[str]:
     """Raises `OSError`, of which `TimeoutError` is one."""
     async with asyncio.timeout(BIND_WITHIN):
@@ -82,7 +95,7 @@ async def open_gossip_socket(bind: Endpoint, passed: socket.socket | None) -> so
         hosts = await _hosts(bind) if bind.host else [""]
         if passed is None:
             return open_socket(hosts[0], bind.port)
-        check(passed, "--bind", bind, hosts)
+        check(passed, bind, hosts)
         prepare(passed)
         return passed
     except TimeoutError as error:
@@ -115,6 +128,18 @@ async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
             opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
         return await _told(opening, config.disk_timeout, f"opening {directory}")
     except (StoreError, OSError) as error:
+        raise StartError(str(error)) from error
+
+
+async def load_tokens(config: Config) -> Grants | None:
+    """None where the API asks for none. Raises `StartError`."""
+    if config.tokens is None:
+        return None
+    loop = asyncio.get_running_loop()
+    reading = loop.run_in_executor(None, read_tokens, config.tokens)
+    try:
+        return await _told(reading, config.disk_timeout, f"reading {config.tokens}")
+    except ValueError as error:
         raise StartError(str(error)) from error
 
 
@@ -170,17 +195,41 @@ async def own_view(config: Config, udp: Udp) -> MemberView:
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
 
 
-async def open_port(port: SidePort, api: Endpoint, passed: Sequence[socket.socket]) -> None:
-    """Listen, on what was passed, if it does. Raises `StartError`."""
+async def open_port(
+    port: SidePort, api: Sequence[ApiAddress], passed: Sequence[socket.socket]
+) -> None:
+    """Listen at all these addresses, on what was passed where something was. Raises
+    `StartError`."""
+    left = list(passed)
     try:
-        if passed:
-            hosts = await _hosts(api) if api.host not in ("", LOCALHOST) else []
-            for sock in passed:
-                check(sock, "--api", api, hosts)
-            return await port.start_on(passed)
-        async with asyncio.timeout(BIND_WITHIN):
-            await port.start(api.host or None, api.port)
+        for address in api:
+            left = await _open(port, address, left)
+        if left:
+            wanted = ", ".join(map(str, api))
+            error = unfit(left[0], "ListenStream", "--api", wanted)
+            raise StartError(f"cannot bind the API port {wanted}: {error}")
+    except StartError:
+        port.close()
+        raise
+
+
+async def _open(
+    port: SidePort, address: ApiAddress, passed: Sequence[socket.socket]
+) -> list[socket.socket]:
+    """Listen at an address; what was passed for others. Raises `StartError`."""
+    try:
+        hosts: list[str] = []
+        if passed and isinstance(address, Endpoint) and address.host not in ("", LOCALHOST):
+            hosts = await _hosts(address)
+        fitting = [sock for sock in passed if is_at(sock, address, hosts)]
+        for sock in fitting:
+            await port.listen_on(sock, address)
+        if not fitting:
+            async with asyncio.timeout(BIND_WITHIN):
+                await port.listen(address)
+        return [sock for sock in passed if sock not in fitting]
     except TimeoutError as error:
-        raise StartError(f"cannot bind the API port {api}: {NO_ANSWER}") from error
+        why = NO_ANSWER if isinstance(address, Endpoint) else NO_ROOM
+        raise StartError(f"cannot bind the API port {address}: {why}") from error
     except OSError as error:
-        raise StartError(f"cannot bind the API port {api}: {_reason(error)}") from error
+        raise StartError(f"cannot bind the API port {address}: {_reason(error)}") from error

@@ -4,7 +4,8 @@
 doctor`: its answer is just as long, so that it shows whether datagrams of that size get through
 both ways, and tells this host's clock and the version. An answer is never longer than its
 question, so nobody is sent more than somebody has sent in his name; an older node does not answer
-the longer form.
+the longer form, nor does one with a secret: clock and version are told to who holds it, and that a
+packet gets through is enough for all others.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ WORD_MAX = 16
 _PING, _PONG = b"ping", b"pong"
 
 
-def answer(question: bytes, wall: float) -> bytes | None:
+def answer(question: bytes, wall: float, *, only_ping: bool = False) -> bytes | None:
     """What is answered to a datagram; None where it is no plain question. `wall`: seconds since
-    the epoch."""
+    the epoch; `only_ping`: nothing is told to strangers."""
     if not question.startswith(_PING):
         return None
     if question in (_PING, b"ping\n", b"ping\r\n"):
         return question.replace(_PING, _PONG)
-    if question[4:5] != b" " or len(question) > DATAGRAM_SIZE_MAX:
+    if only_ping or question[4:5] != b" " or len(question) > DATAGRAM_SIZE_MAX:
         return None
     word = question[5:].partition(b" ")[0][:WORD_MAX]
     said = b" ".join((_PONG, word, b"%d" % int(1000 * wall), gossipd.__version__.encode(), b""))

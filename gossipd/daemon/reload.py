@@ -5,6 +5,8 @@ no configuration is refused as a whole: the node goes on with what it had, which
 a good one is read. Of a good one everything is taken that a running node can change
 (`config.options.RELOADS`), and the rest is named.
 
+So are the secrets of the keyring, also where nothing else can change.
+
 Asked for while it is under way, it is done once more behind; asked for in a leave, not at all.
 """
 
@@ -16,22 +18,55 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
-from gossipd.config.layers import Invalid, Layers, Loaded
+from gossipd.config.layers import Invalid, Layers
 from gossipd.config.options import Key, keys
 from gossipd.core import Effect, Node, Settings
 from gossipd.daemon import logs, notify
 from gossipd.daemon.lines import fields as said
+from gossipd.daemon.sealing import Seals, keyring_of
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Trouble, Troubles
+from gossipd.sealing.keyring import Keyring, KeyringError
 
 log = logging.getLogger("gossipd")
 
+T = TypeVar("T")
+
+_Read = tuple[Config, Keyring | None]
+
 _OF_SETTINGS = {field.name for field in fields(Settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside(Generic[T]):
+    """A file that is read again with the configuration, and for itself: whether one of them is
+    good does not matter to the other."""
+
+    name: str
+    """What is in it, for people."""
+
+    path: str
+    read: Callable[[], T]
+    """Called in a thread; raises `ValueError`, whose text names the file."""
+
+    take: Callable[[T], None]
+    """Has the node go on with that."""
+
+    def load(self) -> Callable[[], None] | ValueError:
+        """What takes it, or why it cannot be taken."""
+        try:
+            return partial(self.take, self.read())
+        except ValueError as error:
+            return error
+
+
+Besides: TypeAlias = list[tuple[Beside[Any], Callable[[], None] | ValueError]]
 
 
 class Reload:
@@ -43,16 +78,22 @@ class Reload:
         layers: Layers,
         node: Node,
         seeds: Seeds,
+        seals: Seals,
         troubles: Troubles,
+        allow: Callable[[Sequence[str]], None],
         perform: Callable[[Sequence[Effect]], None],
+        files: Sequence[Beside[Any]] = (),
     ) -> None:
         self._config = config
         """What the node runs with at present."""
         self._layers = layers
         self._node = node
         self._seeds = seeds
+        self._seals = seals
         self._troubles = troubles
+        self._allow = allow
         self._perform = perform
+        self._files = files
         self._loop = asyncio.get_running_loop()
         self._reads = False
         self._once_more = False
@@ -89,19 +130,22 @@ class Reload:
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
-        outcome: Loaded | Exception
+        outcome: _Read | Exception
         try:
-            outcome = self._layers.load()
+            config = self._layers.load().config
+            outcome = config, keyring_of(config)
         except Exception as error:
             outcome = error
+        besides = [(file, file.load()) for file in self._files]
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._loaded, outcome)
+            self._loop.call_soon_threadsafe(self._loaded, outcome, besides)
 
-    def _loaded(self, outcome: Loaded | Exception) -> None:
+    def _loaded(self, outcome: _Read | Exception, besides: Besides) -> None:
         self._in_time()
         if self._is_over or self._node.leaving:
             return  # the manager has been told that this node ends
         try:
+            self._heed_files(besides)
             self._heed(outcome)
         finally:
             if self._once_more:
@@ -116,21 +160,35 @@ class Reload:
             self._late = None
             self._troubles.end(Trouble.RELOAD_HANGS)
 
-    def _heed(self, outcome: Loaded | Exception) -> None:
-        if isinstance(outcome, Loaded):
+    def _heed(self, outcome: _Read | Exception) -> None:
+        if isinstance(outcome, tuple):
             self._troubles.end(Trouble.RELOAD)
-            self._take(outcome.config)
-        elif isinstance(outcome, Invalid):
-            for problem in outcome.problems:
+            self._take(*outcome)
+        elif isinstance(outcome, Invalid | KeyringError):
+            problems = outcome.problems if isinstance(outcome, Invalid) else (str(outcome),)
+            for problem in problems:
                 log.error("SIGHUP: %s", problem)
-            more = len(outcome.problems) - 1
+            more = len(problems) - 1
             others = f", and {more} more" if more else ""
-            text = f"the configuration cannot be read again: {outcome.problems[0]}{others}"
+            text = f"the configuration cannot be read again: {problems[0]}{others}"
             self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
         else:
             raise outcome
 
-    def _take(self, config: Config) -> None:
+    def _heed_files(self, besides: Besides) -> None:
+        for file, found in besides:
+            if isinstance(found, ValueError):
+                text = f"the {file.name} cannot be read again: {found}"
+                log.error("SIGHUP: %s", text)
+                self._troubles.begin(
+                    Trouble.RELOAD_FILE, f"{text}; this node goes on with what it had", file.name
+                )
+            else:
+                self._troubles.end(Trouble.RELOAD_FILE, file.name)
+                found()
+                log.info("SIGHUP: read the %s again: %s", file.name, file.path)
+
+    def _take(self, config: Config, keyring: Keyring | None) -> None:
         taken: list[str] = []
         left: list[str] = []
         values: dict[str, Any] = {}
@@ -147,11 +205,12 @@ class Reload:
                 text = f"{key.name} stays {_shown(was)}, though {_shown(wanted)} is wanted"
                 log.warning("%s: %s", text, cause, extra=extra)
         self._apply(values)
+        self._seals.change(keyring, self._config.sealing)
         log.info(
             "SIGHUP: read the configuration again: %d changed, %d cannot change%s",
             len(taken),
             len(left),
-            "" if self._layers.path else "; there is no file (--config), and no more can change",
+            "" if self._layers.path else "; there is no file (--config)",
             extra=said(changed=tuple(taken), stays=tuple(left), file=self._layers.path),
         )
 
@@ -168,6 +227,9 @@ class Reload:
         if "tag" in values:
             tags = tuple(sorted(now.tags.items()))
             self._perform(self._node.retag(tags, time.monotonic()))
+        if "allow" in values:
+            self._allow(now.allow)
+            self._seeds.hurry()
         for seed in before.join:
             if seed not in now.join:
                 self._seeds.give_up(Endpoint.parse_peer(seed))

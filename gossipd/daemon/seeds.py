@@ -85,18 +85,18 @@ class Seeds:
         troubles: Troubles,
         perform: Callable[[Sequence[Effect]], None],
         changed: Callable[[], None],
-        speaks: Callable[[Address], bool],
+        why_not: Callable[[Address], str | None],
         retrying: Retrying,
     ) -> None:
         """`changed` is called when addresses or what is known of them have changed, before new
-        ones are asked; `speaks`: whether the node's socket can send to an address at all;
+        ones are asked; `why_not`: why the node cannot send to an address at all;
         `retrying` is told who does not answer."""
         self._node = node
         self._settings = settings
         self._troubles = troubles
         self._perform = perform
         self._changed = changed
-        self._speaks = speaks
+        self._why_not = why_not
         self._retrying = retrying
         self._loop = asyncio.get_running_loop()
         self._resolver = Resolver()
@@ -295,11 +295,12 @@ class Seeds:
             seed.hurry.clear()
 
     def _found(self, seed: _Seed, addresses: list[Address]) -> None:
-        usable = [address for address in addresses if self._speaks(address)]
+        reasons = [self._why_not(address) for address in addresses]
+        usable = [each for each, reason in zip(addresses, reasons, strict=True) if reason is None]
         if not usable:
             self._list(seed, [])
             family = "IPv6" if ":" in addresses[0][0] else "IPv4"
-            self._failed(seed, f"it has only {family} addresses that this node cannot speak to")
+            self._failed(seed, f"it has only {family} addresses that this node {reasons[0]}")
             return
         self._resolved = True
         seed.failure = None

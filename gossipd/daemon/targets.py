@@ -87,6 +87,7 @@ class Targets:
         if target is None:
             return False
         before, target.member = target.member, effect.name
+        target.self_until = 0.0
         return before != effect.name
 
     def found_itself(self, address: Address) -> bool:

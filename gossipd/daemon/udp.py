@@ -14,13 +14,19 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 from gossipd.config.endpoint import is_link_local
+from gossipd.config.networks import MAPPED
 from gossipd.core import Address
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for datagrams that wait; it may grant less."""
+
+HOSTS_MAX = 4096
+"""IPv6 addresses whose shortest form is remembered: to find it takes longer than to drop what came
+from there."""
 
 _PREFER_PUBLIC = (72, 2)
 """Linux: IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC."""
@@ -28,8 +34,6 @@ _PREFER_PUBLIC = (72, 2)
 _MEMORY = (55, struct.Struct("9I"))
 """Linux: SO_MEMINFO, of which the first number is what was received and waits, the last what was
 dropped."""
-
-_MAPPED = "::ffff:"
 
 
 class Memory(NamedTuple):
@@ -84,11 +88,16 @@ def prepare(sock: socket.socket) -> None:
 def plain(address: tuple[object, ...]) -> Address:
     """An address as the core knows it: IPv4 not mapped, IPv6 in its shortest form."""
     host, port = str(address[0]), int(str(address[1]))
-    if host.startswith(_MAPPED):
-        host = host[len(_MAPPED) :]
+    if host.startswith(MAPPED):
+        host = host[len(MAPPED) :]
     elif ":" in host:
-        host = str(ipaddress.ip_address(host))
+        host = _shortest(host)
     return host, port
+
+
+@lru_cache(HOSTS_MAX)
+def _shortest(host: str) -> str:
+    return str(ipaddress.ip_address(host))
 
 
 def prefer_public(sock: socket.socket) -> None:
@@ -129,11 +138,14 @@ class Udp(asyncio.DatagramProtocol):
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
         self._is_v6 = sock.family == socket.AF_INET6
+        self._permits: Callable[[str], bool] | None = None
+        """Whether datagrams may come from an address and go there; None: everybody's."""
+        self._barred: Callable[[Address], None] | None = None
         self.received_count = 0
         self.sent_count = 0
         self.sent_bytes = 0
         self.refusals: Counter[str] = Counter()
-        """What the kernel refused, by the name of the error."""
+        """What the kernel refused, by the name of the error, or (EPERM) what was not allowed."""
 
     async def start(self) -> None:
         """Begin to receive."""
@@ -143,6 +155,23 @@ class Udp(asyncio.DatagramProtocol):
     def receive_with(self, receive: Callable[[bytes, Address], None]) -> None:
         """Hand datagrams to `receive` from now on."""
         self._receive = receive
+
+    def restrict(
+        self,
+        permits: Callable[[str], bool] | None,
+        barred: Callable[[Address], None] | None = None,
+    ) -> None:
+        """From now on exchange datagrams only with addresses that `permits` allows (None: all);
+        `barred` is told who has sent something else."""
+        self._permits, self._barred = permits, barred
+
+    def why_not(self, address: Address) -> str | None:
+        """Why nothing can be sent to an address; None where it can."""
+        if not speaks(self._sock, address):
+            return "cannot speak to"
+        if self._permits is not None and not self._permits(address[0]):
+            return "may not speak to (allow)"
+        return None
 
     @property
     def socket(self) -> socket.socket:
@@ -171,8 +200,11 @@ class Udp(asyncio.DatagramProtocol):
         if self._transport is None or self._transport.is_closing():
             return
         host, port = to
+        if self._permits is not None and not self._permits(host):
+            self._count(PermissionError(errno.EPERM, "not in allow"))
+            return
         if self._is_v6 and ":" not in host:
-            host = _MAPPED + host
+            host = MAPPED + host
         try:
             self._transport.sendto(data, (host, port))
         except (OSError, ValueError) as error:
@@ -192,6 +224,10 @@ class Udp(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
         self.received_count += 1
+        if self._permits is not None and not self._permits(str(addr[0])):
+            if self._barred is not None:
+                self._barred(plain(addr))
+            return
         self._receive(data, plain(addr))
 
     def error_received(self, exc: Exception) -> None:

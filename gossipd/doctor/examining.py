@@ -13,6 +13,7 @@ from typing import Any
 from gossipd.client import AskingError, Client, RefusedError
 from gossipd.client.connecting import Deadline, resolve
 from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
+from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 from gossipd.daemon.udp import is_local
 from gossipd.doctor import judging, judging_host
@@ -41,7 +42,7 @@ MEMBERS_MAX = 1000
 class Asked:
     """What the user wants to know, and what is known where no node runs here."""
 
-    api: Endpoint
+    api: ApiAddress
     targets: tuple[Endpoint, ...]
     """Whom to ask; empty: the members and seeds of the node here."""
 
@@ -113,7 +114,7 @@ def _of_others(
 # --- the node here -------------------------------------------------------------------------------
 
 
-def _local(api: Endpoint, deadline: Deadline) -> Local:
+def _local(api: ApiAddress, deadline: Deadline) -> Local:
     local = Local(api)
 
     most = LOCAL_PART * deadline.seconds
@@ -136,8 +137,12 @@ def _local(api: Endpoint, deadline: Deadline) -> Local:
         local.error, local.hangs = error.reason, hangs(error)
     if local.status:
         host = Endpoint.parse(str(local.status.get("address"))).host
-        local.here = api.host in ("127.0.0.1", "::1", "localhost") or is_local((host, 0))
+        local.here = _is_of_this_host(api) or is_local((host, 0))
     return local
+
+
+def _is_of_this_host(api: ApiAddress) -> bool:
+    return isinstance(api, UnixSocket) or api.host in ("127.0.0.1", "::1", "localhost")
 
 
 # --- whom to ask ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 from gossipd.daemon.udp import RECEIVE_BUFFER, is_local
 from gossipd.doctor.findings import Finding, failed, ok, warning
 from gossipd.doctor.judging import HANGS, alarms
@@ -44,7 +45,7 @@ _REFUSALS = {
 class Local:
     """The node here, as it tells of itself."""
 
-    api: Endpoint
+    api: ApiAddress
     error: str = ""
     """Why it could not be asked; empty: it could."""
 

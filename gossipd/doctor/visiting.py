@@ -12,6 +12,7 @@ from typing import Any
 
 from gossipd.client import AskingError, Client, NoAnswerError
 from gossipd.config.endpoint import PORT_MAX, Endpoint
+from gossipd.config.unix import ApiAddress
 from gossipd.doctor.asking import Heard, listen
 
 API_PART = 0.25
@@ -79,7 +80,7 @@ def visit(
         return Visit(about, address, began_at, heard, api.result(), _facing(place, family))
 
 
-def answered(api: Endpoint, path: str, timeout: float, **query: object) -> Any:
+def answered(api: ApiAddress, path: str, timeout: float, **query: object) -> Any:
     """What a node answers to a question. Raises `AskingError`."""
     return Client(api, timeout).get(path, **query).data
 

@@ -14,6 +14,9 @@ from typing import NamedTuple
 FIRST = 3
 """The descriptor of the first one."""
 
+_DIGITS_MAX = 9
+"""Of how many there are: of more, the first that is not there ends the process anyway."""
+
 
 class Passed(NamedTuple):
     descriptor: int
@@ -31,7 +34,7 @@ def begin() -> None:
     names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
     if pid != str(os.getpid()) or not count.isdecimal():
         return
-    for number in range(int(count)):
+    for number in range(int(count[:_DIGITS_MAX])):
         descriptor, name = FIRST + number, names[number] if number < len(names) else ""
         try:
             os.set_inheritable(descriptor, False)

@@ -19,6 +19,7 @@ from gossipd.core import (
     Why,
 )
 from gossipd.daemon.service import Service
+from gossipd.sideport.access import Denied
 from gossipd.sideport.fields import MARKED, NOT_UTF_8, from_object
 from gossipd.sideport.gate import gate
 from gossipd.sideport.http_answers import incremented_members, problem_object
@@ -40,23 +41,28 @@ _HINT = "; curl -d strips line ends, --data-binary keeps them"
 
 
 async def answer_batch(
-    operation: Operation, node: Service, turns: Turns, body: bytes, text: bool = False
+    operation: Operation,
+    node: Service,
+    turns: Turns,
+    body: bytes,
+    text: bool = False,
+    prefix: str = "",
 ) -> bytes:
     """Do what the lines of `body` ask for; the answers as a JSON array. Raises `Refused` where
     nothing was done. Who is cancelled before all is read has done nothing, later everything.
-    `text`: counts are strings."""
+    `text`: counts are strings; `prefix`: how all counters have to begin."""
     if MARKED.match(body):
         raise wrong(f"{NOT_UTF_8}: none was counted")
     if body.count(b"\n") <= SMALL:
-        return await _answer(operation, node, turns, body, text)
+        return await _answer(operation, node, turns, body, text, prefix)
     async with turns.batches:
-        return await _answer(operation, node, turns, body, text)
+        return await _answer(operation, node, turns, body, text, prefix)
 
 
 async def _answer(
-    operation: Operation, node: Service, turns: Turns, body: bytes, text: bool
+    operation: Operation, node: Service, turns: Turns, body: bytes, text: bool, prefix: str
 ) -> bytes:
-    entries = await _read(operation, body, turns)
+    entries = await _read(operation, body, turns, prefix)
     items = [entry for entry in entries if isinstance(entry, Item)]
     counted = await _done(operation.run(node, items)) if items else []
     _raise_if_full(counted)
@@ -83,7 +89,9 @@ def _raise_if_full(ends: Sequence[Counted | Refused]) -> None:
         raise first
 
 
-async def _read(operation: Operation, body: bytes, turns: Turns) -> list[Item | Refused]:
+async def _read(
+    operation: Operation, body: bytes, turns: Turns, prefix: str
+) -> list[Item | Refused]:
     time = await turns.wait()
     entries: list[Item | Refused] = []
     at = 0
@@ -93,7 +101,7 @@ async def _read(operation: Operation, body: bytes, turns: Turns) -> list[Item | 
         else:
             end = body.find(b"\n", at)
             end = len(body) if end < 0 else end
-            entries.append(_entry(operation, body, at, end))
+            entries.append(_entry(operation, body, at, end, prefix))
             at = end
         if len(entries) > ITEMS_MAX:
             detail = f"a batch has at most {ITEMS_MAX} increments: none was counted"
@@ -103,14 +111,17 @@ async def _read(operation: Operation, body: bytes, turns: Turns) -> list[Item | 
     return entries
 
 
-def _entry(operation: Operation, body: bytes, start: int, end: int) -> Item | Refused:
+def _entry(operation: Operation, body: bytes, start: int, end: int, prefix: str) -> Item | Refused:
     """The increment of a line."""
     line = body[start : min(end, start + ITEM_SIZE_MAX)]
     try:
         if end - start > ITEM_SIZE_MAX:
             detail = f"a line of a batch has at most {ITEM_SIZE_MAX} bytes"
             raise Refused(Why.TOO_LARGE, detail)
-        return Item(**operation.validated(from_object(line, operation.by_name, "the line")))
+        given = operation.validated(from_object(line, operation.by_name, "the line"))
+        return Item(**(operation.within(given, prefix) if prefix else given))
+    except Denied as denied:
+        return denied.bare()
     except Refused as refused:
         hint = _HINT if _JOINED.search(line) else ""
         # A copy, without the frames that the original keeps: there may be thousands.

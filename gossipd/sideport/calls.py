@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gossipd.config.tokens import Right
 from gossipd.core import Refused, Why
 from gossipd.sideport.fields import (
     from_body,
@@ -69,7 +70,9 @@ def _call(row: Operation) -> Call:
     )
 
 
-INDEX = Operation("index", "GET /", "this list; a page for browsers", _index, negotiates=True)
+INDEX = Operation(
+    "index", "GET /", Right.READ, "this list; a page for browsers", _index, negotiates=True
+)
 
 CALLS = (*(operation for operation in OPERATIONS if operation.http), INDEX)
 
@@ -110,12 +113,18 @@ def allowed(target: bytes) -> str:
     return ", ".join(_METHODS) if path == b"*" else _allow(_rows(path)[0])
 
 
+def asked(method: str, target: bytes) -> Operation | None:
+    """What is asked for, whatever is said along with it; None where there is no such call."""
+    try:
+        return _row(method, _split(target)[0])[0].operation
+    except Refused:
+        return None
+
+
 def is_batch(method: str, target: bytes) -> bool:
     """Whether a request's body may be as large as that of a batch."""
-    try:
-        return _row(method, _split(target)[0])[0].operation.batch
-    except Refused:
-        return False
+    operation = asked(method, target)
+    return operation is not None and operation.batch
 
 
 def _row(method: str, path_raw: bytes) -> tuple[Call, dict[str, object]]:

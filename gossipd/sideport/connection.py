@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from typing import TYPE_CHECKING, cast
 
 from gossipd.core import Refused, Why
 from gossipd.sideport import http_answers as answers
+from gossipd.sideport.access import GONE
 from gossipd.sideport.detection import OpeningDialect
 from gossipd.sideport.dialect import Dialect
 from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.listening import TCP, Listener
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.places import Place
 from gossipd.sideport.presence import is_gone, touch
@@ -34,23 +37,29 @@ SLICE_SIZE = 1024
 """Input is parsed in slices of this size, between which the limits on pending work, and the time
 that it takes, are heeded."""
 
+_PEER = struct.Struct("3i")
+"""Linux: process, user and group of who has connected to a Unix socket."""
+
 _TOO_MANY = Refused(Why.UNAVAILABLE, "too many connections", 1)
 
 
 class Connection(asyncio.Protocol):
     """One client's."""
 
-    def __init__(self, port: SidePort) -> None:
+    def __init__(self, port: SidePort, listener: Listener = TCP) -> None:
+        access = port.access if listener.asks_tokens else port.open
         self._port = port
+        self.listener = listener
+        """What holds for who comes in there."""
         self._turns = port.turns
         self._limits = limits = port.limits
         self._loop = asyncio.get_running_loop()
         self._pipeline = pipeline = Pipeline(self._write, self._go_on, self._end, port.turns)
         pipeline.at_flow = self._hold_little
         self._dialect: Dialect = OpeningDialect(
-            lambda: HttpDialect(port, pipeline, brief=self._brief),
-            lambda: TextDialect(port, pipeline, brief=self._brief),
-            lambda: RespDialect(port, pipeline, brief=self._brief),
+            lambda: HttpDialect(port, pipeline, access, brief=self._brief),
+            lambda: TextDialect(port, pipeline, access, brief=self._brief),
+            lambda: RespDialect(port, pipeline, access, brief=self._brief),
             self._become,
             pipeline,
             limits,
@@ -78,8 +87,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         _set_up(transport, self._limits)
-        peer = transport.get_extra_info("peername")
-        place = self._port.admit(self, peer[0] if peer else None)
+        place = self._port.admit(self, _origin(transport))
         self._brief = place is Place.BRIEF
         if place is Place.NONE:
             self._pipeline.say(answers.problem(_TOO_MANY, answers.CLOSE))
@@ -148,6 +156,18 @@ class Connection(asyncio.Protocol):
         self._work(self._turns.slice())
         if self._pipeline.is_cut:
             self._loop.call_later(self._limits.word_timeout, self.abort)
+
+    def tokens_changed(self) -> None:
+        """Whoever is not welcome any more is told so, if possible, and has to go."""
+        if self._dialect.stays():
+            return
+        if (flow := self._pipeline.flow) is not None:
+            flow.stop(GONE)
+            flow.close()
+        elif self._pipeline.closed:
+            self.abort()
+        else:
+            self.drain()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -313,6 +333,16 @@ class Connection(asyncio.Protocol):
             self._begin_to_wait_for_writes()
         else:
             transport.abort()
+
+
+def _origin(transport: asyncio.BaseTransport) -> str | int | None:
+    """The address of a client, or by a Unix socket its user."""
+    connected: socket.socket | None = transport.get_extra_info("socket")
+    if connected is not None and connected.family == socket.AF_UNIX:
+        found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        return int(_PEER.unpack(found)[1])
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else None
 
 
 def _set_up(transport: asyncio.BaseTransport, limits: Limits) -> None:

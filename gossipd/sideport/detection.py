@@ -117,6 +117,9 @@ class OpeningDialect:
     def resume(self, now: float) -> None:
         """Nothing to do: input is never paused before the first command."""
 
+    def stays(self) -> bool:
+        return True
+
     def end(self) -> None:
         del self._http, self._text, self._resp, self._become
 

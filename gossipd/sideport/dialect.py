@@ -33,6 +33,10 @@ class Dialect(Protocol):
         """Input is taken again after a pause that was not the client's fault."""
         ...
 
+    def stays(self) -> bool:
+        """Tokens have changed: whether its client is still welcome. Else it is not fed again."""
+        ...
+
     def end(self) -> None:
         """The connection is gone: hold nothing that refers back to this. Nothing else is called
         any more, except for `size`."""

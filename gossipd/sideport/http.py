@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 
 import httptools
 
+from gossipd.config.tokens import Grant, Right
 from gossipd.core import RETRY_AFTER, Refused, Why
 from gossipd.sideport import calls, origin
 from gossipd.sideport import http_answers as answers
+from gossipd.sideport.access import EVERYTHING, NOTHING, Access, Denied, check, is_wrong_token
 from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.http_answers import (
@@ -43,9 +45,10 @@ if TYPE_CHECKING:
 
 _KEY = b"idempotency-key"
 _LAST_EVENT = b"last-event-id"
+_AUTHORIZATION = b"authorization"
 _KEPT = frozenset(
     {
-        b"accept", b"host", b"expect",
+        b"accept", b"host", b"expect", _AUTHORIZATION,
         b"content-encoding", b"content-length", b"transfer-encoding", _KEY, _LAST_EVENT,
         *origin.FIELDS,
     }
@@ -65,7 +68,9 @@ class HttpDialect:
     callbacks: they come from within `feed`, and after the end of the connection they do nothing
     more (the parser cannot be stopped within a slice of input)."""
 
-    def __init__(self, port: SidePort, pipeline: Pipeline, *, brief: bool = False) -> None:
+    def __init__(
+        self, port: SidePort, pipeline: Pipeline, access: Access, *, brief: bool = False
+    ) -> None:
         """`brief`: one short question is answered."""
         self._brief = brief
         self._port = port
@@ -78,7 +83,10 @@ class HttpDialect:
         """Bytes taken since the parser last delivered something: what it holds, at most."""
         self._delivered = False
         self._answered = port.answered
-        self._memo = port.requests
+        self._access = access
+        self._memo = access.requests
+        self._followed: Grant | None = None
+        """Under which an answer is given that does not end."""
         self._meaning: Meaning | None = None
         """Of the request that was read last, if it means always the same but for its key, ..."""
         self._key: object = None
@@ -148,6 +156,10 @@ class HttpDialect:
         if self._since is not None:
             self._since = now
 
+    def stays(self) -> bool:
+        """Each request shows its token, and is judged by it: but one that does not end."""
+        return self._followed is None or self._access.now(self._followed) == self._followed
+
     def end(self) -> None:
         del self._parser  # it holds the callbacks
 
@@ -188,6 +200,7 @@ class HttpDialect:
             self._fail(Problem(status, "the only transfer coding known here is chunked"))
         else:
             if has_body:
+                self._check_stranger()
                 self._check_body(int(length), int(length))
             expected = self._field(b"expect")
             if expected is not None and not self._pipeline.closed:
@@ -247,6 +260,7 @@ class HttpDialect:
         call = UNKNOWN
         try:
             self._check_headers()
+            grant = self._grant(method)
             if method == "OPTIONS":
                 framing = _framing(keep, self._version, method)
                 render = partial(answers.options, framing, self._answered.of("http", "options"))
@@ -257,13 +271,16 @@ class HttpDialect:
                 rows, flows = request.operation.rows, request.operation.flows
                 if (self._version == "1.0" and rows) or (flows and method != "HEAD"):
                     keep = False  # a list may be long, and knows no chunks: its end is the end
-                self._add(request, _framing(keep, self._version, method))
+                self._add(request, _framing(keep, self._version, method), grant)
         except Exception as failure:
-            self._refuse(refused(failure), call, _framing(keep, self._version, method))
+            told = refused(failure)
+            call = told.call if isinstance(told, Denied) and call is UNKNOWN else call
+            keep = keep and not is_wrong_token(told)
+            self._refuse(told, call, _framing(keep, self._version, method))
         if not keep:
             self._pipeline.end()
 
-    def _add(self, request: calls.Request, framing: Framing) -> None:
+    def _add(self, request: calls.Request, framing: Framing, grant: Grant) -> None:
         operation, fields, text = request
         if self._brief and not operation.is_short(fields):
             detail = "too many connections: only short requests are answered"
@@ -275,18 +292,22 @@ class HttpDialect:
             if has_key:
                 raise wrong("a batch has no key of its own: give each of its lines a key")
             body = bytes(self._body)
-            run = partial(answer_batch, operation, node, self._port.turns, body, text)
+            turns, prefix = self._port.turns, grant.prefix
+            run = partial(answer_batch, operation, node, turns, body, text, prefix)
             self._pipeline.add(run, render, size=self.size)
             return
         if has_key and operation.shares:
             _add_key(fields, self._headers[_KEY])
         arguments = operation.validated(fields)
+        if grant.prefix:
+            arguments = operation.within(arguments, grant.prefix)
         if operation.negotiates:
             accept = self._field(b"accept") or b""
             arguments = {**arguments, "accept": accept.decode("latin-1")}
         start = operation.start(node, arguments)
         if operation.flows:
-            self._follow(start(), framing, text, answered)
+            self._followed = grant
+            self._follow(start()._replace(prefix=grant.prefix), framing, text, answered)
             return
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
@@ -334,6 +355,33 @@ class HttpDialect:
             detail = "a browser may only ask by an address, localhost or the node's own name"
             raise Problem(403, f"{detail}, not {shown(host)}")
 
+    def _check_stranger(self) -> None:
+        """Whoever may not ask that is told so before a body is taken."""
+        if self._access.is_open:
+            return
+        try:
+            self._check_headers()
+            self._grant(self._parser.get_method().decode("latin-1"))
+        except Refused as told:
+            self._fail(told.bare())
+
+    def _grant(self, method: str) -> Grant:
+        """What the client may do; raises `Denied` where that is less than it asks for. A token is
+        not looked at where none is needed."""
+        if self._access.is_open:
+            return EVERYTHING
+        asked = calls.asked(method, self._target)
+        right = Right.READ if asked is None else asked.right
+        if right is Right.NONE or method == "OPTIONS":
+            return NOTHING
+        try:
+            grant = self._access.of_header(self._field(_AUTHORIZATION))
+            check(grant, right, "Authorization: Bearer TOKEN")
+        except Denied as denied:
+            denied.call = UNKNOWN if asked is None else asked.name
+            raise
+        return grant
+
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":
             self._fail(Problem(417, "the only expectation known here is 100-continue"))
@@ -353,7 +401,7 @@ class HttpDialect:
         """Heed the limits of a body that has `size` bytes already and will have `size_max` at
         most."""
         limits = self._limits
-        if size <= limits.body_size_max:
+        if size <= limits.body_size_max or self._pipeline.closed:
             return
         method = self._parser.get_method().decode("latin-1")
         allowed = limits.body_size_max

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from gossipd.core import Counted, Refused, Why, increment_text
+from gossipd.sideport.access import Denied
 from gossipd.sideport.answered import Answers
 from gossipd.sideport.operations import Acknowledged, Operation
 from gossipd.sideport.streaming import Pieces, in_json
@@ -120,14 +121,14 @@ def problem(refused: Refused, framing: Framing, text: bool = False) -> bytes:
     """A refusal, whatever it was that was refused. `text`: a count in it is a string."""
     body = problem_object(refused)
     headers = b"" if refused.retry_after is None else b"Retry-After: %d\r\n" % refused.retry_after
-    if isinstance(refused, Problem):
+    if isinstance(refused, Problem | Denied):
         headers += refused.headers
     encoded = encode(with_text(body) if text else body)
     return frame(status_of(refused), PROBLEM, encoded, framing, headers)
 
 
 def status_of(refused: Refused) -> int:
-    return refused.status if isinstance(refused, Problem) else STATUS[refused.why]
+    return refused.status if isinstance(refused, Problem | Denied) else STATUS[refused.why]
 
 
 def problem_object(refused: Refused) -> dict[str, object]:

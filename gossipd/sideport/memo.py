@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
+from gossipd.config.tokens import Right
 from gossipd.sideport.pipeline import Answer
 
 MEANINGS_MAX = 16 * 1024
@@ -59,9 +60,13 @@ class Meaning(NamedTuple):
     runs: bool = False
     """Some in a row may be started as one, as of `Pipeline.add`."""
 
+    right: Right = Right.NONE
+    counter: str = ""
+    """What whoever says it must be allowed, if that does not follow from its bytes."""
+
     def under(self, key: bytes) -> Meaning:
         """The same with another key."""
-        return Meaning(partial(self.start, key=key), self.render, self.shares)
+        return self._replace(start=partial(self.start, key=key), runs=False)
 
 
 class Memo(Generic[M]):
@@ -72,6 +77,11 @@ class Memo(Generic[M]):
         self._keyed: dict[_Place, M] = {}
         self._seen: dict[_Place, str] = {}
         """Of places that are not known yet to be the key's: the key that stood there."""
+
+    def forget(self) -> None:
+        """What was said means something else from now on."""
+        for known in (self._meanings, self._keyed, self._seen):
+            known.clear()
 
     def find(self, request: bytes) -> M | None:
         """What a request means; None where that is not known."""

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from gossipd.config.tokens import Right
 from gossipd.core import (
     RETRY_AFTER,
     Counted,
@@ -38,6 +39,9 @@ class Operation:
     name: str
     http: str
     """Method and path; parts of the path in braces are arguments. Empty: not over HTTP."""
+
+    right: Right
+    """What whoever asks must be allowed."""
 
     summary: str
     run: Callable[..., Any]
@@ -119,6 +123,14 @@ class Operation:
             if name not in given:
                 raise values.wrong(f"{name} is missing")
         return found
+
+    def within(self, arguments: dict[str, Any], prefix: str) -> dict[str, Any]:
+        """The same of whoever may ask about counters alone that begin so. Raises `Refused`."""
+        return arguments | {
+            each.name: each.within(arguments[each.name], prefix)
+            for each in self.arguments
+            if each.within is not None
+        }
 
     def start(self, node: Service, arguments: dict[str, Any]) -> Callable[..., Any]:
         """What does it, as of `Pipeline.add`, with all `arguments`, which are valid."""
@@ -271,9 +283,12 @@ def _counted(node: Service, id: UUID, counter: str | None) -> object:  # noqa: A
     return {"id": id, "counted": node.counted(id, counter)}
 
 
-async def _event(node: Service, key: tuple[str, bytes]) -> object:
+async def _event(node: Service, key: tuple[str, bytes], prefix: str) -> object:
     written, bits = key
-    return {"key": written, **await node.event_of(bits)}
+    found = await node.event_of(bits)
+    if not str(found["counter"]).startswith(prefix):
+        raise Refused(Why.UNKNOWN, f"this key is of no counter that begins with {prefix!r}")
+    return {"key": written, **found}
 
 
 def _watch(_: Service, counter: frozenset[str] | None, members: bool | None) -> Wanted:
@@ -295,6 +310,11 @@ def _join(node: Service, peers: list[str]) -> object:
     return {"joining": peers}
 
 
+def _reload(node: Service) -> dict[str, object]:
+    node.reload()
+    return {"reloading": True}
+
+
 def _leave(node: Service) -> object:
     node.leave()
     return {"leaving": True}
@@ -305,85 +325,95 @@ def _forget(node: Service, name: str) -> object:
     return {"forgotten": name}
 
 
+_NONE, _READ, _WRITE, _ADMIN = Right
+
 INCREMENT = Operation(
-    "increment", "POST /increment",
+    "increment", "POST /increment", _WRITE,
     "add BY (1), answer the new count; with ack once K nodes hold it", _increment,
     (values.COUNTER, values.BY, values.KEY, values.ACK, values.ACK_MEMORY, values.TIMEOUT),
     text=_count_line, words=("counter", "by"), anywhere=True, counts=True, shares=True,
 )  # fmt: skip
 
-_PAGE = (values.PREFIX, values.LIMIT, values.AFTER)
+_PAGE = (values.LIMIT, values.AFTER)
 
 OPERATIONS: tuple[Operation, ...] = (
     INCREMENT,
     Operation(
-        "increments", "POST /increments", "add many; a line of JSON each",
+        "increments", "POST /increments", _WRITE, "add many; a line of JSON each",
         lambda node, items: node.increment_all(items),
         (values.COUNTER, values.BY, values.KEY), counts=True, batch=True,
     ),
     Operation(
-        "count", "GET /count", "the count; with after once ID is in it", _count,
+        "count", "GET /count", _READ, "the count; with after once ID is in it", _count,
         (values.COUNTER, values.INCLUDING, values.TIMEOUT),
         text=lambda answer: f"{answer['count']}\n", words=("counter",), counts=True,
     ),
     Operation(
-        "counters", "GET /counters", "every counter with its count", _counters, _PAGE,
+        "counters", "GET /counters", _READ, "every counter with its count", _counters,
+        (values.PREFIX, *_PAGE),
         text=listing.counters, rows=True, pairs=True, counts=True,
     ),
     Operation(
-        "counted", "GET /increments/{id}", "whether an increment is counted", _counted,
+        "counted", "GET /increments/{id}", _READ, "whether an increment is counted", _counted,
         (values.ID, values.ANY_COUNTER),
     ),
     Operation(
-        "event", "GET /increments", "what a key stands for", _event, (values.GIVEN_KEY,)
+        "event", "GET /increments", _READ, "what a key stands for", _event,
+        (values.GIVEN_KEY, values.PREFIX),
     ),
     Operation(
-        "source", "PUT /sources/{client}/{counter}", "a client's own total",
+        "source", "PUT /sources/{client}/{counter}", _WRITE, "a client's own total",
         lambda node, **source: node.put_source(**source),
         (values.CLIENT, values.GIVEN_COUNTER, values.SEQ, values.TOTAL), counts=True,
     ),
     Operation(
-        "log", "GET /log", "recent increments, newest first",
+        "log", "GET /log", _READ, "recent increments, newest first",
         lambda node, prefix, limit, after: islice(node.log(prefix, after), limit),
         (values.PREFIX, values.LOG_LIMIT, values.LOG_AFTER),
         text=listing.events, words=("limit",), rows=True, counts=True,
     ),
     Operation(
-        "watch", "GET /events", "members and counts, then each change, as it happens", _watch,
-        (values.WATCHED, values.MEMBERS),
+        "watch", "GET /events", _READ, "members and counts, then each change, as it happens",
+        _watch, (values.WATCHED, values.MEMBERS),
         text=listing.change, words=("counter",), flows=True, counts=True,
     ),
     Operation(
-        "health", "GET /health", "OK while the process lives", lambda _: "OK\n", text=str
+        "health", "GET /health", _NONE, "OK while the process lives", lambda _: "OK\n", text=str
     ),
-    Operation("ready", "GET /ready", "whether counts are complete", _ready),
+    Operation("ready", "GET /ready", _NONE, "whether counts are complete", _ready),
     Operation(
-        "peers", "GET /peers", "gossip addresses of the other alive members",
+        "peers", "GET /peers", _READ, "gossip addresses of the other alive members",
         lambda node: node.peers(), text=listing.lines, rows=True,
     ),
     Operation(
-        "members", "GET /members", "the members of the cluster",
-        lambda node, prefix, limit, after: islice(node.members(prefix, after), limit), _PAGE,
+        "members", "GET /members", _READ, "the members of the cluster",
+        lambda node, prefix, limit, after: islice(node.members(prefix, after), limit),
+        (values.MEMBER_PREFIX, *_PAGE),
         text=listing.members, rows=True,
     ),
     Operation(
-        "explain", "GET /explain", "why a member is in its state",
+        "explain", "GET /explain", _READ, "why a member is in its state",
         lambda node, name: node.explain(name), (values.MEMBER,),
     ),
     Operation(
-        "status", "GET /status", "this node", lambda node: node.status(), text=listing.fields
+        "status", "GET /status", _READ, "this node", lambda node: node.status(),
+        text=listing.fields,
     ),
     Operation(
-        "metrics", "GET /metrics", "numbers for Prometheus",
+        "metrics", "GET /metrics", _READ, "numbers for Prometheus",
         lambda node, counters, accept: node.metrics(counters, accept),
         (values.COUNTERS,), rows=True, negotiates=True,
     ),
-    Operation("seeds", "GET /join", "what became of each seed", lambda node: node.seeds()),
-    Operation("join", "POST /join", "join others", _join, (values.PEERS,), begins=True),
-    Operation("leave", "POST /leave", "leave the cluster and stop", _leave, begins=True),
+    Operation("seeds", "GET /join", _READ, "what became of each seed", lambda node: node.seeds()),
+    Operation("join", "POST /join", _ADMIN, "join others", _join, (values.PEERS,), begins=True),
     Operation(
-        "forget", "POST /forget", "forget a member that is gone", _forget, (values.MEMBER,),
+        "reload", "POST /reload", _ADMIN, "read the configuration again, as on SIGHUP", _reload,
         begins=True,
     ),
-    Operation("ping", "", "answers pong", lambda _: "pong\n", text=str),
+    Operation("leave", "POST /leave", _ADMIN, "leave the cluster and stop", _leave, begins=True),
+    Operation(
+        "forget", "POST /forget", _ADMIN, "forget a member that is gone", _forget,
+        (values.MEMBER,), begins=True,
+    ),
+    Operation("ping", "", _NONE, "answers pong", lambda _: "pong\n", text=str),
 )  # fmt: skip

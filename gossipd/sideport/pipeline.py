@@ -95,6 +95,10 @@ class Flow(Iterator[bytes]):
         """Nobody wants more of it."""
         raise NotImplementedError
 
+    def stop(self, reason: str) -> None:
+        """Tell the client that this was all, and why."""
+        raise NotImplementedError
+
 
 class Pipeline:
     """The commands of one connection that have not been answered yet.
@@ -140,6 +144,11 @@ class Pipeline:
         """The end has been asked for: no command may follow."""
         self.resting = False
         """It goes on when it is its turn."""
+
+    @property
+    def flow(self) -> Flow | None:
+        """The answer that is being given, if it does not end by itself."""
+        return self._pieces if isinstance(self._pieces, Flow) else None
 
     def add(
         self,

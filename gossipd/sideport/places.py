@@ -16,9 +16,9 @@ from typing import Protocol, TypeAlias
 
 from gossipd.sideport.limits import Limits
 
-Source: TypeAlias = bytes | None
+Source: TypeAlias = bytes | int | None
 """Whom a connection is counted for: an IPv4 address, or the network that an IPv6 address is of,
-for a host there has as many addresses as it likes."""
+for a host there has as many addresses as it likes; by a Unix socket a user of this host."""
 
 _HOST_BITS = 64
 _NETWORK_SIZE = (128 - _HOST_BITS) // 8
@@ -90,7 +90,7 @@ class Places:
         self._sources: dict[Guest, Source] = {}
         self._brief: dict[Guest, None] = {}
 
-    def take(self, guest: Guest, host: str | None) -> Place:
+    def take(self, guest: Guest, host: str | int | None) -> Place:
         """A place for a newcomer from an address, perhaps somebody else's."""
         limits, source = self._limits, source_of(host)
         of_source = self._kept_of.get(source) or _Group()
@@ -135,10 +135,10 @@ class Places:
         guest.drain()
 
 
-def source_of(host: str | None) -> Source:
-    """Whom a client's address is counted for; None where it has none."""
-    if host is None:
-        return None
+def source_of(host: str | int | None) -> Source:
+    """Whom a client's address, or the number of a user, is counted for; None: nobody knows."""
+    if not isinstance(host, str):
+        return host
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         mapped = address.ipv4_mapped

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
+import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
-from typing import Any
 
+from gossipd.config.endpoint import Endpoint
+from gossipd.config.tokens import Grants
+from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.daemon.service import Service
+from gossipd.sideport.access import Access
 from gossipd.sideport.answered import Answered
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
+from gossipd.sideport.listening import BACKLOG, TCP, UNIX, SocketFile, alone_in, listen_at
 from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
@@ -24,41 +26,36 @@ from gossipd.sideport.watching import STOPPING, Watchers
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
-
-LOCALHOST = "localhost"
-"""Both loopback addresses, whatever a resolver makes of the name."""
-
-_LOOPBACKS = ("127.0.0.1", "::1")
-_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-"""How a host fails that has only one of the two."""
-
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at all connections for those that wait for too long: a timer for each,
 set with each request, would cost each request a microsecond."""
 
-_TRIES = 16
-"""How often a free port is looked for that is free on both."""
-
 
 class SidePort:
-    """The TCP side port of one daemon."""
+    """The side port of one daemon."""
 
     def __init__(self, node: Service, limits: Limits | None = None) -> None:
         self.node = node
         self.limits = limits or Limits()
         self.turns = Turns()
         self.answered = Answered()
-        self.requests = Memo[Meaning]()
+        self.access = Access()
+        """What holds for the clients of listeners that ask for tokens, if there are any, ..."""
+        self.open = Access()
+        """... and for those who need none, wherever they come from."""
         self.lines = Memo[Meaning]()
-        """What clients say again and again, over HTTP and in text."""
+        """What clients say again and again in text."""
         self.resp = Common()
         """The same of RESP, and what else its connections share."""
         self.watchers = Watchers(node, self.limits)
         self._servers: list[asyncio.Server] = []
-        self._addresses: list[tuple[str, int]] = []
+        self._passed: list[asyncio.Server] = []
+        """Those whose sockets outlive this process."""
+        self._files: list[SocketFile] = []
+        self.places: list[ApiAddress] = []
+        """Where it listens, with the ports that the system chose for port 0."""
         self._connections: set[Connection] = set()
-        self._places = Places(self.limits, time.monotonic)
+        self._guests = Places(self.limits, time.monotonic)
         self._refused: set[Connection] = set()
         self._stopping = False
         self._look: asyncio.TimerHandle | None = None
@@ -70,35 +67,48 @@ class SidePort:
         self.refused_count = 0
         """Connections refused so far because there were too many."""
 
-    async def start(self, host: str | None, port: int) -> None:
-        """Listen; None is every address, IPv4 and IPv6. Raises `OSError` where it cannot."""
-        listen = self._listen
-        if host != LOCALHOST:
-            self._servers = [await listen(host, port)]
-        elif port:
-            self._servers = await _listen_locally(listen, port)
+    async def listen(self, where: ApiAddress) -> None:
+        """Listen there, too. Raises `OSError` where it cannot."""
+        if isinstance(where, UnixSocket):
+            async with alone_in(os.path.dirname(where.path)):  # noqa: PTH120  no disk is asked
+                file = SocketFile(where)
+            self._files.append(file)
+            self._opened(where, [await self._listen_on(file.socket)])
         else:
-            self._servers = await _listen_anywhere(listen)
-        self._opened()
+            self._opened(where, await listen_at(self._listen, where))
 
-    async def start_on(self, passed: Sequence[socket.socket]) -> None:
-        """Listen on sockets that others have bound, and that outlive this process."""
-        self._servers = [await self._listen(sock=sock) for sock in passed]
-        self._opened()
+    async def listen_on(self, passed: socket.socket, where: ApiAddress) -> None:
+        """The same on a socket that somebody else has bound there, and that outlives this
+        process."""
+        server = await self._listen_on(passed)
+        self._passed.append(server)
+        self._opened(where, [server])
 
-    async def _listen(self, *where: Any, **sock: Any) -> asyncio.Server:
+    async def _listen(self, host: str | None, port: int) -> asyncio.Server:
+        made = partial(Connection, self, TCP)
         loop = asyncio.get_running_loop()
-        made = partial(Connection, self)
-        return await loop.create_server(made, *where, **sock, backlog=BACKLOG)
+        return await loop.create_server(made, host, port, backlog=BACKLOG)
 
-    def _opened(self) -> None:
-        sockets = (sock for server in self._servers for sock in server.sockets)
-        self._addresses = [sock.getsockname()[:2] for sock in sockets]
+    async def _listen_on(self, sock: socket.socket) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        if sock.family == socket.AF_UNIX:
+            made = partial(Connection, self, UNIX)
+            return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
+        made = partial(Connection, self, TCP)
+        return await loop.create_server(made, sock=sock, backlog=BACKLOG)
+
+    def _opened(self, where: ApiAddress, servers: list[asyncio.Server]) -> None:
+        self._servers += servers
+        if isinstance(where, UnixSocket):
+            self.places.append(where)
+        else:
+            names = (sock.getsockname() for server in servers for sock in server.sockets)
+            self.places += [Endpoint(host, port) for host, port, *_ in names]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens, with the ports that the system chose for port 0."""
-        return self._addresses
+        """Those of TCP."""
+        return [(at.host, at.port) for at in self.places if isinstance(at, Endpoint)]
 
     @property
     def connection_count(self) -> int:
@@ -108,7 +118,7 @@ class SidePort:
         """Take no more connections, answer what is pending, then close all; whoever is not done
         after `timeout` seconds is cut."""
         self._stopping = True
-        self.take_no_more()
+        self.close()
         self.watchers.end(STOPPING)
         for connection in self._all():
             connection.drain()
@@ -122,8 +132,21 @@ class SidePort:
             await server.wait_closed()
         self._servers = []
 
-    def take_no_more(self) -> None:
-        """New connections are not for this process any more."""
+    def change_tokens(self, tokens: Grants) -> None:
+        """These hold from now on, for who is there, too."""
+        self.access.change(tokens)
+        for connection in self._all():
+            connection.tokens_changed()
+
+    def hand_over(self) -> None:
+        """New connections are for the next process, where there is one that will get them."""
+        for server in self._passed:
+            server.close()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        for file in self._files:
+            file.remove()
         for server in self._servers:
             server.close()
 
@@ -135,8 +158,8 @@ class SidePort:
         """Bytes of large bodies that all connections hold."""
         return sum(connection.held_size for connection in self._connections)
 
-    def admit(self, connection: Connection, host: str | None) -> Place:
-        """Whether a new connection may stay."""
+    def admit(self, connection: Connection, host: str | int | None) -> Place:
+        """Whether a new connection may stay, from an address or a user of this host."""
         self.accepted_count += 1
         self._empty.clear()
         if self._look is None:
@@ -145,7 +168,7 @@ class SidePort:
             self._refused.add(connection)
             connection.abort()
             return Place.KEPT
-        place = self._places.take(connection, host)
+        place = self._guests.take(connection, host)
         if place is not Place.NONE:
             self._connections.add(connection)
             return place
@@ -169,7 +192,7 @@ class SidePort:
 
     def gone(self, connection: Connection) -> None:
         """It has ended."""
-        self._places.leave(connection)
+        self._guests.leave(connection)
         self._connections.discard(connection)
         self._refused.discard(connection)
         if not self._connections and not self._refused:
@@ -177,36 +200,3 @@ class SidePort:
             if self._look is not None:
                 self._look.cancel()
                 self._look = None
-
-
-_Listen = Callable[[str, int], Awaitable[asyncio.Server]]
-
-
-async def _listen_locally(listen: _Listen, port: int) -> list[asyncio.Server]:
-    """On both loopback addresses, or on the one that there is."""
-    servers: list[asyncio.Server] = []
-    absent: OSError | None = None
-    for host in _LOOPBACKS:
-        try:
-            servers.append(await listen(host, port))
-        except OSError as error:
-            if error.errno in _ABSENT:
-                absent = error
-                continue
-            for server in servers:
-                server.close()
-            raise
-    if absent is not None and not servers:
-        raise absent
-    return servers
-
-
-async def _listen_anywhere(listen: _Listen) -> list[asyncio.Server]:
-    """On one port of both that the system chooses."""
-    for _ in range(_TRIES):
-        server = await listen(_LOOPBACKS[0], 0)
-        port = server.sockets[0].getsockname()[1]
-        server.close()
-        with suppress(OSError):
-            return await _listen_locally(listen, port)
-    return await _listen_locally(listen, port)

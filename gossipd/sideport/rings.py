@@ -33,6 +33,7 @@ class Ring:
     """The last events of one kind. The place of a watcher in it is how many came before."""
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self.events: deque[Event] = deque(maxlen=size)
         self.end = 0
         """How many there were so far."""
@@ -61,6 +62,11 @@ class Place:
     @property
     def is_passed(self) -> bool:
         return self.at < self.ring.start
+
+    @property
+    def room(self) -> int:
+        """How many more events may come before those that it has not seen are forgotten."""
+        return self.ring.size - (self.ring.end - self.at)
 
     def take(self, passes: Callable[[Event], bool]) -> list[Event]:
         """The next events that pass, not many at once."""

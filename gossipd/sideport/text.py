@@ -11,7 +11,9 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from gossipd.config.tokens import Right
 from gossipd.core import Counted, Refused
+from gossipd.sideport.access import Access, Visitor, check, is_wrong_token
 from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.http_answers import status_of
 from gossipd.sideport.memo import Meaning
@@ -22,7 +24,7 @@ from gossipd.sideport.rings import Event
 from gossipd.sideport.streaming import in_blocks
 from gossipd.sideport.tables import aligned
 from gossipd.sideport.tokens import options, split
-from gossipd.sideport.validation import shown, wrong
+from gossipd.sideport.validation import TOKEN, shown, wrong
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
@@ -32,12 +34,17 @@ def _help(_: object) -> str:
     return aligned([(command.usage, command.summary) for command in COMMANDS.values()]) + "\n"
 
 
-QUIT = Operation("quit", "", "close the connection", lambda _: "")
+QUIT = Operation("quit", "", Right.NONE, "close the connection", lambda _: "")
 HELP = Operation(
-    "help", "", 'this list; write a name with spaces or like key=x as "a name"', _help, text=str
-)
+    "help", "", Right.NONE, 'this list; write a name with spaces or like key=x as "a name"', _help,
+    text=str,
+)  # fmt: skip
+AUTH = Operation(
+    "auth", "", Right.NONE, "show a token, for all that follows", lambda _, **__: "ok\n",
+    (TOKEN,), text=str, words=("token",),
+)  # fmt: skip
 
-COMMANDS = {each.name: each for each in (*OPERATIONS, HELP) if each.text} | {QUIT.name: QUIT}
+COMMANDS = {each.name: each for each in (*OPERATIONS, AUTH, HELP) if each.text} | {QUIT.name: QUIT}
 
 
 class TextDialect:
@@ -45,7 +52,9 @@ class TextDialect:
 
     size = 0
 
-    def __init__(self, port: SidePort, pipeline: Pipeline, *, brief: bool = False) -> None:
+    def __init__(
+        self, port: SidePort, pipeline: Pipeline, access: Access, *, brief: bool = False
+    ) -> None:
         """`brief`: nothing is answered but one line."""
         self._brief = brief
         self._node = port.node
@@ -54,6 +63,7 @@ class TextDialect:
         self._answered = port.answered
         self._pipeline = pipeline
         self._limits = port.limits
+        self._visitor = Visitor(access)
         self._partial = b""
         self._call = UNKNOWN
         """What the present line asks for."""
@@ -73,12 +83,14 @@ class TextDialect:
 
     def _take_some(self, line: bytes, count: int) -> int:
         """Start a command that comes `count` times in a row; how many of them were started."""
-        meaning = None if self._brief else self._memo.find(line)
-        if meaning is None:
+        meaning, visitor = None if self._brief else self._memo.find(line), self._visitor
+        if meaning is None or (
+            visitor.is_bounded and not visitor.may(meaning.right, meaning.counter)
+        ):
             self._take(line)
             return 1
         self._is_known = True
-        start, render, shares, runs = meaning
+        start, render, shares, runs, _, _ = meaning
         count = count if runs else 1
         self._pipeline.add(start, render, shares, count=count)
         return count
@@ -97,6 +109,9 @@ class TextDialect:
     def resume(self, now: float) -> None:
         """Nothing to do: the time-out is counted from the last answer."""
 
+    def stays(self) -> bool:
+        return self._visitor.stays()
+
     def end(self) -> None:
         """Nothing to do: nothing here refers back."""
 
@@ -114,7 +129,7 @@ class TextDialect:
                 self._command(line)
             except Refused as refused:
                 self._refuse(refused)
-                if not self._is_known:
+                if not self._is_known or is_wrong_token(refused):
                     # Another protocol, perhaps: what follows may look like commands, and is none.
                     self._pipeline.end(linger=True)
         if self._brief:
@@ -141,18 +156,28 @@ class TextDialect:
         if command is QUIT:
             self._pipeline.end()
             return
-        start = command.start(self._node, command.validated(given))
+        grant = self._visitor.grant
+        check(grant, command.right, "auth TOKEN")
+        arguments = command.validated(given)
+        if command is AUTH:
+            self._visitor.show(arguments["token"])
+        elif grant.prefix:
+            arguments = command.within(arguments, grant.prefix)
+        start = command.start(self._node, arguments)
         answered = self._answered.of("text", command.name)
         if command.flows:
             lines = _Lines(command)
-            follow = partial(self._watchers.watch, start(), lines, self._pipeline)
+            wanted = start()._replace(prefix=grant.prefix)
+            follow = partial(self._watchers.watch, wanted, lines, self._pipeline)
             self._pipeline.add(follow, partial(_flow, answered))
             self._pipeline.end()
             return
         runs = command.runs(given)
-        meaning = Meaning(start, partial(_answer, command, answered), command.shares, runs)
-        self._pipeline.add(start, meaning.render, command.shares)
+        render = partial(_answer, command, answered)
+        self._pipeline.add(start, render, command.shares)
         if command.is_repeated(given):
+            needs = command.right, arguments["counter"]
+            meaning = Meaning(start, render, command.shares, runs, *needs)
             self._memo.remember(line, meaning, given.get("key"))
 
     def _too_long(self) -> None:

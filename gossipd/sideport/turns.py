@@ -19,8 +19,9 @@ from typing import Any
 SLICE_TIME = 0.003
 """Seconds of work after which others get their turn."""
 
-FLOW_TIME = 0.000_3
-"""Seconds of each turn of the loop in which answers flow that do not end."""
+FLOW_TIME = 0.000_15
+"""Seconds of each turn of the loop in which answers flow that do not end: of a few watchers, as
+all who ask something wait for it."""
 
 CANCELLED_MAX = 200
 """Commands that are cancelled in one turn of the loop, as their clients are gone: each is woken by

@@ -23,6 +23,7 @@ from gossipd.core import (
     Refused,
     Why,
 )
+from gossipd.sideport import access
 
 COUNTER_DEFAULT = "default"
 LOG_LIMIT_DEFAULT, LOG_LIMIT_MAX = 100, 1000
@@ -208,6 +209,13 @@ def key(value: object) -> bytes:
     return found
 
 
+def secret(value: object) -> bytes:
+    """A token, which is shown nowhere."""
+    if not isinstance(value, str) or not value:
+        raise wrong("which token? auth TOKEN")
+    return value.encode(errors="replace")
+
+
 def addresses(value: object) -> list[str]:
     if not isinstance(value, list) or not 1 <= len(value) <= PEERS_MAX:
         raise wrong(f'peers must be a list of 1 to {PEERS_MAX} strings "host:port"')
@@ -287,11 +295,15 @@ class Argument:
     waits: bool = False
     """It makes the answer wait for other nodes."""
 
+    within: Callable[[Any, str], Any] | None = None
+    """What it is, where it names counters, for whoever may use those alone that begin so. Raises
+    `Refused`."""
 
-COUNTER = Argument("counter", name, default=COUNTER_DEFAULT)
-ANY_COUNTER = Argument("counter", name, default=None)
-GIVEN_COUNTER = Argument("counter", name)
-WATCHED = Argument("counter", counters, default=None, many=True)
+
+COUNTER = Argument("counter", name, default=COUNTER_DEFAULT, within=access.within)
+ANY_COUNTER = Argument("counter", name, default=None, within=access.within)
+GIVEN_COUNTER = Argument("counter", name, within=access.within)
+WATCHED = Argument("counter", counters, default=None, many=True, within=access.all_within)
 MEMBERS = Argument(
     "members",
     lambda value: flag(value, "members"),
@@ -312,14 +324,18 @@ ID = Argument("id", increment_id)
 INCLUDING = Argument("after", increment_id, "ID", None, waits=True)
 SEQ = Argument("seq", source_seq)
 TOTAL = Argument("total", source_total)
-PREFIX = Argument("prefix", beginning, "X", "")
+PREFIX = Argument("prefix", beginning, "X", "", within=access.narrowed)
+MEMBER_PREFIX = Argument("prefix", beginning, "X", "")
 LIMIT = Argument("limit", page_limit, "N", None, number)
 AFTER = Argument("after", last, "NAME", "")
-COUNTERS = Argument("counters", lambda value: _text(value, "counters"), default=None)
+COUNTERS = Argument(
+    "counters", lambda value: _text(value, "counters"), default=None, within=access.narrowed
+)
 LOG_LIMIT = Argument("limit", log_limit, "N", LOG_LIMIT_DEFAULT, number)
 LOG_AFTER = Argument("after", increment_id, "ID", None)
 PEERS = Argument("peers", addresses)
 COUNTS = Argument("counts", are_text)
+TOKEN = Argument("token", secret)
 
 OPTIONS = sorted(
     {each.name for each in (ACK, ACK_MEMORY, AFTER, KEY, LIMIT, MEMBERS, PREFIX, TIMEOUT)}

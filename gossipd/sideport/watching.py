@@ -20,7 +20,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
 from gossipd.core import RETRY_AFTER, RecentEvent, Refused, Why
@@ -38,6 +38,9 @@ TOLD_MAX = 10_000
 """Increments that are told one by one after one look, times watchers. Of more than that, those of
 one counter become one, and while somebody is half as far behind as he may be."""
 
+GATHERED_MAX = 256
+"""Increments that lie about between two looks; what is gathered in one go holds the loop."""
+
 _DIGITS_MAX = 20
 
 TOO_SLOW = "too slow: more has changed than is remembered for you"
@@ -53,6 +56,14 @@ class Wanted(NamedTuple):
 
     last: str = ""
     """The id of the last event that it was told, where it goes on."""
+
+    prefix: str = ""
+    """All that begin so, where `counters` is None."""
+
+    def concerns(self, counter: str) -> bool:
+        if self.counters is None:
+            return counter.startswith(self.prefix)
+        return counter in self.counters
 
 
 class Encoding(Protocol):
@@ -96,6 +107,7 @@ class Watch(Flow):
         while events := self._take():
             if piece := self._encoding.piece(events):
                 return piece
+        self._watchers.waiting[self] = None
         return b""
 
     def close(self) -> None:
@@ -113,22 +125,24 @@ class Watch(Flow):
     def stop(self, reason: str) -> None:
         self._pipeline.cut(self._encoding.last(Event("end", "", lambda: {"reason": reason})))
 
-    def look(self, members: bool, counters: set[str], ready: bool) -> bool:
-        """Something is new: members, these counters, or that the node is ready. False where it
-        cannot go on."""
-        if self.is_slow:
-            return False
+    def look(self, members: bool, counters: set[str], ready: bool) -> None:
+        """It waits, and something is new: members, these counters, or that the node is ready."""
         wanted = self.wanted
-        concerned = bool(counters if wanted.counters is None else wanted.counters & counters)
+        concerned = not counters.isdisjoint(wanted.counters or ())
+        if wanted.counters is None:
+            concerned = any(map(wanted.concerns, counters)) if wanted.prefix else bool(counters)
         if concerned or (members and wanted.members) or (ready and self._counted is not None):
-            self._pipeline.wake()
-        elif self._pipeline.is_dry:
+            self._wake()
+        else:
             self._increments.at = self._increments.ring.end
-        return True
 
     def beat(self) -> None:
         """Tell, if there is nothing else, that the node lives."""
         self._beats = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._watchers.waiting.pop(self, None)
         self._pipeline.wake()
 
     @property
@@ -136,6 +150,14 @@ class Watch(Flow):
         """How many increments it has not looked at."""
         place = self._increments
         return 0 if self.wanted.counters == frozenset() else place.ring.end - place.at
+
+    @property
+    def room(self) -> int:
+        """How many more changes it may fall behind."""
+        rooms = [self._members.room] if self.wanted.members else []
+        if self.wanted.counters != frozenset():
+            rooms.append(self._increments.room)
+        return min(rooms)
 
     @property
     def is_slow(self) -> bool:
@@ -147,7 +169,8 @@ class Watch(Flow):
 
     def _take(self) -> list[Event]:
         """What is told next; nothing if there is nothing now."""
-        self._watchers.pull()
+        if self._listed is not None or self._counted is not None:
+            self._watchers.pull()  # what is listed is as it is now
         if self.is_slow:
             return []  # it was told so
         events = self._take_members() or self._take_increments()
@@ -174,12 +197,9 @@ class Watch(Flow):
         return changed + page
 
     def _take_increments(self) -> list[Event]:
-        counted, wanted = self._counted, self.wanted.counters
+        counted, concerns = self._counted, self.wanted.concerns
         made = self._increments.take(
-            lambda event: (
-                (wanted is None or event.name in wanted)
-                and (counted is None or event.name <= counted)
-            )
+            lambda event: concerns(event.name) and (counted is None or event.name <= counted)
         )
         if counted is None:
             return made
@@ -193,13 +213,51 @@ class Watch(Flow):
         """The next counts."""
         node, wanted, number = self._node, self.wanted.counters, None
         if wanted is None:
-            counts = dict(islice(node.counters("", counted), ROWS_AT_ONCE))
+            found = node.counters(self.wanted.prefix, counted)
+            counts = dict(islice(found, ROWS_AT_ONCE))
         else:
             counts = {name: node.count(name) for name in sorted(wanted)}
         self._counted = next(reversed(counts), None)
         if wanted is not None or len(counts) < ROWS_AT_ONCE:
             self._counted, number = None, self._increments.at
         return Event("counts", "", lambda: counts, number)
+
+
+class _Gathered:
+    """Increments since the last look."""
+
+    def __init__(self) -> None:
+        self._all: list[RecentEvent] = []
+        self._sums: dict[str, int] = {}
+        """By counter, once there were too many."""
+        self._last: dict[str, RecentEvent] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._all or self._last)
+
+    def add(self, entries: list[RecentEvent], most: int) -> None:
+        """These, too. Of more than `most` those of one counter become one."""
+        if not self._last and len(self._all) + len(entries) <= most:
+            self._all += entries
+            return
+        sums, last = self._sums, self._last
+        for entry in chain(self._all, entries):
+            counter = entry.advance.counter
+            sums[counter] = sums.get(counter, 0) + entry.advance.by
+            last[counter] = entry
+        self._all = []
+
+    def take(self) -> list[RecentEvent]:
+        """All of them."""
+        sums, last, taken = self._sums, self._last, self._all
+        self._sums, self._last, self._all = {}, {}, []
+        if last:
+            taken = [
+                entry._replace(advance=entry.advance._replace(by=sums[counter]))
+                for counter, entry in last.items()
+                if sums[counter]
+            ]
+        return taken
 
 
 class Watchers:
@@ -209,12 +267,18 @@ class Watchers:
         self.node = node
         self._limits = limits
         self.watches: dict[Watch, None] = {}
+        self.waiting: dict[Watch, None] = {}
+        """Those of them who have been given all that there is. Others go on by themselves, or do
+        not read: with each look nothing is done for these."""
+        self._room = limits.changes_max
+        """So many changes at least the one who is furthest behind may fall behind yet."""
         self.life = os.urandom(8).hex()
         """Whose the numbers are."""
         self._members = Ring(limits.changes_max)
         self._increments = Ring(limits.changes_max)
         self._seen = 0
-        """Increments of the node that have been numbered."""
+        """Increments of the node that have been gathered."""
+        self._gathered = _Gathered()
         self._ready = False
         self._pulled_at = float("-inf")
         self._pull: asyncio.Handle | None = None
@@ -237,11 +301,16 @@ class Watchers:
 
     def look(self) -> None:
         """The node has had an input: if something has changed, it is told soon."""
-        if not self.watches or self._pull is not None:
+        if not self.watches:
             return
         following = self.node.following
+        if following.event_count - self._seen >= GATHERED_MAX:
+            self._gather()
+        if self._pull is not None:
+            return
         if (
             following.event_count == self._seen
+            and not self._gathered
             and not following.has_members
             and (self.node.incomplete() is None) is self._ready
         ):
@@ -262,10 +331,13 @@ class Watchers:
     def begin(self, watch: Watch) -> None:
         if not self.watches:
             self._begin()
+        self.pull()  # it is told what changes from now on
         self.watches[watch] = None
         watch.start(self._members, self._increments, self._number_of(watch.wanted.last))
+        self._room = min(self._room, watch.room)
 
     def forget(self, watch: Watch) -> None:
+        self.waiting.pop(watch, None)
         if self.watches.pop(watch, self) is None and not self.watches:
             self._end()
 
@@ -280,19 +352,28 @@ class Watchers:
         node, following = self.node, self.node.following
         names = following.take_members()
         self._members.add([self._changed(name, len(names)) for name in names])
-        self._seen = following.event_count
-        events = self._numbered(self._few(following.take_events()))
+        self._gather()
+        events = self._numbered(self._gathered.take())
         self._increments.add(events)
+        self._room -= len(names) + len(events)
+        if self._room < 0:
+            self._drop_slow()
         ready = node.incomplete() is None
         became_ready, self._ready = ready and not self._ready, ready
         if not (names or events or became_ready):
             return
         counters = {event.name for event in events}
+        for watch in list(self.waiting):
+            watch.look(bool(names), counters, became_ready)
+
+    def _drop_slow(self) -> None:
+        """Those whom what has changed has passed."""
         for watch in list(self.watches):
-            if not watch.look(bool(names), counters, became_ready):
+            if watch.is_slow:
                 self.dropped_count += 1
                 watch.stop(TOO_SLOW)
                 self.forget(watch)
+        self._room = min((watch.room for watch in self.watches), default=0)
 
     # --- the first and the last one ----------------------------------------------------------
 
@@ -310,6 +391,7 @@ class Watchers:
         self._beat = loop.call_later(self._limits.heartbeat_interval, self._beat_all)
 
     def _end(self) -> None:
+        self._increments.add(self._numbered(self._gathered.take()))
         self.node.following.end()
         self._members.forget(0)  # who comes is told all of them
         for handle in (self._pull, self._beat):
@@ -338,24 +420,16 @@ class Watchers:
         make = partial(row, name) if count > ROWS_AT_ONCE else partial(_itself, row(name))
         return Event("member", name, make)
 
-    def _few(self, entries: list[RecentEvent]) -> list[RecentEvent]:
-        """These, or what they come to."""
-        room = self._limits.changes_max
-        most = min(max(ROWS_AT_ONCE, TOLD_MAX // len(self.watches)), room // 4)
-        is_behind = len(entries) > 1 and any(each.backlog > room // 2 for each in self.watches)
-        if len(entries) <= most and not is_behind:
-            return entries
-        sums: dict[str, int] = {}
-        last: dict[str, RecentEvent] = {}
-        for entry in entries:
-            counter = entry.advance.counter
-            sums[counter] = sums.get(counter, 0) + entry.advance.by
-            last[counter] = entry
-        return [
-            entry._replace(advance=entry.advance._replace(by=sums[counter]))
-            for counter, entry in last.items()
-            if sums[counter]
-        ]
+    def _gather(self) -> None:
+        """Take the increments that were made, or what they come to."""
+        following, size = self.node.following, self._limits.changes_max
+        self._seen = following.event_count
+        most = min(max(ROWS_AT_ONCE, TOLD_MAX // len(self.watches)), size // 4)
+        if self._room < size - size // 2 and any(
+            each.backlog > size // 2 for each in self.watches
+        ):
+            most = 1
+        self._gathered.add(following.take_events(), most)
 
     def _number_of(self, last: str) -> int | None:
         """Where to go on behind the event with this id; None where that is not known any more."""

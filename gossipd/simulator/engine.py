@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from gossipd.core import Address, Effect, MemberView, Node, Settings, Status, TagFrame
+from gossipd.core import Address, Effect, Frame, MemberView, Node, Settings, Status, TagFrame
 from gossipd.simulator.network import Network
 
 EPOCH = 1_700_000_000.0
@@ -54,7 +54,9 @@ class Engine(Generic[H]):
         self.sent_bytes: dict[str, int] = {}
         """Bytes sent by each host, headers included."""
         self.now = 0.0
-        self._frame = TagFrame(cluster)
+        plain = TagFrame(cluster)
+        self.frames: Callable[[], Frame] = lambda: plain
+        """What each process that begins is given."""
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self._running: dict[str, Node] = {}

@@ -34,7 +34,7 @@ class World(Engine[Host]):
     def _process(self, host: Host) -> Node:
         rng = Random(self.rng.getrandbits(64))
         own = self._own_view(host, host.name)
-        return self._begin(host, Node(own, self.settings, self._frame, rng, self.now))
+        return self._begin(host, Node(own, self.settings, self.frames(), rng, self.now))
 
     def _perform(self, host: Host, effects: Sequence[Effect]) -> None:
         for effect in effects:

@@ -113,8 +113,9 @@ def _left_out(connection: sqlite3.Connection, found: Found, log: Log) -> Iterato
     losers = _NOT_FOLDED if folded else schema.OLD_LOSERS
     for counter, by, times in connection.execute(_LEFT_OUT.format(losers=losers)):
         yield counter, by * times
-    for _, correction in corrections_of(connection):
-        yield correction.counter, correction.out
+    for stream, correction in corrections_of(connection):
+        if log.register(stream, correction.counter)[0]:  # as the log loads it
+            yield correction.counter, correction.out
     for stream, (counter, seq, by, winner, winner_seq, _) in found:
         reached = log.register(stream, counter)[0] >= seq
         if reached and log.register(winner, counter)[0] >= winner_seq:

@@ -66,8 +66,9 @@ async def walk(request: bytes, config: Config) -> list[Step]:
     """The steps of a request on a connection that has made the same one before."""
     daemon = await Daemon.open(config, None if config.in_memory else fork())
     serving = asyncio.create_task(daemon.serve())
-    assert config.api is not None
-    reader, writer = await asyncio.open_connection(config.api.host, config.api.port)
+    (api,) = config.api
+    assert isinstance(api, Endpoint)
+    reader, writer = await asyncio.open_connection(api.host, api.port)
     steps: list[Step] = []
     for _ in range(WARM_UP):
         writer.write(request)
@@ -91,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         config = Config(
             bind=ANY,
-            api=Endpoint(ANY.host, found_port() + 1),
+            api=(Endpoint(ANY.host, found_port() + 1),),
             name="walk",
             settings=Settings(leave_timeout=0.1),
             in_memory=not wanted.disk,

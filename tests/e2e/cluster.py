@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from gossipd.sealing.keyring import Secret
 from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, until
 
@@ -27,8 +28,10 @@ MISHAP = re.compile(r"Traceback|Exception|level=error.*(?:exception|Task)")
 class Cluster:
     """Nodes n1, n2, ... on loopback addresses that are nobody else's."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, secret: Secret | None = None) -> None:
+        """`secret`: that of all nodes."""
         self.directory = directory
+        self._keyring = "" if secret is None else keyring(directory / "keyring", secret)
         self.nodes: list[Node] = []
         self._net = f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}"
 
@@ -64,6 +67,7 @@ class Cluster:
         directory = self.directory / str(len(self.nodes) + 1)
         directory.mkdir()
         node = Node(name, host or self.address(), directory, port, namespace)
+        node.keyring = self._keyring
         self.nodes.append(node)
         return node
 
@@ -95,6 +99,13 @@ class Cluster:
             for line in log.read_text(errors="replace").splitlines()
             if MISHAP.search(line)
         ]
+
+
+def keyring(path: Path, *secrets: Secret) -> str:
+    """Write a file of these secrets; its name."""
+    path.touch(0o600)
+    path.write_text("".join(f"{secret.text}\n" for secret in secrets))
+    return str(path)
 
 
 def agree(nodes: Sequence[Node], within: float) -> float:

@@ -145,11 +145,11 @@ class Mischief:
                 (f"ghost{rng.randrange(100)}", (member.host, member.port)),
             )
         )
-        return self._packed(name, Join(rng.getrandbits(64), address, (), b"", Standing.NEWCOMER))
+        return self.said(name, Join(rng.getrandbits(64), address, (), b"", Standing.NEWCOMER))
 
     def guessed_cookie(self, rng: random.Random) -> bytes:
         cookie = rng.randbytes(rng.choice((1, 8, 16)))
-        return self._packed(
+        return self.said(
             "ghost", Join(rng.getrandbits(64), self._victim, (), cookie, Standing.NEWCOMER)
         )
 
@@ -163,14 +163,14 @@ class Mischief:
         message = rng.choice(
             (Ping(nonce, "n1", SHOWN), Ack(nonce, SHOWN), MembersAsk(1, "", 32, 9))
         )
-        return self._packed("ghost", message)
+        return self.said("ghost", message)
 
     # --- parts -------------------------------------------------------------------------------
 
     def _from_member(self, rng: random.Random) -> bytes:
         return FRAME.close(self._body(rng, self._members[0].name, Gossip()))
 
-    def _packed(self, sender: str, message: Message) -> bytes:
+    def said(self, sender: str, message: Message) -> bytes:
         return FRAME.close(pack_body(pack_head(sender, NOW_MS, 0, message), [], []))
 
     def _body(self, rng: random.Random, sender: str, message: Message) -> bytes:

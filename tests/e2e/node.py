@@ -27,6 +27,9 @@ ROOT = Path(__file__).parents[2]
 DEFAULT = 7946
 """The gossip port that a node takes by itself, and that of nodes in networks of their own."""
 
+SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+"""For nodes on addresses at which they would warn that they have none."""
+
 POLL = 0.02
 """Seconds between two looks at a condition, in the first second."""
 
@@ -117,6 +120,10 @@ class Node:
         """The module that is run, with what comes before the node's own arguments."""
         self.checkout = ROOT
         """Whose code is run."""
+        self.token = ""
+        """What those show who ask it; empty: nothing."""
+        self.keyring = ""
+        """The file of its secrets; empty: it has none."""
         self._directory = directory
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,7 +147,8 @@ class Node:
     def start(self, *options: str, join: Sequence[Node] = (), **variables: str) -> None:
         """Start the process; `options` may override what is given here."""
         joins = [part for node in join for part in ("--join", node.address)]
-        own = ("--bind", self.address, "--name", self.name)
+        sealed = ("--keyring", self.keyring) if self.keyring else ()
+        own = ("--bind", self.address, "--name", self.name, *sealed)
         self.start_as("run", *own, *joins, *options, **variables)
 
     def start_as(self, *arguments: str, **variables: str) -> None:
@@ -230,7 +238,8 @@ class Node:
         connection.sock = self.connect()
         try:
             sent = raw if body is None else json.dumps(body).encode()
-            connection.request(method, path, sent)
+            shown = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+            connection.request(method, path, sent, shown)
             response = connection.getresponse()
             text = response.read().decode()
             is_json = "json" in response.headers.get_content_type()
@@ -276,21 +285,22 @@ class Node:
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         return answer.decode().splitlines()
 
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A client command of the command line."""
+    def cli(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """A client command of the command line, with `given` as its input."""
         host = f"[{self.api[0]}]" if ":" in self.api[0] else self.api[0]
         prefix = self._namespace.prefix if self._namespace else ()
-        return gossipd(*arguments, prefix=prefix, GOSSIPD_API=f"{host}:{self.api[1]}")
+        return gossipd(*arguments, prefix=prefix, given=given, GOSSIPD_API=f"{host}:{self.api[1]}")
 
 
 def gossipd(
-    *arguments: str, prefix: Sequence[str] = (), **variables: str
+    *arguments: str, prefix: Sequence[str] = (), given: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
         (*prefix, sys.executable, "-m", "gossipd", *arguments),
         cwd=ROOT,
         env=environment(**variables),
+        input=given,
         capture_output=True,
         text=True,
         timeout=30 * crowding(),

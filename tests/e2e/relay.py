@@ -52,6 +52,11 @@ class Relay:
         self._targets = [(node.host, node.port) for node in (one, other)]
         self._thread.start()
 
+    def captured(self, side: int) -> list[bytes]:
+        """What the node of this side was sent so far."""
+        with self._lock:
+            return [data for data, to in self._captured if to == side]
+
     def replay(self) -> int:
         """Deliver everything that ever came by again: shuffled, twice; how many that is."""
         with self._lock:

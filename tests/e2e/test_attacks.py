@@ -14,7 +14,7 @@ from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.node import Node
 from tests.effort import effort
-from tests.fuzz.attacks import real
+from tests.fuzz.attacks import real, sealed
 from tests.fuzz.attacks.costly import NAME, Costly
 
 SECONDS = effort(2, 4)
@@ -50,3 +50,15 @@ def test_ghosts_bring_no_traffic_upon_anybody_and_keep_nobody_out(
     found = attack(cluster, cluster.start(real.COUNT))
     print(found.text)
     assert found.is_harmless
+
+
+def test_hostile_datagrams_change_nothing_at_a_node_with_a_secret() -> None:
+    found = sealed.run(effort(10_000, 200_000))
+    print(found)
+    assert not found.changed
+    assert found.uncounted == 0
+    assert all(found.dropped.values()), "each reason"
+    assert len(found.dropped) == 6
+    assert found.opened > sealed.CAPTURED, "a life that knows no window opens what is real"
+    # Of a CPU that others use as well; the program demands what is to be reached.
+    assert found.microseconds < 3 * sealed.MICROSECONDS_MAX

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gossipd.config.endpoint import Endpoint
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from tests.e2e.bounds import allowed, report
@@ -97,7 +98,7 @@ def served(limits: Limits) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(port.start("127.0.0.1", 0), loop).result(10)
+        asyncio.run_coroutine_threadsafe(port.listen(Endpoint("127.0.0.1", 0)), loop).result(10)
         host, number = port.addresses[0]
         yield f"http://{host}:{number}/"
     finally:

@@ -59,6 +59,24 @@ def test_a_passed_socket_is_used_and_not_given_on(cluster: Cluster) -> None:
     assert b"LISTEN_FDS=1" in environment
 
 
+def test_a_passed_unix_socket_stands_beside_what_the_node_opens_itself(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    node, path = cluster.add(), tmp_path / "api.sock"
+    activated(node, str(path))
+    node.start("--api", f"unix:{path}", "--api", f"{node.api[0]}:{node.api[1]}")
+    until(path.exists, 10, "somebody listens")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(path))
+        client.sendall(b"increment\n")
+        assert client.recv(100) == b"1\n"
+    assert node.count() == 1
+    node.process.terminate()
+    assert node.ended() == 0
+    assert path.exists()
+
+
 def test_a_socket_that_is_not_that_of_the_options_is_refused(cluster: Cluster) -> None:
     node = cluster.add()
     other = cluster.address(), node.api[1] + 1

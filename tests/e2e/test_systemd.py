@@ -15,6 +15,7 @@ from tests.e2e.node import ROOT, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
 
+SYSTEMD = ROOT / "systemd"
 PORTS = {"a": 7956, "b": 7966}
 
 
@@ -25,7 +26,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         booted.shell(f"cd {SOURCE}\n{installation()}")
         for name, port in PORTS.items():
             lines = f'name = "{name}"', f'bind = "127.0.0.1:{port}"', 'join = ["127.0.0.1:7946"]'
-            text = "\n".join(lines)
+            api = f'api = ["127.0.0.1:{port + 1}", "unix:/run/gossipd-{name}/api.sock"]'
+            text = "\n".join([*lines, api])
             booted.shell(f"cat >/etc/gossipd/{name}.toml <<'END'\n{text}\nEND")
         yield booted
 
@@ -65,6 +67,8 @@ def test_the_plain_unit_and_instances_run_beside_each_other(machine: Machine) ->
     machine.run("systemctl", "restart", *reversed(units))
     assert [active(machine, unit) for unit in units] == [True] * 3
     until(lambda: len(machine.run("gossipd", "peers").stdout.split()) == 2, 20, "all are members")
+    here = ("gossipd", "peers", "--api", "unix:/run/gossipd-a/api.sock")
+    until(lambda: len(machine.run(*here).stdout.split()) == 2, 20, "by the Unix socket, too")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +134,27 @@ def test_a_reload_is_told_and_changes_what_can_change(machine: Machine) -> None:
     until(lambda: active(machine, "gossipd@a"), 20, "the reload is over")
     reloaded = "Reloaded gossipd@a.service"
     until(lambda: reloaded in "\n".join(machine.journal("-u", "gossipd@a")), 20, "it is told")
+
+
+def test_a_keyring_that_only_root_can_read_is_handed_over_as_a_credential(
+    machine: Machine,
+) -> None:
+    """As the document says, for an instance of its own."""
+    block = re.findall(r"```sh\n(.*?)```", (SYSTEMD / "README.md").read_text(), re.DOTALL)[1]
+    assert "keygen" in block
+    machine.shell("printf 'bind = \":7986\"\\n' >/etc/gossipd/sealed.toml")
+    instance = block.replace("gossipd.service.d", "gossipd@sealed.service.d")
+    machine.shell(instance.replace("restart gossipd", "restart gossipd@sealed"))
+    assert machine.shell("stat --format=%a /etc/gossipd/keyring") == "600\n"
+    until(lambda: active(machine, "gossipd@sealed"), 30, "the unit is active")
+    (line,) = [
+        line
+        for line in machine.journal("-u", "gossipd@sealed", "-t", "gossipd")
+        if "datagrams are sealed" in line
+    ]
+    assert "of /run/credentials/gossipd@sealed.service/keyring" in line
+    assert "sealing=require" in line
+    machine.run("systemctl", "stop", "gossipd@sealed")
 
 
 def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine) -> None:

@@ -10,6 +10,7 @@ inputs that once failed: they stay.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import msgpack
@@ -102,6 +103,7 @@ def path_of(name: str) -> Path:
     return CORPUS / f"{name.replace(' ', '-').replace(chr(39), '').replace('^', '-')}.bin"
 
 
+@cache
 def corpus() -> dict[str, bytes]:
     """Everything that is kept, by the names of the files."""
     return {path.stem: path.read_bytes() for path in sorted(CORPUS.glob("*.bin"))}

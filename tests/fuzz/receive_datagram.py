@@ -140,7 +140,7 @@ def hostile(datagrams: list[bytes], trees: list[bytes], rng: Random) -> bytes:
     return _FRAME.close(mutate(rng.choice(trees), trees, rng))
 
 
-def _is_tree(body: bytes | Drop) -> TypeGuard[bytes]:
+def is_tree(body: bytes | Drop) -> TypeGuard[bytes]:
     """Whether it is msgpack that can be taken apart and put together again."""
     try:
         msgpack.packb(msgpack.unpackb(body, strict_map_key=False))
@@ -151,7 +151,7 @@ def _is_tree(body: bytes | Drop) -> TypeGuard[bytes]:
 
 def throw(subject: Subject, runs: int, rng: Random) -> int:
     """Throw `runs` datagrams at one node; how many were used."""
-    trees = [body for body in map(_FRAME.open, subject.datagrams) if _is_tree(body)]
+    trees = [body for body in map(_FRAME.open, subject.datagrams) if is_tree(body)]
     used = 0
     for run in range(runs):
         data, source = hostile(subject.datagrams, trees, rng), rng.choice(subject.sources)

@@ -1,4 +1,4 @@
-"""A short run of the fuzzer of RESP, and what a hostile client would rather have held."""
+"""Splits of a conversation in RESP, and what a hostile client would rather have held."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import pytest
 
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.resp.reading import Reader
-from tests.effort import effort
 
-from .resp import answers_to, command, commands_in, fuzz
+from .conversation import converse, host
+from .respoken import command, commands_in
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_hostile_requests_break_nothing(seed: int) -> None:
-    assert await fuzz(effort(150, 20_000), seed) > 150, "enough of them count"
+async def answers_to(pieces: list[bytes]) -> tuple[bytes, list[tuple[str, int]]]:
+    """What a connection says to these, and what it added."""
+    backend, port = host()
+    return await converse(port, pieces), backend.started
 
 
 async def test_every_split_of_a_conversation_answers_the_same() -> None:

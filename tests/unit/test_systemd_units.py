@@ -77,5 +77,5 @@ def test_both_units_run_a_node_in_the_same_way() -> None:
     one, many = (set(unit.read_text().partition("[Unit]")[2].splitlines()) for unit in UNITS)
     differing = one ^ many
     assert {line.partition("=")[0] for line in differing if not line.startswith("#")} == {
-        *("Description", "Environment", "EnvironmentFile", "StateDirectory")
+        *("Description", "Environment", "EnvironmentFile", "StateDirectory", "RuntimeDirectory")
     }

@@ -1,8 +1,9 @@
 """Fills datagrams: a message, then views that its receiver must see, then news as far as it fits.
 
 Every datagram to a member that is not held alive carries what is held of it if that fits, so that
-a wrong verdict reaches its subject. Strangers get no news. The accusers in a view help, but it is
-told without them where they do not fit. I10: no datagram is above its limit.
+a wrong verdict reaches its subject. Strangers, and members that are gone, get no news. The
+accusers in a view help, but it is told without them where they do not fit. I10: no datagram is
+above its limit.
 """
 
 from __future__ import annotations
@@ -49,12 +50,14 @@ class PacketBuilder:
         name: str | None,
         views: tuple[MemberView, ...],
         now: float,
+        room: int = DATAGRAM_SIZE_MAX,
     ) -> bytes:
-        """The datagram for `to`, where the member `name` is thought to be."""
+        """The datagram for `to`, where the member `name` is thought to be. `room`: what rides
+        along fits into so many bytes with it."""
         head = self._head(message)
-        budget = self._settings.datagram_size - self._frame.overhead - BODY_OVERHEAD - len(head)
-        is_member = name is not None and self._members.is_proven(to)
-        if name is not None and is_member:
+        size = min(room, self._settings.datagram_size)
+        budget = size - self._frame.overhead - BODY_OVERHEAD - len(head)
+        if name is not None and self._members.is_proven(to):
             views += self._own_case(name, now)
         packed: list[Packed] = []
         for view in views:
@@ -63,7 +66,7 @@ class PacketBuilder:
                 packed.append(part)
                 budget -= len(part)
         groups: list[Packed] = []
-        if is_member:
+        if name is not None and self._members.lives_at(to):
             news, groups = self._news(budget, now)
             packed += news
         return self._frame.close(pack_body(head, packed, groups))

@@ -63,8 +63,8 @@ class Admission:
         """Ask who calls itself `name` at `to` to prove that it reads what is sent there."""
         turn.send(Cookie(nonce, self._cookie(name, to, turn.now), turn.source), to)
 
-    def asked(self, join: Join, newcomer: MemberView, size: int, turn: Turn) -> None:
-        """Somebody wants in; `size` is that of its datagram."""
+    def asked(self, join: Join, newcomer: MemberView, turn: Turn) -> None:
+        """Somebody wants in."""
         proven = join.cookie and join.cookie in (
             self._cookie(newcomer.name, join.address, turn.now),
             self._cookie(newcomer.name, join.address, turn.now - COOKIE_SLOT),
@@ -74,7 +74,7 @@ class Admission:
             self._consider(Newcomer(newcomer, join.nonce, join.standing), turn)
             return
         if join.address != turn.source:
-            self._amplification.received(join.address, size)
+            self._amplification.received(join.address, turn.size)
             turn.send(Cookie(join.nonce, b"", turn.source), turn.reply_to)
             if self._elsewhere.asked(newcomer.name, join.address, turn.now):
                 turn.emit(SpeaksElsewhere(newcomer.name, join.address, turn.source))
@@ -143,5 +143,5 @@ class Admission:
         )
         refuse = Refuse(newcomer.nonce, reason, holder.address, holder.generation, standing)
         address = newcomer.view.address
-        self._amplification.trust(address)  # its cookie has proven it
+        self._amplification.turn_to(address)  # its cookie has proven it
         turn.send(refuse, address)

@@ -84,7 +84,7 @@ class Joining:
         """Ask whoever is at these addresses; its own address is passed over."""
         for address in addresses:
             if address != self._members.own.address:
-                self._amplification.trust(address)
+                self._amplification.turn_to(address)
                 self._send_join(address, b"", address, turn)
 
     def ask_rivals(self, turn: Turn) -> None:
@@ -95,9 +95,9 @@ class Joining:
 
     def came_back(self, sender: str, join: Join, turn: Turn) -> bool:
         """Whether a join is one of this node's own: it was sent to an address which is its own,
-        too."""
+        too. Or somebody has sent it back: so whoever was asked may still answer."""
         own = self._members.own
-        asked = self._questions.take(_Asked, join.nonce) if sender == own.name else None
+        asked = self._questions.get(_Asked, join.nonce) if sender == own.name else None
         if asked is not None and asked.meant != own.address:
             turn.emit(FoundItself(asked.meant))
         return asked is not None

@@ -88,6 +88,8 @@ class MemberTable:
         """Those that this node does not know itself."""
         self._addresses: dict[Address, int] = {}
         """How many have proven each address."""
+        self._homes: dict[Address, int] = {}
+        """How many of them live there."""
         self._fingerprint = 0
         self.counts = dict.fromkeys(Status, 0)
         """How many there are in each state."""
@@ -151,6 +153,10 @@ class MemberTable:
     def is_proven(self, address: Address) -> bool:
         """Whether a member that is held at `address` has answered a nonce of this node there."""
         return address in self._addresses
+
+    def lives_at(self, address: Address) -> bool:
+        """Whether that is so of one that lives: who is gone may have left it to anybody."""
+        return address in self._homes
 
     def has_proven(self, name: str, address: Address) -> bool:
         """Whether this very member has."""
@@ -379,8 +385,8 @@ class MemberTable:
     def _link(self, entry: _Entry) -> None:
         """Enter an entry in the lists."""
         view = entry.view
-        if entry.proven:
-            self._addresses[view.address] = self._addresses.get(view.address, 0) + 1
+        for addresses in self._places(entry):
+            addresses[view.address] = addresses.get(view.address, 0) + 1
         if not entry.known:
             self._strangers[view.name] = None
         if view.name == self._own:
@@ -390,13 +396,20 @@ class MemberTable:
         elif view.status is Status.FAILED and entry.known:
             insort(self._down, view.name)
 
+    def _places(self, entry: _Entry) -> tuple[dict[Address, int], ...]:
+        """Where its address is counted."""
+        if not entry.proven:
+            return ()
+        lives = entry.view.status <= Status.SUSPECT
+        return (self._addresses, self._homes) if lives else (self._addresses,)
+
     def _unlink(self, entry: _Entry) -> None:
         """Take an entry out of the lists again."""
         view = entry.view
-        if entry.proven:
-            self._addresses[view.address] -= 1
-            if not self._addresses[view.address]:
-                del self._addresses[view.address]
+        for addresses in self._places(entry):
+            addresses[view.address] -= 1
+            if not addresses[view.address]:
+                del addresses[view.address]
         self._strangers.pop(view.name, None)
         for names in (self._live, self._down):
             index = bisect_left(names, view.name)

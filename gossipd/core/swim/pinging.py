@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
 
+from gossipd.core.gossip.amplification import AmplificationLimit
 from gossipd.core.means import Means
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
@@ -36,6 +37,7 @@ class Pinger:
     _round_trips: RoundTrips
     _health: Health
     _showing: Showing
+    _amplification: AmplificationLimit
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
@@ -44,7 +46,7 @@ class Pinger:
         """Ping a member, and tell it these views; the nonce."""
         flight = Flight(target.name, purpose, turn.now)
         nonce = self._questions.ask(flight, IN_FLIGHT_MAX, turn.now)
-        self._send(target, nonce, turn, *said)
+        self._send(target, nonce, turn, *said, by_itself=True)
         return nonce
 
     def ask(self, name: str, turn: Turn) -> None:
@@ -112,6 +114,8 @@ class Pinger:
         if view is None or view.address != ask.address:
             turn.send(Nack(ask.nonce), turn.reply_to)
             return
+        if view.status > Status.SUSPECT:
+            self._amplification.received(view.address, turn.size)
         flight = Relayed(ask.target, Purpose.RELAY, turn.now, turn.reply_to, ask.nonce)
         nonce = self._questions.ask(flight, RELAYED_MAX, turn.now)
         longest = self._settings.probe_interval * self._settings.health_max
@@ -125,5 +129,13 @@ class Pinger:
         if flight is not None:  # else there was no room for it
             turn.send(Nack(flight.asked), flight.asker)
 
-    def _send(self, target: MemberView, nonce: int, turn: Turn, *said: MemberView) -> None:
-        turn.send(Ping(nonce, target.name, self._showing.own), target.address, target.name, said)
+    def _send(
+        self,
+        target: MemberView,
+        nonce: int,
+        turn: Turn,
+        *said: MemberView,
+        by_itself: bool = False,
+    ) -> None:
+        ping = Ping(nonce, target.name, self._showing.own)
+        turn.send(ping, target.address, target.name, said, by_itself=by_itself)

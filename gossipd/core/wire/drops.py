@@ -8,12 +8,18 @@ from enum import Enum
 class Drop(Enum):
     """A reason; its value is the explanation."""
 
+    NOT_ALLOWED = "from an address that allow does not name"
     TOO_LARGE = "larger than any datagram may be"
     TOO_SHORT = "shorter than a header"
     MAGIC = "not a gossipd datagram"
     VERSION = "another version of the protocol"
     FOREIGN = "another cluster's"
     TAG = "damaged, or of another cluster with the same hash"
+    SEALED = "sealed, and this node has no secret"
+    UNSEALED = "not sealed, and this node has a secret"
+    UNKNOWN_SECRET = "sealed with a secret that this node does not have"
+    FORGED = "damaged or forged: it does not open with the secret that it names"
+    REPLAYED = "it has come before, or is much older than others of its sender that have come"
     MALFORMED = "its body is malformed"
     UNKNOWN_KIND = "an unknown kind of message"
     UNKNOWN_FIELD = "some of its fields or records are unknown; the rest was used"

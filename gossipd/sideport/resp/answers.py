@@ -21,6 +21,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from gossipd.core import Refused, Why
+from gossipd.sideport.access import Denied
 from gossipd.sideport.pipeline import Answer
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 
@@ -96,7 +97,7 @@ OK = simple("OK")
 
 
 def error(refused: Refused) -> bytes:
-    code = refused.code if isinstance(refused, Error) else _CODES.get(refused.why, "ERR")
+    code = refused.code if isinstance(refused, Error | Denied) else _CODES.get(refused.why, "ERR")
     return f"-{code} {' '.join(refused.detail.split())}\r\n".encode(errors="replace")
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gossipd.config.bounds import COPIES_MAX, TIMEOUT_MAX
 from gossipd.core import RETRY_AFTER, Refused, Why
 from gossipd.daemon.service import Service
+from gossipd.sideport.access import within
 from gossipd.sideport.operations import INCREMENT, complete
 from gossipd.sideport.resp.answers import Names, Value, simple
 from gossipd.sideport.resp.patterns import pattern
@@ -54,17 +55,19 @@ def decrby(session: Session, words: Words) -> Call:
 
 def _add(session: Session, word: bytes, by: int) -> Call:
     """Adding 0, by which some read a counter as a number, reads it and creates none."""
+    name = counter(word)
     if by == 0:
-        return Call(partial(_value, session.node, counter(word)), again=True)
-    arguments = INCREMENT.validated({"counter": text(word), "by": by})
-    return Call(INCREMENT.start(session.node, arguments), shares=True, again=True)
+        return Call(partial(_value, session.node, name), again=True, counter=name)
+    arguments = INCREMENT.validated({"counter": name, "by": by})
+    start = INCREMENT.start(session.node, arguments)
+    return Call(start, shares=True, again=True, counter=name)
 
 
 def add_once(session: Session, words: Words) -> Call:
     _, name, by, key = words
-    given = {"counter": text(name), "by": whole(by), "key": text(key)}
+    given = {"counter": counter(name), "by": whole(by), "key": text(key)}
     start = INCREMENT.start(session.node, INCREMENT.validated(given))
-    return Call(start, shares=True, keyed=True)
+    return Call(start, shares=True, keyed=True, counter=text(name))
 
 
 def _value(node: Service, name: str) -> Value:
@@ -86,7 +89,8 @@ async def wait(session: Session, words: Words) -> Value:
 
 
 def get(session: Session, words: Words) -> Call:
-    return Call(partial(_found, session.node, counter(words[1])), again=True)
+    name = counter(words[1])
+    return Call(partial(_found, session.node, name), again=True, counter=name)
 
 
 def _found(node: Service, name: str) -> Value:
@@ -95,21 +99,21 @@ def _found(node: Service, name: str) -> Value:
     return None if value is None else str(value)
 
 
-def _several(session: Session, words: Words) -> list[int | None]:
+def _several(session: Session, words: Words, prefix: str) -> list[int | None]:
     complete(session.node)
-    return [session.node.find(counter(word)) for word in words[1:]]
+    return [session.node.find(within(counter(word), prefix)) for word in words[1:]]
 
 
-def mget(session: Session, words: Words) -> Value:
-    return [None if value is None else str(value) for value in _several(session, words)]
+def mget(session: Session, words: Words, prefix: str) -> Value:
+    return [None if value is None else str(value) for value in _several(session, words, prefix)]
 
 
-def exists(session: Session, words: Words) -> Value:
-    return sum(value is not None for value in _several(session, words))
+def exists(session: Session, words: Words, prefix: str) -> Value:
+    return sum(value is not None for value in _several(session, words, prefix))
 
 
-def type_of(session: Session, words: Words) -> Value:
-    return simple("string" if exists(session, words) else "none")
+def type_of(session: Session, words: Words, prefix: str) -> Value:
+    return simple("string" if exists(session, words, prefix) else "none")
 
 
 def dbsize(session: Session, _: Words) -> Value:
@@ -117,7 +121,7 @@ def dbsize(session: Session, _: Words) -> Value:
     return session.node.counter_count
 
 
-def scan(session: Session, words: Words) -> Value:
+def scan(session: Session, words: Words, prefix: str) -> Value:
     """A cursor says how many counters, in the order of names, are done. No counter is ever
     dropped, so those that are not done stay behind it, whatever is added: none is passed over,
     some may be told twice, and nothing has to be remembered here."""
@@ -131,7 +135,7 @@ def scan(session: Session, words: Words) -> Value:
     while left and (some := node.counters_behind(done, min(left, SCANNED_AT_ONCE))):
         for name in some:
             done, left = done + 1, left - 1
-            if options.are_any and fits(name):
+            if options.are_any and name.startswith(prefix) and fits(name):
                 names.append(name)
             if time.over:
                 left = 0
@@ -157,7 +161,7 @@ def _options(words: Words) -> _Options:
     return _Options(fits, count, given.get(b"TYPE", b"string").lower() == b"string")
 
 
-async def keys(session: Session, words: Words) -> Value:
+async def keys(session: Session, words: Words, prefix: str) -> Value:
     wanted, node, lists = pattern(text(words[1])), session.node, session.port.resp.lists
     complete(node)
     if len(lists) >= LISTS_MAX:
@@ -168,7 +172,7 @@ async def keys(session: Session, words: Words) -> Value:
     names = found.names
     time = await session.port.turns.wait()
     for name, _ in node.counters(wanted.beginning, ""):
-        if wanted.fits(name):
+        if name.startswith(prefix) and wanted.fits(name):
             if len(names) == KEYS_MAX:
                 raise wrong(f"more than {KEYS_MAX} counters fit; use SCAN")
             names.append(name)

@@ -1,8 +1,9 @@
 """What is asked of the connection and of the node: handshakes, `INFO`, `CONFIG`.
 
-There are no passwords, so the user `default` may do everything and has any, as in a Redis without
-passwords. What is told of a Redis server that this is not (`redis_version`) is there for clients
-that look for it before they use a command.
+Where tokens are asked for, a password is one, whoever the user is; else the user `default` may do
+everything and has any, as in a Redis without passwords. Who it is changes when a client says so,
+before anything behind that is understood. What is told of a Redis server that this is not
+(`redis_version`) is there for clients that look for it before they use a command.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import os
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import gossipd
-from gossipd.sideport.resp.answers import OK, Encoded, Error, Value, simple
+from gossipd.config.tokens import Right
+from gossipd.sideport.access import check
+from gossipd.sideport.resp.answers import OK, Error, Value, simple
 from gossipd.sideport.resp.patterns import pattern
 from gossipd.sideport.resp.reading import Words
 from gossipd.sideport.resp.refusals import CLIENT_REASONS, unknown_part, unsupported, wrong_number
 from gossipd.sideport.resp.rows import NOT_A_NUMBER, SYNTAX, text, whole
-from gossipd.sideport.resp.session import Session
+from gossipd.sideport.resp.session import Call, Session
 from gossipd.sideport.validation import number, shown, wrong
 
 REDIS_VERSION = "7.2.0"
@@ -32,6 +36,7 @@ _NO_PASSWORD = (
     "AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?"
 )
+_SAY_HELLO = "AUTH TOKEN, or HELLO 3 AUTH default TOKEN"
 _WRONG_PASSWORD = "invalid username-password pair or user is disabled."
 
 
@@ -45,9 +50,14 @@ def echo(_: Session, words: Words) -> Value:
     return words[1]
 
 
-def reset(session: Session, _: Words) -> Value:
-    session.reset()
-    return simple("RESET")
+def reset(session: Session, _: Words) -> Call:
+    session.visitor.forget()
+
+    def run() -> Value:
+        session.reset()
+        return simple("RESET")
+
+    return Call(run)
 
 
 def select(_: Session, words: Words) -> Value:
@@ -56,23 +66,26 @@ def select(_: Session, words: Words) -> Value:
     return OK
 
 
-def auth(_: Session, words: Words) -> Value:
+def auth(session: Session, words: Words) -> Call:
     if len(words) > 3:
         raise wrong(SYNTAX)
-    if len(words) == 2:
+    if len(words) == 2 and session.access.is_open:
         raise wrong(_NO_PASSWORD)
-    return _authenticated(words[1])
+    session.visitor.show(_token(session, words[-2:]))
+    return Call(lambda: OK)
 
 
-def _authenticated(user: bytes) -> Encoded:
-    if user != b"default":
+def _token(session: Session, pair: Words) -> bytes:
+    """What a user and a password are as a token."""
+    if session.access.is_open and pair[0] != b"default":
         raise Error("WRONGPASS", _WRONG_PASSWORD)
-    return OK
+    return pair[-1]
 
 
-def hello(session: Session, words: Words) -> Value:
+def hello(session: Session, words: Words) -> Call:
     """Nothing is changed unless all of it is right."""
     version, at, name = session.version, 2, session.name
+    token: bytes | None = None
     if len(words) > 1:
         given = number(words[1].decode("latin-1"))
         if isinstance(given, str):
@@ -83,13 +96,20 @@ def hello(session: Session, words: Words) -> Value:
     while at < len(words):
         option, left = words[at].upper(), len(words) - at - 1
         if option == b"AUTH" and left >= 2:
-            _authenticated(words[at + 1])
+            token = _token(session, words[at + 1 : at + 3])
             at += 3
         elif option == b"SETNAME" and left >= 1:
             name = _own_name(words[at + 1], "Client names")
             at += 2
         else:
             raise wrong(f"Syntax error in HELLO option {shown(text(words[at]))}")
+    if token is not None:
+        session.visitor.show(token)
+    check(session.visitor.grant, Right.READ, _SAY_HELLO)
+    return Call(partial(_welcome, session, version, name))
+
+
+def _welcome(session: Session, version: int, name: str) -> Value:
     session.version, session.name = version, name
     return {
         "server": "gossipd",
@@ -219,7 +239,7 @@ def _server(session: Session) -> _Fields:
     yield "redis_mode", "standalone"
     yield "gossipd_version", gossipd.__version__
     yield "process_id", os.getpid()
-    yield "tcp_port", session.port.addresses[0][1]
+    yield "tcp_port", next((port for _, port in session.port.addresses), 0)
     yield "uptime_in_seconds", int(time.time() - session.port.resp.began_at)
 
 

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gossipd.core import Refused
+from gossipd.sideport.access import Access, check, is_wrong_token
 from gossipd.sideport.answered import UNKNOWN
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.resp.answers import OK, Error
@@ -35,6 +36,7 @@ _RESET, _QUIT = "RESET", "QUIT"
 
 _NOT_RUN = "not run: it follows a MULTI, which is refused; EXEC or DISCARD ends that"
 _ABORTED = "Transaction discarded because of previous errors."
+_SAY_TOKEN = "AUTH TOKEN"
 _FULL = "max number of clients reached"
 """Clients of Redis know these words, and come again."""
 
@@ -45,25 +47,32 @@ class RespDialect:
     size = 0
     """What is held is small."""
 
-    def __init__(self, port: SidePort, pipeline: Pipeline, *, brief: bool = False) -> None:
+    def __init__(
+        self, port: SidePort, pipeline: Pipeline, access: Access, *, brief: bool = False
+    ) -> None:
         """`brief`: one short question is answered."""
         self._brief = brief
         self._pipeline = pipeline
         self._idle_timeout = port.limits.text_idle_timeout
         self._reader = Reader(port.limits.request_size_max, port.limits.words_max)
         self._common = port.resp
-        self._session = Session(port)
+        self._session = Session(port, access)
+        self._visitor = self._session.visitor
         self._is_refusing = False
         """What comes belongs to a transaction that was refused."""
 
     def feed(self, data: bytes, now: float) -> None:  # noqa: ARG002 - one time-out fits all here
-        reader, common = self._reader, self._common
+        reader, common, is_bounded = self._reader, self._common, self._visitor.is_bounded
         if reader.is_within or self._is_refusing or self._brief:
             self._do(reader.take(data))
-        elif (calls := common.said.get(data)) is not None:
+        elif (calls := common.said.get(data)) is not None and not (
+            is_bounded and not all(self._may(call) for call, _ in calls)
+        ):
             for call, count in calls:
                 self._start(call, count)
-        elif (keyed := common.requests.find(data)) is not None:
+        elif (keyed := common.requests.find(data)) is not None and not (
+            is_bounded and not self._may(keyed)
+        ):
             self._start(keyed)
         else:
             found = reader.take(data)
@@ -85,6 +94,8 @@ class RespDialect:
             left = len(list(same))
             while left:
                 call, count = None if self._is_refusing else common.calls.get(words), 1
+                if call is not None and self._visitor.is_bounded and not self._may(call):
+                    call = None
                 if call is not None:
                     count = left if call.runs else 1
                     self._start(call, count)
@@ -117,8 +128,14 @@ class RespDialect:
     def resume(self, now: float) -> None:
         """Nothing to do: the time-out is counted from the last answer."""
 
+    def stays(self) -> bool:
+        return self._visitor.stays()
+
     def end(self) -> None:
         self._session.end()
+
+    def _may(self, call: Call) -> bool:
+        return self._visitor.may(call.right, call.counter)
 
     def _take(self, words: Words) -> Call | None:
         """Start a command; what that was, if it is likely to come again."""
@@ -126,8 +143,8 @@ class RespDialect:
             call = self._found(words)
         except Refused as refused:
             self._pipeline.say(self._session.refused(refused, _name_of(words)))
-            if self._brief:
-                self._pipeline.end()
+            if self._brief or is_wrong_token(refused):
+                self._pipeline.end(linger=not self._brief)
             return None
         if call is None:
             self._pipeline.say(OK)
@@ -139,7 +156,7 @@ class RespDialect:
     def _found(self, words: Words) -> Call | None:
         """What a command means, None for `QUIT`; raises `Refused`."""
         keyed = None if self._is_refusing else self._common.keyed.get(words[:-1])
-        if keyed is not None:
+        if keyed is not None and self._may(keyed):
             return keyed.under(KEY.check(text(words[-1])))
         name = words[0].upper().decode("latin-1")
         if self._is_refusing and name not in (_RESET, _QUIT):
@@ -156,7 +173,8 @@ class RespDialect:
             raise wrong(_FULL)
         if name == _QUIT:
             return None
-        call = row.begin(self._session, words)._replace(name=name.lower())
+        check(self._visitor.grant, row.right, _SAY_TOKEN)
+        call = row.begin(self._session, words)._replace(name=name.lower(), right=row.right)
         if call.keyed:
             self._common.remember(words, call)
         return call

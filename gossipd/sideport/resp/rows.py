@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from gossipd.config.tokens import Right
+from gossipd.sideport.access import within
 from gossipd.sideport.resp.reading import Words
 from gossipd.sideport.resp.session import Call, Session
 from gossipd.sideport.validation import COUNTER, number, wrong
@@ -40,12 +42,19 @@ class Command:
     """As in Redis: how many words it has, its name included; if negative, at least so many."""
 
     summary: str
+    right: Right
+    """What whoever says it must be allowed."""
+
     run: Callable[[Session, Words], object] | None = None
     """Called when all before it is answered; returns a `Value`, or what is to be awaited for it.
     May raise `Refused`."""
 
+    search: Callable[[Session, Words, str], object] | None = None
+    """In its place: the same for whoever may ask about counters alone that begin so."""
+
     call: Callable[[Session, Words], Call] | None = None
-    """In its place, for what is asked most: tells what to start. May raise `Refused`."""
+    """In its place, for what is asked most, and for what changes how the next one is understood:
+    tells what to start. May raise `Refused`."""
 
     given: tuple[Given, ...] = ()
     group: str = "string"
@@ -58,8 +67,14 @@ class Command:
 
     def begin(self, session: Session, words: Words) -> Call:
         """Raises `Refused`."""
+        prefix = session.visitor.grant.prefix
         if self.call is not None:
-            return self.call(session, words)
+            call = self.call(session, words)
+            if call.counter:
+                within(call.counter, prefix)
+            return call
+        if self.search is not None:
+            return Call(partial(self.search, session, words, prefix))
         assert self.run is not None
         return Call(partial(self.run, session, words))
 

@@ -9,7 +9,9 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from weakref import WeakSet
 
+from gossipd.config.tokens import Right
 from gossipd.core import Counted, Refused
+from gossipd.sideport.access import Access, Visitor
 from gossipd.sideport.answered import Answers
 from gossipd.sideport.http_answers import status_of
 from gossipd.sideport.memo import Memo
@@ -46,6 +48,10 @@ class Call(NamedTuple):
     keyed: bool = False
     """With another key, which is its last word, it means the same with that."""
 
+    counter: str = ""
+    right: Right = Right.NONE
+    """What whoever says it must be allowed."""
+
     @property
     def runs(self) -> bool:
         """Some in a row may be started as one, as of `Pipeline.add`."""
@@ -53,7 +59,7 @@ class Call(NamedTuple):
 
     def under(self, key: bytes) -> Call:
         """The same with another key."""
-        return Call(partial(self.start, key=key), self.shares, name=self.name)
+        return self._replace(start=partial(self.start, key=key), keyed=False)
 
 
 Some: TypeAlias = tuple[Call, int]
@@ -111,8 +117,10 @@ class Tellers(dict[str, Teller]):
 class Session:
     """One connection's."""
 
-    def __init__(self, port: SidePort) -> None:
+    def __init__(self, port: SidePort, access: Access) -> None:
         self.port = port
+        self.access = access
+        self.visitor = Visitor(access)
         self.node = port.node
         self.id = next(_ids)
         self._answered = port.answered.of("resp", INCREMENT.name)

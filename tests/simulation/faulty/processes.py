@@ -94,7 +94,7 @@ class Processes(PlainEngine[Host]):
         node = Node(
             own,
             self.settings,
-            self._frame,
+            self.frames(),
             rng,
             self.now,
             durable=host.disk is not None,

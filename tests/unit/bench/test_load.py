@@ -11,6 +11,7 @@ import pytest
 
 from gossipd.bench.dialects import DIALECTS
 from gossipd.bench.load import Load, Plan
+from gossipd.config.endpoint import Endpoint
 
 Answer = Callable[[int, bytes], bytes | None]
 """What is said to the so many-th line of a connection; nothing: the connection is closed."""
@@ -48,7 +49,7 @@ async def served(answer: Answer) -> AsyncIterator[tuple[tuple[str, int], list[by
 
 
 def plan(address: tuple[str, int], **given: object) -> Plan:
-    usual = Plan(DIALECTS["text"], [address], 3, 1, ["a"], 1, 100, None, 10.0)
+    usual = Plan(DIALECTS["text"], [Endpoint(*address)], 3, 1, ["a"], 1, 100, None, 10.0)
     return usual._replace(**given)  # type: ignore[arg-type]
 
 
@@ -172,7 +173,8 @@ async def test_a_stop_waits_for_what_is_under_way_and_a_second_one_for_nothing()
 
 async def test_clients_are_spread_over_the_nodes() -> None:
     async with served(lambda *_: b"1\n") as (one, first), served(lambda *_: b"1\n") as (two, rest):
-        load = Load(plan(one, addresses=[one, two], clients=4, requests=None, seconds=0.1))
+        addresses = [Endpoint(*one), Endpoint(*two)]
+        load = Load(plan(one, addresses=addresses, clients=4, requests=None, seconds=0.1))
         await load.run(lambda _: None)
         assert len(first) + len(rest) == load.answered
         assert first

@@ -25,6 +25,7 @@ from gossipd.client import (
 )
 from gossipd.client.exchange import Response
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import ApiAddress
 
 A, B, C = (Endpoint("127.0.0.1", port) for port in (1, 2, 3))
 DONE = Answer("1", 1)
@@ -112,7 +113,7 @@ def test_any_other_refusal_is_the_answer(status: int) -> None:
 
 
 def test_who_may_have_done_it_is_asked_again_before_any_other() -> None:
-    asked: list[Endpoint] = []
+    asked: list[ApiAddress] = []
     script: list[AskingError | Answer]
     script = [_refused_connection(), _broken(), _broken(), _refused_connection(), DONE]
 

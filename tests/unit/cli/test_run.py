@@ -78,7 +78,8 @@ def test_every_flag_reaches_the_configuration(run: Run, module: FakeDaemonModule
     )  # fmt: skip
     assert module.started == [
         Config(
-            bind=Endpoint("::1", 7956), api=Endpoint("", 80), join=("a:1", "b:7946"), name="x y",
+            bind=Endpoint("::1", 7956), api=(Endpoint("", 80),),
+            join=("a:1", "b:7946"), name="x y",
             advertise=Endpoint("c", 2), cluster="d", profile="wan", data_dir="/e",
             durability="normal", tag=("k=v, w", "l="),
             log_level="debug",

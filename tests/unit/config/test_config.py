@@ -32,17 +32,17 @@ def _host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_side_port_is_on_loopback_next_to_the_gossip_port(bind: str, api: str) -> None:
-    assert str(Config.of(bind=Endpoint.parse(bind)).api) == api
+    assert str(Config.of(bind=Endpoint.parse(bind)).api[0]) == api
 
 
 def test_a_given_side_port_is_kept() -> None:
-    assert Config.of(api=Endpoint("", 80)).api == Endpoint("", 80)
+    assert Config.of(api=(Endpoint("", 80),)).api == (Endpoint("", 80),)
 
 
 def test_no_side_port_follows_the_last_port() -> None:
     with pytest.raises(ConfigError, match="api: must be given"):
         Config.of(bind=Endpoint("", 65535))
-    assert Config.of(bind=Endpoint("", 65535), api=Endpoint("", 1)).bind.port == 65535
+    assert Config.of(bind=Endpoint("", 65535), api=(Endpoint("", 1),)).bind.port == 65535
 
 
 def test_the_name_is_the_host_name_with_an_unusual_port() -> None:

@@ -76,7 +76,8 @@ def test_the_three_nodes_form_one_cluster() -> None:
         Layers(path=str(CONFIGS / "three-nodes" / f"{name}.toml")).load().config for name in "abc"
     ]
     addresses = {str(node.bind) for node in nodes}
-    ports = {port for node in nodes if node.api for port in (node.bind.port, node.api.port)}
+    endpoints = [each for node in nodes for each in (node.bind, *node.api)]
+    ports = {each.port for each in endpoints if isinstance(each, Endpoint)}
     assert len(ports) == 6
     assert len({node.name for node in nodes}) == 3
     assert {node.cluster for node in nodes} == {"three-nodes"}
@@ -91,7 +92,7 @@ def test_values_are_read_with_their_types(write: Write) -> None:
         )
     ).values
     assert values == {
-        "bind": Endpoint("::1", 1), "api": None, "join": ("a:1", "b"), "probe_interval": 2.0,
+        "bind": Endpoint("::1", 1), "api": (), "join": ("a:1", "b"), "probe_interval": 2.0,
         "gossip_fanout": 4, "in_memory": True, "profile": "wan", "tag": ("zone=a",),
     }  # fmt: skip
     assert isinstance(values["probe_interval"], float)

@@ -54,7 +54,7 @@ ANY = Endpoint("127.0.0.1", 0)
 @pytest.fixture
 async def daemon() -> AsyncIterator[Daemon]:
     """One that serves, alone."""
-    made = await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
+    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="one"))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     yield made
@@ -109,22 +109,22 @@ async def test_a_port_in_use_cannot_be_opened() -> None:
         taken.bind(("127.0.0.1", 0))
         bind = Endpoint(*taken.getsockname())
         with pytest.raises(StartError, match=f"cannot bind {bind}: Address already in use"):
-            await Daemon.open(Config(bind=bind, api=ANY))
+            await Daemon.open(Config(bind=bind, api=(ANY,)))
 
 
 async def test_a_side_port_in_use_cannot_be_opened() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         api = Endpoint(*taken.getsockname())
         with pytest.raises(StartError, match="cannot bind the API port"):
-            await Daemon.open(Config(bind=ANY, api=api))
+            await Daemon.open(Config(bind=ANY, api=(api,)))
 
 
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        (Config(bind=Endpoint("a.invalid", 1), api=ANY), r"cannot bind a\.invalid:1: "),
+        (Config(bind=Endpoint("a.invalid", 1), api=(ANY,)), r"cannot bind a\.invalid:1: "),
         (
-            Config(bind=ANY, api=Endpoint("a.invalid", 1)),
+            Config(bind=ANY, api=(Endpoint("a.invalid", 1),)),
             r"the API port a\.invalid:1",
         ),
     ],
@@ -141,7 +141,7 @@ async def test_a_name_to_bind_to_is_not_waited_for_without_end(
     monkeypatch.setattr(opening, "BIND_WITHIN", 0.05)
     monkeypatch.setattr(resolving, "resolve_now", lambda _: release.wait(60) and [])
     with pytest.raises(StartError, match=r"cannot bind a\.invalid:1: no resolver has answered"):
-        await Daemon.open(Config(bind=Endpoint("a.invalid", 1), api=ANY))
+        await Daemon.open(Config(bind=Endpoint("a.invalid", 1), api=(ANY,)))
     release.set()
 
 
@@ -150,7 +150,7 @@ async def test_seeds_that_cannot_be_resolved_do_not_end_the_start(
     seeds: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(ready_after=0.2)
-    config = Config(bind=ANY, api=ANY, name="one", join=seeds, settings=settings)
+    config = Config(bind=ANY, api=(ANY,), name="one", join=seeds, settings=settings)
     made = await Daemon.open(config)
     serving = asyncio.create_task(made.serve())
     await until(lambda: "cannot resolve the seed a.invalid:7946: " in caplog.text)
@@ -175,7 +175,7 @@ async def test_a_node_that_finds_only_itself_behind_its_seeds_is_ready_at_once()
         port = free.getsockname()[1]
     config = Config(
         bind=Endpoint("0.0.0.0", port),
-        api=ANY,
+        api=(ANY,),
         name="one",
         join=(f"localhost:{port}", f"127.0.0.3:{port}"),
         advertise=Endpoint("127.0.0.2", port),
@@ -189,7 +189,7 @@ async def test_a_node_that_finds_only_itself_behind_its_seeds_is_ready_at_once()
 
 def test_run_says_why_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert module.run(Config(bind=ANY, api=Endpoint(*taken.getsockname())), Layers()) == 1
+        assert module.run(Config(bind=ANY, api=(Endpoint(*taken.getsockname()),)), Layers()) == 1
     err = capfd.readouterr().err
     assert err.startswith("gossipd: cannot bind the API port 127.0.0.1:")
     assert err.count("\n") == 1
@@ -208,7 +208,7 @@ def test_run_says_why_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
 async def test_a_node_advertises_what_others_reach_it_at(
     bind: str, join: tuple[str, ...], advertise: Endpoint | None, host: str
 ) -> None:
-    config = Config(bind=Endpoint(bind, 0), api=ANY, join=join, advertise=advertise)
+    config = Config(bind=Endpoint(bind, 0), api=(ANY,), join=join, advertise=advertise)
     made = await Daemon.open(config)
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.status()["udp"])
@@ -221,7 +221,7 @@ async def test_a_node_advertises_what_others_reach_it_at(
 
 async def test_who_is_answered_is_written_to_before_the_loop_comes_round() -> None:
     """So what he says next is read before the next batch is begun."""
-    made = await Daemon.open(Config(bind=ANY, api=ANY, name="one", in_memory=True))
+    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="one", in_memory=True))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     connection, transport = Connection(made._port), FakeTransport()
@@ -265,7 +265,7 @@ async def test_what_two_hold_is_on_the_disk_of_the_other_one(
 ) -> None:
     """So it survives the one that answered, disk included."""
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
     for number in range(10):
@@ -318,7 +318,7 @@ async def test_reads_that_wait_are_bounded(daemon: Daemon) -> None:
 
 async def test_a_read_waits_until_what_it_is_to_include_has_come(daemon: Daemon) -> None:
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
     for number in range(1, 21):
@@ -344,7 +344,7 @@ async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:
 async def test_a_second_signal_does_not_wait_for_a_commit(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await Daemon.open(Config(bind=ANY, api=ANY, name="slow", in_memory=True))
+    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="slow", in_memory=True))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     committing, done = asyncio.Event(), asyncio.Event()
@@ -403,7 +403,7 @@ async def test_after_a_mistake_in_what_is_due_there_is_a_next_timer(
 
 async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(registers_max=5)
-    made = await Daemon.open(Config(bind=ANY, api=ANY, name="small", settings=settings))
+    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="small", settings=settings))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     for number in range(5):
@@ -441,7 +441,7 @@ async def test_wishes_that_cannot_be_done_are_refused(daemon: Daemon) -> None:
 async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
     await increment(daemon.service, "a", 1)
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
     with caplog.at_level(logging.INFO):
         serving = asyncio.create_task(other.serve())
         await until(lambda: other.service.not_ready() is None)
@@ -464,13 +464,13 @@ async def test_a_taken_name_ends_the_newcomer(
     daemon: Daemon, caplog: pytest.LogCaptureFixture
 ) -> None:
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=ANY, name="two", join=(seed,)))
+    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
     twin = await Daemon.open(
         Config(
             bind=ANY,
-            api=ANY,
+            api=(ANY,),
             name="one",
             join=(str(other.service.status()["address"]),),
             in_memory=True,
@@ -489,7 +489,7 @@ async def test_a_taken_name_ends_the_newcomer(
 
 
 async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
-    made = await Daemon.open(Config(bind=ANY, api=ANY, name="three"))
+    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="three"))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     with caplog.at_level(logging.INFO):
@@ -503,7 +503,7 @@ async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
 async def test_what_nobody_took_over_is_said_to_be_where_it_is(
     in_memory: bool, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await Daemon.open(Config(bind=ANY, api=ANY, name="one", in_memory=in_memory))
+    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="one", in_memory=in_memory))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     await increment(made.service, "a", 1)
@@ -514,22 +514,22 @@ async def test_what_nobody_took_over_is_said_to_be_where_it_is(
 
 async def test_a_directory_in_use_ends_the_start(daemon: Daemon) -> None:
     with pytest.raises(StartError, match=r"state/gossipd/one is in use by process \d+"):
-        await Daemon.open(Config(bind=ANY, api=ANY, name="one"))
+        await Daemon.open(Config(bind=ANY, api=(ANY,), name="one"))
 
 
 async def test_a_directory_of_another_cluster_ends_the_start() -> None:
-    config = Config(bind=ANY, api=ANY, name="one", cluster="a")
+    config = Config(bind=ANY, api=(ANY,), name="one", cluster="a")
     daemon = await Daemon.open(config)
     serving = asyncio.create_task(daemon.serve())
     await until(lambda: daemon.service.not_ready() is None)
     daemon.service.leave()
     assert await serving == 0
     with pytest.raises(StartError, match=r"state/gossipd/one belongs to cluster 'a', not 'b'$"):
-        await Daemon.open(Config(bind=ANY, api=ANY, name="one", cluster="b"))
+        await Daemon.open(Config(bind=ANY, api=(ANY,), name="one", cluster="b"))
 
 
 async def test_a_limit_below_what_is_stored_stops_no_start_and_takes_no_more() -> None:
-    config = Config(bind=ANY, api=ANY, name="one")
+    config = Config(bind=ANY, api=(ANY,), name="one")
     counts = []
     for limits in (Settings(), Settings(streams_max=1, registers_max=1)):
         daemon = await Daemon.open(replace(config, settings=limits))
@@ -548,7 +548,7 @@ async def test_a_limit_below_what_is_stored_stops_no_start_and_takes_no_more() -
 
 
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:
-    config = Config(bind=ANY, api=ANY, name="one")
+    config = Config(bind=ANY, api=(ANY,), name="one")
     answers = []
     for _ in range(3):
         daemon = await Daemon.open(config)
@@ -563,7 +563,7 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
 
 async def test_more_young_keys_than_memory_may_hold_stop_no_start_and_are_known() -> None:
     """As on a host whose clock is behind when it starts: all stored keys look young."""
-    config = Config(bind=ANY, api=ANY, name="one")
+    config = Config(bind=ANY, api=(ANY,), name="one")
     keys = [uuid4().bytes for _ in range(6)]
     answers = []
     for limits in (Settings(), Settings(key_limit=1)):

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from gossipd.config.endpoint import Endpoint
-from gossipd.daemon.inherited import UnfitError, check, sorted_out
+from gossipd.config.unix import UnixSocket
+from gossipd.daemon.inherited import UnfitError, check, is_at, sorted_out, unfit
 from gossipd.process.passed import Passed
 
 UDP, TCP = socket.SOCK_DGRAM, socket.SOCK_STREAM
@@ -58,12 +60,35 @@ def test_nothing_may_be_passed() -> None:
 
 def test_a_connection_is_refused(stack: ExitStack) -> None:
     one, _ = map(stack.enter_context, socket.socketpair())
-    with pytest.raises(UnfitError, match=r"gossipd.socket \(\d+\) is no UDP or TCP socket"):
+    with pytest.raises(UnfitError, match="is a connection: remove Accept=yes"):
         sorted_out(passed(one))
     listener = bound(stack, TCP, "127.0.0.1")
     client = stack.enter_context(socket.create_connection(listener.getsockname()))
     with pytest.raises(UnfitError, match="is a connection: remove Accept=yes"):
         sorted_out(passed(client))
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
+def test_a_unix_socket_of_another_kind_is_refused(
+    stack: ExitStack, kind: socket.SocketKind
+) -> None:
+    sock = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
+    with pytest.raises(UnfitError, match=r"gossipd.socket \(\d+\) is no UDP, TCP or Unix socket"):
+        sorted_out(passed(sock))
+
+
+def test_a_unix_socket_is_that_of_its_path(stack: ExitStack, tmp_path: Path) -> None:
+    sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+    sock.bind(str(tmp_path / "a"))
+    (tmp_path / "link").symlink_to(tmp_path)
+    other = bound(stack, TCP, "127.0.0.1")
+    for path, fits in (("a", True), ("link/a", True), ("b", False)):
+        wanted = UnixSocket(str(tmp_path / path))
+        assert is_at(sock, wanted, ()) is fits
+        assert not is_at(other, wanted, ())
+    assert not is_at(sock, Endpoint("", 1), ())
+    said = str(unfit(sock, "ListenStream", "--api", ":1"))
+    assert f"a socket at unix:{tmp_path}/a (ListenStream), but --api is :1: make" in said
 
 
 def test_two_sockets_for_gossip_are_refused(stack: ExitStack) -> None:
@@ -94,16 +119,22 @@ def test_a_socket_that_is_bound_as_the_option_says_does(
     sock = bound(stack, kind, host, dual=True)
     port = sock.getsockname()[1]
     for given in port, 0:
-        check(sock, "--bind", Endpoint(wanted, given), resolved)
+        check(sock, Endpoint(wanted, given), resolved)
     with pytest.raises(UnfitError, match="make them equal"):
-        check(sock, "--bind", Endpoint(wanted, port - 1), resolved)
+        check(sock, Endpoint(wanted, port - 1), resolved)
 
 
 @pytest.mark.parametrize(
     ("kind", "host", "wanted", "resolved", "problem"),
     [
         (UDP, "127.0.0.1", "", (), r"at 127\.0\.0\.1:\d+ \(ListenDatagram\), but --bind is :"),
-        (TCP, "::", "localhost", (), r"at \[::\]:\d+ \(ListenStream\), but --bind is localhost:"),
+        (
+            UDP,
+            "::",
+            "localhost",
+            (),
+            r"at \[::\]:\d+ \(ListenDatagram\), but --bind is localhost:",
+        ),
         (UDP, "::", "127.0.0.1", ("127.0.0.1",), "make them equal"),
         (UDP, "::", "", (), "for IPv6 only, but --bind is .* BindIPv6Only=both"),
     ],
@@ -118,7 +149,7 @@ def test_another_one_is_refused_with_both_addresses(
 ) -> None:
     sock = bound(stack, kind, host)
     with pytest.raises(UnfitError, match=problem):
-        check(sock, "--bind", Endpoint(wanted, sock.getsockname()[1]), resolved)
+        check(sock, Endpoint(wanted, sock.getsockname()[1]), resolved)
 
 
 def test_what_was_announced_and_is_not_there_is_told_in_a_line() -> None:

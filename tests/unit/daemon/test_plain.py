@@ -17,6 +17,11 @@ def test_a_ping_is_answered_in_kind(end: bytes) -> None:
     assert answer(b"ping" + end, WALL) == b"pong" + end
 
 
+def test_a_node_with_a_secret_says_that_it_is_there_and_no_more() -> None:
+    assert answer(b"ping\n", WALL, only_ping=True) == b"pong\n"
+    assert answer(b"ping w0rd".ljust(640), WALL, only_ping=True) is None
+
+
 @pytest.mark.parametrize("size", [60, 640, DATAGRAM_SIZE_MAX])
 def test_a_longer_one_is_answered_by_as_much_with_clock_and_version(size: int) -> None:
     said = answer(b"ping w0rd ".ljust(size, b"."), WALL)

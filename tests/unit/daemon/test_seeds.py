@@ -69,7 +69,7 @@ async def seeds(pair: Pair, troubles: Troubles, changes: list[None]) -> AsyncIte
         troubles,
         perform,
         lambda: changes.append(None),
-        lambda address: ":" not in address[0],
+        lambda address: "cannot speak to" if ":" in address[0] else None,
         Retrying(lambda: None),
     )
     yield made
@@ -222,6 +222,8 @@ async def test_where_the_node_finds_itself_it_asks_no_more(
     seeds.keep(Endpoint("127.0.0.1", 1010))
     await until(lambda: pair.sent.count(("127.0.0.1", 1010)) >= 5)
     assert pair.sent.count(NOWHERE) == before
+    seeds.joined(Joined(NOWHERE, "another"))
+    assert states(seeds) == {"127.0.0.1:1009": "asked", "127.0.0.1:1010": "asked"}
 
 
 async def test_behind_the_address_of_a_balancer_may_be_others(

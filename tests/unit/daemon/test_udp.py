@@ -110,6 +110,32 @@ def test_one_socket_speaks_both_families(loops: Loops, family: str) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_who_is_not_allowed_is_neither_heard_nor_sent_anything(loops: Loops, host: str) -> None:
+    async def scene(udp: Udp, arrived: asyncio.Queue[tuple[bytes, Address]]) -> None:
+        barred: list[Address] = []
+        own, port = "127.0.0.1", udp.address[1]
+        with open_socket("127.0.0.2", 0) as stranger, open_socket(own, 0) as friend:
+            at = plain(stranger.getsockname())
+            udp.restrict(lambda host: host.removeprefix("::ffff:") == own, barred.append)
+            stranger.sendto(b"hello", (own, port))
+            await until(lambda: barred)
+            friend.sendto(b"hello", (own, port))
+            assert await arrived.get() == (b"hello", plain(friend.getsockname()))
+            assert (barred, arrived.empty(), udp.received_count) == ([at], True, 2)
+            assert udp.why_not(at) == "may not speak to (allow)"
+            assert udp.why_not(plain(friend.getsockname())) is None
+            udp.send(b"no", at)
+            assert (udp.sent_count, udp.refusals) == (0, {"EPERM": 1})
+            udp.restrict(None)
+            assert udp.why_not(at) is None
+            udp.send(b"yes", at)
+            assert await asyncio.get_running_loop().sock_recv(stranger, 100) == b"yes"
+
+    play(loops, host, scene)
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("data", "to"),
     [

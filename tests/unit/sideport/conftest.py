@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
+from gossipd.config.endpoint import Endpoint
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 
@@ -85,7 +86,7 @@ async def port(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: escaped.append((test, context)))
     port = SidePort(backend, limits)
-    await port.start("127.0.0.1", 0)
+    await port.listen(Endpoint("127.0.0.1", 0))
     yield port
     await port.stop(0.2)
     assert port.connection_count == 0

@@ -31,6 +31,7 @@ from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place
 from gossipd.sideport.port import SidePort
+from gossipd.sideport.streaming import Pieces
 
 DEADLINE = 10.0
 KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -69,6 +70,7 @@ class FakeBackend(Service):
         self.unstartable: Exception | None = None
         self.joined: list[str] = []
         self.left = False
+        self.reloads = 0
         self.forgotten: list[str] = []
         self.listed = 0
         """Entries of the log that were asked for."""
@@ -281,10 +283,16 @@ class FakeBackend(Service):
     def seeds(self) -> list[dict[str, object]]:
         return [{"seed": peer, "joined": True, "error": None, "addresses": []} for peer in "ab"]
 
+    async def metrics(self, counters: str | None, accept: str) -> Pieces:
+        return Pieces(b"text/plain", iter([f"{counters} {accept}\n".encode(errors="replace")]))
+
     def join(self, peers: list[str]) -> None:
         if "nonsense" in peers:
             raise Refused(Why.WRONG, "nonsense is not host:port")
         self.joined += peers
+
+    def reload(self) -> None:
+        self.reloads += 1
 
     def leave(self) -> None:
         self.left = True
@@ -431,7 +439,7 @@ class FakeHost(SidePort):
         super().__init__(node, limits)
         self.left: list[Connection] = []
 
-    def admit(self, _: Connection, __: str | None) -> Place:
+    def admit(self, _: Connection, __: str | int | None) -> Place:
         return Place.KEPT
 
     def gone(self, connection: Connection) -> None:
@@ -471,6 +479,8 @@ class FakeTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self.buffered
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
 
 async def until(condition: Callable[[], bool]) -> None:

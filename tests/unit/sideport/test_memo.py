@@ -146,7 +146,7 @@ async def answered(said: list[bytes], remembering: bool) -> list[object]:
     backend = FakeBackend()
     host = FakeHost(backend, Limits())
     if not remembering:
-        host.requests.remember = host.lines.remember = lambda *_: None  # type: ignore[method-assign]
+        host.access.requests.remember = host.lines.remember = lambda *_: None  # type: ignore[method-assign]
         host.resp.remember = lambda *_: None  # type: ignore[method-assign]
         host.resp.remember_said = lambda *_: None  # type: ignore[method-assign]
     told: list[object] = []
@@ -175,7 +175,7 @@ async def test_what_comes_again_is_answered_as_if_it_were_parsed(said: list[byte
 class Full(FakeHost):
     """Where there are places in reserve only."""
 
-    def admit(self, _: Connection, __: str | None) -> Place:
+    def admit(self, _: Connection, __: str | int | None) -> Place:
         return Place.BRIEF
 
 
@@ -183,7 +183,7 @@ class Full(FakeHost):
 async def test_in_the_reserve_one_question_is_answered_though_it_comes_again(said: bytes) -> None:
     full, host = Full(FakeBackend(), Limits()), FakeHost(FakeBackend(), Limits())
     transports: list[Ended] = []
-    full.requests, full.lines = host.requests, host.lines
+    full.access.requests, full.lines = host.access.requests, host.lines
     for port in (host, full):
         transports.append(Ended())
         connection = Connection(port)
@@ -205,7 +205,7 @@ async def test_what_comes_again_is_not_parsed() -> None:
             connection.connection_made(transport)
             await say(connection, transport, again)
             connection.connection_lost(None)
-    assert host.requests.find(http("POST /increment")) is not None
+    assert host.access.requests.find(http("POST /increment")) is not None
     assert host.lines.find(b"increment") is not None
     keys = [str(uuid4()) for _ in range(3)]
     connection, transport = Connection(host), FakeTransport()
@@ -213,7 +213,7 @@ async def test_what_comes_again_is_not_parsed() -> None:
     for key in keys:
         await say(connection, transport, http("POST /increment", f"Idempotency-Key: {key}"))
     connection.connection_lost(None)
-    found = host.requests.find(http("POST /increment", f"Idempotency-Key: {ONE}"))
+    found = host.access.requests.find(http("POST /increment", f"Idempotency-Key: {ONE}"))
     assert found is not None
     assert [str(key) for key in backend.keys if key is not None] == keys
     await client_of_redis(host, backend)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gossipd.config.endpoint import Endpoint
 from gossipd.core import Refused, Why
 from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
@@ -137,7 +138,7 @@ async def test_a_port_that_never_started_stops(backend: FakeBackend) -> None:
 
 async def test_a_port_in_use_is_an_error(port: SidePort, backend: FakeBackend) -> None:
     with pytest.raises(OSError, match="in use"):
-        await SidePort(backend).start(*port.addresses[0])
+        await SidePort(backend).listen(port.places[0])
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ IPV6 = pytest.mark.skipif(not has_ipv6(), reason="this host has no ::1")
 
 async def listening(backend: FakeBackend, port: int) -> SidePort:
     side = SidePort(backend)
-    await side.start("localhost", port)
+    await side.listen(Endpoint("localhost", port))
     return side
 
 
@@ -301,13 +302,13 @@ async def test_what_is_taken_on_one_loopback_address_is_taken(
     backend: FakeBackend, host: str
 ) -> None:
     other = SidePort(backend)
-    await other.start(host, 0)
+    await other.listen(Endpoint(host, 0))
     port = other.addresses[0][1]
     with pytest.raises(OSError, match="address already in use") as caught:
         await listening(backend, port)
     assert caught.value.errno == errno.EADDRINUSE
     free = "::1" if host == "127.0.0.1" else "127.0.0.1"
     nothing_left = SidePort(backend)
-    await nothing_left.start(free, port)
+    await nothing_left.listen(Endpoint(free, port))
     await nothing_left.stop(0.2)
     await other.stop(0.2)

@@ -13,7 +13,7 @@ from gossipd.sideport import rings
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 from gossipd.sideport.validation import WATCHED_MAX
-from gossipd.sideport.watching import STOPPING, TOO_SLOW
+from gossipd.sideport.watching import GATHERED_MAX, STOPPING, TOO_SLOW, Watch
 from tests.event_source import Books, Event, Interpreter
 
 from .conftest import Connect
@@ -408,15 +408,54 @@ async def test_who_follows_members_alone_is_not_slow_at_increments(
 async def test_who_finds_out_itself_that_it_is_too_slow_ends_once(
     client: Client, port: SidePort, backend: FakeBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
+    backend.reason = "no peer yet"
     follower = await Follower(client).begin("?members=false")
-    await follower.upto("counts")
+    await until(lambda: bool(port.watchers.waiting))
     for number in range(21):
         backend.add(str(number))
     for watch in list(port.watchers.watches):
-        watch.beat()  # it looks for something to tell
+        watch.beat()  # it looks whether there are counts to tell
     assert (await follower.event()).data == {"reason": TOO_SLOW}
     assert (await client.rest()).endswith(b"0\r\n\r\n")
     assert not caplog.records, "it was not told all the same"
+
+
+async def test_nothing_is_done_for_those_who_do_not_read(
+    connect: Connect, port: SidePort, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look takes the time of those who have read all, however many others there are."""
+    deaf = [await connect() for _ in range(5)]
+    for client in deaf:
+        await Follower(client).begin()
+        reading(client).pause_reading()
+    follower = await Follower(await connect()).begin()
+    await follower.upto("counts")
+    name, number = "x" * 100, 0
+    while len(port.watchers.waiting) > 1 or number < 10:
+        number += 1
+        add(port, backend, name)
+        await follower.upto_count(name, number)
+    looked = list[Watch]()
+    monkeypatch.setattr(Watch, "look", lambda watch, *_: looked.append(watch))
+    add(port, backend, name)
+    port.watchers.pull()
+    assert (len(port.watchers), len(looked)) == (6, 1)
+
+
+async def test_very_many_are_gathered_a_few_at_a_time_and_summed(
+    client: Client, port: SidePort, backend: FakeBackend
+) -> None:
+    follower = await Follower(client).begin("?members=false")
+    await follower.upto("counts")
+    for _ in range(40):
+        for counter in "ab":
+            backend.add(counter, 1, GATHERED_MAX // 2)
+        backend.add("c", 5)
+        backend.add("c", -5)
+        port.watchers.look()
+    await follower.upto_count("b", 20 * GATHERED_MAX)
+    assert follower.books.counts == {"a": 20 * GATHERED_MAX, "b": 20 * GATHERED_MAX}
+    assert len(follower.books.kinds) < 40
 
 
 @pytest.mark.parametrize("limits", [{"watchers_max": 2}], indirect=True)

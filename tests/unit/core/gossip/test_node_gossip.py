@@ -19,7 +19,7 @@ from gossipd.core import (
 from gossipd.core.identity import SEQ_MAX
 from gossipd.core.log.log import Log
 from gossipd.core.wire.encoding import pack_body, pack_head
-from gossipd.core.wire.messages import Gossip, Ping
+from gossipd.core.wire.messages import Ack, Gossip, Ping, PingReq
 from tests.commits import abandon, prepared
 from tests.effort import some
 from tests.simulation.faulty.world import World
@@ -58,6 +58,26 @@ def test_a_probe_is_urgent_and_nothing_else_is() -> None:
 )
 def test_what_cannot_be_used_is_dropped_with_its_reason(data: bytes, reason: Drop) -> None:
     assert Talk(peers=1).deliver(data, ("192.0.2.1", 999)).drops == [reason]
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.LEFT])
+def test_at_the_address_of_who_is_gone_may_be_somebody_else_by_now(status: Status) -> None:
+    talk = Talk(peers=3)
+    gone = talk.peer("p1")
+    talk.condemn("p1", status)
+    gone.answers = False
+    talk.settle()
+    for number in range(20):
+        talk.increment(f"news {number}" + "x" * 100)
+    said = talk.hear(gone, Ping(1, "me", talk.shown))
+    assert said.sent(Ack, gone)
+    assert not said.groups(gone)
+    assert 0 < said.bytes_to(gone.address) <= 3 * len(gone.says(Ping(1, "me", talk.shown)))
+    elsewhere = talk.hear(gone, Ping(1, "me", talk.shown), source=("192.0.2.66", 1))
+    assert elsewhere.bytes_to(gone.address) <= said.bytes_to(gone.address)
+    asked = PingReq(3, "p1", gone.address, 500)
+    pings = [talk.hear(talk.peer("p0"), asked).sent(Ping, gone) for _ in range(10)]
+    assert all(pings), "whoever asks for that has said as much"
 
 
 def test_unknown_fields_are_counted_and_the_rest_is_used() -> None:

@@ -427,7 +427,20 @@ def test_a_node_finds_itself_at_another_address_of_its_host() -> None:
     (send,) = talk.join(loopback).of(Send)
     said = talk.deliver(send.data, ("127.0.0.1", 7946))
     assert said.effects == [FoundItself(loopback)]
+    talk.wait(60.1)
+    talk.join(("127.0.1.2", 7946))
     assert talk.deliver(send.data, ("127.0.0.1", 7946)).drops == [Drop.OWN], "no question is open"
+
+
+def test_a_join_that_an_observer_sends_back_can_still_be_answered() -> None:
+    talk = Talk()
+    seed = Peer("seed", ("10.0.1.1", 7946))
+    asking = talk.join(seed.address)
+    (send,), (join,) = asking.of(Send), asking.sent(Join)
+    assert talk.deliver(send.data, seed.address).of(FoundItself) == [FoundItself(seed.address)]
+    echo = talk.hear(seed, Cookie(join.nonce, b"8 bytes!", talk.me.address)).sent(Join, seed)[0]
+    said = talk.hear(seed, Welcome(echo.nonce, talk.shown), [seed.view])
+    assert said.of(Joined) == [Joined(seed.address, "seed")]
 
 
 def test_a_node_finds_itself_though_it_has_restated_itself_meanwhile() -> None:

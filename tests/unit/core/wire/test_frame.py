@@ -38,10 +38,12 @@ def test_every_truncation_is_noticed() -> None:
         (b"x" * 1400, Drop.MAGIC),
         (b"x" * 1401, Drop.TOO_LARGE),
         (b"gd\x02" + FRAME.close(b"")[3:], Drop.VERSION),
-        (b"gd\x01\x01" + FRAME.close(b"")[4:], Drop.VERSION),
+        (b"gd\x01\x02" + FRAME.close(b"")[4:], Drop.VERSION),
+        (b"gd\x01\x01" + FRAME.close(b"")[4:], Drop.SEALED),
         (TagFrame("b").close(b""), Drop.FOREIGN),
         (FRAME.close(b"x") + b"y", Drop.TAG),
     ],
 )
 def test_what_is_no_datagram_of_this_cluster_has_a_reason(data: bytes, reason: Drop) -> None:
     assert FRAME.open(data) is reason
+    assert FRAME.peek(data) is reason

@@ -1,29 +1,17 @@
-"""Hostile requests in the protocol of Redis against a connection without a network:
-
-    python -m tests.fuzz.resp --runs 100000 --seed 1
-
-However input is split, the answers are the same and the same is counted: what a reader that knows
-nothing of the one under test finds in it, up to what breaks the protocol, and nothing behind that.
-Nothing is raised, and no more is held than one command of the size that is allowed.
-"""
+"""The protocol of Redis as its clients speak it, well and badly, and what a reader that knows
+nothing of the one under test finds in that."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import re
 from random import Random
 
 from gossipd.core import Refused
-from gossipd.sideport.connection import Connection
-from gossipd.sideport.limits import Limits
 from gossipd.sideport.resp.reading import Reader, Words
 from gossipd.sideport.validation import amount, name, number
-from tests.unit.sideport.fake import FakeBackend, FakeHost, FakeTransport
 
-LIMITS = Limits(request_size_max=3000, words_max=40)
-TURNS_MAX = 10_000
-"""Turns of the loop within which all is answered."""
+from .conversation import LIMITS, split
+from .target import Broken
 
 WORDS = (
     b"INCR", b"incr", b"INCRBY", b"DECR", b"DECRBY", b"GET", b"MGET", b"EXISTS", b"TYPE", b"KEYS",
@@ -41,13 +29,6 @@ PIECES = (
     b"PING\r\n", b"*1\r\n", b"*-1\r\n", b"*0\r\n", b"$-1\r\n", b"$536870912\r\n", b"*1000000\r\n",
     b"$0\r\n\r\n", b"\0", b"*1\r\n*1\r\n", b":1\r\n", b"increment\n", b"\xff" * 20,
 )  # fmt: skip
-
-_ID = re.compile(rb"(?<=\$2\r\nid\r\n:)[0-9]+")
-"""The number of a connection in the answer to `HELLO`, which is always another one."""
-
-
-class FuzzError(Exception):
-    """A contract was broken; the text tells how to see it again."""
 
 
 def command(words: Words) -> bytes:
@@ -146,91 +127,10 @@ def _added(verb: bytes, given: list[bytes]) -> list[tuple[str, int]]:
         return []
 
 
-async def answers_to(pieces: list[bytes]) -> tuple[bytes, list[tuple[str, int]]]:
-    """What a connection says to these, until it is closed, and what it added."""
-    backend, transport = FakeBackend(), FakeTransport()
-    connection = Connection(FakeHost(backend, LIMITS))
-    connection.connection_made(transport)
-    for piece in pieces:
-        await _while_it_works(transport)
-        if transport.closing:
-            break
-        connection.data_received(piece)
-    await _while_it_works(transport)
-    if not transport.closing:
-        connection.eof_received()
-    for _ in range(TURNS_MAX):
-        if transport.closing:
-            break
-        await asyncio.sleep(0)
-    connection.connection_lost(None)
-    if not transport.closing:
-        raise FuzzError("not closed at the end")
-    added = [pair for pair, key in zip(backend.started, backend.keys, strict=True) if key is None]
-    return _ID.sub(b"", transport.written), added
-
-
-async def _while_it_works(transport: FakeTransport) -> None:
-    for _ in range(TURNS_MAX):
-        await asyncio.sleep(0)
-        if transport.reading or transport.closing:
-            return
-    raise FuzzError("not read on")
-
-
-def split(data: bytes, rng: Random) -> list[bytes]:
-    """In pieces, some of one byte, some at the end of a line or within it."""
-    step = rng.choice((1, 3, 60, 1024, 5000))
-    pieces, at = [], 0
-    while at < len(data):
-        size = rng.randrange(1, step + 1)
-        pieces.append(data[at : at + size])
-        at += size
-    return pieces
-
-
-async def fuzz(runs: int, seed: int) -> int:
-    """How often something was added. Raises `FuzzError`."""
-    escaped: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-    added = 0
-    for run in range(runs):
-        rng = Random(f"{seed}/{run}")
-        data = said(rng)
-        try:
-            whole = await answers_to([data])
-            parts = await answers_to(split(data, rng))
-            if whole != parts:
-                raise FuzzError(f"split, it answers\n{parts}\nand not\n{whole}")
-            expected = counted_by(commands_in(data))
-            if whole[1] != expected:
-                raise FuzzError(f"it added {whole[1]}, not {expected}")
-            check_memory(data, rng)
-        except FuzzError as error:
-            raise FuzzError(f"seed {seed}, run {run}: {data!r}\n{error}") from None
-        if escaped:
-            raise FuzzError(f"seed {seed}, run {run}: {data!r}\n{escaped}")
-        added += len(whole[1])
-    return added
-
-
 def check_memory(data: bytes, rng: Random) -> None:
     """A reader takes no command that is too long."""
     reader = Reader(LIMITS.request_size_max, LIMITS.words_max)
     for piece in split(data, rng):
         for words in reader.take(piece):
             if len(words) > LIMITS.words_max or len(command(words)) > LIMITS.request_size_max:
-                raise FuzzError(f"a command of {len(command(words))} bytes, {len(words)} words")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    added = asyncio.run(fuzz(arguments.runs, arguments.seed))
-    print(f"{arguments.runs} runs, {added} increments: nothing broke")
-
-
-if __name__ == "__main__":
-    main()
+                raise Broken(f"a command of {len(command(words))} bytes, {len(words)} words")

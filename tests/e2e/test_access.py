@@ -1,0 +1,162 @@
+"""Tokens on a real node: who shows which may do what, in whatever language, and until when."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import redis
+
+from gossipd.config.tokens import digest_of
+from tests.e2e.bounds import crowding
+from tests.e2e.cluster import Cluster
+from tests.e2e.node import Node, until
+from tests.e2e.programs import program
+from tests.e2e.test_redis import DEBIAN_MODULES, SCRIPT, WITHIN, client_of, run
+
+READ, WRITE, JOBS, ADMIN = (secrets.token_hex(16) for _ in range(4))
+
+FILE = f"""\
+# tokens of the test
+read {READ}
+write {WRITE}
+write sha256:{digest_of(JOBS.encode()).hex()} prefix=jobs.
+admin {ADMIN}
+"""
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.touch(0o600)
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture
+def guarded(cluster: Cluster, tokens: Path) -> Node:
+    node = cluster.add()
+    node.start("--tokens", str(tokens))
+    until(lambda: node.ready, 20, "it is ready")
+    return node
+
+
+def status(node: Node, token: str, method: str = "POST", path: str = "/increment") -> int:
+    node.token = token
+    return node.ask(method, path).status
+
+
+def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) -> None:
+    assert status(guarded, "", "GET", "/count") == 401
+    assert status(guarded, "0" * 32, "GET", "/count") == 401
+    assert status(guarded, READ, "GET", "/count") == 200
+    assert status(guarded, READ) == 403
+    assert [status(guarded, WRITE) for _ in range(3)] == [200] * 3
+    assert status(guarded, JOBS) == 403
+    assert status(guarded, JOBS, path="/increment?counter=jobs.a") == 200
+    assert status(guarded, WRITE, path="/leave") == 403
+    with guarded.connect() as session, guarded.connect() as watcher:
+        session.sendall(b"auth %b\nincrement\n" % WRITE.encode())
+        watcher.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ")
+        watcher.sendall(WRITE.encode() + b"\r\n\r\n")
+        until(lambda: len(guarded.text(f"auth {READ}", "counters")) == 4, 10, "it counted")
+        tokens.write_text(FILE.replace(f"write {WRITE}\n", ""))
+        guarded.send(signal.SIGHUP)
+        guarded.says(f"SIGHUP: read the tokens again: {tokens}")
+        assert b"".join(iter(lambda: session.recv(4096), b"")) == b"ok\n4\n"
+        rest = b"".join(iter(lambda: watcher.recv(4096), b""))
+        assert b"its token is not valid any more" in rest
+    assert status(guarded, WRITE) == 401
+    tokens.write_text("read x\n")
+    guarded.send(signal.SIGHUP)
+    complaint = f"the tokens cannot be read again: {tokens}: line 1: a token has"
+    guarded.says(f"SIGHUP: {complaint}")
+    guarded.token = READ
+    (alarm,) = guarded.status()["alarms"]
+    assert alarm.startswith(complaint)
+    told = guarded.get("/metrics")
+    assert 'call="increment",dialect="http",status="401"' in told
+    assert 'call="increment",dialect="http",status="403"' in told
+    assert guarded.text(f"auth {ADMIN}", "status")[0] == "ok"
+    known = guarded.log + json.dumps(guarded.get("/status")) + told
+    command = Path(f"/proc/{guarded.process.pid}/cmdline").read_text()
+    assert not [token for token in (READ, WRITE, JOBS, ADMIN) if token in known + command]
+    assert status(guarded, ADMIN, path="/leave") == 202
+    assert guarded.ended() == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "why"),
+    [
+        (0o644, FILE, "others may use it (mode 0644); run: chmod 600"),
+        (0o600, f"root {READ}\n", "line 1: expected one of read TOKEN, write TOKEN, admin TOKEN"),
+    ],
+)
+def test_a_node_does_not_start_with_tokens_that_are_none(
+    cluster: Cluster, tokens: Path, mode: int, text: str, why: str
+) -> None:
+    tokens.write_text(text)
+    tokens.chmod(mode)
+    node = cluster.add()
+    node.start("--tokens", str(tokens))
+    assert node.ended() == 1
+    assert node.log.startswith(f"gossipd: {tokens}: {why}")
+    assert READ not in node.log
+
+
+def test_a_credential_of_systemd_is_the_file_of_tokens(cluster: Cluster, tokens: Path) -> None:
+    node = cluster.add()
+    node.start(CREDENTIALS_DIRECTORY=str(tokens.parent))
+    until(lambda: node.ready, 20, "it is ready")
+    assert status(node, "", "GET", "/count") == 401
+    assert status(node, READ, "GET", "/count") == 200
+
+
+def test_redis_py_shows_a_token_as_its_password(guarded: Node) -> None:
+    for version in (2, 3):
+        with client_of(guarded, password=WRITE, protocol=version) as client:
+            assert client.incr("a") == version - 1
+    with client_of(guarded, username="till", password=JOBS) as client:
+        assert client.incr("jobs.a") == 1
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.incr("a")
+        assert client.keys("*") == ["jobs.a"]
+    with client_of(guarded) as client, pytest.raises(redis.AuthenticationError):
+        client.get("a")
+    with client_of(guarded, password="0" * 32) as client, pytest.raises(redis.AuthenticationError):
+        client.get("a")
+
+
+@program("redis-cli", "redis-tools")
+def test_redis_cli_shows_a_token_as_its_password(guarded: Node) -> None:
+    assert run(guarded, "redis-cli", "--no-auth-warning", "-a", WRITE, "incr", "a") == "1\n"
+    assert "NOAUTH" in run(guarded, "redis-cli", "incr", "a")
+    assert "NOPERM" in run(guarded, "redis-cli", "--no-auth-warning", "-a", READ, "incr", "a")
+    with pytest.raises(AssertionError, match="AUTH failed: WRONGPASS no such token"):
+        run(guarded, "redis-cli", "--no-auth-warning", "-a", "0" * 32, "incr", "a")
+    pipelined = ("-t", "incr", "-c", "8", "-q", "-n", "2000", "-P", "16", "-a", WRITE)
+    assert "requests per second" in run(guarded, "redis-benchmark", *pipelined)
+
+
+@program("node", "nodejs")
+def test_node_redis_shows_a_token_as_its_password(guarded: Node) -> None:
+    modules = os.environ.get("NODE_PATH", DEBIAN_MODULES)
+    if not Path(modules, "redis").exists():
+        pytest.skip("needs node-redis")
+    host, port = guarded.api
+    for token, good in ((WRITE, True), ("0" * 32, False)):
+        done = subprocess.run(
+            ("node", str(SCRIPT), f":{token}@{host}:{port}"),
+            env={**os.environ, "NODE_PATH": modules},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WITHIN * crowding(),
+        )
+        assert (done.returncode == 0) is good, done.stderr
+        assert good or "WRONGPASS no such token" in done.stderr
