@@ -40,6 +40,7 @@ MODULES = {
     "bench": "bench",
     "data": "data",
     "keygen": "keys",
+    "keys": "keys",
     "systemd-unit": "systemd_unit",
     "simulate": "simulate",
 }

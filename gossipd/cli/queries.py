@@ -26,7 +26,7 @@ from gossipd.cli.pages import (
 )
 from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
 
-_MEMBER_HEADER = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "TAGS", "WHY")
+_MEMBER_HEADER = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "SEALED", "TAGS", "WHY")
 
 
 @click.command(
@@ -45,9 +45,9 @@ Examples:
 def members(daemons: Daemons, as_json: bool, watch: bool, **wanted: Any) -> None:
     """List all members.
 
-    Columns: name, address, state, time in this state, round trip, tags, why it is suspected or has
-    failed. With --watch the table of a terminal is kept up to date; elsewhere the row of each
-    member that has changed is printed.
+    Columns: name, address, state, time in this state, round trip, fingerprint of the secret that
+    it seals with, tags, why it is suspected or has failed. With --watch the table of a terminal is
+    kept up to date; elsewhere the row of each member that has changed is printed.
     """
     if watch:
         from gossipd.cli.watch import watch_members  # of no use to who asks once
@@ -197,7 +197,13 @@ def forget(daemons: Daemons, name: str) -> None:
 
 def _members(page: Answer) -> list[dict[str, Any]]:
     return page.records(
-        name=str, address=str, state=str, since=NUMBER_OR_NONE, rtt_ms=NUMBER_OR_NONE, tags=dict
+        name=str,
+        address=str,
+        state=str,
+        since=NUMBER_OR_NONE,
+        rtt_ms=NUMBER_OR_NONE,
+        sealed=(str, type(None)),
+        tags=dict,
     )
 
 
@@ -234,6 +240,7 @@ def _member_row(member: dict[str, Any]) -> tuple[object, ...]:
         *(member.get(name) for name in ("name", "address", "state")),
         age(member.get("since")),
         _round_trip(member),
+        member.get("sealed"),
         [f"{key}={value}" for key, value in member.get("tags", {}).items()],
         member.get("why"),
     )

@@ -29,6 +29,7 @@ from gossipd.core.settings import SECONDS_MIN, Profile, Settings
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "logfmt", "json"]
 Durability = Literal["full", "normal"]
+Sealing = Literal["require", "send", "accept"]
 
 TAG_KEY_SIZE_MAX = 64
 LOCALHOST = "localhost"
@@ -100,6 +101,11 @@ class Config:
     readable by its owner only: datagrams are sealed with the first one, and opened with any; none
     else are taken. Default: $GOSSIPD_SECRET, else the credential `keyring` of systemd, else
     nothing is sealed, and everybody who reaches the port can take part."""
+
+    sealing: Sealing = "require"
+    """With a keyring: send sealed datagrams and take no others (require); or, while a cluster
+    moves from no secret to one, take plain ones, too, and send sealed ones (send) or plain ones
+    (accept)."""
 
     profile: Profile = "lan"
     """The set of settings to start from: lan (detects in seconds), wan (patient, fewer packets)

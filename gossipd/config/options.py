@@ -31,6 +31,8 @@ RELOADS: dict[str, Reloads] = {
     "join": "yes",
     "allow": "yes",
     "tag": "yes",
+    "keyring": "yes",
+    "sealing": "yes",
     "log_level": "yes",
     "log_format": "yes",
     "key_limit": "upwards",

@@ -76,7 +76,6 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
-    frame_of,
     load_tokens,
     name_left_behind,
     open_files,
@@ -93,6 +92,7 @@ from gossipd.daemon.reload import Beside, Reload
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
 from gossipd.daemon.retrying import Retrying
+from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
@@ -158,15 +158,15 @@ class Daemon:
         self._config = config
         self._manager = manager
         self._store = store
-        self._keyring = keyring
-        rng, frame = random.SystemRandom(), frame_of(config.cluster, keyring)
         self._udp = udp
+        self._troubles = Troubles()
+        self._seals = Seals(config, keyring, self._troubles, udp.send)
+        rng, frame = random.SystemRandom(), self._seals.frame
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
         self._node = Node(
             own, config.settings, frame, rng, now, durable=durable, disk_timeout=timeout
         )
         self._numbers = Numbers()
-        self._troubles = Troubles()
         self._telling = Telling(self._troubles)
         self._drops = Drops()
         self._allow(config.allow)
@@ -218,10 +218,12 @@ class Daemon:
             self._waits,
             self._keeping.watch,
             self._seeds,
+            self._seals,
             self._troubles,
             self._alone,
             self._perform,
             self._ending.begin_leave,
+            lambda: self._reload.begin(),
             self._process,
             lambda counters, accept: self._metrics.scrape(counters, accept),
             self._config.cluster,
@@ -275,8 +277,16 @@ class Daemon:
         node, seeds, troubles = self._node, self._seeds, self._troubles
         wanted = layers or Layers()
         files = [*self._files()]
-        reload = Reload(
-            self._config, wanted, node, seeds, troubles, self._allow, self._perform, files
+        self._reload = reload = Reload(
+            self._config,
+            wanted,
+            node,
+            seeds,
+            self._seals,
+            troubles,
+            self._allow,
+            self._perform,
+            files,
         )
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
@@ -305,15 +315,7 @@ class Daemon:
                 member=own.name, address=address_text(own.address), cluster=self._config.cluster
             ),
         )
-        if self._keyring is not None:
-            first, *others = self._keyring.fingerprints
-            log.info(
-                "datagrams are sealed with the secret %s of %s, and opened with %d more",
-                first,
-                self._keyring.origin,
-                len(others),
-                extra=fields(seals=first, opens=tuple(others)),
-            )
+        self._seals.begin(self._udp.address)
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
         self._udp.receive_with(self._inbox.receive)
@@ -382,11 +384,13 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        said = plain.answer(data, time.time(), only_ping=self._keyring is not None)
+        said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
         if said is not None:
             self._udp.send(said, source)
             return
-        self._perform(self._node.receive_datagram(data, source, time.monotonic()))
+        effects = self._node.receive_datagram(data, source, time.monotonic())
+        self._seals.received(len(data), source, self._node.is_proven(source))
+        self._perform(effects)
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)
@@ -483,6 +487,7 @@ class Daemon:
             "api": [str(address) for address in self._port.places],
             "alarms": [alarm.text for alarm in alarms],
             "advice": [alarm.advice for alarm in alarms],
+            "sealing": self._seals.report(),
             "udp": {
                 "received": udp.received_count,
                 "sent": udp.sent_count,

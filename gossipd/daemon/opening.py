@@ -17,16 +17,17 @@ from gossipd.config.config import LOCALHOST, Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.tokens import Grants, read_tokens
 from gossipd.config.unix import ApiAddress
-from gossipd.core import Frame, MemberView, Status, TagFrame
+from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
 from gossipd.daemon.datadir import data_directory, left_behind
 from gossipd.daemon.inherited import Inherited, UnfitError, check, is_at, sorted_out, unfit
 from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
+from gossipd.daemon.sealing import keyring_of
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
-from gossipd.sealing.keyring import Keyring, KeyringError, find
+from gossipd.sealing.keyring import Keyring, KeyringError
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
 
@@ -77,18 +78,9 @@ def sockets_passed() -> Inherited:
 def open_keyring(config: Config) -> Keyring | None:
     """The secrets that the node is given. Raises `StartError`."""
     try:
-        return find(config.keyring)
+        return keyring_of(config)
     except KeyringError as error:
         raise StartError(str(error)) from error
-
-
-def frame_of(cluster: str, keyring: Keyring | None) -> Frame:
-    """What datagrams are sealed with. A node without secrets does not load what seals."""
-    if keyring is None:
-        return TagFrame(cluster)
-    from gossipd.sealing.frame import SealedFrame
-
-    return SealedFrame(cluster, keyring)
 
 
 async def _hosts(endpoint: Endpoint) -> list[str]:

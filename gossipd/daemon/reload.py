@@ -5,6 +5,8 @@ no configuration is refused as a whole: the node goes on with what it had, which
 a good one is read. Of a good one everything is taken that a running node can change
 (`config.options.RELOADS`), and the rest is named.
 
+So are the secrets of the keyring, also where nothing else can change.
+
 Asked for while it is under way, it is done once more behind; asked for in a leave, not at all.
 """
 
@@ -22,17 +24,21 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
-from gossipd.config.layers import Invalid, Layers, Loaded
+from gossipd.config.layers import Invalid, Layers
 from gossipd.config.options import Key, keys
 from gossipd.core import Effect, Node, Settings
 from gossipd.daemon import logs, notify
 from gossipd.daemon.lines import fields as said
+from gossipd.daemon.sealing import Seals, keyring_of
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Trouble, Troubles
+from gossipd.sealing.keyring import Keyring, KeyringError
 
 log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
+
+_Read = tuple[Config, Keyring | None]
 
 _OF_SETTINGS = {field.name for field in fields(Settings)}
 
@@ -72,6 +78,7 @@ class Reload:
         layers: Layers,
         node: Node,
         seeds: Seeds,
+        seals: Seals,
         troubles: Troubles,
         allow: Callable[[Sequence[str]], None],
         perform: Callable[[Sequence[Effect]], None],
@@ -82,6 +89,7 @@ class Reload:
         self._layers = layers
         self._node = node
         self._seeds = seeds
+        self._seals = seals
         self._troubles = troubles
         self._allow = allow
         self._perform = perform
@@ -122,16 +130,17 @@ class Reload:
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     def _load(self) -> None:
-        outcome: Loaded | Exception
+        outcome: _Read | Exception
         try:
-            outcome = self._layers.load()
+            config = self._layers.load().config
+            outcome = config, keyring_of(config)
         except Exception as error:
             outcome = error
         besides = [(file, file.load()) for file in self._files]
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._loaded, outcome, besides)
 
-    def _loaded(self, outcome: Loaded | Exception, besides: Besides) -> None:
+    def _loaded(self, outcome: _Read | Exception, besides: Besides) -> None:
         self._in_time()
         if self._is_over or self._node.leaving:
             return  # the manager has been told that this node ends
@@ -151,16 +160,17 @@ class Reload:
             self._late = None
             self._troubles.end(Trouble.RELOAD_HANGS)
 
-    def _heed(self, outcome: Loaded | Exception) -> None:
-        if isinstance(outcome, Loaded):
+    def _heed(self, outcome: _Read | Exception) -> None:
+        if isinstance(outcome, tuple):
             self._troubles.end(Trouble.RELOAD)
-            self._take(outcome.config)
-        elif isinstance(outcome, Invalid):
-            for problem in outcome.problems:
+            self._take(*outcome)
+        elif isinstance(outcome, Invalid | KeyringError):
+            problems = outcome.problems if isinstance(outcome, Invalid) else (str(outcome),)
+            for problem in problems:
                 log.error("SIGHUP: %s", problem)
-            more = len(outcome.problems) - 1
+            more = len(problems) - 1
             others = f", and {more} more" if more else ""
-            text = f"the configuration cannot be read again: {outcome.problems[0]}{others}"
+            text = f"the configuration cannot be read again: {problems[0]}{others}"
             self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
         else:
             raise outcome
@@ -178,7 +188,7 @@ class Reload:
                 found()
                 log.info("SIGHUP: read the %s again: %s", file.name, file.path)
 
-    def _take(self, config: Config) -> None:
+    def _take(self, config: Config, keyring: Keyring | None) -> None:
         taken: list[str] = []
         left: list[str] = []
         values: dict[str, Any] = {}
@@ -195,11 +205,12 @@ class Reload:
                 text = f"{key.name} stays {_shown(was)}, though {_shown(wanted)} is wanted"
                 log.warning("%s: %s", text, cause, extra=extra)
         self._apply(values)
+        self._seals.change(keyring, self._config.sealing)
         log.info(
             "SIGHUP: read the configuration again: %d changed, %d cannot change%s",
             len(taken),
             len(left),
-            "" if self._layers.path else "; there is no file (--config), and no more can change",
+            "" if self._layers.path else "; there is no file (--config)",
             extra=said(changed=tuple(taken), stays=tuple(left), file=self._layers.path),
         )
 

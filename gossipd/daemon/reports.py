@@ -17,6 +17,7 @@ from gossipd.core import (
     increment_text,
 )
 from gossipd.daemon.reasons import why
+from gossipd.daemon.sealing import Seals
 
 SHOWN = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
 """The states whose members are counted."""
@@ -48,7 +49,7 @@ def peers(node: Node) -> Iterator[str]:
             yield address_text(view.address)
 
 
-def members(node: Node, prefix: str, after: str) -> Iterator[dict[str, object]]:
+def members(node: Node, seals: Seals, prefix: str, after: str) -> Iterator[dict[str, object]]:
     """Those behind `after` who begin with `prefix` and are not forgotten, as they are when each
     is asked for."""
     for name in node.member_names(after):
@@ -58,20 +59,22 @@ def members(node: Node, prefix: str, after: str) -> Iterator[dict[str, object]]:
             return
         view = node.member(name)
         if view is not None and view.status is not Status.FORGOTTEN:
-            yield member(node, view)
+            yield member(node, seals, view)
 
 
-def member(node: Node, view: MemberView) -> dict[str, object]:
+def member(node: Node, seals: Seals, view: MemberView) -> dict[str, object]:
     """A member as the list of all of them has it."""
     now, rtt = time.monotonic(), node.round_trip(view.name)
+    is_own = view.name == node.own.name
     return {
         "name": view.name,
         "address": address_text(view.address),
         "state": view.status.name.lower(),
         "generation": view.generation,
         "incarnation": view.incarnation,
-        "self": view.name == node.own.name,
+        "self": is_own,
         "rtt_ms": None if rtt is None else round(rtt * 1000, 3),
+        "sealed": seals.own if is_own else seals.of(view.address),
         "tags": dict(view.tags),
         "since": round(time.time() - (now - node.since(view.name)), 3),
         "why": why(view, node.reason(view.name)),

@@ -32,6 +32,7 @@ from gossipd.daemon import explaining, reports
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.counting import Answer, Counting
 from gossipd.daemon.diskwatch import DiskWatch
+from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Troubles
 from gossipd.daemon.waits import Waits
@@ -51,10 +52,12 @@ class Service:
     _waits: Waits
     _watch: DiskWatch
     _seeds: Seeds
+    _seals: Seals
     _troubles: Troubles
     _alone: Alone
     _perform: Callable[[Sequence[Effect]], None]
     _begin_leave: Callable[[], None]
+    _begin_reload: Callable[[], None]
     _process: Callable[[], dict[str, object]]
     """What is to be shown of the process around the node."""
 
@@ -175,7 +178,7 @@ class Service:
         view = self._node.member(name)
         if view is None or view.status is Status.FORGOTTEN:
             return {"name": name, "state": "forgotten"}
-        return reports.member(self._node, view)
+        return reports.member(self._node, self._seals, view)
 
     # --- the cluster -------------------------------------------------------------------------
 
@@ -193,7 +196,7 @@ class Service:
         return reports.peers(self._node)
 
     def members(self, prefix: str, after: str) -> Iterator[dict[str, object]]:
-        return reports.members(self._node, prefix, after)
+        return reports.members(self._node, self._seals, prefix, after)
 
     def explain(self, name: str) -> dict[str, object]:
         """Why a member is in its state."""
@@ -222,6 +225,10 @@ class Service:
 
     def seeds(self) -> list[dict[str, object]]:
         return self._seeds.report()
+
+    def reload(self) -> None:
+        log.info("asked to read the configuration again")
+        self._begin_reload()
 
     def leave(self) -> None:
         log.info("asked to leave: leaving")

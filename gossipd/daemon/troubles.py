@@ -50,6 +50,12 @@ class Trouble(Enum):
         "if this host was renamed, start the node with the --name that it had; else remove the "
         "directory of the old name",
     )
+    NO_SECRET = (
+        "no secret",
+        "give all nodes a secret, without a pause: gossipd keygen, --keyring and, until all have "
+        "it, --sealing; or let nobody but the nodes reach the gossip port (--allow, a firewall)",
+    )
+    TAKES_PLAIN = "takes plain", "once all members seal (gossipd members), set sealing to require"
     RELOAD = "reload", "gossipd config check FILE tells all that is wrong; mend it, then reload"
     RELOAD_FILE = "reload file", "mend the file, then reload"
     RELOAD_HANGS = "reload hangs", "look at the disk that has the file, and at dmesg"

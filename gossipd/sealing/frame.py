@@ -114,22 +114,35 @@ class SealedFrame:
         self._cluster = cluster.encode()
         self._head = head_of(cluster, SEALED)
         self._urandom = urandom
-        self._secrets = {secret.id: secret for secret in keyring.secrets}
-        self._own = keyring.secrets[0]
+        self._secrets: dict[bytes, Secret] = {}
+        self._own: Secret | None = None
         self._keys: dict[bytes, _Key] = {}
         """By fingerprint and salt; those that were used last are at the end."""
+        self.change(keyring)
         self._counter = counter
-        self._begin()
+
+    def change(self, keyring: Keyring) -> None:
+        """Other secrets hold from now on; of those that stay nothing is forgotten."""
+        self._secrets = {secret.id: secret for secret in keyring.secrets}
+        self._keys = {
+            name: key
+            for name, key in self._keys.items()
+            if name[:FINGERPRINT_SIZE] in self._secrets
+        }
+        if self._own != keyring.secrets[0]:
+            self._own = keyring.secrets[0]
+            self._begin()
 
     def _begin(self) -> None:
         """Another salt."""
+        assert self._own is not None
         salt = self._urandom(SALT_SIZE)
+        self._counter = 0
         self._key = _Key(self._own, salt, self._cluster)
         self._prefix = self._head + self._own.id + salt
 
     def close(self, body: bytes) -> bytes:
         if self._counter == COUNTERS:
-            self._counter = 0
             self._begin()
         header = self._prefix + self._counter.to_bytes(COUNTER_SIZE)
         self._counter += 1

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import os
-import stat
 from binascii import Error
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
+
+from gossipd.config.secrets import credential, read_secret
 
 SECRET_SIZE = 32
 """Bytes."""
@@ -23,8 +23,6 @@ FINGERPRINT_SIZE = 4
 
 SECRETS_MAX = 16
 """Of a keyring: a rotation needs two."""
-
-FILE_SIZE_MAX = 64 * 1024
 
 VARIABLE = "GOSSIPD_SECRET"
 """Holds secrets themselves, for containers: as the lines of a file, or separated by blanks or
@@ -102,36 +100,38 @@ def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Keyring |
     if given := environ.get(VARIABLE):
         lines = given.splitlines() if "#" in given else given.replace(",", " ").split()
         return parse(lines, f"${VARIABLE}")
-    if credentials := environ.get("CREDENTIALS_DIRECTORY"):
-        credential = Path(credentials, CREDENTIAL)
-        if credential.exists():
-            return read(str(credential))
-    return None
+    handed = credential(CREDENTIAL)
+    return None if handed is None else read(handed)
 
 
 def read(path: str) -> Keyring:
     """The keyring in a file that nobody else can read. Raises `KeyringError`."""
+    return parse(lines_of(path), path)
+
+
+def lines_of(path: str) -> list[str]:
+    """What is in a file that nobody else can read. Raises `KeyringError`."""
     try:
-        with Path(path).open("rb") as file:
-            _check_private(path, os.fstat(file.fileno()))
-            content = file.read(FILE_SIZE_MAX + 1)
-    except OSError as error:
-        raise KeyringError(f"cannot read the keyring {path}: {error.strerror or error}") from None
-    if len(content) > FILE_SIZE_MAX:
-        raise KeyringError(f"{path}: larger than {FILE_SIZE_MAX} bytes, so no keyring")
-    # What is no text is no secret either, and is told by its line.
-    return parse(content.decode(errors="replace").split("\n"), path)
+        # What is no text is no secret either, and is told by its line.
+        return read_secret(path).decode(errors="replace").split("\n")
+    except ValueError as error:
+        raise KeyringError(str(error)) from None
+
+
+def secret_in(line: str) -> Secret | None:
+    """The secret that a line holds, if any. Raises `ValueError`."""
+    text = line.partition("#")[0].strip()
+    return Secret.parse(text) if text else None
 
 
 def parse(lines: Iterable[str], origin: str) -> Keyring:
     """The keyring that lines are. Raises `KeyringError`."""
     found: dict[bytes, tuple[int, Secret]] = {}
     for number, line in enumerate(lines, 1):
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
         try:
-            secret = Secret.parse(text)
+            secret = secret_in(line)
+            if secret is None:
+                continue
             if secret.id in found:
                 raise ValueError(f"the same secret as in line {found[secret.id][0]}")
             if len(found) >= SECRETS_MAX:
@@ -142,13 +142,3 @@ def parse(lines: Iterable[str], origin: str) -> Keyring:
     if not found:
         raise KeyringError(f"{origin}: there is no secret in it")
     return Keyring(tuple(secret for _, secret in found.values()), origin)
-
-
-def _check_private(path: str, status: os.stat_result) -> None:
-    """The owner alone may read it; his group, too, where he is somebody else than an unprivileged
-    reader: so root hands a file to a service, as do systemd and Kubernetes."""
-    mode, reader = stat.S_IMODE(status.st_mode), os.geteuid()
-    allowed = 0o740 if reader not in (0, status.st_uid) else 0o700
-    if mode & ~allowed:
-        wanted = f"chmod {mode & allowed:04o}"
-        raise KeyringError(f"{path}: others than its owner may use it, mode {mode:04o}: {wanted}")

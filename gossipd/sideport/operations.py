@@ -310,6 +310,11 @@ def _join(node: Service, peers: list[str]) -> object:
     return {"joining": peers}
 
 
+def _reload(node: Service) -> dict[str, object]:
+    node.reload()
+    return {"reloading": True}
+
+
 def _leave(node: Service) -> object:
     node.leave()
     return {"leaving": True}
@@ -401,6 +406,10 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("seeds", "GET /join", _READ, "what became of each seed", lambda node: node.seeds()),
     Operation("join", "POST /join", _ADMIN, "join others", _join, (values.PEERS,), begins=True),
+    Operation(
+        "reload", "POST /reload", _ADMIN, "read the configuration again, as on SIGHUP", _reload,
+        begins=True,
+    ),
     Operation("leave", "POST /leave", _ADMIN, "leave the cluster and stop", _leave, begins=True),
     Operation(
         "forget", "POST /forget", _ADMIN, "forget a member that is gone", _forget,

@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 DEFAULT = 7946
 """The gossip port that a node takes by itself, and that of nodes in networks of their own."""
 
+SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+"""For nodes on addresses at which they would warn that they have none."""
+
 POLL = 0.02
 """Seconds between two looks at a condition, in the first second."""
 
@@ -267,21 +270,22 @@ class Node:
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         return answer.decode().splitlines()
 
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A client command of the command line."""
+    def cli(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """A client command of the command line, with `given` as its input."""
         host = f"[{self.api[0]}]" if ":" in self.api[0] else self.api[0]
         prefix = self._namespace.prefix if self._namespace else ()
-        return gossipd(*arguments, prefix=prefix, GOSSIPD_API=f"{host}:{self.api[1]}")
+        return gossipd(*arguments, prefix=prefix, given=given, GOSSIPD_API=f"{host}:{self.api[1]}")
 
 
 def gossipd(
-    *arguments: str, prefix: Sequence[str] = (), **variables: str
+    *arguments: str, prefix: Sequence[str] = (), given: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
         (*prefix, sys.executable, "-m", "gossipd", *arguments),
         cwd=ROOT,
         env=environment(**variables),
+        input=given,
         capture_output=True,
         text=True,
         timeout=30 * crowding(),

@@ -19,7 +19,7 @@ from tests.e2e.cluster import (
 )
 from tests.e2e.load import Stream
 from tests.e2e.namespaces import Network, why_none
-from tests.e2e.node import POLL, Node, until
+from tests.e2e.node import POLL, SECRET, Node, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none() or "none")
 
@@ -246,8 +246,8 @@ def test_a_name_to_advertise_is_looked_up_again(network: Network, nodes: list[No
     hosts = network.hosts[1]
     hosts.file("hosts", "127.0.0.1 localhost\n")
     hosts.file("resolv.conf", "nameserver 127.0.0.1\n")
-    one.start(*ANYWHERE)
-    two.start(*ANYWHERE, "--advertise", "myself:7946", join=[one])
+    one.start(*ANYWHERE, GOSSIPD_SECRET=SECRET)
+    two.start(*ANYWHERE, "--advertise", "myself:7946", join=[one], GOSSIPD_SECRET=SECRET)
     alarm = "cannot resolve --advertise myself:7946"
     until(lambda: alarm in str(two.status()["alarms"]), 20, "n2 says so")
     agree(nodes[:2], within=10)

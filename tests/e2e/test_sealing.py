@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gossipd.sealing.keyring import Secret
+from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, agree, counted, live
 from tests.e2e.node import Node, gossipd, until
+from tests.e2e.test_rolling import Clients
+
+REASONS = {"sealed", "unsealed", "unknown_secret", "forged", "replayed"}
+"""Why a frame refuses a datagram of this cluster."""
+
+
+def write(path: Path, secrets: Sequence[Secret]) -> None:
+    """These secrets, in a file of a mode that does."""
+    path.touch(0o600)
+    path.write_text("".join(f"{secret.text}\n" for secret in secrets))
 
 
 def keyring(directory: Path, *secrets: Secret) -> str:
     """A file of these secrets."""
     path = directory / f"keyring{len(list(directory.glob('keyring*')))}"
-    path.touch(0o600)
-    path.write_text("".join(f"{secret.text}\n" for secret in secrets))
+    write(path, secrets)
     return str(path)
 
 
@@ -65,7 +80,7 @@ def test_nodes_with_a_secret_count_together_and_all_others_are_kept_out(
 @pytest.mark.parametrize(
     ("mode", "lines", "said"),
     [
-        (0o640, "", "others than its owner may use it, mode 0640: chmod 0600"),
+        (0o604, "", "others may use it (mode 0604); run: chmod 600"),
         (0o600, "# empty\n", "there is no secret in it"),
         (0o600, "\nhunter2\n", ":2: expected the base64 of 32 bytes, as gossipd keygen gives"),
     ],
@@ -82,3 +97,146 @@ def test_a_node_does_not_start_with_a_bad_keyring(
     assert node.log.startswith(f"gossipd: {path}:")
     assert said in node.log
     assert "hunter2" not in node.log
+
+
+class Member:
+    """A node with a file of options and a keyring, which it reads again when it is told to."""
+
+    def __init__(self, node: Node, directory: Path) -> None:
+        self.node = node
+        self.keyring = directory / f"{node.name}.keyring"
+        self.config = directory / f"{node.name}.toml"
+        self.options()
+
+    def options(self, sealing: str | None = None) -> None:
+        """What its file says from now on."""
+        lines = ["profile = 'local'"]
+        if self.keyring.exists():
+            lines.append(f"keyring = '{self.keyring}'")
+        if sealing is not None:
+            lines.append(f"sealing = '{sealing}'")
+        self.config.write_text("\n".join(lines))
+
+    def reload(self, mode: str, seals: str, *opens: str) -> None:
+        """Have it read again, until it seals so."""
+        wanted = {"mode": mode, "seals": seals, "opens": [*opens], "from": str(self.keyring)}
+        self.node.send(signal.SIGHUP)
+        until(lambda: self.node.status()["sealing"] == wanted, 20, f"it is sealed: {wanted}")
+
+    def keys(self, *arguments: str, given: str = "") -> str:
+        """What `gossipd keys` says beside it."""
+        done = self.node.cli("keys", *arguments, given=given)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+
+def all_seal_with(members: list[Member], wanted: str) -> None:
+    """Wait until each has shown it to each."""
+    until(
+        lambda: all(
+            row["sealed"] == wanted for member in members for row in member.node.get("/members")
+        ),
+        30,
+        f"all have seen that all seal with {wanted}",
+    )
+
+
+@contextmanager
+def under_load(nodes: list[Node]) -> Iterator[Callable[[], None]]:
+    """Clients count at all nodes meanwhile. Nobody may be suspected, no increment be lost and no
+    packet be refused. What it gives waits until each client has counted once more."""
+    clients, blamed, over = Clients(nodes), dict[str, str](), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            for node in nodes:
+                wrong = {name: state for name, state in node.states().items() if state != "alive"}
+                blamed.update(wrong)
+
+    def go_on() -> None:
+        before = list(clients.answered[:-1])
+        until(lambda: all(map(int.__lt__, before, clients.answered)), 20, "all clients go on")
+
+    with ThreadPoolExecutor() as pool:
+        counting = [pool.submit(clients.count, number) for number in range(len(nodes))]
+        watching = pool.submit(watch)
+        try:
+            go_on()
+            yield go_on
+        finally:
+            clients.stop()
+            over.set()
+        for thread in (*counting, watching):
+            thread.result()
+    counted(nodes, sum(clients.answered), within=20)
+    blames_nobody(blamed)
+    for node in nodes:
+        assert REASONS & node.status()["dropped"].keys() == set()
+        assert " is suspect" not in node.log
+
+
+def test_a_secret_is_replaced_under_load_and_nothing_is_lost_or_refused(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    old, new = Secret.fresh(), Secret.fresh()
+    members = [Member(cluster.add(), tmp_path) for _ in range(5)]
+    nodes = [member.node for member in members]
+    for member in members:
+        write(member.keyring, [old])
+        member.options()
+        member.node.start("--config", str(member.config), join=nodes[:1])
+    agree(nodes, within=20)
+    all_seal_with(members, old.fingerprint)
+    first, second = old.fingerprint, new.fingerprint
+    with under_load(nodes) as go_on:
+        for member in members[:2]:  # some by hand, some by the command
+            write(member.keyring, [old, new])
+            member.reload("require", first, first, second)
+            go_on()
+        for member in members[2:]:
+            said = member.keys("install", given=f"{new.text}\n")
+            assert said == f"seals with {first}, opens also {second}\n"
+            go_on()
+        for member in members:
+            early = member.node.cli("keys", "remove", first)
+            assert (early.returncode, early.stdout) == (1, "")
+            assert "these members may seal with it: " in early.stderr
+            member.keys("use", second)
+            go_on()
+        all_seal_with(members, second)
+        assert members[0].keys("list") == f"{second}\tyes\t5\n{first}\tno\t0\n"
+        for member in members:
+            assert member.keys("remove", first) == f"seals with {second}, opens also no other\n"
+            go_on()
+        assert [member.keyring.read_text() for member in members] == [f"{new.text}\n"] * 5
+    late = cluster.add()
+    late.start("--keyring", keyring(tmp_path, old), join=nodes[:1])
+    nodes[0].says("sealed with a secret that this node does not have")
+    late.says("sealed with a secret that this node does not have")  # both sides are told
+
+
+def test_a_cluster_without_a_secret_is_given_one_under_load_and_nothing_is_lost_or_refused(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    secret = Secret.fresh()
+    members = [Member(cluster.add(), tmp_path) for _ in range(5)]
+    nodes = [member.node for member in members]
+    for member in members:
+        member.node.start("--config", str(member.config), join=nodes[:1])
+    agree(nodes, within=20)
+    own = secret.fingerprint
+    modes = ("accept", "plain"), ("send", own), ("require", own)
+    with under_load(nodes) as go_on:
+        for mode, seals in modes:
+            if mode == "require":
+                all_seal_with(members, secret.fingerprint)
+            for member in members:
+                write(member.keyring, [secret])
+                member.options(None if mode == "require" else mode)
+                member.reload(mode, seals, secret.fingerprint)
+                go_on()
+    assert all(node.status()["alarms"] == [] for node in nodes)
+    without = cluster.add()
+    without.start(join=nodes[:1])
+    nodes[0].says("not sealed, and this node has a secret")
+    without.says("sealed, and this node has no secret")

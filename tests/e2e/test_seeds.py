@@ -20,7 +20,7 @@ from tests.e2e.cluster import (
 )
 from tests.e2e.names import NAME, Names
 from tests.e2e.namespaces import Network
-from tests.e2e.node import Node, until
+from tests.e2e.node import SECRET, Node, until
 
 pytestmark = pytest.mark.skipif(bool(module.why_none()), reason=module.why_none())
 
@@ -54,7 +54,7 @@ def nodes(cluster: Cluster, network: Network) -> list[Node]:
 def start(node: Node, *options: str, joins: tuple[str, ...] = (NAME,)) -> None:
     """Start a node as its user would: bound to all addresses of its host."""
     seeds = [part for seed in joins for part in ("--join", seed)]
-    node.start_as("run", "--name", node.name, *seeds, *options)
+    node.start_as("run", "--name", node.name, *seeds, *options, GOSSIPD_SECRET=SECRET)
 
 
 def serves(node: Node) -> bool:

@@ -17,7 +17,7 @@ from tests.e2e.cluster import (
     see,
 )
 from tests.e2e.namespaces import Namespace
-from tests.e2e.node import Node, gossipd, until
+from tests.e2e.node import SECRET, Node, gossipd, until
 
 
 def complaint(node: Node, within: float = 10.0) -> str:
@@ -206,7 +206,7 @@ def _renamed(node: Node) -> None:
     def start_on(host: str, *options: str) -> None:
         renamed = ("unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "-")
         node.prefix = (*network, *renamed)
-        node.start_as("run", *options)
+        node.start_as("run", *options, GOSSIPD_SECRET=SECRET)
         until(lambda: node.ready, 20.0, f"it is ready on {host}")
 
     start_on("before")

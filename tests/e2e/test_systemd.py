@@ -15,6 +15,7 @@ from tests.e2e.node import ROOT, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
 
+SYSTEMD = ROOT / "systemd"
 PORTS = {"a": 7956, "b": 7966}
 
 
@@ -133,6 +134,27 @@ def test_a_reload_is_told_and_changes_what_can_change(machine: Machine) -> None:
     until(lambda: active(machine, "gossipd@a"), 20, "the reload is over")
     reloaded = "Reloaded gossipd@a.service"
     until(lambda: reloaded in "\n".join(machine.journal("-u", "gossipd@a")), 20, "it is told")
+
+
+def test_a_keyring_that_only_root_can_read_is_handed_over_as_a_credential(
+    machine: Machine,
+) -> None:
+    """As the document says, for an instance of its own."""
+    block = re.findall(r"```sh\n(.*?)```", (SYSTEMD / "README.md").read_text(), re.DOTALL)[1]
+    assert "keygen" in block
+    machine.shell("printf 'bind = \":7986\"\\n' >/etc/gossipd/sealed.toml")
+    instance = block.replace("gossipd.service.d", "gossipd@sealed.service.d")
+    machine.shell(instance.replace("restart gossipd", "restart gossipd@sealed"))
+    assert machine.shell("stat --format=%a /etc/gossipd/keyring") == "600\n"
+    until(lambda: active(machine, "gossipd@sealed"), 30, "the unit is active")
+    (line,) = [
+        line
+        for line in machine.journal("-u", "gossipd@sealed", "-t", "gossipd")
+        if "datagrams are sealed" in line
+    ]
+    assert "of /run/credentials/gossipd@sealed.service/keyring" in line
+    assert "sealing=require" in line
+    machine.run("systemctl", "stop", "gossipd@sealed")
 
 
 def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine) -> None:

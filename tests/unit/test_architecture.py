@@ -66,7 +66,7 @@ ROOMS = {
     },
     "sideport/resp": {"config/bounds", "config/tokens", "core", "daemon/service", "sideport"},
     "sideport/page": {"sideport"},
-    "sealing": {"core"},
+    "sealing": {"config/secrets", "core"},
     "simulator": {"core"},
     "config": {"core"},
     "client": {"config"},

@@ -25,7 +25,8 @@ Call = Callable[..., Result]
 MEMBERS = [
     {
         "name": "a", "address": "127.0.0.1:7946", "state": "alive", "generation": 1,
-        "incarnation": 0, "self": True, "rtt_ms": None, "tags": {}, "since": 0,
+        "incarnation": 0, "self": True, "rtt_ms": None, "sealed": "98692123", "tags": {},
+        "since": 0,
     },
     {
         "name": "b\x1b[2J", "address": "127.0.0.1:7956", "state": "failed", "generation": 1,
@@ -61,9 +62,10 @@ def test_members_are_lines_of_printable_fields(daemon: FakeDaemon, call: Call) -
     daemon.answers(MEMBERS)
     first, second = call("members").stdout.splitlines()
     assert first.split("\t")[:3] == ["a", "127.0.0.1:7946", "alive"]
-    assert first.split("\t")[4:] == ["self", "-", "-"]
+    assert first.split("\t")[4:] == ["self", "98692123", "-", "-"]
     assert second.split("\t") == [
-        "b\\x1b[2J", "127.0.0.1:7956", "failed", "-", "0.31 ms", "zone=x, disk=ssd", "c says so",
+        "b\\x1b[2J", "127.0.0.1:7956", "failed", "-", "0.31 ms", "-", "zone=x, disk=ssd",
+        "c says so",
     ]  # fmt: skip
 
 

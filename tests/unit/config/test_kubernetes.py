@@ -88,9 +88,10 @@ def test_the_state_is_kept_and_nothing_else_is_written(
 ) -> None:
     stateful = objects["StatefulSet", "gossipd"]
     container, pod = the_container(stateful), stateful["template"]["spec"]
-    (claim,), (mount,) = stateful["volumeClaimTemplates"], container["volumeMounts"]
+    (claim,), (mount, secrets) = stateful["volumeClaimTemplates"], container["volumeMounts"]
     assert mount["name"] == claim["metadata"]["name"]
     assert mount["mountPath"] == environment(stateful)["STATE_DIRECTORY"]
+    assert secrets["readOnly"] is True
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -98,6 +99,21 @@ def test_the_state_is_kept_and_nothing_else_is_written(
     }
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsUser"]
+
+
+def test_the_secret_is_where_a_node_looks_and_of_a_mode_that_it_takes(
+    objects: dict[tuple[str, str], Any], tmp_path: Path
+) -> None:
+    stateful = objects["StatefulSet", "gossipd"]
+    (volume,) = stateful["template"]["spec"]["volumes"]
+    mounts = {each["name"]: each["mountPath"] for each in the_container(stateful)["volumeMounts"]}
+    file = Path(environment(stateful)["GOSSIPD_RUN_KEYRING"])
+    assert str(file.parent) == mounts[volume["name"]]
+    made = f"kubectl create secret generic {volume['secret']['secretName']}"
+    for text in (PATH.read_text(), (PATH.parent / "README.md").read_text()):
+        assert f'{made} --from-literal={file.name}="$(gossipd keygen)"' in text
+    # As the files are root's, tests/unit/sealing/test_keyring.py reads one of that mode.
+    assert volume["secret"]["defaultMode"] == 0o440
 
 
 def the_container(stateful: Any) -> Any:

@@ -11,6 +11,7 @@ from gossipd.core import Node, Snapshot, Status
 from gossipd.core.wire.messages import Gossip, Ping, RelayedAck
 from gossipd.daemon import explaining, reports
 from tests.unit.core.talk import Peer, Talk
+from tests.unit.daemon.test_sealing import unsealed
 from tests.unit.pair import Pair
 
 
@@ -60,7 +61,9 @@ def test_a_suspect_and_the_time_that_it_has_left(talk: Talk) -> None:
     assert said["probes"][0]["outcome"] == "silent"
     assert len(said["probes"][0]["relays"]) == 2
     assert isinstance(said["corroborating"], int)
-    (row,) = [row for row in reports.members(talk.node, "p0", "") if row["name"] == "p0"]
+    (row,) = [
+        row for row in reports.members(talk.node, unsealed(), "p0", "") if row["name"] == "p0"
+    ]
     assert row["why"] == said["why"]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gossipd.daemon import reports
 from tests.commits import count_all
+from tests.unit.daemon.test_sealing import unsealed
 from tests.unit.pair import THERE, Pair
 
 
@@ -34,7 +35,7 @@ def test_peers_are_the_others(pair: Pair) -> None:
 
 
 def test_members_show_everything_that_the_design_lists(pair: Pair) -> None:
-    own, other = reports.members(pair.node, "", "")
+    own, other = reports.members(pair.node, unsealed(), "", "")
     assert (own["name"], own["self"], own["rtt_ms"]) == ("here", True, None)
     assert (other["name"], other["address"], other["state"], other["self"]) == (
         "there",
@@ -50,6 +51,7 @@ def test_members_show_everything_that_the_design_lists(pair: Pair) -> None:
         "incarnation",
         "self",
         "rtt_ms",
+        "sealed",
         "tags",
         "since",
         "why",
@@ -62,11 +64,16 @@ def test_members_show_everything_that_the_design_lists(pair: Pair) -> None:
 def test_a_forgotten_member_is_shown_nowhere(pair: Pair) -> None:
     pair.leave()
     now = time.monotonic()
-    states = {member["name"]: member["state"] for member in reports.members(pair.node, "", "")}
+    states = {
+        member["name"]: member["state"]
+        for member in reports.members(pair.node, unsealed(), "", "")
+    }
     assert states == {"here": "alive", "there": "left"}
     assert list(reports.peers(pair.node)) == []
     pair.perform(pair.node.forget("there", now))
-    assert [member["name"] for member in reports.members(pair.node, "", "")] == ["here"]
+    assert [member["name"] for member in reports.members(pair.node, unsealed(), "", "")] == [
+        "here"
+    ]
     counts = reports.status(pair.node, "pair")["members"]
     assert counts == {"alive": 1, "suspect": 0, "failed": 0, "left": 0}
 
@@ -123,7 +130,7 @@ def test_a_counter_is_told_as_it_is_when_it_is_its_turn(pair: Pair) -> None:
 
 def test_members_come_in_parts(pair: Pair) -> None:
     def names(prefix: str, after: str) -> list[object]:
-        return [member["name"] for member in reports.members(pair.node, prefix, after)]
+        return [member["name"] for member in reports.members(pair.node, unsealed(), prefix, after)]
 
     assert names("", "") == ["here", "there"]
     assert names("", "here") == names("t", "") == ["there"]

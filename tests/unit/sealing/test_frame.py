@@ -95,6 +95,7 @@ def test_any_bytes_are_dropped_for_a_reason(noise: bytes, kept: int) -> None:
         (TagFrame("c").close(BODY), Drop.UNSEALED),
         (frame(B).close(BODY), Drop.UNKNOWN_SECRET),
     ],
+    ids=lambda value: value.name if isinstance(value, Drop) else "",
 )
 def test_what_does_not_open_has_a_reason(data: bytes, reason: Drop) -> None:
     assert frame(A).open(data) is reason

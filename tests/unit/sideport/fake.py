@@ -70,6 +70,7 @@ class FakeBackend(Service):
         self.unstartable: Exception | None = None
         self.joined: list[str] = []
         self.left = False
+        self.reloads = 0
         self.forgotten: list[str] = []
         self.listed = 0
         """Entries of the log that were asked for."""
@@ -289,6 +290,9 @@ class FakeBackend(Service):
         if "nonsense" in peers:
             raise Refused(Why.WRONG, "nonsense is not host:port")
         self.joined += peers
+
+    def reload(self) -> None:
+        self.reloads += 1
 
     def leave(self) -> None:
         self.left = True

@@ -1,0 +1,76 @@
+"""The frame of a node, whose secrets may change while it runs.
+
+A cluster moves from none to secrets without a pause in three steps: first all nodes open what is
+sealed and send plain, then they seal and still take plain, then they take plain no more. So what a
+node sends and what it takes are chosen apart. What seals is loaded with the first secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossipd.core import Drop, TagFrame
+from gossipd.core.wire.frame import SEALED
+
+from .keyring import FINGERPRINT_SIZE, Keyring
+
+if TYPE_CHECKING:
+    from .frame import SealedFrame
+
+PLAIN = "plain"
+"""Stands for the fingerprint of what is not sealed."""
+
+OVERHEAD_MAX = 48
+"""Bytes that either frame adds to a body at most."""
+
+_FLAGS, _ID = 3, slice(8, 8 + FINGERPRINT_SIZE)
+
+
+class ChangingFrame:
+    """Tags datagrams as long as there is no keyring, and as far as it is told to with one."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        self._plain = TagFrame(cluster)
+        self._sealed: SealedFrame | None = None
+        self._sends_plain = self._takes_plain = True
+        self.outcome: str | Drop = PLAIN
+        """Of what was opened last: the fingerprint of its secret, or why it was not opened."""
+
+    def change(self, keyring: Keyring, *, sends_plain: bool, takes_plain: bool) -> None:
+        """From now on there are these secrets."""
+        if self._sealed is None:
+            from .frame import SealedFrame
+
+            self._sealed = SealedFrame(self._cluster, keyring)
+        else:
+            self._sealed.change(keyring)
+        self._sends_plain, self._takes_plain = sends_plain, takes_plain
+
+    @property
+    def overhead(self) -> int:
+        return self._plain.overhead if self._sealed is None else self._sealed.overhead
+
+    def close(self, body: bytes) -> bytes:
+        if self._sealed is None or self._sends_plain:
+            return self._plain.close(body)
+        return self._sealed.close(body)
+
+    def open(self, data: bytes) -> bytes | Drop:
+        frame = self._frame_of(data)
+        body = frame.open(data)
+        if isinstance(body, Drop):
+            self.outcome = body
+        else:
+            self.outcome = PLAIN if frame is self._plain else data[_ID].hex()
+        return body
+
+    def peek(self, data: bytes) -> bytes | Drop:
+        return self._frame_of(data).peek(data)
+
+    def _frame_of(self, data: bytes) -> TagFrame | SealedFrame:
+        """What is to open a datagram; the other one would only say that it cannot."""
+        if self._sealed is None:
+            return self._plain
+        is_sealed = data[_FLAGS : _FLAGS + 1] == bytes((SEALED,))
+        return self._plain if self._takes_plain and not is_sealed else self._sealed

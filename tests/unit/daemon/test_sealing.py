@@ -1,0 +1,168 @@
+"""What a node seals with and what its members do, as people are told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from gossipd.config.config import Config, Sealing
+from gossipd.core import Address, Drop, TagFrame
+from gossipd.daemon.sealing import HEARD_MAX, Seals
+from gossipd.daemon.troubles import Troubles
+from gossipd.sealing.changing import OVERHEAD_MAX
+from gossipd.sealing.frame import SealedFrame
+from gossipd.sealing.keyring import Keyring, Secret
+
+A, B = (Secret(bytes(range(first, first + 32))) for first in (0, 100))
+LOOPBACK, ANY, PEER = ("127.0.0.2", 7946), ("::", 7946), ("10.0.0.2", 7946)
+BODY = b"news" * 20
+
+
+class Made:
+    """A node's seals with all around them."""
+
+    def __init__(self, *secrets: Secret, mode: Sealing = "require") -> None:
+        self.troubles, self.sent = Troubles(), list[tuple[bytes, Address]]()
+        config = Config(in_memory=True, sealing=mode)
+        keyring = Keyring(secrets) if secrets else None
+        self.seals = Seals(
+            config, keyring, self.troubles, lambda data, to: self.sent.append((data, to))
+        )
+
+    def hear(self, data: bytes, source: Address = PEER, proven: bool = True) -> bytes | Drop:
+        found = self.seals.frame.open(data)
+        self.seals.received(len(data), source, proven)
+        return found
+
+
+def unsealed() -> Seals:
+    """Of a node without secrets."""
+    return Made().seals
+
+
+@pytest.mark.parametrize("bound", [ANY, PEER, ("fe80::1%eth0", 7946)])
+def test_without_a_secret_all_who_can_be_reached_are_warned(
+    bound: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Made()
+    made.seals.begin(bound)
+    (alarm,) = made.troubles.texts
+    assert alarm.startswith("nothing is sealed: everybody who reaches the gossip port can join")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert made.troubles.not_serving is None
+    assert made.seals.report() == {"mode": "off", "seals": None, "opens": [], "from": None}
+    with caplog.at_level(logging.INFO):
+        made.seals.change(Keyring((A,)), "require")
+    assert made.troubles.texts == []
+    assert f"sealed with {A.fingerprint}, and opened with {A.fingerprint}" in caplog.text
+
+
+@pytest.mark.parametrize("bound", [LOOPBACK, ("::1", 7946)])
+def test_on_loopback_nobody_is(bound: Address) -> None:
+    made = Made()
+    made.seals.begin(bound)
+    assert made.troubles.texts == []
+
+
+def test_a_cluster_moves_to_a_secret_in_steps_in_which_all_understand_each_other() -> None:
+    """Each mode against its neighbours, both ways; and not one step further."""
+    modes: list[Sealing | None] = [None, "accept", "send", "require"]
+    made = [Made() if mode is None else Made(A, mode=mode) for mode in modes]
+    for i, one in enumerate(made):
+        for j, other in enumerate(made):
+            understood = other.hear(one.seals.frame.close(BODY)) == BODY
+            understood &= one.hear(other.seals.frame.close(BODY)) == BODY
+            assert understood == (abs(i - j) <= 1), (modes[i], modes[j])
+
+
+def test_what_members_seal_with_is_what_they_have_shown() -> None:
+    made = Made(A, B, mode="send")
+    assert made.seals.of(PEER) is None
+    for data, wanted in (
+        (TagFrame("gossipd").close(BODY), "plain"),
+        (SealedFrame("gossipd", Keyring((B,))).close(BODY), B.fingerprint),
+        (SealedFrame("gossipd", Keyring((A,))).close(BODY), A.fingerprint),
+        (SealedFrame("gossipd", Keyring((Secret.fresh(),))).close(BODY), A.fingerprint),
+        (TagFrame("other").close(BODY), A.fingerprint),
+    ):
+        made.hear(data)
+        assert made.seals.of(PEER) == wanted
+    stranger = ("10.0.0.3", 1)
+    made.hear(SealedFrame("gossipd", Keyring((B,))).close(BODY), stranger, proven=False)
+    assert made.seals.of(stranger) is None
+    sender = SealedFrame("gossipd", Keyring((B,)))
+    for port in range(HEARD_MAX):
+        made.hear(sender.close(BODY), ("10.0.0.4", port))
+    assert made.seals.of(PEER) is None
+    assert made.seals.of(("10.0.0.4", 1)) == B.fingerprint
+
+
+def test_secrets_come_and_go_while_nothing_is_lost() -> None:
+    made, peer = Made(A), SealedFrame("gossipd", Keyring((A,)))
+    before, late = peer.close(BODY), peer.close(BODY)
+    assert made.hear(before) == BODY
+    made.seals.change(Keyring((A, B)), "require")
+    assert made.hear(before) is Drop.REPLAYED  # what came is not forgotten
+    made.seals.change(Keyring((B, A)), "require")
+    assert made.seals.own == B.fingerprint
+    assert peer.open(made.seals.frame.close(BODY)) is Drop.UNKNOWN_SECRET
+    peer.change(Keyring((B, A)))
+    assert peer.open(made.seals.frame.close(BODY)) == BODY
+    assert [made.hear(late), made.hear(peer.close(BODY))] == [BODY, BODY]
+    old = SealedFrame("gossipd", Keyring((A,))).close(BODY)
+    made.seals.change(Keyring((B,)), "require")
+    assert made.hear(old) is Drop.UNKNOWN_SECRET
+    assert made.hear(peer.close(BODY)) == BODY
+    assert made.seals.report() == {
+        "mode": "require",
+        "seals": B.fingerprint,
+        "opens": [B.fingerprint],
+        "from": str(Path.cwd() / "given"),
+    }
+
+
+def test_a_keyring_that_is_gone_leaves_no_node_open(caplog: pytest.LogCaptureFixture) -> None:
+    made = Made(A)
+    made.seals.change(None, "require")
+    assert "the secrets stay until a new start" in caplog.text
+    assert made.hear(TagFrame("gossipd").close(BODY)) is Drop.UNSEALED
+    made.seals.change(None, "send")
+    (alarm,) = made.troubles.texts
+    assert alarm == "sealing is send: what is not sealed is taken, too, from everybody"
+    assert not made.seals.is_closed
+    made.seals.change(Keyring((A,)), "require")
+    assert made.troubles.texts == []
+    assert made.seals.is_closed
+
+
+def test_who_does_not_fit_is_told_so_with_less_than_it_has_sent_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert max(TagFrame.overhead, SealedFrame.overhead) == OVERHEAD_MAX
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    sealed, plain, other = Made(A), Made(), Made(B)
+    for one, two, reason in (
+        (plain, sealed, Drop.SEALED),
+        (sealed, plain, Drop.UNSEALED),
+        (other, sealed, Drop.UNKNOWN_SECRET),
+    ):
+        two.sent.clear()
+        now += 1.0
+        data = one.seals.frame.close(BODY)
+        two.hear(data)
+        two.hear(data)
+        ((answer, to),) = two.sent
+        assert to == PEER
+        assert len(answer) < len(data)
+        one.sent.clear()
+        assert one.hear(answer) is reason
+        assert one.sent == []
+    for noise in (b"ping" * 20, TagFrame("d").close(BODY), sealed.seals.frame.close(BODY)[:-1]):
+        sealed.sent.clear()
+        now += 1.0
+        sealed.hear(noise)
+        assert sealed.sent == []
