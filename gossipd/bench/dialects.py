@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
+from gossipd.client import Credentials
 from gossipd.client.answers import NOT_COUNTED
 
 
@@ -30,8 +31,12 @@ def _refusal(place: int, detail: str, certain: bool = False) -> Refusal:
 
 
 class Dialect(NamedTuple):
-    increment: Callable[[str, int], bytes]
-    """That of a counter by a number."""
+    increment: Callable[..., bytes]
+    """That of a counter, `by` a number, with a `token`, which may be empty."""
+
+    login: Callable[[str], bytes]
+    """What shows a token at the beginning of a connection, where that is the way to do it. The
+    answer is a line."""
 
     end: bytes
     """Ends each answer, and is nowhere else in it."""
@@ -46,11 +51,11 @@ _DONE = b"HTTP/1.1 200 OK\r\n"
 _ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[^\n]*\n(?:[^\r\n]+\r\n)*\r\n([^\n]*)\n")
 
 
-def _http(counter: str, by: int) -> bytes:
+def _http(counter: str, by: int, token: str = "") -> bytes:
     query = f"?counter={quote(counter, safe='')}" + (f"&by={by}" if by != 1 else "")
-    return (
-        f"POST /increment{query} HTTP/1.1\r\nHost: gossipd\r\nContent-Length: 0\r\n\r\n".encode()
-    )
+    head = f"POST /increment{query} HTTP/1.1\r\nHost: gossipd\r\nContent-Length: 0\r\n"
+    shown = "".join(f"{field}\r\n" for field in Credentials(token).fields)
+    return f"{head}{shown}\r\n".encode()
 
 
 def _http_refusals(answers: bytes, count: int) -> Iterator[Refusal]:
@@ -78,7 +83,7 @@ _PLAIN = re.compile(r"[\w.:/-]+", re.ASCII)
 _ERROR = b"error: "
 
 
-def _text(counter: str, by: int) -> bytes:
+def _text(counter: str, by: int, token: str = "") -> bytes:  # noqa: ARG001 - it was shown before
     if not _PLAIN.fullmatch(counter):
         escaped = counter.replace("\\", "\\\\").replace('"', '\\"')
         counter = f'"{escaped}"'
@@ -98,8 +103,12 @@ def _text_refusals(answers: bytes, _count: int) -> Iterator[Refusal]:
 _CODE = re.compile(rb"-[A-Z]+ ?")
 
 
-def _resp(counter: str, by: int) -> bytes:
-    words = [b"INCR", counter.encode()] if by == 1 else [b"INCRBY", counter.encode(), b"%d" % by]
+def _resp(counter: str, by: int, token: str = "") -> bytes:  # noqa: ARG001 - it was shown before
+    return _words(*("INCR", counter) if by == 1 else ("INCRBY", counter, str(by)))
+
+
+def _words(*given: str) -> bytes:
+    words = [word.encode() for word in given]
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
 
 
@@ -112,7 +121,7 @@ def _resp_refusals(answers: bytes, count: int) -> Iterator[Refusal]:
 
 
 DIALECTS = {
-    "http": Dialect(_http, b"}\n", _http_refusals),
-    "text": Dialect(_text, b"\n", _text_refusals),
-    "resp": Dialect(_resp, b"\r\n", _resp_refusals),
+    "http": Dialect(_http, lambda _: b"", b"}\n", _http_refusals),
+    "text": Dialect(_text, lambda token: f"auth {token}\n".encode(), b"\n", _text_refusals),
+    "resp": Dialect(_resp, lambda token: _words("AUTH", token), b"\r\n", _resp_refusals),
 }

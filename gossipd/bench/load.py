@@ -41,6 +41,8 @@ class Plan(NamedTuple):
     """For how long; None: until all are sent."""
     patience: float
     """Seconds without any answer after which nodes are given up."""
+    token: str = ""
+    """What each client shows; empty: nothing."""
 
 
 class Block(NamedTuple):
@@ -71,7 +73,8 @@ class Load:
         """All connections have ended, before all was sent or the time was over."""
 
         count = len(plan.counters)
-        requests = [plan.dialect.increment(name, plan.by) for name in plan.counters]
+        say = partial(plan.dialect.increment, by=plan.by, token=plan.token)
+        requests = [say(name) for name in plan.counters]
         self._ring = requests * (1 + -(-plan.pipeline // count))
         self._next = 0
         self._sent = 0
@@ -226,6 +229,8 @@ class _Client(asyncio.Protocol):
     def __init__(self, load: Load) -> None:
         self._load = load
         self._end = load.plan.dialect.end
+        self._login = load.plan.dialect.login(load.plan.token) if load.plan.token else b""
+        """What is said first, and answered by a line of its own."""
         self._received = b""
         self._sent_at = 0.0
         self._transport: asyncio.Transport | None = None
@@ -234,6 +239,8 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+        if self._login:
+            self._transport.write(self._login)
 
     @property
     def connected(self) -> bool:
@@ -242,6 +249,12 @@ class _Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._received:
             data = self._received + data
+        if self._login:
+            login, end, data = data.partition(b"\n")
+            if not end:
+                self._received = login
+                return
+            self._login = self._received = b""
         block = self.block
         if block is None or data.count(self._end) < block.size:
             self._received = data

@@ -19,6 +19,7 @@ from gossipd.bench.load import Load, Plan
 from gossipd.cli.bench_counts import Counts, Verdict
 from gossipd.cli.client_options import (
     ANSWER_TIMEOUT_MAX,
+    credentials,
     exits,
     json_option,
     nodes_option,
@@ -136,9 +137,11 @@ def bench(
         raise click.UsageError("--requests and --duration exclude each other")
     counter, counters = wanted["counter"], wanted["counters"]
     names = [counter] if counters == 1 else [f"{counter}:{number}" for number in range(counters)]
+    shown = credentials()
     load = Load(
         Plan(
             dialect=DIALECTS[wanted["dialect"]],
+            token=shown.token,
             addresses=addresses,
             clients=wanted["clients"],
             pipeline=wanted["pipeline"],
@@ -150,7 +153,7 @@ def bench(
         )
     )
     with exits():
-        counts = Counts(addresses, timeout, counter, names)
+        counts = Counts(addresses, timeout, counter, names, shown)
         counts.begin()
         interrupt = _measure(load)
         try:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.pages import pages
-from gossipd.client import Answer, AskingError
+from gossipd.client import Answer, AskingError, Credentials
 from gossipd.config.unix import ApiAddress
 
 WITHIN = 10.0
@@ -33,10 +33,15 @@ class Counts:
     """The counts of some counters on some nodes."""
 
     def __init__(
-        self, addresses: Sequence[ApiAddress], timeout: float, counter: str, names: Sequence[str]
+        self,
+        addresses: Sequence[ApiAddress],
+        timeout: float,
+        counter: str,
+        names: Sequence[str],
+        credentials: Credentials | None = None,
     ) -> None:
         """`names`: one, `counter`, or several that begin with it and a colon."""
-        self._nodes = {address: Daemons([address], timeout) for address in addresses}
+        self._nodes = {address: Daemons([address], timeout, credentials) for address in addresses}
         self._counter = counter
         self._names = names
         self._before: list[int] = []

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import click
 
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.durations import duration_or_seconds
-from gossipd.cli.failure import Failure, Silence
+from gossipd.cli.failure import Failure, Misuse, Silence
 from gossipd.client import (
     LOOPBACK,
     AskingError,
+    Credentials,
     NoAnswerError,
     RefusedError,
 )
@@ -25,6 +28,10 @@ from gossipd.config.unix import SCHEME, ApiAddress, UnixSocket
 Command = Callable[..., None]
 
 ANSWER_TIMEOUT_MAX = 86_400.0
+
+_VARIABLE = "GOSSIPD_TOKEN"
+_TOKEN = "gossipd.token"
+_SHOW = f"name the file of one with --token-file or {_VARIABLE}_FILE"
 
 _HTTP = re.compile("http://", re.IGNORECASE)
 
@@ -77,8 +84,45 @@ def _side_port(text: str) -> ApiAddress:
     return peer(LOOPBACK + text if is_port else text, API_PORT)
 
 
+def _token(_ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
+    """Remember, for `credentials`, what is to be shown."""
+    _ctx.meta[_TOKEN] = _token_in(path) if path else os.environ.get(_VARIABLE, "").strip()
+    if not all("!" <= sign <= "~" for sign in _ctx.meta[_TOKEN]):
+        raise Misuse(f"{path or _VARIABLE}: expected one token, and nothing else")
+
+
+def _token_in(path: str) -> str:
+    from gossipd.config.secrets import read_secret  # of no use to who shows none
+
+    try:
+        token = read_secret(path).decode("latin-1").strip()
+    except ValueError as error:
+        raise Misuse(str(error)) from None
+    if not token:
+        raise Misuse(f"{path}: holds no token")
+    return token
+
+
+def credentials() -> Credentials:
+    """What the present command shows."""
+    return Credentials(click.get_current_context().meta[_TOKEN])
+
+
+_token_option = click.option(
+    "--token-file",
+    callback=_token,
+    expose_value=False,
+    metavar="FILE",
+    envvar=_VARIABLE + "_FILE",
+    show_envvar=True,
+    help="File that holds the token to show, and that only you may read. Without one: what the"
+    f" variable {_VARIABLE} holds.",
+)
+
+
 def _addresses_option(doc: str) -> Callable[[Command], Command]:
-    return click.option(
+    """`--api`, and what is shown there."""
+    addresses = click.option(
         "--api",
         "addresses",
         callback=_addresses,
@@ -90,6 +134,7 @@ def _addresses_option(doc: str) -> Callable[[Command], Command]:
         show_envvar=True,
         help=doc,
     )
+    return lambda command: addresses(_token_option(command))
 
 
 api_option = _addresses_option(
@@ -128,6 +173,9 @@ def exits() -> Iterator[None]:
     try:
         yield
     except RefusedError as error:
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            known = "knows no such token" if credentials().token else "asks for a token"
+            raise Failure(f"the daemon {known}: {_SHOW}") from None
         raise Failure(str(error)) from None
     except NoAnswerError as error:
         raise Silence(str(error)) from None
@@ -142,7 +190,7 @@ def asks(command: Command) -> Command:
     def asking(addresses: tuple[ApiAddress, ...], timeout: float, **arguments: Any) -> None:
         with exits():
             try:
-                command(Daemons(addresses, timeout), **arguments)
+                command(Daemons(addresses, timeout, credentials()), **arguments)
             except AskingError as error:
                 if error.doubtful:
                     error.saying(f"{error}; it may have been done all the same")

@@ -19,6 +19,7 @@ from gossipd.client import (
     Answer,
     AskingError,
     Client,
+    Credentials,
     NoAnswerError,
     RefusedError,
     StrangerError,
@@ -52,9 +53,15 @@ Ask = Callable[[Client], Answer]
 class Daemons:
     """The daemons to ask, in order."""
 
-    def __init__(self, addresses: Sequence[ApiAddress], timeout: float) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[ApiAddress],
+        timeout: float,
+        credentials: Credentials | None = None,
+    ) -> None:
         """`timeout`: seconds for one try at one of them at most; of a question, for all."""
         self.addresses = addresses
+        self.credentials = credentials or Credentials()
         self.timeout = timeout
         self._first: ApiAddress | None = None
         """The one that may have done it already."""
@@ -83,7 +90,7 @@ class Daemons:
                 share = max(before, PAUSE_MIN) / (others + 1)
                 timeout = min(timeout, share, TRY_TIMEOUT if others else share)
             try:
-                return ask(Client(address, timeout))
+                return ask(Client(address, timeout, self.credentials))
             except AskingError as error:
                 error.doubtful |= any(earlier.doubtful for earlier in failures.values())
                 failures[address] = error

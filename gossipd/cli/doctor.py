@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gossipd.cli.client_options import api_option, json_option, peer, timeout_option
+from gossipd.cli.client_options import api_option, credentials, json_option, peer, timeout_option
 from gossipd.cli.failure import Misuse, printable
 from gossipd.cli.output import aligned, emit, emit_json
 from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
@@ -74,7 +74,17 @@ def doctor(
     seeds = tuple(peer(text, GOSSIP_PORT) for text in values["join"])
     cluster, name, directory = (str(values[key] or "") for key in ("cluster", "name", "data_dir"))
     keyring = keyring or values["keyring"]
-    asked = Asked(addresses[0], targets, cluster, name, seeds, directory, timeout, keyring)
+    asked = Asked(
+        addresses[0],
+        targets,
+        cluster,
+        name,
+        seeds,
+        directory,
+        timeout,
+        credentials(),
+        keyring,
+    )
     found = examine(asked)
     well = is_well(found)
     if as_json:

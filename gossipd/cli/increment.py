@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from gossipd.cli.client_options import (
     api_option,
     counter_argument,
+    credentials,
     exits,
     json_option,
     parsed_by,
@@ -137,7 +138,7 @@ def increment(
         raise click.UsageError("--no-keys needs --batch")
     fields = {name: value for name, value in wanted.items() if value not in (None, False)}
     one = Increment(fields, say, several=len(addresses) > 1)
-    daemons = Daemons(addresses, timeout if one.acked and timeout else TRY_TIMEOUT)
+    daemons = Daemons(addresses, timeout if one.acked and timeout else TRY_TIMEOUT, credentials())
     with exits(), interrupts(one.doubt):
         try:
             answer = Patience(timeout, say).ask(daemons, one.send, one.doubt)
@@ -221,7 +222,9 @@ def _send_batch(
                 "with --batch, only --api, --timeout and --no-keys may be given"
             )
     patience = Patience(timeout, say, held_back=HELD_BACK_MAX if timeout else 0)
-    batch = Batch(Daemons(addresses, BATCH_TIMEOUT), patience, say, keyed=not no_keys)
+    batch = Batch(
+        Daemons(addresses, BATCH_TIMEOUT, credentials()), patience, say, keyed=not no_keys
+    )
     with exits(), interrupts(batch.certain):
         try:
             batch.send(Lines(lines))

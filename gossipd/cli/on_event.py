@@ -18,7 +18,13 @@ from contextlib import suppress
 
 import click
 
-from gossipd.cli.client_options import ANSWER_TIMEOUT_MAX, api_option, exits, timeout_option
+from gossipd.cli.client_options import (
+    ANSWER_TIMEOUT_MAX,
+    api_option,
+    credentials,
+    exits,
+    timeout_option,
+)
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import Misuse, say
 from gossipd.cli.following import FORGOTTEN, UPDATE, Change, Follower, Members
@@ -75,7 +81,7 @@ def on_event(
     if shutil.which(command[0]) is None:
         raise Misuse(f"there is no program {command[0]!r}")
     known = Members()
-    follower = Follower(Daemons(addresses, ANSWER_TIMEOUT), [("members", "true")])
+    follower = Follower(Daemons(addresses, ANSWER_TIMEOUT, credentials()), [("members", "true")])
     with exits():
         for event in follower.events(QUIET):
             for change in () if event is None else known.take(event):

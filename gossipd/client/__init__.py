@@ -17,6 +17,7 @@ from gossipd.client.answers import (
     UnresolvedError,
     is_doubtful,
 )
+from gossipd.client.credentials import Credentials
 from gossipd.client.requests import LOOPBACK, Client
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Answer",
     "AskingError",
     "Client",
+    "Credentials",
     "NoAnswerError",
     "RefusedError",
     "StrangerError",

@@ -20,6 +20,7 @@ from gossipd.client.answers import (
     seconds,
 )
 from gossipd.client.connecting import AddressInfo, Deadline, connect, connect_here, resolve, send
+from gossipd.client.credentials import NONE, Credentials
 from gossipd.client.exchange import NoHttpError, Response, exchange, read_more
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.unix import ApiAddress, UnixSocket
@@ -35,8 +36,9 @@ JSON_LINES = "application/x-ndjson"
 class Client:
     """One daemon, to be asked now. What asks raises `AskingError`."""
 
-    def __init__(self, api: ApiAddress, timeout: float) -> None:
+    def __init__(self, api: ApiAddress, timeout: float, credentials: Credentials = NONE) -> None:
         """`timeout`: seconds from now for everything that is asked of it."""
+        self._credentials = credentials
         self.api = api
         if isinstance(api, Endpoint) and not api.host:
             self.api = Endpoint(LOOPBACK, api.port)
@@ -123,6 +125,7 @@ class Client:
             f"Accept: {JSON if method != 'GET' else kind}",
             "Accept-Encoding: identity",
             "Connection: close",
+            *self._credentials.fields,
             *fields,
         ]
         if body:

@@ -20,6 +20,10 @@ from gossipd.client.requests import Client
 
 EVENTS = "text/event-stream"
 
+_READ = f"{EVENTS}, application/problem+json"
+"""What is read of an answer. Who reads events alone, as browsers do, is told of a refusal by
+one."""
+
 SILENCE_MAX = 45.0
 """Seconds without a byte after which a daemon is gone: it sends something every 15."""
 
@@ -52,7 +56,7 @@ class Stream:
         self._heard_at = time.monotonic()
         target = f"{path}?{urlencode(list(query))}" if query else path
         fields = (f"Last-Event-ID: {last}",) if last else ()
-        self._connection = client.begin(target, EVENTS, fields)
+        self._connection = client.begin(target, _READ, fields)
         try:
             self._open(client)
         except BaseException:

@@ -7,6 +7,10 @@ core (`core.identity`).
 BY_MAX = 2**53
 """What an increment adds at most, either way; the core's, whom the commands do not import."""
 
+CONNECTIONS_MAX = 4096
+WATCHERS_MAX = 512
+"""What a node has of both unless it is told otherwise."""
+
 COPIES_MAX = 64
 """Nodes that an increment may wait for (`ack`)."""
 

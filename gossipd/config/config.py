@@ -14,11 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
+from gossipd.config.bounds import CONNECTIONS_MAX, WATCHERS_MAX
 from gossipd.config.endpoint import (
     GOSSIP_PORT,
     PORT_MAX,
     Endpoint,
     is_link_local,
+    is_reachable,
+    parse_origin,
 )
 from gossipd.config.networks import parse_network
 from gossipd.config.secrets import credential
@@ -34,6 +37,9 @@ Sealing = Literal["require", "send", "accept"]
 TAG_KEY_SIZE_MAX = 64
 LOCALHOST = "localhost"
 """For the API: both loopback addresses, 127.0.0.1 and ::1."""
+
+UNGUARDED = "where anybody could do all: give it tokens, or insecure_api if that is meant"
+"""What is wrong with an API that other hosts reach."""
 
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
 
@@ -67,12 +73,21 @@ class Config:
     """Address of the API (HTTP, text, RESP): [HOST]:PORT for TCP, unix:/PATH for a socket of this
     host, unix:/PATH?mode=0666 with another mode of its file than 0660. Default: localhost, which
     is 127.0.0.1 and ::1 (or the address of `bind` if that is another one of loopback), at the
-    `bind` port + 1. Without a host: all addresses, which lets everybody on the network count."""
+    `bind` port + 1. Without a host: all addresses. Where other hosts reach it, it needs
+    `tokens`."""
 
     tokens: str | None = None
     """File of the tokens that the API asks for, which nobody but its owner may read: a line for
     each, `read TOKEN`, `write TOKEN` or `admin TOKEN`. SIGHUP reads it again. Default: the
     credential tokens of systemd; where there is none, whoever reaches the API may do all."""
+
+    insecure_api: bool = False
+    """Let the API be reached from other hosts though it asks for no tokens: whoever reaches it may
+    do all. Without it a node does not start so."""
+
+    cors_origin: tuple[str, ...] = ()
+    """Origin of web pages that may use the API beside its own, as https://app.example.org; * is
+    every page, which only an API that asks for tokens may be open to."""
 
     join: tuple[str, ...] = ()
     """Members to join through, HOST[:PORT]; any one that answers is enough. A name may list
@@ -123,6 +138,18 @@ class Config:
     """What an answered increment survives: power cuts (full), or only crashes of processes
     (normal), which saves the wait for the disk."""
 
+    connections_max: int = CONNECTIONS_MAX
+    """Connections of clients at a time. One more takes the place of whoever has been idle the
+    longest; where all are busy it gets one short answer at most. The process has to be allowed as
+    many open files (`ulimit -n`) and 400 more, else it takes fewer."""
+
+    watchers_max: int = WATCHERS_MAX
+    """Clients that may follow what changes (`/events`, `watch`) at a time; one more is refused."""
+
+    address_share: float = 0.5
+    """Part of these connections, and of these watchers, that one address may have (IPv6: one /64;
+    a Unix socket: one user). 1 where all clients come through one proxy."""
+
     disk_timeout: float = 5.0
     """Seconds that the disk may take to answer. After that increments are refused (those under way
     may have been counted) and the node is not ready, until the disk answers again."""
@@ -171,6 +198,14 @@ class Config:
             raise ConfigError("data_dir", "must not be given together with in_memory")
         if self.data_dir == "":
             raise ConfigError("data_dir", "expected a directory, not an empty string")
+        if self.connections_max < 1:
+            problem = f"expected at least 1, not {self.connections_max}"
+            raise ConfigError("connections_max", problem)
+        if self.watchers_max < 0:
+            raise ConfigError("watchers_max", f"expected at least 0, not {self.watchers_max}")
+        if not 0 < self.address_share <= 1:
+            problem = f"expected more than 0 and at most 1, not {self.address_share!r}"
+            raise ConfigError("address_share", problem)
         if not SECONDS_MIN <= self.disk_timeout < math.inf:
             problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
             raise ConfigError("disk_timeout", problem)
@@ -178,6 +213,12 @@ class Config:
             object.__setattr__(self, "tokens", credential("tokens"))
         api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
         object.__setattr__(self, "api", _check("api", _each_path_once, api))
+        origins = tuple(_check("cors_origin", parse_origin, text) for text in self.cors_origin)
+        object.__setattr__(self, "cors_origin", tuple(dict.fromkeys(origins)))
+        if "*" in origins and not self.tokens:
+            raise ConfigError("cors_origin", "* needs tokens: else every page could count")
+        if not (self.tokens or self.insecure_api):
+            _check("api", _check_all_here, self.api)
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:
@@ -213,6 +254,14 @@ def _each_path_once(api: tuple[ApiAddress, ...]) -> tuple[ApiAddress, ...]:
         if paths.count(path) > 1:
             raise ValueError(f"{path} is given with two modes")
     return api
+
+
+def _check_all_here(api: tuple[ApiAddress, ...]) -> None:
+    """Whether nobody on another host reaches these, as far as that can be told without resolving
+    a name: that is looked at when the name is bound."""
+    for address in api:
+        if isinstance(address, Endpoint) and is_reachable(address.host):
+            raise ValueError(f"{address} is reached from other hosts, {UNGUARDED}")
 
 
 def _default_api(bind: Endpoint) -> Endpoint:

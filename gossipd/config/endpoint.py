@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 
 GOSSIP_PORT = 7946
 API_PORT = 7947
 PORT_MAX = 65535
 HOST_SIZE_MAX = 253
+
+_SCHEME_PORTS = {"http": 80, "https": 443}
 
 _OF_URLS = (("@", "a user's name"), ("/", "a path"), ("?", "a query"), ("#", "a fragment"))
 """What people copy from the address of a page, and no endpoint has."""
@@ -94,6 +96,28 @@ def is_link_local(host: str) -> bool:
     """Whether it is an IPv6 address of one link, which means something only where that link is
     known. (IPv4 hosts take 169.254.0.0/16 to be on the only link that they have.)"""
     return ":" in host and IPv6Address(host).is_link_local
+
+
+def parse_origin(text: str) -> str:
+    """The origin of a web page as browsers write it: scheme, host, and a port unless it is that
+    of the scheme; or `*`. Raises ValueError."""
+    scheme, _, rest = text.lower().partition("://")
+    if text == "*":
+        return text
+    if scheme not in _SCHEME_PORTS or not rest.isascii():
+        raise ValueError(f"{text!r} is no origin, as https://app.example.org")
+    endpoint = Endpoint.parse_peer(rest, _SCHEME_PORTS[scheme])
+    host = str(Endpoint(endpoint.host, 0)).removesuffix(":0")
+    default = endpoint.port == _SCHEME_PORTS[scheme]
+    return f"{scheme}://{host}" if default else f"{scheme}://{endpoint}"
+
+
+def is_reachable(host: str) -> bool:
+    """Whether what listens there is reached from other hosts; a name is not looked up."""
+    try:
+        return not host or not ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_ipv6(host: str) -> bool:

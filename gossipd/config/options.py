@@ -228,6 +228,7 @@ _METAVARS = {
     "allow": "NETWORK",
     "tag": "K=V",
     "tokens": "FILE",
+    "cors_origin": "ORIGIN",
 }
 
 _KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = {

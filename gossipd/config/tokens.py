@@ -6,7 +6,7 @@
 
 A right includes those before it. With a prefix a token is for counters alone whose names begin so.
 Empty lines, and those that begin with #, say nothing. A token that is given by its digest is
-known to whoever uses it and to nobody who reads the file.
+known to whoever uses it and to nobody who reads the file; where all are, everybody may read it.
 
 No token is kept: only digests are (see `sideport.access`). What is wrong is told by the number of
 its line, and nothing of the line is shown: where its first word is missing, the token is it.
@@ -35,6 +35,7 @@ TOKEN = re.compile(rf"[A-Za-z0-9._~+/-]{{{TOKEN_SIZE_MIN},{TOKEN_SIZE_MAX}}}={{0
 """What HTTP allows (RFC 6750 2.1), long enough."""
 
 _DIGEST = re.compile("sha256:([0-9a-fA-F]{64})")
+_HASHED = re.compile(rb"[a-z]+\s+sha256:[0-9a-fA-F]{64}(\s.*)?")
 _BOUND = "prefix="
 
 
@@ -83,13 +84,19 @@ def digest_of(token: bytes) -> bytes:
 def read_tokens(path: str) -> Grants:
     """The tokens of a file. Raises `ValueError`, whose text begins with the path."""
     try:
-        text = read_secret(path).decode()
+        text = read_secret(path, _is_secret).decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path}: is not UTF-8") from None
     try:
         return parse_tokens(text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _is_secret(lines: bytes) -> bool:
+    """Whether there is a line that may hold a token itself, and not its digest alone."""
+    said = filter(None, map(bytes.strip, lines.splitlines()))
+    return not all(line.startswith(b"#") or _HASHED.fullmatch(line) for line in said)
 
 
 def parse_tokens(text: str) -> Grants:

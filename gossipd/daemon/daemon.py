@@ -84,8 +84,8 @@ from gossipd.daemon.opening import (
     open_keyring,
     open_port,
     open_store,
-    own_names,
     own_view,
+    port_limits,
     raise_file_limit,
     sockets_passed,
 )
@@ -102,7 +102,6 @@ from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.process import signals
 from gossipd.sealing.keyring import Keyring
-from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import Keeper, Store, fork
 
@@ -120,7 +119,7 @@ EARLY_MAX = 1024
 def run(config: Config, layers: Layers) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
     be read again."""
-    raise_file_limit()
+    raise_file_limit(config.connections_max)
     keeper = None if config.in_memory else fork()
     with logs.logging_aside(config.log_level, config.log_format):
         try:
@@ -196,7 +195,7 @@ class Daemon:
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
         self.service = self._service()
-        self._port = SidePort(self.service, Limits(names=own_names(own.name)))
+        self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)
@@ -259,7 +258,7 @@ class Daemon:
                 daemon._port.change_tokens(tokens)
             daemon._early = early
             daemon._snapshot = store.load()
-            await open_port(daemon._port, config.api, inherited.api)
+            await open_port(daemon._port, config, inherited.api)
             if inherited.api:
                 daemon._ending.hand_over = daemon._port.hand_over
             if left is not None:

@@ -320,6 +320,15 @@ ROWS = (
         lambda s: len(s.port.watchers),
     ),
     Row(
+        "gossipd_watchers_limit", "gauge", "Such clients there may be.", (),
+        lambda s: s.port.limits.watchers_max,
+    ),
+    Row(
+        "gossipd_watchers_refused_total", "counter",
+        "Such clients refused, as there were too many, of all or of one address.", (),
+        lambda s: s.port.watchers.refused_count,
+    ),
+    Row(
         "gossipd_watchers_dropped_total", "counter",
         "Such clients that were cut off, as they read too slowly.", (),
         lambda s: s.port.watchers.dropped_count,

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gossipd.config.config import LOCALHOST, Config
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.config import LOCALHOST, UNGUARDED, Config
+from gossipd.config.endpoint import Endpoint, is_reachable
 from gossipd.config.tokens import Grants, read_tokens
 from gossipd.config.unix import ApiAddress
 from gossipd.core import MemberView, Status
@@ -28,6 +28,7 @@ from gossipd.daemon.sealing import keyring_of
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
 from gossipd.sealing.keyring import Keyring, KeyringError
+from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
 
@@ -35,7 +36,8 @@ log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
 
-FILES_WANTED = 8192
+FILES_BESIDE = 400
+"""Descriptors that a node needs beside those of its connections: for refusals, sockets, files."""
 
 BIND_WITHIN = 10.0
 """Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
@@ -48,13 +50,31 @@ class StartError(Exception):
     """The node cannot start; the text is the one line that says why."""
 
 
-def raise_file_limit() -> None:
+def raise_file_limit(connections_max: int) -> None:
     """The usual 1,024 descriptors are fewer than the connections that the side port takes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    wanted = connections_max + FILES_BESIDE
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def port_limits(config: Config, name: str) -> Limits:
+    """Those of the side port. It takes no more connections than there are descriptors for: one
+    that cannot be accepted would wait for ever."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.connections_max
+    if files != resource.RLIM_INFINITY and files < most + FILES_BESIDE:
+        most = max(1, files - FILES_BESIDE)
+        text = "connections_max is %d, as this process may open %d files only (ulimit -n)"
+        log.warning(text, most, files)
+    return Limits(
+        connections_max=most,
+        watchers_max=config.watchers_max,
+        address_share=config.address_share,
+        names=own_names(name),
+        origins=frozenset(config.cors_origin),
+    )
 
 
 def open_files() -> dict[str, int]:
@@ -195,12 +215,10 @@ async def own_view(config: Config, udp: Udp) -> MemberView:
     return MemberView(name, address, int(time.time() * 1000), 0, Status.ALIVE, tags)
 
 
-async def open_port(
-    port: SidePort, api: Sequence[ApiAddress], passed: Sequence[socket.socket]
-) -> None:
-    """Listen at all these addresses, on what was passed where something was. Raises
+async def open_port(port: SidePort, config: Config, passed: Sequence[socket.socket]) -> None:
+    """Listen at all addresses of the API, on what was passed where something was. Raises
     `StartError`."""
-    left = list(passed)
+    left, api = list(passed), config.api
     try:
         for address in api:
             left = await _open(port, address, left)
@@ -208,9 +226,19 @@ async def open_port(
             wanted = ", ".join(map(str, api))
             error = unfit(left[0], "ListenStream", "--api", wanted)
             raise StartError(f"cannot bind the API port {wanted}: {error}")
+        if not (config.tokens or config.insecure_api):
+            _check_all_here(port)
     except StartError:
         port.close()
         raise
+
+
+def _check_all_here(port: SidePort) -> None:
+    """Raises `StartError` where other hosts reach what is bound, whatever its name says."""
+    for host, number in port.addresses:
+        if is_reachable(host):
+            at = Endpoint(host, number)
+            raise StartError(f"the API at {at} is reached from other hosts, {UNGUARDED}")
 
 
 async def _open(

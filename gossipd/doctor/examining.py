@@ -8,10 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from gossipd.client import AskingError, Client, RefusedError
 from gossipd.client.connecting import Deadline, resolve
+from gossipd.client.credentials import NONE, Credentials
 from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
@@ -54,6 +56,7 @@ class Asked:
     seeds: tuple[Endpoint, ...]
     data_dir: str
     timeout: float
+    credentials: Credentials = NONE
     keyring: str | None = None
     """The file of the secrets of the node here; None: the variable's, or the credential's."""
 
@@ -61,7 +64,7 @@ class Asked:
 def examine(asked: Asked) -> list[Finding]:
     """All that is found, in an order in which causes come before what follows from them."""
     deadline = Deadline(asked.timeout)
-    local = _local(asked.api, deadline)
+    local = _local(asked.api, asked.credentials, deadline)
     directory = str(local.status.get("data_dir") or asked.data_dir)
     trial = DiskTrial(directory) if directory and local.here else None
     cluster = str(local.status.get("cluster") or asked.cluster)
@@ -145,16 +148,17 @@ def _keyring(path: str | None, local: Local, found: list[Finding]) -> Keyring | 
     return keyring
 
 
-def _local(api: ApiAddress, deadline: Deadline) -> Local:
-    local = Local(api)
+def _local(api: ApiAddress, credentials: Credentials, deadline: Deadline) -> Local:
+    local = Local(api, credentials)
 
     most = LOCAL_PART * deadline.seconds
 
     def ask(path: str, **query: object) -> Any:
-        return answered(api, path, max(0.1, min(most, _left(deadline))), **query)
+        within = max(0.1, min(most, _left(deadline)))
+        return answered(api, path, within, credentials, **query)
 
     try:
-        asked = Client(api, most).get("/status")
+        asked = Client(api, most, credentials).get("/status")
         local.status = asked.fields(name=str, address=str, cluster=str)
         local.members = _rows(ask("/members", limit=MEMBERS_MAX))
         local.seeds = _rows(ask("/join"))
@@ -164,6 +168,7 @@ def _local(api: ApiAddress, deadline: Deadline) -> Local:
             local.not_ready = error.reason
         else:
             local.error = error.reason
+            local.is_denied = error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
     except AskingError as error:
         local.error, local.hangs = error.reason, hangs(error)
     if local.status:
@@ -277,7 +282,8 @@ def _named(about: str, addresses: Sequence[Endpoint], own: Endpoint | None) -> I
 def _explained(local: Local, member: Row) -> Row:
     """What the node here tells of a member; an older one tells less."""
     with suppress(AskingError):
-        return _row(answered(local.api, "/explain", EXPLAIN_TIMEOUT, name=member.get("name")))
+        why = partial(answered, local.api, "/explain", EXPLAIN_TIMEOUT, local.credentials)
+        return _row(why(name=member.get("name")))
     return member
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
+from gossipd.client.credentials import NONE, Credentials
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.unix import ApiAddress
 from gossipd.daemon.udp import RECEIVE_BUFFER, is_local
@@ -46,6 +47,12 @@ class Local:
     """The node here, as it tells of itself."""
 
     api: ApiAddress
+    credentials: Credentials = NONE
+    """What is shown there."""
+
+    is_denied: bool = False
+    """Whether these are not enough."""
+
     error: str = ""
     """Why it could not be asked; empty: it could."""
 
@@ -80,7 +87,10 @@ def judge_node(local: Local, needed: bool) -> Iterator[Finding]:
         make = failed if needed else warning
         advice = "start it: gossipd run, or systemctl start gossipd; or name its API with --api"
         text = f"no node of this host answers: {local.error}"
-        if local.hangs:
+        if local.is_denied:
+            advice = "name the file of a token that may read, with --token-file"
+            yield failed("node", api, f"a node answers, and tells nothing: {local.error}", advice)
+        elif local.hangs:
             yield failed("node", api, f"{text}: it hangs, or is stopped", HANGS)
         else:
             yield make("node", api, text, advice)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from gossipd.client import AskingError, Client, NoAnswerError
+from gossipd.client import AskingError, Client, Credentials, NoAnswerError
 from gossipd.config.endpoint import PORT_MAX, Endpoint
 from gossipd.config.unix import ApiAddress
 from gossipd.doctor.asking import Heard, listen
@@ -82,9 +82,16 @@ def visit(
         return Visit(about, address, began_at, heard, api.result(), _facing(place, family))
 
 
-def answered(api: ApiAddress, path: str, timeout: float, **query: object) -> Any:
-    """What a node answers to a question. Raises `AskingError`."""
-    return Client(api, timeout).get(path, **query).data
+def answered(
+    api: ApiAddress,
+    path: str,
+    timeout: float,
+    credentials: Credentials | None = None,
+    **query: object,
+) -> Any:
+    """What a node answers to a question. Raises `AskingError`. `credentials`: for the node that
+    the user has named, and none other: whoever is at the address of a member would have them."""
+    return Client(api, timeout, credentials or Credentials()).get(path, **query).data
 
 
 def hangs(error: AskingError) -> bool:

@@ -48,6 +48,11 @@ class Denied(Refused):
         self.headers = _CHALLENGE if status == UNAUTHORIZED else b""
 
 
+def is_basic(authorization: bytes) -> bool:
+    """Whether a token is shown in the way in which browsers do it by themselves."""
+    return _BASIC.match(authorization) is not None
+
+
 def wrong_token() -> Denied:
     return Denied(UNAUTHORIZED, "no such token", _WRONG)
 

@@ -24,7 +24,7 @@ from gossipd.sideport.http import HttpDialect
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.listening import TCP, Listener
 from gossipd.sideport.pipeline import Pipeline
-from gossipd.sideport.places import Place
+from gossipd.sideport.places import Place, source_of
 from gossipd.sideport.presence import is_gone, touch
 from gossipd.sideport.resp.dialect import RespDialect
 from gossipd.sideport.text import TextDialect
@@ -87,7 +87,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         _set_up(transport, self._limits)
-        place = self._port.admit(self, _origin(transport))
+        origin = _origin(transport)
+        self._pipeline.source = source_of(origin)
+        place = self._port.admit(self, origin)
         self._brief = place is Place.BRIEF
         if place is Place.NONE:
             self._pipeline.say(answers.problem(_TOO_MANY, answers.CLOSE))

@@ -24,7 +24,15 @@ from gossipd.config.tokens import Grant, Right
 from gossipd.core import RETRY_AFTER, Refused, Why
 from gossipd.sideport import calls, origin
 from gossipd.sideport import http_answers as answers
-from gossipd.sideport.access import EVERYTHING, NOTHING, Access, Denied, check, is_wrong_token
+from gossipd.sideport.access import (
+    EVERYTHING,
+    NOTHING,
+    Access,
+    Denied,
+    check,
+    is_basic,
+    is_wrong_token,
+)
 from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.http_answers import (
@@ -36,7 +44,7 @@ from gossipd.sideport.http_answers import (
 )
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
-from gossipd.sideport.sse import ServerSentEvents
+from gossipd.sideport.sse import ServerSentEvents, reads_nothing_else
 from gossipd.sideport.validation import key, shown, wrong
 from gossipd.sideport.watching import Wanted
 
@@ -252,6 +260,8 @@ class HttpDialect:
         self._head_complete = False
         self._version = ""
         self._in_request = False
+        self._cors = b""
+        """Header fields of the answer to a page of another origin."""
 
     def _request(self) -> None:
         """A request is complete: hand its command to the pipeline."""
@@ -262,7 +272,10 @@ class HttpDialect:
             self._check_headers()
             grant = self._grant(method)
             if method == "OPTIONS":
-                framing = _framing(keep, self._version, method)
+                framing = self._framing(keep, method)
+                if self._cors and (allow := calls.allowed(self._target)):
+                    more = origin.preflight(allow)
+                    framing = replace(framing, connection=more + framing.connection)
                 render = partial(answers.options, framing, self._answered.of("http", "options"))
                 self._pipeline.add(partial(calls.allowed, self._target), render)
             else:
@@ -271,12 +284,12 @@ class HttpDialect:
                 rows, flows = request.operation.rows, request.operation.flows
                 if (self._version == "1.0" and rows) or (flows and method != "HEAD"):
                     keep = False  # a list may be long, and knows no chunks: its end is the end
-                self._add(request, _framing(keep, self._version, method), grant)
+                self._add(request, self._framing(keep, method), grant)
         except Exception as failure:
             told = refused(failure)
             call = told.call if isinstance(told, Denied) and call is UNKNOWN else call
             keep = keep and not is_wrong_token(told)
-            self._refuse(told, call, _framing(keep, self._version, method))
+            self._refuse(told, call, self._framing(keep, method))
         if not keep:
             self._pipeline.end()
 
@@ -324,7 +337,8 @@ class HttpDialect:
         last = (self._field(_LAST_EVENT) or b"").decode("latin-1")
         events = ServerSentEvents(framing, text, watchers.id_of)
         start = partial(watchers.watch, wanted._replace(last=last), events, pipeline)
-        pipeline.add(start, partial(answers.flow, framing, answered))
+        turned_away = events.turned_away if reads_nothing_else(self._field(b"accept")) else None
+        pipeline.add(start, partial(answers.flow, framing, answered, turned_away))
 
     def _field(self, name: bytes) -> bytes | None:
         """The value of a header field, of all its lines together; None where it is not given."""
@@ -348,12 +362,27 @@ class HttpDialect:
 
     def _check_page(self, host: str | None) -> None:
         """Raises `Refused` where a page asks that may not."""
-        page = self._field(b"origin")
-        if page is not None and not origin.is_same_host(page.decode("latin-1"), host):
-            raise Problem(403, "pages of other sites may not use this port")
+        page = (self._field(b"origin") or b"").decode("latin-1")
+        if page and not origin.is_same_host(page, host):
+            if self._limits.origins.isdisjoint((page.lower(), origin.ANY)):
+                detail = "pages of other sites may not use this port"
+                raise Problem(403, detail, headers=origin.VARIES)
+            self._cors = origin.cors(page)
+            return
+        site, mode = self._field(b"sec-fetch-site"), self._field(b"sec-fetch-mode")
+        if not page and origin.is_embedded(site, mode):
+            raise Problem(403, "pages of other sites may not embed what is here")
+        if self._shows_bearer:
+            return  # which no page has by having a name bound to this address
         if not origin.is_own(host, self._limits.names):
             detail = "a browser may only ask by an address, localhost or the node's own name"
             raise Problem(403, f"{detail}, not {shown(host)}")
+
+    @property
+    def _shows_bearer(self) -> bool:
+        """Whether a token is shown, which may be none, that no browser shows by itself."""
+        shown = None if self._access.is_open else self._field(_AUTHORIZATION)
+        return shown is not None and not is_basic(shown)
 
     def _check_stranger(self) -> None:
         """Whoever may not ask that is told so before a body is taken."""
@@ -375,12 +404,24 @@ class HttpDialect:
         if right is Right.NONE or method == "OPTIONS":
             return NOTHING
         try:
-            grant = self._access.of_header(self._field(_AUTHORIZATION))
+            shown = self._field(_AUTHORIZATION)
+            if self._cors and shown is not None and is_basic(shown):
+                shown = None  # the visitor's, which the browser shows by itself
+            grant = self._access.of_header(shown)
             check(grant, right, "Authorization: Bearer TOKEN")
         except Denied as denied:
             denied.call = UNKNOWN if asked is None else asked.name
             raise
         return grant
+
+    def _framing(self, keep: bool, method: str) -> Framing:
+        return self._for_page(_framing(keep, self._version, method))
+
+    def _for_page(self, framing: Framing) -> Framing:
+        """The same, for a page of another origin that may read it."""
+        if not self._cors:
+            return framing
+        return replace(framing, connection=self._cors + framing.connection)
 
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":
@@ -419,7 +460,7 @@ class HttpDialect:
     def _fail(self, refused: Refused) -> None:
         """Answer a broken request and end the connection; what else it sends is thrown away."""
         if not self._pipeline.closed:
-            self._refuse(refused, UNKNOWN, CLOSE)
+            self._refuse(refused, UNKNOWN, self._for_page(CLOSE))
             self._pipeline.end(linger=True)
 
     def _refuse(self, refused: Refused, call: str, framing: Framing) -> None:

@@ -45,7 +45,8 @@ class Framing:
     """What the request and the state of the connection make of an answer."""
 
     connection: bytes = b""
-    """The `Connection` field with its line end; empty where HTTP/1.1 keeps alive by itself."""
+    """The `Connection` field with its line end; empty where HTTP/1.1 keeps alive by itself. With
+    what a page of another origin is told beside it."""
 
     body: bool = True
     """False for HEAD: the same head, without the body."""
@@ -227,12 +228,16 @@ def stream_head(framing: Framing) -> bytes:
 
 
 def flow(
-    framing: Framing, answered: Answers, value: Iterator[bytes] | Refused
+    framing: Framing,
+    answered: Answers,
+    turned_away: Callable[[str], bytes] | None,
+    value: Iterator[bytes] | Refused,
 ) -> bytes | Iterator[bytes]:
-    """What does not end by itself, with its head; or why it does not begin."""
+    """What does not end by itself, with its head; or why it does not begin. `turned_away` tells
+    that to a client that cannot read a problem."""
     if isinstance(value, Refused):
         answered.add(status_of(value))
-        return problem(value, framing)
+        return problem(value, framing) if turned_away is None else turned_away(value.detail)
     answered.ok += 1
     return value
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gossipd.config.bounds import BATCH_SIZE_MAX
+from gossipd.config.bounds import BATCH_SIZE_MAX, CONNECTIONS_MAX, WATCHERS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    connections_max: int = 4096
+    connections_max: int = CONNECTIONS_MAX
     """Connections held at a time; one more takes the place of who has been idle the longest."""
 
-    connections_per_address_max: int = 2048
-    """Of these from one IPv4 address, or from one IPv6 network of 64 bits: half of all, for a
-    proxy is one address too."""
+    address_share: float = 0.5
+    """Part of these, and of the watchers, that one address may have: an IPv4 address, an IPv6
+    network of 64 bits, or by a Unix socket a user. A proxy is one address, too."""
 
     idle_min: float = 1.0
     """Seconds for which a connection waits for its client before it makes room for another."""
@@ -88,8 +88,9 @@ class Limits:
     write_rate_min: float = 1024.0
     """Bytes a second that it must have taken, or it is cut."""
 
-    watchers_max: int = 512
-    """Watchers (`GET /events`, `watch`) at a time; one more is refused (503)."""
+    watchers_max: int = WATCHERS_MAX
+    """Watchers (`GET /events`, `watch`) at a time, of one address the share; one more is refused
+    (503)."""
 
     changes_max: int = 8192
     """Changes that are held for all of them together; who is further behind is dropped."""
@@ -112,6 +113,13 @@ class Limits:
     linger_size_max: int = 16 * 1024 * 1024
     """Bytes thrown away at most for that purpose."""
 
+    origins: frozenset[str] = frozenset()
+    """Origins of other hosts whose pages may ask, in small letters; `*`: all."""
+
     names: frozenset[str] = frozenset()
     """Names of the node, in small letters, by which a browser may ask, besides `localhost`: nobody
     else must be able to own them."""
+
+    def share_of(self, most: int) -> int:
+        """How many of `most` one address may have."""
+        return max(1, int(most * self.address_share))

@@ -1,10 +1,15 @@
 """Whether a request comes from a web page, and whether that page may ask.
 
-A browser shows itself by `Origin`, by `Sec-Fetch-…`, or by the name that it gives itself. A page
-of another site must not count or make a node leave, so its origin must be the host that was
-asked. A name of somebody else's that was rebound to this host's address passes that test, and its
-page may even read the answers; therefore a browser may only ask by an address, `localhost` or the
-node's own names. Programs, and proxies in front of them, use whatever name they like.
+A browser shows itself by `Origin`, by `Sec-Fetch-…`, by what no program says, or by the name that
+it gives itself (in some a page may change that, but for no other of these). A page of another site
+must not count or make a node leave, so its origin must be the host that was asked. A name of
+somebody else's that was rebound to this host's address passes that test, and its page may even
+read the answers; therefore a browser may only ask by an address, `localhost` or the node's own
+names. Programs, and proxies in front of them, use whatever name they like.
+
+Pages of some origins may be let in (CORS). Such a page is who it says, whatever name it asks by.
+It has to show a token as a program does (`Bearer`): what a browser shows by itself (`Basic`) is
+the visitor's, and not the page's to use.
 """
 
 from __future__ import annotations
@@ -12,8 +17,27 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Container, Mapping
 
-FIELDS = frozenset({b"origin", b"user-agent", b"sec-fetch-site", b"sec-fetch-mode"})
+FIELDS = frozenset(
+    {
+        b"origin",
+        b"user-agent",
+        b"sec-fetch-site",
+        b"sec-fetch-mode",
+        b"accept-language",
+        b"referer",
+    }
+)
 """The header fields that tell."""
+
+ANY = "*"
+"""Stands for all origins."""
+
+_ELSEWHERE = (b"cross-site", b"same-site")
+
+VARIES = b"Vary: Origin\r\n"
+
+_REMEMBERED = 600
+"""Seconds for which a browser need not ask again what a page may do."""
 
 _BROWSERS = b"mozilla/"
 """What they all call themselves."""
@@ -31,6 +55,31 @@ def is_same_host(origin: str, host: str | None) -> bool:
     """Whether a page of that origin asks where it came from."""
     scheme, _, authority = origin.lower().partition("://")
     return scheme in ("http", "https") and host is not None and authority == host.lower()
+
+
+def is_embedded(site: bytes | None, mode: bytes | None) -> bool:
+    """Whether a page of another origin asks for something for itself, as an image or a script,
+    rather than a visitor who follows its link. `site`, `mode`: the fields `Sec-Fetch-…`."""
+    return site in _ELSEWHERE and mode != b"navigate"
+
+
+def cors(page: str) -> bytes:
+    """The header fields of an answer that a page of another origin may read."""
+    fields = (
+        f"Access-Control-Allow-Origin: {page}\r\n"
+        "Access-Control-Expose-Headers: Date, Retry-After\r\n"
+    )
+    return fields.encode("latin-1") + VARIES
+
+
+def preflight(allow: str) -> bytes:
+    """What such a page is told of a path with these methods before it asks for anything."""
+    return (
+        f"Access-Control-Allow-Methods: {allow}\r\n"
+        "Access-Control-Allow-Headers: authorization, content-type, idempotency-key, "
+        "last-event-id\r\n"
+        f"Access-Control-Max-Age: {_REMEMBERED}\r\n"
+    ).encode()
 
 
 def is_own(host: str | None, names: Container[str]) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from inspect import isawaitable
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -144,6 +144,8 @@ class Pipeline:
         """The end has been asked for: no command may follow."""
         self.resting = False
         """It goes on when it is its turn."""
+        self.source: Hashable = None
+        """Whom the connection is counted for."""
 
     @property
     def flow(self) -> Flow | None:

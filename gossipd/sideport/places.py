@@ -94,9 +94,8 @@ class Places:
         """A place for a newcomer from an address, perhaps somebody else's."""
         limits, source = self._limits, source_of(host)
         of_source = self._kept_of.get(source) or _Group()
-        if self._has_room(of_source, limits.connections_per_address_max) and self._has_room(
-            self._kept, limits.connections_max
-        ):
+        most = limits.connections_max
+        if self._has_room(of_source, limits.share_of(most)) and self._has_room(self._kept, most):
             self._sources[guest] = source
             self._kept.guests[guest] = of_source.guests[guest] = None
             self._kept_of[source] = of_source

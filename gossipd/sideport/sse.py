@@ -9,11 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from gossipd.sideport.http_answers import Framing, encode, stream_head, with_text
+from gossipd.sideport.http_answers import EVENTS, Framing, encode, stream_head, with_text
 from gossipd.sideport.rings import Event
 
 RETRY = 1000
 """Milliseconds after which a browser comes back when the connection has ended."""
+
+
+LATER = 10_000
+"""The same of one that was turned away, as there are too many."""
+
+
+def reads_nothing_else(accept: bytes | None) -> bool:
+    """Whether a client reads events only, as `EventSource` does: one that gets any other answer
+    does not come back."""
+    kinds = [kind.partition(b";")[0].strip().lower() for kind in (accept or b"").split(b",")]
+    return set(kinds) == {EVENTS}
 
 
 class ServerSentEvents:
@@ -32,6 +43,11 @@ class ServerSentEvents:
 
     def last(self, event: Event) -> bytes:
         return self.piece((event,)) + (b"0\r\n\r\n" if self._chunked else b"")
+
+    def turned_away(self, reason: str) -> bytes:
+        """All of an answer that says so, and after which the client comes back."""
+        later = self._framed(b"retry: %d\n\n" % LATER)
+        return self.head + later + self.last(Event("end", "", lambda: {"reason": reason}))
 
     def _told(self, event: Event) -> bytes:
         form = event.forms.get(self._form)

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from gossipd.core import RETRY_AFTER, RecentEvent, Refused, Why
 from gossipd.daemon.service import Service
@@ -89,6 +90,7 @@ class Watch(Flow):
         self.wanted = wanted
         self._encoding = encoding
         self._pipeline = pipeline
+        self.source = pipeline.source
         self._begun = False
         self._listed: str | None = "" if wanted.members else None
         """The last member that was listed; None once all are."""
@@ -283,18 +285,29 @@ class Watchers:
         self._pulled_at = float("-inf")
         self._pull: asyncio.Handle | None = None
         self._beat: asyncio.TimerHandle | None = None
+        self._of: Counter[Hashable] = Counter()
+        """How many of them each address has."""
         self.dropped_count = 0
         """Watchers dropped so far because they were too slow."""
+        self.refused_count = 0
+        """Watchers refused so far because there were too many."""
 
     def __len__(self) -> int:
         return len(self.watches)
 
     def watch(self, wanted: Wanted, encoding: Encoding, pipeline: Pipeline) -> Watch:
         """A watcher, which is one from its first piece on. Raises `Refused`."""
-        if len(self.watches) >= self._limits.watchers_max:
-            detail = f"{self._limits.watchers_max} are watching this node already"
-            raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
+        most = self._limits.watchers_max
+        share = self._limits.share_of(most)
+        if len(self.watches) >= most:
+            self._refuse(f"{most} are watching this node already")
+        if self._of[pipeline.source] >= share:
+            self._refuse(f"{share} are watching this node from your address already")
         return Watch(self, wanted, encoding, pipeline)
+
+    def _refuse(self, detail: str) -> NoReturn:
+        self.refused_count += 1
+        raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
 
     def id_of(self, number: int) -> str:
         return f"{self.life}-{number}"
@@ -333,12 +346,19 @@ class Watchers:
             self._begin()
         self.pull()  # it is told what changes from now on
         self.watches[watch] = None
+        self._of[watch.source] += 1
         watch.start(self._members, self._increments, self._number_of(watch.wanted.last))
         self._room = min(self._room, watch.room)
 
     def forget(self, watch: Watch) -> None:
         self.waiting.pop(watch, None)
-        if self.watches.pop(watch, self) is None and not self.watches:
+        if watch not in self.watches:
+            return
+        del self.watches[watch]
+        self._of[watch.source] -= 1
+        if not self._of[watch.source]:
+            del self._of[watch.source]
+        if not self.watches:
             self._end()
 
     def pull(self) -> None:

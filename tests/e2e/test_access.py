@@ -6,13 +6,18 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 import redis
+from click.testing import CliRunner
 
+from gossipd.bench.dialects import DIALECTS
+from gossipd.cli import gossipd
 from gossipd.config.tokens import digest_of
+from tests.e2e import namespaces
 from tests.e2e.bounds import crowding
 from tests.e2e.cluster import Cluster
 from tests.e2e.node import Node, until
@@ -20,6 +25,8 @@ from tests.e2e.programs import program
 from tests.e2e.test_redis import DEBIAN_MODULES, SCRIPT, WITHIN, client_of, run
 
 READ, WRITE, JOBS, ADMIN = (secrets.token_hex(16) for _ in range(4))
+
+SHOW = "name the file of one with --token-file or GOSSIPD_TOKEN_FILE"
 
 FILE = f"""\
 # tokens of the test
@@ -117,6 +124,32 @@ def test_a_credential_of_systemd_is_the_file_of_tokens(cluster: Cluster, tokens:
     assert status(node, READ, "GET", "/count") == 200
 
 
+@pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
+def test_a_name_that_others_reach_needs_tokens_or_has_to_be_meant(
+    cluster: Cluster, tokens: Path
+) -> None:
+    """It is looked at where it is bound: here, which name is whose is not known before."""
+    with namespaces.Network(1) as network:
+        namespace, address = network.hosts[0], network.address(0)
+        namespace.file("hosts", f"127.0.0.1 localhost\n{address} outside\n")
+        namespace.file("nsswitch.conf", "hosts: files\n")
+        node = cluster.add(host=address, namespace=namespace)
+        api = ("run", "--in-memory", "--bind", "127.0.0.1:7946", "--api", "outside:7947")
+        node.start_as(*api)
+        assert node.ended() == 1
+        said = (
+            f"gossipd: the API at {address}:7947 is reached from other hosts, where anybody could"
+        )
+        assert node.log.startswith(said)
+        node.api = (address, 7947)
+        for more in (("--insecure-api",), ("--tokens", str(tokens))):
+            node.start_as(*api, *more)
+            until(lambda: node.ready, 20, "it is ready")
+            assert node.ask("GET", "/count").status == (200 if more[1:] == () else 401)
+            node.kill()
+        cluster.close()
+
+
 def test_redis_py_shows_a_token_as_its_password(guarded: Node) -> None:
     for version in (2, 3):
         with client_of(guarded, password=WRITE, protocol=version) as client:
@@ -160,3 +193,63 @@ def test_node_redis_shows_a_token_as_its_password(guarded: Node) -> None:
         )
         assert (done.returncode == 0) is good, done.stderr
         assert good or "WRONGPASS no such token" in done.stderr
+
+
+def test_who_may_open_a_unix_socket_needs_no_token(cluster: Cluster, tokens: Path) -> None:
+    node, path = cluster.add(), tokens.with_name("api.sock")
+    host, port = node.api
+    node.start("--tokens", str(tokens), "--api", f"{host}:{port}", "--api", f"unix:{path}")
+    until(lambda: node.ready, 20, "it is ready")
+    with socket.socket(socket.AF_UNIX) as inside, node.connect() as outside:
+        inside.connect(str(path))
+        for connection, answer in ((inside, b"1\n"), (outside, b"error: a token is needed")):
+            connection.sendall(b"increment\n")
+            assert connection.recv(100).startswith(answer)
+        tokens.write_text(f"read {READ}\n")
+        node.send(signal.SIGHUP)
+        node.says("SIGHUP: read the tokens again")
+        inside.sendall(b"increment\n")
+        assert inside.recv(100) == b"2\n"
+
+
+def test_every_command_that_asks_a_node_shows_the_token_of_a_file(
+    guarded: Node, tmp_path: Path
+) -> None:
+    host, port = guarded.api
+    secret = tmp_path / "mine"
+    secret.touch(0o600)
+    secret.write_text(f"{ADMIN}\n")
+    (lines := tmp_path / "lines").write_text('{"counter": "a"}\n')
+
+    def called(*arguments: str, **variables: str) -> tuple[int, str]:
+        variables["GOSSIPD_API"] = f"{host}:{port}"
+        result = CliRunner().invoke(gossipd, arguments, env=variables)
+        return result.exit_code, result.stderr if result.exit_code else result.stdout
+
+    shown = ("--token-file", str(secret))
+    for arguments in (
+        ("increment", "a"), ("increment", "--batch", str(lines)), ("count", "a"), ("counters",),
+        ("members",), ("peers",), ("status",), ("log",), ("explain", "n1"), ("doctor",),
+        ("join", guarded.address),
+        *(("bench", "--requests", "64", "--dialect", dialect) for dialect in DIALECTS),
+    ):  # fmt: skip
+        code, output = called(*arguments)
+        if arguments != ("doctor",):
+            assert (code, output) == (1, f"gossipd: the daemon asks for a token: {SHOW}\n")
+        assert code == 1
+        code, output = called(*arguments, *shown)
+        assert code == 0 or "this is the node itself" in output, (arguments, output)
+    assert called("count", "a", GOSSIPD_TOKEN_FILE=str(secret))[0] == 0
+    assert called("count", "a", GOSSIPD_TOKEN=f"{READ}\n")[0] == 0
+    code, output = called("increment", "a", GOSSIPD_TOKEN=READ)
+    assert (code, output) == (1, "gossipd: this needs a token for write, and yours is for read\n")
+    code, output = called("count", GOSSIPD_TOKEN="0" * 32)
+    assert (code, output) == (1, f"gossipd: the daemon knows no such token: {SHOW}\n")
+    secret.write_text(f"{ADMIN}\n{READ}\n")
+    expected = f"gossipd: {secret}: expected one token, and nothing else\n"
+    assert called("count", *shown) == (2, expected)
+    secret.write_text("\n")
+    assert called("count", *shown) == (2, f"gossipd: {secret}: holds no token\n")
+    secret.chmod(0o640)
+    os.chown(secret, 1, -1)
+    assert "others may use it" in called("count", *shown)[1]

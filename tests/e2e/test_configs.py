@@ -15,12 +15,16 @@ from typing import Any
 import pytest
 import yaml
 
+from gossipd.config.tokens import digest_of
+from gossipd.sealing.keyring import Secret
 from tests.e2e import namespaces
-from tests.e2e.cluster import Cluster, agree, counted
+from tests.e2e.cluster import Cluster, agree, counted, keyring
 from tests.e2e.namespaces import Namespace, Network
-from tests.e2e.node import ROOT, Node, until
+from tests.e2e.node import ROOT, Node, gossipd, until
 
 CONFIGS = ROOT / "configs"
+TOKEN = "one-that-is-shown-to-all"
+API = "GOSSIPD_API"
 
 in_a_network = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
 
@@ -31,6 +35,13 @@ def network(cluster: Cluster) -> Iterator[Network]:
     with Network(3) as made:
         yield made
         cluster.close()
+
+
+def token_file(directory: Path) -> Path:
+    """As administrators write it: everybody may read it."""
+    path = directory / "tokens"
+    path.write_text(f"admin sha256:{digest_of(TOKEN.encode()).hex()}\n")
+    return path
 
 
 def directives(text: str) -> list[tuple[str, str]]:
@@ -91,11 +102,16 @@ def test_pods_form_a_cluster_become_ready_and_end_in_time(
     cluster: Cluster, network: Network, tmp_path: Path
 ) -> None:
     """What Kubernetes makes of the example: names, environment, probes, signals."""
+    tokens, secrets = token_file(tmp_path), keyring(tmp_path / "keyring", Secret.fresh())
     documents: list[Any] = list(yaml.safe_load_all((CONFIGS / "kubernetes.yaml").read_text()))
     (stateful,) = (each for each in documents if each["kind"] == "StatefulSet")
     pod = stateful["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    run, secret = mounts["run"], mounts["secret"]
+    (container_api,) = (each["value"] for each in container["env"] if each["name"] == API)
+    assert {volume["name"] for volume in pod["volumes"]} == {"run", "secret"}
     addresses = [network.address(number) for number in range(3)]
     hosts = [f"{address} {stateful['spec']['serviceName']}\n" for address in addresses]
     pods = []
@@ -110,7 +126,13 @@ def test_pods_form_a_cluster_become_ready_and_end_in_time(
             for each in container["env"]
         }
         given["STATE_DIRECTORY"] = str(tmp_path / name)
+        given["GOSSIPD_RUN_API"] = given["GOSSIPD_RUN_API"].replace(run, str(tmp_path / name))
+        assert given["GOSSIPD_RUN_TOKENS"].startswith(f"{secret}/")
+        given["GOSSIPD_RUN_TOKENS"] = str(tokens)
+        given["GOSSIPD_RUN_KEYRING"] = secrets
+        (tmp_path / name).mkdir()
         node.start_as(*container["args"], **given)
+        node.token = TOKEN
         pods.append((node, namespace))
 
     def passes(probe: str) -> bool:
@@ -121,6 +143,9 @@ def test_pods_form_a_cluster_become_ready_and_end_in_time(
     until(lambda: passes("readinessProbe"), 40, "all are ready")
     assert passes("livenessProbe")
     nodes = [node for node, _ in pods]
+    path = container_api.replace(run, str(tmp_path / nodes[0].name))
+    assert gossipd("count", prefix=nodes[0].prefix, GOSSIPD_API=path).stdout == "0\n"
+    assert asked(*pods[0], "/count", ports["api"]) == 401
     agree(nodes, within=20)
     nodes[0].increment()
     counted(nodes, 1, within=10)
@@ -134,14 +159,18 @@ def test_pods_form_a_cluster_become_ready_and_end_in_time(
 def test_one_file_does_for_three_hosts(cluster: Cluster, network: Network, tmp_path: Path) -> None:
     text = (CONFIGS / "three-hosts" / "gossipd.toml").read_text()
     assert re.findall(r'"10\.0\.0\.(\d)"', text) == ["1", "2", "3"]
-    path = tmp_path / "gossipd.toml"
-    path.write_text(text.replace('"10.0.0.', '"10.77.0.'))
+    text = text.replace('"10.0.0.', '"10.77.0.').replace("/etc/gossipd/", f"{tmp_path}/")
+    token_file(tmp_path)
     nodes = []
     for number, namespace in enumerate(network.hosts):
         name = f"host-{number}"
         node = cluster.add(host=network.address(number), name=name, namespace=namespace)
         node.prefix += ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name)
+        (directory := tmp_path / name).mkdir()
+        path = directory / "gossipd.toml"
+        path.write_text(text.replace("/run/gossipd", str(directory)))
         node.start_as("run", "--config", str(path))
+        node.token = TOKEN
         nodes.append(node)
     agree(nodes, within=40)
     assert nodes[0].status()["cluster"] == "shop"

@@ -22,6 +22,7 @@ ROW = re.compile(r"\| `(gossipd_\w+)` \| (\w+) \| (.*?) \| (.+) \|")
 
 STEADY = {
     "gossipd_info", "gossipd_log_limit", "gossipd_connections_limit",
+    "gossipd_watchers_limit",
     "gossipd_receive_buffer_bytes",
     "gossipd_receive_buffer_used_bytes",  # see tests/unit/daemon/test_udp.py
 }  # fmt: skip
@@ -30,7 +31,7 @@ STEADY = {
 FLOOD = 8000
 """Datagrams, of which the kernel drops some where nobody reads them."""
 
-KEPT, RESERVED = Limits().connections_per_address_max, Limits().reserve_max
+KEPT, RESERVED = Limits().share_of(Limits().connections_max), Limits().reserve_max
 NEVER = f"count after={UUID(int=8 << 76 | 2 << 62 | 1)} timeout=60s\n".encode()
 """Waits for an increment that does not come."""
 
@@ -114,10 +115,19 @@ def test_every_metric_of_the_table_moves(cluster: Cluster, many_files: None) -> 
     hanging(second, watch)
     crowded(second)
     too_slow(second)
+    too_many(second)
     watch.look()
     assert table().keys() - watch.moved - STEADY == {
         "gossipd_counters_value", "gossipd_counters_value_cut",  # nobody has asked for them
     }  # fmt: skip
+
+
+def too_many(node: Node) -> None:
+    """Watchers from one address."""
+    with ExitStack() as stack:
+        for _ in range(Limits().share_of(Limits().watchers_max)):
+            stack.enter_context(node.connect()).sendall(b"watch members=true\n")
+        until(lambda: node.text("watch")[0].startswith("error: "), 10, "one more is refused")
 
 
 def counting(first: Node, second: Node) -> None:

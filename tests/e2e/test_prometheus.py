@@ -24,8 +24,11 @@ global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 50
 rule_files: ["{rules}"]
 scrape_configs:
   - job_name: gossipd
+    authorization: {{credentials_file: "{token}"}}
     static_configs: [{{targets: {targets}}}]
 """
+
+READ, WRITE = "only-for-metrics-1", "for-counting-too-2"
 
 SILENT = {
     "gossipd_kernel_refusals_total",
@@ -70,7 +73,7 @@ def prometheus(nodes: list[Node], folder: Path) -> Iterator[Prometheus]:
     host, port = nodes[0].host, free_port()
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
     targets = json.dumps([f"{node.api[0]}:{node.api[1]}" for node in nodes])
-    config.write_text(CONFIG.format(rules=RULES, targets=targets))
+    config.write_text(CONFIG.format(rules=RULES, targets=targets, token=folder / "token"))
     arguments = (
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
@@ -92,8 +95,13 @@ def prometheus(nodes: list[Node], folder: Path) -> Iterator[Prometheus]:
 def test_an_alert_begins_as_a_member_fails_and_ends_as_it_is_back(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    nodes = cluster.start(3)
-    first, _, third = nodes
+    (tokens := tmp_path / "tokens").touch(0o600)
+    tokens.write_text(f"read {READ}\nwrite {WRITE}\n")
+    (tmp_path / "token").write_text(f"{READ}\n")
+    nodes = [cluster.add() for _ in range(3)]
+    for node in nodes:
+        node.token = WRITE
+    first, _, third = cluster.form(nodes, "--tokens", str(tokens))
     with prometheus(nodes, tmp_path) as found:
         assert found.firing() == set()
         for number in range(10):
@@ -102,7 +110,7 @@ def test_an_alert_begins_as_a_member_fails_and_ends_as_it_is_back(
         third.kill()
         until(lambda: "GossipdMemberFailed" in found.firing(), 30, "the alert fires")
         assert found.query('gossipd_members{state="failed"}')
-        third.start(join=[first])
+        third.start("--tokens", str(tokens), join=[first])
         agree(nodes, within=20)
         until(lambda: not found.firing(), 30, "the alert ends")
 

@@ -252,6 +252,7 @@ def test_the_script_for_three_hosts_installs_one_after_the_other(machine: Machin
         machine.shell(f"cat >{path} <<'END'\n{text}END\nchmod +x {path}")
     example = f"{SOURCE}/configs/three-hosts"
     machine.shell(f"sed -i 's/10.0.0.[0-9]/127.0.0.1/' {example}/gossipd.toml")
+    machine.shell(f"echo read sha256:{'0' * 64} >{example}/tokens")
     started = "systemctl show gossipd --property=ExecMainStartTimestampMonotonic"
     before = machine.shell(started)
     machine.shell("systemctl stop gossipd; rm -r /var/lib/private/gossipd/*")  # another cluster's
@@ -259,7 +260,8 @@ def test_the_script_for_three_hosts_installs_one_after_the_other(machine: Machin
     expected = [f"127.0.0.{n}: {what}" for n in (1, 2) for what in ("installing", "ready")]
     assert said.splitlines() == expected
     assert machine.shell(started) != before
-    assert "cluster\tshop\n" in machine.run("gossipd", "status").stdout
+    here = ("--api", "unix:/run/gossipd/api.sock")
+    assert "cluster\tshop\n" in machine.run("gossipd", "status", *here).stdout
     (unit,) = machine.shell("systemctl show gossipd --property=FragmentPath --value").split()
     assert machine.run("cat", unit).stdout == machine.run("gossipd", "systemd-unit").stdout
     machine.run("systemctl", "stop", "gossipd")

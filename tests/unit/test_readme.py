@@ -205,10 +205,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         assert f"{size // 1024} KiB" in text
     for size in (limits.batch_size_max, limits.batches_size_max):
         assert f"{size // 1024**2} MiB" in text
-    of_connections = {row[0]: row[1] for row in rows(text) if len(row) == 2}
-    assert (
-        f"of one address {limits.connections_per_address_max:,}" in of_connections["connections"]
-    )
+    of_connections = {row[0]: row[1] for row in rows(text) if len(row) == 4}
+    share = f"of one address {limits.share_of(limits.connections_max):,}"
+    assert share in of_connections["connections"].replace(" (`--connections-max`)", "")
     assert of_connections["where all are busy"].startswith(f"{limits.reserve_max} more")
     assert of_connections["commands waiting per connection"] == str(limits.pending_max)
     times = limits.head_timeout, limits.body_timeout
@@ -218,11 +217,14 @@ def test_the_limits_are_those_of_the_code() -> None:
     slow = f"{limits.write_rate_min / 1024:g} KiB/s for {limits.write_timeout:g} s"
     assert slow in of_connections["a client that reads slowly"]
     watchers = of_connections["watchers (`GET /events`, `watch`)"]
-    assert watchers.startswith(f"{limits.watchers_max}, of {WATCHED_MAX} counters by name")
-    assert f"{limits.changes_max:,} changes behind" in watchers
+    assert watchers.startswith(f"{limits.watchers_max} (")
+    assert f"of one address {limits.share_of(limits.watchers_max)} (" in watchers
+    assert f"of {WATCHED_MAX} counters by name" in watchers
+    behind = of_connections["a watcher that does not read"]
+    assert behind == f"{limits.changes_max:,} changes behind"
     request = f"{limits.request_size_max // 1024} KiB and {limits.words_max:,} words"
     assert of_connections["a command of RESP"] == request
-    assert of_connections["answers to `KEYS` that are being read"].startswith(f"{LISTS_MAX}, ")
+    assert of_connections["answers to `KEYS` that are being read"] == str(LISTS_MAX)
     assert f"at most {NAMES_MAX:,} |" in section(API, "Redis")
     assert f"at most {SCANNED_MAX:,} looked at" in section(API, "Redis")
     assert f"up to {ITEMS_MAX:,} lines of JSON" in section(API, "HTTP")

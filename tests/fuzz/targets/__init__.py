@@ -14,6 +14,8 @@ TARGETS: dict[str, str] = {
     "http": "port",
     "text": "port",
     "resp": "port",
+    "guarded": "guarded",
+    "tokens": "tokens",
     "answers": "answers",
     "config": "config",
     "words": "words",

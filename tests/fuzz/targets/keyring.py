@@ -31,18 +31,19 @@ def _take(data: bytes, reading: Callable[[], Keyring | None]) -> bool:
     try:
         keyring = reading()
     except KeyringError as error:
-        _check_hidden(data, str(error))
+        check_hidden(data, str(error))
         return False
     if keyring is None:
         return False
-    _check_hidden(data, repr(keyring))
+    check_hidden(data, repr(keyring))
     written = [secret.text for secret in keyring.secrets]
     if parse(written, keyring.origin) != keyring:
         raise Broken(f"it is written as {written}")
     return True
 
 
-def _check_hidden(data: bytes, told: str) -> None:
+def check_hidden(data: bytes, told: str) -> None:
+    """Raises `Broken` where something of what is secret is told."""
     text = data.decode(errors="replace")
     for at in range(len(text) - _TOLD_MAX):
         part = text[at : at + _TOLD_MAX + 1]

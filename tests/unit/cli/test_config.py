@@ -22,6 +22,13 @@ def config(*args: str | Path, **env: str) -> Result:
 
 
 BAD = [
+    (
+        "api = ['localhost:1', ':7947']",
+        [
+            "1: api: :7947 is reached from other hosts, where anybody could do all: give it "
+            "tokens, or insecure_api if that is meant"
+        ],
+    ),
     ("nam = 'a'", ["1: unknown key 'nam'; did you mean 'name'?"]),
     ("[server]\nport = 7946", ["1: unknown key 'server'"]),
     ("name = 3", ["1: name: expected a string, not 3"]),

@@ -70,7 +70,8 @@ def test_the_daemon_decides_the_exit_code(
 
 def test_every_flag_reaches_the_configuration(run: Run, module: FakeDaemonModule) -> None:
     run(
-        "--bind", "[::1]:7956", "--api", ":80", "--join", "a:1", "--join", "b", "--name", "x y",
+        "--bind", "[::1]:7956", "--api", "[::1]:80", "--join", "a:1", "--join", "b",
+        "--name", "x y",
         "--advertise", "c:2", "--cluster", "d", "--profile", "wan", "--data-dir", "/e",
         "--durability", "normal",
         "--tag", "k=v, w", "--tag", "l=", "--log-level", "debug", "--gossip-fanout", "5",
@@ -78,7 +79,7 @@ def test_every_flag_reaches_the_configuration(run: Run, module: FakeDaemonModule
     )  # fmt: skip
     assert module.started == [
         Config(
-            bind=Endpoint("::1", 7956), api=(Endpoint("", 80),),
+            bind=Endpoint("::1", 7956), api=(Endpoint("::1", 80),),
             join=("a:1", "b:7946"), name="x y",
             advertise=Endpoint("c", 2), cluster="d", profile="wan", data_dir="/e",
             durability="normal", tag=("k=v, w", "l="),

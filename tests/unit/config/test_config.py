@@ -10,6 +10,7 @@ import pytest
 
 from gossipd.config.config import Config, ConfigError
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.unix import UnixSocket
 from gossipd.core.settings import Settings, SettingsError
 
 
@@ -36,13 +37,23 @@ def test_the_side_port_is_on_loopback_next_to_the_gossip_port(bind: str, api: st
 
 
 def test_a_given_side_port_is_kept() -> None:
-    assert Config.of(api=(Endpoint("", 80),)).api == (Endpoint("", 80),)
+    assert Config.of(api=(Endpoint("::1", 80),)).api == (Endpoint("::1", 80),)
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "10.0.0.1", "fe80::1%eth0", "2001:db8::1"])
+def test_a_side_port_that_others_reach_asks_for_tokens_or_is_meant_to_be_open(host: str) -> None:
+    api = (UnixSocket("/a"), Endpoint("127.9.9.9", 1), Endpoint("localhost", 1))
+    with pytest.raises(ConfigError, match=r"api: .* is reached from other hosts, .* tokens"):
+        Config.of(api=(*api, Endpoint(host, 80)))
+    for more in ({"tokens": "/x"}, {"insecure_api": True}):
+        assert Config.of(api=(Endpoint(host, 80),), **more).api[0] == Endpoint(host, 80)
+    assert Config.of(api=api).api == api
 
 
 def test_no_side_port_follows_the_last_port() -> None:
     with pytest.raises(ConfigError, match="api: must be given"):
         Config.of(bind=Endpoint("", 65535))
-    assert Config.of(bind=Endpoint("", 65535), api=(Endpoint("", 1),)).bind.port == 65535
+    assert Config.of(bind=Endpoint("", 65535), api=(Endpoint("::1", 1),)).bind.port == 65535
 
 
 def test_the_name_is_the_host_name_with_an_unusual_port() -> None:

@@ -74,7 +74,7 @@ def test_ports_are_those_of_a_node(objects: dict[tuple[str, str], Any]) -> None:
 
 
 def test_variables_are_options(objects: dict[tuple[str, str], Any]) -> None:
-    known = {key.variable for key in keys()} | {"STATE_DIRECTORY"}
+    known = {key.variable for key in keys()} | {"STATE_DIRECTORY", "GOSSIPD_API"}
     assert set(environment(objects["StatefulSet", "gossipd"])) <= known
 
 
@@ -88,10 +88,14 @@ def test_the_state_is_kept_and_nothing_else_is_written(
 ) -> None:
     stateful = objects["StatefulSet", "gossipd"]
     container, pod = the_container(stateful), stateful["template"]["spec"]
-    (claim,), (mount, secrets) = stateful["volumeClaimTemplates"], container["volumeMounts"]
-    assert mount["name"] == claim["metadata"]["name"]
-    assert mount["mountPath"] == environment(stateful)["STATE_DIRECTORY"]
-    assert secrets["readOnly"] is True
+    (claim,), given = stateful["volumeClaimTemplates"], environment(stateful)
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert mounts.keys() == {claim["metadata"]["name"], *(v["name"] for v in pod["volumes"])}
+    assert mounts["state"]["mountPath"] == given["STATE_DIRECTORY"]
+    assert given["GOSSIPD_RUN_API"].split(",")[1] == given["GOSSIPD_API"]
+    assert given["GOSSIPD_API"] == f"unix:{mounts['run']['mountPath']}/api.sock"
+    assert given["GOSSIPD_RUN_TOKENS"] == f"{mounts['secret']['mountPath']}/tokens"
+    assert mounts["secret"]["readOnly"] is True
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -105,7 +109,7 @@ def test_the_secret_is_where_a_node_looks_and_of_a_mode_that_it_takes(
     objects: dict[tuple[str, str], Any], tmp_path: Path
 ) -> None:
     stateful = objects["StatefulSet", "gossipd"]
-    (volume,) = stateful["template"]["spec"]["volumes"]
+    (volume,) = (each for each in stateful["template"]["spec"]["volumes"] if "secret" in each)
     mounts = {each["name"]: each["mountPath"] for each in the_container(stateful)["volumeMounts"]}
     file = Path(environment(stateful)["GOSSIPD_RUN_KEYRING"])
     assert str(file.parent) == mounts[volume["name"]]

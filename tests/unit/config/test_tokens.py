@@ -96,6 +96,21 @@ def test_a_file_of_tokens_is_read_and_named_where_it_is_wrong(tmp_path: Path) ->
         read_tokens(str(path))
 
 
+def test_everybody_may_read_a_file_of_digests_and_nobody_else_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    digest = digest_of(ONE.encode()).hex()
+    path.write_text(f"# ours\n\nread sha256:{digest}\n")
+    path.chmod(0o644)
+    assert len(read_tokens(str(path))) == 1
+    path.chmod(0o664)
+    with pytest.raises(ValueError, match="others may use it"):
+        read_tokens(str(path))
+    path.chmod(0o644)
+    path.write_text(f"read sha256:{digest}\nread {TWO}\n")
+    with pytest.raises(ValueError, match="others may use it"):
+        read_tokens(str(path))
+
+
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o660, 0o610, 0o644, 0o666])
 def test_what_others_may_read_or_write_is_no_secret(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "secret"

@@ -49,7 +49,7 @@ def test_what_is_none_is_refused(text: str, problem: str) -> None:
 
 
 def test_an_address_that_is_given_twice_is_one() -> None:
-    unix, tcp = UnixSocket("/a"), Endpoint("", 1)
+    unix, tcp = UnixSocket("/a"), Endpoint("::1", 1)
     assert Config.of(api=(unix, tcp, unix)).api == (unix, tcp)
     with pytest.raises(ConfigError, match="api: /a is given with two modes"):
         Config.of(api=(unix, UnixSocket("/a", 0o600)))

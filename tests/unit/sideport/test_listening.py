@@ -168,7 +168,7 @@ async def test_what_one_who_has_gone_waits_for_is_given_up(
 
 
 @pytest.mark.parametrize(
-    "limits", [{"connections_per_address_max": 1, "reserve_max": 0}], indirect=True
+    "limits", [{"connections_max": 2, "address_share": 0.5, "reserve_max": 0}], indirect=True
 )
 async def test_a_user_is_counted_as_an_address_is(
     port: SidePort, client: Client, path: Path, connect: Connect

@@ -13,8 +13,8 @@ from gossipd.sideport.port import SidePort
 from .conftest import Connect
 from .fake import Client, FakeBackend, until
 
-LIMITS = Limits(connections_max=4, connections_per_address_max=2, idle_min=1.0, reserve_max=2)
-FULL = {"connections_max": 2, "reserve_max": 2, "refusals_max": 2}
+LIMITS = Limits(connections_max=4, address_share=0.5, idle_min=1.0, reserve_max=2)
+FULL = {"connections_max": 2, "address_share": 1.0, "reserve_max": 2, "refusals_max": 2}
 
 
 class Guest:
@@ -136,7 +136,7 @@ async def test_the_idle_make_room_for_newcomers(
 async def full(connect: Connect, backend: FakeBackend) -> list[Client]:
     """Connections that are all busy."""
     backend.paused = True
-    clients = [await connect() for _ in range(FULL["connections_max"])]
+    clients = [await connect() for _ in range(int(FULL["connections_max"]))]
     for client in clients:
         await client.send(b"increment\n")
     await until(lambda: len(backend.waiting) == len(clients))

@@ -68,7 +68,9 @@ async def test_a_good_request_is_served_beside_1000_idle_connections(
 
 
 @pytest.mark.parametrize(
-    "limits", [{"connections_max": 2, "reserve_max": 0, "refusals_max": 1}], indirect=True
+    "limits",
+    [{"connections_max": 2, "address_share": 1.0, "reserve_max": 0, "refusals_max": 1}],
+    indirect=True,
 )
 async def test_a_connection_too_many_is_told_so(
     port: SidePort, connect: Connect, limits: Limits

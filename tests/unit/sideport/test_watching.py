@@ -458,19 +458,49 @@ async def test_very_many_are_gathered_a_few_at_a_time_and_summed(
     assert len(follower.books.kinds) < 40
 
 
-@pytest.mark.parametrize("limits", [{"watchers_max": 2}], indirect=True)
-async def test_one_watcher_too_many_is_refused(connect: Connect, port: SidePort) -> None:
+ONE = {"watchers_max": 2, "address_share": 1.0}
+HALF = {"watchers_max": 4}
+
+
+@pytest.mark.parametrize(
+    ("limits", "detail"),
+    [
+        (ONE, "2 are watching this node already"),
+        (HALF, "2 are watching this node from your address already"),
+    ],
+    indirect=["limits"],
+)
+async def test_one_watcher_too_many_is_refused(
+    connect: Connect, port: SidePort, detail: str
+) -> None:
     followers = [await Follower(await connect()).begin() for _ in range(2)]
     client = await connect()
     refused = await client.request("GET", "/events")
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-    assert refused.detail == "2 are watching this node already"
+    assert refused.detail == detail
     client = await connect()
     await client.send(b"watch\n")
-    assert await client.line() == "error: 2 are watching this node already"
-    followers[0].client.reset()
-    await until(lambda: len(port.watchers) == 1)
-    await Follower(await connect()).begin()
+    assert await client.line() == f"error: {detail}"
+    assert port.watchers.refused_count == 2
+    for follower in followers:
+        follower.client.reset()
+    await until(lambda: len(port.watchers) == 0)
+    for _ in range(2):
+        await Follower(await connect()).begin()
+
+
+@pytest.mark.parametrize("limits", [{"watchers_max": 0}], indirect=True)
+async def test_who_reads_events_alone_is_told_of_a_refusal_as_one_and_comes_back(
+    client: Client, port: SidePort
+) -> None:
+    """`EventSource` gives up for ever where it gets anything else."""
+    await client.send(b"GET /events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
+    said = (await client.rest()).decode()
+    assert said.startswith("HTTP/1.1 200 OK")
+    assert said.index("retry: 1000\n") < said.index("retry: 10000\n") < said.index("event: end\n")
+    assert 'data: {"reason": "0 are watching this node already"}' in said
+    assert said.endswith("0\r\n\r\n")
+    assert dict(port.answered)["http", "watch", "503"] == 1
 
 
 async def test_while_nobody_watches_nothing_is_kept(

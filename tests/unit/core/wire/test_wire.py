@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import get_args
 
 import msgpack
 import pytest
 
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_MAX
-from gossipd.core.wire.decoding import decode, is_of_probes
+from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.core.wire.decoding import ARRAY_MAX, decode, is_of_probes
 from gossipd.core.wire.drops import Drop
+from gossipd.core.wire.encoding import pack_record
 from gossipd.core.wire.frame import TagFrame
 from gossipd.core.wire.messages import (
     ACCUSERS_MAX,
@@ -474,6 +477,35 @@ def test_a_hold_with_a_record_that_is_not_known_is_not_promised() -> None:
 )
 def test_bytes_that_are_no_body_are_malformed(body: bytes) -> None:
     assert decode(body) is Drop.MALFORMED
+
+
+_SIZE = DATAGRAM_SIZE_MAX - TagFrame.overhead
+_OPENED = b"\x97\x05\xa1n\x01\x00"
+"""What stands before the fields of a message; behind it two lists, the views and the groups."""
+
+
+@pytest.mark.parametrize("where", [b"", _OPENED, _OPENED + b"\x90\x90"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(b"\xdc\x05\x78", b"\xdc\x01\x00", b"\xdd\0\0\x05\x78", b"\xdd\xff\xff\xff\xff"),
+        *(b"\xde\x05\x78\0", b"\xdf\xff\xff\xff\xff\0", b"\x91", b"\x9f", b"\x81\xa0"),
+        *(b"\xdb\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\xc9\x7f\xff\xff\xff\x01"),
+    ],
+)
+def test_what_is_promised_and_never_comes_takes_no_memory(head: bytes, where: bytes) -> None:
+    """Heads of lists, texts and more, one in the other as far as a datagram goes."""
+    body = where + head * ((_SIZE - len(where)) // len(head))
+    tracemalloc.start()
+    try:
+        assert decode(body) is Drop.MALFORMED
+        assert tracemalloc.get_traced_memory()[1] < 1_200_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_datagram_has_room_for_as_long_a_list_as_is_refused() -> None:
+    assert _SIZE // len(pack_record(("c", 1, 1))) < ARRAY_MAX
 
 
 def test_bytes_behind_a_body_make_it_malformed() -> None:
