@@ -198,17 +198,7 @@ class Config:
             raise ConfigError("data_dir", "must not be given together with in_memory")
         if self.data_dir == "":
             raise ConfigError("data_dir", "expected a directory, not an empty string")
-        if self.connections_max < 1:
-            problem = f"expected at least 1, not {self.connections_max}"
-            raise ConfigError("connections_max", problem)
-        if self.watchers_max < 0:
-            raise ConfigError("watchers_max", f"expected at least 0, not {self.watchers_max}")
-        if not 0 < self.address_share <= 1:
-            problem = f"expected more than 0 and at most 1, not {self.address_share!r}"
-            raise ConfigError("address_share", problem)
-        if not SECONDS_MIN <= self.disk_timeout < math.inf:
-            problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
-            raise ConfigError("disk_timeout", problem)
+        self._check_numbers()
         if self.tokens is None:
             object.__setattr__(self, "tokens", credential("tokens"))
         api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
@@ -234,6 +224,19 @@ class Config:
         networks = (_check("allow", parse_network, text) for text in self.allow)
         object.__setattr__(self, "allow", tuple(dict.fromkeys(networks)))
         _check("tag", _check_tags, self.tag)
+
+    def _check_numbers(self) -> None:
+        if self.connections_max < 1:
+            problem = f"expected at least 1, not {self.connections_max}"
+            raise ConfigError("connections_max", problem)
+        if self.watchers_max < 0:
+            raise ConfigError("watchers_max", f"expected at least 0, not {self.watchers_max}")
+        if not 0 < self.address_share <= 1:
+            problem = f"expected more than 0 and at most 1, not {self.address_share!r}"
+            raise ConfigError("address_share", problem)
+        if not SECONDS_MIN <= self.disk_timeout < math.inf:
+            problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
+            raise ConfigError("disk_timeout", problem)
 
 
 def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Result:
