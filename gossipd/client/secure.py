@@ -50,7 +50,8 @@ def secured(
 ) -> ssl.SSLSocket:
     """The same, once the handshake is done. Raises `UnusableError`, and OSError."""
     connection.settimeout(deadline.left())
-    return context(credentials).wrap_socket(connection, server_hostname=host)
+    name, _, _zone = host.partition("%")
+    return context(credentials).wrap_socket(connection, server_hostname=name)
 
 
 def said(error: OSError) -> str | None:
