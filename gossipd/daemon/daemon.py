@@ -48,6 +48,7 @@ from gossipd.core import (
     NameLost,
     Node,
     NotAlone,
+    Questioned,
     Refuted,
     Send,
     Snapshot,
@@ -96,6 +97,7 @@ from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
+from gossipd.daemon.ticking import Ticking
 from gossipd.daemon.troubles import Alarm, Trouble, Troubles
 from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
@@ -192,9 +194,10 @@ class Daemon:
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
         )
-        self._hearing = Hearing(
+        hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
+        self._ticking = Ticking(self._advertising.tick, hearing.look, self._telling.catch_up)
         self.service = self._service()
         self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
@@ -325,7 +328,7 @@ class Daemon:
         for text in self._config.join:
             self._seeds.keep(Endpoint.parse_peer(text))
         self._advertising.start()
-        self._hearing.start()
+        self._ticking.start()
         self._manager.serves(self._standing, self._due)
         return await self._ending.ended
 
@@ -361,7 +364,7 @@ class Daemon:
 
     async def _stop(self) -> None:
         self._deadline.stop()
-        self._hearing.stop()
+        self._ticking.stop()
         await self._advertising.stop()
         await self._seeds.stop()
         self._waits.stop()
@@ -417,6 +420,7 @@ class Daemon:
             self._look_at = now + LOOK_INTERVAL
             self._look()
         self._deadline.set()
+        self._ticking.awake(now)
 
     def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:
@@ -433,6 +437,10 @@ class Daemon:
                     self._keeping.do(effect)
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
+                case Questioned(source, question):
+                    said = plain.answer(question, time.time())
+                    if said is not None:
+                        self._udp.send(self._seals.frame.close(said), source)
                 case Dropped(source, reason):
                     self._drops.drop(source, reason)
                 case Joined():
