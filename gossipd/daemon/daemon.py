@@ -48,6 +48,7 @@ from gossipd.core import (
     NameLost,
     Node,
     NotAlone,
+    Questioned,
     Refuted,
     Send,
     Snapshot,
@@ -436,6 +437,10 @@ class Daemon:
                     self._keeping.do(effect)
                 case Copies() | Included() | TooManyReads():
                     self._waits.do(effect)
+                case Questioned(source, question):
+                    said = plain.answer(question, time.time())
+                    if said is not None:
+                        self._udp.send(self._seals.frame.close(said), source)
                 case Dropped(source, reason):
                     self._drops.drop(source, reason)
                 case Joined():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gossipd.core import Drop, TagFrame
 from gossipd.core.wire.frame import SEALED
 
-from .keyring import FINGERPRINT_SIZE, Keyring
+from .keyring import Keyring, fingerprint_of
 
 if TYPE_CHECKING:
     from .frame import SealedFrame
@@ -23,7 +23,7 @@ PLAIN = "plain"
 OVERHEAD_MAX = 56
 """Bytes that either frame adds to a body at most."""
 
-_FLAGS, _ID = 3, slice(8, 8 + FINGERPRINT_SIZE)
+_FLAGS = 3
 
 
 class ChangingFrame:
@@ -67,7 +67,7 @@ class ChangingFrame:
         if isinstance(body, Drop):
             self.outcome = body
         else:
-            self.outcome = PLAIN if frame is self._plain else data[_ID].hex()
+            self.outcome = PLAIN if frame is self._plain else fingerprint_of(data)
         return body
 
     def peek(self, data: bytes) -> bytes | Drop:
