@@ -27,6 +27,7 @@ from . import (
     own_stream,
     real,
     reflection,
+    repairs,
     sideport,
     verdicts,
 )
@@ -59,6 +60,11 @@ OWN_STREAM = {
     "more_of_it": "no harm",
     "another_key": TWICE,
     "another_key_to_come": TWICE,
+}
+REPAIRS = {
+    "sums_without_end": "as much memory as it likes",
+    "streams_without_end": "repair after 39 s, a table without end",
+    "pages_without_end": "no repair with anybody else",
 }
 CROWDED = "dead one unseen for 80 s, nobody joins, an ack 9 s"
 SIDE_PORT = {
@@ -118,6 +124,13 @@ def of_own_stream(name: str) -> Found:
     return harm or "all that was acknowledged counts, all agree", harm is None
 
 
+def of_repairs(name: str) -> Found:
+    found = repairs.run(name)
+    after = "never" if found.found_after is None else f"after {found.found_after:.0f} s"
+    size, path = found.largest
+    return f"repaired {after}, at most {size:,} in {path}", found.is_harmless
+
+
 def of_lies(lies: int) -> Found:
     problem = run_seed(1, lies)
     return problem or "off by what it claims, all agree afterwards", not problem
@@ -153,6 +166,8 @@ def rows(lies: int) -> Iterator[Row]:
     for name in own_stream.ATTACKS:
         before = OWN_STREAM.get(name, TAKEN)
         yield Row("16.4", name, before, partial(of_own_stream, name))
+    for name in repairs.ATTACKS:
+        yield Row("16.4", name, REPAIRS[name], partial(of_repairs, name))
     yield Row("all", f"{lies:,} random lies", NOT_MEASURED, partial(of_lies, lies))
 
 
