@@ -73,7 +73,12 @@ SIDE_PORT = {
     "unread_lists": "1.2 GB, /health after 20 s",
     "joins": "one call took 26 s",
 }
-REAL = {"ends": ENDED, "reflects": "1,771 packets, 1.95 MB: 2,820 x", "crowds": CROWDED}
+REAL = {
+    "ends": ENDED,
+    "reflects": "1,771 packets, 1.95 MB: 2,820 x",
+    "crowds": CROWDED,
+    "spoils": TAKEN,
+}
 
 Found: TypeAlias = tuple[str, bool]
 """What was found, and whether it is harmless."""
@@ -173,7 +178,7 @@ def rows(lies: int) -> Iterator[Row]:
 
 def real_rows() -> Iterator[Row]:
     """Those against real nodes."""
-    for point, name in zip(("1", "3", "4"), real.ATTACKS, strict=True):
+    for point, name in zip(("1", "3", "4", "16.4"), real.ATTACKS, strict=True):
         yield Row(point, f"real nodes: {name}", REAL[name], partial(of_real, name))
     for attack in sideport.ATTACKS:
         before = SIDE_PORT.get(attack.__name__, NOT_MEASURED)
