@@ -14,6 +14,7 @@ from gossipd.client import AskingError, Client, Credentials, NoAnswerError
 from gossipd.config.endpoint import PORT_MAX, Endpoint
 from gossipd.config.unix import ApiAddress
 from gossipd.doctor.asking import Heard, listen
+from gossipd.sealing.keyring import Keyring
 
 API_PART = 0.25
 """Part of the time of an examination for a question to an API."""
@@ -68,6 +69,7 @@ def visit(
     own_name: str,
     sizes: Sequence[int],
     timeout: float,
+    keyring: Keyring | None = None,
 ) -> Visit:
     """Ask everything there is to ask at an address; takes most of `timeout` seconds where it is
     silent."""
@@ -76,7 +78,7 @@ def visit(
     with ThreadPoolExecutor(1) as beside:
         api: Future[Api] = beside.submit(_api, beside_it, own_name, API_PART * timeout)
         began_at = time.time()
-        heard = listen(place, family, cluster, sizes, timeout)
+        heard = listen(place, family, cluster, sizes, timeout, keyring)
         return Visit(about, address, began_at, heard, api.result(), _facing(place, family))
 
 
