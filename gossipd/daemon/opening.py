@@ -66,7 +66,8 @@ def port_limits(config: Config, name: str) -> Limits:
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.connections_max
     if files != resource.RLIM_INFINITY and files < most + FILES_BESIDE:
         most = max(1, files - FILES_BESIDE)
-        text = "connections_max is %d, as this process may open %d files only (ulimit -n)"
+        text = "connections_max is %d, as this process may open %d files only"
+        text += " (ulimit -n, LimitNOFILE)"
         log.warning(text, most, files)
     return Limits(
         connections_max=most,
