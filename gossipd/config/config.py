@@ -181,8 +181,8 @@ class Config:
 
     @property
     def guards_api(self) -> bool:
-        """Whether hosts that reach the API may do all only if that is meant."""
-        return bool(self.tokens or self.api_client_ca or self.insecure_api)
+        """Whether the API asks who somebody is."""
+        return bool(self.tokens or self.api_client_ca)
 
     @property
     def has_default_name(self) -> bool:
@@ -256,7 +256,7 @@ class Config:
         for key in ("api_key", "api_client_ca"):
             if getattr(self, key) is not None and self.api_cert is None:
                 raise ConfigError(key, "says nothing without api_cert")
-        if not self.guards_api:
+        if not (self.guards_api or self.insecure_api):
             _check("api", _check_all_here, self.api)
 
 

@@ -112,6 +112,9 @@ def test_a_configuration_does_not_change() -> None:
         ("tag", tuple(f"{n:03}=" + "x" * 60 for n in range(5))), ("tag", ("a=\x1b",)),
         ("tag", ("a=\udcff",)), ("tag", tuple(f"{n}=" for n in range(33))),
         ("data_dir", ""),
+        ("allow", ("10.0.0.1/8",)), ("allow", ("10.0.0.0/8", "host")),
+        ("connections_max", 0), ("watchers_max", -1),
+        ("address_share", 0.0), ("address_share", 1.1), ("address_share", float("nan")),
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused_by_name(key: str, value: Any) -> None:
@@ -122,6 +125,13 @@ def test_impossible_values_are_refused_by_name(key: str, value: Any) -> None:
 
 def test_the_limits_themselves_are_allowed() -> None:
     Config.of(name="é" * 32, cluster="x" * 64, tag=("k" * 64 + "=" + "v" * 192,))
+    Config.of(connections_max=1, watchers_max=0, address_share=1.0)
+
+
+def test_networks_are_written_in_one_way_and_each_once() -> None:
+    assert Config.of(allow=("10.0.0.1", "FD00::/8", "10.0.0.1/32")).allow == (
+        "10.0.0.1/32", "fd00::/8",
+    )  # fmt: skip
 
 
 def test_a_directory_and_none_are_a_contradiction() -> None:
