@@ -294,7 +294,8 @@ def test_a_key_from_years_ahead_refuses_nobody_s_and_counts_nothing_twice(disks:
     world.run(150)
     assert not any(node.log.keys for node in world.running.values()), "it has left memory"
     key = time_key(Random(1), world.now)
-    assert world.node("n0").is_doubtful(key, EPOCH + world.now), "the horizon is above it"
+    asks = world.node("n0").is_doubtful(key, EPOCH + world.now)
+    assert asks is disks, "the horizon is above it"
     assert isinstance(world.increment("n0", "hits", key=key), Accepted)
     world.run(1)
     for name in world.running:
