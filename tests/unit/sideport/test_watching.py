@@ -14,10 +14,11 @@ from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 from gossipd.sideport.validation import WATCHED_MAX
 from gossipd.sideport.watching import GATHERED_MAX, STOPPING, TOO_SLOW, Watch
+from tests.deadline import DEADLINE
 from tests.event_source import Books, Event, Interpreter
 
 from .conftest import Connect
-from .fake import DEADLINE, Client, FakeBackend, until
+from .fake import Client, FakeBackend, until
 
 FEW = {"changes_max": 20}
 
