@@ -45,12 +45,18 @@ Examples:
     metavar="FILE",
     help="The node's TOML file, to know its seeds and cluster where it does not run.",
 )
+@click.option(
+    "--keyring",
+    metavar="FILE",
+    help="The secrets to ask with. Default: those of the node here, as far as they can be read.",
+)
 @timeout_option("6s", 60.0, False, "How long all of it may take.")
 @json_option
 def doctor(
     targets: tuple[Endpoint, ...],
     addresses: tuple[ApiAddress, ...],
     config: str | None,
+    keyring: str | None,
     timeout: float,
     as_json: bool,
 ) -> None:
@@ -67,9 +73,19 @@ def doctor(
     values = _configured(config)
     seeds = tuple(peer(text, GOSSIP_PORT) for text in values["join"])
     cluster, name, directory = (str(values[key] or "") for key in ("cluster", "name", "data_dir"))
-    found = examine(
-        Asked(addresses[0], targets, cluster, name, seeds, directory, timeout, credentials())
+    keyring = keyring or values["keyring"]
+    asked = Asked(
+        addresses[0],
+        targets,
+        cluster,
+        name,
+        seeds,
+        directory,
+        timeout,
+        credentials(),
+        keyring,
     )
+    found = examine(asked)
     well = is_well(found)
     if as_json:
         checks = [asdict(finding) for finding in found]
@@ -84,7 +100,8 @@ def _configured(path: str | None) -> dict[str, Any]:
     from gossipd.config.file import File, read
     from gossipd.config.options import VARIABLE_PREFIX
 
-    values: dict[str, Any] = {"cluster": "gossipd", "name": None, "join": (), "data_dir": None}
+    values: dict[str, Any] = {"cluster": "gossipd", "name": None, "join": ()}
+    values |= {"data_dir": None, "keyring": None}
     file = read(path) if path else File()
     if file.problems:
         raise Misuse("; ".join(file.problems))

@@ -70,6 +70,15 @@ class ClustersMet:
 
 
 @dataclass(frozen=True, slots=True)
+class Questioned:
+    """`source` has asked a plain question, in a datagram of the cluster: it is answered in one,
+    which is no longer."""
+
+    source: Address
+    question: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Stalled:
     """A timer was late by so many seconds: this node, not its peers, was slow."""
 
@@ -302,6 +311,7 @@ class Left:
 Effect: TypeAlias = (
     Send
     | Dropped
+    | Questioned
     | Answered
     | AnsweredPart
     | CommitSoon

@@ -28,12 +28,12 @@ from gossipd.core.swim.detector import VOIDS_MAX
 from gossipd.core.swim.plausible import Word
 from gossipd.core.wire.decoding import decode, is_of_probes
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.frame import Frame
+from gossipd.core.wire.frame import QUESTION, Frame
 from gossipd.core.wire.messages import MemberView, Status
 from gossipd.core.wire.records import KeyRecord
 
 from .dispatch import EXPIRE_INTERVAL, Dispatch
-from .effects import Effect, KeysWanted, Stalled, Token
+from .effects import Effect, KeysWanted, Questioned, Stalled, Token
 from .following import Following
 from .identity import GENERATION_MAX, Address, Stream, Tags
 from .inspection import Inspection
@@ -378,6 +378,9 @@ class Node(Inspection):
         """Take one datagram in; `source` is where it came from."""
         turn = self._turn(now, source)
         body = self._frame.open(data)
+        if isinstance(body, bytes) and body.startswith(QUESTION):
+            turn.emit(Questioned(source, body))
+            return self._end(turn)
         envelope = decode(body) if isinstance(body, bytes) else body
         if isinstance(envelope, Drop):
             turn.drop(envelope)

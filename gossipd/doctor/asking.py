@@ -2,6 +2,10 @@
 
 All of it is asked from a socket of its own, which takes part in nothing: a join is never finished,
 for its cookie is not sent back; but who sends a cookie belongs to the cluster, and says its name.
+With the secrets of the node here all but the first plain question is asked in sealed datagrams, as
+those who have secrets answer nothing else. Who cannot read it answers with an empty datagram of
+its own, which shows what that is sealed with.
+
 Each question is sent a few times, since datagrams get lost, and what has been answered is not
 asked again.
 """
@@ -17,10 +21,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gossipd.core import Address, TagFrame
+from gossipd.core import Address, Drop, Frame
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.encoding import pack_body, pack_head
+from gossipd.core.wire.frame import QUESTION
 from gossipd.core.wire.messages import Cookie, Envelope, Join, Standing
+from gossipd.sealing.changing import ChangingFrame
+from gossipd.sealing.keyring import Keyring, fingerprint_of
 
 ROUND = 0.22
 """Part of the time of an examination for which answers are waited for; there are three rounds."""
@@ -35,6 +42,9 @@ _IP_MTU_DISCOVER, _IP_MTU = (10, 23), (14, 24)
 """Linux: the options of IPv4 and of IPv6."""
 _DO = 2
 """Never fragment, and say so on the way."""
+
+_UNFIT = (Drop.SEALED, Drop.UNKNOWN_SECRET, b"")
+"""What is made of the word of a node that has a secret, or another one, or none."""
 
 
 @dataclass(slots=True)
@@ -72,52 +82,88 @@ class Heard:
     seen: str = ""
     """The host that it sees this one as, where that is another than it is."""
 
+    unfit: Drop | None = None
+    """Why its answer cannot be read: it has a secret, or none, or another one."""
+
+    seals: str = ""
+    """The fingerprint of the secret with which its answer is sealed; empty: it is not."""
+
     @property
     def is_there(self) -> bool:
         """Whether anything was answered."""
-        return self.pong_after is not None or self.larger or self.name is not None
+        said = self.larger or self.name is not None or self.unfit is not None
+        return self.pong_after is not None or said
 
 
 @dataclass(slots=True)
 class _Question:
-    data: bytes
+    ask: Callable[[], bytes]
+    """A datagram: another one each time, as none is taken in twice that is sealed."""
     is_answer: Callable[[bytes], bool]
     """Whether a datagram answers it; takes in what it says."""
     sent_at: list[float] = field(default_factory=list)
     answered: bool = False
 
 
-def listen(address: Any, family: int, cluster: str, sizes: Sequence[int], timeout: float) -> Heard:
+def listen(
+    address: Any,
+    family: int,
+    cluster: str,
+    sizes: Sequence[int],
+    timeout: float,
+    keyring: Keyring | None = None,
+) -> Heard:
     """Ask at one address of a socket, which is of `cluster` if all is well; are datagrams of these
     sizes carried? Takes two thirds of `timeout` seconds where much gets lost."""
     heard, wait = Heard(), ROUND * timeout
+    frame = frame_of(cluster, keyring)
+    kind = _Bare() if keyring is None else frame
     try:
         with _socket(address, family) as sock:
-            questions = [_ping(heard), _long(heard), _join(heard, sock, cluster)]
+            questions = [_ping(heard), _long(heard, kind), _join(heard, sock, frame)]
             _ask(sock, questions, wait, heard)
         if heard.larger:
-            _ask_sizes(address, family, sizes, wait, heard)
+            _ask_sizes(address, family, sizes, wait, heard, kind)
     except OSError as error:  # no way there, or no such family on this host
         heard.refusal = error.errno or errno.EIO
     return heard
 
 
-def _ask_sizes(address: Any, family: int, sizes: Sequence[int], wait: float, heard: Heard) -> None:
+class _Bare:
+    """What a question is in that is in no datagram of a cluster."""
+
+    overhead = 0
+
+    def close(self, body: bytes) -> bytes:
+        return body
+
+    def open(self, data: bytes) -> bytes | Drop:
+        return data
+
+    def peek(self, data: bytes) -> bytes | Drop:
+        return data
+
+
+def _ask_sizes(
+    address: Any, family: int, sizes: Sequence[int], wait: float, heard: Heard, frame: Frame
+) -> None:
     with _socket(address, family) as whole:
         level, place = _level(family)
         whole.setsockopt(level, _IP_MTU_DISCOVER[place], _DO)
-        heard.whole = _sizes(whole, sizes, wait)
+        heard.whole = _sizes(whole, sizes, wait, frame)
         if not all(heard.whole.values()):
             mtu = whole.getsockopt(level, _IP_MTU[place])
             heard.path_mtu = mtu if mtu < max(sizes) + headers(address[0]) else None
     lost = [size for size, carried in heard.whole.items() if not carried]
     if lost:
         with _socket(address, family) as parts:
-            heard.in_parts = _sizes(parts, lost, wait)
+            heard.in_parts = _sizes(parts, lost, wait, frame)
 
 
-def _sizes(sock: socket.socket, sizes: Sequence[int], wait: float) -> dict[int, bool]:
-    questions = {size: _sized(size) for size in sizes}
+def _sizes(
+    sock: socket.socket, sizes: Sequence[int], wait: float, frame: Frame
+) -> dict[int, bool]:
+    questions = {size: _sized(size, frame) for size in sizes}
     _ask(sock, list(questions.values()), wait, Heard())
     return {size: question.answered for size, question in questions.items()}
 
@@ -168,7 +214,7 @@ def _send(sock: socket.socket, question: _Question, heard: Heard) -> bool:
     """False where nothing can be sent at all."""
     question.sent_at.append(time.monotonic())
     try:
-        sock.send(question.data)
+        sock.send(question.ask())
     except OSError as error:
         return _goes_on(error, heard)
     return True
@@ -200,24 +246,30 @@ def _ping(heard: Heard) -> _Question:
         heard.pong_after = time.monotonic() - question.sent_at[-1]
         return True
 
-    question = _Question(b"ping\n", is_answer)
+    question = _Question(lambda: b"ping\n", is_answer)
     return question
 
 
-def _sized(size: int) -> _Question:
+def _sized(size: int, frame: Frame) -> _Question:
+    """Whose datagram, and that of its answer, is as large as that; but for the seal, where who
+    answers moves to a secret and does not seal yet."""
     word = secrets.token_hex(4).encode()
-    question = (b"ping " + word + b" ").ljust(size, b".")
-    return _Question(
-        question, lambda data: len(data) == size and data.startswith(b"pong " + word + b" ")
-    )
-
-
-def _long(heard: Heard) -> _Question:
-    sized = _sized(SMALL)
+    question = (QUESTION + word + b" ").ljust(size - frame.overhead, b".")
 
     def is_answer(data: bytes) -> bool:
-        words = data.split()
-        if not sized.is_answer(data) or len(words) < 4 or not words[2].isdigit():
+        said = frame.peek(data) if size - frame.overhead <= len(data) <= size else b""
+        return isinstance(said, bytes) and said.startswith(b"pong " + word + b" ")
+
+    return _Question(lambda: frame.close(question), is_answer)
+
+
+def _long(heard: Heard, frame: Frame) -> _Question:
+    sized = _sized(SMALL + frame.overhead, frame)
+
+    def is_answer(data: bytes) -> bool:
+        said = frame.peek(data) if sized.is_answer(data) else b""
+        words = said.split() if isinstance(said, bytes) else []
+        if len(words) < 4 or not words[2].isdigit():
             return False
         travelled = time.monotonic() - question.sent_at[-1]
         heard.clock_ahead = int(words[2]) / 1000 - (time.time() - travelled / 2)
@@ -228,19 +280,23 @@ def _long(heard: Heard) -> _Question:
         heard.larger = is_answer(data)
         return heard.larger
 
-    question = _Question(sized.data, is_there)
+    question = _Question(sized.ask, is_there)
     return question
 
 
-def _join(heard: Heard, sock: socket.socket, cluster: str) -> _Question:
+def _join(heard: Heard, sock: socket.socket, frame: Frame) -> _Question:
     """A first question of who wants in: it is answered with a cookie, and nobody remembers it."""
-    frame, nonce = TagFrame(cluster), secrets.randbits(64)
+    nonce = secrets.randbits(64)
     own: Address = sock.getsockname()[:2]
     join = Join(nonce, own, (), b"", Standing.NEWCOMER)
     head = pack_head(f"doctor-{nonce:016x}", 1, 0, join)
 
     def is_answer(data: bytes) -> bool:
-        body = frame.open(data)
+        body = frame.peek(data)
+        if body in _UNFIT:
+            heard.unfit = Drop.UNSEALED if body == b"" else Drop(body)
+            heard.seals = "" if body == b"" else fingerprint_of(data)
+            return True
         said = decode(body) if isinstance(body, bytes) else None
         if not isinstance(said, Envelope) or not isinstance(said.message, Cookie):
             return False
@@ -250,4 +306,13 @@ def _join(heard: Heard, sock: socket.socket, cluster: str) -> _Question:
         heard.seen = "" if said.message.seen == own else said.message.seen[0]
         return True
 
-    return _Question(frame.close(pack_body(head, (), ())), is_answer)
+    return _Question(lambda: frame.close(pack_body(head, (), ())), is_answer)
+
+
+def frame_of(cluster: str, keyring: Keyring | None) -> Frame:
+    """What a node of the cluster with these secrets reads, and what one reads that still moves to
+    them."""
+    frame = ChangingFrame(cluster)
+    if keyring is not None:
+        frame.change(keyring, sends_plain=False, takes_plain=True)
+    return frame

@@ -14,7 +14,7 @@ from typing import Any
 from gossipd.client import AskingError, Client, RefusedError
 from gossipd.client.connecting import Deadline, resolve
 from gossipd.client.credentials import NONE, Credentials
-from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
+from gossipd.config.endpoint import GOSSIP_PORT, Endpoint, Https
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 from gossipd.daemon.udp import is_local
@@ -23,6 +23,7 @@ from gossipd.doctor.findings import Finding, Result, failed, ok, warning
 from gossipd.doctor.judging_host import Local
 from gossipd.doctor.looking import DiskTrial, kernel_drops, receive_buffer_max
 from gossipd.doctor.visiting import Row, Visit, answered, hangs, visit
+from gossipd.sealing.keyring import Keyring, KeyringError, find, read
 
 VISITS_MAX = 32
 """Addresses that are asked in one examination."""
@@ -56,6 +57,8 @@ class Asked:
     data_dir: str
     timeout: float
     credentials: Credentials = NONE
+    keyring: str | None = None
+    """The file of the secrets of the node here; None: the variable's, or the credential's."""
 
 
 def examine(asked: Asked) -> list[Finding]:
@@ -69,9 +72,17 @@ def examine(asked: Asked) -> list[Finding]:
     name = name or f"{socket.gethostname()}:{GOSSIP_PORT}"
     wanted, left_out = _wanted(asked, local)
     pool, unmet = ThreadPoolExecutor(2 * VISITS_MAX), list[Finding]()
+    keyring = _keyring(asked.keyring, local, unmet)
     size = int(_row(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
+    tls = asked.credentials.of_tls if isinstance(asked.api, Https) else None
     visit_one = partial(
-        visit, cluster=cluster, own_name=name, sizes=_sizes(size), timeout=asked.timeout
+        visit,
+        cluster=cluster,
+        own_name=name,
+        sizes=_sizes(size),
+        timeout=asked.timeout,
+        keyring=keyring,
+        tls=tls,
     )
     visits = _visit_all(pool, wanted, local, visit_one, deadline, unmet)
     pool.shutdown(wait=False, cancel_futures=True)  # who is late is left behind
@@ -81,7 +92,8 @@ def examine(asked: Asked) -> list[Finding]:
     if trial is not None:
         found.append(judging_host.judge_disk(directory, trial.end(min(2.0, _left(deadline)))))
     found += unmet
-    found += _of_others(visits, local, cluster, size, name)
+    secrets = keyring.fingerprints if keyring else []
+    found += _of_others(visits, local, cluster, size, name, secrets)
     if left_out:
         found.append(
             ok("udp", "", f"{left_out} further addresses were not asked; name those that matter")
@@ -101,20 +113,41 @@ def _of_host(local: Local) -> Iterator[Finding]:
 
 
 def _of_others(
-    visits: Sequence[Visit], local: Local, cluster: str, size: int, name: str
+    visits: Sequence[Visit],
+    local: Local,
+    cluster: str,
+    size: int,
+    name: str,
+    secrets: Sequence[str],
 ) -> Iterator[Finding]:
     if not local.error:
         yield from judging_host.judge_members(local.members)
         yield from judging_host.judge_address(local, visits)
     own = local.own or {"name": name}
     for each in visits:
-        yield from judging.judge(each, cluster, size)
+        yield from judging.judge(each, cluster, size, secrets)
     yield from judging.judge_names(visits, own)
     yield from judging.judge_clocks(visits)
     yield from judging.judge_versions(visits, own)
 
 
 # --- the node here -------------------------------------------------------------------------------
+
+
+def _keyring(path: str | None, local: Local, found: list[Finding]) -> Keyring | None:
+    """The secrets to ask with: where none is named, of the file that the node here has them of."""
+    sealing = _row(local.status.get("sealing"))
+    origin = str(sealing.get("from") or "")
+    try:
+        keyring = find(path) or (read(origin) if origin.startswith("/") else None)
+    except KeyringError as error:
+        advice = "run this as a user who can read it, such as root; or name it with --keyring"
+        found.append(warning("secret", str(local.api), f"asked without a secret: {error}", advice))
+        return None
+    if keyring is not None:
+        text = f"asked with {', '.join(keyring.fingerprints)}, of {keyring.origin}"
+        found.append(ok("secret", str(local.api), text))
+    return keyring
 
 
 def _local(api: ApiAddress, credentials: Credentials, deadline: Deadline) -> Local:

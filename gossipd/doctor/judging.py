@@ -28,14 +28,21 @@ HANGS = "look at its log, and at what its host does; restart it"
 RUN_THERE = "run gossipd doctor there, too"
 
 
-def judge(visit: Visit, cluster: str, size: int) -> Iterator[Finding]:
-    """What one visit shows. `size`: the largest datagram that nodes send."""
+def judge(visit: Visit, cluster: str, size: int, secrets: Sequence[str] = ()) -> Iterator[Finding]:
+    """What one visit shows. `size`: the largest datagram that nodes send; `secrets`: the
+    fingerprints of those with which it was asked."""
     yield _way(visit)
     if not visit.heard.is_there:
+        return
+    if visit.heard.unfit is not None:
+        yield _unfit(visit, secrets)
+        yield from _of_api(visit)
         return
     yield _membership(visit, cluster)
     if visit.heard.larger:
         yield _sizes(visit, size)
+    elif secrets and visit.heard.name is None:
+        pass  # who is of another cluster answers nothing that is sealed
     else:
         text = (
             "does not answer longer questions: an older gossipd, or something between drops them"
@@ -203,6 +210,32 @@ def _membership(visit: Visit, cluster: str) -> Finding:
     )
 
 
+def _unfit(visit: Visit, secrets: Sequence[str]) -> Finding:
+    """It cannot read what was asked, nor can its answer be read."""
+    heard, about = visit.heard, visit.about
+    if not secrets:
+        return failed(
+            "secret",
+            about,
+            f"it seals with the secret {heard.seals}, and here is none: neither reads the other",
+            "give this command its --keyring; and nodes that are to be one cluster the same one",
+        )
+    ours = ", ".join(secrets)
+    if not heard.seals:
+        return failed(
+            "secret",
+            about,
+            f"it has no secret, and here is {ours}: neither reads the other",
+            "give that node the same --keyring; --sealing accept lets a cluster move there",
+        )
+    return failed(
+        "secret",
+        about,
+        f"it seals with the secret {heard.seals}, which is none of those here ({ours})",
+        "give both the same --keyring: gossipd keys list shows what a node has",
+    )
+
+
 def judge_names(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
     """Whether two processes call themselves the same."""
     holders: dict[str, dict[int, str]] = {}
@@ -323,7 +356,9 @@ def judge_versions(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
 def _of_api(visit: Visit) -> Iterator[Finding]:
     api = visit.api
     if not api.status:
-        closed = "it is closed to other hosts, as by default" if api.is_there else api.error
+        closed = (
+            "it is closed to other hosts, as by default" if "refused" in api.error else api.error
+        )
         yield ok("api", visit.about, f"not asked: {closed}")
         return
     for text, advice in alarms(api.status):

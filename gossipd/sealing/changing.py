@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gossipd.core import Drop, TagFrame
 from gossipd.core.wire.frame import SEALED
 
-from .keyring import FINGERPRINT_SIZE, Keyring
+from .keyring import Keyring, fingerprint_of
 
 if TYPE_CHECKING:
     from .frame import SealedFrame
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 PLAIN = "plain"
 """Stands for the fingerprint of what is not sealed."""
 
-OVERHEAD_MAX = 48
+OVERHEAD_MAX = 56
 """Bytes that either frame adds to a body at most."""
 
-_FLAGS, _ID = 3, slice(8, 8 + FINGERPRINT_SIZE)
+_FLAGS = 3
 
 
 class ChangingFrame:
@@ -47,6 +47,11 @@ class ChangingFrame:
             self._sealed.change(keyring)
         self._sends_plain, self._takes_plain = sends_plain, takes_plain
 
+    def renew(self) -> None:
+        """Others may take what this node sends for what has come before: seal anew."""
+        if self._sealed is not None:
+            self._sealed.renew()
+
     @property
     def overhead(self) -> int:
         return self._plain.overhead if self._sealed is None else self._sealed.overhead
@@ -62,7 +67,7 @@ class ChangingFrame:
         if isinstance(body, Drop):
             self.outcome = body
         else:
-            self.outcome = PLAIN if frame is self._plain else data[_ID].hex()
+            self.outcome = PLAIN if frame is self._plain else fingerprint_of(data)
         return body
 
     def peek(self, data: bytes) -> bytes | Drop:

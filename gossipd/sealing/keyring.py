@@ -21,6 +21,9 @@ SECRET_SIZE = 32
 FINGERPRINT_SIZE = 4
 """Bytes: enough to tell a few secrets apart, and it stands in each datagram."""
 
+FINGERPRINT_AT = 8
+"""Where it stands in a datagram."""
+
 SECRETS_MAX = 16
 """Of a keyring: a rotation needs two."""
 
@@ -90,6 +93,11 @@ class Keyring:
     @property
     def fingerprints(self) -> list[str]:
         return [secret.fingerprint for secret in self.secrets]
+
+
+def fingerprint_of(sealed: bytes) -> str:
+    """That of the secret with which a datagram is sealed."""
+    return sealed[FINGERPRINT_AT : FINGERPRINT_AT + FINGERPRINT_SIZE].hex()
 
 
 def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Keyring | None:

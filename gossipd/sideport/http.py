@@ -92,6 +92,8 @@ class HttpDialect:
         self._delivered = False
         self._answered = port.answered
         self._access = access
+        self._asks = not access.is_open
+        """Whether tokens are asked for."""
         self._memo = access.requests
         self._followed: Grant | None = None
         """Under which an answer is given that does not end."""
@@ -208,7 +210,8 @@ class HttpDialect:
             self._fail(Problem(status, "the only transfer coding known here is chunked"))
         else:
             if has_body:
-                self._check_stranger()
+                if self._asks:
+                    self._check_stranger()
                 self._check_body(int(length), int(length))
             expected = self._field(b"expect")
             if expected is not None and not self._pipeline.closed:
@@ -270,7 +273,7 @@ class HttpDialect:
         call = UNKNOWN
         try:
             self._check_headers()
-            grant = self._grant(method)
+            grant = self._grant(method) if self._asks else EVERYTHING
             if method == "OPTIONS":
                 framing = self._framing(keep, method)
                 if self._cors and (allow := calls.allowed(self._target)):
@@ -354,41 +357,20 @@ class HttpDialect:
         elif b"," in host or b" " in host:
             raise wrong("malformed HTTP: Host must name one host")
         if not origin.FIELDS.isdisjoint(self._headers) and origin.is_browser(self._headers):
-            self._check_page(None if host is None else host.decode("latin-1"))
+            self._cors = origin.let_in(self._field, self._limits, self._shows_bearer)
         coding = self._field(b"content-encoding")
         if self._body and coding is not None and coding.lower() != b"identity":
             detail = "send the body as it is, without a content coding"
             raise Problem(415, detail, headers=b"Accept-Encoding: identity\r\n")
 
-    def _check_page(self, host: str | None) -> None:
-        """Raises `Refused` where a page asks that may not."""
-        field = self._field(b"origin")
-        page = None if field is None else field.decode("latin-1")
-        if page is not None and not origin.is_same_host(page, host):
-            if self._limits.origins.isdisjoint((page.lower(), origin.ANY)):
-                detail = "pages of other sites may not use this port"
-                raise Problem(403, detail, headers=origin.VARIES)
-            self._cors = origin.cors(page)
-            return
-        site, mode = self._field(b"sec-fetch-site"), self._field(b"sec-fetch-mode")
-        if page is None and origin.is_embedded(site, mode):
-            raise Problem(403, "pages of other sites may not embed what is here")
-        if self._shows_bearer:
-            return  # which no page has by having a name bound to this address
-        if not origin.is_own(host, self._limits.names):
-            detail = "a browser may only ask by an address, localhost or the node's own name"
-            raise Problem(403, f"{detail}, not {shown(host)}")
-
     @property
     def _shows_bearer(self) -> bool:
         """Whether a token is shown, which may be none, that no browser shows by itself."""
-        shown = None if self._access.is_open else self._field(_AUTHORIZATION)
+        shown = self._field(_AUTHORIZATION) if self._asks else None
         return shown is not None and not is_basic(shown)
 
     def _check_stranger(self) -> None:
         """Whoever may not ask that is told so before a body is taken."""
-        if self._access.is_open:
-            return
         try:
             self._check_headers()
             self._grant(self._parser.get_method().decode("latin-1"))
@@ -398,8 +380,6 @@ class HttpDialect:
     def _grant(self, method: str) -> Grant:
         """What the client may do; raises `Denied` where that is less than it asks for. A token is
         not looked at where none is needed."""
-        if self._access.is_open:
-            return EVERYTHING
         asked = calls.asked(method, self._target)
         right = Right.READ if asked is None else asked.right
         if right is Right.NONE or method == "OPTIONS":
@@ -416,7 +396,8 @@ class HttpDialect:
         return grant
 
     def _framing(self, keep: bool, method: str) -> Framing:
-        return self._for_page(_framing(keep, self._version, method))
+        framing = _framing(keep, self._version, method)
+        return self._for_page(framing) if self._cors else framing
 
     def _for_page(self, framing: Framing) -> Framing:
         """The same, for a page of another origin that may read it."""

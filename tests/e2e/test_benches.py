@@ -19,6 +19,7 @@ from tests.bench import (
     answers,
     costs,
     durable,
+    floods,
     hedged,
     speed,
     start,
@@ -44,6 +45,13 @@ def test_the_bench_of_the_store_measures_all_that_it_promises(
     (*_, file) = rows
     assert file.what == "5,000: file after a stop"
     assert file.kept
+
+
+def test_the_bench_of_floods_finds_a_cluster_as_it_was_before() -> None:
+    wanted = Namespace(quick=True, seconds=1.0)
+    rows = list(chosen(floods.PARTS, ("slow",), wanted))
+    assert [row.what for row in rows if row.what.startswith("  not answered")]
+    assert [row.what for row in rows if not row.kept and "suspected" not in row.what] == []
 
 
 def test_the_bench_of_answers_asks_all_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
+from gossipd.sealing.keyring import Secret
 from tests.e2e import namespaces
 from tests.e2e.bounds import crowding
-from tests.e2e.cluster import Cluster, agree, see
+from tests.e2e.cluster import Cluster, agree, keyring, see
 from tests.e2e.filesystems import mounted
 from tests.e2e.namespaces import Network
 from tests.e2e.node import ROOT, Node, environment, until
@@ -291,3 +292,43 @@ def test_a_member_that_is_gone_is_explained_and_one_that_is_stopped(cluster: Clu
     itself = doctor(c)
     assert itself.of("node")["text"].endswith(": it hangs, or is stopped")
     c.send(signal.SIGCONT)
+
+
+@needs_networks
+def test_secrets_that_differ_and_those_that_are_missing(
+    cluster: Cluster, network: Network, tmp_path: Path
+) -> None:
+    """A cluster with a secret; beside it a node with another one, one without, one elsewhere."""
+    ours, theirs = Secret.fresh(), Secret.fresh()
+    file, other = keyring(tmp_path / "ours", ours), keyring(tmp_path / "theirs", theirs)
+    a = three(cluster, network, "--keyring", file)[0]
+    well = doctor(a)
+    assert (well.code, well.failures) == (0, [])
+    assert ours.fingerprint in well.of("secret")["text"]
+    assert "1,400 bytes" in well.of("size", "n2")["text"]
+    assert well.of("clock", "n2")["result"] == "ok"
+    assert well.of("cluster", "n2")["result"] == "ok"
+
+    another(cluster, network, 2, 8000, "stranger", "--keyring", other)
+    another(cluster, network, 2, 8010, "bare")
+    another(cluster, network, 2, 8020, "foreign", "--keyring", file, "--cluster", "other")
+    place = network.address(2)
+    stranger = doctor(a, f"{place}:8000")
+    assert stranger.failures == ["secret"]
+    assert (
+        f"the secret {theirs.fingerprint}, which is none of those here"
+        in (stranger.checks[-2]["text"])
+    )
+    bare = doctor(a, f"{place}:8010")
+    assert bare.failures == ["secret"]
+    assert "it has no secret" in bare.checks[-2]["text"]
+    foreign = doctor(a, f"{place}:8020")
+    assert foreign.failures == ["cluster"]
+    assert "not to cluster gossipd" in foreign.of("cluster")["text"]
+    from_bare = doctor(cluster.nodes[-2], a.address)
+    assert from_bare.failures == ["secret"]
+    assert (
+        f"it seals with the secret {ours.fingerprint}, and here is none"
+        in (from_bare.of("secret")["text"])
+    )
+    assert "nothing is sealed" in from_bare.of("alarm")["text"]

@@ -71,7 +71,7 @@ ROOMS = {
     "config": {"core"},
     "client": {"config"},
     "bench": {"client", "config/endpoint", "config/unix"},
-    "doctor": {"client", "config", "core", "daemon/udp"},
+    "doctor": {"client", "config", "core", "daemon/udp", "sealing"},
     "process": {"cli", "daemon"},
     "daemon": {"config", "core", "process", "sealing", "sideport", "store"},
     "cli": {

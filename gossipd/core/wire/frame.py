@@ -21,6 +21,9 @@ VERSION = 1
 PLAIN, SEALED = 0, 1
 """Flags."""
 
+QUESTION = b"ping "
+"""How a body begins that is a plain question of `gossipd doctor`, and no message."""
+
 _HEAD = 8
 _TAG = 8
 

@@ -153,7 +153,7 @@ def lived(seed: int, *, echoes: bool = False, sealed: bool = False) -> Observed:
     world.run(2)
     world.start("n2")
     assert world.run_until_settled(60)
-    world.run(5)
+    world.run(2 * world.settings.key_window)  # keys go by themselves
     return world
 
 

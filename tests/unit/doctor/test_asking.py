@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from gossipd.core import TagFrame
+from gossipd.core import Drop, Frame, TagFrame
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.encoding import pack_body, pack_head
 from gossipd.core.wire.messages import Cookie, Envelope, Join
 from gossipd.daemon import plain
 from gossipd.doctor.asking import Heard, listen
+from gossipd.sealing.changing import ChangingFrame
+from gossipd.sealing.frame import SealedFrame
+from gossipd.sealing.keyring import Keyring, Secret
 
 FRAME = TagFrame("shop")
 SIZES = (640, 1400)
@@ -119,3 +122,68 @@ def test_what_is_lost_is_asked_again() -> None:
     heard = heard_of(forgetful)
     assert (heard.larger, heard.name, heard.whole) == (True, "b", dict.fromkeys(SIZES, True))
     assert max(map(seen.count, seen)) <= 3
+
+
+# --- secrets -------------------------------------------------------------------------------------
+
+OURS, THEIRS = Keyring((Secret.fresh(),)), Keyring((Secret.fresh(),))
+
+
+def of_a_node(frame: Frame) -> Answer:
+    """As a node answers that reads this, and says nothing to who it cannot read but a word."""
+
+    def answer(data: bytes, source: tuple[str, int]) -> bytes | None:
+        if data == b"ping\n":
+            return b"pong\n"
+        body = frame.open(data)
+        if body in (Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET):
+            return frame.close(b"")
+        if isinstance(body, bytes) and body.startswith(b"ping "):
+            said = plain.answer(body, time.time())
+            return frame.close(said) if said else None
+        said_by = decode(body) if isinstance(body, bytes) else None
+        if not isinstance(said_by, Envelope) or not isinstance(said_by.message, Join):
+            return None
+        cookie_for = Cookie(said_by.message.nonce, b"c" * 8, source)
+        return frame.close(pack_body(pack_head("b", 77, 0, cookie_for), (), ()))
+
+    return answer
+
+
+def asked_with(keyring: Keyring | None, answer: Answer, cluster: str = "shop") -> Heard:
+    with port(answer) as place:
+        return listen(place, socket.AF_INET, cluster, SIZES, 6.0, keyring)
+
+
+def test_with_the_same_secret_all_is_heard_and_sealed() -> None:
+    heard = asked_with(OURS, of_a_node(SealedFrame("shop", OURS)))
+    assert (heard.name, heard.larger, heard.unfit) == ("b", True, None)
+    assert heard.whole == dict.fromkeys(SIZES, True)
+    assert heard.version
+    assert abs(heard.clock_ahead) < 5
+
+
+def test_another_secret_is_told_by_its_fingerprint() -> None:
+    heard = asked_with(OURS, of_a_node(SealedFrame("shop", THEIRS)))
+    assert (heard.unfit, heard.seals) == (Drop.UNKNOWN_SECRET, THEIRS.fingerprints[0])
+    assert (heard.name, heard.larger) == (None, False)
+
+
+def test_one_side_may_have_no_secret() -> None:
+    without = asked_with(None, of_a_node(SealedFrame("shop", THEIRS)))
+    assert (without.unfit, without.seals) == (Drop.SEALED, THEIRS.fingerprints[0])
+    plainly_there = asked_with(OURS, of_a_node(TagFrame("shop")))
+    assert (plainly_there.unfit, plainly_there.seals) == (Drop.UNSEALED, "")
+
+
+def test_another_cluster_says_nothing_to_what_is_sealed() -> None:
+    heard = asked_with(OURS, of_a_node(SealedFrame("bank", OURS)))
+    assert heard.pong_after is not None
+    assert (heard.unfit, heard.name, heard.larger) == (None, None, False)
+
+
+def test_who_moves_to_a_secret_is_read_though_it_does_not_seal_yet() -> None:
+    moving = ChangingFrame("shop")
+    moving.change(OURS, sends_plain=True, takes_plain=True)
+    heard = asked_with(OURS, of_a_node(moving))
+    assert (heard.name, heard.unfit, heard.larger) == ("b", None, True)

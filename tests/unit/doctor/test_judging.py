@@ -11,6 +11,7 @@ import pytest
 
 import gossipd
 from gossipd.config.endpoint import Endpoint
+from gossipd.core import Drop
 from gossipd.doctor import judging, judging_host
 from gossipd.doctor.asking import Heard
 from gossipd.doctor.findings import Finding, Result
@@ -350,3 +351,26 @@ def test_members_that_are_not_alive_are_told_with_their_cause_and_not_too_many()
     assert (suspect.about, suspect.text) == ("s", "suspect: silent")
     assert len(failed_) == judging_host.LISTED_MAX
     assert failed_[0].text == "failed: c says so"
+
+
+@pytest.mark.parametrize(
+    ("unfit", "seals", "ours", "text"),
+    [
+        (Drop.SEALED, "aabbccdd", [], "it seals with the secret aabbccdd, and here is none"),
+        (Drop.UNSEALED, "", ["11223344"], "it has no secret, and here is 11223344"),
+        (Drop.UNKNOWN_SECRET, "aabbccdd", ["11223344"], "which is none of those here (11223344)"),
+    ],
+)
+def test_who_cannot_be_read_is_judged_by_its_secret_alone(
+    unfit: Drop, seals: str, ours: list[str], text: str
+) -> None:
+    heard = well(name=None, larger=False, unfit=unfit, seals=seals)
+    found = list(judging.judge(visited(heard), "shop", 1200, ours))
+    assert results(found) == [("ok", "udp"), ("failed", "secret"), ("ok", "api")]
+    assert text in found[1].text
+    assert "--keyring" in found[1].advice
+
+
+def test_of_another_cluster_nothing_sealed_is_answered() -> None:
+    found = list(judging.judge(visited(well(name=None, larger=False)), "shop", 1200, ["11223344"]))
+    assert results(found) == [("ok", "udp"), ("failed", "cluster"), ("ok", "api")]

@@ -11,6 +11,7 @@ from gossipd.core import (
     Drop,
     Incremented,
     Learned,
+    Questioned,
     Send,
     Settings,
     Status,
@@ -78,6 +79,12 @@ def test_at_the_address_of_who_is_gone_may_be_somebody_else_by_now(status: Statu
     asked = PingReq(3, "p1", gone.address, 500)
     pings = [talk.hear(talk.peer("p0"), asked).sent(Ping, gone) for _ in range(10)]
     assert all(pings), "whoever asks for that has said as much"
+
+
+def test_a_plain_question_in_a_datagram_is_for_the_process() -> None:
+    question, source = b"ping word".ljust(60), ("192.0.2.1", 999)
+    said = Talk(peers=1).deliver(FRAME.close(question), source)
+    assert said.effects == [Questioned(source, question)]
 
 
 def test_unknown_fields_are_counted_and_the_rest_is_used() -> None:
