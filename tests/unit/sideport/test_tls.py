@@ -20,7 +20,7 @@ from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Layer, Outcome, Tls
 from tests.certificates import Authority
 
-from .fake import Client, FakeBackend, until
+from .fake import DEADLINE, Client, FakeBackend, until
 from .test_waits import ID, end
 
 BROKEN = b"\x16\x03\x01\x00\x05hello"
@@ -257,7 +257,7 @@ async def test_half_a_close_is_one_here_too(
                 return step()
             except ssl.SSLWantReadError:
                 writer.write(outgoing.read())
-                data = await reader.read(65536)
+                data = await asyncio.wait_for(reader.read(65536), DEADLINE)
                 assert data
                 incoming.write(data)
 
