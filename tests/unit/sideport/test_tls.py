@@ -19,8 +19,9 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Layer, Outcome, Tls
 from tests.certificates import Authority
+from tests.deadline import DEADLINE
 
-from .fake import DEADLINE, Client, FakeBackend, until
+from .fake import Client, FakeBackend, until
 from .test_waits import ID, end
 
 BROKEN = b"\x16\x03\x01\x00\x05hello"
