@@ -454,6 +454,7 @@ async def test_nothing_is_done_for_those_who_do_not_read(
         number += 1
         add(port, backend, name)
         await follower.upto_count(name, number)
+    await until(lambda: len(port.watchers.waiting) == 1)  # the one who reads, to its end
     looked = list[Watch]()
     monkeypatch.setattr(Watch, "look", lambda watch, *_: looked.append(watch))
     add(port, backend, name)
