@@ -198,17 +198,18 @@ class Config:
             raise ConfigError("data_dir", "must not be given together with in_memory")
         if self.data_dir == "":
             raise ConfigError("data_dir", "expected a directory, not an empty string")
-        if self.connections_max < 1:
-            problem = f"expected at least 1, not {self.connections_max}"
-            raise ConfigError("connections_max", problem)
-        if self.watchers_max < 0:
-            raise ConfigError("watchers_max", f"expected at least 0, not {self.watchers_max}")
-        if not 0 < self.address_share <= 1:
-            problem = f"expected more than 0 and at most 1, not {self.address_share!r}"
-            raise ConfigError("address_share", problem)
-        if not SECONDS_MIN <= self.disk_timeout < math.inf:
-            problem = f"expected at least {SECONDS_MIN} s, not {self.disk_timeout!r}"
-            raise ConfigError("disk_timeout", problem)
+        for key, is_possible, expected in (
+            ("connections_max", self.connections_max >= 1, "at least 1"),
+            ("watchers_max", self.watchers_max >= 0, "at least 0"),
+            ("address_share", 0 < self.address_share <= 1, "more than 0 and at most 1"),
+            (
+                "disk_timeout",
+                SECONDS_MIN <= self.disk_timeout < math.inf,
+                f"at least {SECONDS_MIN} s",
+            ),
+        ):
+            if not is_possible:
+                raise ConfigError(key, f"expected {expected}, not {getattr(self, key)!r}")
         if self.tokens is None:
             object.__setattr__(self, "tokens", credential("tokens"))
         api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)

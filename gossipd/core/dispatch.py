@@ -71,6 +71,7 @@ class Dispatch:
             Timer.SAVE: p.storing.want,
             Timer.REOPEN: lambda _: p.committing.reopen(),
             Timer.INCLUDED: lambda _: None,  # it is looked after every input
+            Timer.AMEND: p.committing.go_on,
             Timer.DRAIN: p.committing.drained_too_long,
             Timer.DOUBLES: lambda turn: turn.learn(state.log.catch_up()),
         }

@@ -122,6 +122,7 @@ class Parts:
             self.gossiping,
             self.readiness,
             self.retention,
+            s.showing,
         )
         self.meeting = ClusterMerge(s.members, s.newcomers, s.log)
         self.member_repair = MemberRepair(

@@ -87,6 +87,9 @@ class Timer(IntEnum):
     SAVE = auto()
     """Store what has changed; after 1 s, or when a disk that took nothing is tried again, after
     0.1 s, then twice as long each time, 5 s at most."""
+    AMEND = auto()
+    """Begin a batch though no client asks for one, or when a stream may begin again, as somebody
+    has spoilt the last one; at once, but not twice in 1 s."""
     DRAIN = auto()
     """Leave, though the disk has not answered; after `disk_timeout`, or half of `leave_timeout`
     where that is less."""

@@ -116,6 +116,8 @@ class Turn:
     def heed(self, lesson: Lesson) -> None:
         """Tell what became of something that was told."""
         self.learn(lesson.advances)
+        if Drop.NOT_OURS in lesson.drops:
+            self._outlet.timers.set_if_sooner(Timer.AMEND, self.now)
         for reason in lesson.drops:
             self.drop(reason)
 

@@ -168,7 +168,7 @@ class Daemon:
         )
         self._numbers = Numbers()
         self._telling = Telling(self._troubles)
-        self._drops = Drops()
+        self._drops = Drops(self._troubles)
         self._allow(config.allow)
         self._filling = Filling(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)

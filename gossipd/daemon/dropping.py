@@ -12,6 +12,7 @@ from gossipd.core import Address, Drop
 from gossipd.daemon.lines import fields
 from gossipd.daemon.repeats import Repeats
 from gossipd.daemon.reports import address_text
+from gossipd.daemon.troubles import Trouble, Troubles
 
 log = logging.getLogger("gossipd")
 
@@ -30,7 +31,8 @@ _WARN_OF = {
 class Drops:
     """Those of one node."""
 
-    def __init__(self) -> None:
+    def __init__(self, troubles: Troubles) -> None:
+        self._troubles = troubles
         self.counts = Counter[Drop]()
         self._timer: asyncio.TimerHandle | None = None
         self._untold = Counter[Drop]()
@@ -42,10 +44,16 @@ class Drops:
     def drop(self, source: Address, reason: Drop) -> None:
         """A datagram was dropped."""
         self.counts[reason] += 1
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SUM_EVERY, self._sum)
+        self._sum_later()
         if not self._tell(source, reason):
             self._untold[reason] += 1
+        if reason is Drop.NOT_OURS:
+            text = f"{address_text(source)} told of increments of this process that it never made"
+            self._troubles.begin(Trouble.NOT_OURS, text)
+
+    def _sum_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SUM_EVERY, self._sum)
 
     def _tell(self, source: Address, reason: Drop) -> bool:
         """Whether a line tells of this one."""
@@ -68,6 +76,10 @@ class Drops:
     def _sum(self) -> None:
         untold, self._untold = self._untold, Counter()
         self._timer = None
+        if Drop.NOT_OURS in self._warned:
+            self._sum_later()
+        else:
+            self._troubles.end(Trouble.NOT_OURS)
         self._warned.clear()
         if not untold:
             return

@@ -75,6 +75,11 @@ class Trouble(Enum):
         "have clients wait longer before they try another node, or raise doubles_max on all nodes "
         f"{_GROWS}",
     )
+    NOT_OURS = (
+        "not ours",
+        "find the node that is wrong: one with broken memory, a live copy of this one, or an "
+        "attacker's; stop it, and give the others another secret. What was counted here counts",
+    )
 
     def __init__(self, alarm: str, advice: str) -> None:
         self.alarm = alarm

@@ -362,15 +362,16 @@ class HttpDialect:
 
     def _check_page(self, host: str | None) -> None:
         """Raises `Refused` where a page asks that may not."""
-        page = (self._field(b"origin") or b"").decode("latin-1")
-        if page and not origin.is_same_host(page, host):
+        field = self._field(b"origin")
+        page = None if field is None else field.decode("latin-1")
+        if page is not None and not origin.is_same_host(page, host):
             if self._limits.origins.isdisjoint((page.lower(), origin.ANY)):
                 detail = "pages of other sites may not use this port"
                 raise Problem(403, detail, headers=origin.VARIES)
             self._cors = origin.cors(page)
             return
         site, mode = self._field(b"sec-fetch-site"), self._field(b"sec-fetch-mode")
-        if not page and origin.is_embedded(site, mode):
+        if page is None and origin.is_embedded(site, mode):
             raise Problem(403, "pages of other sites may not embed what is here")
         if self._shows_bearer:
             return  # which no page has by having a name bound to this address

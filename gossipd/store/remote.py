@@ -128,7 +128,7 @@ class RemoteStore(asyncio.Protocol):
             done: asyncio.Future[None] = self._loop.create_future()
             done.set_result(None)
             return done
-        return self._call("commit", batch._replace(results=(), put_results=()))
+        return self._call("commit", batch._replace(results=(), put_results=(), amends=()))
 
     def abandon(self, batch: Batch, exposed: StreamSnapshot) -> None:
         """As `DiskStore.abandon`."""

@@ -7,7 +7,7 @@ import pytest
 from gossipd.core import Status
 
 from .attacks import __main__ as table
-from .attacks import counts, oneself, verdicts
+from .attacks import counts, oneself, own_stream, verdicts
 
 
 @pytest.mark.parametrize("name", list(oneself.ATTACKS))
@@ -33,6 +33,11 @@ def test_no_verdict_keeps_a_member_away_that_answers(status: Status, count: int)
 def test_no_lie_makes_a_node_say_what_is_not_so(name: str) -> None:
     for seed in range(3):
         assert counts.run(name, seed) is None
+
+
+@pytest.mark.parametrize("name", list(own_stream.ATTACKS))
+def test_no_lie_about_what_a_node_has_counted_takes_anything_of_it(name: str) -> None:
+    assert own_stream.run(name) is None
 
 
 def test_under_loss_a_verdict_that_is_believed_is_refuted_at_once() -> None:

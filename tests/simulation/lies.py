@@ -7,19 +7,22 @@ What must hold at any moment, whatever is said:
 - No node ends: but for a twin, see `Liar`.
 - What a node writes now is exact on that node: of the stream of its next increment it holds the
   events that it has made, and nothing else. If somebody shows more of it, it begins another one.
-- Everything held was made by a client or said by the liar, register by register and record by
-  record. So a count is off by what the liar has claimed, and by nothing that it has set off.
+- Everything held was made by a client, or said by the liar, or makes up for what that has put in
+  the place of what a client has made, register by register and record by record. So a count is off
+  by what the liar has claimed, and by nothing that it has set off.
 - What was acknowledged is held where it was acknowledged, or more of that stream is.
 - No table is larger than it may be.
 
 And once the liar is silent and found out: all hold all as live, tables and logs are equal,
-everything acknowledged is held by all, and what is counted from then on is exact.
+everything acknowledged is held by all, what a node wrote counts in full whatever stands in its
+place, and what is counted from then on is exact.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -70,19 +73,23 @@ class Ledger:
     registers: dict[tuple[Stream, str], dict[tuple[int, int], None]] = field(default_factory=dict)
     keys: set[tuple[Any, ...]] = field(default_factory=set)
     newest: dict[Stream, int] = field(default_factory=dict)
+    writers: dict[Stream, str] = field(default_factory=dict)
     read: int = 0
+    amended: int = 0
     puts: int = 0
 
     def take(self, world: World) -> None:
         """Note what was made since the last time."""
-        for made in world.made[self.read :]:
+        new = world.made[self.read :] + world.amended[self.amended :]
+        for made in sorted(new, key=lambda made: made.seq):
             held = self.registers.setdefault((made.stream, made.counter), {})
             total = next(reversed(held), (0, 0))[1] + made.by
             held[made.seq, total] = None
             self.newest[made.stream] = made.seq
+            self.writers[made.stream] = made.host
             if made.key is not None:
                 self.keys.add((made.stream, made.key, made.seq, made.counter, made.by))
-        self.read = len(world.made)
+        self.read, self.amended = len(world.made), len(world.amended)
         for answer in world.puts[self.puts :]:
             if answer.committed:
                 stream, counter, seq, total = answer.put
@@ -184,6 +191,7 @@ class Lies:
 
     def check_now(self) -> None:
         """Nobody has ended, and what each node writes is exact there."""
+        self.ledger.take(self.world)
         for name in self.names:
             node = self.world.hosts[name].node
             ended = self.world.hosts[name].ended
@@ -236,17 +244,17 @@ class Lies:
                 if (stream, *double.said) not in said.doubles and not known.shows(stream, double):
                     yield stream, double
             for correction in log.doubles.corrections(stream):
-                may_have_lost = self._losses(stream, correction.counter, known)
-                if (
-                    stream,
-                    correction,
-                ) not in said.corrections and correction.lost > may_have_lost:
+                if correction.lost > self._losses(stream, correction.counter, known):
                     yield stream, correction
 
     def _losses(self, stream: Stream, counter: str, known: Known) -> int:
-        """How many events of a stream on a counter may have lost."""
-        said = (double for double in self.liar.said.doubles if double[:2] == (stream, counter))
-        return len({double[2] for double in said} | known.seqs.get((stream, counter), set()))
+        """How many events of a stream on a counter may have lost: so many as somebody said that
+        were folded, and all others."""
+        said = self.liar.said
+        doubles = {double[2] for double in said.doubles if double[:2] == (stream, counter)}
+        folded = [c.lost for of, c in said.corrections if (of, c.counter) == (stream, counter)]
+        others = known.seqs.get((stream, counter), set())
+        return max(folded, default=0) + len(doubles | others)
 
     def _most(self, path: str) -> int:
         """How much may be in a table, given what was made and said."""
@@ -261,7 +269,8 @@ class Lies:
             "state.judge": records,
             "state.writer": records,
             "state.saving": records,
-            "repair.prefixes": DIGESTS_AT_ONCE * DIGEST_FANOUT * (DIGEST_DEPTH_MAX + 1),
+            "parts.repair.prefixes": DIGESTS_AT_ONCE * DIGEST_FANOUT * (DIGEST_DEPTH_MAX + 1),
+            "parts.repair.tried": records,
         }
         fitting = [most for name, most in bounds.items() if path.startswith(name)]
         return fitting[-1] if fitting else SMALL
@@ -297,12 +306,26 @@ class Lies:
         """Everything acknowledged is held by all; from now on counts are exact."""
         self.check_now()
         self.check_all()
+        self._check_amends()
         self._restart_one()
         for made in self.world.made:
             for name, node in self.world.running.items():
                 held = node.log.register(made.stream, made.counter)[0]
                 assert held >= made.seq, f"{name} does not hold {made}"
         self._count_exactly()
+
+    def _check_amends(self) -> None:
+        """What a node lacks of what it wrote was counted once more, and no more than that."""
+        due: Counter[tuple[str, str]] = Counter()
+        for stream, host in self.ledger.writers.items():
+            log = self.world.node(host).log
+            for counter, (_, wrote) in self.ledger.last(stream).items():
+                lacking = wrote - log.register(stream, counter)[1]
+                due[host, counter] += max(lacking, 0) if wrote >= 0 else min(lacking, 0)
+        for made in self.world.amended:
+            due[made.host, made.counter] -= made.by
+        unequal = {place: by for place, by in due.items() if by}
+        assert not unequal, f"not made up for, or too much: {unequal}"
 
     def _restart_one(self) -> None:
         """What is on a disk after lies is as good as what was in memory."""

@@ -16,26 +16,27 @@ def tables(node: Node) -> dict[str, int]:
     """The number of items in each collection of a node, by the names that lead to it. Of those
     inside of others the largest one counts, as `of.[]`."""
     sizes: dict[str, int] = {}
-    for path, size in _walk(node, "", set()):
+    for path, size in walk(node, "", set()):
         sizes[path] = max(size, sizes.get(path, 0))
     return sizes
 
 
-def _walk(thing: Any, path: str, seen: set[int]) -> Iterator[tuple[str, int]]:
+def walk(thing: Any, path: str, seen: set[int]) -> Iterator[tuple[str, int]]:
+    """Each collection within, by its path."""
     if isinstance(thing, _LEAVES) or callable(thing) or id(thing) in seen:
         return
     seen.add(id(thing))
     if isinstance(thing, Mapping):
         yield path, len(thing)
         for item in list(thing.values()):
-            yield from _walk(item, f"{path}[]", seen)
+            yield from walk(item, f"{path}[]", seen)
     elif isinstance(thing, list | set | frozenset | deque):
         yield path, len(thing)
         for item in list(thing):
-            yield from _walk(item, f"{path}[]", seen)
+            yield from walk(item, f"{path}[]", seen)
     elif type(thing).__module__.startswith("gossipd.core") and not isinstance(thing, tuple):
         for name, value in _attributes(thing):
-            yield from _walk(value, f"{path}.{name.strip('_')}".lstrip("."), seen)
+            yield from walk(value, f"{path}.{name.strip('_')}".lstrip("."), seen)
 
 
 def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:

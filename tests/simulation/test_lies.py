@@ -16,6 +16,7 @@ from gossipd.core import (
     Status,
     source_stream,
 )
+from gossipd.core.log.amends import Amends
 from gossipd.core.log.keys import EVENTS_MAX
 from gossipd.core.log.learning import Learning
 from gossipd.core.log.writer import Writer
@@ -139,8 +140,9 @@ def nothing(*_: object, **__: object) -> None:
         (Learning, "_is_shown", lambda *_: True),
         (Plausible, "is_absurd", lambda *_: False),
         (OwnView, "_rise_above", nothing),
+        (Amends, "_owed", lambda *_: 0),
     ],
-    ids=["streams are kept", "claims unshown", "any generation", "nobody rises"],
+    ids=["streams are kept", "claims unshown", "any generation", "nobody rises", "no amends"],
 )
 def test_a_core_without_one_of_its_rules_does_not_pass(
     part: type, rule: str, broken: Callable[..., object], monkeypatch: pytest.MonkeyPatch

@@ -69,6 +69,9 @@ BATCH_KEYS = 0.8
 """Share of the table of keys that batches may fill. The rest is for increments that come alone:
 whoever sends a million lines must not stop everybody else's for the whole window."""
 
+AMEND_EVERY = 1.0
+"""Seconds between two batches that make up for what others have spoilt of this node's streams."""
+
 Reaction: TypeAlias = Answered | CommitSoon
 """What it causes to ask for something: a refusal, or that it is committed soon."""
 
@@ -106,6 +109,8 @@ class Committing:
         self._closed = False
         """Whether the disk took nothing a moment ago."""
         self._retry = Retry()
+        self._amend_at = float("-inf")
+        """When a batch may make up for something next."""
         self._leave_since: float | None = None
         """When this node was asked to leave."""
 
@@ -159,7 +164,9 @@ class Committing:
     def begin(self, wall: float, turn: Turn) -> None:
         """All that was ready has been taken in: begin with what waits."""
         self._begins = False
-        if self._finding or self._batch is not None or not self._intake.take():
+        if self._finding or self._batch is not None or not self._may_begin(turn):
+            return
+        if not self._intake.take() and not self._makes_amends(turn.now):
             return
         doubtful = self._doubtful(wall)
         if doubtful:
@@ -171,6 +178,18 @@ class Committing:
             turn.emit(FindKeys(self._finding, doubtful))
         else:
             self._prepare(NOTHING_STORED, wall, turn)
+
+    def _may_begin(self, turn: Turn) -> bool:
+        """Not while a stream would have to begin sooner than it may, as somebody spoils each."""
+        wait = self._writer.wait(turn.now)
+        if wait > 0:
+            self._timers.set(Timer.AMEND, turn.now + wait)
+        return wait <= 0
+
+    def _makes_amends(self, now: float) -> bool:
+        """Whether what is owed is made up for now."""
+        due = self._leave_since is not None or now >= self._amend_at
+        return due and self._writer.amends.owes and not self._closed
 
     def keys_found(self, question: int, stored: Stored, wall: float, turn: Turn) -> None:
         """The disk has told what it knows of keys."""
@@ -185,7 +204,7 @@ class Committing:
             self._failed(failure, why, turn)
             why = "internal error" if failure is Failure.MISTAKE else why
             self._refuse(Uncounted(Fate.NOT_COUNTED, why), turn)
-            self._go_on(turn)
+            self.go_on(turn)
 
     def committed(self, batch: Batch, turn: Turn) -> None:
         """The batch is on the disk: count it, answer, and tell others. Not if a mistake had it
@@ -208,17 +227,19 @@ class Committing:
         self._intake.answer(replies, put_replies, self._refusal, turn)
         self._recent.append(made + others, turn.now)
         log = self._log
-        if made:
+        if batch.rows:
+            first = made[0].seq if made else batch.amends[0].seq
             log.set_committed(batch.stream, batch.rows, batch.version)
+            self._dissemination.push_log(batch.stream, first - 1, turn)
+        if made:
             turn.emit(Incremented(tuple(made)))
-            self._dissemination.push_log(batch.stream, made[0].seq - 1, turn)
         if others:
             turn.emit(Learned(tuple(others)))
         turn.learn(())
         for stream, register in batch.sources:
             log.set_committed(stream, (register,), register[1])
             self._dissemination.push_log(stream, register[1] - 1, turn)
-        self._go_on(turn)
+        self.go_on(turn)
 
     def commit_failed(self, failure: Failure, why: str, turn: Turn) -> None:
         """What is under way could not be committed, or this program made a mistake with it: what
@@ -232,7 +253,7 @@ class Committing:
         self._failed(failure, why, turn)
         fate = Fate.MISTAKE if failure is Failure.MISTAKE else Fate.UNKNOWN
         self._refuse(Uncounted(fate, why), turn)
-        self._go_on(turn)
+        self.go_on(turn)
 
     def _doubtful(self, wall: float) -> list[bytes]:
         """Of the keys in what was taken, those that only the disk may know."""
@@ -251,6 +272,9 @@ class Committing:
         increments = [(counter, by) for _, counter, by, *_ in taken]
         keys = [key for _, _, _, key, *_ in taken]
         puts = [put for _, put in self._intake.taken_puts]
+        amends = self._makes_amends(turn.now)
+        if amends:
+            self._amend_at = turn.now + AMEND_EVERY
         self._batch = self._writer.prepare(
             increments,
             turn.now,
@@ -259,6 +283,7 @@ class Committing:
             stored,
             puts,
             list(map(times, taken)) if self._intake.took_runs else (),
+            amends=amends,
         )
         turn.emit(Commit(self._batch, [token for token, *_ in taken]))
 
@@ -284,7 +309,7 @@ class Committing:
         self._hangs = True
         self._look()
         self._let_go(turn)
-        self._go_on(turn)
+        self.go_on(turn)
 
     def disk_answers(self) -> None:
         """It does no longer hang."""
@@ -304,7 +329,7 @@ class Committing:
             self._look()
             longest = min(self._disk_timeout, self._settings.leave_timeout / 2)
             self._timers.set(Timer.DRAIN, turn.now + longest)
-        self._go_on(turn)
+        self.go_on(turn)
 
     def drained_too_long(self, turn: Turn) -> None:
         """Leave without the disk's answer."""
@@ -338,11 +363,14 @@ class Committing:
         self._intake.take_rest()
         self._refuse(Uncounted(Fate.NOT_COUNTED, self.silence), turn)
 
-    def _go_on(self, turn: Turn) -> None:
-        if self._intake.waits:
+    def go_on(self, turn: Turn) -> None:
+        """Begin with what waits, or leave, if nothing does."""
+        if self._intake.waits or self._makes_amends(turn.now):
             turn.effects += self._soon()
         elif self._leave_since is not None and not self._finding and self._batch is None:
             self._leave(turn)
+        if self._writer.amends.owes:
+            self._timers.set_if_sooner(Timer.AMEND, turn.now + AMEND_EVERY)
 
     def _leave(self, turn: Turn) -> None:
         assert self._leave_since is not None

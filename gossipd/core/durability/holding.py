@@ -23,6 +23,9 @@ from .write_behind import WriteBehind
 WISHES_MAX = 256
 """Holds that wait for the disk at most; who asked asks again."""
 
+WISHES_EACH = 32
+"""The same of one asker; one that lives has a question under way, and a few that were late."""
+
 
 class _Wish(NamedTuple):
     """A Hold that is answered when everything in it is on the disk."""
@@ -55,12 +58,16 @@ class Holding:
             return  # for lack of room, not everything in it is held
         wish = _Wish(hold, sender, turn.reply_to, self._write_behind.begun + 1)
         if log.keeps_marks and self._write_behind.pending:
-            if len(self._wishes) < WISHES_MAX:
+            if self._has_room(sender):
                 self._wishes.append(wish)
                 turn.save_wanted = True
         else:
             self._answer(wish, turn)
         self._catch_up(hold, sender, turn)
+
+    def _has_room(self, asker: str) -> bool:
+        own = sum(1 for wish in self._wishes if wish.asker == asker)
+        return len(self._wishes) < WISHES_MAX and own < WISHES_EACH
 
     def stored(self, turn: Turn) -> None:
         """Something is on the disk: answer those whose wish was there before it was taken; all

@@ -144,11 +144,11 @@ class Doubles:
             if before.said <= double.said:
                 return None
             digest, left_out = -hash_of(stream, before), self._stop(stream, before)
-            order.remove(double.seq)
+            self._remove(order, double.seq, held)
         entry = _ENTRY.pack(
-            self._counters.number(double.counter),
+            self._counters.use(double.counter),
             double.by,
-            self._winners.number(double.winner),
+            self._winners.use(double.winner),
             double.winner_seq,
             born(double.age, now),
         )
@@ -237,7 +237,7 @@ class Doubles:
             double = self._double(seq, entry, now)
             if counter is None or double.counter == counter:
                 dropped = self._fold(stream, double)
-                order.remove(seq)
+                self._remove(order, seq, entry)
                 change.left_out.extend(dropped.left_out)
                 change = change._replace(digest=change.digest + dropped.digest)
                 corrected[double.counter] = None
@@ -273,6 +273,12 @@ class Doubles:
         order = self._orders.get(stream)
         first = islice(order.ascending(0) if order else (), FOLDED_AT_ONCE + 1)
         return sum(1 for held, _ in first if held <= seq)
+
+    def _remove(self, order: Order, seq: int, entry: bytes) -> None:
+        counter, _, winner, *_ = _ENTRY.unpack(entry)
+        self._counters.release(counter)
+        self._winners.release(winner)
+        order.remove(seq)
 
     def _double(self, seq: int, entry: bytes, now: float) -> Double:
         counter, by, winner, winner_seq, born_at = _ENTRY.unpack(entry)

@@ -28,6 +28,9 @@ _PLACE = struct.Struct("<IQ")
 
 _TICKS = 2**32
 
+_LATER = 2**16
+"""Ticks (nearly two hours) by which a birth may seem to be to come."""
+
 EVENTS_MAX = 16
 """Events that one key may name: retries on so many sides of a partition. Of more, everybody holds
 the smallest ones (by stream and seq), so that no record costs more than these few."""
@@ -52,24 +55,48 @@ def born(age: int, now: float) -> int:
 
 def age_of(born_at: int, now: float) -> int:
     """The age of what began at a tick; 0 where that is later, for an answer that goes on is by the
-    time at which it began."""
+    time at which it began. What is as old as can be said grows no younger."""
     age = (int(now / AGE_TICK) - born_at) % _TICKS
-    return age if age <= AGE_WANTED_MAX else 0
+    return 0 if age >= _TICKS - _LATER else min(age, AGE_WANTED_MAX)
 
 
 class Numbered(Generic[T]):
-    """A number for each of some values, which stand in many entries."""
+    """A number for each of some values that stand in many entries, for as long as any does."""
 
     def __init__(self) -> None:
         self._numbers: dict[T, int] = {}
         self._values: list[T] = []
+        self._uses: list[int] = []
+        """In how many places each stands."""
+        self._free: list[int] = []
+        """Numbers of values that are not used any more."""
 
     def number(self, value: T) -> int:
+        """That of a value which is used."""
+        return self._numbers[value]
+
+    def use(self, value: T) -> int:
+        """The number of a value, in one more place."""
         number = self._numbers.get(value)
-        if number is None:
-            number = self._numbers[value] = len(self._values)
+        if number is not None:
+            self._uses[number] += 1
+            return number
+        if self._free:
+            number = self._free.pop()
+            self._values[number], self._uses[number] = value, 1
+        else:
+            number = len(self._values)
             self._values.append(value)
+            self._uses.append(1)
+        self._numbers[value] = number
         return number
+
+    def release(self, number: int) -> None:
+        """In one place less."""
+        self._uses[number] -= 1
+        if not self._uses[number]:
+            del self._numbers[self._values[number]]
+            self._free.append(number)
 
     def __getitem__(self, number: int) -> T:
         return self._values[number]
@@ -80,6 +107,7 @@ class Keys:
 
     def __init__(self) -> None:
         self._streams: Numbered[Stream] = Numbered()
+        """Those that have records."""
         self._counters: Numbered[str] = Numbered()
         self._first: dict[bytes, bytes] = {}
         self._more: dict[bytes, list[bytes]] = {}
@@ -168,6 +196,7 @@ class Keys:
         order = self._orders.get(stream)
         if order is None:
             order = self._orders[stream] = Order()
+            self._streams.use(stream)
         key = order.get(record.seq)
         replaced: KeyRecord | None = None
         if key is not None:
@@ -180,7 +209,7 @@ class Keys:
         entry = _ENTRY.pack(
             self._streams.number(stream),
             record.seq,
-            self._counters.number(record.counter),
+            self._counters.use(record.counter),
             record.by,
             born(record.age, now),
         )
@@ -194,22 +223,27 @@ class Keys:
     ) -> int:
         """Hold the first of some records, as long as their keys are new and each stands behind
         all that is held of the stream; how many these are."""
-        order = self._orders.get(stream) or Order()
-        first, counter_number = self._first, self._counters.number
-        number, ticks, newest = self._streams.number(stream), int(now / AGE_TICK), order.newest
+        order = self._orders.get(stream)
+        if order is None:
+            order = Order()
+            number = self._streams.use(stream)
+        else:
+            number = self._streams.number(stream)
+        first, use = self._first, self._counters.use
+        ticks, newest = int(now / AGE_TICK), order.newest
         count = 0
         for (key, seq, counter, by, age), weight in zip(records, weights, strict=True):
             if key in first or seq <= newest:
                 break
-            first[key] = _ENTRY.pack(
-                number, seq, counter_number(counter), by, (ticks - age) % _TICKS
-            )
+            first[key] = _ENTRY.pack(number, seq, use(counter), by, (ticks - age) % _TICKS)
             order.put(seq, key, weight)
             newest = seq
             count += 1
         if count:
             self._orders[stream] = order
             self._count += count
+        elif stream not in self._orders:
+            self._streams.release(number)
         return count
 
     @property
@@ -247,7 +281,7 @@ class Keys:
         order.remove_first(count)
         self._count -= count
         if not order:
-            del self._orders[stream]
+            self._close(stream)
 
     def remove(self, stream: Stream, seq: int) -> None:
         """Hold the record of an event, which is held, no more."""
@@ -256,7 +290,7 @@ class Keys:
         assert key is not None
         self._remove(stream, order, seq, key)
         if not order:
-            del self._orders[stream]
+            self._close(stream)
 
     # --- entries -----------------------------------------------------------------------------
 
@@ -270,8 +304,18 @@ class Keys:
         else:
             self._first[key] = entry
 
+    def _close(self, stream: Stream) -> None:
+        """It has no records any more."""
+        del self._orders[stream]
+        self._streams.release(self._streams.number(stream))
+
     def _take_entry(self, stream: Stream, key: bytes, seq: int) -> None:
-        others = [entry for entry in self._entries(key) if not self._is(entry, stream, seq)]
+        others: list[bytes] = []
+        for entry in self._entries(key):
+            if self._is(entry, stream, seq):
+                self._counters.release(_ENTRY.unpack(entry)[2])
+            else:
+                others.append(entry)
         self._more.pop(key, None)
         if others:
             self._first[key] = others[0]

@@ -79,7 +79,7 @@ class Learning:
         lesson, stream = Lesson(), group.stream
         version = self._log.version(stream)
         may_claim = self._may_claim(group, version, lesson)
-        if group.keys and stream != self._writer.stream:
+        if group.keys and not self._writer.amends.is_own(stream):
             above = tuple(record for record in group.keys if record.seq > version)
             group = group._replace(keys=above)
         keys = self._merge(group, lesson, company, now)
@@ -122,9 +122,13 @@ class Learning:
         """Join registers; the key records that are to be joined, too: none where there is no room
         for all of them."""
         fits = not of.keys or self._log.has_room_for_keys(of.stream, of.keys)
+        amends = self._writer.amends
+        is_own = amends.is_own(of.stream)
+        spoilt = list(amends.spoilt_by(of.stream, of.registers)) if is_own else []
         advances = self._log.merge(of.stream, of.registers)
         lesson.whole = advances is not None and fits
         if advances:
+            amends.spoilt(spoilt)
             lesson.new += len(advances)
             lesson.advances += advances
             self._hear_more(of.stream, lesson)
@@ -154,9 +158,8 @@ class Learning:
         """After the claim of a group, as what a version covers need not be hashed. Own records
         that have left memory are not taken back: peers hold them a moment longer, no clone does.
         """
-        if stream == self._writer.stream:
-            version, held = self._log.version(stream), self._log.keys.at
-            keys = tuple(key for key in keys if key.seq > version or held(stream, key.seq, now))
+        if keys and self._writer.amends.is_own(stream):
+            keys = self._own_keys(stream, keys, lesson, now)
         keys = self._accepted(stream, keys, now)
         if not keys:
             return
@@ -167,9 +170,21 @@ class Learning:
         lesson.advances += advances
         self._claim(stream, self._log.run_end(stream), lesson)
 
+    def _own_keys(
+        self, stream: Stream, keys: tuple[KeyRecord, ...], lesson: Lesson, now: float
+    ) -> tuple[KeyRecord, ...]:
+        """Of key records of an own stream those behind what this process wrote, as others hold
+        them; what it wrote stays as it is."""
+        amends = self._writer.amends
+        last = amends.last(stream)
+        if any(amends.is_false(stream, key, now) for key in keys if key.seq <= last):
+            self._hear_more(stream, lesson)
+        return tuple(key for key in keys if key.seq > last)
+
     def _hear_more(self, stream: Stream, lesson: Lesson) -> None:
-        """Somebody knows more of a stream: if it is this node's own, a clone of it lives."""
-        if stream == self._writer.stream:
+        """Somebody knows more of a stream: if it is this node's own, a clone of it lives, or a
+        peer is wrong."""
+        if self._writer.amends.is_own(stream) and Drop.NOT_OURS not in lesson.drops:
             lesson.drops.append(Drop.NOT_OURS)
         self._writer.heard_more_of(stream)
 

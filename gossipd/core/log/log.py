@@ -257,6 +257,14 @@ class Log(Registers):
         self.keys.remove(largest.stream, largest.seq)
         return True
 
+    def give_way(self, stream: Stream, records: Iterable[KeyRecord], now: float) -> None:
+        """What others said of events that this node has made, and that versions cover, goes where
+        it is not so."""
+        for record in records:
+            held = self.keys.at(stream, record.seq, now)
+            if held is not None and held.said != record.said:
+                self.keys.remove(stream, record.seq)
+
     def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
         """Enter those of the events of one key that say the same as a smaller one; what values
         lost by that."""

@@ -6,12 +6,14 @@ rows may be on the disk all the same. One batch is under way at a time.
 
 A stream is never resumed and never shared: a new one is minted at the first increment of a
 process, after an abandoned batch, after wall and monotonic clock have parted by more than a second
-(a virtual machine that was copied or resumed) and when more of it is heard than is held (a clone).
+(a virtual machine that was copied or resumed) and when more of it is heard than is held (a clone,
+or a peer that is wrong). What that has put in the place of what was written is made up for under
+the next stream (see `amends`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from random import Random
@@ -20,6 +22,7 @@ from typing import NamedTuple, TypeAlias
 from gossipd.core.identity import SEQ_MAX, TOTAL_MAX, Stream, may_move, new_stream
 from gossipd.core.wire.records import KeyRecord, Register
 
+from .amends import Amend, Amends, Place
 from .dedup import Dedup, Duplicate, Judgement, KeyReused
 from .keys import KeyedEvent
 from .log import Log
@@ -85,6 +88,8 @@ class Batch(NamedTuple):
     sources: tuple[tuple[Stream, Register], ...] = ()
     """Registers of clients; the seq of each is its stream's version."""
     put_results: tuple[PutResult, ...] = ()
+    amends: tuple[Amend, ...] = ()
+    """Events behind those of clients, which make up for what others have spoilt."""
 
 
 class Exposed(NamedTuple):
@@ -93,8 +98,8 @@ class Exposed(NamedTuple):
     made: list[Advance]
     """Every event of it, in order."""
     others: list[Advance]
-    """What sources brought, and what values lost, as keys in it were used elsewhere while it was
-    committed."""
+    """What sources brought, what was made up for, and what values lost, as keys in it were used
+    elsewhere while it was committed."""
 
 
 class _Row:
@@ -136,10 +141,7 @@ class _Draft:
         return row.total - row.start if row else 0
 
     def add(self, counter: str, by: int) -> OneResult:
-        row = self.rows.get(counter)
-        if row is None:
-            seq, start = self._log.register(self.stream, counter)
-            row = _Row(start, self._log.value(counter) - start, is_new=not seq)
+        row = self.rows.get(counter) or self._row(counter)
         before = row.total
         total = before + by
         after = row.others + total
@@ -166,6 +168,22 @@ class _Draft:
         row.total = total
         self.seq = row.seq = row.seq + count - 1
         return first._replace(times=count)
+
+    def amend(self, place: Place, by: int) -> Amend | None:
+        """Make up for something, as far as a total holds it: what was acknowledged once is not
+        refused now."""
+        _, counter = place
+        row = self.rows.get(counter) or self._row(counter)
+        fits = max(-TOTAL_MAX - row.total, min(by, TOTAL_MAX - row.total))
+        if not row.seq and not self._begin(counter, row):
+            return None
+        self.seq = row.seq = self.seq + 1
+        row.total += fits
+        return Amend(place, fits, row.seq, whole=fits == by)
+
+    def _row(self, counter: str) -> _Row:
+        seq, start = self._log.register(self.stream, counter)
+        return _Row(start, self._log.value(counter) - start, is_new=not seq)
 
     def _begin(self, counter: str, row: _Row) -> bool:
         """Take the first event of a counter in, if there is room."""
@@ -205,6 +223,7 @@ class Writer:
         self._stream: Stream | None = None
         self._pending: Batch | None = None
         self._clock_offset: float | None = None
+        self.amends = Amends(log)
 
     @property
     def stream(self) -> Stream | None:
@@ -220,6 +239,8 @@ class Writer:
         stored: Stored = NOTHING_STORED,
         puts: Sequence[Put] = (),
         counts: Sequence[int] = (),
+        *,
+        amends: bool = False,
     ) -> Batch:
         """Assign seqs to (counter, by) pairs. `now` and `wall` are seconds of both clocks.
 
@@ -227,6 +248,7 @@ class Writer:
         `counts`: beside each how many of it there are in a row, without a key if several; empty
         where it is one everywhere.
         `stored`: what the disk holds of those that are doubtful. `puts`: new totals of sources.
+        `amends`: whether what is owed is made up for.
         """
         assert self._pending is None, "one batch at a time"
         self._watch_clocks(now, wall)
@@ -235,6 +257,7 @@ class Writer:
         events = max(len(increments), sum(counts))
         if self._stream is None or log.version(self._stream) + events > SEQ_MAX:
             self._stream = new_stream(self._rng)
+            self.amends.minted(now)
         draft = _Draft(log, self._stream)
         results: list[Result] = []
         if not keys and not counts:
@@ -253,12 +276,15 @@ class Writer:
                 held, pending = stored.get(key, ()), len(draft.keys)
                 known = self._dedup.judge(key, counter, by, wall, held, pending)
             results.append(known or draft.add_keyed(key, counter, by))
+        amended = tuple(self._amended(draft)) if amends else ()
         keyed = tuple(draft.keys.values())
         batch = Batch(draft.stream, draft.seq, draft.registers, tuple(results), keyed)
         if puts:
             sources = Puts(log, draft.moved, draft.new, draft.is_new)
             put_results = tuple(sources.judge(put) for put in puts)
             batch = batch._replace(sources=tuple(sources.rows.items()), put_results=put_results)
+        if amended:
+            batch = batch._replace(amends=amended)
         self._pending, self._dedup.under_way = batch, draft.keys
         return batch
 
@@ -270,6 +296,10 @@ class Writer:
         values = {counter: self._log.value(counter) for counter, _, _ in batch.rows}
         self._log.merge(batch.stream, batch.rows, committed=True)
         self._log.claim(batch.stream, batch.version)
+        self.amends.wrote(batch.stream, batch.version)
+        if stream is None:  # somebody has spoilt it meanwhile
+            self.amends.wrote_below(batch.stream, batch.rows)
+            self._log.give_way(batch.stream, batch.keys, now)
         made: list[Advance] = []
         own = batch.stream
         for done in batch.results:
@@ -284,14 +314,34 @@ class Writer:
                 for each in done.results:
                     if isinstance(each, Accepted):
                         made += _run(own, each, values)
-        others = self._beside(batch, values)
+        others = self._make_amends(batch, values)
+        others += self._beside(batch, values)
         if batch.keys:
             _, found = self._log.merge_keys(batch.stream, batch.keys, now, committed=True)
             others += found
         for source, register in batch.sources:
             others += self._log.merge(source, (register,), committed=True) or ()
+        if not all(amend.whole for amend in batch.amends):
+            stream = None  # whose totals hold no more; those of the next one do
         self._stream, self._dedup.under_way = stream, ()
         return Exposed(made, others)
+
+    def _amended(self, draft: _Draft) -> Iterator[Amend]:
+        for place, by in self.amends.take():
+            amend = draft.amend(place, by)
+            if amend is None:
+                self.amends.failed(place)
+            else:
+                yield amend
+
+    def _make_amends(self, batch: Batch, values: dict[str, int]) -> list[Advance]:
+        made: list[Advance] = []
+        for amend in batch.amends:
+            counter = amend.place[1]
+            value = values[counter] = values[counter] + amend.by
+            made.append(Advance(batch.stream, counter, amend.seq, amend.by, value))
+            self.amends.made(amend)
+        return made
 
     def _beside(self, batch: Batch, values: Mapping[str, int]) -> list[Advance]:
         """By what values differ from what the events of a batch alone make of them: a double may
@@ -309,6 +359,13 @@ class Writer:
         assert batch is self._pending, "only the batch under way can be abandoned"
         self._pending = None
         self._stream, self._dedup.under_way = None, ()
+        self.amends.abandoned(batch.stream)
+        for amend in batch.amends:
+            self.amends.failed(amend.place)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next batch may be made, as a stream has to begin for it."""
+        return 0.0 if self._stream is not None else self.amends.wait(now)
 
     def heard_more_of(self, stream: Stream) -> None:
         """Somebody knows more of `stream` than is held here; if it is our own, it ends."""

@@ -7,7 +7,8 @@ once: each step asks for a few prefixes and a few streams, and the next step beg
 them are answered, or asks again for what is missing. At most one repair runs, at most one begins
 per `pull_interval`. A peer that answers nothing three times, the last time for smaller packets, is
 left for another, which goes on where the first one stopped: a prefix or a page may come from
-anybody.
+anybody. So is one that goes on answering for long, and none has two repairs in a row where others
+differ, too: whoever always shows another fingerprint keeps nobody from repairing with the rest.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from gossipd.core.swim.life import Life
 from gossipd.core.swim.members import MemberTable
 from gossipd.core.swim.questions import Questions
 from gossipd.core.swim.readiness import Readiness
+from gossipd.core.swim.showing import Showing
 from gossipd.core.timers import Timer
 from gossipd.core.turn import Turn
 from gossipd.core.wire.drops import Drop
@@ -56,6 +58,9 @@ FOLLOWS_IN = 4
 
 PEERS_MAX = 3
 """Peers that one repair tries."""
+
+PEER_SECONDS = 30.0
+"""Seconds after which another peer goes on, if there is one, however much the first one brings."""
 
 DIGESTS_AT_ONCE = 16
 """Prefixes asked for in one step."""
@@ -89,6 +94,18 @@ class _Pull(NamedTuple):
     peer: str
 
 
+class _Tried(NamedTuple):
+    """What passes over a stream whose version equals that of others, and whose hash does not,
+    have brought: nothing. Whom others it is equal with says nothing of that."""
+
+    mine: Leaf
+    """What was held."""
+    passes: int
+    """How many in a row."""
+    deep_at: float
+    """When one was from 0 last."""
+
+
 @dataclass(eq=False, repr=False)
 class LogRepair:
     """The one repair of the log that runs, and the answers to those of others."""
@@ -104,11 +121,18 @@ class LogRepair:
     _dissemination: Dissemination
     _readiness: Readiness
     _retention: Retention
+    _showing: Showing
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
         self._peer: MemberView | None = None
+        self._latest = ""
+        """Whom the last repair began with."""
         self._peers_tried = 0
+        self._turned_at = float("-inf")
+        """Since when the present peer is asked."""
+        self._whole = True
+        """Whether one peer has answered everything so far."""
         self._next_at = float("-inf")
         self._nonce = 0
         self._asks = 0
@@ -124,35 +148,41 @@ class LogRepair:
         self._gained: dict[Stream, int] = {}
         self._corrections: dict[tuple[Stream, str], Correction] = {}
         """What pages have brought of them, by register."""
-        self._vain: set[Stream] = set()
-        """Streams of which a pass that skipped what is held has brought nothing."""
-        self._unequal: dict[Stream, tuple[int, int, int]] = {}
-        """Streams passed over from their version in vain: (version, our hash, theirs)."""
-        self._deep_at: dict[Stream, float] = {}
+        self._tried: dict[Stream, _Tried] = {}
+        """Of streams that are held."""
 
     # --- asking ------------------------------------------------------------------------------
 
     def want(self, peer: str, turn: Turn, urgent: bool = False) -> None:
         """A peer's log differs from this one: repair from it unless one runs or just ran."""
         if self._peer is None and (urgent or turn.now >= self._next_at):
+            if peer == self._latest and not urgent:
+                peer = self._other(peer)
+            self._latest = peer
             self._next_at = turn.now + self._settings.pull_interval
-            self._peers_tried = 1
+            self._peers_tried, self._whole = 1, True
             turn.tally.repairs["log"] += 1
             self._begin(peer, turn)
+
+    def _other(self, peer: str) -> str:
+        """Some other peer that differs, too; this one if there is none."""
+        own, shown = self._log.fingerprint, self._showing.by
+        live = (name for name in self._members.live if name != peer and name in shown)
+        others = [name for name in live if shown[name].log != own]
+        return self._rng.choice(others) if others else peer
 
     def digest_came(self, digest: Digest, turn: Turn) -> None:
         """What a peer holds below a prefix: descend, or note the streams to pass over."""
         prefix = (digest.depth, digest.prefix)
         pull = self._questions.get(_Pull, digest.nonce)
-        if pull is None or prefix not in self._prefixes:
+        if pull is None or prefix not in self._open:
             turn.drop(Drop.UNASKED)
             return
         self._digests_left -= 1
         if not self._digests_left:
             self._end()
             return
-        del self._prefixes[prefix]
-        self._open.pop(prefix, None)
+        del self._prefixes[prefix], self._open[prefix]
         if digest.leaves is not None:
             for leaf in digest.leaves:
                 self._compare(leaf, turn.now)
@@ -171,6 +201,8 @@ class LogRepair:
             return
         for page in pages.pages:
             self._use(page, turn)
+        if self._takes_long(turn):
+            return
         # Who answers with nothing is not asked on at once, for that would never end.
         answered = pages.last and pages.nonce == self._nonce and self._moved
         if answered or not self._passes:
@@ -213,6 +245,17 @@ class LogRepair:
         else:
             self._end()
 
+    def _takes_long(self, turn: Turn) -> bool:
+        """Whether there is more to ask, and another peer is asked from now on."""
+        asked = self._peer
+        assert asked is not None
+        if turn.now - self._turned_at < PEER_SECONDS or not (self._prefixes or self._passes):
+            return False
+        others = [name for name in self._members.live if name != asked.name]
+        if others:
+            self._turn_to(self._rng.choice(others), turn)
+        return bool(others)
+
     def _begin(self, peer: str, turn: Turn) -> None:
         self._prefixes = {(0, 0): None}
         self._digests_left = DIGESTS_MAX
@@ -220,7 +263,9 @@ class LogRepair:
         self._turn_to(peer, turn)
 
     def _turn_to(self, peer: str, turn: Turn) -> None:
+        self._whole = self._whole and self._peer is None
         self._peer = self._members.get(peer)
+        self._turned_at = turn.now
         # One nonce for all that one peer is asked: on a slow link a late answer is as good.
         self._nonce = self._questions.ask(_Pull(peer), 1, turn.now)
         self._asks = 0
@@ -240,12 +285,12 @@ class LogRepair:
         assert self._peer is not None
         self._progressed(turn)
         if not self._prefixes and not self._passes:
-            peer, whole = self._peer.name, self._peers_tried == 1
+            peer, whole = self._peer.name, self._whole
             self._retention.correct(self._corrections, turn)
             self._end()
             if whole:
                 self._readiness.walked(peer, turn)
-        elif not self._open:
+        elif not self._open and not self._takes_long(turn):
             self._ask(turn)
 
     def _ask(self, turn: Turn) -> None:
@@ -295,39 +340,34 @@ class LogRepair:
         if leaf.version > mine.version:
             self._passes[leaf.stream] = self._short_pass(leaf.stream, mine.version)
         elif leaf.version == mine.version and leaf.digest != mine.digest:
-            self._passes[leaf.stream] = self._pass_of_unequal(mine, leaf, now)
-        elif leaf.version == mine.version:
-            self._vain.discard(leaf.stream)
-            self._unequal.pop(leaf.stream, None)
-            self._deep_at.pop(leaf.stream, None)
+            self._passes[leaf.stream] = self._pass_of_unequal(mine, now)
 
     def _short_pass(self, stream: Stream, start: int) -> Pass:
         """One that skips what is held."""
         runs = self._log.keys.runs
         return Pass(start, runs=lambda seq: islice(runs(stream, seq), RUNS_MAX))
 
-    def _pass_of_unequal(self, mine: Leaf, theirs: Leaf, now: float) -> Pass:
+    def _pass_of_unequal(self, mine: Leaf, now: float) -> Pass:
         """From the version, which finds records above it; if that was in vain, all of these, with
         doubles; and if that was, too, once from 0."""
-        if mine.stream[0] & SOURCE_BIT:
-            return Pass(0, True)  # the one register differs
-        if mine.stream not in self._vain:
+        if mine.stream[0] & SOURCE_BIT or not self._log.holds(mine.stream):
+            return Pass(0, True)  # the one register differs, or everything is wanted
+        before = self._tried.get(mine.stream)
+        if before is None or before.mine != mine:
             return self._short_pass(mine.stream, mine.version)
-        unequal = (mine.version, mine.digest, theirs.digest)
-        last_deep = self._deep_at.get(mine.stream, float("-inf"))
-        if self._unequal.get(mine.stream) == unequal and now - last_deep >= DEEP_AFTER:
-            self._deep_at[mine.stream] = now
+        if before.passes > 1 and now - before.deep_at >= DEEP_AFTER:
+            self._tried[mine.stream] = before._replace(deep_at=now)
             return Pass(0, True)
-        self._unequal[mine.stream] = unequal
         return Pass(mine.version, True)
 
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
         gained = self._gained.pop(stream, 0)
-        if gained:
-            self._vain.discard(stream)
-        elif not running.doubles:
-            self._vain.add(stream)
+        if not gained and self._log.holds(stream):
+            mine, before = self._log.leaf(stream), self._tried.get(stream)
+            passes = before.passes + 1 if before is not None and before.mine == mine else 1
+            deep_at = before.deep_at if before is not None else float("-inf")
+            self._tried[stream] = _Tried(mine, passes, deep_at)
         if self._life.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
             self._dissemination.push_log(stream, running.start, turn)

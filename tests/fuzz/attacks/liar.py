@@ -174,7 +174,7 @@ class Liar(Hostile):
         else:
             return
         source = self._source()
-        if isinstance(message, Refuse) and said.sender == to and source == self.address:
+        if isinstance(message, Refuse) and said.sender == to and message.holder == self.address:
             return
         self.said.take(said)
         kind = type(message).__name__

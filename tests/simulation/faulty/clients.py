@@ -45,6 +45,8 @@ class Clients(Engine):
         super().__init__(seed, settings, cluster, traced=traced)
         self.made: list[Made] = []
         """Every increment that was committed."""
+        self.amended: list[Made] = []
+        """What nodes have counted again, as others had put something else in its place."""
         self.judged: list[Judged] = []
         """What became of every increment with a key."""
         self.puts: list[PutAnswer] = []
@@ -158,6 +160,11 @@ class Clients(Engine):
                 self.made += made
                 if failed:
                     self._doubted[token] = made
+        self.amended += [
+            Made(host.name, batch.stream, amend.seq, amend.place[1], amend.by)
+            for amend in batch.amends
+            if not failed
+        ]
         for stream, (counter, seq, total) in batch.sources:
             put = Put(stream, counter, seq, total)
             self.puts.append(PutAnswer(host.name, put, PutTaken(seq, total), not failed, failed))

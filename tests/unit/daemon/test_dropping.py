@@ -11,6 +11,7 @@ from gossipd.core import Drop
 from gossipd.daemon import dropping
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.repeats import BURST
+from gossipd.daemon.troubles import Troubles
 
 HERE = ("10.0.0.9", 7946)
 FLOOD = 5000
@@ -32,7 +33,7 @@ async def lines(caplog: pytest.LogCaptureFixture, count: int) -> list[tuple[str,
 @pytest.mark.usefixtures("often")
 async def test_a_flood_is_one_line_and_a_sum(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    drops = Drops()
+    drops = Drops(Troubles())
     for _ in range(FLOOD):
         drops.drop(HERE, Drop.FOREIGN)
         drops.drop(HERE, Drop.BUSY)
@@ -54,7 +55,7 @@ async def test_a_flood_is_one_line_and_a_sum(caplog: pytest.LogCaptureFixture) -
 async def test_what_is_told_with_its_address_is_in_no_sum(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    drops = Drops()
+    drops = Drops(Troubles())
     drops.drop(HERE, Drop.FOREIGN)
     await asyncio.sleep(0.1)
     drops.drop(HERE, Drop.FOREIGN)
@@ -65,8 +66,27 @@ async def test_what_is_told_with_its_address_is_in_no_sum(
 
 async def test_to_look_closely_is_no_flood_either(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    drops = Drops()
+    drops = Drops(Troubles())
     for _ in range(FLOOD):
         drops.drop(HERE, Drop.STRANGER)
         drops.drop(HERE, Drop.UNASKED)
     assert len(caplog.records) == 2 * BURST
+
+
+@pytest.mark.usefixtures("often")
+async def test_a_lie_about_own_increments_is_an_alarm_until_a_while_after_the_last_one() -> None:
+    troubles = Troubles()
+    drops = Drops(troubles)
+    drops.drop(HERE, Drop.FALSE_CLAIM)
+    assert troubles.texts == []
+    for _ in range(4):
+        drops.drop(HERE, Drop.NOT_OURS)
+        await asyncio.sleep(0.03)
+        assert troubles.texts == [
+            "10.0.0.9:7946 told of increments of this process that it never made"
+        ]
+        assert troubles.not_serving is None
+    deadline = asyncio.get_running_loop().time() + 20
+    while troubles.texts:
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.001)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Drop, SaveWanted
-from gossipd.core.durability.holding import WISHES_MAX
+from gossipd.core.durability.holding import WISHES_EACH, WISHES_MAX
 from gossipd.core.log.log import Log
 from gossipd.core.wire.messages import (
     Digest,
@@ -25,9 +25,9 @@ def idle(increments: int = 0) -> Talk:
     return talk
 
 
-def keeper() -> Talk:
+def keeper(peers: int = 2) -> Talk:
     """A node with a disk, on which everything is that the node holds."""
-    talk = Talk(peers=2, durable=True)
+    talk = Talk(peers=peers, durable=True)
     talk.settle()
     talk.store_all()
     return talk
@@ -139,13 +139,17 @@ def test_a_version_that_is_only_held_in_memory_is_not_told() -> None:
 
 
 def test_so_many_wait_for_the_disk_and_no_more() -> None:
-    talk = keeper()
-    p0 = talk.peer("p0")
+    talk = keeper(peers=WISHES_MAX // WISHES_EACH + 1)
     groups = (group(1, [("a", 1, 1)]),)
-    said = [talk.hear(p0, Hold(nonce, groups)) for nonce in range(WISHES_MAX + 1)]
-    assert [bool(each.of(SaveWanted)) for each in said] == [True] + [False] * WISHES_MAX, "once"
+    peers = list(talk.peers.values())
+    said = [
+        talk.hear(peer, Hold(nonce, groups)) for peer in peers for nonce in range(WISHES_EACH + 1)
+    ]
+    wanted = [bool(each.of(SaveWanted)) for each in said]
+    assert wanted == [True] + [False] * (len(said) - 1), "once"
     stored = talk.store_all()
-    assert [held.nonce for held in stored.sent(Held, p0)] == list(range(WISHES_MAX))
+    answered = [[held.nonce for held in stored.sent(Held, peer)] for peer in peers]
+    assert answered == [list(range(WISHES_EACH))] * (len(peers) - 1) + [[]]
 
 
 def test_everybody_who_waits_is_answered() -> None:

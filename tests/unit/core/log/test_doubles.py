@@ -16,6 +16,7 @@ from gossipd.core.log.doubles import (
 )
 from gossipd.core.wire.records import Correction, Double
 from tests.inside import left_out_of
+from tests.simulation.tables import walk
 
 A, B, C = (bytes(9) + bytes((n,)) for n in (1, 2, 3))
 
@@ -387,3 +388,17 @@ def test_much_is_folded_some_at_a_time_before_a_correction_is_joined() -> None:
     assert second.correct(B, correction(first)) == []
     assert correction(second) == correction(first)
     second.check()
+
+
+def test_what_doubles_name_leaves_with_the_last_of_them() -> None:
+    """Else a peer that makes names up would fill the memory, however soon they are folded."""
+    doubles = Doubles(lambda *_: 0)
+    for number in range(1, 1000):
+        winner = number.to_bytes(10, "big")
+        doubles.add(A, Double(f"c{number}", number, 5, winner, 9, 0), 0.0)
+        doubles.add(A, Double(f"c{number}", number, 5, winner, 8, 0), 0.0)
+        doubles.fold(A, 1, 0.0)
+    sizes = dict(walk(doubles, "", set()))
+    corrections = [size for path, size in sizes.items() if path.startswith("corrections")]
+    assert max(size for path, size in sizes.items() if "corrections" not in path) <= 1, sizes
+    assert max(corrections) == 999

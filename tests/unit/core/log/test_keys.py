@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from gossipd.core.log.keys import KeyedEvent, Keys
-from gossipd.core.wire.records import KeyRecord
+from gossipd.core.log.keys import KeyedEvent, Keys, Numbered
+from gossipd.core.wire.records import AGE_TICK, AGE_WANTED_MAX, KeyRecord
+from tests.simulation.tables import walk
 
 A, B = bytes(9) + b"\x01", bytes(9) + b"\x02"
 K, L, M = (bytes((n,)) * 16 for n in (1, 2, 3))
@@ -21,6 +24,20 @@ def held(*records: KeyRecord) -> Keys:
     for each in records:
         assert keys.add(A, each, 0.0) is None
     return keys
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 3600.0, 10.0**8])
+def test_what_is_as_old_as_can_be_said_grows_no_younger(seconds: float) -> None:
+    old = record(K, 5, age=AGE_WANTED_MAX)
+    keys = held(old)
+    assert keys.at(A, 5, seconds) == old
+
+
+def test_what_is_looked_at_by_an_earlier_time_is_new() -> None:
+    keys = Keys()
+    keys.add(A, record(K, 5), 1000.0)
+    assert keys.at(A, 5, 900.0) == record(K, 5)
+    assert keys.at(A, 5, 1000.0 + 7 * AGE_TICK) == record(K, 5, age=7)
 
 
 def test_nothing_is_known_of_a_key_that_was_not_added() -> None:
@@ -145,3 +162,34 @@ def test_dropping_one_event_of_a_key_keeps_the_others(count: int) -> None:
     assert sorted(keys.events(K)) == [*left, KeyedEvent(B, 5, "hits", 1)]
     assert keys.is_shared(K) is (count < 3)
     assert keys.at(B, 5, 0.0) == record(K, 5)
+
+
+def test_what_records_name_leaves_with_the_last_of_them() -> None:
+    """Else a peer that makes names up would fill the memory, however few records are held."""
+    keys = Keys()
+    for number in range(1000):
+        stream = number.to_bytes(10, "big")
+        each = [record(bytes((n,)) * 16, n, counter=f"c{number} {n % 2}") for n in (1, 2, 3)]
+        assert keys.extend(stream, each[:1], [0], 0.0) == 1
+        assert keys.add(stream, each[1], 0.0) is None
+        assert keys.add(stream, each[2], 0.0) is None
+        assert [event.counter for event in keys.events(K)] == [f"c{number} 1"]
+        assert keys.extend(bytes(10), each[:1], [0], 0.0) == 0, "its key is known"
+        keys.remove(stream, 2)
+        keys.drop_oldest(stream, 2)
+    assert {path: size for path, size in sizes_of(keys) if size > 3} == {}
+
+
+def test_a_value_keeps_its_number_while_it_stands_anywhere() -> None:
+    numbered: Numbered[str] = Numbered()
+    one, two = numbered.use("one"), numbered.use("two")
+    assert numbered.use("one") == one == numbered.number("one")
+    numbered.release(one)
+    assert numbered[one] == "one"
+    numbered.release(one)
+    assert numbered.use("three") == one
+    assert (numbered[one], numbered[two]) == ("three", "two")
+
+
+def sizes_of(thing: object) -> Iterator[tuple[str, int]]:
+    return walk(thing, "", set())

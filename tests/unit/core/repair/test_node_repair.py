@@ -18,9 +18,11 @@ from gossipd.core import (
     source_stream,
 )
 from gossipd.core.log.log import Log
+from gossipd.core.repair.log_repair import PEER_SECONDS
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.wire.messages import Digest, DigestAsk, Gossip, Pages, PassAsk, Ping, Shown
 from gossipd.core.wire.records import BEGINNING, Group, Leaf, PassItem, Register
+from tests.simulation.tables import tables
 from tests.unit.core.talk import (
     Peer,
     Said,
@@ -517,13 +519,14 @@ def test_a_node_that_is_not_ready_makes_no_news_of_what_it_pulls() -> None:
     assert not [g for said in talk.wait(1).envelopes() for g in said.groups]
 
 
-def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
+def test_who_is_equal_does_not_keep_a_stream_from_being_passed_over_deeply() -> None:
+    """Three nodes hold three logs, two of them the same of this stream, and are asked by turns."""
     talk = quiet()
     learn(talk, 1, [("a", 5, 5)])
     other = (leaf_of(1, [("a", 5, 5), ("b", 4, 4)], 5),)
     same = (leaf_of(1, [("a", 5, 5)], 5),)
     starts = []
-    for leaves in (other, other, other, same, other, other, other):
+    for leaves in (other, same, other, same, other, same, other):
         asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
         said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, leaves, None))
         for ask in said.sent(PassAsk):
@@ -531,7 +534,101 @@ def test_a_stream_that_became_equal_may_be_passed_over_deeply_again() -> None:
             empty = page(1, (), 5, start=ask.items[0].start)
             talk.hear(talk.peer("p0"), Pages(ask.nonce, (empty,), True))
         talk.wait(1.1)
-    assert starts == [5, 5, 0, 5, 5, 0]
+    assert starts == [5, 5, 0, 5]
+
+
+def test_what_has_changed_is_passed_over_from_its_version_again() -> None:
+    talk = quiet()
+    learn(talk, 1, [("a", 5, 5)])
+    asked = []
+    for total in (5, 6, 7):
+        learn(talk, 1, [("a", 5, total)])
+        other = (leaf_of(1, [("a", 5, total), ("b", 4, 4)], 5),)
+        ask = begin(talk, other)
+        asked.append((ask.items[0].start, ask.items[0].doubles))
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (), 5, start=5),), True))
+        talk.wait(1.1)
+    assert asked == [(5, False)] * 3
+
+
+def test_nothing_is_remembered_of_streams_that_a_peer_makes_up() -> None:
+    talk = quiet()
+    learn(talk, 1, [("a", 5, 5)])
+    for number in range(2, 30):
+        ask = begin(talk, (Leaf(stream(number), 0, 77),))
+        assert ask.items == (PassItem(stream(number), 0, BEGINNING, True),)
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(number, (), 0),), True))
+        talk.wait(1.1)
+    found = {
+        path: size for path, size in tables(talk.node).items() if path.startswith("parts.repair")
+    }
+    assert not any(found.values()), found
+
+
+def test_only_prefixes_that_were_asked_for_are_answered() -> None:
+    """A peer that tells of more, unasked, would make a list grow that has no end."""
+    talk = quiet(peers=1)
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, (7,) * 64))
+    wanted = {ask.prefix for ask in said.sent(DigestAsk)}
+    others = sorted(set(range(64)) - wanted)
+    for prefix in others:
+        unasked = talk.hear(talk.peer("p0"), Digest(asked.nonce, 1, prefix, None, (7,) * 64))
+        assert unasked.drops == [Drop.UNASKED]
+    assert tables(talk.node)["parts.repair.prefixes"] == 64
+
+
+def test_a_peer_that_always_differs_does_not_keep_others_from_being_repaired_with() -> None:
+    """p0 is the one that shows itself as soon as the next repair may begin."""
+    talk = quiet(peers=2, settings=Settings(pull_interval=0.001))
+    asked = []
+    for _ in range(6):
+        said = shows_other_log(talk, talk.peer("p0"))
+        shows_other_log(talk, talk.peer("p1"), log=77)
+        peer = "p0" if said.sent(DigestAsk, talk.peer("p0")) else "p1"
+        asked.append(peer)
+        nonce = said.sent(DigestAsk)[0].nonce
+        talk.hear(talk.peer(peer), Digest(nonce, 0, 0, (), None))
+        talk.wait(0.002)
+    assert asked == ["p0", "p1"] * 3
+
+
+def test_who_answers_on_and_on_is_left_for_another_peer() -> None:
+    talk = quiet(peers=2)
+    ask = begin(talk, (leaf_of(1, [("a", 9, 9)], 9), leaf_of(2, [("a", 9, 9)], 9)))
+    began = talk.now
+    for number in range(400):
+        after, upto = ((0, f"c{each:03}") for each in (number, number + 1))
+        between = page(1, ((upto[1], 9, 9),), 9)._replace(upto=upto)
+        between = between._replace(after=after if number else BEGINNING)
+        said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (between,), False))
+        if said.sent(PassAsk, talk.peer("p1")):
+            break
+        talk.wait(0.1)
+    assert PEER_SECONDS < talk.now - began < PEER_SECONDS + 1
+    (asked,) = said.sent(PassAsk, talk.peer("p1"))
+    assert asked.items[0].after == upto, "the other one goes on from there"
+
+
+def test_nobody_is_left_where_there_is_no_other_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.repair.log_repair.PEER_SECONDS", 0.0)
+    talk = quiet(peers=1)
+    ask = begin(talk, (leaf_of(1, [("a", 9, 9)], 9),))
+    first = page(1, (("a", 9, 9),), 9)._replace(upto=(0, "a"))
+    again = talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), True)).sent(PassAsk)[0]
+    assert again.items[0].after == (0, "a")
+    rest = page(1, (), 9)._replace(after=(0, "a"))
+    talk.hear(talk.peer("p0"), Pages(again.nonce, (rest,), True))
+    assert talk.node.log.version(stream(1)) == 9
+
+
+def test_a_walk_that_takes_long_goes_on_with_another_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossipd.core.repair.log_repair.PEER_SECONDS", 0.0)
+    talk = quiet(peers=2)
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, None, (7,) * 64))
+    assert said.sent(DigestAsk, talk.peer("p1"))
+    assert not said.sent(DigestAsk, talk.peer("p0"))
 
 
 def test_a_step_asks_for_a_bounded_number_of_prefixes() -> None:
