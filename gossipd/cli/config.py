@@ -58,6 +58,10 @@ config.add_command(
             *options(),
         ],
         callback=_show,
+        epilog="""\b
+Examples:
+  gossipd config show
+  gossipd config show --config /etc/gossipd/gossipd.toml --json""",
         help="""Print every option and where it came from.
 
         All is as `gossipd run` with the same flags, variables and file would have it. A value that
@@ -67,7 +71,12 @@ config.add_command(
 )
 
 
-@config.command()
+@config.command(
+    epilog="""\b
+Examples:
+  gossipd config check /etc/gossipd/gossipd.toml
+  gossipd config check a.toml b.toml"""
+)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 def check(files: tuple[str, ...]) -> None:
     """Tell all that is wrong with a file.

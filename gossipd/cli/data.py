@@ -30,7 +30,12 @@ def _refusing() -> Iterator[None]:
         raise Failure(str(error)) from None
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  gossipd data check /var/lib/gossipd/a
+  gossipd data backup /var/lib/gossipd/a a.db"""
+)
 def data() -> None:
     """Check, copy and convert a data directory.
 
@@ -38,7 +43,11 @@ def data() -> None:
     """
 
 
-@data.command()
+@data.command(
+    epilog="""\b
+Examples:
+  gossipd data check /var/lib/gossipd/a"""
+)
 @_path_argument
 def check(path: Path) -> None:
     """Check DIR completely and say what it holds."""
@@ -53,7 +62,12 @@ def check(path: Path) -> None:
     emit(f"fingerprint\t{finding.fingerprint:016x}")
 
 
-@data.command("export")
+@data.command(
+    "export",
+    epilog="""\b
+Examples:
+  gossipd data export /var/lib/gossipd/a > a.jsonl""",
+)
 @_path_argument
 def export_data(path: Path) -> None:
     """Print the log in DIR as JSON lines."""
@@ -62,7 +76,13 @@ def export_data(path: Path) -> None:
             sys.stdout.write(f"{line}\n")
 
 
-@data.command("import")
+@data.command(
+    "import",
+    epilog="""\b
+Examples:
+  gossipd data import /var/lib/gossipd/a < a.jsonl
+  gossipd data export /var/lib/gossipd/a | gossipd data import /var/lib/gossipd/b""",
+)
 @_path_argument
 def import_data(path: Path) -> None:
     """Join exported JSON lines from stdin into DIR.
@@ -74,7 +94,11 @@ def import_data(path: Path) -> None:
     sys.stderr.write(f"{count} lines\n")
 
 
-@data.command()
+@data.command(
+    epilog="""\b
+Examples:
+  gossipd data backup /var/lib/gossipd/a a.db"""
+)
 @_path_argument
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 def backup(path: Path, file: Path) -> None:
@@ -86,7 +110,12 @@ def backup(path: Path, file: Path) -> None:
         back_up(path, file)
 
 
-@data.command("move-aside")
+@data.command(
+    "move-aside",
+    epilog="""\b
+Examples:
+  gossipd data move-aside /var/lib/gossipd/a""",
+)
 @_path_argument
 def move(path: Path) -> None:
     """Rename the file in DIR, to start anew.

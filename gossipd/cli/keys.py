@@ -66,7 +66,13 @@ def keys() -> None:
     """
 
 
-@keys.command("list")
+@keys.command(
+    "list",
+    epilog="""\b
+Examples:
+  gossipd keys list
+  gossipd keys list --json""",
+)
 @json_option
 @asks
 def list_keys(daemons: Daemons, as_json: bool) -> None:
@@ -89,7 +95,11 @@ def list_keys(daemons: Daemons, as_json: bool) -> None:
         emit_table(("SECRET", "SEALS", "MEMBERS"), rows)
 
 
-@keys.command()
+@keys.command(
+    epilog="""\b
+Examples:
+  gossipd keys install < new-secret"""
+)
 @asks
 def install(daemons: Daemons) -> None:
     """Have the node open with one more secret.
@@ -106,7 +116,11 @@ def install(daemons: Daemons) -> None:
     _change(daemon, lambda path: editing.install(path, secret))
 
 
-@keys.command()
+@keys.command(
+    epilog="""\b
+Examples:
+  gossipd keys use 98692123"""
+)
 @click.argument("fingerprint")
 @asks
 def use(daemons: Daemons, fingerprint: str) -> None:
@@ -117,7 +131,12 @@ def use(daemons: Daemons, fingerprint: str) -> None:
     _change(one(daemons), lambda path: editing.use(path, fingerprint))
 
 
-@keys.command()
+@keys.command(
+    epilog="""\b
+Examples:
+  gossipd keys remove e2798cb6
+  gossipd keys remove e2798cb6 --force"""
+)
 @click.option("--force", is_flag=True, help="Also while members seal with it, or may.")
 @click.argument("fingerprint")
 @asks

@@ -13,7 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import click
@@ -121,11 +121,7 @@ def handle(command: Sequence[str], change: Change, api: str, timeout: float) -> 
 def variables(change: Change) -> dict[str, str]:
     """What a handler finds in its environment."""
     row = change.row
-    tags = {
-        f"GOSSIPD_TAG_{_NO_NAME.sub('_', str(key).upper())}": str(value)
-        for key, value in row.get("tags", {}).items()
-    }
-    return tags | {
+    return _tags(row["name"], row.get("tags", {})) | {
         "GOSSIPD_EVENT": f"member-{change.kind}",
         "GOSSIPD_MEMBER_NAME": row["name"],
         "GOSSIPD_MEMBER_ADDRESS": row.get("address", ""),
@@ -133,6 +129,18 @@ def variables(change: Change) -> dict[str, str]:
         "GOSSIPD_MEMBER_BEFORE": change.before,
         "GOSSIPD_MEMBER_SELF": "true" if row.get("self") else "false",
     }
+
+
+def _tags(member: str, tags: Mapping[str, object]) -> dict[str, str]:
+    """Two whose keys give one variable: the first by name has it, and that is told."""
+    keys: dict[str, str] = {}
+    for key in sorted(tags):
+        variable = f"GOSSIPD_TAG_{_NO_NAME.sub('_', key.upper())}"
+        if variable in keys:
+            say(f"{variable} of {member} is its tag {keys[variable]!r}, not {key!r}")
+        else:
+            keys[variable] = key
+    return {variable: str(tags[key]) for variable, key in keys.items()}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

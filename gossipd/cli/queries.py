@@ -132,6 +132,7 @@ def status(daemons: Daemons, as_json: bool) -> None:
 Examples:
   gossipd log
   gossipd log --limit 5
+  gossipd log --limit 5 --before 0190d3a2-…
   gossipd log --json"""
 )
 @click.option(
@@ -143,7 +144,9 @@ Examples:
 @click.option(
     "--prefix", metavar="TEXT", help="Only events of counters whose name begins with this."
 )
-@click.option("--after", metavar="ID", help="Only events older than the one with this id.")
+@click.option(
+    "--before", "after", metavar="ID", help="Only events older than the one with this id."
+)
 @json_option
 @asks
 def log(daemons: Daemons, as_json: bool, **wanted: Any) -> None:

@@ -210,16 +210,7 @@ class Config:
         ):
             if not is_possible:
                 raise ConfigError(key, f"expected {expected}, not {getattr(self, key)!r}")
-        if self.tokens is None:
-            object.__setattr__(self, "tokens", credential("tokens"))
-        api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
-        object.__setattr__(self, "api", _check("api", _each_path_once, api))
-        origins = tuple(_check("cors_origin", parse_origin, text) for text in self.cors_origin)
-        object.__setattr__(self, "cors_origin", tuple(dict.fromkeys(origins)))
-        if "*" in origins and not self.tokens:
-            raise ConfigError("cors_origin", "* needs tokens: else every page could count")
-        if not (self.tokens or self.insecure_api):
-            _check("api", _check_all_here, self.api)
+        self._check_api()
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:
@@ -235,6 +226,19 @@ class Config:
         networks = (_check("allow", parse_network, text) for text in self.allow)
         object.__setattr__(self, "allow", tuple(dict.fromkeys(networks)))
         _check("tag", _check_tags, self.tag)
+
+    def _check_api(self) -> None:
+        """Where it is, and who may use it."""
+        if self.tokens is None:
+            object.__setattr__(self, "tokens", credential("tokens"))
+        api = tuple(dict.fromkeys(self.api)) or (_default_api(self.bind),)
+        object.__setattr__(self, "api", _check("api", _each_path_once, api))
+        origins = tuple(_check("cors_origin", parse_origin, text) for text in self.cors_origin)
+        object.__setattr__(self, "cors_origin", tuple(dict.fromkeys(origins)))
+        if "*" in origins and not self.tokens:
+            raise ConfigError("cors_origin", "* needs tokens: else every page could count")
+        if not (self.tokens or self.insecure_api):
+            _check("api", _check_all_here, self.api)
 
 
 def _check(key: str, rule: Callable[[_Value], _Result], value: _Value) -> _Result:

@@ -31,7 +31,8 @@ class Explanation:
     """Seconds in which live members probe each other once."""
     suspicion: Suspected | None
     corroborating: int | None
-    """Pings of this node that it has not answered since others suspect it; None: they do not."""
+    """Pings of this node, beside those of probes, that it has not answered since it is suspected,
+    by whomever; None: it is not, or has answered, or is not pinged."""
     rumour: Rumour | None
     """What others say of it, and this node is to find out."""
     newcomer: Newcomer | None

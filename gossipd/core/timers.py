@@ -1,5 +1,8 @@
 """The core's deadlines: a keyed heap with one earliest entry.
 
+A process that does nothing is best left asleep, so what need not be exact wakes nobody: it may be
+given until when it waits for another deadline to come (`set_between`).
+
 Setting a key replaces its deadline; equal deadlines come out in the order in which they were set.
 What was replaced stays in the heap until it comes up, or is swept: when there is too much of it, a
 new heap takes over, into which each setting moves a few of the old one's, for to move all at once
@@ -85,7 +88,7 @@ class Timer(IntEnum):
     """Take increments again after a commit that failed; 0.1 s, then twice as long each time, 5 s
     at most."""
     SAVE = auto()
-    """Store what has changed; after 1 s, or when a disk that took nothing is tried again, after
+    """Store what has changed; after 1 to 2 s. When a disk that took nothing is tried again, after
     0.1 s, then twice as long each time, 5 s at most."""
     AMEND = auto()
     """Begin a batch though no client asks for one, or when a stream may begin again, as somebody
@@ -114,6 +117,8 @@ class Timers:
         self._heap: list[_Entry] = []
         self._old: list[_Entry] = []
         """What a sweep has not looked at yet, a heap, too."""
+        self._soon: dict[Key, float] = {}
+        """From when on those fire with others whose deadline is later."""
         self._order = 0
         self._next: float | None = None
         self._is_known = True
@@ -123,6 +128,7 @@ class Timers:
     def set(self, timer: Timer, at: float, about: str = "") -> None:
         """Let `timer` fire at `at`, whatever it was set to before."""
         key = (timer, about)
+        self._soon.pop(key, None)
         self._is_known = False
         self._order += 1
         self._deadlines[key] = (at, self._order)
@@ -130,6 +136,12 @@ class Timers:
         if not self._old and len(self._heap) > 4 * len(self._deadlines) + 64:
             self._old, self._heap = self._heap, []
         self._sweep()
+
+    def set_between(self, timer: Timer, at: float, latest: float, about: str = "") -> None:
+        """Let `timer` fire with the first deadline that passes from `at` on, or else at `latest`;
+        it is behind those that are set for a moment."""
+        self.set(timer, latest, about)
+        self._soon[timer, about] = at
 
     def set_if_sooner(self, timer: Timer, at: float, about: str = "") -> None:
         """Let `timer` fire at `at` unless it fires before."""
@@ -139,6 +151,7 @@ class Timers:
 
     def cancel(self, timer: Timer, about: str = "") -> None:
         """Forget a deadline; nothing happens where there is none."""
+        self._soon.pop((timer, about), None)
         if self._deadlines.pop((timer, about), None) is not None:
             self._is_known = False
 
@@ -154,10 +167,15 @@ class Timers:
     def pop(self, now: float) -> Key | None:
         """Take the earliest deadline that is not after `now`."""
         heap = self._first()
-        if not heap or heap[0][0] > now:
-            return None
-        _, _, key = heappop(heap)
+        if heap and heap[0][0] <= now:
+            _, _, key = heappop(heap)
+        else:
+            soon = next((key for key, at in self._soon.items() if at <= now), None)
+            if soon is None:
+                return None
+            key = soon  # what it leaves in the heap holds no more
         del self._deadlines[key]
+        self._soon.pop(key, None)
         self._is_known = False
         return key
 

@@ -64,10 +64,6 @@ RESOLVE_PAUSE = 1.0
 SOON = 0.05
 """Seconds that a look waits for further changes."""
 
-TICK = 1.0
-"""Seconds between two looks at whether anybody answers; at routes, too, where the kernel does not
-tell of changes."""
-
 LOOK_EVERY = 30.0
 """Seconds between two looks at routes that nothing asks for."""
 
@@ -174,7 +170,6 @@ class Advertising:
             log.info("the kernel does not tell when addresses change: %s", error)
         if self._advertise is not None and not literal(self._advertise):
             self._resolving = self._loop.create_task(self._resolve(self._advertise))
-        self._tick()
 
     async def stop(self) -> None:
         """End all looking."""
@@ -325,13 +320,13 @@ class Advertising:
         self._resolve_again.set()
         self.look()
 
-    def _tick(self) -> None:
-        """Look where nobody answers, or where it is time."""
-        self._later("tick", TICK, self._tick)
+    def tick(self, now: float) -> None:
+        """About a second has passed: look where nobody answers, where the kernel does not tell of
+        changes, or where it is time."""
         is_heard = self._is_heard()
         if is_heard:
             self._seen = None
-        is_time = self._watch is None or time.monotonic() - self._looked_at >= LOOK_EVERY
+        is_time = self._watch is None or now - self._looked_at >= LOOK_EVERY
         if is_time or not is_heard:
             self.look()
 

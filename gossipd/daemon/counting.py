@@ -260,9 +260,10 @@ def _refusal(
             return Refused(Why.CONFLICT, f"{by} would take {counter!r} beyond +-2^62")
         case LogFull():
             return _unavailable("the log holds no more counters")
-        case KeyReused(event):
-            detail = f"the key was used before, to add {event.by} to {event.counter!r}"
-            return Refused(Why.KEY, f"not counted: {detail}")
+        case KeyReused():
+            # Not which: whoever asks may have nothing to do with that counter.
+            detail = "not counted: the key was used before, for another increment"
+            return Refused(Why.KEY, f"{detail}; GET /increments?key= tells which")
         case KeyExpired(seconds):
             return Refused(Why.KEY, _expired(seconds))
         case KeysFull():

@@ -77,11 +77,11 @@ from gossipd.daemon.opening import (
     StartError,
     begin_life,
     data_dir,
+    load_keyring,
     load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
-    open_keyring,
     open_port,
     open_store,
     own_view,
@@ -97,6 +97,7 @@ from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
 from gossipd.daemon.telling import Telling, tell
+from gossipd.daemon.ticking import Ticking
 from gossipd.daemon.troubles import Alarm, Trouble, Troubles
 from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
@@ -160,7 +161,9 @@ class Daemon:
         self._store = store
         self._udp = udp
         self._troubles = Troubles()
-        self._seals = Seals(config, keyring, self._troubles, udp.send)
+        self._seals = Seals(
+            config, keyring, self._troubles, udp.send, lambda source: self._node.is_proven(source)
+        )
         rng, frame = random.SystemRandom(), self._seals.frame
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
         self._node = Node(
@@ -191,9 +194,10 @@ class Daemon:
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
         )
-        self._hearing = Hearing(
+        hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
+        self._ticking = Ticking(self._advertising.tick, hearing.look, self._telling.catch_up)
         self.service = self._service()
         self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
@@ -238,7 +242,7 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        keyring = open_keyring(config)
+        keyring = await load_keyring(config)
         inherited = sockets_passed()
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
@@ -324,7 +328,7 @@ class Daemon:
         for text in self._config.join:
             self._seeds.keep(Endpoint.parse_peer(text))
         self._advertising.start()
-        self._hearing.start()
+        self._ticking.start()
         self._manager.serves(self._standing, self._due)
         return await self._ending.ended
 
@@ -360,7 +364,7 @@ class Daemon:
 
     async def _stop(self) -> None:
         self._deadline.stop()
-        self._hearing.stop()
+        self._ticking.stop()
         await self._advertising.stop()
         await self._seeds.stop()
         self._waits.stop()
@@ -389,7 +393,7 @@ class Daemon:
             self._udp.send(said, source)
             return
         effects = self._node.receive_datagram(data, source, time.monotonic())
-        self._seals.received(len(data), source, self._node.is_proven(source))
+        self._seals.received(len(data), source)
         self._perform(effects)
 
     def _deadline_passed(self, now: float, late: float) -> None:
@@ -416,6 +420,7 @@ class Daemon:
             self._look_at = now + LOOK_INTERVAL
             self._look()
         self._deadline.set()
+        self._ticking.awake(now)
 
     def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table
         for effect in effects:
@@ -467,6 +472,7 @@ class Daemon:
                     if self._advertising.doubted(effect):
                         tell(effect)
                 case Refuted() | Stalled():
+                    self._seals.frame.renew()
                     self._telling.tell_again(effect)
                 case NotAlone(name):
                     self._alone.found(name)

@@ -16,6 +16,10 @@ from gossipd.daemon.udp import Udp
 MOMENT = 0.001
 """The shortest wait that a loop's timer can tell apart from none, seconds."""
 
+LONG = 0.05
+"""A timer that waits longer rings a moment later: one that rings too early, as loops count in
+milliseconds, wakes the process in vain."""
+
 READ_FIRST_MAX = 50
 """Turns of the loop for which a late timer waits while datagrams keep coming in."""
 
@@ -52,6 +56,8 @@ class Deadline:
         self._at = at
         # Not the loop's clock, which uvloop rounds to milliseconds: round trips are shorter.
         wait = 0.0 if at is None else max(MOMENT, at - time.monotonic())
+        if wait >= LONG:
+            wait += MOMENT
         self._timer = None if at is None else self._loop.call_later(wait, self._ring)
 
     def stop(self) -> None:

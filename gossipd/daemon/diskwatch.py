@@ -107,6 +107,9 @@ class DiskWatch:
     def end(self, wait: Wait) -> None:
         """A call has ended, however that was."""
         del self._waits[wait]
+        if not self._waits and self._timer is not None:
+            self._timer.cancel()  # it would wake a node that sleeps
+            self._timer = None
         if wait.told:
             self._late_count -= 1
             if not self._late_count:
@@ -114,10 +117,10 @@ class DiskWatch:
                 self._changed()
 
     def _look(self) -> None:
-        """One timer for all: when it rings, the oldest call may have ended long ago."""
+        """One timer for all: when it rings, the oldest call at that time may have ended."""
         self._timer = None
-        oldest = next(iter(self._waits), None)
-        if oldest is None or self.hangs:
+        oldest = next(iter(self._waits))
+        if self.hangs:
             return
         loop = asyncio.get_running_loop()
         left = oldest.began + self._limit - loop.time()

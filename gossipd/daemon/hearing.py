@@ -6,19 +6,15 @@ then it serves, as nobody else does, and says that it is alone.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 
 from gossipd.core import Node, Settings
+from gossipd.daemon.ticking import TICK_LATEST
 from gossipd.daemon.troubles import Trouble, Troubles
 
 SILENT_PROBES = 5.0
 """Probe intervals without any answer after which nobody answers: longer than it takes two nodes to
 find that one of them is gone."""
-
-
-LOOK_EVERY = 1.0
 
 
 class Hearing:
@@ -40,22 +36,11 @@ class Hearing:
         """When there began to be live members to hear of, or this node went on after it had stood
         still."""
         self._looked_at = float("-inf")
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Look from now on."""
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.start)
-        self.look(time.monotonic())
-
-    def stop(self) -> None:
-        """Look no longer."""
-        if self._timer is not None:
-            self._timer.cancel()
 
     def look(self, now: float) -> None:
-        """Notice that nobody answers, or that somebody does."""
+        """Notice that nobody answers, or that somebody does; asked about each second."""
         live = self._node.live_count - 1
-        stood_still = now - self._looked_at > 2 * LOOK_EVERY
+        stood_still = now - self._looked_at > 2 * TICK_LATEST
         self._looked_at = now
         if stood_still or not live:
             self._since = now

@@ -10,7 +10,10 @@ What handling takes is measured as time that passes, not as time of a CPU: on a 
 with other things a share is one of what this process gets.
 
 All addresses that have proven nothing here share one such share of the time, and what comes from
-them is never urgent: anybody may write any number of them as the sender of a datagram.
+them is never urgent: anybody may write any number of them as the sender of a datagram. Of the time
+that nobody else wants they get a bounded part, last of all: else whoever likes could have this
+process use a whole processor. Each of these addresses has its turn in it, so somebody who joins
+does so beside a flood.
 
 Nothing here knows what a datagram says, but whether it is `urgent`.
 """
@@ -27,6 +30,9 @@ from gossipd.core import Address
 
 SHARE = 0.1
 """Part of the time that one address may use at once."""
+
+STRANGERS_SHARE = 0.25
+"""Part of the time that all who have proven nothing may use, though nobody else wants it."""
 
 SHARE_OF_ALL = 0.5
 """Part of the time that all may use at once."""
@@ -75,6 +81,10 @@ class _Use:
         self._seconds = max(0.0, self._seconds - (now - self._at) * self._share)
         self._at = now
         return self._seconds < BURST
+
+    def wait(self, now: float) -> float:
+        """Seconds until as much may be used as a slice takes; 0: more may be used now."""
+        return 0.0 if self.is_within(now) else (self._seconds - BURST + SLICE) / self._share
 
     def add(self, seconds: float) -> None:
         self._seconds += seconds
@@ -141,11 +151,14 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._uses: dict[Address, _Use] = {}
         self._all = _Use(SHARE_OF_ALL)
-        self._urgent, self._others = _Queue(), _Queue()
+        self._by_strangers = _Use(STRANGERS_SHARE)
+        self._urgent, self._others, self._strangers = _Queue(), _Queue(), _Queue()
         self._came = 0
         self._came_before = 0
         self._put_off = 0
-        self._scheduled = False
+        self._scheduled: asyncio.Handle | None = None
+        """When what waits is looked at next, at once or when strangers may use more time."""
+        self._is_later = False
 
     def receive(self, data: bytes, source: Address) -> None:
         """Something has come."""
@@ -154,24 +167,26 @@ class Inbox:
         is_proven = self._ranks.is_proven(source)
         use = self._uses.get(source if is_proven else _STRANGERS)
         within = (use is None or use.is_within(now)) and self._all.is_within(now)
-        if within and source not in self._others:
+        queue = self._others if is_proven else self._strangers
+        if within and source not in queue:
             self._do(data, source)
             return
-        queue = self._urgent if is_proven and self._ranks.is_urgent(data) else self._others
+        if is_proven and self._ranks.is_urgent(data):
+            queue = self._urgent
         if not queue.put(source, data, now):
             self._dropped(source)
-        elif not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._go_on)
+        elif self._scheduled is None or (self._is_later and queue is not self._strangers):
+            self._go_on_soon()
 
     @property
     def waiting_count(self) -> int:
         """Datagrams that wait."""
-        return len(self._urgent) + len(self._others)
+        return len(self._urgent) + len(self._others) + len(self._strangers)
 
     def oldest_age(self, now: float) -> float:
         """Seconds for which the oldest of them has waited; 0 if there is none."""
-        return max(0.0, now - min(self._urgent.oldest_at, self._others.oldest_at))
+        queues = (self._urgent, self._others, self._strangers)
+        return max(0.0, now - min(queue.oldest_at for queue in queues))
 
     def hurry(self) -> None:
         """Somebody is about to be blamed: handle what may speak for it."""
@@ -179,13 +194,21 @@ class Inbox:
             self._do(*self._urgent.take())
 
     def _go_on(self) -> None:
-        self._scheduled = False
+        self._scheduled = None
         try:
             self._work()
         finally:
             if self._urgent or self._others:
-                self._scheduled = True
-                self._loop.call_soon(self._go_on)
+                self._go_on_soon()
+            elif self._strangers:
+                wait, self._is_later = self._by_strangers.wait(time.monotonic()), True
+                self._scheduled = self._loop.call_later(wait, self._go_on)
+
+    def _go_on_soon(self) -> None:
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        self._is_later = False
+        self._scheduled = self._loop.call_soon(self._go_on)
 
     def _work(self) -> None:
         if self._came != self._came_before and self._put_off < READS_FIRST_MAX:
@@ -194,11 +217,19 @@ class Inbox:
         else:
             self._put_off = 0
             until = self._clock() + SLICE
-            while (queue := self._urgent or self._others) and self._clock() < until:
+            while (queue := self._next()) and self._clock() < until:
                 self._do(*queue.take())
 
+    def _next(self) -> _Queue | None:
+        """Whose turn it is."""
+        if queue := self._urgent or self._others:
+            return queue
+        is_within = self._strangers and self._by_strangers.is_within(time.monotonic())
+        return self._strangers if is_within else None
+
     def _do(self, data: bytes, source: Address) -> None:
-        payer = source if self._ranks.is_proven(source) else _STRANGERS
+        is_proven = self._ranks.is_proven(source)
+        payer = source if is_proven else _STRANGERS
         began = self._clock()
         self._handle(data, source)
         spent = self._clock() - began
@@ -206,5 +237,7 @@ class Inbox:
         self._uses[payer] = use
         use.add(spent)
         self._all.add(spent)
+        if not is_proven:
+            self._by_strangers.add(spent)
         if len(self._uses) > ADDRESSES_MAX:
             del self._uses[next(iter(self._uses))]

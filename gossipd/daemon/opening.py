@@ -95,14 +95,6 @@ def sockets_passed() -> Inherited:
         raise StartError(str(error)) from error
 
 
-def open_keyring(config: Config) -> Keyring | None:
-    """The secrets that the node is given. Raises `StartError`."""
-    try:
-        return keyring_of(config)
-    except KeyringError as error:
-        raise StartError(str(error)) from error
-
-
 async def _hosts(endpoint: Endpoint) -> list[str]:
     """Raises `OSError`, of which `TimeoutError` is one."""
     async with asyncio.timeout(BIND_WITHIN):
@@ -148,6 +140,15 @@ async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
             opening = asyncio.ensure_future(RemoteStore.open(keeper, directory, **options))
         return await _told(opening, config.disk_timeout, f"opening {directory}")
     except (StoreError, OSError) as error:
+        raise StartError(str(error)) from error
+
+
+async def load_keyring(config: Config) -> Keyring | None:
+    """The secrets that the node is given. Raises `StartError`."""
+    reading = asyncio.get_running_loop().run_in_executor(None, keyring_of, config)
+    try:
+        return await _told(reading, config.disk_timeout, f"reading {config.keyring}")
+    except KeyringError as error:
         raise StartError(str(error)) from error
 
 

@@ -125,7 +125,8 @@ class Reload:
         """The file may be on a disk that hangs, so a thread reads it, for which nobody waits."""
         self._once_more = False
         wait = self._config.disk_timeout
-        text = f"{self._layers.path} cannot be read again yet: its disk has not answered"
+        what = self._layers.path or self._config.keyring or "the configuration"
+        text = f"{what} cannot be read again yet: its disk has not answered"
         self._late = self._loop.call_later(wait, self._troubles.begin, Trouble.RELOAD_HANGS, text)
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 

@@ -45,6 +45,17 @@ class Repeats:
 
     def tell(self, about: str, now: float) -> int | None:
         """Whether a line is to be told: how many before it were not; None if it is not."""
+        hidden = self._take(about, now)
+        if hidden is None:
+            self._things[about].hidden += 1
+        return hidden
+
+    def again(self, about: str, now: float) -> int | None:
+        """The same of the last line that was not."""
+        hidden = self._take(about, now)
+        return None if hidden is None else max(0, hidden - 1)
+
+    def _take(self, about: str, now: float) -> int | None:
         thing = self._things.setdefault(about, _Thing(BURST, now))
         self._things.move_to_end(about)
         if len(self._things) > THINGS_MAX:
@@ -52,7 +63,6 @@ class Repeats:
         thing.fill(now, BURST, EVERY)
         self._all.fill(now, BURST_OF_ALL, EVERY_OF_ALL)
         if thing.tokens < 1 or self._all.tokens < 1:
-            thing.hidden += 1
             return None
         thing.tokens -= 1
         self._all.tokens -= 1

@@ -51,10 +51,12 @@ class Seals:
         keyring: Keyring | None,
         troubles: Troubles,
         send: Callable[[bytes, Address], None],
+        is_proven: Callable[[Address], bool],
     ) -> None:
         self.frame = ChangingFrame(config.cluster)
         self._troubles = troubles
         self._send = send
+        self._is_proven = is_proven
         self._keyring: Keyring | None = None
         self._mode: Sealing = config.sealing
         self._heard: dict[Address, str] = {}
@@ -95,8 +97,8 @@ class Seals:
         assert self._keyring is not None
         opens = self._keyring.fingerprints
         log.info(
-            "datagrams are sealed with %s, and opened with %s, of %s (sealing: %s)",
-            self.own,
+            "datagrams are %s, and opened with %s, of %s (sealing: %s)",
+            "sent plain" if self.own == PLAIN else f"sealed with {self.own}",
             ", ".join(opens),
             self._keyring.origin,
             self._mode,
@@ -136,13 +138,17 @@ class Seals:
             "from": origin if origin.startswith("$") else str(Path(origin).absolute()),
         }
 
-    def received(self, size: int, source: Address, is_proven: bool) -> None:
+    def received(self, size: int, source: Address) -> None:
         """The frame has opened a datagram of `size` bytes, or has not."""
         outcome = self.frame.outcome
         if isinstance(outcome, Drop):
             if outcome in _UNFIT:
                 self._answer(size, source)
-        elif is_proven and self._keyring is not None and self._heard.get(source) != outcome:
+        elif (
+            self._keyring is not None
+            and self._heard.get(source) != outcome
+            and self._is_proven(source)
+        ):
             self._heard[source] = outcome
             if len(self._heard) > HEARD_MAX:
                 del self._heard[next(iter(self._heard))]

@@ -21,7 +21,7 @@ from gossipd.core import (
 )
 from gossipd.daemon.lines import fields, listed
 from gossipd.daemon.reasons import reason_text
-from gossipd.daemon.repeats import Repeats
+from gossipd.daemon.repeats import THINGS_MAX, Repeats
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.troubles import Trouble, Troubles
 
@@ -40,6 +40,8 @@ class Telling:
     def __init__(self, troubles: Troubles) -> None:
         self._troubles = troubles
         self._repeats = Repeats()
+        self._held: dict[str, tuple[MemberChanged, str]] = {}
+        """What was not told of each, and nothing has come after it."""
         self._worked = time.thread_time()
 
     def in_time(self) -> None:
@@ -59,14 +61,28 @@ class Telling:
             case Stalled():
                 about, what = "\0", "stalls"  # no member's name
         hidden = self._repeats.tell(about, time.monotonic())
-        if hidden:
-            log.warning("%d more %s, not logged", hidden, what, extra=fields(hidden=hidden))
+        self._held.pop(about, None)
         if hidden is None:
+            if isinstance(effect, MemberChanged):
+                self._held[about] = effect, what
+                if len(self._held) > THINGS_MAX:
+                    del self._held[next(iter(self._held))]
             return
+        _tell_hidden(hidden, what)
         match effect:
             case Stalled(seconds):
                 self._tell_stall(seconds)
             case _:
+                tell(effect)
+
+    def catch_up(self, now: float) -> None:
+        """About a second has passed: how a member came to be in the state that it is in is told,
+        however often it has changed before."""
+        for about, (effect, what) in list(self._held.items()):
+            hidden = self._repeats.again(about, now)
+            if hidden is not None:
+                del self._held[about]
+                _tell_hidden(hidden, what)
                 tell(effect)
 
     def _tell_stall(self, seconds: float) -> None:
@@ -88,6 +104,11 @@ class Telling:
         )
         self._troubles.begin(Trouble.MERGE, text)
         asyncio.get_running_loop().call_later(MERGE_SHOWN, self._troubles.end, Trouble.MERGE)
+
+
+def _tell_hidden(hidden: int, what: str) -> None:
+    if hidden:
+        log.warning("%d more %s, not logged", hidden, what, extra=fields(hidden=hidden))
 
 
 def tell(effect: MemberChanged | Refuted | JoinDoubtful | SpeaksElsewhere | BecameReady) -> None:

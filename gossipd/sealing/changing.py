@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PLAIN = "plain"
 """Stands for the fingerprint of what is not sealed."""
 
-OVERHEAD_MAX = 48
+OVERHEAD_MAX = 56
 """Bytes that either frame adds to a body at most."""
 
 _FLAGS = 3
@@ -46,6 +46,11 @@ class ChangingFrame:
         else:
             self._sealed.change(keyring)
         self._sends_plain, self._takes_plain = sends_plain, takes_plain
+
+    def renew(self) -> None:
+        """Others may take what this node sends for what has come before: seal anew."""
+        if self._sealed is not None:
+            self._sealed.renew()
 
     @property
     def overhead(self) -> int:

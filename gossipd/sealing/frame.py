@@ -1,7 +1,8 @@
 """The frame with secrets: nobody else reads a datagram, makes one, or has one taken twice.
 
     2 bytes magic · version · flags: sealed · 4 bytes cluster hash
-    4 bytes fingerprint of the secret · 16 bytes salt · 4 bytes counter · ciphertext · 16 bytes tag
+    4 bytes fingerprint of the secret · 16 bytes salt · 4 bytes counter · 8 random bytes
+    ciphertext · 16 bytes tag
 
 AES-256-GCM over the body; all before it is authenticated with it. What an observer sees: that it
 is gossipd, a hash of the cluster's name, which secret, which process, how many datagrams that has
@@ -14,15 +15,18 @@ hours. So no two processes share a key: each draws a salt when it starts, the ke
 salt and cluster under the secret, and the nonce is a counter (8.2.1). Two salts of 16 random bytes
 are equal with odds of n^2 / 2^129, that is 2^-49 for 2^40 starts. After 2^32 datagrams (50 days at
 1,000 a second) a sender draws another salt, so its counter has no end. One key has then sealed
-2^39 blocks at most, which leaves odds of 2^-51 to tell what it gives from noise.
+2^39 blocks at most, which leaves odds of 2^-51 to tell what it gives from noise. The random bytes
+behind the counter are for a process that goes on twice from one copy of its memory, as virtual
+machines do from a snapshot: they keep its nonces apart.
 
 **Receivers** derive a key, or have it in a cache, by fingerprint and salt. Only a key that has
 opened something goes into it, so that strangers do not fill it; what it has no room for is derived
 again. Each key has a window: a counter that has come, or is too far behind the largest one to
 know, is refused (RFC 4303, 3.4.3). So replays are cheap to refuse, and counted. The protocol does
 not rest on it: a node that has restarted remembers no window, and takes the old for what is known.
-What comes back to its sender is opened like all else: the core finds by it that an address is its
-own.
+Who goes on from a snapshot counts on from there and is refused: so a node that hears that it is
+blamed draws another salt (`renew`). What comes back to its sender is opened like all else: the
+core finds by it that an address is its own.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from gossipd.core.wire.frame import SEALED, head_of, why_not
 
 from .keyring import FINGERPRINT_SIZE, Keyring, Secret
 
-SALT_SIZE, COUNTER_SIZE, TAG_SIZE = 16, 4, 16
+SALT_SIZE, COUNTER_SIZE, RANDOM_SIZE, TAG_SIZE = 16, 4, 8, 16
 
 SENDERS_MAX = 4096
 """Keys of others in the cache, some 3 KiB each; in larger clusters each datagram of a sender that
@@ -57,8 +61,8 @@ _PERSON = b"gossipd datagram"
 _HEAD = 8
 _NAMED = _HEAD + FINGERPRINT_SIZE
 _SALTED = _NAMED + SALT_SIZE
-_HEADER = _SALTED + COUNTER_SIZE
-_ZEROS = bytes(12 - COUNTER_SIZE)
+_COUNTED = _SALTED + COUNTER_SIZE
+_HEADER = _COUNTED + RANDOM_SIZE
 _WINDOW_BITS = (1 << WINDOW) - 1
 
 
@@ -75,12 +79,12 @@ class _Key:
         """One bit for each counter of the window, the largest one's is the lowest."""
 
     def seal(self, header: bytes, body: bytes) -> bytes:
-        return header + self._aead.encrypt(_ZEROS + header[_SALTED:], body, header)
+        return header + self._aead.encrypt(header[_SALTED:], body, header)
 
     def open(self, data: bytes) -> bytes:
         """Raises `InvalidTag`."""
         header = data[:_HEADER]
-        return self._aead.decrypt(_ZEROS + header[_SALTED:], data[_HEADER:], header)
+        return self._aead.decrypt(header[_SALTED:], data[_HEADER:], header)
 
     def has_come(self, counter: int) -> bool:
         """Whether it came, or may have come."""
@@ -109,8 +113,8 @@ class SealedFrame:
         urandom: Callable[[int], bytes] = os.urandom,
         counter: int = 0,
     ) -> None:
-        """`urandom` gives salts, in production the system's; `counter` is where the first salt
-        begins."""
+        """`urandom` gives what is random, in production the system's; `counter` is where the first
+        salt begins."""
         self._cluster = cluster.encode()
         self._head = head_of(cluster, SEALED)
         self._urandom = urandom
@@ -131,10 +135,10 @@ class SealedFrame:
         }
         if self._own != keyring.secrets[0]:
             self._own = keyring.secrets[0]
-            self._begin()
+            self.renew()
 
-    def _begin(self) -> None:
-        """Another salt."""
+    def renew(self) -> None:
+        """Seal under another salt from now on."""
         assert self._own is not None
         salt = self._urandom(SALT_SIZE)
         self._counter = 0
@@ -143,8 +147,9 @@ class SealedFrame:
 
     def close(self, body: bytes) -> bytes:
         if self._counter == COUNTERS:
-            self._begin()
-        header = self._prefix + self._counter.to_bytes(COUNTER_SIZE)
+            self.renew()
+        count = self._counter.to_bytes(COUNTER_SIZE)
+        header = self._prefix + count + self._urandom(RANDOM_SIZE)
         self._counter += 1
         return self._key.seal(header, body)
 
@@ -184,7 +189,7 @@ class SealedFrame:
 
 
 def _counter(data: bytes) -> int:
-    return int.from_bytes(data[_SALTED:_HEADER])
+    return int.from_bytes(data[_SALTED:_COUNTED])
 
 
 def _opened(key: _Key, data: bytes) -> bytes | Drop:

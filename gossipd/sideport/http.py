@@ -92,6 +92,8 @@ class HttpDialect:
         self._delivered = False
         self._answered = port.answered
         self._access = access
+        self._asks = not access.is_open
+        """Whether tokens are asked for."""
         self._memo = access.requests
         self._followed: Grant | None = None
         """Under which an answer is given that does not end."""
@@ -208,7 +210,8 @@ class HttpDialect:
             self._fail(Problem(status, "the only transfer coding known here is chunked"))
         else:
             if has_body:
-                self._check_stranger()
+                if self._asks:
+                    self._check_stranger()
                 self._check_body(int(length), int(length))
             expected = self._field(b"expect")
             if expected is not None and not self._pipeline.closed:
@@ -270,7 +273,7 @@ class HttpDialect:
         call = UNKNOWN
         try:
             self._check_headers()
-            grant = self._grant(method)
+            grant = self._grant(method) if self._asks else EVERYTHING
             if method == "OPTIONS":
                 framing = self._framing(keep, method)
                 if self._cors and (allow := calls.allowed(self._target)):
@@ -382,13 +385,11 @@ class HttpDialect:
     @property
     def _shows_bearer(self) -> bool:
         """Whether a token is shown, which may be none, that no browser shows by itself."""
-        shown = None if self._access.is_open else self._field(_AUTHORIZATION)
+        shown = self._field(_AUTHORIZATION) if self._asks else None
         return shown is not None and not is_basic(shown)
 
     def _check_stranger(self) -> None:
         """Whoever may not ask that is told so before a body is taken."""
-        if self._access.is_open:
-            return
         try:
             self._check_headers()
             self._grant(self._parser.get_method().decode("latin-1"))
@@ -398,8 +399,6 @@ class HttpDialect:
     def _grant(self, method: str) -> Grant:
         """What the client may do; raises `Denied` where that is less than it asks for. A token is
         not looked at where none is needed."""
-        if self._access.is_open:
-            return EVERYTHING
         asked = calls.asked(method, self._target)
         right = Right.READ if asked is None else asked.right
         if right is Right.NONE or method == "OPTIONS":
@@ -416,7 +415,8 @@ class HttpDialect:
         return grant
 
     def _framing(self, keep: bool, method: str) -> Framing:
-        return self._for_page(_framing(keep, self._version, method))
+        framing = _framing(keep, self._version, method)
+        return self._for_page(framing) if self._cors else framing
 
     def _for_page(self, framing: Framing) -> Framing:
         """The same, for a page of another origin that may read it."""

@@ -36,9 +36,9 @@ TEMPORARY = frozenset(
 )
 """What ends when somebody frees space, raises a limit or makes the disk writable again."""
 
-_WAIT = {
-    sqlite3.SQLITE_FULL: "no space left",
-    sqlite3.SQLITE_READONLY: "it is read-only",
+_WAIT = {  # in the words that the system has for it, which tells it by itself elsewhere
+    sqlite3.SQLITE_FULL: os.strerror(errno.ENOSPC),
+    sqlite3.SQLITE_READONLY: os.strerror(errno.EROFS),
     sqlite3.SQLITE_BUSY: "another program holds its lock",
     sqlite3.SQLITE_LOCKED: "another program holds its lock",
     sqlite3.SQLITE_PROTOCOL: "another program holds its lock",
@@ -73,11 +73,11 @@ def classify(error: Exception, directory: Path) -> NoSpaceError | BrokenError:
     if code in _FOR_GOOD:
         return BrokenError(f"{directory}: {error}")
     if kind in _WAIT:
-        return NoSpaceError(f"{directory}: {_WAIT[kind]} ({error})")
+        return NoSpaceError(f"{directory}: {_WAIT[kind]}")
     if kind in _ASK:
         refusal = ask(directory)
         if refusal is not None and refusal.errno in TEMPORARY:
-            return NoSpaceError(f"{directory}: {refusal.strerror} ({error})")
+            return NoSpaceError(f"{directory}: {refusal.strerror}")
     return BrokenError(f"{directory}: {error}")
 
 

@@ -85,8 +85,9 @@ def counting() -> Iterator[Figure]:
         yield Figure("... and all exact after", lag, None)
         lag = scenarios.random_load(nodes, RANDOM)
         yield Figure(f"{RANDOM:g} s of random load: fingerprints equal after", lag, 2.0)
-        rates = scenarios.rest(nodes, REST)
-        yield Figure("at rest each node sends at most", max(rates), 3.0, "packets/s")
+        packets, wakeups = scenarios.rest(nodes, REST)
+        yield Figure("at rest each node sends at most", packets, 3.0, "packets/s")
+        yield Figure("... and its loop wakes up at most", wakeups, 4.0, "times/s")
         took = scenarios.late_joiner(cluster, nodes)
         yield Figure("a late joiner is ready with the full count", took, 2.0)
     with fresh() as cluster:

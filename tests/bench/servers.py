@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench.loaders import PATIENCE, Address
 from tests.e2e.cluster import Cluster
-from tests.e2e.node import ROOT, Node, cpu_of, until, with_children
+from tests.e2e.node import ROOT, Node, cpu_of, end_by_unwinding, until, with_children
 from tests.e2e.ports import found_port
 
 
@@ -109,6 +109,7 @@ def _address() -> Address:
 def _process(command: Sequence[str], directory: Path, address: Address) -> Iterator[int]:
     """A process that accepts connections; it ends with the block."""
     log = directory / "log"
+    end_by_unwinding()
     with log.open("wb") as said:
         process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
     try:

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,13 @@ def environment(**variables: str) -> dict[str, str]:
     once, unless a test is about just that."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GOSSIPD_")}
     return {**kept, "GOSSIPD_RUN_ALONE_AFTER": "0", **variables}
+
+
+def end_by_unwinding() -> None:
+    """Who started processes ends them, also when it is told to end: SIGTERM is what Ctrl-C is."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def with_children(pid: int) -> list[Path]:
@@ -145,6 +153,7 @@ class Node:
 
     def start_as(self, *arguments: str, **variables: str) -> None:
         """Start `gossipd`, or what runs in its place, with just these arguments."""
+        end_by_unwinding()
         self.logs.append(self._directory / f"{self.name}.{len(self.logs)}.log")
         with self.logs[-1].open("wb") as log:
             self._process = subprocess.Popen(
@@ -197,6 +206,12 @@ class Node:
     def cpu(self) -> float:
         """Seconds of CPU that its processes have used."""
         return cpu_of(self.processes)
+
+    @property
+    def wakeups(self) -> int:
+        """How often its event loop has gone to sleep."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
     @property
     def log(self) -> str:

@@ -159,16 +159,25 @@ def random_load(nodes: Sequence[Node], seconds: float) -> float:
     return took
 
 
-def rest(nodes: Sequence[Node], seconds: float) -> list[float]:
-    """Packets that each node sends a second when nothing happens."""
+def rest(nodes: Sequence[Node], seconds: float) -> tuple[float, float]:
+    """(packets sent, wake-ups) a second when nothing happens, of the node that has most."""
 
-    def sent() -> list[int]:
-        return [node.status()["udp"]["sent"] for node in nodes]
+    def measured() -> list[tuple[int, int]]:
+        return [(node.status()["udp"]["sent"], node.wakeups) for node in nodes]
 
-    before, began = sent(), time.monotonic()
-    until(lambda: time.monotonic() - began >= seconds, seconds + 1, "the time is over")
-    took = time.monotonic() - began
-    return [(b - a) / took for a, b in zip(before, sent(), strict=True)]
+    def wait(seconds: float) -> float:
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began >= seconds, seconds + 1, "the time is over")
+        return time.monotonic() - began
+
+    measured()
+    wait(1.0)  # the connections that asked are gone
+    before, took = measured(), wait(seconds)
+    changes = [
+        ((sent - old) / took, (woken - earlier) / took)
+        for (old, earlier), (sent, woken) in zip(before, measured(), strict=True)
+    ]
+    return max(packets for packets, _ in changes), max(woken for _, woken in changes)
 
 
 def networked(cluster: Cluster, network: Network) -> list[Node]:

@@ -67,11 +67,16 @@ def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) 
     assert status(guarded, JOBS) == 403
     assert status(guarded, JOBS, path="/increment?counter=jobs.a") == 200
     assert status(guarded, WRITE, path="/leave") == 403
+    assert status(guarded, WRITE, path="/increment?counter=hidden&key=order") == 200
+    guarded.token = JOBS
+    told = guarded.ask("POST", "/increment?counter=jobs.a&key=order")
+    assert (told.status, "hidden" in str(told.data)) == (422, False)
+    assert guarded.ask("GET", "/increments?key=order").status == 404
     with guarded.connect() as session, guarded.connect() as watcher:
         session.sendall(b"auth %b\nincrement\n" % WRITE.encode())
         watcher.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ")
         watcher.sendall(WRITE.encode() + b"\r\n\r\n")
-        until(lambda: len(guarded.text(f"auth {READ}", "counters")) == 4, 10, "it counted")
+        until(lambda: "default\t4" in guarded.text(f"auth {READ}", "counters"), 10, "it counted")
         tokens.write_text(FILE.replace(f"write {WRITE}\n", ""))
         guarded.send(signal.SIGHUP)
         guarded.says(f"SIGHUP: read the tokens again: {tokens}")

@@ -5,8 +5,11 @@ How long something took says nothing here; what must hold at any size is looked 
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from argparse import Namespace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -16,6 +19,7 @@ from tests.bench import (
     answers,
     costs,
     durable,
+    floods,
     hedged,
     speed,
     start,
@@ -23,6 +27,7 @@ from tests.bench import (
 )
 from tests.bench.machine import why_not
 from tests.bench.program import chosen
+from tests.e2e.node import ROOT, environment, until
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -40,6 +45,13 @@ def test_the_bench_of_the_store_measures_all_that_it_promises(
     (*_, file) = rows
     assert file.what == "5,000: file after a stop"
     assert file.kept
+
+
+def test_the_bench_of_floods_finds_a_cluster_as_it_was_before() -> None:
+    wanted = Namespace(quick=True, seconds=1.0)
+    rows = list(chosen(floods.PARTS, ("slow",), wanted))
+    assert [row.what for row in rows if row.what.startswith("  not answered")]
+    assert [row.what for row in rows if not row.kept and "suspected" not in row.what] == []
 
 
 def test_the_bench_of_answers_asks_all_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,3 +129,33 @@ def test_the_bench_of_the_start_lists_what_is_imported() -> None:
     assert all(took.values())
     assert (took["python -c pass: wall, median of 5"] or 0) < (rows[0].measured or 0)
     assert "  click, and what it imports" in took
+
+
+STARTS_A_NODE = """
+import sys, time
+from pathlib import Path
+from tests.e2e.cluster import Cluster
+with Cluster(Path(sys.argv[1])) as cluster:
+    node = cluster.add()
+    node.start("--in-memory")
+    print(node.process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_a_bench_has_started_ends_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    bench = subprocess.Popen(
+        (sys.executable, "-c", STARTS_A_NODE, str(tmp_path)),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert bench.stdout is not None
+    with bench.stdout:
+        node = Path("/proc") / bench.stdout.readline().decode().strip()
+    assert node.exists()
+    bench.send_signal(number)
+    assert bench.wait(60) != 0
+    until(lambda: not node.exists(), 20, "the node has ended")

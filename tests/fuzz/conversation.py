@@ -76,9 +76,9 @@ def split(data: bytes, rng: Random) -> list[bytes]:
     return pieces
 
 
-def host() -> tuple[FakeBackend, FakeHost]:
+def host(limits: Limits = LIMITS) -> tuple[FakeBackend, FakeHost]:
     """A node, and its port."""
     backend = FakeBackend()
-    port = FakeHost(backend, LIMITS)
+    port = FakeHost(backend, limits)
     port.watchers.life = "0" * 16
     return backend, port

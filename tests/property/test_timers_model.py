@@ -13,7 +13,9 @@ _MOVED = frozenset({Timer.SUSPICION, Timer.PULL})
 _KEYS = st.tuples(st.sampled_from(_TIMERS), st.sampled_from(["", "a", "b"]))
 _TIMES = st.integers(0, 20).map(float)
 _STEPS = st.lists(
-    st.tuples(st.sampled_from(["set", "sooner", "cancel", "pop", "postpone"]), _KEYS, _TIMES),
+    st.tuples(
+        st.sampled_from(["set", "between", "sooner", "cancel", "pop", "postpone"]), _KEYS, _TIMES
+    ),
     max_size=150,
 )
 
@@ -23,12 +25,15 @@ class _Model:
 
     def __init__(self) -> None:
         self.entries: list[tuple[Key, float]] = []
+        self.soon: list[tuple[Key, float]] = []
+        """From when on those fire that may come sooner."""
 
     def at(self, key: Key) -> float | None:
         return dict(self.entries).get(key)
 
     def cancel(self, key: Key) -> None:
         self.entries = [entry for entry in self.entries if entry[0] != key]
+        self.soon = [entry for entry in self.soon if entry[0] != key]
 
     def set(self, key: Key, at: float) -> None:
         self.cancel(key)
@@ -36,9 +41,12 @@ class _Model:
 
     def pop(self, now: float) -> Key | None:
         due = [entry for entry in self.entries if entry[1] <= now]
-        if not due:
+        if due:
+            key = min(due, key=lambda entry: entry[1])[0]
+        elif early := [key for key, at in self.soon if at <= now]:
+            key = early[0]
+        else:
             return None
-        key = min(due, key=lambda entry: entry[1])[0]
         self.cancel(key)
         return key
 
@@ -58,6 +66,10 @@ def test_timers_do_what_a_sorted_list_does(steps: list[tuple[str, Key, float]]) 
             case "set":
                 timers.set(key[0], at, key[1])
                 model.set(key, at)
+            case "between":
+                timers.set_between(key[0], at / 2, at, key[1])
+                model.set(key, at)
+                model.soon.append((key, at / 2))
             case "sooner":
                 timers.set_if_sooner(key[0], at, key[1])
                 if held is None or at < held:

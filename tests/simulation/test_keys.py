@@ -201,8 +201,8 @@ def test_who_has_to_catch_up_with_more_keys_than_memory_holds_comes_to_the_end(
     disk_lost: bool,
 ) -> None:
     """A new disk, and one that was off for long: all records of the retention are for the disk,
-    and pass through memory, which takes 80."""
-    settings = Settings(key_window=2.0, key_retention=3600.0, key_limit=20)
+    and pass through memory, which takes 120."""
+    settings = Settings(key_window=2.0, key_retention=3600.0, key_limit=30)
     world, checker = formed(3, settings)
     world.crash("n2", disk_lost=disk_lost)
     keys = [random_key(world.rng) for _ in range(300)]

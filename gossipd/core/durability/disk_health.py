@@ -1,5 +1,6 @@
 """Whether this node's disk takes what it is given: not from a write that it refused (full, over
-quota, read-only) until one that it did. And when what it has not done is tried again.
+quota, read-only) until one that it did, or, where that changes again and again, until it has taken
+all for a while. And when what it has not done is tried again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from gossipd.core.turn import Turn
 
 RETRY_MIN, RETRY_MAX = 0.1, 5.0
 """Seconds for which what a disk has not done is not tried again; doubles at each failure."""
+
+CALM_MIN, CALM_MAX = 5.0, 60.0
+"""Seconds without a refusal until a disk that had just taken something is held to take it again;
+doubles each time. Where little room is left small writes pass and large ones do not."""
 
 
 class Retry:
@@ -34,19 +39,27 @@ class Disk:
 
     def __init__(self) -> None:
         self.refuses = False
-        """Whether it takes nothing: it refused the last write."""
+        """Whether it takes nothing: it refused the last write, or one a moment ago."""
+        self._took_at = float("-inf")
+        """When it last began to take something again."""
+        self._calm = self._calm_at = 0.0
 
     def failed(self, failure: Failure, why: str, turn: Turn) -> None:
         """It has not done what it was asked for; a mistake of this program says nothing of it."""
         if failure is Failure.MISTAKE:
             return
+        if not self.refuses:
+            again = turn.now - self._took_at < CALM_MAX
+            self._calm = min(max(CALM_MIN, 2 * self._calm), CALM_MAX) if again else 0.0
         self.refuses = True
+        self._calm_at = turn.now + self._calm
         turn.emit(DiskRefuses(why))
         if failure is Failure.BROKEN:
             turn.emit(DiskLost(why))
 
     def succeeded(self, turn: Turn) -> None:
         """Something is written."""
-        if self.refuses:
+        if self.refuses and turn.now >= self._calm_at:
             self.refuses = False
+            self._took_at = turn.now
             turn.emit(DiskTakes())

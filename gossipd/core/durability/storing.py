@@ -1,4 +1,4 @@
-"""Stores what this node has learned, lazily: at most a second later, or at once when asked.
+"""Stores what this node has learned, lazily: a second later, two at most, or at once when asked.
 
 Own increments are committed before they are exposed (see `committing`); this is for all the rest.
 A cycle is stored in parts (see `write_behind`), one at a time, so that a batch does not wait long.
@@ -20,8 +20,9 @@ from gossipd.core.turn import Turn
 from .disk_health import Disk, Retry
 from .write_behind import Changes, WriteBehind
 
-SAVE_INTERVAL = 1.0
-"""Seconds after which what has changed is stored."""
+SAVE_INTERVAL, SAVE_LATEST = 0.95, 1.95
+"""Seconds after which what has changed is stored: the first with whatever deadline comes then, as
+probes do each second, else the second."""
 
 EXPIRE_INTERVAL = 5.0
 """Seconds after which key records that have expired are removed from the disk."""
@@ -151,7 +152,8 @@ class Storing:
 
     def _go_on_later(self, turn: Turn) -> None:
         """Said before anything that may raise: so saving never stops for good."""
-        self._timers.set(Timer.SAVE, turn.now + SAVE_INTERVAL)
+        now = turn.now
+        self._timers.set_between(Timer.SAVE, now + SAVE_INTERVAL, now + SAVE_LATEST)
 
     def _stop(self, turn: Turn) -> None:
         self._stopped = True

@@ -50,7 +50,8 @@ class SecondOpinions:
     def corroborate(self, name: str, turn: Turn) -> None:
         """Ping a suspect until it answers or its suspicion ends: each ping tells it to refute.
 
-        When the first few stayed unanswered, agree with the accuser.
+        When the first few stayed unanswered, agree with the accuser; that changes nothing where
+        this node is it.
         """
         suspect = self._members.held(name)
         pings = self._suspecting.corroborations.get(name, 0)

@@ -31,8 +31,8 @@ class Suspecting:
         self._settings, self._rng, self._timers = means
         self._suspicions = Suspicions(self._settings)
         self.corroborations: dict[str, int] = {}
-        """Pings sent to each member that somebody else suspects, to find out; they end with the
-        suspicion."""
+        """Pings of this node to each suspect since it is one, beside those of probes; they end
+        with the suspicion, or an answer."""
 
     def follow(self, view: MemberView, before: MemberView | None, turn: Turn) -> None:
         """A member is held otherwise than before."""
@@ -82,10 +82,9 @@ class Suspecting:
             self._timers.set(Timer.CORROBORATE, turn.now + delay, suspect.name)
 
     def _ping_on(self, suspect: MemberView, turn: Turn) -> None:
-        """This node has accused a member: what follows are pings beyond those that it took."""
-        settings = self._settings
-        if settings.corroborators:
-            self.corroborations[suspect.name] = settings.corroboration_pings + 1
+        """This node has accused a member, and goes on to ping it."""
+        if self._settings.corroborators:
+            self.corroborations[suspect.name] = 0
             wait = self._pinger.timeout(suspect.name)
             self._timers.set(Timer.CORROBORATE, turn.now + wait, suspect.name)
 

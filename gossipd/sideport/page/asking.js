@@ -1,7 +1,9 @@
 // Asking the node. Whatever is asked again and again waits for 10 times as long as its answer took,
 // 5 s at most, so that an open page costs a node little; a hidden page asks nothing.
 
-// Paths are relative: a proxy may have the node below a path of its own.
+// Paths are relative: a proxy may have the node below a path of its own. The address of the page may
+// have a name and a password in it, with which nothing can be fetched.
+const located = (path) => new URL(path, location.origin + location.pathname);
 
 const PATIENCE = 4000;
 const SHARE = 10;
@@ -20,7 +22,7 @@ class Refusal extends Error {}
 async function ask(path, patience = PATIENCE) {
   let answer;
   try {
-    answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(patience) });
+    answer = await fetch(located(path), { cache: "no-store", signal: AbortSignal.timeout(patience) });
     const read = await answer.json();
     heard(answer);
     if (answer.ok) return read;

@@ -18,7 +18,7 @@ function follower(takes) {
     made.isOpen = false;
     path = wanted;
     if (path === null) return;
-    const opened = (source = new EventSource(path));
+    const opened = (source = new EventSource(located(path)));
     opened.onopen = () => {
       made.isOpen = opened === source;
     };

@@ -13,10 +13,11 @@ import binascii
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from gossipd.config.tokens import Grants, parse_tokens
-from tests.fuzz.conversation import converse, host, split
+from tests.fuzz.conversation import LIMITS, converse, host, split
 from tests.fuzz.respoken import command
 from tests.fuzz.target import Broken, Target
 from tests.unit.sideport.fake import FakeBackend, FakeHost
@@ -34,8 +35,10 @@ _FILE = f"read {READ.decode()}\nwrite {WRITE.decode()}\nadmin {ADMIN.decode()}\n
     f"write {BOUND.decode()} prefix=a.\n"
 )
 GRANTS: Grants = parse_tokens(_FILE)
+FRIEND = "https://friend.example"
 HIDDEN, OPEN = "unheard-of", "a.known"
 VALUES = {HIDDEN: 7_316_549, OPEN: 8_421_977}
+_ALLOWED = re.compile(rb"\r\nAccess-Control-Allow-Origin: ([^\r]*)")
 _WORD = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
 
 
@@ -67,7 +70,7 @@ async def _take(data: bytes) -> bool:
 
 
 def _host() -> tuple[FakeBackend, FakeHost]:
-    backend, port = host()
+    backend, port = host(replace(LIMITS, origins=frozenset({FRIEND})))
     port.access.change(GRANTS)
     _again(backend)
     return backend, port
@@ -99,6 +102,7 @@ def _texts(data: bytes) -> Iterator[bytes]:
 def _check(shown: set[bytes], data: bytes, answers: bytes, backend: FakeBackend) -> None:
     if shown.isdisjoint((READ, WRITE, ADMIN)) and _is_told(HIDDEN, data, answers):
         raise Broken(f"told with {shown}: {answers!r}")
+    _check_page(answers)
     if not shown and _is_told(OPEN, data, answers):
         raise Broken(f"told without a token: {answers!r}")
     if ADMIN in shown:
@@ -113,6 +117,13 @@ def _check(shown: set[bytes], data: bytes, answers: bytes, backend: FakeBackend)
         raise Broken(f"with {shown}: {changes(backend)}")
     if any(not counter.startswith("a.") for counter in counted):
         raise Broken(f"with {shown}: {counted}")
+
+
+def _check_page(answers: bytes) -> None:
+    """Nobody but a friend is told that a page may read an answer."""
+    for allowed in _ALLOWED.findall(answers):
+        if allowed.lower() != FRIEND.encode():
+            raise Broken(f"{allowed!r} may read {answers!r}")
 
 
 def _is_told(counter: str, data: bytes, answers: bytes) -> bool:
@@ -139,6 +150,9 @@ def seeds() -> Iterator[bytes]:
             yield b"auth %b\n%b" % (token, line)
         for call in calls:
             yield b"%b HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %b\r\n\r\n" % (call, token)
+        for origin in (FRIEND.encode(), b"https://foe.example", b"null"):
+            page = b"Host: a\r\nOrigin: %b\r\nAuthorization: Bearer %b\r\n\r\n" % (origin, token)
+            yield b"%b HTTP/1.1\r\n%b" % (calls[0], page)
         basic = base64.b64encode(b"me:" + token)
         yield b"%b HTTP/1.1\r\nHost: a\r\nAuthorization: Basic %b\r\n\r\n" % (calls[0], basic)
         for words in redis:
@@ -154,6 +168,7 @@ GUARDED = Target(
         *HTTP_PIECES, *TEXT_PIECES, READ, WRITE, ADMIN, BOUND, b"auth ", b"Authorization: Bearer ",
         b"Authorization: Basic ", b"\r\nauthorization:", base64.b64encode(b":" + WRITE), b"a.",
         command((b"AUTH", WRITE)), command((b"AUTH", b"x")), command((b"RESET",)), b"unheard-of",
-        b"prefix=a.", b"counter=a.", b"?counter=unheard-of", b"%2e", b"a%2ex",
+        b"prefix=a.", b"counter=a.", b"Origin: https://friend.example\r\n", b"?counter=unheard-of",
+        b"%2e", b"a%2ex",
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -247,7 +248,7 @@ def test_a_page_that_is_not_the_next_one_ends_it(daemon: FakeDaemon, call: Call)
 def test_members_and_the_log_can_be_narrowed(daemon: FakeDaemon, call: Call) -> None:
     daemon.answers([])
     assert call("members", "--prefix", "web", "--after", "web-1", "--limit", "5").exit_code == 0
-    assert call("log", "--prefix", "c", "--after", "i", "--limit", "5").exit_code == 0
+    assert call("log", "--prefix", "c", "--before", "i", "--limit", "5").exit_code == 0
     assert [path for _, path, _ in daemon.requests] == [
         "/members?limit=5&prefix=web&after=web-1",
         "/log?prefix=c&after=i&limit=5",
@@ -432,11 +433,14 @@ def test_the_version_is_told() -> None:
 
 def test_every_command_has_help_with_examples() -> None:
     overview = CliRunner().invoke(gossipd, ["--help"]).stdout
-    for command in [name for name in MODULES if name != "data"]:  # a group of others
-        assert f"\n  {command} " in overview
-        result = CliRunner().invoke(gossipd, [command, "--help"])
-        assert result.exit_code == 0
-        assert f"Examples:\n    gossipd {command}" in result.stdout
+    for name in MODULES:
+        assert f"\n  {name} " in overview
+        command = gossipd.get_command(click.Context(gossipd), name)
+        below = command.commands if isinstance(command, click.Group) else ()
+        for words in [name], *([name, other] for other in below):
+            result = CliRunner().invoke(gossipd, [*words, "--help"])
+            assert result.exit_code == 0
+            assert f"Examples:\n    gossipd {' '.join(words)}" in result.stdout
 
 
 @pytest.mark.parametrize("group", [[], ["config"], ["data"]])

@@ -220,6 +220,16 @@ def test_a_handler_that_does_not_end_is_ended_with_all_that_it_started(tmp_path:
     assert result.stderr.count("has not ended within 0.3 s: it is ended") == 2
 
 
+def test_of_two_tags_that_are_one_variable_one_is_chosen_and_the_other_told() -> None:
+    tagged = row("n2", "alive", tags={"rack_no": "8", "rack-no": "7", "zone": "a"})
+    shell = 'test "$GOSSIPD_TAG_RACK_NO $GOSSIPD_TAG_ZONE" = "7 a"'
+    result, _ = call(
+        "on-event", [HEAD, PRESENT, told("member", tagged)], rest=("--", "sh", "-c", shell)
+    )
+    assert "GOSSIPD_TAG_RACK_NO of n2 is its tag 'rack-no', not 'rack_no'\n" in result.stderr
+    assert "failed" not in result.stderr
+
+
 def test_a_program_that_cannot_be_run_is_told(tmp_path: Path) -> None:
     missing = CliRunner().invoke(gossipd, ["on-event", "--", "no-such-program"])
     assert (missing.exit_code, missing.stderr) == (

@@ -29,6 +29,23 @@ def test_equal_deadlines_fire_in_the_order_in_which_they_were_set() -> None:
     assert [name for _, name in _drained(timers, 1.0)] == ["a", "b", "c"]
 
 
+def test_a_timer_that_may_come_sooner_fires_with_another_one_and_wakes_nobody_itself() -> None:
+    timers = Timers()
+    timers.set_between(Timer.SAVE, 1.0, 2.0)
+    timers.set(Timer.PROBE, 0.9)
+    timers.set(Timer.PULL, 1.5)
+    assert _drained(timers, 0.9) == [(Timer.PROBE, "")]
+    assert timers.next == 1.5
+    assert _drained(timers, 1.5) == [(Timer.PULL, ""), (Timer.SAVE, "")]
+    timers.set_between(Timer.SAVE, 3.0, 4.0)
+    assert timers.next == 4.0
+    timers.set(Timer.SAVE, 5.0)
+    assert _drained(timers, 4.0) == []
+    timers.set_between(Timer.SAVE, 6.0, 7.0)
+    timers.cancel(Timer.SAVE)
+    assert _drained(timers, 9.0) == []
+
+
 def test_setting_a_timer_again_replaces_its_deadline() -> None:
     timers = Timers()
     timers.set(Timer.PROBE, 1.0)

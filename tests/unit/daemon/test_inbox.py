@@ -13,6 +13,7 @@ from gossipd.daemon.inbox import (
     BURST,
     READS_FIRST_MAX,
     SLICE,
+    STRANGERS_SHARE,
     WAITING_MAX,
     Inbox,
 )
@@ -184,13 +185,40 @@ async def test_time_counts_in_which_the_host_does_something_else() -> None:
 
 async def test_strangers_share_a_share_whatever_addresses_they_write(bench: Bench) -> None:
     bench.amplification.add("10.0.0.9")
-    bench.flood(("10.0.0.9", 1))
+    bench.flood(("10.0.0.9", 1), seconds=1.5 * BURST)
     bench.inbox.receive(b"more", ("10.0.0.9", 99))
     assert bench.handled == []
     bench.inbox.receive(b"a", PEER)
     assert bench.handled == [(b"a", PEER)]
     await until(lambda: len(bench.handled) == 2)
     assert bench.dropped == []
+
+
+async def test_strangers_do_not_get_all_the_time_that_nobody_else_wants(bench: Bench) -> None:
+    """Each of their addresses has its turn in what they get."""
+    bench.amplification.add("10.0.0.9")
+    bench.flood(("10.0.0.9", 1), seconds=BURST + 50 * SLICE)
+    bench.costs = {("10.0.0.9", port): 20 * SLICE for port in (1, 2)}
+    for _ in range(8):
+        bench.inbox.receive(b"much", ("10.0.0.9", 1))
+    bench.inbox.receive(b"join", ("10.0.0.9", 2))
+    began, before = time.monotonic(), bench.clock
+    await until(lambda: len(bench.handled) == 9)
+    assert [source[1] for _, source in bench.handled] == [1, 2, *[1] * 7]
+    took = time.monotonic() - began
+    assert bench.clock - before - 20 * SLICE <= STRANGERS_SHARE * took
+
+
+async def test_what_strangers_wait_for_nobody_else_waits_for(bench: Bench) -> None:
+    bench.amplification.add("10.0.0.9")
+    bench.flood(("10.0.0.9", 1), seconds=1000.0)
+    bench.inbox.receive(b"more", ("10.0.0.9", 1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    bench.inbox._all.add(1000)
+    bench.inbox.receive(b"a", PEER)
+    await until(lambda: bench.handled == [(b"a", PEER)])
+    assert bench.inbox.waiting_count == 1
 
 
 async def test_nothing_of_a_stranger_is_urgent(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from gossipd.core import (
     Stalled,
     Status,
 )
-from gossipd.daemon.repeats import BURST
+from gossipd.daemon.repeats import BURST, EVERY
 from gossipd.daemon.telling import Telling, tell
 from gossipd.daemon.troubles import Troubles
 
@@ -126,3 +126,24 @@ def test_what_comes_again_and_again_is_counted(
     told.clear()
     telling.tell_again(left)
     assert told.records[0].getMessage() == f"{BURST} more changes of member b, not logged"
+
+
+def test_the_last_change_of_a_member_is_told_however_many_came_before(
+    told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telling, now = Telling(Troubles()), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    left, failed = (
+        change(status, None, Reason(Cause.SAID)) for status in (Status.LEFT, Status.FAILED)
+    )
+    for _ in range(BURST + 3):
+        telling.tell_again(left)
+    telling.tell_again(failed)
+    told.clear()
+    telling.catch_up(now + EVERY / 2)
+    assert not told.records
+    for _ in range(3):
+        telling.catch_up(now + 2 * EVERY)
+    first, second = (record.getMessage() for record in told.records)
+    assert first == "3 more changes of member b, not logged"
+    assert second == "member b at 10.0.0.2:7946 is failed"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from gossipd.core import Drop, TagFrame
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
-from gossipd.sealing.frame import COUNTERS, SENDERS_MAX, WINDOW, SealedFrame
+from gossipd.sealing.frame import COUNTERS, SALT_SIZE, SENDERS_MAX, WINDOW, SealedFrame
 from gossipd.sealing.keyring import Keyring, Secret
 from tests.effort import examples
 
@@ -36,8 +38,8 @@ def test_what_is_sealed_is_pinned() -> None:
     fixed = SealedFrame("c", Keyring((A,)), urandom=bytes, counter=5)
     assert fixed.close(BODY).hex() == (
         "6764010135c981526eac55910000000000000000000000000000000000000005"
-        "c8a7a1a0e707d8a044f5a39603d14351baff5ff4e089f3c1ce3c3858d82cc7d2"
-        "ef1c19af2385"
+        "00000000000000006c0242f43b592f754e2337b563db99b81de55400ef4baa11"
+        "5f3843d8930866393175ac0ee02c"
     )
 
 
@@ -144,6 +146,36 @@ def test_each_is_taken_once_in_any_order_and_none_that_is_far_behind(
         seen.add(number)
         largest = max(largest, number)
     assert sender.close(b"") != sender.close(b"")
+
+
+def test_a_copy_of_a_process_repeats_no_nonce() -> None:
+    one, copy = (SealedFrame("c", Keyring((A,)), random_from(seed)) for seed in (1, 2))
+    first, second = one.close(BODY), copy.close(BODY)
+    assert first[:32] == second[:32]
+    assert first[32:40] != second[32:40]
+    assert first[40:] != second[40:]
+    assert frame().open(first) == frame().open(second) == BODY
+
+
+def test_who_goes_on_from_a_snapshot_is_taken_as_soon_as_it_draws_another_salt() -> None:
+    now, snapshot = (SealedFrame("c", Keyring((A,)), one_salt(), n) for n in (10**6, 5))
+    receiver = frame()
+    assert receiver.open(now.close(BODY)) == BODY
+    assert receiver.open(snapshot.close(BODY)) is Drop.REPLAYED
+    snapshot.renew()
+    assert receiver.open(snapshot.close(BODY)) == BODY
+
+
+def one_salt() -> Callable[[int], bytes]:
+    """What is drawn first is the same each time."""
+    first = iter([bytes(SALT_SIZE)])
+    return lambda size: next(first, None) or os.urandom(size)
+
+
+def random_from(seed: int) -> Callable[[int], bytes]:
+    """Salts that are all alike, and what else is random."""
+    rng = random.Random(seed)
+    return lambda size: bytes(size) if size == SALT_SIZE else rng.randbytes(size)
 
 
 def test_at_the_end_of_the_counter_a_sender_takes_another_salt() -> None:

@@ -269,6 +269,17 @@ def test_a_disk_that_can_be_written_otherwise_is_broken(tmp_path: Path, code: in
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_told_in_the_same_words_whoever_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr("gossipd.store.failures.ask", lambda _: refusal)
+    found = {
+        str(classify(told(code), tmp_path)) for code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    }
+    assert found == {f"{tmp_path}: No space left on device"}
+
+
 @pytest.mark.parametrize(
     ("number", "kind"),
     [

@@ -66,7 +66,12 @@ def test_a_silent_one_is_explained_while_it_is_probed_suspected_and_failed() -> 
     assert known.contact.probes[0].seconds == pytest.approx(1.5)
     assert known.suspicion is not None
     assert (known.suspicion.confirmations, known.suspicion.confirmations_max) == (0, 2)
-    assert known.corroborating is not None, "it is pinged on"
+    assert known.corroborating == 0, "none but those of the probe"
+    pings = [sent for sent in talk.wait(0.5).sent(Ping) if sent.target == "p0"]
+    assert len(pings) > talk.settings.corroboration_pings, "it is pinged on"
+    reason, known = known.reason, explained(talk, "p0")
+    assert (known.corroborating, known.reason) == (len(pings), reason)
+    assert known.suspicion is not None
     before = known.suspicion.deadline
     talk.hear(talk.peer("p1"), Gossip(), [talk.peer("p0").seen(Status.SUSPECT, accusers=["p1"])])
     confirmed = explained(talk, "p0").suspicion
