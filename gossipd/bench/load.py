@@ -11,11 +11,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from gossipd.bench.dialects import Dialect
 from gossipd.bench.latencies import Latencies
+from gossipd.config.endpoint import Https
 from gossipd.config.unix import ApiAddress, UnixSocket
+
+if TYPE_CHECKING:
+    import ssl
 
 TICK = 0.5
 """Seconds between two looks at the progress and at nodes that are silent."""
@@ -43,6 +47,8 @@ class Plan(NamedTuple):
     """Seconds without any answer after which nodes are given up."""
     token: str = ""
     """What each client shows; empty: nothing."""
+    tls: ssl.SSLContext | None = None
+    """For addresses of https."""
 
 
 class Block(NamedTuple):
@@ -115,7 +121,8 @@ class Load:
         loop, made = asyncio.get_running_loop(), partial(_Client, self)
         if isinstance(address, UnixSocket):
             return (await loop.create_unix_connection(made, address.path))[1]
-        return (await loop.create_connection(made, address.host, address.port))[1]
+        tls = self.plan.tls if isinstance(address, Https) else None
+        return (await loop.create_connection(made, address.host, address.port, ssl=tls))[1]
 
     def stop(self) -> None:
         """Send nothing more; the second time: wait for no answer either."""

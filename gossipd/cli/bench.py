@@ -31,6 +31,7 @@ from gossipd.cli.failure import Failure, Silence, say
 from gossipd.cli.increment import by_option
 from gossipd.cli.interrupts import Interrupted, Terminated
 from gossipd.cli.output import emit_fields, emit_json
+from gossipd.config.endpoint import Https
 from gossipd.config.unix import ApiAddress
 
 REQUESTS = 100_000
@@ -155,6 +156,10 @@ def bench(
     with exits():
         counts = Counts(addresses, timeout, counter, names, shown)
         counts.begin()
+        if any(isinstance(address, Https) for address in addresses):
+            from gossipd.client.secure import context
+
+            load.plan = load.plan._replace(tls=context(shown))
         interrupt = _measure(load)
         try:
             verdict = counts.end(load.counted(), wanted["by"])

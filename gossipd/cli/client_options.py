@@ -22,7 +22,7 @@ from gossipd.client import (
     NoAnswerError,
     RefusedError,
 )
-from gossipd.config.endpoint import API_PORT, Endpoint
+from gossipd.config.endpoint import API_PORT, Endpoint, Https
 from gossipd.config.unix import SCHEME, ApiAddress, UnixSocket
 
 Command = Callable[..., None]
@@ -31,9 +31,10 @@ ANSWER_TIMEOUT_MAX = 86_400.0
 
 _VARIABLE = "GOSSIPD_TOKEN"
 _TOKEN = "gossipd.token"
+_CACERT, _CERT, _KEY = "gossipd.cacert", "gossipd.cert", "gossipd.key"
 _SHOW = f"name the file of one with --token-file or {_VARIABLE}_FILE"
 
-_HTTP = re.compile("http://", re.IGNORECASE)
+_URL = re.compile("http(s?)://", re.IGNORECASE)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 counter_argument = click.argument("counter", default="default")
@@ -68,20 +69,20 @@ def _addresses(
 
 
 def _side_port(text: str) -> ApiAddress:
-    """`HOST:PORT`, `:PORT` of this machine, the same as a URL, or `unix:/PATH`."""
+    """`HOST:PORT`, `:PORT` of this machine, the same as a URL (https: by TLS), or `unix:/PATH`."""
     if text.startswith(SCHEME):
         try:
             return UnixSocket.parse(text)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
-    if text.lower().startswith("https://"):
-        raise click.BadParameter(f"{text!r}: the API speaks HTTP without TLS")
-    if _HTTP.match(text):
-        text = _HTTP.sub("", text).removesuffix("/")
+    if scheme := _URL.match(text):
+        url, text = text, text[scheme.end() :].removesuffix("/")
         if ":" not in text.rpartition("]")[2]:
-            raise click.BadParameter(f"'http://{text}' has no port; expected http://HOST:PORT")
+            expected = f"expected {scheme[0].lower()}HOST:PORT"
+            raise click.BadParameter(f"{url!r} has no port; {expected}")
     is_port = text.startswith(":") and text.count(":") == 1
-    return peer(LOOPBACK + text if is_port else text, API_PORT)
+    found = peer(LOOPBACK + text if is_port else text, API_PORT)
+    return Https(found.host, found.port) if scheme and scheme[1] else found
 
 
 def _token(_ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
@@ -105,8 +106,35 @@ def _token_in(path: str) -> str:
 
 def credentials() -> Credentials:
     """What the present command shows."""
-    return Credentials(click.get_current_context().meta[_TOKEN])
+    meta = click.get_current_context().meta
+    cert, key = meta[_CERT], meta[_KEY]
+    if key and not cert:
+        raise click.UsageError("--cert-key says nothing without --cert")
+    return Credentials(meta[_TOKEN], meta[_CACERT], cert, key)
 
+
+def _file_option(flag: str, meta: str, doc: str) -> Callable[[Command], Command]:
+    def remember(ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
+        ctx.meta[meta] = path or ""
+
+    return click.option(
+        flag,
+        callback=remember,
+        expose_value=False,
+        metavar="FILE",
+        envvar="GOSSIPD_" + flag.removeprefix("--").replace("-", "_").upper(),
+        show_envvar=True,
+        help=doc,
+    )
+
+
+_TLS_OPTIONS = (
+    _file_option("--cert-key", _KEY, "Its key, if that stands in another file."),
+    _file_option("--cert", _CERT, "For https: the certificate to show, where one is asked for."),
+    _file_option(
+        "--cacert", _CACERT, "For https: the CAs that are trusted. Default: those of the system."
+    ),
+)
 
 _token_option = click.option(
     "--token-file",
@@ -134,14 +162,21 @@ def _addresses_option(doc: str) -> Callable[[Command], Command]:
         show_envvar=True,
         help=doc,
     )
-    return lambda command: addresses(_token_option(command))
+
+    def decorated(command: Command) -> Command:
+        for option in (*_TLS_OPTIONS, _token_option, addresses):
+            command = option(command)
+        return command
+
+    return decorated
 
 
 api_option = _addresses_option(
-    "The daemon to ask: HOST:PORT, unix:/PATH. Given several times: the next one where one fails."
+    "The daemon to ask: HOST:PORT, https://HOST:PORT, unix:/PATH. Given several times: the next"
+    " one where one fails."
 )
 nodes_option = _addresses_option(
-    "A node: HOST:PORT, unix:/PATH. Given several times: all of them at once."
+    "A node: HOST:PORT, https://HOST:PORT, unix:/PATH. Given several times: all of them at once."
 )
 
 

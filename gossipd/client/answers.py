@@ -99,7 +99,8 @@ class StrangerError(RefusedError):
 
 
 class UnresolvedError(RefusedError):
-    """The name of the host has no address, for now (`passing`) or at all."""
+    """Nobody can be asked there, for now (`passing`) or at all: the name of the host has no
+    address, or there is no TLS with it that can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from gossipd.client.answers import (
 from gossipd.client.connecting import AddressInfo, Deadline, connect, connect_here, resolve, send
 from gossipd.client.credentials import NONE, Credentials
 from gossipd.client.exchange import NoHttpError, Response, exchange, read_more
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.endpoint import Endpoint, Https
 from gossipd.config.unix import ApiAddress, UnixSocket
 
 LOOPBACK = "127.0.0.1"
@@ -95,7 +95,7 @@ class Client:
         try:
             if isinstance(api, UnixSocket):
                 return connect_here(api.path, self._deadline)
-            return connect(self._resolved(api), self._deadline)
+            connection = connect(self._resolved(api), self._deadline)
         except OSError as error:
             timed_out = isinstance(error, TimeoutError)
             reason = ("timed out" if timed_out else error.strerror or str(error)).lower()
@@ -104,6 +104,19 @@ class Client:
                 raise NoAnswerError(text, reason, passing=True) from None
             text = f"no daemon answers at {api} ({reason}); is it running? try: gossipd run"
             raise NoAnswerError(text, reason, passing=True) from None
+        return self._secured(connection, api) if isinstance(api, Https) else connection
+
+    def _secured(self, connection: socket.socket, api: Https) -> socket.socket:
+        from gossipd.client.secure import UnusableError, secured  # of no use to most
+
+        try:
+            return secured(connection, api.host, self._credentials, self._deadline)
+        except UnusableError as error:
+            connection.close()
+            raise UnresolvedError(str(error)) from None
+        except OSError as error:
+            connection.close()
+            raise self._broken(error, changing=False) from None
 
     def _resolved(self, api: Endpoint) -> list[AddressInfo]:
         try:
@@ -160,6 +173,9 @@ class Client:
         return UnresolvedError(f"cannot resolve {host!r}: {reason}", passing=for_now)
 
     def _broken(self, error: OSError, changing: bool) -> AskingError:
+        said = self._said_of_tls(error)
+        if said is not None:
+            return UnresolvedError(f"{self.api} {said}", said)
         if isinstance(error, TimeoutError):
             within = f"within {self.timeout:.3g} s"
             text, reason = f"no answer from {self.api} {within}", f"no answer {within}"
@@ -167,6 +183,13 @@ class Client:
             reason = "closed the connection before it had answered"
             text = f"{self.api} {reason}"
         return NoAnswerError(text, reason, passing=True, doubtful=changing)
+
+    def _said_of_tls(self, error: OSError) -> str | None:
+        if not isinstance(self.api, Https):
+            return None
+        from gossipd.client.secure import said
+
+        return said(error)
 
     def _unlike(self, response: Response, changing: bool) -> StrangerError:
         error = self._stranger(f"does not answer like gossipd (HTTP {response.status})", changing)
@@ -183,4 +206,5 @@ def _host(api: ApiAddress) -> str:
     if isinstance(api, UnixSocket):
         return LOCALHOST
     host, _, _zone = api.host.partition("%")
+    # Without the scheme.
     return str(Endpoint(host if host.isascii() else host.encode("idna").decode(), api.port))

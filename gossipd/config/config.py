@@ -38,7 +38,7 @@ TAG_KEY_SIZE_MAX = 64
 LOCALHOST = "localhost"
 """For the API: both loopback addresses, 127.0.0.1 and ::1."""
 
-UNGUARDED = "where anybody could do all: give it tokens, or insecure_api if that is meant"
+UNGUARDED = "where anybody could do all: give it tokens, or api_client_ca, or insecure_api"
 """What is wrong with an API that other hosts reach."""
 
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
@@ -81,6 +81,17 @@ class Config:
     each, `read TOKEN`, `write TOKEN` or `admin TOKEN`. SIGHUP reads it again. Default: the
     credential tokens of systemd; where there is none, whoever reaches the API may do all."""
 
+    api_cert: str | None = None
+    """File with the certificate of the API (PEM, and with it those that lead to its CA): by TCP it
+    speaks TLS, and nothing else. SIGHUP reads it again. Default: no TLS."""
+
+    api_key: str | None = None
+    """File with the key of `api_cert` (PEM, not encrypted), which nobody but its owner may read.
+    Default: it stands in the same file."""
+
+    api_client_ca: str | None = None
+    """File with certificates of CAs (PEM): only clients that show a certificate of one of them may
+    use the API by TCP. Default: no client is asked for one."""
     insecure_api: bool = False
     """Let the API be reached from other hosts though it asks for no tokens: whoever reaches it may
     do all. Without it a node does not start so."""
@@ -169,6 +180,11 @@ class Config:
     """The settings of the protocol: those of `profile`, some of them replaced."""
 
     @property
+    def guards_api(self) -> bool:
+        """Whether the API asks who somebody is."""
+        return bool(self.tokens or self.api_client_ca)
+
+    @property
     def has_default_name(self) -> bool:
         """Whether its name is the one that it would have had without one."""
         try:
@@ -237,7 +253,10 @@ class Config:
         object.__setattr__(self, "cors_origin", tuple(dict.fromkeys(origins)))
         if "*" in origins and not self.tokens:
             raise ConfigError("cors_origin", "* needs tokens: else every page could count")
-        if not (self.tokens or self.insecure_api):
+        for key in ("api_key", "api_client_ca"):
+            if getattr(self, key) is not None and self.api_cert is None:
+                raise ConfigError(key, "says nothing without api_cert")
+        if not (self.guards_api or self.insecure_api):
             _check("api", _check_all_here, self.api)
 
 

@@ -51,6 +51,14 @@ class Endpoint:
         return endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Https(Endpoint):
+    """One that is asked by TLS."""
+
+    def __str__(self) -> str:
+        return f"https://{Endpoint(self.host, self.port)}"
+
+
 def _split(text: str) -> tuple[str, str | None]:
     scheme, is_url, _ = text.partition("://")
     if is_url:

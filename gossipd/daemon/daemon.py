@@ -60,6 +60,7 @@ from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
+from gossipd.daemon.certificates import Certificate, Certificates, load_certificate
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
@@ -78,6 +79,7 @@ from gossipd.daemon.opening import (
     begin_life,
     data_dir,
     load_keyring,
+    load_pair,
     load_tokens,
     name_left_behind,
     open_files,
@@ -104,6 +106,7 @@ from gossipd.daemon.waits import Waits
 from gossipd.process import signals
 from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.port import SidePort
+from gossipd.sideport.tls import Tls
 from gossipd.store import Keeper, Store, fork
 
 log = logging.getLogger("gossipd")
@@ -208,6 +211,8 @@ class Daemon:
             self._node, udp, self._inbox, config.settings.stall_after, self._deadline_passed
         )
         self._metrics = Metrics(self._sources())
+        self._certificates: Certificates | None = None
+        """None where the API speaks no TLS."""
         self._early: deque[tuple[bytes, Address]] = deque()
         """What came in before the node served."""
         self._snapshot = Snapshot((), ())
@@ -251,7 +256,7 @@ class Daemon:
         await udp.start()
         store: Store | None = None
         try:
-            tokens = await load_tokens(config)
+            tokens, certificate = await load_tokens(config), await load_pair(config)
             own = await own_view(config, udp)
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
@@ -260,6 +265,8 @@ class Daemon:
             daemon = cls(config, udp, own, store, manager or Manager(), keyring)
             if tokens is not None:
                 daemon._port.change_tokens(tokens)
+            if certificate is not None:
+                daemon._speak_tls(certificate)
             daemon._early = early
             daemon._snapshot = store.load()
             await open_port(daemon._port, config, inherited.api)
@@ -303,10 +310,20 @@ class Daemon:
         if (tokens := self._config.tokens) is not None:
             take = self._port.change_tokens
             yield Beside("tokens", tokens, partial(read_tokens, tokens), take)
+        if self._certificates is not None and (cert := self._config.api_cert) is not None:
+            key, client_ca = self._config.api_key, self._config.api_client_ca
+            read = partial(load_certificate, cert, key, client_ca)
+            yield Beside("certificate", cert, read, self._certificates.take)
+
+    def _speak_tls(self, certificate: Certificate) -> None:
+        """By TCP, from now on."""
+        tls = self._port.tls = Tls(certificate.context, self._port.limits.handshakes_max)
+        self._certificates = Certificates(tls, self._troubles)
+        self._certificates.take(certificate)
 
     async def _serve(self) -> int:
         own = self._node.own
-        api = " ".join(map(str, self._port.places))
+        api = " ".join(self._port.urls)
         log.info(
             "%s serves at %s (cluster %s), data %s, api %s, receive buffer %d KiB",
             own.name,
@@ -368,6 +385,8 @@ class Daemon:
         await self._advertising.stop()
         await self._seeds.stop()
         self._waits.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         if self._keeping.watch.hangs:
             self._ending.hurry()
         await asyncio.gather(
@@ -497,7 +516,7 @@ class Daemon:
         udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
-            "api": [str(address) for address in self._port.places],
+            "api": self._port.urls,
             "alarms": [alarm.text for alarm in alarms],
             "advice": [alarm.advice for alarm in alarms],
             "sealing": self._seals.report(),

@@ -25,6 +25,7 @@ from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import Pieces
+from gossipd.sideport.tls import Outcome, Tls
 
 COUNTERS_MAX = 1000
 """Counters whose values are told in one answer."""
@@ -140,6 +141,10 @@ def _entries(s: Sources) -> Value:
         "keys": len(log.keys),
         "doubles": len(log.doubles),
     }
+
+
+def _handshakes(tls: Tls | None) -> Value:
+    return {each.value: 0 if tls is None else tls.handshakes[each] for each in Outcome}
 
 
 def _limits(s: Sources) -> Value:
@@ -336,6 +341,17 @@ ROWS = (
     Row(
         "gossipd_connections_accepted_total", "counter", "Connections that came.", (),
         lambda s: s.port.accepted_count,
+    ),
+    Row(
+        "gossipd_tls_handshakes_total", "counter",
+        "Handshakes of TLS by what became of them: `done`, `failed`, `plain` (there was none), "
+        "`crowded` (too many at a time), `abandoned`.", ("outcome",),
+        lambda s: _handshakes(s.port.tls),
+    ),
+    Row(
+        "gossipd_tls_certificate_expires_seconds", "gauge",
+        "When the API's certificate expires, in seconds since 1970; 0 without TLS.", (),
+        lambda s: 0.0 if s.port.tls is None else s.port.tls.ends_at,
     ),
     Row(
         "gossipd_connections_refused_total", "counter",

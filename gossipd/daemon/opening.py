@@ -19,6 +19,7 @@ from gossipd.config.tokens import Grants, read_tokens
 from gossipd.config.unix import ApiAddress
 from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
+from gossipd.daemon.certificates import Certificate, load_certificate
 from gossipd.daemon.datadir import data_directory, left_behind
 from gossipd.daemon.inherited import Inherited, UnfitError, check, is_at, sorted_out, unfit
 from gossipd.daemon.lines import listed
@@ -66,7 +67,8 @@ def port_limits(config: Config, name: str) -> Limits:
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.connections_max
     if files != resource.RLIM_INFINITY and files < most + FILES_BESIDE:
         most = max(1, files - FILES_BESIDE)
-        text = "connections_max is %d, as this process may open %d files only (ulimit -n)"
+        text = "connections_max is %d, as this process may open %d files only"
+        text += " (ulimit -n, LimitNOFILE)"
         log.warning(text, most, files)
     return Limits(
         connections_max=most,
@@ -164,6 +166,19 @@ async def load_tokens(config: Config) -> Grants | None:
         raise StartError(str(error)) from error
 
 
+async def load_pair(config: Config) -> Certificate | None:
+    """None where the API speaks no TLS. Raises `StartError`."""
+    if config.api_cert is None:
+        return None
+    loop = asyncio.get_running_loop()
+    files = config.api_cert, config.api_key, config.api_client_ca
+    reading = loop.run_in_executor(None, load_certificate, *files)
+    try:
+        return await _told(reading, config.disk_timeout, f"reading {config.api_cert}")
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
 def own_names(own: str) -> frozenset[str]:
     """What a browser may call the node."""
     return frozenset({socket.gethostname().lower(), own.partition(":")[0].lower()})
@@ -227,19 +242,22 @@ async def open_port(port: SidePort, config: Config, passed: Sequence[socket.sock
             wanted = ", ".join(map(str, api))
             error = unfit(left[0], "ListenStream", "--api", wanted)
             raise StartError(f"cannot bind the API port {wanted}: {error}")
-        if not (config.tokens or config.insecure_api):
-            _check_all_here(port)
+        if not config.guards_api:
+            _check_all_here(port, config.insecure_api)
     except StartError:
         port.close()
         raise
 
 
-def _check_all_here(port: SidePort) -> None:
-    """Raises `StartError` where other hosts reach what is bound, whatever its name says."""
+def _check_all_here(port: SidePort, is_meant: bool) -> None:
+    """Raises `StartError` where other hosts reach what is bound, whatever its name says, unless
+    that is meant."""
     for host, number in port.addresses:
         if is_reachable(host):
             at = Endpoint(host, number)
-            raise StartError(f"the API at {at} is reached from other hosts, {UNGUARDED}")
+            if not is_meant:
+                raise StartError(f"the API at {at} is reached from other hosts, {UNGUARDED}")
+            log.warning("whoever reaches the API at %s may do all: it asks for no tokens", at)
 
 
 async def _open(

@@ -59,6 +59,10 @@ class Trouble(Enum):
     RELOAD = "reload", "gossipd config check FILE tells all that is wrong; mend it, then reload"
     RELOAD_FILE = "reload file", "mend the file, then reload"
     RELOAD_HANGS = "reload hangs", "look at the disk that has the file, and at dmesg"
+    CERTIFICATE = (
+        "api certificate",
+        "renew it (api_cert), then reload the node (SIGHUP): it is for connections that begin",
+    )
     LOG = (
         "log",
         "see to who reads the node's stderr, or make room where that is a file; lines that were "

@@ -14,7 +14,7 @@ from typing import Any
 from gossipd.client import AskingError, Client, RefusedError
 from gossipd.client.connecting import Deadline, resolve
 from gossipd.client.credentials import NONE, Credentials
-from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
+from gossipd.config.endpoint import GOSSIP_PORT, Endpoint, Https
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
 from gossipd.daemon.udp import is_local
@@ -74,6 +74,7 @@ def examine(asked: Asked) -> list[Finding]:
     pool, unmet = ThreadPoolExecutor(2 * VISITS_MAX), list[Finding]()
     keyring = _keyring(asked.keyring, local, unmet)
     size = int(_row(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
+    tls = asked.credentials.of_tls if isinstance(asked.api, Https) else None
     visit_one = partial(
         visit,
         cluster=cluster,
@@ -81,6 +82,7 @@ def examine(asked: Asked) -> list[Finding]:
         sizes=_sizes(size),
         timeout=asked.timeout,
         keyring=keyring,
+        tls=tls,
     )
     visits = _visit_all(pool, wanted, local, visit_one, deadline, unmet)
     pool.shutdown(wait=False, cancel_futures=True)  # who is late is left behind

@@ -356,7 +356,9 @@ def judge_versions(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
 def _of_api(visit: Visit) -> Iterator[Finding]:
     api = visit.api
     if not api.status:
-        closed = "it is closed to other hosts, as by default" if api.is_there else api.error
+        closed = (
+            "it is closed to other hosts, as by default" if "refused" in api.error else api.error
+        )
         yield ok("api", visit.about, f"not asked: {closed}")
         return
     for text, advice in alarms(api.status):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gossipd.client import AskingError, Client, Credentials, NoAnswerError
-from gossipd.config.endpoint import PORT_MAX, Endpoint
+from gossipd.config.endpoint import PORT_MAX, Endpoint, Https
 from gossipd.config.unix import ApiAddress
 from gossipd.doctor.asking import Heard, listen
 from gossipd.sealing.keyring import Keyring
@@ -69,14 +69,16 @@ def visit(
     own_name: str,
     sizes: Sequence[int],
     timeout: float,
+    tls: Credentials | None = None,
     keyring: Keyring | None = None,
 ) -> Visit:
     """Ask everything there is to ask at an address; takes most of `timeout` seconds where it is
-    silent."""
+    silent. `tls`: its API is asked by https."""
     family, place = _place(address)
-    beside_it = Endpoint(address.host, min(address.port + 1, PORT_MAX))
+    made = Endpoint if tls is None else Https
+    beside_it = made(address.host, min(address.port + 1, PORT_MAX))
     with ThreadPoolExecutor(1) as beside:
-        api: Future[Api] = beside.submit(_api, beside_it, own_name, API_PART * timeout)
+        api: Future[Api] = beside.submit(_api, beside_it, own_name, API_PART * timeout, tls)
         began_at = time.time()
         heard = listen(place, family, cluster, sizes, timeout, keyring)
         return Visit(about, address, began_at, heard, api.result(), _facing(place, family))
@@ -99,10 +101,10 @@ def hangs(error: AskingError) -> bool:
     return error.reason.startswith("no answer within")
 
 
-def _api(endpoint: Endpoint, own_name: str, timeout: float) -> Api:
+def _api(endpoint: Endpoint, own_name: str, timeout: float, tls: Credentials | None) -> Api:
     api = Api(endpoint)
     try:
-        status = answered(endpoint, "/status", timeout)
+        status = answered(endpoint, "/status", timeout, tls)
     except NoAnswerError as error:
         api.error, api.hangs = error.reason, hangs(error)
         api.is_there = api.hangs or "refused" in error.reason
@@ -111,7 +113,8 @@ def _api(endpoint: Endpoint, own_name: str, timeout: float) -> Api:
     else:
         api.status, api.is_there = status if isinstance(status, dict) else {}, True
         with suppress(AskingError):
-            api.of_us = answered(endpoint, "/explain", timeout, name=own_name) if own_name else {}
+            if own_name:
+                api.of_us = answered(endpoint, "/explain", timeout, tls, name=own_name)
     return api
 
 

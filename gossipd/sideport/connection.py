@@ -49,8 +49,6 @@ class Connection(asyncio.Protocol):
     def __init__(self, port: SidePort, listener: Listener = TCP) -> None:
         access = port.access if listener.asks_tokens else port.open
         self._port = port
-        self.listener = listener
-        """What holds for who comes in there."""
         self._turns = port.turns
         self._limits = limits = port.limits
         self._loop = asyncio.get_running_loop()
@@ -158,6 +156,14 @@ class Connection(asyncio.Protocol):
         self._work(self._turns.slice())
         if self._pipeline.is_cut:
             self._loop.call_later(self._limits.word_timeout, self.abort)
+
+    def refuse(self) -> None:
+        """All is said already: wait for the client to hear it, and close."""
+        if self._pipeline.closed:
+            self.abort()
+        else:
+            self._pipeline.end(linger=True)
+            self._work(self._turns.slice())
 
     def tokens_changed(self) -> None:
         """Whoever is not welcome any more is told so, if possible, and has to go."""

@@ -357,30 +357,11 @@ class HttpDialect:
         elif b"," in host or b" " in host:
             raise wrong("malformed HTTP: Host must name one host")
         if not origin.FIELDS.isdisjoint(self._headers) and origin.is_browser(self._headers):
-            self._check_page(None if host is None else host.decode("latin-1"))
+            self._cors = origin.let_in(self._field, self._limits, self._shows_bearer)
         coding = self._field(b"content-encoding")
         if self._body and coding is not None and coding.lower() != b"identity":
             detail = "send the body as it is, without a content coding"
             raise Problem(415, detail, headers=b"Accept-Encoding: identity\r\n")
-
-    def _check_page(self, host: str | None) -> None:
-        """Raises `Refused` where a page asks that may not."""
-        field = self._field(b"origin")
-        page = None if field is None else field.decode("latin-1")
-        if page is not None and not origin.is_same_host(page, host):
-            if self._limits.origins.isdisjoint((page.lower(), origin.ANY)):
-                detail = "pages of other sites may not use this port"
-                raise Problem(403, detail, headers=origin.VARIES)
-            self._cors = origin.cors(page)
-            return
-        site, mode = self._field(b"sec-fetch-site"), self._field(b"sec-fetch-mode")
-        if page is None and origin.is_embedded(site, mode):
-            raise Problem(403, "pages of other sites may not embed what is here")
-        if self._shows_bearer:
-            return  # which no page has by having a name bound to this address
-        if not origin.is_own(host, self._limits.names):
-            detail = "a browser may only ask by an address, localhost or the node's own name"
-            raise Problem(403, f"{detail}, not {shown(host)}")
 
     @property
     def _shows_bearer(self) -> bool:

@@ -30,6 +30,9 @@ class Limits:
     """Refused connections that may still be reading their refusal; more are cut at once, so that
     refusing costs a bounded number of descriptors."""
 
+    handshakes_max: int = 256
+    """Handshakes of TLS under way at a time; of more the one that has begun first is cut."""
+
     head_size_max: int = 16 * 1024
     """Bytes of an HTTP head (request line and header fields), and of trailers: beyond, 431."""
 

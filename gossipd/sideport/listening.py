@@ -1,4 +1,4 @@
-"""Where the port listens: the sockets of an address, and what holds for who comes in by it."""
+"""Where the port listens: the sockets of an address, and the files of some."""
 
 from __future__ import annotations
 

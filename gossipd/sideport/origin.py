@@ -15,7 +15,11 @@ the visitor's, and not the page's to use.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
+
+from gossipd.sideport.http_answers import Problem
+from gossipd.sideport.limits import Limits
+from gossipd.sideport.validation import shown
 
 FIELDS = frozenset(
     {
@@ -51,19 +55,41 @@ def is_browser(headers: Mapping[bytes, list[bytes]]) -> bool:
     return True
 
 
-def is_same_host(origin: str, host: str | None) -> bool:
+def let_in(field: Callable[[bytes], bytes | None], limits: Limits, shows_bearer: bool) -> bytes:
+    """What the answer to a browser has to say beside all else. Raises `Problem` where a page asks
+    that may not. `field`: the value of a header field by its name in small letters;
+    `shows_bearer`: whether a token is shown that no browser shows by itself."""
+    page, host = (_text(field(name)) for name in (b"origin", b"host"))
+    if page is not None and not _is_same_host(page, host):
+        if limits.origins.isdisjoint((page.lower(), ANY)):
+            raise Problem(403, "pages of other sites may not use this port", headers=VARIES)
+        return _cors(page)
+    if page is None and _is_embedded(field(b"sec-fetch-site"), field(b"sec-fetch-mode")):
+        raise Problem(403, "pages of other sites may not embed what is here")
+    # No page has such a token by having a name bound to this address.
+    if not shows_bearer and not _is_own(host, limits.names):
+        detail = "a browser may only ask by an address, localhost or the node's own name"
+        raise Problem(403, f"{detail}, not {shown(host)}")
+    return b""
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _is_same_host(origin: str, host: str | None) -> bool:
     """Whether a page of that origin asks where it came from."""
     scheme, _, authority = origin.lower().partition("://")
     return scheme in ("http", "https") and host is not None and authority == host.lower()
 
 
-def is_embedded(site: bytes | None, mode: bytes | None) -> bool:
+def _is_embedded(site: bytes | None, mode: bytes | None) -> bool:
     """Whether a page of another origin asks for something for itself, as an image or a script,
     rather than a visitor who follows its link. `site`, `mode`: the fields `Sec-Fetch-…`."""
     return site in _ELSEWHERE and mode != b"navigate"
 
 
-def cors(page: str) -> bytes:
+def _cors(page: str) -> bytes:
     """The header fields of an answer that a page of another origin may read."""
     fields = (
         f"Access-Control-Allow-Origin: {page}\r\n"
@@ -82,7 +108,7 @@ def preflight(allow: str) -> bytes:
     ).encode()
 
 
-def is_own(host: str | None, names: Container[str]) -> bool:
+def _is_own(host: str | None, names: Container[str]) -> bool:
     """Whether no other site can be behind the `Host` that was asked. `names`: the node's own, in
     small letters."""
     if host is None:

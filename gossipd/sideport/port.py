@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 
 from gossipd.config.endpoint import Endpoint
@@ -21,6 +22,7 @@ from gossipd.sideport.listening import BACKLOG, TCP, UNIX, SocketFile, alone_in,
 from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
+from gossipd.sideport.tls import Layer, Tls
 from gossipd.sideport.turns import Turns
 from gossipd.sideport.watching import STOPPING, Watchers
 
@@ -52,6 +54,8 @@ class SidePort:
         self._passed: list[asyncio.Server] = []
         """Those whose sockets outlive this process."""
         self._files: list[SocketFile] = []
+        self.tls: Tls | None = None
+        """What is spoken by TCP, if it is set before `listen`."""
         self.places: list[ApiAddress] = []
         """Where it listens, with the ports that the system chose for port 0."""
         self._connections: set[Connection] = set()
@@ -85,17 +89,22 @@ class SidePort:
         self._opened(where, [server])
 
     async def _listen(self, host: str | None, port: int) -> asyncio.Server:
-        made = partial(Connection, self, TCP)
         loop = asyncio.get_running_loop()
-        return await loop.create_server(made, host, port, backlog=BACKLOG)
+        return await loop.create_server(self._by_tcp(), host, port, backlog=BACKLOG)
 
     async def _listen_on(self, sock: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if sock.family == socket.AF_UNIX:
             made = partial(Connection, self, UNIX)
             return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
-        made = partial(Connection, self, TCP)
-        return await loop.create_server(made, sock=sock, backlog=BACKLOG)
+        return await loop.create_server(self._by_tcp(), sock=sock, backlog=BACKLOG)
+
+    def _by_tcp(self) -> Callable[[], asyncio.Protocol]:
+        """Who takes a connection."""
+        made, tls = partial(Connection, self, TCP), self.tls
+        if tls is None:
+            return made
+        return lambda: Layer(tls, self.turns, made())
 
     def _opened(self, where: ApiAddress, servers: list[asyncio.Server]) -> None:
         self._servers += servers
@@ -104,6 +113,14 @@ class SidePort:
         else:
             names = (sock.getsockname() for server in servers for sock in server.sockets)
             self.places += [Endpoint(host, port) for host, port, *_ in names]
+
+    @property
+    def urls(self) -> list[str]:
+        """The same, as clients are told them."""
+        return [f"https://{each}" if self._is_secured(each) else str(each) for each in self.places]
+
+    def _is_secured(self, where: ApiAddress) -> bool:
+        return self.tls is not None and isinstance(where, Endpoint)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

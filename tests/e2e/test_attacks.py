@@ -52,6 +52,12 @@ def test_ghosts_bring_no_traffic_upon_anybody_and_keep_nobody_out(
     assert found.is_harmless
 
 
+def test_what_a_node_has_counted_counts_though_others_are_told_of_less(cluster: Cluster) -> None:
+    found = real.spoils(cluster, cluster.start(real.COUNT))
+    print(found.text)
+    assert "never made" in found.text, "the alarm"
+
+
 def test_hostile_datagrams_change_nothing_at_a_node_with_a_secret() -> None:
     found = sealed.run(effort(10_000, 200_000))
     print(found)

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.mischief import Mischief, said_by
 from tests.e2e.node import Node, until
+from tests.e2e.scraping import scrape
 from tests.fuzz.attacks import sideport
 
 DATAGRAMS = 10_000
@@ -110,6 +111,21 @@ def test_a_thousand_idle_connections_are_no_trouble(cluster: Cluster, many_files
         assert nodes[0].increment() == 1
         assert nodes[0].cli("increment").stdout == "2\n"
         counted(nodes, 2, within=5)
+
+
+def test_a_node_takes_no_more_connections_than_it_has_descriptors_for(cluster: Cluster) -> None:
+    node = cluster.add()
+    node.prefix = ("prlimit", "--nofile=500")
+    node.start("--in-memory", "--connections-max", "9000", "--address-share", "1")
+    until(lambda: node.ready, 20, "it is ready")
+    node.says("connections_max is 100, as this process may open 500 files only")
+    with ExitStack() as stack:
+        for _ in range(600):
+            stack.enter_context(node.connect())
+        until(lambda: scrape(node).value("gossipd_connections") >= 100, 10, "they are there")
+        assert scrape(node).value("gossipd_connections_limit") == 100
+        assert [node.increment() for _ in range(20)] == list(range(1, 21))
+        assert node.status()["files"]["open"] < 500
 
 
 @pytest.mark.parametrize("attack", [sideport.silence, sideport.half_a_head])

@@ -35,6 +35,7 @@ SILENT = {
     "gossipd_drops_total",
     "_overflows_total",
     'status=~"5..',
+    "gossipd_tls_certificate_expires_seconds",
 }
 """What there is nothing of where all is well."""
 

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gossipd.sealing.keyring import Secret
-from tests.e2e.bounds import blames_nobody
+from tests.e2e.bounds import blames_nobody, report
 from tests.e2e.cluster import Cluster, agree, counted, live
 from tests.e2e.node import Node, gossipd, until
 from tests.e2e.test_rolling import Clients
@@ -158,6 +159,7 @@ def under_load(nodes: list[Node]) -> Iterator[Callable[[], None]]:
         before = list(clients.answered[:-1])
         until(lambda: all(map(int.__lt__, before, clients.answered)), 20, "all clients go on")
 
+    began = time.monotonic()
     with ThreadPoolExecutor() as pool:
         counting = [pool.submit(clients.count, number) for number in range(len(nodes))]
         watching = pool.submit(watch)
@@ -169,6 +171,7 @@ def under_load(nodes: list[Node]) -> Iterator[Callable[[], None]]:
             over.set()
         for thread in (*counting, watching):
             thread.result()
+    report(f"5 nodes under load, {sum(clients.answered)} increments", time.monotonic() - began)
     counted(nodes, sum(clients.answered), within=20)
     for node in nodes:
         assert REASONS & node.status()["dropped"].keys() == set()
@@ -190,26 +193,30 @@ def test_a_secret_is_replaced_under_load_and_nothing_is_lost_or_refused(
     agree(nodes, within=20)
     all_seal_with(members, old.fingerprint)
     first, second = old.fingerprint, new.fingerprint
+    by_hand, by_command = members[:3], members[3:]
     with under_load(nodes) as go_on:
-        for member in members[:2]:  # some by hand, some by the command
-            write(member.keyring, [old, new])
-            member.reload("require", first, first, second)
-            go_on()
-        for member in members[2:]:
-            said = member.keys("install", given=f"{new.text}\n")
-            assert said == f"seals with {first}, opens also {second}\n"
-            go_on()
-        for member in members:
-            early = member.node.cli("keys", "remove", first)
-            assert (early.returncode, early.stdout) == (1, "")
-            assert "these members may seal with it: " in early.stderr
-            member.keys("use", second)
-            go_on()
+
+        def step(command: Sequence[str], *secrets: Secret, given: str = "") -> None:
+            """On all nodes, one after the other: from now on there are these secrets."""
+            opens = [secret.fingerprint for secret in secrets]
+            more = ", ".join(opens[1:]) or "no other"
+            for member in by_hand:
+                write(member.keyring, secrets)
+                member.reload("require", opens[0], *opens)
+                go_on()
+            for member in by_command:
+                said = member.keys(*command, given=given)
+                assert said == f"seals with {opens[0]}, opens also {more}\n"
+                go_on()
+
+        step(["install"], old, new, given=f"{new.text}\n")
+        early = nodes[-1].cli("keys", "remove", first)
+        assert (early.returncode, early.stdout) == (1, "")
+        assert "these members may seal with it: " in early.stderr
+        step(["use", second], new, old)
         all_seal_with(members, second)
-        assert members[0].keys("list") == f"{second}\tyes\t5\n{first}\tno\t0\n"
-        for member in members:
-            assert member.keys("remove", first) == f"seals with {second}, opens also no other\n"
-            go_on()
+        assert members[-1].keys("list") == f"{second}\tyes\t5\n{first}\tno\t0\n"
+        step(["remove", first], new)
         assert [member.keyring.read_text() for member in members] == [f"{new.text}\n"] * 5
     late = cluster.add()
     late.start("--keyring", keyring(tmp_path, old), join=nodes[:1])

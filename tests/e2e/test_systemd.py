@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import Authority
 from tests.e2e.machine import ENVIRONMENT, PYTHON, SOURCE, Machine, why_none
 from tests.e2e.node import ROOT, until
 
@@ -140,8 +141,8 @@ def test_a_keyring_that_only_root_can_read_is_handed_over_as_a_credential(
     machine: Machine,
 ) -> None:
     """As the document says, for an instance of its own."""
-    block = re.findall(r"```sh\n(.*?)```", (SYSTEMD / "README.md").read_text(), re.DOTALL)[1]
-    assert "keygen" in block
+    blocks = re.findall(r"```sh\n(.*?)```", (SYSTEMD / "README.md").read_text(), re.DOTALL)
+    (block,) = [each for each in blocks if "keygen" in each]
     machine.shell("printf 'bind = \":7986\"\\n' >/etc/gossipd/sealed.toml")
     instance = block.replace("gossipd.service.d", "gossipd@sealed.service.d")
     machine.shell(instance.replace("restart gossipd", "restart gossipd@sealed"))
@@ -155,6 +156,25 @@ def test_a_keyring_that_only_root_can_read_is_handed_over_as_a_credential(
     assert "of /run/credentials/gossipd@sealed.service/keyring" in line
     assert "sealing=require" in line
     machine.run("systemctl", "stop", "gossipd@sealed")
+
+
+def test_a_certificate_is_handed_over_as_a_credential(machine: Machine, tmp_path: Path) -> None:
+    """As the document says, for an instance of its own."""
+    (lines,) = re.findall(r"```ini\n(.*?)```", (SYSTEMD / "README.md").read_text(), re.DOTALL)
+    ca = Authority(tmp_path)
+    pair = ca.issue("node", "127.0.0.1")
+    for path, name in ((ca.cert, "ca.pem"), (pair.cert, "api.pem"), (pair.key, "api.key")):
+        machine.shell(f"umask 077\ncat >/etc/gossipd/{name} <<'END'\n{path.read_text()}END")
+    machine.shell(
+        "echo 'bind = \"127.0.0.1:7996\"' >/etc/gossipd/tls.toml\n"
+        "mkdir -p /etc/systemd/system/gossipd@tls.service.d\n"
+        "cat >/etc/systemd/system/gossipd@tls.service.d/tls.conf <<'END'\n"
+        f"[Service]\n{lines}END\nsystemctl daemon-reload\nsystemctl start gossipd@tls"
+    )
+    until(lambda: active(machine, "gossipd@tls"), 30, "the unit is active")
+    asked = ("--api", "https://127.0.0.1:7997", "--cacert", "/etc/gossipd/ca.pem")
+    assert machine.run("gossipd", "increment", *asked).stdout == "1\n"
+    machine.run("systemctl", "stop", "gossipd@tls")
 
 
 def test_a_loop_that_stands_still_is_told_of_and_started_again(machine: Machine) -> None:

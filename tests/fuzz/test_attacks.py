@@ -7,7 +7,7 @@ import pytest
 from gossipd.core import Status
 
 from .attacks import __main__ as table
-from .attacks import counts, oneself, own_stream, verdicts
+from .attacks import counts, oneself, own_stream, repairs, verdicts
 
 
 @pytest.mark.parametrize("name", list(oneself.ATTACKS))
@@ -38,6 +38,12 @@ def test_no_lie_makes_a_node_say_what_is_not_so(name: str) -> None:
 @pytest.mark.parametrize("name", list(own_stream.ATTACKS))
 def test_no_lie_about_what_a_node_has_counted_takes_anything_of_it(name: str) -> None:
     assert own_stream.run(name) is None
+
+
+@pytest.mark.parametrize("name", list(repairs.ATTACKS))
+def test_who_is_never_satisfied_keeps_nobody_from_repairing_with_others(name: str) -> None:
+    outcome = repairs.run(name)
+    assert outcome.is_harmless, outcome
 
 
 def test_under_loss_a_verdict_that_is_believed_is_refuted_at_once() -> None:

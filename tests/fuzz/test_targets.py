@@ -16,7 +16,15 @@ from .running import Run, corpus_of, inputs, within
 from .target import Broken, Target
 from .targets import TARGETS, target
 
-INPUTS = {"words": 20_000, "datagrams": 500, "database": 300, "dumps": 150, "resp": 150}
+INPUTS = {
+    "words": 20_000,
+    "datagrams": 500,
+    "database": 300,
+    "dumps": 80,
+    "text": 800,
+    "resp": 150,
+    "guarded": 700,
+}
 """How many a short run has, where they are not 1,500: one or two seconds each."""
 
 LONG = 50

@@ -72,6 +72,11 @@ def test_a_unit_waits_for_readiness_and_for_the_leave(unit: Path) -> None:
     assert int(stop) > Settings().leave_timeout
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_no_core_dump_holds_the_secrets(unit: Path) -> None:
+    assert "\nLimitCORE=0\n" in unit.read_text()
+
+
 def test_both_units_run_a_node_in_the_same_way() -> None:
     """All that differs is the name of the instance."""
     one, many = (set(unit.read_text().partition("[Unit]")[2].splitlines()) for unit in UNITS)

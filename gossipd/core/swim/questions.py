@@ -66,4 +66,7 @@ class Questions:
             del self._open[nonce]
 
     def _close(self, nonce: int) -> None:
-        del self._kinds[self._open.pop(nonce).kind][nonce]
+        kind = self._open.pop(nonce).kind
+        del self._kinds[kind][nonce]
+        if not self._kinds[kind]:
+            del self._kinds[kind]

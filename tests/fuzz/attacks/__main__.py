@@ -27,6 +27,7 @@ from . import (
     own_stream,
     real,
     reflection,
+    repairs,
     sideport,
     verdicts,
 )
@@ -60,6 +61,11 @@ OWN_STREAM = {
     "another_key": TWICE,
     "another_key_to_come": TWICE,
 }
+REPAIRS = {
+    "sums_without_end": "as much memory as it likes",
+    "streams_without_end": "repair after 39 s, a table without end",
+    "pages_without_end": "no repair with anybody else",
+}
 CROWDED = "dead one unseen for 80 s, nobody joins, an ack 9 s"
 SIDE_PORT = {
     "silence": "/health unanswered 117 of 117 times",
@@ -67,7 +73,12 @@ SIDE_PORT = {
     "unread_lists": "1.2 GB, /health after 20 s",
     "joins": "one call took 26 s",
 }
-REAL = {"ends": ENDED, "reflects": "1,771 packets, 1.95 MB: 2,820 x", "crowds": CROWDED}
+REAL = {
+    "ends": ENDED,
+    "reflects": "1,771 packets, 1.95 MB: 2,820 x",
+    "crowds": CROWDED,
+    "spoils": TAKEN,
+}
 
 Found: TypeAlias = tuple[str, bool]
 """What was found, and whether it is harmless."""
@@ -118,6 +129,13 @@ def of_own_stream(name: str) -> Found:
     return harm or "all that was acknowledged counts, all agree", harm is None
 
 
+def of_repairs(name: str) -> Found:
+    found = repairs.run(name)
+    after = "never" if found.found_after is None else f"after {found.found_after:.0f} s"
+    size, path = found.largest
+    return f"repaired {after}, at most {size:,} in {path}", found.is_harmless
+
+
 def of_lies(lies: int) -> Found:
     problem = run_seed(1, lies)
     return problem or "off by what it claims, all agree afterwards", not problem
@@ -153,12 +171,14 @@ def rows(lies: int) -> Iterator[Row]:
     for name in own_stream.ATTACKS:
         before = OWN_STREAM.get(name, TAKEN)
         yield Row("16.4", name, before, partial(of_own_stream, name))
+    for name in repairs.ATTACKS:
+        yield Row("16.4", name, REPAIRS[name], partial(of_repairs, name))
     yield Row("all", f"{lies:,} random lies", NOT_MEASURED, partial(of_lies, lies))
 
 
 def real_rows() -> Iterator[Row]:
     """Those against real nodes."""
-    for point, name in zip(("1", "3", "4"), real.ATTACKS, strict=True):
+    for point, name in zip(("1", "3", "4", "16.4"), real.ATTACKS, strict=True):
         yield Row(point, f"real nodes: {name}", REAL[name], partial(of_real, name))
     for attack in sideport.ATTACKS:
         before = SIDE_PORT.get(attack.__name__, NOT_MEASURED)

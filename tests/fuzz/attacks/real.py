@@ -2,8 +2,9 @@
 
     python -m tests.fuzz.attacks.real
 
-Forged words about the nodes themselves, ghosts at a victim's address, and as many ghosts as a
-member table holds. What became of it is told by the nodes' own side ports, and by the victim.
+Forged words about the nodes themselves, ghosts at a victim's address, as many ghosts as a member
+table holds, and less than a node has counted. What became of it is told by the nodes' own side
+ports, and by the victim.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 from gossipd.core import (
     Address,
@@ -23,7 +25,7 @@ from gossipd.core import (
     Status,
     TagFrame,
 )
-from gossipd.core.identity import GENERATION_MAX
+from gossipd.core.identity import GENERATION_MAX, parse_increment_id
 from gossipd.core.swim.members import MEMBERS_MAX
 from gossipd.core.wire.messages import (
     Cookie,
@@ -34,9 +36,9 @@ from gossipd.core.wire.messages import (
     Message,
     PassAsk,
 )
-from gossipd.core.wire.records import BEGINNING, PassItem
+from gossipd.core.wire.records import BEGINNING, Group, PassItem
 from tests.e2e.cluster import Cluster, agree, see
-from tests.e2e.node import Node
+from tests.e2e.node import Node, until
 from tests.unit.core.wire.wire_examples import encode
 
 from .costly import Costly
@@ -46,6 +48,9 @@ SECONDS = 10.0
 GHOSTS = 20
 ASKS = 20
 PER_DATAGRAM = 28
+COUNTED = 50
+SPOILT = 5
+"""Increments of a node, and how often somebody tells of less."""
 WITHIN = 60.0
 """Seconds within which the nodes have to agree: generous, as the host may be busy."""
 
@@ -195,8 +200,33 @@ def crowds(cluster: Cluster, nodes: list[Node]) -> Outcome:
     return Outcome(f"killed one found after {found:.1f} s, newcomer in after {joined:.1f} s", True)
 
 
+def spoils(cluster: Cluster, nodes: list[Node]) -> Outcome:
+    """Is anything lost that a node has counted, if others are told of less?"""
+    writer = nodes[0]
+
+    def alarms() -> list[str]:
+        return list(writer.status()["alarms"])
+
+    liar = Costly(place(nodes[1]), cluster.address() + "8")
+    with closing(liar.socket):
+        liar.join()
+        for number in range(1, COUNTED + 1):
+            made = writer.ask("POST", "/increment", {"counter": "hits"}).data
+            if number % (COUNTED // SPOILT) == 0:
+                stream, seq = parse_increment_id(UUID(made["id"]))
+                less = (Group(stream, 0, 0, (("hits", seq + number, -number),)),)
+                said = Envelope("costly", liar.generation, 0, Gossip(), (), less)
+                for node in nodes[1:]:
+                    liar.socket.sendto(FRAME.close(encode(said)), place(node))
+                liar.behave(0.1)
+                until(alarms, WITHIN, "an alarm")
+    everywhere = {COUNTED}
+    until(lambda: {node.count("hits") for node in nodes} == everywhere, WITHIN, "all counts")
+    return Outcome(f"all {COUNTED} counted everywhere; {alarms()}", True)
+
+
 ATTACKS: dict[str, Callable[[Cluster, list[Node]], Outcome]] = {
-    attack.__name__: attack for attack in (ends, reflects, crowds)
+    attack.__name__: attack for attack in (ends, reflects, crowds, spoils)
 }
 
 

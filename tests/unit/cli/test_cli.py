@@ -266,7 +266,8 @@ def test_an_address_may_be_written_as_a_url(daemon: FakeDaemon, scheme: str) -> 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["count", "--api", "https://a:1"], "without TLS"),
+        (["count", "--api", "HTTPS://a"], "has no port; expected https://HOST:PORT"),
+        (["count", "--cert-key", "a"], "--cert-key says nothing without --cert"),
         (["count", "--api", "http://a"], "'http://a' has no port; expected http://HOST:PORT"),
         (["count", "--api", "http://[::1]"], "has no port"),
         (["count", "--api", "http://a:1/b"], "'a:1/b' has a path; expected HOST:PORT"),
@@ -465,6 +466,7 @@ HEAVY = {
         "logging",
         "msgpack",
         "multiprocessing",
+        "ssl",
     ),
     *("random", "sqlite3", "ssl", "subprocess", "tomllib", "uvloop"),
 }

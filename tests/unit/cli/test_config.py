@@ -26,7 +26,7 @@ BAD = [
         "api = ['localhost:1', ':7947']",
         [
             "1: api: :7947 is reached from other hosts, where anybody could do all: give it "
-            "tokens, or insecure_api if that is meant"
+            "tokens, or api_client_ca, or insecure_api"
         ],
     ),
     ("nam = 'a'", ["1: unknown key 'nam'; did you mean 'name'?"]),

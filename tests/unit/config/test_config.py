@@ -45,7 +45,8 @@ def test_a_side_port_that_others_reach_asks_for_tokens_or_is_meant_to_be_open(ho
     api = (UnixSocket("/a"), Endpoint("127.9.9.9", 1), Endpoint("localhost", 1))
     with pytest.raises(ConfigError, match=r"api: .* is reached from other hosts, .* tokens"):
         Config.of(api=(*api, Endpoint(host, 80)))
-    for more in ({"tokens": "/x"}, {"insecure_api": True}):
+    by_certificate = {"api_cert": "/x", "api_client_ca": "/y"}
+    for more in ({"tokens": "/x"}, by_certificate, {"insecure_api": True}):
         assert Config.of(api=(Endpoint(host, 80),), **more).api[0] == Endpoint(host, 80)
     assert Config.of(api=api).api == api
 
@@ -111,6 +112,9 @@ def test_a_configuration_does_not_change() -> None:
         ("tag", tuple(f"{n:03}=" + "x" * 60 for n in range(5))), ("tag", ("a=\x1b",)),
         ("tag", ("a=\udcff",)), ("tag", tuple(f"{n}=" for n in range(33))),
         ("data_dir", ""),
+        ("allow", ("10.0.0.1/8",)), ("allow", ("10.0.0.0/8", "host")),
+        ("connections_max", 0), ("watchers_max", -1),
+        ("address_share", 0.0), ("address_share", 1.1), ("address_share", float("nan")),
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused_by_name(key: str, value: Any) -> None:
@@ -121,8 +125,22 @@ def test_impossible_values_are_refused_by_name(key: str, value: Any) -> None:
 
 def test_the_limits_themselves_are_allowed() -> None:
     Config.of(name="é" * 32, cluster="x" * 64, tag=("k" * 64 + "=" + "v" * 192,))
+    Config.of(connections_max=1, watchers_max=0, address_share=1.0)
+
+
+def test_networks_are_written_in_one_way_and_each_once() -> None:
+    assert Config.of(allow=("10.0.0.1", "FD00::/8", "10.0.0.1/32")).allow == (
+        "10.0.0.1/32", "fd00::/8",
+    )  # fmt: skip
 
 
 def test_a_directory_and_none_are_a_contradiction() -> None:
     with pytest.raises(ConfigError, match="data_dir: must not be given together with in_memory"):
         Config(data_dir="/data", in_memory=True)
+
+
+@pytest.mark.parametrize("key", ["api_key", "api_client_ca"])
+def test_what_belongs_to_a_certificate_says_nothing_without_one(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: says nothing without api_cert"):
+        Config.of(**{key: "/x"})
+    assert Config.of(api_cert="/y", **{key: "/x"}).api_cert == "/y"

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from gossipd.config.endpoint import Endpoint
+from gossipd.config.tokens import parse_tokens
 from gossipd.config.unix import UnixSocket
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
@@ -179,3 +180,12 @@ async def test_a_user_is_counted_as_an_address_is(
     await second.close()
     by_tcp = await connect()
     assert (await by_tcp.request("GET", "/health")).status == 200
+
+
+async def test_by_a_unix_socket_no_token_is_asked_for(
+    port: SidePort, client: Client, connect: Connect
+) -> None:
+    port.change_tokens(parse_tokens(f"admin {'a' * 32}"))
+    by_tcp = await connect()
+    assert (await by_tcp.request("GET", "/count")).status == 401
+    assert (await client.request("GET", "/count")).status == 200

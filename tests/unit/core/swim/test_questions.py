@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from random import Random
 
 from gossipd.core.swim.pings import Flight, Purpose, Relayed
@@ -20,6 +21,22 @@ def test_a_question_is_answered_once_and_by_its_nonce_alone() -> None:
     assert questions.take(Flight, nonce) is PROBE
     assert questions.get(Flight, nonce) is None
     assert questions.take(Flight, nonce) is None
+
+
+def test_nothing_stays_of_peers_that_were_asked_and_have_answered() -> None:
+    questions = Questions(Random(1))
+
+    def ask_all() -> int:
+        for number in range(3000):
+            nonce = questions.ask(PROBE, MOST, 0.0, f"peer {number}")
+            assert questions.take(Flight, nonce, f"peer {number}") is PROBE
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        assert ask_all() < 50_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_answer_of_another_kind_is_to_no_question() -> None:
