@@ -413,7 +413,10 @@ class Daemon:
             return
         effects = self._node.receive_datagram(data, source, time.monotonic())
         self._seals.received(len(data), source)
-        self._perform(effects)
+        if isinstance(self._seals.frame.outcome, Drop) and len(effects) == 1:
+            self._do(iter(effects))  # it was not even opened: nothing else has changed
+        else:
+            self._perform(effects)
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)

@@ -95,7 +95,7 @@ class Limits:
     """Watchers (`GET /events`, `watch`) at a time, of one address the share; one more is refused
     (503)."""
 
-    changes_max: int = 8192
+    changes_max: int = 16_384
     """Changes that are held for all of them together; who is further behind is dropped."""
 
     heartbeat_interval: float = 15.0

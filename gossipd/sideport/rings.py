@@ -29,12 +29,22 @@ class Event:
         """It as each of the dialects says it, made once for all watchers."""
 
 
+AT_ONCE = 4
+"""Times the size of a ring that are held at most of what comes in one go."""
+
+
 class Ring:
-    """The last events of one kind. The place of a watcher in it is how many came before."""
+    """The last events of one kind. The place of a watcher in it is how many came before.
+
+    What comes in one go, as a batch of different counters does, passes nobody who had seen all
+    before: it is held whole, with room to read it, until as much has come after it.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.events: deque[Event] = deque(maxlen=size)
+        self.events: deque[Event] = deque()
+        self._held = size
+        """How many are held at the moment."""
         self.end = 0
         """How many there were so far."""
 
@@ -43,8 +53,13 @@ class Ring:
         return self.end - len(self.events)
 
     def add(self, events: list[Event]) -> None:
+        came = len(events)
+        whole = min(came + self.size // 2, AT_ONCE * self.size)
+        self._held = max(self.size, self._held - came, whole)
         self.events.extend(events)
-        self.end += len(events)
+        self.end += came
+        for _ in range(len(self.events) - self._held):
+            self.events.popleft()
 
     def forget(self, missed: int) -> None:
         """Nothing is known any more of what was, nor of as many more that were missed."""
@@ -65,7 +80,8 @@ class Place:
 
     @property
     def room(self) -> int:
-        """How many more events may come before those that it has not seen are forgotten."""
+        """How many more events may come before those that it has not seen are forgotten, at
+        least; less than none where they are held for now."""
         return self.ring.size - (self.ring.end - self.at)
 
     def take(self, passes: Callable[[Event], bool]) -> list[Event]:

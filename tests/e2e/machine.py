@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Self
 
+from tests.deadline import DEADLINE
+from tests.e2e.bounds import crowding
 from tests.e2e.node import ROOT, until
 
 _BOOT = 60.0
@@ -99,7 +101,7 @@ class Machine:
             stdin=stdin if stdin is not None else subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=DEADLINE * crowding(),
             check=False,
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
         )

@@ -104,7 +104,7 @@ class NodeMachine(RuleBasedStateMachine):
         self.batches: tuple[Batch, Batch] | None = None
         self.made: Counter[tuple[Stream, str]] = Counter()
         self.cloned: set[Stream] = set()
-        self.ended = False
+        self.asked_to_leave = self.ended = False
         self.wishes = 0
         self.awaited: dict[int, int] = {}
         """How many copies each wish that waits wants."""
@@ -131,6 +131,7 @@ class NodeMachine(RuleBasedStateMachine):
     def leaves(self, patience: int) -> None:
         """Mostly it does not, as nothing but a restart comes after it."""
         if patience == 4:
+            self.asked_to_leave = True
             self._done(self.watched.leave(self.now))
 
     @rule(name=st.sampled_from(NAMES))
@@ -157,9 +158,9 @@ class NodeMachine(RuleBasedStateMachine):
             self.batches = self.watched.prepare(pairs, self.now, wall, keys)
         except ValueError as error:
             (refusal,) = error.args
-            assert refusal.fate is (Fate.LEAVING if self.watched.node.leaving else Fate.CLOSED)
+            assert refusal.fate is (Fate.LEAVING if self.asked_to_leave else Fate.CLOSED)
             return
-        assert not self.watched.node.leaving
+        assert not self.asked_to_leave
         batch = self.batches[0]
         assert batch.stream not in self.cloned, "a stream is never shared"
         for (counter, by, key), result in zip(increments, batch.results, strict=True):
@@ -187,6 +188,7 @@ class NodeMachine(RuleBasedStateMachine):
         assert counted == [(done.counter, done.by) for done in accepted]
         for done in accepted:
             self.made[batches[0].stream, done.counter] += done.by
+        self._make_amends(batches[0])
         if not self.watched.node.leaving:
             self._retry(batches[0].keys)
 
@@ -214,7 +216,8 @@ class NodeMachine(RuleBasedStateMachine):
         node = self.watched.node
         generation = min(GENERATION_MAX, node.own.generation + rise)
         own = MemberView(OWN.name, OWN.address, generation, 0, Status.ALIVE)
-        self.batches, self.ended, self.questions, self.awaited = None, False, [], {}
+        self.batches, self.questions, self.awaited = None, [], {}
+        self.asked_to_leave = self.ended = False
         self.lives += 1
         self._done(self.watched.restart(own, snapshot_of(node, self.now), self.lives, self.now))
         self._done(self.watched.start(alone, self.now))
@@ -356,8 +359,16 @@ class NodeMachine(RuleBasedStateMachine):
         assert all(isinstance(result, Duplicate) for result in again[0].results)
         before = self.watched.node.log.fingerprint
         effects = self._done(self.watched.expose(again, self.now))
+        if again[0].amends:  # what the first batch had no room for
+            self._make_amends(again[0])
+            return
         assert all(isinstance(effect, Answered) for effect in effects)
         assert self.watched.node.log.fingerprint == before
+
+    def _make_amends(self, batch: Batch) -> None:
+        """What others have put something else in place of counts under this batch's stream."""
+        for amend in batch.amends:
+            self.made[batch.stream, amend.place[1]] += amend.by
 
     def _admit(self, peer: Peer) -> None:
         """Let a peer ask to be taken in, with proof of its address if it is given a cookie."""

@@ -18,6 +18,7 @@ from tests.bench import (
     program,
     quiet,
     scale,
+    sealing,
     soak,
 )
 from tests.bench.classic import CLASSIC
@@ -53,6 +54,7 @@ def five(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "STALLING", ((1, 5),))
     monkeypatch.setattr(quiet, "MULTS", (0.7,))
     monkeypatch.setattr(scale, "QUICK_NODES", (5,))
+    monkeypatch.setattr(sealing, "NODES", 5)
 
 
 def test_detection_finds_every_kill() -> None:
@@ -60,6 +62,13 @@ def test_detection_finds_every_kill() -> None:
     assert rows["  all others know: median"].measured is not None
     assert rows["2 of 5 killed at once: all known, median"].measured is not None
     assert rows["  not all found in 90 s"].measured == 0
+
+
+def test_seals_make_no_difference_to_what_a_cluster_does() -> None:
+    rows = told(sealing.measure(smallest(parts=("packets", "simulated"))))
+    assert len(rows) == 2 * len(sealing.SIZES) + 2
+    for what in ("a killed node is found", "an increment is known"):
+        assert rows[f"{what} by all: times"].measured == pytest.approx(1, abs=0.01)
 
 
 def test_cost_at_rest_is_two_packets_a_second_and_a_failure_costs_no_more_than_derived() -> None:

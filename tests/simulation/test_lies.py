@@ -11,8 +11,11 @@ from random import Random
 import pytest
 
 from gossipd.core import (
+    Accepted,
+    Duplicate,
     KeyRecord,
     NameLost,
+    Settings,
     Status,
     source_stream,
 )
@@ -27,8 +30,9 @@ from gossipd.core.wire.records import Group
 from tests.effort import SEED, effort
 from tests.fuzz.attacks.hostile import Hostile, cluster, view_of
 from tests.fuzz.attacks.liar import Liar
-from tests.simulation.faulty.world import World
+from tests.simulation.faulty.world import EPOCH, World
 
+from .clients import time_key
 from .lies import Lies, run_seed
 from .tables import tables
 
@@ -272,3 +276,29 @@ def test_a_twin_of_the_liars_own_ends_a_node_in_order_and_it_comes_back_after_it
         assert sum(node.log.values.values()) == sum(range(21))
         for made in world.made:
             assert node.log.register(made.stream, made.counter)[0] >= made.seq
+
+
+@pytest.mark.parametrize("disks", [True, False])
+def test_a_key_from_years_ahead_refuses_nobody_s_and_counts_nothing_twice(disks: bool) -> None:
+    """Its record leaves memory as all do. The horizon is above all keys then, and believed up to
+    this node's clock: where there is a disk it is asked."""
+    world = World(1, Settings(key_window=30.0, key_retention=60.0), disks=disks)
+    world.cluster(3)
+    assert world.run_until_settled(10)
+    liar = Hostile(world)
+    ahead = int(1000 * (EPOCH + world.now + 10**8)).to_bytes(6, "big") + b"\x70" + bytes(9)
+    lie = Group(b"\0" * 9 + b"\1", 0, 1, (("c", 1, 1),), (KeyRecord(ahead, 1, "c", 1, 290),))
+    for name in world.running:
+        assert liar.join(name)
+        liar.say(name, Gossip(), groups=[lie])
+    world.run(150)
+    assert not any(node.log.keys for node in world.running.values()), "it has left memory"
+    key = time_key(Random(1), world.now)
+    asks = world.node("n0").is_doubtful(key, EPOCH + world.now)
+    assert asks is disks, "the horizon is above it"
+    assert isinstance(world.increment("n0", "hits", key=key), Accepted)
+    world.run(1)
+    for name in world.running:
+        assert isinstance(world.increment(name, "hits", key=key), Duplicate)
+    agree(world)
+    assert {node.log.value("hits") for node in world.running.values()} == {1}

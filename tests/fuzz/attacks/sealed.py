@@ -235,7 +235,8 @@ def run(packets: int = PACKETS, seed: int = 1) -> Outcome:
         captured = _talk(nodes, relay)
         node = nodes[0]
         sender = Sender((node.host, node.port), cluster.address() + "9", stack)
-        sender.send(captured.by)  # a node has no window for what is its own before it comes back
+        # What is its own has not come yet, nor what was sent before it listened.
+        sender.send([*captured.to, *captured.by])
         made = pool(captured, secret, min(packets, POOL), Random(seed))
         before, idle, dropped = state_of(node), _idle(node), _dropped(node, secret)
         began, cpu = time.monotonic(), node.cpu

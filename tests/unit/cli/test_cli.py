@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from click.testing import CliRunner, Result
 from gossipd import __version__
 from gossipd.cli import MODULES, gossipd
 from gossipd.cli.output import age, aligned, local_time
+from tests.terminal import on_a_terminal
 from tests.unit.cli.fake_daemon import FakeDaemon, fake_daemon
 
 Call = Callable[..., Result]
@@ -400,14 +400,9 @@ def test_a_terminal_gets_aligned_columns_with_a_header(daemon: FakeDaemon) -> No
 
 
 def _on_a_terminal(command: str, daemon: FakeDaemon) -> list[str]:
-    ours, theirs = pty.openpty()
-    try:
-        args = _command(command, "--api", daemon.address)
-        subprocess.run(args, stdout=theirs, check=True, timeout=60)
-        return os.read(ours, 65536).decode().splitlines()
-    finally:
-        os.close(theirs)
-        os.close(ours)
+    code, shown = on_a_terminal(_command(command, "--api", daemon.address))
+    assert code == 0
+    return shown.splitlines()
 
 
 def test_columns_of_numbers_are_flush_right() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from gossipd.config.endpoint import Endpoint
 from gossipd.doctor import examining
 from gossipd.doctor.examining import Asked
 from gossipd.doctor.findings import Finding, failed, ok, warning
+from tests.terminal import on_a_terminal
 
 FOUND = [
     ok("node", "127.0.0.1:7947", "a is ready"),
@@ -77,15 +76,10 @@ def test_json_has_all_of_it(examined: Examined) -> None:
 def test_a_terminal_gets_colours_and_the_advice_below(colours: bool) -> None:
     """Really run, where no node does."""
     variables = {**os.environ, "NO_COLOR": "" if colours else "1"}
-    ours, theirs = pty.openpty()
-    try:
-        command = (sys.executable, "-m", "gossipd", "doctor", "--api", "127.0.0.1:1")
-        code = subprocess.run(command, stdout=theirs, env=variables, timeout=60, check=False)
-        line, advice = os.read(ours, 65536).decode().splitlines()
-    finally:
-        os.close(theirs)
-        os.close(ours)
-    assert code.returncode == 1
+    command = (sys.executable, "-m", "gossipd", "doctor", "--api", "127.0.0.1:1")
+    code, shown = on_a_terminal(command, env=variables)
+    line, advice = shown.splitlines()
+    assert code == 1
     failed_ = "\x1b[31mfailed\x1b[0m" if colours else "failed"
     text = "no node of this host answers: connection refused"
     assert line == f"{failed_}  node  127.0.0.1:1  {text}"

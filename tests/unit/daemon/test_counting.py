@@ -35,6 +35,7 @@ from gossipd.daemon.counting import KEYS_RETRY_AFTER, TOLD_MAX, Counting
 from gossipd.daemon.keeping import Keeping
 from gossipd.daemon.numbers import Numbers
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
+from tests.deadline import DEADLINE
 from tests.unit.asking import increment
 from tests.unit.counter import Counter
 from tests.unit.daemon.waiting import until
@@ -99,7 +100,7 @@ async def hasty() -> Bench:
 
 async def taken(bench: Bench) -> Counted:
     """The answer to an increment, asked again for as long as it is refused."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         while True:
             with suppress(Refused):
                 return await increment(bench.counting, "a", 1)
@@ -111,7 +112,7 @@ async def refusal(
 ) -> tuple[Why, str]:
     """Why something is refused, at once or later."""
     with pytest.raises(Refused) as caught:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await (asked if isinstance(asked, asyncio.Future) else asked())
     return caught.value.why, caught.value.detail
 
@@ -201,7 +202,7 @@ async def test_a_mistake_is_answered_and_told_and_the_next_batch_counts(bench: B
     bench.store.may_commit.set()
     status, detail = await refusal(first)
     assert (status, "may have been counted" in detail) == (Why.UNCERTAIN, True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert (await second).value == 2
         assert (await increment(bench.counting, "a", 1)).value == 3
     assert bench.store.abandoned == [bench.store.batches[1]]
@@ -258,7 +259,7 @@ async def test_a_client_that_cannot_be_told_costs_nobody_else_anything(
     await until(lambda: bench.store.batches)
     later = increment(bench.counting, "a", 1)
     bench.store.may_commit.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert ((await behind).value, (await later).value) == (2, 3)
     assert "a client was not told what became of its increment" in caplog.text
     assert "a bug" in caplog.text
@@ -442,7 +443,7 @@ async def test_however_many_wait_for_a_disk_that_hangs_the_loop_does_other_work_
         hasty.counting.increment("a", 1, told.append)
     batches = [hasty.counting.increment_all([Item("a", 1)] * 100) for _ in range(50)]
     counts = [0]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         while len(told) < size or not all(batch.done() for batch in batches):
             await asyncio.sleep(0)
             counts.append(len(told) + sum(100 for batch in batches if batch.done()))
@@ -520,7 +521,7 @@ async def test_a_batch_that_cannot_be_given_to_the_disk_is_answered_and_the_next
         patch.setattr(bench.store, "commit", fail)
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         assert "may have been counted" in (await refusal(increment(bench.counting, "a", 1)))[1]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert (await increment(bench.counting, "a", 1)).value == 1
 
 

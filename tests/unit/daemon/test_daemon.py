@@ -44,6 +44,7 @@ from gossipd.daemon.daemon import Daemon
 from gossipd.daemon.opening import StartError
 from gossipd.sideport.connection import Connection
 from gossipd.store import DiskStore, MemoryStore
+from tests.deadline import DEADLINE
 from tests.unit.asking import increment
 from tests.unit.daemon.waiting import until
 from tests.unit.sideport.fake import FakeTransport
@@ -59,7 +60,7 @@ async def daemon() -> AsyncIterator[Daemon]:
     await until(lambda: made.service.not_ready() is None)
     yield made
     made.service.leave()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         assert await serving == 0
 
 
@@ -162,7 +163,7 @@ async def test_seeds_that_cannot_be_resolved_do_not_end_the_start(
         reason = "no seed's name resolves: a.invalid:7946: "
         await until(lambda: reason in str(made.service.not_ready()))
     made.service.leave()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert await serving == 0
     alone = "ready, though no ready peer was found: counts may be incomplete"
     assert (alone in caplog.messages) == literal
@@ -360,7 +361,7 @@ async def test_a_second_signal_does_not_wait_for_a_commit(
     os.kill(os.getpid(), signal.SIGTERM)
     await until(lambda: "SIGTERM: leaving" in caplog.text)
     os.kill(os.getpid(), signal.SIGTERM)
-    assert await asyncio.wait_for(serving, 5) == 1
+    assert await asyncio.wait_for(serving, DEADLINE) == 1
     done.set()
     await asyncio.wait([counting])
 
@@ -378,7 +379,7 @@ async def test_an_effect_that_cannot_be_performed_costs_none_of_the_others(
     monkeypatch.setattr(Counting, "do", fail)
     more_than_a_part = COST_MAX // (1 + COUNTER_COST + ALONE_COST) + 1
     futures = [increment(daemon.service, f"c{n}", 1) for n in range(more_than_a_part)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert (await futures[-1]).value == 1
     assert not futures[0].done()
     assert "a bug" in caplog.text
@@ -422,7 +423,7 @@ async def test_a_ping_is_answered_by_a_pong(daemon: Daemon) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setblocking(False)
         client.sendto(b"ping\n", gossip_address(daemon))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             assert await asyncio.get_running_loop().sock_recv(client, 100) == b"pong\n"
 
 
@@ -450,7 +451,7 @@ async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCapture
     assert caplog.messages.count(f"joined through one at {seed}") == 1
     await increment(other.service, "a", 1)
     other.service.leave()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert await serving == 0
     with pytest.raises(Refused, match="leaving"):
         await increment(other.service, "a", 1)
@@ -476,7 +477,7 @@ async def test_a_taken_name_ends_the_newcomer(
             in_memory=True,
         )
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         assert await twin.serve() == 1
     assert (
         f"the name 'one' is taken by a live node at {seed.replace(':', ' port ')}" in caplog.text
@@ -494,7 +495,7 @@ async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
     await until(lambda: made.service.not_ready() is None)
     with caplog.at_level(logging.INFO):
         os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             assert await serving == 0
     assert "SIGTERM: leaving" in caplog.messages
 

@@ -19,6 +19,7 @@ from gossipd.core import (
 )
 from gossipd.core.wire.messages import PassAsk
 from gossipd.store import BrokenError, MemoryStore, NoSpaceError
+from tests.deadline import DEADLINE
 from tests.unit.counter import Counter
 from tests.unit.daemon.waiting import until
 from tests.unit.pair import HERE, Pair
@@ -178,7 +179,7 @@ async def test_a_drain_waits_no_longer_than_it_is_told(
     await until(lambda: bench.shelf.expiries)
     bench.shelf.answers.clear()
     bench.learn(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await bench.keeping.drain(0.01)
     assert not bench.shelf.versions
     assert "this disk is too slow" in caplog.text

@@ -17,6 +17,7 @@ from gossipd.daemon.udp import (
     plain,
     speaks,
 )
+from tests.deadline import DEADLINE
 from tests.unit.daemon.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -33,7 +34,7 @@ def play(loops: Loops, host: str, scene: Scene) -> None:
         udp = Udp(open_socket(host, 0), lambda data, source: arrived.put_nowait((data, source)))
         await udp.start()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE):
                 await scene(udp, arrived)
         finally:
             udp.close()

@@ -32,8 +32,8 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import Pieces
+from tests.deadline import DEADLINE
 
-DEADLINE = 10.0
 KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 """A UUIDv7, the only key whose event the fake daemon knows."""
 

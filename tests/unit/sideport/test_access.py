@@ -18,6 +18,7 @@ from gossipd.sideport.listening import UNIX
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.resp.commands import COMMANDS as RESP
 from gossipd.sideport.text import COMMANDS as TEXT
+from tests.deadline import DEADLINE
 
 from .conftest import Connect
 from .fake import KEY, Client, FakeBackend, FakeTransport, Response, until
@@ -99,7 +100,7 @@ async def test_each_command_of_text_needs_its_right(connect: Connect, right: Rig
             assert await client.line() == "ok"
         await client.send(name.encode() + b"\n")
         client.half_close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             answer = (await client.reader.readline()).decode()
         needs = f"error: this needs a token for {command.right.name.lower()}, and yours is for"
         nobody = "error: a token is needed: auth TOKEN\n"
@@ -236,7 +237,7 @@ async def test_redis_clients_hear_the_words_they_know(connect: Connect) -> None:
     ]  # fmt: skip
     for request, answer in said:
         await client.send(request)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             assert (await client.reader.read(4096)).startswith(answer)
     await client.send(resp(b"AUTH", b"token-rea") + resp(b"INCR", b"a"))
     assert await client.rest() == b"-WRONGPASS no such token\r\n"
@@ -335,12 +336,12 @@ async def test_what_others_may_ask_again_and_again_is_known_to_no_stranger(
             if name != "none":
                 shown = token(name)
                 await client.send(b"auth %b\n" % shown if by_text else resp(b"AUTH", shown))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(DEADLINE):
                     await client.reader.readline()
             before = len(backend.started)
             for _ in range(4):
                 await client.send(said.replace(str(KEY).encode(), str(uuid4()).encode()))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(DEADLINE):
                     answer = await client.reader.readline()
                 assert answer.startswith((b"error", b"-NO")) is not may
                 refused += not may
@@ -406,14 +407,14 @@ async def test_the_session_of_a_token_that_is_gone_ends(
     gone, other = await connect(), await connect()
     await gone.send(show + ask * 3)
     await other.send(show.replace(b"$11", b"$10").replace(b"write", b"read"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         for _ in range(4):
             await gone.reader.readline()
         await other.reader.readline()
     port.change_tokens(grants("read"))
     assert await gone.rest() == b""
     await other.send(ask)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         assert b"token for write" in await other.reader.readline()
 
 
@@ -424,13 +425,13 @@ async def test_a_watcher_goes_with_its_token(
     http, text = await connect(), await connect()
     await http.send(f"GET /events HTTP/1.1\r\nHost: a\r\n{bearer('jobs')}\r\n\r\n".encode())
     await text.send(b"auth token-jobs\nwatch\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await http.reader.readuntil(b"event: counts\n")
         await text.reader.readuntil(b"count  jobs.b  1\n")
     backend.add("a")
     backend.add("jobs.a")
     port.watchers.look()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         told = await text.reader.readline()
         head = await http.reader.readuntil(b"event: increment\n")
     assert b"jobs.a" in told
@@ -451,7 +452,7 @@ async def test_a_watcher_that_has_not_begun_goes_with_its_token_too(
 ) -> None:
     backend.paused = True
     await client.send(b"auth token-write\nincrement\nwatch\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await client.reader.readline()
     await until(lambda: bool(backend.waiting))
     port.change_tokens(grants("read"))

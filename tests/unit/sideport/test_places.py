@@ -9,6 +9,7 @@ import pytest
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.places import Place, Places, source_of
 from gossipd.sideport.port import SidePort
+from tests.deadline import DEADLINE
 
 from .conftest import Connect
 from .fake import Client, FakeBackend, until
@@ -171,7 +172,7 @@ async def test_who_asks_nothing_in_the_reserve_is_closed_soon(
     connect: Connect, full: list[Client], limits: Limits
 ) -> None:
     client = await connect()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert await client.rest() == b""
 
 

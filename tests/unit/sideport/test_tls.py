@@ -19,6 +19,7 @@ from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Layer, Outcome, Tls
 from tests.certificates import Authority
+from tests.deadline import DEADLINE
 
 from .fake import Client, FakeBackend, until
 from .test_waits import ID, end
@@ -257,7 +258,7 @@ async def test_half_a_close_is_one_here_too(
                 return step()
             except ssl.SSLWantReadError:
                 writer.write(outgoing.read())
-                data = await reader.read(65536)
+                data = await asyncio.wait_for(reader.read(65536), DEADLINE)
                 assert data
                 incoming.write(data)
 

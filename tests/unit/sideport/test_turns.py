@@ -11,6 +11,7 @@ import pytest
 
 from gossipd.sideport.pipeline import Pipeline
 from gossipd.sideport.turns import CANCELLED_MAX, SLICE_TIME, Turns
+from tests.deadline import DEADLINE
 
 from .conftest import Connect
 from .fake import FakeBackend, until
@@ -163,7 +164,7 @@ async def test_who_is_gone_before_his_turn_holds_up_nobody() -> None:
     stays = asyncio.create_task(turns.wait())
     await asyncio.sleep(0)
     gone.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert not (await stays).over
         assert not (await turns.wait()).over
 

@@ -11,13 +11,15 @@ import pytest
 
 from gossipd.sideport import rings
 from gossipd.sideport.port import SidePort
+from gossipd.sideport.rings import AT_ONCE
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 from gossipd.sideport.validation import WATCHED_MAX
 from gossipd.sideport.watching import GATHERED_MAX, STOPPING, TOO_SLOW, Watch
+from tests.deadline import DEADLINE
 from tests.event_source import Books, Event, Interpreter
 
 from .conftest import Connect
-from .fake import DEADLINE, Client, FakeBackend, until
+from .fake import Client, FakeBackend, until
 
 FEW = {"changes_max": 20}
 
@@ -337,6 +339,23 @@ async def test_a_watcher_hears_that_the_node_lives(client: Client) -> None:
 
 
 @pytest.mark.parametrize("limits", [FEW], indirect=True)
+async def test_what_comes_in_one_go_passes_nobody_who_had_seen_all(
+    client: Client, port: SidePort, backend: FakeBackend
+) -> None:
+    """As of a batch of very many different counters."""
+    follower = await Follower(client).begin("?members=false")
+    await follower.upto("counts")
+    for times in range(1, 4):
+        for number in range(45):
+            backend.add(f"c{number:02}")
+        port.watchers.pull()
+        port.watchers.pull()
+        await follower.upto_count("c44", times)
+    assert follower.books.counts == {f"c{number:02}": 3 for number in range(45)}
+    assert port.watchers.dropped_count == 0
+
+
+@pytest.mark.parametrize("limits", [FEW], indirect=True)
 async def test_who_is_too_slow_is_told_so_and_dropped(
     connect: Connect, port: SidePort, backend: FakeBackend
 ) -> None:
@@ -404,14 +423,14 @@ async def test_who_follows_members_alone_is_not_slow_at_increments(
     assert (await follower.event()).data["state"] == "suspect"
 
 
-@pytest.mark.parametrize("limits", [FEW], indirect=True)
+@pytest.mark.parametrize("limits", [{"changes_max": 10}], indirect=True)
 async def test_who_finds_out_itself_that_it_is_too_slow_ends_once(
     client: Client, port: SidePort, backend: FakeBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend.reason = "no peer yet"
     follower = await Follower(client).begin("?members=false")
     await until(lambda: bool(port.watchers.waiting))
-    for number in range(21):
+    for number in range(10 * AT_ONCE + 1):
         backend.add(str(number))
     for watch in list(port.watchers.watches):
         watch.beat()  # it looks whether there are counts to tell
@@ -435,6 +454,7 @@ async def test_nothing_is_done_for_those_who_do_not_read(
         number += 1
         add(port, backend, name)
         await follower.upto_count(name, number)
+    await until(lambda: len(port.watchers.waiting) == 1)  # the one who reads, to its end
     looked = list[Watch]()
     monkeypatch.setattr(Watch, "look", lambda watch, *_: looked.append(watch))
     add(port, backend, name)

@@ -20,6 +20,7 @@ from gossipd.core import (
 from gossipd.store import NoSpaceError
 from gossipd.store.backup import back_up
 from gossipd.store.recovery import database_path
+from tests.deadline import DEADLINE
 from tests.unit.asking import increment
 from tests.unit.counter import Counter
 from tests.unit.store.keyed import (
@@ -67,7 +68,7 @@ class Bench:
 
     async def tried(self, item: Item) -> str:
         """Why it was refused when the disk was tried for it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             while True:
                 try:
                     await increment(self.counting, *item)
@@ -79,7 +80,7 @@ class Bench:
     async def counted(self, item: Item) -> Counted:
         """The answer, asked again for as long as it is refused."""
         found: list[Counted] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             while not found:
                 with suppress(Refused):
                     found.append(await increment(self.counting, *item))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from functools import partial
 from uuid import UUID
 
 import pytest
 
 from gossipd.sideport.port import SidePort
+from gossipd.sideport.resp import asking
 from gossipd.sideport.resp.asking import KEYS_MAX, LISTS_MAX, SCANNED_MAX
+from gossipd.sideport.turns import Slice
+from tests.deadline import DEADLINE
 
 from ..conftest import Connect
 from ..fake import KEY, Client, FakeBackend, increment_id, until
@@ -170,7 +174,10 @@ def joined(parts: list[list[Answer]]) -> list[Answer]:
     return [name for part in parts for name in part]
 
 
-async def test_scan_tells_all_a_few_at_a_time(client: Client, backend: FakeBackend) -> None:
+async def test_scan_tells_all_a_few_at_a_time(
+    client: Client, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "Slice", partial(Slice, DEADLINE))  # which ends a part early
     assert await ask(client, "SCAN", "0") == ["0", []]
     names = [f"page:{number:03}" for number in range(95)] + ["z"]
     backend.values = dict.fromkeys(names, 1)
@@ -183,6 +190,14 @@ async def test_scan_tells_all_a_few_at_a_time(client: Client, backend: FakeBacke
     assert len(some) == 14
     assert joined(await scanned(client, "TYPE", "string", "match", "z")) == ["z"]
     assert joined(await scanned(client, "TYPE", "list", "COUNT", "100")) == []
+
+
+async def test_a_scan_whose_time_is_over_tells_less_and_passes_over_nothing(
+    client: Client, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "Slice", partial(Slice, 0.0))
+    backend.values = {"a": 1, "b": 1, "c": 1}
+    assert await scanned(client) == [["a"], ["b"], ["c"]]
 
 
 async def test_scan_passes_over_nothing_though_others_add(
