@@ -24,22 +24,44 @@ from gossipd.config.options import VARIABLE_PREFIX, Key, keys
 
 _CONFIG = "config"
 
+_OTHERS = "Options"
+_PROTOCOL = "Protocol settings (defaults: those of --profile lan)"
+_SECTIONS = {
+    "The node and its cluster": {"bind", "join", "name", "advertise", "cluster", "profile", "tag"},
+    "Who may take part": {"allow", "keyring", "sealing"},
+    "The API, and who may use it": {
+        "api",
+        "tokens",
+        "api_cert",
+        "api_key",
+        "api_client_ca",
+        "insecure_api",
+        "cors_origin",
+        "connections_max",
+        "watchers_max",
+        "address_share",
+    },
+    "State": {"data_dir", "in_memory", "durability", "disk_timeout"},
+    "Log": {"log_level", "log_format"},
+    _OTHERS: set[str](),
+    _PROTOCOL: {key.name for key in keys() if key.is_setting},
+}
+"""Of the help, in this order."""
+
 
 class RunOptions(click.Command):
-    """Shows the settings of the protocol in a section of their own."""
+    """Shows its options in sections, by what they are about."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        settings = {key.name for key in keys() if key.is_setting}
-        plain: list[tuple[str, str]] = []
-        protocol: list[tuple[str, str]] = []
+        shown: dict[str, list[tuple[str, str]]] = {section: [] for section in _SECTIONS}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                (protocol if param.name in settings else plain).append(record)
-        with formatter.section("Options"):
-            formatter.write_dl(plain)
-        with formatter.section("Protocol settings (defaults: those of --profile lan)"):
-            formatter.write_dl(protocol)
+                found = (each for each, names in _SECTIONS.items() if param.name in names)
+                shown[next(found, _OTHERS)].append(record)
+        for section, records in shown.items():
+            with formatter.section(section):
+                formatter.write_dl(records)
 
 
 def _start(**given: Any) -> None:

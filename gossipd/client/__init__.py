@@ -15,6 +15,7 @@ from gossipd.client.answers import (
     RefusedError,
     StrangerError,
     UnresolvedError,
+    UntrustedError,
     is_doubtful,
 )
 from gossipd.client.credentials import Credentials
@@ -32,5 +33,6 @@ __all__ = [
     "RefusedError",
     "StrangerError",
     "UnresolvedError",
+    "UntrustedError",
     "is_doubtful",
 ]

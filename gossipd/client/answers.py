@@ -100,7 +100,11 @@ class StrangerError(RefusedError):
 
 class UnresolvedError(RefusedError):
     """Nobody can be asked there, for now (`passing`) or at all: the name of the host has no
-    address, or there is no TLS with it that can be trusted."""
+    address."""
+
+
+class UntrustedError(UnresolvedError):
+    """The same, as there is no TLS with it that can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)

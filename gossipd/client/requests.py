@@ -15,6 +15,7 @@ from gossipd.client.answers import (
     RefusedError,
     StrangerError,
     UnresolvedError,
+    UntrustedError,
     decoded,
     problem_of,
     seconds,
@@ -113,7 +114,7 @@ class Client:
             return secured(connection, api.host, self._credentials, self._deadline)
         except UnusableError as error:
             connection.close()
-            raise UnresolvedError(str(error)) from None
+            raise UntrustedError(str(error)) from None
         except OSError as error:
             connection.close()
             raise self._broken(error, changing=False) from None
@@ -175,7 +176,7 @@ class Client:
     def _broken(self, error: OSError, changing: bool) -> AskingError:
         said = self._said_of_tls(error)
         if said is not None:
-            return UnresolvedError(f"{self.api} {said}", said)
+            return UntrustedError(f"{self.api} {said}", said)
         if isinstance(error, TimeoutError):
             within = f"within {self.timeout:.3g} s"
             text, reason = f"no answer from {self.api} {within}", f"no answer {within}"

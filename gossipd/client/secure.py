@@ -81,6 +81,8 @@ def context(credentials: Credentials) -> ssl.SSLContext:
             why = f"{credentials.key or path} is not its key"
         else:
             why = "no certificate in it, or no key (PEM)"
+            if path == credentials.cert and not credentials.key:
+                why += ": name the file of its key with --cert-key"
         raise UnusableError(f"{path}: {why}") from None
     except OSError as error:
         other = f" (or {credentials.key})" if path and credentials.key else ""

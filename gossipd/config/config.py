@@ -92,6 +92,7 @@ class Config:
     api_client_ca: str | None = None
     """File with certificates of CAs (PEM): only clients that show a certificate of one of them may
     use the API by TCP. Default: no client is asked for one."""
+
     insecure_api: bool = False
     """Let the API be reached from other hosts though it asks for no tokens: whoever reaches it may
     do all. Without it a node does not start so."""
@@ -125,7 +126,7 @@ class Config:
     keyring: str | None = None
     """File of the secrets that the nodes of the cluster share, one a line (`gossipd keygen`),
     readable by its owner only: datagrams are sealed with the first one, and opened with any; none
-    else are taken. Default: $GOSSIPD_SECRET, else the credential `keyring` of systemd, else
+    else are taken. Default: $GOSSIPD_SECRET, else the credential keyring of systemd, else
     nothing is sealed, and everybody who reaches the port can take part."""
 
     sealing: Sealing = "require"

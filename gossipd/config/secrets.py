@@ -31,7 +31,8 @@ def read_secret(path: str | Path, is_secret: Callable[[bytes], bool] = lambda _:
             mode = stat.S_IMODE(found.st_mode)
             secret = file.read(SECRET_FILE_SIZE_MAX + 1)
             if mode & ~allowed & ~_READS or (mode & ~allowed and is_secret(secret)):
-                raise ValueError(f"{path}: others may use it (mode {mode:04o}); run: chmod 600")
+                todo = f"run: chmod 600 {path}"
+                raise ValueError(f"{path}: others may use it (mode {mode:04o}); {todo}")
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
     if len(secret) > SECRET_FILE_SIZE_MAX:

@@ -11,7 +11,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from gossipd.client import AskingError, Client, RefusedError
+from gossipd.client import AskingError, Client, RefusedError, UntrustedError
 from gossipd.client.connecting import Deadline, resolve
 from gossipd.client.credentials import NONE, Credentials
 from gossipd.config.endpoint import GOSSIP_PORT, Endpoint, Https
@@ -171,6 +171,7 @@ def _local(api: ApiAddress, credentials: Credentials, deadline: Deadline) -> Loc
         else:
             local.error = error.reason
             local.is_denied = error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            local.is_misread = error.status is not None or isinstance(error, UntrustedError)
     except AskingError as error:
         local.error, local.hangs = error.reason, hangs(error)
     if local.status:

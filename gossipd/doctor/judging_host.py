@@ -42,6 +42,12 @@ _REFUSALS = {
 }
 
 
+_MISREAD = (
+    "name its API with --api, https://HOST:PORT and --cacert where it speaks TLS; "
+    "replace a certificate that has expired"
+)
+
+
 @dataclass(slots=True)
 class Local:
     """The node here, as it tells of itself."""
@@ -52,6 +58,9 @@ class Local:
 
     is_denied: bool = False
     """Whether these are not enough."""
+
+    is_misread: bool = False
+    """Whether something is there that is asked in the wrong way, or not to be trusted."""
 
     error: str = ""
     """Why it could not be asked; empty: it could."""
@@ -90,6 +99,8 @@ def judge_node(local: Local, needed: bool) -> Iterator[Finding]:
         if local.is_denied:
             advice = "name the file of a token that may read, with --token-file"
             yield failed("node", api, f"a node answers, and tells nothing: {local.error}", advice)
+        elif local.is_misread:
+            yield make("node", api, f"the node here cannot be asked: {local.error}", _MISREAD)
         elif local.hangs:
             yield failed("node", api, f"{text}: it hangs, or is stopped", HANGS)
         else:

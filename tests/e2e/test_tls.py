@@ -156,6 +156,13 @@ def test_what_goes_wrong_is_said_in_words(
         assert told.stderr.count("\n") == 1, told
     told = gossipd("count", GOSSIPD_API=secured.url.removeprefix("https://"))
     assert told.stderr == "gossipd: this port speaks TLS: ask for https://\n"
+    for api, words in (
+        (secured.url.removeprefix("https://"), "this port speaks TLS"),
+        (expired.url, "shows a certificate that has expired"),
+        (at_plain, "speaks no TLS"),
+    ):
+        told = gossipd("doctor", GOSSIPD_API=api, GOSSIPD_CACERT=secured.cacert)
+        assert f"\tthe node here cannot be asked: {words}" in told.stdout, told
     told = gossipd("count", "--api", expired.url, "--api", secured.url, "--cacert", secured.cacert)
     assert told.stdout == "0\n", told
     told = secured.cli("count", GOSSIPD_CACERT=str(tmp_path / "none"))

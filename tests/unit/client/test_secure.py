@@ -50,6 +50,11 @@ def test_files_that_are_of_no_use_are_named(
     assert str(caught.value) == words[key]
 
 
+def test_a_certificate_without_its_key_says_how_to_name_that(authority: Authority) -> None:
+    with pytest.raises(UnusableError, match="name the file of its key with --cert-key"):
+        context(Credentials(cert=str(authority.issue("a").cert)))
+
+
 @pytest.mark.parametrize("name", ["none", "text"])
 def test_cas_that_are_none_are_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "text").write_text("hello")
