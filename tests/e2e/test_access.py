@@ -108,6 +108,7 @@ def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) 
         (0o644, FILE, "others may use it (mode 0644); run: chmod 600"),
         (0o600, f"root {READ}\n", "line 1: expected one of read TOKEN, write TOKEN, admin TOKEN"),
     ],
+    ids=["mode", "right"],
 )
 def test_a_node_does_not_start_with_tokens_that_are_none(
     cluster: Cluster, tokens: Path, mode: int, text: str, why: str
