@@ -7,7 +7,7 @@ import logging
 import resource
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from gossipd.daemon.routes import Routes
 from gossipd.daemon.sealing import keyring_of
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
-from gossipd.sealing.keyring import Keyring, KeyringError
+from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
@@ -154,34 +154,29 @@ async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
 
 async def load_keyring(config: Config) -> Keyring | None:
     """The secrets that the node is given. Raises `StartError`."""
-    reading = asyncio.get_running_loop().run_in_executor(None, keyring_of, config)
-    try:
-        return await _told(reading, config.disk_timeout, f"reading {config.keyring}")
-    except KeyringError as error:
-        raise StartError(str(error)) from error
+    return await _read(config, config.keyring, partial(keyring_of, config))
 
 
 async def load_tokens(config: Config) -> Grants | None:
     """None where the API asks for none. Raises `StartError`."""
     if config.tokens is None:
         return None
-    loop = asyncio.get_running_loop()
-    reading = loop.run_in_executor(None, read_tokens, config.tokens)
-    try:
-        return await _told(reading, config.disk_timeout, f"reading {config.tokens}")
-    except ValueError as error:
-        raise StartError(str(error)) from error
+    return await _read(config, config.tokens, partial(read_tokens, config.tokens))
 
 
 async def load_pair(config: Config) -> Certificate | None:
     """None where the API speaks no TLS. Raises `StartError`."""
     if config.api_cert is None:
         return None
-    loop = asyncio.get_running_loop()
     files = config.api_cert, config.api_key, config.api_client_ca
-    reading = loop.run_in_executor(None, load_certificate, *files)
+    return await _read(config, config.api_cert, partial(load_certificate, *files))
+
+
+async def _read(config: Config, path: str | None, read: Callable[[], T]) -> T:
+    """What `read` makes of a file, on whose disk nobody else waits. Raises `StartError`."""
+    reading = asyncio.get_running_loop().run_in_executor(None, read)
     try:
-        return await _told(reading, config.disk_timeout, f"reading {config.api_cert}")
+        return await _told(reading, config.disk_timeout, f"reading {path}")
     except ValueError as error:
         raise StartError(str(error)) from error
 
