@@ -24,37 +24,11 @@ from gossipd.config.layers import Layers
 from gossipd.config.tokens import read_tokens
 from gossipd.core import (
     Address,
-    Answered,
-    AnsweredPart,
-    BecameReady,
-    ClustersMet,
-    Commit,
-    CommitSoon,
-    Copies,
-    DiskLost,
     Drop,
-    Dropped,
     Effect,
-    FoundItself,
-    GaveUpDisk,
-    Included,
-    Incremented,
-    JoinDoubtful,
-    Joined,
-    Learned,
-    Left,
-    MemberChanged,
     MemberView,
-    NameLost,
     Node,
-    NotAlone,
-    Questioned,
-    Refuted,
-    Send,
     Snapshot,
-    SpeaksElsewhere,
-    Stalled,
-    TooManyReads,
 )
 from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
@@ -91,6 +65,7 @@ from gossipd.daemon.opening import (
     raise_file_limit,
     sockets_passed,
 )
+from gossipd.daemon.performing import Performing
 from gossipd.daemon.reload import Beside, Reload
 from gossipd.daemon.reports import address_text, standing
 from gossipd.daemon.resolving import literal
@@ -98,7 +73,7 @@ from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
-from gossipd.daemon.telling import Telling, tell
+from gossipd.daemon.telling import Telling
 from gossipd.daemon.ticking import Ticking
 from gossipd.daemon.troubles import Alarm, Trouble, Troubles
 from gossipd.daemon.udp import Udp
@@ -165,7 +140,7 @@ class Daemon:
         self._udp = udp
         self._troubles = Troubles()
         self._seals = Seals(
-            config, keyring, self._troubles, udp.send, lambda source: self._node.is_proven(source)
+            config, keyring, self._troubles, udp.send, lambda source: self._node.spoke_from(source)
         )
         rng, frame = random.SystemRandom(), self._seals.frame
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
@@ -197,6 +172,7 @@ class Daemon:
         self._advertising = Advertising(
             self._node, config, udp, self._seeds, self._troubles, self._alone, self._perform
         )
+        self._performing = self._effects()
         hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
@@ -217,6 +193,25 @@ class Daemon:
         """What came in before the node served."""
         self._snapshot = Snapshot((), ())
         """What the lives before have stored, until it is loaded."""
+
+    def _effects(self) -> Performing:
+        """Who heeds what the core tells."""
+        return Performing(
+            self._node,
+            self._config.cluster,
+            self._udp,
+            self._seals,
+            self._numbers,
+            self._telling,
+            self._drops,
+            self._keeping,
+            self._counting,
+            self._ending,
+            self._waits,
+            self._alone,
+            self._seeds,
+            self._advertising,
+        )
 
     def _service(self) -> Service:
         """What clients are served with."""
@@ -414,7 +409,7 @@ class Daemon:
         effects = self._node.receive_datagram(data, source, time.monotonic())
         self._seals.received(len(data), source)
         if isinstance(self._seals.frame.outcome, Drop) and len(effects) == 1:
-            self._do(iter(effects))  # it was not even opened: nothing else has changed
+            self._performing.do(iter(effects))  # it was not even opened: nothing else has changed
         else:
             self._perform(effects)
 
@@ -429,7 +424,7 @@ class Daemon:
         left, done = iter(effects), False
         while not done:
             try:
-                self._do(left)
+                self._performing.do(left)
                 done = True
             except Exception:
                 log.exception("this is a bug in gossipd")
@@ -443,65 +438,6 @@ class Daemon:
             self._look()
         self._deadline.set()
         self._ticking.awake(now)
-
-    def _do(self, effects: Iterator[Effect]) -> None:  # noqa: C901  a table
-        for effect in effects:
-            match effect:
-                case Send(data, to):
-                    self._udp.send(data, to)
-                case Answered() | AnsweredPart():
-                    self._counting.do(effect)
-                case Incremented(advances):
-                    self._numbers.local += len(advances)
-                case Learned(advances):
-                    self._numbers.remote += len(advances)
-                case CommitSoon() | Commit():  # among the last, they would be looked for long
-                    self._keeping.do(effect)
-                case Copies() | Included() | TooManyReads():
-                    self._waits.do(effect)
-                case Questioned(source, question):
-                    said = plain.answer(question, time.time())
-                    if said is not None:
-                        self._udp.send(self._seals.frame.close(said), source)
-                case Dropped(source, reason):
-                    self._drops.drop(source, reason)
-                case Joined():
-                    # Others than seeds take a node in too, again and again if somebody forges
-                    # joins in its name.
-                    level = logging.INFO if self._seeds.joined(effect) else logging.DEBUG
-                    name, at = effect.name, address_text(effect.address)
-                    extra = fields(member=name, address=at)
-                    log.log(level, "joined through %s at %s", name, at, extra=extra)
-                case FoundItself(address):
-                    self._seeds.found_itself(address)
-                case NameLost(detail):
-                    self._ending.lose_name(detail)
-                case DiskLost(detail):
-                    self._ending.lose_disk(detail)
-                case GaveUpDisk():
-                    log.warning(
-                        "leaving, though the disk has not answered: "
-                        "the last increments may be counted"
-                    )
-                case ClustersMet():
-                    self._telling.merged(effect, self._config.cluster, self._node.own.name)
-                case Left(undrained):
-                    self._ending.left(undrained)
-                case MemberChanged():
-                    self._advertising.members_changed()
-                    self._telling.tell_again(effect)
-                case JoinDoubtful():
-                    if self._advertising.doubted(effect):
-                        tell(effect)
-                case Refuted() | Stalled():
-                    self._seals.frame.renew()
-                    self._telling.tell_again(effect)
-                case NotAlone(name):
-                    self._alone.found(name)
-                case SpeaksElsewhere() | BecameReady():
-                    tell(effect)
-                case _:
-                    self._keeping.do(effect)
 
     def _look(self) -> None:
         """At what tells nobody when it changes."""

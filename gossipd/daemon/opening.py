@@ -7,7 +7,7 @@ import logging
 import resource
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,19 +16,27 @@ from typing import Any, TypeVar
 from gossipd.config.config import LOCALHOST, UNGUARDED, Config
 from gossipd.config.endpoint import Endpoint, is_reachable
 from gossipd.config.tokens import Grants, read_tokens
-from gossipd.config.unix import ApiAddress
+from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
 from gossipd.daemon.certificates import Certificate, load_certificate
 from gossipd.daemon.datadir import data_directory, left_behind
-from gossipd.daemon.inherited import Inherited, UnfitError, check, is_at, sorted_out, unfit
+from gossipd.daemon.inherited import (
+    Inherited,
+    UnfitError,
+    check,
+    check_mode,
+    is_at,
+    sorted_out,
+    unfit,
+)
 from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
 from gossipd.daemon.sealing import keyring_of
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
-from gossipd.sealing.keyring import Keyring, KeyringError
+from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
@@ -43,7 +51,6 @@ FILES_BESIDE = 400
 BIND_WITHIN = 10.0
 """Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
 
-NO_ROOM = f"others have opened sockets in its directory for {BIND_WITHIN:g} s"
 NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
 
@@ -147,34 +154,29 @@ async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
 
 async def load_keyring(config: Config) -> Keyring | None:
     """The secrets that the node is given. Raises `StartError`."""
-    reading = asyncio.get_running_loop().run_in_executor(None, keyring_of, config)
-    try:
-        return await _told(reading, config.disk_timeout, f"reading {config.keyring}")
-    except KeyringError as error:
-        raise StartError(str(error)) from error
+    return await _read(config, config.keyring, partial(keyring_of, config))
 
 
 async def load_tokens(config: Config) -> Grants | None:
     """None where the API asks for none. Raises `StartError`."""
     if config.tokens is None:
         return None
-    loop = asyncio.get_running_loop()
-    reading = loop.run_in_executor(None, read_tokens, config.tokens)
-    try:
-        return await _told(reading, config.disk_timeout, f"reading {config.tokens}")
-    except ValueError as error:
-        raise StartError(str(error)) from error
+    return await _read(config, config.tokens, partial(read_tokens, config.tokens))
 
 
 async def load_pair(config: Config) -> Certificate | None:
     """None where the API speaks no TLS. Raises `StartError`."""
     if config.api_cert is None:
         return None
-    loop = asyncio.get_running_loop()
     files = config.api_cert, config.api_key, config.api_client_ca
-    reading = loop.run_in_executor(None, load_certificate, *files)
+    return await _read(config, config.api_cert, partial(load_certificate, *files))
+
+
+async def _read(config: Config, path: str | None, read: Callable[[], T]) -> T:
+    """What `read` makes of a file, on whose disk nobody else waits. Raises `StartError`."""
+    reading = asyncio.get_running_loop().run_in_executor(None, read)
     try:
-        return await _told(reading, config.disk_timeout, f"reading {config.api_cert}")
+        return await _told(reading, config.disk_timeout, f"reading {path}")
     except ValueError as error:
         raise StartError(str(error)) from error
 
@@ -270,13 +272,14 @@ async def _open(
             hosts = await _hosts(address)
         fitting = [sock for sock in passed if is_at(sock, address, hosts)]
         for sock in fitting:
+            if isinstance(address, UnixSocket):
+                check_mode(address)
             await port.listen_on(sock, address)
         if not fitting:
             async with asyncio.timeout(BIND_WITHIN):
                 await port.listen(address)
         return [sock for sock in passed if sock not in fitting]
     except TimeoutError as error:
-        why = NO_ANSWER if isinstance(address, Endpoint) else NO_ROOM
-        raise StartError(f"cannot bind the API port {address}: {why}") from error
+        raise StartError(f"cannot bind the API port {address}: {NO_ANSWER}") from error
     except OSError as error:
         raise StartError(f"cannot bind the API port {address}: {_reason(error)}") from error

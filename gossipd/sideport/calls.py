@@ -17,7 +17,10 @@ from gossipd.sideport.fields import (
 from gossipd.sideport.http_answers import TEXT, VARIES, Document, Problem
 from gossipd.sideport.operations import OPERATIONS, Operation
 from gossipd.sideport.page import is_preferred, page
-from gossipd.sideport.validation import COUNTS, Argument, shown
+from gossipd.sideport.validation import COUNTS, Argument, key, shown, wrong
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\["\\])*"')
+_ESCAPED = re.compile(r'\\(["\\])')
 
 
 class Call(NamedTuple):
@@ -173,3 +176,22 @@ def _split(target: bytes) -> tuple[bytes, bytes]:
         target = rest if rest.startswith(b"/") else b"/" + rest
     path, _, query = target.partition(b"#")[0].partition(b"?")
     return path, query
+
+
+def add_key(fields: dict[str, object], given: list[bytes]) -> None:
+    """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
+    if len(given) > 1:
+        raise wrong("Idempotency-Key is given twice")
+    value = given[0].strip(b" \t")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    if text.startswith('"'):
+        if not _QUOTED.fullmatch(text):
+            raise wrong(f"Idempotency-Key is no string in quotes: {shown(text)}")
+        text = _ESCAPED.sub(r"\1", text[1:-1])
+    if "key" in fields and key(fields["key"]) != key(text):
+        other = shown(fields["key"])
+        raise wrong(f"Idempotency-Key and key differ: {shown(text)}, {other}")
+    fields["key"] = text

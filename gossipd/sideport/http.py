@@ -13,7 +13,6 @@ A request that came before is not parsed again (see `memo`).
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,14 +37,14 @@ from gossipd.sideport.batch import answer_batch
 from gossipd.sideport.http_answers import (
     CLOSE,
     KEEP,
-    KEEP_OLD,
     Framing,
     Problem,
+    framing_of,
 )
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.sse import ServerSentEvents, reads_nothing_else
-from gossipd.sideport.validation import key, shown, wrong
+from gossipd.sideport.validation import wrong
 from gossipd.sideport.watching import Wanted
 
 if TYPE_CHECKING:
@@ -62,8 +61,6 @@ _KEPT = frozenset(
     }
 )  # fmt: skip
 _VERSIONS = ("1.0", "1.1")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\["\\])*"')
-_ESCAPED = re.compile(r'\\(["\\])')
 _CONNECT = b"CONNECT"
 """To the parser an upgrade whatever its head says; it ends the connection."""
 
@@ -167,7 +164,10 @@ class HttpDialect:
             self._since = now
 
     def stays(self) -> bool:
-        """Each request shows its token, and is judged by it: but one that does not end."""
+        """Each request shows its token, and is judged by it: but one that does not end, and those
+        that were judged and have not begun."""
+        if self._asks and self._pipeline.has_waiting:
+            return False
         return self._followed is None or self._access.now(self._followed) == self._followed
 
     def end(self) -> None:
@@ -313,7 +313,7 @@ class HttpDialect:
             self._pipeline.add(run, render, size=self.size)
             return
         if has_key and operation.shares:
-            _add_key(fields, self._headers[_KEY])
+            calls.add_key(fields, self._headers[_KEY])
         arguments = operation.validated(fields)
         if grant.prefix:
             arguments = operation.within(arguments, grant.prefix)
@@ -396,7 +396,7 @@ class HttpDialect:
         return grant
 
     def _framing(self, keep: bool, method: str) -> Framing:
-        framing = _framing(keep, self._version, method)
+        framing = framing_of(keep, self._version, method)
         return self._for_page(framing) if self._cors else framing
 
     def _for_page(self, framing: Framing) -> Framing:
@@ -448,29 +448,3 @@ class HttpDialect:
     def _refuse(self, refused: Refused, call: str, framing: Framing) -> None:
         self._answered.of("http", call).add(answers.status_of(refused))
         self._pipeline.say(answers.problem(refused, framing))
-
-
-def _framing(keep: bool, version: str, method: str) -> Framing:
-    framing = KEEP if keep and version == "1.1" else KEEP_OLD if keep else CLOSE
-    if framing is KEEP and method != "HEAD":
-        return framing
-    return replace(framing, body=method != "HEAD", chunked=version == "1.1")
-
-
-def _add_key(fields: dict[str, object], given: list[bytes]) -> None:
-    """Add the key of an `Idempotency-Key` field: bare, or a string of RFC 8941."""
-    if len(given) > 1:
-        raise wrong("Idempotency-Key is given twice")
-    value = given[0].strip(b" \t")
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        text = value.decode("latin-1")
-    if text.startswith('"'):
-        if not _QUOTED.fullmatch(text):
-            raise wrong(f"Idempotency-Key is no string in quotes: {shown(text)}")
-        text = _ESCAPED.sub(r"\1", text[1:-1])
-    if "key" in fields and key(fields["key"]) != key(text):
-        other = shown(fields["key"])
-        raise wrong(f"Idempotency-Key and key differ: {shown(text)}, {other}")
-    fields["key"] = text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -58,6 +58,14 @@ class Framing:
 KEEP = Framing(chunked=True)
 KEEP_OLD = Framing(b"Connection: keep-alive\r\n")
 CLOSE = Framing(b"Connection: close\r\n")
+
+
+def framing_of(keep: bool, version: str, method: str) -> Framing:
+    """Of a request of this version and method, if its connection stays or ends."""
+    framing = KEEP if keep and version == "1.1" else KEEP_OLD if keep else CLOSE
+    if framing is KEEP and method != "HEAD":
+        return framing
+    return replace(framing, body=method != "HEAD", chunked=version == "1.1")
 
 
 STATUS = {
