@@ -19,6 +19,10 @@ CLI_SHARE = 0.02
 BATCH = 200
 """Lines of text that are sent before the answers are read."""
 
+PAUSE = 0.06
+"""Seconds between two increments of a stream on a node: what happens meanwhile is what is tested,
+and needs the machine's time."""
+
 
 def by_http(node: Node, count: int) -> None:
     """Increments one after the other on one connection that is kept."""
@@ -129,7 +133,7 @@ class Stream:
             thread.join()
 
     def _pump(self, node: Node) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(PAUSE):
             try:
                 node.increment()
             except (OSError, http.client.HTTPException) as error:
