@@ -189,7 +189,7 @@ def test_an_answer_of_another_form_is_another_versions_and_exits_1(
             if name in ("ready", "leaving", "self", "generation", "incarnation"):
                 continue
             spoiled.append([wrong] if isinstance(right, list) else wrong)
-    within = ["--timeout", "0.1"] if command == "increment" else []
+    within = ["--timeout", "0"] if command == "increment" else []
     for data in spoiled:
         daemon.answers(data)
         result = call(command, *ARGUMENTS.get(command, []), *within)
