@@ -14,6 +14,13 @@ MAPPED = "::ffff:"
 """How an IPv4 address begins that is written as IPv6."""
 
 
+def unmapped(host: str) -> str:
+    """An address, IPv4 not written as IPv6. What goes on in hexadecimal behind the same beginning
+    (`::ffff:0:102:304`) is one of IPv6."""
+    rest = host.removeprefix(MAPPED)
+    return host if ":" in rest else rest
+
+
 def parse_network(text: str) -> str:
     """A network, or an address, which is one of a single host; as it is usually written. Raises
     `ValueError`."""
@@ -43,7 +50,7 @@ class Networks:
             listed.append((int(network.netmask), int(network.network_address)))
 
     def __contains__(self, host: str) -> bool:
-        host = host.removeprefix(MAPPED)
+        host = unmapped(host)
         if ":" in host:
             packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
             listed = self._v6

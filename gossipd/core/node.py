@@ -89,6 +89,8 @@ class Node(Inspection):
         self._now = now
         self._stalls = 0
         """Stalls in a row, with no timer in time between them."""
+        self._spoke = ""
+        """The name under which the last datagram was sent; empty: it was not used."""
         self._stalled = False
         self._open: Turn | None = None
         """The input that is being taken, or has raised."""
@@ -377,6 +379,7 @@ class Node(Inspection):
     def receive_datagram(self, data: bytes, source: Address, now: float) -> list[Effect]:
         """Take one datagram in; `source` is where it came from."""
         turn = self._turn(now, source)
+        self._spoke = ""
         body = self._frame.open(data)
         if isinstance(body, bytes) and body.startswith(QUESTION):
             turn.emit(Questioned(source, body))
@@ -385,7 +388,7 @@ class Node(Inspection):
         if isinstance(envelope, Drop):
             turn.drop(envelope)
             return self._end(turn)
-        turn.size = len(data)
+        self._spoke, turn.size = envelope.sender, len(data)
         turn.tally.received[type(envelope.message)].add(turn.size)
         if envelope.unknown:
             turn.drop(Drop.UNKNOWN_FIELD)
@@ -393,6 +396,11 @@ class Node(Inspection):
             self._state.amplification.received(source, turn.size)
         self._dispatch.receive(envelope, turn)
         return self._end(turn)
+
+    def spoke_from(self, source: Address) -> bool:
+        """Whether what was received last is of the member that has proven to be at `source`:
+        whoever heard it on its way can send it from anywhere."""
+        return self._state.members.has_proven(self._spoke, source)
 
     def is_urgent(self, data: bytes) -> bool:
         """Whether a datagram should be taken in before others, for somebody may be blamed if it

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gossipd.config.networks import MAPPED, Networks
+from gossipd.config.networks import Networks, unmapped
 
 _LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 
@@ -30,7 +30,7 @@ def allowing(texts: Sequence[str], own: Callable[[], str] = str) -> Callable[[st
     def is_allowed(host: str) -> bool:
         if host in networks:
             return True
-        plain = host.removeprefix(MAPPED)
+        plain = unmapped(host)
         return plain in _LOOPBACKS or plain == own()
 
     return is_allowed

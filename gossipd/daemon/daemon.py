@@ -140,7 +140,7 @@ class Daemon:
         self._udp = udp
         self._troubles = Troubles()
         self._seals = Seals(
-            config, keyring, self._troubles, udp.send, lambda source: self._node.is_proven(source)
+            config, keyring, self._troubles, udp.send, lambda source: self._node.spoke_from(source)
         )
         rng, frame = random.SystemRandom(), self._seals.frame
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()

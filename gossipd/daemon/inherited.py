@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from gossipd.config.config import LOCALHOST
@@ -23,6 +26,8 @@ LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 EVERYWHERE = frozenset({"0.0.0.0", "::"})
 _IPV4 = "127.0.0.1"
 """An address that a socket for both families can send to."""
+
+_WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 _KINDS = {
     (socket.AF_INET, socket.SOCK_DGRAM),
@@ -98,6 +103,18 @@ def is_at(sock: socket.socket, wanted: ApiAddress, hosts: Iterable[str]) -> bool
         return False
     host, port = plain(sock.getsockname())
     return wanted.port in (0, port) and host in _hosts(wanted, hosts)
+
+
+def check_mode(wanted: UnixSocket) -> None:
+    """Whether those alone may use a Unix socket that the option says: who may write to its file.
+    Systemd lets everybody, unless its unit says otherwise. Raises `UnfitError`."""
+    mode = stat.S_IMODE(Path(wanted.path).stat().st_mode)
+    if mode & _WRITES & ~wanted.mode:
+        as_it_is = replace(wanted, mode=mode)
+        raise UnfitError(
+            f"systemd lets others use it (mode {mode:04o}): set SocketMode={wanted.mode:04o} in "
+            f"its unit, or --api {as_it_is}"
+        )
 
 
 def unfit(sock: socket.socket, unit: str, option: str, wanted: str) -> UnfitError:

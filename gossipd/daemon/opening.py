@@ -16,12 +16,20 @@ from typing import Any, TypeVar
 from gossipd.config.config import LOCALHOST, UNGUARDED, Config
 from gossipd.config.endpoint import Endpoint, is_reachable
 from gossipd.config.tokens import Grants, read_tokens
-from gossipd.config.unix import ApiAddress
+from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
 from gossipd.daemon.certificates import Certificate, load_certificate
 from gossipd.daemon.datadir import data_directory, left_behind
-from gossipd.daemon.inherited import Inherited, UnfitError, check, is_at, sorted_out, unfit
+from gossipd.daemon.inherited import (
+    Inherited,
+    UnfitError,
+    check,
+    check_mode,
+    is_at,
+    sorted_out,
+    unfit,
+)
 from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
@@ -43,7 +51,6 @@ FILES_BESIDE = 400
 BIND_WITHIN = 10.0
 """Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
 
-NO_ROOM = f"others have opened sockets in its directory for {BIND_WITHIN:g} s"
 NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
 
@@ -265,13 +272,14 @@ async def _open(
             hosts = await _hosts(address)
         fitting = [sock for sock in passed if is_at(sock, address, hosts)]
         for sock in fitting:
+            if isinstance(address, UnixSocket):
+                check_mode(address)
             await port.listen_on(sock, address)
         if not fitting:
             async with asyncio.timeout(BIND_WITHIN):
                 await port.listen(address)
         return [sock for sock in passed if sock not in fitting]
     except TimeoutError as error:
-        why = NO_ANSWER if isinstance(address, Endpoint) else NO_ROOM
-        raise StartError(f"cannot bind the API port {address}: {why}") from error
+        raise StartError(f"cannot bind the API port {address}: {NO_ANSWER}") from error
     except OSError as error:
         raise StartError(f"cannot bind the API port {address}: {_reason(error)}") from error

@@ -58,15 +58,17 @@ class Beside(Generic[T]):
     take: Callable[[T], None]
     """Has the node go on with that."""
 
-    def load(self) -> Callable[[], None] | ValueError:
-        """What takes it, or why it cannot be taken."""
+    def load(self) -> Callable[[], None] | Exception:
+        """What takes it, or why it cannot be taken. Never raises: an outcome is waited for."""
         try:
             return partial(self.take, self.read())
-        except ValueError as error:
+        except Exception as error:
+            if not isinstance(error, ValueError):
+                log.exception("this is a bug in gossipd")
             return error
 
 
-Besides: TypeAlias = list[tuple[Beside[Any], Callable[[], None] | ValueError]]
+Besides: TypeAlias = list[tuple[Beside[Any], Callable[[], None] | Exception]]
 
 
 class Reload:
@@ -178,7 +180,7 @@ class Reload:
 
     def _heed_files(self, besides: Besides) -> None:
         for file, found in besides:
-            if isinstance(found, ValueError):
+            if isinstance(found, Exception):
                 text = f"the {file.name} cannot be read again: {found}"
                 log.error("SIGHUP: %s", text)
                 self._troubles.begin(

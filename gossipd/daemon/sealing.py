@@ -51,12 +51,13 @@ class Seals:
         keyring: Keyring | None,
         troubles: Troubles,
         send: Callable[[bytes, Address], None],
-        is_proven: Callable[[Address], bool],
+        is_its_own: Callable[[Address], bool],
     ) -> None:
+        """`is_its_own`: whether the last datagram is one of the member that is at an address."""
         self.frame = ChangingFrame(config.cluster)
         self._troubles = troubles
         self._send = send
-        self._is_proven = is_proven
+        self._is_its_own = is_its_own
         self._keyring: Keyring | None = None
         self._mode: Sealing = config.sealing
         self._heard: dict[Address, str] = {}
@@ -147,7 +148,7 @@ class Seals:
         elif (
             self._keyring is not None
             and self._heard.get(source) != outcome
-            and self._is_proven(source)
+            and self._is_its_own(source)
         ):
             self._heard[source] = outcome
             if len(self._heard) > HEARD_MAX:

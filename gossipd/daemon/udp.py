@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import NamedTuple, cast
 
 from gossipd.config.endpoint import is_link_local
-from gossipd.config.networks import MAPPED
+from gossipd.config.networks import MAPPED, unmapped
 from gossipd.core import Address
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -87,12 +87,8 @@ def prepare(sock: socket.socket) -> None:
 
 def plain(address: tuple[object, ...]) -> Address:
     """An address as the core knows it: IPv4 not mapped, IPv6 in its shortest form."""
-    host, port = str(address[0]), int(str(address[1]))
-    if host.startswith(MAPPED):
-        host = host[len(MAPPED) :]
-    elif ":" in host:
-        host = _shortest(host)
-    return host, port
+    host, port = unmapped(str(address[0])), int(str(address[1]))
+    return _shortest(host) if ":" in host else host, port
 
 
 @lru_cache(HOSTS_MAX)

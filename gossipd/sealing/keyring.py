@@ -102,10 +102,11 @@ def fingerprint_of(sealed: bytes) -> str:
 
 def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Keyring | None:
     """The keyring of a node: the file that it was given, else the variable, else the credential;
-    None where there is none. Raises `KeyringError`."""
+    None where there is none. A variable that is empty is one whose secret got lost: a node that
+    went on without would be open to everybody. Raises `KeyringError`."""
     if path is not None:
         return read(path)
-    if given := environ.get(VARIABLE):
+    if (given := environ.get(VARIABLE)) is not None:
         lines = given.splitlines() if "#" in given else given.replace(",", " ").split()
         return parse(lines, f"${VARIABLE}")
     handed = credential(CREDENTIAL)

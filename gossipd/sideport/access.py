@@ -111,10 +111,13 @@ class Access:
         """What those may do who show no token."""
         return EVERYTHING if self._grants is None else NOTHING
 
-    def change(self, grants: Grants) -> None:
-        """These hold from now on."""
+    def change(self, grants: Grants) -> bool:
+        """These hold from now on; whether others did before."""
+        if grants == self._grants:
+            return False
         self._grants = grants
         self.requests.forget()
+        return True
 
     def of(self, token: bytes) -> Grant:
         """What a token gives. Raises `Denied`."""

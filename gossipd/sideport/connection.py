@@ -175,6 +175,7 @@ class Connection(asyncio.Protocol):
         elif self._pipeline.closed:
             self.abort()
         else:
+            self._pipeline.turn_away()
             self.drain()
 
     def abort(self) -> None:

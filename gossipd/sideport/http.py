@@ -164,7 +164,10 @@ class HttpDialect:
             self._since = now
 
     def stays(self) -> bool:
-        """Each request shows its token, and is judged by it: but one that does not end."""
+        """Each request shows its token, and is judged by it: but one that does not end, and those
+        that were judged and have not begun."""
+        if self._asks and self._pipeline.has_waiting:
+            return False
         return self._followed is None or self._access.now(self._followed) == self._followed
 
     def end(self) -> None:

@@ -32,6 +32,11 @@ _TRIES = 16
 _LOCK_INTERVAL = 0.02
 """Seconds between two tries to be the only one that opens a socket in a directory."""
 
+LOCK_PATIENCE = 2.0
+"""Seconds after which one goes on though somebody else still holds the directory. A node is done
+in milliseconds; but whoever can read a directory can lock it for ever, and is to keep no node from
+starting."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
@@ -117,6 +122,8 @@ def _identity(path: Path) -> tuple[int, int]:
 @asynccontextmanager
 async def alone_in(directory: str) -> AsyncIterator[None]:
     """While no other node opens a socket in a directory, and may take this one for left behind."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LOCK_PATIENCE
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -126,6 +133,8 @@ async def alone_in(directory: str) -> AsyncIterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if loop.time() >= until:
+                    break
                 await asyncio.sleep(_LOCK_INTERVAL)
             else:
                 break

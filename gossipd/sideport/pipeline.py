@@ -190,6 +190,19 @@ class Pipeline:
             self.pending += 1
             self._waiting.append(_End(linger))
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there are commands that have not begun."""
+        return any(isinstance(step, _Command) for step in self._waiting)
+
+    def turn_away(self) -> None:
+        """What has not begun is not done, and not answered; before `end`."""
+        for step in self._waiting:
+            if isinstance(step, _Command):
+                self.size -= step.size
+                self.pending -= step.count
+        self._waiting.clear()
+
     def advance(self, time: Slice) -> None:
         """Answer what can be answered, start what can be started, write; rest when the slice of
         time is over."""

@@ -151,7 +151,8 @@ class SidePort:
 
     def change_tokens(self, tokens: Grants) -> None:
         """These hold from now on, for who is there, too."""
-        self.access.change(tokens)
+        if not self.access.change(tokens):
+            return
         for connection in self._all():
             connection.tokens_changed()
 

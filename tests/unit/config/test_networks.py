@@ -50,6 +50,7 @@ def test_an_address_is_in_a_network(host: str) -> None:
     [
         *("9.255.255.255", "11.0.0.0", "192.0.2.6", "192.0.2.8", "::ffff:11.1.2.3", "127.0.0.1"),
         *("fc00::1", "fe80:0:0:1::1", "::1", "::", "::10.0.0.1", "a00::"),
+        *("::ffff:0:102:304", "::ffff:0:0:1"),
     ],
 )
 def test_an_address_of_no_network_is_in_none(host: str) -> None:

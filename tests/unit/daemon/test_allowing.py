@@ -24,6 +24,7 @@ def test_without_a_list_nobody_is_asked_for() -> None:
         ("127.0.0.2", False),
         ("192.0.2.9", True),
         ("::ffff:192.0.2.9", True),
+        ("::ffff:0:102:304", False),
     ],
 )
 def test_a_list_allows_what_is_in_it_and_this_host_itself(host: str, allowed: bool) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.unix import UnixSocket
-from gossipd.daemon.inherited import UnfitError, check, is_at, sorted_out, unfit
+from gossipd.daemon.inherited import UnfitError, check, check_mode, is_at, sorted_out, unfit
 from gossipd.process.passed import Passed
 
 UDP, TCP = socket.SOCK_DGRAM, socket.SOCK_STREAM
@@ -89,6 +89,23 @@ def test_a_unix_socket_is_that_of_its_path(stack: ExitStack, tmp_path: Path) -> 
     assert not is_at(sock, Endpoint("", 1), ())
     said = str(unfit(sock, "ListenStream", "--api", ":1"))
     assert f"a socket at unix:{tmp_path}/a (ListenStream), but --api is :1: make" in said
+
+
+def test_a_unix_socket_that_more_may_use_than_the_option_says_is_refused(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    """Systemd makes it 0666 by itself."""
+    path = tmp_path / "a"
+    stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+    for mode, wanted, fits in ((0o666, 0o660, False), (0o755, 0o660, True), (0o666, 0o666, True)):
+        path.chmod(mode)
+        if fits:
+            check_mode(UnixSocket(str(path), wanted))
+            continue
+        with pytest.raises(UnfitError) as caught:
+            check_mode(UnixSocket(str(path), wanted))
+        assert "(mode 0666): set SocketMode=0660 in its unit" in str(caught.value)
+        assert f"--api unix:{path}?mode=0666" in str(caught.value)
 
 
 def test_two_sockets_for_gossip_are_refused(stack: ExitStack) -> None:

@@ -71,6 +71,7 @@ def test_a_host_that_cannot_be_resolved_is_an_error() -> None:
 def test_addresses_are_shown_in_their_plain_form() -> None:
     assert plain(("::ffff:127.0.0.1", 5, 0, 0)) == ("127.0.0.1", 5)
     assert plain(("0:0::0:1", 5, 0, 0)) == ("::1", 5)
+    assert plain(("::ffff:0:1.2.3.4", 5, 0, 0)) == ("::ffff:0:102:304", 5)
     assert plain(("127.0.0.1", 5)) == ("127.0.0.1", 5)
 
 

@@ -112,7 +112,6 @@ def test_a_file_comes_before_the_variable_and_that_before_the_credential(
     monkeypatch.delenv("GOSSIPD_SECRET", raising=False)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     assert find(None) is None
-    monkeypatch.setenv("GOSSIPD_SECRET", "")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/nowhere")
     assert find(None) is None
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path.parent))
@@ -127,3 +126,7 @@ def test_a_file_comes_before_the_variable_and_that_before_the_credential(
     monkeypatch.setenv("GOSSIPD_SECRET", "secret")
     with pytest.raises(KeyringError, match=r"^\$GOSSIPD_SECRET:1: expected"):
         find(None)
+    for lost in ("", " "):
+        monkeypatch.setenv("GOSSIPD_SECRET", lost)
+        with pytest.raises(KeyringError, match=r"^\$GOSSIPD_SECRET: there is no secret in it"):
+            find(None)

@@ -22,6 +22,7 @@ from tests.deadline import DEADLINE
 
 from .conftest import Connect
 from .fake import KEY, Client, FakeBackend, FakeTransport, Response, until
+from .test_waits import ID, end
 
 TOKENS = {
     "read": Grant(Right.READ),
@@ -457,3 +458,49 @@ async def test_a_watcher_that_has_not_begun_goes_with_its_token_too(
     port.change_tokens(grants("read"))
     await until(lambda: port.connection_count == 0)
     assert len(port.watchers) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "behind"),
+    [
+        (b"auth token-admin\n", b"count after=%b\nleave\n" % str(ID).encode()),
+        (resp(b"AUTH", b"token-admin"), resp(b"INCR", b"a") + resp(b"WAIT", b"1", b"0") * 2),
+        (
+            b"",
+            b"GET /count?after=%b HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n"
+            b"POST /leave HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n"
+            % (str(ID).encode(), *[bearer("admin").encode()] * 2),
+        ),
+    ],
+    ids=["text", "RESP", "HTTP"],
+)
+async def test_what_waits_behind_something_slow_goes_with_its_token(
+    client: Client, port: SidePort, backend: FakeBackend, first: bytes, behind: bytes
+) -> None:
+    """Else a token that is gone could have a node leave an hour later."""
+    backend.slow = True
+    await client.send(first + behind)
+    await until(lambda: len(backend.waits) == 1)
+    port.change_tokens(grants())  # the same as before
+    port.change_tokens(grants("read"))
+    end(backend, True)
+    rest = await client.rest()
+    assert (b"0\n" in rest) or (b":" in rest) or (b'"count": 0' in rest)
+    assert not backend.waits
+    assert not backend.left
+    assert b"leaving" not in rest
+    await until(lambda: port.connection_count == 0)
+
+
+async def test_the_same_tokens_again_trouble_nobody(
+    client: Client, port: SidePort, backend: FakeBackend
+) -> None:
+    backend.slow = True
+    asked = b"GET /count%b HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n"
+    shown = bearer("read").encode()
+    await client.send(asked % (b"?after=%b" % str(ID).encode(), shown) + asked % (b"", shown))
+    await until(lambda: len(backend.waits) == 1)
+    port.change_tokens(grants())
+    end(backend, True)
+    for _ in range(2):
+        assert (await client.response()).status == 200

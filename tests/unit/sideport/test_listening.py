@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -17,6 +18,7 @@ import pytest_asyncio
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.tokens import parse_tokens
 from gossipd.config.unix import UnixSocket
+from gossipd.sideport import listening
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 
@@ -141,6 +143,21 @@ async def test_of_many_that_start_at_once_one_listens(path: Path) -> None:
     writer.close()
     for port in ports:
         await port.stop(0.2)
+
+
+async def test_who_locks_the_directory_for_ever_keeps_nobody_from_listening(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can read it can do that."""
+    monkeypatch.setattr(listening, "LOCK_PATIENCE", 0.1)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        async with asyncio.timeout(10):
+            port = await listen(path)
+    finally:
+        os.close(descriptor)
+    await port.stop(0.2)
 
 
 @pytest.mark.parametrize("limits", [{"presence_interval": 0.01}], indirect=True)
