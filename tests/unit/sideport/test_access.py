@@ -484,7 +484,8 @@ async def test_what_waits_behind_something_slow_goes_with_its_token(
     port.change_tokens(grants())  # the same as before
     port.change_tokens(grants("read"))
     end(backend, True)
-    rest = await client.rest()
+    async with asyncio.timeout(10):
+        rest = await client.rest()
     assert (b"0\n" in rest) or (b":" in rest) or (b'"count": 0' in rest)
     assert not backend.waits
     assert not backend.left
