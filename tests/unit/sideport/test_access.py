@@ -463,7 +463,7 @@ async def test_a_watcher_that_has_not_begun_goes_with_its_token_too(
 @pytest.mark.parametrize(
     ("first", "behind"),
     [
-        (b"auth token-admin\n", b"count after=%b\nleave\n" % str(ID).encode()),
+        (b"auth token-admin\n", b"count after=%b\n" % str(ID).encode() * 2),
         (resp(b"AUTH", b"token-admin"), resp(b"INCR", b"a") + resp(b"WAIT", b"1", b"0") * 2),
         (
             b"",
