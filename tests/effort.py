@@ -24,13 +24,13 @@ def effort(brief: int, whole: int) -> int:
 
 
 def some(whole: int) -> range:
-    """Seeds of worlds in which the same must hold: a third of them as a rule, two at least."""
-    return range(effort(max(2, math.ceil(whole / 3)), whole))
+    """Seeds of worlds in which the same must hold: a quarter of them as a rule, two at least."""
+    return range(effort(max(2, math.ceil(whole / 4)), whole))
 
 
 def examples(count: int) -> settings:
-    """Decorates a law with the number of its examples: a fifth as a rule, three times in whole."""
-    return settings(max_examples=effort(max(5, count // 5), 3 * count))
+    """Decorates a law with the number of its examples: an eighth as a rule, thrice in whole."""
+    return settings(max_examples=effort(max(5, count // 8), 3 * count))
 
 
 def load_profile() -> None:

@@ -30,10 +30,10 @@ DEFAULT = 7946
 SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 """For nodes on addresses at which they would warn that they have none."""
 
-POLL = 0.02
+POLL = 0.03
 """Seconds between two looks at a condition, in the first second."""
 
-PATIENT_POLL = 0.06
+PATIENT_POLL = 0.1
 """After it: looks cost the machine what others need."""
 
 

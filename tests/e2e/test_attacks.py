@@ -19,6 +19,8 @@ from tests.fuzz.attacks.costly import NAME, Costly
 
 SECONDS = effort(2, 4)
 RATE = 1000.0
+PAUSE = 0.02
+"""Seconds between two increments, so that the machine has time for the attack."""
 
 
 def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster: Cluster) -> None:
@@ -34,7 +36,7 @@ def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster
             nodes[done % 3].increment()
             slowest = max(slowest, time.monotonic() - began)
             done += 1
-        attack.join()
+            attack.join(PAUSE)
         print(f"{liar.sent} datagrams; {done} increments meanwhile, the slowest {slowest:.2f} s")
         for node in nodes:
             blamed = re.findall(r"member (\S+) at \S+ is (?:suspect|failed)", node.log)

@@ -17,6 +17,8 @@ from tests.fuzz.attacks.floods import DEAF, IDLE, SLOW
 
 SECONDS = 4.0
 RATE = 3000.0
+PAUSE = 0.04
+"""Seconds between two rounds of increments, so that the machine has time for the flood."""
 GROWN_MAX = 32 * 2**20
 
 
@@ -48,6 +50,7 @@ def test_strangers_cost_nobody_his_place_and_are_forgotten(
             for node in nodes:
                 node.increment()
                 done += 1
+            flood.wait(PAUSE)
         sent = flood.get(10)
         opened = sum(each.get(10) for each in held)
     nodes.append(late)

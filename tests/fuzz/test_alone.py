@@ -25,5 +25,6 @@ def test_the_program_tells_for_how_long_it_does(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.fuzz.attacks.alone.ATTACKS", dict([next(iter(ATTACKS.items()))]))
+    monkeypatch.setattr("tests.fuzz.attacks.alone.KEPT_UP", BOUND)
     assert main() == 0
     assert "while it goes on" in capsys.readouterr().out

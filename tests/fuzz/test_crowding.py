@@ -23,5 +23,6 @@ def test_the_program_tells_how_the_cluster_fares(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.fuzz.attacks.crowding.KINDS", KINDS[:1])
+    monkeypatch.setattr("tests.fuzz.attacks.crowding.MEMBERS_MAX", 2_000)
     assert main() == 0
     assert "newcomer in after" in capsys.readouterr().out

@@ -64,8 +64,9 @@ def test_in_the_same_second_nothing_changes() -> None:
 
 
 def test_the_program_tells_of_each_way(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    world: Observed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(replays, "lived", lambda *_, **__: world)
     monkeypatch.setattr(replays, "WAYS", WAYS[:1])
     monkeypatch.setattr(replays, "BUSY", ())
     monkeypatch.setattr(replays, "HOUR", 1.0)

@@ -25,7 +25,7 @@ from .swarm import (
     total,
 )
 
-SEEDS = effort(12, 100)
+SEEDS = effort(8, 100)
 CHUNK = 4
 BASE = 1000 * (SEED or 0)
 """The first seed."""
@@ -98,18 +98,15 @@ def test_a_seed_replays_and_another_seed_differs() -> None:
 
 def test_a_seed_replays_under_any_hash_seed() -> None:
     code = f"from {__name__} import trace_of; print(trace_of(5))"
-    traces = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for hash_seed in ("1", "4711")
-    }
-    assert traces == {trace_of(5)}
+    trace = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "4711"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert trace == trace_of(5)
 
 
 def test_the_program_tells_what_happened_and_ends_well() -> None:

@@ -34,7 +34,7 @@ from tests.unit.core.talk import page, stream
 
 from .hostile import Hostile
 
-STEP = 0.02
+STEP = 0.05
 SETTINGS = Settings(ready_after=2.0)
 KEPT_UP = 2.0 * HELD_BACK_MAX * SETTINGS.ready_after
 """Seconds for which an attack goes on."""

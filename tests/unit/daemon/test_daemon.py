@@ -50,12 +50,17 @@ from tests.unit.daemon.waiting import until
 from tests.unit.sideport.fake import FakeTransport
 
 ANY = Endpoint("127.0.0.1", 0)
+QUICK = Settings(alone_after=0.0)
+"""Of a node that does not listen first whether others hold it as a member."""
+
+one = partial(Config, bind=ANY, api=(ANY,), name="one", settings=QUICK)
+"""The configuration of a node, on ports that are free."""
 
 
 @pytest.fixture
 async def daemon() -> AsyncIterator[Daemon]:
     """One that serves, alone."""
-    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="one"))
+    made = await Daemon.open(one())
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     yield made
@@ -150,8 +155,8 @@ async def test_a_name_to_bind_to_is_not_waited_for_without_end(
 async def test_seeds_that_cannot_be_resolved_do_not_end_the_start(
     seeds: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = Settings(ready_after=0.2)
-    config = Config(bind=ANY, api=(ANY,), name="one", join=seeds, settings=settings)
+    settings = replace(QUICK, ready_after=0.2)
+    config = one(join=seeds, settings=settings)
     made = await Daemon.open(config)
     serving = asyncio.create_task(made.serve())
     await until(lambda: "cannot resolve the seed a.invalid:7946: " in caplog.text)
@@ -222,7 +227,7 @@ async def test_a_node_advertises_what_others_reach_it_at(
 
 async def test_who_is_answered_is_written_to_before_the_loop_comes_round() -> None:
     """So what he says next is read before the next batch is begun."""
-    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="one", in_memory=True))
+    made = await Daemon.open(one(in_memory=True))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     connection, transport = Connection(made._port), FakeTransport()
@@ -266,7 +271,7 @@ async def test_what_two_hold_is_on_the_disk_of_the_other_one(
 ) -> None:
     """So it survives the one that answered, disk included."""
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
+    other = await Daemon.open(one(name="two", join=(seed,)))
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
     for number in range(10):
@@ -319,7 +324,7 @@ async def test_reads_that_wait_are_bounded(daemon: Daemon) -> None:
 
 async def test_a_read_waits_until_what_it_is_to_include_has_come(daemon: Daemon) -> None:
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
+    other = await Daemon.open(one(name="two", join=(seed,)))
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
     for number in range(1, 21):
@@ -345,7 +350,7 @@ async def test_what_it_drops_is_counted_by_reason(daemon: Daemon) -> None:
 async def test_a_second_signal_does_not_wait_for_a_commit(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="slow", in_memory=True))
+    made = await Daemon.open(one(name="slow", in_memory=True))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     committing, done = asyncio.Event(), asyncio.Event()
@@ -403,8 +408,8 @@ async def test_after_a_mistake_in_what_is_due_there_is_a_next_timer(
 
 
 async def test_a_log_that_gets_full_raises_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
-    settings = Settings(registers_max=5)
-    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="small", settings=settings))
+    settings = replace(QUICK, registers_max=5)
+    made = await Daemon.open(one(name="small", settings=settings))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     for number in range(5):
@@ -442,7 +447,7 @@ async def test_wishes_that_cannot_be_done_are_refused(daemon: Daemon) -> None:
 async def test_two_meet_and_one_leaves(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
     await increment(daemon.service, "a", 1)
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
+    other = await Daemon.open(one(name="two", join=(seed,)))
     with caplog.at_level(logging.INFO):
         serving = asyncio.create_task(other.serve())
         await until(lambda: other.service.not_ready() is None)
@@ -465,18 +470,10 @@ async def test_a_taken_name_ends_the_newcomer(
     daemon: Daemon, caplog: pytest.LogCaptureFixture
 ) -> None:
     seed = str(daemon.service.status()["address"])
-    other = await Daemon.open(Config(bind=ANY, api=(ANY,), name="two", join=(seed,)))
+    other = await Daemon.open(one(name="two", join=(seed,)))
     serving = asyncio.create_task(other.serve())
     await until(lambda: other.service.not_ready() is None)
-    twin = await Daemon.open(
-        Config(
-            bind=ANY,
-            api=(ANY,),
-            name="one",
-            join=(str(other.service.status()["address"]),),
-            in_memory=True,
-        )
-    )
+    twin = await Daemon.open(one(join=(str(other.service.status()["address"]),), in_memory=True))
     async with asyncio.timeout(DEADLINE):
         assert await twin.serve() == 1
     assert (
@@ -490,7 +487,7 @@ async def test_a_taken_name_ends_the_newcomer(
 
 
 async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
-    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="three"))
+    made = await Daemon.open(one(name="three"))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     with caplog.at_level(logging.INFO):
@@ -504,7 +501,7 @@ async def test_a_signal_leaves(caplog: pytest.LogCaptureFixture) -> None:
 async def test_what_nobody_took_over_is_said_to_be_where_it_is(
     in_memory: bool, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await Daemon.open(Config(bind=ANY, api=(ANY,), name="one", in_memory=in_memory))
+    made = await Daemon.open(one(in_memory=in_memory))
     serving = asyncio.create_task(made.serve())
     await until(lambda: made.service.not_ready() is None)
     await increment(made.service, "a", 1)
@@ -515,24 +512,24 @@ async def test_what_nobody_took_over_is_said_to_be_where_it_is(
 
 async def test_a_directory_in_use_ends_the_start(daemon: Daemon) -> None:
     with pytest.raises(StartError, match=r"state/gossipd/one is in use by process \d+"):
-        await Daemon.open(Config(bind=ANY, api=(ANY,), name="one"))
+        await Daemon.open(one())
 
 
 async def test_a_directory_of_another_cluster_ends_the_start() -> None:
-    config = Config(bind=ANY, api=(ANY,), name="one", cluster="a")
+    config = one(cluster="a")
     daemon = await Daemon.open(config)
     serving = asyncio.create_task(daemon.serve())
     await until(lambda: daemon.service.not_ready() is None)
     daemon.service.leave()
     assert await serving == 0
     with pytest.raises(StartError, match=r"state/gossipd/one belongs to cluster 'a', not 'b'$"):
-        await Daemon.open(Config(bind=ANY, api=(ANY,), name="one", cluster="b"))
+        await Daemon.open(one(cluster="b"))
 
 
 async def test_a_limit_below_what_is_stored_stops_no_start_and_takes_no_more() -> None:
-    config = Config(bind=ANY, api=(ANY,), name="one")
+    config = one()
     counts = []
-    for limits in (Settings(), Settings(streams_max=1, registers_max=1)):
+    for limits in (QUICK, replace(QUICK, streams_max=1, registers_max=1)):
         daemon = await Daemon.open(replace(config, settings=limits))
         serving = asyncio.create_task(daemon.serve())
         await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
@@ -549,7 +546,7 @@ async def test_a_limit_below_what_is_stored_stops_no_start_and_takes_no_more() -
 
 
 async def test_a_life_goes_on_where_the_last_one_ended() -> None:
-    config = Config(bind=ANY, api=(ANY,), name="one")
+    config = one()
     answers = []
     for _ in range(3):
         daemon = await Daemon.open(config)
@@ -564,10 +561,10 @@ async def test_a_life_goes_on_where_the_last_one_ended() -> None:
 
 async def test_more_young_keys_than_memory_may_hold_stop_no_start_and_are_known() -> None:
     """As on a host whose clock is behind when it starts: all stored keys look young."""
-    config = Config(bind=ANY, api=(ANY,), name="one")
+    config = one()
     keys = [uuid4().bytes for _ in range(6)]
     answers = []
-    for limits in (Settings(), Settings(key_limit=1)):
+    for limits in (QUICK, replace(QUICK, key_limit=1)):
         daemon = await Daemon.open(replace(config, settings=limits))
         serving = asyncio.create_task(daemon.serve())
         await until(lambda daemon=daemon: daemon.service.not_ready() is None)  # type: ignore[misc]
