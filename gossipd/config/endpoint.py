@@ -75,7 +75,8 @@ def _split(text: str) -> tuple[str, str | None]:
         return host, rest[1:] if rest else None
     for sign, what in _OF_URLS:
         if sign in text:
-            raise ValueError(f"{text!r} has {what}; expected HOST:PORT alone")
+            shown = text.rpartition("@")[2]  # before it there may be a token
+            raise ValueError(f"{shown!r} has {what}; expected HOST:PORT alone")
     if text.count(":") > 1:
         raise ValueError(f"{text!r}: write an IPv6 address in brackets, as in [::1]:7946")
     host, colon, port = text.partition(":")

@@ -189,7 +189,7 @@ def test_an_answer_of_another_form_is_another_versions_and_exits_1(
             if name in ("ready", "leaving", "self", "generation", "incarnation"):
                 continue
             spoiled.append([wrong] if isinstance(right, list) else wrong)
-    within = ["--timeout", "0.1"] if command == "increment" else []
+    within = ["--timeout", "0"] if command == "increment" else []
     for data in spoiled:
         daemon.answers(data)
         result = call(command, *ARGUMENTS.get(command, []), *within)
@@ -271,7 +271,7 @@ def test_an_address_may_be_written_as_a_url(daemon: FakeDaemon, scheme: str) -> 
         (["count", "--api", "http://a"], "'http://a' has no port; expected http://HOST:PORT"),
         (["count", "--api", "http://[::1]"], "has no port"),
         (["count", "--api", "http://a:1/b"], "'a:1/b' has a path; expected HOST:PORT"),
-        (["count", "--api", "http://me:word@a:1"], "has a user's name"),
+        (["count", "--api", "http://me:word@a:1"], "'a:1' has a user's name"),
         (["count", "--api", "a:1/"], "'a:1/' has a path"),
         (["count", "--api", "::1:7947"], "'::1:7947': write an IPv6 address in brackets"),
         (["count", "--api", "7947"], "'7947' is not HOST:PORT; a port alone is ':7947'"),

@@ -463,7 +463,7 @@ async def test_a_watcher_that_has_not_begun_goes_with_its_token_too(
 @pytest.mark.parametrize(
     ("first", "behind"),
     [
-        (b"auth token-admin\n", b"count after=%b\nleave\n" % str(ID).encode()),
+        (b"auth token-admin\n", b"count after=%b\n" % str(ID).encode() * 2),
         (resp(b"AUTH", b"token-admin"), resp(b"INCR", b"a") + resp(b"WAIT", b"1", b"0") * 2),
         (
             b"",
@@ -484,7 +484,8 @@ async def test_what_waits_behind_something_slow_goes_with_its_token(
     port.change_tokens(grants())  # the same as before
     port.change_tokens(grants("read"))
     end(backend, True)
-    rest = await client.rest()
+    async with asyncio.timeout(10):
+        rest = await client.rest()
     assert (b"0\n" in rest) or (b":" in rest) or (b'"count": 0' in rest)
     assert not backend.waits
     assert not backend.left
