@@ -27,6 +27,7 @@ All of it takes about 25 minutes, and wants a machine that does nothing else.
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import sys
@@ -164,7 +165,8 @@ def _in_rounds(
 
 
 def _round(loaded: Loaded, cpu: float) -> Round:
-    return Round(loaded.rate, 1e6 * cpu / loaded.answered, loaded.p50, loaded.p99)
+    each = 1e6 * cpu / loaded.answered if loaded.answered else math.inf
+    return Round(loaded.rate, each, loaded.p50, loaded.p99)
 
 
 def _in_turn(

@@ -53,7 +53,10 @@ def test_two_nodes_on_one_host_count_with_bare_commands(
     assert _bare(namespace, "count") == "2\n"
     counted([node, second], 2, within=5)
     assert _bare(namespace, "count", "--api", ":7957") == "2\n"
-    assert "level=warning" not in node.log + second.log
+    log = (node.log + second.log).splitlines()
+    warned = [line for line in log if "level=warning" in line]
+    assert len(warned) == 2, warned
+    assert all('alarm="no secret"' in line for line in warned)
 
 
 def test_a_bare_run_takes_the_documented_ports(cluster: Cluster, namespace: Namespace) -> None:
