@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.frame import TagFrame
+from gossipd.core.wire.frame import SEALED, TagFrame, head_of, why_not
 
 FRAME = TagFrame("a")
 
@@ -47,3 +47,9 @@ def test_every_truncation_is_noticed() -> None:
 def test_what_is_no_datagram_of_this_cluster_has_a_reason(data: bytes, reason: Drop) -> None:
     assert FRAME.open(data) is reason
     assert FRAME.peek(data) is reason
+
+
+def test_what_is_shorter_than_any_head_has_no_other_reason() -> None:
+    head = head_of("a", SEALED)
+    for length in range(len(head)):
+        assert why_not(head[:length], head) is Drop.TOO_SHORT
