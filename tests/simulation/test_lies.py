@@ -110,7 +110,7 @@ def test_a_table_that_grows_is_found_wherever_it_is(
 ) -> None:
     node = lies.world.node("n0")
     sizes = tables(node)
-    assert {"state.members.entries", "state.log.streams", "state.amplification.allowances"} <= set(
+    assert {"state.members.entries", "state.log.streams", "state.amplification.earned"} <= set(
         sizes
     )
     assert sizes["state.members.entries"] == len(node.members)
