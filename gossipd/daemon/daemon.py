@@ -51,6 +51,7 @@ from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.opening import (
     StartError,
     begin_life,
+    begin_port,
     data_dir,
     load_keyring,
     load_pair,
@@ -264,6 +265,7 @@ class Daemon:
                 daemon._speak_tls(certificate)
             daemon._early = early
             daemon._snapshot = store.load()
+            daemon._port.hold()
             await open_port(daemon._port, config, inherited.api)
             if inherited.api:
                 daemon._ending.hand_over = daemon._port.hand_over
@@ -334,6 +336,7 @@ class Daemon:
         self._seals.begin(self._udp.address)
         self._load()
         self._perform(self._node.start(self._is_alone(), time.monotonic()))
+        await begin_port(self._port)
         self._udp.receive_with(self._inbox.receive)
         while self._early:
             self._inbox.receive(*self._early.popleft())

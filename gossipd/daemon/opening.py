@@ -251,6 +251,15 @@ async def open_port(port: SidePort, config: Config, passed: Sequence[socket.sock
         raise
 
 
+async def begin_port(port: SidePort) -> None:
+    """Take connections. Raises `StartError` where another process has come first."""
+    try:
+        await port.begin()
+    except OSError as error:
+        wanted = ", ".join(map(str, port.places))
+        raise StartError(f"cannot bind the API port {wanted}: {_reason(error)}") from error
+
+
 def _check_all_here(port: SidePort, is_meant: bool) -> None:
     """Raises `StartError` where other hosts reach what is bound, whatever its name says, unless
     that is meant."""

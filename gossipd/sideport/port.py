@@ -61,7 +61,7 @@ class SidePort:
         self._connections: set[Connection] = set()
         self._guests = Places(self.limits, time.monotonic)
         self._refused: set[Connection] = set()
-        self._stopping = False
+        self._held = self._stopping = False
         self._look: asyncio.TimerHandle | None = None
         """When the connections are looked at next; None while there are none."""
         self._empty: asyncio.Event = asyncio.Event()
@@ -70,6 +70,17 @@ class SidePort:
         """Connections that came so far."""
         self.refused_count = 0
         """Connections refused so far because there were too many."""
+
+    def hold(self) -> None:
+        """Take nobody's connection before `begin`: what listens first must not be asked while the
+        others are opened, and the node has not loaded its state."""
+        self._held = True
+
+    async def begin(self) -> None:
+        """Take connections from now on. Raises `OSError`."""
+        self._held = False
+        for server in self._servers:
+            await server.start_serving()
 
     async def listen(self, where: ApiAddress) -> None:
         """Listen there, too. Raises `OSError` where it cannot."""
@@ -90,14 +101,20 @@ class SidePort:
 
     async def _listen(self, host: str | None, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(self._by_tcp(), host, port, backlog=BACKLOG)
+        return await loop.create_server(
+            self._by_tcp(), host, port, backlog=BACKLOG, start_serving=not self._held
+        )
 
     async def _listen_on(self, sock: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if sock.family == socket.AF_UNIX:
             made = partial(Connection, self, UNIX)
-            return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
-        return await loop.create_server(self._by_tcp(), sock=sock, backlog=BACKLOG)
+            return await loop.create_unix_server(
+                made, sock=sock, backlog=BACKLOG, start_serving=not self._held
+            )
+        return await loop.create_server(
+            self._by_tcp(), sock=sock, backlog=BACKLOG, start_serving=not self._held
+        )
 
     def _by_tcp(self) -> Callable[[], asyncio.Protocol]:
         """Who takes a connection."""

@@ -314,3 +314,25 @@ async def test_what_is_taken_on_one_loopback_address_is_taken(
     await nothing_left.listen(Endpoint(free, port))
     await nothing_left.stop(0.2)
     await other.stop(0.2)
+
+
+async def test_nobody_is_asked_or_answered_before_all_is_open(backend: FakeBackend) -> None:
+    port = SidePort(backend, Limits())
+    passed = socket.create_server(("127.0.0.1", 0))  # it listens already
+    passed.setblocking(False)
+    port.hold()
+    await port.listen_on(passed, Endpoint(*passed.getsockname()))
+    with socket.create_connection(passed.getsockname()) as early:
+        early.sendall(b"increment\n")
+        await port.listen(Endpoint("localhost", 0))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert (port.accepted_count, backend.started) == (0, [])
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(port.addresses[-1]).close()
+        await port.begin()
+        await until(lambda: len(backend.started) == 1)
+        early.setblocking(False)
+        assert await asyncio.get_running_loop().sock_recv(early, 10) == b"1\n"
+    socket.create_connection(port.addresses[-1]).close()
+    await port.stop()
