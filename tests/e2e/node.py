@@ -72,10 +72,17 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def end_by_unwinding() -> None:
-    """Who started processes ends them, also when it is told to end: SIGTERM is what Ctrl-C is."""
+    """Who started processes ends them, also when it is told to end: SIGTERM is what Ctrl-C is.
+    Those that it forks end at once: what Python does for a signal may come too late for who is
+    just about to wait."""
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        os.register_at_fork(after_in_child=_end_at_once)
+
+
+def _end_at_once() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def with_children(pid: int) -> list[Path]:
