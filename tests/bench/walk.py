@@ -68,7 +68,7 @@ async def walk(request: bytes, config: Config) -> list[Step]:
     serving = asyncio.create_task(daemon.serve())
     (api,) = config.api
     assert isinstance(api, Endpoint)
-    reader, writer = await asyncio.open_connection(api.host, api.port)
+    reader, writer = await _connected(api.host, api.port)
     steps: list[Step] = []
     for _ in range(WARM_UP):
         writer.write(request)
@@ -81,6 +81,16 @@ async def walk(request: bytes, config: Config) -> list[Step]:
     daemon.service.leave()
     await serving
     return steps
+
+
+async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """As soon as somebody listens."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await asyncio.open_connection(host, port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(PAUSE)
 
 
 def main() -> None:
