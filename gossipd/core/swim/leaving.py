@@ -74,7 +74,7 @@ class Leaving:
         self._missing: dict[Stream, None] = {}
         """Streams of which the peer that is asked has not shown everything yet."""
         self._beside: dict[Stream, tuple[Record, ...]] = {}
-        """What the versions do not speak for."""
+        """What the versions do not speak for, newest first."""
         self._beside_sent: dict[Stream, int] = {}
         """How many of these the peer has confirmed to hold."""
         self._peer: str | None = None
@@ -162,8 +162,11 @@ class Leaving:
 
     def _is_held(self, stream: Stream, version: int, beside_sent: int) -> bool:
         self._beside_sent[stream] = max(self._beside_sent.get(stream, 0), beside_sent)
-        beside_held = self._beside_sent[stream] >= len(self._beside.get(stream, ()))
-        return beside_held and version >= self._wanted[stream]
+        beside = self._beside.get(stream)
+        if beside and self._beside_sent[stream] < len(beside):
+            _, newest, *_ = beside[0]
+            return version >= newest  # which speaks for all of them
+        return version >= self._wanted[stream]
 
     def _send_holds(self, turn: Turn) -> None:
         assert self._peer is not None

@@ -185,6 +185,21 @@ def test_registers_above_the_version_are_sent_and_have_to_be_confirmed() -> None
     assert talk.wait(1).of(Left) == [Left(0)]
 
 
+def test_registers_above_the_version_need_not_be_sent_to_whoever_shows_to_have_them() -> None:
+    talk = leaver(peers=1, increments=0)
+    above = [(f"counter-with-a-long-name-{n:03}", 10 + n, 1) for n in range(180)]
+    for first in range(0, 180, 15):
+        news = group(1, list(above[first : first + 15]), start=9 + first)
+        talk.hear(talk.peer("p0"), Gossip(), groups=[news])
+    peer, hold = asked_one(talk, talk.leave())
+    assert len(hold.groups[0].registers) < len(above)
+    talk.hear(peer, Held(hold.nonce, False, ((stream(1), 188),), True))
+    assert talk.own.status is Status.ALIVE, "that does not speak for the newest one"
+    peer, hold = asked_one(talk, talk.wait(0.07))
+    talk.hear(peer, Held(hold.nonce, False, ((stream(1), 189),), True))
+    assert talk.wait(1).of(Left) == [Left(0)]
+
+
 def test_many_streams_are_held_by_many_datagrams() -> None:
     talk = leaver(increments=0)
     for number in range(150):
