@@ -183,7 +183,7 @@ class Daemon:
         self._data_dir = data_dir(config, own.name)
         self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)
-        self._inbox = Inbox(self._receive, self._node, busy)
+        self._inbox = Inbox(self._receive, self._node, self._refuse, busy)
         self._deadline = Deadline(
             self._node, udp, self._inbox, config.settings.stall_after, self._deadline_passed
         )
@@ -405,16 +405,34 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
-        if said is not None:
-            self._udp.send(said, source)
-            return
+        if data.startswith(plain.PING):
+            said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
+            if said is not None:
+                self._udp.send(said, source)
+                return
         effects = self._node.receive_datagram(data, source, time.monotonic())
-        self._seals.received(len(data), source)
-        if isinstance(self._seals.frame.outcome, Drop) and len(effects) == 1:
-            self._performing.do(iter(effects))  # it was not even opened: nothing else has changed
-        else:
+        outcome = self._seals.frame.outcome
+        if not isinstance(outcome, Drop):
+            self._seals.opened(outcome, source)
             self._perform(effects)
+        elif len(effects) == 1:
+            self._dropped(data, source, outcome)  # that is all: nothing else has changed
+        else:
+            self._seals.refused(outcome, len(data), source)
+            self._perform(effects)
+
+    def _refuse(self, data: bytes, source: Address) -> bool:
+        """Whether a datagram is nothing, as its first bytes show: it is done with, then."""
+        reason = self._seals.frame.refusal(data)
+        if reason is None or data.startswith(plain.PING):
+            return False
+        self._dropped(data, source, reason)
+        return True
+
+    def _dropped(self, data: bytes, source: Address, reason: Drop) -> None:
+        """It was not opened."""
+        self._drops.drop(source, reason)
+        self._seals.refused(reason, len(data), source)
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)
@@ -484,7 +502,7 @@ class Daemon:
             self._keeping.watch,
             self._waits,
             self._port,
-            self._drops.counts,
+            self._drops,
             self._config.cluster,
             self.service.not_ready,
             self._alarms,

@@ -8,7 +8,6 @@ gossipd/sideport/METRICS.md.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +17,7 @@ import gossipd
 from gossipd.core import Drop, Node
 from gossipd.daemon import exposition, reports
 from gossipd.daemon.diskwatch import DiskWatch
+from gossipd.daemon.dropping import Drops
 from gossipd.daemon.exposition import Family, Value
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.numbers import Numbers
@@ -42,7 +42,7 @@ class Sources:
     watch: DiskWatch
     waits: Waits
     port: SidePort
-    drops: Counter[Drop]
+    drops: Drops
     cluster: str
     not_ready: Callable[[], str | None]
     alarms: Callable[[], Sized]
@@ -109,6 +109,11 @@ def _sent(of: str) -> Callable[[Sources], Value]:
 def _kind(message: type) -> str:
     """`PingReq` is `ping_req`."""
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in message.__name__)[1:]
+
+
+def _drops(s: Sources) -> Value:
+    counts = s.drops.counts
+    return {drop.name.lower(): counts[drop] for drop in Drop}
 
 
 def _queue_lengths(s: Sources) -> Value:
@@ -236,7 +241,7 @@ ROWS = (
     Row(
         "gossipd_drops_total", "counter",
         "Datagrams, or parts of one, that were not used, by reason.", ("reason",),
-        lambda s: {drop.name.lower(): s.drops[drop] for drop in Drop},
+        _drops,
     ),
     Row(
         "gossipd_kernel_refusals_total", "counter",

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossipd.core import Drop, TagFrame
-from gossipd.core.wire.frame import SEALED
+from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.core.wire.frame import PLAIN as NOT_SEALED
+from gossipd.core.wire.frame import SEALED, head_of, why_not
 
 from .keyring import Keyring, fingerprint_of
 
@@ -24,6 +26,7 @@ OVERHEAD_MAX = 56
 """Bytes that either frame adds to a body at most."""
 
 _FLAGS = 3
+_IS_SEALED = bytes((SEALED,))
 
 
 class ChangingFrame:
@@ -32,6 +35,7 @@ class ChangingFrame:
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
         self._plain = TagFrame(cluster)
+        self._head = head_of(cluster, NOT_SEALED)
         self._sealed: SealedFrame | None = None
         self._sends_plain = self._takes_plain = True
         self.outcome: str | Drop = PLAIN
@@ -73,9 +77,19 @@ class ChangingFrame:
     def peek(self, data: bytes) -> bytes | Drop:
         return self._frame_of(data).peek(data)
 
+    def refusal(self, data: bytes) -> Drop | None:
+        """Why a datagram will not be opened, as far as it costs next to nothing to find out."""
+        frame = self._frame_of(data)
+        if not isinstance(frame, TagFrame):
+            return frame.refusal(data)
+        if len(data) > DATAGRAM_SIZE_MAX:
+            return Drop.TOO_LARGE
+        return None if data.startswith(self._head) else why_not(data, self._head)
+
     def _frame_of(self, data: bytes) -> TagFrame | SealedFrame:
         """What is to open a datagram; the other one would only say that it cannot."""
         if self._sealed is None:
             return self._plain
-        is_sealed = data[_FLAGS : _FLAGS + 1] == bytes((SEALED,))
-        return self._plain if self._takes_plain and not is_sealed else self._sealed
+        if self._takes_plain and data[_FLAGS : _FLAGS + 1] != _IS_SEALED:
+            return self._plain
+        return self._sealed

@@ -42,14 +42,39 @@ class Made:
         )
 
     def hear(self, data: bytes, source: Address = PEER) -> bytes | Drop:
+        at_once = self.seals.frame.refusal(data)
         found = self.seals.frame.open(data)
-        self.seals.received(len(data), source)
+        assert at_once is None or at_once is found
+        if isinstance(found, Drop):
+            self.seals.refused(found, len(data), source)
+        else:
+            outcome = self.seals.frame.outcome
+            assert isinstance(outcome, str)
+            self.seals.opened(outcome, source)
         return found
 
 
 def unsealed() -> Seals:
     """Of a node without secrets."""
     return Made().seals
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"x" * 1400, Drop.MAGIC),
+        (b"x" * 1401, Drop.TOO_LARGE),
+        (b"gd", Drop.TOO_SHORT),
+        (TagFrame("another").close(BODY), Drop.FOREIGN),
+        (SealedFrame("gossipd", Keyring((A,))).close(BODY), Drop.SEALED),
+        (TagFrame("gossipd").close(BODY), None),
+        (TagFrame("gossipd").close(BODY)[:-1], None),
+    ],
+)
+def test_without_a_secret_what_begins_otherwise_is_refused_before_its_tag_is_made(
+    data: bytes, reason: Drop | None
+) -> None:
+    assert unsealed().frame.refusal(data) is reason
 
 
 @pytest.mark.parametrize("bound", [ANY, PEER, ("fe80::1%eth0", 7946)])
