@@ -410,29 +410,23 @@ class Daemon:
             if said is not None:
                 self._udp.send(said, source)
                 return
-        effects = self._node.receive_datagram(data, source, time.monotonic())
-        outcome = self._seals.frame.outcome
-        if not isinstance(outcome, Drop):
-            self._seals.opened(outcome, source)
-            self._perform(effects)
-        elif len(effects) == 1:
-            self._dropped(data, source, outcome)  # that is all: nothing else has changed
-        else:
-            self._seals.refused(outcome, len(data), source)
+        if not self._is_dropped(self._seals.frame.judge(data), data, source):
+            effects = self._node.receive_datagram(data, source, time.monotonic())
+            self._seals.opened(source)
             self._perform(effects)
 
     def _refuse(self, data: bytes, source: Address) -> bool:
-        """Whether a datagram is nothing, as its first bytes show: it is done with, then."""
-        reason = self._seals.frame.refusal(data)
-        if reason is None or data.startswith(plain.PING):
-            return False
-        self._dropped(data, source, reason)
-        return True
+        """Whether a datagram is nothing, as it costs little to find out: it is done with, then."""
+        is_question = data.startswith(plain.PING)
+        return not is_question and self._is_dropped(self._seals.frame.refusal(data), data, source)
 
-    def _dropped(self, data: bytes, source: Address, reason: Drop) -> None:
-        """It was not opened."""
+    def _is_dropped(self, reason: Drop | None, data: bytes, source: Address) -> bool:
+        """Whether there is a reason: the core is told nothing then, as it would change nothing."""
+        if reason is None:
+            return False
         self._drops.drop(source, reason)
         self._seals.refused(reason, len(data), source)
+        return True
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)

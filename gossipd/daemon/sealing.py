@@ -139,8 +139,9 @@ class Seals:
             "from": origin if origin.startswith("$") else str(Path(origin).absolute()),
         }
 
-    def opened(self, outcome: str, source: Address) -> None:
-        """The frame has opened a datagram with that."""
+    def opened(self, source: Address) -> None:
+        """The frame has opened a datagram."""
+        outcome = self.frame.outcome
         if (
             self._keyring is not None
             and self._heard.get(source) != outcome

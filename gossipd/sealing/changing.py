@@ -38,8 +38,10 @@ class ChangingFrame:
         self._head = head_of(cluster, NOT_SEALED)
         self._sealed: SealedFrame | None = None
         self._sends_plain = self._takes_plain = True
-        self.outcome: str | Drop = PLAIN
-        """Of what was opened last: the fingerprint of its secret, or why it was not opened."""
+        self._judged: tuple[bytes, bytes | Drop] | None = None
+        """A datagram that was opened, and who is to have what it holds has not asked yet."""
+        self.outcome = PLAIN
+        """The fingerprint of the secret of what was opened last."""
 
     def change(self, keyring: Keyring, *, sends_plain: bool, takes_plain: bool) -> None:
         """From now on there are these secrets."""
@@ -65,12 +67,20 @@ class ChangingFrame:
             return self._plain.close(body)
         return self._sealed.close(body)
 
+    def judge(self, data: bytes) -> Drop | None:
+        """Open a datagram; why that cannot be. Who opens it next gets what it holds."""
+        body = self._open(data)
+        self._judged = data, body
+        return body if isinstance(body, Drop) else None
+
     def open(self, data: bytes) -> bytes | Drop:
+        judged, self._judged = self._judged, None
+        return judged[1] if judged is not None and judged[0] is data else self._open(data)
+
+    def _open(self, data: bytes) -> bytes | Drop:
         frame = self._frame_of(data)
         body = frame.open(data)
-        if isinstance(body, Drop):
-            self.outcome = body
-        else:
+        if not isinstance(body, Drop):
             self.outcome = PLAIN if frame is self._plain else fingerprint_of(data)
         return body
 

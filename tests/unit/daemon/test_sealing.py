@@ -42,15 +42,15 @@ class Made:
         )
 
     def hear(self, data: bytes, source: Address = PEER) -> bytes | Drop:
-        at_once = self.seals.frame.refusal(data)
-        found = self.seals.frame.open(data)
-        assert at_once is None or at_once is found
+        frame = self.seals.frame
+        at_once, reason, found = frame.refusal(data), frame.judge(data), frame.open(data)
+        assert at_once is None or at_once is reason
         if isinstance(found, Drop):
+            assert found is reason
             self.seals.refused(found, len(data), source)
         else:
-            outcome = self.seals.frame.outcome
-            assert isinstance(outcome, str)
-            self.seals.opened(outcome, source)
+            assert reason is None
+            self.seals.opened(source)
         return found
 
 
@@ -75,6 +75,13 @@ def test_without_a_secret_what_begins_otherwise_is_refused_before_its_tag_is_mad
     data: bytes, reason: Drop | None
 ) -> None:
     assert unsealed().frame.refusal(data) is reason
+
+
+def test_what_was_judged_is_opened_once() -> None:
+    frame, data = Made(A).seals.frame, SealedFrame("gossipd", Keyring((A,))).close(BODY)
+    assert frame.judge(data) is None
+    assert [frame.open(data), frame.open(data)] == [BODY, Drop.REPLAYED]
+    assert frame.judge(data) is Drop.REPLAYED
 
 
 @pytest.mark.parametrize("bound", [ANY, PEER, ("fe80::1%eth0", 7946)])
