@@ -315,7 +315,7 @@ class Daemon:
     def _speak_tls(self, certificate: Certificate) -> None:
         """By TCP, from now on."""
         tls = self._port.tls = Tls(certificate.context, self._port.limits.handshakes_max)
-        self._certificates = Certificates(tls, self._troubles)
+        self._certificates = Certificates(tls, self._troubles, self._port.distrust)
         self._certificates.take(certificate)
 
     async def _serve(self) -> int:
