@@ -47,9 +47,14 @@ class Report(NamedTuple):
         return [each["check"] for each in self.checks if each["result"] == "failed"]
 
 
-def doctor(node: Node, *arguments: str, of: Node | None = None, **variables: str) -> Report:
-    """Run it beside a node; `of`: ask another one than that."""
-    host, port = (of or node).api
+def doctor(node: Node, *arguments: str, **variables: str) -> Report:
+    """Run it beside a node."""
+    return doctor_of(node, node, *arguments, **variables)
+
+
+def doctor_of(asked: Node, node: Node, *arguments: str, **variables: str) -> Report:
+    """The same of another node."""
+    host, port = asked.api
     api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 3 * crowding()):.1f}s")
     command = (*node.prefix, sys.executable, "-m", "gossipd", "doctor", *api, "--json", *arguments)
     done = subprocess.run(
@@ -303,12 +308,12 @@ def test_a_node_of_another_host_does_not_choose_what_is_opened_here(
     a, b, _ = three(cluster, network, "--keyring", str(file), "--api", ":7947", "--insecure-api")
     a.api = (a.host, 7947)
     api = f"{a.host}:7947"
-    near, far = doctor(a), doctor(b, of=a)
+    near, far = doctor(a), doctor_of(a, b)
     assert near.of("secret", api)["result"] == near.of("disk")["result"] == "ok"
     assert f"runs on another host, and so {file} is there" in far.of("secret", api)["text"]
     assert "run this on that host" in far.of("secret", api)["advice"]
     assert "disk" not in {each["check"] for each in far.checks}
-    named = doctor(b, "--keyring", str(file), of=a)
+    named = doctor_of(a, b, "--keyring", str(file))
     assert ours.fingerprint in named.of("secret")["text"]
 
     before = file.read_bytes()

@@ -92,9 +92,10 @@ def test_who_holds_it_for_ever_is_not_waited_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(editing, "PATIENCE", 0.0)
-    with path.open() as held, pytest.raises(KeyringError, match="somebody else is changing it"):
+    with path.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        editing.install(str(path), C)
+        with pytest.raises(KeyringError, match="somebody else is changing it"):
+            editing.install(str(path), C)
     assert path.read_text() == TEXT
 
 
