@@ -87,11 +87,6 @@ from gossipd.store import Keeper, Store, fork
 
 log = logging.getLogger("gossipd")
 
-LOOK_INTERVAL = 0.1
-"""Seconds between two looks at how full the log is, at lines that were lost, and at garbage. There
-is an input at least with each round of probes, so each is seen soon after it happens; a node that
-is alone looks when it is asked."""
-
 EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
 
@@ -177,11 +172,12 @@ class Daemon:
         hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
-        self._ticking = Ticking(self._advertising.tick, hearing.look, self._telling.catch_up)
+        self._ticking = Ticking(
+            self._advertising.tick, hearing.look, self._telling.catch_up, self._look
+        )
         self.service = self._service()
         self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
-        self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)
         self._inbox = Inbox(self._receive, self._node, busy)
         self._deadline = Deadline(
@@ -435,23 +431,19 @@ class Daemon:
         # What is told is written at once, so that who comes as soon as he is answered is read
         # before the next batch is begun.
         self._port.turns.answer()
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_INTERVAL
-            self._look()
         self._deadline.set()
-        self._ticking.awake(now)
+        self._ticking.awake(time.monotonic())
 
-    def _look(self) -> None:
-        """At what tells nobody when it changes."""
+    def _look(self, _: float) -> None:
+        """At what tells nobody when it changes: how full the log is, lines that were lost,
+        garbage."""
         self._filling.look()
         logs.look(self._troubles)
         self._garbage.look()
 
     def _process(self) -> dict[str, object]:
-        """What clients are shown of the process, as it is now: a node that is alone has no inputs
-        for a while."""
-        self._look()
+        """What clients are shown of the process, as it is now."""
+        self._look(time.monotonic())
         udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
