@@ -137,6 +137,14 @@ def _queue_ages(s: Sources) -> Value:
     }
 
 
+def _pending(s: Sources) -> Value:
+    return {
+        "newcomers": s.node.newcomer_count,
+        "questions": s.node.question_count,
+        "timers": s.node.timer_count,
+    }
+
+
 def _entries(s: Sources) -> Value:
     log = s.node.log
     return {
@@ -274,6 +282,12 @@ ROWS = (
         "How long the oldest of it has waited; of `news`, since when there is more than can be "
         "told.", ("queue",),
         _queue_ages,
+    ),
+    Row(
+        "gossipd_pending", "gauge",
+        "What the protocol has begun: `newcomers`, members that are to prove where they are; "
+        "`questions` that may still be answered; `timers` that are set.", ("kind",),
+        _pending,
     ),
 
     Row("gossipd_log_entries", "gauge", "What the log holds, by kind.", ("kind",), _entries),
