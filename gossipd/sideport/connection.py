@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
     """One client's."""
 
     def __init__(self, port: SidePort, listener: Listener = TCP) -> None:
+        self.listener = listener
         access = port.access if listener.asks_tokens else port.open
         self._port = port
         self._turns = port.turns
@@ -166,11 +167,14 @@ class Connection(asyncio.Protocol):
             self._work(self._turns.slice())
 
     def tokens_changed(self) -> None:
-        """Whoever is not welcome any more is told so, if possible, and has to go."""
-        if self._dialect.stays():
-            return
+        """Some are not welcome any more."""
+        if not self._dialect.stays():
+            self.turn_out(GONE)
+
+    def turn_out(self, why: str) -> None:
+        """The client is told so, if possible, and has to go."""
         if (flow := self._pipeline.flow) is not None:
-            flow.stop(GONE)
+            flow.stop(why)
             flow.close()
         elif self._pipeline.closed:
             self.abort()

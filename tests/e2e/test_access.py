@@ -79,7 +79,7 @@ def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) 
         until(lambda: "default\t4" in guarded.text(f"auth {READ}", "counters"), 10, "it counted")
         tokens.write_text(FILE.replace(f"write {WRITE}\n", ""))
         guarded.send(signal.SIGHUP)
-        guarded.says(f"SIGHUP: read the tokens again: {tokens}")
+        guarded.says(f"reload: read the tokens again: {tokens}")
         assert b"".join(iter(lambda: session.recv(4096), b"")) == b"ok\n4\n"
         rest = b"".join(iter(lambda: watcher.recv(4096), b""))
         assert b"its token is not valid any more" in rest
@@ -87,7 +87,7 @@ def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) 
     tokens.write_text("read x\n")
     guarded.send(signal.SIGHUP)
     complaint = f"the tokens cannot be read again: {tokens}: line 1: a token has"
-    guarded.says(f"SIGHUP: {complaint}")
+    guarded.says(f"reload: {complaint}")
     guarded.token = READ
     (alarm,) = guarded.status()["alarms"]
     assert alarm.startswith(complaint)
@@ -216,7 +216,7 @@ def test_who_may_open_a_unix_socket_needs_no_token(cluster: Cluster, tokens: Pat
             assert connection.recv(100).startswith(answer)
         tokens.write_text(f"read {READ}\n")
         node.send(signal.SIGHUP)
-        node.says("SIGHUP: read the tokens again")
+        node.says("reload: read the tokens again")
         inside.sendall(b"increment\n")
         assert inside.recv(100) == b"2\n"
 
