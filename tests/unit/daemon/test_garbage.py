@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from gossipd.daemon.garbage import STEP_MIN, Garbage
+from gossipd.daemon.garbage import FEW, SEARCH_INTERVAL, STEP_MIN, Garbage
 from tests.commits import count_all
 from tests.unit.pair import Pair
 
@@ -78,3 +81,42 @@ def test_what_is_old_is_searched_only_where_few_are_connected_or_for_once(
         connected[0] = 1000 if seconds > 200 else 0
         garbage.look()
     assert searched == [60.0, 120.0, 180.0, 3780.0, 7380.0]
+
+
+LIBC = ctypes.CDLL(None)
+BLOCKS, BLOCK = 40_000, 500
+
+
+@pytest.mark.skipif(not hasattr(LIBC, "malloc_trim"), reason="no glibc")
+def test_what_the_c_library_keeps_after_a_crowd_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, connected = [0.0], [FEW]
+    monkeypatch.setattr("gossipd.daemon.garbage.time.monotonic", lambda: now[0])
+    LIBC.malloc.argtypes, LIBC.malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
+    LIBC.free.argtypes, LIBC.free.restype = (ctypes.c_void_p,), None
+    garbage = Garbage(Pair().node, lambda: connected[0])
+    blocks = [LIBC.malloc(BLOCK) for _ in range(BLOCKS)]
+    last = LIBC.malloc(BLOCK)
+    for block in blocks:
+        ctypes.memset(block, 1, BLOCK)
+    for block in blocks:
+        LIBC.free(block)
+
+    def search() -> int:
+        """Bytes that this process has less of."""
+        before = _resident()
+        now[0] += SEARCH_INTERVAL
+        garbage.look()
+        return before - _resident()
+
+    assert search() < BLOCKS * BLOCK / 10, "there was no crowd"
+    connected[0] += 1
+    garbage.look()
+    connected[0] -= 1
+    assert search() > BLOCKS * BLOCK / 2
+    LIBC.free(last)
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
