@@ -28,6 +28,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
+from gossipd.sealing.keyring import Secret
 from tests.bench.durable import QUICK, data, fill
 from tests.bench.program import Row, chosen, options, report, with_parts
 from tests.bench.pump import increment, pump
@@ -61,9 +62,11 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def cluster_of(count: int, *options: str) -> Iterator[tuple[Cluster, list[Node]]]:
+def cluster_of(
+    count: int, *options: str, secret: Secret | None = None
+) -> Iterator[tuple[Cluster, list[Node]]]:
     """Some nodes; nothing may go wrong in their logs."""
-    with tempfile.TemporaryDirectory() as directory, Cluster(Path(directory)) as cluster:
+    with tempfile.TemporaryDirectory() as directory, Cluster(Path(directory), secret) as cluster:
         try:
             yield cluster, cluster.start(count, *options)
             if mishaps := cluster.mishaps():

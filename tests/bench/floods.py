@@ -1,7 +1,7 @@
 """What strangers can do to a cluster: hold its side port, flood its gossip port, all at once.
 
-    python -m tests.bench.floods [--parts idle,slow,deaf,kinds,flood,together] [--quick] [--json]
-        [--seconds 30] [--rates 20000,50000]
+    python -m tests.bench.floods [--parts idle,slow,deaf,again,kinds,flood,together] [--quick]
+        [--json] [--seconds 30] [--rates 20000,50000] [--sealed]
 
 Five real nodes on loopback, in memory, of which the first is attacked, from other addresses. A
 client in a process of its own increments on all of them in turn, one after another, alone and then
@@ -9,9 +9,12 @@ beside the attack: now and then on a new connection. What it did not get answere
 were suspected or failed, and descriptors that are left afterwards must be none.
 
 - `idle`: 5,000 connections that say nothing. `slow`: 500 that send a byte a second. `deaf`: 200
-  that follow what changes and never read.
+  that follow what changes and never read. `again`: the 5,000 three times; the memory that each
+  time takes besides.
 - `kinds`: 20,000 datagrams a second, one kind after another. `flood`: all kinds, at each rate.
 - `together`: all of that at once.
+
+With `--sealed` the nodes have a secret, and the datagrams are those of who has none, but listens.
 
 With the defaults it takes about five minutes and wants a machine that does nothing else.
 """
@@ -31,6 +34,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from gossipd.sealing.keyring import Secret
 from tests.bench.busy import cluster_of, part_of
 from tests.bench.program import Row, chosen, options, report, with_parts
 from tests.bench.pump import increment
@@ -53,6 +57,9 @@ NEW_EVERY = 20
 
 GROWN_MAX = 64.0
 """MiB that the attacked node may grow by."""
+
+AGAIN_MAX = 4.0
+"""The same when the same attack comes again."""
 
 AFTERWARDS = 15.0
 """Seconds within which all is as before: longer than anybody who is silent is kept."""
@@ -114,6 +121,7 @@ class Stage(NamedTuple):
     nodes: list[Node]
     pool: Pool
     wanted: Namespace
+    secret: Secret | None
 
     @property
     def sources(self) -> list[str]:
@@ -140,6 +148,8 @@ class Stage(NamedTuple):
     @property
     def kinds(self) -> dict[str, list[bytes]]:
         """Forged joins name an address at which nobody is."""
+        if self.secret is not None:
+            return floods.of_every_sealed_kind(self.nodes, self.secret)
         net = self.nodes[0].host.rpartition(".")[0]
         return floods.of_every_kind(self.nodes, (f"{net}.200", 9))
 
@@ -147,9 +157,11 @@ class Stage(NamedTuple):
 @contextmanager
 def stage(wanted: Namespace) -> Iterator[Stage]:
     sideport.allow_files()
-    with cluster_of(NODES, "--in-memory") as (_, nodes), multiprocessing.Pool(6) as pool:
+    secret = Secret.fresh() if wanted.sealed else None
+    cluster = cluster_of(NODES, "--in-memory", secret=secret)
+    with cluster as (_, nodes), multiprocessing.Pool(6) as pool:
         nodes[0].get("/metrics")  # loads a library, once
-        yield Stage(nodes, pool, wanted)
+        yield Stage(nodes, pool, wanted, secret)
 
 
 class Held(NamedTuple):
@@ -168,7 +180,11 @@ def held(node: Node) -> Held:
 
 
 def attacked(
-    on: Stage, what: str, seconds: float, attack: Callable[[], Sequence[AsyncResult[int]]]
+    on: Stage,
+    what: str,
+    seconds: float,
+    attack: Callable[[], Sequence[AsyncResult[int]]],
+    kept_max: float = GROWN_MAX,
 ) -> Iterator[Row]:
     """What becomes of a cluster beside an attack."""
     node, bare, pool = on.nodes[0], on.bare, on.pool
@@ -194,7 +210,7 @@ def attacked(
     note = f"{done:,} connections or datagrams, {read:,} datagrams read; of all nodes"
     yield Row("  CPU of the attacked node", 100 * busy / took, unit="%", note=note)
     yield Row("  memory more, at most", most - before.memory, GROWN_MAX, "MiB")
-    yield from _afterwards(node, before)
+    yield from _afterwards(node, before, kept_max)
     until(partial(_agree, on.nodes), PATIENCE, "all count the same")
 
 
@@ -202,7 +218,7 @@ def _agree(nodes: Sequence[Node]) -> bool:
     return len({node.count() for node in nodes}) == 1
 
 
-def _afterwards(node: Node, before: Held) -> Iterator[Row]:
+def _afterwards(node: Node, before: Held, kept_max: float) -> Iterator[Row]:
     """Descriptors and connections are as before, soon."""
     now = held(node)
 
@@ -218,7 +234,7 @@ def _afterwards(node: Node, before: Held) -> Iterator[Row]:
         took = None
     note = f"{now.files} descriptors, {now.connections} connections"
     yield Row("  all descriptors are free again after", took, AFTERWARDS, "s", note=note)
-    yield Row("  memory more, then", now.memory - before.memory, GROWN_MAX, "MiB")
+    yield Row("  memory more, then", now.memory - before.memory, kept_max, "MiB")
 
 
 def _blamed(nodes: Sequence[Node]) -> int:
@@ -242,6 +258,14 @@ def crowds(what: str, *crowd: Crowd) -> Callable[[Namespace], Iterator[Row]]:
             yield from attacked(on, what, wanted.seconds, lambda: [*map(on.hold, crowd)])
 
     return part
+
+
+def again(wanted: Namespace) -> Iterator[Row]:
+    with stage(wanted) as on:
+        for number in range(1, 4):
+            what = f"5,000 idle connections, time {number} of 3"
+            kept_max = GROWN_MAX if number == 1 else AGAIN_MAX
+            yield from attacked(on, what, wanted.seconds, lambda: [on.hold(IDLE)], kept_max)
 
 
 def kinds(wanted: Namespace) -> Iterator[Row]:
@@ -274,6 +298,7 @@ PARTS: dict[str, Callable[[Namespace], Iterator[Row]]] = {
     "idle": crowds("5,000 idle connections", IDLE),
     "slow": crowds("500 that send a byte a second", SLOW),
     "deaf": crowds("200 that never read", DEAF),
+    "again": again,
     "kinds": kinds,
     "flood": flood,
     "together": together,
@@ -291,6 +316,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--rates", type=_rates, default=(RATE, 50_000), help="datagrams a second (20000,50000)"
     )
+    parser.add_argument("--sealed", action="store_true", help="at nodes that have a secret")
     wanted = parser.parse_args(arguments)
     if wanted.quick:
         wanted.seconds = wanted.seconds / QUICK

@@ -17,9 +17,12 @@ from typing import NamedTuple
 
 from gossipd.core import Address
 from gossipd.core.wire.messages import Hello, Ping
+from gossipd.sealing.frame import SealedFrame
+from gossipd.sealing.keyring import Keyring, Secret
 from tests.e2e.mischief import FRAME, SHOWN, Mischief
 from tests.e2e.node import Node
 from tests.fuzz.attacks import sideport
+from tests.fuzz.attacks.sealed import CAPTURED, Captured, hostile
 
 POOL = 2000
 """Different datagrams of a flood, which come again and again."""
@@ -131,6 +134,20 @@ def of_every_kind(nodes: list[Node], victim: Address) -> dict[str, list[bytes]]:
         "plain": lambda: rng.choice((b"ping", b"ping x" + bytes(1000))),
     }
     return {kind: [make() for _ in range(POOL)] for kind, make in made.items()}
+
+
+def of_every_sealed_kind(nodes: list[Node], secret: Secret) -> dict[str, list[bytes]]:
+    """The same where there is a secret, of who listens: what a member has said is his to change
+    and to send again."""
+    rng, frame = random.Random(5), SealedFrame("gossipd", Keyring((secret,)))
+    mischief = Mischief(nodes, (nodes[0].host, 9), b"")
+    said = [mischief.said("ghost", Ping(rng.getrandbits(64), "", SHOWN)) for _ in range(CAPTURED)]
+    heard = [frame.close(data[FRAME.overhead :]) for data in said]
+    kinds = hostile(secret)
+    del kinds["reflected"]  # they were sent by nobody
+    captured = Captured(heard, [])
+    made = {kind: [make(captured, rng) for _ in range(POOL)] for kind, (_, make) in kinds.items()}
+    return {**made, "plain": [b"ping"] * POOL}
 
 
 def mixed(kinds: dict[str, list[bytes]]) -> list[bytes]:
