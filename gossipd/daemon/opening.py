@@ -39,7 +39,8 @@ from gossipd.process.passed import take
 from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
-from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
+from gossipd.store import DiskStore, Keeper, MemoryStore, Store, StoreError
+from gossipd.store.remote import RemoteStore
 
 log = logging.getLogger("gossipd")
 
