@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol):
         _set_up(transport, self._limits)
         origin = _origin(transport)
         self._pipeline.source = source_of(origin)
+        self._pipeline.client = f"user {origin}" if isinstance(origin, int) else str(origin)
         place = self._port.admit(self, origin)
         self._brief = place is Place.BRIEF
         if place is Place.NONE:
