@@ -133,8 +133,6 @@ class Timers:
         self._order += 1
         self._deadlines[key] = (at, self._order)
         heappush(self._heap, (at, self._order, key))
-        if not self._old and len(self._heap) > 4 * len(self._deadlines) + 64:
-            self._old, self._heap = self._heap, []
         self._sweep()
 
     def set_between(self, timer: Timer, at: float, latest: float, about: str = "") -> None:
@@ -154,6 +152,12 @@ class Timers:
         self._soon.pop((timer, about), None)
         if self._deadlines.pop((timer, about), None) is not None:
             self._is_known = False
+            self._sweep()
+
+    @property
+    def count(self) -> int:
+        """How many are set."""
+        return len(self._deadlines)
 
     @property
     def next(self) -> float | None:
@@ -186,12 +190,17 @@ class Timers:
             heappop(heap)
         if not old:  # mostly
             return heap
-        while old and not self._holds(old[0]):
+        while old and not (heap and heap[0] < old[0]):  # what comes later may be of no use
+            if self._holds(old[0]):
+                return old
             heappop(old)
-        return heap if not old or (heap and heap[0] < old[0]) else old
+        return heap
 
     def _sweep(self) -> None:
-        """Move some entries that still hold; without its last one a heap is still a heap."""
+        """Begin a sweep if it is time, or go on with it: move some entries that still hold.
+        Without its last one a heap is still a heap."""
+        if not self._old and len(self._heap) > 4 * len(self._deadlines) + 64:
+            self._old, self._heap = self._heap, []
         for _ in range(min(_MOVED, len(self._old))):
             entry = self._old.pop()
             if self._holds(entry):

@@ -21,7 +21,6 @@ from typing import Any
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
-from gossipd.config.tokens import read_tokens
 from gossipd.core import (
     Address,
     Drop,
@@ -34,13 +33,14 @@ from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
-from gossipd.daemon.certificates import Certificate, Certificates, load_certificate
+from gossipd.daemon.certificates import Certificate, Certificates
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Filling
 from gossipd.daemon.garbage import Garbage
+from gossipd.daemon.given import certificate_of, keyring_of, tokens_of
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
@@ -53,9 +53,6 @@ from gossipd.daemon.opening import (
     begin_life,
     begin_port,
     data_dir,
-    load_keyring,
-    load_pair,
-    load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
@@ -64,6 +61,7 @@ from gossipd.daemon.opening import (
     own_view,
     port_limits,
     raise_file_limit,
+    read_given,
     sockets_passed,
 )
 from gossipd.daemon.performing import Performing
@@ -86,11 +84,6 @@ from gossipd.sideport.tls import Tls
 from gossipd.store import Keeper, Store
 
 log = logging.getLogger("gossipd")
-
-LOOK_INTERVAL = 0.1
-"""Seconds between two looks at how full the log is, at lines that were lost, and at garbage. There
-is an input at least with each round of probes, so each is seen soon after it happens; a node that
-is alone looks when it is asked."""
 
 EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
@@ -176,15 +169,13 @@ class Daemon:
         hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
-        self._ticking = Ticking(
-            self._advertising.tick, self._seeds.tick, hearing.look, self._telling.catch_up
-        )
+        acts = self._advertising.tick, self._seeds.tick, hearing.look, self._telling.catch_up
+        self._ticking = Ticking(*acts, self._look)
         self.service = self._service()
         self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
-        self._look_at = float("-inf")
         busy = partial(self._drops.drop, reason=Drop.BUSY)
-        self._inbox = Inbox(self._receive, self._node, busy)
+        self._inbox = Inbox(self._receive, self._node, self._refuse, busy)
         self._deadline = Deadline(
             self._node, udp, self._inbox, config.settings.stall_after, self._deadline_passed
         )
@@ -244,7 +235,7 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        keyring = await load_keyring(config)
+        keyring = await read_given(config, config.keyring, keyring_of)
         inherited = sockets_passed()
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
@@ -253,7 +244,8 @@ class Daemon:
         await udp.start()
         store: Store | None = None
         try:
-            tokens, certificate = await load_tokens(config), await load_pair(config)
+            tokens = await read_given(config, config.tokens, tokens_of)
+            certificate = await read_given(config, config.api_cert, certificate_of)
             own = await own_view(config, udp)
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
@@ -305,18 +297,18 @@ class Daemon:
 
     def _files(self) -> Iterator[Beside[Any]]:
         """What is read again beside the configuration."""
-        if (tokens := self._config.tokens) is not None:
-            take = self._port.change_tokens
-            yield Beside("tokens", tokens, partial(read_tokens, tokens), take)
-        if self._certificates is not None and (cert := self._config.api_cert) is not None:
-            key, client_ca = self._config.api_key, self._config.api_client_ca
-            read = partial(load_certificate, cert, key, client_ca)
-            yield Beside("certificate", cert, read, self._certificates.take)
+        config = self._config
+        if config.tokens is not None:
+            read = partial(tokens_of, config)
+            yield Beside("tokens", config.tokens, read, self._port.change_tokens)
+        if self._certificates is not None and config.api_cert is not None:
+            pair = partial(certificate_of, config)
+            yield Beside("certificate", config.api_cert, pair, self._certificates.take)
 
     def _speak_tls(self, certificate: Certificate) -> None:
         """By TCP, from now on."""
         tls = self._port.tls = Tls(certificate.context, self._port.limits.handshakes_max)
-        self._certificates = Certificates(tls, self._troubles)
+        self._certificates = Certificates(tls, self._troubles, self._port.distrust)
         self._certificates.take(certificate)
 
     async def _serve(self) -> int:
@@ -406,16 +398,28 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
-        if said is not None:
-            self._udp.send(said, source)
-            return
-        effects = self._node.receive_datagram(data, source, time.monotonic())
-        self._seals.received(len(data), source)
-        if isinstance(self._seals.frame.outcome, Drop) and len(effects) == 1:
-            self._performing.do(iter(effects))  # it was not even opened: nothing else has changed
-        else:
+        if data.startswith(plain.PING):
+            said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
+            if said is not None:
+                self._udp.send(said, source)
+                return
+        if not self._is_dropped(self._seals.frame.judge(data), data, source):
+            effects = self._node.receive_datagram(data, source, time.monotonic())
+            self._seals.opened(source)
             self._perform(effects)
+
+    def _refuse(self, data: bytes, source: Address) -> bool:
+        """Whether a datagram is nothing, as it costs little to find out: it is done with, then."""
+        is_question = data.startswith(plain.PING)
+        return not is_question and self._is_dropped(self._seals.frame.refusal(data), data, source)
+
+    def _is_dropped(self, reason: Drop | None, data: bytes, source: Address) -> bool:
+        """Whether there is a reason: the core is told nothing then, as it would change nothing."""
+        if reason is None:
+            return False
+        self._drops.drop(source, reason)
+        self._seals.refused(reason, len(data), source)
+        return True
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)
@@ -436,23 +440,19 @@ class Daemon:
         # What is told is written at once, so that who comes as soon as he is answered is read
         # before the next batch is begun.
         self._port.turns.answer()
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_INTERVAL
-            self._look()
         self._deadline.set()
-        self._ticking.awake(now)
+        self._ticking.awake(time.monotonic())
 
-    def _look(self) -> None:
-        """At what tells nobody when it changes."""
+    def _look(self, _: float) -> None:
+        """At what tells nobody when it changes: how full the log is, lines that were lost,
+        garbage."""
         self._filling.look()
         logs.look(self._troubles)
         self._garbage.look()
 
     def _process(self) -> dict[str, object]:
-        """What clients are shown of the process, as it is now: a node that is alone has no inputs
-        for a while."""
-        self._look()
+        """What clients are shown of the process, as it is now."""
+        self._look(time.monotonic())
         udp, alarms = self._udp, self._alarms()
         return {
             "data_dir": None if self._data_dir is None else str(self._data_dir),
@@ -485,7 +485,7 @@ class Daemon:
             self._keeping.watch,
             self._waits,
             self._port,
-            self._drops.counts,
+            self._drops,
             self._config.cluster,
             self.service.not_ready,
             self._alarms,

@@ -20,7 +20,7 @@ from gossipd.core import Address, Drop
 from gossipd.daemon.lines import fields
 from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.sealing.changing import OVERHEAD_MAX, PLAIN, ChangingFrame
-from gossipd.sealing.keyring import Keyring, find
+from gossipd.sealing.keyring import Keyring
 
 log = logging.getLogger("gossipd")
 
@@ -30,16 +30,7 @@ HEARD_MAX = 20_000
 WORD_INTERVAL = 0.1
 """Seconds between two words to others that their datagrams do not fit, at least."""
 
-_UNFIT = {Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET}
-
-
-def keyring_of(config: Config) -> Keyring | None:
-    """The secrets that a node is given; what seals is loaded along with them, which takes a
-    moment. Raises `KeyringError`."""
-    keyring = find(config.keyring)
-    if keyring is not None:
-        from gossipd.sealing import frame  # noqa: F401
-    return keyring
+_UNFIT = (Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET)
 
 
 class Seals:
@@ -59,7 +50,7 @@ class Seals:
         self._send = send
         self._is_its_own = is_its_own
         self._keyring: Keyring | None = None
-        self._mode: Sealing = config.sealing
+        self._mode: Sealing = config.sealing or "require"
         self._heard: dict[Address, str] = {}
         self._word_at = float("-inf")
         if keyring is not None:
@@ -75,8 +66,9 @@ class Seals:
                 "nothing is sealed: everybody who reaches the gossip port can join and count",
             )
 
-    def change(self, keyring: Keyring | None, mode: Sealing) -> None:
+    def change(self, keyring: Keyring | None, mode: Sealing | None) -> None:
         """Other secrets, or another mode, from now on."""
+        mode = mode or "require"
         if keyring is None:
             if self._keyring is not None:
                 log.warning("no keyring is given any more: the secrets stay until a new start")
@@ -139,13 +131,10 @@ class Seals:
             "from": origin if origin.startswith("$") else str(Path(origin).absolute()),
         }
 
-    def received(self, size: int, source: Address) -> None:
-        """The frame has opened a datagram of `size` bytes, or has not."""
+    def opened(self, source: Address) -> None:
+        """The frame has opened a datagram."""
         outcome = self.frame.outcome
-        if isinstance(outcome, Drop):
-            if outcome in _UNFIT:
-                self._answer(size, source)
-        elif (
+        if (
             self._keyring is not None
             and self._heard.get(source) != outcome
             and self._is_its_own(source)
@@ -154,9 +143,11 @@ class Seals:
             if len(self._heard) > HEARD_MAX:
                 del self._heard[next(iter(self._heard))]
 
-    def _answer(self, size: int, source: Address) -> None:
-        """Never with more than came, never to such an answer, and not often."""
-        now = time.monotonic()
-        if size > OVERHEAD_MAX and now >= self._word_at:
-            self._word_at = now + WORD_INTERVAL
-            self._send(self.frame.close(b""), source)
+    def refused(self, reason: Drop, size: int, source: Address) -> None:
+        """It has not opened one of `size` bytes: who may not know why is told, never with more
+        than came, never in answer to such a word, and not often."""
+        if size > OVERHEAD_MAX and reason in _UNFIT:
+            now = time.monotonic()
+            if now >= self._word_at:
+                self._word_at = now + WORD_INTERVAL
+                self._send(self.frame.close(b""), source)

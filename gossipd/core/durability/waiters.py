@@ -21,7 +21,7 @@ Queue: TypeAlias = list[tuple[int, int]]
 WAITS_MAX = 10_000
 """Those of one kind that wait at a time."""
 
-ENDS_MAX = 500
+ENDS_MAX = 125
 """Those whose wait one input ends, as they are satisfied; the next ones a moment later. Each costs
 some 4 us here, and its client is woken in one turn of the loop with the others."""
 

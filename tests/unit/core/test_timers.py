@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from random import Random
+
+import pytest
+
 from gossipd.core.timers import Timer, Timers
 
 
@@ -68,8 +72,10 @@ def test_a_timer_is_set_sooner_but_never_later_on_request() -> None:
 def test_a_cancelled_timer_does_not_fire() -> None:
     timers = Timers()
     timers.set(Timer.PROBE, 1.0)
+    assert timers.count == 1
     timers.cancel(Timer.PROBE)
     timers.cancel(Timer.PULL)
+    assert timers.count == 0
     assert timers.next is None
     assert timers.pop(9.0) is None
 
@@ -127,3 +133,29 @@ def test_no_setting_costs_as_much_as_there_are_deadlines() -> None:
         fired = [name for _, name in _drained(timers, at)]
         assert sorted(fired) == sorted(due)
     assert timers.next is None
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("order", ["rising", "falling", "shuffled"])
+def test_those_that_are_cancelled_in_a_row_are_not_left_to_one_turn(
+    order: str, hidden: bool
+) -> None:
+    """Also where another deadline comes before all of them."""
+    timers, names = Timers(), [str(number) for number in range(1, 4_001)]
+    for name in names:
+        timers.set(Timer.COPIES, Deadline(name), name)
+    if hidden:
+        timers.set(Timer.PROBE, Deadline(0.0))
+    if order == "falling":
+        names.reverse()
+    elif order == "shuffled":
+        Random(1).shuffle(names)
+    worst, left = 0, {float(name) for name in names} | ({0.0} if hidden else set())
+    for first in range(0, len(names), 10):
+        before = Deadline.compared
+        for name in names[first : first + 10]:
+            timers.cancel(Timer.COPIES, name)
+            left.discard(float(name))
+        assert timers.next == min(left, default=None)
+        worst = max(worst, Deadline.compared - before)
+    assert worst < 12_000, "each leaves something to do, not all to one"
