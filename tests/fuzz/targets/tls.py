@@ -144,9 +144,11 @@ class _Talk:
         self.under_way += self._outgoing.read()
 
     def deliver(self, size: int) -> None:
+        if not self.wire.reading:
+            return
         data = bytes(self.under_way[:size])
         del self.under_way[:size]
-        if data and not self.has_ended and not self.wire.closing and self.wire.reading:
+        if data and not self.has_ended and not self.wire.closing:
             self.came += len(data)
             self.layer.data_received(data)
 

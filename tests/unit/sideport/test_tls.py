@@ -346,14 +346,15 @@ async def test_many_little_records_are_decrypted_in_turns(
     context: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     """Nothing more is read meanwhile, and the last word is heard behind all of them."""
-    sink, wire, turns = Sink(), FakeTransport(), Turns()
-    layer = Layer(Tls(context, 8), turns, cast(Connection, sink))
+    sink, wire, tls, turns = Sink(), FakeTransport(), Tls(context, 8), Turns()
+    layer = Layer(tls, turns, cast(Connection, sink))
     layer.connection_made(wire)
     client = Shaken(trusting)
     for _ in range(2):
         with suppress(ssl.SSLWantReadError):
             client.session.do_handshake()
         layer.data_received(client.outgoing.read())
+        await until(lambda: bool(wire.written))
         client.incoming.write(wire.written)
         wire.written = b""
     for sign in (said := bytes(range(256)) * 10):
