@@ -112,7 +112,7 @@ class _Talk:
         self.client = client.wrap_bio(self._incoming, self._outgoing, server_hostname="a")
         self.may_fail = bool(kind & _ASKS) and not kind & _SHOWS
         self.is_done = self.is_dead = self.said_goodbye = self.has_ended = False
-        self.is_meddled = False
+        self.is_meddled = self.has_no_time = False
         self.under_way = bytearray()
         """What the client has sent and nobody has got yet."""
         self.said = self.answered = self.read = b""
@@ -150,6 +150,8 @@ class _Talk:
         del self.under_way[:size]
         if data and not self.has_ended and not self.wire.closing:
             self.came += len(data)
+            if self.has_no_time:
+                self.turns.slice().spend()
             self.layer.data_received(data)
 
     def say(self, size: int) -> None:
@@ -198,7 +200,7 @@ class _Talk:
     def close(self, how: int) -> None:
         match how % 5:
             case 0:
-                self.turns.slice().spend()
+                self.has_no_time = True
             case 1:
                 self.heard.pause(not self.heard.has_paused)
             case 2 if not self.heard.is_over:
