@@ -8,6 +8,9 @@ ends without it may have been cut by somebody on the way, and what it said last 
 A handshake is work of some hundred microseconds, or of milliseconds with a large RSA key: it takes
 its turn (`turns`) as all long work does. Until it is done a connection is one that has said
 nothing yet. Of too many at a time the one that has begun first gives way.
+
+Decrypting takes its turn, too, for a client may send records of one byte, or such as say nothing
+and have TLS itself answer: of these it gets through with a few.
 """
 
 from __future__ import annotations
@@ -33,8 +36,14 @@ _HANDSHAKE_SIZE_MAX = 128 * 1024
 """Bytes of a client in a handshake, its certificates included."""
 
 _RECORD_SIZE = 16 * 1024
-"""Bytes that are encrypted, or decrypted, at a time: more than that the buffers of a connection do
-not keep once they are empty."""
+"""Bytes that are encrypted at a time, or read of what was decrypted: more than that the buffers of
+a connection do not keep once they are empty."""
+
+_PIECE_SIZE = 2048
+"""Bytes that are decrypted at a time: a hundred records at most."""
+
+_ASIDE_MAX = 1024
+"""Bytes that TLS itself answers to such a piece, as to who asks for new keys: more is cut."""
 
 
 DISTRUSTED = "the CAs of clients have changed"
@@ -104,6 +113,14 @@ class Layer(asyncio.Protocol, asyncio.Transport):
         self._session: ssl.SSLObject | None = None
         self._eof = False
         """The client has said its last word."""
+        self._undone = b""
+        """What has come and is not decrypted yet: meanwhile nothing more is read."""
+        self._waits = False
+        """For its turn to go on with that."""
+        self._is_read = True
+        """The connection takes more."""
+        self._is_held = False
+        """The transport takes no more."""
 
     # What the transport says.
 
@@ -115,6 +132,7 @@ class Layer(asyncio.Protocol, asyncio.Transport):
     def connection_lost(self, exc: Exception | None) -> None:
         connection, self._connection = self._connection, None
         self._raw = self._session = None
+        self._undone = b""
         self._tls.end(self, Outcome.ABANDONED)
         if connection is not None:
             connection.connection_lost(exc)
@@ -140,10 +158,12 @@ class Layer(asyncio.Protocol, asyncio.Transport):
         return True
 
     def pause_writing(self) -> None:
+        self._is_held = True
         if self._connection is not None:
             self._connection.pause_writing()
 
     def resume_writing(self) -> None:
+        self._is_held = False
         if self._connection is not None:
             self._connection.resume_writing()
 
@@ -176,7 +196,7 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             self._tls.end(self, Outcome.DONE)
             self._state = _State.OPEN
             self._flush()
-            self._take(b"")
+            self._take(self._incoming.read())
 
     def _give_up(self, last: bytes) -> None:
         """End with these bytes, as they are."""
@@ -189,21 +209,52 @@ class Layer(asyncio.Protocol, asyncio.Transport):
     # What the client says.
 
     def _take(self, data: bytes) -> None:
-        """Decrypt what has come, and hand it on in one piece."""
+        """Decrypt what has come, and hand it on."""
+        if not self._undone and len(data) <= _PIECE_SIZE:
+            self._take_piece(data)
+            return
+        self._undone += data
+        if not self._waits and self._is_read:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """As far as there is time in this turn of the loop, and the connection takes it."""
+        self._waits = True
+        data, at, time = self._undone, 0, self._turns.slice()
+        while at < len(data) and self._state is _State.OPEN and self._is_read and not self._eof:
+            self._take_piece(data[at : at + _PIECE_SIZE])
+            at += _PIECE_SIZE
+            if time.over:
+                break
+        is_open = self._state is _State.OPEN and not self._eof and self._raw is not None
+        self._undone = data[at:] if is_open else b""
+        self._waits = False
+        self._turn_reading()
+
+    def _turn_reading(self) -> None:
+        """Go on with what has come, if the connection takes more; if there is nothing, read it."""
+        if self._undone and self._is_read and not self._waits:
+            self._waits = True
+            self._turns.add(self._go_on)
+        if self._raw is not None and not self._raw.is_closing():
+            if self._is_read and not self._undone:
+                self._raw.resume_reading()
+            else:
+                self._raw.pause_reading()
+
+    def _take_piece(self, data: bytes) -> None:
         session, parts = self._session, list[bytes]()
         if session is None or self._connection is None or self._eof:
             return
         try:
-            if len(data) <= _RECORD_SIZE:
-                ended = self._decrypt(session, data, parts)
-            else:
-                starts = range(0, len(data), _RECORD_SIZE)
-                pieces = (data[start : start + _RECORD_SIZE] for start in starts)
-                ended = any(self._decrypt(session, piece, parts) for piece in pieces)
+            ended = self._decrypt(session, data, parts)
         except ssl.SSLError:
             self._give_up(self._outgoing.read())
             return
-        if self._outgoing.pending:
+        if aside := self._outgoing.pending:
+            if aside > _ASIDE_MAX or self._is_held:
+                self.abort()
+                return
             self._flush()
         if parts:
             self._connection.data_received(parts[0] if len(parts) == 1 else b"".join(parts))
@@ -269,12 +320,12 @@ class Layer(asyncio.Protocol, asyncio.Transport):
         return self._raw is None or self._raw.is_closing()
 
     def pause_reading(self) -> None:
-        if self._raw is not None:
-            self._raw.pause_reading()
+        self._is_read = False
+        self._turn_reading()
 
     def resume_reading(self) -> None:
-        if self._raw is not None:
-            self._raw.resume_reading()
+        self._is_read = True
+        self._turn_reading()
 
     def get_write_buffer_size(self) -> int:
         return 0 if self._raw is None else self._raw.get_write_buffer_size()

@@ -23,6 +23,7 @@ from gossipd.sideport.connection import Connection
 from gossipd.sideport.tls import Layer, Outcome, Tls
 from gossipd.sideport.turns import Turns
 from tests.certificates import Authority
+from tests.fuzz.conversation import TURNS_MAX
 from tests.fuzz.target import Broken, Target
 from tests.unit.sideport.fake import FakeTransport
 
@@ -67,7 +68,7 @@ class _Heard:
     def __init__(self) -> None:
         self.layer: Layer
         self.data = b""
-        self.has_eof = self.is_over = False
+        self.has_eof = self.is_over = self.has_paused = False
 
     def connection_made(self, layer: Layer) -> None:
         self.layer = layer
@@ -85,6 +86,13 @@ class _Heard:
 
     def refuse(self) -> None:
         self.end()
+
+    def pause(self, pauses: bool) -> None:
+        self.has_paused = pauses
+        if pauses:
+            self.layer.pause_reading()
+        else:
+            self.layer.resume_reading()
 
     def end(self) -> None:
         """This side says nothing more, and listens no more."""
@@ -104,7 +112,7 @@ class _Talk:
         self.client = client.wrap_bio(self._incoming, self._outgoing, server_hostname="a")
         self.may_fail = bool(kind & _ASKS) and not kind & _SHOWS
         self.is_done = self.is_dead = self.said_goodbye = self.has_ended = False
-        self.is_meddled = False
+        self.is_meddled = self.has_no_time = False
         self.under_way = bytearray()
         """What the client has sent and nobody has got yet."""
         self.said = self.answered = self.read = b""
@@ -112,8 +120,12 @@ class _Talk:
 
     async def go_on(self) -> None:
         """What has been sent by the port comes to the client, who does what he can."""
-        for _ in range(2):
+        for turn in range(TURNS_MAX):
             await asyncio.sleep(0)
+            if turn and (self.wire.reading or self.wire.closing or self.heard.has_paused):
+                break
+        else:
+            raise Broken("not read on")
         self._incoming.write(self.wire.written[self._taken :])
         self._taken = len(self.wire.written)
         if not self.is_dead:
@@ -132,10 +144,14 @@ class _Talk:
         self.under_way += self._outgoing.read()
 
     def deliver(self, size: int) -> None:
+        if not self.wire.reading:
+            return
         data = bytes(self.under_way[:size])
         del self.under_way[:size]
-        if data and not self.has_ended and not self.wire.closing and self.wire.reading:
+        if data and not self.has_ended and not self.wire.closing:
             self.came += len(data)
+            if self.has_no_time:
+                self.turns.slice().spend()
             self.layer.data_received(data)
 
     def say(self, size: int) -> None:
@@ -169,7 +185,7 @@ class _Talk:
 
     def end(self, _: int) -> None:
         """The stream of the client ends, whoever has ended it."""
-        if not self.has_ended and not self.wire.closing:
+        if not self.has_ended and not self.wire.closing and self.wire.reading:
             self.has_ended = True
             self.layer.eof_received()
             if not (self.wire.closing or self.heard.has_eof or self.heard.is_over):
@@ -182,10 +198,12 @@ class _Talk:
                 self.answered += _TEXT[:size]
 
     def close(self, how: int) -> None:
-        match how % 3:
+        match how % 5:
             case 0:
-                self.turns.slice().spend()
-            case 1 if not self.heard.is_over:
+                self.has_no_time = True
+            case 1:
+                self.heard.pause(not self.heard.has_paused)
+            case 2 if not self.heard.is_over:
                 self.heard.end()
             case _:
                 self.heard.is_over = True
@@ -196,7 +214,8 @@ class _Talk:
         heard, is_whole = self.heard, not self.is_meddled and not self.under_way
         if not self.said.startswith(heard.data):
             raise Broken(f"heard {len(heard.data)} bytes that are not those of {len(self.said)}")
-        if is_whole and not (heard.is_over or self.has_ended) and heard.data != self.said:
+        is_whole = is_whole and not heard.has_paused and not heard.is_over
+        if is_whole and not self.has_ended and heard.data != self.said:
             raise Broken(f"heard {len(heard.data)} of {len(self.said)} bytes")
         if heard.has_eof and not (self.said_goodbye and heard.data == self.said):
             raise Broken("a last word that nobody has said")
@@ -292,8 +311,10 @@ def seeds() -> Iterable[bytes]:
     yield _steps(0, *_SHAKEN, _SAY, 5, _FLIP, 9, _ALL, 0, _END, 0)
     yield _steps(_OLD, *_SHAKEN, _SAY, 5, _DROP, 0, _ALL, 0, _BYE, 0, _ALL, 0)
     yield _steps(_ASKS, *_SHAKEN, _SAY, 5, _ALL, 0)
-    yield _steps(0, *(_CLOSE, 0, _ALL, 0) * 3, _SAY, 5, _ALL, 0, _CLOSE, 1, _ALL, 0, _END, 0)
-    yield _steps(0, *_SHAKEN, _SAY, 5, _ALL, 0, _ANSWER, 9, _CLOSE, 2)
+    yield _steps(0, *(_CLOSE, 0, _ALL, 0) * 3, _SAY, 5, _ALL, 0, _CLOSE, 2, _ALL, 0, _END, 0)
+    yield _steps(0, *_SHAKEN, _SAY, 5, _ALL, 0, _ANSWER, 9, _CLOSE, 3)
+    yield _steps(0, *_SHAKEN, _SAY, 250, _SOME, 99, _CLOSE, 1, _SOME, 9, _CLOSE, 1, _ALL, 0)
+    yield _steps(0, *_SHAKEN, _SAY, 250, _BYE, 0, _CLOSE, 0, _ALL, 0, _END, 0)
     for what in range(len(FORGED)):
         yield _steps(0, *_SHAKEN, _SAY, 5, _FORGE, what, _ALL, 0, _END, 0)
         yield _steps(_OLD, _SOME, 3, _FORGE, what, _FORGE, 248 + what, _ALL, 0, _END, 0)

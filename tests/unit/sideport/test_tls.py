@@ -9,19 +9,23 @@ import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import cast
 
 import pytest
 import pytest_asyncio
 
 from gossipd.config.endpoint import Endpoint
+from gossipd.sideport.connection import Connection
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Layer, Outcome, Tls
+from gossipd.sideport.turns import Turns
 from tests.certificates import Authority
 from tests.deadline import DEADLINE
 
-from .fake import Client, FakeBackend, until
+from .fake import Client, FakeBackend, FakeTransport, until
+from .new_keys import Keys
 from .test_waits import ID, end
 
 BROKEN = b"\x16\x03\x01\x00\x05hello"
@@ -273,6 +277,102 @@ async def test_half_a_close_is_one_here_too(
     with pytest.raises(ssl.SSLZeroReturnError):  # which no cut looks like
         await pump(lambda: session.read(100))
     writer.close()
+
+
+class Shaken:
+    """A client that has shaken hands with a port."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.session = context.wrap_bio(self.incoming, self.outgoing, server_hostname="127.0.0.1")
+
+    async def shake(self, port: SidePort) -> None:
+        little = socket.socket()
+        little.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        little.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(little, port.addresses[0])
+        self.reader, self.writer = await asyncio.open_connection(sock=little, limit=1024)
+        while True:
+            try:
+                self.session.do_handshake()
+            except ssl.SSLWantReadError:
+                self.writer.write(self.outgoing.read())
+                self.incoming.write(await asyncio.wait_for(self.reader.read(65536), DEADLINE))
+            else:
+                self.writer.write(self.outgoing.read())
+                return
+
+
+@pytest.mark.parametrize("limits", [{"send_size_max": 4096}], indirect=True)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_who_only_asks_for_new_keys_is_cut(
+    port: SidePort, trusting: ssl.SSLContext, tmp_path: Path, at_once: bool
+) -> None:
+    """Each is work of some 30 us, and has an answer, which nobody need read."""
+    trusting.keylog_filename = str(tmp_path / "keys")
+    client = Shaken(trusting)
+    await client.shake(port)
+    keys = Keys(tmp_path / "keys")
+    client.writer.write(b"".join(keys.update() for _ in range(3)))  # which is no harm
+    with suppress(ConnectionError):
+        while port.connection_count:
+            client.writer.write(b"".join(keys.update() for _ in range(800 if at_once else 30)))
+            await client.writer.drain()
+            await asyncio.sleep(0)
+    assert not at_once or len(await _all_of(client.reader)) < 8192
+    client.writer.close()
+
+
+async def _all_of(reader: asyncio.StreamReader) -> bytes:
+    with suppress(ConnectionError):
+        return await asyncio.wait_for(reader.read(), DEADLINE)
+    return b""
+
+
+class Sink(asyncio.Protocol):
+    """A connection that keeps what it is told."""
+
+    data, has_eof = b"", False
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def eof_received(self) -> bool:
+        self.has_eof = True
+        return True
+
+
+async def test_many_little_records_are_decrypted_in_turns(
+    context: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    """Nothing more is read meanwhile, and the last word is heard behind all of them."""
+    sink, wire, tls, turns = Sink(), FakeTransport(), Tls(context, 8), Turns()
+    layer = Layer(tls, turns, cast(Connection, sink))
+    layer.connection_made(wire)
+    client = Shaken(trusting)
+    for _ in range(2):
+        with suppress(ssl.SSLWantReadError):
+            client.session.do_handshake()
+        layer.data_received(client.outgoing.read())
+        await until(lambda: bool(wire.written))
+        client.incoming.write(wire.written)
+        wire.written = b""
+    for sign in (said := bytes(range(256)) * 10):
+        client.session.write(bytes((sign,)))
+    with suppress(ssl.SSLWantReadError):
+        client.session.unwrap()
+    turns.slice().spend()
+    layer.data_received(client.outgoing.read())
+    layer.pause_reading()
+    heard = len(sink.data)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert 0 < heard == len(sink.data) < 100
+    layer.resume_reading()
+    assert not wire.reading
+    await until(lambda: sink.has_eof)
+    assert sink.data == said
+    assert wire.reading
 
 
 async def test_what_is_cut_on_the_way_is_not_done(client: Client, backend: FakeBackend) -> None:
