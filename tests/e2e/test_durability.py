@@ -85,6 +85,9 @@ def test_a_copy_beside_its_original_counts_for_itself(cluster: Cluster) -> None:
 def test_a_second_process_on_a_directory_and_a_damaged_file_are_refused(cluster: Cluster) -> None:
     (node,) = cluster.start(1)
     node.increment(by=3)
+    parsers = ["/httptools/" in (process / "maps").read_text() for process in node.processes]
+    assert parsers == [True, *(len(parsers) - 1) * [False]], "what the node alone needs"
+    assert len(parsers) > 1
     second = cluster.add()
     second.start("--data-dir", str(node.data_directory))
     assert second.ended() == 1

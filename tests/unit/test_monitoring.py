@@ -73,3 +73,10 @@ def test_panels_have_numbers_of_their_own_and_do_not_lie_on_each_other() -> None
         below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
         assert beside or below, (one, other)
     assert all(place["x"] + place["w"] <= 24 for place in places)
+
+
+def test_legends_are_shown() -> None:
+    """Which Grafana takes for granted in files of older schemas alone."""
+    legends = [panel["options"]["legend"] for panel in panels() if panel["type"] == "timeseries"]
+    assert legends
+    assert all(legend["showLegend"] is True for legend in legends)
