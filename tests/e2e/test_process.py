@@ -27,6 +27,8 @@ from tests.e2e.node import (
     until,
 )
 
+pytestmark = pytest.mark.fresh
+
 COMMAND = (sys.executable, "-m", "gossipd")
 
 PENDING = """
