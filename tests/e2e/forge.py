@@ -122,7 +122,6 @@ class Forge:
     ) -> Forked:
         """Run `gossipd` with these arguments, this environment and three standard streams, in the
         network namespace of this name."""
-        assert not any(name.startswith(INTERPRETER) for name in _added(variables)), variables
         files = array.array("i", [stream.fileno() for stream in streams])
         asked = Asked([*arguments], {**variables}, namespace)
         return Forked(self, self._asked(asked._asdict(), files))
@@ -163,8 +162,10 @@ class Forge:
             return int(self._socket.recv(64))
 
 
-def _added(variables: Mapping[str, str]) -> set[str]:
-    return {name for name, value in variables.items() if os.environ.get(name) != value}
+def can_have(variables: Mapping[str, str]) -> bool:
+    """Whether what is forked may have this environment."""
+    added = (name for name, value in variables.items() if os.environ.get(name) != value)
+    return not any(name.startswith(INTERPRETER) for name in added)
 
 
 def serve(requests: socket.socket) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.e2e.bounds import crowding
-from tests.e2e.forge import Forge, Forked
+from tests.e2e.forge import Forge, Forked, can_have
 from tests.e2e.namespaces import Namespace
 from tests.e2e.ports import free_port
 
@@ -167,7 +167,7 @@ class Node:
         self.logs.append(self._directory / f"{self.name}.{len(self.logs)}.log")
         variables = environment(**{"XDG_STATE_HOME": str(self.state_home), **variables})
         with self.logs[-1].open("wb") as log, Path(os.devnull).open("rb") as nothing:
-            if self.forge and self._is_plain:
+            if self.forge and self._is_plain and can_have(variables):
                 streams = nothing, log, log
                 self._process = self.forge.start(arguments, variables, streams, self._network)
             else:
