@@ -81,19 +81,28 @@ Examples:
 def check(files: tuple[str, ...]) -> None:
     """Tell all that is wrong with a file.
 
-    Each mistake comes with its line. Each FILE is checked by itself, without the variables of this
+    Each mistake comes with its line, and what is wrong with the files that it names (keyring,
+    tokens, certificate). Each FILE is checked by itself, without the variables of this
     environment. Exit code 2 where a node would not start with one of them.
     """
     last = ""
     for path in files:
-        try:
-            Layers(path=path).load()
-        except Invalid as invalid:
-            for problem in invalid.problems:
-                if last:
-                    say(last)
-                last = problem
-        else:
+        problems = _problems(path)
+        for problem in problems:
+            if last:
+                say(last)
+            last = problem
+        if not problems:
             emit(f"{path}: good")
     if last:
         raise Misuse(last)
+
+
+def _problems(path: str) -> tuple[str, ...]:
+    try:
+        config = Layers(path=path).load().config
+    except Invalid as invalid:
+        return invalid.problems
+    from gossipd.daemon.given import problems  # slow to import
+
+    return tuple(problems(config))

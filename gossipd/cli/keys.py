@@ -21,6 +21,7 @@ from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import Failure, printable
 from gossipd.cli.output import emit, emit_table
 from gossipd.client import Answer
+from gossipd.client.connecting import Deadline, is_here
 from gossipd.sealing import editing
 from gossipd.sealing.keyring import Keyring, KeyringError, Secret, parse
 
@@ -154,7 +155,9 @@ def remove(daemons: Daemons, fingerprint: str, force: bool) -> None:
 
 def _change(daemon: Daemons, change: Callable[[str], Keyring]) -> None:
     """Change the file of the node, and wait until it holds."""
-    path = _sealing(daemon)["from"]
+    path, api = _sealing(daemon)["from"], daemon.addresses[0]
+    if path is not None and not is_here(api, Deadline(daemon.timeout)):
+        raise Failure(f"{api} is on another host: change its keyring there")
     if path is None:
         raise Failure("this node has no secret: start it with a keyring")
     if path.startswith("$"):

@@ -10,6 +10,9 @@ import socket
 import time
 from typing import Any
 
+from gossipd.config.endpoint import is_reachable
+from gossipd.config.unix import ApiAddress, UnixSocket
+
 AddressInfo = tuple[Any, ...]
 """One of `socket.getaddrinfo`."""
 
@@ -37,6 +40,25 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[AddressInfo]:
         return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)
     except socket.gaierror:
         return _looked_up(host, port, deadline)
+
+
+def is_here(api: ApiAddress, deadline: Deadline) -> bool:
+    """Whether a daemon there runs on this host, whatever it says itself: only then the files that
+    it names are those that it means. A port that is forwarded to elsewhere looks as if. Raises as
+    `resolve` does."""
+    if isinstance(api, UnixSocket):
+        return True
+    return all(_is_own(*found) for found in resolve(api.host, api.port, deadline))
+
+
+def _is_own(family: int, _: int, __: int, ___: str, address: tuple[Any, ...]) -> bool:
+    """Nobody but this host itself is reached from the very address that he has."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(address)  # which sends nothing
+        except OSError:
+            return False
+        return not is_reachable(address[0]) or probe.getsockname()[0] == address[0]
 
 
 def connect(addresses: list[AddressInfo], deadline: Deadline) -> socket.socket:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -24,7 +25,7 @@ from gossipd.config.endpoint import (
     parse_origin,
 )
 from gossipd.config.networks import parse_network
-from gossipd.config.secrets import credential
+from gossipd.config.secrets import KEYRING, SECRET, credential
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core.identity import NAME_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import SECONDS_MIN, Profile, Settings
@@ -129,10 +130,11 @@ class Config:
     else are taken. Default: $GOSSIPD_SECRET, else the credential keyring of systemd, else
     nothing is sealed, and everybody who reaches the port can take part."""
 
-    sealing: Sealing = "require"
-    """With a keyring: send sealed datagrams and take no others (require); or, while a cluster
-    moves from no secret to one, take plain ones, too, and send sealed ones (send) or plain ones
-    (accept)."""
+    sealing: Sealing | None = None
+    """What is done with the secrets: send sealed datagrams and take no others (require, the
+    default where there are any); or, while a cluster moves from no secret to one, take plain
+    ones, too, and send sealed ones (send) or plain ones (accept). Without secrets it is
+    refused."""
 
     profile: Profile = "lan"
     """The set of settings to start from: lan (detects in seconds), wan (patient, fewer packets)
@@ -228,6 +230,9 @@ class Config:
             if not is_possible:
                 raise ConfigError(key, f"expected {expected}, not {getattr(self, key)!r}")
         self._check_api()
+        has_secrets = self.keyring or SECRET in os.environ or credential(KEYRING)
+        if self.sealing is not None and not has_secrets:
+            raise ConfigError("sealing", f"says nothing without a keyring, or ${SECRET}")
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:

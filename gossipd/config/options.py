@@ -14,8 +14,8 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
@@ -43,6 +43,9 @@ RELOADS: dict[str, Reloads] = {
 """All others need a new start."""
 
 INTEGER_MAX = 2**53
+
+_Kind: TypeAlias = tuple[str, str, tuple[type, ...], Callable[[str], object]]
+"""Metavar, what is expected, types of the file, and how a text is parsed: as in `Key`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +162,11 @@ def _keys_of(cls: type[Config | Settings], skip: str | None, is_setting: bool) -
 
 def _kind(name: str, hint: Any) -> dict[str, Any]:
     """The part of a `Key` that the type decides: how its values are written."""
-    optional = get_origin(hint) is UnionType
+    optional = NoneType in get_args(hint)
     if optional:
         (hint,) = (member for member in get_args(hint) if member is not NoneType)
-    if get_origin(hint) is Literal:
-        return _choice(get_args(hint))
-    metavar, expected, toml_types, parse = _KINDS[hint]
+    is_choice = get_origin(hint) is Literal
+    metavar, expected, toml_types, parse = _choice(get_args(hint)) if is_choice else _KINDS[hint]
     return {
         "metavar": _METAVARS.get(name, metavar),
         "expected": expected,
@@ -173,7 +175,7 @@ def _kind(name: str, hint: Any) -> dict[str, Any]:
     }
 
 
-def _choice(choices: tuple[str, ...]) -> dict[str, Any]:
+def _choice(choices: tuple[str, ...]) -> _Kind:
     expected = f"one of {', '.join(choices)}"
 
     def parse(text: str) -> str:
@@ -181,8 +183,7 @@ def _choice(choices: tuple[str, ...]) -> dict[str, Any]:
             raise ValueError(f"expected {expected}, not {text!r}")
         return text
 
-    metavar = f"[{'|'.join(choices)}]"
-    return {"metavar": metavar, "expected": expected, "toml_types": (str,), "parse": parse}
+    return f"[{'|'.join(choices)}]", expected, (str,), parse
 
 
 def _or_default(parse: Callable[[str], object]) -> Callable[[str], object]:
@@ -234,7 +235,7 @@ _METAVARS = {
     "cors_origin": "ORIGIN",
 }
 
-_KINDS: dict[Any, tuple[str, str, tuple[type, ...], Callable[[str], object]]] = {
+_KINDS: dict[Any, _Kind] = {
     bool: ("", "true or false", (bool,), str),
     int: ("INTEGER", "a whole number", (int,), _integer),
     float: ("FLOAT", "a number", (float, int), number),

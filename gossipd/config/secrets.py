@@ -13,6 +13,13 @@ from pathlib import Path
 SECRET_FILE_SIZE_MAX = 256 * 1024
 """Bytes of the largest file."""
 
+SECRET = "GOSSIPD_SECRET"
+"""The variable that holds the secrets of a node themselves, for containers: as the lines of a
+keyring, or separated by blanks or commas."""
+
+KEYRING = "keyring"
+"""The name of the credential of systemd that is a keyring."""
+
 _READS = stat.S_IRGRP | stat.S_IROTH
 _OF_OWNER = stat.S_IRUSR | stat.S_IWUSR | stat.S_IXUSR
 

@@ -48,6 +48,8 @@ class Certificate(NamedTuple):
     """Seconds since the epoch: of the one in the file that ends first."""
     lifetime: float
     """Seconds."""
+    cas: frozenset[bytes] = frozenset()
+    """What stands in the file of the CAs of clients, in pieces, each with one of them."""
 
 
 def load_certificate(cert: str, key: str | None, client_ca: str | None) -> Certificate:
@@ -56,6 +58,7 @@ def load_certificate(cert: str, key: str | None, client_ca: str | None) -> Certi
     key = key or cert
     read_secret(key)
     begin, end = _validity(cert)
+    cas = b"" if client_ca is None else _content(client_ca)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -71,25 +74,30 @@ def load_certificate(cert: str, key: str | None, client_ca: str | None) -> Certi
         raise ValueError(f"{cert}: {error.strerror or error}") from None
     if client_ca is not None:
         try:
-            context.load_verify_locations(cafile=client_ca)
-        except ssl.SSLError:
+            context.load_verify_locations(cadata=cas.decode("ascii", "ignore"))
+        except (ssl.SSLError, ValueError):
             raise ValueError(f"{client_ca}: no certificate in it (PEM)") from None
-        except OSError as error:
-            text = f"{client_ca}: cannot be read: {error.strerror or error}"
-            raise ValueError(text) from None
         context.verify_mode = ssl.CERT_REQUIRED
-    return Certificate(context, cert, end, end - begin)
+    pieces = frozenset(map(bytes.strip, cas.split(b"-----END")))
+    return Certificate(context, cert, end, end - begin, pieces)
+
+
+def _content(path: str) -> bytes:
+    """Raises `ValueError`."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(FILE_SIZE_MAX)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _validity(path: str) -> tuple[float, float]:
     """From when until when a chain is valid. Raises `ValueError`."""
     from cryptography.x509 import load_pem_x509_certificates  # 10 MiB, and seldom needed
 
+    content = _content(path)
     try:
-        with Path(path).open("rb") as file:
-            found = load_pem_x509_certificates(file.read(FILE_SIZE_MAX))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
+        found = load_pem_x509_certificates(content)
     except ValueError:
         raise ValueError(f"{path}: no certificate in it (PEM)") from None
     first = min(found, key=lambda each: each.not_valid_after_utc)
@@ -109,9 +117,12 @@ def _refuse_password(path: str) -> Callable[[], str]:
 class Certificates:
     """The certificate that a node shows at present."""
 
-    def __init__(self, tls: Tls, troubles: Troubles) -> None:
+    def __init__(self, tls: Tls, troubles: Troubles, distrust: Callable[[], None]) -> None:
+        """`distrust`: has who came before come again."""
         self._tls = tls
         self._troubles = troubles
+        self._distrust = distrust
+        self._cas = frozenset[bytes]()
         self._timer: asyncio.TimerHandle | None = None
 
     def take(self, certificate: Certificate) -> None:
@@ -120,6 +131,9 @@ class Certificates:
         self._tls.ends_at = certificate.ends_at
         self.stop()
         self._look(certificate)
+        before, self._cas = self._cas, certificate.cas
+        if before - certificate.cas:
+            self._distrust()
 
     def stop(self) -> None:
         if self._timer is not None:

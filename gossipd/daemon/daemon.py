@@ -21,7 +21,6 @@ from typing import Any
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
-from gossipd.config.tokens import read_tokens
 from gossipd.core import (
     Address,
     Drop,
@@ -34,13 +33,14 @@ from gossipd.daemon import logs, plain
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
-from gossipd.daemon.certificates import Certificate, Certificates, load_certificate
+from gossipd.daemon.certificates import Certificate, Certificates
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Filling
 from gossipd.daemon.garbage import Garbage
+from gossipd.daemon.given import certificate_of, keyring_of, tokens_of
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
@@ -53,9 +53,6 @@ from gossipd.daemon.opening import (
     begin_life,
     begin_port,
     data_dir,
-    load_keyring,
-    load_pair,
-    load_tokens,
     name_left_behind,
     open_files,
     open_gossip_socket,
@@ -64,6 +61,7 @@ from gossipd.daemon.opening import (
     own_view,
     port_limits,
     raise_file_limit,
+    read_given,
     sockets_passed,
 )
 from gossipd.daemon.performing import Performing
@@ -239,7 +237,7 @@ class Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
         loop = asyncio.get_running_loop()
-        keyring = await load_keyring(config)
+        keyring = await read_given(config, config.keyring, keyring_of)
         inherited = sockets_passed()
         sock = await open_gossip_socket(config.bind, inherited.gossip)
         early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
@@ -248,7 +246,8 @@ class Daemon:
         await udp.start()
         store: Store | None = None
         try:
-            tokens, certificate = await load_tokens(config), await load_pair(config)
+            tokens = await read_given(config, config.tokens, tokens_of)
+            certificate = await read_given(config, config.api_cert, certificate_of)
             own = await own_view(config, udp)
             left = await loop.run_in_executor(None, name_left_behind, config, own)
             store = await open_store(config, own.name, keeper)
@@ -300,18 +299,18 @@ class Daemon:
 
     def _files(self) -> Iterator[Beside[Any]]:
         """What is read again beside the configuration."""
-        if (tokens := self._config.tokens) is not None:
-            take = self._port.change_tokens
-            yield Beside("tokens", tokens, partial(read_tokens, tokens), take)
-        if self._certificates is not None and (cert := self._config.api_cert) is not None:
-            key, client_ca = self._config.api_key, self._config.api_client_ca
-            read = partial(load_certificate, cert, key, client_ca)
-            yield Beside("certificate", cert, read, self._certificates.take)
+        config = self._config
+        if config.tokens is not None:
+            read = partial(tokens_of, config)
+            yield Beside("tokens", config.tokens, read, self._port.change_tokens)
+        if self._certificates is not None and config.api_cert is not None:
+            pair = partial(certificate_of, config)
+            yield Beside("certificate", config.api_cert, pair, self._certificates.take)
 
     def _speak_tls(self, certificate: Certificate) -> None:
         """By TCP, from now on."""
         tls = self._port.tls = Tls(certificate.context, self._port.limits.handshakes_max)
-        self._certificates = Certificates(tls, self._troubles)
+        self._certificates = Certificates(tls, self._troubles, self._port.distrust)
         self._certificates.take(certificate)
 
     async def _serve(self) -> int:

@@ -15,11 +15,9 @@ from typing import Any, TypeVar
 
 from gossipd.config.config import LOCALHOST, UNGUARDED, Config
 from gossipd.config.endpoint import Endpoint, is_reachable
-from gossipd.config.tokens import Grants, read_tokens
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core import MemberView, Status
 from gossipd.daemon.advertising import first_address
-from gossipd.daemon.certificates import Certificate, load_certificate
 from gossipd.daemon.datadir import data_directory, left_behind
 from gossipd.daemon.inherited import (
     Inherited,
@@ -33,10 +31,8 @@ from gossipd.daemon.inherited import (
 from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
-from gossipd.daemon.sealing import keyring_of
 from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
-from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
@@ -152,29 +148,10 @@ async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
         raise StartError(str(error)) from error
 
 
-async def load_keyring(config: Config) -> Keyring | None:
-    """The secrets that the node is given. Raises `StartError`."""
-    return await _read(config, config.keyring, partial(keyring_of, config))
-
-
-async def load_tokens(config: Config) -> Grants | None:
-    """None where the API asks for none. Raises `StartError`."""
-    if config.tokens is None:
-        return None
-    return await _read(config, config.tokens, partial(read_tokens, config.tokens))
-
-
-async def load_pair(config: Config) -> Certificate | None:
-    """None where the API speaks no TLS. Raises `StartError`."""
-    if config.api_cert is None:
-        return None
-    files = config.api_cert, config.api_key, config.api_client_ca
-    return await _read(config, config.api_cert, partial(load_certificate, *files))
-
-
-async def _read(config: Config, path: str | None, read: Callable[[], T]) -> T:
-    """What `read` makes of a file, on whose disk nobody else waits. Raises `StartError`."""
-    reading = asyncio.get_running_loop().run_in_executor(None, read)
+async def read_given(config: Config, path: str | None, read: Callable[[Config], T]) -> T:
+    """What `read` makes of a file (`given`), on whose disk nobody else waits. Raises
+    `StartError`."""
+    reading = asyncio.get_running_loop().run_in_executor(None, read, config)
     try:
         return await _told(reading, config.disk_timeout, f"reading {path}")
     except ValueError as error:

@@ -5,9 +5,11 @@ no configuration is refused as a whole: the node goes on with what it had, which
 a good one is read. Of a good one everything is taken that a running node can change
 (`config.options.RELOADS`), and the rest is named.
 
-So are the secrets of the keyring, also where nothing else can change.
+So are the other files that it names: the keyring once the configuration is taken, for that says
+which, each of the others for itself. One that is no good, or whose disk hangs, keeps none of the
+others from being taken.
 
-Asked for while it is under way, it is done once more behind; asked for in a leave, not at all.
+Asked for while a file is being read, it is read once more behind; asked for in a leave, none is.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
@@ -28,17 +30,16 @@ from gossipd.config.layers import Invalid, Layers
 from gossipd.config.options import Key, keys
 from gossipd.core import Effect, Node, Settings
 from gossipd.daemon import logs, notify
+from gossipd.daemon.given import keyring_of
 from gossipd.daemon.lines import fields as said
-from gossipd.daemon.sealing import Seals, keyring_of
+from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.troubles import Trouble, Troubles
-from gossipd.sealing.keyring import Keyring, KeyringError
+from gossipd.sealing.keyring import Keyring
 
 log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
-
-_Read = tuple[Config, Keyring | None]
 
 _OF_SETTINGS = {field.name for field in fields(Settings)}
 
@@ -58,17 +59,79 @@ class Beside(Generic[T]):
     take: Callable[[T], None]
     """Has the node go on with that."""
 
-    def load(self) -> Callable[[], None] | Exception:
-        """What takes it, or why it cannot be taken. Never raises: an outcome is waited for."""
+
+class Reading(Generic[T]):
+    """One file, read in a thread of its own, for which nobody waits: its disk may hang."""
+
+    def __init__(
+        self,
+        name: str,
+        path: str | None,
+        read: Callable[[], T],
+        heed: Callable[[T | Exception], None],
+        patience: float,
+        troubles: Troubles,
+        ended: Callable[[], None],
+    ) -> None:
+        """`heed` is called with what was read, or why it could not be; `ended` when it is not to
+        be read once more."""
+        self._name = name
+        self.path = path or f"the {name}"
+        self._read = read
+        self._heed = heed
+        self._patience = patience
+        self._troubles = troubles
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._late: asyncio.TimerHandle | None = None
+        """Tells that it is not read for long; None while it is not being read."""
+        self._once_more = self._is_over = False
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._late is not None
+
+    def begin(self) -> None:
+        self._once_more = self.is_under_way
+        if not self._once_more:
+            text = f"{self.path} cannot be read again yet: its disk has not answered"
+            tell = partial(self._troubles.begin, Trouble.RELOAD_HANGS, text, self._name)
+            self._late = self._loop.call_later(self._patience, tell)
+            threading.Thread(target=self._load, name="reload", daemon=True).start()
+
+    def stop(self) -> None:
+        """It is not waited for any more."""
+        self._is_over = True
+        self._in_time()
+
+    def _load(self) -> None:
+        outcome: T | Exception
         try:
-            return partial(self.take, self.read())
+            outcome = self._read()
         except Exception as error:
             if not isinstance(error, ValueError):
                 log.exception("this is a bug in gossipd")
-            return error
+            outcome = error
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._loaded, outcome)
 
+    def _loaded(self, outcome: T | Exception) -> None:
+        if self._is_over:
+            return
+        self._in_time()
+        try:
+            self._heed(outcome)
+        finally:
+            if self._once_more:
+                self.begin()
+            else:
+                self._ended()
 
-Besides: TypeAlias = list[tuple[Beside[Any], Callable[[], None] | Exception]]
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+            self._troubles.end(Trouble.RELOAD_HANGS, self._name)
 
 
 class Reload:
@@ -95,103 +158,103 @@ class Reload:
         self._troubles = troubles
         self._allow = allow
         self._perform = perform
-        self._files = files
-        self._loop = asyncio.get_running_loop()
-        self._reads = False
-        self._once_more = False
-        self._is_over = False
-        self._late: asyncio.TimerHandle | None = None
-        """Tells that a file is not read for long; None while none is being read."""
+        self._configuration = self._reading(
+            "configuration", layers.path, lambda: layers.load().config, self._heed
+        )
+        self._keyring = self._reading("keyring", None, self._read_keyring, self._heed_keyring)
+        self._files = [
+            self._reading(file.name, file.path, file.read, partial(self._heed_file, file))
+            for file in files
+        ]
 
     def asked(self) -> None:
         """By a signal, in the middle of anything."""
-        self._loop.call_soon_threadsafe(self.begin)
+        asyncio.get_running_loop().call_soon_threadsafe(self._signalled)
 
     def begin(self) -> None:
         """Read the configuration again."""
         if self._node.leaving:
-            log.info("SIGHUP: this node is leaving, nothing is read again")
-        elif self._reads:
-            self._once_more = True
-        else:
-            self._reads = True
+            log.info("reload: this node is leaving, nothing is read again")
+            return
+        if not self._is_under_way:
             notify.reloading()
-            self._read()
+        for reading in (self._configuration, *self._files):
+            reading.begin()
 
     def stop(self) -> None:
         """Whatever is being read is not waited for."""
-        self._is_over = True
-        self._in_time()
+        for reading in self._all:
+            reading.stop()
 
-    def _read(self) -> None:
-        """The file may be on a disk that hangs, so a thread reads it, for which nobody waits."""
-        self._once_more = False
-        wait = self._config.disk_timeout
-        what = self._layers.path or self._config.keyring or "the configuration"
-        text = f"{what} cannot be read again yet: its disk has not answered"
-        self._late = self._loop.call_later(wait, self._troubles.begin, Trouble.RELOAD_HANGS, text)
-        threading.Thread(target=self._load, name="reload", daemon=True).start()
+    def _signalled(self) -> None:
+        log.info("asked by SIGHUP to read the configuration again")
+        self.begin()
 
-    def _load(self) -> None:
-        outcome: _Read | Exception
-        try:
-            config = self._layers.load().config
-            outcome = config, keyring_of(config)
-        except Exception as error:
-            outcome = error
-        besides = [(file, file.load()) for file in self._files]
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._loaded, outcome, besides)
+    def _reading(
+        self,
+        name: str,
+        path: str | None,
+        read: Callable[[], T],
+        heed: Callable[[T | Exception], None],
+    ) -> Reading[T]:
+        def take_heed(outcome: T | Exception) -> None:
+            if not self._node.leaving:
+                heed(outcome)
 
-    def _loaded(self, outcome: _Read | Exception, besides: Besides) -> None:
-        self._in_time()
-        if self._is_over or self._node.leaving:
-            return  # the manager has been told that this node ends
-        try:
-            self._heed_files(besides)
-            self._heed(outcome)
-        finally:
-            if self._once_more:
-                self._read()
-            else:
-                self._reads = False
-                notify.ready()
+        patience = self._config.disk_timeout
+        return Reading(name, path, read, take_heed, patience, self._troubles, self._ended)
 
-    def _in_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-            self._troubles.end(Trouble.RELOAD_HANGS)
+    @property
+    def _all(self) -> list[Reading[Any]]:
+        return [self._configuration, self._keyring, *self._files]
 
-    def _heed(self, outcome: _Read | Exception) -> None:
-        if isinstance(outcome, tuple):
+    @property
+    def _is_under_way(self) -> bool:
+        return any(reading.is_under_way for reading in self._all)
+
+    def _ended(self) -> None:
+        if not self._is_under_way and not self._node.leaving:
+            notify.ready()  # the manager of one that leaves has been told that it ends
+
+    def _heed(self, outcome: Config | Exception) -> None:
+        if isinstance(outcome, Config):
             self._troubles.end(Trouble.RELOAD)
-            self._take(*outcome)
-        elif isinstance(outcome, Invalid | KeyringError):
-            problems = outcome.problems if isinstance(outcome, Invalid) else (str(outcome),)
-            for problem in problems:
-                log.error("SIGHUP: %s", problem)
-            more = len(problems) - 1
-            others = f", and {more} more" if more else ""
-            text = f"the configuration cannot be read again: {problems[0]}{others}"
-            self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
-        else:
-            raise outcome
+            self._take(outcome)
+            self._keyring.path = self._config.keyring or "the keyring"
+            self._keyring.begin()
+            return
+        problems = outcome.problems if isinstance(outcome, Invalid) else (str(outcome),)
+        for problem in problems:
+            log.error("reload: %s", problem)
+        more = len(problems) - 1
+        others = f", and {more} more" if more else ""
+        text = f"the configuration cannot be read again: {problems[0]}{others}"
+        self._troubles.begin(Trouble.RELOAD, f"{text}; this node goes on with what it had")
 
-    def _heed_files(self, besides: Besides) -> None:
-        for file, found in besides:
-            if isinstance(found, Exception):
-                text = f"the {file.name} cannot be read again: {found}"
-                log.error("SIGHUP: %s", text)
-                self._troubles.begin(
-                    Trouble.RELOAD_FILE, f"{text}; this node goes on with what it had", file.name
-                )
-            else:
-                self._troubles.end(Trouble.RELOAD_FILE, file.name)
-                found()
-                log.info("SIGHUP: read the %s again: %s", file.name, file.path)
+    def _heed_file(self, file: Beside[T], outcome: T | Exception) -> None:
+        if not self._is_bad(file.name, outcome):
+            file.take(cast(T, outcome))
+            log.info("reload: read the %s again: %s", file.name, file.path)
 
-    def _take(self, config: Config, keyring: Keyring | None) -> None:
+    def _read_keyring(self) -> Keyring | None:
+        return keyring_of(self._config)
+
+    def _heed_keyring(self, outcome: Keyring | Exception | None) -> None:
+        if not self._is_bad("keyring", outcome):
+            self._seals.change(cast(Keyring | None, outcome), self._config.sealing)
+
+    def _is_bad(self, name: str, outcome: object) -> bool:
+        """Whether it cannot be taken, which is told."""
+        if isinstance(outcome, Exception):
+            text = f"the {name} cannot be read again: {outcome}"
+            log.error("reload: %s", text)
+            text += "; this node goes on with what it had"
+            self._troubles.begin(Trouble.RELOAD_FILE, text, name)
+            return True
+        self._troubles.end(Trouble.RELOAD_FILE, name)
+        return False
+
+    def _take(self, config: Config) -> None:
         taken: list[str] = []
         left: list[str] = []
         values: dict[str, Any] = {}
@@ -208,9 +271,8 @@ class Reload:
                 text = f"{key.name} stays {_shown(was)}, though {_shown(wanted)} is wanted"
                 log.warning("%s: %s", text, cause, extra=extra)
         self._apply(values)
-        self._seals.change(keyring, self._config.sealing)
         log.info(
-            "SIGHUP: read the configuration again: %d changed, %d cannot change%s",
+            "reload: read the configuration again: %d changed, %d cannot change%s",
             len(taken),
             len(left),
             "" if self._layers.path else "; there is no file (--config)",

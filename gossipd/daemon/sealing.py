@@ -20,7 +20,7 @@ from gossipd.core import Address, Drop
 from gossipd.daemon.lines import fields
 from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.sealing.changing import OVERHEAD_MAX, PLAIN, ChangingFrame
-from gossipd.sealing.keyring import Keyring, find
+from gossipd.sealing.keyring import Keyring
 
 log = logging.getLogger("gossipd")
 
@@ -31,15 +31,6 @@ WORD_INTERVAL = 0.1
 """Seconds between two words to others that their datagrams do not fit, at least."""
 
 _UNFIT = {Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET}
-
-
-def keyring_of(config: Config) -> Keyring | None:
-    """The secrets that a node is given; what seals is loaded along with them, which takes a
-    moment. Raises `KeyringError`."""
-    keyring = find(config.keyring)
-    if keyring is not None:
-        from gossipd.sealing import frame  # noqa: F401
-    return keyring
 
 
 class Seals:
@@ -59,7 +50,7 @@ class Seals:
         self._send = send
         self._is_its_own = is_its_own
         self._keyring: Keyring | None = None
-        self._mode: Sealing = config.sealing
+        self._mode: Sealing = config.sealing or "require"
         self._heard: dict[Address, str] = {}
         self._word_at = float("-inf")
         if keyring is not None:
@@ -75,8 +66,9 @@ class Seals:
                 "nothing is sealed: everybody who reaches the gossip port can join and count",
             )
 
-    def change(self, keyring: Keyring | None, mode: Sealing) -> None:
+    def change(self, keyring: Keyring | None, mode: Sealing | None) -> None:
         """Other secrets, or another mode, from now on."""
+        mode = mode or "require"
         if keyring is None:
             if self._keyring is not None:
                 log.warning("no keyring is given any more: the secrets stay until a new start")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -38,8 +37,6 @@ from gossipd.daemon.troubles import Troubles
 from gossipd.daemon.waits import Waits
 from gossipd.sideport.streaming import Pieces
 from gossipd.store import Store
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -227,11 +224,9 @@ class Service:
         return self._seeds.report()
 
     def reload(self) -> None:
-        log.info("asked to read the configuration again")
         self._begin_reload()
 
     def leave(self) -> None:
-        log.info("asked to leave: leaving")
         self._begin_leave()
 
     def forget(self, name: str) -> None:

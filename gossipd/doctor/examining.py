@@ -12,12 +12,11 @@ from http import HTTPStatus
 from typing import Any
 
 from gossipd.client import AskingError, Client, RefusedError, UntrustedError
-from gossipd.client.connecting import Deadline, resolve
+from gossipd.client.connecting import Deadline, is_here, resolve
 from gossipd.client.credentials import NONE, Credentials
 from gossipd.config.endpoint import GOSSIP_PORT, Endpoint, Https
-from gossipd.config.unix import ApiAddress, UnixSocket
+from gossipd.config.unix import ApiAddress
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR, DATAGRAM_SIZE_MAX
-from gossipd.daemon.udp import is_local
 from gossipd.doctor import judging, judging_host
 from gossipd.doctor.findings import Finding, Result, failed, ok, warning
 from gossipd.doctor.judging_host import Local
@@ -135,13 +134,19 @@ def _of_others(
 
 
 def _keyring(path: str | None, local: Local, found: list[Finding]) -> Keyring | None:
-    """The secrets to ask with: where none is named, of the file that the node here has them of."""
+    """The secrets to ask with: where none is named, of the file that the node here has them of. A
+    node of another host must not choose what is opened on this one."""
     sealing = _row(local.status.get("sealing"))
     origin = str(sealing.get("from") or "")
     try:
-        keyring = find(path) or (read(origin) if origin.startswith("/") else None)
+        keyring = find(path)
+        if keyring is None and origin.startswith("/"):
+            if not local.here:
+                raise KeyringError(f"that node runs on another host, and so {origin} is there")
+            keyring = read(origin)
     except KeyringError as error:
-        advice = "run this as a user who can read it, such as root; or name it with --keyring"
+        who = "as a user who can read it, such as root" if local.here else "on that host"
+        advice = f"run this {who}; or name a keyring with --keyring"
         found.append(warning("secret", str(local.api), f"asked without a secret: {error}", advice))
         return None
     if keyring is not None:
@@ -175,13 +180,9 @@ def _local(api: ApiAddress, credentials: Credentials, deadline: Deadline) -> Loc
     except AskingError as error:
         local.error, local.hangs = error.reason, hangs(error)
     if local.status:
-        host = Endpoint.parse(str(local.status.get("address"))).host
-        local.here = _is_of_this_host(api) or is_local((host, 0))
+        with suppress(OSError, UnicodeError):
+            local.here = is_here(api, deadline)
     return local
-
-
-def _is_of_this_host(api: ApiAddress) -> bool:
-    return isinstance(api, UnixSocket) or api.host in ("127.0.0.1", "::1", "localhost")
 
 
 # --- whom to ask ---------------------------------------------------------------------------------

@@ -1,17 +1,26 @@
 """A keyring file, changed in one step: who reads it meanwhile finds the old one or the new one.
 
 Comments and what else stands in the file stay as they are, and so do its mode and owner. A file
-that is no keyring is not touched, and none is made that is none.
+that is no keyring is not touched, and none is made that is none. Of two who change it at a time
+one waits for the other, and goes on from what that one has made of it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .keyring import Keyring, KeyringError, Secret, lines_of, parse, secret_in
+
+PATIENCE = 5.0
+"""Seconds for which somebody else who changes the file is waited for."""
+
+_LOCK_INTERVAL = 0.02
 
 Lines = list[tuple[str, str | None]]
 """Each with the fingerprint of the secret in it."""
@@ -55,17 +64,45 @@ def _split(path: str, lines: Lines, fingerprint: str) -> tuple[Lines, Lines]:
 
 def _change(path: str, change: Callable[[Lines], Lines]) -> Keyring:
     real = Path(path).resolve()  # a link stays one
-    before = lines_of(str(real))
-    while not before[-1]:
-        before.pop()
-    parse(before, path)
-    after = [line for line, _ in change(list(_named(before)))]
-    keyring = parse(after, path)
     try:
-        _replace(real, "".join(f"{line}\n" for line in after), real.stat())
+        with _alone(real):
+            before = lines_of(str(real))
+            while not before[-1]:
+                before.pop()
+            parse(before, path)
+            after = [line for line, _ in change(list(_named(before)))]
+            keyring = parse(after, path)
+            _replace(real, "".join(f"{line}\n" for line in after), real.stat())
+            return keyring
     except OSError as error:
-        raise KeyringError(f"cannot write {path}: {error.strerror or error}") from None
-    return keyring
+        raise KeyringError(f"cannot change {path}: {error.strerror or error}") from None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While nobody else changes the file. Raises `OSError`, and `KeyringError` where somebody does
+    for too long."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        access = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY  # NFS wants the former
+        descriptor = os.open(path, access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if _locked(descriptor) and os.path.samestat(os.fstat(descriptor), path.stat()):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+        if time.monotonic() > until:
+            raise KeyringError(f"{path}: somebody else is changing it")
+        time.sleep(_LOCK_INTERVAL)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _named(lines: list[str]) -> Iterator[tuple[str, str | None]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from gossipd.config.secrets import credential, read_secret
+from gossipd.config.secrets import KEYRING, SECRET, credential, read_secret
 
 SECRET_SIZE = 32
 """Bytes."""
@@ -26,13 +26,6 @@ FINGERPRINT_AT = 8
 
 SECRETS_MAX = 16
 """Of a keyring: a rotation needs two."""
-
-VARIABLE = "GOSSIPD_SECRET"
-"""Holds secrets themselves, for containers: as the lines of a file, or separated by blanks or
-commas."""
-
-CREDENTIAL = "keyring"
-"""The name of the credential of systemd that is a keyring."""
 
 
 class KeyringError(ValueError):
@@ -106,10 +99,10 @@ def find(path: str | None, environ: Mapping[str, str] = os.environ) -> Keyring |
     went on without would be open to everybody. Raises `KeyringError`."""
     if path is not None:
         return read(path)
-    if (given := environ.get(VARIABLE)) is not None:
+    if (given := environ.get(SECRET)) is not None:
         lines = given.splitlines() if "#" in given else given.replace(",", " ").split()
-        return parse(lines, f"${VARIABLE}")
-    handed = credential(CREDENTIAL)
+        return parse(lines, f"${SECRET}")
+    handed = credential(KEYRING)
     return None if handed is None else read(handed)
 
 

@@ -134,6 +134,12 @@ class Access:
             return self.of_strangers
         return self._grants.get(grant.digest)
 
+    def which(self, grant: Grant) -> str:
+        """The token that gives it, for people; empty where none was needed."""
+        if self._grants is None or grant.digest not in self._grants:
+            return ""
+        return f" with token {[*self._grants].index(grant.digest) + 1} of the file"
+
     def of_header(self, authorization: bytes | None) -> Grant:
         """What a header field `Authorization` gives. Raises `Denied`."""
         if authorization is None or self._grants is None:

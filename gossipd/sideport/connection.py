@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
     """One client's."""
 
     def __init__(self, port: SidePort, listener: Listener = TCP) -> None:
+        self.listener = listener
         access = port.access if listener.asks_tokens else port.open
         self._port = port
         self._turns = port.turns
@@ -87,6 +88,7 @@ class Connection(asyncio.Protocol):
         _set_up(transport, self._limits)
         origin = _origin(transport)
         self._pipeline.source = source_of(origin)
+        self._pipeline.client = f"user {origin}" if isinstance(origin, int) else str(origin)
         place = self._port.admit(self, origin)
         self._brief = place is Place.BRIEF
         if place is Place.NONE:
@@ -166,11 +168,14 @@ class Connection(asyncio.Protocol):
             self._work(self._turns.slice())
 
     def tokens_changed(self) -> None:
-        """Whoever is not welcome any more is told so, if possible, and has to go."""
-        if self._dialect.stays():
-            return
+        """Some are not welcome any more."""
+        if not self._dialect.stays():
+            self.turn_out(GONE)
+
+    def turn_out(self, why: str) -> None:
+        """The client is told so, if possible, and has to go."""
         if (flow := self._pipeline.flow) is not None:
-            flow.stop(GONE)
+            flow.stop(why)
             flow.close()
         elif self._pipeline.closed:
             self.abort()

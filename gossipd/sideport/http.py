@@ -13,6 +13,7 @@ A request that came before is not parsed again (see `memo`).
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -44,11 +45,13 @@ from gossipd.sideport.http_answers import (
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.sse import ServerSentEvents, reads_nothing_else
-from gossipd.sideport.validation import wrong
+from gossipd.sideport.validation import shown, wrong
 from gossipd.sideport.watching import Wanted
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
+
+log = logging.getLogger(__name__)
 
 _KEY = b"idempotency-key"
 _LAST_EVENT = b"last-event-id"
@@ -325,6 +328,9 @@ class HttpDialect:
             self._followed = grant
             self._follow(start()._replace(prefix=grant.prefix), framing, text, answered)
             return
+        if operation.right is Right.ADMIN:
+            what = " ".join([operation.name, *map(shown, fields.values())])
+            log.info("asked to %s by %s%s", what, self._pipeline.client, self._access.which(grant))
         self._pipeline.add(start, render, operation.shares, self.size)
         if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
             self._meaning = Meaning(start, render, operation.shares)

@@ -146,6 +146,8 @@ class Pipeline:
         """It goes on when it is its turn."""
         self.source: Hashable = None
         """Whom the connection is counted for."""
+        self.client = ""
+        """Who that is, for people."""
 
     @property
     def flow(self) -> Flow | None:

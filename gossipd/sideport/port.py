@@ -22,7 +22,7 @@ from gossipd.sideport.listening import BACKLOG, TCP, UNIX, SocketFile, alone_in,
 from gossipd.sideport.memo import Meaning, Memo
 from gossipd.sideport.places import Place, Places
 from gossipd.sideport.resp.session import Common
-from gossipd.sideport.tls import Layer, Tls
+from gossipd.sideport.tls import DISTRUSTED, Layer, Tls
 from gossipd.sideport.turns import Turns
 from gossipd.sideport.watching import STOPPING, Watchers
 
@@ -172,6 +172,13 @@ class SidePort:
             return
         for connection in self._all():
             connection.tokens_changed()
+
+    def distrust(self) -> None:
+        """Some CA of clients is not trusted any more: whoever came by TLS has to come again, for
+        it is not known who was let in for its sake."""
+        for connection in self._all():
+            if connection.listener is TCP:
+                connection.turn_out(DISTRUSTED)
 
     def hand_over(self) -> None:
         """New connections are for the next process, where there is one that will get them."""

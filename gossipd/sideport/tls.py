@@ -37,6 +37,9 @@ _RECORD_SIZE = 16 * 1024
 not keep once they are empty."""
 
 
+DISTRUSTED = "the CAs of clients have changed"
+
+
 class Outcome(Enum):
     """What became of a handshake."""
 

@@ -21,6 +21,7 @@ from tests.e2e import namespaces
 from tests.e2e.bounds import crowding
 from tests.e2e.cluster import Cluster
 from tests.e2e.node import Node, until
+from tests.e2e.node import gossipd as gossipd_of
 from tests.e2e.programs import program
 from tests.e2e.test_redis import DEBIAN_MODULES, SCRIPT, WITHIN, client_of, run
 
@@ -80,7 +81,7 @@ def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) 
         until(lambda: "default\t4" in guarded.text(f"auth {READ}", "counters"), 10, "it counted")
         tokens.write_text(FILE.replace(f"write {WRITE}\n", ""))
         guarded.send(signal.SIGHUP)
-        guarded.says(f"SIGHUP: read the tokens again: {tokens}")
+        guarded.says(f"reload: read the tokens again: {tokens}")
         assert b"".join(iter(lambda: session.recv(4096), b"")) == b"ok\n4\n"
         rest = b"".join(iter(lambda: watcher.recv(4096), b""))
         assert b"its token is not valid any more" in rest
@@ -88,7 +89,7 @@ def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) 
     tokens.write_text("read x\n")
     guarded.send(signal.SIGHUP)
     complaint = f"the tokens cannot be read again: {tokens}: line 1: a token has"
-    guarded.says(f"SIGHUP: {complaint}")
+    guarded.says(f"reload: {complaint}")
     guarded.token = READ
     (alarm,) = guarded.status()["alarms"]
     assert alarm.startswith(complaint)
@@ -217,9 +218,33 @@ def test_who_may_open_a_unix_socket_needs_no_token(cluster: Cluster, tokens: Pat
             assert connection.recv(100).startswith(answer)
         tokens.write_text(f"read {READ}\n")
         node.send(signal.SIGHUP)
-        node.says("SIGHUP: read the tokens again")
+        node.says("reload: read the tokens again")
         inside.sendall(b"increment\n")
         assert inside.recv(100) == b"2\n"
+
+
+def test_who_changes_the_node_is_told_in_its_log(cluster: Cluster, tokens: Path) -> None:
+    node, path = cluster.add(), tokens.with_name("api.sock")
+    host, port = node.api
+    node.start("--tokens", str(tokens), "--api", f"{host}:{port}", "--api", f"unix:{path}")
+    until(lambda: node.ready, 20, "it is ready")
+    node.token = ADMIN
+    who = "by 127.0.0.1 with token 4 of the file"
+    for call, body, words in (
+        ("/join", {"peers": ["127.0.0.1:1"]}, "join ['127.0.0.1:1']"),
+        ("/forget", {"name": "nobody"}, "forget 'nobody'"),
+        ("/reload", None, "reload"),
+    ):
+        node.ask("POST", call, body)
+        node.says(f'level=info msg="asked to {words} {who}"')
+    node.says("reload: read the configuration again")
+    assert "SIGHUP" not in node.log
+    assert status(node, WRITE, path="/leave") == 403
+    by_socket = gossipd_of("leave", GOSSIPD_API=f"unix:{path}")
+    assert by_socket.returncode == 0, by_socket
+    node.says(f'msg="asked to leave by user {os.getuid()}"')
+    assert node.log.count("asked to ") == 4
+    assert not any(token in node.log for token in (ADMIN, WRITE))
 
 
 def test_every_command_that_asks_a_node_shows_the_token_of_a_file(

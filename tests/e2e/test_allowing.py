@@ -22,7 +22,7 @@ def allow(nodes: list[Node], files: list[Path], networks: list[str]) -> None:
         file.write_text(f"allow = {networks}\n")
         node.send(signal.SIGHUP)
     for node in nodes:
-        node.says("SIGHUP: read the configuration again: 1 changed")
+        node.says("reload: read the configuration again: 1 changed")
 
 
 def refused(node: Node) -> int:

@@ -49,7 +49,12 @@ class Report(NamedTuple):
 
 def doctor(node: Node, *arguments: str, **variables: str) -> Report:
     """Run it beside a node."""
-    host, port = node.api
+    return doctor_of(node, node, *arguments, **variables)
+
+
+def doctor_of(asked: Node, node: Node, *arguments: str, **variables: str) -> Report:
+    """The same of another node."""
+    host, port = asked.api
     api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 3 * crowding()):.1f}s")
     command = (*node.prefix, sys.executable, "-m", "gossipd", "doctor", *api, "--json", *arguments)
     done = subprocess.run(
@@ -292,6 +297,32 @@ def test_a_member_that_is_gone_is_explained_and_one_that_is_stopped(cluster: Clu
     itself = doctor(c)
     assert itself.of("node")["text"].endswith(": it hangs, or is stopped")
     c.send(signal.SIGCONT)
+
+
+@needs_networks
+def test_a_node_of_another_host_does_not_choose_what_is_opened_here(
+    cluster: Cluster, network: Network, tmp_path: Path
+) -> None:
+    """Neither what is read nor what is changed, nor where the disk is tried."""
+    file = Path(keyring(tmp_path / "ours", ours := Secret.fresh()))
+    a, b, _ = three(cluster, network, "--keyring", str(file), "--api", ":7947", "--insecure-api")
+    a.api = (a.host, 7947)
+    api = f"{a.host}:7947"
+    near, far = doctor(a), doctor_of(a, b)
+    assert near.of("secret", api)["result"] == near.of("disk")["result"] == "ok"
+    assert f"runs on another host, and so {file} is there" in far.of("secret", api)["text"]
+    assert "run this on that host" in far.of("secret", api)["advice"]
+    assert "disk" not in {each["check"] for each in far.checks}
+    named = doctor_of(a, b, "--keyring", str(file))
+    assert ours.fingerprint in named.of("secret")["text"]
+
+    before = file.read_bytes()
+    command = (sys.executable, "-m", "gossipd", "keys", "use", ours.fingerprint, "--api", api)
+    refused = subprocess.run((*b.prefix, *command), cwd=ROOT, capture_output=True, timeout=60)
+    assert b"is on another host: change its keyring there" in refused.stderr
+    assert file.read_bytes() == before
+    beside_it = subprocess.run((*a.prefix, *command), cwd=ROOT, capture_output=True, timeout=60)
+    assert beside_it.returncode == 0, beside_it
 
 
 @needs_networks

@@ -127,7 +127,7 @@ def test_signals_before_the_start_do_not_end_a_node(
     node.start()
     assert up(node).increment() == 1
     if number is signal.SIGHUP:
-        node.says("SIGHUP: read the configuration again")
+        node.says("reload: read the configuration again")
     elif number in TOLD:
         node.says(f"{number.name}: nothing to reopen")
     else:

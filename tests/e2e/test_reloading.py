@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from gossipd.sealing.keyring import Secret
 from tests.e2e import load
-from tests.e2e.cluster import Cluster, agree, counted
+from tests.e2e.cluster import Cluster, agree, counted, keyring
 from tests.e2e.node import Node, until
 from tests.e2e.test_process import PENDING
 from tests.e2e.test_watchdog import ServiceManager
 
 SECONDS = 1.5
-READ = "SIGHUP: read the configuration again"
+READ = "reload: read the configuration again"
 
 
 @pytest.fixture
@@ -101,8 +102,8 @@ def test_a_bad_file_is_refused_as_a_whole_until_a_good_one_is_read(
     file.write_text("tag = ['a=2']\nlog_level = 'loud'\nnam = 'x'\n")
     node.send(signal.SIGHUP)
     complaint = f"{file}:2: log_level: expected one of debug, info, warning, error, not 'loud'"
-    node.says(f'level=error msg="SIGHUP: {complaint}')
-    node.says(f"SIGHUP: {file}:3: unknown key 'nam'")
+    node.says(f'level=error msg="reload: {complaint}')
+    node.says(f"reload: {file}:3: unknown key 'nam'")
     alarm = (
         f"the configuration cannot be read again: {complaint}, and 1 more; "
         "this node goes on with what it had"
@@ -111,7 +112,7 @@ def test_a_bad_file_is_refused_as_a_whole_until_a_good_one_is_read(
     assert (tags(node, "n1"), node.increment()) == ({"a": "1"}, 1)
     file.unlink()
     node.send(signal.SIGHUP)
-    node.says(f"SIGHUP: cannot read {file}: No such file or directory")
+    node.says(f"reload: cannot read {file}: No such file or directory")
     file.write_text("tag = ['a=2']\nadvertise = '127.0.0.9:1'\n")
     reload(node, 1, stays=1)
     node.says("advertise stays unset, though 127.0.0.9:1 is wanted: that needs a new start")
@@ -124,8 +125,7 @@ def test_a_file_whose_disk_hangs_holds_up_nobody(cluster: Cluster, file: Path) -
     file.write_text("")
     node.start("--config", str(file), "--disk-timeout", "1")
     until(lambda: node.ready, 20, "it is ready")
-    file.unlink()
-    os.mkfifo(file)  # who opens it waits until somebody writes
+    hang(file)
     node.send(signal.SIGHUP)
     late = f"{file} cannot be read again yet: its disk has not answered"
     node.says(late)
@@ -139,6 +139,46 @@ def test_a_file_whose_disk_hangs_holds_up_nobody(cluster: Cluster, file: Path) -
     until(lambda: node.log.count(late) == 3, 10, "the next one is late, too")
     node.send(signal.SIGTERM)
     assert node.ended() == 0
+
+
+def test_one_that_hangs_keeps_none_of_the_others_from_being_taken(
+    cluster: Cluster, file: Path, tmp_path: Path
+) -> None:
+    """Above all not who removes a token that has leaked."""
+    tokens, old, new = tmp_path / "tokens", "o" * 16, "n" * 16
+    secrets = tmp_path / "keyring"
+    file.write_text(f"tokens = '{tokens}'\nkeyring = '{keyring(secrets, Secret.fresh())}'\n")
+    tokens.touch(0o600)
+    tokens.write_text(f"read {old}\n")
+    node = cluster.add()
+    node.token = old
+    node.start("--config", str(file), "--disk-timeout", "1")
+    until(lambda: node.ready, 20, "it is ready")
+
+    hang(file)
+    hang(secrets)
+    tokens.write_text(f"read {new}\n")
+    node.send(signal.SIGHUP)
+    until(lambda: node.ask("GET", "/count").status == 401, 10, "the token is gone")
+    node.token = new
+    late = f"{file} cannot be read again yet: its disk has not answered"
+    until(lambda: node.status()["alarms"] == [late], 10, "it is late")
+    hang(tokens)
+    node.send(signal.SIGHUP)
+    file.write_text(f"tokens = '{tokens}'\nkeyring = '{secrets}'\ntag = ['a=1']\n")  # is heard
+    until(lambda: tags(node, "n1") == {"a": "1"}, 10, "it was read")
+    node.says(f"{tokens} cannot be read again yet: its disk has not answered")
+    node.says(f"{secrets} cannot be read again yet: its disk has not answered")
+    secrets.write_text("hunter2\n")
+    node.says(f"the keyring cannot be read again: {secrets}:1: expected the base64 of 32 bytes")
+    tokens.write_text(f"read {old}\n")
+    until(lambda: node.ask("GET", "/count").status == 401, 10, "the token is gone")
+
+
+def hang(file: Path) -> None:
+    """Who opens it waits until somebody writes."""
+    file.unlink()
+    os.mkfifo(file, 0o600)
 
 
 def test_the_service_manager_hears_of_each_and_flags_and_variables_win(
@@ -182,7 +222,7 @@ def test_one_before_the_start_is_heeded_then_and_one_in_a_leave_is_not(
         node.send(signal.SIGTERM)
         node.says("SIGTERM: leaving")
         node.send(signal.SIGHUP)
-        node.says("SIGHUP: this node is leaving, nothing is read again")
+        node.says("reload: this node is leaving, nothing is read again")
         assert node.ended(20) == 0
     finally:
         other.send(signal.SIGCONT)

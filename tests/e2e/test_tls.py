@@ -217,6 +217,56 @@ def test_who_shows_no_certificate_is_not_let_in(
     assert secured.cli("count", **variables).stdout == "1\n"
 
 
+def test_who_came_by_a_ca_that_is_removed_has_to_go(
+    secured: Secured, authority: Authority, tmp_path: Path
+) -> None:
+    """And whoever is in the middle of a handshake. One that is added ends nothing."""
+    second, third = Authority(tmp_path, "second"), Authority(tmp_path, "third")
+    cas, pairs = tmp_path / "cas.pem", (authority.issue("one"), second.issue("two"))
+
+    def connect(pair: Pair) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=secured.cacert)
+        context.load_cert_chain(pair.cert, pair.key)
+        connection = socket.create_connection(secured.node.api, 10)
+        return context.wrap_socket(connection, server_hostname=secured.node.api[0])
+
+    def trust(*trusted: Authority) -> None:
+        cas.write_bytes(b"# one of us\n".join(each.cert.read_bytes() for each in trusted))
+
+    trust(authority, second)
+    secured.start("--api-client-ca", str(cas))
+    with connect(pairs[0]) as text, connect(pairs[0]) as events:
+        trust(authority, second, third)
+        secured.node.send(signal.SIGHUP)
+        secured.node.says("read the certificate again")
+        text.sendall(b"increment\n")
+        assert text.recv(100) == b"1\n"
+        events.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in events.recv(4096)
+        with socket.create_connection(secured.node.api, 10) as half_open:
+            half_open.sendall(hello())
+            assert half_open.recv(1) == b"\x16"
+            trust(second, third)
+            secured.node.send(signal.SIGHUP)
+            assert text.recv(100) == b""
+            rest = b"".join(iter(lambda: events.recv(4096), b""))
+            assert b"the CAs of clients have changed" in rest
+            while _more(half_open):
+                pass
+    with connect(pairs[1]) as text:
+        text.sendall(b"increment\n")
+        assert text.recv(100) == b"2\n"
+    with pytest.raises(ssl.SSLError), connect(pairs[0]) as text:
+        text.recv(100)
+
+
+def _more(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(4096)
+    except ConnectionResetError:
+        return b""
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

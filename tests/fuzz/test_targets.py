@@ -24,6 +24,7 @@ INPUTS = {
     "text": 400,
     "resp": 80,
     "guarded": 350,
+    "tls": 250,
 }
 """How many a short run has, where they are not 750: a second each at most. It is the same every
 time, so that more would find nothing new."""

@@ -188,8 +188,7 @@ class Committing:
 
     def _makes_amends(self, now: float) -> bool:
         """Whether what is owed is made up for now."""
-        due = self._leave_since is not None or now >= self._amend_at
-        return due and self._writer.amends.owes and not self._closed
+        return now >= self._amend_at and self._writer.amends.owes and not self._closed
 
     def keys_found(self, question: int, stored: Stored, wall: float, turn: Turn) -> None:
         """The disk has told what it knows of keys."""
@@ -216,6 +215,8 @@ class Committing:
         if batch.rows or batch.sources:
             self._disk.succeeded(turn)
         made, others = self._writer.expose(batch, turn.now)
+        if batch.amends and self._leave_since is not None:
+            self._amend_at = float("-inf")  # there may be more, and no time
         replies: Sequence[Reply] = made
         if self._intake.took_runs or len(made) < len(batch.results):
             replies = list(_replies(batch.results, iter(made)))
@@ -326,6 +327,7 @@ class Committing:
         for that, there has to be time left for the leave itself."""
         if self._leave_since is None:
             self._leave_since = since
+            self._amend_at = float("-inf")
             self._look()
             longest = min(self._disk_timeout, self._settings.leave_timeout / 2)
             self._timers.set(Timer.DRAIN, turn.now + longest)

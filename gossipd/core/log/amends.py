@@ -11,7 +11,12 @@ taken back.
 
 Only streams of this life are looked after, and none whose commit has failed, of which a copy of
 the disk may hold more. What an earlier life wrote is on a disk, and disks are put back from
-backups: more than that is no lie.
+backups: more than that is no lie. Nor is it where a virtual machine was put back while it ran, so
+streams from before the clocks parted are not looked after either: what this process is told of
+them it may have written itself.
+
+Two live copies of one process do not answer each other: each leaves the stream that both have at
+most once, and what it amends stands under one that is not the other's.
 """
 
 from __future__ import annotations
@@ -88,6 +93,11 @@ class Amends:
     def abandoned(self, stream: Stream) -> None:
         """A commit has failed: what the disk has of this stream is not known."""
         self._last.pop(stream, None)
+
+    def forget(self) -> None:
+        """This process may have been put back to what it was some time ago."""
+        for known in (self._last, self._true, self._added, self._open):
+            known.clear()
 
     # --- what others say ---------------------------------------------------------------------
 

@@ -376,6 +376,7 @@ class Writer:
         offset = wall - now
         if self._clock_offset is not None and abs(offset - self._clock_offset) > CLOCKS_PART_MAX:
             self._stream = None
+            self.amends.forget()
         self._clock_offset = offset
 
 

@@ -15,6 +15,7 @@ TARGETS: dict[str, str] = {
     "text": "port",
     "resp": "port",
     "guarded": "guarded",
+    "tls": "tls",
     "tokens": "tokens",
     "answers": "answers",
     "config": "config",

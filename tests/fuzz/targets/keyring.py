@@ -10,7 +10,8 @@ import base64
 import tempfile
 from collections.abc import Callable, Iterable
 
-from gossipd.sealing.keyring import VARIABLE, Keyring, KeyringError, find, parse, read
+from gossipd.config.secrets import SECRET
+from gossipd.sealing.keyring import Keyring, KeyringError, find, parse, read
 from tests.fuzz.target import Broken, Target
 
 _TOLD_MAX = 11
@@ -24,7 +25,7 @@ def take(data: bytes) -> bool:
         file.flush()
         taken = _take(data, lambda: read(file.name))
     text = data.decode(errors="replace").replace("\0", "")
-    return _take(data, lambda: find(None, {VARIABLE: text})) or taken
+    return _take(data, lambda: find(None, {SECRET: text})) or taken
 
 
 def _take(data: bytes, reading: Callable[[], Keyring | None]) -> bool:

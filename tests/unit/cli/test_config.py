@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from gossipd.cli import gossipd
 from gossipd.config.options import keys
+from gossipd.sealing.keyring import Secret
+from tests.certificates import Authority
 
 
 @pytest.fixture
@@ -57,6 +61,8 @@ BAD = [
     ("gossip_fanout = 2.5", ["1: gossip_fanout: expected a whole number, not 2.5"]),
     ("probe_timeout = 0.9",
      ["1: probe_timeout (0.9) must be at most half of --probe-interval (1.0)"]),
+    ("name = 'a'\nsealing = 'require'",
+     ["2: sealing: says nothing without a keyring, or $GOSSIPD_SECRET"]),
     ("disk_timeout = 0", ["1: disk_timeout: expected at least 0.001 s, not 0.0"]),
     ("key_window = 600\nkey_retention = 60",
      ["1: key_window (600.0) must be at most FILE:2: key_retention (60.0)"]),
@@ -101,6 +107,39 @@ def test_a_good_file_and_a_bad_one(file: Path) -> None:
     result = config("check", file, missing)
     assert (result.exit_code, result.stdout) == (2, f"{file}: good\n")
     assert result.stderr == f"gossipd: cannot read {missing}: No such file or directory\n"
+
+
+@pytest.mark.parametrize("key", ["keyring", "tokens", "api_cert", "api_key", "api_client_ca"])
+def test_files_that_it_names_are_opened(file: Path, tmp_path: Path, key: str) -> None:
+    """A bad one is told as it is at the start."""
+    pair, authority = Authority(tmp_path).issue("node"), tmp_path / "ca.pem"
+    given = {
+        "keyring": tmp_path / "keyring",
+        "tokens": tmp_path / "tokens",
+        "api_cert": pair.cert,
+        "api_key": pair.key,
+        "api_client_ca": authority,
+    }
+    for name, text in ("keyring", Secret.fresh().text), ("tokens", f"read {'x' * 16}"):
+        given[name].touch(0o600)
+        given[name].write_text(text)
+    file.write_text("in_memory = true\n" + "".join(f"{k} = '{p}'\n" for k, p in given.items()))
+    result = config("check", file)
+    assert (result.exit_code, result.output) == (0, f"{file}: good\n")
+
+    given[key].write_text("hunter2\n")
+    bad = config("check", file)
+    assert (bad.exit_code, bad.stdout) == (2, "")
+    assert bad.stderr.startswith(f"gossipd: {given[key]}:")
+    assert (bad.stderr.count("\n"), "hunter2" in bad.stderr) == (1, False)
+    command = (sys.executable, "-m", "gossipd", "run", "--config", str(file), "--bind", ":0")
+    started = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (started.returncode, started.stderr) == (1, bad.stderr)
+    given["tokens"].unlink()
+    given["keyring"].chmod(0o644)
+    both = config("check", file).stderr
+    assert f"{given['tokens']}: cannot be read: No such file or directory\n" in both
+    assert f"{given['keyring']}: others may use it (mode 0644); run: chmod 600 " in both
 
 
 def test_what_holds_and_where_it_came_from(file: Path) -> None:

@@ -62,7 +62,7 @@ def test_what_is_no_secret_is_not_installed_nor_shown(
     [
         (None, "this node has no secret: start it with a keyring"),
         ("$GOSSIPD_SECRET", "its secrets are in $GOSSIPD_SECRET: change that"),
-        ("/nowhere", "/nowhere: cannot be read: No such file"),
+        ("/nowhere", "cannot change /nowhere: No such file"),
     ],
 )
 def test_a_keyring_that_cannot_be_changed_is_told(

@@ -84,7 +84,7 @@ def test_an_end_is_told_before_it_comes(left: float, lifetime: float, told: str 
 async def test_the_end_of_the_present_one_is_an_alarm() -> None:
     contexts = [ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(3)]
     tls, troubles = Tls(contexts[0], 8), Troubles()
-    kept = Certificates(tls, troubles)
+    kept = Certificates(tls, troubles, lambda: None)
     kept.take(Certificate(contexts[1], "/a", time.time() - 1, 365 * DAY))
     assert "has expired" in troubles.texts[0]
     kept.take(Certificate(contexts[2], "/a", time.time() + 100 * DAY, 365 * DAY))

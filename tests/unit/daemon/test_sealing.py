@@ -31,7 +31,7 @@ class Made:
 
     def __init__(self, *secrets: Secret, mode: Sealing = "require") -> None:
         self.troubles, self.sent = Troubles(), list[tuple[bytes, Address]]()
-        config = Config(in_memory=True, sealing=mode)
+        config = Config(in_memory=True, sealing=mode, keyring="given")
         keyring = Keyring(secrets) if secrets else None
         self.seals = Seals(
             config,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,7 @@ def test_a_link_stays_one(path: Path) -> None:
         (lambda path: editing.install(path, A), ":6: the same secret as in line 2"),
         (lambda path: editing.use(path, C.fingerprint), f"no secret {C.fingerprint} in it, but"),
         (lambda path: editing.remove(path, "x"), "there is no secret x in it"),
-        (lambda path: editing.install(f"{path}.none", A), "cannot be read: No such file"),
+        (lambda path: editing.install(f"{path}.none", A), "cannot change /"),
         (lambda path: editing.install("/proc/self/status", A), "others may use it (mode 0444)"),
     ],
 )
@@ -69,6 +71,31 @@ def test_what_cannot_be_done_changes_nothing(
         change(str(path))
     assert said in str(error.value)
     assert A.text not in str(error.value)
+    assert path.read_text() == TEXT
+
+
+def test_of_two_at_a_time_one_waits_for_the_other(path: Path) -> None:
+    """And goes on from what that one has made of the file, which is another one by then."""
+    with path.open() as held, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = pool.submit(editing.install, str(path), C)
+        assert not wait([waiting], 0.2).done
+        path.rename(path.with_name("old"))
+        path.touch(0o600)
+        path.write_text(B.text)
+        held.close()
+        assert waiting.result().secrets == (B, C)
+    assert read(str(path)).secrets == (B, C)
+
+
+def test_who_holds_it_for_ever_is_not_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(editing, "PATIENCE", 0.0)
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(KeyringError, match="somebody else is changing it"):
+            editing.install(str(path), C)
     assert path.read_text() == TEXT
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gossipd.core import Answered, Commit, CommitSoon, Failure, Incremented, Learned, Left
 from gossipd.core.durability.committing import AMEND_EVERY
-from gossipd.core.log.amends import MINT_EVERY, MINTS_SAVED
+from gossipd.core.log.amends import AMENDS_AT_ONCE, MINT_EVERY, MINTS_SAVED
 from gossipd.core.wire.messages import Gossip
 from gossipd.core.wire.records import Group
 from tests.unit.core.talk import Said, Talk
@@ -108,3 +108,28 @@ def test_who_leaves_counts_it_again_first(talk: Talk) -> None:
     commit(talk)
     assert talk.node.log.value("hits") == 10
     assert talk.wait(10).of(Left)
+
+
+def test_who_leaves_with_a_full_log_tries_it_once(talk: Talk) -> None:
+    talk.node.log.streams_max = 0
+    spoil(talk, 99, 2)
+    assert talk.leave().of(CommitSoon)
+    said = commit(talk)
+    assert not said.of(CommitSoon), "it would be refused again, on and on"
+    assert talk.wait(10).of(Left)
+    assert talk.node.log.value("hits") == 2
+
+
+def test_who_leaves_makes_up_for_all_of_it(talk: Talk) -> None:
+    names = [f"c{number}" for number in range(AMENDS_AT_ONCE + 1)]
+    for name in names:
+        talk.increment(name)
+    stream = talk.node.stream
+    assert stream is not None
+    for first in range(0, len(names), 30):
+        lies = tuple((name, 10**6, 0) for name in names[first : first + 30])
+        talk.hear(talk.peer("p0"), Gossip(), groups=[Group(stream, 0, 0, lies)])
+    talk.leave()
+    assert commit(talk).of(CommitSoon), "one batch was not enough"
+    assert not commit(talk).of(CommitSoon)
+    assert all(talk.node.log.value(name) == 1 for name in names)

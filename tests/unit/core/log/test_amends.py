@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from random import Random
 
 import pytest
@@ -180,6 +181,46 @@ def test_streams_begin_at_a_pace_however_often_one_is_spoilt() -> None:
     assert own.writer.wait(NOW + MINT_EVERY) == 0
     own.writer.expose(own.writer.prepare([("up", 1)], NOW + MINT_EVERY, NOW + MINT_EVERY), NOW)
     assert own.writer.wait(NOW + MINT_EVERY) == 0, "this stream is not spoilt"
+
+
+def test_what_a_process_that_was_put_back_is_told_of_itself_is_no_lie(own: Own) -> None:
+    """As a virtual machine is with a snapshot: what it wrote after that others know."""
+    own.told(own.stream, ("up", 99, 3))
+    own.writer.expose(own.writer.prepare([("up", 1)], NOW, NOW + 2, amends=True), NOW)
+    assert not own.writer.amends.owes
+    assert own.log.values == {"up": 4, "down": -7, "both": 3}
+    own.told(own.stream, ("up", 99, -1))
+    own.writer.expose(own.writer.prepare([], NOW, NOW + 2, amends=True), NOW)
+    assert own.log.value("up") == 4, "what it has written since is looked after"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_two_copies_of_a_process_begin_one_stream_each_and_do_not_answer_each_other(
+    own: Own, seed: int
+) -> None:
+    rng, twin = Random(seed), deepcopy(own)
+    twin.writer._rng = Random(2)  # in production nobody mints what another one does
+    for _ in range(20):
+        one, other = rng.sample((own, twin), 2)
+        one.count(*((rng.choice(("up", "down")), rng.randint(-5, 5)) for _ in range(3)))
+        if rng.random() < 0.3:
+            tell(one, other)
+    for _ in range(3):
+        tell(own, twin)
+        tell(twin, own)
+        own.count()
+        twin.count()
+    assert not own.count()
+    assert not twin.count()
+    assert own.log.fingerprint == twin.log.fingerprint
+    assert own.log.stream_count <= 3
+
+
+def tell(teller: Own, told: Own) -> None:
+    """All that it holds."""
+    for stream in teller.log.streams:
+        registers = tuple(teller.log.newest_first(stream, 0))
+        told.told(stream, *registers, to=teller.log.version(stream))
 
 
 # --- keys ----------------------------------------------------------------------------------------
