@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from tests.deadline import DEADLINE
+
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWNS = 0x00020000
 _MS_BIND = 0x1000
@@ -43,7 +45,7 @@ def why_none() -> str:
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(("ip", *arguments), check=True, timeout=20)
+    subprocess.run(("ip", *arguments), check=True, timeout=DEADLINE)
 
 
 def _call(name: str, *arguments: object) -> None:
@@ -119,7 +121,7 @@ class Namespace:
 
     def nft(self, command: str) -> None:
         """Change the rules for packets inside."""
-        subprocess.run((*self.prefix, "nft", command), check=True, timeout=20)
+        subprocess.run((*self.prefix, "nft", command), check=True, timeout=DEADLINE)
 
     def close(self) -> None:
         shutil.rmtree(_FILES / self.name, ignore_errors=True)

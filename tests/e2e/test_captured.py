@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gossipd.sealing.keyring import Secret
+from tests.deadline import DEADLINE
 from tests.e2e import namespaces
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.forge import Forge
@@ -61,7 +62,7 @@ def capturing(network: Network, file: Path) -> Iterator[None]:
             yield
         finally:
             tshark.send_signal(signal.SIGINT)
-            tshark.communicate(timeout=30)
+            tshark.communicate(timeout=DEADLINE)
 
 
 def payloads(file: Path) -> list[bytes]:
