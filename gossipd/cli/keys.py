@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from gossipd.cli.failure import Failure, printable
 from gossipd.cli.output import emit, emit_table
 from gossipd.client import Answer
 from gossipd.client.connecting import Deadline, is_here
+from gossipd.daemon.lines import listed
 from gossipd.sealing import editing
 from gossipd.sealing.keyring import Keyring, KeyringError, Secret, parse
 
@@ -33,7 +33,8 @@ POLL_INTERVAL = 0.1
 INPUT_MAX = 64 * 1024
 """Signs that are read."""
 
-_PLAIN, _UNHEARD = "plain", "-"
+_UNHEARD = "-"
+_NO_SECRET = "this node has no secret: start it with a keyring"
 
 
 @click.command(
@@ -79,21 +80,23 @@ Examples:
 def list_keys(daemons: Daemons, as_json: bool) -> None:
     """List the secrets of the node by their fingerprints.
 
-    Columns: fingerprint, whether the node seals with it, how many members last did. The row plain
-    is of members that do not seal, the row - of those that were not heard yet.
+    Columns: fingerprint, whether the node seals with it, how many members last did, and which. The
+    row plain is of members that do not seal, the row - of those that were not heard yet.
     """
     daemon = one(daemons)
-    sealing, members = _sealing(daemon), Counter(_seals(daemon).values())
-    opens = sealing["opens"]
-    rows = [
-        (name, name == sealing["seals"], members[name])
-        for name in dict.fromkeys([*opens, *sorted(members)])
-    ]
+    sealing, members = _sealing(daemon), _seals(daemon)
+    if sealing["from"] is None:
+        raise Failure(_NO_SECRET)
+    rows = []
+    for secret in dict.fromkeys([*sealing["opens"], *sorted(members.values())]):
+        names = sorted(name for name, seal in members.items() if seal == secret)
+        rows.append((secret, secret == sealing["seals"], len(names), names))
     if as_json:
-        names = ("secret", "seals", "members")
-        emit(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+        keys = ("secret", "seals", "members", "names")
+        emit(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
     else:
-        emit_table(("SECRET", "SEALS", "MEMBERS"), rows)
+        shown = [(*row, listed(names)) for *row, names in rows]
+        emit_table(("SECRET", "SEALS", "MEMBERS", "NAMES"), shown)
 
 
 @keys.command(
@@ -159,7 +162,7 @@ def _change(daemon: Daemons, change: Callable[[str], Keyring]) -> None:
     if path is not None and not is_here(api, Deadline(daemon.timeout)):
         raise Failure(f"{api} is on another host: change its keyring there")
     if path is None:
-        raise Failure("this node has no secret: start it with a keyring")
+        raise Failure(_NO_SECRET)
     if path.startswith("$"):
         raise Failure(f"its secrets are in {path}: change that, and start the node again")
     try:

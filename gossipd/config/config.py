@@ -39,7 +39,7 @@ TAG_KEY_SIZE_MAX = 64
 LOCALHOST = "localhost"
 """For the API: both loopback addresses, 127.0.0.1 and ::1."""
 
-UNGUARDED = "where anybody could do all: give it tokens, or api_client_ca, or insecure_api"
+UNGUARDED = "where anybody could do all: give it `tokens`, or `api_client_ca`, or `insecure_api`"
 """What is wrong with an API that other hosts reach."""
 
 ANY_ADDRESS = Endpoint("", GOSSIP_PORT)
@@ -49,10 +49,11 @@ _Result = TypeVar("_Result")
 
 
 class ConfigError(ValueError):
-    """An option has an impossible value. `key` names it, `problem` says what is wrong."""
+    """An option has an impossible value. `key` names it, `problem` says what is wrong, with other
+    options in backquotes, for each is told as its writer writes it."""
 
     def __init__(self, key: str, problem: str) -> None:
-        super().__init__(f"{key}: {problem}")
+        super().__init__(f"{key}: {problem.replace('`', '')}")
         self.key = key
         self.problem = problem
 
@@ -214,7 +215,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.in_memory and self.data_dir is not None:
-            raise ConfigError("data_dir", "must not be given together with in_memory")
+            raise ConfigError("data_dir", "must not be given together with `in_memory`")
         if self.data_dir == "":
             raise ConfigError("data_dir", "expected a directory, not an empty string")
         for key, is_possible, expected in (
@@ -232,7 +233,7 @@ class Config:
         self._check_api()
         has_secrets = self.keyring or SECRET in os.environ or credential(KEYRING)
         if self.sealing is not None and not has_secrets:
-            raise ConfigError("sealing", f"says nothing without a keyring, or ${SECRET}")
+            raise ConfigError("sealing", f"says nothing without `keyring`, or ${SECRET}")
         if self.name is None and self.bind.port:
             object.__setattr__(self, "name", _default_name(self.bind.port))
         if self.name is not None:
@@ -258,10 +259,10 @@ class Config:
         origins = tuple(_check("cors_origin", parse_origin, text) for text in self.cors_origin)
         object.__setattr__(self, "cors_origin", tuple(dict.fromkeys(origins)))
         if "*" in origins and not self.tokens:
-            raise ConfigError("cors_origin", "* needs tokens: else every page could count")
+            raise ConfigError("cors_origin", "* needs `tokens`: else every page could count")
         for key in ("api_key", "api_client_ca"):
             if getattr(self, key) is not None and self.api_cert is None:
-                raise ConfigError(key, "says nothing without api_cert")
+                raise ConfigError(key, "says nothing without `api_cert`")
         if not (self.guards_api or self.insecure_api):
             _check("api", _check_all_here, self.api)
 

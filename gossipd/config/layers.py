@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -68,8 +69,13 @@ class Layers:
         values = {**file.values, **self.variables, **self.flags}
         given = {name: value for name, value in values.items() if value not in (None, ())}
 
-        def word_of(name: str) -> str:
-            return spelled[name] if name in given else self.flag_of(by_name[name])
+        def word_of(name: str, beside: str) -> str:
+            """As it was given; else as who has given another one would write it."""
+            if name in given:
+                return spelled[name]
+            if beside not in given or beside in self.flags:
+                return self.flag_of(by_name[name])
+            return by_name[name].variable if beside in self.variables else name
 
         config, problems = _build(given, word_of)
         problems = tuple(sorted((*file.problems, *problems), key=file.line_of))
@@ -79,7 +85,7 @@ class Layers:
 
 
 def _build(
-    given: dict[str, Any], word_of: Callable[[str], str]
+    given: dict[str, Any], word_of: Callable[..., str]
 ) -> tuple[Config | None, tuple[str, ...]]:
     """The configuration, or all that is wrong with it: whatever is blamed is left out for the next
     look, and what follows from that is nobody's mistake."""
@@ -89,13 +95,16 @@ def _build(
         try:
             config = Config.of(**values)
         except ConfigError as error:
-            names, text = [error.key], f"{word_of(error.key)}: {error.problem}"
+            names = [error.key]
+            text = f"`{error.key}`: {error.problem}"
         except SettingsError as error:
-            names, text = list(_named(str(error))), _spelled(str(error), word_of)
+            names = list(_named(str(error)))
+            text = re.sub(rf"\b({'|'.join(names)})\b", r"`\1`", str(error))
         else:
             return (None if problems else config), tuple(problems)
         if not blamed.intersection(names):
-            problems.append(text)
+            beside = next((name for name in names if name in given), "")
+            problems.append(_spelled(text, partial(word_of, beside=beside)))
         left = [name for name in names if name in values]
         if not left:
             return None, tuple(problems)
@@ -104,12 +113,11 @@ def _build(
             del values[name]
 
 
+def _spelled(text: str, word_of: Callable[[str], str]) -> str:
+    """With each option, which stands in backquotes, in the words of its writer."""
+    return re.sub(r"`(\w+)`", lambda found: word_of(found[1]), text)
+
+
 def _named(text: str) -> Iterator[str]:
     names = {key.name for key in keys() if key.is_setting}
     return (word for word in re.findall(r"\w+", text) if word in names)
-
-
-def _spelled(text: str, word_of: Callable[[str], str]) -> str:
-    """What is said of settings, in the words of who wrote them."""
-    names = set(_named(text))
-    return re.sub(r"\w+", lambda word: word_of(word[0]) if word[0] in names else word[0], text)

@@ -100,6 +100,21 @@ class Inspection:
         return self._state.newcomers.kept
 
     @property
+    def newcomer_count(self) -> int:
+        """Members that are to prove where they are."""
+        return len(self._state.newcomers)
+
+    @property
+    def question_count(self) -> int:
+        """Questions of this node that may still be answered."""
+        return self._state.questions.count
+
+    @property
+    def timer_count(self) -> int:
+        """Deadlines that are set."""
+        return self._state.means.timers.count
+
+    @property
     def failed_count(self) -> int:
         """Members that are held as failed."""
         return len(self._state.members.down)

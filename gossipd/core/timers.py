@@ -155,6 +155,11 @@ class Timers:
             self._sweep()
 
     @property
+    def count(self) -> int:
+        """How many are set."""
+        return len(self._deadlines)
+
+    @property
     def next(self) -> float | None:
         """The earliest deadline."""
         if not self._is_known:

@@ -177,7 +177,7 @@ class Daemon:
         self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
         busy = partial(self._drops.drop, reason=Drop.BUSY)
-        self._inbox = Inbox(self._receive, self._node, busy)
+        self._inbox = Inbox(self._receive, self._node, self._refuse, busy)
         self._deadline = Deadline(
             self._node, udp, self._inbox, config.settings.stall_after, self._deadline_passed
         )
@@ -400,16 +400,28 @@ class Daemon:
     # --- the core ----------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
-        if said is not None:
-            self._udp.send(said, source)
-            return
-        effects = self._node.receive_datagram(data, source, time.monotonic())
-        self._seals.received(len(data), source)
-        if isinstance(self._seals.frame.outcome, Drop) and len(effects) == 1:
-            self._performing.do(iter(effects))  # it was not even opened: nothing else has changed
-        else:
+        if data.startswith(plain.PING):
+            said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
+            if said is not None:
+                self._udp.send(said, source)
+                return
+        if not self._is_dropped(self._seals.frame.judge(data), data, source):
+            effects = self._node.receive_datagram(data, source, time.monotonic())
+            self._seals.opened(source)
             self._perform(effects)
+
+    def _refuse(self, data: bytes, source: Address) -> bool:
+        """Whether a datagram is nothing, as it costs little to find out: it is done with, then."""
+        is_question = data.startswith(plain.PING)
+        return not is_question and self._is_dropped(self._seals.frame.refusal(data), data, source)
+
+    def _is_dropped(self, reason: Drop | None, data: bytes, source: Address) -> bool:
+        """Whether there is a reason: the core is told nothing then, as it would change nothing."""
+        if reason is None:
+            return False
+        self._drops.drop(source, reason)
+        self._seals.refused(reason, len(data), source)
+        return True
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)
@@ -475,7 +487,7 @@ class Daemon:
             self._keeping.watch,
             self._waits,
             self._port,
-            self._drops.counts,
+            self._drops,
             self._config.cluster,
             self.service.not_ready,
             self._alarms,

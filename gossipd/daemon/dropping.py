@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from dataclasses import dataclass
 
 from gossipd.core import Address, Drop
 from gossipd.daemon.lines import fields
@@ -28,40 +29,54 @@ _WARN_OF = {
 """Drops that an operator is to know of."""
 
 
+@dataclass(slots=True)
+class _Dropped:
+    """For one reason: a reason is slow to hash, so it is looked up once for each."""
+
+    warns: bool
+    count: int = 0
+    untold: int = 0
+    """Those since the last sum that no line has told of."""
+    is_told: bool = False
+    """Whether a line has warned of one since."""
+
+
 class Drops:
     """Those of one node."""
 
     def __init__(self, troubles: Troubles) -> None:
         self._troubles = troubles
-        self.counts = Counter[Drop]()
+        self._dropped = {reason: _Dropped(reason in _WARN_OF) for reason in Drop}
         self._timer: asyncio.TimerHandle | None = None
-        self._untold = Counter[Drop]()
-        """Those before the timer that no line has told of."""
-        self._warned = set[Drop]()
-        """Reasons of which one has."""
         self._repeats = Repeats()
+
+    @property
+    def counts(self) -> Counter[Drop]:
+        """How many for which reason."""
+        return Counter({reason: of.count for reason, of in self._dropped.items() if of.count})
 
     def drop(self, source: Address, reason: Drop) -> None:
         """A datagram was dropped."""
-        self.counts[reason] += 1
-        self._sum_later()
-        if not self._tell(source, reason):
-            self._untold[reason] += 1
+        of = self._dropped[reason]
+        of.count += 1
+        if self._timer is None:
+            self._sum_later()
+        if not self._tell(source, reason, of):
+            of.untold += 1
         if reason is Drop.NOT_OURS:
             text = f"{address_text(source)} told of increments of this process that it never made"
             self._troubles.begin(Trouble.NOT_OURS, text)
 
     def _sum_later(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SUM_EVERY, self._sum)
+        self._timer = asyncio.get_running_loop().call_later(SUM_EVERY, self._sum)
 
-    def _tell(self, source: Address, reason: Drop) -> bool:
+    def _tell(self, source: Address, reason: Drop, of: _Dropped) -> bool:
         """Whether a line tells of this one."""
         level = logging.DEBUG
-        if reason in _WARN_OF:
-            if reason in self._warned:
+        if of.warns:
+            if of.is_told:
                 return False
-            self._warned.add(reason)
+            of.is_told = True
             level = logging.WARNING
         elif (
             not log.isEnabledFor(level)
@@ -74,13 +89,14 @@ class Drops:
         return True
 
     def _sum(self) -> None:
-        untold, self._untold = self._untold, Counter()
         self._timer = None
-        if Drop.NOT_OURS in self._warned:
+        if self._dropped[Drop.NOT_OURS].is_told:
             self._sum_later()
         else:
             self._troubles.end(Trouble.NOT_OURS)
-        self._warned.clear()
+        untold = Counter({reason: of.untold for reason, of in self._dropped.items() if of.untold})
+        for of in self._dropped.values():
+            of.untold, of.is_told = 0, False
         if not untold:
             return
         level = logging.WARNING if any(reason in _WARN_OF for reason in untold) else logging.INFO

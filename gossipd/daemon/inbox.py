@@ -15,6 +15,10 @@ that nobody else wants they get a bounded part, last of all: else whoever likes 
 process use a whole processor. Each of these addresses has its turn in it, so somebody who joins
 does so beside a flood.
 
+What is nothing, as its first bytes show, does not wait: to drop it costs less than to keep it. So
+it is dropped as it is read, and who joins does not wait behind it. Of a peer within its share that
+is not asked: what it sends is mostly good.
+
 Nothing here knows what a datagram says, but whether it is `urgent`.
 """
 
@@ -52,9 +56,6 @@ WAITING_MAX = 64
 ADDRESSES_MAX = 1024
 """Addresses whose use is remembered, and of which something may wait."""
 
-_STRANGERS: Address = ("", 0)
-"""Stands for all that have proven nothing."""
-
 
 class Ranks(Protocol):
     """Who tells what comes first: the node."""
@@ -90,34 +91,26 @@ class _Use:
         self._seconds += seconds
 
 
-class _Queue:
-    """What waits of one kind, by address."""
+class _Queue(dict[Address, deque[tuple[bytes, float]]]):
+    """What waits of one kind, by address, each with when it came."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[Address, deque[tuple[bytes, float]]] = {}
-        """Each with when it came."""
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def __contains__(self, source: Address) -> bool:
-        return source in self._waiting
-
-    def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
+    @property
+    def count(self) -> int:
+        """How much that is."""
+        return sum(map(len, self.values()))
 
     @property
     def oldest_at(self) -> float:
         """When the oldest of what waits came."""
-        return min((each[0][1] for each in self._waiting.values()), default=float("inf"))
+        return min((each[0][1] for each in self.values()), default=float("inf"))
 
     def put(self, source: Address, data: bytes, now: float) -> bool:
         """Whether there was room."""
-        waiting = self._waiting.get(source)
+        waiting = self.get(source)
         if waiting is None:
-            if len(self._waiting) >= ADDRESSES_MAX:
+            if len(self) >= ADDRESSES_MAX:
                 return False
-            waiting = self._waiting[source] = deque()
+            waiting = self[source] = deque()
         if len(waiting) >= WAITING_MAX:
             return False
         waiting.append((data, now))
@@ -125,11 +118,11 @@ class _Queue:
 
     def take(self) -> tuple[bytes, Address]:
         """The next one, each address in turn."""
-        source = next(iter(self._waiting))
-        waiting = self._waiting.pop(source)
+        source = next(iter(self))
+        waiting = self.pop(source)
         data, _ = waiting.popleft()
         if waiting:
-            self._waiting[source] = waiting
+            self[source] = waiting
         return data, source
 
 
@@ -140,18 +133,21 @@ class Inbox:
         self,
         handle: Callable[[bytes, Address], None],
         ranks: Ranks,
+        refuse: Callable[[bytes, Address], bool],
         dropped: Callable[[Address], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`dropped` is told of each that was not handled; `clock` tells what handling costs."""
+        """`refuse`: whether a datagram was nothing, and is done with. `dropped` is told of each
+        that was not handled; `clock` tells what handling costs."""
         self._handle = handle
         self._ranks = ranks
+        self._refuse = refuse
         self._dropped = dropped
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._uses: dict[Address, _Use] = {}
         self._all = _Use(SHARE_OF_ALL)
-        self._by_strangers = _Use(STRANGERS_SHARE)
+        self._by_strangers_at_once, self._by_strangers = _Use(SHARE), _Use(STRANGERS_SHARE)
         self._urgent, self._others, self._strangers = _Queue(), _Queue(), _Queue()
         self._came = 0
         self._came_before = 0
@@ -162,14 +158,18 @@ class Inbox:
 
     def receive(self, data: bytes, source: Address) -> None:
         """Something has come."""
+        is_proven = self._ranks.is_proven(source)
+        if not is_proven and self._refuse(data, source):
+            return
         self._came += 1
         now = time.monotonic()
-        is_proven = self._ranks.is_proven(source)
-        use = self._uses.get(source if is_proven else _STRANGERS)
+        use = self._uses.get(source) if is_proven else self._by_strangers_at_once
         within = (use is None or use.is_within(now)) and self._all.is_within(now)
         queue = self._others if is_proven else self._strangers
         if within and source not in queue:
-            self._do(data, source)
+            self._do(data, source, is_proven, self._clock())
+            return
+        if is_proven and self._refuse(data, source):
             return
         if is_proven and self._ranks.is_urgent(data):
             queue = self._urgent
@@ -181,7 +181,7 @@ class Inbox:
     @property
     def waiting_count(self) -> int:
         """Datagrams that wait."""
-        return len(self._urgent) + len(self._others) + len(self._strangers)
+        return self._urgent.count + self._others.count + self._strangers.count
 
     def oldest_age(self, now: float) -> float:
         """Seconds for which the oldest of them has waited; 0 if there is none."""
@@ -191,7 +191,7 @@ class Inbox:
     def hurry(self) -> None:
         """Somebody is about to be blamed: handle what may speak for it."""
         while self._urgent:
-            self._do(*self._urgent.take())
+            self._do(*self._urgent.take(), True, self._clock())
 
     def _go_on(self) -> None:
         self._scheduled = None
@@ -216,28 +216,29 @@ class Inbox:
             self._put_off += 1
         else:
             self._put_off = 0
-            until = self._clock() + SLICE
-            while (queue := self._next()) and self._clock() < until:
-                self._do(*queue.take())
+            now = self._clock()
+            until = now + SLICE
+            last = self._strangers if self._by_strangers.is_within(time.monotonic()) else None
+            while now < until and (queue := self._urgent or self._others or last):
+                now = self._do(*queue.take(), queue is not last, now)
 
-    def _next(self) -> _Queue | None:
-        """Whose turn it is."""
-        if queue := self._urgent or self._others:
-            return queue
-        is_within = self._strangers and self._by_strangers.is_within(time.monotonic())
-        return self._strangers if is_within else None
-
-    def _do(self, data: bytes, source: Address) -> None:
-        is_proven = self._ranks.is_proven(source)
-        payer = source if is_proven else _STRANGERS
-        began = self._clock()
+    def _do(self, data: bytes, source: Address, is_proven: bool, began: float) -> float:
+        """When it was done."""
         self._handle(data, source)
-        spent = self._clock() - began
-        use = self._uses.pop(payer, None) or _Use(SHARE)
-        self._uses[payer] = use
-        use.add(spent)
+        ended = self._clock()
+        spent = ended - began
         self._all.add(spent)
-        if not is_proven:
+        if is_proven:
+            self._use_of(source).add(spent)
+        else:
             self._by_strangers.add(spent)
+            self._by_strangers_at_once.add(spent)
+        return ended
+
+    def _use_of(self, source: Address) -> _Use:
+        """It is the last one to be forgotten now."""
+        use = self._uses.pop(source, None) or _Use(SHARE)
+        self._uses[source] = use
         if len(self._uses) > ADDRESSES_MAX:
             del self._uses[next(iter(self._uses))]
+        return use

@@ -8,7 +8,6 @@ gossipd/sideport/METRICS.md.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +17,7 @@ import gossipd
 from gossipd.core import Drop, Node
 from gossipd.daemon import exposition, reports
 from gossipd.daemon.diskwatch import DiskWatch
+from gossipd.daemon.dropping import Drops
 from gossipd.daemon.exposition import Family, Value
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.numbers import Numbers
@@ -42,7 +42,7 @@ class Sources:
     watch: DiskWatch
     waits: Waits
     port: SidePort
-    drops: Counter[Drop]
+    drops: Drops
     cluster: str
     not_ready: Callable[[], str | None]
     alarms: Callable[[], Sized]
@@ -111,6 +111,11 @@ def _kind(message: type) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in message.__name__)[1:]
 
 
+def _drops(s: Sources) -> Value:
+    counts = s.drops.counts
+    return {drop.name.lower(): counts[drop] for drop in Drop}
+
+
 def _queue_lengths(s: Sources) -> Value:
     return {
         "inbox": s.inbox.waiting_count,
@@ -129,6 +134,14 @@ def _queue_ages(s: Sources) -> Value:
         "increments": s.numbers.commit_age(now),
         "disk": s.watch.oldest_age,
         "waits": s.waits.oldest_age(now),
+    }
+
+
+def _pending(s: Sources) -> Value:
+    return {
+        "newcomers": s.node.newcomer_count,
+        "questions": s.node.question_count,
+        "timers": s.node.timer_count,
     }
 
 
@@ -236,7 +249,7 @@ ROWS = (
     Row(
         "gossipd_drops_total", "counter",
         "Datagrams, or parts of one, that were not used, by reason.", ("reason",),
-        lambda s: {drop.name.lower(): s.drops[drop] for drop in Drop},
+        _drops,
     ),
     Row(
         "gossipd_kernel_refusals_total", "counter",
@@ -269,6 +282,12 @@ ROWS = (
         "How long the oldest of it has waited; of `news`, since when there is more than can be "
         "told.", ("queue",),
         _queue_ages,
+    ),
+    Row(
+        "gossipd_pending", "gauge",
+        "What the protocol has begun: `newcomers`, members that are to prove where they are; "
+        "`questions` that may still be answered; `timers` that are set.", ("kind",),
+        _pending,
     ),
 
     Row("gossipd_log_entries", "gauge", "What the log holds, by kind.", ("kind",), _entries),

@@ -16,16 +16,19 @@ from gossipd.core.settings import DATAGRAM_SIZE_MAX
 WORD_MAX = 16
 """Bytes of the asker's word that come back, so that it knows which question is answered."""
 
-_PING, _PONG = b"ping", b"pong"
+PING = b"ping"
+"""How a question begins."""
+
+_PONG = b"pong"
 
 
 def answer(question: bytes, wall: float, *, only_ping: bool = False) -> bytes | None:
     """What is answered to a datagram; None where it is no plain question. `wall`: seconds since
     the epoch; `only_ping`: nothing is told to strangers."""
-    if not question.startswith(_PING):
+    if not question.startswith(PING):
         return None
-    if question in (_PING, b"ping\n", b"ping\r\n"):
-        return question.replace(_PING, _PONG)
+    if question in (PING, b"ping\n", b"ping\r\n"):
+        return question.replace(PING, _PONG)
     if only_ping or question[4:5] != b" " or len(question) > DATAGRAM_SIZE_MAX:
         return None
     word = question[5:].partition(b" ")[0][:WORD_MAX]

@@ -30,7 +30,7 @@ HEARD_MAX = 20_000
 WORD_INTERVAL = 0.1
 """Seconds between two words to others that their datagrams do not fit, at least."""
 
-_UNFIT = {Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET}
+_UNFIT = (Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET)
 
 
 class Seals:
@@ -131,13 +131,10 @@ class Seals:
             "from": origin if origin.startswith("$") else str(Path(origin).absolute()),
         }
 
-    def received(self, size: int, source: Address) -> None:
-        """The frame has opened a datagram of `size` bytes, or has not."""
+    def opened(self, source: Address) -> None:
+        """The frame has opened a datagram."""
         outcome = self.frame.outcome
-        if isinstance(outcome, Drop):
-            if outcome in _UNFIT:
-                self._answer(size, source)
-        elif (
+        if (
             self._keyring is not None
             and self._heard.get(source) != outcome
             and self._is_its_own(source)
@@ -146,9 +143,11 @@ class Seals:
             if len(self._heard) > HEARD_MAX:
                 del self._heard[next(iter(self._heard))]
 
-    def _answer(self, size: int, source: Address) -> None:
-        """Never with more than came, never to such an answer, and not often."""
-        now = time.monotonic()
-        if size > OVERHEAD_MAX and now >= self._word_at:
-            self._word_at = now + WORD_INTERVAL
-            self._send(self.frame.close(b""), source)
+    def refused(self, reason: Drop, size: int, source: Address) -> None:
+        """It has not opened one of `size` bytes: who may not know why is told, never with more
+        than came, never in answer to such a word, and not often."""
+        if size > OVERHEAD_MAX and reason in _UNFIT:
+            now = time.monotonic()
+            if now >= self._word_at:
+                self._word_at = now + WORD_INTERVAL
+                self._send(self.frame.close(b""), source)

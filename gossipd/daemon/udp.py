@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from gossipd.config.endpoint import is_link_local
 from gossipd.config.networks import MAPPED, unmapped
@@ -25,7 +25,7 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for datagrams that wait; it may grant less."""
 
 HOSTS_MAX = 4096
-"""IPv6 addresses whose shortest form is remembered: to find it takes longer than to drop what came
+"""IPv6 addresses whose plain form is remembered: to find it takes longer than to drop what came
 from there."""
 
 _PREFER_PUBLIC = (72, 2)
@@ -85,15 +85,16 @@ def prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
-def plain(address: tuple[object, ...]) -> Address:
+def plain(address: tuple[Any, ...]) -> Address:
     """An address as the core knows it: IPv4 not mapped, IPv6 in its shortest form."""
-    host, port = unmapped(str(address[0])), int(str(address[1]))
-    return _shortest(host) if ":" in host else host, port
+    host: str = address[0]
+    return _plain_host(host) if ":" in host else host, address[1]
 
 
 @lru_cache(HOSTS_MAX)
-def _shortest(host: str) -> str:
-    return str(ipaddress.ip_address(host))
+def _plain_host(host: str) -> str:
+    host = unmapped(host)
+    return str(ipaddress.ip_address(host)) if ":" in host else host
 
 
 def prefer_public(sock: socket.socket) -> None:
@@ -218,9 +219,9 @@ class Udp(asyncio.DatagramProtocol):
         # uvloop's transports are none of asyncio's classes, though they do what those do.
         self._transport = cast(asyncio.DatagramTransport, transport)
 
-    def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         self.received_count += 1
-        if self._permits is not None and not self._permits(str(addr[0])):
+        if self._permits is not None and not self._permits(addr[0]):
             if self._barred is not None:
                 self._barred(plain(addr))
             return

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossipd.core import Drop, TagFrame
-from gossipd.core.wire.frame import SEALED
+from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.core.wire.frame import PLAIN as NOT_SEALED
+from gossipd.core.wire.frame import SEALED, head_of, why_not
 
 from .keyring import Keyring, fingerprint_of
 
@@ -24,6 +26,7 @@ OVERHEAD_MAX = 56
 """Bytes that either frame adds to a body at most."""
 
 _FLAGS = 3
+_IS_SEALED = bytes((SEALED,))
 
 
 class ChangingFrame:
@@ -32,10 +35,13 @@ class ChangingFrame:
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
         self._plain = TagFrame(cluster)
+        self._head = head_of(cluster, NOT_SEALED)
         self._sealed: SealedFrame | None = None
         self._sends_plain = self._takes_plain = True
-        self.outcome: str | Drop = PLAIN
-        """Of what was opened last: the fingerprint of its secret, or why it was not opened."""
+        self._judged: tuple[bytes, bytes | Drop] | None = None
+        """A datagram that was opened, and who is to have what it holds has not asked yet."""
+        self.outcome = PLAIN
+        """The fingerprint of the secret of what was opened last."""
 
     def change(self, keyring: Keyring, *, sends_plain: bool, takes_plain: bool) -> None:
         """From now on there are these secrets."""
@@ -61,21 +67,39 @@ class ChangingFrame:
             return self._plain.close(body)
         return self._sealed.close(body)
 
+    def judge(self, data: bytes) -> Drop | None:
+        """Open a datagram; why that cannot be. Who opens it next gets what it holds."""
+        body = self._open(data)
+        self._judged = data, body
+        return body if isinstance(body, Drop) else None
+
     def open(self, data: bytes) -> bytes | Drop:
+        judged, self._judged = self._judged, None
+        return judged[1] if judged is not None and judged[0] is data else self._open(data)
+
+    def _open(self, data: bytes) -> bytes | Drop:
         frame = self._frame_of(data)
         body = frame.open(data)
-        if isinstance(body, Drop):
-            self.outcome = body
-        else:
+        if not isinstance(body, Drop):
             self.outcome = PLAIN if frame is self._plain else fingerprint_of(data)
         return body
 
     def peek(self, data: bytes) -> bytes | Drop:
         return self._frame_of(data).peek(data)
 
+    def refusal(self, data: bytes) -> Drop | None:
+        """Why a datagram will not be opened, as far as it costs next to nothing to find out."""
+        frame = self._frame_of(data)
+        if not isinstance(frame, TagFrame):
+            return frame.refusal(data)
+        if len(data) > DATAGRAM_SIZE_MAX:
+            return Drop.TOO_LARGE
+        return None if data.startswith(self._head) else why_not(data, self._head)
+
     def _frame_of(self, data: bytes) -> TagFrame | SealedFrame:
         """What is to open a datagram; the other one would only say that it cannot."""
         if self._sealed is None:
             return self._plain
-        is_sealed = data[_FLAGS : _FLAGS + 1] == bytes((SEALED,))
-        return self._plain if self._takes_plain and not is_sealed else self._sealed
+        if self._takes_plain and data[_FLAGS : _FLAGS + 1] != _IS_SEALED:
+            return self._plain
+        return self._sealed

@@ -171,8 +171,21 @@ class SealedFrame:
         key = self._key_of(data)
         return key if isinstance(key, Drop) else _opened(key, data)
 
+    def refusal(self, data: bytes) -> Drop | None:
+        """Why a datagram will not be opened, as far as no key has to be made to find out."""
+        key = self._known(data)
+        found = _opened(key, data) if isinstance(key, _Key) else key
+        return found if isinstance(found, Drop) else None
+
     def _key_of(self, data: bytes) -> _Key | Drop:
         """What may open a datagram."""
+        key = self._known(data)
+        if isinstance(key, Secret):
+            return _Key(key, data[_NAMED:_SALTED], self._cluster)
+        return key
+
+    def _known(self, data: bytes) -> _Key | Secret | Drop:
+        """The same, or the secret of which a key is to be derived."""
         if len(data) > DATAGRAM_SIZE_MAX:
             return Drop.TOO_LARGE
         if data[:_HEAD] != self._head:
@@ -181,10 +194,7 @@ class SealedFrame:
             return Drop.TOO_SHORT
         key = self._keys.get(data[_HEAD:_SALTED])
         if key is None:
-            secret = self._secrets.get(data[_HEAD:_NAMED])
-            if secret is None:
-                return Drop.UNKNOWN_SECRET
-            return _Key(secret, data[_NAMED:_SALTED], self._cluster)
+            return self._secrets.get(data[_HEAD:_NAMED], Drop.UNKNOWN_SECRET)
         return Drop.REPLAYED if key.has_come(_counter(data)) else key
 
 

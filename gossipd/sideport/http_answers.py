@@ -262,7 +262,7 @@ def options(framing: Framing, answered: Answers, allow: str | Refused) -> bytes:
 
 
 def _head(status: int, content_type: bytes, headers: bytes, framing: Framing) -> bytes:
-    return b"%b%bContent-Type: %b\r\n%b%b\r\n" % (
+    return b"%b%bContent-Type: %b\r\nX-Content-Type-Options: nosniff\r\n%b%b\r\n" % (
         _STATUS_LINES.get(status) or _status_line(status),
         _dated(),
         content_type,

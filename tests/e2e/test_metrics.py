@@ -125,6 +125,23 @@ def test_every_metric_of_the_table_moves(cluster: Cluster, many_files: None) -> 
     }  # fmt: skip
 
 
+def test_what_the_protocol_has_begun_is_told(cluster: Cluster) -> None:
+    first, second = cluster.start(2)
+    late = cluster.add()
+
+    def begun(node: Node, kind: str) -> float:
+        return scrape(node).value("gossipd_pending", kind=kind)
+
+    assert begun(first, "timers") > 0
+    assert begun(first, "newcomers") == 0
+    second.send(signal.SIGSTOP)
+    late.start(join=[first])
+    until(lambda: begun(late, "newcomers") == 1, 10, "it was told of one that is silent")
+    until(lambda: begun(first, "questions"), 10, "that one is asked whether it lives")
+    second.send(signal.SIGCONT)
+    until(lambda: begun(late, "newcomers") == 0, 20, "it has shown that it is there")
+
+
 def too_many(node: Node) -> None:
     """Watchers from one address."""
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -131,6 +132,11 @@ class Member:
         return done.stdout
 
 
+def sealers(member: Member) -> dict[str, list[str]]:
+    """Who last sealed with what, as the command beside it has it."""
+    return {row["secret"]: row["names"] for row in json.loads(member.keys("list", "--json"))}
+
+
 def all_seal_with(members: list[Member], wanted: str) -> None:
     """Wait until each has shown it to each."""
     until(
@@ -206,7 +212,9 @@ def test_a_secret_is_replaced_under_load_and_nothing_is_lost_or_refused(
         assert "these members may seal with it: " in early.stderr
         step(["use", second], new, old)
         all_seal_with(members, second)
-        assert members[-1].keys("list") == f"{second}\tyes\t5\n{first}\tno\t0\n"
+        assert members[-1].keys("list") == (
+            f"{second}\tyes\t5\tn1, n2, n3 and 2 more\n{first}\tno\t0\t-\n"
+        )
         step(["remove", first], new)
         assert [member.keyring.read_text() for member in members] == [f"{new.text}\n"] * 5
     late = cluster.add()
@@ -226,6 +234,9 @@ def test_a_cluster_without_a_secret_is_given_one_under_load_and_nothing_is_lost_
     agree(nodes, within=20)
     own = secret.fingerprint
     modes = ("accept", "plain"), ("send", own), ("require", own)
+    others = [node.name for node in nodes[1:]]
+    untold = nodes[0].cli("keys", "list")
+    assert "this node has no secret: start it with a keyring" in untold.stderr
     with under_load(nodes) as go_on:
         for mode, seals in modes:
             if mode == "require":
@@ -234,6 +245,8 @@ def test_a_cluster_without_a_secret_is_given_one_under_load_and_nothing_is_lost_
                 write(member.keyring, [secret])
                 member.options(None if mode == "require" else mode)
                 member.reload(mode, seals, secret.fingerprint)
+                if (mode, member) == ("send", members[0]):
+                    until(lambda: sealers(members[0]) == {own: ["n1"], "plain": others}, 20, "who")
                 go_on()
     assert all(node.status()["alarms"] == [] for node in nodes)
     without = cluster.add()

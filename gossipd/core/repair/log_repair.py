@@ -8,7 +8,8 @@ them are answered, or asks again for what is missing. At most one repair runs, a
 per `pull_interval`. A peer that answers nothing three times, the last time for smaller packets, is
 left for another, which goes on where the first one stopped: a prefix or a page may come from
 anybody. So is one that goes on answering for long, and none has two repairs in a row where others
-differ, too: whoever always shows another fingerprint keeps nobody from repairing with the rest.
+differ, too, nor do those who speak up choose more than a few: whoever always shows another
+fingerprint, or always is in a hurry, keeps nobody from repairing with the rest.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ PEERS_MAX = 3
 
 PEER_SECONDS = 30.0
 """Seconds after which another peer goes on, if there is one, however much the first one brings."""
+
+LED_MAX = 3
+"""Repairs in a row with whoever spoke up; an urgent one is as good as all. The next one is with
+another peer that differs: one that speaks up all the time, or under several names, is not the
+only one to be asked."""
 
 DIGESTS_AT_ONCE = 16
 """Prefixes asked for in one step."""
@@ -128,6 +134,8 @@ class LogRepair:
         self._peer: MemberView | None = None
         self._latest = ""
         """Whom the last repair began with."""
+        self._led = 0
+        """Repairs in a row with whoever spoke."""
         self._peers_tried = 0
         self._turned_at = float("-inf")
         """Since when the present peer is asked."""
@@ -156,8 +164,10 @@ class LogRepair:
     def want(self, peer: str, turn: Turn, urgent: bool = False) -> None:
         """A peer's log differs from this one: repair from it unless one runs or just ran."""
         if self._peer is None and (urgent or turn.now >= self._next_at):
-            if peer == self._latest and not urgent:
-                peer = self._other(peer)
+            if self._led == LED_MAX or (peer == self._latest and not urgent):
+                peer, self._led = self._other(peer), 0
+            else:
+                self._led = LED_MAX if urgent else self._led + 1
             self._latest = peer
             self._next_at = turn.now + self._settings.pull_interval
             self._peers_tried, self._whole = 1, True

@@ -34,6 +34,11 @@ class Questions:
         self._open: dict[int, _Open] = {}
         self._kinds: dict[_Kind, dict[int, None]] = {}
 
+    @property
+    def count(self) -> int:
+        """How many there are, of all kinds."""
+        return len(self._open)
+
     def ask(self, question: object, most: int, now: float, peer: str = "") -> int:
         """Remember what is about to be asked, and at most so many of its kind; its nonce. `peer`:
         who is asked, where that many may be open for each."""

@@ -52,10 +52,10 @@ def _captured() -> Captured:
     return Captured([member.close(body) for body in bodies], others)
 
 
-def _node() -> Node:
+def _node(frame: SealedFrame) -> Node:
     """A node with ann as its member."""
     own = MemberView("bob", ALIVE.address, ALIVE.generation, 0, Status.ALIVE)
-    node, ann = Node(own, Settings(), _frame(1), Random(1), 0.0), _frame(5)
+    node, ann = Node(own, Settings(), frame, Random(1), 0.0), _frame(5)
     node.start(False, 0.0)
     cookie = b""
     for _ in range(2):
@@ -72,11 +72,14 @@ def _node() -> Node:
 
 def take(data: bytes) -> bool:
     """Let a node hear all of it."""
-    node, seen = _node(), set[bytes]()
+    frame, seen = _frame(1), set[bytes]()
+    node = _node(frame)
     genuine = set(_captured().genuine)
     for source, datagram in _datagrams(data):
-        before = state_of(node)
+        before, at_once = state_of(node), frame.refusal(datagram)
         effects = node.receive_datagram(datagram, source, 0.0)
+        if at_once is not None and effects != [Dropped(source, at_once)]:
+            raise Broken(f"{datagram.hex()} would be refused as {at_once}: {effects}")
         if datagram.strip() == b"ping" or (datagram in genuine and datagram not in seen):
             seen.add(datagram)
             continue

@@ -56,13 +56,13 @@ BAD = [
     ("log_format = 'xml'", ["1: log_format: expected one of auto, logfmt, json, not 'xml'"]),
     ("in_memory = 'yes'", ["1: in_memory: expected true or false, not 'yes'"]),
     ("\nin_memory = true\ndata_dir = '/var/lib/gossipd'",
-     ["3: data_dir: must not be given together with in_memory"]),
+     ["3: data_dir: must not be given together with FILE:2: in_memory"]),
     ("probe_interval = '1 s'", ["1: probe_interval: expected a number, not '1 s'"]),
     ("gossip_fanout = 2.5", ["1: gossip_fanout: expected a whole number, not 2.5"]),
     ("probe_timeout = 0.9",
-     ["1: probe_timeout (0.9) must be at most half of --probe-interval (1.0)"]),
+     ["1: probe_timeout (0.9) must be at most half of probe_interval (1.0)"]),
     ("name = 'a'\nsealing = 'require'",
-     ["2: sealing: says nothing without a keyring, or $GOSSIPD_SECRET"]),
+     ["2: sealing: says nothing without keyring, or $GOSSIPD_SECRET"]),
     ("disk_timeout = 0", ["1: disk_timeout: expected at least 0.001 s, not 0.0"]),
     ("key_window = 600\nkey_retention = 60",
      ["1: key_window (600.0) must be at most FILE:2: key_retention (60.0)"]),
@@ -79,7 +79,7 @@ BAD = [
       "4: tag: expected K=V, not 'x'",
       "5: probe_interval must be greater than 0",
       "7: gossip_fanout must be greater than 0",
-      "9: data_dir: must not be given together with in_memory"]),
+      "9: data_dir: must not be given together with FILE:8: in_memory"]),
 ]  # fmt: skip
 
 
@@ -173,5 +173,5 @@ def test_what_would_not_start_is_not_shown() -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         "gossipd: --probe-interval must be greater than 0",
-        "gossipd: --data-dir: must not be given together with in_memory",
+        "gossipd: --data-dir: must not be given together with --in-memory",
     ]

@@ -211,6 +211,10 @@ def test_a_mistake_in_a_variable_is_blamed_on_it(run: Run) -> None:
     assert run(GOSSIPD_RUN_DATA_DIR="/e", GOSSIPD_RUN_IN_MEMORY="yes").stderr.startswith(
         "gossipd: GOSSIPD_RUN_DATA_DIR: must not be given together"
     )
+    assert run(GOSSIPD_RUN_SEALING="send").stderr == (
+        "gossipd: GOSSIPD_RUN_SEALING: says nothing without GOSSIPD_RUN_KEYRING, "
+        "or $GOSSIPD_SECRET\n"
+    )
     assert run(GOSSIPD_RUN_IN_MEMORY="what").exit_code == 2
 
 

@@ -238,7 +238,7 @@ def test_a_mistake_exits_2_and_names_the_option(args: tuple[str, ...], complaint
         ('join = [":1"]', "join: ':1' has no host"),
         (
             "probe_timeout = 2",
-            "probe_timeout (2.0) must be at most half of --set probe_interval (1.0)",
+            "probe_timeout (2.0) must be at most half of probe_interval (1.0)",
         ),
     ],
 )

@@ -72,8 +72,10 @@ def test_a_timer_is_set_sooner_but_never_later_on_request() -> None:
 def test_a_cancelled_timer_does_not_fire() -> None:
     timers = Timers()
     timers.set(Timer.PROBE, 1.0)
+    assert timers.count == 1
     timers.cancel(Timer.PROBE)
     timers.cancel(Timer.PULL)
+    assert timers.count == 0
     assert timers.next is None
     assert timers.pop(9.0) is None
 

@@ -23,6 +23,7 @@ LIAR: Address = ("10.0.0.1", 1)
 PEER: Address = ("10.0.0.2", 1)
 OTHER: Address = ("10.0.0.3", 1)
 URGENT = b"urgent"
+NOTHING = b"nothing"
 
 
 class Bench:
@@ -33,10 +34,18 @@ class Bench:
         self.costs: dict[Address, float] = {}
         self.handled: list[tuple[bytes, Address]] = []
         self.breaks_at: bytes | None = None
+        self.asked: list[tuple[bytes, Address]] = []
+        """Whether they are nothing."""
         self.dropped: list[Address] = []
         self.amplification: set[str] = set()
         """Hosts that have proven nothing."""
-        self.inbox = Inbox(self.handle, self, self.dropped.append, clock=lambda: self.clock)
+        self.inbox = Inbox(
+            self.handle, self, self.refuse, self.dropped.append, clock=lambda: self.clock
+        )
+
+    def refuse(self, data: bytes, source: Address) -> bool:
+        self.asked.append((data, source))
+        return data == NOTHING
 
     def is_urgent(self, data: bytes) -> bool:
         return data == URGENT
@@ -176,7 +185,7 @@ async def test_time_counts_in_which_the_host_does_something_else() -> None:
         handled.append(data)
         time.sleep(1.5 * BURST)
 
-    inbox = Inbox(handle, Bench(), lambda _: None)
+    inbox = Inbox(handle, Bench(), lambda *_: False, lambda _: None)
     inbox.receive(b"a", PEER)
     inbox.receive(b"b", PEER)
     assert handled == [b"a"]
@@ -230,6 +239,26 @@ async def test_nothing_of_a_stranger_is_urgent(bench: Bench) -> None:
     bench.inbox.hurry()
     assert bench.handled == [(URGENT, PEER)]
     await until(lambda: len(bench.handled) == 2)
+
+
+async def test_what_is_nothing_neither_waits_nor_is_handled(bench: Bench) -> None:
+    stranger = ("10.0.0.9", 1)
+    bench.amplification.add(stranger[0])
+    bench.inbox._all.add(1000)
+    for source in (stranger, PEER):
+        for _ in range(2 * WAITING_MAX):
+            bench.inbox.receive(NOTHING, source)
+        bench.inbox.receive(b"a", source)
+    assert (bench.inbox.waiting_count, bench.dropped) == (2, [])
+    await until(lambda: len(bench.handled) == 2)
+    assert bench.handled == [(b"a", PEER), (b"a", stranger)]
+
+
+async def test_of_a_peer_within_its_share_it_is_not_asked_whether_it_sends_nothing(
+    bench: Bench,
+) -> None:
+    bench.inbox.receive(NOTHING, PEER)
+    assert (bench.handled, bench.asked) == ([(NOTHING, PEER)], [])
 
 
 async def test_no_more_addresses_than_some_are_remembered_or_wait(bench: Bench) -> None:

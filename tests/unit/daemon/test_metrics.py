@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from random import Random
 
 from gossipd.core import MemberView, Node, Settings, Snapshot, Status, StreamSnapshot, TagFrame
 from gossipd.daemon.diskwatch import DiskWatch
+from gossipd.daemon.dropping import Drops
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.metrics import COUNTERS_MAX, Metrics, Sources
 from gossipd.daemon.numbers import Numbers
@@ -47,11 +47,11 @@ async def test_a_scrape_of_a_large_node_holds_the_loop_for_a_few_milliseconds() 
                 node,
                 Numbers(),
                 Udp(sock, lambda *_: None),
-                Inbox(lambda *_: None, node, lambda _: None),
+                Inbox(lambda *_: None, node, lambda *_: False, lambda _: None),
                 DiskWatch(5.0, Troubles()),
                 Waits(node, lambda _: None),
                 SidePort(FakeBackend()),
-                Counter(),
+                Drops(Troubles()),
                 "test",
                 lambda: None,
                 list,

@@ -42,14 +42,46 @@ class Made:
         )
 
     def hear(self, data: bytes, source: Address = PEER) -> bytes | Drop:
-        found = self.seals.frame.open(data)
-        self.seals.received(len(data), source)
+        frame = self.seals.frame
+        at_once, reason, found = frame.refusal(data), frame.judge(data), frame.open(data)
+        assert at_once is None or at_once is reason
+        if isinstance(found, Drop):
+            assert found is reason
+            self.seals.refused(found, len(data), source)
+        else:
+            assert reason is None
+            self.seals.opened(source)
         return found
 
 
 def unsealed() -> Seals:
     """Of a node without secrets."""
     return Made().seals
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"x" * 1400, Drop.MAGIC),
+        (b"x" * 1401, Drop.TOO_LARGE),
+        (b"gd", Drop.TOO_SHORT),
+        (TagFrame("another").close(BODY), Drop.FOREIGN),
+        (SealedFrame("gossipd", Keyring((A,))).close(BODY), Drop.SEALED),
+        (TagFrame("gossipd").close(BODY), None),
+        (TagFrame("gossipd").close(BODY)[:-1], None),
+    ],
+)
+def test_without_a_secret_what_begins_otherwise_is_refused_before_its_tag_is_made(
+    data: bytes, reason: Drop | None
+) -> None:
+    assert unsealed().frame.refusal(data) is reason
+
+
+def test_what_was_judged_is_opened_once() -> None:
+    frame, data = Made(A).seals.frame, SealedFrame("gossipd", Keyring((A,))).close(BODY)
+    assert frame.judge(data) is None
+    assert [frame.open(data), frame.open(data)] == [BODY, Drop.REPLAYED]
+    assert frame.judge(data) is Drop.REPLAYED
 
 
 @pytest.mark.parametrize("bound", [ANY, PEER, ("fe80::1%eth0", 7946)])

@@ -102,6 +102,19 @@ def test_any_bytes_are_dropped_for_a_reason(noise: bytes, kept: int) -> None:
 def test_what_does_not_open_has_a_reason(data: bytes, reason: Drop) -> None:
     assert frame(A).open(data) is reason
     assert frame(A).peek(data) is reason
+    assert frame(A).refusal(data) is reason
+
+
+def test_what_takes_another_key_to_tell_is_not_refused_before_it_is_opened() -> None:
+    receiver, sender = frame(), frame()
+    first, second = sender.close(BODY), sender.close(BODY)
+    damaged = second[:-1] + bytes((second[-1] ^ 1,))
+    assert receiver.refusal(damaged) is None
+    assert receiver.open(first) == BODY
+    assert receiver.refusal(first) is Drop.REPLAYED
+    assert receiver.refusal(damaged) is Drop.FORGED
+    assert receiver.refusal(second) is None
+    assert receiver.open(second) == BODY
 
 
 def test_a_node_without_a_secret_knows_what_is_sealed() -> None:

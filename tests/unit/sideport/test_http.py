@@ -187,6 +187,13 @@ async def test_every_answer_tells_the_time(client: Client) -> None:
         assert abs(date.timestamp() - time.time()) < 5
 
 
+@pytest.mark.parametrize("path", ["/", "/health", "/count", "/counters", "/metrics", "/nowhere"])
+async def test_no_answer_is_taken_for_a_page_that_is_none(client: Client, path: str) -> None:
+    """Names are the clients' own."""
+    answer = await client.request("GET", path)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_connect_is_refused_and_closes(client: Client) -> None:
     await client.send(b"CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n\r\nwhatever")
     assert (await client.response()).status == 404

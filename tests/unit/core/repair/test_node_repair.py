@@ -14,19 +14,30 @@ from gossipd.core import (
     Learned,
     Save,
     SaveWanted,
+    Send,
     Settings,
     source_stream,
 )
 from gossipd.core.log.log import Log
-from gossipd.core.repair.log_repair import PEER_SECONDS
+from gossipd.core.repair.log_repair import LED_MAX, PEER_SECONDS
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
-from gossipd.core.wire.messages import Digest, DigestAsk, Gossip, Pages, PassAsk, Ping, Shown
+from gossipd.core.wire.messages import (
+    Digest,
+    DigestAsk,
+    Gossip,
+    Hold,
+    Pages,
+    PassAsk,
+    Ping,
+    Shown,
+)
 from gossipd.core.wire.records import BEGINNING, Group, Leaf, PassItem, Register
 from tests.simulation.tables import tables
 from tests.unit.core.talk import (
     Peer,
     Said,
     Talk,
+    envelope,
     group,
     page,
     stream,
@@ -591,6 +602,40 @@ def test_a_peer_that_always_differs_does_not_keep_others_from_being_repaired_wit
         talk.hear(talk.peer(peer), Digest(nonce, 0, 0, (), None))
         talk.wait(0.002)
     assert asked == ["p0", "p1"] * 3
+
+
+def led(talk: Talk, said: Said) -> str:
+    """With whom a repair begins; it finds nothing."""
+    (asked,) = (
+        sent for sent in said.of(Send) if isinstance(envelope(sent.data).message, DigestAsk)
+    )
+    ask = envelope(asked.data).message
+    assert isinstance(ask, DigestAsk)
+    (peer,) = (peer for peer in talk.peers.values() if peer.address == asked.to)
+    talk.hear(peer, Digest(ask.nonce, 0, 0, (), None))
+    return peer.name
+
+
+def test_who_speaks_up_under_several_names_is_not_the_only_one_to_be_asked() -> None:
+    """p2 speaks once, when a repair runs."""
+    talk = quiet(peers=3, settings=Settings(pull_interval=0.001))
+    asked: list[str] = []
+    for number in range(5 * (LED_MAX + 1)):
+        said = shows_other_log(talk, talk.peer(f"p{number % 2}"))
+        shows_other_log(talk, talk.peer("p2"), log=77)
+        asked.append(led(talk, said))
+        talk.wait(0.002)
+    assert "p2" in asked
+    assert asked.count("p2") <= 5
+
+
+def test_who_always_is_in_a_hurry_is_not_the_only_one_to_be_asked() -> None:
+    talk = quiet(peers=2)
+    talk.peer("p1").shown = Shown(77, 1, True)
+    led(talk, shows_other_log(talk, talk.peer("p1")))
+    hold = Hold(5, (group(1, [("a", 9, 1)], start=8, to=8),))
+    asked = [led(talk, talk.hear(talk.peer("p0"), hold)) for _ in range(6)]
+    assert asked == 3 * ["p0", "p1"]
 
 
 def test_who_answers_on_and_on_is_left_for_another_peer() -> None:

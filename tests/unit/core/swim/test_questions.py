@@ -53,6 +53,7 @@ def test_the_oldest_are_given_up_first_and_no_kind_crowds_out_another() -> None:
     kept = [questions.get(Relayed, nonce) is not None for nonce in nonces]
     assert kept == [False] * 2 + [True] * MOST
     assert questions.get(Flight, own) is PROBE
+    assert questions.count == 1 + MOST
 
 
 def test_there_may_be_room_for_so_many_to_each_peer() -> None:
