@@ -66,10 +66,14 @@ class RunOptions(click.Command):
 
 def _start(**given: Any) -> None:
     layers = layers_of(given)
-    loaded = load(layers)
+    config = load(layers).config
+    from gossipd.store import fork
+
+    # Before what the node needs is there, most of which its disk's process does not.
+    keeper = None if config.in_memory else fork()
     from gossipd.daemon.daemon import run as run_daemon
 
-    sys.exit(run_daemon(loaded.config, layers))
+    sys.exit(run_daemon(config, layers, keeper))
 
 
 def layers_of(given: dict[str, Any]) -> Layers:

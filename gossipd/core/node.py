@@ -321,9 +321,9 @@ class Node(Inspection):
         self._parts.copies.stored([stream for stream, _ in changes.versions], turn)
         return self._end(turn)
 
-    def expired(self, now: float) -> list[Effect]:
-        """An `Expire` is done."""
-        return self._do(now, self._parts.storing.tidied)
+    def expired(self, now: float, wait: float = 0.0) -> list[Effect]:
+        """An `Expire` is done; of what is left nothing expires for `wait` seconds."""
+        return self._do(now, self._parts.storing.tidied, wait)
 
     def probed(self, now: float) -> list[Effect]:
         """A `Probe` is done."""

@@ -81,7 +81,7 @@ from gossipd.process import signals
 from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Tls
-from gossipd.store import Keeper, Store, fork
+from gossipd.store import Keeper, Store
 
 log = logging.getLogger("gossipd")
 
@@ -89,11 +89,10 @@ EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
 
 
-def run(config: Config, layers: Layers) -> int:
+def run(config: Config, layers: Layers, keeper: Keeper | None) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
-    be read again."""
+    be read again. `keeper`: who has the disk, if it has one."""
     raise_file_limit(config.connections_max)
-    keeper = None if config.in_memory else fork()
     with logs.logging_aside(config.log_level, config.log_format):
         try:
             import uvloop
@@ -170,9 +169,8 @@ class Daemon:
         hearing = Hearing(
             self._node, config.settings, self._troubles, lambda: self._advertising.cause
         )
-        self._ticking = Ticking(
-            self._advertising.tick, hearing.look, self._telling.catch_up, self._look
-        )
+        acts = self._advertising.tick, self._seeds.tick, hearing.look, self._telling.catch_up
+        self._ticking = Ticking(*acts, self._look)
         self.service = self._service()
         self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)

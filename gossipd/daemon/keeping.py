@@ -102,9 +102,9 @@ class Keeping:
             case Save(changes):
                 self._ask(self._store.save(changes), partial(self._saved, changes))
             case Expire():
-                self._ask(self._store.expire(), partial(self._done, self._node.expired))
+                self._ask(self._store.expire(), self._expired)
             case Probe():
-                self._ask(self._store.probe(), partial(self._done, self._node.probed))
+                self._ask(self._store.probe(), self._probed)
             case KeysWanted(stream, above, upto, limit):
                 records = self._store.read_keys(stream, above, upto, limit)
                 self._ask(records, partial(self._read, effect))
@@ -190,10 +190,17 @@ class Keeping:
         else:
             self._fail(self._node.disk_failed, error)
 
-    def _done(self, told: Callable[[float], list[Effect]], call: asyncio.Future[None]) -> None:
+    def _expired(self, call: asyncio.Future[float]) -> None:
         error = call.exception()
         if error is None:
-            self._perform(told(time.monotonic()))
+            self._perform(self._node.expired(time.monotonic(), call.result()))
+        else:
+            self._fail(self._node.disk_failed, error)
+
+    def _probed(self, call: asyncio.Future[None]) -> None:
+        error = call.exception()
+        if error is None:
+            self._perform(self._node.probed(time.monotonic()))
         else:
             self._fail(self._node.disk_failed, error)
 

@@ -35,7 +35,8 @@ from gossipd.daemon.udp import Udp, open_socket, prepare
 from gossipd.process.passed import take
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
-from gossipd.store import DiskStore, Keeper, MemoryStore, RemoteStore, Store, StoreError
+from gossipd.store import DiskStore, Keeper, MemoryStore, Store, StoreError
+from gossipd.store.remote import RemoteStore
 
 log = logging.getLogger("gossipd")
 

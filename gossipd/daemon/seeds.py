@@ -153,6 +153,12 @@ class Seeds:
         if self._targets.found_itself(address):
             self._loop.call_soon(self._changed)
 
+    def tick(self, now: float) -> None:
+        """About a second has passed, and the node is awake: whose turn it is need not wait."""
+        if self._timer is not None and self._targets.is_due(now):
+            self._timer.cancel()
+            self._look()
+
     async def stop(self) -> None:
         """End all tries."""
         if self._timer is not None:
@@ -228,15 +234,15 @@ class Seeds:
             self._retrying.answered()
 
     def _arm(self, after: float) -> None:
-        """Look when the next address is due, `after` seconds from now at the earliest."""
+        """Look when an address has to have its turn, `after` seconds from now at the earliest."""
         if self._holds:
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due_at = self._targets.next_at
-        if due_at is not None:
-            wait = max(after, due_at - time.monotonic())
+        latest_at = self._targets.latest_at
+        if latest_at is not None:
+            wait = max(after, latest_at - time.monotonic())
             self._timer = self._loop.call_later(wait, self._look)
 
     @contextmanager

@@ -22,6 +22,10 @@ ROUND_MAX = 32
 SILENT_AFTER = 1.0
 """Seconds after which an address that has not answered yet is called silent."""
 
+LOOKED_AT_LATE = 2.0
+"""Seconds by which a look at a live member, or at the node itself, may be late: it need not wake
+one that sleeps."""
+
 SELF_AGAIN_AFTER = 60.0
 """Seconds for which an address at which the node found itself is not asked: it may become
 somebody else's."""
@@ -134,10 +138,16 @@ class Targets:
         """All of them."""
         return list(self._targets)
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is the turn of any."""
+        return any(target.due_at <= now for target in self._targets.values())
+
     @property
-    def next_at(self) -> float | None:
-        """When the next one is due."""
-        return min((target.due_at for target in self._targets.values()), default=None)
+    def latest_at(self) -> float | None:
+        """By when one has to have its turn."""
+        targets = self._targets.values()
+        late = (t.due_at + (LOOKED_AT_LATE if t.asked_at is None else 0.0) for t in targets)
+        return min(late, default=None)
 
     @property
     def only_itself(self) -> bool:

@@ -258,8 +258,9 @@ class Connection(asyncio.Protocol):
     def _hold_little(self) -> None:
         """Of an answer that does not end, for it may never be read."""
         if self._transport is not None:
-            self._transport.set_write_buffer_limits(high=self._limits.flow_size_max)
+            self._transport.set_write_buffer_limits(high=0)
             _limit_sending(self._transport, self._limits.flow_size_max)
+            _hold_unsent(self._transport, self._limits.unsent_max)
 
     # The end.
 
@@ -374,3 +375,11 @@ def _limit_sending(transport: asyncio.BaseTransport, size: int) -> None:
     if connected is not None:
         with contextlib.suppress(OSError):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+
+def _hold_unsent(transport: asyncio.BaseTransport, size: int) -> None:
+    """Let the kernel take no more while so much waits for a client to read, or for the network."""
+    connected: socket.socket | None = transport.get_extra_info("socket")
+    if connected is not None:
+        with contextlib.suppress(OSError):  # of a Unix socket
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain, islice
@@ -107,7 +106,8 @@ _OK_JSON = _STATUS_LINES[200] + b"Content-Type: application/json\r\n"
 
 @lru_cache(maxsize=1)  # it stands in every answer
 def _date(second: int) -> bytes:
-    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+    # In English, for nobody here sets a locale; `email.utils` would be half a MiB of memory.
+    return time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(second)).encode()
 
 
 def _dated() -> bytes:

@@ -82,8 +82,12 @@ class Limits:
     for a client who never reads is made in vain, and the kernel would take 4 MiB."""
 
     flow_size_max: int = 16 * 1024
-    """The same of an answer that does not end, and as much again in this process: what a watcher
-    does not read at once is remembered for it, and made for all of them together."""
+    """The same of an answer that does not end: what a watcher does not read at once is remembered
+    for it, and made for all of them together."""
+
+    unsent_max: int = 4096
+    """Bytes of such an answer from which on no more is made while they cannot even be sent: so
+    those who never read have soon been told all that they are."""
 
     write_timeout: float = 30.0
     """Seconds after which it is looked at how much a client took of what waits for it."""

@@ -84,6 +84,10 @@ class Place:
         least; less than none where they are held for now."""
         return self.ring.size - (self.ring.end - self.at)
 
+    def skip(self) -> None:
+        """Nothing that is there is wanted."""
+        self.at = self.ring.end
+
     def take(self, passes: Callable[[Event], bool]) -> list[Event]:
         """The next events that pass, not many at once."""
         found: list[Event] = []

@@ -136,7 +136,7 @@ class Watch(Flow):
         if concerned or (members and wanted.members) or (ready and self._counted is not None):
             self._wake()
         else:
-            self._increments.at = self._increments.ring.end
+            self._increments.skip()
 
     def beat(self) -> None:
         """Tell, if there is nothing else, that the node lives."""
@@ -199,10 +199,13 @@ class Watch(Flow):
         return changed + page
 
     def _take_increments(self) -> list[Event]:
-        counted, concerns = self._counted, self.wanted.concerns
-        made = self._increments.take(
-            lambda event: concerns(event.name) and (counted is None or event.name <= counted)
-        )
+        counted, concerns, made = self._counted, self.wanted.concerns, list[Event]()
+        if counted == "":
+            self._increments.skip()  # no count was told yet
+        else:
+            made = self._increments.take(
+                lambda event: concerns(event.name) and (counted is None or event.name <= counted)
+            )
         if counted is None:
             return made
         # Where to go on is known once all counts were told.

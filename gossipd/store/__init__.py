@@ -25,7 +25,6 @@ from .failures import BrokenError, NoSpaceError, StoreError
 from .lock import is_in_use
 from .memory import MemoryStore, Store
 from .recovery import holds_state, named_by_host
-from .remote import RemoteStore
 from .sqlite import DiskStore
 from .worker import Keeper, fork
 
@@ -36,7 +35,6 @@ __all__ = [
     "Keeper",
     "MemoryStore",
     "NoSpaceError",
-    "RemoteStore",
     "Store",
     "StoreError",
     "fork",

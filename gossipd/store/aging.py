@@ -13,7 +13,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from heapq import merge
-from itertools import groupby, takewhile
+from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -74,11 +74,12 @@ class _Limits(NamedTuple):
     horizon: float
     """The latest time of a key that lies not too far ahead."""
 
-    def passed(self, record: Kept) -> bool:
-        """Whether a record goes."""
+    def wait(self, record: Kept) -> float:
+        """Seconds until a record goes; it goes now if that is not above 0."""
         _, _, key, _, _, at = record
-        is_past = (key_time(key) or 0) <= 1000 * self.horizon
-        return at <= 1000 * (self.expired if is_past else self.longest)
+        ahead = (key_time(key) or 0) / 1000 - self.horizon
+        accepted = at / 1000
+        return min(accepted - self.longest, max(accepted - self.expired, ahead))
 
 
 class _Part(NamedTuple):
@@ -132,39 +133,51 @@ def _with_room(connection: sqlite3.Connection, now: float, lifetimes: Lifetimes)
     return lifetimes._replace(in_memory=now - first[0] / 1000) if first else lifetimes
 
 
-def expired_writes(
-    connected: Callable[[], sqlite3.Connection],
-    now: float,
-    wall: float,
-    lifetimes: Lifetimes,
-    limit: int,
-) -> Iterator[Write]:
-    """What removes some `limit` key records that have expired, and raises the horizon to them.
+class Expiry:
+    """Removes key records that have expired, and finds when the next ones will."""
 
-    `now`: by the file's clock; `wall`: seconds since 1970. The connection is asked for again at
-    each step, for it may have been replaced in between.
-    """
-    expired = now - lifetimes.on_disk
-    horizon = wall - reach(lifetimes.on_disk)
-    limits = _Limits(expired, expired - held_longer(lifetimes.in_memory), horizon)
-    stream = b""
-    while limit > 0 and (stream := _next_stream(connected(), stream)):
-        above = 0
-        while limit > 0 and (records := _expired(connected(), stream, above, limits)):
-            above = records[-1][1]
-            limit -= len(records)
-            # The horizon first: between the two a retry is still known by its record.
-            yield put_horizon(newest_time(key for _, _, key, *_ in records))
-            yield _REMOVE_KEYS, (stream, above)
+    def __init__(
+        self,
+        connected: Callable[[], sqlite3.Connection],
+        now: float,
+        wall: float,
+        lifetimes: Lifetimes,
+    ) -> None:
+        """`now`: by the file's clock; `wall`: seconds since 1970. The connection is asked for
+        again at each step, for it may have been replaced in between."""
+        self._connected = connected
+        expired = now - lifetimes.on_disk
+        horizon = wall - reach(lifetimes.on_disk)
+        self._limits = _Limits(expired, expired - held_longer(lifetimes.in_memory), horizon)
+        self.wait = lifetimes.on_disk
+        """Seconds until the first of those goes that are left, once all is written."""
 
+    def writes(self, limit: int) -> Iterator[Write]:
+        """What removes some `limit` of them, and raises the horizon to them."""
+        stream = b""
+        while stream := _next_stream(self._connected(), stream):
+            above = 0
+            while records := self._expired(stream, above):
+                above = records[-1][1]
+                limit -= len(records)
+                # The horizon first: between the two a retry is still known by its record.
+                yield put_horizon(newest_time(key for _, _, key, *_ in records))
+                yield _REMOVE_KEYS, (stream, above)
+                if limit <= 0:
+                    self.wait = 0.0
+                    return
 
-def _expired(
-    connection: sqlite3.Connection, stream: Stream, above: int, limits: _Limits
-) -> list[Kept]:
-    """The next expired records of a stream, none behind one that has not expired."""
-    query = "SELECT * FROM keys WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
-    rows = sound(connection.execute(query, (stream, above, DROPPED_AT_ONCE)))
-    return list(takewhile(limits.passed, rows))
+    def _expired(self, stream: Stream, above: int) -> list[Kept]:
+        """The next expired records of a stream, none behind one that has not expired."""
+        query = "SELECT * FROM keys WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
+        found: list[Kept] = []
+        for record in sound(self._connected().execute(query, (stream, above, DROPPED_AT_ONCE))):
+            wait = self._limits.wait(record)
+            if wait > 0:
+                self.wait = min(self.wait, wait)
+                break
+            found.append(record)
+        return found
 
 
 def _count_above(

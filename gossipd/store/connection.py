@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Literal, TypeAlias
 
 from . import recovery, schema
@@ -131,6 +130,8 @@ class Connection:
         return connection
 
     def _try_to_reserve(self) -> None:
+        from tempfile import TemporaryFile  # which a node does not need
+
         with ExitStack() as stack:
             try:
                 trial = stack.enter_context(TemporaryFile(dir=self._path.parent))

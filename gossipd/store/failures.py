@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import tempfile
 from pathlib import Path
 
 _PROBE_BYTES = 2**20
@@ -83,6 +82,8 @@ def classify(error: Exception, directory: Path) -> NoSpaceError | BrokenError:
 
 def ask(directory: Path) -> OSError | None:
     """Why nothing can be written there; None if something can."""
+    import tempfile  # which a node does not need
+
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(bytes(_PROBE_BYTES))

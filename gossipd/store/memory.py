@@ -6,6 +6,7 @@ others have told comes in parts, as `Changes`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
@@ -48,8 +49,10 @@ class Store(Protocol):
         """
         ...
 
-    async def expire(self) -> None:
-        """Remove some of the key records that have expired. Raises `OSError`."""
+    async def expire(self) -> float:
+        """Remove some of the key records that have expired. For how many seconds no other one
+        expires, unless one comes that is old. Raises `OSError`."""
+        ...
 
     async def probe(self) -> None:
         """Return when something was written, though there is nothing to write. Raises `OSError`
@@ -93,8 +96,9 @@ class MemoryStore:
         """Nothing to do."""
         return {}
 
-    async def expire(self) -> None:
-        """Nothing to do."""
+    async def expire(self) -> float:
+        """Nothing to do, ever."""
+        return math.inf
 
     async def probe(self) -> None:
         """Nothing to do."""

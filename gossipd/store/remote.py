@@ -139,9 +139,9 @@ class RemoteStore(asyncio.Protocol):
         """As `DiskStore.save`."""
         return cast(Stored, await self._call("save", changes))
 
-    async def expire(self) -> None:
+    async def expire(self) -> float:
         """As `DiskStore.expire`."""
-        await self._call("expire")
+        return cast(float, await self._call("expire"))
 
     async def probe(self) -> None:
         """As `DiskStore.probe`."""

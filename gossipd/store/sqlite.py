@@ -40,7 +40,7 @@ from gossipd.core.settings import KEYS_MAX
 
 from . import double_rows as doubles
 from .abandoned import Abandoned, taking_back
-from .aging import Lifetimes, expired_writes
+from .aging import Expiry, Lifetimes
 from .clock import FileClock
 from .connection import Connection, Durability
 from .failures import NoSpaceError, ask
@@ -208,12 +208,13 @@ class DiskStore:
         time_ms = key_time(record.key)
         return time_ms is None or time_ms <= self._horizon
 
-    async def expire(self) -> None:
-        """Remove some key records that have expired; batches go first. Raises as `commit` does."""
+    async def expire(self) -> float:
+        """Remove some key records that have expired; batches go first. For how many seconds no
+        other one expires, unless one comes that is old. Raises as `commit` does."""
         now, wall = self._clock.now(), time.time()
-        connected = self._connection.connected
-        writes = expired_writes(connected, now, wall, self._lifetimes, EXPIRED_AT_ONCE)
-        await self._write_in_slices(writes)
+        expiry = Expiry(self._connection.connected, now, wall, self._lifetimes)
+        await self._write_in_slices(expiry.writes(EXPIRED_AT_ONCE))
+        return expiry.wait
 
     async def probe(self) -> None:
         """Return when there is room for a batch and one could be written. Raises as `commit`

@@ -5,9 +5,10 @@ Who waits for a disk that hangs can often not be ended before it answers, not ev
 does not touch its disk: a child does, on its behalf, and is left behind if it has to be. It keeps
 the lock of the directory for so long, for it may still write what it was given.
 
-The child is forked before anything else is there, for who has threads must not fork. It does what
-comes through a socket, and ends when that is closed, however the node ended. Calls are pickled:
-both ends are one program, and nobody else has the socket.
+The child is forked before anything else is there: for who has threads must not fork, and what only
+the node needs is to be no memory of the child. It does what comes through a socket, and ends when
+that is closed, however the node ended. Calls are pickled: both ends are one program, and nobody
+else has the socket.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def fork() -> Keeper:
     """Make the child. Nothing may run in this process yet but the one thread."""
     ours, theirs = socket.socketpair()
     node = os.getpid()
+    gc.freeze()  # a search writes into all that it looks at, which both have as one until then
     pid = signals.fork()  # a signal to both is the node's: it needs its disk until it has left
     if pid:
         theirs.close()
@@ -61,7 +63,6 @@ def fork() -> Keeper:
         ours.close()
         streams.close(0, 1, 2)
         _log_through(theirs)
-        gc.freeze()
         threading.Thread(target=_end_with, args=(theirs,), daemon=True).start()
         serve(theirs, node)
     except BaseException as error:

@@ -4,7 +4,8 @@ Own increments are committed before they are exposed (see `committing`); this is
 A cycle is stored in parts (see `write_behind`), one at a time, so that a batch does not wait long.
 What could not be stored is tried again, later and later, for as long as the disk may come back,
 whoever waits for it (see `disk_health`); but at the end it is not.
-Now and then what has expired is removed, whether or not anything changed.
+Now and then what has expired is removed, whether or not anything changed; the disk says when that
+will be, for a node that does nothing is best left asleep, and its disk, too.
 
 A node whose disk takes nothing is not ready, so clients count elsewhere and nothing of theirs
 would show that it takes something again: this tries until it does.
@@ -24,8 +25,9 @@ SAVE_INTERVAL, SAVE_LATEST = 0.95, 1.95
 """Seconds after which what has changed is stored: the first with whatever deadline comes then, as
 probes do each second, else the second."""
 
-EXPIRE_INTERVAL = 5.0
-"""Seconds after which key records that have expired are removed from the disk."""
+EXPIRE_INTERVAL, EXPIRE_LATEST = 5.0, 60.0
+"""Seconds after which key records that have expired are removed from the disk: the first where
+there are any, the second where none will be so soon, for one that comes meanwhile may be old."""
 
 
 class Storing:
@@ -91,9 +93,10 @@ class Storing:
         else:
             self.want(turn)
 
-    def tidied(self, turn: Turn) -> None:
-        """What has expired is gone."""
+    def tidied(self, wait: float, turn: Turn) -> None:
+        """What has expired is gone, and of what is left nothing will for `wait` seconds."""
         self._done(turn)
+        self._expire_at = turn.now + min(max(wait, EXPIRE_INTERVAL), EXPIRE_LATEST)
         self._tidy(turn)
 
     def probed(self, turn: Turn) -> None:

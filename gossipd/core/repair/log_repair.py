@@ -7,9 +7,7 @@ once: each step asks for a few prefixes and a few streams, and the next step beg
 them are answered, or asks again for what is missing. At most one repair runs, at most one begins
 per `pull_interval`. A peer that answers nothing three times, the last time for smaller packets, is
 left for another, which goes on where the first one stopped: a prefix or a page may come from
-anybody. So is one that goes on answering for long, and none has two repairs in a row where others
-differ, too, nor do those who speak up choose more than a few: whoever always shows another
-fingerprint, or always is in a hurry, keeps nobody from repairing with the rest.
+anybody. So is one that goes on answering for long.
 """
 
 from __future__ import annotations
@@ -51,6 +49,8 @@ from gossipd.core.wire.messages import (
 )
 from gossipd.core.wire.records import Correction, Leaf, Page, PassItem
 
+from .turns import PEER_SECONDS, Turns
+
 ASKS_MAX = 3
 """Times a question is asked of one peer."""
 
@@ -59,14 +59,6 @@ FOLLOWS_IN = 4
 
 PEERS_MAX = 3
 """Peers that one repair tries."""
-
-PEER_SECONDS = 30.0
-"""Seconds after which another peer goes on, if there is one, however much the first one brings."""
-
-LED_MAX = 3
-"""Repairs in a row with whoever spoke up; an urgent one is as good as all. The next one is with
-another peer that differs: one that speaks up all the time, or under several names, is not the
-only one to be asked."""
 
 DIGESTS_AT_ONCE = 16
 """Prefixes asked for in one step."""
@@ -132,10 +124,7 @@ class LogRepair:
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
         self._peer: MemberView | None = None
-        self._latest = ""
-        """Whom the last repair began with."""
-        self._led = 0
-        """Repairs in a row with whoever spoke."""
+        self._turns = Turns(self._rng)
         self._peers_tried = 0
         self._turned_at = float("-inf")
         """Since when the present peer is asked."""
@@ -164,22 +153,14 @@ class LogRepair:
     def want(self, peer: str, turn: Turn, urgent: bool = False) -> None:
         """A peer's log differs from this one: repair from it unless one runs or just ran."""
         if self._peer is None and (urgent or turn.now >= self._next_at):
-            if self._led == LED_MAX or (peer == self._latest and not urgent):
-                peer, self._led = self._other(peer), 0
-            else:
-                self._led = LED_MAX if urgent else self._led + 1
-            self._latest = peer
+            peer = self._turns.of(peer, self._differ, urgent=urgent)
             self._next_at = turn.now + self._settings.pull_interval
             self._peers_tried, self._whole = 1, True
             turn.tally.repairs["log"] += 1
             self._begin(peer, turn)
 
-    def _other(self, peer: str) -> str:
-        """Some other peer that differs, too; this one if there is none."""
-        own, shown = self._log.fingerprint, self._showing.by
-        live = (name for name in self._members.live if name != peer and name in shown)
-        others = [name for name in live if shown[name].log != own]
-        return self._rng.choice(others) if others else peer
+    def _differ(self, beside: str) -> list[str]:
+        return self._showing.differ(beside, log=True)
 
     def digest_came(self, digest: Digest, turn: Turn) -> None:
         """What a peer holds below a prefix: descend, or note the streams to pass over."""

@@ -1,12 +1,14 @@
 """Repair of the member table: pages of views in the order of names, pulled from one peer.
 
 While news of members is still on its way the tables differ without anything being lost, so a pull
-waits until the own queue is empty, but no longer than `PATIENCE`.
+waits until the own queue is empty, but no longer than `PATIENCE`. A peer that goes on answering
+for long is left for another that differs, which goes on behind the names that have come.
 """
 
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
+from functools import partial
 from typing import NamedTuple
 
 from gossipd.core.gossip.queues import MemberQueue
@@ -25,6 +27,7 @@ from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 
 from .log_repair import ASKS_MAX
+from .turns import PEER_SECONDS, Turns
 
 PATIENCE = 2.0
 """Seconds for which a difference is left to gossip while there is news to send."""
@@ -61,7 +64,10 @@ class MemberRepair:
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
+        self._turns = Turns(means.rng)
         self._peer: MemberView | None = None
+        self._turned_at = float("-inf")
+        """Since when the present peer is asked."""
         self._after = ""
         self._ahead: dict[str, str] = {}
         """Pages that came before those in front of them: the names that bound each."""
@@ -80,16 +86,33 @@ class MemberRepair:
         if self._differs_since is None:
             self._differs_since = turn.now
         settled = not self._member_queue or turn.now - self._differs_since >= PATIENCE
-        idle = self._peer is None or self._meeting.peer == peer
-        pair = self._members.fingerprint, self._showing.by[peer].members
-        due = max(self._next_at, self._vain[pair][0] if pair in self._vain else self._next_at)
+        meets = self._meeting.peer == peer
+        idle = self._peer is None or meets
+        due = max(self._next_at, self._due(peer))
         if idle and (urgent or (settled and turn.now >= due)):
             self._next_at = turn.now + self._settings.pull_interval
             turn.tally.repairs["members"] += 1
-            self._peer = self._members.get(peer)
-            self._pair = pair
             self._after = ""
-            self._ask(turn)
+            if not meets:
+                peer = self._turns.of(peer, partial(self._differ, turn.now), urgent=urgent)
+            self._turn_to(peer, turn)
+
+    def _pair_with(self, peer: str) -> tuple[int, int]:
+        return self._members.fingerprint, self._showing.by[peer].members
+
+    def _due(self, peer: str) -> float:
+        """When a pull may follow, after those from peers like this one that were in vain."""
+        return self._vain.get(self._pair_with(peer), (float("-inf"), 0.0))[0]
+
+    def _differ(self, now: float, beside: str) -> list[str]:
+        differ = self._showing.differ(beside, log=False)
+        return [name for name in differ if self._due(name) <= now]
+
+    def _turn_to(self, peer: str, turn: Turn) -> None:
+        self._peer = self._members.get(peer)
+        self._pair = self._pair_with(peer)
+        self._turned_at = turn.now
+        self._ask(turn)
 
     def same(self) -> None:
         """A peer's table is equal to this one."""
@@ -111,6 +134,12 @@ class MemberRepair:
             self._asks = 0
             if not upto:
                 self._end(True, turn)
+                return
+        if turn.now - self._turned_at >= PEER_SECONDS:
+            other = self._turns.other(pull.peer, partial(self._differ, turn.now))
+            if other != pull.peer:
+                self._meeting.ended(pull.peer, False, turn)
+                self._turn_to(other, turn)
                 return
         if self._came >= PAGES_MAX:
             self._ask(turn)

@@ -23,6 +23,9 @@ from .newcomers import Newcomers
 AT_ONCE = 2.0
 """Seconds within which all joins are one: several seeds of one cluster may be asked."""
 
+THEIRS_MAX = 1_000
+"""Members of the other cluster that are told of: a table that is made up may have no end."""
+
 
 class ClusterMerge:
     """What the member table of one who has just taken this node in says of its cluster."""
@@ -66,7 +69,7 @@ class ClusterMerge:
                 continue
             if view.name in self._known:
                 self._related = True
-            elif view.status <= Status.SUSPECT:
+            elif view.status <= Status.SUSPECT and len(self._theirs) < THEIRS_MAX:
                 self._theirs.append(view.name)
 
     def ended(self, peer: str, whole: bool, turn: Turn) -> None:

@@ -26,3 +26,12 @@ class Showing:
         """What this node shows now."""
         log, members = self._log.fingerprint, self._members.fingerprint
         return Shown(log, members, self._life.ready, self._rounds.number)
+
+    def differ(self, beside: str, *, log: bool) -> list[str]:
+        """Live members, `beside` one, that showed another log than this node's, or another
+        table."""
+        own, by = self.own, self.by
+        shown = ((name, by[name]) for name in self._members.live if name != beside and name in by)
+        if log:
+            return [name for name, its in shown if its.log != own.log]
+        return [name for name, its in shown if its.members != own.members]

@@ -41,6 +41,14 @@ def test_the_objects_are_these(objects: dict[tuple[str, str], Any]) -> None:
     }
 
 
+def test_the_schemas_of_kubernetes_know_all_that_stands_there() -> None:
+    """Of some 140 MiB, which are not asked for."""
+    schemas = pytest.importorskip("kubernetes_validate", reason="pip install kubernetes-validate")
+    for document in yaml.safe_load_all(PATH.read_text()):
+        schemas.validate(document, "1.25", strict=True)
+        schemas.validate(document, schemas.latest_version(), strict=True)
+
+
 def test_nodes_find_each_other_before_they_are_ready(objects: dict[tuple[str, str], Any]) -> None:
     members, stateful = objects["Service", "gossipd-members"], objects["StatefulSet", "gossipd"]
     assert members["clusterIP"] == "None"

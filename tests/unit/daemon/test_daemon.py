@@ -195,7 +195,8 @@ async def test_a_node_that_finds_only_itself_behind_its_seeds_is_ready_at_once()
 
 def test_run_says_why_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert module.run(Config(bind=ANY, api=(Endpoint(*taken.getsockname()),)), Layers()) == 1
+        config = Config(bind=ANY, api=(Endpoint(*taken.getsockname()),))
+        assert module.run(config, Layers(), None) == 1
     err = capfd.readouterr().err
     assert err.startswith("gossipd: cannot bind the API port 127.0.0.1:")
     assert err.count("\n") == 1

@@ -50,8 +50,9 @@ class Shelf(MemoryStore):
         self.parts.append(changes)
         return {}
 
-    async def expire(self) -> None:
+    async def expire(self) -> float:
         self.expiries += 1
+        return 0.0
 
     async def probe(self) -> None:
         self.probes += 1

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -131,6 +132,28 @@ async def test_a_seed_that_answers_is_joined_and_left_alone(pair: Pair, seeds: S
     before = pair.sent.count(THERE)
     await until(lambda: pair.sent.count(NOWHERE) >= 5)
     assert pair.sent.count(THERE) == before
+
+
+async def test_a_look_at_a_live_member_waits_for_a_tick(
+    pair: Pair, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It alone need not wake a node that sleeps."""
+    loop, late = asyncio.get_running_loop(), list[float]()
+    call_later = loop.call_later
+
+    def called(wait: float, *given: Any) -> asyncio.TimerHandle:
+        if wait >= targets.LOOKED_AT_LATE - 1:
+            late.append(wait)
+        return call_later(wait, *given)
+
+    monkeypatch.setattr(loop, "call_later", called)
+    seeds.keep(SEED)
+    await until(lambda: bool(late))
+    looks = len(late)
+    seeds.tick(time.monotonic() + 1)
+    assert len(late) == looks + 1, "it has looked, and waits for the next one"
+    seeds.tick(float("-inf"))
+    assert len(late) == looks + 1, "it is nobody's turn"
 
 
 async def test_the_own_address_is_no_seed(pair: Pair, seeds: Seeds) -> None:

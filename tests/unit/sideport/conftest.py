@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 import pytest
 import pytest_asyncio
@@ -18,7 +20,11 @@ from gossipd.sideport.port import SidePort
 
 from .fake import Client, FakeBackend
 
-Connect = Callable[[], Awaitable[Client]]
+
+class Connect(Protocol):
+    def __call__(self, received_max: int | None = None) -> Awaitable[Client]:
+        """`received_max`: bytes that the system takes for a client who does not read."""
+
 
 LIMITS = Limits(linger_timeout=0.3)
 
@@ -101,8 +107,17 @@ async def port(
 async def connect(port: SidePort) -> AsyncIterator[Connect]:
     clients: list[Client] = []
 
-    async def connect() -> Client:
-        clients.append(Client(*await asyncio.open_connection(*port.addresses[0])))
+    async def connect(received_max: int | None = None) -> Client:
+        sock = socket.socket()
+        sock.setblocking(False)
+        if received_max is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_max)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, port.addresses[0])
+        except OSError:
+            sock.close()
+            raise
+        clients.append(Client(*await asyncio.open_connection(sock=sock)))
         return clients[-1]
 
     yield connect

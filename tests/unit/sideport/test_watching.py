@@ -23,6 +23,9 @@ from .fake import Client, FakeBackend, until
 
 FEW = {"changes_max": 20}
 
+RECEIVED_MAX = 4096
+"""Bytes that the system takes for who reads nothing; without a bound it would be much."""
+
 
 class Follower:
     """Reads a stream as a browser does."""
@@ -442,8 +445,9 @@ async def test_who_finds_out_itself_that_it_is_too_slow_ends_once(
 async def test_nothing_is_done_for_those_who_do_not_read(
     connect: Connect, port: SidePort, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look takes the time of those who have read all, however many others there are."""
-    deaf = [await connect() for _ in range(5)]
+    """A look takes the time of those who have read all, however many others there are; and who
+    reads nothing is one of these as soon as what he was told cannot be sent."""
+    deaf = [await connect(RECEIVED_MAX) for _ in range(5)]
     for client in deaf:
         await Follower(client).begin()
         reading(client).pause_reading()
@@ -455,6 +459,7 @@ async def test_nothing_is_done_for_those_who_do_not_read(
         number += 1
         add(port, backend, name)
         await follower.upto_count(name, number)
+    assert number * (len(name) + 150) < 4 * port.limits.unsent_max
     await until(lambda: len(port.watchers.waiting) == 1)  # the one who reads, to its end
     looked = list[Watch]()
     monkeypatch.setattr(Watch, "look", lambda watch, *_: looked.append(watch))

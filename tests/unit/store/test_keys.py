@@ -19,8 +19,9 @@ from gossipd.core import (
     Stored,
 )
 from gossipd.core.identity import key_time
+from gossipd.core.log.dedup import held_longer, reach
 from gossipd.store import BrokenError, StoreError
-from gossipd.store.aging import Lifetimes, expired_writes
+from gossipd.store.aging import Expiry, Lifetimes
 from gossipd.store.checking import check
 from gossipd.store.export import export_lines
 from gossipd.store.recovery import connect
@@ -295,9 +296,9 @@ async def test_expired_records_go_some_at_a_time(
         await store.save(NOTHING)
         assert len(held(tmp_path)[STREAM]) == 2000, "a save removes nothing"
         for left in (1400, 800, 200):
-            await store.expire()
+            assert await store.expire() == 0.0, "there is more"
             assert len(held(tmp_path)[STREAM]) == left
-        await store.expire()
+        assert await store.expire() == 1000.0
         assert held(tmp_path) == {}
 
 
@@ -309,7 +310,7 @@ async def test_expired_records_go_on_to_go_after_an_error_closed_the_connection(
     with closing(connect(tmp_path / "gossipd.db")) as later:
         now = connect(tmp_path / "gossipd.db")
         lifetimes = Lifetimes(0.0, 1000.0)
-        writes = expired_writes(lambda: now, time.time(), time.time(), lifetimes, 10**6)
+        writes = Expiry(lambda: now, time.time(), time.time(), lifetimes).writes(10**6)
         for _ in range(2):
             now.execute(*next(writes))
         now.close()
@@ -317,6 +318,26 @@ async def test_expired_records_go_on_to_go_after_an_error_closed_the_connection(
         for write in writes:
             now.execute(*write)
     assert held(tmp_path) == {}
+
+
+async def test_an_expiry_tells_for_how_long_there_is_none(tmp_path: Path) -> None:
+    async with opened(tmp_path, window=0.0, retention=1000.0) as store:
+        assert await store.expire() == 1000.0, "nothing that comes now goes sooner"
+        await store.save(told(record(1, age=300.0), record(2, age=900.0), version=2))
+        assert 690 < await store.expire() <= 700, "none goes before those below it"
+        await store.save(told(record(1, age=1005.0), record(2, age=600.0), stream=OTHER))
+        assert 390 < await store.expire() <= 400
+        assert held(tmp_path) == {STREAM: [1, 2], OTHER: [2]}
+
+
+async def test_an_expiry_knows_that_a_key_of_a_clock_ahead_goes_later(tmp_path: Path) -> None:
+    async with opened(tmp_path, window=0.0, retention=1000.0) as store:
+        await store.save(told(record(1, timed_key(-YEAR, 1), 1050.0)))
+        last = await store.expire()
+        assert 0 < last <= held_longer(0.0) - 50.0
+        await store.save(told(record(1, timed_key(reach(1000.0) - 5.0, 1), 1050.0), stream=OTHER))
+        assert 0 < await store.expire() <= min(last, 5.0), "it lies ahead for 5 s more"
+        assert held(tmp_path) == {STREAM: [1], OTHER: [1]}
 
 
 # --- clocks that are wrong ----------------------------------------------------------------------

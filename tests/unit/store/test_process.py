@@ -17,10 +17,10 @@ from gossipd.core import Changes, KeyRecord, StreamSnapshot
 from gossipd.process.signals import LEFT_ALONE
 from gossipd.store import (
     BrokenError,
-    RemoteStore,
     StoreError,
     fork,
 )
+from gossipd.store.remote import RemoteStore
 from gossipd.store.worker import Frames, Keeper, frame
 
 from .parts import (

@@ -20,7 +20,7 @@ from gossipd.core import (
     SaveWanted,
 )
 from gossipd.core.durability.disk_health import CALM_MAX, CALM_MIN, RETRY_MAX, RETRY_MIN
-from gossipd.core.durability.storing import EXPIRE_INTERVAL, SAVE_LATEST
+from gossipd.core.durability.storing import EXPIRE_INTERVAL, EXPIRE_LATEST, SAVE_LATEST
 from gossipd.core.durability.write_behind import WriteBehind
 from gossipd.core.log.learning import Learning
 from gossipd.core.wire.messages import Hold
@@ -37,6 +37,8 @@ class Bench(Talk):
         self.most = most
         self.parts: list[Changes] = []
         self.expiries = self.probes = 0
+        self.rests = 0.0
+        """Seconds for which the disk says that nothing expires."""
         self.failure: tuple[Failure, str] | None = None
         """How the disk fails."""
         self.seen: list[Effect] = []
@@ -65,7 +67,9 @@ class Bench(Talk):
                 return node.saved(changes, now)
             case Expire():
                 self.expiries += 1
-                return node.disk_failed(*self.failure, now) if self.failure else node.expired(now)
+                if self.failure:
+                    return node.disk_failed(*self.failure, now)
+                return node.expired(now, self.rests)
             case Probe():
                 self.probes += 1
                 return node.disk_failed(*self.failure, now) if self.failure else node.probed(now)
@@ -291,6 +295,20 @@ def test_what_has_expired_is_removed_again_and_again_though_nothing_changes(benc
     bench.step(4 * EXPIRE_INTERVAL)
     assert 3 <= bench.expiries - before <= 4
     assert not bench.parts
+
+
+@pytest.mark.parametrize(("rests", "at"), [(20.0, 20.0), (1e9, EXPIRE_LATEST)])
+def test_a_disk_on_which_nothing_expires_is_left_asleep(
+    bench: Bench, rests: float, at: float
+) -> None:
+    """For a minute at most: what comes from others may be old."""
+    bench.rests = rests
+    bench.step(EXPIRE_INTERVAL + SAVE_LATEST)
+    before = bench.expiries
+    bench.step(at - EXPIRE_INTERVAL - SAVE_LATEST)
+    assert bench.expiries == before
+    bench.step(EXPIRE_INTERVAL + 2 * SAVE_LATEST)
+    assert bench.expiries == before + 1
 
 
 def test_an_expiry_that_failed_takes_back_nothing_that_was_stored(bench: Bench) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gossipd.core import Drop, Settings, Status
 from gossipd.core.repair.member_repair import NEWCOMERS_PAUSE_MAX, VAIN_MAX, VAIN_PAUSE_MAX
+from gossipd.core.repair.turns import PEER_SECONDS
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.wire.messages import (
     PAGES_MAX,
@@ -205,3 +206,50 @@ def test_only_so_many_vain_pulls_are_remembered() -> None:
         talk.now += 1.0
         (ask,) = shows_other_table(talk, p0, table).sent(MembersAsk, p0)
         talk.hear(p0, MembersPage(ask.nonce, "", "", ()))
+
+
+def test_a_table_that_has_no_end_is_left_for_that_of_another_peer() -> None:
+    talk = quiet(peers=2)
+    p0, p1 = talk.peer("p0"), talk.peer("p1")
+    ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
+    shows_other_table(talk, p1, table=77)
+    began, after, nonce = talk.now, "", ask.nonce
+    for number in range(1000):
+        said = talk.hear(p0, MembersPage(nonce, after, f"x{number:03}", ()))
+        after = f"x{number:03}"
+        if others := said.sent(MembersAsk, p1):
+            break
+        for again in said.sent(MembersAsk, p0):
+            nonce = again.nonce
+        talk.now += 0.1
+    assert PEER_SECONDS <= talk.now - began < PEER_SECONDS + 1
+    assert others[0].after == after, "it goes on behind what has come"
+    assert talk.hear(p0, MembersPage(nonce, after, "y", ())).drops == [Drop.UNASKED]
+
+
+def test_a_table_that_has_no_end_is_asked_for_where_nobody_else_has_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gossipd.core.repair.member_repair.PEER_SECONDS", 0.0)
+    talk = quiet(peers=2)
+    p0 = talk.peer("p0")
+    ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
+    for number in range(PAGES_MAX):
+        after = f"x{number - 1:03}" if number else ""
+        said = talk.hear(p0, MembersPage(ask.nonce, after, f"x{number:03}", ()))
+    assert said.sent(MembersAsk, p0)
+
+
+def test_who_always_shows_another_table_does_not_keep_others_from_being_asked() -> None:
+    """p0 is the one that shows itself as soon as the next pull may begin."""
+    talk = quiet(peers=2, settings=Settings(pull_interval=0.001))
+    asked = []
+    for number in range(6):
+        said = shows_other_table(talk, talk.peer("p0"), table=1000 + number)
+        shows_other_table(talk, talk.peer("p1"), table=2000 + number)
+        peer = "p0" if said.sent(MembersAsk, talk.peer("p0")) else "p1"
+        asked.append(peer)
+        nonce = said.sent(MembersAsk)[0].nonce
+        talk.hear(talk.peer(peer), MembersPage(nonce, "", "", ()))
+        talk.wait(0.002)
+    assert asked == ["p0", "p1"] * 3

@@ -19,7 +19,7 @@ from gossipd.core import (
     source_stream,
 )
 from gossipd.core.log.log import Log
-from gossipd.core.repair.log_repair import LED_MAX, PEER_SECONDS
+from gossipd.core.repair.turns import LED_MAX, PEER_SECONDS
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.wire.messages import (
     Digest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import ClustersMet, Status
+from gossipd.core.swim.merging import THEIRS_MAX
 from gossipd.core.wire.messages import (
     Cookie,
     Join,
@@ -132,3 +133,19 @@ def test_a_table_that_does_not_come_whole_tells_nothing() -> None:
     talk = counting()
     assert welcomed(talk).sent(MembersAsk, STRANGER)
     assert not talk.wait(10.0).of(ClustersMet)
+
+
+def test_of_a_table_that_has_no_end_so_many_are_told_of() -> None:
+    talk = counting()
+    (ask,) = welcomed(talk).sent(MembersAsk, STRANGER)[:1]
+    after, nonce = "", ask.nonce
+    for first in range(0, THEIRS_MAX + 20, 20):
+        names = [f"y{number:05}" for number in range(first, first + 20)]
+        views = tuple(Peer(name, ("10.9.1.1", 1000 + n)).view for n, name in enumerate(names))
+        for again in talk.hear(STRANGER, MembersPage(nonce, after, names[-1], views)).sent(
+            MembersAsk
+        ):
+            nonce = again.nonce
+        after = names[-1]
+    (met,) = talk.hear(STRANGER, MembersPage(nonce, after, "", ())).of(ClustersMet)
+    assert len(met.theirs) == 1 + THEIRS_MAX
