@@ -309,15 +309,21 @@ class Node:
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         return answer.decode().splitlines()
 
-    def cli(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """A client command of the command line, with `given` as its input."""
+    def cli(
+        self, *arguments: str, given: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """A client command of the command line beside it, with `given` as its input."""
         host = f"[{self.api[0]}]" if ":" in self.api[0] else self.api[0]
-        api = f"{host}:{self.api[1]}"
-        if self.forge:
-            variables = environment(GOSSIPD_API=api)
-            return self.forge.run(arguments, variables, self._network, given, 30 * crowding())
+        variables = {"GOSSIPD_API": f"{host}:{self.api[1]}", **variables}
+        whole = environment(**variables)
+        if self.forge and can_have(whole):
+            return self.forge.run(arguments, whole, self._network, given, COMMAND * crowding())
         prefix = self._namespace.prefix if self._namespace else ()
-        return gossipd(*arguments, prefix=prefix, given=given, GOSSIPD_API=api)
+        return gossipd(*arguments, prefix=prefix, given=given, **variables)
+
+
+COMMAND = 60.0
+"""Seconds within which a command has to end."""
 
 
 def gossipd(
@@ -331,6 +337,6 @@ def gossipd(
         input=given,
         capture_output=True,
         text=True,
-        timeout=30 * crowding(),
+        timeout=COMMAND * crowding(),
         check=False,
     )
