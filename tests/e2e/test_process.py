@@ -144,6 +144,8 @@ def test_a_node_that_is_interrupted_while_it_starts_ends_with_a_line(cluster: Cl
         time.sleep(moment)
         node.send(signal.SIGINT)
         assert node.ended() == 0, node.log
+        # Its writer may come to the last line when the node has ended.
+        until(lambda node=node: node.log.endswith("\n"), 10, "something is written")  # type: ignore[misc]
         last = node.log.splitlines()[-1]
         assert last == "gossipd: SIGINT: ended before the node served" or last.endswith('"left"')
     node = cluster.add()
