@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
@@ -59,7 +60,9 @@ class Forked:
         self.returncode: int | None = None
         self._forge = forge
         self._ended = os.pidfd_open(pid)
+        weakref.finalize(self, os.close, self._ended)
         self._reaping = Lock()
+        """Held by who reaps it, or needs it to be there still."""
 
     def poll(self) -> int | None:
         """Its exit code, or the negative number of the signal that ended it; None: it runs."""
@@ -73,8 +76,9 @@ class Forked:
         return code
 
     def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            signal.pidfd_send_signal(self._ended, number)
+        with self._reaping:
+            if self.returncode is None:
+                signal.pidfd_send_signal(self._ended, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -83,13 +87,12 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def _waited(self, timeout: float | None) -> int | None:
-        with self._reaping:
-            if self.returncode is None:
-                waiting = select.poll()
-                waiting.register(self._ended, select.POLLIN)
-                if waiting.poll(None if timeout is None else 1000 * timeout):
+        waiting = select.poll()
+        waiting.register(self._ended, select.POLLIN)
+        if waiting.poll(None if timeout is None else 1000 * timeout):
+            with self._reaping:
+                if self.returncode is None:
                     self.returncode = self._forge.reaped(self.pid)
-                    os.close(self._ended)
         return self.returncode
 
 
