@@ -67,7 +67,7 @@ def lanes(options: Command) -> tuple[Lane, ...]:
         ("coverage", "report", "--fail-under=100"),
     )
     models = (*pytest, *spread(CORES), "--ignore", COVERED, "--ignore", "tests/e2e")
-    real = (*pytest, *spread(max(2, CORES // 2)), "tests/e2e")
+    real = (*pytest, *spread(max(4, CORES // 2)), "tests/e2e")
     return (
         Lane("source", SOURCE),
         Lane("core", cover),

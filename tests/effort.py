@@ -24,8 +24,8 @@ def effort(brief: int, whole: int) -> int:
 
 
 def some(whole: int) -> range:
-    """Seeds of worlds in which the same must hold: a quarter of them as a rule, two at least."""
-    return range(effort(max(2, math.ceil(whole / 4)), whole))
+    """Seeds of worlds in which the same must hold: an eighth of them as a rule, two at least."""
+    return range(effort(max(2, math.ceil(whole / 8)), whole))
 
 
 def examples(count: int) -> settings:

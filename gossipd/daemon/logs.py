@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -76,6 +76,8 @@ class Log(logging.Handler):
         """The last line was cut off in the middle."""
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._begun = False
+        self._finished = threading.Event()
+        """All is written, and the thread ends."""
 
     def show(self, level: LogLevel, form: LogFormat) -> None:
         """What is written from now on, and how."""
@@ -118,8 +120,8 @@ class Log(logging.Handler):
             self._print(logging.INFO, last)
         self.begin()
         self._queue.put(None)
-        with suppress(RuntimeError):  # a signal has come while the thread was being started
-            self._thread.join(FINISH_WITHIN)
+        # Not `join`: a signal may have come while the thread was being started.
+        self._finished.wait(FINISH_WITHIN)
 
     def _put(self, lines: bytes) -> None:
         if self._queue.qsize() < QUEUED_MAX:
@@ -159,6 +161,7 @@ class Log(logging.Handler):
                 lines = self._queue.get()
             if self._write(together) and self._queue.empty():
                 self._tell_dropped()
+        self._finished.set()
 
     def _tell_dropped(self) -> None:
         dropped = self._dropped

@@ -225,7 +225,7 @@ def text(address: Address, load: Load, seconds: float) -> Loaded:
         sent_at = dict.fromkeys(clients, began)
         for client in clients.values():
             client.sendall(next(blocks))
-        while (now := time.perf_counter()) < until:
+        while (now := time.perf_counter()) < until or not took:
             for number, _ in poll.poll(PATIENCE):
                 data = clients[number].recv(RECEIVE)
                 assert data, "the server has closed a connection"

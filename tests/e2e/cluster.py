@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from gossipd.sealing.keyring import Secret
+from tests.e2e.forge import Forge
 from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, until
 
@@ -28,9 +29,12 @@ MISHAP = re.compile(r"Traceback|Exception|level=error.*(?:exception|Task)")
 class Cluster:
     """Nodes n1, n2, ... on loopback addresses that are nobody else's."""
 
-    def __init__(self, directory: Path, secret: Secret | None = None) -> None:
-        """`secret`: that of all nodes."""
+    def __init__(
+        self, directory: Path, secret: Secret | None = None, forge: Forge | None = None
+    ) -> None:
+        """`secret`: that of all nodes; `forge`: what forks them."""
         self.directory = directory
+        self._forge = forge
         self._keyring = "" if secret is None else keyring(directory / "keyring", secret)
         self.nodes: list[Node] = []
         self._net = f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}"
@@ -68,6 +72,7 @@ class Cluster:
         directory.mkdir()
         node = Node(name, host or self.address(), directory, port, namespace)
         node.keyring = self._keyring
+        node.forge = self._forge
         self.nodes.append(node)
         return node
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from tests.deadline import DEADLINE
 from tests.e2e.node import ROOT, environment
 
 
@@ -46,4 +47,4 @@ class Command:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=DEADLINE)

@@ -9,13 +9,22 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.forge import Forge
 from tests.e2e.node import Node, until
 from tests.fuzz.attacks import sideport
 
 
+@pytest.fixture(scope="session")
+def forge() -> Iterator[Forge]:
+    with Forge() as made:
+        yield made
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with Cluster(tmp_path) as made:
+def cluster(tmp_path: Path, forge: Forge, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Without nodes yet. Those of tests with the mark `fresh` are interpreters of their own."""
+    is_fresh = request.node.get_closest_marker("fresh") is not None
+    with Cluster(tmp_path, forge=None if is_fresh else forge) as made:
         yield made
     made.show()
     assert made.mishaps() == []

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from tests.deadline import DEADLINE
 from tests.e2e import namespaces
 from tests.e2e.namespaces import Network
 from tests.e2e.node import until
@@ -67,7 +68,7 @@ class Names:
 
     def _resolved(self, name: str) -> Sequence[str]:
         asked = (*self._asker.prefix, "getent", "ahosts", name)
-        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=DEADLINE)
         return [line.split()[0] for line in done.stdout.splitlines()]
 
     def fall_silent(self) -> None:

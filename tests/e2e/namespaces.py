@@ -17,7 +17,14 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from tests.deadline import DEADLINE
+
 _CLONE_NEWNET = 0x40000000
+_CLONE_NEWNS = 0x00020000
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_SLAVE = 0x80000
+_MNT_DETACH = 2
 _FILES = Path("/etc/netns")
 """What stands here below a namespace's name stands in /etc for programs that run inside."""
 
@@ -38,13 +45,31 @@ def why_none() -> str:
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(("ip", *arguments), check=True, timeout=20)
+    subprocess.run(("ip", *arguments), check=True, timeout=DEADLINE)
+
+
+def _call(name: str, *arguments: object) -> None:
+    """Call the system. Raises `OSError`."""
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments):
+        raise OSError(ctypes.get_errno(), f"{name} fails: {arguments}")
 
 
 def _set_namespace(path: str | Path) -> None:
     with open(path) as file:  # noqa: PTH123  /proc/thread-self is no ordinary path
-        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"cannot enter {path}")
+        _call("setns", file.fileno(), _CLONE_NEWNET)
+
+
+def move_to(name: str) -> None:
+    """Have the network of a namespace, and its files, for the rest of this process: what `ip netns
+    exec` does before it runs a program."""
+    _set_namespace(f"/run/netns/{name}")
+    _call("unshare", _CLONE_NEWNS)
+    _call("mount", b"", b"/", b"none", _MS_SLAVE | _MS_REC, None)
+    _call("umount2", b"/sys", _MNT_DETACH)
+    _call("mount", name.encode(), b"/sys", b"sysfs", 0, None)
+    own = _FILES / name
+    for file in own.iterdir() if own.exists() else ():
+        _call("mount", bytes(file), b"/etc/" + file.name.encode(), b"none", _MS_BIND, None)
 
 
 class Namespace:
@@ -96,7 +121,7 @@ class Namespace:
 
     def nft(self, command: str) -> None:
         """Change the rules for packets inside."""
-        subprocess.run((*self.prefix, "nft", command), check=True, timeout=20)
+        subprocess.run((*self.prefix, "nft", command), check=True, timeout=DEADLINE)
 
     def close(self) -> None:
         shutil.rmtree(_FILES / self.name, ignore_errors=True)

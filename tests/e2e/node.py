@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.e2e.bounds import crowding
+from tests.e2e.forge import Forge, Forked, can_have
 from tests.e2e.namespaces import Namespace
 from tests.e2e.ports import free_port
 
@@ -131,9 +132,11 @@ class Node:
         """What those show who ask it; empty: nothing."""
         self.keyring = ""
         """The file of its secrets; empty: it has none."""
+        self.forge: Forge | None = None
+        """What forks its processes; without one each is an interpreter of its own."""
         self._directory = directory
         self._namespace = namespace
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def state_home(self) -> Path:
@@ -162,18 +165,32 @@ class Node:
         """Start `gossipd`, or what runs in its place, with just these arguments."""
         end_by_unwinding()
         self.logs.append(self._directory / f"{self.name}.{len(self.logs)}.log")
-        with self.logs[-1].open("wb") as log:
-            self._process = subprocess.Popen(
-                (*self.prefix, sys.executable, "-m", *self.program, *arguments),
-                cwd=self.checkout,
-                env=environment(**{"XDG_STATE_HOME": str(self.state_home), **variables}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        variables = environment(**{"XDG_STATE_HOME": str(self.state_home), **variables})
+        with self.logs[-1].open("wb") as log, Path(os.devnull).open("rb") as nothing:
+            if self.forge and self._is_plain and can_have(variables):
+                streams = nothing, log, log
+                self._process = self.forge.start(arguments, variables, streams, self._network)
+            else:
+                self._process = subprocess.Popen(
+                    (*self.prefix, sys.executable, "-m", *self.program, *arguments),
+                    cwd=self.checkout,
+                    env=variables,
+                    stdin=nothing,
+                    stdout=log,
+                    stderr=log,
+                )
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def _is_plain(self) -> bool:
+        network = self._namespace.prefix if self._namespace else ()
+        return (self.prefix, self.program, self.checkout) == (network, ("gossipd",), ROOT)
+
+    @property
+    def _network(self) -> str:
+        return self._namespace.name if self._namespace else ""
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | Forked:
         assert self._process is not None, f"{self.name} was never started"
         return self._process
 
@@ -292,11 +309,21 @@ class Node:
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         return answer.decode().splitlines()
 
-    def cli(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """A client command of the command line, with `given` as its input."""
+    def cli(
+        self, *arguments: str, given: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """A client command of the command line beside it, with `given` as its input."""
         host = f"[{self.api[0]}]" if ":" in self.api[0] else self.api[0]
+        variables = {"GOSSIPD_API": f"{host}:{self.api[1]}", **variables}
+        whole = environment(**variables)
+        if self.forge and can_have(whole):
+            return self.forge.run(arguments, whole, self._network, given, COMMAND * crowding())
         prefix = self._namespace.prefix if self._namespace else ()
-        return gossipd(*arguments, prefix=prefix, given=given, GOSSIPD_API=f"{host}:{self.api[1]}")
+        return gossipd(*arguments, prefix=prefix, given=given, **variables)
+
+
+COMMAND = 60.0
+"""Seconds within which a command has to end."""
 
 
 def gossipd(
@@ -310,6 +337,6 @@ def gossipd(
         input=given,
         capture_output=True,
         text=True,
-        timeout=30 * crowding(),
+        timeout=COMMAND * crowding(),
         check=False,
     )

@@ -59,6 +59,7 @@ def status(node: Node, token: str, method: str = "POST", path: str = "/increment
     return node.ask(method, path).status
 
 
+@pytest.mark.fresh  # its command line is looked at
 def test_rights_hold_until_the_file_says_otherwise(guarded: Node, tokens: Path) -> None:
     assert status(guarded, "", "GET", "/count") == 401
     assert status(guarded, "0" * 32, "GET", "/count") == 401

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.bench.loaders import speaks_resp
+from tests.deadline import DEADLINE
 from tests.e2e.cluster import Cluster
 from tests.e2e.node import ROOT, Node, environment, until
 from tests.terminal import on_a_terminal
@@ -62,7 +63,7 @@ def test_an_interrupt_shows_what_was_measured_so_far(cluster: Cluster, tmp_path:
     (node,) = cluster.start(1)
     process = begun(node, tmp_path)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130, errors
     assert errors.startswith("gossipd: interrupted after ")
     said = dict(line.split("\t") for line in (tmp_path / "said").read_text().splitlines())
@@ -76,7 +77,7 @@ def test_a_node_that_dies_leaves_open_what_was_counted(cluster: Cluster, tmp_pat
     (node,) = cluster.start(1)
     process = begun(node, tmp_path)
     node.kill()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 1, errors
     said = dict(line.split("\t") for line in (tmp_path / "said").read_text().splitlines())
     assert 0 < int(said["in doubt"]) <= 50

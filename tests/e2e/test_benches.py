@@ -139,7 +139,8 @@ with Cluster(Path(sys.argv[1])) as cluster:
     node = cluster.add()
     node.start("--in-memory")
     print(node.process.pid, flush=True)
-    time.sleep(600)
+    while True:  # Python forgets a signal that comes as a long sleep begins until that is over
+        time.sleep(0.1)
 """
 
 

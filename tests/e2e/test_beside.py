@@ -11,7 +11,10 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.namespaces import Namespace
 from tests.e2e.node import DEFAULT, Node, until
 
-pytestmark = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
+pytestmark = [
+    pytest.mark.fresh,
+    pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none()),
+]
 
 
 def test_a_bare_node_and_those_of_the_tests_run_on_one_host(cluster: Cluster) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from gossipd.sealing.keyring import Secret
+from tests.deadline import DEADLINE
 from tests.e2e import namespaces
 from tests.e2e.cluster import Cluster, counted
+from tests.e2e.forge import Forge
 from tests.e2e.namespaces import Network
 from tests.e2e.node import until
 
@@ -60,7 +62,7 @@ def capturing(network: Network, file: Path) -> Iterator[None]:
             yield
         finally:
             tshark.send_signal(signal.SIGINT)
-            tshark.communicate(timeout=30)
+            tshark.communicate(timeout=DEADLINE)
 
 
 def payloads(file: Path) -> list[bytes]:
@@ -72,12 +74,12 @@ def payloads(file: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("secret", [None, Secret.fresh()], ids=["plain", "sealed"])
 def test_captured_traffic_shows_words_and_numbers_only_where_nobody_has_a_secret(
-    secret: Secret | None, tmp_path: Path
+    secret: Secret | None, tmp_path: Path, forge: Forge
 ) -> None:
     (tmp_path / "nodes").mkdir()
     file = tmp_path / "captured.pcapng"
     file.touch(0o666)  # it is written by another user than root
-    with Network(2) as network, Cluster(tmp_path / "nodes", secret) as cluster:
+    with Network(2) as network, Cluster(tmp_path / "nodes", secret, forge) as cluster:
         nodes = [
             cluster.add(network.address(number), name=name, namespace=network.hosts[number])
             for number, name in enumerate(("observed-member", "another"))

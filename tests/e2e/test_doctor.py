@@ -20,7 +20,7 @@ from tests.e2e.bounds import crowding
 from tests.e2e.cluster import Cluster, agree, keyring, see
 from tests.e2e.filesystems import mounted
 from tests.e2e.namespaces import Network
-from tests.e2e.node import ROOT, Node, environment, until
+from tests.e2e.node import ROOT, Node, until
 from tests.e2e.test_clocks import LIBRARY, WallClock
 
 needs_networks = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
@@ -56,16 +56,8 @@ def doctor_of(asked: Node, node: Node, *arguments: str, **variables: str) -> Rep
     """The same of another node."""
     host, port = asked.api
     api = ("--api", f"{host}:{port}", "--timeout", f"{min(60.0, 3 * crowding()):.1f}s")
-    command = (*node.prefix, sys.executable, "-m", "gossipd", "doctor", *api, "--json", *arguments)
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment(**variables),
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert not done.stderr, done.stderr.decode()
+    done = node.cli("doctor", *api, "--json", *arguments, **variables)
+    assert not done.stderr, done.stderr
     told = json.loads(done.stdout)
     assert told["well"] == (done.returncode == 0)
     return Report(done.returncode, told["checks"])

@@ -9,6 +9,8 @@ import multiprocessing
 import re
 from functools import partial
 
+import pytest
+
 from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.node import Node, until
@@ -26,6 +28,7 @@ def files(node: Node) -> int:
     return int(node.status()["files"]["open"])
 
 
+@pytest.mark.fresh
 def test_strangers_cost_nobody_his_place_and_are_forgotten(
     cluster: Cluster, many_files: None
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.deadline import DEADLINE
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.mischief import Mischief, said_by
 from tests.e2e.node import Node, until
@@ -132,7 +133,7 @@ def test_a_node_takes_no_more_connections_than_it_has_descriptors_for(cluster: C
 def test_who_holds_all_connections_hides_no_node(
     many_files: None, attack: sideport.Attack
 ) -> None:
-    found = sideport.run(attack, seconds=2, counters=0)
+    found = sideport.run(attack, seconds=2, counters=0, patience=DEADLINE)
     print(found)
     assert found.asked > 2 * found.failed
 

@@ -18,7 +18,10 @@ from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, gossipd, until
 from tests.e2e.programs import program
 
-pytestmark = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
+pytestmark = [
+    pytest.mark.fresh,
+    pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none()),
+]
 needs_netcat = program("nc", "netcat-openbsd")
 
 

@@ -19,13 +19,17 @@ import pytest
 
 from gossipd.cli import gossipd as group
 from gossipd.process.signals import ENDING, LEFT_ALONE, TOLD
+from tests.deadline import DEADLINE
 from tests.e2e.cluster import Cluster
+from tests.e2e.forge import Forge
 from tests.e2e.node import (
     ROOT,
     Node,
     environment,
     until,
 )
+
+pytestmark = pytest.mark.fresh
 
 COMMAND = (sys.executable, "-m", "gossipd")
 
@@ -140,6 +144,8 @@ def test_a_node_that_is_interrupted_while_it_starts_ends_with_a_line(cluster: Cl
         time.sleep(moment)
         node.send(signal.SIGINT)
         assert node.ended() == 0, node.log
+        # Its writer may come to the last line when the node has ended.
+        until(lambda node=node: node.log.endswith("\n"), 10, "something is written")  # type: ignore[misc]
         last = node.log.splitlines()[-1]
         assert last == "gossipd: SIGINT: ended before the node served" or last.endswith('"left"')
     node = cluster.add()
@@ -161,7 +167,7 @@ def test_a_command_that_is_interrupted_ends_with_130_and_a_line() -> None:
                 assert process.stdout.read(1) == b"!"
                 time.sleep(moment)
                 process.send_signal(signal.SIGINT)
-                _, said = process.communicate(timeout=20)
+                _, said = process.communicate(timeout=DEADLINE)
             assert process.returncode == 130, said
             assert said.startswith(b"gossipd: interrupted")
             assert said.count(b"\n") == 1
@@ -246,11 +252,19 @@ def shell(script: str, *arguments: str, **variables: str) -> subprocess.Complete
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
-def test_help_that_cannot_be_written_is_told_by_every_command() -> None:
+def test_help_that_cannot_be_written_is_told_by_every_command(
+    tmp_path: Path, forge: Forge
+) -> None:
+    said = tmp_path / "said"
     for path in commands(group):
-        done = shell('"$@" >/dev/full', *path, "--help")
-        assert done.returncode == 1, path
-        assert done.stderr == "gossipd: cannot write: No space left on device\n", path
+        with (
+            Path(os.devnull).open("rb") as nothing,
+            FULL.open("wb") as full,
+            said.open("wb") as errors,
+        ):
+            asked = forge.start((*path, "--help"), environment(), (nothing, full, errors))
+            assert asked.wait(DEADLINE) == 1, path
+        assert said.read_text() == "gossipd: cannot write: No space left on device\n", path
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.deadline import DEADLINE
 from tests.e2e.cluster import Cluster, agree
 from tests.e2e.node import Node, until
 from tests.e2e.ports import free_port
@@ -47,7 +48,7 @@ class Prometheus:
         self._api = host, port
 
     def get(self, path: str, **query: str) -> Any:
-        connection = http.client.HTTPConnection(*self._api, timeout=10)
+        connection = http.client.HTTPConnection(*self._api, timeout=DEADLINE)
         try:
             connection.request("GET", f"/api/v1/{path}?{urlencode(query)}")
             response = connection.getresponse()

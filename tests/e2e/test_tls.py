@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from tests.certificates import Authority, Pair
+from tests.deadline import DEADLINE
 from tests.e2e.cluster import Cluster, see
 from tests.e2e.node import Node, gossipd
 from tests.e2e.programs import program
@@ -64,7 +65,7 @@ def secured(cluster: Cluster, authority: Authority) -> Secured:
 
 
 def run(*command: str, said: str = "") -> str:
-    done = subprocess.run(command, input=said, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, input=said, capture_output=True, text=True, timeout=DEADLINE)
     return done.stdout + done.stderr
 
 

@@ -252,6 +252,7 @@ def node_api(node: Node) -> str:
     return f"{host}:{port}"
 
 
+@pytest.mark.fresh
 def test_two_hundred_that_never_read_cost_little(nodes: list[Node]) -> None:
     """Neither those who count, nor memory, nor the time in which the node leaves."""
     node, other = nodes

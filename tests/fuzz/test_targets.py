@@ -17,19 +17,19 @@ from .target import Broken, Target
 from .targets import TARGETS, target
 
 INPUTS = {
-    "words": 10_000,
-    "datagrams": 250,
-    "database": 150,
-    "dumps": 40,
-    "text": 400,
-    "resp": 80,
-    "guarded": 350,
+    "words": 5_000,
+    "datagrams": 125,
+    "database": 75,
+    "dumps": 20,
+    "text": 200,
+    "resp": 40,
+    "guarded": 175,
     "tls": 250,
 }
-"""How many a short run has, where they are not 750: a second each at most. It is the same every
-time, so that more would find nothing new."""
+"""How many a short run has, where they are not 375: half a second each at most. It is the same
+every time, so that more would find nothing new."""
 
-LONG = 100
+LONG = 200
 """So many times more are tried in a thorough run."""
 
 
@@ -37,7 +37,7 @@ LONG = 100
 def test_nothing_that_is_sent_breaks_a_target(name: str) -> None:
     found = target(name)
     run = Run(name, found)
-    count = INPUTS.get(name, 750) * effort(1, LONG)
+    count = INPUTS.get(name, 375) * effort(1, LONG)
     seed = SEED if THOROUGH else 1
     for data in islice(inputs(name, found, Random(seed)), count):
         run.take(data)

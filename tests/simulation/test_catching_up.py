@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gossipd.core import Settings
+from tests.effort import effort
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import World
 
@@ -10,7 +11,7 @@ from .clients import random_key
 from .test_keys import NOTHING, formed, left_out, settle, values
 
 WINDOW = 4.0
-KEYS, AT_ONCE, PAUSE = 3_000, 25, 0.05
+KEYS, AT_ONCE, PAUSE = effort(1_500, 3_000), 25, 0.05
 WORK = 0.012
 """Seconds that each datagram and timer takes: so a node takes a fraction of what it is sent."""
 

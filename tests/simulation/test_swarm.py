@@ -25,7 +25,7 @@ from .swarm import (
     total,
 )
 
-SEEDS = effort(8, 100)
+SEEDS = effort(4, 100)
 CHUNK = 4
 BASE = 1000 * (SEED or 0)
 """The first seed."""

@@ -110,12 +110,12 @@ ATTACKS: tuple[Attack, ...] = (
 )  # fmt: skip
 
 
-def health(node: Node) -> float | None:
-    """Seconds of an answer; None where there was none."""
+def health(node: Node, patience: float) -> float | None:
+    """Seconds of an answer; None where there was none in so many."""
     began = time.monotonic()
     try:
-        with socket.create_connection(node.api, PATIENCE) as sock:
-            sock.settimeout(PATIENCE)
+        with socket.create_connection(node.api, patience) as sock:
+            sock.settimeout(patience)
             sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             if not sock.recv(4096).startswith(b"HTTP/1.1 200"):
                 return None
@@ -124,7 +124,12 @@ def health(node: Node) -> float | None:
     return time.monotonic() - began
 
 
-def run(attack: Attack, seconds: float = SECONDS, counters: int = COUNTERS) -> Outcome:
+def run(
+    attack: Attack,
+    seconds: float = SECONDS,
+    counters: int = COUNTERS,
+    patience: float = PATIENCE,
+) -> Outcome:
     """One attack on a node of its own."""
     with tempfile.TemporaryDirectory() as directory, Cluster(Path(directory)) as cluster:
         node = cluster.add()
@@ -137,14 +142,14 @@ def run(attack: Attack, seconds: float = SECONDS, counters: int = COUNTERS) -> O
         sockets = attack(node)
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            answers.append(health(node))
+            answers.append(health(node, patience))
             time.sleep(INTERVAL)
         grown = node.resident - before
         left = _held(node)
         for sock in sockets:
             sock.close()
         assert not cluster.mishaps(), cluster.mishaps()
-    worst = max((answer for answer in answers if answer is not None), default=PATIENCE)
+    worst = max((answer for answer in answers if answer is not None), default=patience)
     return Outcome(worst, answers.count(None), len(answers), grown, left)
 
 

@@ -116,6 +116,7 @@ class Deadline(float):
     __hash__ = float.__hash__
 
 
+@pytest.mark.untraced
 def test_no_setting_costs_as_much_as_there_are_deadlines() -> None:
     """What was replaced is swept a few at a time, and nothing is lost or doubled by that."""
     timers, count, worst = Timers(), 2_000, 0
@@ -135,6 +136,7 @@ def test_no_setting_costs_as_much_as_there_are_deadlines() -> None:
     assert timers.next is None
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("order", ["rising", "falling", "shuffled"])
 def test_those_that_are_cancelled_in_a_row_are_not_left_to_one_turn(

@@ -8,7 +8,9 @@ import logging
 import os
 import re
 import select
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -172,3 +174,30 @@ def test_what_is_printed_goes_the_same_way_and_comes_back(
     said, *printed = capfd.readouterr().err.splitlines()
     assert said.endswith('level=warning msg="said"')
     assert printed == ["printed \\udce9", "within"]
+
+
+def test_the_last_words_are_written_though_a_signal_comes_as_the_thread_is_being_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    log, wait, said = Log(writer, "utf-8", for_journal=False), threading.Event.wait, list[bytes]()
+
+    def end(_number: int, _frame: object) -> None:
+        log.finish("last words")
+        said.append(os.read(reader, 100))
+
+    def interrupted(event: threading.Event, timeout: float | None = None) -> bool:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGALRM)
+        return wait(event, timeout)
+
+    before = signal.signal(signal.SIGALRM, end)
+    monkeypatch.setattr(threading.Event, "wait", interrupted)
+    try:
+        log.begin()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert said == [b"last words\n"]
+    os.close(reader)
+    os.close(writer)

@@ -464,6 +464,7 @@ def counted(
     return look
 
 
+@pytest.mark.untraced
 def test_an_input_looks_at_what_it_changes_however_many_streams_are_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -296,6 +296,7 @@ def test_one_read_too_many_is_refused_and_there_is_room_when_another_ends(
     assert not reader.wait(bytes(STREAM_BYTES), 1, "a", 60).done()
 
 
+@pytest.mark.untraced
 def test_thousands_of_reads_never_end_without_their_increment(reader: Reader) -> None:
     """Events come in any order, some as newer registers of their counter, some by a version."""
     rng = random.Random(1)
@@ -363,6 +364,7 @@ def test_of_very_many_reads_that_end_together_some_end_a_moment_later() -> None:
     assert told == [Included(token, True) for token in range(ENDS_MAX, count - 2)]
 
 
+@pytest.mark.untraced
 def test_one_wish_for_copies_too_many_is_told_what_is_known_at_once() -> None:
     talk = Talk()
     talk.increment()

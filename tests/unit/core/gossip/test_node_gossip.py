@@ -277,6 +277,7 @@ def sent_under_load(talk: Talk, seconds: float) -> int:
     return sent
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("flush_after", [0.01, 0.0])
 @pytest.mark.parametrize("rate", [2, 50, 90])
 def test_under_load_packets_carry_more_instead_of_being_more(
@@ -301,6 +302,7 @@ def test_a_round_goes_to_the_fan_out_however_slow_the_pace() -> None:
     assert len(talk.wait(0.02).sent(Gossip)) == 4
 
 
+@pytest.mark.untraced
 def test_a_backlog_goes_at_the_largest_rate_until_all_of_it_was_sent_once() -> None:
     settings = Settings(gossip_rate=20, gossip_rate_max=200, probe_interval=1000.0)
     talk = Talk(peers=9, settings=settings)
@@ -317,7 +319,9 @@ def test_a_backlog_goes_at_the_largest_rate_until_all_of_it_was_sent_once() -> N
     assert len(talk.wait(1.0).sent(Gossip)) <= 20 + 1
 
 
-@pytest.mark.parametrize(("peers", "relays"), [(2, False), (8, True)])
+@pytest.mark.parametrize(
+    ("peers", "relays"), [(2, False), pytest.param(8, True, marks=pytest.mark.untraced)]
+)
 def test_in_a_long_backlog_news_is_told_once_to_each_and_not_on_where_all_are_told(
     peers: int, relays: bool
 ) -> None:
@@ -340,6 +344,7 @@ def test_in_a_long_backlog_news_is_told_once_to_each_and_not_on_where_all_are_to
     assert after[stream(7003)] == 4, "as ever, once all is told"
 
 
+@pytest.mark.untraced
 def test_a_backlog_of_members_goes_at_the_largest_rate_too() -> None:
     settings = Settings(gossip_rate=20, gossip_rate_max=200, probe_interval=1000.0)
     talk = Talk(peers=2, settings=settings)

@@ -442,6 +442,7 @@ def test_what_was_superseded_before_it_followed_is_not_waited_for() -> None:
     assert len(queue) == 0
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(20))
 def test_a_busy_stream_with_more_than_fits_comes_to_an_end(seed: int) -> None:
     rng = Random(seed)
@@ -458,6 +459,7 @@ def test_a_busy_stream_with_more_than_fits_comes_to_an_end(seed: int) -> None:
     assert sent == set(range(1, 300))
 
 
+@pytest.mark.untraced
 def test_a_datagram_does_not_cost_more_where_many_streams_and_members_wait() -> None:
     log = Log()
     queue, members = LogQueue(log), MemberQueue()

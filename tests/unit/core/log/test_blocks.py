@@ -16,6 +16,7 @@ def test_empty_blocks_hold_nothing() -> None:
     assert [*blocks, *blocks.ascending(""), *blocks.descending("z"), *blocks.some_from("")] == []
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(3))
 def test_blocks_are_a_sorted_list(seed: int) -> None:
     rng = random.Random(seed)

@@ -177,6 +177,7 @@ def test_few_and_many_registers_above_a_seq_are_listed_alike(above: int) -> None
         assert list(log.by_name(A, above, after)) == expected
 
 
+@pytest.mark.untraced
 def test_a_few_registers_of_many_are_listed_at_little_cost() -> None:
     log = Log()
     log.merge(A, [(f"c{seq:06}", seq, 1) for seq in range(1, 20_001)])

@@ -383,6 +383,7 @@ def test_a_stream_of_key_records_alone_is_loaded_with_its_version() -> None:
     assert again.fingerprint == log.fingerprint
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(20))
 def test_the_books_are_right_after_anything(seed: int) -> None:
     """Merges, claims, records above and below versions, replaced and dropped ones, doubles."""

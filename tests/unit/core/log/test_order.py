@@ -28,6 +28,7 @@ def test_what_is_empty_holds_nothing() -> None:
     order.remove_first(0)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(3))
 def test_it_is_a_sorted_list(seed: int) -> None:
     rng = random.Random(seed)

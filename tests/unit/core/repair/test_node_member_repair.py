@@ -178,6 +178,7 @@ def test_no_more_pages_are_kept_than_were_asked_for() -> None:
     assert more.after == ""
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("told", [(), (Peer("ghost", ("203.0.113.7", 1)).view,)])
 def test_pulls_that_change_nothing_become_rare(told: tuple[MemberView, ...]) -> None:
     """A newcomer may yet prove where it is, so they become less rare beside one."""

@@ -75,6 +75,13 @@ def begin(talk: Talk, leaves: tuple[Leaf, ...]) -> PassAsk:
     return talk.hear(talk.peer("p0"), digest).sent(PassAsk)[0]
 
 
+def test_questions_are_counted_while_they_may_be_answered() -> None:
+    talk = quiet()
+    assert talk.node.question_count == 0
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)
+    assert talk.node.question_count == len(asked) == 1
+
+
 # --- asking --------------------------------------------------------------------------------------
 
 

@@ -388,6 +388,7 @@ def test_a_relay_that_does_not_hold_the_target_there_says_so_at_once() -> None:
         assert not said.sent(Ping)
 
 
+@pytest.mark.untraced
 def test_a_relay_that_forgot_a_ping_for_too_many_others_stays_silent() -> None:
     talk = Talk(peers=2)
     talk.settle()
@@ -462,6 +463,7 @@ NO_RELAYS = Settings(indirect_probes=0)
 CORROBORATING = Settings(probe_interval=1000.0, probe_timeout=0.5, corroborators=100)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("corroborators", [1, 5, 12, 100])
 def test_of_those_who_hear_of_a_suspicion_exactly_so_many_ping_the_suspect(
     corroborators: int,
@@ -599,6 +601,7 @@ def test_each_new_suspicion_is_told_though_the_refutation_was_missed() -> None:
 # --- failed members ------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 def test_failed_members_are_contacted_for_ever_at_the_rate_of_the_cluster() -> None:
     talk = Talk(peers=4)
     talk.fail("p0")

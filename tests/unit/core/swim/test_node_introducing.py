@@ -59,6 +59,18 @@ def test_who_is_told_of_enters_once_it_has_echoed_a_nonce() -> None:
     assert talk.node.live_count == 3
 
 
+def test_those_that_are_to_prove_where_they_are_are_counted() -> None:
+    talk = Talk(peers=1)
+    talk.settle()
+    deadlines = talk.node.timer_count
+    talk.hear_views(NEW.view)
+    assert talk.node.newcomer_count == 1
+    assert talk.node.timer_count > deadlines
+    (hello,) = asked(talk)
+    talk.hear(NEW, Hello(0, hello.nonce))
+    assert talk.node.newcomer_count == 0
+
+
 def test_two_that_are_told_of_each_other_need_three_datagrams() -> None:
     talk = Talk(peers=1)
     talk.hear_views(NEW.view)
