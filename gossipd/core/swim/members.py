@@ -315,7 +315,7 @@ class MemberTable:
         """Take an entry into the fingerprint, if it belongs there."""
         young = entry.view.status <= Status.SUSPECT or not self._is_old(now - entry.verdict_at)
         if entry.met and young and not entry.digest:
-            entry.digest = _digest(entry.view)
+            entry.digest = digest_of(entry.view)
             self._fingerprint = (self._fingerprint + entry.digest) & MASK
 
     def _is_old(self, age: float) -> bool:
@@ -422,7 +422,7 @@ class MemberTable:
         entry.digest = 0
 
 
-def _digest(view: MemberView) -> int:
+def digest_of(view: MemberView) -> int:
     tags = [text for tag in view.tags for text in tag]
     return hash64(
         "m", view.name, *view.address, view.generation, view.incarnation, view.status.value, tags

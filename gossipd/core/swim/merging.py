@@ -6,18 +6,21 @@ has members and counts, is taken in by a node that it has never heard of and tha
 and the members of that one are strangers to it without exception. After a partition they are not,
 for those of the other side are known as failed; nor are they where a cluster forms. What counts is
 who was known when this node asked: as soon as it is taken in, others of that cluster turn to it
-and tell of each other. The table is asked for at once: where that fails, or it comes so late
-that members of this cluster have met those of the other, nothing is said.
+and tell of each other. The table is asked for at once, but on a slow way members of this cluster
+may be in it by then. They were not when this node was taken in, if the others alone make the
+fingerprint that was shown then. Where that cannot be told, or the table does not come whole,
+nothing is said.
 """
 
 from __future__ import annotations
 
 from gossipd.core.effects import ClustersMet
+from gossipd.core.hashing import MASK
 from gossipd.core.log.log import Log
 from gossipd.core.turn import Turn
 from gossipd.core.wire.messages import MemberView, Shown, Status
 
-from .members import MemberTable
+from .members import MemberTable, digest_of
 from .newcomers import Newcomers
 
 AT_ONCE = 2.0
@@ -42,6 +45,10 @@ class ClusterMerge:
         self._ours: tuple[str, ...] = ()
         self._theirs: list[str] = []
         self._related = False
+        self._shown = 0
+        """The fingerprint of their table as it was when they took this node in."""
+        self._sum = 0
+        """That of those in it who were not known."""
 
     def asks(self, peer: str, now: float) -> None:
         """Somebody will be asked to take this node in, and has not heard of it yet."""
@@ -59,17 +66,24 @@ class ClusterMerge:
         ours = tuple(name for name in members.live if members.is_met(name) and name in known)
         if ours:
             self.peer, self._ours, self._theirs, self._related = peer, ours, [], False
+            self._shown, self._sum = shown.members, 0
 
     def heard(self, peer: str, views: tuple[MemberView, ...]) -> None:
         """A page of a table, before it is used."""
         if peer != self.peer or self._known is None:
             return
         for view in views:
-            if view.name in (peer, self._members.own.name):
+            if view.name == self._members.own.name:
                 continue
             if view.name in self._known:
                 self._related = True
-            elif view.status <= Status.SUSPECT and len(self._theirs) < THEIRS_MAX:
+                continue
+            self._sum = (self._sum + digest_of(view)) & MASK
+            if (
+                view.name != peer
+                and view.status <= Status.SUSPECT
+                and len(self._theirs) < THEIRS_MAX
+            ):
                 self._theirs.append(view.name)
 
     def ended(self, peer: str, whole: bool, turn: Turn) -> None:
@@ -77,6 +91,13 @@ class ClusterMerge:
         if peer != self.peer:
             return
         self.peer = None
-        if whole and self._theirs and not self._related:
+        if whole and self._theirs and not (self._related and self._knew_ours):
             turn.emit(ClustersMet(self._ours, (peer, *self._theirs)))
             self._known = None  # once
+
+    @property
+    def _knew_ours(self) -> bool:
+        """Whether somebody known here was in their table when they took this node in: as far as
+        can be told. They may have taken it in before they showed it."""
+        own = digest_of(self._members.own)
+        return self._shown not in (self._sum, (self._sum + own) & MASK)

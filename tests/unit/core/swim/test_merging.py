@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import ClustersMet, Status
+from gossipd.core.hashing import MASK
+from gossipd.core.swim.members import digest_of
 from gossipd.core.swim.merging import THEIRS_MAX
 from gossipd.core.wire.messages import (
     Cookie,
@@ -113,6 +115,18 @@ def test_strangers_that_turn_to_the_node_before_their_table_has_come_are_still_s
         if not quicker:
             talk.admit(OTHER)
         assert shows(talk, said, OTHER).of(ClustersMet) == [ClustersMet(("p0", "p1"), ("x", "y"))]
+
+
+@pytest.mark.parametrize("is_in_it", [False, True])
+def test_members_who_were_quicker_than_a_table_on_a_slow_way_do_not_make_it_one_cluster(
+    is_in_it: bool,
+) -> None:
+    """They were not in it when the node was taken in: what was shown then tells so."""
+    talk = counting()
+    table = [STRANGER.view, OTHER.seen(Status.ALIVE), *([talk.own] if is_in_it else ())]
+    shown = Shown(0x77, sum(map(digest_of, table)) & MASK, True)
+    said = shows(talk, welcomed(talk, shown), OTHER, talk.peer("p0"))
+    assert said.of(ClustersMet) == [ClustersMet(("p0", "p1"), ("x", "y"))]
 
 
 def test_seeds_that_are_asked_at_once_are_asked_by_one_join() -> None:
