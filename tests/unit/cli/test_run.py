@@ -31,6 +31,7 @@ class FakeDaemonModule(ModuleType):
     def run(self, config: Config, layers: Layers, keeper: None) -> int:
         self.started.append(config)
         self.layers.append(layers)
+        assert keeper is None
         return self.exit_code
 
 

@@ -194,7 +194,7 @@ async def test_all_addresses_of_a_name_get_their_turn_in_rounds(
     async with asyncio.timeout(DEADLINE):
         while any(pair.sent.count(address) < 2 for address in addresses):
             before = len(pair.sent)
-            while len(pair.sent) == before:
+            while len(pair.sent) == before:  # noqa: ASYNC110
                 await asyncio.sleep(0)  # it looks after each turn of the loop
             rounds.append(len(pair.sent) - before)
     assert max(rounds) <= targets.ROUND_MAX
