@@ -51,11 +51,13 @@ class Counts:
         """Remember what the nodes agree on. Raises `AskingError`."""
         until = time.monotonic() + WITHIN
         before = self._read()
-        while not self._before and time.monotonic() < until:
+        while not self._before:
             time.sleep(PAUSE)
             now = self._read()
             if now == before and all(counts == now[0] for counts in now):
                 self._before = now[0]
+            elif time.monotonic() >= until:
+                return
             before = now
 
     def end(self, added: Sequence[tuple[int, int]], by: int) -> Verdict:

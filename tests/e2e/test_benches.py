@@ -48,7 +48,7 @@ def test_the_bench_of_the_store_measures_all_that_it_promises(
 
 
 def test_the_bench_of_floods_finds_a_cluster_as_it_was_before() -> None:
-    wanted = Namespace(quick=True, seconds=1.0)
+    wanted = Namespace(quick=True, seconds=1.0, sealed=False)
     rows = list(chosen(floods.PARTS, ("slow",), wanted))
     assert [row.what for row in rows if row.what.startswith("  not answered")]
     assert [row.what for row in rows if not row.kept and "suspected" not in row.what] == []

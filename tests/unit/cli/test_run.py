@@ -28,9 +28,10 @@ class FakeDaemonModule(ModuleType):
         self.layers: list[Layers] = []
         self.exit_code = 0
 
-    def run(self, config: Config, layers: Layers) -> int:
+    def run(self, config: Config, layers: Layers, keeper: None) -> int:
         self.started.append(config)
         self.layers.append(layers)
+        assert keeper is None
         return self.exit_code
 
 
@@ -41,6 +42,7 @@ Run = Callable[..., Result]
 def module(monkeypatch: pytest.MonkeyPatch) -> FakeDaemonModule:
     fake = FakeDaemonModule()
     monkeypatch.setitem(sys.modules, "gossipd.daemon.daemon", fake)
+    monkeypatch.setattr("gossipd.store.fork", lambda: None)
     return fake
 
 
