@@ -98,7 +98,7 @@ def test_two_clusters_that_meet_are_told_by_who_joins() -> None:
     assert met(world) == {"b1": ClustersMet(("b0", "b2"), ("a0", "a1", "a2"))}
 
 
-@pytest.mark.parametrize("way", [0.001, 0.008, 0.015])
+@pytest.mark.parametrize("way", [0.001, 0.008, 0.015, 0.05, 0.15])
 def test_clusters_that_meet_by_a_slow_link_are_told_too(way: float) -> None:
     """The others of the cluster are heard of before the welcome comes, and before the table."""
     world = World(1)
