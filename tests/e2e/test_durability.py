@@ -82,6 +82,7 @@ def test_a_copy_beside_its_original_counts_for_itself(cluster: Cluster) -> None:
     counted([*nodes, copy], 35, within=3)
 
 
+@pytest.mark.fresh  # what its processes have loaded is looked at
 def test_a_second_process_on_a_directory_and_a_damaged_file_are_refused(cluster: Cluster) -> None:
     (node,) = cluster.start(1)
     node.increment(by=3)

@@ -131,9 +131,11 @@ def with_a_newcomer(seed: int) -> World:
 
 def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_once() -> None:
     """A fresh gate lets the twin in and tells of it, others refuse it: were both believed at
-    once, both holders would end."""
+    once, both holders would end. A refusal comes in time only where datagrams are lost."""
     stayed = defaultdict[str, int](int)
-    for seed in some(40):
+    for seed in range(40):
+        if seed not in some(40) and stayed["n2"]:
+            break
         world = with_a_newcomer(seed)
         world.run(40)
         (holder,) = [host for host in ("n2", "twin") if world.hosts[host].node is not None]
@@ -145,7 +147,7 @@ def test_one_of_two_nodes_stays_where_the_newcomer_meets_fresh_and_old_nodes_at_
         }
         assert addresses == {world.hosts[holder].address}
         stayed[holder] += 1
-    assert stayed["n2"], "a refusal comes in time where it is asked for at once"
+    assert min(stayed["n2"], stayed["twin"]) > 0
 
 
 @pytest.mark.parametrize("crash_after", [0.05, 0.2, 0.5])
