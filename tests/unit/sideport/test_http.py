@@ -184,7 +184,7 @@ async def test_a_coded_body_is_a_415(client: Client, backend: FakeBackend, codin
 async def test_every_answer_tells_the_time(client: Client) -> None:
     for method, target in (("GET", "/count"), ("POST", "/increment"), ("GET", "/nowhere")):
         date = parsedate_to_datetime((await client.request(method, target)).headers["date"])
-        assert abs(date.timestamp() - time.time()) < 5
+        assert abs(date.timestamp() - time.time()) < 60
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/count", "/counters", "/metrics", "/nowhere"])
