@@ -10,6 +10,9 @@ from tests.e2e.node import Node, until
 
 COUNT = 1000
 
+MANY = "".join(f'{{"counter": "c{number}"}}\n' for number in range(3000)).encode()
+"""More than comes with the first datagrams: before it is whole, a node learns that it is not."""
+
 OPTIONS = ("--contact-interval", "0.3")
 """However long the process takes to start: it is contacted in time, also if it was given up."""
 
@@ -47,8 +50,10 @@ def test_who_others_hold_as_a_member_is_not_ready_without_its_counts(cluster: Cl
     for node in others:
         node.start(*OPTIONS, join=[first])
     agree(nodes, within=20)
+    assert others[0].ask("POST", "/increments", raw=MANY).status == 200
     others[0].increment(by=COUNT)
-    counted(nodes, COUNT, within=5)
+    counted(nodes, COUNT, within=20)
+    agree(nodes, within=20)
 
     ruin(first)
     first.start(*LISTENING)
@@ -61,7 +66,7 @@ def test_who_others_hold_as_a_member_is_not_ready_without_its_counts(cluster: Cl
     first.start(*AT_ONCE)
     # It has not listened, so that it may be ready before the others speak to it.
     said_when_ready(first, within=15)
-    until(lambda: "this node is not alone: n" in first.log, 1, "it learns it all the same")
+    until(lambda: "this node is not alone: n" in first.log, 20, "it learns it all the same")
     agree(nodes, within=10)
     counted(nodes, COUNT, within=5)
 
