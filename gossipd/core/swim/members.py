@@ -423,6 +423,7 @@ class MemberTable:
 
 
 def digest_of(view: MemberView) -> int:
+    """The part of the fingerprint of a table that a view in it makes."""
     tags = [text for tag in view.tags for text in tag]
     return hash64(
         "m", view.name, *view.address, view.generation, view.incarnation, view.status.value, tags
