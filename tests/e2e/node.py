@@ -244,7 +244,7 @@ class Node:
 
     def says(self, text: str) -> None:
         """Wait until the log says so."""
-        until(lambda: text in self.log, 10, f"{self.name} says {text!r}")
+        until(lambda: text in self.log, 30, f"{self.name} says {text!r}")
 
     # --- the side port -----------------------------------------------------------------------
 

@@ -156,6 +156,7 @@ def test_a_name_that_others_reach_needs_tokens_or_has_to_be_meant(
             is_open = more[1:] == ()
             assert node.ask("GET", "/count").status == (200 if is_open else 401)
             told = f"whoever reaches the API at {address}:7947 may do all: it asks for no tokens"
+            node.says('msg="ready"')  # which comes later
             assert (told in node.log) is is_open
             node.kill()
         cluster.close()

@@ -211,6 +211,7 @@ def _renamed(node: Node) -> None:
 
     start_on("before")
     node.increment()
+    node.says("\n")
     assert str(node.state_home / "gossipd" / "before") in node.log.splitlines()[0]
     assert node.status()["data_dir"] == str(node.state_home / "gossipd" / "before")
     node.kill()

@@ -168,7 +168,7 @@ def test_what_goes_wrong_is_said_in_words(
     assert told.stdout == "0\n", told
     told = secured.cli("count", GOSSIPD_CACERT=str(tmp_path / "none"))
     assert told.stderr == f"gossipd: {tmp_path}/none: No such file or directory\n"
-    assert "has expired" in expired.node.log
+    expired.node.says("has expired")
 
 
 def test_a_reload_takes_another_pair_for_who_comes(secured: Secured, authority: Authority) -> None:
