@@ -67,7 +67,7 @@ def _change(path: str, change: Callable[[Lines], Lines]) -> Keyring:
     try:
         with _alone(real):
             before = lines_of(str(real))
-            while not before[-1]:
+            while before and not before[-1]:
                 before.pop()
             parse(before, path)
             after = [line for line, _ in change(list(_named(before)))]

@@ -80,9 +80,10 @@ def test_of_two_at_a_time_one_waits_for_the_other(path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         waiting = pool.submit(editing.install, str(path), C)
         assert not wait([waiting], 0.2).done
-        path.rename(path.with_name("old"))
-        path.touch(0o600)
-        path.write_text(B.text)
+        new = path.with_name("new")
+        new.touch(0o600)
+        new.write_text(B.text)
+        new.replace(path)  # a lock that nobody holds, so the waiting one may find it first
         held.close()
         assert waiting.result().secrets == (B, C)
     assert read(str(path)).secrets == (B, C)
@@ -97,6 +98,14 @@ def test_who_holds_it_for_ever_is_not_waited_for(
         with pytest.raises(KeyringError, match="somebody else is changing it"):
             editing.install(str(path), C)
     assert path.read_text() == TEXT
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_an_empty_file_is_no_keyring(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(KeyringError, match="no secret"):
+        editing.install(str(path), C)
+    assert path.read_text() == text
 
 
 def test_a_file_with_a_mistake_is_left_alone(path: Path) -> None:
