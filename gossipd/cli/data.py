@@ -59,7 +59,7 @@ def check(path: Path) -> None:
         raise SystemExit(1)
     for name in ("streams", "registers", "counters", "members", "keys", "doubles", "generation"):
         emit(f"{name}\t{getattr(finding, name)}")
-    emit(f"fingerprint\t{finding.fingerprint:016x}")
+    emit(f"fingerprint\t{finding.fingerprint:032x}")
 
 
 @data.command(

@@ -146,7 +146,7 @@ class Inspection:
 
     @property
     def members_fingerprint(self) -> int:
-        """64 bits that are equal where member tables are."""
+        """128 bits that are equal where member tables are."""
         return self._state.members.fingerprint
 
     @property

@@ -147,7 +147,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
             "doubles": node.log.doubles.left_out,
             "doubles_held": len(node.log.doubles),
         },
-        "fingerprint": f"{node.log.fingerprint:016x}",
+        "fingerprint": f"{node.log.fingerprint:032x}",
         "agreeing": node.agreeing,
         "health": node.health_score,
     }

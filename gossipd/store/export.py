@@ -26,7 +26,7 @@ from gossipd.core import (
     Double,
     Stream,
 )
-from gossipd.core.hashing import MASK
+from gossipd.core.hashing import MASK_64
 from gossipd.core.identity import (
     BY_MAX,
     COUNTER_BYTES_MAX,
@@ -236,7 +236,7 @@ def _correction(line: _Line) -> Correction:
         _seq(line),
         _integer(line["lost"], 0, SEQ_MAX),
         _integer(line["out"], -TOTAL_MAX, TOTAL_MAX),
-        _integer(line["digest"], 0, MASK),
+        _integer(line["digest"], 0, MASK_64),
     )
 
 

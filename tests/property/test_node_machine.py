@@ -28,6 +28,8 @@ from gossipd.core import (
     Left,
     MemberView,
     NameLost,
+    Node,
+    Questioned,
     Send,
     Settings,
     Stalled,
@@ -35,6 +37,7 @@ from gossipd.core import (
     Stream,
 )
 from gossipd.core.identity import BY_MAX, GENERATION_MAX
+from gossipd.core.log.keys import KeyedEvent
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.wire.decoding import decode
 from gossipd.core.wire.messages import (
@@ -167,7 +170,8 @@ class NodeMachine(RuleBasedStateMachine):
             if isinstance(result, Duplicate):
                 assert (result.event.counter, result.event.by) == (counter, by)
             if isinstance(result, Accepted) and key is not None:
-                assert not self.watched.node.events(key)
+                node = self.watched.node
+                assert all(_is_made_up(event, node) for event in node.events(key))
 
     @precondition(lambda self: self.batches is None)
     @rule(increments=_increments)
@@ -270,7 +274,7 @@ class NodeMachine(RuleBasedStateMachine):
     @rule(data=st.binary(max_size=60), source=st.sampled_from(ADDRESSES), framed=st.booleans())
     def hears_garbage(self, data: bytes, source: Address, framed: bool) -> None:
         effects = self._receive(FRAME.close(data) if framed else data, source)
-        assert all(isinstance(effect, Send | Dropped | Stalled) for effect in effects)
+        assert all(isinstance(effect, Send | Dropped | Stalled | Questioned) for effect in effects)
 
     @precondition(lambda self: self.heard)
     @rule(pick=_picks, cut=st.integers(0, 40), source=st.sampled_from((None, STRANGER)))
@@ -422,6 +426,12 @@ class NodeMachine(RuleBasedStateMachine):
         """Who has left or lost its name ends; the next life begins."""
         if self.ended:
             self.restarts(False, 1)
+
+
+def _is_made_up(event: KeyedEvent, node: Node) -> bool:
+    """Whether a version says that all up to an event is held, and no register has reached it."""
+    log = node.log
+    return not log.is_present(event) and event.seq <= log.version(event.stream)
 
 
 def _opened(data: bytes) -> Envelope | None:

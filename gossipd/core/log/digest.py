@@ -1,6 +1,6 @@
 """A trie of sums over the bits of the stream ids: finds unequal streams without listing all.
 
-Most significant bits first, 6 bits a level, so 64 sums below each node; the root is the log's
+Most significant bits first, 6 bits a level, so 64 sums below each node; the root makes the log's
 fingerprint. The upper levels are kept up to date, deeper ones, which hold few streams each, are
 summed on demand from what the owner says of a stream. Ids are random, but who mints them may lie:
 a deep node below which there are many is kept up to date, too.
@@ -53,7 +53,7 @@ class Trie:
                 self._crowded[depth, prefix] = self._summed(depth, prefix)
 
     def add(self, stream: Stream, delta: int) -> None:
-        """Add `delta` (modulo 2^64) to the sum of a known stream."""
+        """Add `delta` to the sum of a known stream."""
         bits = int.from_bytes(stream, "big")
         for shift, sums in self._levels:
             prefix = bits >> shift

@@ -9,12 +9,12 @@ doubles are joined by union; of two that say that one event has lost, the smalle
 
 When doubles have become old, they are folded: those of a (stream, counter) up to some seq become
 one correction with their number, the sum that is left out for them, and the sum of their hashes.
-It takes their place in values and in the fingerprint, so that folding changes neither, and each
-node may fold when it likes. Nodes that hold the same doubles come to the same correction for the
-same seq, whichever way they fold. To join a correction that has come further, a node folds up to
-its seq, too; should the two differ then, as the doubles did, the one of more doubles stays, so
-that who knows less takes nothing away. A double that is at or below the seq of a correction is in
-it, or has come too late.
+It takes their place in values and in the fingerprint (see `tallies`), so that folding changes
+neither, and each node may fold when it likes. Nodes that hold the same doubles come to the same
+correction for the same seq, whichever way they fold. To join a correction that has come further, a
+node folds up to its seq, too; should the two differ then, as the doubles did, the one of more
+doubles stays, so that who knows less takes nothing away. A double that is at or below the seq of a
+correction is in it, or has come too late.
 
 What has not become a loser in that time, as its own register or the winner's has not reached it,
 is dropped by folding: both are as old as the double, so one of them was lost.
@@ -28,12 +28,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core.hashing import MASK, hash64
+from gossipd.core.hashing import MASK_64, hash64
 from gossipd.core.identity import TOTAL_MAX, Stream
 from gossipd.core.wire.records import Correction, Double
 
 from .keys import Numbered, age_of, born
 from .order import Order
+from .tallies import Tallies
 
 FOLDED_AT_ONCE = 1_000
 """Doubles that are folded in one turn at most, some milliseconds."""
@@ -57,10 +58,8 @@ class LeftOut(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a change of doubles means for their stream."""
+    """What a change of doubles means for values."""
 
-    digest: int
-    """By how much the sum of their hashes moves."""
     left_out: list[LeftOut]
     corrected: list[str]
     """Counters whose correction has changed."""
@@ -94,6 +93,7 @@ class Doubles:
         was."""
         self._corrections: dict[Stream, _Corrections] = {}
         self._count = 0
+        self._tallies = Tallies()
         self.left_out = 0
         """Events that are left out of values."""
 
@@ -129,6 +129,10 @@ class Doubles:
             for place in range(bisect_right(held.names, after), len(held.names)):
                 yield held.of[held.names[place]]
 
+    def moves(self) -> Iterator[tuple[Stream, int]]:
+        """By how much the sums of streams move, since this was asked last."""
+        return self._tallies.moves()
+
     # --- joining -----------------------------------------------------------------------------
 
     def add(self, stream: Stream, double: Double, now: float) -> Change | None:
@@ -138,12 +142,13 @@ class Doubles:
             return None
         order = self._orders.setdefault(stream, Order())
         held = order.get(double.seq)
-        digest, left_out = 0, list[LeftOut]()
+        left_out = list[LeftOut]()
         if held is not None:
             before = self._double(double.seq, held, now)
             if before.said <= double.said:
                 return None
-            digest, left_out = -hash_of(stream, before), self._stop(stream, before)
+            left_out = self._stop(stream, before)
+            self._tallies.move(stream, before.counter, digest=-hash_of(stream, before))
             self._remove(order, double.seq, held)
         entry = _ENTRY.pack(
             self._counters.use(double.counter),
@@ -154,8 +159,8 @@ class Doubles:
         )
         order.put(double.seq, entry)
         self._count += held is None
-        digest += hash_of(stream, double)
-        return Change(digest, left_out + self._begin(stream, double), [])
+        self._tallies.move(stream, double.counter, digest=hash_of(stream, double))
+        return Change(left_out + self._begin(stream, double), [])
 
     def reached(self, stream: Stream, counter: str, seq: int) -> list[LeftOut]:
         """A register has come up to `seq`: what is left out by that, or by the first of it; then
@@ -204,10 +209,10 @@ class Doubles:
         best = max(own, correction, key=_weight)
         self._put(stream, best)
         self.left_out += best.lost - own.lost
-        out = best.out - own.out
+        lost, out, digest = (new - old for new, old in zip(best[2:], own[2:], strict=True))
+        self._tallies.move(stream, counter, digest=digest, lost=lost, out=out)
         left_out = [LeftOut(stream, seq, counter, out)] if out else []
-        digest = change.digest + best.digest - own.digest
-        return Change(digest, change.left_out + left_out, [counter])
+        return Change(change.left_out + left_out, [counter])
 
     # --- folding -----------------------------------------------------------------------------
 
@@ -228,7 +233,7 @@ class Doubles:
 
     def fold(self, stream: Stream, count: int, now: float, counter: str | None = None) -> Change:
         """Fold the doubles among the first `count` of a stream, all or those on one counter."""
-        change = Change(0, [], [])
+        change = Change([], [])
         order = self._orders.get(stream)
         if order is None:
             return change
@@ -236,28 +241,27 @@ class Doubles:
         for seq, entry in reversed(list(islice(order.ascending(0), count))):
             double = self._double(seq, entry, now)
             if counter is None or double.counter == counter:
-                dropped = self._fold(stream, double)
+                change.left_out.extend(self._fold(stream, double))
                 self._remove(order, seq, entry)
-                change.left_out.extend(dropped.left_out)
-                change = change._replace(digest=change.digest + dropped.digest)
                 corrected[double.counter] = None
         if not order:
             del self._orders[stream]
         return change._replace(corrected=list(corrected))
 
-    def _fold(self, stream: Stream, double: Double) -> Change:
-        """Fold one double; what changes where it is dropped."""
+    def _fold(self, stream: Stream, double: Double) -> list[LeftOut]:
+        """Fold one double; what values leave out no more where it is dropped."""
         held = self.correction(stream, double.counter)
         _, seq, lost, out, digest = held or Correction(double.counter, 0, 0, 0, 0)
-        own, change = hash_of(stream, double), Change(0, [], [])
+        own, left_out = hash_of(stream, double), list[LeftOut]()
         if self._waits_for(stream, double) is None and abs(out + double.by) <= TOTAL_MAX:
-            lost, out, digest = lost + 1, out + double.by, (digest + own) & MASK
+            lost, out, digest = lost + 1, out + double.by, (digest + own) & MASK_64
         else:
-            change = Change(-own, self._stop(stream, double), [])
+            left_out = self._stop(stream, double)
+            self._tallies.move(stream, double.counter, digest=-own)
         self._count -= 1
         folded = Correction(double.counter, max(seq, double.seq), lost, out, digest)
         self._put(stream, folded)
-        return change
+        return left_out
 
     def _put(self, stream: Stream, correction: Correction) -> None:
         held = self._corrections.setdefault(stream, _Corrections())
@@ -301,6 +305,7 @@ class Doubles:
         wanted = self._waits_for(stream, double)
         if wanted is None:
             self.left_out += 1
+            self._tallies.move(stream, double.counter, lost=1, out=double.by)
             return [LeftOut(stream, double.seq, double.counter, double.by)]
         register, seq = wanted
         insort(self._waiting.setdefault(register, []), (seq, stream, double.seq))
@@ -310,6 +315,7 @@ class Doubles:
         wanted = self._waits_for(stream, double)
         if wanted is None:
             self.left_out -= 1
+            self._tallies.move(stream, double.counter, lost=-1, out=-double.by)
             return [LeftOut(stream, double.seq, double.counter, -double.by)]
         register, seq = wanted
         waiting = self._waiting[register]
@@ -321,7 +327,7 @@ class Doubles:
 
 
 def hash_of(stream: Stream, double: Double) -> int:
-    """What a double adds to the fingerprint."""
+    """What a double adds to the digest of its tally."""
     return hash64("d", stream, *double.said)
 
 

@@ -9,8 +9,8 @@ Invariants (gossipd/core/README.md#invariants):
   key record <= v that has not expired is held.
 - I6  registers and versions never shrink. A source's version is the seq of its one register.
 - I7  `value` = sum of totals over the registers of a counter, less what `doubles` leave out.
-- I9  `fingerprint` = sum of the hashes of all registers, versions, doubles, folded or not, and of
-  the key records above versions: those at or below are held by whoever holds the version.
+- I9  `fingerprint` = that of the sum of the hashes of all registers, versions, tallies of doubles,
+  and of the key records above versions: those at or below are held by whoever holds the version.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
-from gossipd.core.hashing import hash64
+from gossipd.core.hashing import hash64, wide_hash
 from gossipd.core.identity import SEQ_MAX, SOURCE_BIT, Stream
 from gossipd.core.settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.snapshot import StreamSnapshot
@@ -124,7 +124,7 @@ class Log(Registers):
             for correction in kept.corrections:
                 if self.register(kept.stream, correction.counter)[0] or not correction.out:
                     change = self.doubles.correct(kept.stream, correction, now)
-                    self._apply(kept.stream, change)
+                    self._settle(kept.stream, change)
         for kept in streams:  # of which some may be in a correction
             if kept.keys:
                 self.merge_keys(kept.stream, kept.keys, now)
@@ -190,6 +190,7 @@ class Log(Registers):
                 left_out = self.doubles.reached(stream, advance.counter, advance.seq)
                 advances += map(self._leave_out, left_out)
         self._sum(stream, held, delta)
+        self._sum_doubles()
         if advances and stream[0] & SOURCE_BIT:
             self.claim(stream, held.newest)  # and not that of a key, which a source has none of
         return advances
@@ -324,6 +325,7 @@ class Log(Registers):
                 advances += self._apply(stream, change)
                 if self.keeps_marks:
                     self.changed.doubles[stream, double.seq] = None
+        self._sum_doubles()
         return new, advances
 
     def correct(
@@ -337,21 +339,28 @@ class Log(Registers):
     def _join(self, stream: Stream, correction: Correction, now: float) -> list[Advance]:
         if correction.seq > self.register(stream, correction.counter)[0]:
             return []
-        return self._apply(stream, self.doubles.correct(stream, correction, now))
+        return self._settle(stream, self.doubles.correct(stream, correction, now))
 
     def catch_up(self) -> list[Advance]:
         """Look at some doubles that still wait for registers which have come."""
-        return [self._leave_out(event) for event in self.doubles.catch_up()]
+        advances = [self._leave_out(event) for event in self.doubles.catch_up()]
+        self._sum_doubles()
+        return advances
 
     def fold(self, stream: Stream, count: int, now: float) -> list[Advance]:
         """Fold the first `count` doubles of a stream."""
-        return self._apply(stream, self.doubles.fold(stream, count, now))
+        return self._settle(stream, self.doubles.fold(stream, count, now))
+
+    def _settle(self, stream: Stream, change: Change | None) -> list[Advance]:
+        advances = self._apply(stream, change)
+        self._sum_doubles()
+        return advances
 
     def _apply(self, stream: Stream, change: Change | None) -> list[Advance]:
         if change is None:
             return []
-        held = self._streams.get(stream) or self._open(stream)
-        self._sum(stream, held, change.digest)
+        if stream not in self._streams:
+            self._open(stream)
         if self.keeps_marks:
             for counter in change.corrected:
                 self.changed.corrections[stream, counter] = None
@@ -373,9 +382,9 @@ class Log(Registers):
         held = self._streams.get(stream)
         if held is None or version <= held.version:
             return False
-        delta = hash64("v", stream, version)
+        delta = wide_hash("v", stream, version)
         if held.version:
-            delta -= hash64("v", stream, held.version)
+            delta -= wide_hash("v", stream, held.version)
         self._sum(stream, held, -self.keys.weight(stream, held.version, version))
         held.version = version
         self._trie.add(stream, delta)
@@ -410,6 +419,10 @@ class Log(Registers):
     def _has_room_for_double(self, stream: Stream) -> bool:
         held = self._streams.get(stream)
         return len(self.doubles) < self.doubles_max and self._fits(held, 0)
+
+    def _sum_doubles(self) -> None:
+        for stream, delta in self.doubles.moves():
+            self._sum(stream, self._streams[stream], delta)
 
     def _leave_out(self, event: LeftOut) -> Advance:
         stream, seq, counter, by = event

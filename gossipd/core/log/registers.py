@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from gossipd.core.hashing import MASK, hash64
+from gossipd.core.hashing import MASK, answer_of, fingerprint_of, wide_hash
 from gossipd.core.identity import Stream
 from gossipd.core.settings import REGISTERS_MAX, STREAMS_MAX
 from gossipd.core.wire.records import Leaf, Register
@@ -55,8 +55,8 @@ class Registers:
 
     @property
     def fingerprint(self) -> int:
-        """64 bits that are equal on two nodes exactly when their logs are."""
-        return self._trie.root
+        """128 bits that are equal on two nodes exactly when their logs are; 0 when empty."""
+        return fingerprint_of(self._trie.root)
 
     @property
     def values(self) -> dict[str, int]:
@@ -147,13 +147,22 @@ class Registers:
         return self._trie.has_few_below(depth, prefix, few)
 
     def leaf(self, stream: Stream) -> Leaf:
-        """A stream as the digest shows it; version 0 and digest 0 where nothing is held."""
+        """A stream as it stands in the digest; version 0 and digest 0 where nothing is held."""
         held = self._streams.get(stream)
         return Leaf(stream, held.version, held.digest) if held else Leaf(stream, 0, 0)
 
     def sums_below(self, depth: int, prefix: int) -> tuple[int, ...]:
         """The 64 sums of the digest below a prefix."""
         return self._trie.sums(depth, prefix)
+
+    def leaf_shown(self, stream: Stream, nonce: int) -> Leaf:
+        """A stream as an answer shows it to who has asked with a nonce."""
+        leaf = self.leaf(stream)
+        return leaf._replace(digest=answer_of(leaf.digest, nonce))
+
+    def sums_shown(self, depth: int, prefix: int, nonce: int) -> tuple[int, ...]:
+        """The 64 sums below a prefix, likewise."""
+        return tuple(answer_of(total, nonce) for total in self._trie.sums(depth, prefix))
 
     def durable(self, stream: Stream) -> int:
         """The version of a stream that a restart would find."""
@@ -202,7 +211,7 @@ class Registers:
             if value is None:
                 new.append(name)
             values[name] = (value or 0) + total
-            digest += hash64("r", stream, name, seq, total)
+            digest += wide_hash("r", stream, name, seq, total)
         if len(new) > len(self._names) // _MANY:
             self._names = Blocks(sorted([*self._names, *new]))
         else:
@@ -231,8 +240,8 @@ class Registers:
     @staticmethod
     def _hash_put(stream: Stream, register: Register, before: tuple[int, int]) -> int:
         """By how much a register that takes another one's place moves the fingerprint."""
-        delta = hash64("r", stream, *register)
-        return delta if before == (0, 0) else delta - hash64("r", stream, register[0], *before)
+        delta = wide_hash("r", stream, *register)
+        return delta if before == (0, 0) else delta - wide_hash("r", stream, register[0], *before)
 
     def _sum(self, stream: Stream, held: StreamLog, delta: int) -> None:
         if delta:
@@ -241,4 +250,4 @@ class Registers:
 
     def _sum_of(self, stream: Stream) -> int:
         held = self._streams[stream]
-        return held.digest + (hash64("v", stream, held.version) if held.version else 0)
+        return held.digest + (wide_hash("v", stream, held.version) if held.version else 0)

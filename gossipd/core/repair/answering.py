@@ -97,11 +97,10 @@ class Answering:
         room = self._packet_builder.room(empty, ask.size)
         if self._log.has_few_below(ask.depth, ask.prefix, room // LEAF_SIZE_MAX):
             below = self._log.leaves_below(ask.depth, ask.prefix)
-            leaves = tuple(self._log.leaf(stream) for stream in below)
+            leaves = tuple(self._log.leaf_shown(stream, ask.nonce) for stream in below)
             return Digest(ask.nonce, ask.depth, ask.prefix, leaves, None)
-        return Digest(
-            ask.nonce, ask.depth, ask.prefix, None, self._log.sums_below(ask.depth, ask.prefix)
-        )
+        sums = self._log.sums_shown(ask.depth, ask.prefix, ask.nonce)
+        return Digest(ask.nonce, ask.depth, ask.prefix, None, sums)
 
     def passes(self, ask: PassAsk, archive: Archive | None, now: float) -> Iterator[Pages | Lack]:
         """Up to `ask.pages` datagrams with the pages asked for, in the order of the wishes; it

@@ -176,9 +176,9 @@ class LogRepair:
         del self._prefixes[prefix], self._open[prefix]
         if digest.leaves is not None:
             for leaf in digest.leaves:
-                self._compare(leaf, turn.now)
+                self._compare(leaf, digest.nonce, turn.now)
         elif digest.sums is not None and digest.depth < DIGEST_DEPTH_MAX:
-            mine = self._log.sums_below(*prefix)
+            mine = self._log.sums_shown(*prefix, digest.nonce)
             first = digest.prefix << DIGEST_BITS
             for child in range(DIGEST_FANOUT):
                 if digest.sums[child] and digest.sums[child] != mine[child]:
@@ -326,28 +326,28 @@ class LogRepair:
             items.append(item)
         return PassAsk(self._nonce, tuple(items), PAGES_MAX, size, age)
 
-    def _compare(self, leaf: Leaf, now: float) -> None:
-        mine = self._log.leaf(leaf.stream)
+    def _compare(self, leaf: Leaf, nonce: int, now: float) -> None:
+        mine = self._log.leaf_shown(leaf.stream, nonce)
         if leaf.version > mine.version:
             self._passes[leaf.stream] = self._short_pass(leaf.stream, mine.version)
         elif leaf.version == mine.version and leaf.digest != mine.digest:
-            self._passes[leaf.stream] = self._pass_of_unequal(mine, now)
+            self._passes[leaf.stream] = self._pass_of_unequal(leaf.stream, now)
 
     def _short_pass(self, stream: Stream, start: int) -> Pass:
         """One that skips what is held."""
         runs = self._log.keys.runs
         return Pass(start, runs=lambda seq: islice(runs(stream, seq), RUNS_MAX))
 
-    def _pass_of_unequal(self, mine: Leaf, now: float) -> Pass:
+    def _pass_of_unequal(self, stream: Stream, now: float) -> Pass:
         """From the version, which finds records above it; if that was in vain, all of these, with
         doubles; and if that was, too, once from 0."""
-        if mine.stream[0] & SOURCE_BIT or not self._log.holds(mine.stream):
+        if stream[0] & SOURCE_BIT or not self._log.holds(stream):
             return Pass(0, True)  # the one register differs, or everything is wanted
-        before = self._tried.get(mine.stream)
+        mine, before = self._log.leaf(stream), self._tried.get(stream)
         if before is None or before.mine != mine:
-            return self._short_pass(mine.stream, mine.version)
+            return self._short_pass(stream, mine.version)
         if before.passes > 1 and now - before.deep_at >= DEEP_AFTER:
-            self._tried[mine.stream] = before._replace(deep_at=now)
+            self._tried[stream] = before._replace(deep_at=now)
             return Pass(0, True)
         return Pass(mine.version, True)
 

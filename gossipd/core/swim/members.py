@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from gossipd.core.hashing import MASK, hash64
+from gossipd.core.hashing import MASK, fingerprint_of, wide_hash
 from gossipd.core.identity import Address, Tags
 from gossipd.core.wire.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
@@ -62,7 +62,7 @@ class _Entry:
     verdict_at: float
     """When the verdict was first given anywhere, as far as known."""
     digest: int
-    """Its part of the fingerprint; 0 when it is not shared: too old, or not met."""
+    """Its part of the sum under the fingerprint; 0 when not shared: too old, or not met."""
     met: bool
     """Whether it was heard of in this life, and not only in an earlier one."""
     known: bool
@@ -90,7 +90,8 @@ class MemberTable:
         """How many have proven each address."""
         self._homes: dict[Address, int] = {}
         """How many of them live there."""
-        self._fingerprint = 0
+        self._sum = 0
+        """Of the hashes of shared entries."""
         self.counts = dict.fromkeys(Status, 0)
         """How many there are in each state."""
         self.changed: dict[str, None] = {}
@@ -109,8 +110,8 @@ class MemberTable:
 
     @property
     def fingerprint(self) -> int:
-        """64 bits over all shared entries; equal tables have equal ones."""
-        return self._fingerprint
+        """128 bits over all shared entries; equal tables have equal ones."""
+        return fingerprint_of(self._sum)
 
     @property
     def live(self) -> list[str]:
@@ -316,7 +317,7 @@ class MemberTable:
         young = entry.view.status <= Status.SUSPECT or not self._is_old(now - entry.verdict_at)
         if entry.met and young and not entry.digest:
             entry.digest = digest_of(entry.view)
-            self._fingerprint = (self._fingerprint + entry.digest) & MASK
+            self._sum = (self._sum + entry.digest) & MASK
 
     def _is_old(self, age: float) -> bool:
         return age >= self._remember / 2
@@ -418,13 +419,13 @@ class MemberTable:
 
     def _unshare(self, entry: _Entry) -> None:
         """Take an entry out of the fingerprint."""
-        self._fingerprint = (self._fingerprint - entry.digest) & MASK
+        self._sum = (self._sum - entry.digest) & MASK
         entry.digest = 0
 
 
 def digest_of(view: MemberView) -> int:
-    """The part of the fingerprint of a table that a view in it makes."""
+    """What a view adds to the sum under the fingerprint of a table."""
     tags = [text for tag in view.tags for text in tag]
-    return hash64(
+    return wide_hash(
         "m", view.name, *view.address, view.generation, view.incarnation, view.status.value, tags
     )

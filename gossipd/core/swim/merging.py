@@ -15,7 +15,7 @@ nothing is said.
 from __future__ import annotations
 
 from gossipd.core.effects import ClustersMet
-from gossipd.core.hashing import MASK
+from gossipd.core.hashing import MASK, fingerprint_of
 from gossipd.core.log.log import Log
 from gossipd.core.turn import Turn
 from gossipd.core.wire.messages import MemberView, Shown, Status
@@ -48,7 +48,7 @@ class ClusterMerge:
         self._shown = 0
         """The fingerprint of their table as it was when they took this node in."""
         self._sum = 0
-        """That of those in it who were not known."""
+        """The sum under that of those in it who were not known."""
 
     def asks(self, peer: str, now: float) -> None:
         """Somebody will be asked to take this node in, and has not heard of it yet."""
@@ -100,4 +100,5 @@ class ClusterMerge:
         """Whether somebody known here was in their table when they took this node in: as far as
         can be told. They may have taken it in before they showed it."""
         own = digest_of(self._members.own)
-        return self._shown not in (self._sum, (self._sum + own) & MASK)
+        theirs = self._sum, (self._sum + own) & MASK
+        return self._shown not in map(fingerprint_of, theirs)

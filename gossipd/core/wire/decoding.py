@@ -180,27 +180,29 @@ def _read_held(f: list[object], r: Reader) -> Held:
     return Held(as_nonce(f[0]), as_flag(f[1]), tuple(versions), as_flag(f[3]))
 
 
-_READERS: tuple[tuple[type[Message], int, Callable[[list[object], Reader], Message]], ...] = (
-    (Ping, 6, lambda f, _: Ping(as_nonce(f[0]), as_name(f[1]), as_shown(*f[2:6]))),
-    (Ack, 5, lambda f, _: Ack(as_nonce(f[0]), as_shown(*f[1:5]))),
-    (PingReq, 5, _read_ping_req),
-    (RelayedAck, 1, lambda f, _: RelayedAck(as_nonce(f[0]))),
-    (Nack, 1, lambda f, _: Nack(as_nonce(f[0]))),
-    (Gossip, 0, lambda _f, _: Gossip()),
-    (Join, 6, _read_join),
-    (Cookie, 4, _read_cookie),
-    (Welcome, 5, lambda f, _: Welcome(as_nonce(f[0]), as_shown(*f[1:5]))),
-    (Refuse, 6, _read_refuse),
-    (DigestAsk, 4, _read_digest_ask),
-    (Digest, 5, _read_digest),
-    (PassAsk, 5, _read_pass_ask),
-    (Pages, 3, _read_pages),
-    (MembersAsk, 4, _read_members_ask),
-    (MembersPage, 4, _read_members_page),
-    (Hold, 2, _read_hold),
-    (Held, 4, _read_held),
-    (Hello, 2, lambda f, _: Hello(as_nonce(f[0]), as_nonce(f[1]))),
+_READERS: tuple[tuple[type[Message], int, int, Callable[[list[object], Reader], Message]], ...] = (
+    (Ping, 6, 2, lambda f, _: Ping(as_nonce(f[0]), as_name(f[1]), as_shown(*f[2:8]))),
+    (Ack, 5, 2, lambda f, _: Ack(as_nonce(f[0]), as_shown(*f[1:7]))),
+    (PingReq, 5, 0, _read_ping_req),
+    (RelayedAck, 1, 0, lambda f, _: RelayedAck(as_nonce(f[0]))),
+    (Nack, 1, 0, lambda f, _: Nack(as_nonce(f[0]))),
+    (Gossip, 0, 0, lambda _f, _: Gossip()),
+    (Join, 6, 0, _read_join),
+    (Cookie, 4, 0, _read_cookie),
+    (Welcome, 5, 2, lambda f, _: Welcome(as_nonce(f[0]), as_shown(*f[1:7]))),
+    (Refuse, 6, 0, _read_refuse),
+    (DigestAsk, 4, 0, _read_digest_ask),
+    (Digest, 5, 0, _read_digest),
+    (PassAsk, 5, 0, _read_pass_ask),
+    (Pages, 3, 0, _read_pages),
+    (MembersAsk, 4, 0, _read_members_ask),
+    (MembersPage, 4, 0, _read_members_page),
+    (Hold, 2, 0, _read_hold),
+    (Held, 4, 0, _read_held),
+    (Hello, 2, 0, lambda f, _: Hello(as_nonce(f[0]), as_nonce(f[1]))),
 )
+"""By kind: the class, how many fields there are at least, how many may be missing behind them,
+and how they are read."""
 KINDS: dict[type[Message], int] = {row[0]: kind for kind, row in enumerate(_READERS)}
 
 
@@ -232,9 +234,9 @@ def _decode(body: bytes) -> Envelope:
     incarnation = as_integer(top[3], 0, INCARNATION_MAX)
     if kind >= len(_READERS):
         raise UnknownKindError
-    _, count, read = _READERS[kind]
+    _, count, optional, read = _READERS[kind]
     reader.unknown += len(top) - 7
-    message = read(reader.fields(top[4], count), reader)
+    message = read(reader.fields(top[4], count, optional), reader)
     views = tuple(as_view(view, reader) for view in reader.array(top[5]))
     groups = tuple(as_group(group, reader) for group in reader.array(top[6]))
     return Envelope(sender, generation, incarnation, message, views, groups, reader.unknown)

@@ -35,6 +35,7 @@ from .messages import (
     PingReq,
     Refuse,
     RelayedAck,
+    Shown,
     Welcome,
 )
 from .records import END, Correction, Double, Group, KeyRecord, Page, PassItem, Position, Record
@@ -151,9 +152,9 @@ def _position_field(position: Position) -> int | str:
 def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per kind
     match message:
         case Ping(nonce, target, shown):
-            return nonce, target, *shown
+            return nonce, target, *_shown_fields(shown)
         case Ack(nonce, shown) | Welcome(nonce, shown):
-            return nonce, *shown
+            return nonce, *_shown_fields(shown)
         case PingReq(nonce, target, address, timeout_ms):
             return nonce, target, *address, timeout_ms
         case RelayedAck(nonce) | Nack(nonce):
@@ -188,6 +189,15 @@ def _fields(message: Message) -> tuple[object, ...]:  # noqa: C901  one row per 
             return nonce, echo
         case _:
             assert_never(message)
+
+
+def _shown_fields(shown: Shown) -> tuple[object, ...]:
+    """The upper halves of fingerprints come last: versions that knew 64 bits read the rest."""
+    (log_high, log), (members_high, members) = (
+        divmod(shown.log, 2**64),
+        divmod(shown.members, 2**64),
+    )
+    return log, members, shown.ready, shown.round, log_high, members_high
 
 
 def _unsigned(prefix: int) -> bytes:

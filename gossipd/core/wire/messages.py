@@ -71,7 +71,9 @@ class Shown(NamedTuple):
     """What every ping and ack shows of its sender's state."""
 
     log: int
+    """Fingerprint of its log, 128 bits."""
     members: int
+    """That of its member table."""
     ready: bool
     round: int = 0
     """The round of probes that it is in, modulo 2^32 (see `rounds`)."""

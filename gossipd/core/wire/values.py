@@ -278,10 +278,17 @@ def as_page(value: object, reader: Reader) -> Page:
     return Page(origin, first, begin, end, last, *found.all)
 
 
-def as_shown(log: object, members: object, ready: object, number: object) -> Shown:
+def as_shown(
+    log: object,
+    members: object,
+    ready: object,
+    number: object,
+    log_high: object = 0,
+    members_high: object = 0,
+) -> Shown:
     return Shown(
-        as_integer(log, 0, U64),
-        as_integer(members, 0, U64),
+        as_integer(log_high, 0, U64) << 64 | as_integer(log, 0, U64),
+        as_integer(members_high, 0, U64) << 64 | as_integer(members, 0, U64),
         as_flag(ready),
         as_integer(number, 0, ROUND_MAX),
     )

@@ -17,7 +17,7 @@ from gossipd.core import (
     Node,
     Status,
 )
-from gossipd.core.hashing import MASK, hash64
+from gossipd.core.hashing import MASK, fingerprint_of, wide_hash
 from tests.inside import shared_members
 from tests.simulation.faulty.world import World
 
@@ -119,13 +119,13 @@ class TableChecker:
 
 
 def _fingerprint(node: Node, now: float) -> int:
-    return sum(_hash(view) for view in shared_members(node, now)) & MASK
+    return fingerprint_of(sum(_hash(view) for view in shared_members(node, now)) & MASK)
 
 
 def _hash(view: MemberView) -> int:
     tags = [text for tag in view.tags for text in tag]
     name, (host, port), generation, incarnation, status = view[:5]
-    return hash64("m", name, host, port, generation, incarnation, status.value, tags)
+    return wide_hash("m", name, host, port, generation, incarnation, status.value, tags)
 
 
 def demand_calm(world: World, since: float = 0.0) -> None:

@@ -220,8 +220,8 @@ def the_last_claim_wins(patch: pytest.MonkeyPatch) -> None:
     def claim(self: Log, stream: Stream, version: int) -> bool:
         held = self._streams.get(stream)
         if held is not None and 0 < version < held.version:
-            delta = hashing.hash64("v", stream, version)
-            self._trie.add(stream, delta - hashing.hash64("v", stream, held.version))
+            delta = hashing.wide_hash("v", stream, version)
+            self._trie.add(stream, delta - hashing.wide_hash("v", stream, held.version))
             held.version = version
         return sound(self, stream, version)
 
@@ -348,12 +348,15 @@ def deep_sums_shifted(patch: pytest.MonkeyPatch) -> None:
 
 
 def hashes_without_totals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_CORE}.log.registers.hash64", lambda *fields: hashing.hash64(*fields[:4]))
+    patch.setattr(
+        f"{_CORE}.log.registers.wide_hash", lambda *fields: hashing.wide_hash(*fields[:4])
+    )
 
 
 def hashes_without_status(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        f"{_CORE}.swim.members.hash64", lambda *fields: hashing.hash64(*fields[:6], 0, *fields[7:])
+        f"{_CORE}.swim.members.wide_hash",
+        lambda *fields: hashing.wide_hash(*fields[:6], 0, *fields[7:]),
     )
 
 
@@ -421,9 +424,9 @@ def no_repair(patch: pytest.MonkeyPatch) -> None:
 def equal_versions_end_it(patch: pytest.MonkeyPatch) -> None:
     sound = LogRepair._compare
 
-    def compare(self: LogRepair, leaf: Leaf, now: float) -> None:
+    def compare(self: LogRepair, leaf: Leaf, nonce: int, now: float) -> None:
         if leaf.version != self._log.version(leaf.stream):
-            sound(self, leaf, now)
+            sound(self, leaf, nonce, now)
 
     patch.setattr(LogRepair, "_compare", compare)
 

@@ -4,7 +4,7 @@ from time import process_time
 
 import pytest
 
-from gossipd.core.hashing import MASK, hash64
+from gossipd.core.hashing import MASK, answer_of, fingerprint_of, wide_hash
 from gossipd.core.identity import Stream
 from gossipd.core.log.log import Log
 from gossipd.core.log.marks import Marks
@@ -75,11 +75,13 @@ def test_the_fingerprint_is_the_sum_of_hashes_of_registers_and_versions() -> Non
     log = _merged(("x", 1, 1), ("x", 2, 3))
     assert log.claim(A, 1)
     assert log.claim(A, 2)
-    register = hash64("r", A, "x", 2, 3)
-    assert log.fingerprint == (register + hash64("v", A, 2)) & MASK
+    register = wide_hash("r", A, "x", 2, 3)
+    total = (register + wide_hash("v", A, 2)) & MASK
+    assert log.fingerprint == fingerprint_of(total)
     assert log.leaf(A) == Leaf(A, 2, register)
-    assert log.sums_below(0, 0)[0] == log.fingerprint
-    assert log.sums_below(5, 0)[0] == log.fingerprint
+    assert log.sums_below(0, 0)[0] == log.sums_below(5, 0)[0] == total
+    assert log.leaf_shown(A, 9) == Leaf(A, 2, answer_of(register, 9))
+    assert log.sums_shown(5, 0, 9) == (answer_of(total, 9), *[0] * 63)
     assert log.leaves_below(2, 0) == [A]
     assert log.has_few_below(2, 0, 1)
 
@@ -218,7 +220,7 @@ def test_what_an_earlier_life_stored_is_taken_in_as_if_it_had_been_merged() -> N
     loaded.load([StreamSnapshot(A, 5, tuple(stored))], 0.0, 0.0)
     for log in (merged, loaded):
         assert (log.leaf(A), log.values) == (merged.leaf(A), {"a": -2, "b": 7, "c": 1})
-        assert log.fingerprint == log.sums_below(0, 0)[0] == merged.fingerprint
+        assert log.fingerprint == fingerprint_of(log.sums_below(0, 0)[0]) == merged.fingerprint
         assert log.leaves_below(0, 0) == [A]
         assert (log.newest(A), log.version(A), log.durable(A)) == (5, 5, 5)
         assert log.newest_at_or_below(A, 4) == 3

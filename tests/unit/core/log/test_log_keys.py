@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -13,12 +15,13 @@ from gossipd.core import (
     KeyRecord,
     StreamSnapshot,
 )
-from gossipd.core.hashing import MASK, hash64
-from gossipd.core.log.doubles import REACHED_AT_ONCE
+from gossipd.core.hashing import MASK, MASK_64, fingerprint_of, hash64, wide_hash
+from gossipd.core.log.doubles import REACHED_AT_ONCE, hash_of
 from gossipd.core.log.keys import EVENTS_MAX
 from gossipd.core.log.log import Log
 from gossipd.core.log.registers import Advance
 from tests.inside import left_out_of
+from tests.simulation.checkers.doubles import hash_of_doubles, is_left_out
 from tests.unit.core.parts import new_key
 
 A, B, C, D = (bytes(9) + bytes((n,)) for n in (1, 2, 3, 4))
@@ -36,16 +39,14 @@ def check_books(log: Log) -> None:
     for stream in log.streams:
         version, digest = log.version(stream), 0
         for name, seq, total in log.by_name(stream, 0, ""):
-            digest += hash64("r", stream, name, seq, total)
+            digest += wide_hash("r", stream, name, seq, total)
             values[name] = values.get(name, 0) + total
         for each in log.keys.oldest_first(stream, version, 0.0):
             digest += hash64("k", stream, *each.said)
-        for double in log.doubles.of(stream, 0, 0.0):
-            digest += hash64("d", stream, *double.said)
-        digest += sum(correction.digest for correction in log.doubles.corrections(stream))
+        digest += hash_of_doubles(log.doubles, stream, partial(is_left_out, log))
         assert log.leaf(stream) == (stream, version, digest & MASK)
-        fingerprint += digest + (hash64("v", stream, version) if version else 0)
-    assert log.fingerprint == fingerprint & MASK, "I9"
+        fingerprint += digest + (wide_hash("v", stream, version) if version else 0)
+    assert log.fingerprint == fingerprint_of(fingerprint & MASK), "I9"
     for name in values:
         assert log.value(name) == values[name] - left_out_of(log.doubles, name), "I7"
 
@@ -53,13 +54,13 @@ def check_books(log: Log) -> None:
 def test_a_record_above_the_version_is_in_the_fingerprint_and_one_below_is_not() -> None:
     log = Log()
     log.merge(A, [("x", 5, 5)])
-    before = log.fingerprint
+    before = log.sums_below(0, 0)[0]
     assert log.merge_keys(A, [record(K, 4)], 0.0) == (1, [])
-    assert log.fingerprint == (before + hash64("k", A, K, 4, "x", 1)) & MASK
+    assert log.sums_below(0, 0)[0] == (before + hash64("k", A, K, 4, "x", 1)) & MASK
     log.claim(A, 4)
-    assert log.fingerprint == (before + hash64("v", A, 4)) & MASK
+    assert log.sums_below(0, 0)[0] == (before + wide_hash("v", A, 4)) & MASK
     log.merge_keys(A, [record(L, 3)], 0.0)
-    assert log.fingerprint == (before + hash64("v", A, 4)) & MASK
+    assert log.sums_below(0, 0)[0] == (before + wide_hash("v", A, 4)) & MASK
 
 
 def test_ages_are_not_in_the_fingerprint() -> None:
@@ -445,13 +446,14 @@ def test_a_claim_hashes_nothing_that_it_covers(monkeypatch: pytest.MonkeyPatch) 
     records = [KeyRecord(n.to_bytes(16, "big"), n, "x", 1, 0) for n in range(1, 5_001)]
     log.merge_keys(A, records, 0.0)
     hashed: list[object] = []
-    sound = hash64
 
-    def counting(*fields: object) -> int:
-        hashed.append(fields)
-        return sound(*fields)
+    for sound in (hash64, wide_hash):
 
-    monkeypatch.setattr("gossipd.core.log.log.hash64", counting)
+        def counting(*fields: object, sound: Callable[..., int] = sound) -> int:
+            hashed.append(fields)
+            return sound(*fields)
+
+        monkeypatch.setattr(f"gossipd.core.log.log.{sound.__name__}", counting)
     for version in (1_700, 4_900, 5_000):
         hashed.clear()
         assert log.claim(A, version)
@@ -470,3 +472,43 @@ def test_when_all_is_loaded_no_double_waits_for_its_turn() -> None:
     assert log.doubles.left_out == count
     check_books(log)
     assert log.value("x") == count
+
+
+@pytest.mark.parametrize("kind", [hash64, wide_hash])
+def test_a_correction_that_is_made_up_hides_no_register(kind: Callable[..., int]) -> None:
+    """It carries a digest that nobody can check."""
+    whole, lacking = Log(), Log()
+    for log in (whole, lacking):
+        log.merge(B, [("y", 1, 1)])
+    whole.merge(A, [("x", 1, 1)])
+    digest = (kind("r", A, "x", 1, 1)) & MASK_64
+    lacking.correct(B, Correction("y", 1, 0, 0, digest), 0, 0.0)
+    assert lacking.doubles.correction(B, "y")
+    assert whole.fingerprint != lacking.fingerprint
+    assert whole.sums_shown(0, 0, 9) != lacking.sums_shown(0, 0, 9)
+
+
+def test_corrections_that_are_made_up_hide_no_difference_of_values() -> None:
+    """Of two logs one leaves something out, and all sums over all streams are the same."""
+    out, kept = Log(), Log()
+    for log, counter in ((out, "x"), (kept, "y")):
+        log.merge(A, [("x", 9, 9), ("y", 9, 9)])
+        assert log.correct(A, Correction(counter, 9, 1, 5, 77), 0, 0.0)
+    assert out.values != kept.values
+    assert out.fingerprint != kept.fingerprint
+
+
+def test_who_leaves_a_double_out_does_not_look_like_who_waits_for_its_winner() -> None:
+    """Though the correction that somebody made up of it has the sum of its hash."""
+    waits, told = Log(), Log()
+    double = Double("x", 4, 1, A, 1, 0)
+    for log in (waits, told):
+        log.merge(B, [("x", 4, 4)])
+    waits.enter(B, (double,), 0.0)
+    told.correct(B, Correction("x", 4, 1, 1, hash_of(B, double)), 0, 0.0)
+    assert waits.value("x") == told.value("x") + 1
+    assert waits.fingerprint != told.fingerprint
+    for log in (waits, told):
+        log.merge(A, [("x", 1, 1)])
+        check_books(log)
+    assert (waits.values, waits.fingerprint) == (told.values, told.fingerprint)

@@ -67,7 +67,9 @@ def test_few_streams_are_told_as_leaves() -> None:
     state.log.merge(B, [("x", 1, 1)])
     state.log.claim(B, 1)
     digest = _of(state).digest(DigestAsk(7, 0, 0, 1200))
-    assert digest == Digest(7, 0, 0, (state.log.leaf(A), state.log.leaf(B)), None)
+    assert digest == Digest(
+        7, 0, 0, (state.log.leaf_shown(A, 7), state.log.leaf_shown(B, 7)), None
+    )
     assert _of(state).digest(DigestAsk(7, 1, 5, 1200)) == Digest(7, 1, 5, (), None)
 
 
@@ -78,7 +80,7 @@ def test_many_streams_are_told_as_sums(size: int) -> None:
     for stream in streams:
         state.log.merge(stream, [("x", 1, 1)])
     digest = _of(state).digest(DigestAsk(7, 0, 0, 1200))
-    assert digest == Digest(7, 0, 0, None, state.log.sums_below(0, 0))
+    assert digest == Digest(7, 0, 0, None, state.log.sums_shown(0, 0, 7))
     for depth in (1, 11):
         prefix = 2 ** (6 * depth) - 1
         largest = Digest(2**64 - 1, depth, prefix, None, (2**64 - 1,) * 64)
@@ -101,7 +103,7 @@ def test_many_streams_are_not_listed_to_be_told_as_sums(monkeypatch: pytest.Monk
         state.log.merge(number.to_bytes(10, "big"), [("x", 1, 1)])
     monkeypatch.delattr(Registers, "leaves_below")
     digest = _of(state).digest(DigestAsk(7, 0, 0, 1200))
-    assert digest == Digest(7, 0, 0, None, state.log.sums_below(0, 0))
+    assert digest == Digest(7, 0, 0, None, state.log.sums_shown(0, 0, 7))
 
 
 # --- passes --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from gossipd.core import (
     Settings,
     source_stream,
 )
+from gossipd.core.hashing import answer_of
 from gossipd.core.log.log import Log
 from gossipd.core.repair.turns import LED_MAX, PEER_SECONDS
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
@@ -52,10 +54,16 @@ def shows_other_log(talk: Talk, peer: Peer, log: int = DIFFERENT, ready: bool = 
 
 
 def leaf_of(number: int, registers: Iterable[Register], version: int) -> Leaf:
-    """A stream as a peer that holds this shows it."""
+    """A stream as it stands in the digest of a peer that holds this."""
     log = Log()
     log.merge(stream(number), registers)
     return Leaf(stream(number), version, log.leaf(stream(number)).digest)
+
+
+def told(ask: DigestAsk, *leaves: Leaf) -> Digest:
+    """How such a peer answers."""
+    shown = tuple(leaf._replace(digest=answer_of(leaf.digest, ask.nonce)) for leaf in leaves)
+    return Digest(ask.nonce, ask.depth, ask.prefix, shown, None)
 
 
 def learn(talk: Talk, number: int, registers: list[Register]) -> None:
@@ -71,8 +79,7 @@ def quiet(peers: int = 3, settings: Settings | None = None) -> Talk:
 def begin(talk: Talk, leaves: tuple[Leaf, ...]) -> PassAsk:
     """A repair from p0 up to the question for passes."""
     asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
-    digest = Digest(asked.nonce, 0, 0, leaves, None)
-    return talk.hear(talk.peer("p0"), digest).sent(PassAsk)[0]
+    return talk.hear(talk.peer("p0"), told(asked, *leaves)).sent(PassAsk)[0]
 
 
 def test_questions_are_counted_while_they_may_be_answered() -> None:
@@ -112,7 +119,7 @@ def test_a_stream_of_which_the_peer_holds_less_is_left_alone() -> None:
     talk = quiet()
     learn(talk, 1, [("a", 2, 2)])
     asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
-    digest = Digest(asked.nonce, 0, 0, (leaf_of(1, [("a", 1, 1)], 1),), None)
+    digest = told(asked, leaf_of(1, [("a", 1, 1)], 1))
     assert not talk.hear(talk.peer("p0"), digest).effects
 
 
@@ -217,7 +224,7 @@ def test_the_answer_to_an_earlier_asking_of_the_same_question_is_good() -> None:
     talk = quiet()
     asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
     talk.wait(0.5)
-    late = Digest(asked.nonce, 0, 0, (leaf_of(1, [("a", 1, 1)], 1),), None)
+    late = told(asked, leaf_of(1, [("a", 1, 1)], 1))
     ask = talk.hear(talk.peer("p0"), late).sent(PassAsk)[0]
     talk.wait(0.5)
     talk.hear(talk.peer("p0"), Pages(ask.nonce, (page(1, (("a", 1, 1),), 1),), True))
@@ -430,7 +437,7 @@ def test_equal_versions_and_equal_hashes_need_no_pass() -> None:
     talk = quiet()
     learn(talk, 1, [("a", 5, 5)])
     asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
-    digest = Digest(asked.nonce, 0, 0, (leaf_of(1, [("a", 5, 5)], 5),), None)
+    digest = told(asked, leaf_of(1, [("a", 5, 5)], 5))
     assert not talk.hear(talk.peer("p0"), digest).sent(PassAsk)
 
 
@@ -461,7 +468,7 @@ def test_a_step_asks_again_only_for_what_is_missing_and_passes_begin_while_it_wa
     asked = shows_other_log(talk, p0).sent(DigestAsk)[0]
     sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
     talk.hear(p0, Digest(asked.nonce, 0, 0, None, sums))
-    talk.hear(p0, Digest(asked.nonce, 1, 3, (leaf_of(1, [("a", 1, 1)], 1),), None))
+    talk.hear(p0, replace(told(asked, leaf_of(1, [("a", 1, 1)], 1)), depth=1, prefix=3))
     said = talk.wait(0.41)
     assert [(ask.depth, ask.prefix) for ask in said.sent(DigestAsk, p0)] == [(1, 40)]
     assert [item.stream for item in said.sent(PassAsk, p0)[0].items] == [stream(1)]
@@ -520,7 +527,7 @@ def test_no_prefixes_are_asked_for_while_there_is_much_to_pass_over(
     asked = shows_other_log(talk, p0).sent(DigestAsk)[0]
     sums = tuple(7 if child in (3, 40) else 0 for child in range(64))
     talk.hear(p0, Digest(asked.nonce, 0, 0, None, sums))
-    talk.hear(p0, Digest(asked.nonce, 1, 3, (leaf_of(1, [("a", 1, 1)], 1),), None))
+    talk.hear(p0, replace(told(asked, leaf_of(1, [("a", 1, 1)], 1)), depth=1, prefix=3))
     said = talk.wait(0.41)
     assert not said.sent(DigestAsk)
     done = Pages(asked.nonce, (page(1, (("a", 1, 1),), 1),), True)
@@ -546,7 +553,7 @@ def test_who_is_equal_does_not_keep_a_stream_from_being_passed_over_deeply() -> 
     starts = []
     for leaves in (other, same, other, same, other, same, other):
         asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
-        said = talk.hear(talk.peer("p0"), Digest(asked.nonce, 0, 0, leaves, None))
+        said = talk.hear(talk.peer("p0"), told(asked, *leaves))
         for ask in said.sent(PassAsk):
             starts.append(ask.items[0].start)
             empty = page(1, (), 5, start=ask.items[0].start)
@@ -719,7 +726,7 @@ def test_few_streams_are_told_as_leaves_and_many_as_sums() -> None:
     hold_many(talk, 200)
     (many,) = talk.hear(p0, DigestAsk(5, 0, 0, 1200)).sent(Digest, p0)
     assert many.sums is not None
-    assert sum(many.sums) % 2**64 == talk.node.log.fingerprint
+    assert many.sums == talk.node.log.sums_shown(0, 0, 5)
     (below,) = talk.hear(p0, DigestAsk(6, 1, 1, 1200)).sent(Digest, p0)
     assert below.leaves is not None
     assert len(below.leaves) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import ClustersMet, Status
-from gossipd.core.hashing import MASK
+from gossipd.core.hashing import MASK, fingerprint_of
 from gossipd.core.swim.members import digest_of
 from gossipd.core.swim.merging import THEIRS_MAX
 from gossipd.core.wire.messages import (
@@ -124,7 +124,7 @@ def test_members_who_were_quicker_than_a_table_on_a_slow_way_do_not_make_it_one_
     """They were not in it when the node was taken in: what was shown then tells so."""
     talk = counting()
     table = [STRANGER.view, OTHER.seen(Status.ALIVE), *([talk.own] if is_in_it else ())]
-    shown = Shown(0x77, sum(map(digest_of, table)) & MASK, True)
+    shown = Shown(0x77, fingerprint_of(sum(map(digest_of, table)) & MASK), True)
     said = shows(talk, welcomed(talk, shown), OTHER, talk.peer("p0"))
     assert said.of(ClustersMet) == [ClustersMet(("p0", "p1"), ("x", "y"))]
 

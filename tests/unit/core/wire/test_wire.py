@@ -55,12 +55,12 @@ PAGE = Page(STREAM, 3, BEGINNING, END, 9, (), (), (DOUBLE,), (CORRECTION,))
 
 GOLDEN: dict[str, str] = {
     "ping": (
-        "67640100941a9be512b6d94a274e69999700a3616e6ecf0000018bcfe5687b059607a3626f62cf0123456789"
-        "abcdefcfffffffffffffffffc3ce010203049090"
+        "67640100941a9be5d74e45e768095e8c9700a3616e6ecf0000018bcfe5687b059807a3626f62cf0123456789"
+        "abcdefcfffffffffffffffffc3ce01020304cffedcba9876543210cfffffffffffffffff9090"
     ),
     "ack": (
-        "67640100941a9be5b0ceec354541274a9701a3616e6ecf0000018bcfe5687b0595cfffffffffffffffffcf01"
-        "23456789abcdefcfffffffffffffffffc3ce010203049090"
+        "67640100941a9be50ec8167965af12449701a3616e6ecf0000018bcfe5687b0597cfffffffffffffffffcf01"
+        "23456789abcdefcfffffffffffffffffc3ce01020304cffedcba9876543210cfffffffffffffffff9090"
     ),
     "ping-req": (
         "67640100941a9be50df0f9119f64c4fd9702a3616e6ecf0000018bcfe5687b059508a3626f62a831302e302e"
@@ -97,9 +97,9 @@ GOLDEN: dict[str, str] = {
         "a831302e302e302e31cd9c409090"
     ),
     "welcome": (
-        "67640100941a9be531bff6eff6fd4bc69708a3616e6ecf0000018bcfe5687b05950ccf0123456789abcdefcf"
-        "ffffffffffffffffc3ce010203049199a3626f62a831302e302e302e32cd1f0acf0000018bcfe56800030090"
-        "009090"
+        "67640100941a9be54fbee4d045a7ca6b9708a3616e6ecf0000018bcfe5687b05970ccf0123456789abcdefcf"
+        "ffffffffffffffffc3ce01020304cffedcba9876543210cfffffffffffffffff9199a3626f62a831302e302e"
+        "302e32cd1f0acf0000018bcfe56800030090009090"
     ),
     "refuse": (
         "67640100941a9be5a8b9b6a65f1a78709709a3616e6ecf0000018bcfe5687b05960d01a831302e302e302e33"

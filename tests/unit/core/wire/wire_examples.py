@@ -54,7 +54,7 @@ from gossipd.core.wire.records import (
 
 STREAM = bytes.fromhex("01020304050607080910")
 OTHER = bytes.fromhex("03ffffffffffffffffff")
-SHOWN = Shown(0x0123456789ABCDEF, 2**64 - 1, True, 0x01020304)
+SHOWN = Shown(0xFEDCBA98765432100123456789ABCDEF, 2**128 - 1, True, 0x01020304)
 ALIVE = MemberView("bob", ("10.0.0.2", 7946), 1_700_000_000_000, 3, Status.ALIVE)
 SUSPECT = ALIVE._replace(status=Status.SUSPECT, accusers=("ann", "eve"))
 LEFT = MemberView(
