@@ -162,7 +162,7 @@ class Registers:
 
     def sums_shown(self, depth: int, prefix: int, nonce: int) -> tuple[int, ...]:
         """The 64 sums below a prefix, likewise."""
-        return tuple(answer_of(total, nonce) for total in self._trie.sums(depth, prefix))
+        return tuple(answer_of(total, nonce) for total in self.sums_below(depth, prefix))
 
     def durable(self, stream: Stream) -> int:
         """The version of a stream that a restart would find."""
