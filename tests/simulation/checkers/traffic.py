@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from tests.simulation.faulty.world import World
 
-FINGERPRINT_BYTES = 8
+FINGERPRINT_BYTES = 16
 """What a packet may gain when the log is no longer empty: the fingerprint of nothing is 0, which
-takes one byte, any other takes nine."""
+takes one byte for each of its halves, any other nine."""
 
 TOLERANCE = 0.05
 """Part by which packets and bytes of two equal clusters may differ, as phases are random."""
