@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gossipd.daemon.reload import Reading
+from gossipd.daemon.rereading import Reading
 from gossipd.daemon.troubles import Troubles
 
 
