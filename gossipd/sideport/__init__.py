@@ -2,8 +2,9 @@
 apart on one port.
 
 `operations` is the one table of what can be asked, with `validation` as its arguments. From it
-follow the calls of `http` and the commands of `text`, two thin dialects; `resp` has a table of its
-own, whose increments are the same row. What all share is `pipeline` (order of answers), `memo`
+follow the calls of `http` (`http_head` is how a request begins, `http_answers` what is answered)
+and the commands of `text`, two thin dialects; `resp` has a table of its own, whose increments are
+the same row. What all share is `pipeline` (order of answers), `memo`
 (what came before is not parsed again), `connection` (back pressure, deadlines, closing),
 `presence` (whether a client is still there) and `answered` (how many requests there were);
 `access` says who may do what, `origin` which web pages may ask, and `limits` names every bound.
