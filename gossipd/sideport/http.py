@@ -47,7 +47,7 @@ from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.sse import ServerSentEvents, reads_nothing_else
 from gossipd.sideport.validation import shown, wrong
-from gossipd.sideport.watching import Wanted
+from gossipd.sideport.watch import Wanted
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort

@@ -27,7 +27,7 @@ from gossipd.daemon.service import Service
 from gossipd.sideport import tables as listing
 from gossipd.sideport import validation as values
 from gossipd.sideport.validation import REQUIRED, Argument
-from gossipd.sideport.watching import Wanted
+from gossipd.sideport.watch import Wanted
 
 log = logging.getLogger(__name__)
 
