@@ -31,7 +31,6 @@ from gossipd.daemon.alone import Alone
 from gossipd.daemon.certificates import Certificates
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
-from gossipd.daemon.descriptors import open_files, raise_file_limit
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Filling
@@ -45,6 +44,7 @@ from gossipd.daemon.manager import Manager
 from gossipd.daemon.metrics import Metrics, Sources
 from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.opening import (
+    FILES_BESIDE,
     Opened,
     StartError,
     begin_port,
@@ -67,7 +67,7 @@ from gossipd.daemon.telling import Telling
 from gossipd.daemon.ticking import Ticking
 from gossipd.daemon.troubles import Alarm, Trouble, Troubles
 from gossipd.daemon.waits import Waits
-from gossipd.process import signals
+from gossipd.process import descriptors, signals
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Tls
 from gossipd.store import Keeper
@@ -78,7 +78,7 @@ log = logging.getLogger("gossipd")
 def run(config: Config, layers: Layers, keeper: Keeper | None) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
     be read again. `keeper`: who has the disk, if it has one."""
-    raise_file_limit(config.connections_max)
+    descriptors.allow(config.connections_max + FILES_BESIDE)
     with logs.logging_aside(config.log_level, config.log_format):
         try:
             import uvloop
@@ -397,7 +397,7 @@ class Daemon:
                 "receive_buffer": udp.receive_buffer,
                 "datagram_size": self._config.settings.datagram_size,
             },
-            "files": open_files(),
+            "files": {"open": descriptors.open_count(), "limit": descriptors.limit()},
             "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }
 

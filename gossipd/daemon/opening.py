@@ -22,7 +22,6 @@ from gossipd.daemon.advertising import first_address
 from gossipd.daemon.allowing import allowing
 from gossipd.daemon.certificates import Certificate
 from gossipd.daemon.datadir import data_directory, left_behind
-from gossipd.daemon.descriptors import connections_within
 from gossipd.daemon.given import certificate_of, keyring_of, tokens_of
 from gossipd.daemon.inherited import (
     Inherited,
@@ -37,6 +36,7 @@ from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
 from gossipd.daemon.udp import Udp, open_socket, prepare
+from gossipd.process import descriptors
 from gossipd.process.passed import take
 from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
@@ -47,6 +47,9 @@ from gossipd.store.remote import RemoteStore
 log = logging.getLogger("gossipd")
 
 T = TypeVar("T")
+
+FILES_BESIDE = 400
+"""Descriptors that a node needs beside those of its connections: for refusals, sockets, files."""
 
 BIND_WITHIN = 10.0
 """Seconds in which a name to bind to has to resolve: a node cannot serve without its sockets."""
@@ -189,9 +192,16 @@ async def _read_given(config: Config, path: str | None, read: Callable[[Config],
 
 
 def port_limits(config: Config, name: str) -> Limits:
-    """Those of the side port."""
+    """Those of the side port. It takes no more connections than there are descriptors for: one
+    that cannot be accepted would wait for ever."""
+    files, most = descriptors.limit(), config.connections_max
+    if 0 <= files < most + FILES_BESIDE:
+        most = max(1, files - FILES_BESIDE)
+        text = "connections_max is %d, as this process may open %d files only"
+        text += " (ulimit -n, LimitNOFILE)"
+        log.warning(text, most, files)
     return Limits(
-        connections_max=connections_within(config.connections_max),
+        connections_max=most,
         watchers_max=config.watchers_max,
         address_share=config.address_share,
         names=frozenset({socket.gethostname().lower(), name.partition(":")[0].lower()}),

@@ -40,7 +40,6 @@ class RemoteStore(asyncio.Protocol):
 
     def __init__(self, keeper: Keeper, directory: Path) -> None:
         """Made by `open`."""
-        self._keeper = keeper
         self._directory = directory
         self._unread = keeper.socket.dup()
         """What the child has said at last is still read from it when nothing can be written."""
