@@ -10,20 +10,8 @@ import click
 from gossipd.cli.client_options import asks, json_option, one
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import printable
-from gossipd.cli.output import (
-    age,
-    emit,
-    emit_fields,
-    emit_json,
-    emit_table,
-    local_time,
-)
-from gossipd.cli.pages import (
-    emit_pages,
-    emit_pages_json,
-    page_options,
-    pages,
-)
+from gossipd.cli.output import age, emit, emit_fields, emit_json, emit_table, local_time
+from gossipd.cli.pages import emit_pages, emit_pages_json, page_options, pages
 from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
 
 _MEMBER_HEADER = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "SEALED", "TAGS", "WHY")

@@ -26,12 +26,7 @@ from contextlib import suppress
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint, is_link_local
-from gossipd.core import (
-    Address,
-    Effect,
-    JoinDoubtful,
-    Node,
-)
+from gossipd.core import Address, Effect, JoinDoubtful, Node
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.lines import fields
 from gossipd.daemon.reports import address_text

@@ -19,12 +19,7 @@ from typing import Any
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
-from gossipd.core import (
-    Drop,
-    Effect,
-    Node,
-    Snapshot,
-)
+from gossipd.core import Drop, Effect, Node, Snapshot
 from gossipd.daemon import logs
 from gossipd.daemon.advertising import Advertising
 from gossipd.daemon.alone import Alone

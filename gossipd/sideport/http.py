@@ -35,13 +35,7 @@ from gossipd.sideport.access import (
 )
 from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.batch import answer_batch
-from gossipd.sideport.http_answers import (
-    CLOSE,
-    KEEP,
-    Framing,
-    Problem,
-    framing_of,
-)
+from gossipd.sideport.http_answers import CLOSE, KEEP, Framing, Problem, framing_of
 from gossipd.sideport.http_head import AUTHORIZATION, FIELD_OVERHEAD, KEPT, KEY, LAST_EVENT, Head
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused

@@ -15,12 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from gossipd.config.tokens import Right
-from gossipd.core import (
-    RETRY_AFTER,
-    Counted,
-    Refused,
-    Why,
-)
+from gossipd.core import RETRY_AFTER, Counted, Refused, Why
 from gossipd.daemon.service import Service
 from gossipd.sideport import tables as listing
 from gossipd.sideport import validation as values

@@ -14,15 +14,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from gossipd.config.bounds import COPIES_MAX, TIMEOUT_MAX
-from gossipd.core import (
-    BY_MAX,
-    COUNTER_BYTES_MAX,
-    KEY_BYTES,
-    SEQ_MAX,
-    TOTAL_MAX,
-    Refused,
-    Why,
-)
+from gossipd.core import BY_MAX, COUNTER_BYTES_MAX, KEY_BYTES, SEQ_MAX, TOTAL_MAX, Refused, Why
 from gossipd.sideport import access
 
 COUNTER_DEFAULT = "default"

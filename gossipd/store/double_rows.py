@@ -11,23 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from gossipd.core import (
-    AGE_TICK,
-    Changes,
-    Correction,
-    Double,
-    Stream,
-)
+from gossipd.core import AGE_TICK, Changes, Correction, Double, Stream
 from gossipd.core.wire.records import AGE_WANTED_MAX
 
 from . import schema
 from .key_rows import sound
-from .rows import (
-    DamagedError,
-    Value,
-    Write,
-    checksum,
-)
+from .rows import DamagedError, Value, Write, checksum
 
 Found: TypeAlias = list[tuple[Stream, Double]]
 

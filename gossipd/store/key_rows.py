@@ -15,25 +15,12 @@ from typing import TypeAlias
 
 import msgpack
 
-from gossipd.core import (
-    AGE_TICK,
-    Batch,
-    Changes,
-    KeyedEvent,
-    KeyRecord,
-    Stream,
-    key_time,
-)
+from gossipd.core import AGE_TICK, Batch, Changes, KeyedEvent, KeyRecord, Stream, key_time
 from gossipd.core.log.keys import EVENTS_MAX
 from gossipd.core.wire.records import AGE_WANTED_MAX
 
 from . import schema
-from .rows import (
-    DamagedError,
-    Value,
-    Write,
-    checksum,
-)
+from .rows import DamagedError, Value, Write, checksum
 
 Kept: TypeAlias = tuple[Stream, int, bytes, str, int, int]
 """(stream, seq, key, counter, by, at) of a record; `at` is ms by the file's clock."""

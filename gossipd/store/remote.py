@@ -12,25 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from gossipd.core import (
-    Batch,
-    Changes,
-    KeyRecord,
-    Snapshot,
-    Stored,
-    Stream,
-    StreamSnapshot,
-)
+from gossipd.core import Batch, Changes, KeyRecord, Snapshot, Stored, Stream, StreamSnapshot
 
 from .failures import BrokenError
-from .worker import (
-    LOGGED,
-    NOBODY,
-    READ_SIZE,
-    Frames,
-    Keeper,
-    frame,
-)
+from .worker import LOGGED, NOBODY, READ_SIZE, Frames, Keeper, frame
 
 log = logging.getLogger(__name__)
 
