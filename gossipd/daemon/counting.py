@@ -259,8 +259,8 @@ def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
             assert_never(result)
 
 
-def _unavailable(detail: str, retry_after: int | None = None) -> Refused:
-    return Refused(Why.UNAVAILABLE, detail, retry_after)
+def _unavailable(detail: str) -> Refused:
+    return Refused(Why.UNAVAILABLE, detail)
 
 
 def _refusal(

@@ -85,10 +85,8 @@ STATUS = {
 class Problem(Refused):
     """What only HTTP refuses, with its status."""
 
-    def __init__(
-        self, status: int, detail: str, retry_after: int | None = None, headers: bytes = b""
-    ) -> None:
-        super().__init__(Why.WRONG, detail, retry_after)
+    def __init__(self, status: int, detail: str, headers: bytes = b"") -> None:
+        super().__init__(Why.WRONG, detail)
         self.status = status
         self.headers = headers
 
