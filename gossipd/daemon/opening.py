@@ -56,7 +56,6 @@ BIND_WITHIN = 10.0
 
 NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
-
 EARLY_MAX = 1024
 """Datagrams kept while the node still opens its store; older ones go first."""
 
@@ -66,7 +65,7 @@ class StartError(Exception):
 
 
 class Opened(NamedTuple):
-    """All of that, but for the API, which needs a node."""
+    """What a node is made from once that is open: all but the API, which is opened on a node."""
 
     own: MemberView
     udp: Udp
