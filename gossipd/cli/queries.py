@@ -46,11 +46,11 @@ def members(daemons: Daemons, as_json: bool, watch: bool, **wanted: Any) -> None
             )
         watch_members(daemons, as_json, _MEMBER_HEADER, _member_row)
         return
-    found = pages(daemons, "/members", _member_names, **wanted)
+    found = pages(daemons, "/members", member_names, **wanted)
     if as_json:
         emit_pages_json(found)
     else:
-        emit_pages(found, _MEMBER_HEADER, lambda page: map(_member_row, _members(page)))
+        emit_pages(found, _MEMBER_HEADER, lambda page: map(_member_row, member_rows(page)))
 
 
 @click.command(
@@ -186,7 +186,7 @@ def forget(daemons: Daemons, name: str) -> None:
 # What the answers look like; anything else raises.
 
 
-def _members(page: Answer) -> list[dict[str, Any]]:
+def member_rows(page: Answer) -> list[dict[str, Any]]:
     return page.records(
         name=str,
         address=str,
@@ -198,8 +198,8 @@ def _members(page: Answer) -> list[dict[str, Any]]:
     )
 
 
-def _member_names(page: Answer) -> list[str]:
-    return [member["name"] for member in _members(page)]
+def member_names(page: Answer) -> list[str]:
+    return [member["name"] for member in member_rows(page)]
 
 
 def _explanation(answer: Answer) -> dict[str, Any]:
