@@ -15,8 +15,8 @@ import click
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, Misuse, Silence
-from gossipd.client import LOOPBACK, AskingError, Credentials, NoAnswerError, RefusedError
-from gossipd.config.endpoint import API_PORT, Endpoint, Https
+from gossipd.client import AskingError, Credentials, NoAnswerError, RefusedError
+from gossipd.config.endpoint import API_PORT, LOOPBACK, Endpoint, Https
 from gossipd.config.unix import SCHEME, ApiAddress, UnixSocket
 
 Command = Callable[..., None]

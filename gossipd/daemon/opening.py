@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from gossipd.config.config import LOCALHOST, UNGUARDED, Config
-from gossipd.config.endpoint import Endpoint, is_reachable
+from gossipd.config.config import UNGUARDED, Config
+from gossipd.config.endpoint import LOCALHOST, Endpoint, is_reachable
 from gossipd.config.tokens import Grants
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.core import Address, MemberView, Snapshot, Status
