@@ -28,7 +28,7 @@ from gossipd.cli.client_options import (
 )
 from gossipd.cli.failure import Failure, Silence, say
 from gossipd.cli.increment import by_option
-from gossipd.cli.interrupts import Interrupted, Terminated
+from gossipd.cli.interrupts import ENDS
 from gossipd.cli.output import emit_fields, emit_json
 from gossipd.config.endpoint import Https
 from gossipd.config.unix import ApiAddress
@@ -46,8 +46,6 @@ REASONS_SHOWN = 5
 
 FILES_BESIDE = 64
 """Descriptors that are needed beside those of the clients."""
-
-_ENDS = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
 
 
 @click.command(
@@ -164,7 +162,7 @@ def bench(
     found = {**wanted, "nodes": [str(address) for address in addresses], **_found(load)}
     _print(load, found, verdict, as_json)
     if interrupt is not None:
-        raise _ENDS[interrupt](f"interrupted after {load.seconds:.3g} s")
+        raise ENDS[interrupt](f"interrupted after {load.seconds:.3g} s")
     if load.deserted:
         raise Failure("all connections have ended early")
     if not load.answered:
@@ -197,7 +195,7 @@ def _measure(load: Load) -> signal.Signals | None:
 def _stopped_by_signals(load: Load, ended: list[signal.Signals]) -> Iterator[None]:
     """The first one stops it, the second one waits for nothing; one that is ignored remains so."""
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _ENDS}
+    before = {number: signal.getsignal(number) for number in ENDS}
 
     def stop(number: signal.Signals) -> None:
         ended.append(number)
