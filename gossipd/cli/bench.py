@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -24,15 +23,16 @@ from gossipd.cli.client_options import (
     json_option,
     nodes_option,
     parsed_by,
+    seconds_within,
     timeout_option,
 )
-from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, Silence, say
 from gossipd.cli.increment import by_option
-from gossipd.cli.interrupts import Interrupted, Terminated
+from gossipd.cli.interrupts import ENDS
 from gossipd.cli.output import emit_fields, emit_json
 from gossipd.config.endpoint import Https
 from gossipd.config.unix import ApiAddress
+from gossipd.process import descriptors
 
 REQUESTS = 100_000
 CLIENTS_MAX, PIPELINE_MAX, COUNTERS_MAX = 10_000, 1_000, 100_000
@@ -44,14 +44,8 @@ BUSY = 0.9
 
 REASONS_SHOWN = 5
 
-_ENDS = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
-
-
-def _seconds(text: str) -> float:
-    seconds = duration_or_seconds(text)
-    if not 0 < seconds <= ANSWER_TIMEOUT_MAX:
-        raise ValueError(f"must be above 0 and at most {ANSWER_TIMEOUT_MAX:g} seconds")
-    return seconds
+FILES_BESIDE = 64
+"""Descriptors that are needed beside those of the clients."""
 
 
 @click.command(
@@ -79,7 +73,7 @@ Examples:
 )
 @click.option(
     "--duration",
-    callback=parsed_by(_seconds),
+    callback=parsed_by(seconds_within(ANSWER_TIMEOUT_MAX)),
     metavar="DURATION",
     help="Instead: for how long.",
 )
@@ -168,7 +162,7 @@ def bench(
     found = {**wanted, "nodes": [str(address) for address in addresses], **_found(load)}
     _print(load, found, verdict, as_json)
     if interrupt is not None:
-        raise _ENDS[interrupt](f"interrupted after {load.seconds:.3g} s")
+        raise ENDS[interrupt](f"interrupted after {load.seconds:.3g} s")
     if load.deserted:
         raise Failure("all connections have ended early")
     if not load.answered:
@@ -179,7 +173,7 @@ def bench(
 
 def _measure(load: Load) -> signal.Signals | None:
     """Do it; the signal that ended it early."""
-    _allow_files(load.plan.clients)
+    descriptors.allow(load.plan.clients + FILES_BESIDE)
     ended: list[signal.Signals] = []
     progress = _Progress()
 
@@ -201,7 +195,7 @@ def _measure(load: Load) -> signal.Signals | None:
 def _stopped_by_signals(load: Load, ended: list[signal.Signals]) -> Iterator[None]:
     """The first one stops it, the second one waits for nothing; one that is ignored remains so."""
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _ENDS}
+    before = {number: signal.getsignal(number) for number in ENDS}
 
     def stop(number: signal.Signals) -> None:
         ended.append(number)
@@ -217,15 +211,6 @@ def _stopped_by_signals(load: Load, ended: list[signal.Signals]) -> Iterator[Non
             if handler is not signal.SIG_IGN:
                 loop.remove_signal_handler(number)
                 signal.signal(number, handler)
-
-
-def _allow_files(clients: int) -> None:
-    """As many descriptors as the clients need, if that is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = clients + 64
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Progress:

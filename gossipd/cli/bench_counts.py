@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gossipd.cli.daemons import Daemons
-from gossipd.cli.pages import pages
+from gossipd.cli.pages import counter_names, pages
 from gossipd.client import Answer, AskingError, Credentials
 from gossipd.config.unix import ApiAddress
 
@@ -101,7 +101,7 @@ class Counts:
             answer = daemons.get(_count, "/count", counter=self._counter)
             return [answer.data["count"]]
         found: dict[str, int] = {}
-        for page in pages(daemons, "/counters", _listed, f"{self._counter}:", None, None):
+        for page in pages(daemons, "/counters", counter_names, f"{self._counter}:", None, None):
             found |= page.items(int)
         return [found.get(name, 0) for name in self._names]
 
@@ -122,7 +122,3 @@ def _off(
 
 def _count(answer: Answer) -> object:
     return answer.fields(count=int)
-
-
-def _listed(page: Answer) -> list[str]:
-    return list(page.items(int))

@@ -15,14 +15,8 @@ import click
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, Misuse, Silence
-from gossipd.client import (
-    LOOPBACK,
-    AskingError,
-    Credentials,
-    NoAnswerError,
-    RefusedError,
-)
-from gossipd.config.endpoint import API_PORT, Endpoint, Https
+from gossipd.client import AskingError, Credentials, NoAnswerError, RefusedError
+from gossipd.config.endpoint import API_PORT, LOOPBACK, Endpoint, Https
 from gossipd.config.unix import SCHEME, ApiAddress, UnixSocket
 
 Command = Callable[..., None]
@@ -180,10 +174,8 @@ nodes_option = _addresses_option(
 )
 
 
-def timeout_option(
-    default: str, seconds_max: float, zero: bool, doc: str
-) -> Callable[[Command], Command]:
-    """`--timeout`; `zero`: whether it may be 0."""
+def seconds_within(seconds_max: float, zero: bool = False) -> Callable[[str], float]:
+    """What reads a duration; `zero`: whether it may be 0."""
 
     def parse(text: str) -> float:
         seconds = duration_or_seconds(text)
@@ -192,9 +184,16 @@ def timeout_option(
             raise ValueError(f"must be {least}at most {seconds_max:g} seconds")
         return seconds
 
+    return parse
+
+
+def timeout_option(
+    default: str, seconds_max: float, zero: bool, doc: str
+) -> Callable[[Command], Command]:
+    """`--timeout`; `zero`: whether it may be 0."""
     return click.option(
         "--timeout",
-        callback=parsed_by(parse),
+        callback=parsed_by(seconds_within(seconds_max, zero)),
         default=default,
         metavar="DURATION",
         show_default=True,

@@ -7,22 +7,12 @@ from typing import Any
 
 import click
 
-from gossipd.cli.client_options import (
-    asks,
-    counter_argument,
-    json_option,
-    parsed_by,
-)
+from gossipd.cli.client_options import asks, counter_argument, json_option, parsed_by
 from gossipd.cli.daemons import Daemons, waiting_time
 from gossipd.cli.failure import Failure
 from gossipd.cli.minting import uuid as parse_uuid
 from gossipd.cli.output import emit, emit_json
-from gossipd.cli.pages import (
-    emit_pages,
-    emit_pages_json,
-    page_options,
-    pages,
-)
+from gossipd.cli.pages import counter_names, emit_pages, emit_pages_json, page_options, pages
 from gossipd.client import Answer, Client, RefusedError
 from gossipd.config.bounds import TIMEOUT_MAX
 
@@ -103,12 +93,8 @@ def counters(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
 
     Columns: name, count.
     """
-    found = pages(daemons, "/counters", _names, **wanted)
+    found = pages(daemons, "/counters", counter_names, **wanted)
     if as_json:
         emit_pages_json(found)
     else:
         emit_pages(found, ("COUNTER", "COUNT"), lambda page: page.items(int).items())
-
-
-def _names(page: Answer) -> list[str]:
-    return list(page.items(int))

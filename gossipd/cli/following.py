@@ -15,6 +15,9 @@ from gossipd.client.stream import Event, Stream
 BACK_MAX = 2.0
 """Seconds between two tries to come back at most: nobody wants to miss more than he has to."""
 
+QUIET = 60.0
+"""Seconds without an event after which nothing is done about it."""
+
 FORGOTTEN = "forgotten"
 """The state of a member that is listed no more."""
 
@@ -35,7 +38,7 @@ class Follower:
         self.api = ""
         """Who tells."""
 
-    def events(self, wait: float) -> Iterator[Event | None]:
+    def events(self, wait: float = QUIET) -> Iterator[Event | None]:
         """Each event, with `BEGINS` before those of each connection; None where nothing came for
         `wait` seconds. Raises `AskingError` where there is nobody to begin with, or who answers
         refuses."""

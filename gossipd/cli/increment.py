@@ -25,22 +25,12 @@ from gossipd.cli.client_options import (
     timeout_option,
 )
 from gossipd.cli.clock_offset import Mint
-from gossipd.cli.daemons import (
-    TRY_TIMEOUT,
-    Daemons,
-    Patience,
-    waiting_time,
-)
+from gossipd.cli.daemons import TRY_TIMEOUT, Daemons, Patience, waiting_time
 from gossipd.cli.failure import Failure, say
 from gossipd.cli.interrupts import interrupts
 from gossipd.cli.minting import key as parse_key
 from gossipd.cli.output import emit, emit_json
-from gossipd.client import (
-    Answer,
-    AskingError,
-    Client,
-    RefusedError,
-)
+from gossipd.client import Answer, AskingError, Client, RefusedError
 from gossipd.config.bounds import BY_MAX, COPIES_MAX
 from gossipd.config.unix import ApiAddress
 from gossipd.process.streams import StreamError

@@ -17,13 +17,7 @@ from typing import Any, NamedTuple
 from gossipd.cli.clock_offset import Mint
 from gossipd.cli.daemons import NOTHING_DONE, Daemons, Patience
 from gossipd.cli.line_reader import Lines
-from gossipd.client import (
-    Answer,
-    AskingError,
-    Client,
-    RefusedError,
-    is_doubtful,
-)
+from gossipd.client import Answer, AskingError, Client, RefusedError, is_doubtful
 from gossipd.config.bounds import BATCH_SIZE_MAX, ITEM_SIZE_MAX, ITEMS_MAX
 
 KEY_ROOM = 64

@@ -27,7 +27,8 @@ class Terminated(Failure):
     exit_code = 128 + signal.SIGTERM
 
 
-_ENDS = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
+ENDS = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
+"""The signals that end a command, each with how."""
 
 
 class _Signalled(BaseException):
@@ -42,7 +43,7 @@ def interrupts(told: Callable[[], str]) -> Iterator[None]:
     """`told`: what to say of what is interrupted. A signal that is ignored remains so."""
     previous = {
         number: signal.getsignal(number)
-        for number in _ENDS
+        for number in ENDS
         if signal.getsignal(number) is not signal.SIG_IGN
     }
 
@@ -56,7 +57,7 @@ def interrupts(told: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except _Signalled as signalled:
-        raise _ENDS[signalled.number](f"interrupted; {told()}") from None
+        raise ENDS[signalled.number](f"interrupted; {told()}") from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -8,12 +8,7 @@ from typing import Any
 
 import click
 
-from gossipd.cli.client_options import (
-    asks,
-    one,
-    parsed_by,
-    peer,
-)
+from gossipd.cli.client_options import asks, one, parsed_by, peer
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, printable

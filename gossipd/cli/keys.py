@@ -19,6 +19,8 @@ from gossipd.cli.client_options import asks, json_option, one
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import Failure, printable
 from gossipd.cli.output import emit, emit_table
+from gossipd.cli.pages import pages
+from gossipd.cli.queries import member_names, member_rows
 from gossipd.client import Answer
 from gossipd.client.connecting import Deadline, is_here
 from gossipd.daemon.lines import listed
@@ -194,14 +196,8 @@ def _sealing(daemon: Daemons) -> dict[str, Any]:
 def _seals(daemon: Daemons) -> dict[str, str]:
     """What each member that is not gone last sealed with."""
     found: dict[str, str] = {}
-
-    def check(answer: Answer) -> list[dict[str, Any]]:
-        return answer.records(name=str, state=str, sealed=(str, type(None)))
-
-    after: dict[str, str] = {}
-    while page := check(daemon.get(check, "/members", limit="1000", **after)):
-        after["after"] = page[-1]["name"]
-        for row in page:
+    for page in pages(daemon, "/members", member_names, None, None, None):
+        for row in member_rows(page):
             if row["state"] in ("alive", "suspect"):
                 found[row["name"]] = row["sealed"] or _UNHEARD
     return found

@@ -10,10 +10,9 @@ import os
 import re
 import time
 
-_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+from gossipd.config.bounds import KEY_LENGTH_MAX
 
-LENGTH_MAX = 255
-"""Characters of a key."""
+_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def mint(ahead: float = 0.0) -> str:
@@ -38,8 +37,8 @@ def uuid(text: str) -> str:
 
 def key(text: str) -> str:
     """A key as a user gives it: whatever a daemon may take. Raises ValueError."""
-    if not 1 <= len(text) <= LENGTH_MAX:
-        raise ValueError(f"expected 1 to {LENGTH_MAX} characters, not {len(text)}")
+    if not 1 <= len(text) <= KEY_LENGTH_MAX:
+        raise ValueError(f"expected 1 to {KEY_LENGTH_MAX} characters, not {len(text)}")
     try:
         text.encode()
     except UnicodeEncodeError:

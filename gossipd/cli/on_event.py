@@ -33,7 +33,6 @@ from gossipd.config.unix import ApiAddress
 KINDS = ("alive", "suspect", "failed", "left", FORGOTTEN, UPDATE)
 
 ANSWER_TIMEOUT = 10.0
-QUIET = 60.0
 END_TIMEOUT = 2.0
 """Seconds that a handler has to end when it is told to."""
 
@@ -83,7 +82,7 @@ def on_event(
     known = Members()
     follower = Follower(Daemons(addresses, ANSWER_TIMEOUT, credentials()), [("members", "true")])
     with exits():
-        for event in follower.events(QUIET):
+        for event in follower.events():
             for change in () if event is None else known.take(event):
                 wanted = not kinds or change.kind in kinds
                 if wanted and (present or not change.first):

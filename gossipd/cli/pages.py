@@ -64,6 +64,11 @@ def pages(
         after = found[-1]
 
 
+def counter_names(page: Answer) -> list[str]:
+    """The names of a page of counts."""
+    return list(page.items(int))
+
+
 def emit_pages(
     found: Iterable[Answer],
     header: Sequence[str],

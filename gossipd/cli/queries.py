@@ -10,20 +10,8 @@ import click
 from gossipd.cli.client_options import asks, json_option, one
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import printable
-from gossipd.cli.output import (
-    age,
-    emit,
-    emit_fields,
-    emit_json,
-    emit_table,
-    local_time,
-)
-from gossipd.cli.pages import (
-    emit_pages,
-    emit_pages_json,
-    page_options,
-    pages,
-)
+from gossipd.cli.output import age, emit, emit_fields, emit_json, emit_table, local_time
+from gossipd.cli.pages import emit_pages, emit_pages_json, page_options, pages
 from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
 
 _MEMBER_HEADER = ("NAME", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "SEALED", "TAGS", "WHY")
@@ -58,11 +46,11 @@ def members(daemons: Daemons, as_json: bool, watch: bool, **wanted: Any) -> None
             )
         watch_members(daemons, as_json, _MEMBER_HEADER, _member_row)
         return
-    found = pages(daemons, "/members", _member_names, **wanted)
+    found = pages(daemons, "/members", member_names, **wanted)
     if as_json:
         emit_pages_json(found)
     else:
-        emit_pages(found, _MEMBER_HEADER, lambda page: map(_member_row, _members(page)))
+        emit_pages(found, _MEMBER_HEADER, lambda page: map(_member_row, member_rows(page)))
 
 
 @click.command(
@@ -198,7 +186,7 @@ def forget(daemons: Daemons, name: str) -> None:
 # What the answers look like; anything else raises.
 
 
-def _members(page: Answer) -> list[dict[str, Any]]:
+def member_rows(page: Answer) -> list[dict[str, Any]]:
     return page.records(
         name=str,
         address=str,
@@ -210,8 +198,8 @@ def _members(page: Answer) -> list[dict[str, Any]]:
     )
 
 
-def _member_names(page: Answer) -> list[str]:
-    return [member["name"] for member in _members(page)]
+def member_names(page: Answer) -> list[str]:
+    return [member["name"] for member in member_rows(page)]
 
 
 def _explanation(answer: Answer) -> dict[str, Any]:

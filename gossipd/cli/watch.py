@@ -13,13 +13,10 @@ import click
 from gossipd.cli.client_options import asks
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import say
-from gossipd.cli.following import BEGINS, FORGOTTEN, Follower, Members, member
+from gossipd.cli.following import BEGINS, FORGOTTEN, QUIET, Follower, Members, member
 from gossipd.cli.output import aligned_table, emit, emit_json, emit_row, local_time
 from gossipd.client import NUMBER, Answer
 from gossipd.client.stream import Event
-
-QUIET = 60.0
-"""Seconds without an event after which nothing is done about it."""
 
 REDRAWN = 1.0
 """Seconds after which a table of members is drawn again, for times pass."""
@@ -56,7 +53,7 @@ def watch(daemons: Daemons, counters: tuple[str, ...], members: bool, as_json: b
     "increment", counter, what was added, the count after it, id.
     """
     query = [("counter", name) for name in counters] + [("members", "true")] * members
-    for event in Follower(daemons, query).events(QUIET):
+    for event in Follower(daemons, query).events():
         if event is None or event is BEGINS:
             continue
         if event.kind == "end":

@@ -19,10 +19,9 @@ from gossipd.client.answers import (
     is_doubtful,
 )
 from gossipd.client.credentials import Credentials
-from gossipd.client.requests import LOOPBACK, Client
+from gossipd.client.requests import Client
 
 __all__ = [
-    "LOOPBACK",
     "NUMBER",
     "NUMBER_OR_NONE",
     "Answer",

@@ -23,12 +23,8 @@ from gossipd.client.answers import (
 from gossipd.client.connecting import AddressInfo, Deadline, connect, connect_here, resolve, send
 from gossipd.client.credentials import NONE, Credentials
 from gossipd.client.exchange import NoHttpError, Response, exchange, read_more
-from gossipd.config.endpoint import Endpoint, Https
+from gossipd.config.endpoint import LOCALHOST, LOOPBACK, Endpoint, Https
 from gossipd.config.unix import ApiAddress, UnixSocket
-
-LOOPBACK = "127.0.0.1"
-LOCALHOST = "localhost"
-"""What a Unix socket is called where a host has to be named."""
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
@@ -205,7 +201,7 @@ class Client:
 def _host(api: ApiAddress) -> str:
     """Of a URL."""
     if isinstance(api, UnixSocket):
-        return LOCALHOST
+        return LOCALHOST  # a host has to be named
     host, _, _zone = api.host.partition("%")
     # Without the scheme.
     return str(Endpoint(host if host.isascii() else host.encode("idna").decode(), api.port))

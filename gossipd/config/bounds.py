@@ -11,6 +11,9 @@ CONNECTIONS_MAX = 4096
 WATCHERS_MAX = 512
 """What a node has of both unless it is told otherwise."""
 
+KEY_LENGTH_MAX = 255
+"""Characters of an idempotency key."""
+
 COPIES_MAX = 64
 """Nodes that an increment may wait for (`ack`)."""
 

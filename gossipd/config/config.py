@@ -7,7 +7,6 @@ key of the configuration file of each.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import socket
@@ -18,9 +17,12 @@ from typing import Any, Literal, TypeVar
 from gossipd.config.bounds import CONNECTIONS_MAX, WATCHERS_MAX
 from gossipd.config.endpoint import (
     GOSSIP_PORT,
+    LOCALHOST,
+    LOOPBACKS,
     PORT_MAX,
     Endpoint,
     is_link_local,
+    is_loopback,
     is_reachable,
     parse_origin,
 )
@@ -36,8 +38,6 @@ Durability = Literal["full", "normal"]
 Sealing = Literal["require", "send", "accept"]
 
 TAG_KEY_SIZE_MAX = 64
-LOCALHOST = "localhost"
-"""For the API: both loopback addresses, 127.0.0.1 and ::1."""
 
 UNGUARDED = "where anybody could do all: give it `tokens`, or `api_client_ca`, or `insecure_api`"
 """What is wrong with an API that other hosts reach."""
@@ -298,16 +298,9 @@ def _check_all_here(api: tuple[ApiAddress, ...]) -> None:
 def _default_api(bind: Endpoint) -> Endpoint:
     if bind.port == PORT_MAX:
         raise ConfigError("api", f"must be given, for there is no port after {PORT_MAX}")
-    host = bind.host if _is_own_loopback(bind.host) else LOCALHOST
+    is_own = is_loopback(bind.host) and bind.host not in LOOPBACKS  # nobody looks at it unasked
+    host = bind.host if is_own else LOCALHOST
     return Endpoint(host, bind.port + 1 if bind.port else 0)
-
-
-def _is_own_loopback(host: str) -> bool:
-    """Whether it is a loopback address that not everybody looks at."""
-    try:
-        return ipaddress.ip_address(host).is_loopback and host not in ("127.0.0.1", "::1")
-    except ValueError:
-        return False
 
 
 def _default_name(port: int) -> str:

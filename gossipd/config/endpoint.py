@@ -15,6 +15,16 @@ API_PORT = 7947
 PORT_MAX = 65535
 HOST_SIZE_MAX = 253
 
+LOCALHOST = "localhost"
+"""For the API: both loopback addresses, whatever a resolver makes of the name."""
+
+LOOPBACK = "127.0.0.1"
+LOOPBACKS = (LOOPBACK, "::1")
+"""Those two."""
+
+ANYWHERE = ("0.0.0.0", "::")
+"""What a socket is bound to that takes all addresses of its host."""
+
 _SCHEME_PORTS = {"http": 80, "https": 443}
 
 _OF_URLS = (("@", "a user's name"), ("/", "a path"), ("?", "a query"), ("#", "a fragment"))
@@ -119,6 +129,14 @@ def parse_origin(text: str) -> str:
     host = str(Endpoint(endpoint.host, 0)).removesuffix(":0")
     default = endpoint.port == _SCHEME_PORTS[scheme]
     return f"{scheme}://{host}" if default else f"{scheme}://{endpoint}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is an address that only its own host reaches; a name is not looked up."""
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def is_reachable(host: str) -> bool:

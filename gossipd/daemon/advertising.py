@@ -25,28 +25,18 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from gossipd.config.config import Config
-from gossipd.config.endpoint import Endpoint, is_link_local
-from gossipd.core import (
-    Address,
-    Effect,
-    JoinDoubtful,
-    Node,
-)
+from gossipd.config.endpoint import ANYWHERE, LOOPBACK, Endpoint, is_link_local, is_loopback
+from gossipd.core import Address, Effect, JoinDoubtful, Node
 from gossipd.daemon.alone import Alone
 from gossipd.daemon.lines import fields
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
-from gossipd.daemon.routes import Routes, Watch, is_loopback
+from gossipd.daemon.routes import Routes, Watch
 from gossipd.daemon.seeds import SLOW_AFTER, Seeds
 from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.daemon.udp import Udp
 
 log = logging.getLogger(__name__)
-
-ANYWHERE = ("::", "0.0.0.0")
-"""What a socket is bound to that takes all addresses of its host."""
-
-LOOPBACK = "127.0.0.1"
 
 RESOLVED_SOON = 0.5
 """Seconds that the start waits for `--advertise NAME`, so that it is right from the first word on

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gossipd.config.endpoint import LOOPBACKS
 from gossipd.config.networks import Networks, unmapped
-
-_LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 
 
 def allowing(texts: Sequence[str], own: Callable[[], str] = str) -> Callable[[str], bool] | None:
@@ -31,6 +30,6 @@ def allowing(texts: Sequence[str], own: Callable[[], str] = str) -> Callable[[st
         if host in networks:
             return True
         plain = unmapped(host)
-        return plain in _LOOPBACKS or plain == own()
+        return plain in LOOPBACKS or plain == own()
 
     return is_allowed

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeAlias, assert_never, cast
+from typing import Any, Protocol, TypeAlias, assert_never, cast
 
 from gossipd.config.spans import span
 from gossipd.core import (
@@ -64,6 +64,18 @@ _SHARE_FULL = "not counted: batches have filled their share of the keys in the w
 Answer: TypeAlias = Callable[[Any], None]
 """Who is told what became of an increment."""
 
+
+class Increment(Protocol):
+    """How an increment is asked for."""
+
+    def __call__(
+        self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
+    ) -> None:
+        """Count `by` on `counter`; `answer` is called once that is committed, or could not be.
+        Raises `Refused`. `count`: so many times, in a row; the answer is of all, or a list of one
+        for each."""
+
+
 Of: TypeAlias = Answered | AnsweredPart
 """The effects that are performed here."""
 
@@ -101,8 +113,7 @@ class Counting:
     def increment(
         self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
     ) -> None:
-        """Count `by` on `counter`; `answer` is called once that is committed. Raises `Refused`.
-        `count`: so many times, in a row; the answer is of all, or a list of one for each."""
+        """See `Increment`."""
         effects = self._node.increment(answer, counter, by, key, count)
         if effects:
             self._react(effects)
@@ -248,8 +259,8 @@ def _refused_put(result: PutConflicts | PutRefused, put: Put) -> Refused:
             assert_never(result)
 
 
-def _unavailable(detail: str, retry_after: int | None = None) -> Refused:
-    return Refused(Why.UNAVAILABLE, detail, retry_after)
+def _unavailable(detail: str) -> Refused:
+    return Refused(Why.UNAVAILABLE, detail)
 
 
 def _refusal(

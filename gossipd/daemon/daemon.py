@@ -12,35 +12,25 @@ import logging
 import random
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gossipd.config.config import Config
 from gossipd.config.endpoint import Endpoint
 from gossipd.config.layers import Layers
-from gossipd.core import (
-    Address,
-    Drop,
-    Effect,
-    MemberView,
-    Node,
-    Snapshot,
-)
-from gossipd.daemon import logs, plain
+from gossipd.core import Drop, Effect, Node, Snapshot
+from gossipd.daemon import logs
 from gossipd.daemon.advertising import Advertising
-from gossipd.daemon.allowing import allowing
 from gossipd.daemon.alone import Alone
-from gossipd.daemon.certificates import Certificate, Certificates
+from gossipd.daemon.certificates import Certificates
 from gossipd.daemon.counting import Counting
 from gossipd.daemon.deadline import Deadline
 from gossipd.daemon.dropping import Drops
 from gossipd.daemon.ending import Ending
 from gossipd.daemon.filling import Filling
 from gossipd.daemon.garbage import Garbage
-from gossipd.daemon.given import certificate_of, keyring_of, tokens_of
+from gossipd.daemon.given import certificate_of, tokens_of
 from gossipd.daemon.hearing import Hearing
 from gossipd.daemon.inbox import Inbox
 from gossipd.daemon.keeping import Keeping
@@ -49,20 +39,15 @@ from gossipd.daemon.manager import Manager
 from gossipd.daemon.metrics import Metrics, Sources
 from gossipd.daemon.numbers import Numbers
 from gossipd.daemon.opening import (
+    FILES_BESIDE,
+    Opened,
     StartError,
-    begin_life,
     begin_port,
+    close_parts,
     data_dir,
-    name_left_behind,
-    open_files,
-    open_gossip_socket,
+    open_parts,
     open_port,
-    open_store,
-    own_view,
     port_limits,
-    raise_file_limit,
-    read_given,
-    sockets_passed,
 )
 from gossipd.daemon.performing import Performing
 from gossipd.daemon.reload import Beside, Reload
@@ -72,27 +57,23 @@ from gossipd.daemon.retrying import Retrying
 from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
 from gossipd.daemon.service import Service
+from gossipd.daemon.sifting import Sifting
 from gossipd.daemon.telling import Telling
 from gossipd.daemon.ticking import Ticking
 from gossipd.daemon.troubles import Alarm, Trouble, Troubles
-from gossipd.daemon.udp import Udp
 from gossipd.daemon.waits import Waits
-from gossipd.process import signals
-from gossipd.sealing.keyring import Keyring
+from gossipd.process import descriptors, signals
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Tls
-from gossipd.store import Keeper, Store
+from gossipd.store import Keeper
 
 log = logging.getLogger("gossipd")
-
-EARLY_MAX = 1024
-"""Datagrams kept while the node still opens its store; older ones go first."""
 
 
 def run(config: Config, layers: Layers, keeper: Keeper | None) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
     be read again. `keeper`: who has the disk, if it has one."""
-    raise_file_limit(config.connections_max)
+    descriptors.allow(config.connections_max + FILES_BESIDE)
     with logs.logging_aside(config.log_level, config.log_format):
         try:
             import uvloop
@@ -118,22 +99,20 @@ async def _run(config: Config, layers: Layers, keeper: Keeper | None) -> int:
 class Daemon:
     """One running node."""
 
-    def __init__(
-        self,
-        config: Config,
-        udp: Udp,
-        own: MemberView,
-        store: Store,
-        manager: Manager,
-        keyring: Keyring | None,
-    ) -> None:
+    def __init__(self, config: Config, opened: Opened, manager: Manager) -> None:
+        own = opened.own
         self._config = config
         self._manager = manager
-        self._store = store
-        self._udp = udp
+        self._store = store = opened.store
+        self._udp = udp = opened.udp
+        self._early, self._snapshot = opened.early, opened.snapshot
         self._troubles = Troubles()
         self._seals = Seals(
-            config, keyring, self._troubles, udp.send, lambda source: self._node.spoke_from(source)
+            config,
+            opened.keyring,
+            self._troubles,
+            udp.send,
+            lambda source: self._node.spoke_from(source),
         )
         rng, frame = random.SystemRandom(), self._seals.frame
         durable, timeout, now = not config.in_memory, config.disk_timeout, time.monotonic()
@@ -143,7 +122,8 @@ class Daemon:
         self._numbers = Numbers()
         self._telling = Telling(self._troubles)
         self._drops = Drops(self._troubles)
-        self._allow(config.allow)
+        self._sifting = Sifting(self._node, udp, self._seals, self._drops, self._perform)
+        self._sifting.allow(config.allow)
         self._filling = Filling(self._node)
         self._garbage = Garbage(self._node, lambda: self._port.connection_count)
         self._keeping = Keeping(
@@ -175,17 +155,14 @@ class Daemon:
         self._port = SidePort(self.service, port_limits(config, own.name))
         self._data_dir = data_dir(config, own.name)
         busy = partial(self._drops.drop, reason=Drop.BUSY)
-        self._inbox = Inbox(self._receive, self._node, self._refuse, busy)
+        self._inbox = Inbox(self._sifting.receive, self._node, self._sifting.refuse, busy)
         self._deadline = Deadline(
             self._node, udp, self._inbox, config.settings.stall_after, self._deadline_passed
         )
         self._metrics = Metrics(self._sources())
         self._certificates: Certificates | None = None
         """None where the API speaks no TLS."""
-        self._early: deque[tuple[bytes, Address]] = deque()
-        """What came in before the node served."""
-        self._snapshot = Snapshot((), ())
-        """What the lives before have stored, until it is loaded."""
+        self._guard(opened)
 
     def _effects(self) -> Performing:
         """Who heeds what the core tells."""
@@ -234,60 +211,33 @@ class Daemon:
     ) -> Daemon:
         """Bind. `keeper`: who has the disk, this process unless given. `manager`: who is told of
         it meanwhile and later. Raises `StartError`."""
-        loop = asyncio.get_running_loop()
-        keyring = await read_given(config, config.keyring, keyring_of)
-        inherited = sockets_passed()
-        sock = await open_gossip_socket(config.bind, inherited.gossip)
-        early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
-        udp = Udp(sock, lambda data, source: early.append((data, source)))
-        udp.restrict(allowing(config.allow))
-        await udp.start()
-        store: Store | None = None
+        opened = await open_parts(config, keeper)
         try:
-            tokens = await read_given(config, config.tokens, tokens_of)
-            certificate = await read_given(config, config.api_cert, certificate_of)
-            own = await own_view(config, udp)
-            left = await loop.run_in_executor(None, name_left_behind, config, own)
-            store = await open_store(config, own.name, keeper)
-            generation = await begin_life(store, config)
-            own = own._replace(generation=generation)
-            daemon = cls(config, udp, own, store, manager or Manager(), keyring)
-            if tokens is not None:
-                daemon._port.change_tokens(tokens)
-            if certificate is not None:
-                daemon._speak_tls(certificate)
-            daemon._early = early
-            daemon._snapshot = store.load()
+            daemon = cls(config, opened, manager or Manager())
             daemon._port.hold()
-            await open_port(daemon._port, config, inherited.api)
-            if inherited.api:
-                daemon._ending.hand_over = daemon._port.hand_over
-            if left is not None:
-                daemon._troubles.begin(Trouble.LEFT_BEHIND, left)
+            await open_port(daemon._port, config, opened.passed)
         except StartError:
-            udp.close()
-            if store is not None:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(store.close(), config.disk_timeout)
+            await close_parts(opened.udp, opened.store, config.disk_timeout)
             raise
+        if opened.passed:
+            daemon._ending.hand_over = daemon._port.hand_over
+        if opened.left_behind is not None:
+            daemon._troubles.begin(Trouble.LEFT_BEHIND, opened.left_behind)
         return daemon
 
     async def serve(self, layers: Layers | None = None) -> int:
         """Run until the node has left; its exit code. `layers`: what is read again when that is
         asked for."""
-        node, seeds, troubles = self._node, self._seeds, self._troubles
-        wanted = layers or Layers()
-        files = [*self._files()]
         self._reload = reload = Reload(
             self._config,
-            wanted,
-            node,
-            seeds,
+            layers or Layers(),
+            self._node,
+            self._seeds,
             self._seals,
-            troubles,
-            self._allow,
+            self._troubles,
+            self._sifting.allow,
             self._perform,
-            files,
+            [*self._files()],
         )
         with signals.serving(self._ending.asked, reload.asked):
             code = await self._serve()
@@ -305,11 +255,14 @@ class Daemon:
             pair = partial(certificate_of, config)
             yield Beside("certificate", config.api_cert, pair, self._certificates.take)
 
-    def _speak_tls(self, certificate: Certificate) -> None:
-        """By TCP, from now on."""
-        tls = self._port.tls = Tls(certificate.context, self._port.limits.handshakes_max)
-        self._certificates = Certificates(tls, self._troubles, self._port.distrust)
-        self._certificates.take(certificate)
+    def _guard(self, opened: Opened) -> None:
+        """The API, from now on."""
+        if opened.tokens is not None:
+            self._port.change_tokens(opened.tokens)
+        if (certificate := opened.certificate) is not None:
+            tls = self._port.tls = Tls(certificate.context, self._port.limits.handshakes_max)
+            self._certificates = Certificates(tls, self._troubles, self._port.distrust)
+            self._certificates.take(certificate)
 
     async def _serve(self) -> int:
         own = self._node.own
@@ -390,36 +343,7 @@ class Daemon:
             log.warning("the disk has not answered: leaving it as it is")
         self._udp.close()
 
-    def _allow(self, networks: Sequence[str]) -> None:
-        """Exchange datagrams with these only, from now on."""
-        permits = allowing(networks, lambda: self._node.own.address[0])
-        self._udp.restrict(permits, partial(self._drops.drop, reason=Drop.NOT_ALLOWED))
-
     # --- the core ----------------------------------------------------------------------------
-
-    def _receive(self, data: bytes, source: Address) -> None:
-        if data.startswith(plain.PING):
-            said = plain.answer(data, time.time(), only_ping=self._seals.is_closed)
-            if said is not None:
-                self._udp.send(said, source)
-                return
-        if not self._is_dropped(self._seals.frame.judge(data), data, source):
-            effects = self._node.receive_datagram(data, source, time.monotonic())
-            self._seals.opened(source)
-            self._perform(effects)
-
-    def _refuse(self, data: bytes, source: Address) -> bool:
-        """Whether a datagram is nothing, as it costs little to find out: it is done with, then."""
-        is_question = data.startswith(plain.PING)
-        return not is_question and self._is_dropped(self._seals.frame.refusal(data), data, source)
-
-    def _is_dropped(self, reason: Drop | None, data: bytes, source: Address) -> bool:
-        """Whether there is a reason: the core is told nothing then, as it would change nothing."""
-        if reason is None:
-            return False
-        self._drops.drop(source, reason)
-        self._seals.refused(reason, len(data), source)
-        return True
 
     def _deadline_passed(self, now: float, late: float) -> None:
         self._numbers.lag.add(late)
@@ -468,7 +392,7 @@ class Daemon:
                 "receive_buffer": udp.receive_buffer,
                 "datagram_size": self._config.settings.datagram_size,
             },
-            "files": open_files(),
+            "files": {"open": descriptors.open_count(), "limit": descriptors.limit()},
             "dropped": {drop.name.lower(): count for drop, count in self._drops.counts.items()},
         }
 

@@ -12,12 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from gossipd.store import (
-    StoreError,
-    holds_state,
-    is_in_use,
-    named_by_host,
-)
+from gossipd.store import StoreError, holds_state, is_in_use, named_by_host
 
 
 def data_directory(given: str | None, name: str) -> Path:

@@ -19,8 +19,6 @@ from gossipd.sideport.gate import gate
 
 T = TypeVar("T")
 
-"""The name of a trouble."""
-
 
 class HangsError(OSError):
     """The disk did not answer in time; what it does with what it was asked is not known yet."""

@@ -5,14 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gossipd.core import (
-    Explanation,
-    MemberView,
-    Node,
-    Outcome,
-    Probed,
-    Status,
-)
+from gossipd.core import Explanation, MemberView, Node, Outcome, Probed, Status
 from gossipd.daemon.reasons import reason_text, why
 from gossipd.daemon.reports import address_text
 

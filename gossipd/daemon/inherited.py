@@ -16,16 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from gossipd.config.config import LOCALHOST
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.endpoint import ANYWHERE, LOCALHOST, LOOPBACK, LOOPBACKS, Endpoint
 from gossipd.config.unix import ApiAddress, UnixSocket
 from gossipd.daemon.udp import plain, speaks
 from gossipd.process.passed import Passed
-
-LOOPBACKS = frozenset({"127.0.0.1", "::1"})
-EVERYWHERE = frozenset({"0.0.0.0", "::"})
-_IPV4 = "127.0.0.1"
-"""An address that a socket for both families can send to."""
 
 _WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
@@ -88,7 +82,7 @@ def check(sock: socket.socket, bind: Endpoint, hosts: Iterable[str]) -> None:
     option's name. Raises `UnfitError`."""
     if not is_at(sock, bind, hosts):
         raise unfit(sock, "ListenDatagram", "--bind", str(bind))
-    if not bind.host and not speaks(sock, (_IPV4, 0)):
+    if not bind.host and not speaks(sock, (LOOPBACK, 0)):
         raise UnfitError(
             f"systemd passes a socket for IPv6 only, but --bind is {bind}: "
             "set BindIPv6Only=both in its unit"
@@ -130,7 +124,7 @@ def _same_file(bound: str | bytes, path: str) -> bool:
     return isinstance(bound, str) and os.path.realpath(bound) == os.path.realpath(path)
 
 
-def _hosts(wanted: Endpoint, resolved: Iterable[str]) -> frozenset[str]:
+def _hosts(wanted: Endpoint, resolved: Iterable[str]) -> Iterable[str]:
     if not wanted.host:
-        return EVERYWHERE
-    return LOOPBACKS if wanted.host == LOCALHOST else frozenset(resolved)
+        return ANYWHERE
+    return LOOPBACKS if wanted.host == LOCALHOST else resolved

@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-"""The name of a trouble."""
-
 Of: TypeAlias = (
     CommitSoon
     | Commit

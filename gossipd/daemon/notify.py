@@ -61,9 +61,9 @@ def ready(status: str | None = None) -> bool:
     return notify("READY=1" if status is None else f"READY=1\n{status_line(status)}")
 
 
-def stopping(within: float, status: str = "leaving the cluster") -> bool:
+def stopping(within: float) -> bool:
     """The daemon has begun to leave, and will be gone in so many seconds."""
-    return notify(f"STOPPING=1\n{extension(within)}\n{status_line(status)}")
+    return notify(f"STOPPING=1\n{extension(within)}\n{status_line('leaving the cluster')}")
 
 
 def extension(seconds: float) -> str:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from gossipd.config.config import LOCALHOST, UNGUARDED, Config
-from gossipd.config.endpoint import Endpoint, is_reachable
+from gossipd.config.config import UNGUARDED, Config
+from gossipd.config.endpoint import LOCALHOST, Endpoint, is_reachable
+from gossipd.config.tokens import Grants
 from gossipd.config.unix import ApiAddress, UnixSocket
-from gossipd.core import MemberView, Status
+from gossipd.core import Address, MemberView, Snapshot, Status
 from gossipd.daemon.advertising import first_address
+from gossipd.daemon.allowing import allowing
+from gossipd.daemon.certificates import Certificate
 from gossipd.daemon.datadir import data_directory, left_behind
+from gossipd.daemon.given import certificate_of, keyring_of, tokens_of
 from gossipd.daemon.inherited import (
     Inherited,
     UnfitError,
@@ -32,7 +36,9 @@ from gossipd.daemon.lines import listed
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes
 from gossipd.daemon.udp import Udp, open_socket, prepare
+from gossipd.process import descriptors
 from gossipd.process.passed import take
+from gossipd.sealing.keyring import Keyring
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
 from gossipd.store import DiskStore, Keeper, MemoryStore, Store, StoreError
@@ -50,50 +56,75 @@ BIND_WITHIN = 10.0
 
 NO_ANSWER = f"no resolver has answered within {BIND_WITHIN:g} s"
 
+EARLY_MAX = 1024
+"""Datagrams kept while the node still opens its store; older ones go first."""
+
 
 class StartError(Exception):
     """The node cannot start; the text is the one line that says why."""
 
 
-def raise_file_limit(connections_max: int) -> None:
-    """The usual 1,024 descriptors are fewer than the connections that the side port takes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections_max + FILES_BESIDE
-    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+class Opened(NamedTuple):
+    """What a node is made from once that is open: all but the API, which is opened on a node."""
+
+    own: MemberView
+    udp: Udp
+    early: deque[tuple[bytes, Address]]
+    """What has come in so far, and comes until somebody else receives it."""
+
+    store: Store
+    snapshot: Snapshot
+    """What the lives before have stored."""
+
+    keyring: Keyring | None
+    tokens: Grants | None
+    certificate: Certificate | None
+    passed: Sequence[socket.socket]
+    """The sockets of the API that the service manager has opened already."""
+
+    left_behind: str | None
+    """What to say of the state that the node has under another name, if that is so."""
 
 
-def port_limits(config: Config, name: str) -> Limits:
-    """Those of the side port. It takes no more connections than there are descriptors for: one
-    that cannot be accepted would wait for ever."""
-    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.connections_max
-    if files != resource.RLIM_INFINITY and files < most + FILES_BESIDE:
-        most = max(1, files - FILES_BESIDE)
-        text = "connections_max is %d, as this process may open %d files only"
-        text += " (ulimit -n, LimitNOFILE)"
-        log.warning(text, most, files)
-    return Limits(
-        connections_max=most,
-        watchers_max=config.watchers_max,
-        address_share=config.address_share,
-        names=own_names(name),
-        origins=frozenset(config.cors_origin),
+async def open_parts(config: Config, keeper: Keeper | None) -> Opened:
+    """`keeper`: who has the disk, this process unless given. Raises `StartError`."""
+    keyring = await _read_given(config, config.keyring, keyring_of)
+    inherited = _sockets_passed()
+    sock = await _open_gossip_socket(config.bind, inherited.gossip)
+    early: deque[tuple[bytes, Address]] = deque(maxlen=EARLY_MAX)
+    udp = Udp(sock, lambda data, source: early.append((data, source)))
+    udp.restrict(allowing(config.allow))
+    await udp.start()
+    store: Store | None = None
+    try:
+        tokens = await _read_given(config, config.tokens, tokens_of)
+        certificate = await _read_given(config, config.api_cert, certificate_of)
+        own = await _own_view(config, udp)
+        loop = asyncio.get_running_loop()
+        left = await loop.run_in_executor(None, _name_left_behind, config, own)
+        store = await open_store(config, own.name, keeper)
+        own = own._replace(generation=await _begin_life(store, config))
+    except StartError:
+        await close_parts(udp, store, config.disk_timeout)
+        raise
+    return Opened(
+        own, udp, early, store, store.load(), keyring, tokens, certificate, inherited.api, left
     )
 
 
-def open_files() -> dict[str, int]:
-    """How many descriptors this process has, and may have."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return {"open": len([*Path("/proc/self/fd").iterdir()]), "limit": limit}
+async def close_parts(udp: Udp, store: Store | None, within: float) -> None:
+    """The node does not start; the disk is waited for no longer than these seconds."""
+    udp.close()
+    if store is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(store.close(), within)
 
 
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def sockets_passed() -> Inherited:
+def _sockets_passed() -> Inherited:
     """What the service manager has opened already. Raises `StartError`."""
     try:
         return sorted_out(take())
@@ -107,7 +138,7 @@ async def _hosts(endpoint: Endpoint) -> list[str]:
         return [host for host, _ in await Resolver().resolve(endpoint)]
 
 
-async def open_gossip_socket(bind: Endpoint, passed: socket.socket | None) -> socket.socket:
+async def _open_gossip_socket(bind: Endpoint, passed: socket.socket | None) -> socket.socket:
     """The gossip socket: what was passed, if it does. Raises `StartError`."""
     try:
         hosts = await _hosts(bind) if bind.host else [""]
@@ -149,7 +180,7 @@ async def open_store(config: Config, name: str, keeper: Keeper | None) -> Store:
         raise StartError(str(error)) from error
 
 
-async def read_given(config: Config, path: str | None, read: Callable[[Config], T]) -> T:
+async def _read_given(config: Config, path: str | None, read: Callable[[Config], T]) -> T:
     """What `read` makes of a file (`given`), on whose disk nobody else waits. Raises
     `StartError`."""
     reading = asyncio.get_running_loop().run_in_executor(None, read, config)
@@ -159,16 +190,29 @@ async def read_given(config: Config, path: str | None, read: Callable[[Config], 
         raise StartError(str(error)) from error
 
 
-def own_names(own: str) -> frozenset[str]:
-    """What a browser may call the node."""
-    return frozenset({socket.gethostname().lower(), own.partition(":")[0].lower()})
+def port_limits(config: Config, name: str) -> Limits:
+    """Those of the side port. It takes no more connections than there are descriptors for: one
+    that cannot be accepted would wait for ever."""
+    files, most = descriptors.limit(), config.connections_max
+    if 0 <= files < most + FILES_BESIDE:
+        most = max(1, files - FILES_BESIDE)
+        text = "connections_max is %d, as this process may open %d files only"
+        text += " (ulimit -n, LimitNOFILE)"
+        log.warning(text, most, files)
+    return Limits(
+        connections_max=most,
+        watchers_max=config.watchers_max,
+        address_share=config.address_share,
+        names=frozenset({socket.gethostname().lower(), name.partition(":")[0].lower()}),
+        origins=frozenset(config.cors_origin),
+    )
 
 
 def data_dir(config: Config, name: str) -> Path | None:
     return None if config.in_memory else data_directory(config.data_dir, name).absolute()
 
 
-def name_left_behind(config: Config, own: MemberView) -> str | None:
+def _name_left_behind(config: Config, own: MemberView) -> str | None:
     """What to say where a node's name has changed with the host's, and nothing is kept under the
     new one."""
     if not config.has_default_name or config.data_dir is not None or config.in_memory:
@@ -194,7 +238,7 @@ async def _told(work: asyncio.Future[T], seconds: float, what: str) -> T:
     return await work
 
 
-async def begin_life(store: Store, config: Config) -> int:
+async def _begin_life(store: Store, config: Config) -> int:
     work = asyncio.ensure_future(store.begin_life(time.time()))
     try:
         return await _told(work, config.disk_timeout, "recording the start")
@@ -202,7 +246,7 @@ async def begin_life(store: Store, config: Config) -> int:
         raise StartError(str(error)) from error
 
 
-async def own_view(config: Config, udp: Udp) -> MemberView:
+async def _own_view(config: Config, udp: Udp) -> MemberView:
     seeds = [literal(Endpoint.parse_peer(text)) for text in config.join]
     known = [address for found in seeds for address in found]
     address = await first_address(udp.address, config.advertise, known, Routes(udp.socket))

@@ -7,15 +7,7 @@ from collections.abc import Iterator
 
 import gossipd
 from gossipd.config.endpoint import Endpoint
-from gossipd.core import (
-    Address,
-    MemberView,
-    Node,
-    RecentEvent,
-    Status,
-    Stream,
-    increment_text,
-)
+from gossipd.core import Address, MemberView, Node, RecentEvent, Status, Stream, increment_text
 from gossipd.daemon.reasons import why
 from gossipd.daemon.sealing import Seals
 

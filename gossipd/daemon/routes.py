@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from gossipd.config.endpoint import is_link_local
+from gossipd.config.endpoint import is_link_local, is_loopback
 from gossipd.core import Address
 from gossipd.daemon.udp import plain, prefer_public, speaks
 
@@ -48,10 +48,6 @@ _UNUSABLE = 0x08 | 0x40
 
 _SECOND_CHOICE = 0x01 | 0x20
 """IFA_F_TEMPORARY (of IPv6; IPv4 calls it secondary), IFA_F_DEPRECATED."""
-
-
-def is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host).is_loopback
 
 
 class Routes:

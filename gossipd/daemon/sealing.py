@@ -9,13 +9,13 @@ one of this node's, which the other side drops for the reason that holds there, 
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from gossipd.config.config import Config, Sealing
+from gossipd.config.endpoint import is_loopback
 from gossipd.core import Address, Drop
 from gossipd.daemon.lines import fields
 from gossipd.daemon.troubles import Trouble, Troubles
@@ -60,7 +60,7 @@ class Seals:
         """Say what holds, where the node is bound to `bound`."""
         if self._keyring is not None:
             self._tell()
-        elif not ipaddress.ip_address(bound[0].partition("%")[0]).is_loopback:
+        elif not is_loopback(bound[0]):
             self._troubles.begin(
                 Trouble.NO_SECRET,
                 "nothing is sealed: everybody who reaches the gossip port can join and count",

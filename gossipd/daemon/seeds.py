@@ -22,16 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from gossipd.config.endpoint import Endpoint
-from gossipd.core import (
-    RETRY_AFTER,
-    Address,
-    Effect,
-    Joined,
-    Node,
-    Refused,
-    Settings,
-    Why,
-)
+from gossipd.core import RETRY_AFTER, Address, Effect, Joined, Node, Refused, Settings, Why
 from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.retrying import Retrying

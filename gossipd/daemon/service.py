@@ -29,7 +29,7 @@ from gossipd.core import (
 )
 from gossipd.daemon import explaining, reports
 from gossipd.daemon.alone import Alone
-from gossipd.daemon.counting import Answer, Counting
+from gossipd.daemon.counting import Counting, Increment
 from gossipd.daemon.diskwatch import DiskWatch
 from gossipd.daemon.sealing import Seals
 from gossipd.daemon.seeds import Seeds
@@ -53,12 +53,12 @@ class Service:
     _troubles: Troubles
     _alone: Alone
     _perform: Callable[[Sequence[Effect]], None]
-    _begin_leave: Callable[[], None]
-    _begin_reload: Callable[[], None]
+    leave: Callable[[], None]
+    reload: Callable[[], None]
     _process: Callable[[], dict[str, object]]
     """What is to be shown of the process around the node."""
 
-    _metrics: Callable[[str | None, str], Awaitable[Pieces]]
+    metrics: Callable[[str | None, str], Awaitable[Pieces]]
     """What there is to be scraped: with the values of counters that begin so, in a format that
     the client accepts."""
 
@@ -66,12 +66,10 @@ class Service:
 
     # --- counting ----------------------------------------------------------------------------
 
-    def increment(
-        self, counter: str, by: int, answer: Answer, key: bytes | None = None, count: int = 1
-    ) -> None:
-        """Count; `answer` is called once that is committed, or could not be. Raises `Refused`.
-        `count`: so many times, in a row (see `Counting`)."""
-        self._counting.increment(counter, by, answer, key, count)
+    @property
+    def increment(self) -> Increment:
+        """It is asked of no layer between: clients say the same again and again."""
+        return self._counting.increment
 
     def increment_all(self, items: Sequence[Item]) -> Future[list[Counted | Refused]]:
         """Count many, with an answer for each; they go on though nobody waits. Raises
@@ -210,9 +208,6 @@ class Service:
         ready = {"ready": self.not_ready() is None}
         return {**reports.status(self._node, self._cluster), **ready, **self._process()}
 
-    def metrics(self, counters: str | None, accept: str) -> Awaitable[Pieces]:
-        return self._metrics(counters, accept)
-
     def join(self, peers: list[str]) -> None:
         try:
             endpoints = [Endpoint.parse_peer(text) for text in peers]
@@ -222,12 +217,6 @@ class Service:
 
     def seeds(self) -> list[dict[str, object]]:
         return self._seeds.report()
-
-    def reload(self) -> None:
-        self._begin_reload()
-
-    def leave(self) -> None:
-        self._begin_leave()
 
     def forget(self, name: str) -> None:
         try:

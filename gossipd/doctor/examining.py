@@ -21,7 +21,7 @@ from gossipd.doctor import judging, judging_host
 from gossipd.doctor.findings import Finding, Result, failed, ok, warning
 from gossipd.doctor.judging_host import Local
 from gossipd.doctor.looking import DiskTrial, kernel_drops, receive_buffer_max
-from gossipd.doctor.visiting import Row, Visit, answered, hangs, visit
+from gossipd.doctor.visiting import Row, Visit, answered, hangs, row_in, visit
 from gossipd.sealing.keyring import Keyring, KeyringError, find, read
 
 VISITS_MAX = 32
@@ -72,7 +72,7 @@ def examine(asked: Asked) -> list[Finding]:
     wanted, left_out = _wanted(asked, local)
     pool, unmet = ThreadPoolExecutor(2 * VISITS_MAX), list[Finding]()
     keyring = _keyring(asked.keyring, local, unmet)
-    size = int(_row(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
+    size = int(row_in(local.status.get("udp")).get("datagram_size") or judging.DATAGRAM_USUAL)
     tls = asked.credentials.of_tls if isinstance(asked.api, Https) else None
     visit_one = partial(
         visit,
@@ -105,10 +105,10 @@ def is_well(found: Sequence[Finding]) -> bool:
 
 
 def _of_host(local: Local) -> Iterator[Finding]:
-    udp = _row(local.status.get("udp"))
+    udp = row_in(local.status.get("udp"))
     drops = kernel_drops(Endpoint.parse(str(local.status.get("address"))))
     yield judging_host.judge_buffer(udp, receive_buffer_max(), drops)
-    yield from judging_host.judge_files(_row(local.status.get("files")))
+    yield from judging_host.judge_files(row_in(local.status.get("files")))
 
 
 def _of_others(
@@ -136,7 +136,7 @@ def _of_others(
 def _keyring(path: str | None, local: Local, found: list[Finding]) -> Keyring | None:
     """The secrets to ask with: where none is named, of the file that the node here has them of. A
     node of another host must not choose what is opened on this one."""
-    sealing = _row(local.status.get("sealing"))
+    sealing = row_in(local.status.get("sealing"))
     origin = str(sealing.get("from") or "")
     try:
         keyring = find(path)
@@ -287,7 +287,7 @@ def _explained(local: Local, member: Row) -> Row:
     """What the node here tells of a member; an older one tells less."""
     with suppress(AskingError):
         why = partial(answered, local.api, "/explain", EXPLAIN_TIMEOUT, local.credentials)
-        return _row(why(name=member.get("name")))
+        return row_in(why(name=member.get("name")))
     return member
 
 
@@ -295,10 +295,6 @@ def _left(deadline: Deadline) -> float:
     with suppress(TimeoutError):
         return deadline.left()
     return 0.0
-
-
-def _row(value: Any) -> Row:
-    return value if isinstance(value, dict) else {}
 
 
 def _rows(value: Any) -> list[Row]:

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
 from statistics import median
 
@@ -56,28 +57,23 @@ def judge(visit: Visit, cluster: str, size: int, secrets: Sequence[str] = ()) ->
 
 
 def _way(visit: Visit) -> Finding:
-    heard, about, port = visit.heard, visit.about, visit.address.port
+    heard, port = visit.heard, visit.address.port
+    fails = partial(failed, "udp", visit.about)
     match heard.refusal:
         case errno.ECONNREFUSED:
-            return failed(
-                "udp",
-                about,
+            return fails(
                 f"nothing listens on UDP port {port}: that host refuses it",
                 "start gossipd there; or the port is wrong: its --bind, or --join here",
             )
         case errno.EPERM | errno.EACCES:
-            return failed(
-                "udp",
-                about,
+            return fails(
                 "a filter of this host does not let anything be sent there",
                 f"let UDP out to port {port}: nft list ruleset, or iptables -S, shows the rule",
             )
         case 0:
             return _answers(visit) if heard.is_there else _silent(visit)
         case code:
-            return failed(
-                "udp",
-                about,
+            return fails(
                 f"this host has no way there: {os.strerror(code).lower()}",
                 "mend the address, or the routes and the network of this host",
             )
@@ -100,20 +96,16 @@ def _answers(visit: Visit) -> Finding:
 
 def _silent(visit: Visit) -> Finding:
     """Nothing has come back: which way is closed?"""
-    about, port, api = visit.about, visit.address.port, visit.api
+    port, api, fails = visit.address.port, visit.api, partial(failed, "udp", visit.about)
     spoke = _arrives(visit.of_it, visit.began_at)
     if spoke is not None:
-        return failed(
-            "udp",
-            about,
+        return fails(
             f"what it sends arrives here, {span(spoke)} ago, but nothing is answered: what this "
             "host sends gets lost on the way there",
             f"a firewall drops UDP one way: let it in to port {port} of that host",
         )
     if _arrives(api.of_us, visit.began_at) is not None:
-        return failed(
-            "udp",
-            about,
+        return fails(
             "it hears this host, but nothing that it sends arrives here: its answers get lost on "
             "the way back",
             f"a firewall drops UDP one way: let it in to this host, from port {port} of that one",
@@ -121,25 +113,19 @@ def _silent(visit: Visit) -> Finding:
     if _was_relayed(visit.of_it):
         return _unreached(visit)
     if api.hangs:
-        return failed(
-            "udp",
-            about,
+        return fails(
             f"silent, and its TCP port {api.endpoint.port} takes connections and answers none: "
             "the process there hangs, or is stopped",
             HANGS,
         )
     if api.is_there:
         said = "answers" if api.status else "refuses"
-        return failed(
-            "udp",
-            about,
+        return fails(
             f"the host is up, its TCP port {api.endpoint.port} {said}, but UDP port {port} is "
             "silent",
             f"a firewall drops UDP, one way or both: let UDP port {port} through; {RUN_THERE}",
         )
-    return failed(
-        "udp",
-        about,
+    return fails(
         "silent, over UDP and TCP",
         "that host is down, the address is wrong, or a firewall drops everything",
     )
@@ -160,17 +146,14 @@ def _unreached(visit: Visit) -> Finding:
     """Others reach it. Does it speak to this host? Who lives probes each other one in its turn."""
     spoke, every = visit.of_it.get("spoke"), float(visit.of_it.get("probed_every") or 0.0)
     lives = "it lives, as other members reach it, but"
+    fails = partial(failed, "udp", visit.about)
     if isinstance(spoke, float) and time.time() - spoke <= PERIODS * every:
-        return failed(
-            "udp",
-            visit.about,
+        return fails(
             f"{lives} it does not answer this host",
             "a firewall drops UDP between these two hosts, one way or both: look again in "
             f"{span(PERIODS * every)} to know which; {RUN_THERE}",
         )
-    return failed(
-        "udp",
-        visit.about,
+    return fails(
         f"{lives} nothing that it sends arrives here",
         "a firewall drops UDP between these two hosts, on the way from there to here at least: "
         f"let it through both ways; {RUN_THERE}",
@@ -212,25 +195,19 @@ def _membership(visit: Visit, cluster: str) -> Finding:
 
 def _unfit(visit: Visit, secrets: Sequence[str]) -> Finding:
     """It cannot read what was asked, nor can its answer be read."""
-    heard, about = visit.heard, visit.about
+    heard, fails = visit.heard, partial(failed, "secret", visit.about)
     if not secrets:
-        return failed(
-            "secret",
-            about,
+        return fails(
             f"it seals with the secret {heard.seals}, and here is none: neither reads the other",
             "give this command its --keyring; and nodes that are to be one cluster the same one",
         )
     ours = ", ".join(secrets)
     if not heard.seals:
-        return failed(
-            "secret",
-            about,
+        return fails(
             f"it has no secret, and here is {ours}: neither reads the other",
             "give that node the same --keyring; --sealing accept lets a cluster move there",
         )
-    return failed(
-        "secret",
-        about,
+    return fails(
         f"it seals with the secret {heard.seals}, which is none of those here ({ours})",
         "give both the same --keyring: gossipd keys list shows what a node has",
     )

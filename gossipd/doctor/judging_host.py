@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import Any
 
 from gossipd.client.credentials import NONE, Credentials
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.endpoint import Endpoint, is_loopback
 from gossipd.config.unix import ApiAddress
 from gossipd.daemon.udp import RECEIVE_BUFFER, is_local
 from gossipd.doctor.findings import Finding, failed, ok, warning
 from gossipd.doctor.judging import HANGS, alarms
 from gossipd.doctor.looking import Disk
-from gossipd.doctor.visiting import Row, Visit
+from gossipd.doctor.visiting import Row, Visit, row_in
 
 BUFFER_FAILS, BUFFER_WARNS = 64 * 1024, 200 * 1024
 """Bytes: room for some hundred datagrams only; and somewhat less than kernels grant by default."""
@@ -113,8 +111,8 @@ def judge_node(local: Local, needed: bool) -> Iterator[Finding]:
         yield ok("node", api, f"{name} at {address} is ready")
     for text, advice in alarms(local.status):
         yield warning("alarm", api, text, advice or _SECTION)
-    yield from _dropped(_row(local.status.get("dropped")), api)
-    yield from _refused(_row(_row(local.status.get("udp")).get("refused")), api)
+    yield from _dropped(row_in(local.status.get("dropped")), api)
+    yield from _refused(row_in(row_in(local.status.get("udp")).get("refused")), api)
 
 
 def _dropped(dropped: Row, about: str) -> Iterator[Finding]:
@@ -223,10 +221,10 @@ def _written(directory: str, disk: Disk) -> Finding:
 def judge_address(local: Local, visits: Sequence[Visit]) -> Iterator[Finding]:
     """Whether others can reach this node where it says to be."""
     own = Endpoint.parse(str(local.status.get("address")))
-    outside = [visit for visit in visits if not _is_loopback(visit.address.host)]
+    outside = [visit for visit in visits if not is_loopback(visit.address.host)]
     seen = sorted({visit.heard.seen for visit in outside if visit.heard.seen})
     about = str(local.status.get("name"))
-    if _is_loopback(own.host):
+    if is_loopback(own.host):
         if outside:
             facing = next((visit.own_host for visit in outside if visit.own_host), "ADDRESS")
             text = f"this node advertises {own}, which other hosts cannot reach"
@@ -265,14 +263,3 @@ def judge_members(members: Sequence[Row]) -> Iterator[Finding]:
                 text,
                 f"gossipd explain {name}; gossipd forget {name} once it is gone for good",
             )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
-
-
-def _row(value: object) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}

@@ -23,6 +23,11 @@ Row = dict[str, Any]
 """What a node answers as an object."""
 
 
+def row_in(value: object) -> Row:
+    """A part of such an answer; empty where it is not there, or no object."""
+    return value if isinstance(value, dict) else {}
+
+
 @dataclass(slots=True)
 class Api:
     """What the API at an address answers."""

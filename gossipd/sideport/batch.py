@@ -12,12 +12,7 @@ import re
 from collections.abc import Sequence
 
 from gossipd.config.bounds import ITEM_SIZE_MAX, ITEMS_MAX
-from gossipd.core import (
-    Counted,
-    Item,
-    Refused,
-    Why,
-)
+from gossipd.core import Counted, Item, Refused, Why
 from gossipd.daemon.service import Service
 from gossipd.sideport.access import Denied
 from gossipd.sideport.fields import MARKED, NOT_UTF_8, from_object

@@ -8,12 +8,7 @@ from typing import NamedTuple
 
 from gossipd.config.tokens import Right
 from gossipd.core import Refused, Why
-from gossipd.sideport.fields import (
-    from_body,
-    from_query,
-    merge,
-    unescape,
-)
+from gossipd.sideport.fields import from_body, from_query, merge, unescape
 from gossipd.sideport.http_answers import TEXT, VARIES, Document, Problem
 from gossipd.sideport.operations import OPERATIONS, Operation
 from gossipd.sideport.page import is_preferred, page

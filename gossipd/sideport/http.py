@@ -35,40 +35,22 @@ from gossipd.sideport.access import (
 )
 from gossipd.sideport.answered import UNKNOWN, Answers
 from gossipd.sideport.batch import answer_batch
-from gossipd.sideport.http_answers import (
-    CLOSE,
-    KEEP,
-    Framing,
-    Problem,
-    framing_of,
-)
+from gossipd.sideport.http_answers import CLOSE, KEEP, Framing, Problem, framing_of
+from gossipd.sideport.http_head import AUTHORIZATION, FIELD_OVERHEAD, KEPT, KEY, LAST_EVENT, Head
 from gossipd.sideport.memo import Meaning
 from gossipd.sideport.pipeline import Pipeline, refused
 from gossipd.sideport.sse import ServerSentEvents, reads_nothing_else
 from gossipd.sideport.validation import shown, wrong
-from gossipd.sideport.watching import Wanted
+from gossipd.sideport.watch import Wanted
 
 if TYPE_CHECKING:
     from gossipd.sideport.port import SidePort
 
 log = logging.getLogger(__name__)
 
-_KEY = b"idempotency-key"
-_LAST_EVENT = b"last-event-id"
-_AUTHORIZATION = b"authorization"
-_KEPT = frozenset(
-    {
-        b"accept", b"host", b"expect", _AUTHORIZATION,
-        b"content-encoding", b"content-length", b"transfer-encoding", _KEY, _LAST_EVENT,
-        *origin.FIELDS,
-    }
-)  # fmt: skip
 _VERSIONS = ("1.0", "1.1")
 _CONNECT = b"CONNECT"
 """To the parser an upgrade whatever its head says; it ends the connection."""
-
-_HEADER_OVERHEAD = 4
-"""The colon, blank and line end that stand around a header field's name and value."""
 
 
 class HttpDialect:
@@ -152,12 +134,12 @@ class HttpDialect:
     def expires_at(self, active_at: float) -> float:
         if self._since is None:
             return active_at + self._limits.idle_timeout
-        in_body = self._head_complete
+        in_body = self._head.is_complete
         return self._since + (self._limits.body_timeout if in_body else self._limits.head_timeout)
 
     def expire(self) -> None:
         if self._in_request:
-            part = "body" if self._head_complete else "head"
+            part = "body" if self._head.is_complete else "head"
             self._fail(Problem(408, f"the request's {part} did not arrive in time"))
         else:
             self._pipeline.end()
@@ -180,28 +162,31 @@ class HttpDialect:
         self._in_request = True
 
     def on_url(self, part: bytes) -> None:
-        self._target += part
-        self._head_size += len(part)
-        self._check_head()
+        head = self._head
+        head.target += part
+        head.size += len(part)
+        if head.size > self._limits.head_size_max:
+            self._fail_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + _HEADER_OVERHEAD
-        self._check_head()
-        if self._head_complete:
-            return  # a trailer: counted, not heeded
-        name = name.lower()
-        if name in _KEPT:
-            self._headers.setdefault(name, []).append(value)
+        head = self._head
+        head.size += len(name) + len(value) + FIELD_OVERHEAD
+        if head.size > self._limits.head_size_max:
+            self._fail_head()
+        # A trailer is counted, not heeded.
+        if not head.is_complete and (name := name.lower()) in KEPT:
+            head.fields.setdefault(name, []).append(value)
 
     def on_headers_complete(self) -> None:
-        self._head_complete = True
+        head = self._head
+        head.is_complete = True
         self._delivered = True
         self._since = None
         if self._pipeline.closed:
             return
-        coding, length = self._field(b"transfer-encoding"), self._field(b"content-length") or b"0"
+        coding, length = head.field(b"transfer-encoding"), head.field(b"content-length") or b"0"
         has_body = length != b"0" or coding is not None
-        version = self._version = self._parser.get_http_version()
+        version = head.version = self._parser.get_http_version()
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
             self._fail(Problem(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
@@ -216,7 +201,7 @@ class HttpDialect:
                 if self._asks:
                     self._check_stranger()
                 self._check_body(int(length), int(length))
-            expected = self._field(b"expect")
+            expected = head.field(b"expect")
             if expected is not None and not self._pipeline.closed:
                 self._expect(expected, has_body)
 
@@ -244,51 +229,39 @@ class HttpDialect:
                 data = data[int(upgrade.args[0]) :]
                 if self._declining:
                     self._declining = False
-                    data = self._head_without_upgrade() + data
+                    method, keep = self._parser.get_method(), self._parser.should_keep_alive()
+                    data = self._head.without_upgrade(method, keep) + data
                     self._begin()
             else:
                 return
 
-    def _head_without_upgrade(self) -> bytes:
-        """The head that was read last, as far as it is heeded."""
-        keep = b"keep-alive" if self._parser.should_keep_alive() else b"close"
-        fields = {**self._headers, b"connection": [keep]}
-        lines = [b"%b: %b\r\n" % (name, value) for name in fields for value in fields[name]]
-        start = self._parser.get_method(), self._target, self._version.encode()
-        return b"%b %b HTTP/%b\r\n%b\r\n" % (*start, b"".join(lines))
-
     def _begin(self) -> None:
-        self._target = b""
-        self._headers: dict[bytes, list[bytes]] = {}
+        self._head = Head()
         self._body = bytearray()
         self.size = 0
-        self._head_size = 0
-        self._head_complete = False
-        self._version = ""
         self._in_request = False
-        self._cors = b""
-        """Header fields of the answer to a page of another origin."""
 
     def _request(self) -> None:
         """A request is complete: hand its command to the pipeline."""
+        head = self._head
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive() and method != "CONNECT" and not self._brief
         call = UNKNOWN
         try:
-            self._check_headers()
+            head.check(self._limits, bool(self._body), self._asks)
             grant = self._grant(method) if self._asks else EVERYTHING
             if method == "OPTIONS":
                 framing = self._framing(keep, method)
-                if self._cors and (allow := calls.allowed(self._target)):
+                if head.cors and (allow := calls.allowed(head.target)):
                     more = origin.preflight(allow)
                     framing = replace(framing, connection=more + framing.connection)
                 render = partial(answers.options, framing, self._answered.of("http", "options"))
-                self._pipeline.add(partial(calls.allowed, self._target), render)
+                self._pipeline.add(partial(calls.allowed, head.target), render)
             else:
-                request = calls.find(method, self._target, bytes(self._body))
+                request = calls.find(method, head.target, bytes(self._body))
                 call = request.operation.name
                 rows, flows = request.operation.rows, request.operation.flows
-                if (self._version == "1.0" and rows) or (flows and method != "HEAD"):
+                if (head.version == "1.0" and rows) or (flows and method != "HEAD"):
                     keep = False  # a list may be long, and knows no chunks: its end is the end
                 self._add(request, self._framing(keep, method), grant)
         except Exception as failure:
@@ -301,10 +274,11 @@ class HttpDialect:
 
     def _add(self, request: calls.Request, framing: Framing, grant: Grant) -> None:
         operation, fields, text = request
+        head = self._head
         if self._brief and not operation.is_short(fields):
             detail = "too many connections: only short requests are answered"
             raise Refused(Why.UNAVAILABLE, detail, RETRY_AFTER)
-        node, has_key = self._port.node, _KEY in self._headers
+        node, has_key = self._port.node, KEY in head.fields
         answered = self._answered.of("http", operation.name)
         render = partial(answers.answer, operation, framing, text, answered)
         if operation.batch:
@@ -316,12 +290,12 @@ class HttpDialect:
             self._pipeline.add(run, render, size=self.size)
             return
         if has_key and operation.shares:
-            calls.add_key(fields, self._headers[_KEY])
+            calls.add_key(fields, head.fields[KEY])
         arguments = operation.validated(fields)
         if grant.prefix:
             arguments = operation.within(arguments, grant.prefix)
         if operation.negotiates:
-            accept = self._field(b"accept") or b""
+            accept = head.field(b"accept") or b""
             arguments = {**arguments, "accept": accept.decode("latin-1")}
         start = operation.start(node, arguments)
         if operation.flows:
@@ -332,7 +306,7 @@ class HttpDialect:
             what = " ".join([operation.name, *map(shown, fields.values())])
             log.info("asked to %s by %s%s", what, self._pipeline.client, self._access.which(grant))
         self._pipeline.add(start, render, operation.shares, self.size)
-        if framing is KEEP and operation.is_repeated(fields) and b"expect" not in self._headers:
+        if framing is KEEP and operation.is_repeated(fields) and b"expect" not in head.fields:
             self._meaning = Meaning(start, render, operation.shares)
             self._key = fields.get("key")
 
@@ -343,42 +317,17 @@ class HttpDialect:
             answered.ok += 1
             pipeline.say(answers.stream_head(framing))
             return
-        last = (self._field(_LAST_EVENT) or b"").decode("latin-1")
+        head = self._head
+        last = (head.field(LAST_EVENT) or b"").decode("latin-1")
         events = ServerSentEvents(framing, text, watchers.id_of)
         start = partial(watchers.watch, wanted._replace(last=last), events, pipeline)
-        turned_away = events.turned_away if reads_nothing_else(self._field(b"accept")) else None
+        turned_away = events.turned_away if reads_nothing_else(head.field(b"accept")) else None
         pipeline.add(start, partial(answers.flow, framing, answered, turned_away))
-
-    def _field(self, name: bytes) -> bytes | None:
-        """The value of a header field, of all its lines together; None where it is not given."""
-        given = self._headers.get(name)
-        return None if given is None else b", ".join(given)
-
-    def _check_headers(self) -> None:
-        """Raises `Refused` for fields that no call may have."""
-        host = self._field(b"host")
-        if host is None:
-            if self._version == "1.1":
-                raise wrong("malformed HTTP: HTTP/1.1 requires the field Host (RFC 9112, 3.2)")
-        elif b"," in host or b" " in host:
-            raise wrong("malformed HTTP: Host must name one host")
-        if not origin.FIELDS.isdisjoint(self._headers) and origin.is_browser(self._headers):
-            self._cors = origin.let_in(self._field, self._limits, self._shows_bearer)
-        coding = self._field(b"content-encoding")
-        if self._body and coding is not None and coding.lower() != b"identity":
-            detail = "send the body as it is, without a content coding"
-            raise Problem(415, detail, headers=b"Accept-Encoding: identity\r\n")
-
-    @property
-    def _shows_bearer(self) -> bool:
-        """Whether a token is shown, which may be none, that no browser shows by itself."""
-        shown = self._field(_AUTHORIZATION) if self._asks else None
-        return shown is not None and not is_basic(shown)
 
     def _check_stranger(self) -> None:
         """Whoever may not ask that is told so before a body is taken."""
         try:
-            self._check_headers()
+            self._head.check(self._limits, bool(self._body), self._asks)
             self._grant(self._parser.get_method().decode("latin-1"))
         except Refused as told:
             self._fail(told.bare())
@@ -386,13 +335,13 @@ class HttpDialect:
     def _grant(self, method: str) -> Grant:
         """What the client may do; raises `Denied` where that is less than it asks for. A token is
         not looked at where none is needed."""
-        asked = calls.asked(method, self._target)
+        asked = calls.asked(method, self._head.target)
         right = Right.READ if asked is None else asked.right
         if right is Right.NONE or method == "OPTIONS":
             return NOTHING
         try:
-            shown = self._field(_AUTHORIZATION)
-            if self._cors and shown is not None and is_basic(shown):
+            shown = self._head.field(AUTHORIZATION)
+            if self._head.cors and shown is not None and is_basic(shown):
                 shown = None  # the visitor's, which the browser shows by itself
             grant = self._access.of_header(shown)
             check(grant, right, "Authorization: Bearer TOKEN")
@@ -402,27 +351,23 @@ class HttpDialect:
         return grant
 
     def _framing(self, keep: bool, method: str) -> Framing:
-        framing = framing_of(keep, self._version, method)
-        return self._for_page(framing) if self._cors else framing
+        framing = framing_of(keep, self._head.version, method)
+        return self._for_page(framing) if self._head.cors else framing
 
     def _for_page(self, framing: Framing) -> Framing:
         """The same, for a page of another origin that may read it."""
-        if not self._cors:
+        if not self._head.cors:
             return framing
-        return replace(framing, connection=self._cors + framing.connection)
+        return replace(framing, connection=self._head.cors + framing.connection)
 
     def _expect(self, expected: bytes, has_body: bool) -> None:
         if expected.lower() != b"100-continue":
             self._fail(Problem(417, "the only expectation known here is 100-continue"))
-        elif has_body and self._version == "1.1":
+        elif has_body and self._head.version == "1.1":
             self._pipeline.say(answers.CONTINUE)
 
-    def _check_head(self) -> None:
-        if self._head_size > self._limits.head_size_max and not self._pipeline.closed:
-            self._fail_head()
-
     def _fail_head(self) -> None:
-        part = "trailers are" if self._head_complete else "head is"
+        part = "trailers are" if self._head.is_complete else "head is"
         limit = self._limits.head_size_max
         self._fail(Problem(431, f"the request's {part} larger than {limit} bytes"))
 
@@ -434,7 +379,7 @@ class HttpDialect:
             return
         method = self._parser.get_method().decode("latin-1")
         allowed = limits.body_size_max
-        if calls.is_batch(method, self._target):
+        if calls.is_batch(method, self._head.target):
             allowed = limits.batch_size_max
         if size > allowed:
             self._fail(Problem(413, f"the request's body is larger than {allowed} bytes"))

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from gossipd.core import Counted, Refused, Why, increment_text
 from gossipd.sideport.access import Denied
+from gossipd.sideport.acknowledging import Acknowledged
 from gossipd.sideport.answered import Answers
-from gossipd.sideport.operations import Acknowledged, Operation
+from gossipd.sideport.operations import Operation
 from gossipd.sideport.streaming import Pieces, in_json
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -84,10 +85,8 @@ STATUS = {
 class Problem(Refused):
     """What only HTTP refuses, with its status."""
 
-    def __init__(
-        self, status: int, detail: str, retry_after: int | None = None, headers: bytes = b""
-    ) -> None:
-        super().__init__(Why.WRONG, detail, retry_after)
+    def __init__(self, status: int, detail: str, headers: bytes = b"") -> None:
+        super().__init__(Why.WRONG, detail)
         self.status = status
         self.headers = headers
 

@@ -14,15 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from gossipd.config.endpoint import Endpoint
+from gossipd.config.endpoint import LOCALHOST, LOOPBACK, LOOPBACKS, Endpoint
 from gossipd.config.unix import UnixSocket
 
 BACKLOG = 1024
 
-LOCALHOST = "localhost"
-"""Both loopback addresses, whatever a resolver makes of the name."""
-
-_LOOPBACKS = ("127.0.0.1", "::1")
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """How a host fails that has only one of the two."""
 
@@ -60,7 +56,7 @@ async def listen_at(listen: Listen, endpoint: Endpoint) -> list[asyncio.Server]:
     if endpoint.port:
         return await _listen_locally(listen, endpoint.port)
     for _ in range(_TRIES):
-        server = await listen(_LOOPBACKS[0], 0)
+        server = await listen(LOOPBACK, 0)
         port = server.sockets[0].getsockname()[1]
         server.close()
         with suppress(OSError):
@@ -72,7 +68,7 @@ async def _listen_locally(listen: Listen, port: int) -> list[asyncio.Server]:
     """On both loopback addresses, or on the one that there is."""
     servers: list[asyncio.Server] = []
     absent: OSError | None = None
-    for host in _LOOPBACKS:
+    for host in LOOPBACKS:
         try:
             servers.append(await listen(host, port))
         except OSError as error:

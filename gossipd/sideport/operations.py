@@ -7,29 +7,21 @@ what it does in `service`.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from gossipd.config.tokens import Right
-from gossipd.core import (
-    RETRY_AFTER,
-    Counted,
-    Refused,
-    Why,
-)
+from gossipd.core import RETRY_AFTER, Counted, Refused, Why
 from gossipd.daemon.service import Service
 from gossipd.sideport import tables as listing
 from gossipd.sideport import validation as values
+from gossipd.sideport.acknowledging import Acknowledged, acknowledge
 from gossipd.sideport.validation import REQUIRED, Argument
-from gossipd.sideport.watching import Wanted
-
-log = logging.getLogger(__name__)
+from gossipd.sideport.watch import Wanted
 
 
 @dataclass(frozen=True)
@@ -157,18 +149,6 @@ class Operation:
         )
 
 
-class Acknowledged(NamedTuple):
-    """An increment that was to be answered once `wanted` nodes hold it."""
-
-    done: Counted
-    acks: int
-    """Nodes known to hold it, the one that was asked included."""
-
-    wanted: int
-    memory: bool
-    timeout: float
-
-
 def _increment(
     node: Service,
     counter: str,
@@ -180,51 +160,8 @@ def _increment(
 ) -> Callable[..., object]:
     start: Callable[..., object] = partial(node.increment, counter, by)
     if ack is not None:
-        start = partial(_acknowledge, node, counter, by, ack, ack_memory, timeout)
+        start = partial(acknowledge, node, counter, by, ack, ack_memory, timeout)
     return start if key is None else partial(start, key=key)
-
-
-def _acknowledge(
-    node: Service,
-    counter: str,
-    by: int,
-    ack: int,
-    ack_memory: bool,
-    timeout: float,
-    _: Callable[[object], None],
-    key: bytes | None = None,
-) -> Awaitable[object]:
-    started: asyncio.Future[Counted | Refused] = asyncio.get_running_loop().create_future()
-
-    def settle(result: Counted | Refused) -> None:
-        if not started.done():
-            started.set_result(result)
-
-    node.increment(counter, by, settle, key)
-    return _acknowledged(node, started, ack, ack_memory, timeout)
-
-
-async def _acknowledged(
-    node: Service,
-    started: asyncio.Future[Counted | Refused],
-    ack: int,
-    ack_memory: bool,
-    timeout: float,  # noqa: ASYNC109 - a client's wish, kept by the daemon
-) -> Acknowledged | Refused:
-    """The time that the commit takes is a part of the timeout."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + timeout
-    done = await started
-    if isinstance(done, Refused):
-        return done
-    try:
-        left = max(0.0, until - loop.time())
-        acks = await node.held(done.id, ack, ack_memory, left)
-    except Exception:
-        # It counted, and an error would say that it did not.
-        log.warning("cannot tell which nodes hold increment %s", done.id, exc_info=True)
-        acks = 0
-    return Acknowledged(done, acks, ack, ack_memory, timeout)
 
 
 def _count_line(answer: Counted | Acknowledged) -> str:

@@ -13,16 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
-from gossipd.config.bounds import COPIES_MAX, TIMEOUT_MAX
-from gossipd.core import (
-    BY_MAX,
-    COUNTER_BYTES_MAX,
-    KEY_BYTES,
-    SEQ_MAX,
-    TOTAL_MAX,
-    Refused,
-    Why,
-)
+from gossipd.config.bounds import COPIES_MAX, KEY_LENGTH_MAX, TIMEOUT_MAX
+from gossipd.core import BY_MAX, COUNTER_BYTES_MAX, KEY_BYTES, SEQ_MAX, TOTAL_MAX, Refused, Why
 from gossipd.sideport import access
 
 COUNTER_DEFAULT = "default"
@@ -34,7 +26,6 @@ WATCHED_MAX = 256
 TIMEOUT_DEFAULT = 2.0
 """Seconds for which a call waits unless told otherwise."""
 
-KEY_LENGTH_MAX = 255
 KEY_NAMESPACE = UUID("6f8f6d7e-3a3c-5b0e-9d0a-67a1c1b5d2f4")
 """Of the UUIDs of version 5 that stand for keys that are no UUIDs; on all nodes the same."""
 _UNSET = frozenset({bytes(KEY_BYTES), b"\xff" * KEY_BYTES})

@@ -1,11 +1,6 @@
-"""Who follows what changes: members, and increments, told as they happen.
+"""All who follow what changes: members, and increments, told as they happen.
 
-A watcher is first told what there is, then what changes: every member, and unless it goes on where
-it was, every count that it asked for. A list of counts is given in parts, in the order of names;
-an increment is told of a counter whose count has been told already, so at any moment a count that
-was told and the sum of `by` since make exactly the count that the node has.
-
-All share two rings of what changed last; each has its place in them and nothing else, so a
+They share two rings of what changed last; each has its place in them and nothing else, so a
 watcher that does not read costs what its connection holds. Who is so slow that the ring has
 passed it is told so and dropped, and may go on with what is left. What changes in one turn of the
 loop is told together, and at most every `INTERVAL`.
@@ -19,17 +14,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
-from itertools import chain, islice
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NoReturn
 
 from gossipd.core import RETRY_AFTER, RecentEvent, Refused, Why
 from gossipd.daemon.service import Service
+from gossipd.sideport.gathering import Gathered
 from gossipd.sideport.limits import Limits
-from gossipd.sideport.pipeline import Flow, Pipeline
-from gossipd.sideport.rings import Event, Place, Ring
+from gossipd.sideport.pipeline import Pipeline
+from gossipd.sideport.rings import Event, Ring
 from gossipd.sideport.streaming import ROWS_AT_ONCE
+from gossipd.sideport.watch import Encoding, Wanted, Watch, itself
 
 INTERVAL, INTERVAL_EACH = 0.005, 0.000_25
 """Seconds between two looks at what has changed, and this for each watcher if that is more: with
@@ -46,223 +42,6 @@ _DIGITS_MAX = 20
 
 TOO_SLOW = "too slow: more has changed than is remembered for you"
 STOPPING = "the node is stopping"
-
-
-class Wanted(NamedTuple):
-    """What a watcher wants to be told of."""
-
-    members: bool
-    counters: frozenset[str] | None
-    """None: all."""
-
-    last: str = ""
-    """The id of the last event that it was told, where it goes on."""
-
-    prefix: str = ""
-    """All that begin so, where `counters` is None."""
-
-    def concerns(self, counter: str) -> bool:
-        if self.counters is None:
-            return counter.startswith(self.prefix)
-        return counter in self.counters
-
-
-class Encoding(Protocol):
-    """How a dialect tells events."""
-
-    head: bytes
-
-    def piece(self, events: Iterable[Event]) -> bytes: ...
-
-    def last(self, event: Event) -> bytes:
-        """The last event, and the end."""
-        ...
-
-
-class Watch(Flow):
-    """One watcher: pieces of an answer that does not end by itself."""
-
-    def __init__(
-        self, watchers: Watchers, wanted: Wanted, encoding: Encoding, pipeline: Pipeline
-    ) -> None:
-        self._watchers = watchers
-        self._node = watchers.node
-        self.wanted = wanted
-        self._encoding = encoding
-        self._pipeline = pipeline
-        self.source = pipeline.source
-        self._begun = False
-        self._listed: str | None = "" if wanted.members else None
-        """The last member that was listed; None once all are."""
-        self._counted: str | None = ""
-        """The same of counters."""
-        self._member_count = 0
-        self._beats = False
-        """It is to be told that the node lives."""
-
-    def __next__(self) -> bytes:
-        if not self._begun:
-            self._begun = True
-            self._watchers.begin(self)
-            if self._encoding.head:
-                return self._encoding.head
-        while events := self._take():
-            if piece := self._encoding.piece(events):
-                return piece
-        self._watchers.waiting[self] = None
-        return b""
-
-    def close(self) -> None:
-        self._watchers.forget(self)
-
-    # --- what the watchers say ---------------------------------------------------------------
-
-    def start(self, members: Ring, increments: Ring, last: int | None) -> None:
-        """`last`: the number of the increment behind which it goes on."""
-        self._members = Place(members, members.end)
-        self._increments = Place(increments, increments.end if last is None else last)
-        if last is not None or self.wanted.counters == frozenset():
-            self._counted = None
-
-    def stop(self, reason: str) -> None:
-        self._pipeline.cut(self._encoding.last(Event("end", "", lambda: {"reason": reason})))
-
-    def look(self, members: bool, counters: set[str], ready: bool) -> None:
-        """It waits, and something is new: members, these counters, or that the node is ready."""
-        wanted = self.wanted
-        concerned = not counters.isdisjoint(wanted.counters or ())
-        if wanted.counters is None:
-            concerned = any(map(wanted.concerns, counters)) if wanted.prefix else bool(counters)
-        if concerned or (members and wanted.members) or (ready and self._counted is not None):
-            self._wake()
-        else:
-            self._increments.skip()
-
-    def beat(self) -> None:
-        """Tell, if there is nothing else, that the node lives."""
-        self._beats = True
-        self._wake()
-
-    def _wake(self) -> None:
-        self._watchers.waiting.pop(self, None)
-        self._pipeline.wake()
-
-    @property
-    def backlog(self) -> int:
-        """How many increments it has not looked at."""
-        place = self._increments
-        return 0 if self.wanted.counters == frozenset() else place.ring.end - place.at
-
-    @property
-    def room(self) -> int:
-        """How many more changes it may fall behind."""
-        rooms = [self._members.room] if self.wanted.members else []
-        if self.wanted.counters != frozenset():
-            rooms.append(self._increments.room)
-        return min(rooms)
-
-    @property
-    def is_slow(self) -> bool:
-        wants_members, wanted = self.wanted.members, self.wanted.counters
-        passed = wanted != frozenset() and self._increments.is_passed
-        return passed or (wants_members and self._members.is_passed)
-
-    # --- what is told ------------------------------------------------------------------------
-
-    def _take(self) -> list[Event]:
-        """What is told next; nothing if there is nothing now."""
-        if self._listed is not None or self._counted is not None:
-            self._watchers.pull()  # what is listed is as it is now
-        if self.is_slow:
-            return []  # it was told so
-        events = self._take_members() or self._take_increments()
-        if not events and self._beats:
-            number = self._increments.at if self._counted is None else None
-            events = [Event("heartbeat", "", _nothing, number)]
-        self._beats = False
-        return events
-
-    def _take_members(self) -> list[Event]:
-        listed = self._listed
-        if not self.wanted.members:
-            return []
-        changed = self._members.take(lambda event: listed is None or event.name <= listed)
-        if listed is None or len(changed) == ROWS_AT_ONCE:
-            return changed
-        rows = islice(self._node.members("", listed), ROWS_AT_ONCE)
-        page = [Event("member", str(row["name"]), partial(_itself, row)) for row in rows]
-        self._member_count += len(page)
-        self._listed = page[-1].name if page else None
-        if len(page) < ROWS_AT_ONCE:
-            self._listed = None
-            page.append(Event("present", "", lambda: {"members": self._member_count}))
-        return changed + page
-
-    def _take_increments(self) -> list[Event]:
-        counted, concerns, made = self._counted, self.wanted.concerns, list[Event]()
-        if counted == "":
-            self._increments.skip()  # no count was told yet
-        else:
-            made = self._increments.take(
-                lambda event: concerns(event.name) and (counted is None or event.name <= counted)
-            )
-        if counted is None:
-            return made
-        # Where to go on is known once all counts were told.
-        made = [Event(event.kind, event.name, event.data) for event in made]
-        if len(made) < ROWS_AT_ONCE and self._node.incomplete() is None:
-            made.append(self._count(counted))
-        return made
-
-    def _count(self, counted: str) -> Event:
-        """The next counts."""
-        node, wanted, number = self._node, self.wanted.counters, None
-        if wanted is None:
-            found = node.counters(self.wanted.prefix, counted)
-            counts = dict(islice(found, ROWS_AT_ONCE))
-        else:
-            counts = {name: node.count(name) for name in sorted(wanted)}
-        self._counted = next(reversed(counts), None)
-        if wanted is not None or len(counts) < ROWS_AT_ONCE:
-            self._counted, number = None, self._increments.at
-        return Event("counts", "", lambda: counts, number)
-
-
-class _Gathered:
-    """Increments since the last look."""
-
-    def __init__(self) -> None:
-        self._all: list[RecentEvent] = []
-        self._sums: dict[str, int] = {}
-        """By counter, once there were too many."""
-        self._last: dict[str, RecentEvent] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._all or self._last)
-
-    def add(self, entries: list[RecentEvent], most: int) -> None:
-        """These, too. Of more than `most` those of one counter become one."""
-        if not self._last and len(self._all) + len(entries) <= most:
-            self._all += entries
-            return
-        sums, last = self._sums, self._last
-        for entry in chain(self._all, entries):
-            counter = entry.advance.counter
-            sums[counter] = sums.get(counter, 0) + entry.advance.by
-            last[counter] = entry
-        self._all = []
-
-    def take(self) -> list[RecentEvent]:
-        """All of them."""
-        sums, last, taken = self._sums, self._last, self._all
-        self._sums, self._last, self._all = {}, {}, []
-        if last:
-            taken = [
-                entry._replace(advance=entry.advance._replace(by=sums[counter]))
-                for counter, entry in last.items()
-                if sums[counter]
-            ]
-        return taken
 
 
 class Watchers:
@@ -283,7 +62,7 @@ class Watchers:
         self._increments = Ring(limits.changes_max)
         self._seen = 0
         """Increments of the node that have been gathered."""
-        self._gathered = _Gathered()
+        self._gathered = Gathered()
         self._ready = False
         self._pulled_at = float("-inf")
         self._pull: asyncio.Handle | None = None
@@ -440,7 +219,7 @@ class Watchers:
         """A member of `count` that have changed. Of many the rows are made when they are told, a
         few at a time."""
         row = self.node.member_row
-        make = partial(row, name) if count > ROWS_AT_ONCE else partial(_itself, row(name))
+        make = partial(row, name) if count > ROWS_AT_ONCE else partial(itself, row(name))
         return Event("member", name, make)
 
     def _gather(self) -> None:
@@ -461,11 +240,3 @@ class Watchers:
             return None
         number, ring = int(digits[:_DIGITS_MAX]), self._increments
         return number if ring.start <= number <= ring.end else None
-
-
-def _itself(row: dict[str, object]) -> dict[str, object]:
-    return row
-
-
-def _nothing() -> None:
-    return None

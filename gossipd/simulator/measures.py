@@ -12,12 +12,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gossipd.core import (
-    Incremented,
-    Learned,
-    MemberChanged,
-    Stream,
-)
+from gossipd.core import Incremented, Learned, MemberChanged, Stream
 from gossipd.simulator.engine import AnyWorld
 from gossipd.simulator.spread import Spread
 from gossipd.simulator.traffic import Traffic

@@ -17,31 +17,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from gossipd.core import (
-    KeyRecord,
-    Snapshot,
-    Stream,
-    StreamSnapshot,
-    key_time,
-)
+from gossipd.core import KeyRecord, Snapshot, Stream, StreamSnapshot, key_time
 from gossipd.core.identity import SEQ_MAX
 from gossipd.core.log.dedup import held_longer, reach
 from gossipd.core.settings import KEYS_MAX
 
-from .double_rows import (
-    Found,
-    corrections_of,
-    doubles_of,
-    unknown_doubles,
-)
-from .key_rows import (
-    Kept,
-    aged,
-    are_kept,
-    newest_time,
-    put_horizon,
-    sound,
-)
+from .double_rows import Found, corrections_of, doubles_of, unknown_doubles
+from .key_rows import Kept, aged, are_kept, newest_time, put_horizon, sound
 from .rows import Write, meta_of, versions_of
 
 DROPPED_AT_ONCE = 100

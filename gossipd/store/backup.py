@@ -15,14 +15,7 @@ from pathlib import Path
 
 from .failures import StoreError
 from .lock import Lock
-from .recovery import (
-    FILE_NAME,
-    clear_errors,
-    database_path,
-    reading,
-    stamp,
-    sync_directory,
-)
+from .recovery import FILE_NAME, clear_errors, database_path, reading, stamp, sync_directory
 
 
 def back_up(path: Path, to: Path) -> None:

@@ -11,27 +11,14 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from gossipd.core import (
-    AGE_TICK,
-    Changes,
-    Correction,
-    Double,
-    Stream,
-)
+from gossipd.core import Changes, Correction, Double, Stream
 from gossipd.core.wire.records import AGE_WANTED_MAX
 
 from . import schema
-from .key_rows import sound
-from .rows import (
-    DamagedError,
-    Value,
-    Write,
-    checksum,
-)
+from .key_rows import TICK_MS, sound
+from .rows import DamagedError, Value, Write, checksum
 
 Found: TypeAlias = list[tuple[Stream, Double]]
-
-_TICK_MS = round(1000 * AGE_TICK)
 
 _PUT_LOSER = """INSERT INTO losers VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (stream, seq) DO UPDATE
@@ -70,7 +57,7 @@ _TWINS = """WITH several AS (
 def put_double(stream: Stream, double: Double, now: float) -> Write:
     """Join one double, with the age that it has `now`."""
     counter, seq, by, winner, winner_seq, age = double
-    fields = (stream, seq, counter, by, winner, winner_seq, int(1000 * now) - _TICK_MS * age)
+    fields = (stream, seq, counter, by, winner, winner_seq, int(1000 * now) - TICK_MS * age)
     return _PUT_LOSER, (*fields, checksum(*fields))
 
 
@@ -106,7 +93,7 @@ def doubles_of(connection: sqlite3.Connection, now: float) -> Iterator[tuple[Str
         if kept is not None and checksum(*fields) != kept:
             raise DamagedError(f"the double {fields[1]} in stream {fields[0].hex()}")
         stream, seq, counter, by, winner, winner_seq, at = fields
-        age = min(max(0, until - at) // _TICK_MS, AGE_WANTED_MAX)
+        age = min(max(0, until - at) // TICK_MS, AGE_WANTED_MAX)
         yield stream, Double(counter, seq, by, winner, winner_seq, age)
 
 

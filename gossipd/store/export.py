@@ -20,12 +20,7 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
-from gossipd.core import (
-    AGE_TICK,
-    Correction,
-    Double,
-    Stream,
-)
+from gossipd.core import AGE_TICK, Correction, Double, Stream
 from gossipd.core.hashing import MASK_64
 from gossipd.core.identity import (
     BY_MAX,
@@ -39,18 +34,8 @@ from gossipd.core.identity import (
 
 from .clock import FileClock
 from .contents import check_contents
-from .double_rows import (
-    corrections_of,
-    doubles_of,
-    put_correction,
-    put_double,
-)
-from .key_rows import (
-    are_kept,
-    put_horizon,
-    put_keys,
-    records_of,
-)
+from .double_rows import corrections_of, doubles_of, put_correction, put_double
+from .key_rows import are_kept, put_horizon, put_keys, records_of
 from .lock import Lock
 from .recovery import (
     FILE_NAME,
@@ -62,15 +47,7 @@ from .recovery import (
     open_image,
     reading,
 )
-from .rows import (
-    Write,
-    meta_of,
-    put_meta,
-    put_register,
-    put_version,
-    registers_of,
-    versions_of,
-)
+from .rows import Write, meta_of, put_meta, put_register, put_version, registers_of, versions_of
 
 _FORMAT = "gossipd log 2"
 _OLD_FORMAT = "gossipd log 1"

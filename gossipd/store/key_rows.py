@@ -15,30 +15,18 @@ from typing import TypeAlias
 
 import msgpack
 
-from gossipd.core import (
-    AGE_TICK,
-    Batch,
-    Changes,
-    KeyedEvent,
-    KeyRecord,
-    Stream,
-    key_time,
-)
+from gossipd.core import AGE_TICK, Batch, Changes, KeyedEvent, KeyRecord, Stream, key_time
 from gossipd.core.log.keys import EVENTS_MAX
 from gossipd.core.wire.records import AGE_WANTED_MAX
 
 from . import schema
-from .rows import (
-    DamagedError,
-    Value,
-    Write,
-    checksum,
-)
+from .rows import DamagedError, Value, Write, checksum
 
 Kept: TypeAlias = tuple[Stream, int, bytes, str, int, int]
 """(stream, seq, key, counter, by, at) of a record; `at` is ms by the file's clock."""
 
-_TICK_MS = round(1000 * AGE_TICK)
+TICK_MS = round(1000 * AGE_TICK)
+"""Milliseconds in which an age is counted."""
 
 _PUT_KEY = """INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (stream, seq) DO UPDATE
@@ -91,7 +79,7 @@ def changes_writes(changes: Changes, now: float) -> Iterator[Write]:
 def _kept(records: Iterable[tuple[Stream, KeyRecord]], now: float) -> Iterator[Kept]:
     at = int(1000 * now)
     for stream, (key, seq, counter, by, age) in records:
-        yield stream, seq, key, counter, by, at - _TICK_MS * age
+        yield stream, seq, key, counter, by, at - TICK_MS * age
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -131,7 +119,7 @@ def aged(records: Iterable[Kept], now: float) -> list[KeyRecord]:
             seq,
             names.setdefault(counter, counter),
             by,
-            min(max(0, until - at) // _TICK_MS, AGE_WANTED_MAX),
+            min(max(0, until - at) // TICK_MS, AGE_WANTED_MAX),
         )
         for _, seq, key, counter, by, at in records
     ]

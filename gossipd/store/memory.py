@@ -10,15 +10,7 @@ import math
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from gossipd.core import (
-    Batch,
-    Changes,
-    KeyRecord,
-    Snapshot,
-    Stored,
-    Stream,
-    StreamSnapshot,
-)
+from gossipd.core import Batch, Changes, KeyRecord, Snapshot, Stored, Stream, StreamSnapshot
 
 
 class Store(Protocol):

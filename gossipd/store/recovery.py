@@ -27,12 +27,7 @@ from .contents import check_contents
 from .double_rows import doubles_of, put_double
 from .failures import NoSpaceError, StoreError
 from .key_rows import are_kept
-from .rows import (
-    DamagedError,
-    meta_of,
-    put_meta,
-    snapshot_of,
-)
+from .rows import DamagedError, meta_of, put_meta, snapshot_of
 
 FILE_NAME = "gossipd.db"
 _MAGIC = b"SQLite format 3\0"

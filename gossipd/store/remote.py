@@ -12,25 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from gossipd.core import (
-    Batch,
-    Changes,
-    KeyRecord,
-    Snapshot,
-    Stored,
-    Stream,
-    StreamSnapshot,
-)
+from gossipd.core import Batch, Changes, KeyRecord, Snapshot, Stored, Stream, StreamSnapshot
 
 from .failures import BrokenError
-from .worker import (
-    LOGGED,
-    NOBODY,
-    READ_SIZE,
-    Frames,
-    Keeper,
-    frame,
-)
+from .worker import LOGGED, NOBODY, READ_SIZE, Frames, Keeper, frame
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +25,6 @@ class RemoteStore(asyncio.Protocol):
 
     def __init__(self, keeper: Keeper, directory: Path) -> None:
         """Made by `open`."""
-        self._keeper = keeper
         self._directory = directory
         self._unread = keeper.socket.dup()
         """What the child has said at last is still read from it when nothing can be written."""

@@ -17,14 +17,7 @@ from typing import TypeAlias
 
 import msgpack
 
-from gossipd.core import (
-    Changes,
-    MemberView,
-    Snapshot,
-    Status,
-    Stream,
-    StreamSnapshot,
-)
+from gossipd.core import Changes, MemberView, Snapshot, Status, Stream, StreamSnapshot
 from gossipd.core.swim.plausible import Plausible, Word
 from gossipd.core.wire.messages import AGE_MAX
 from gossipd.core.wire.records import Register

@@ -44,21 +44,9 @@ from .aging import Expiry, Lifetimes
 from .clock import FileClock
 from .connection import Connection, Durability
 from .failures import NoSpaceError, ask
-from .key_rows import (
-    batch_run,
-    changes_writes,
-    find,
-    find_twins,
-    parts,
-    read,
-)
+from .key_rows import batch_run, changes_writes, find, find_twins, parts, read
 from .lock import Lock
-from .recovery import (
-    FILE_NAME,
-    clear_errors,
-    make_directory,
-    open_image,
-)
+from .recovery import FILE_NAME, clear_errors, make_directory, open_image
 from .rows import (
     PUT_REGISTER,
     PUT_VERSION,

@@ -55,12 +55,12 @@ main()
 
 BUSY = """
 import sys
-from gossipd.daemon.daemon import Daemon
+from gossipd.daemon.sifting import Sifting
 def receive(*_):
     print("busy", file=sys.stderr, flush=True)
     while True:
         pass
-Daemon._receive = receive
+Sifting.receive = receive
 sys.argv = sys.argv[3:]
 from gossipd.process.entry import main
 main()

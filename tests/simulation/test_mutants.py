@@ -12,8 +12,8 @@
 | I4 | `keys_are_not_stored` |
 | I6 | `doubles_taken_off_too_often`, `the_last_put_wins` |
 | I7 | `doubles_count`, `twins_are_not_compared`, `twins_on_disks_are_not_compared` |
-| I7 | `what_is_folded_counts_again`, `folding_forgets_its_losers` |
-| I9 | `folding_leaves_the_fingerprint` |
+| I7 | `what_is_folded_counts_again` |
+| I9 | `folding_leaves_the_fingerprint`, `folding_forgets_its_losers` |
 | Q1 | `corrections_are_not_told` |
 | Q3 | `doubles_are_folded_at_once`, `corrections_are_not_loaded` |
 | I9 | `keys_outside_the_fingerprint`, `doubles_outside_the_fingerprint` |
@@ -145,7 +145,7 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
     ("I10", key_cores.keys_stay_in_memory, key_runs.archiving),
     ("I7", key_cores.what_is_folded_counts_again, key_runs.folding),
     ("I9", key_cores.folding_leaves_the_fingerprint, key_runs.folding),
-    ("I7", key_cores.folding_forgets_its_losers, key_runs.folding),
+    ("I9", key_cores.folding_forgets_its_losers, key_runs.folding),
     ("Q3", key_cores.doubles_are_folded_at_once, key_runs.folding),
     ("Q1", key_cores.corrections_are_not_told, key_runs.folding),
     ("Q3", key_cores.corrections_are_not_loaded, key_runs.folding),

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,15 @@ def test_a_module_says_its_idea_and_its_functions_fit_a_screen(path: Path) -> No
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             assert lines <= FUNCTION_LINES_MAX, f"{path.name}: {node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_text_stands_right_behind_what_it_tells_of(path: Path) -> None:
+    """Else that is gone, and the text was left."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        body = getattr(node, "body", None)
+        for before, text in pairwise(body if isinstance(body, list) else ()):
+            match text:
+                case ast.Expr(ast.Constant(str())):
+                    assert isinstance(before, ast.Assign | ast.AnnAssign), (path, text.lineno)
+                    assert before.end_lineno == text.lineno - 1, (path, text.lineno)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gossipd.daemon.metrics import ROWS, VALUES, VALUES_CUT
 from tests.e2e.node import ROOT
 from tests.e2e.scraping import PROMTOOL
 
@@ -31,6 +32,17 @@ def queries() -> list[str]:
 
 def documented() -> set[str]:
     return set(re.findall(r"\| `(gossipd_\w+)` \|", TABLE.read_text()))
+
+
+def test_the_table_is_that_of_the_metrics() -> None:
+    rows = re.findall(r"\| `(gossipd_\w+)` \| (\w+) \| (.*?) \| (.+) \|", TABLE.read_text())
+    table = {
+        name: (kind, what, tuple(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels, what in rows
+    }
+    told = (*(row[:4] for row in ROWS), VALUES, VALUES_CUT)
+    assert table == {name: (kind, what, labels) for name, kind, what, labels in told}
+    assert len(rows) == len(told)
 
 
 def named(queries: str) -> set[str]:

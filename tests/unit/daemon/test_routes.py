@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from gossipd.config.endpoint import Endpoint, is_link_local
+from gossipd.config.endpoint import Endpoint, is_link_local, is_loopback
 from gossipd.core import Address
 from gossipd.daemon.advertising import first_address, most
-from gossipd.daemon.routes import Routes, interface_hosts, is_loopback
+from gossipd.daemon.routes import Routes, interface_hosts
 from gossipd.daemon.udp import open_socket
 
 

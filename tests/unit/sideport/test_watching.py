@@ -14,7 +14,8 @@ from gossipd.sideport.port import SidePort
 from gossipd.sideport.rings import AT_ONCE
 from gossipd.sideport.streaming import ROWS_AT_ONCE
 from gossipd.sideport.validation import WATCHED_MAX
-from gossipd.sideport.watching import GATHERED_MAX, STOPPING, TOO_SLOW, Watch
+from gossipd.sideport.watch import Watch
+from gossipd.sideport.watching import GATHERED_MAX, STOPPING, TOO_SLOW
 from tests.deadline import DEADLINE
 from tests.event_source import Books, Event, Interpreter
 
