@@ -33,7 +33,8 @@ _CLIENT_HELLO = 0x16
 """The first byte of a handshake (RFC 8446 5.1), and of nothing else that is spoken here."""
 
 _HANDSHAKE_SIZE_MAX = 128 * 1024
-"""Bytes of a client in a handshake, its certificates included."""
+"""Bytes of a client after which a handshake has to be done, its certificates included. What the
+client says first may come with the last of them."""
 
 _RECORD_SIZE = 16 * 1024
 """Bytes that are encrypted at a time, or read of what was decrypted: more than that the buffers of
@@ -111,6 +112,8 @@ class Layer(asyncio.Protocol, asyncio.Transport):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._session: ssl.SSLObject | None = None
+        self._came = 0
+        """Bytes of the client in its handshake."""
         self._eof = False
         """The client has said its last word."""
         self._undone = b""
@@ -145,6 +148,7 @@ class Layer(asyncio.Protocol, asyncio.Transport):
                 self._connection.data_received(data)  # which throws it away
         elif self._state is _State.SHAKING or data[0] == _CLIENT_HELLO:
             self._incoming.write(data)
+            self._came += len(data)
             self._arrive()
         else:
             self._tls.handshakes[Outcome.PLAIN] += 1
@@ -174,10 +178,10 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             context = self._tls.begin(self)
             self._session = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
             self._state = _State.SHAKING
-        if self._incoming.pending > _HANDSHAKE_SIZE_MAX:
-            self.abort()
-        elif self._turns.slice().over:
+        if self._turns.slice().over:
             self._turns.add(self._shake, is_new=True)
+            if self._raw is not None:
+                self._raw.pause_reading()
         else:
             self._shake()
 
@@ -189,6 +193,10 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             session.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
+            if self._came > _HANDSHAKE_SIZE_MAX:
+                self.abort()
+            else:
+                self._turn_reading()
         except ssl.SSLError:
             self._tls.end(self, Outcome.FAILED)
             self._give_up(self._outgoing.read())  # which says why
@@ -197,6 +205,7 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             self._state = _State.OPEN
             self._flush()
             self._take(self._incoming.read())
+            self._turn_reading()
 
     def _give_up(self, last: bytes) -> None:
         """End with these bytes, as they are."""

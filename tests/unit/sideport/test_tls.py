@@ -375,6 +375,53 @@ async def test_many_little_records_are_decrypted_in_turns(
     assert wire.reading
 
 
+async def shaken(layer: Layer, wire: FakeTransport, client: Shaken) -> None:
+    """All of a handshake but the client's last word in it, which is yet to be sent."""
+    with suppress(ssl.SSLWantReadError):
+        client.session.do_handshake()
+    layer.data_received(client.outgoing.read())
+    await until(lambda: bool(wire.written))
+    client.incoming.write(wire.written)
+    wire.written = b""
+    client.session.do_handshake()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_much_may_be_said_with_the_last_of_a_handshake(
+    context: ssl.SSLContext, trusting: ssl.SSLContext, is_late: bool
+) -> None:
+    """As a batch that a client sends while the loop is busy: one read brings up to 256 KiB."""
+    sink, wire, turns = Sink(), FakeTransport(), Turns()
+    layer = Layer(Tls(context, 8), turns, cast(Connection, sink))
+    layer.connection_made(wire)
+    client = Shaken(trusting)
+    await shaken(layer, wire, client)
+    said = bytes(range(256)) * 1024
+    client.session.write(said)
+    if is_late:
+        turns.slice().spend()
+    layer.data_received(client.outgoing.read())
+    assert wire.reading is False
+    await until(lambda: wire.closing or len(sink.data) == len(said))
+    assert sink.data == said
+    await until(lambda: wire.reading)
+
+
+async def test_a_handshake_without_end_is_cut(context: ssl.SSLContext) -> None:
+    wire, tls = FakeTransport(), Tls(context, 8)
+    layer = Layer(tls, Turns(), cast(Connection, Sink()))
+    layer.connection_made(wire)
+    piece = b"\x16\x03\x01\x00\x01\x01"  # a byte of a hello in a record of its own
+    layer.data_received(b"\x16\x03\x01\x00\x04\x01\x00\xff\x00")
+    came = 0
+    while not wire.closing and came < 2**20:
+        came += len(piece) * 1000
+        layer.data_received(piece * 1000)
+        await asyncio.sleep(0)
+    assert wire.closing
+    assert came <= 136 * 1024
+
+
 async def test_what_is_cut_on_the_way_is_not_done(client: Client, backend: FakeBackend) -> None:
     """Else whoever sits in between makes 1 of 10."""
     await client.send(b"increment visits 1")
