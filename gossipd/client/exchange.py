@@ -35,7 +35,8 @@ class NoHttpError(Exception):
 
 
 class Response:
-    """An answer as it is received. The `on_…` methods are the parser's callbacks."""
+    """An answer as it is received. The `on_…` methods are the parser's callbacks: what comes
+    behind the answer is none of it."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -99,11 +100,13 @@ class Response:
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
-        self._in_body = self.status >= 200
+        if not self.complete:
+            self.status = self._parser.get_status_code()
+            self._in_body = self.status >= 200
 
     def on_body(self, part: bytes) -> None:
-        self.body += part
+        if not self.complete:
+            self.body += part
 
     def on_message_complete(self) -> None:
         if self._in_body:

@@ -215,6 +215,16 @@ def test_an_answer_may_be_framed_in_any_way_of_http(reply: bytes) -> None:
         assert client.get("/peers").text == "[]"
 
 
+def test_what_comes_behind_an_answer_is_none_of_it() -> None:
+    """A proxy may send more than it was asked for, in the same piece."""
+    response = Response()
+    first = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nRetry-After: 1\r\n\r\n{}"
+    second = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nRetry-After: 9\r\n\r\n[1]"
+    response.feed(first + second)
+    assert response.complete
+    assert (response.status, bytes(response.body), response.retry_after) == (503, b"{}", "1")
+
+
 def test_nobody_listening_is_no_answer() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
