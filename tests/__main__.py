@@ -160,6 +160,7 @@ def main(arguments: list[str]) -> int:
         os.environ[VARIABLE] = str(seed)
         options = (f"--hypothesis-seed={seed}",)
         print(f"thorough; again with: python -m tests --thorough --seed {seed}", flush=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of interpreters begin
     signal.signal(signal.SIGTERM, _terminated)
     chosen = lanes(options)
     if others:  # a part of the tests says nothing about coverage

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,15 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(GARBAGE_AFTER)
 
 
+NUMBERS = count()
+"""For what each test has of its own."""
+
+
 @pytest.fixture(autouse=True)
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory below which a node keeps its state by default: never in the home directory."""
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory below which a node keeps its state by default: never in the home directory. It
+    is not there yet, for few of thousands of tests need it, and to make one takes milliseconds."""
+    path = tmp_path_factory.getbasetemp() / f"{next(NUMBERS)}" / "state"
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state" / "gossipd"
+    monkeypatch.setenv("XDG_STATE_HOME", str(path))
+    return path / "gossipd"

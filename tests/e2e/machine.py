@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from compileall import compile_dir
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -142,6 +143,7 @@ class Machine:
             shutil.copytree(ROOT / folder, opt / "source" / folder)
         for name in "pyproject.toml", "README.md", "LICENSE":
             shutil.copy(ROOT / name, opt / "source")
+        compile_dir(opt / "source", quiet=1)  # nobody inside may write what it would compile
         shared = () if _IS_SYSTEM else (f"--bind-ro={_BASE}:/opt/base",)
         with self._console.open("wb") as console:
             self._container = subprocess.Popen(
