@@ -211,7 +211,7 @@ def _correction(line: _Line) -> Correction:
     return Correction(
         _counter(line),
         _seq(line),
-        _integer(line["lost"], 0, SEQ_MAX),
+        _integer(line["lost"], 0, _seq(line)),
         _integer(line["out"], -TOTAL_MAX, TOTAL_MAX),
         _integer(line["digest"], 0, MASK_64),
     )

@@ -125,7 +125,13 @@ _doubles = _many(
     st.builds(Double, counters, _event_seqs, _amounts, streams, _event_seqs, _ages), max_size=3
 )
 _sums = st.integers(-TOTAL_MAX, TOTAL_MAX)
-_corrections = _many(st.builds(Correction, counters, _event_seqs, seqs, _sums, u64), max_size=3)
+
+
+def _correction(counter: str, seq: int, lost: int, out: int, digest: int) -> Correction:
+    return Correction(counter, seq, min(seq, lost), out, digest)
+
+
+_corrections = _many(st.builds(_correction, counters, _event_seqs, seqs, _sums, u64), max_size=3)
 groups = st.builds(Group, streams, seqs, seqs, *_records)
 positions = (
     st.sampled_from((BEGINNING, END))

@@ -29,6 +29,8 @@ class Tally(NamedTuple):
 
 _NOTHING = Tally()
 
+_OUT_BYTES = 16
+
 
 class Tallies:
     """Those of all streams."""
@@ -63,4 +65,8 @@ class Tallies:
 
 
 def _hash_of(stream: Stream, counter: str, tally: Tally) -> int:
-    return wide_hash("d", stream, counter, *tally) if tally != _NOTHING else 0
+    if tally == _NOTHING:
+        return 0
+    # Many doubles that somebody made up leave out more than an integer of msgpack holds.
+    out = tally.out.to_bytes(_OUT_BYTES, "big", signed=True)
+    return wide_hash("d", stream, counter, tally.digest, tally.lost, out)

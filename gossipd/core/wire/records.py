@@ -62,7 +62,7 @@ class Correction(NamedTuple):
     counter: str
     seq: int
     lost: int
-    """For so many the value leaves out ..."""
+    """For so many, not more than `seq`, the value leaves out ..."""
     out: int
     """... this sum."""
     digest: int

@@ -219,10 +219,11 @@ def as_double(
 def as_correction(
     counter: object, seq: object, lost: object, out: object, digest: object
 ) -> Correction:
+    newest = as_integer(seq, 1, SEQ_MAX)
     return Correction(
         as_text(counter, COUNTER_BYTES_MAX),
-        as_integer(seq, 1, SEQ_MAX),
-        as_integer(lost, 0, SEQ_MAX),
+        newest,
+        as_integer(lost, 0, newest),  # each event has lost once, and none has come behind
         as_integer(out, -TOTAL_MAX, TOTAL_MAX),
         as_integer(digest, 0, U64),
     )

@@ -65,8 +65,11 @@ def hash_of_doubles(
     for counter, _, lost, out, digest in doubles.corrections(stream):
         tally = tallies.setdefault(counter, [0, 0, 0])
         tally[:] = tally[0] + digest, tally[1] + lost, tally[2] + out
-    whole = {name: (tally[0] & MASK_64, *tally[1:]) for name, tally in tallies.items()}
-    return sum(_hash(stream, name, *tally) for name, tally in whole.items() if any(tally))
+    return sum(
+        _hash(stream, name, digest & MASK_64, lost, out.to_bytes(16, "big", signed=True))
+        for name, (digest, lost, out) in tallies.items()
+        if digest & MASK_64 or lost or out
+    )
 
 
 @lru_cache(maxsize=10_000)

@@ -16,6 +16,7 @@ from gossipd.core import (
     StreamSnapshot,
 )
 from gossipd.core.hashing import MASK, MASK_64, fingerprint_of, hash64, wide_hash
+from gossipd.core.identity import BY_MAX
 from gossipd.core.log.doubles import REACHED_AT_ONCE, hash_of
 from gossipd.core.log.keys import EVENTS_MAX
 from gossipd.core.log.log import Log
@@ -512,3 +513,16 @@ def test_who_leaves_a_double_out_does_not_look_like_who_waits_for_its_winner() -
         log.merge(A, [("x", 1, 1)])
         check_books(log)
     assert (waits.values, waits.fingerprint) == (told.values, told.fingerprint)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_doubles_may_leave_out_more_than_64_bits_hold(sign: int) -> None:
+    """Somebody may make up as many as are held, each as large as may be."""
+    log, count = Log(), 2**11 + 1
+    log.merge(A, [("x", count, 1)])
+    log.merge(B, [("x", count, 1)])
+    doubles = [Double("x", seq, sign * BY_MAX, A, seq, 0) for seq in range(1, count + 1)]
+    new, _ = log.enter(B, doubles, 0.0)
+    assert new == count
+    assert log.value("x") == 2 - sign * count * BY_MAX
+    check_books(log)

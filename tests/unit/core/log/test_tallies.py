@@ -9,15 +9,17 @@ from tests.simulation.tables import walk
 A, B = (bytes(9) + bytes((n,)) for n in (1, 2))
 
 
+def _hash(digest: int, lost: int, out: int) -> int:
+    return wide_hash("d", A, "x", digest, lost, out.to_bytes(16, "big", signed=True))
+
+
 def test_a_tally_is_hashed_as_a_whole() -> None:
     tallies = Tallies()
     tallies.move(A, "x", digest=7, lost=1, out=5)
-    assert [*tallies.moves()] == [(A, wide_hash("d", A, "x", 7, 1, 5))]
+    assert [*tallies.moves()] == [(A, _hash(7, 1, 5))]
     tallies.move(A, "x", digest=-8)
     tallies.move(A, "x", out=1)
-    before, after = (7, 1, 5), (MASK_64, 1, 6)
-    moved = wide_hash("d", A, "x", *after) - wide_hash("d", A, "x", *before)
-    assert [*tallies.moves()] == [(A, moved)]
+    assert [*tallies.moves()] == [(A, _hash(MASK_64, 1, 6) - _hash(7, 1, 5))]
     assert [*tallies.moves()] == []
 
 

@@ -524,3 +524,12 @@ def test_statuses_have_their_precedence_on_the_wire() -> None:
     names = ["ALIVE", "SUSPECT", "FAILED", "LEFT", "FORGOTTEN"]
     assert [status.name for status in Status] == names
     assert [status.value for status in Status] == list(range(5))
+
+
+def test_no_more_events_have_lost_than_there_are() -> None:
+    """Else who folds one more could tell nobody."""
+    page = Page(STREAM, 0, BEGINNING, END, 5, (), (), (), (CORRECTION._replace(seq=5, lost=5),))
+    told = spoken(Pages(1, (page,), True))
+    assert decode(encode(told)) == told
+    worse = page._replace(corrections=(CORRECTION._replace(seq=5, lost=6),))
+    assert decode(encode(spoken(Pages(1, (worse,), True)))) is Drop.MALFORMED
