@@ -162,5 +162,5 @@ def test_the_status_is_the_node_in_one_look(pair: Pair) -> None:
     limits = {"streams": 1_000_000, "registers": 5_000_000, "doubles": 1_000_000}
     assert status["limits"] == {**limits, "keys": 1_000_000}
     assert status["keys"] == {"held": 0, "doubles": 0, "doubles_held": 0}
-    assert len(str(status["fingerprint"])) == 16
+    assert len(str(status["fingerprint"])) == 32
     assert status["members"] == {"alive": 2, "suspect": 0, "failed": 0, "left": 0}

@@ -376,8 +376,8 @@ def test_idle_traffic_is_that_of_the_probes(world: World) -> None:
 
 
 def test_traffic_may_gain_the_bytes_of_a_fingerprint_and_no_more() -> None:
-    compare_idle(Traffic(2, 100), Traffic(2.05, 116))
-    for costly in (Traffic(2.2, 100), Traffic(2, 130)):
+    compare_idle(Traffic(2, 100), Traffic(2.05, 132))
+    for costly in (Traffic(2.2, 100), Traffic(2, 150)):
         with pytest.raises(AssertionError, match=r"^Q7: "):
             compare_idle(Traffic(2, 100), costly)
 
