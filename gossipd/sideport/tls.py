@@ -195,8 +195,6 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             self._flush()
             if self._came > _HANDSHAKE_SIZE_MAX:
                 self.abort()
-            else:
-                self._turn_reading()
         except ssl.SSLError:
             self._tls.end(self, Outcome.FAILED)
             self._give_up(self._outgoing.read())  # which says why
@@ -205,7 +203,7 @@ class Layer(asyncio.Protocol, asyncio.Transport):
             self._state = _State.OPEN
             self._flush()
             self._take(self._incoming.read())
-            self._turn_reading()
+        self._turn_reading()
 
     def _give_up(self, last: bytes) -> None:
         """End with these bytes, as they are."""

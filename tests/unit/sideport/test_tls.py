@@ -332,7 +332,10 @@ async def _all_of(reader: asyncio.StreamReader) -> bytes:
 class Sink(asyncio.Protocol):
     """A connection that keeps what it is told."""
 
-    data, has_eof = b"", False
+    data, has_eof, is_refused = b"", False, False
+
+    def refuse(self) -> None:
+        self.is_refused = True
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -420,6 +423,19 @@ async def test_a_handshake_without_end_is_cut(context: ssl.SSLContext) -> None:
         await asyncio.sleep(0)
     assert wire.closing
     assert came <= 136 * 1024
+
+
+async def test_who_fails_in_its_turn_is_still_read(context: ssl.SSLContext) -> None:
+    """Else a close would take the alert away from a client that has more to say."""
+    wire, turns, sink = FakeTransport(), Turns(), Sink()
+    layer = Layer(Tls(context, 8), turns, cast(Connection, sink))
+    layer.connection_made(wire)
+    turns.slice().spend()
+    layer.data_received(BROKEN)
+    assert not wire.reading
+    await until(lambda: sink.is_refused)
+    assert wire.written
+    assert wire.reading
 
 
 async def test_what_is_cut_on_the_way_is_not_done(client: Client, backend: FakeBackend) -> None:
