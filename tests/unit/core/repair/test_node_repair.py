@@ -19,7 +19,7 @@ from gossipd.core import (
     Settings,
     source_stream,
 )
-from gossipd.core.hashing import answer_of
+from gossipd.core.hashing import MASK_64, answer_of
 from gossipd.core.log.log import Log
 from gossipd.core.repair.turns import LED_MAX, PEER_SECONDS
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
@@ -372,6 +372,24 @@ def test_corrections_of_a_repair_that_does_not_end_are_not_used() -> None:
     talk.hear(talk.peer("p0"), Pages(ask.nonce, (first,), False))
     talk.wait(10.0)
     assert talk.node.log.value("a") == 5
+
+
+def test_a_peer_that_makes_a_correction_up_hides_nothing_that_another_one_holds() -> None:
+    """p0 tells of a digest that makes up for an increment which only p1 holds."""
+    talk = quiet()
+    whole = Log()
+    for register in ((2, "a"), (1, "lacked")):
+        whole.merge(stream(register[0]), [(register[1], 5, 5)])
+    learn(talk, 2, [("a", 5, 5)])
+    missing = sum(whole.sums_below(0, 0)) - sum(talk.node.log.sums_below(0, 0))
+    made_up = Correction("a", 5, 0, 0, missing & MASK_64)
+    ask = begin(talk, (leaf_of(2, [("a", 5, 6)], 5),))
+    told = page(2, (("a", 5, 5),), 0, start=0)._replace(corrections=(made_up,))
+    talk.hear(talk.peer("p0"), Pages(ask.nonce, (told,), True))
+    talk.wait(1.1)
+    assert talk.node.log.doubles.correction(stream(2), "a") == made_up
+    shown = Shown(whole.fingerprint, talk.shown.members, True)
+    assert talk.hear(talk.peer("p1"), Ping(1, "me", shown)).sent(DigestAsk)
 
 
 def test_corrections_of_what_is_not_held_are_not_kept() -> None:
