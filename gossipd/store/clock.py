@@ -21,6 +21,9 @@ MARKED_EVERY = 60.0
 """Seconds after which the next transaction marks the time: so much of it may be lost when the
 machine goes off."""
 
+TIME_MAX = 2**53
+"""Milliseconds, either way: beyond it none is a moment, nor a number of its own as a float."""
+
 
 class Mark(NamedTuple):
     """A moment, as it is kept in the file."""
@@ -39,7 +42,10 @@ class Mark(NamedTuple):
     def parse(cls, text: str) -> Mark:
         """What `str` gave. Raises `ValueError`."""
         at, up, boot = text.split(" ")
-        return cls(int(at), int(up), boot)
+        mark = cls(int(at), int(up), boot)
+        if max(abs(mark.at), abs(mark.up)) > TIME_MAX:
+            raise ValueError(f"no moment: {text[:80]!r}")
+        return mark
 
 
 class FileClock:

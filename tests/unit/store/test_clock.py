@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gossipd.store import clock
-from gossipd.store.clock import MARKED_EVERY, FileClock, Mark
+from gossipd.store.clock import MARKED_EVERY, TIME_MAX, FileClock, Mark
 
 
 @pytest.fixture
@@ -77,3 +77,11 @@ def test_the_machine_tells_both() -> None:
     assert len(mark.boot) == 36
     assert mark.up > 0
     assert FileClock(str(mark), 0.0).now() >= mark.at / 1000
+
+
+@pytest.mark.parametrize("at", [TIME_MAX, -TIME_MAX])
+def test_a_mark_in_a_damaged_file_is_a_moment_or_none(at: int) -> None:
+    assert FileClock(f"{at} 0 x", 0.0).now() * 1000 == pytest.approx(at)
+    for text in (f"{2 * at} 0 x", f"0 {2 * at} x", f"1{'0' * 400} 0 x"):
+        with pytest.raises(ValueError, match="no moment: "):
+            FileClock(text, 0.0)
