@@ -420,7 +420,7 @@ async def test_a_handshake_without_end_is_cut(context: ssl.SSLContext) -> None:
     while not wire.closing and came < 2**20:
         came += len(piece) * 1000
         layer.data_received(piece * 1000)
-        await asyncio.sleep(0)
+        await until(lambda: wire.reading or wire.closing)
     assert wire.closing
     assert came <= 136 * 1024
 
