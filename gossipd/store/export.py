@@ -193,7 +193,9 @@ def _writes_of(line: _Line, since: int, now: int) -> Iterator[Write]:
         total = _integer(line["total"], -TOTAL_MAX, TOTAL_MAX)
         yield put_register(_stream(line), _counter(line), _seq(line), total)
     elif fields == _KEY:
-        at = _integer(line["at"], 0, _TIME_MAX) + now - since
+        # A key may be older than the beginning of 1970 by the clock of this file.
+        at = _integer(line["at"], -_TIME_MAX, _TIME_MAX) + now - since
+        at = max(-_TIME_MAX, min(at, _TIME_MAX))
         event = (_stream(line), _seq(line), _key(line["key"]), _counter(line), _by(line))
         yield from put_keys([(*event, at)])
     elif fields == _DOUBLE:
