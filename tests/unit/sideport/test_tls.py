@@ -345,6 +345,17 @@ class Sink(asyncio.Protocol):
         return True
 
 
+async def shaken(layer: Layer, wire: FakeTransport, client: Shaken) -> None:
+    """All of a handshake but the client's last word in it, which is yet to be sent."""
+    with suppress(ssl.SSLWantReadError):
+        client.session.do_handshake()
+    layer.data_received(client.outgoing.read())
+    await until(lambda: bool(wire.written))
+    client.incoming.write(wire.written)
+    wire.written = b""
+    client.session.do_handshake()
+
+
 async def test_many_little_records_are_decrypted_in_turns(
     context: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
@@ -353,13 +364,8 @@ async def test_many_little_records_are_decrypted_in_turns(
     layer = Layer(tls, turns, cast(Connection, sink))
     layer.connection_made(wire)
     client = Shaken(trusting)
-    for _ in range(2):
-        with suppress(ssl.SSLWantReadError):
-            client.session.do_handshake()
-        layer.data_received(client.outgoing.read())
-        await until(lambda: bool(wire.written))
-        client.incoming.write(wire.written)
-        wire.written = b""
+    await shaken(layer, wire, client)
+    layer.data_received(client.outgoing.read())
     for sign in (said := bytes(range(256)) * 10):
         client.session.write(bytes((sign,)))
     with suppress(ssl.SSLWantReadError):
@@ -376,17 +382,6 @@ async def test_many_little_records_are_decrypted_in_turns(
     await until(lambda: sink.has_eof)
     assert sink.data == said
     assert wire.reading
-
-
-async def shaken(layer: Layer, wire: FakeTransport, client: Shaken) -> None:
-    """All of a handshake but the client's last word in it, which is yet to be sent."""
-    with suppress(ssl.SSLWantReadError):
-        client.session.do_handshake()
-    layer.data_received(client.outgoing.read())
-    await until(lambda: bool(wire.written))
-    client.incoming.write(wire.written)
-    wire.written = b""
-    client.session.do_handshake()
 
 
 @pytest.mark.parametrize("is_late", [False, True])

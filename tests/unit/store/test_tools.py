@@ -299,6 +299,19 @@ async def test_keys_from_a_file_whose_clock_is_behind_are_no_older_where_they_co
     assert ageless(await stored(tmp_path / "new")) == ageless(await stored(tmp_path / "old"))
 
 
+@pytest.mark.parametrize("now", [0, 2**48 - 1])
+async def test_keys_of_any_time_come_out_as_lines_that_come_in_again(
+    tmp_path: Path, now: int
+) -> None:
+    """By the clock of the file they may be from before 1970, or from later than can be told."""
+    rows = [{**HEAD, "now": now}, REGISTER, {**KEY, "at": 2**48 - 1 - now}, {"lines": 3}]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    for place in ("first", "second"):
+        assert call("import", tmp_path / place, lines=lines).exit_code == 0
+        lines = call("export", tmp_path / place).stdout
+    assert lines.count('"key"') == 1
+
+
 async def test_a_backup_has_the_keys(tmp_path: Path) -> None:
     await filled_with_keys(tmp_path / "data")
     (tmp_path / "copy").mkdir()
