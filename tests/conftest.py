@@ -7,6 +7,7 @@ import gc
 import signal
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,3 +40,10 @@ def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(path))
     return path / "gossipd"
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice of time (`sideport.turns`) lasts until it is spent: what a test expects within one
+    does not depend on how fast the machine is."""
+    monkeypatch.setattr("gossipd.sideport.turns.time", SimpleNamespace(perf_counter=lambda: 0.0))

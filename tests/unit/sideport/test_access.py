@@ -301,6 +301,7 @@ async def test_a_prefix_bounds_text(client: Client, backend: FakeBackend) -> Non
     assert {name for name, _ in backend.started} == {"jobs.a"}
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_prefix_bounds_resp(client: Client, backend: FakeBackend) -> None:
     refusal = b"-NOPERM this token is for counters alone that begin with 'jobs.'\r\n"
     said = [

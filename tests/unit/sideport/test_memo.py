@@ -246,6 +246,7 @@ async def client_of_redis(host: FakeHost, backend: FakeBackend) -> None:
     connection.connection_lost(None)
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("one", [b"increment a\n", resp("INCR", "a")], ids=["text", "RESP"])
 async def test_of_some_in_a_row_each_is_answered_though_not_all_counted(one: bytes) -> None:
     backend = FakeBackend()

@@ -366,6 +366,7 @@ async def test_many_little_records_are_decrypted_in_turns(
     client = Shaken(trusting)
     await shaken(layer, wire, client)
     layer.data_received(client.outgoing.read())
+    await until(lambda: tls.handshakes[Outcome.DONE] == 1)
     for sign in (said := bytes(range(256)) * 10):
         client.session.write(bytes((sign,)))
     with suppress(ssl.SSLWantReadError):
