@@ -25,6 +25,10 @@ KEPT = frozenset(
 FIELD_OVERHEAD = 4
 """The colon, blank and line end that stand around a header field's name and value."""
 
+LINE_OVERHEAD = len(b"UNSUBSCRIBE  HTTP/1.1\r\n\r\n")
+"""What stands around the target, with the longest method there is, and the end of a head: so all
+of a head is counted, and its limit is the same in however many reads it comes."""
+
 
 class Head:
     """Of one request."""
@@ -35,8 +39,8 @@ class Head:
         self.target = b""
         self.fields: dict[bytes, list[bytes]] = {}
         """The values of those that are heeded, by their name in small letters."""
-        self.size = 0
-        """Bytes so far; of the trailers, too."""
+        self.size = LINE_OVERHEAD
+        """Bytes so far, or a few more; of the trailers, too."""
         self.is_complete = False
         self.version = ""
         self.cors = b""

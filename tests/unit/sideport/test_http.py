@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from gossipd.sideport.limits import Limits
+from tests.fuzz.conversation import LIMITS as SMALL
+from tests.fuzz.conversation import converse, host
 
 from .fake import KEY, Client, FakeBackend
 
@@ -50,6 +52,18 @@ async def test_a_request_may_come_byte_by_byte(client: Client, backend: FakeBack
         await client.send(bytes([byte]))
     assert (await client.response()).status == 200
     assert backend.values == {"default": 7}
+
+
+async def test_a_head_is_too_large_or_not_in_however_many_reads_it_comes() -> None:
+    line, refused = b"UNLOCK /count HTTP/1.1\r\n", set[bool]()
+    for size in range(SMALL.head_size_max - 60, SMALL.head_size_max + 10):
+        for fields in (b"Host: a", b"Host: a\r\nA: a\r\nB: b"):
+            head = (line + fields).ljust(size - 4, b"c") + b"\r\n\r\n"
+            at_once = b" 431 " in await converse(host()[1], [head])
+            assert (b" 431 " in await converse(host()[1], [head[:-1], head[-1:]])) == at_once
+            assert at_once or size <= SMALL.head_size_max
+            refused.add(at_once)
+    assert refused == {False, True}
 
 
 async def test_a_client_that_expects_100_continue_gets_it(
