@@ -133,6 +133,7 @@ class _Bare:
     """What a question is in that is in no datagram of a cluster."""
 
     overhead = 0
+    padding = 1
 
     def close(self, body: bytes) -> bytes:
         return body

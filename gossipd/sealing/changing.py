@@ -62,6 +62,10 @@ class ChangingFrame:
     def overhead(self) -> int:
         return self._plain.overhead if self._sealed is None else self._sealed.overhead
 
+    @property
+    def padding(self) -> int:
+        return 1 if self._sealed is None or self._sends_plain else self._sealed.padding
+
     def close(self, body: bytes) -> bytes:
         if self._sealed is None or self._sends_plain:
             return self._plain.close(body)

@@ -1,5 +1,5 @@
 """What somebody sees who captures a cluster's packets: everything where there is no secret, and
-nothing of names, counters, tags and counts where there is one."""
+nothing of names, counters, tags and counts, and sizes to 32 bytes, where there is one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gossipd.core import Settings
+from gossipd.sealing.frame import SealedFrame
 from gossipd.sealing.keyring import Secret
 from tests.deadline import DEADLINE
 from tests.e2e import namespaces
@@ -99,3 +101,6 @@ def test_captured_traffic_shows_words_and_numbers_only_where_nobody_has_a_secret
     captured = b"".join(datagrams)
     seen = {what for what, word in WORDS.items() if word in captured}
     assert seen == (set() if secret else set(WORDS) - {"the cluster's name"})
+    sizes = {len(datagram) - SealedFrame.overhead for datagram in datagrams}
+    odd = {size for size in sizes if size % SealedFrame.padding}
+    assert odd <= {Settings().datagram_size - SealedFrame.overhead} if secret else len(odd) > 5

@@ -28,7 +28,7 @@ from gossipd.core.wire.messages import (
 
 LATER_KIND = 99
 LATER_RECORD = [7, "a key", 3]
-_FIELDS, _VIEWS, _GROUPS = 4, 5, 6
+_FIELDS, _VIEWS, _GROUPS, _PADDING = 4, 5, 6, 7
 _LISTED: dict[type[Message], int] = {
     Digest: 3,
     PassAsk: 1,
@@ -80,6 +80,8 @@ def record_lists(tree: list[object], kind: type[Message]) -> Iterator[list[objec
 def with_later_fields(body: bytes, extra: Callable[[int], Sequence[object]]) -> tuple[bytes, int]:
     """A body with `extra(n)` behind the fields of its n-th thing; and how many that were."""
     tree, kind = _read(body)
+    if len(tree) == _PADDING:
+        tree.append(None)
     added = 0
     for number, thing in enumerate(list(_things(tree, kind))):
         more = extra(number)

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from gossipd.core.identity import Address
 from gossipd.core.settings import DATAGRAM_SIZE_MAX, Settings
 from gossipd.core.swim.members import MemberTable
-from gossipd.core.wire.encoding import BODY_OVERHEAD, Packed, pack_body, pack_head, pack_view
+from gossipd.core.wire.encoding import (
+    BODY_OVERHEAD,
+    Packed,
+    pack_body,
+    pack_head,
+    pack_view,
+    padded,
+)
 from gossipd.core.wire.frame import Frame
 from gossipd.core.wire.messages import MemberView, Message, Status
 
@@ -69,7 +76,11 @@ class PacketBuilder:
         if name is not None and self._members.lives_at(to):
             news, groups = self._news(budget, now)
             packed += news
-        return self._frame.close(pack_body(head, packed, groups))
+        body = pack_body(head, packed, groups)
+        if (multiple := self._frame.padding) > 1:
+            whole = -(-len(body) // multiple) * multiple
+            body = padded(body, min(whole, size - self._frame.overhead))
+        return self._frame.close(body)
 
     def _head(self, message: Message) -> Packed:
         own = self._members.own

@@ -1,7 +1,8 @@
 """Bodies of datagrams: msgpack arrays, checked completely before anything is used.
 
-    [kind, sender, generation, incarnation, [fields of the message], [views], [groups]]
+    [kind, sender, generation, incarnation, [fields of the message], [views], [groups], padding]
 
+The padding, bytes or nil that say nothing, is there only where sizes are to tell less.
 Fields are positional and only ever appended, so an older version reads what it knows and counts
 the rest. `decode` is total: any bytes give an `Envelope` or a reason to drop them.
 """
@@ -235,7 +236,8 @@ def _decode(body: bytes) -> Envelope:
     if kind >= len(_READERS):
         raise UnknownKindError
     _, count, optional, read = _READERS[kind]
-    reader.unknown += len(top) - 7
+    is_padded = len(top) > 7 and (top[7] is None or type(top[7]) is bytes)
+    reader.unknown += len(top) - 7 - is_padded
     message = read(reader.fields(top[4], count, optional), reader)
     views = tuple(as_view(view, reader) for view in reader.array(top[5]))
     groups = tuple(as_group(group, reader) for group in reader.array(top[6]))

@@ -68,6 +68,16 @@ def _array(length: int) -> bytes:
     return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
 
 
+def padded(body: Packed, size: int) -> Packed:
+    """The same body with a field behind all others that says nothing, `size` bytes long: at most
+    257 longer than it is; as it is where it is no shorter than that."""
+    missing = size - len(body)
+    if missing <= 0:
+        return body
+    nothing = b"\xc0" if missing == 1 else bytes((0xC4, missing - 2)) + bytes(missing - 2)
+    return b"".join((b"\x98", memoryview(body)[1:], nothing))
+
+
 def pack_view(view: MemberView) -> Packed:
     """One member as it stands in a datagram."""
     return _pack(_view_fields(view))

@@ -35,6 +35,11 @@ class Frame(Protocol):
     def overhead(self) -> int:
         """Bytes that `close` adds to a body."""
 
+    @property
+    def padding(self) -> int:
+        """Bodies of messages are made multiples of so many bytes, as far as there is room, so
+        that their sizes tell less; 1: they are not."""
+
     def close(self, body: bytes) -> bytes:
         """The datagram that carries `body`."""
 
@@ -49,6 +54,7 @@ class TagFrame:
     """The frame without secrets: a keyed checksum."""
 
     overhead = _HEAD + _TAG
+    padding = 1
 
     def __init__(self, cluster: str) -> None:
         self._key = _key_of(cluster)

@@ -5,6 +5,7 @@ import pytest
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.state import State
 from gossipd.core.wire.decoding import decode
+from gossipd.core.wire.frame import TagFrame
 from gossipd.core.wire.messages import (
     Ack,
     Envelope,
@@ -121,6 +122,45 @@ def test_members_that_are_not_shared_leave_the_lane() -> None:
     state.member_queue.push("nobody")
     assert _sent(state).views == ()
     assert len(state.member_queue) == 0
+
+
+class Padding(TagFrame):
+    """Hides sizes, as a frame with secrets does."""
+
+    padding = 32
+
+
+@pytest.mark.parametrize("size", [DATAGRAM_SIZE_FLOOR, 1199, 1200, 1400])
+def test_a_frame_with_secrets_hides_the_size_of_what_is_said(size: int) -> None:
+    sizes = set[int]()
+    for length in range(200):
+        bare, hiding = state_of(ALIVE, datagram_size=size), state_of(ALIVE, datagram_size=size)
+        hiding.packet_builder._frame = Padding("parts")
+        sent = list[bytes]()
+        for state in (bare, hiding):
+            for number in range(length // 4):
+                state.log.merge(STREAM, [(f"{number}".rjust(length, "a"), 1, number + 1)])
+            state.log_queue.push(STREAM, 0)
+            sent.append(state.packet_builder.pack(ACK, ALIVE.address, "bob", (), 0.0))
+        bodies = [FRAME.open(data) for data in sent]
+        assert isinstance(bodies[0], bytes)
+        assert isinstance(bodies[1], bytes)
+        assert decode(bodies[0]) == decode(bodies[1])
+        assert 0 <= len(bodies[1]) - len(bodies[0]) < Padding.padding
+        assert len(sent[1]) <= size
+        sizes.add(len(bodies[1]))
+    largest = size - FRAME.overhead
+    assert sizes - {largest} <= set(range(0, largest, Padding.padding))
+    assert len(sizes) > 2
+
+
+@pytest.mark.parametrize("room", range(30, 60))
+def test_padding_takes_no_more_than_the_room_that_is_given(room: int) -> None:
+    state = state_of(ALIVE)
+    bare = len(state.packet_builder.pack(ACK, ALIVE.address, None, (), 0.0))
+    state.packet_builder._frame = Padding("parts")
+    data = state.packet_builder.pack(ACK, ALIVE.address, None, (), 0.0, room)
+    assert len(data) == max(bare, min(room, FRAME.overhead + Padding.padding))
 
 
 def test_the_room_beside_a_message_is_what_a_full_datagram_leaves() -> None:

@@ -12,7 +12,7 @@ from gossipd.core.identity import NAME_BYTES_MAX, TAGS_MAX
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
 from gossipd.core.wire.decoding import ARRAY_MAX, decode, is_of_probes
 from gossipd.core.wire.drops import Drop
-from gossipd.core.wire.encoding import pack_record
+from gossipd.core.wire.encoding import pack_record, padded
 from gossipd.core.wire.frame import TagFrame
 from gossipd.core.wire.messages import (
     ACCUSERS_MAX,
@@ -203,9 +203,24 @@ def test_fields_of_a_later_version_are_counted_and_ignored(envelope: Envelope) -
     fields = _fields(envelope)
     message = fields[4]
     assert isinstance(message, list)
-    decoded = _decoded([*fields[:4], [*message, "new", {"x": 1}], *fields[5:], None])
+    decoded = _decoded([*fields[:4], [*message, "new", {"x": 1}], *fields[5:], None, b"new"])
     assert decoded.unknown == 3
     assert decoded.message == envelope.message
+
+
+def test_padding_is_read_over_and_nothing_else_in_its_place() -> None:
+    fields = _fields(spoken(Gossip()))
+    for nothing in (None, b"", bytes(9), b"anything"):
+        assert _decoded([*fields, nothing]) == spoken(Gossip())
+    assert _decoded([*fields, "a word"]).unknown == 1
+
+
+def test_a_body_is_padded_to_any_size() -> None:
+    body = encode(spoken(Gossip(), [ALIVE], [KEYED]))
+    for missing in range(-2, 258):
+        longer = padded(body, len(body) + missing)
+        assert len(longer) == len(body) + max(0, missing)
+        assert decode(longer) == spoken(Gossip(), [ALIVE], [KEYED])
 
 
 def test_later_fields_of_views_groups_and_records_are_counted_and_ignored() -> None:
