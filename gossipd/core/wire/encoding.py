@@ -74,8 +74,11 @@ def padded(body: Packed, size: int) -> Packed:
     missing = size - len(body)
     if missing <= 0:
         return body
-    nothing = b"\xc0" if missing == 1 else bytes((0xC4, missing - 2)) + bytes(missing - 2)
-    return b"".join((b"\x98", memoryview(body)[1:], nothing))
+    return b"\x98" + body[1:] + _PADDINGS[missing]
+
+
+_PADDINGS = (b"", b"\xc0", *(bytes((0xC4, size)) + bytes(size) for size in range(256)))
+"""By their sizes: nil, or bytes."""
 
 
 def pack_view(view: MemberView) -> Packed:
