@@ -6,7 +6,7 @@
 
 AES-256-GCM over the body; all before it is authenticated with it. What an observer sees: that it
 is gossipd, a hash of the cluster's name, which secret, which process, how many datagrams that has
-sent, and how long a body is, to `PADDING` bytes: so not how long the name of a counter is.
+sent, and how long a body is, to `PADDING` bytes.
 
 **Nonces.** GCM fails when a nonce comes twice under one key (NIST SP 800-38D, section 8). Were
 they random, with one key for all, the standard would allow 2^32 datagrams (8.3) in the whole

@@ -133,7 +133,7 @@ class Padding(TagFrame):
 @pytest.mark.parametrize("size", [DATAGRAM_SIZE_FLOOR, 1199, 1200, 1400])
 def test_a_frame_with_secrets_hides_the_size_of_what_is_said(size: int) -> None:
     sizes = set[int]()
-    for length in range(200):
+    for length in range(0, 200, 7):
         bare, hiding = state_of(ALIVE, datagram_size=size), state_of(ALIVE, datagram_size=size)
         hiding.packet_builder._frame = Padding("parts")
         sent = list[bytes]()
