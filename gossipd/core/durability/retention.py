@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 
 from gossipd.core.identity import Stream
 from gossipd.core.log.dedup import Dedup, held_longer
@@ -133,6 +133,8 @@ class Retention:
                 dedup.dropped(record.key)
             expires = turn.now + self._longest - records[-1].age * AGE_TICK
             log.drop_keys(stream, records, expires if log.keeps_marks else turn.now)
+        for stream in some:
+            count += self._drop_above(stream, DROPPED_AT_ONCE - count, turn.now)
         if count < DROPPED_AT_ONCE:
             del self._streams[-KEY_STREAMS_AT_ONCE:]
             self._see_lag(some, turn.now)
@@ -146,6 +148,18 @@ class Retention:
             self._timers.set(Timer.KEYS, turn.now + PAUSE)
         else:
             self._look_again(turn)
+
+    def _drop_above(self, stream: Stream, limit: int, now: float) -> int:
+        """Drop up to `limit` records above a stream's version that have expired, however long an
+        older one stays before them: as part of the fingerprint they go everywhere at that time."""
+        log, under_way = self._log, self._dedup.under_way
+        above = log.keys.oldest_first(stream, log.version(stream), now)
+        expired = takewhile(lambda record: self._is_expired(stream, record), islice(above, limit))
+        records = [record for record in expired if record.key not in under_way]
+        log.forget_keys(stream, records)
+        for record in records:
+            self._dedup.dropped(record.key)
+        return len(records)
 
     def _see_lag(self, streams: Iterable[Stream], now: float) -> None:
         """Note how far streams are behind. In a crowded memory what is known of them is not whole

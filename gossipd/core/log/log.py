@@ -253,9 +253,7 @@ class Log(Registers):
             return False
         gone = self.keys.at(largest.stream, largest.seq, now)
         assert gone is not None
-        held = self._streams[largest.stream]
-        self._sum(largest.stream, held, -self._hash_of(largest.stream, held, gone))
-        self.keys.remove(largest.stream, largest.seq)
+        self.forget_keys(largest.stream, (gone,))
         return True
 
     def give_way(self, stream: Stream, records: Iterable[KeyRecord], now: float) -> None:
@@ -376,6 +374,13 @@ class Log(Registers):
         self._archived[stream] = max(
             self._archived.get(stream, (0, 0.0)), (records[-1].seq, expires)
         )
+
+    def forget_keys(self, stream: Stream, records: Iterable[KeyRecord]) -> None:
+        """Hold these key records of a stream no more in memory, wherever they stand."""
+        held = self._streams[stream]
+        for record in records:
+            self._sum(stream, held, -self._hash_of(stream, held, record))
+            self.keys.remove(stream, record.seq)
 
     def claim(self, stream: Stream, version: int) -> bool:
         """Everything of `stream` up to `version` is held now; False if that was known."""

@@ -116,6 +116,33 @@ def test_a_record_whose_key_is_ahead_of_the_clock_stays_longer_in_memory_alone(
     assert bench.seqs() == []
 
 
+def test_what_is_above_a_version_goes_in_time_whoever_stays_before_it() -> None:
+    """It is part of the fingerprint, and a node that came later has nothing before it."""
+    settings = Settings(key_window=WINDOW, key_retention=WINDOW)
+    early, late = Bench(False, settings), Bench(False, settings)
+    ahead = int(1000 * (WALL + 1e8)).to_bytes(6, "big") + b"\x70" + bytes((0, 128, *bytes(7)))
+    others = [record(3), record(4), record(5, age=-9), record(6)]
+    for bench in (early, late):
+        bench.state.dedup.see_clocks(0.0, WALL)
+    early.hold(A, record(1, key=ahead), *others, version=1)
+    late.hold(A, *others, version=1)
+    assert early.state.log.fingerprint == late.state.log.fingerprint
+    early.state.dedup.under_way = {others[1].key}
+    early.drop(WINDOW - 0.2)
+    assert early.seqs() == [1, 3, 4, 5, 6]
+    early.drop(WINDOW)
+    assert early.seqs() == [1, 4, 5, 6]
+    early.state.dedup.under_way = ()
+    for bench in (early, late):
+        bench.drop(WINDOW)
+    assert (early.seqs(), late.seqs()) == ([1, 5, 6], [5, 6])
+    assert early.state.log.fingerprint == late.state.log.fingerprint
+    for bench in (early, late):
+        bench.drop(WINDOW + 9)
+    assert (early.seqs(), late.seqs()) == ([1], [])
+    assert early.state.log.fingerprint == late.state.log.fingerprint
+
+
 def test_what_is_dropped_raises_the_horizon() -> None:
     bench = Bench(False)
     key = (1_700_000_000_000).to_bytes(6, "big") + b"\x70" + bytes(9)
