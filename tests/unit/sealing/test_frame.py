@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gossipd.core import Drop, TagFrame
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
-from gossipd.sealing.frame import COUNTERS, SALT_SIZE, SENDERS_MAX, WINDOW, SealedFrame
+from gossipd.sealing.changing import ChangingFrame
+from gossipd.sealing.frame import COUNTERS, PADDING, SALT_SIZE, SENDERS_MAX, WINDOW, SealedFrame
 from gossipd.sealing.keyring import Keyring, Secret
 from tests.effort import examples
 
@@ -115,6 +116,15 @@ def test_what_takes_another_key_to_tell_is_not_refused_before_it_is_opened() -> 
     assert receiver.refusal(damaged) is Drop.FORGED
     assert receiver.refusal(second) is None
     assert receiver.open(second) == BODY
+
+
+def test_only_what_is_sealed_is_padded() -> None:
+    changing = ChangingFrame("c")
+    assert changing.padding == 1
+    changing.change(Keyring((A,)), sends_plain=True, takes_plain=True)
+    assert changing.padding == 1
+    changing.change(Keyring((A,)), sends_plain=False, takes_plain=True)
+    assert changing.padding == PADDING
 
 
 def test_a_node_without_a_secret_knows_what_is_sealed() -> None:

@@ -121,7 +121,8 @@ def test_what_is_above_a_version_goes_in_time_whoever_stays_before_it() -> None:
     settings = Settings(key_window=WINDOW, key_retention=WINDOW)
     early, late = Bench(False, settings), Bench(False, settings)
     ahead = int(1000 * (WALL + 1e8)).to_bytes(6, "big") + b"\x70" + bytes((0, 128, *bytes(7)))
-    others = [record(3), record(4), record(5, age=-9), record(6)]
+    timed = int(1000 * WALL).to_bytes(6, "big") + b"\x70" + bytes((0, 129, *bytes(7)))
+    others = [record(3, key=timed), record(4), record(5, age=-9), record(6)]
     for bench in (early, late):
         bench.state.dedup.see_clocks(0.0, WALL)
     early.hold(A, record(1, key=ahead), *others, version=1)
@@ -132,6 +133,7 @@ def test_what_is_above_a_version_goes_in_time_whoever_stays_before_it() -> None:
     assert early.seqs() == [1, 3, 4, 5, 6]
     early.drop(WINDOW)
     assert early.seqs() == [1, 4, 5, 6]
+    assert early.state.dedup.horizon == key_time(timed)
     early.state.dedup.under_way = ()
     for bench in (early, late):
         bench.drop(WINDOW)
