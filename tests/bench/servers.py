@@ -5,19 +5,18 @@ What they keep is in directories beside each other, on one disk.
 
 from __future__ import annotations
 
-import secrets
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from tests.bench.loaders import PATIENCE, Address
 from tests.e2e.cluster import Cluster
 from tests.e2e.node import ROOT, Node, cpu_of, end_by_unwinding, until, with_children
-from tests.e2e.ports import found_port
+from tests.e2e.ports import Net, found_port
 
 
 class Server:
@@ -69,22 +68,24 @@ def gossipd(
 def redis(directory: Path, durable: bool) -> Iterator[Server]:
     """`redis-server` that keeps nothing, or syncs every turn of its loop (`appendfsync always`);
     its log is never rewritten meanwhile."""
-    host, port = address = _address()
-    command = ["redis-server", "--bind", host, "--port", str(port), "--dir", str(directory)]
-    command += ["--save", "", "--auto-aof-rewrite-percentage", "0"]
-    command += ["--appendonly", "yes" if durable else "no", "--appendfsync", "always"]
-    with _process(command, directory, address) as pid:
-        yield Server(address, pid)
+    with _address() as address:
+        host, port = address
+        command = ["redis-server", "--bind", host, "--port", str(port), "--dir", str(directory)]
+        command += ["--save", "", "--auto-aof-rewrite-percentage", "0"]
+        command += ["--appendonly", "yes" if durable else "no", "--appendfsync", "always"]
+        with _process(command, directory, address) as pid:
+            yield Server(address, pid)
 
 
 @contextmanager
 def bare(directory: Path, durable: bool) -> Iterator[Server]:
     """The least that Python can be: see `tests.bench.bare`."""
-    host, port = address = _address()
-    command = [sys.executable, "-m", "tests.bench.bare", f"{host}:{port}"]
-    command += [str(directory)] if durable else []
-    with _process(command, directory, address) as pid:
-        yield Server(address, pid)
+    with _address() as address:
+        host, port = address
+        command = [sys.executable, "-m", "tests.bench.bare", f"{host}:{port}"]
+        command += [str(directory)] if durable else []
+        with _process(command, directory, address) as pid:
+            yield Server(address, pid)
 
 
 def start(
@@ -100,9 +101,11 @@ def start(
     return {"gossipd": gossipd, "redis": redis, "bare": bare}[name](directory, durable)
 
 
-def _address() -> Address:
-    low = 1 + secrets.randbelow(254)
-    return f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}.{low}", found_port() + 1
+@contextmanager
+def _address() -> Iterator[Address]:
+    """Nobody else's."""
+    with closing(Net()) as net:
+        yield net.address(1), found_port() + 1
 
 
 @contextmanager

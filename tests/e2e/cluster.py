@@ -7,7 +7,6 @@ was started has ended when it closes.
 from __future__ import annotations
 
 import re
-import secrets
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from gossipd.sealing.keyring import Secret
 from tests.e2e.forge import Forge
 from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, until
+from tests.e2e.ports import Net
 
 SHOWN_LINES = 60
 """Lines of each log that are printed for a test that failed."""
@@ -37,16 +37,17 @@ class Cluster:
         self._forge = forge
         self._keyring = "" if secret is None else keyring(directory / "keyring", secret)
         self.nodes: list[Node] = []
-        self._net = f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}"
+        self._net = Net()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self._net.close()
 
     def close(self) -> None:
-        """End what still runs; a second call changes nothing."""
+        """End what still runs; what is started again has the addresses that it had."""
         for node in self.nodes:
             if node.running:
                 node.send(signal.SIGCONT)
@@ -57,7 +58,7 @@ class Cluster:
 
     def address(self) -> str:
         """The next free address."""
-        return f"{self._net}.{len(self.nodes) + 1}"
+        return self._net.address(len(self.nodes) + 1)
 
     def add(
         self,

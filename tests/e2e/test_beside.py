@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,13 @@ def test_a_port_that_is_taken_is_passed_over(kind: socket.SocketKind) -> None:
             holder.bind(("", number))
             assert ports.found_port() == ports.FIRST + ports.STEP
         assert ports.found_port() == ports.FIRST
+
+
+def test_no_two_have_the_same_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn = iter((71, 3, 71, 3, 71, 4))
+    monkeypatch.setattr(secrets, "randbelow", lambda _: next(drawn))
+    with Cluster(tmp_path) as one, Cluster(tmp_path) as other:
+        assert (one.address(), other.address()) == ("127.72.3.1", "127.72.4.1")
 
 
 def test_one_line_says_that_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
