@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.effort import few
 from tests.fuzz.attacks.alone import (
     ATTACKS,
     BOUND,
@@ -12,7 +13,7 @@ from tests.fuzz.attacks.alone import (
 )
 
 
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("early", few([True, False], 1))
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_no_lie_keeps_a_node_from_being_ready_for_ever(name: str, early: bool) -> None:
     found = run(name, early)

@@ -15,6 +15,7 @@ from gossipd.core.wire.messages import (
     MembersAsk,
     Message,
 )
+from tests.effort import few
 
 from .make_corpus import corpus, made, path_of
 from .receive_datagram import (
@@ -59,7 +60,7 @@ def test_the_states_are_what_their_names_say() -> None:
     assert STATES["leaving"]().watched.node.leaving
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", few(STATES, 3))
 def test_the_corpus_breaks_nothing_in_any_state(state: str) -> None:
     """Each datagram meets the node in that very state, from a member and from others, as it is and
     as an answer to what the node has asked; then all of them meet one node."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import NameLost, Status
-from tests.effort import effort
+from tests.effort import effort, later
 
 from .attacks import replays
 from .attacks.replays import BUSY, WAYS, Observed, Way, an_hour, lived, replay, restart_all, sample
@@ -34,6 +34,7 @@ def test_a_moment_later_nothing_changes(world: Observed) -> None:
     check(world, *BUSY, *WAYS)
 
 
+@later
 def test_an_hour_later_nothing_changes(world: Observed) -> None:
     an_hour(world)
     check(world, *WAYS[:2])
@@ -44,6 +45,7 @@ def test_after_all_nodes_have_restarted_nothing_changes(world: Observed) -> None
     check(world, *WAYS[:3])
 
 
+@later
 def test_nothing_changes_where_it_is_sealed() -> None:
     """A window refuses most of it, until nodes have restarted."""
     world = lived(3, sealed=True)

@@ -8,7 +8,7 @@ import pytest
 
 from gossipd.core import Settings
 from gossipd.core.log.dedup import held_longer
-from tests.effort import some
+from tests.effort import few, some
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import World
 
@@ -41,7 +41,7 @@ def cut_for(world: World, checker: Checker, seconds: float, count: int) -> None:
     settle(world, checker, NOTHING)
 
 
-@pytest.mark.parametrize("disks", [False, True])
+@pytest.mark.parametrize("disks", few([True, False], 1))
 def test_folding_moves_no_value_and_no_fingerprint_and_takes_no_packet(disks: bool) -> None:
     world, checker = formed(4, FIGURES, disks=disks)
     cut_for(world, checker, 1.0, 30)

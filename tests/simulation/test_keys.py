@@ -10,6 +10,7 @@ from gossipd.core import (
     KeyExpired,
     Settings,
 )
+from tests.effort import few
 from tests.simulation.checkers import Checker, demand_agreement
 from tests.simulation.faulty.processes import DISK_TIMEOUT
 from tests.simulation.faulty.world import World
@@ -75,7 +76,7 @@ def use_on(world: World, names: list[str], count: int) -> list[bytes]:
 # --- partitions ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("disks", [False, True])
+@pytest.mark.parametrize("disks", few([True, False], 1))
 def test_keys_used_on_both_sides_of_a_cut_count_once_and_are_told_as_doubles(disks: bool) -> None:
     world, checker = formed(5, disks=disks)
     world.partition(["n0", "n1"], ["n2", "n3", "n4"])
@@ -119,7 +120,7 @@ def test_a_key_that_two_sides_have_used_for_two_things_counts_both() -> None:
 # --- retention -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("disks", [False, True])
+@pytest.mark.parametrize("disks", few([True, False], 1))
 def test_a_cut_shorter_than_the_retention_doubles_nothing(disks: bool) -> None:
     figures = Settings(key_window=4.0 if disks else 30.0, key_retention=30.0)
     world, checker = formed(4, figures, disks=disks)
@@ -132,7 +133,7 @@ def test_a_cut_shorter_than_the_retention_doubles_nothing(disks: bool) -> None:
     assert checker.over("n0") == {}
 
 
-@pytest.mark.parametrize("disks", [False, True])
+@pytest.mark.parametrize("disks", few([True, False], 1))
 def test_a_cut_longer_than_the_retention_doubles_just_the_keys_used_on_both_sides(
     disks: bool,
 ) -> None:
@@ -196,7 +197,7 @@ def test_what_a_crash_has_left_unanswered_is_known_to_a_retry_after_the_restart(
     assert values(world) == {1}
 
 
-@pytest.mark.parametrize("disk_lost", [True, False])
+@pytest.mark.parametrize("disk_lost", few([True, False], 1))
 def test_who_has_to_catch_up_with_more_keys_than_memory_holds_comes_to_the_end(
     disk_lost: bool,
 ) -> None:

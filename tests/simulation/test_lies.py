@@ -36,7 +36,7 @@ from .clients import time_key
 from .lies import Lies, run_seed
 from .tables import tables
 
-SEEDS = effort(4, 200)
+SEEDS = effort(2, 200)
 LIES = effort(250, 10_000)
 BASE = 1000 * (SEED or 0)
 ROOT = Path(__file__).parents[2]

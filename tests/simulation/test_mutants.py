@@ -56,6 +56,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.effort import later
+
 from .mutants import (
     commit_cores,
     commit_runs,
@@ -179,15 +181,37 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
 
 RUNS = list(dict.fromkeys(run for _, _, run in MUTANTS))
 
+LONG: set[Callable[..., None]] = {
+    *(cores.news_never_leaves, cores.told_for_ever, cores.any_later_event_counts),
+    *(cores.no_repair, cores.nobody_refutes),
+    *(key_cores.corrections_are_not_told, key_cores.corrections_are_not_loaded),
+    *(key_cores.doubles_are_folded_at_once, key_cores.folding_leaves_the_fingerprint),
+    *(key_cores.folding_forgets_its_losers, key_cores.pages_without_the_archive),
+    *(runs.busy, runs.pulling, runs.storing, runs.copying, runs.spreading),
+    *(runs.departing_with_a_part, key_runs.retrying, key_runs.folding),
+    *(key_runs.reading_archives, key_runs.catching_up),
+}
+"""What takes half a second or more, where others show the same checkers: the mutants, and the runs
+of a sound core, that only a thorough run tries."""
 
-@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)
+
+def marks(of: Callable[..., None]) -> list[pytest.MarkDecorator]:
+    return [later] if of in LONG else []
+
+
+@pytest.mark.parametrize(
+    "run", [pytest.param(run, id=run.__name__, marks=marks(run)) for run in RUNS]
+)
 def test_a_sound_core_passes_every_run(run: Callable[[], None]) -> None:
     run()
 
 
 @pytest.mark.parametrize(
     ("invariant", "mutate", "run"),
-    [pytest.param(*row, id=f"{row[0]}-{row[1].__name__}-{row[2].__name__}") for row in MUTANTS],
+    [
+        pytest.param(*row, id=f"{row[0]}-{row[1].__name__}-{row[2].__name__}", marks=marks(row[1]))
+        for row in MUTANTS
+    ],
 )
 def test_a_broken_core_is_caught_by_the_name_of_what_it_breaks(
     invariant: str,

@@ -25,8 +25,8 @@ from .swarm import (
     total,
 )
 
-SEEDS = effort(4, 100)
-CHUNK = 4
+SEEDS = effort(2, 100)
+CHUNK = 2
 BASE = 1000 * (SEED or 0)
 """The first seed."""
 ROOT = Path(__file__).parents[2]

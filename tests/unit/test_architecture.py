@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -94,10 +95,20 @@ SIMULATING = {"simulate", "findings", "plotting"}
 """The modules of the command line that know the simulator; no other command waits for it."""
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
+
+
 def imports_of(path: Path) -> Iterator[tuple[str, set[str]]]:
     """(module, names) of every import in a file."""
     folder = ["gossipd", *path.relative_to(PACKAGE).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, set()
@@ -111,13 +122,16 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").exists()
 
 
-def ours(path: Path) -> Iterator[tuple[str, ...]]:
+@cache
+def ours(path: Path) -> list[tuple[str, ...]]:
     """The modules of the package that a file imports, as paths below it."""
+    found = []
     for module, names in imports_of(path):
         if module.partition(".")[0] == "gossipd":
             inner = [f"{module}.{name}" for name in sorted(names)]
-            for name in [name for name in inner if is_module(name)] or [module]:
-                yield tuple(name.split(".")[1:])
+            modules = [name for name in inner if is_module(name)] or [module]
+            found += [tuple(name.split(".")[1:]) for name in modules]
+    return found
 
 
 def room_of(module: tuple[str, ...]) -> str:
@@ -142,7 +156,7 @@ def test_the_core_imports_nothing_that_touches_the_world(path: Path) -> None:
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
 def test_the_core_iterates_over_no_sets(path: Path) -> None:
     """Their order changes with the hash seed, and with it the bytes that a seed gives."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         loops = (node.iter,) if isinstance(node, ast.For | ast.comprehension) else ()
         for iterated in loops:
             assert not isinstance(iterated, ast.Set | ast.SetComp), path.name
@@ -168,7 +182,7 @@ def test_parts_take_what_they_use_and_not_all_that_a_node_knows() -> None:
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_modules_that_a_docstring_names_are_there(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             for name in re.findall(r"`(\w+\.py)`", ast.get_docstring(node) or ""):
                 assert (path.parent / name).exists(), f"{path} names {name}"
@@ -223,7 +237,7 @@ def test_what_only_tests_ask_of_the_core_is_with_the_tests() -> None:
     some."""
     defined, named = set[str](), set[str]()
     for path in EVERYTHING:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             match node:
                 case ast.FunctionDef(name) if "core" in path.parts and not name.startswith("__"):
                     defined.add(name)
@@ -243,9 +257,8 @@ def test_only_simulate_knows_the_simulator_and_only_its_figure_the_plotting_libr
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_says_its_idea_and_its_functions_fit_a_screen(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree), f"{path} opens without its idea"
-    for node in ast.walk(tree):
+    assert ast.get_docstring(parsed(path)), f"{path} opens without its idea"
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             assert lines <= FUNCTION_LINES_MAX, f"{path.name}: {node.name} has {lines} lines"
@@ -254,7 +267,7 @@ def test_a_module_says_its_idea_and_its_functions_fit_a_screen(path: Path) -> No
 @pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_text_stands_right_behind_what_it_tells_of(path: Path) -> None:
     """Else that is gone, and the text was left."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         body = getattr(node, "body", None)
         for before, text in pairwise(body if isinstance(body, list) else ()):
             match text:

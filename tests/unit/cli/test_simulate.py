@@ -343,7 +343,7 @@ def plotted(tmp_path: Path) -> Callable[[str], bytes]:
 
     def plotted(name: str) -> bytes:
         path = tmp_path / name
-        result = simulate(*FULL, "--plot", str(path))
+        result = simulate(*TINY, "--plot", str(path))
         assert (result.exit_code, result.stderr) == (0, "")
         return path.read_bytes()
 

@@ -21,6 +21,7 @@ from gossipd.core import (
 from gossipd.store import DiskStore, StoreError, schema
 from gossipd.store.checking import check
 from gossipd.store.export import export_lines
+from tests.effort import effort
 from tests.unit.store.keyed import (
     keyed,
     plain_key,
@@ -94,7 +95,7 @@ async def test_a_copy_of_a_file_and_its_log_of_two_moments_is_refused_or_true(
 ) -> None:
     monkeypatch.setattr("gossipd.store.connection.FOLD_AFTER", 20)
     refused = 0
-    for seed, first in product(range(12), FILES):
+    for seed, first in product(range(effort(6, 12)), FILES):
         torn = Torn(tmp_path / f"{seed} {first}", seed, with_keys)
         copy = tmp_path / f"{seed} {first} copied"
         copy.mkdir()

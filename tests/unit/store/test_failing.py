@@ -19,6 +19,7 @@ import pytest
 from gossipd.core import Batch
 from gossipd.store import BrokenError, NoSpaceError, StoreError
 from gossipd.store.failures import classify
+from tests.effort import effort
 from tests.unit.store.history import History
 from tests.unit.store.parts import (
     STREAM,
@@ -88,16 +89,16 @@ async def test_a_flipped_byte_in_a_log_costs_what_came_after_it_and_nothing_befo
 ) -> None:
     """At any time of a life: also when the log has just been folded into the file."""
     monkeypatch.setattr("gossipd.store.recovery.LOG_PAGES", 100)
-    history, rng = History(counters=3000), Random(1)
+    history, rng, steps = History(counters=3000), Random(1), effort(100, 200)
     damaged = []
     async with opened(tmp_path / "data") as store:
-        for number in range(200):
+        for number in range(steps):
             await history.step(store, rng)
             damaged.append(tmp_path / f"damaged{number}")
             copy_with_a_flipped_byte(tmp_path / "data", damaged[-1], rng)
     versions = [history.check(await stored(each)).get(STREAM, 0) for each in damaged]
     fell = sum(after < before for before, after in pairwise(versions))
-    assert 10 < fell < 190
+    assert steps / 20 < fell < steps * 0.95
 
 
 def copy_with_a_flipped_byte(directory: Path, to: Path, rng: Random) -> None:
