@@ -66,7 +66,7 @@ def lanes(options: Command) -> tuple[Lane, ...]:
         ("coverage", "run", "-m", *pytest, COVERED),
         ("coverage", "report", "--fail-under=100"),
     )
-    models = (*pytest, *spread(CORES), "--ignore", COVERED, "--ignore", "tests/e2e")
+    models = (*pytest, *spread(CORES + 1), "--ignore", COVERED, "--ignore", "tests/e2e")
     real = (*pytest, *spread(max(4, CORES // 2)), "tests/e2e")
     return (
         Lane("source", SOURCE),

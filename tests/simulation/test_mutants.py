@@ -187,9 +187,12 @@ LONG: set[Callable[..., None]] = {
     *(key_cores.corrections_are_not_told, key_cores.corrections_are_not_loaded),
     *(key_cores.doubles_are_folded_at_once, key_cores.folding_leaves_the_fingerprint),
     *(key_cores.folding_forgets_its_losers, key_cores.pages_without_the_archive),
+    *(key_cores.the_largest_twin_wins, cores.versions_are_not_loaded),
     *(runs.busy, runs.pulling, runs.storing, runs.copying, runs.spreading),
     *(runs.departing_with_a_part, key_runs.retrying, key_runs.folding),
-    *(key_runs.reading_archives, key_runs.catching_up),
+    *(key_runs.reading_archives, key_runs.catching_up, key_runs.ahead),
+    *(key_runs.retrying_on_both_sides, runs.cut_off, runs.resting, runs.echoed),
+    *(runs.departing_before_a_crash, commit_runs.reading),
 }
 """What takes half a second or more, where others show the same checkers: the mutants, and the runs
 of a sound core, that only a thorough run tries."""

@@ -1,4 +1,5 @@
-"""A port on 127.0.0.1, run on asyncio's own loop and on uvloop: their transports differ."""
+"""A port on 127.0.0.1, run on uvloop, as a node is; in a thorough run on asyncio's own loop, too:
+their transports differ."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ import uvloop
 from gossipd.config.endpoint import Endpoint
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.port import SidePort
+from tests.effort import THOROUGH
 
 from .fake import Client, FakeBackend
 
@@ -31,7 +33,8 @@ LIMITS = Limits(linger_timeout=0.3)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    others = {"asyncio": asyncio.new_event_loop} if THOROUGH else {}
+    return {"uvloop": uvloop.new_event_loop, **others}
 
 
 BUSY_MAX = 10.0
