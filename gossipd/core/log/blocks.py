@@ -38,11 +38,6 @@ class Blocks(Generic[T]):
         for block in self._blocks:
             yield from block
 
-    @property
-    def last(self) -> T | None:
-        """The largest item."""
-        return self._blocks[-1][-1] if self._blocks else None
-
     def ascending(self, first: T) -> Iterator[T]:
         """The items from `first` on, the smallest first; nothing may change meanwhile."""
         place = self._block_of(first)

@@ -28,10 +28,12 @@ streams of one register."""
 class StreamLog:
     """The registers of one stream, findable by counter, by seq and in the order of names."""
 
-    __slots__ = ("_by_seq", "_names", "digest", "durable", "registers", "version")
+    __slots__ = ("_by_seq", "_names", "digest", "durable", "newest", "registers", "version")
 
     def __init__(self) -> None:
         self.registers: dict[str, tuple[int, int]] = {}
+        self.newest = 0
+        """The largest seq of a register."""
         self.version = 0
         self.durable = 0
         self.digest = 0
@@ -43,12 +45,14 @@ class StreamLog:
     def fill(self, registers: dict[str, tuple[int, int]]) -> None:
         """Hold just these, one for each counter."""
         self.registers = registers
+        self.newest = max((seq for seq, _ in registers.values()), default=0)
         self._by_seq = self._names = None
 
     def put(self, counter: str, seq: int, total: int) -> None:
         registers = self.registers
         is_new = counter not in registers
         registers[counter] = (seq, total)
+        self.newest = max(self.newest, seq)
         if is_new and len(registers) == _SMALL + 1:
             self._by_seq, self._names = self._seqs(), self._sorted_names()
             return
@@ -59,16 +63,10 @@ class StreamLog:
             if len(self._by_seq) > 2 * len(registers):
                 self._by_seq.tidy(self._is_current)
 
-    @property
-    def newest(self) -> int:
-        """The largest seq of a register, or 0."""
-        last = self._seqs().last
-        return last[0] if last else 0
-
     def newest_first(self, above: int, upto: int | None) -> Iterator[Register]:
-        by_seq = self._seqs()
-        behind = (self.newest if upto is None else upto) + 1
-        for seq, counter in by_seq.descending((behind, "")):
+        if above >= self.newest:
+            return
+        for seq, counter in self._down_from(self.newest if upto is None else upto):
             if seq <= above:
                 return
             held_seq, total = self.registers[counter]
@@ -77,7 +75,9 @@ class StreamLog:
 
     def newest_at_or_below(self, seq: int) -> int:
         """The seq of the newest register that is not above `seq`, or 0."""
-        for held, counter in self._seqs().descending((seq + 1, "")):
+        if seq >= self.newest:
+            return self.newest
+        for held, counter in self._down_from(seq):
             if self.registers[counter][0] == held:
                 return held
         return 0
@@ -103,6 +103,14 @@ class StreamLog:
                 passed += 1
                 if passed % PASSED_MAX == 0:
                     yield counter
+
+    def _down_from(self, seq: int) -> Iterable[tuple[int, str]]:
+        """The registers that are not above `seq`, the newest first, with superseded entries."""
+        if len(self.registers) > _SMALL:
+            return self._seqs().descending((seq + 1, ""))
+        upto = [(held, name) for name, (held, _) in self.registers.items() if held <= seq]
+        upto.sort(reverse=True)
+        return upto
 
     def _seqs(self) -> Blocks[tuple[int, str]]:
         """The registers by seq; superseded entries stay until they are tidied away."""
