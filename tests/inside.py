@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from gossipd.core import Node, Snapshot, StreamSnapshot
 from gossipd.core.log.doubles import Doubles
 from gossipd.core.wire.messages import MemberView
@@ -12,14 +14,16 @@ def copies(node: Node, token: int) -> int:
     return node._parts.copies.count(token)
 
 
-def left_out_of(doubles: Doubles, counter: str) -> int:
-    """What the value of a counter leaves out, computed anew (I7)."""
-    folded = (doubles.correction(stream, counter) for stream in doubles._corrections)
-    out = sum(correction.out for correction in folded if correction is not None)
+def left_out_of(doubles: Doubles) -> Counter[str]:
+    """What the values of counters leave out, computed anew (I7)."""
+    out: Counter[str] = Counter()
+    for stream in doubles._corrections:
+        for correction in doubles.corrections(stream):
+            out[correction.counter] += correction.out
     for stream in doubles._orders:
         for each in doubles.of(stream, 0, 0.0):
-            if each.counter == counter and doubles._waits_for(stream, each) is None:
-                out += each.by
+            if doubles._waits_for(stream, each) is None:
+                out[each.counter] += each.by
     return out
 
 

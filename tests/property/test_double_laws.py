@@ -88,7 +88,7 @@ class World:
             for counter, _, total in log.by_name(stream, 0, ""):
                 totals[counter] += total
         for counter, value in log.values.items():
-            assert value == totals[counter] - left_out_of(log.doubles, counter), "I7"
+            assert value == totals[counter] - left_out_of(log.doubles)[counter], "I7"
         again = Log()
         again.load([_snapshot(log, stream) for stream in log.streams], 0.0, 0.0)
         assert (again.values, again.fingerprint) == (log.values, log.fingerprint)

@@ -81,7 +81,7 @@ class Registers:
         for stream in (A, B, C):
             assert self.sums[stream] == hash_of_doubles(self.doubles, stream, self._is_out)
         for counter in ("x", "y"):
-            assert left_out_of(self.doubles, counter) == self.out.get(counter, 0)
+            assert left_out_of(self.doubles)[counter] == self.out.get(counter, 0)
 
     def _is_out(self, stream: bytes, double: Double) -> bool:
         return self.doubles._waits_for(stream, double) is None
@@ -98,7 +98,7 @@ class Registers:
 
 def test_nothing_is_left_out_where_nothing_was_counted_twice() -> None:
     doubles = Registers().doubles
-    assert len(doubles) == doubles.left_out == left_out_of(doubles, "x") == 0
+    assert len(doubles) == doubles.left_out == left_out_of(doubles)["x"] == 0
     assert not doubles.has(A, 1)
     assert doubles.at(A, 1, 0.0) is None
     assert doubles.correction(A, "x") is None
@@ -110,7 +110,7 @@ def test_an_event_that_has_lost_is_left_out_once_both_are_present() -> None:
     assert world.add(B, 2) == []
     assert world.reach(B, 1) == []
     assert world.reach(B, 2) == []
-    assert left_out_of(world.doubles, "x") == 0
+    assert left_out_of(world.doubles)["x"] == 0
     assert world.reach(A, 1) == [LeftOut(B, 2, "x", 5)]
     assert world.reach(A, 9) == []
     assert (len(world.doubles), world.doubles.left_out) == (1, 1)
@@ -194,7 +194,7 @@ def test_a_register_may_reach_several_events_at_once() -> None:
 def test_a_negative_double_raises_the_value() -> None:
     world = Registers().all_reached()
     assert world.add(B, 1, by=-3) == [LeftOut(B, 1, "x", -3)]
-    assert left_out_of(world.doubles, "x") == -3
+    assert left_out_of(world.doubles)["x"] == -3
 
 
 def test_doubles_of_a_stream_are_listed_by_seq_with_their_age() -> None:
