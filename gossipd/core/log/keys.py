@@ -311,8 +311,9 @@ class Keys:
 
     def _take_entry(self, stream: Stream, key: bytes, seq: int) -> None:
         others: list[bytes] = []
+        place = self._place(stream, seq)
         for entry in self._entries(key):
-            if self._is(entry, stream, seq):
+            if entry.startswith(place):
                 self._counters.release(_ENTRY.unpack(entry)[2])
             else:
                 others.append(entry)
@@ -336,8 +337,9 @@ class Keys:
         _, _, counter, by, _ = _ENTRY.unpack(self._first[key])
         return bool(by == record.by and self._counters[counter] == record.counter)
 
-    def _is(self, entry: bytes, stream: Stream, seq: int) -> bool:
-        return entry.startswith(_PLACE.pack(self._streams.number(stream), seq))
+    def _place(self, stream: Stream, seq: int) -> bytes:
+        """What the entry of an event begins with."""
+        return _PLACE.pack(self._streams.number(stream), seq)
 
     def _event(self, entry: bytes) -> KeyedEvent:
         stream, seq, counter, by, _ = _ENTRY.unpack(entry)
@@ -346,6 +348,7 @@ class Keys:
     def _record(self, stream: Stream, seq: int, key: bytes, now: float) -> KeyRecord:
         entry = self._first[key]
         if key in self._more:
-            entry = next(one for one in self._entries(key) if self._is(one, stream, seq))
+            place = self._place(stream, seq)
+            entry = next(one for one in self._entries(key) if one.startswith(place))
         _, _, counter, by, born_at = _ENTRY.unpack(entry)
         return KeyRecord(key, seq, self._counters[counter], by, age_of(born_at, now))
