@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 VARIABLE = "GOSSIPD_TESTS_SEED"
@@ -16,6 +19,10 @@ VARIABLE = "GOSSIPD_TESTS_SEED"
 
 SEED = int(os.environ[VARIABLE]) if VARIABLE in os.environ else None
 THOROUGH = SEED is not None
+
+
+later = pytest.mark.skipif(not THOROUGH, reason="python -m tests --thorough runs it")
+"""Marks what a thorough run tries, and no other."""
 
 
 def effort(brief: int, whole: int) -> int:
@@ -26,6 +33,17 @@ def effort(brief: int, whole: int) -> int:
 def some(whole: int) -> range:
     """Seeds of worlds in which the same must hold: an eighth of them as a rule, two at least."""
     return range(effort(max(2, math.ceil(whole / 8)), whole))
+
+
+def few(cases: Iterable[Any], brief: int) -> list[Any]:
+    """Cases in which the same must hold, for `parametrize`: the first `brief` are tried as a rule,
+    the others in a thorough run."""
+    return [
+        case
+        if number < brief
+        else pytest.param(*(case if type(case) is tuple else (case,)), marks=later)
+        for number, case in enumerate(cases)
+    ]
 
 
 def examples(count: int) -> settings:

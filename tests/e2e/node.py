@@ -169,7 +169,9 @@ class Node:
         with self.logs[-1].open("wb") as log, Path(os.devnull).open("rb") as nothing:
             if self.forge and self._is_plain and can_have(variables):
                 streams = nothing, log, log
-                self._process = self.forge.start(arguments, variables, streams, self._network)
+                self._process = self.forge.start(
+                    arguments, variables, streams, self._network, self.program
+                )
             else:
                 self._process = subprocess.Popen(
                     (*self.prefix, sys.executable, "-m", *self.program, *arguments),
@@ -183,7 +185,7 @@ class Node:
     @property
     def _is_plain(self) -> bool:
         network = self._namespace.prefix if self._namespace else ()
-        return (self.prefix, self.program, self.checkout) == (network, ("gossipd",), ROOT)
+        return (self.prefix, self.checkout) == (network, ROOT)
 
     @property
     def _network(self) -> str:
