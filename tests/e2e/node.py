@@ -128,6 +128,8 @@ class Node:
         """The module that is run, with what comes before the node's own arguments."""
         self.checkout = ROOT
         """Whose code is run."""
+        self.options: tuple[str, ...] = ()
+        """What each of its processes is given, before what is given it alone."""
         self.token = ""
         """What those show who ask it; empty: nothing."""
         self.keyring = ""
@@ -159,7 +161,7 @@ class Node:
         joins = [part for node in join for part in ("--join", node.address)]
         sealed = ("--keyring", self.keyring) if self.keyring else ()
         own = ("--bind", self.address, "--name", self.name, *sealed)
-        self.start_as("run", *own, *joins, *options, **variables)
+        self.start_as("run", *own, *joins, *self.options, *options, **variables)
 
     def start_as(self, *arguments: str, **variables: str) -> None:
         """Start `gossipd`, or what runs in its place, with just these arguments."""

@@ -21,8 +21,8 @@ from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, Reply, until
 from tests.effort import effort
 
-OPERATIONS = effort(1_500, 3_000)
-CUT = effort(4, 8)
+OPERATIONS = effort(900, 3_000)
+CUT = effort(2, 8)
 """Seconds for which the network is cut."""
 
 
@@ -52,7 +52,7 @@ def minted(seconds_ago: float = 0.0) -> str:
 def test_tries_anywhere_count_once_through_a_cut_network_and_a_kill(
     cluster: Cluster, network: Network
 ) -> None:
-    nodes = scenarios.networked(cluster, network)
+    nodes = scenarios.networked(cluster, network, *scenarios.SWIFT)
     found = retries.run(nodes, network, OPERATIONS, CUT, seed=1)
     assert found.refused == []
     assert found.counts == [OPERATIONS] * len(nodes)

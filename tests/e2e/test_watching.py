@@ -197,7 +197,7 @@ def following(
 def test_who_watches_knows_all_through_a_kill_a_partition_and_restarts(
     cluster: Cluster, network: Network, tmp_path: Path
 ) -> None:
-    nodes = scenarios.networked(cluster, network)
+    nodes = scenarios.networked(cluster, network, *scenarios.SWIFT)
     nodes[0].increment("before", 5)
     with following(nodes, network, tmp_path / "browser") as followers:
         scenarios.kill(nodes)
