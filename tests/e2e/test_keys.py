@@ -120,11 +120,12 @@ def test_a_full_table_and_a_node_that_is_not_ready_refuse_keys_only(cluster: Clu
     assert nodes[0].ask("POST", "/increment").status == 200
     nodes[1].kill()
     nodes[0].kill()
-    nodes[1].start(join=nodes[:1])
+    soon = "--ready-after", "5"
+    nodes[1].start(*soon, join=nodes[:1])
     until(lambda: nodes[1].ask("GET", "/health").status == 200, 10.0, "it lives")
     assert not nodes[1].ready
     assert keyed(nodes[1], str(uuid4())).status == 503
-    nodes[0].start(join=nodes[1:])
+    nodes[0].start(*soon, join=nodes[1:])
     agree(nodes, within=20.0)
     counted(nodes, 4, within=3)
 
