@@ -93,10 +93,8 @@ class Client(threading.Thread):
 
 
 @contextmanager
-def load(
-    nodes: Sequence[Node], hurry: threading.Event | None = None
-) -> Iterator[list[Client]]:
-    """Clients on every node while the block lasts, at full speed as long as they are to `hurry`."""
+def load(nodes: Sequence[Node], hurry: threading.Event | None = None) -> Iterator[list[Client]]:
+    """Clients on every node while the block lasts, at full speed while they are to `hurry`."""
     stop = threading.Event()
     hurry = hurry or threading.Event()
     clients = [Client(node, stop, hurry) for node in nodes for _ in range(CLIENTS_PER_NODE)]

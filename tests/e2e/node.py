@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from tests.e2e.bounds import crowding
 from tests.e2e.forge import Forge, Forked, can_have
@@ -296,6 +297,12 @@ class Node:
     def states(self) -> dict[str, str]:
         """The state of each member by name."""
         return {member["name"]: member["state"] for member in self.get("/members")}
+
+    def state_of(self, name: str) -> str | None:
+        """The state of one member; None: it is none. The others are not asked for: they may be
+        many."""
+        found = self.get(f"/members?prefix={quote(name)}")
+        return next((str(member["state"]) for member in found if member["name"] == name), None)
 
     def status(self) -> dict[str, Any]:
         return dict(self.get("/status"))

@@ -130,12 +130,12 @@ def stop_and_continue(nodes: Sequence[Node], seconds: float) -> float:
     return took
 
 
-def leave(nodes: Sequence[Node], leavers: Sequence[Node], how: str) -> float:
-    """Load the leavers with 1,000 increments each and let them leave; `how` is the name of a
+def leave(nodes: Sequence[Node], leavers: Sequence[Node], how: str, count: int = 1000) -> float:
+    """Load the leavers with `count` increments each and let them leave; `how` is the name of a
     signal or `command`. Seconds until the last of the others says `left`."""
     others = [node for node in nodes if node not in leavers]
     before = others[0].count()
-    at_once(partial(load.by_text, node, 1000) for node in leavers)
+    at_once(partial(load.by_text, node, count) for node in leavers)
     began = time.monotonic()
     for leaver in leavers:
         if how == "command":
@@ -146,7 +146,7 @@ def leave(nodes: Sequence[Node], leavers: Sequence[Node], how: str) -> float:
         see(others, leaver.name, "left", within=8)
     took = time.monotonic() - began
     assert [leaver.ended() for leaver in leavers] == [0] * len(leavers)
-    counted(others, before + 1000 * len(leavers), within=5)
+    counted(others, before + count * len(leavers), within=5)
     return took
 
 
