@@ -154,7 +154,7 @@ def counted(nodes: Sequence[Node], wanted: int, within: float, counter: str = "d
 def see(nodes: Sequence[Node], name: str, state: str, within: float) -> float:
     """Wait until all of them hold a member in this state."""
     return until(
-        lambda: all(node.states().get(name) == state for node in nodes),
+        lambda: all(node.state_of(name) == state for node in nodes),
         within,
         f"{name} is {state} everywhere",
     )

@@ -1,7 +1,10 @@
-"""Nodes that die at random moments under full load; what they acknowledged is asked for by id.
+"""Nodes that die at random moments under load; what they acknowledged is asked for by id.
 
 Every acknowledged increment must be counted everywhere in the end; beyond these there may be only
 those whose requests were under way when a node died. A refused connection is not under way.
+
+Clients count at full speed until a node dies, so that it dies with much under way; and more slowly
+while it starts again, which needs the machine's time.
 
 A death is SIGKILL, which leaves what was written to the system, or also a power cut, which leaves
 what was synced and, torn, some of the rest (`PowerCuts`).
@@ -22,10 +25,17 @@ from functools import partial
 from tests.e2e.cluster import agree
 from tests.e2e.node import Node, at_once, until
 from tests.e2e.pipelined import Answer, ask_all
+from tests.effort import effort
 from tests.power.disk import Disk
 
 CLIENTS_PER_NODE = 2
 ASKED_AT_ONCE = 500
+
+PAUSE = 0.02
+"""Seconds between two increments of a client that does not hurry."""
+
+READY_AFTER = effort(2, 10)
+"""Seconds after which nodes are ready that find none who is."""
 
 
 @dataclass(slots=True)
@@ -44,10 +54,12 @@ class Ledger:
 class Client(threading.Thread):
     """One increment after the other on one node, for as long as it may."""
 
-    def __init__(self, node: Node, over: threading.Event) -> None:
+    def __init__(self, node: Node, over: threading.Event, hurry: threading.Event) -> None:
+        """It waits for a moment between two, but as long as it is to `hurry`."""
         super().__init__()
         self._node = node
         self._over = over
+        self._hurry = hurry
         self.ledger = Ledger()
 
     def run(self) -> None:
@@ -63,7 +75,7 @@ class Client(threading.Thread):
             connection.close()
 
     def _count(self, connection: http.client.HTTPConnection) -> None:
-        while not self._over.is_set():
+        while not self._over.wait(0.0 if self._hurry.is_set() else PAUSE):
             try:
                 connection.request("POST", "/increment")
                 response = connection.getresponse()
@@ -81,10 +93,11 @@ class Client(threading.Thread):
 
 
 @contextmanager
-def load(nodes: Sequence[Node]) -> Iterator[list[Client]]:
-    """Clients on every node while the block lasts."""
+def load(nodes: Sequence[Node], hurry: threading.Event | None = None) -> Iterator[list[Client]]:
+    """Clients on every node while the block lasts, at full speed while they are to `hurry`."""
     stop = threading.Event()
-    clients = [Client(node, stop) for node in nodes for _ in range(CLIENTS_PER_NODE)]
+    hurry = hurry or threading.Event()
+    clients = [Client(node, stop, hurry) for node in nodes for _ in range(CLIENTS_PER_NODE)]
     for client in clients:
         client.start()
     try:
@@ -148,13 +161,17 @@ def rounds(
 ) -> Outcome:
     """`count` rounds of load, death of one node (every so many rounds of all) and a restart."""
     rng = random.Random(seed)
-    with load(nodes) as clients:
+    hurry = threading.Event()
+    with load(nodes, hurry) as clients:
         for number in range(1, count + 1):
             victims = list(nodes) if number % all_every == 0 else [rng.choice(nodes)]
+            hurry.set()
             time.sleep(rng.uniform(0.05, 0.6))  # a random moment, not a wait for something
             at_once(partial(die, victim) for victim in victims)
+            hurry.clear()
             for victim in victims:
-                victim.start(join=[node for node in nodes if node is not victim])
+                others = [node for node in nodes if node is not victim]
+                victim.start("--ready-after", str(READY_AFTER), join=others)
             for victim in victims:
                 until(partial(getattr, victim, "ready"), 20.0, f"{victim.name} is ready again")
     return settled(nodes, [client.ledger for client in clients])

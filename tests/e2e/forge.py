@@ -14,6 +14,7 @@ import array
 import gc
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -40,13 +41,18 @@ own."""
 USED = (
     *("gossipd.daemon.daemon", "gossipd.daemon.logfile", "gossipd.sealing.frame"),
     *("asyncio", "prometheus_client.exposition", "uvloop"),
+    "tests.power.vfs",
 )
 """What nodes import beside the commands, or only when they need it."""
+
+PLAIN = ("gossipd",)
 
 
 class Asked(NamedTuple):
     """What a new process is to be."""
 
+    program: list[str]
+    """A module that is run as `python -m` would, with what comes before the arguments."""
     arguments: list[str]
     variables: dict[str, str]
     namespace: str
@@ -122,11 +128,12 @@ class Forge:
         variables: Mapping[str, str],
         streams: Sequence[IO[bytes]],
         namespace: str = "",
+        program: Sequence[str] = PLAIN,
     ) -> Forked:
-        """Run `gossipd` with these arguments, this environment and three standard streams, in the
-        network namespace of this name."""
+        """Run `gossipd`, or what runs in its place, with these arguments, this environment and
+        three standard streams, in the network namespace of this name."""
         files = array.array("i", [stream.fileno() for stream in streams])
-        asked = Asked([*arguments], {**variables}, namespace)
+        asked = Asked([*program], [*arguments], {**variables}, namespace)
         return Forked(self, self._asked(asked._asdict(), files))
 
     def run(
@@ -202,8 +209,12 @@ def become(asked: Asked, files: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(asked.variables)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv[1:] = asked.arguments
-    main()
+    module, *before = asked.program
+    sys.argv[1:] = [*before, *asked.arguments]
+    if module == "gossipd":
+        main()
+    runpy.run_module(module, run_name="__main__")
+    sys.exit()
 
 
 def prepare() -> None:

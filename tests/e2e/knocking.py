@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-PAUSE = 0.01
+PAUSE = 0.04
 """Seconds before the next one: who is restarted needs the machine's time."""
 
 

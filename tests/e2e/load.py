@@ -19,7 +19,7 @@ CLI_SHARE = 0.02
 BATCH = 200
 """Lines of text that are sent before the answers are read."""
 
-PAUSE = 0.06
+PAUSE = 0.1
 """Seconds between two increments of a stream on a node: what happens meanwhile is what is tested,
 and needs the machine's time."""
 

@@ -6,10 +6,13 @@ be installed, started and broken there as an administrator would. It has no netw
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -17,10 +20,11 @@ from compileall import compile_dir
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from tests.deadline import DEADLINE
 from tests.e2e.bounds import crowding
+from tests.e2e.namespaces import entered
 from tests.e2e.node import ROOT, until
 
 _BOOT = 60.0
@@ -119,6 +123,22 @@ class Machine:
     def journal(self, *options: str) -> list[str]:
         """The messages of the journal."""
         return self.run("journalctl", "-o", "cat", "--no-pager", *options).stdout.splitlines()
+
+    def ask(self, method: str, port: int, path: str) -> Any:
+        """What a node inside answers, asked from here: a command takes an interpreter. Raises
+        `OSError` where it refuses, or nobody is there."""
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        with entered(f"/proc/{self._init}/ns/net"):
+            connection.sock = socket.create_connection(("127.0.0.1", port), 10 * crowding())
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            data = json.loads(response.read())
+            if response.status != 200:
+                raise OSError(f"{path}: {response.status} {data}")
+            return data
+        finally:
+            connection.close()
 
     def __enter__(self) -> Self:
         try:

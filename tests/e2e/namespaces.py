@@ -72,6 +72,17 @@ def move_to(name: str) -> None:
         _call("mount", bytes(file), b"/etc/" + file.name.encode(), b"none", _MS_BIND, None)
 
 
+@contextmanager
+def entered(path: str | Path) -> Iterator[None]:
+    """What this thread opens meanwhile belongs to the network at this path."""
+    with open("/proc/thread-self/ns/net") as home:  # noqa: PTH123
+        _set_namespace(path)
+        try:
+            yield
+        finally:
+            _set_namespace(f"/proc/self/fd/{home.fileno()}")
+
+
 class Namespace:
     """A network of its own, with loopback up."""
 
@@ -92,12 +103,8 @@ class Namespace:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """What this thread opens meanwhile belongs to this network."""
-        with open("/proc/thread-self/ns/net") as home:  # noqa: PTH123
-            _set_namespace(f"/run/netns/{self.name}")
-            try:
-                yield
-            finally:
-                _set_namespace(f"/proc/self/fd/{home.fileno()}")
+        with entered(f"/run/netns/{self.name}"):
+            yield
 
     def file(self, name: str, text: str) -> None:
         """Give the programs that are started inside from now on an /etc/NAME of their own, such as

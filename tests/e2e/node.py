@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from tests.e2e.bounds import crowding
 from tests.e2e.forge import Forge, Forked, can_have
@@ -128,6 +129,8 @@ class Node:
         """The module that is run, with what comes before the node's own arguments."""
         self.checkout = ROOT
         """Whose code is run."""
+        self.options: tuple[str, ...] = ()
+        """What each of its processes is given, before what is given it alone."""
         self.token = ""
         """What those show who ask it; empty: nothing."""
         self.keyring = ""
@@ -159,7 +162,7 @@ class Node:
         joins = [part for node in join for part in ("--join", node.address)]
         sealed = ("--keyring", self.keyring) if self.keyring else ()
         own = ("--bind", self.address, "--name", self.name, *sealed)
-        self.start_as("run", *own, *joins, *options, **variables)
+        self.start_as("run", *own, *joins, *self.options, *options, **variables)
 
     def start_as(self, *arguments: str, **variables: str) -> None:
         """Start `gossipd`, or what runs in its place, with just these arguments."""
@@ -169,7 +172,9 @@ class Node:
         with self.logs[-1].open("wb") as log, Path(os.devnull).open("rb") as nothing:
             if self.forge and self._is_plain and can_have(variables):
                 streams = nothing, log, log
-                self._process = self.forge.start(arguments, variables, streams, self._network)
+                self._process = self.forge.start(
+                    arguments, variables, streams, self._network, self.program
+                )
             else:
                 self._process = subprocess.Popen(
                     (*self.prefix, sys.executable, "-m", *self.program, *arguments),
@@ -183,7 +188,7 @@ class Node:
     @property
     def _is_plain(self) -> bool:
         network = self._namespace.prefix if self._namespace else ()
-        return (self.prefix, self.program, self.checkout) == (network, ("gossipd",), ROOT)
+        return (self.prefix, self.checkout) == (network, ROOT)
 
     @property
     def _network(self) -> str:
@@ -292,6 +297,12 @@ class Node:
     def states(self) -> dict[str, str]:
         """The state of each member by name."""
         return {member["name"]: member["state"] for member in self.get("/members")}
+
+    def state_of(self, name: str) -> str | None:
+        """The state of one member; None: it is none. The others are not asked for: they may be
+        many."""
+        found = self.get(f"/members?prefix={quote(name)}")
+        return next((str(member["state"]) for member in found if member["name"] == name), None)
 
     def status(self) -> dict[str, Any]:
         return dict(self.get("/status"))

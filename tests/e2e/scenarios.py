@@ -23,8 +23,12 @@ from tests.e2e.cluster import (
 )
 from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, at_once, until
+from tests.effort import THOROUGH
 
 CLUSTER = 5
+
+SWIFT = () if THOROUGH else ("--probe-interval", "0.3", "--probe-timeout", "0.15")
+"""Options of nodes that find sooner whom they do not reach, where it is not about how soon."""
 
 
 def form(cluster: Cluster, count: int) -> float:
@@ -126,12 +130,12 @@ def stop_and_continue(nodes: Sequence[Node], seconds: float) -> float:
     return took
 
 
-def leave(nodes: Sequence[Node], leavers: Sequence[Node], how: str) -> float:
-    """Load the leavers with 1,000 increments each and let them leave; `how` is the name of a
+def leave(nodes: Sequence[Node], leavers: Sequence[Node], how: str, count: int = 1000) -> float:
+    """Load the leavers with `count` increments each and let them leave; `how` is the name of a
     signal or `command`. Seconds until the last of the others says `left`."""
     others = [node for node in nodes if node not in leavers]
     before = others[0].count()
-    at_once(partial(load.by_text, node, 1000) for node in leavers)
+    at_once(partial(load.by_text, node, count) for node in leavers)
     began = time.monotonic()
     for leaver in leavers:
         if how == "command":
@@ -142,7 +146,7 @@ def leave(nodes: Sequence[Node], leavers: Sequence[Node], how: str) -> float:
         see(others, leaver.name, "left", within=8)
     took = time.monotonic() - began
     assert [leaver.ended() for leaver in leavers] == [0] * len(leavers)
-    counted(others, before + 1000 * len(leavers), within=5)
+    counted(others, before + count * len(leavers), within=5)
     return took
 
 
@@ -180,13 +184,14 @@ def rest(nodes: Sequence[Node], seconds: float) -> tuple[float, float]:
     return max(packets for packets, _ in changes), max(woken for _, woken in changes)
 
 
-def networked(cluster: Cluster, network: Network) -> list[Node]:
+def networked(cluster: Cluster, network: Network, *options: str) -> list[Node]:
     """One node on each host of a network, joined."""
     nodes = [
         cluster.add(host=network.address(number), namespace=host)
         for number, host in enumerate(network.hosts)
     ]
     for node in nodes:
+        node.options = options
         node.start(join=nodes[:1] if node is not nodes[0] else [])
     agree(nodes, within=15)
     return nodes

@@ -19,7 +19,7 @@ from tests.e2e.cluster import (
 )
 from tests.e2e.load import Stream
 from tests.e2e.namespaces import Network, why_none
-from tests.e2e.node import SECRET, Node, until
+from tests.e2e.node import POLL, SECRET, Node, until
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none() or "none")
 
@@ -54,6 +54,14 @@ def stay_calm(nodes: list[Node]) -> None:
     blames_nobody(blamed(nodes))
 
 
+def stays_unready(node: Node, seconds: float) -> None:
+    """It is asked again and again."""
+    until_then = time.monotonic() + seconds
+    while time.monotonic() < until_then:
+        assert node.ask("GET", "/ready").status == 503
+        time.sleep(POLL)
+
+
 def held_at(nodes: list[Node], name: str, host: str) -> bool:
     """Whether all hold a member at this host."""
     return all(
@@ -76,9 +84,7 @@ def test_a_node_whose_network_comes_late_is_whole_soon_after(
     one.increment(by=3)
     until(lambda: "no route" in str(late.ask("GET", "/ready").data), 10, "late says why")
     late.increment(by=4)
-    until_then = time.monotonic() + 2
-    while time.monotonic() < until_then:
-        assert late.ask("GET", "/ready").status == 503
+    stays_unready(late, 2)
     network.hosts[2].ip("addr", "add", "10.77.0.33/24", "dev", "eth0")
     took = agree(nodes, within=5)
     counted(nodes, 7, within=max(1, 5 - took))
@@ -106,9 +112,7 @@ def test_a_node_that_starts_anew_before_its_network_comes_blames_nobody(
     late.start(*options, join=[one, two])
     see([one, two], late.name, "failed", within=20)
     until(lambda: "no route" in str(late.ask("GET", "/ready").data), 15, "late says why")
-    until_then = time.monotonic() + PATIENCE
-    while time.monotonic() < until_then:
-        assert late.ask("GET", "/ready").status == 503
+    stays_unready(late, PATIENCE)
     before = len(one.log), len(two.log), 0
     network.hosts[2].ip("addr", "add", "10.77.0.33/24", "dev", "eth0")
     agree(nodes, within=5)

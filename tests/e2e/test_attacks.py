@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
 import pytest
 
 from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, counted
+from tests.e2e.forge import Forge
 from tests.e2e.node import Node
 from tests.effort import effort
 from tests.fuzz.attacks import real, sealed
@@ -47,8 +49,11 @@ def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster
 
 @pytest.mark.parametrize("attack", [real.reflects, real.crowds])
 def test_ghosts_bring_no_traffic_upon_anybody_and_keep_nobody_out(
-    attack: Callable[[Cluster, list[Node]], real.Outcome], cluster: Cluster
+    attack: Callable[[Cluster, list[Node]], real.Outcome],
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(real, "SECONDS", effort(6, 10))
     found = attack(cluster, cluster.start(real.COUNT))
     print(found.text)
     assert found.is_harmless
@@ -60,8 +65,11 @@ def test_what_a_node_has_counted_counts_though_others_are_told_of_less(cluster: 
     assert "never made" in found.text, "the alarm"
 
 
-def test_hostile_datagrams_change_nothing_at_a_node_with_a_secret() -> None:
-    found = sealed.run(effort(10_000, 200_000))
+def test_hostile_datagrams_change_nothing_at_a_node_with_a_secret(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed, "Cluster", partial(Cluster, forge=forge))
+    found = sealed.run(effort(8_000, 200_000))
     print(found)
     assert not found.changed
     assert found.uncounted == 0

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -17,17 +18,29 @@ import pytest
 from gossipd.core.wire.messages import Message
 from tests.bench import (
     answers,
+    busy,
     costs,
     durable,
     floods,
     hedged,
+    servers,
     speed,
     start,
     walk,
 )
 from tests.bench.machine import why_not
 from tests.bench.program import chosen
+from tests.e2e.cluster import Cluster
+from tests.e2e.forge import Forge
 from tests.e2e.node import ROOT, environment, until
+from tests.effort import few
+
+
+@pytest.fixture(autouse=True)
+def forged(monkeypatch: pytest.MonkeyPatch, forge: Forge) -> None:
+    """What starts its nodes is not measured."""
+    for bench in answers, busy, durable, hedged, servers:
+        monkeypatch.setattr(bench, "Cluster", partial(Cluster, forge=forge))
 
 
 def test_the_bench_of_the_store_measures_all_that_it_promises(
@@ -66,8 +79,8 @@ def test_the_bench_of_answers_asks_all_its_questions(monkeypatch: pytest.MonkeyP
 def test_the_bench_of_hedged_increments_finds_them_counted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hedged, "QUICK_COUNT", 1_000)
-    monkeypatch.setattr(hedged, "BATCH", 50)
+    monkeypatch.setattr(hedged, "QUICK_COUNT", 500)
+    monkeypatch.setattr(hedged, "BATCH", 25)
     rows = list(hedged.measure(Namespace(quick=True, seed=1)))
     assert [row.what for row in rows if not row.kept] == []
     assert sum(row.what == "  off, on any node" for row in rows) == 2
@@ -78,7 +91,7 @@ def test_the_bench_of_costs_has_every_kind_of_message() -> None:
 
 
 def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = [case._replace(size=1_000) for case in costs.CASES]
+    small = [case._replace(size=640) for case in costs.CASES]
     monkeypatch.setattr(costs, "CASES", small)
     rows = list(costs.measure(quick=True))
     assert len(rows) == 2 * len(small)
@@ -100,11 +113,14 @@ def test_the_bench_of_the_walk_follows_a_request_to_its_answer(
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 @pytest.mark.parametrize(
     ("parts", "contest", "names"),
-    [
-        ("durable latency", "durable http latency 1 p1 one", "gossipd redis bare fdatasync"),
-        ("memory http keyed p16", "memory http keyed 32 p16 one", "gossipd unkeyed"),
-        ("memory text increment many p1", "memory text increment 32 p1 many", "gossipd redis"),
-    ],
+    few(
+        [
+            ("durable latency", "durable http latency 1 p1 one", "gossipd redis bare fdatasync"),
+            ("memory text increment many p1", "memory text increment 32 p1 many", "gossipd redis"),
+            ("memory http keyed p16", "memory http keyed 32 p16 one", "gossipd unkeyed"),
+        ],
+        2,
+    ),
 )
 def test_the_bench_of_speed_loads_all_servers_in_turn_and_finds_the_counts_exact(
     monkeypatch: pytest.MonkeyPatch, parts: str, contest: str, names: str
@@ -123,11 +139,13 @@ def test_the_bench_of_speed_loads_all_servers_in_turn_and_finds_the_counts_exact
     assert first.split()[0] == "gossipd"
 
 
-def test_the_bench_of_the_start_lists_what_is_imported() -> None:
+def test_the_bench_of_the_start_lists_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "QUICK_TURNS", 3)
+    monkeypatch.setattr(start, "IMPORTS", 2)
     rows = list(start.measure(Namespace(quick=True, python=sys.executable)))
     took = {row.what: row.measured for row in rows}
     assert all(took.values())
-    assert (took["python -c pass: wall, median of 5"] or 0) < (rows[0].measured or 0)
+    assert (took["python -c pass: wall, median of 3"] or 0) < (rows[0].measured or 0)
     assert "  click, and what it imports" in took
 
 

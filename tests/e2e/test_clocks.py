@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.cluster import Cluster, agree
 from tests.e2e.node import Node, until
+from tests.effort import few
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
@@ -58,7 +59,7 @@ def use(node: Node, key: UUID) -> bool:
     return bool(reply.data["duplicate"])
 
 
-@pytest.mark.parametrize("step", [7 * HOUR, 10 * 365 * 24 * HOUR, -7 * HOUR])
+@pytest.mark.parametrize("step", few([7 * HOUR, -7 * HOUR, 10 * 365 * 24 * HOUR], 2))
 def test_a_key_is_known_after_a_step_of_the_clock_and_a_restart(
     cluster: Cluster, step: int
 ) -> None:

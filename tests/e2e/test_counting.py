@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.e2e import load, scenarios
 from tests.e2e.bounds import allowed, report
 from tests.e2e.cluster import Cluster, counted
-from tests.e2e.node import Node
+from tests.e2e.node import Node, until
 from tests.e2e.relay import Relay
 from tests.effort import effort
 
@@ -77,14 +77,16 @@ def test_lost_doubled_and_shuffled_datagrams_change_nothing(cluster: Cluster) ->
         one, other = _linked(cluster, relay)
         counted([one, other], 0, within=15)
         load.in_three_ways([one, other], 400)
-        sums = load.at_random([one, other], 3.0, seed=3)
+        sums = load.at_random([one, other], effort(1, 3), seed=3)
         counted([one, other], 400, within=20)
         for counter, total in sums.items():
             counted([one, other], total, within=20, counter=counter)
-        before = one.get("/counters")
+        wanted = {**other.get("/counters"), "default": 401}
         replayed = relay.replay()
         print(f"{relay.passed} datagrams passed, {relay.lost} were lost, {replayed} came again")
         assert relay.lost > 50
         assert other.increment() == 401
         counted([one, other], 401, within=20)
-        assert one.get("/counters") == {**before, "default": 401} == other.get("/counters")
+        assert other.get("/counters") == wanted
+        # It began alone: what its first member said may hold it back if it comes again.
+        until(lambda: one.get("/counters") == wanted, 20, "both hold the same")

@@ -9,8 +9,6 @@ import multiprocessing
 import re
 from functools import partial
 
-import pytest
-
 from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.node import Node, until
@@ -28,11 +26,12 @@ def files(node: Node) -> int:
     return int(node.status()["files"]["open"])
 
 
-@pytest.mark.fresh
 def test_strangers_cost_nobody_his_place_and_are_forgotten(
     cluster: Cluster, many_files: None
 ) -> None:
-    nodes = cluster.start(3, "--in-memory")
+    nodes = [cluster.add() for _ in range(3)]
+    nodes[0].forge = None  # its memory is looked at
+    cluster.form(nodes, "--in-memory")
     first, net = nodes[0], nodes[0].host.rpartition(".")[0]
     first.increment()
     before, memory = files(first), first.resident

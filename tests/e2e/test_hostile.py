@@ -12,6 +12,7 @@ import pytest
 
 from tests.deadline import DEADLINE
 from tests.e2e.cluster import Cluster, counted
+from tests.e2e.forge import Forge
 from tests.e2e.mischief import Mischief, said_by
 from tests.e2e.node import Node, until
 from tests.e2e.scraping import scrape
@@ -131,8 +132,9 @@ def test_a_node_takes_no_more_connections_than_it_has_descriptors_for(cluster: C
 
 @pytest.mark.parametrize("attack", [sideport.silence, sideport.half_a_head])
 def test_who_holds_all_connections_hides_no_node(
-    many_files: None, attack: sideport.Attack
+    many_files: None, attack: sideport.Attack, forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sideport, "Cluster", partial(Cluster, forge=forge))
     found = sideport.run(attack, seconds=2, counters=0, patience=DEADLINE)
     print(found)
     assert found.asked > 2 * found.failed

@@ -21,8 +21,8 @@ from tests.e2e.namespaces import Network
 from tests.e2e.node import Node, Reply, until
 from tests.effort import effort
 
-OPERATIONS = effort(1_500, 3_000)
-CUT = effort(4, 8)
+OPERATIONS = effort(900, 3_000)
+CUT = effort(2, 8)
 """Seconds for which the network is cut."""
 
 
@@ -52,7 +52,7 @@ def minted(seconds_ago: float = 0.0) -> str:
 def test_tries_anywhere_count_once_through_a_cut_network_and_a_kill(
     cluster: Cluster, network: Network
 ) -> None:
-    nodes = scenarios.networked(cluster, network)
+    nodes = scenarios.networked(cluster, network, *scenarios.SWIFT)
     found = retries.run(nodes, network, OPERATIONS, CUT, seed=1)
     assert found.refused == []
     assert found.counts == [OPERATIONS] * len(nodes)
@@ -120,11 +120,12 @@ def test_a_full_table_and_a_node_that_is_not_ready_refuse_keys_only(cluster: Clu
     assert nodes[0].ask("POST", "/increment").status == 200
     nodes[1].kill()
     nodes[0].kill()
-    nodes[1].start(join=nodes[:1])
+    soon = "--ready-after", "5"
+    nodes[1].start(*soon, join=nodes[:1])
     until(lambda: nodes[1].ask("GET", "/health").status == 200, 10.0, "it lives")
     assert not nodes[1].ready
     assert keyed(nodes[1], str(uuid4())).status == 503
-    nodes[0].start(join=nodes[1:])
+    nodes[0].start(*soon, join=nodes[1:])
     agree(nodes, within=20.0)
     counted(nodes, 4, within=3)
 

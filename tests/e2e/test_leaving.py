@@ -12,7 +12,10 @@ from tests.e2e import scenarios
 from tests.e2e.bounds import allowed, report
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.node import until
-from tests.effort import THOROUGH
+from tests.effort import THOROUGH, effort
+
+COUNT = effort(300, 1000)
+"""Increments of each node that leaves, just before."""
 
 WAYS = ("SIGTERM", "SIGINT", "command") if THOROUGH else ("SIGTERM", "command")
 """To a node the signals differ by name only; `test_process` sends each of them."""
@@ -21,18 +24,18 @@ WAYS = ("SIGTERM", "SIGINT", "command") if THOROUGH else ("SIGTERM", "command")
 @pytest.mark.parametrize("how", WAYS)
 def test_a_leaving_node_loses_nothing_and_may_return(cluster: Cluster, how: str) -> None:
     nodes = cluster.start(5)
-    took = scenarios.leave(nodes, nodes[-1:], how)
+    took = scenarios.leave(nodes, nodes[-1:], how, COUNT)
     assert nodes[-1].log.endswith('level=info msg="left"\n')
     report(f"{how}: the others say left", took)
     assert took <= allowed(1.0)
     nodes[-1].start(join=nodes[:1])
     agree(nodes, within=5)
-    counted(nodes, 1000, within=5)
+    counted(nodes, COUNT, within=5)
 
 
 def test_two_of_five_leaving_at_once_lose_nothing(cluster: Cluster) -> None:
     nodes = cluster.start(5)
-    took = scenarios.leave(nodes, nodes[-2:], "SIGTERM")
+    took = scenarios.leave(nodes, nodes[-2:], "SIGTERM", COUNT)
     report("two at once: the others say left", took)
     assert took <= allowed(1.0)
 

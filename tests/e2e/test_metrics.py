@@ -106,17 +106,18 @@ def _value(found: Scrape, name: str) -> object:
 def test_every_metric_of_the_table_moves(cluster: Cluster, many_files: None) -> None:
     nodes = cluster.start(3, "--disk-timeout", DISK_TIMEOUT)
     first, second, third = nodes
-    other = cluster.add()
-    other.start()
-    until(lambda: other.ready, 10, "it is ready")
-    watch = Watch([*nodes, other])
+    other, alone = cluster.add(), cluster.add()
+    for node in other, alone:
+        node.start()
+        until(partial(getattr, node, "ready"), 10, "it is ready")
+    watch = Watch([*nodes, other, alone])
     counting(first, second)
     meeting(first, other)
     suspected(first, third)
     failed_and_back(first, third, watch)
     hanging(second, watch)
     crowded(second)
-    too_slow(second)
+    too_slow(alone)  # what it counts would be told to the others
     too_many(second)
     watch.look()
     assert table().keys() - watch.moved - STEADY == {

@@ -18,10 +18,7 @@ from tests.e2e.namespaces import Namespace
 from tests.e2e.node import Node, gossipd, until
 from tests.e2e.programs import program
 
-pytestmark = [
-    pytest.mark.fresh,
-    pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none()),
-]
+pytestmark = pytest.mark.skipif(bool(namespaces.why_none()), reason=namespaces.why_none())
 needs_netcat = program("nc", "netcat-openbsd")
 
 
@@ -42,6 +39,7 @@ def node(cluster: Cluster, namespace: Namespace) -> Node:
     return node
 
 
+@pytest.mark.fresh
 def test_two_nodes_on_one_host_count_with_bare_commands(
     cluster: Cluster, namespace: Namespace, node: Node
 ) -> None:

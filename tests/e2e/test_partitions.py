@@ -42,15 +42,15 @@ def test_nodes_bound_to_all_addresses_advertise_those_that_reach_them(
 
 
 def test_two_halves_count_on_and_heal(cluster: Cluster, network: Network) -> None:
-    nodes = scenarios.networked(cluster, network)
-    took = scenarios.split(nodes, network, effort(4, 15))
+    nodes = scenarios.networked(cluster, network, *scenarios.SWIFT)
+    took = scenarios.split(nodes, network, effort(2, 15))
     report("two halves are one again", took)
     assert took <= allowed(5.0)
 
 
 def test_a_node_cut_one_way_loses_nothing(cluster: Cluster, network: Network) -> None:
-    nodes = scenarios.networked(cluster, network)
+    nodes = scenarios.networked(cluster, network, *scenarios.SWIFT)
     for deaf in (True, False):
-        took = scenarios.deaf_or_mute(nodes, network, effort(4, 8), deaf)
+        took = scenarios.deaf_or_mute(nodes, network, effort(2, 8), deaf)
         report(f"a {'deaf' if deaf else 'mute'} node is back", took)
         assert took <= allowed(5.0)

@@ -12,12 +12,12 @@ from gossipd.cli.increment import Increment
 from gossipd.config.endpoint import Endpoint
 from tests.e2e.bounds import allowed, blames_nobody, report
 from tests.e2e.cluster import Cluster, agree, counted
-from tests.e2e.node import Node, gossipd, until
+from tests.e2e.node import Node, until
 
 WITHIN = 30.0
 """Seconds that a client tries for each increment, as the command does by itself."""
 
-PAUSE = 0.04
+PAUSE = 0.08
 """Seconds between two increments of a client, so that the machine has time for the nodes."""
 
 QUICK = "--profile", "local"
@@ -29,6 +29,7 @@ class Clients:
     def __init__(self, nodes: list[Node]) -> None:
         self._stop = threading.Event()
         self.answered = [0] * (len(nodes) + 1)
+        self._node = nodes[0]
         self._pairs = list(zip(nodes, [*nodes[1:], nodes[0]], strict=True))
 
     def count(self, number: int) -> None:
@@ -43,8 +44,8 @@ class Clients:
     def command(self) -> None:
         """By `gossipd increment`, until it is over."""
         api = [word for node in self._pairs[0] for word in ("--api", f"{node.host}:{node.api[1]}")]
-        while not self._stop.wait(10 * PAUSE):
-            done = gossipd("increment", *api)
+        while not self._stop.wait(5 * PAUSE):
+            done = self._node.cli("increment", *api)
             assert done.returncode == 0, done.stderr
             self.answered[-1] += 1
 

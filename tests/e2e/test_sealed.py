@@ -21,7 +21,7 @@ def test_a_sealed_cluster_counts_loses_a_node_and_is_cut_in_two(
     tmp_path: Path, forge: Forge
 ) -> None:
     with Network(5) as network, Cluster(tmp_path, Secret.fresh(), forge) as cluster:
-        nodes = scenarios.networked(cluster, network)
+        nodes = scenarios.networked(cluster, network, *scenarios.SWIFT)
         report("all counts are exact", scenarios.three_ways(nodes, 200))
         killed = scenarios.kill(nodes)
         report("a killed node is found", killed.detected)
