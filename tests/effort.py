@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,19 +20,20 @@ VARIABLE = "GOSSIPD_TESTS_SEED"
 SEED = int(os.environ[VARIABLE]) if VARIABLE in os.environ else None
 THOROUGH = SEED is not None
 
+T = TypeVar("T")
 
 later = pytest.mark.skipif(not THOROUGH, reason="python -m tests --thorough runs it")
 """Marks what a thorough run tries, and no other."""
 
 
-def effort(brief: int, whole: int) -> int:
-    """How many there are of something in this run."""
+def effort(brief: T, whole: T) -> T:
+    """How many there are of something in this run, or which of them."""
     return whole if THOROUGH else brief
 
 
 def some(whole: int) -> range:
-    """Seeds of worlds in which the same must hold: an eighth of them as a rule, two at least."""
-    return range(effort(max(2, math.ceil(whole / 8)), whole))
+    """Seeds of worlds in which the same must hold: a sixteenth of them as a rule."""
+    return range(effort(math.ceil(whole / 16), whole))
 
 
 def few(cases: Iterable[Any], brief: int) -> list[Any]:
@@ -48,8 +49,8 @@ def few(cases: Iterable[Any], brief: int) -> list[Any]:
 
 
 def examples(count: int) -> settings:
-    """Decorates a law with the number of its examples: an eighth as a rule, thrice in whole."""
-    return settings(max_examples=effort(max(5, count // 8), 3 * count))
+    """Decorates a law with the number of its examples: a tenth as a rule, thrice in whole."""
+    return settings(max_examples=effort(max(5, count // 10), 3 * count))
 
 
 def load_profile() -> None:

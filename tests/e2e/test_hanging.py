@@ -98,7 +98,7 @@ def test_a_disk_that_hangs_is_told_and_everything_counts_once(
     assert node.status()["ready"] is False
     assert "the disk hangs" in node.cli("status").stdout
     assert node.ask("GET", f"/increments?key={uuid4()}").status == 503
-    copies = others[0].ask("POST", "/increment?by=1000&ack=3&timeout=0.5")
+    copies = others[0].ask("POST", "/increment?by=1000&ack=3&timeout=3")
     assert (copies.status, copies.data["acks"]) == (202, 2)
     until(lambda: node.count() == 1100, 3, "what others count is seen")
     assert set(node.states().values()) == {"alive"}

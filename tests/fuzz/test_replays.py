@@ -54,6 +54,7 @@ def test_nothing_changes_where_it_is_sealed() -> None:
     check(world, *WAYS)
 
 
+@later
 def test_in_the_same_second_nothing_changes() -> None:
     world = lived(2, echoes=True)
     assert {c: n.log.value(c) for n in world.running.values() for c in world.counted} == dict(

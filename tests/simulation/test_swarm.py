@@ -25,8 +25,8 @@ from .swarm import (
     total,
 )
 
-SEEDS = effort(2, 100)
-CHUNK = 2
+SEEDS = effort(1, 100)
+CHUNK = 1
 BASE = 1000 * (SEED or 0)
 """The first seed."""
 ROOT = Path(__file__).parents[2]

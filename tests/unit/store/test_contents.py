@@ -21,7 +21,7 @@ from gossipd.core import (
 from gossipd.store import DiskStore, StoreError, schema
 from gossipd.store.checking import check
 from gossipd.store.export import export_lines
-from tests.effort import effort
+from tests.effort import effort, few
 from tests.unit.store.keyed import (
     keyed,
     plain_key,
@@ -89,7 +89,7 @@ class Torn:
         return False
 
 
-@pytest.mark.parametrize("with_keys", [False, True])
+@pytest.mark.parametrize("with_keys", few([True, False], 1))
 async def test_a_copy_of_a_file_and_its_log_of_two_moments_is_refused_or_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_keys: bool
 ) -> None:
