@@ -1,8 +1,9 @@
-"""The one check command: format, lint, types and all tests, with the core's coverage.
+"""The one check command: format, lint, types and all tests.
 
     python -m tests                         everything, in a few minutes
     python -m tests -k decoding             the source, then what pytest makes of the arguments
-    python -m tests --thorough [--seed 7]   more examples, seeds and rounds, drawn from one seed
+    python -m tests --coverage              all, and the tests of the core cover all its branches
+    python -m tests --thorough [--seed 7]   that, and more examples, seeds and rounds from one seed
 
 What does not need the other runs beside it: the lanes below. Real processes wait much and are held
 to times, so they come first where the processor is short.
@@ -32,7 +33,7 @@ POLL = 0.1
 
 CORES = os.cpu_count() or 1
 COVERED = "tests/unit/core"
-"""The tests that cover all branches of the core; coverage slows down whatever runs with it."""
+"""The tests that cover all branches of the core; coverage doubles the time that they take."""
 
 Command = tuple[str, ...]
 """A module and its arguments."""
@@ -54,25 +55,24 @@ class Lane(NamedTuple):
     """Whether it leaves the processor to those that do not."""
 
 
-def spread(workers: int) -> Command:
-    """Tests in processes beside each other."""
-    return ("-n", str(workers), "--dist", "worksteal")
+def spread(workers: int, *options: str) -> tuple[Command, ...]:
+    """Tests in processes beside each other, once their files have been read."""
+    tests = (*PYTEST, "-n", str(workers), "--dist", "worksteal", *options)
+    return ("tests.prepare", *options), tests
 
 
-def lanes(options: Command) -> tuple[Lane, ...]:
+def lanes(options: Command, covering: bool) -> tuple[Lane, ...]:
     """Everything; `options` go to pytest."""
-    pytest = (*PYTEST, *options)
     cover: tuple[Command, ...] = (
-        ("coverage", "run", "-m", *pytest, COVERED),
+        ("coverage", "run", "-m", *PYTEST, *options, COVERED),
         ("coverage", "report", "--fail-under=100"),
     )
-    models = (*pytest, *spread(CORES + 1), "--ignore", COVERED, "--ignore", "tests/e2e")
-    real = (*pytest, *spread(max(4, CORES // 2)), "tests/e2e")
+    without = ("--ignore", "tests/e2e", *(("--ignore", COVERED) if covering else ()))
     return (
         Lane("source", SOURCE),
-        Lane("core", cover),
-        Lane("models and parts", (models,)),
-        Lane("real processes", (real,), yields=False),
+        *((Lane("core", cover),) if covering else ()),
+        Lane("models and parts", spread(CORES + 1, *options, *without)),
+        Lane("real processes", spread(max(4, CORES // 2), *options, "tests/e2e"), yields=False),
     )
 
 
@@ -142,6 +142,7 @@ def parsed(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         description="Check everything. Other arguments go to pytest.",
         allow_abbrev=False,
     )
+    parser.add_argument("--coverage", action="store_true", help="all branches of the core are run")
     parser.add_argument("--thorough", action="store_true", help="try more, drawn from one seed")
     parser.add_argument("--seed", type=int, help="the seed of an earlier thorough run")
     wanted, others = parser.parse_known_args(arguments)
@@ -162,7 +163,7 @@ def main(arguments: list[str]) -> int:
         print(f"thorough; again with: python -m tests --thorough --seed {seed}", flush=True)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of interpreters begin
     signal.signal(signal.SIGTERM, _terminated)
-    chosen = lanes(options)
+    chosen = lanes(options, wanted.coverage or wanted.thorough)
     if others:  # a part of the tests says nothing about coverage
         part = (*PYTEST, *options, *others)
         chosen = (chosen[0], Lane("tests", (part,)))

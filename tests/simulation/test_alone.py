@@ -9,7 +9,7 @@ import pytest
 
 from gossipd.core import BecameReady, NotAlone, Settings
 from gossipd.core.swim.readiness import Readiness
-from tests.effort import effort, some
+from tests.effort import effort, few, some
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import World
 from tests.simulation.mutants.cores import nothing
@@ -64,7 +64,7 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", few(MUTANTS, 1))
 def test_a_core_that_breaks_that_is_noticed(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS[mutant](monkeypatch)
     with pytest.raises(AssertionError, match=r"too soon|never ready"):

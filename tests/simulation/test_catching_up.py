@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gossipd.core import Settings
-from tests.effort import effort
+from tests.effort import later
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import World
 
@@ -11,7 +11,7 @@ from .clients import random_key
 from .test_keys import NOTHING, formed, left_out, settle, values
 
 WINDOW = 4.0
-KEYS, AT_ONCE, PAUSE = effort(1_500, 3_000), 25, 0.05
+KEYS, AT_ONCE, PAUSE = 3_000, 25, 0.05
 WORK = 0.012
 """Seconds that each datagram and timer takes: so a node takes a fraction of what it is sent."""
 
@@ -40,6 +40,7 @@ def _behind(count: int) -> tuple[World, Checker]:
     return world, checker
 
 
+@later
 def test_hedged_keys_beyond_what_nodes_can_take_count_once_soon_after() -> None:
     world, checker = _behind(KEYS)
     assert values(world) != {KEYS}, "they are behind"

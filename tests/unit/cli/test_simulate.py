@@ -24,6 +24,7 @@ from gossipd.cli import gossipd
 from gossipd.core import Settings
 from gossipd.simulator.experiment import Experiment
 from gossipd.simulator.report import Report
+from tests.effort import effort, few
 
 ROOT = Path(__file__).parents[3]
 TINY = ("--nodes", "3", "--minutes", "0.05", "--seed", "1")
@@ -112,7 +113,7 @@ def test_a_seed_gives_the_same_bytes_under_any_hash_seed() -> None:
         "-c",
         "from gossipd.process.entry import main; main()",
         "simulate",
-        *FULL,
+        *effort(TINY, FULL),
     ]
     outputs = [
         subprocess.run(
@@ -361,7 +362,7 @@ def test_a_figure_is_drawn_and_the_same_for_the_same_seed(
     assert b"dc:date" not in first
 
 
-@pytest.mark.parametrize(("name", "magic"), [("a.pdf", b"%PDF"), ("a.png", b"\x89PNG")])
+@pytest.mark.parametrize(("name", "magic"), few([("a.png", b"\x89PNG"), ("a.pdf", b"%PDF")], 1))
 def test_a_figure_has_the_format_that_its_name_says(
     tmp_path: Path, name: str, magic: bytes
 ) -> None:

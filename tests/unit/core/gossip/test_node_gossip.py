@@ -319,8 +319,9 @@ def test_a_backlog_goes_at_the_largest_rate_until_all_of_it_was_sent_once() -> N
     assert len(talk.wait(1.0).sent(Gossip)) <= 20 + 1
 
 
-@pytest.mark.untraced
-@pytest.mark.parametrize(("peers", "relays"), [(2, False), (8, True)])
+@pytest.mark.parametrize(
+    ("peers", "relays"), [(2, False), pytest.param(8, True, marks=pytest.mark.untraced)]
+)
 def test_in_a_long_backlog_news_is_told_once_to_each_and_not_on_where_all_are_told(
     peers: int, relays: bool
 ) -> None:
@@ -372,7 +373,6 @@ def test_more_news_than_fits_goes_on_with_the_next_flush() -> None:
     assert len(said.sent(Gossip)) >= 4
 
 
-@pytest.mark.untraced
 def test_a_burst_of_300_counters_is_everywhere_within_300_milliseconds() -> None:
     """In all clusters but one: push alone may miss somebody, whom a repair reaches."""
     times = []
