@@ -71,7 +71,7 @@ def lanes(options: Command, covering: bool) -> tuple[Lane, ...]:
     return (
         Lane("source", SOURCE),
         *((Lane("core", cover),) if covering else ()),
-        Lane("models and parts", spread(CORES + 1, *options, *without)),
+        Lane("models and parts", spread(CORES + 2, *options, *without)),
         Lane("real processes", spread(max(4, CORES // 2), *options, "tests/e2e"), yields=False),
     )
 

@@ -15,7 +15,7 @@ from tests.e2e.bounds import blames_nobody
 from tests.e2e.cluster import Cluster, counted
 from tests.e2e.forge import Forge
 from tests.e2e.node import Node
-from tests.effort import effort
+from tests.effort import effort, few
 from tests.fuzz.attacks import real, sealed
 from tests.fuzz.attacks.costly import NAME, Costly
 
@@ -47,7 +47,7 @@ def test_the_dearest_datagrams_of_a_peer_make_nobody_suspect_a_live_node(cluster
         counted(nodes, done, within=20)
 
 
-@pytest.mark.parametrize("attack", [real.reflects, real.crowds])
+@pytest.mark.parametrize("attack", few([real.reflects, real.crowds], 1))
 def test_ghosts_bring_no_traffic_upon_anybody_and_keep_nobody_out(
     attack: Callable[[Cluster, list[Node]], real.Outcome],
     cluster: Cluster,

@@ -33,7 +33,7 @@ from tests.bench.program import chosen
 from tests.e2e.cluster import Cluster
 from tests.e2e.forge import Forge
 from tests.e2e.node import ROOT, environment, until
-from tests.effort import few
+from tests.effort import few, later
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +90,7 @@ def test_the_bench_of_costs_has_every_kind_of_message() -> None:
     assert {case.kind for case in costs.CASES} == {kind.__name__ for kind in get_args(Message)}
 
 
+@later
 def test_the_bench_of_costs_sends_all_that_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
     small = [case._replace(size=640) for case in costs.CASES]
     monkeypatch.setattr(costs, "CASES", small)

@@ -55,8 +55,10 @@ def test_the_invariants_hold_under_random_faults_and_all_agree_after_the_heal(ch
 
 
 def test_seeds_that_failed_once_say_why_and_fail_no_more() -> None:
-    for seed, why in seeds_that_failed().items():
-        assert why, f"nobody knows why seed {seed} is here"
+    """As a rule the last ones that were found."""
+    seeds = seeds_that_failed()
+    assert all(seeds.values()), "nobody knows why a seed is here"
+    for seed in list(seeds)[-effort(3, len(seeds)) :]:
         assert run_seed(seed).failure == ""
 
 
