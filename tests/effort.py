@@ -49,8 +49,8 @@ def few(cases: Iterable[Any], brief: int) -> list[Any]:
 
 
 def examples(count: int) -> settings:
-    """Decorates a law with the number of its examples: a tenth as a rule, thrice in whole."""
-    return settings(max_examples=effort(max(5, count // 10), 3 * count))
+    """Decorates a law with the number of its examples: a sixteenth as a rule, thrice in whole."""
+    return settings(max_examples=effort(max(5, count // 16), 3 * count))
 
 
 def load_profile() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Status
-from tests.effort import few
+from tests.effort import effort, few
 
 from .attacks import __main__ as table
 from .attacks import counts, oneself, own_stream, repairs, verdicts
@@ -13,7 +13,7 @@ from .attacks import counts, oneself, own_stream, repairs, verdicts
 
 @pytest.mark.parametrize("name", list(oneself.ATTACKS))
 def test_no_lie_about_a_node_ends_it(name: str) -> None:
-    for seed in range(3):
+    for seed in range(effort(1, 3)):
         outcome = oneself.run(name, seed)
         assert not outcome.ended
         assert not outcome.away
@@ -32,7 +32,7 @@ def test_no_verdict_keeps_a_member_away_that_answers(status: Status, count: int)
 
 @pytest.mark.parametrize("name", list(counts.ATTACKS))
 def test_no_lie_makes_a_node_say_what_is_not_so(name: str) -> None:
-    for seed in range(3):
+    for seed in range(effort(1, 3)):
         assert counts.run(name, seed) is None
 
 

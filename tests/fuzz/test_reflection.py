@@ -14,7 +14,7 @@ from tests.fuzz.attacks.reflection import (
 
 
 @pytest.mark.parametrize("seed", range(1, effort(2, 3)))
-@pytest.mark.parametrize("attack", few(ATTACKS, 3), ids=lambda attack: attack.__name__)
+@pytest.mark.parametrize("attack", few(ATTACKS, 2), ids=lambda attack: attack.__name__)
 def test_whatever_a_liar_says_nobody_gets_more_than_three_times_that(
     attack: Attack, seed: int
 ) -> None:

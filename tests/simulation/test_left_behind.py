@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import ClustersMet, Settings, Status
+from tests.effort import few
 from tests.inside import shared_members, snapshot_of
 from tests.simulation.checkers import Checker, demand_agreement
 from tests.simulation.faulty.world import World
@@ -21,7 +22,7 @@ def formed(remember: float = 72 * 3600.0) -> World:
     return world
 
 
-@pytest.mark.parametrize("end", ["crash", "leave"])
+@pytest.mark.parametrize("end", few(["crash", "leave"], 1))
 def test_a_node_that_was_off_for_long_brings_back_nobody_who_was_forgotten(end: str) -> None:
     world = formed(REMEMBER)
     checker = Checker(world)
