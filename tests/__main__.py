@@ -148,6 +148,8 @@ def parsed(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     wanted, others = parser.parse_known_args(arguments)
     if wanted.seed is not None and not wanted.thorough:
         parser.error("--seed is for --thorough")
+    if others and wanted.coverage:
+        parser.error("a part of the tests says nothing about --coverage")
     return wanted, others
 
 

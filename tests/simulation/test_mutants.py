@@ -192,7 +192,13 @@ LONG: set[Callable[..., None]] = {
     *(runs.departing_with_a_part, key_runs.retrying, key_runs.folding),
     *(key_runs.reading_archives, key_runs.catching_up, key_runs.ahead),
     *(key_runs.retrying_on_both_sides, runs.cut_off, runs.resting, runs.echoed),
-    *(runs.departing_before_a_crash, commit_runs.reading),
+    *(runs.departing_before_a_crash, runs.departing_for_certain, runs.ageing),
+    *(
+        key_runs.apart_beyond_the_window,
+        key_runs.counted_once,
+        key_cores.what_is_folded_counts_again,
+    ),
+    *(commit_runs.reading, commit_runs.copied, commit_runs.failing),
 }
 """What takes half a second or more, where others show the same checkers: the mutants, and the runs
 of a sound core, that only a thorough run tries."""
