@@ -67,6 +67,7 @@ def test_the_bench_of_floods_finds_a_cluster_as_it_was_before() -> None:
     assert [row.what for row in rows if not row.kept and "suspected" not in row.what] == []
 
 
+@later
 def test_the_bench_of_answers_asks_all_its_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "QUICK_COUNTERS", 2_000)
     monkeypatch.setattr(answers, "BATCH", 1_000)

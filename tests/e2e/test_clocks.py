@@ -59,7 +59,7 @@ def use(node: Node, key: UUID) -> bool:
     return bool(reply.data["duplicate"])
 
 
-@pytest.mark.parametrize("step", few([7 * HOUR, -7 * HOUR, 10 * 365 * 24 * HOUR], 2))
+@pytest.mark.parametrize("step", few([-7 * HOUR, 7 * HOUR, 10 * 365 * 24 * HOUR], 1))
 def test_a_key_is_known_after_a_step_of_the_clock_and_a_restart(
     cluster: Cluster, step: int
 ) -> None:

@@ -41,7 +41,7 @@ def test_no_lie_about_what_a_node_has_counted_takes_anything_of_it(name: str) ->
     assert own_stream.run(name) is None
 
 
-@pytest.mark.parametrize("name", list(repairs.ATTACKS))
+@pytest.mark.parametrize("name", few(reversed(repairs.ATTACKS), 2))
 def test_who_is_never_satisfied_keeps_nobody_from_repairing_with_others(name: str) -> None:
     outcome = repairs.run(name)
     assert outcome.is_harmless, outcome

@@ -74,7 +74,7 @@ def test_a_core_that_breaks_that_is_noticed(mutant: str, monkeypatch: pytest.Mon
 def test_who_was_given_up_learns_soon_that_it_is_not_alone() -> None:
     """It may have become ready before others have contacted it."""
     wrong = []
-    for count, seeds in ((2, 8), (3, 8), (5, 6), (20, 2))[: effort(3, 4)]:
+    for count, seeds in ((2, 8), (3, 8), (5, 6), (20, 2))[: effort(2, 4)]:
         for seed in range(seeds):
             world = ruined(count, seed, 40.0)
             wrong.append(watch(world, 12))

@@ -181,36 +181,20 @@ MUTANTS: list[tuple[str, cores.Break, Callable[[], None]]] = [
 
 RUNS = list(dict.fromkeys(run for _, _, run in MUTANTS))
 
-LONG: set[Callable[..., None]] = {
+LONG: set[cores.Break] = {
     *(cores.news_never_leaves, cores.told_for_ever, cores.any_later_event_counts),
-    *(cores.no_repair, cores.nobody_refutes),
+    *(cores.no_repair, cores.nobody_refutes, cores.versions_are_not_loaded),
     *(key_cores.corrections_are_not_told, key_cores.corrections_are_not_loaded),
     *(key_cores.doubles_are_folded_at_once, key_cores.folding_leaves_the_fingerprint),
-    *(key_cores.folding_forgets_its_losers, key_cores.pages_without_the_archive),
-    *(key_cores.the_largest_twin_wins, cores.versions_are_not_loaded),
-    *(runs.busy, runs.pulling, runs.storing, runs.copying, runs.spreading),
-    *(runs.departing_with_a_part, key_runs.retrying, key_runs.folding),
-    *(key_runs.reading_archives, key_runs.catching_up, key_runs.ahead),
-    *(key_runs.retrying_on_both_sides, runs.cut_off, runs.resting, runs.echoed),
-    *(runs.departing_before_a_crash, runs.departing_for_certain, runs.ageing),
-    *(
-        key_runs.apart_beyond_the_window,
-        key_runs.counted_once,
-        key_cores.what_is_folded_counts_again,
-    ),
-    *(commit_runs.reading, commit_runs.copied, commit_runs.failing),
+    *(key_cores.folding_forgets_its_losers, key_cores.what_is_folded_counts_again),
+    *(key_cores.pages_without_the_archive, key_cores.the_largest_twin_wins),
 }
-"""What takes half a second or more, where others show the same checkers: the mutants, and the runs
-of a sound core, that only a thorough run tries."""
+"""Those that take half a second or more, while others of their invariant show its checker: they
+wait for a thorough run."""
 
 
-def marks(of: Callable[..., None]) -> list[pytest.MarkDecorator]:
-    return [later] if of in LONG else []
-
-
-@pytest.mark.parametrize(
-    "run", [pytest.param(run, id=run.__name__, marks=marks(run)) for run in RUNS]
-)
+@later
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)
 def test_a_sound_core_passes_every_run(run: Callable[[], None]) -> None:
     run()
 
@@ -218,8 +202,14 @@ def test_a_sound_core_passes_every_run(run: Callable[[], None]) -> None:
 @pytest.mark.parametrize(
     ("invariant", "mutate", "run"),
     [
-        pytest.param(*row, id=f"{row[0]}-{row[1].__name__}-{row[2].__name__}", marks=marks(row[1]))
-        for row in MUTANTS
+        pytest.param(
+            invariant,
+            mutate,
+            run,
+            id=f"{invariant}-{mutate.__name__}-{run.__name__}",
+            marks=[later] if mutate in LONG else [],
+        )
+        for invariant, mutate, run in MUTANTS
     ],
 )
 def test_a_broken_core_is_caught_by_the_name_of_what_it_breaks(
