@@ -55,7 +55,7 @@ def stay_calm(nodes: list[Node]) -> None:
 
 
 def stays_unready(node: Node, seconds: float) -> None:
-    """It is asked again and again."""
+    """It says so however often it is asked."""
     until_then = time.monotonic() + seconds
     while time.monotonic() < until_then:
         assert node.ask("GET", "/ready").status == 503
