@@ -15,6 +15,8 @@ import pytest
 
 from gossipd.daemon.lines import as_json
 from gossipd.daemon.manager import Manager, Observer, stacks
+from tests.deadline import DEADLINE
+from tests.unit.daemon.waiting import until
 
 LIMIT = 0.4
 
@@ -45,19 +47,19 @@ def drain(heard: socket.socket) -> None:
 async def test_a_core_that_is_asked_nothing_any_more_ends_the_beats(
     heard: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    manager, due = Manager(), time.monotonic() + 3600
+    manager, late = Manager(), 0.0
     manager.begin()
     assert await next_of(heard) == "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=120000000"
     drain(heard)
-    manager.serves(lambda: "it serves", lambda: due)
+    manager.serves(lambda: "it serves", lambda: time.monotonic() - late)
     assert await next_of(heard) == "READY=1\nSTATUS=it serves"
     assert await next_of(heard) == "WATCHDOG=1"
-    due = time.monotonic() - LIMIT
+    late = LIMIT
     drain(heard)
     with pytest.raises(TimeoutError):
         await next_of(heard, LIMIT)
-    assert "no progress" in caplog.text
-    due = time.monotonic()
+    await until(lambda: "no progress" in caplog.text)  # its thread tells that
+    late = 0.0
     assert await next_of(heard) == "WATCHDOG=1"
     manager.end()
 
@@ -112,12 +114,12 @@ async def test_a_manager_without_a_watchdog_hears_how_the_node_stands(
 
 
 def test_who_hears_nothing_tells_it_one_time(caplog: pytest.LogCaptureFixture) -> None:
-    observer = Observer(0.15)
+    observer, deadline = Observer(0.15), time.monotonic() + DEADLINE
     observer.start()
-    until_told = time.monotonic() + 10
-    while "no progress" not in caplog.text and time.monotonic() < until_told:
+    while not any("MainThread" in as_json(record) for record in caplog.records):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    time.sleep(0.2)
+    time.sleep(0.2)  # in which it would tell it again
     told, *traces = caplog.records
     assert {record.levelno for record in caplog.records} == {logging.CRITICAL}
     assert "no progress for 0.1 s" in told.getMessage()

