@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -113,17 +112,6 @@ def test_its_scripts_never_make_elements_of_text() -> None:
 def test_nothing_on_it_moves_by_itself() -> None:
     """Some people get sick of that (prefers-reduced-motion)."""
     assert re.search("animation|transition|@keyframes", (ROOM / "page.css").read_text()) is None
-
-
-def test_an_installation_has_all_its_files() -> None:
-    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    package = ROOT / "gossipd"
-    installed = {
-        path for pattern in setup["package-data"]["gossipd"] for path in package.glob(pattern)
-    }
-    files = {path for path in ROOM.iterdir() if path.is_file() and path.suffix != ".py"}
-    assert {path.name for path in files} >= {"page.html", "page.css", *room.SCRIPTS}
-    assert files <= installed
 
 
 def test_every_script_of_the_room_is_in_the_page() -> None:
