@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from gossipd.cli import gossipd
 from gossipd.core import Settings
 from gossipd.simulator.experiment import Experiment
 from gossipd.simulator.report import Report
-from tests.effort import effort, few
+from tests.effort import effort
 
 ROOT = Path(__file__).parents[3]
 TINY = ("--nodes", "3", "--minutes", "0.05", "--seed", "1")
@@ -32,8 +32,6 @@ FULL = (
     "--nodes", "5", "--loss", "0.1", "--kill", "2", "--partition", "3s", "--rate", "20",
     "--seed", "7", "--minutes", "0.3",
 )  # fmt: skip
-
-NEEDS_MATPLOTLIB = "matplotlib is not installed (pip install 'gossipd[plot]')"
 
 
 def simulate(*args: str) -> Result:
@@ -333,66 +331,3 @@ def test_other_commands_do_not_load_the_simulator() -> None:
     ).stderr.split()  # fmt: skip
     assert "gossipd.cli.count" in loaded
     assert not [name for name in loaded if name.startswith(("gossipd.simulator", "gossipd.core"))]
-
-
-# --- figures -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def plotted(tmp_path: Path) -> Callable[[str], bytes]:
-    pytest.importorskip("matplotlib", reason=NEEDS_MATPLOTLIB)
-
-    def plotted(name: str) -> bytes:
-        path = tmp_path / name
-        result = simulate(*TINY, "--plot", str(path))
-        assert (result.exit_code, result.stderr) == (0, "")
-        return path.read_bytes()
-
-    return plotted
-
-
-def test_a_figure_is_drawn_and_the_same_for_the_same_seed(
-    plotted: Callable[[str], bytes],
-) -> None:
-    first = plotted("first.svg")
-    assert first == plotted("second.SVG")
-    assert first.startswith(b"<?xml")
-    for text in (b"Detection of kills", b"Convergence of increments", b"Traffic per node"):
-        assert text in first
-    assert b"dc:date" not in first
-
-
-@pytest.mark.parametrize(("name", "magic"), few([("a.png", b"\x89PNG"), ("a.pdf", b"%PDF")], 1))
-def test_a_figure_has_the_format_that_its_name_says(
-    tmp_path: Path, name: str, magic: bytes
-) -> None:
-    pytest.importorskip("matplotlib", reason=NEEDS_MATPLOTLIB)
-    assert simulate(*TINY, "--plot", str(tmp_path / name)).exit_code == 0
-    assert (tmp_path / name).read_bytes().startswith(magic)
-
-
-def test_a_figure_of_nothing_is_drawn_too(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason=NEEDS_MATPLOTLIB)
-    path = tmp_path / "empty.svg"
-    result = simulate(*TINY, "--kill", "0", "--rate", "0", "--plot", str(path))
-    assert result.exit_code == 0
-    assert path.stat().st_size > 1000
-
-
-def test_a_figure_that_cannot_be_written_exits_1(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason=NEEDS_MATPLOTLIB)
-    path = tmp_path / "directory.svg"
-    path.mkdir()
-    result = simulate(*TINY, "--plot", str(path))
-    assert result.exit_code == 1
-    assert result.stderr == f"gossipd: cannot write {path}: Is a directory\n"
-
-
-def test_without_matplotlib_the_error_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "gossipd.cli.plotting", raising=False)
-    result = simulate(*TINY, "--plot", str(tmp_path / "figure.svg"))
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "gossipd: --plot needs matplotlib: pip install 'gossipd[plot]'\n"
