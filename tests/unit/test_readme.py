@@ -266,7 +266,7 @@ def test_the_problems_shown_have_the_titles_of_http() -> None:
 
 def test_continuous_integration_runs_the_test_command() -> None:
     (command,) = [line for line in blocks("sh", README)[0].splitlines() if "-m tests" in line]
-    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert f"{command} &&" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
 
 
 def test_the_maps_are_complete() -> None:
