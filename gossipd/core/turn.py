@@ -110,7 +110,7 @@ class Turn:
         if advances:
             self._outlet.recent.append(advances, self.now)
             self.emit(Learned(tuple(advances)))
-        if self._outlet.log.doubles.is_behind:
+        if self._outlet.log.doubles.behind:
             self._outlet.timers.set_if_sooner(Timer.DOUBLES, self.now + CATCH_UP_PAUSE)
 
     def heed(self, lesson: Lesson) -> None:

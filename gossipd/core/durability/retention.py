@@ -139,7 +139,7 @@ class Retention:
             del self._streams[-KEY_STREAMS_AT_ONCE:]
             self._see_lag(some, turn.now)
         more = count >= DROPPED_AT_ONCE or bool(self._streams)
-        if log.doubles.is_behind:
+        if log.doubles.behind:
             more = True  # what waits for no more than its turn must not be folded as lost
         else:
             more |= self._join_corrections(turn)

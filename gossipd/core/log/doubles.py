@@ -85,12 +85,12 @@ class Doubles:
         self._winners: Numbered[Stream] = Numbered()
         self._counters: Numbered[str] = Numbered()
         self._orders: dict[Stream, Order] = {}
-        self._waiting: dict[_Register, list[tuple[int, Stream, int]]] = {}
+        self.awaited: dict[_Register, list[tuple[int, Stream, int]]] = {}
         """By register: the seq that it has not reached, and the (stream, seq) of the double that
-        waits for it; one that waits for two stands at its own."""
-        self._behind: dict[_Register, tuple[int, Stream, int]] = {}
+        waits for it; one that waits for two stands at its own. To be read."""
+        self.behind: dict[_Register, tuple[int, Stream, int]] = {}
         """By register that has come, while not all were looked at that waited: the last one that
-        was."""
+        was. To be read."""
         self._corrections: dict[Stream, _Corrections] = {}
         self._count = 0
         self._tallies = Tallies()
@@ -166,17 +166,17 @@ class Doubles:
         """A register has come up to `seq`: what is left out by that, or by the first of it; then
         there is something to `catch_up` with."""
         register = (stream, counter)
-        waiting = self._waiting.get(register)
+        waiting = self.awaited.get(register)
         if waiting is None:
             return []
         count = bisect_right(waiting, seq, key=_seq_of)
         done = waiting[: min(count, REACHED_AT_ONCE)]
         del waiting[: len(done)]
-        self._behind.pop(register, None)
+        self.behind.pop(register, None)
         if len(done) < count:
-            self._behind[register] = done[-1]
+            self.behind[register] = done[-1]
         if not waiting:
-            del self._waiting[register]
+            del self.awaited[register]
         left_out: list[LeftOut] = []
         for _, loser, loser_seq in done:
             double = self.at(loser, loser_seq, 0.0)
@@ -184,14 +184,9 @@ class Doubles:
             left_out += self._begin(loser, double)
         return left_out
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether registers have come for which some doubles still wait."""
-        return bool(self._behind)
-
     def catch_up(self) -> list[LeftOut]:
         """Look at some of them; what is left out by that."""
-        register = next(iter(self._behind), None)
+        register = next(iter(self.behind), None)
         return self.reached(*register, self._seq_of(*register)) if register else []
 
     def correct(self, stream: Stream, correction: Correction, now: float) -> Change | None:
@@ -294,7 +289,7 @@ class Doubles:
         out."""
         for of, seq in ((stream, double.seq), (double.winner, double.winner_seq)):
             register = (of, double.counter)
-            behind = self._behind.get(register)
+            behind = self.behind.get(register)
             if self._seq_of(*register) < seq or (
                 behind is not None and (seq, stream, double.seq) > behind
             ):
@@ -308,7 +303,7 @@ class Doubles:
             self._tallies.move(stream, double.counter, lost=1, out=double.by)
             return [LeftOut(stream, double.seq, double.counter, double.by)]
         register, seq = wanted
-        insort(self._waiting.setdefault(register, []), (seq, stream, double.seq))
+        insort(self.awaited.setdefault(register, []), (seq, stream, double.seq))
         return []
 
     def _stop(self, stream: Stream, double: Double) -> list[LeftOut]:
@@ -318,11 +313,11 @@ class Doubles:
             self._tallies.move(stream, double.counter, lost=-1, out=-double.by)
             return [LeftOut(stream, double.seq, double.counter, -double.by)]
         register, seq = wanted
-        waiting = self._waiting[register]
+        waiting = self.awaited[register]
         del waiting[bisect_left(waiting, (seq, stream, double.seq))]
         if not waiting:
-            del self._waiting[register]
-            self._behind.pop(register, None)
+            del self.awaited[register]
+            self.behind.pop(register, None)
         return []
 
 

@@ -24,9 +24,9 @@ from gossipd.core.settings import DOUBLES_MAX, KEYS_MAX, REGISTERS_MAX, STREAMS_
 from gossipd.core.snapshot import StreamSnapshot
 from gossipd.core.wire.records import AGE_TICK, Correction, Double, KeyRecord, Record, Register
 
-from .doubles import Change, Doubles, LeftOut
+from .counted import Counted
 from .keys import KeyedEvent, Keys
-from .registers import Advance, Registers
+from .registers import Advance
 from .stream_log import StreamLog, both_newest_first
 
 CROWDED = 3 / 4
@@ -37,8 +37,8 @@ RUN_MAX = 300
 may have closed a gap before them."""
 
 
-class Log(Registers):
-    """All streams that this node knows of: registers, key records, doubles."""
+class Log(Counted):
+    """All streams that this node knows of: registers, doubles, key records."""
 
     def __init__(
         self,
@@ -47,13 +47,10 @@ class Log(Registers):
         keys_max: int = KEYS_MAX,
         doubles_max: int = DOUBLES_MAX,
     ) -> None:
-        super().__init__(streams_max, registers_max)
+        super().__init__(streams_max, registers_max, doubles_max)
         self.keys_max = keys_max
-        self.doubles_max = doubles_max
         self.keys = Keys()
         """To be read; `merge_keys` and `drop_keys` change them."""
-        self.doubles = Doubles(lambda stream, counter: self.register(stream, counter)[0])
-        """To be read; `enter`, `correct` and `fold` change them."""
         self._late_until = float("-inf")
         self._archived: dict[Stream, tuple[int, float]] = {}
         """Of streams whose oldest key records are on the disk only: the newest seq of these, and
@@ -123,15 +120,14 @@ class Log(Registers):
         for kept in streams:  # once all registers are here for which a double may wait
             for correction in kept.corrections:
                 if self.register(kept.stream, correction.counter)[0] or not correction.out:
-                    change = self.doubles.correct(kept.stream, correction, now)
-                    self._settle(kept.stream, change)
+                    self._correct(kept.stream, correction, now)
         for kept in streams:  # of which some may be in a correction
             if kept.keys:
                 self.merge_keys(kept.stream, kept.keys, now)
             self.enter(kept.stream, kept.doubles, now)
             if kept.archived:
                 self._archived[kept.stream] = (kept.archived, expires)
-        while self.doubles.is_behind:
+        while self.doubles.behind:
             self.catch_up()
 
     def _load(self, kept: StreamSnapshot) -> None:
@@ -180,17 +176,16 @@ class Log(Registers):
             return None
         held = held or self._open(stream)
         advances: list[Advance] = []
-        delta = 0
+        awaited, delta = self.doubles.awaited, 0
         for register in registers:
             before = held.registers.get(register[0], (0, 0))
             if register[1:] > before:
                 delta += self._hash_put(stream, register, before)
                 advance = self._put(stream, held, register, before)
                 advances.append(advance)
-                left_out = self.doubles.reached(stream, advance.counter, advance.seq)
-                advances += map(self._leave_out, left_out)
+                if advance[:2] in awaited:
+                    advances += self._reached(advance)
         self._sum(stream, held, delta)
-        self._sum_doubles()
         if advances and stream[0] & SOURCE_BIT:
             self.claim(stream, held.newest)  # and not that of a key, which a source has none of
         return advances
@@ -306,63 +301,16 @@ class Log(Registers):
         some stream is behind. Where nothing is found it falls, by one second each second."""
         return max(0.0, self._late_until - now)
 
-    def enter(
-        self, stream: Stream, doubles: Iterable[Double], now: float, *, told: bool = False
-    ) -> tuple[int, list[Advance]]:
-        """Join doubles of a stream; how many were new, and what values lost by them. What a peer
-        has `told` and finds no room is left out; of those that are found here there are no more
-        than key records, and they soon are old enough to be folded."""
-        new = 0
-        advances: list[Advance] = []
-        for double in doubles:
-            if told and not self._has_room_for_double(stream):
-                break
-            change = self.doubles.add(stream, double, now)
-            if change is not None:
-                new += 1
-                advances += self._apply(stream, change)
-                if self.keeps_marks:
-                    self.changed.doubles[stream, double.seq] = None
-        self._sum_doubles()
-        return new, advances
-
     def correct(
         self, stream: Stream, correction: Correction, young: int, now: float
     ) -> list[Advance]:
         """Join a correction that a peer told; what values lost by that. One of more than is held
         here, or of what nobody has folded yet, as it is younger than `young`, is not used."""
         newest = next(self.keys.newest_first(stream, 0, correction.seq, now), None)
-        return [] if newest and newest.age < young else self._join(stream, correction, now)
-
-    def _join(self, stream: Stream, correction: Correction, now: float) -> list[Advance]:
-        if correction.seq > self.register(stream, correction.counter)[0]:
+        is_young = newest is not None and newest.age < young
+        if is_young or correction.seq > self.register(stream, correction.counter)[0]:
             return []
-        return self._settle(stream, self.doubles.correct(stream, correction, now))
-
-    def catch_up(self) -> list[Advance]:
-        """Look at some doubles that still wait for registers which have come."""
-        advances = [self._leave_out(event) for event in self.doubles.catch_up()]
-        self._sum_doubles()
-        return advances
-
-    def fold(self, stream: Stream, count: int, now: float) -> list[Advance]:
-        """Fold the first `count` doubles of a stream."""
-        return self._settle(stream, self.doubles.fold(stream, count, now))
-
-    def _settle(self, stream: Stream, change: Change | None) -> list[Advance]:
-        advances = self._apply(stream, change)
-        self._sum_doubles()
-        return advances
-
-    def _apply(self, stream: Stream, change: Change | None) -> list[Advance]:
-        if change is None:
-            return []
-        if stream not in self._streams:
-            self._open(stream)
-        if self.keeps_marks:
-            for counter in change.corrected:
-                self.changed.corrections[stream, counter] = None
-        return [self._leave_out(event) for event in change.left_out]
+        return self._correct(stream, correction, now)
 
     def drop_keys(self, stream: Stream, records: Sequence[KeyRecord], expires: float) -> None:
         """Hold the oldest key records of a stream no more; they are on the disk until `expires`,
@@ -420,19 +368,6 @@ class Log(Registers):
             new = sum(not self.keys.has(stream, record.seq) for record in records)
             fits = len(self.keys) + new <= self.keys_max
         return fits and self._fits(self._streams.get(stream), 0)
-
-    def _has_room_for_double(self, stream: Stream) -> bool:
-        held = self._streams.get(stream)
-        return len(self.doubles) < self.doubles_max and self._fits(held, 0)
-
-    def _sum_doubles(self) -> None:
-        for stream, delta in self.doubles.moves():
-            self._sum(stream, self._streams[stream], delta)
-
-    def _leave_out(self, event: LeftOut) -> Advance:
-        stream, seq, counter, by = event
-        value = self._values[counter] = self._values[counter] - by
-        return Advance(stream, counter, seq, -by, value)
 
     def _hash_of(self, stream: Stream, held: StreamLog, record: KeyRecord) -> int:
         """What a key record adds to the fingerprint."""

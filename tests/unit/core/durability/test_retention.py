@@ -342,7 +342,7 @@ def test_doubles_that_only_wait_for_their_turn_are_not_folded_as_lost() -> None:
     assert log.doubles.left_out == REACHED_AT_ONCE
     assert bench.drop(FOLDED_AFTER) == pytest.approx(PAUSE)
     assert len(log.doubles) == count
-    while log.doubles.is_behind:
+    while log.doubles.behind:
         log.catch_up()
     bench.drop(FOLDED_AFTER)
     assert len(log.doubles) == 0

@@ -131,7 +131,7 @@ def test_where_many_wait_for_one_register_they_are_looked_at_in_parts() -> None:
     assert len(world.reach(A, 3)) <= REACHED_AT_ONCE
     counts = [len(world.reach(A, 9))]
     world.check()
-    while world.doubles.is_behind:
+    while world.doubles.behind:
         counts.append(len(world.catch_up()))
         world.check()
     assert max(counts) == REACHED_AT_ONCE
@@ -152,7 +152,7 @@ def test_what_changes_while_some_still_wait_for_their_turn_counts_once() -> None
     world.reach(C, 1)
     world.add(C, 1, winner=(A, 2), by=7)
     world.check()
-    while world.doubles.is_behind:
+    while world.doubles.behind:
         world.catch_up()
         world.check()
     assert world.doubles.left_out == MANY + 1
@@ -164,12 +164,12 @@ def test_nothing_is_behind_where_the_last_ones_that_waited_have_another_winner()
     for seq in range(1, REACHED_AT_ONCE + 2):
         world.add(B, seq, winner=(A, 2))
     world.reach(B, REACHED_AT_ONCE + 1)
-    behind = [world.doubles.is_behind]
+    behind = [bool(world.doubles.behind)]
     world.add(B, REACHED_AT_ONCE + 1, winner=(A, 1))
-    assert [*behind, world.doubles.is_behind] == [True, False]
+    assert [*behind, bool(world.doubles.behind)] == [True, False]
     world.check()
     world.reach(A, 2)
-    while world.doubles.is_behind:
+    while world.doubles.behind:
         world.catch_up()
     world.check()
     assert world.doubles.left_out == REACHED_AT_ONCE + 1
