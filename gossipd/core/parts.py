@@ -75,6 +75,7 @@ class Parts:
             s.health,
             s.showing,
             s.amplification,
+            s.life.contacts,
         )
         self.suspecting = Suspecting(s.means, s.members, self.pinger)
         self.membership = Membership(

@@ -13,6 +13,8 @@ What is not the same as in memberlist:
 - A process that stood still reads its socket before its timers. In memberlist both race, so that a
   node which was stopped may blame others. This favours the classic rule, most where nodes stall.
 - With 3 members one confirmation still shortens a suspicion; memberlist wants two or none.
+- Relays are those who spoke last, and one Nack shows that a node is not deaf. memberlist draws
+  them from all, and counts each that is silent. This favours the classic rule where many die.
 - Failed members are contacted about every 2 s, by the whole cluster; Serf tries every 30 s.
 """
 

@@ -42,7 +42,7 @@ def told(rows: Iterator[Row]) -> dict[str, Row]:
 def five(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clusters of five, or nearly so, for seconds."""
     monkeypatch.setattr(detection, "QUICK_SIZES", (5,))
-    monkeypatch.setattr(detection, "MANY", 2)
+    monkeypatch.setattr(detection, "MANY", {2: 12.0})
     monkeypatch.setattr(detection, "OF_NODES", 5)
     monkeypatch.setattr(cost, "QUICK_SIZES", (5,))
     monkeypatch.setattr(convergence, "SETTINGS", convergence.SETTINGS[:1])

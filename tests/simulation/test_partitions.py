@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from gossipd.core import Settings
+from gossipd.core import Settings, Status
 from tests.effort import effort, few, some
 from tests.simulation.checkers import Checker
 from tests.simulation.faulty.world import World
@@ -84,6 +84,23 @@ def test_a_cut_of_a_minute_heals_within_five_seconds(
     times = [heal_time(seed, cut) for seed in range(effort(1, seeds))]
     print(f"{cut.__name__}: median {median(times):.2f} s, max {max(times):.2f} s")
     assert max(times) <= 5
+
+
+@pytest.mark.parametrize(("left", "of", "within"), [(5, 20, 25), (2, 5, 15)])
+def test_the_few_that_are_left_of_many_hold_the_others_as_failed_soon(
+    left: int, of: int, within: float
+) -> None:
+    """Most of the relays that they may ask are among the dead."""
+    for seed in some(32):
+        world = formed(seed, of)
+        world.run(world.rng.uniform(5, 10))
+        dead = world.rng.sample(sorted(world.running), of - left)
+        for name in dead:
+            world.crash(name)
+        world.run(within)
+        for name, node in world.running.items():
+            held = {view.name for view in node.members if view.status is Status.FAILED}
+            assert held == set(dead), f"seed {seed}: {name}"
 
 
 def test_a_single_cut_link_blames_nobody() -> None:

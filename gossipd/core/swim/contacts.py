@@ -1,10 +1,12 @@
 """When each member last spoke and answered, and what came of the last probes of it.
 
-Nothing is decided by that: it explains to people why a member is in its state.
+It explains to people why a member is in its state. Nothing is decided by that but who is asked to
+ping somebody for this node: of those who spoke last, as they most likely live and are in reach.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -15,7 +17,7 @@ PROBES_KEPT = 5
 """Probes of one member that are remembered."""
 
 NAMES_MAX = 4096
-"""Members of which something is; who was first heard of longest ago goes first."""
+"""Members of which something is; who has not spoken for longest goes first."""
 
 
 class Outcome(Enum):
@@ -67,6 +69,7 @@ class Contacts:
 
     def __init__(self) -> None:
         self._by: dict[str, Contact] = {}
+        """Who spoke last comes last."""
 
     def of(self, name: str) -> Contact:
         """What is remembered of a member: nothing yet, perhaps."""
@@ -76,6 +79,12 @@ class Contacts:
         """A member has sent something."""
         contact = self._kept(name)
         contact.spoke_at, contact.spoke_from = now, source
+        self._by[name] = self._by.pop(name)
+
+    def latest(self) -> Iterator[str]:
+        """Those who have spoken, from the last one on."""
+        contacts = reversed(self._by.items())
+        return (name for name, contact in contacts if contact.spoke_at is not None)
 
     def answered(self, name: str, now: float) -> None:
         """A member has answered a ping of this node."""

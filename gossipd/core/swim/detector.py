@@ -111,7 +111,8 @@ class Detector:
             self._note(probe, Outcome.VOID, turn)
             return
         self._note(probe, Outcome.SILENT, turn)
-        self._health.worse(len(probe.relays) - len(probe.nacks))
+        if not probe.nacks:  # else it is not this node that is deaf, and the others may be dead
+            self._health.worse(len(probe.relays))
         reason = Reason(
             Cause.SILENT,
             pings=len(probe.nonces),

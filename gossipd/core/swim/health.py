@@ -1,7 +1,10 @@
 """Lifeguard's local health: a node that notices its own slowness gives others more time.
 
-The score rises when a timer was late, when this node had to refute and when relays that it asked
-stayed silent; it falls with every answered probe. Its timeouts are multiplied by score + 1.
+The score rises when a timer was late, when this node had to refute and when all relays that it
+asked stayed silent; it falls with every answered probe. Its timeouts are multiplied by score + 1.
+
+In the paper each silent relay counts. Where many members die at once most relays are among them,
+and a node that hears one nack is not the one who is deaf.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
+from itertools import islice
 
 from gossipd.core.gossip.amplification import AmplificationLimit
 from gossipd.core.means import Means
@@ -17,6 +18,7 @@ from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import Ack, MemberView, Nack, Ping, PingReq, RelayedAck, Status
 
 from .circle import some_of
+from .contacts import Contacts
 from .health import Health
 from .members import MemberTable
 from .pings import IN_FLIGHT_MAX, RELAYED_MAX, Flight, Purpose, Relayed, RoundTrips
@@ -25,6 +27,9 @@ from .showing import Showing
 
 NACK_AT = 0.8
 """The part of the time given to a relay after which it says that the target is silent."""
+
+LATEST_LOOKED = 64
+"""Members that are looked at for relays among those who spoke last."""
 
 
 @dataclass(eq=False, repr=False)
@@ -38,6 +43,7 @@ class Pinger:
     _health: Health
     _showing: Showing
     _amplification: AmplificationLimit
+    _contacts: Contacts
 
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
@@ -61,13 +67,26 @@ class Pinger:
         self, target: MemberView, nonce: int, wait: float, turn: Turn
     ) -> tuple[str, ...]:
         """Ask members to ping `target` within `wait` seconds and to tell; those that were."""
-        count = self._settings.indirect_probes
-        drawn = some_of(self._rng, self._members.live, count + 1)
-        relays = tuple([name for name in drawn if name != target.name][:count])
+        relays = self._relays(target.name)
         ask = PingReq(nonce, target.name, target.address, max(1, int(wait * 1000)))
         for name in relays:
             turn.send(ask, self._members.held(name).address, name)
-        return relays
+        return tuple(relays)
+
+    def _relays(self, target: str) -> list[str]:
+        """Those who spoke last: where many members died at once, they are the ones that did not.
+        If they are too few, any."""
+        count = self._settings.indirect_probes
+        latest = islice(self._contacts.latest(), LATEST_LOOKED)
+        relays = [name for name in latest if name != target and self._lives(name)]
+        if len(relays) < count:
+            drawn = some_of(self._rng, self._members.live, 2 * count + 1)
+            relays += [name for name in drawn if name != target and name not in relays]
+        return relays[:count]
+
+    def _lives(self, name: str) -> bool:
+        view = self._members.get(name)
+        return view is not None and view.status is Status.ALIVE
 
     def answered(self, nonce: int, sender: str, turn: Turn) -> Flight | None:
         """An ack came: the ping to that very member which it answers, if there is one."""

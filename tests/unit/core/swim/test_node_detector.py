@@ -280,8 +280,20 @@ def test_a_member_that_left_during_the_probe_is_not_accused() -> None:
     assert talk.status("p0") is Status.LEFT
 
 
-def test_silent_relays_worsen_the_local_health_and_nacks_do_not() -> None:
-    for nacking, score in ((("p1", "p2", "p3"), 0), (("p1",), 2), ((), 3)):
+def test_relays_are_those_of_the_living_who_spoke_last() -> None:
+    talk = Talk(peers=9)
+    silent(talk, "p3")
+    until_probed(talk, "p3")
+    for name in ("p1", "p8", "p6", "p3", "p5", "p7"):
+        talk.hear(talk.peer(name), Gossip())
+    talk.hear(talk.peer("p5"), Gossip(), [talk.peer("p7").seen(Status.SUSPECT)])
+    asked = talk.wait(0.6)
+    relays = {name for name in talk.peers if asked.sent(PingReq, talk.peer(name))}
+    assert relays == {"p5", "p6", "p8"}
+
+
+def test_local_health_worsens_where_all_relays_are_silent() -> None:
+    for nacking, score in ((("p1", "p2", "p3"), 0), (("p1",), 0), ((), 3)):
         talk = Talk(peers=4)
         silent(talk, "p0")
         ping = until_probed(talk, "p0")

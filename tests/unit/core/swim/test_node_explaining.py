@@ -59,7 +59,7 @@ def test_a_silent_one_is_explained_while_it_is_probed_suspected_and_failed() -> 
     assert (probe.outcome, probe.pings > 1, len(probe.relays)) == (Outcome.OPEN, True, len(asked))
     assert (probe.nacks, 0.6 <= probe.seconds <= 0.62) == (("p1",), True)
     assert explained(talk, "p1").probe is None
-    talk.wait(1.0)
+    talk.wait(0.91)
     known = explained(talk, "p0")
     assert outcomes(talk, "p0")[0] is Outcome.SILENT
     assert known.contact.probes[0].nacks == ("p1",)
