@@ -48,6 +48,9 @@ ANSWER_AFTER = 0.1
 
 ANSWER_AFTER_MAX = 1.0
 
+DOUBLINGS_MAX = 10
+"""So often it doubles at most: a peer whose disk is full lives, and is silent for ever."""
+
 PAUSE = 0.002
 """Seconds between two questions to one peer that answers, at least; meanwhile more gathers."""
 
@@ -339,7 +342,8 @@ class CopiesWanted:
     def _patience(self, name: str, peer: Peer) -> float:
         """Seconds until the peer is taken for silent."""
         once = max(ANSWER_AFTER, 3 * (self._round_trips.mean(name) or 0.0))
-        return min(once * 2.0**peer.silences, max(once, ANSWER_AFTER_MAX))
+        doubled = once * 2.0 ** min(peer.silences, DOUBLINGS_MAX)
+        return min(doubled, max(once, ANSWER_AFTER_MAX))
 
     def _peer(self, name: str) -> Peer | None:
         """What a live member has told in its present life; None where it was not asked in it."""

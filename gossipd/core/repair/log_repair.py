@@ -67,7 +67,15 @@ _PASSES = (-1, -1)
 """Stands for the passes among the prefixes that a step has asked for."""
 
 DEEP_AFTER = 60.0
-"""Seconds between two passes from 0 over one stream whose versions agree and hashes do not."""
+"""Seconds between two passes from 0 over one stream whose versions agree and hashes do not, and
+between two for all doubles of one that is unequal all the time."""
+
+LONG_AFTER = 10
+"""x `pull_interval`: a stream that repairs have found unequal all the time is asked for all of its
+doubles, for as long as it moves on nothing else shows whether some are missing ..."""
+
+LONG_PAUSE = 5
+"""... x `pull_interval`: and one that they have not found so for this long, was equal."""
 
 NEWS_MAX = 64
 """A pass that brought at most so many registers is news for others; more is left to repair."""
@@ -102,6 +110,15 @@ class _Tried(NamedTuple):
     """How many in a row."""
     deep_at: float
     """When one was from 0 last."""
+
+
+class _Unequal(NamedTuple):
+    """Of a stream that is held and was found unequal."""
+
+    seen_at: float
+    """When that was last."""
+    whole_at: float
+    """From when on it is asked for all doubles, if it is unequal until then."""
 
 
 @dataclass(eq=False, repr=False)
@@ -146,7 +163,11 @@ class LogRepair:
         self._corrections: dict[tuple[Stream, str], Correction] = {}
         """What pages have brought of them, by register."""
         self._tried: dict[Stream, _Tried] = {}
-        """Of streams that are held."""
+        self._unequal: dict[Stream, _Unequal] = {}
+        """Both of streams that are held."""
+        self._doubted: dict[Stream, None] = {}
+        """Streams that differ though their version does not, and for whose doubles nobody has been
+        asked in this repair."""
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -215,8 +236,15 @@ class LogRepair:
         if lesson.moved or (lesson.new and page.start <= running.start):
             self._moved = True
             self._progressed(turn)
+        if Drop.STREAMS_FULL in lesson.drops:
+            del self._passes[page.stream]
+            self._gained.pop(page.stream, None)
+            self._whole, self._moved = False, True
+            return
         if not lesson.whole:
-            return  # the same page brings more when it is asked for again
+            # The same page brings more when it is asked for again, behind those of others.
+            self._passes[page.stream] = self._passes.pop(page.stream)
+            return
         self._gained[page.stream] = self._gained.get(page.stream, 0) + lesson.new
         if running.complete:
             self._finish_pass(page.stream, running, turn)
@@ -268,6 +296,7 @@ class LogRepair:
         self._passes = {}
         self._gained = {}
         self._corrections = {}
+        self._doubted = {}
         self._questions.give_up(_Pull)
         self._timers.cancel(Timer.PULL)
 
@@ -328,10 +357,26 @@ class LogRepair:
 
     def _compare(self, leaf: Leaf, nonce: int, now: float) -> None:
         mine = self._log.leaf_shown(leaf.stream, nonce)
-        if leaf.version > mine.version:
+        if leaf.version < mine.version or leaf == mine:
+            return
+        if self._log.holds(leaf.stream) and self._is_long_unequal(leaf.stream, now):
+            self._passes[leaf.stream] = Pass(mine.version, True)
+        elif leaf.version > mine.version:
             self._passes[leaf.stream] = self._short_pass(leaf.stream, mine.version)
-        elif leaf.version == mine.version and leaf.digest != mine.digest:
-            self._passes[leaf.stream] = self._pass_of_unequal(leaf.stream, now)
+        else:
+            running = self._passes[leaf.stream] = self._pass_of_unequal(leaf.stream, now)
+            if not running.doubles:
+                self._doubted[leaf.stream] = None
+
+    def _is_long_unequal(self, stream: Stream, now: float) -> bool:
+        """Whether repairs have found it so for long, and it is time to ask for all doubles."""
+        interval, held = self._settings.pull_interval, self._unequal.get(stream)
+        if held is None or now - held.seen_at > LONG_PAUSE * interval:
+            held = _Unequal(now, now + LONG_AFTER * interval)
+        is_long = now >= held.whole_at
+        whole_at = now + DEEP_AFTER if is_long else held.whole_at
+        self._unequal[stream] = _Unequal(now, whole_at)
+        return is_long
 
     def _short_pass(self, stream: Stream, start: int) -> Pass:
         """One that skips what is held."""
@@ -354,6 +399,8 @@ class LogRepair:
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
         gained = self._gained.pop(stream, 0)
+        if not gained and stream in self._doubted:
+            self._whole = False
         if not gained and self._log.holds(stream):
             mine, before = self._log.leaf(stream), self._tried.get(stream)
             passes = before.passes + 1 if before is not None and before.mine == mine else 1

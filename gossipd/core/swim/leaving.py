@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from gossipd.core.effects import Left
 from gossipd.core.gossip.packets import PacketBuilder
-from gossipd.core.identity import SEQ_MAX, Address, Stream
+from gossipd.core.identity import SEQ_MAX, SOURCE_BIT, Address, Stream
 from gossipd.core.log.log import Log
 from gossipd.core.means import Means
 from gossipd.core.timers import Timer
@@ -97,8 +97,8 @@ class Leaving:
         self._deadline = since + self._settings.leave_timeout
         for stream in self._log.streams:
             version = self._wanted[stream] = self._log.version(stream)
-            above = self._log.records_newest_first(stream, version, SEQ_MAX, turn.now)
-            beside = tuple(above)
+            told = version - 1 if _is_of_source(stream) and version else version
+            beside = tuple(self._log.records_newest_first(stream, told, SEQ_MAX, turn.now))
             if beside:
                 self._beside[stream] = beside
         self._missing = dict.fromkeys(self._wanted)
@@ -164,6 +164,8 @@ class Leaving:
         self._beside_sent[stream] = max(self._beside_sent.get(stream, 0), beside_sent)
         beside = self._beside.get(stream)
         if beside and self._beside_sent[stream] < len(beside):
+            if _is_of_source(stream):
+                return version > self._wanted[stream]
             _, newest, *_ = beside[0]
             return version >= newest  # which speaks for all of them
         return version >= self._wanted[stream]
@@ -221,3 +223,8 @@ class Leaving:
         for name in some_of(self._rng, self._members.live, FAREWELL_PEERS):
             turn.send(Gossip(), self._members.held(name).address, name, (self._members.own,))
         self._timers.set(Timer.LEAVE, turn.now + STEP)
+
+
+def _is_of_source(stream: Stream) -> bool:
+    """Whether its version does not tell which of two totals is held."""
+    return bool(stream[0] & SOURCE_BIT)

@@ -63,8 +63,9 @@ class Readiness:
         """Whether time may make this node ready although no peer has shown itself."""
         self._met = False
         """Whether a peer has shown itself."""
-        self._ready_peers: dict[str, None] = {}
-        """Those that said in an answer to this node that they are ready."""
+        self._ready_peers: dict[str, int] = {}
+        """Those that said in an answer to this node that they are ready, and in which generation:
+        an earlier life may have held what this one lacks."""
         self._alone = False
         """Whether there is nobody to join, and no ready peer has shown otherwise."""
         self.listens = False
@@ -93,7 +94,9 @@ class Readiness:
             return
         if shown.ready:
             self._latest = min(self._latest, turn.now + HELD_BACK_MAX * self._patience)
-            self._ready_peers[peer] = None
+            self._ready_peers[peer] = self._members.held(peer).generation
+        else:
+            self._ready_peers.pop(peer, None)
         if shown.ready or not (self._met or self._allowed or self.listens):
             self._wait(turn)
         self._met = True
@@ -108,8 +111,9 @@ class Readiness:
 
     def walked(self, peer: str, turn: Turn) -> None:
         """A walk over a peer's digest, with its passes, is complete."""
-        is_live = peer in self._showing.by
-        if not self._life.ready and is_live and peer in self._ready_peers:
+        view, is_live = self._members.get(peer), peer in self._showing.by
+        is_ready = view is not None and self._ready_peers.get(peer) == view.generation
+        if not self._life.ready and is_live and is_ready:
             self._become(False, turn)
 
     def waited(self, turn: Turn) -> None:
