@@ -79,6 +79,14 @@ class CatchingUp:
     lacks the event that the record is about. Nothing is done."""
 
 
+COMES_WITHIN = 60.0
+"""Seconds for which an event that only its key record tells of may be on its way, after somebody
+has tried again under that key. Its node may have died for good before it told the rest. Should it
+come all the same, two events have one key, of which one loses."""
+
+AWAITED_MAX = 1_000
+"""Streams of which such events are waited for; one more, and the first one is forgotten."""
+
 Judgement: TypeAlias = Duplicate | KeyReused | KeyExpired | KeysFull | CatchingUp
 
 
@@ -99,13 +107,18 @@ class Dedup:
         """... which matters until then."""
         self.horizon = 0
         """Milliseconds since 1970; it never moves back."""
+        self._now = float("-inf")
+        self._awaited: dict[Stream, tuple[int, float]] = {}
+        """Streams of which the register for a key has not come: their version, and since when
+        somebody has asked while it was that."""
         self.under_way: Container[bytes] = ()
         """Keys that are looked up or committed at present. What is known of them, or comes
         meanwhile, stays in memory until their events are exposed, and compared with that."""
 
     def see_clocks(self, now: float, wall: float) -> None:
         """Both clocks, from time to time and before keys are judged by them."""
-        self._offset = offset = wall - now
+        self._now, self._offset = now, wall - now
+        offset = self._offset
         if offset >= self._furthest or now >= self._furthest_until:
             self._furthest, self._furthest_until = offset, now + held_longer(self._window)
 
@@ -179,9 +192,20 @@ class Dedup:
             return Duplicate(min(same))
         if present:
             return KeyReused(min(present))
-        if any(event.seq > self._log.version(event.stream) for event in events):
-            return CatchingUp()  # its register may be on its way
-        return None
+        return CatchingUp() if any(map(self._may_come, events)) else None
+
+    def _may_come(self, event: KeyedEvent) -> bool:
+        """Whether the register of an event that is not here may be on its way."""
+        version = self._log.version(event.stream)
+        if event.seq <= version:
+            return False
+        asked, since = self._awaited.get(event.stream, (-1, self._now))
+        if asked != version:
+            since = self._now
+            self._awaited[event.stream] = version, since
+            if len(self._awaited) > AWAITED_MAX:
+                del self._awaited[next(iter(self._awaited))]
+        return self._now - since < COMES_WITHIN
 
 
 def _believed(wall: float, kept: float) -> float:
