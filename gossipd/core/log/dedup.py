@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gossipd.core.identity import key_time
+from gossipd.core.identity import Stream, key_time
 from gossipd.core.settings import Settings
 
 from .keys import KeyedEvent
@@ -107,7 +107,7 @@ class Dedup:
         """... which matters until then."""
         self.horizon = 0
         """Milliseconds since 1970; it never moves back."""
-        self._now = float("-inf")
+        self._now = 0.0
         self._awaited: dict[Stream, tuple[int, float]] = {}
         """Streams of which the register for a key has not come: their version, and since when
         somebody has asked while it was that."""

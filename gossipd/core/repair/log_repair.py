@@ -49,6 +49,7 @@ from gossipd.core.wire.messages import (
 )
 from gossipd.core.wire.records import Correction, Leaf, Page, PassItem
 
+from .patience import Patience
 from .turns import PEER_SECONDS, Turns
 
 ASKS_MAX = 3
@@ -142,6 +143,7 @@ class LogRepair:
         self._settings, self._rng, self._timers = means
         self._peer: MemberView | None = None
         self._turns = Turns(self._rng)
+        self._patience = Patience(ASKS_MAX * self._settings.pull_timeout)
         self._peers_tried = 0
         self._turned_at = float("-inf")
         """Since when the present peer is asked."""
@@ -262,6 +264,7 @@ class LogRepair:
             self._peers_tried += 1
             self._turn_to(self._rng.choice(others), turn)
         else:
+            self._patience.in_vain()
             self._end()
 
     def _takes_long(self, turn: Turn) -> bool:
@@ -285,8 +288,9 @@ class LogRepair:
         self._whole = self._whole and self._peer is None
         self._peer = self._members.get(peer)
         self._turned_at = turn.now
-        # One nonce for all that one peer is asked: on a slow link a late answer is as good.
-        self._nonce = self._questions.ask(_Pull(peer), 1, turn.now)
+        # One nonce for all that one peer is asked: on a slow link a late answer is as good, also
+        # that of a peer that was left.
+        self._nonce = self._questions.ask(_Pull(peer), PEERS_MAX, turn.now)
         self._asks = 0
         self._ask(turn)
 
@@ -318,6 +322,8 @@ class LogRepair:
         assert self._peer is not None
         self._moved = False
         self._wait(self._settings.pull_timeout, turn)
+        if not self._asks:
+            self._patience.asks(turn.now)
         self._asks += 1
         settings = self._settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
@@ -335,11 +341,13 @@ class LogRepair:
 
     def _progressed(self, turn: Turn) -> None:
         """Something has come: the rest is on its way, or lost."""
+        self._patience.answered(turn.now)
         self._asks = 0
         self._wait(self._settings.pull_timeout / FOLLOWS_IN, turn)
 
     def _wait(self, wait: float, turn: Turn) -> None:
-        self._timers.set(Timer.PULL, turn.now + wait * self._health.factor)
+        factor = self._health.factor * self._patience.factor
+        self._timers.set(Timer.PULL, turn.now + wait * factor)
 
     def _pass_ask(self, size: int) -> PassAsk:
         """As many of the passes under way as one datagram can ask for."""

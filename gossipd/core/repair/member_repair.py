@@ -27,6 +27,7 @@ from gossipd.core.wire.drops import Drop
 from gossipd.core.wire.messages import PAGES_MAX, MembersAsk, MembersPage, MemberView
 
 from .log_repair import ASKS_MAX
+from .patience import Patience
 from .turns import PEER_SECONDS, Turns
 
 PATIENCE = 2.0
@@ -65,6 +66,7 @@ class MemberRepair:
     def __post_init__(self, means: Means) -> None:
         self._settings, self._timers = means.settings, means.timers
         self._turns = Turns(means.rng)
+        self._patience = Patience(ASKS_MAX * self._settings.pull_timeout)
         self._peer: MemberView | None = None
         self._turned_at = float("-inf")
         """Since when the present peer is asked."""
@@ -124,6 +126,7 @@ class MemberRepair:
         if pull is None:
             turn.drop(Drop.UNASKED)
             return
+        self._patience.answered(turn.now)
         self._meeting.heard(pull.peer, page.views)
         for view in page.views:
             self._membership.learn(view, turn, pulled=True)
@@ -156,6 +159,7 @@ class MemberRepair:
         if self._asks < ASKS_MAX:
             self._ask_once_more(turn)
         else:
+            self._patience.in_vain()
             self._end(False, turn)
 
     def _ask(self, turn: Turn) -> None:
@@ -168,11 +172,13 @@ class MemberRepair:
     def _ask_once_more(self, turn: Turn) -> None:
         """The nonce stays: on a slow link the answer to an earlier asking is as good."""
         assert self._peer is not None
+        if not self._asks:
+            self._patience.asks(turn.now)
         self._asks += 1
         self._came = 0
         settings = self._settings
         size = settings.datagram_size if self._asks < ASKS_MAX else DATAGRAM_SIZE_FLOOR
-        wait = settings.pull_timeout * self._health.factor
+        wait = settings.pull_timeout * self._health.factor * self._patience.factor
         self._timers.set(Timer.MEMBER_PULL, turn.now + wait)
         ask = MembersAsk(self._nonce, self._after, PAGES_MAX, size)
         turn.send(ask, self._peer.address, self._peer.name)

@@ -111,7 +111,8 @@ class Detector:
             self._note(probe, Outcome.VOID, turn)
             return
         self._note(probe, Outcome.SILENT, turn)
-        if not probe.nacks:  # else it is not this node that is deaf, and the others may be dead
+        # One nack shows that this node is not deaf, and where nobody speaks waiting is of no use.
+        if not probe.nacks and self._life.spoken_at >= probe.began_at:
             self._health.worse(len(probe.relays))
         reason = Reason(
             Cause.SILENT,

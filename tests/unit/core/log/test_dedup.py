@@ -12,7 +12,8 @@ from gossipd.core import (
     KeyReused,
     KeysFull,
 )
-from gossipd.core.log.dedup import AHEAD_MAX, Dedup, Judgement
+from gossipd.core.identity import STREAM_BYTES
+from gossipd.core.log.dedup import AHEAD_MAX, AWAITED_MAX, COMES_WITHIN, Dedup, Judgement
 from gossipd.core.log.log import Log
 from gossipd.core.settings import Settings
 from gossipd.core.wire.records import KeyRecord
@@ -96,6 +97,33 @@ def test_a_retry_of_an_event_that_is_not_present_is_no_duplicate(stored: bool) -
     assert bench.says(RANDOM, stored=found) is None
     bench.log.merge(A, [("hits", 9, 1)])
     assert bench.says(RANDOM, stored=found) == Duplicate(event(A, 9))
+
+
+def test_an_event_that_does_not_come_within_a_minute_keeps_its_key_no_longer() -> None:
+    """The node that made it may be gone for good."""
+    bench = Bench()
+    bench.hold(RANDOM, A, 9, present=False)
+    bench.dedup.see_clocks(100.0, WALL)
+    assert bench.says(RANDOM) == CatchingUp()
+    bench.dedup.see_clocks(100.0 + COMES_WITHIN - 1, WALL)
+    assert bench.says(RANDOM) == CatchingUp()
+    bench.log.claim(A, 3)  # more of that stream has come
+    assert bench.says(RANDOM) == CatchingUp()
+    bench.dedup.see_clocks(100.0 + 2 * COMES_WITHIN - 2, WALL)
+    assert bench.says(RANDOM) == CatchingUp()
+    bench.dedup.see_clocks(100.0 + 2 * COMES_WITHIN, WALL)
+    assert bench.says(RANDOM) is None
+
+
+def test_of_too_many_streams_that_are_awaited_the_first_is_forgotten() -> None:
+    bench = Bench()
+    for number in range(AWAITED_MAX + 1):
+        found = (event(number.to_bytes(STREAM_BYTES, "big"), 9),)
+        bench.dedup.see_clocks(100.0, WALL)
+        assert bench.says(RANDOM, stored=found) == CatchingUp()
+    bench.dedup.see_clocks(100.0 + COMES_WITHIN, WALL)
+    assert bench.says(RANDOM, stored=(event(bytes(STREAM_BYTES), 9),)) == CatchingUp()
+    assert bench.says(RANDOM, stored=found) is None
 
 
 def test_a_retry_that_equals_any_of_the_events_of_a_key_is_a_duplicate_of_that() -> None:

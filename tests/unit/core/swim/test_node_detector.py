@@ -298,16 +298,28 @@ def test_local_health_worsens_where_all_relays_are_silent() -> None:
         silent(talk, "p0")
         ping = until_probed(talk, "p0")
         talk.wait(0.6)
+        talk.hear(talk.peer("p1"), Gossip())
         for name in nacking:
             assert not talk.hear(talk.peer(name), Nack(ping.nonce)).drops
         talk.wait(0.91)
         assert talk.node.health_score == score
 
 
+def test_where_nobody_speaks_a_node_does_not_blame_itself() -> None:
+    """It is cut off, or all others died at once: longer probes would be as silent."""
+    talk = Talk(peers=4)
+    silent(talk, *talk.peers)
+    talk.wait(4.0)
+    assert len([view for view in talk.node.members if view.status is Status.SUSPECT]) == 2
+    assert talk.node.health_score == 0
+
+
 def test_bad_health_stretches_the_probe_and_good_probes_heal() -> None:
     talk = Talk(peers=4)
     silent(talk, "p0", "p1", "p2", "p3")
-    talk.wait(2.0)
+    talk.wait(0.9)
+    talk.hear(talk.peer("p1"), Gossip())
+    talk.wait(1.1)
     assert talk.node.health_score == 3
     talk.wait(1.0)
     assert len([view for view in talk.node.members if view.status is Status.SUSPECT]) == 1

@@ -9,6 +9,7 @@ from gossipd.core.wire.messages import (
     Ack,
     Digest,
     DigestAsk,
+    Gossip,
     Join,
     Pages,
     PassAsk,
@@ -80,6 +81,20 @@ def test_a_complete_walk_against_a_peer_that_is_not_ready_does_not_make_ready() 
     said = talk.hear(talk.peer("p0"), Digest(ask.nonce, 0, 0, (), None))
     assert not said.of(BecameReady)
     assert not talk.node.ready
+
+
+def test_that_a_peer_was_ready_in_an_earlier_life_makes_nobody_ready() -> None:
+    """It may have lost what it held."""
+    talk = Talk(peers=2, alone=False)
+    p0 = talk.peer("p0")
+    ask = shows(talk, 5, True).sent(DigestAsk)[0]
+    p0.generation += 1
+    talk.hear(talk.peer("p1"), Gossip(), [p0.view])
+    assert talk.held("p0").generation == p0.generation
+    shows(talk, 6, False)
+    assert not talk.hear(p0, Digest(ask.nonce, 0, 0, (), None)).of(BecameReady)
+    assert not talk.wait(9).of(BecameReady)
+    assert shows(talk, talk.shown.log, True).of(BecameReady)
 
 
 def test_without_any_ready_peer_a_node_becomes_ready_after_ten_seconds() -> None:
