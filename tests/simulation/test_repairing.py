@@ -1,4 +1,4 @@
-"""What repairs have to reach: whatever else goes on, all who are connected come to hold the same."""
+"""What repairs have to reach: whatever else goes on, all who are connected hold the same soon."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ def test_over_a_way_that_is_slower_than_answers_are_waited_for_counts_become_equ
     until(world, lambda: world.node(names[-1]).ready, 30)
 
 
-def test_a_double_that_a_node_has_missed_reaches_it_while_its_stream_goes_on() -> None:
-    """It was found and folded while the node was away, so nobody tells it as news any more."""
+def missed() -> World:
+    """A node that holds the event that has lost comes back from its disk. The double was found and
+    folded while it was away, so nobody tells it as news any more."""
     settings = Settings(key_window=4.0, key_retention=12.0)
     for seed in range(1, 30):
         world = World(seed, settings, disks=True)
@@ -60,15 +61,26 @@ def test_a_double_that_a_node_has_missed_reaches_it_while_its_stream_goes_on() -
         world.run(4)
         streams = {made.host: made.stream for made in world.made}
         if streams["n0"] > streams["n1"]:
-            break  # the one that n2 holds has lost
+            break
     world.crash("n2")
     world.network.heal()
     world.run(14)
     world.start("n2")
+    return world
+
+
+def test_a_double_that_a_node_has_missed_reaches_it_while_its_stream_goes_on() -> None:
+    world = missed()
     ends = world.now + 40
     while world.now < ends:
         world.increment("n0", "other")
         world.run(0.8)
+    assert values(world, "default") == {1000}
+
+
+def test_who_has_missed_a_double_is_not_ready_before_it_is_there() -> None:
+    world = missed()
+    until(world, lambda: world.node("n2").ready, 10)
     assert values(world, "default") == {1000}
 
 

@@ -79,7 +79,7 @@ LONG_PAUSE = 5
 """... x `pull_interval`: and one that they have not found so for this long, was equal."""
 
 NEWS_MAX = 64
-"""A pass that brought at most so many registers is news for others; more is left to repair."""
+"""A pass that brought at most so many records is news for others; more is left to repair."""
 
 NEWS_STREAMS_MAX = 64
 """Streams of which one repair makes news at most. A node that is not ready makes none: what it
