@@ -108,7 +108,9 @@ def test_a_live_peer_whose_disk_is_full_for_long_keeps_no_acknowledgement_back()
     world = World(1, disks=True)
     world.cluster(3)
     assert world.run_until_settled(10)
-    world.hosts["n2"].disk.refuses = Failure.FULL
+    disk = world.hosts["n2"].disk
+    assert disk is not None
+    disk.refuses = Failure.FULL
     peers = world.node("n0")._parts.copies._peers
     world.increment("n0")
     world.await_copies(world.made[-1], 2)
