@@ -52,7 +52,10 @@ class Heard:
     """What was heard of one address."""
 
     refusal: int = 0
-    """The error with which the kernel, or the other host, refused; 0: none."""
+    """The error with which this host, the other one, or one on the way refused; 0: none."""
+
+    is_unsent: bool = False
+    """Whether it was this host, which knows no way there."""
 
     pong_after: float | None = None
     """Seconds until `ping` was answered; None: it was not."""
@@ -125,7 +128,7 @@ def listen(
         if heard.larger:
             _ask_sizes(address, family, sizes, wait, heard, kind)
     except OSError as error:  # no way there, or no such family on this host
-        heard.refusal = error.errno or errno.EIO
+        heard.refusal, heard.is_unsent = error.errno or errno.EIO, True
     return heard
 
 

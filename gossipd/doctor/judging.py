@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
@@ -14,25 +11,20 @@ import gossipd
 from gossipd.config.spans import span
 from gossipd.doctor.asking import headers
 from gossipd.doctor.findings import Finding, failed, ok, warning
+from gossipd.doctor.judging_way import RUN_THERE, judge_way
 from gossipd.doctor.visiting import Row, Visit
 
 CLOCK_WARNS, CLOCK_FAILS = 5.0, 60.0
 """Seconds between two clocks. A key whose time is ahead by more than a minute is refused."""
 
-PERIODS = 3.0
-"""Periods of probes without a word after which nothing arrives from who lives."""
-
 DATAGRAM_MIN, DATAGRAM_USUAL = 640, 1200
 """The smallest `--datagram-size`, and the default."""
-
-HANGS = "look at its log, and at what its host does; restart it"
-RUN_THERE = "run gossipd doctor there, too"
 
 
 def judge(visit: Visit, cluster: str, size: int, secrets: Sequence[str] = ()) -> Iterator[Finding]:
     """What one visit shows. `size`: the largest datagram that nodes send; `secrets`: the
     fingerprints of those with which it was asked."""
-    yield _way(visit)
+    yield judge_way(visit)
     if not visit.heard.is_there:
         return
     if visit.heard.unfit is not None:
@@ -51,125 +43,6 @@ def judge(visit: Visit, cluster: str, size: int, secrets: Sequence[str] = ()) ->
         yield warning("size", visit.about, text, f"{RUN_THERE}; upgrade that node to have its "
                       "datagram sizes, clock and version compared")  # fmt: skip
     yield from _of_api(visit)
-
-
-# --- the way there and back ----------------------------------------------------------------------
-
-
-def _way(visit: Visit) -> Finding:
-    heard, port = visit.heard, visit.address.port
-    fails = partial(failed, "udp", visit.about)
-    match heard.refusal:
-        case errno.ECONNREFUSED:
-            return fails(
-                f"nothing listens on UDP port {port}: that host refuses it",
-                "start gossipd there; or the port is wrong: its --bind, or --join here",
-            )
-        case errno.EPERM | errno.EACCES:
-            return fails(
-                "a filter of this host does not let anything be sent there",
-                f"let UDP out to port {port}: nft list ruleset, or iptables -S, shows the rule",
-            )
-        case 0:
-            return _answers(visit) if heard.is_there else _silent(visit)
-        case code:
-            return fails(
-                f"this host has no way there: {os.strerror(code).lower()}",
-                "mend the address, or the routes and the network of this host",
-            )
-
-
-def _answers(visit: Visit) -> Finding:
-    heard, state = visit.heard, visit.of_it.get("state")
-    after = "" if heard.pong_after is None else f" after {1000 * heard.pong_after:.1f} ms"
-    if state in ("suspect", "failed"):
-        return warning(
-            "udp",
-            visit.about,
-            f"answers this command{after}, but for the node here it is {state}: "
-            f"{visit.of_it.get('why')}",
-            "look again in some seconds; if it stays, a filter goes by ports: let UDP from "
-            f"port {visit.address.port} to it through, both ways",
-        )
-    return ok("udp", visit.about, f"answers{after}")
-
-
-def _silent(visit: Visit) -> Finding:
-    """Nothing has come back: which way is closed?"""
-    port, api, fails = visit.address.port, visit.api, partial(failed, "udp", visit.about)
-    spoke = _arrives(visit.of_it, visit.began_at)
-    if spoke is not None:
-        return fails(
-            f"what it sends arrives here, {span(spoke)} ago, but nothing is answered: what this "
-            "host sends gets lost on the way there",
-            f"a firewall drops UDP one way: let it in to port {port} of that host",
-        )
-    if _arrives(api.of_us, visit.began_at) is not None:
-        return fails(
-            "it hears this host, but nothing that it sends arrives here: its answers get lost on "
-            "the way back",
-            f"a firewall drops UDP one way: let it in to this host, from port {port} of that one",
-        )
-    if _was_relayed(visit.of_it):
-        return _unreached(visit)
-    if api.hangs:
-        return fails(
-            f"silent, and its TCP port {api.endpoint.port} takes connections and answers none: "
-            "the process there hangs, or is stopped",
-            HANGS,
-        )
-    if api.is_there:
-        said = "answers" if api.status else "refuses"
-        return fails(
-            f"the host is up, its TCP port {api.endpoint.port} {said}, but UDP port {port} is "
-            "silent",
-            f"a firewall drops UDP, one way or both: let UDP port {port} through; {RUN_THERE}",
-        )
-    return fails(
-        "silent, over UDP and TCP",
-        "that host is down, the address is wrong, or a firewall drops everything",
-    )
-
-
-def _arrives(explained: Row, began_at: float) -> float | None:
-    """Seconds since a member last spoke, if it did so after something that was sent to it had not
-    been answered any more: a probe, or what was asked from `began_at` on."""
-    spoke, since = explained.get("spoke"), began_at
-    for probe in _ended(explained):
-        if probe.get("outcome") not in ("relayed", "silent"):
-            break
-        since = min(since, float(probe.get("at") or since))
-    return max(0.0, time.time() - spoke) if isinstance(spoke, float) and spoke > since else None
-
-
-def _unreached(visit: Visit) -> Finding:
-    """Others reach it. Does it speak to this host? Who lives probes each other one in its turn."""
-    spoke, every = visit.of_it.get("spoke"), float(visit.of_it.get("probed_every") or 0.0)
-    lives = "it lives, as other members reach it, but"
-    fails = partial(failed, "udp", visit.about)
-    if isinstance(spoke, float) and time.time() - spoke <= PERIODS * every:
-        return fails(
-            f"{lives} it does not answer this host",
-            "a firewall drops UDP between these two hosts, one way or both: look again in "
-            f"{span(PERIODS * every)} to know which; {RUN_THERE}",
-        )
-    return fails(
-        f"{lives} nothing that it sends arrives here",
-        "a firewall drops UDP between these two hosts, on the way from there to here at least: "
-        f"let it through both ways; {RUN_THERE}",
-    )
-
-
-def _was_relayed(explained: Row) -> bool:
-    """Whether others reached a member that did not answer the last probe."""
-    return any(probe.get("outcome") == "relayed" for probe in _ended(explained)[:1])
-
-
-def _ended(explained: Row) -> list[Row]:
-    """The probes that are over, the newest first."""
-    probes = explained.get("probes")
-    rows = probes if isinstance(probes, list) else []
-    return [row for row in rows if isinstance(row, dict) and row.get("outcome") != "open"]
 
 
 # --- who answers there ---------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from gossipd.config.endpoint import Endpoint, is_loopback
 from gossipd.config.unix import ApiAddress
 from gossipd.daemon.udp import RECEIVE_BUFFER, is_local
 from gossipd.doctor.findings import Finding, failed, ok, warning
-from gossipd.doctor.judging import HANGS, alarms
+from gossipd.doctor.judging import alarms
+from gossipd.doctor.judging_way import HANGS
 from gossipd.doctor.looking import Disk
 from gossipd.doctor.visiting import Row, Visit, row_in
 

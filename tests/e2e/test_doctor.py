@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -187,6 +188,42 @@ def test_a_filter_that_drops_one_way(cluster: Cluster, network: Network, there: 
         assert "from there to here" in found["advice"]
     assert told.of("udp", "n3")["result"] == "ok"
     network.heal(source, target)
+
+
+@needs_networks
+def test_a_firewall_that_lets_nothing_in_to_a_node_that_runs(
+    cluster: Cluster, network: Network, tmp_path: Path
+) -> None:
+    """Whether it rejects or drops; and who has no node to ask cannot know that it runs."""
+    a, b, c = three(cluster, network)
+    without = Node("x", "127.0.0.9", tmp_path, 1, network.hosts[0])
+    wall = network.hosts[1]
+    with wall.entered():  # a reject is not to be silent because there were others
+        Path("/proc/sys/net/ipv4/icmp_ratelimit").write_text("0")
+    wall.nft("add table ip f; add chain ip f in { type filter hook input priority 0; }")
+
+    def speaks(node: Node) -> bool:
+        known = node.get("/explain?name=n2")
+        return known["state"] == "failed" and float(known["spoke"]) > float(known["since"])
+
+    refused, unreachable = "connection refused", "no route to host"
+    for rule, text, alone in (
+        ("reject", f"is rejected: {refused}", "nothing listens on UDP port 7946 there, or a fire"),
+        (
+            "reject with icmp type admin-prohibited",
+            f"is rejected: {unreachable}",
+            "a firewall, of that host or on the way, rejects what is sent to UDP port 7946",
+        ),
+        ("drop", "gets lost on the way there", "UDP port 7946 is silent"),
+    ):
+        wall.nft(f"flush chain ip f in; add rule ip f in udp dport {b.port} {rule}")
+        for node in (a, c):  # of whom one may only have been told by the other one
+            until(partial(speaks, node), 30, f"{node.name} hears n2, which is failed")
+            found = doctor(node).of("udp", "n2")
+            assert found["text"].startswith("what it sends arrives here, "), rule
+            assert text in found["text"]
+            assert f"let it in to port {b.port} of that host" in found["advice"]
+        assert alone in doctor(without, b.address).of("udp")["text"]
 
 
 @needs_networks

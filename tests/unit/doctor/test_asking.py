@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -109,7 +110,12 @@ def test_a_port_at_which_nobody_listens_refuses() -> None:
         sock.bind(("127.0.0.1", 0))
         place = sock.getsockname()
     heard = listen(place, socket.AF_INET, "shop", SIZES, timeout=6.0)
-    assert (heard.refusal, heard.is_there) == (111, False)
+    assert (heard.refusal, heard.is_unsent, heard.is_there) == (111, False, False)
+
+
+def test_where_this_host_has_no_way_nothing_is_sent() -> None:
+    heard = listen(("255.255.255.255", 7946), socket.AF_INET, "shop", SIZES, timeout=6.0)
+    assert (heard.refusal, heard.is_unsent, heard.is_there) == (errno.EACCES, True, False)
 
 
 def test_what_is_lost_is_asked_again() -> None:

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-import gossipd
 from gossipd.config.endpoint import Endpoint
 from gossipd.core import Drop
 from gossipd.doctor import judging, judging_host
-from gossipd.doctor.asking import Heard
 from gossipd.doctor.findings import Finding, Result
 from gossipd.doctor.judging_host import Local
 from gossipd.doctor.looking import Disk
-from gossipd.doctor.visiting import Api, Row, Visit
-
-HERE, THERE = Endpoint("10.0.0.1", 7946), Endpoint("10.0.0.2", 7946)
-NOW = time.time()
-
-
-def well(**figures: Any) -> Heard:
-    """Of a member that answers everything."""
-    sizes = {640: True, 900: True, 1200: True, 1400: True}
-    usual = {"pong_after": 0.001, "larger": True, "version": gossipd.__version__, "whole": sizes}
-    return Heard(**{**usual, "name": "b", "generation": 5, **figures})
-
-
-def visited(heard: Heard, of_it: Row | None = None, about: str = "b", **api: Any) -> Visit:
-    there = Api(Endpoint(THERE.host, 7947), **api)
-    return Visit(about, THERE, NOW, heard, there, HERE.host, of_it or {})
-
-
-def probe(outcome: str, ago: float) -> Row:
-    return {"outcome": outcome, "at": NOW - ago}
+from gossipd.doctor.visiting import Visit
+from tests.unit.doctor.visits import HERE, THERE, visited, well
 
 
 def judged(visit: Visit, check: str, size: int = 1200) -> Finding:
@@ -49,73 +28,11 @@ def results(found: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(each.result.value, each.check) for each in found]
 
 
-# --- the way there and back ----------------------------------------------------------------------
-
-
 def test_who_answers_all_is_well() -> None:
     found = list(judging.judge(visited(well()), "shop", 1200))
     assert results(found) == [("ok", "udp"), ("ok", "cluster"), ("ok", "size"), ("ok", "api")]
     assert found[0].text == "answers after 1.0 ms"
     assert not any(each.advice for each in found)
-
-
-@pytest.mark.parametrize(
-    ("code", "text"),
-    [
-        (errno.ECONNREFUSED, "nothing listens on UDP port 7946"),
-        (errno.EPERM, "a filter of this host"),
-        (errno.EACCES, "a filter of this host"),
-        (errno.ENETUNREACH, "no way there: network is unreachable"),
-        (errno.EHOSTUNREACH, "no way there: no route to host"),
-    ],
-)
-def test_a_refusal_names_its_cause_and_nothing_else_is_judged(code: int, text: str) -> None:
-    (found,) = judging.judge(visited(Heard(refusal=code)), "shop", 1200)
-    assert (found.result, text in found.text, bool(found.advice)) == (Result.FAILED, True, True)
-
-
-@pytest.mark.parametrize(
-    ("of_it", "api", "text"),
-    [
-        ({"spoke": NOW + 0.5}, {}, "what this host sends gets lost on the way there"),
-        (
-            {"spoke": NOW - 2, "probes": [probe("open", 0), probe("silent", 3)]},
-            {},
-            "what this host sends gets lost on the way there",
-        ),
-        ({}, {"of_us": {"spoke": NOW + 0.5}}, "its answers get lost on the way back"),
-        (
-            {"spoke": NOW - 9, "probes": [probe("relayed", 3)], "probed_every": 0.1},
-            {},
-            "as other members reach it, but nothing that it sends arrives here",
-        ),
-        (
-            {"spoke": NOW - 9, "probes": [probe("relayed", 3)], "probed_every": 1e6},
-            {},
-            "as other members reach it, but it does not answer this host",
-        ),
-        ({"probes": [probe("relayed", 3)]}, {}, "nothing that it sends arrives here"),
-        ({}, {"is_there": True}, "its TCP port 7947 refuses, but UDP port 7946 is silent"),
-        ({}, {"is_there": True, "status": {"name": "b"}}, "its TCP port 7947 answers"),
-        ({}, {"is_there": True, "hangs": True}, "the process there hangs"),
-        ({}, {}, "silent, over UDP and TCP"),
-        (
-            {"spoke": NOW - 2, "probes": [probe("answered", 3)]},
-            {},
-            "silent, over UDP and TCP",
-        ),
-    ],
-)
-def test_of_a_silent_one_the_way_that_is_closed_is_told(of_it: Row, api: Row, text: str) -> None:
-    (found,) = judging.judge(visited(Heard(), of_it, **api), "shop", 1200)
-    assert (found.result, found.check) == (Result.FAILED, "udp")
-    assert text in found.text
-
-
-def test_who_answers_here_but_not_the_node_is_doubtful() -> None:
-    found = judged(visited(well(), {"state": "suspect", "why": "c says so"}), "udp")
-    assert found.result is Result.WARNING
-    assert found.text.endswith("for the node here it is suspect: c says so")
 
 
 # --- cluster, name, sizes ------------------------------------------------------------------------

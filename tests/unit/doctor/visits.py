@@ -1,0 +1,30 @@
+"""Visits of an address that tests make up."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gossipd
+from gossipd.config.endpoint import Endpoint
+from gossipd.doctor.asking import Heard
+from gossipd.doctor.visiting import Api, Row, Visit
+
+HERE, THERE = Endpoint("10.0.0.1", 7946), Endpoint("10.0.0.2", 7946)
+NOW = time.time()
+
+
+def well(**figures: Any) -> Heard:
+    """Of a member that answers everything."""
+    sizes = {640: True, 900: True, 1200: True, 1400: True}
+    usual = {"pong_after": 0.001, "larger": True, "version": gossipd.__version__, "whole": sizes}
+    return Heard(**{**usual, "name": "b", "generation": 5, **figures})
+
+
+def visited(heard: Heard, of_it: Row | None = None, about: str = "b", **api: Any) -> Visit:
+    there = Api(Endpoint(THERE.host, 7947), **api)
+    return Visit(about, THERE, NOW, heard, there, HERE.host, of_it or {})
+
+
+def probe(outcome: str, ago: float) -> Row:
+    return {"outcome": outcome, "at": NOW - ago}
