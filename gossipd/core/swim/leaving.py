@@ -97,7 +97,8 @@ class Leaving:
         self._deadline = since + self._settings.leave_timeout
         for stream in self._log.streams:
             version = self._wanted[stream] = self._log.version(stream)
-            told = version - 1 if _is_of_source(stream) and version else version
+            # A source's version does not tell which of two totals is held.
+            told = version - 1 if version and stream[0] & SOURCE_BIT else version
             beside = tuple(self._log.records_newest_first(stream, told, SEQ_MAX, turn.now))
             if beside:
                 self._beside[stream] = beside
@@ -164,8 +165,6 @@ class Leaving:
         self._beside_sent[stream] = max(self._beside_sent.get(stream, 0), beside_sent)
         beside = self._beside.get(stream)
         if beside and self._beside_sent[stream] < len(beside):
-            if _is_of_source(stream):
-                return version > self._wanted[stream]
             _, newest, *_ = beside[0]
             return version >= newest  # which speaks for all of them
         return version >= self._wanted[stream]
@@ -223,8 +222,3 @@ class Leaving:
         for name in some_of(self._rng, self._members.live, FAREWELL_PEERS):
             turn.send(Gossip(), self._members.held(name).address, name, (self._members.own,))
         self._timers.set(Timer.LEAVE, turn.now + STEP)
-
-
-def _is_of_source(stream: Stream) -> bool:
-    """Whether its version does not tell which of two totals is held."""
-    return bool(stream[0] & SOURCE_BIT)

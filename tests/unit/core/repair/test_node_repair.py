@@ -441,6 +441,25 @@ def test_unequal_hashes_are_passed_over_from_the_version_then_with_doubles_then_
     assert begin(talk, other).items[0].start == 0
 
 
+def test_a_stream_that_goes_on_and_is_always_unequal_is_asked_for_its_doubles_now_and_then() -> (
+    None
+):
+    """Each pass brings something, so none is in vain; what it skips may be missing still."""
+    talk = quiet()
+    learn(talk, 1, [("a", 5, 5)])
+    asked = []
+    for number in range(6, 86):
+        ask = begin(talk, (leaf_of(1, [("a", number, number)], number),))
+        asked.append(ask.items[0].doubles)
+        brought = page(1, (("a", number, number),), number, start=number - 1)
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (brought,), True))
+        talk.wait(1.1)
+    assert [at for at, doubles in enumerate(asked) if doubles] == [10, 65]
+    talk.wait(10)  # in which it was equal
+    ask = begin(talk, (leaf_of(1, [("a", 99, 99)], 99),))
+    assert not ask.items[0].doubles
+
+
 def test_a_source_whose_register_differs_is_passed_over_from_the_beginning() -> None:
     talk = quiet()
     till = source_stream("till-7", "a")

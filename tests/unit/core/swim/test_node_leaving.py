@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossipd.core import Drop, Left, Status
+from gossipd.core import Drop, Left, Status, source_stream
 from gossipd.core.wire.messages import (
     Ack,
     Gossip,
@@ -12,6 +12,7 @@ from gossipd.core.wire.messages import (
     Hold,
     Ping,
 )
+from gossipd.core.wire.records import Group
 from tests.commits import prepared
 from tests.unit.core.talk import (
     WALL,
@@ -198,6 +199,18 @@ def test_registers_above_the_version_need_not_be_sent_to_whoever_shows_to_have_t
     peer, hold = asked_one(talk, talk.wait(0.07))
     talk.hear(peer, Held(hold.nonce, False, ((stream(1), 189),), True))
     assert talk.wait(1).of(Left) == [Left(0)]
+
+
+def test_the_total_of_a_source_is_sent_though_the_peer_may_have_its_version() -> None:
+    """It may have another total under the same seq."""
+    talk = leaver(increments=0)
+    till = source_stream("till-7", "sales")
+    told = Group(till, 0, 5, (("sales", 5, 120),))
+    talk.hear(talk.peer("p0"), Gossip(), groups=[told])
+    assert talk.node.log.version(till) == 5
+    peer, hold = asked_one(talk, talk.leave())
+    assert hold.groups == (Group(till, 5, 5, (("sales", 5, 120),)),)
+    assert confirm(talk, peer, hold).views("me")
 
 
 def test_many_streams_are_held_by_many_datagrams() -> None:
