@@ -152,6 +152,26 @@ def test_a_key_that_expired_while_it_was_tried_leaves_the_doubt(
     )
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_whatever_kind_leaves_the_doubt_of_an_earlier_try(
+    daemon: FakeDaemon, status: int
+) -> None:
+    daemon.refuses(status)
+    with fake_daemon() as broken:
+        broken.hanging_up = 2
+        result = CliRunner().invoke(
+            gossipd, ["increment", "--api", broken.address, "--api", daemon.address]
+        )
+        (key,) = set(keys_of(broken))
+    asked = "name the file of one with --token-file or GOSSIPD_TOKEN_FILE"
+    why = "no" if status == 403 else f"the daemon asks for a token: {asked}"
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"gossipd: {why}; this call did nothing, an earlier one may have been counted; "
+        f"in case it was counted all the same, repeat it with --key {key}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("ahead", "said"), [(900, "15 min behind"), (-86_400 * 3, "3 days ahead of")]
 )

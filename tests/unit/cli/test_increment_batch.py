@@ -349,6 +349,15 @@ def test_what_was_counted_is_told_also_where_it_stops(daemon: FakeDaemon, call: 
     assert result.stderr == "gossipd: too much; nothing was counted\n"
 
 
+def test_what_is_certain_is_told_beside_the_wish_for_a_token(
+    daemon: FakeDaemon, call: Call
+) -> None:
+    daemon.refuses(401)
+    result = call("--batch", "-", input="{}\n")
+    assert (result.exit_code, result.stdout) == (1, "0\n")
+    assert result.stderr.endswith("or GOSSIPD_TOKEN_FILE; nothing was counted\n")
+
+
 @pytest.mark.parametrize(
     "args", [("c",), ("--by", "2"), ("--key", KEY), ("--ack", "1"), ("--ack-memory",), ("--json",)]
 )
