@@ -8,6 +8,8 @@ from typing import IO, Any
 
 import click
 
+from gossipd.process.streams import READER_GONE
+
 
 class Failure(click.ClickException):
     """It was refused or failed."""
@@ -28,6 +30,12 @@ class Silence(Failure):
     """No daemon answers."""
 
     exit_code = 3
+
+
+class Unread(Failure):
+    """Nobody reads what it prints."""
+
+    exit_code = READER_GONE
 
 
 def say(text: str) -> None:

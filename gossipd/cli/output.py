@@ -9,10 +9,12 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from gossipd.cli.failure import printable
+from gossipd.cli.failure import Failure, Unread, printable, say
+from gossipd.process.streams import ReaderGone, StreamError
 
 _GAP = "  "
 
@@ -27,6 +29,20 @@ def emit_json(text: str) -> None:
     """Print JSON as it came; what a terminal must not get is escaped as JSON has it, which changes
     nothing for a program."""
     emit(text if _is_plain(text) else "".join(map(_json_sign, text)))
+
+
+@contextmanager
+def told_where_lost(known: str, failure: Failure | None) -> Iterator[None]:
+    """Of what is printed meanwhile nothing may be lost: where stdout does not take it, `known` is
+    told on stderr. That ends the command, unless another `failure` does anyway."""
+    try:
+        yield
+    except (ReaderGone, StreamError) as error:
+        ends = Unread if isinstance(error, ReaderGone) else Failure
+        lost = ends(f"{error}; {known}")
+        if failure is None:
+            raise lost from None
+        say(lost.message)
 
 
 class Table:
