@@ -119,9 +119,16 @@ def test_log_prints_events_with_local_time(
     monkeypatch.setenv("TZ", "Etc/GMT-2")
     time.tzset()
     daemon.answers(
-        [{"id": "i", "counter": "c", "by": 2, "count": 5, "origin": "o", "at": 1700000000.25}]
+        [
+            {"id": "i", "counter": "c", "by": 2, "count": 5, "origin": "o", "at": 1700000000.25,
+             "number": 17},
+            {"id": "j", "counter": "c", "by": 3, "count": 3, "origin": "o", "at": 1700000000},
+        ]
+    )  # fmt: skip
+    line = (
+        "2023-11-15T00:13:20.250+02:00\tc\t2\t5\ti\to\t17\n"
+        "2023-11-15T00:13:20.000+02:00\tc\t3\t3\tj\to\t-\n"
     )
-    line = "2023-11-15T00:13:20.250+02:00\tc\t2\t5\ti\to\n"
     try:
         assert call("log", "--limit", "3").stdout == line
     finally:

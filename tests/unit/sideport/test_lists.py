@@ -94,10 +94,15 @@ async def test_what_makes_no_part_is_refused(client: Client, path: str, query: s
     assert (await client.request("GET", f"{path}?{query}")).status == 400
 
 
-async def test_the_log_takes_the_id_of_an_increment_to_go_on_behind(
+async def test_the_log_takes_a_number_or_the_id_of_an_increment_to_go_on_behind(
     client: Client, backend: FakeBackend
 ) -> None:
-    assert (await client.request("GET", "/log?after=x")).status == 400
+    for wrong in ("x", "-1", "1.5", "0" * 17):
+        assert (await client.request("GET", f"/log?after={wrong}")).status == 400
+    assert (await client.request("GET", "/log?after=17&limit=1")).status == 200
+    await client.send(b"GET /log?limit=1&after=%d HTTP/1.1\r\nHost: a\r\n\r\n" % 2**53)
+    assert (await client.response()).status == 200
+    assert backend.asked == [("", 17), ("", 2**53)]
     backend.log_refusal = Refused(Why.UNKNOWN, "no recent increment has the id")
     answer = await client.request("GET", "/log?after=00000000-0000-8000-8000-000000000009")
     assert answer.status == 404
