@@ -1,7 +1,7 @@
 """What people and pipes get to see of an answer.
 
 On a terminal: aligned columns under a header. Elsewhere: one record a line, fields separated by
-tabs, no header, so that `gossipd members | cut -f1` works.
+tabs, no header, so that `gossipd members | cut -f1` works, and names as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gossipd.cli.failure import Failure, Unread, printable, say
+from gossipd.cli.escaping import in_pipe, on_terminal
+from gossipd.cli.failure import Failure, Unread, say
 from gossipd.process.streams import ReaderGone, StreamError
 
 _GAP = "  "
@@ -130,7 +131,14 @@ def local_time(at: Any) -> str:
     try:
         return datetime.fromtimestamp(at).astimezone().isoformat(timespec="milliseconds")
     except (TypeError, ValueError, OverflowError, OSError):
-        return _cell(at)
+        return "-" if at is None else str(at)
+
+
+def shown(text: str) -> str:
+    """Words of others, as stdout can take them."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return on_terminal(text) if sys.stdout.isatty() else in_pipe(text)
 
 
 def _cell(value: Any) -> str:
@@ -144,7 +152,7 @@ def _cell(value: Any) -> str:
         case list():
             return ", ".join(map(_cell, value))
         case _:
-            return printable(str(value))
+            return shown(str(value))
 
 
 def _is_number(cell: str) -> bool:

@@ -9,8 +9,7 @@ import click
 
 from gossipd.cli.client_options import asks, json_option, one
 from gossipd.cli.daemons import Daemons
-from gossipd.cli.failure import printable
-from gossipd.cli.output import age, emit, emit_fields, emit_json, emit_table, local_time
+from gossipd.cli.output import age, emit, emit_fields, emit_json, emit_table, local_time, shown
 from gossipd.cli.pages import emit_pages, emit_pages_json, page_options, pages
 from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
 
@@ -184,7 +183,7 @@ def forget(daemons: Daemons, name: str) -> None:
     NAME is shown nowhere any more, until it joins again.
     """
     daemons.post(_forgotten, "/forget", name=name)
-    emit(f"forgetting {printable(name)}")
+    emit(f"forgetting {shown(name)}")
 
 
 # What the answers look like; anything else raises.
