@@ -255,6 +255,22 @@ async def test_malformed_http_is_refused(
     assert backend.started == []
 
 
+@pytest.mark.parametrize("more", [b"", b"Connection: upgrade, keep-alive\r\nUpgrade: h2c\r\n"])
+async def test_the_old_http_knows_no_chunks_so_nothing_behind_them_is_a_request(
+    client: Client, backend: FakeBackend, more: bytes
+) -> None:
+    await client.send(
+        b"POST /increment HTTP/1.0\r\nConnection: keep-alive\r\n%b"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        b"POST /increment HTTP/1.0\r\n\r\n" % more
+    )
+    answer = await client.response()
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert "Transfer-Encoding" in answer.detail
+    assert await client.rest() == b""
+    assert backend.started == []
+
+
 async def test_a_malformed_request_is_answered_after_those_before_it(
     client: Client, backend: FakeBackend
 ) -> None:
