@@ -219,6 +219,7 @@ async def test_connect_is_refused_and_closes(client: Client) -> None:
     [
         (b"GET /\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n\r\n", 505),
         (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"POST x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
