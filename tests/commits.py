@@ -52,6 +52,17 @@ def prepared(
     return batch
 
 
+def committed(
+    node: Node,
+    increments: Sequence[tuple[str, int]],
+    now: float,
+    wall: float,
+    keys: Sequence[bytes | None] = (),
+) -> list[Effect]:
+    """These increments, counted in one batch."""
+    return node.committed(prepared(node, increments, now, wall, keys), now)
+
+
 def count_all(
     node: Node, increments: Sequence[tuple[str, int]], now: float, wall: float
 ) -> list[Effect]:

@@ -7,12 +7,11 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any
 
 import click
 
-from gossipd.cli.daemons import Daemons
+from gossipd.cli.daemons import TOKEN_VARIABLE, Daemons
 from gossipd.cli.durations import duration_or_seconds
 from gossipd.cli.failure import Failure, Misuse, Silence
 from gossipd.client import AskingError, Credentials, NoAnswerError, RefusedError
@@ -23,10 +22,8 @@ Command = Callable[..., None]
 
 ANSWER_TIMEOUT_MAX = 86_400.0
 
-_VARIABLE = "GOSSIPD_TOKEN"
 _TOKEN = "gossipd.token"
 _CACERT, _CERT, _KEY = "gossipd.cacert", "gossipd.cert", "gossipd.key"
-_SHOW = f"name the file of one with --token-file or {_VARIABLE}_FILE"
 
 _URL = re.compile("http(s?)://", re.IGNORECASE)
 
@@ -81,9 +78,9 @@ def _side_port(text: str) -> ApiAddress:
 
 def _token(_ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
     """Remember, for `credentials`, what is to be shown."""
-    _ctx.meta[_TOKEN] = _token_in(path) if path else os.environ.get(_VARIABLE, "").strip()
+    _ctx.meta[_TOKEN] = _token_in(path) if path else os.environ.get(TOKEN_VARIABLE, "").strip()
     if not all("!" <= sign <= "~" for sign in _ctx.meta[_TOKEN]):
-        raise Misuse(f"{path or _VARIABLE}: expected one token, and nothing else")
+        raise Misuse(f"{path or TOKEN_VARIABLE}: expected one token, and nothing else")
 
 
 def _token_in(path: str) -> str:
@@ -135,10 +132,10 @@ _token_option = click.option(
     callback=_token,
     expose_value=False,
     metavar="FILE",
-    envvar=_VARIABLE + "_FILE",
+    envvar=TOKEN_VARIABLE + "_FILE",
     show_envvar=True,
     help="File that holds the token to show, and that only you may read. Without one: what the"
-    f" variable {_VARIABLE} holds.",
+    f" variable {TOKEN_VARIABLE} holds.",
 )
 
 
@@ -207,9 +204,6 @@ def exits() -> Iterator[None]:
     try:
         yield
     except RefusedError as error:
-        if error.status == HTTPStatus.UNAUTHORIZED:
-            known = "knows no such token" if credentials().token else "asks for a token"
-            raise Failure(f"the daemon {known}: {_SHOW}") from None
         raise Failure(str(error)) from None
     except NoAnswerError as error:
         raise Silence(str(error)) from None

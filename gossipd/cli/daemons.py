@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import TypeVar
 
 from gossipd.client import (
@@ -43,6 +44,8 @@ time of all."""
 
 _ANSWERING_SHARE, _ANSWERING_MAX = 0.2, 1.0
 """Part of the time of a try, and seconds at most, that a daemon which waits has left to answer."""
+
+TOKEN_VARIABLE = "GOSSIPD_TOKEN"
 
 NOTHING_DONE = "this call did nothing, an earlier one may have been counted"
 
@@ -92,6 +95,7 @@ class Daemons:
             try:
                 return ask(Client(address, timeout, self.credentials))
             except AskingError as error:
+                self._name_token(error)
                 error.doubtful |= any(earlier.doubtful for earlier in failures.values())
                 failures[address] = error
                 if not (error.passing or isinstance(error, UnresolvedError)):
@@ -102,6 +106,15 @@ class Daemons:
                     if others and left and before - left() < timeout / 2:
                         waiting.insert(0, address)
         raise _together(list(failures.items()))
+
+    def _name_token(self, error: AskingError) -> None:
+        """Say how a token is shown, where that is what a daemon asks for."""
+        if not isinstance(error, RefusedError) or isinstance(error, StrangerError):
+            return
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            known = "knows no such token" if self.credentials.token else "asks for a token"
+            way = f"name the file of one with --token-file or {TOKEN_VARIABLE}_FILE"
+            error.saying(f"the daemon {known}: {way}")
 
 
 def waiting_time(client: Client) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gossipd.cli.client_options import api_option, credentials, json_option, peer, timeout_option
-from gossipd.cli.failure import Misuse, printable
-from gossipd.cli.output import aligned, emit, emit_json
+from gossipd.cli.failure import Misuse
+from gossipd.cli.output import aligned, emit, emit_json, shown
 from gossipd.config.endpoint import GOSSIP_PORT, Endpoint
 from gossipd.config.unix import ApiAddress
 
@@ -115,19 +115,18 @@ def _configured(path: str | None) -> dict[str, Any]:
 def _emit(found: Sequence[Finding]) -> None:
     """Aligned, with the advice below each line, or in a pipe fields that tabs divide."""
     rows = [
-        [printable(each) or "-" for each in (str(f.result), f.check, f.about, f.text)]
-        for f in found
+        [shown(each) or "-" for each in (str(f.result), f.check, f.about, f.text)] for f in found
     ]
-    advice = [printable(finding.advice) for finding in found]
+    advice = [shown(finding.advice) for finding in found]
     if not sys.stdout.isatty():
         for row, said in zip(rows, advice, strict=True):
             emit("\t".join([*row, said or "-"]))
         return
     for line, row, said in zip(aligned(rows).splitlines(), rows, advice, strict=True):
         result = row[0]
-        shown = (
+        coloured = (
             line
             if os.environ.get("NO_COLOR")
             else line.replace(result, click.style(result, fg=_COLOURS[result]), 1)
         )
-        emit(f"{shown}\n  -> {said}" if said else shown)
+        emit(f"{coloured}\n  -> {said}" if said else coloured)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from shlex import quote
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 from click.core import ParameterSource
@@ -29,11 +29,14 @@ from gossipd.cli.daemons import TRY_TIMEOUT, Daemons, Patience, waiting_time
 from gossipd.cli.failure import Failure, say
 from gossipd.cli.interrupts import interrupts
 from gossipd.cli.minting import key as parse_key
-from gossipd.cli.output import emit, emit_json
+from gossipd.cli.output import emit, emit_json, told_where_lost
 from gossipd.client import Answer, AskingError, Client, RefusedError
 from gossipd.config.bounds import BY_MAX, COPIES_MAX
 from gossipd.config.unix import ApiAddress
-from gossipd.process.streams import StreamError
+
+if TYPE_CHECKING:
+    from gossipd.cli.increment_batch import Batch
+    from gossipd.cli.line_reader import Lines
 
 TRYING_MAX = 300.0
 """Seconds: a key is minted when the trying begins, and daemons take none older than the window
@@ -136,13 +139,11 @@ def increment(
             if one.counted is None:
                 raise
             answer = one.counted
-        try:
+        few = _too_few(answer, wanted["ack"], one.key)
+        with told_where_lost(f"it is counted, its key is {quote(one.key)}", few):
             emit_json(answer.text) if as_json else emit(str(answer.data["count"]))
-        except StreamError as error:
-            raise Failure(f"{error}; it is counted, its key is {quote(one.key)}") from None
-    if answer.status == HTTPStatus.ACCEPTED:
-        nodes = f"{answer.data['acks']} of {wanted['ack']} nodes"
-        raise Failure(f"it is counted, but {nodes} hold it so far; its key is {quote(one.key)}")
+    if few:
+        raise few
 
 
 class Increment:
@@ -199,11 +200,19 @@ class Increment:
         return answer
 
 
+def _too_few(answer: Answer, wanted: int, key: str) -> Failure | None:
+    """What an increment ends with that fewer nodes hold than are `wanted`."""
+    if answer.status != HTTPStatus.ACCEPTED:
+        return None
+    nodes = f"{answer.data['acks']} of {wanted} nodes"
+    return Failure(f"it is counted, but {nodes} hold it so far; its key is {quote(key)}")
+
+
 def _send_batch(
     addresses: tuple[ApiAddress, ...], timeout: float, lines: BinaryIO, no_keys: bool
 ) -> None:
     from gossipd.cli.increment_batch import HELD_BACK_MAX, Batch
-    from gossipd.cli.line_reader import Lines, WrongEncodingError
+    from gossipd.cli.line_reader import Lines
 
     ctx = click.get_current_context()
     for name in ("counter", "by", "key", "ack", "ack_memory", "as_json"):
@@ -215,13 +224,25 @@ def _send_batch(
     batch = Batch(
         Daemons(addresses, BATCH_TIMEOUT, credentials()), patience, say, keyed=not no_keys
     )
-    with exits(), interrupts(batch.certain):
-        try:
-            batch.send(Lines(lines))
-        except (WrongEncodingError, OSError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
-            raise Failure(f"--batch: {reason}; {batch.certain()}") from None
-        finally:
+    with interrupts(batch.certain):
+        failure = _failure(batch, Lines(lines))
+        counted = f"counted lines: {batch.counted}"
+        with told_where_lost(counted if failure else f"{counted}; {batch.certain()}", failure):
             emit(str(batch.counted))
-    if batch.failed:
-        raise Failure(f"failed lines: {batch.failed}")
+    if failure:
+        raise failure
+
+
+def _failure(batch: Batch, lines: Lines) -> Failure | None:
+    """Send all lines; why the command fails, if it does."""
+    from gossipd.cli.line_reader import WrongEncodingError
+
+    try:
+        with exits(), interrupts(batch.certain):
+            batch.send(lines)
+    except (WrongEncodingError, OSError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        return Failure(f"--batch: {reason}; {batch.certain()}")
+    except Failure as failure:
+        return failure
+    return Failure(f"failed lines: {batch.failed}") if batch.failed else None

@@ -11,7 +11,8 @@ import click
 from gossipd.cli.client_options import asks, one, parsed_by, peer
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.durations import duration_or_seconds
-from gossipd.cli.failure import Failure, printable
+from gossipd.cli.escaping import printable
+from gossipd.cli.failure import Failure
 from gossipd.cli.output import emit
 from gossipd.client import Answer, NoAnswerError
 from gossipd.config.endpoint import GOSSIP_PORT

@@ -17,7 +17,8 @@ import click
 
 from gossipd.cli.client_options import asks, json_option, one
 from gossipd.cli.daemons import Daemons
-from gossipd.cli.failure import Failure, printable
+from gossipd.cli.escaping import printable
+from gossipd.cli.failure import Failure
 from gossipd.cli.output import emit, emit_table
 from gossipd.cli.pages import pages
 from gossipd.cli.queries import member_names, member_rows

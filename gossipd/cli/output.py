@@ -1,7 +1,7 @@
 """What people and pipes get to see of an answer.
 
 On a terminal: aligned columns under a header. Elsewhere: one record a line, fields separated by
-tabs, no header, so that `gossipd members | cut -f1` works.
+tabs, no header, so that `gossipd members | cut -f1` works, and names as they are.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from gossipd.cli.failure import printable
+from gossipd.cli.escaping import in_pipe, on_terminal
+from gossipd.cli.failure import Failure, Unread, say
+from gossipd.process.streams import ReaderGone, StreamError
 
 _GAP = "  "
 
@@ -27,6 +30,20 @@ def emit_json(text: str) -> None:
     """Print JSON as it came; what a terminal must not get is escaped as JSON has it, which changes
     nothing for a program."""
     emit(text if _is_plain(text) else "".join(map(_json_sign, text)))
+
+
+@contextmanager
+def told_where_lost(known: str, failure: Failure | None) -> Iterator[None]:
+    """Of what is printed meanwhile nothing may be lost: where stdout does not take it, `known` is
+    told on stderr. That ends the command, unless another `failure` does anyway."""
+    try:
+        yield
+    except (ReaderGone, StreamError) as error:
+        ends = Unread if isinstance(error, ReaderGone) else Failure
+        lost = ends(f"{error}; {known}")
+        if failure is None:
+            raise lost from None
+        say(lost.message)
 
 
 class Table:
@@ -114,7 +131,14 @@ def local_time(at: Any) -> str:
     try:
         return datetime.fromtimestamp(at).astimezone().isoformat(timespec="milliseconds")
     except (TypeError, ValueError, OverflowError, OSError):
-        return _cell(at)
+        return "-" if at is None else str(at)
+
+
+def shown(text: str) -> str:
+    """Words of others, as stdout can take them."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return on_terminal(text) if sys.stdout.isatty() else in_pipe(text)
 
 
 def _cell(value: Any) -> str:
@@ -128,7 +152,7 @@ def _cell(value: Any) -> str:
         case list():
             return ", ".join(map(_cell, value))
         case _:
-            return printable(str(value))
+            return shown(str(value))
 
 
 def _is_number(cell: str) -> bool:

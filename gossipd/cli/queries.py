@@ -9,8 +9,7 @@ import click
 
 from gossipd.cli.client_options import asks, json_option, one
 from gossipd.cli.daemons import Daemons
-from gossipd.cli.failure import printable
-from gossipd.cli.output import age, emit, emit_fields, emit_json, emit_table, local_time
+from gossipd.cli.output import age, emit, emit_fields, emit_json, emit_table, local_time, shown
 from gossipd.cli.pages import emit_pages, emit_pages_json, page_options, pages
 from gossipd.client import NUMBER, NUMBER_OR_NONE, Answer
 
@@ -120,7 +119,7 @@ def status(daemons: Daemons, as_json: bool) -> None:
 Examples:
   gossipd log
   gossipd log --limit 5
-  gossipd log --limit 5 --before 0190d3a2-…
+  gossipd log --limit 5 --before 1200
   gossipd log --json"""
 )
 @click.option(
@@ -133,21 +132,25 @@ Examples:
     "--prefix", metavar="TEXT", help="Only events of counters whose name begins with this."
 )
 @click.option(
-    "--before", "after", metavar="ID", help="Only events older than the one with this id."
+    "--before",
+    "after",
+    metavar="NUMBER",
+    help="Only events older than the one of this number; an id stands for its oldest event.",
 )
 @json_option
 @asks
 def log(daemons: Daemons, as_json: bool, **wanted: Any) -> None:
     """List recent increments, newest first.
 
-    Columns: time, counter, what was added, the count after it, id, origin.
+    Columns: time, counter, what was added, the count after it, id, origin, number. Where two nodes
+    counted one key, what one of them added is taken back under the same id.
     """
     given = {name: value for name, value in wanted.items() if value is not None}
     answer = daemons.get(_events, "/log", **given)
     if as_json:
         emit_json(answer.text)
     else:
-        header = ("TIME", "COUNTER", "BY", "COUNT", "ID", "ORIGIN")
+        header = ("TIME", "COUNTER", "BY", "COUNT", "ID", "ORIGIN", "NUMBER")
         emit_table(header, map(_event_row, _events(answer)))
 
 
@@ -180,7 +183,7 @@ def forget(daemons: Daemons, name: str) -> None:
     NAME is shown nowhere any more, until it joins again.
     """
     daemons.post(_forgotten, "/forget", name=name)
-    emit(f"forgetting {printable(name)}")
+    emit(f"forgetting {shown(name)}")
 
 
 # What the answers look like; anything else raises.
@@ -215,7 +218,9 @@ def _status(answer: Answer) -> dict[str, Any]:
 
 
 def _events(answer: Answer) -> list[dict[str, Any]]:
-    return answer.records(id=str, counter=str, by=int, count=int, origin=str, at=NUMBER)
+    return answer.records(
+        id=str, counter=str, by=int, count=int, origin=str, at=NUMBER, number=(int, type(None))
+    )
 
 
 def _leaving(answer: Answer) -> None:
@@ -269,4 +274,5 @@ def _event_row(event: dict[str, Any]) -> tuple[object, ...]:
     return (
         local_time(event["at"]),
         *(event[name] for name in ("counter", "by", "count", "id", "origin")),
+        event.get("number"),
     )

@@ -74,17 +74,30 @@ def member(node: Node, seals: Seals, view: MemberView) -> dict[str, object]:
 
 
 def recent(
-    node: Node, prefix: str, after: tuple[Stream, int] | None
+    node: Node, prefix: str, after: tuple[Stream, int] | int | None
 ) -> Iterator[dict[str, object]]:
     """The last events, newest first, on counters that begin with `prefix`; with `after` those
-    before that increment. Raises `KeyError` where it is not among them."""
-    entries = node.recent()
-    if after is not None:
-        ids = [(entry.advance.stream, entry.advance.seq) for entry in reversed(entries)]
-        if after not in ids:
+    before the event of that number, or before the oldest of that increment, which may be told of
+    again as it is left out. Raises `KeyError` where it is not among them."""
+    entries, newest = node.recent(), node.following.event_count
+    first = 0 if after is None else _behind(entries, newest, after)
+    return (
+        {**event(entry), "number": newest - place}
+        for place, entry in enumerate(entries[first:], first)
+        if entry.advance.counter.startswith(prefix)
+    )
+
+
+def _behind(entries: list[RecentEvent], newest: int, after: tuple[Stream, int] | int) -> int:
+    """The place behind it in `entries`, of which the first is the newest and has that number."""
+    if isinstance(after, int):
+        if not newest - len(entries) < after <= newest:
             raise KeyError(after)
-        entries = entries[len(ids) - ids.index(after) :]
-    return (event(entry) for entry in entries if entry.advance.counter.startswith(prefix))
+        return newest - after + 1
+    ids = [(entry.advance.stream, entry.advance.seq) for entry in reversed(entries)]
+    if after not in ids:
+        raise KeyError(after)
+    return len(ids) - ids.index(after)
 
 
 def event(entry: RecentEvent) -> dict[str, object]:

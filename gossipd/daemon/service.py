@@ -145,13 +145,15 @@ class Service:
         it is cancelled nobody is asked any more."""
         return self._waits.held(*_event(increment), copies, memory, timeout)
 
-    def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
+    def log(self, prefix: str, after: UUID | int | None) -> Iterator[dict[str, object]]:
         """Recent events, newest first, on counters that begin with `prefix`; with `after` those
-        before that increment."""
+        before the event of that number, or before that increment."""
+        behind = _event(after) if isinstance(after, UUID) else after
         try:
-            return reports.recent(self._node, prefix, None if after is None else _event(after))
+            return reports.recent(self._node, prefix, behind)
         except KeyError:
-            raise Refused(Why.UNKNOWN, f"no recent increment has the id {after}") from None
+            what = "increment has the id" if isinstance(after, UUID) else "event has the number"
+            raise Refused(Why.UNKNOWN, f"no recent {what} {after}") from None
 
     # --- following ---------------------------------------------------------------------------
 

@@ -190,6 +190,9 @@ class HttpDialect:
         if version not in _VERSIONS:
             status = 400 if version < "1.0" else 505  # no version at all is told as 0.9
             self._fail(Problem(status, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
+        elif coding is not None and version == "1.0":
+            # Whoever passed it on may have seen another end of the body (RFC 9112 6.1).
+            self._fail(wrong("malformed HTTP: no Transfer-Encoding in HTTP/1.0 (RFC 9112, 6.1)"))
         elif has_body and self._parser.should_upgrade() and self._parser.get_method() != _CONNECT:
             self._declining = True
         elif coding is not None and coding.lower() != b"chunked":

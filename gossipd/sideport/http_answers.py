@@ -294,10 +294,10 @@ def incremented_members(done: Counted, text: bool = False) -> str:
 
 
 def with_text(value: object) -> object:
-    """An answer, or a member of a list, whose counts are strings."""
+    """An answer, or a member of a list, whose counts are strings, and by how much they changed."""
     if not isinstance(value, dict):
         return value
     return {
-        member: str(inner) if member in ("count", "total") else inner
+        member: str(inner) if member in ("by", "count", "total") else inner
         for member, inner in value.items()
     }

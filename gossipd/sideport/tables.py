@@ -33,7 +33,7 @@ def members(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def events(rows: Sequence[Mapping[str, object]]) -> str:
-    return aligned([_event(row) for row in rows])
+    return aligned([(*_event(row), f"number {row.get('number')}") for row in rows])
 
 
 def change(event: Event) -> str:

@@ -54,6 +54,7 @@ _UUID_WRITTEN = re.compile(
 )
 """Bare, in braces, as a URN (RFC 9562 4), or without hyphens."""
 _INTEGER = re.compile("[+-]?[0-9]{1,100}")
+_NUMBER = re.compile("[0-9]{1,16}")
 _SECONDS = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,10})?)(ms|s)?")
 
 
@@ -171,6 +172,13 @@ def timeout(value: object) -> float:
 
 def increment_id(value: object) -> UUID:
     return _uuid(value, "an increment id")
+
+
+def log_place(value: object) -> UUID | int:
+    """The number of an event in the log, or the id of an increment."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return _uuid(value, "an event's number is digits, an increment id")
 
 
 def key(value: object) -> bytes:
@@ -323,7 +331,7 @@ COUNTERS = Argument(
     "counters", lambda value: _text(value, "counters"), default=None, within=access.narrowed
 )
 LOG_LIMIT = Argument("limit", log_limit, "N", LOG_LIMIT_DEFAULT, number)
-LOG_AFTER = Argument("after", increment_id, "ID", None)
+LOG_AFTER = Argument("after", log_place, "NUMBER", None)
 PEERS = Argument("peers", addresses)
 COUNTS = Argument("counts", are_text)
 TOKEN = Argument("token", secret)

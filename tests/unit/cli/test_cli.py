@@ -119,9 +119,16 @@ def test_log_prints_events_with_local_time(
     monkeypatch.setenv("TZ", "Etc/GMT-2")
     time.tzset()
     daemon.answers(
-        [{"id": "i", "counter": "c", "by": 2, "count": 5, "origin": "o", "at": 1700000000.25}]
+        [
+            {"id": "i", "counter": "c", "by": 2, "count": 5, "origin": "o", "at": 1700000000.25,
+             "number": 17},
+            {"id": "j", "counter": "c", "by": 3, "count": 3, "origin": "o", "at": 1700000000},
+        ]
+    )  # fmt: skip
+    line = (
+        "2023-11-15T00:13:20.250+02:00\tc\t2\t5\ti\to\t17\n"
+        "2023-11-15T00:13:20.000+02:00\tc\t3\t3\tj\to\t-\n"
     )
-    line = "2023-11-15T00:13:20.250+02:00\tc\t2\t5\ti\to\n"
     try:
         assert call("log", "--limit", "3").stdout == line
     finally:
@@ -197,16 +204,47 @@ def test_an_answer_of_another_form_is_another_versions_and_exits_1(
         assert "is this another version of gossipd?" in result.stderr, data
 
 
-NAMES = ["a\u202eb", "a\u200bb", "e\u0301", "\u0301", "漢字", "a\u2028b", "a\xa0b", "\U000e0041"]
+NAMES = [
+    *("a\u202eb", "a\u200bb", "a\u200db", "e\u0301", "\u0301", "漢字", "a\u2028b", "a\xa0b"),
+    *("a\u3000b", r"a\u3000b", r"a\\u3000b", r"a\tb", "a\\", "\U000e0041"),
+]
+"""Each can be that of a counter."""
+
+NO_NAMES = ["\x1b[31m", "a\tb\nc", "a\\\tb", "a\ud800b", "a\x85b"]
 
 
-def test_names_are_printed_so_that_they_move_nothing(daemon: FakeDaemon, call: Call) -> None:
-    daemon.answers(dict.fromkeys([*NAMES, "\x1b[31m", "a\tb\nc"], 1))
-    assert [line.split("\t")[0] for line in call("counters").stdout.splitlines()] == [
-        r"a\u202eb", r"a\u200bb", "e\u0301", r"\u0301", "漢字", r"a\u2028b", r"a\xa0b",
-        r"\U000e0041", r"\x1b[31m", r"a\tb\nc",
+def test_into_a_pipe_names_go_as_they_are(daemon: FakeDaemon, call: Call) -> None:
+    daemon.answers(dict.fromkeys(NAMES, 1))
+    assert [line.split("\t")[0] for line in call("counters").stdout.split("\n")[:-1]] == NAMES
+    assert call("forget", "a\\\u202eb").exit_code == 1, "that is another answer"
+    daemon.answers({"forgotten": "x"})
+    assert call("forget", "a\\\u202eb").stdout == "forgetting a\\\u202eb\n"
+
+
+def test_what_no_name_holds_breaks_no_row_and_can_be_read_back(
+    daemon: FakeDaemon, call: Call
+) -> None:
+    daemon.answers(dict.fromkeys(NO_NAMES, 1))
+    shown = [line.split("\t") for line in call("counters").stdout.split("\n")[:-1]]
+    assert [name for name, _ in shown] == [
+        r"\x1b[31m", r"a\tb\nc", r"a\\\tb", r"a\ud800b", r"a\x85b",
     ]  # fmt: skip
-    assert call("forget", "\u202ex").stderr.count("\u202e") == 0
+    assert [name.encode().decode("unicode_escape") for name, _ in shown] == NO_NAMES
+
+
+def test_on_a_terminal_names_move_nothing_and_no_two_look_the_same(daemon: FakeDaemon) -> None:
+    daemon.answers(dict.fromkeys([*NAMES, *NO_NAMES[:3]], 1))
+    lines = [line.rsplit(maxsplit=1)[0] for line in _on_a_terminal("counters", daemon)[1:]]
+    assert lines == [
+        r"a\u202eb", r"a\u200bb", r"a\u200db", "e\u0301", r"\u0301", "漢字", r"a\u2028b",
+        r"a\xa0b", r"a\u3000b", r"a\\u3000b", r"a\\\\u3000b", r"a\\tb", "a\\\\", r"\U000e0041",
+        r"\x1b[31m", r"a\tb\nc", r"a\\\tb",
+    ]  # fmt: skip
+
+
+def test_a_message_moves_nothing_wherever_it_goes(daemon: FakeDaemon, call: Call) -> None:
+    daemon.refuses(400, detail="no \u202ex\x1b")
+    assert call("count").stderr == "gossipd: no \\u202ex\\x1b\n"
 
 
 def test_columns_are_those_of_a_terminal() -> None:

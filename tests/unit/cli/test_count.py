@@ -152,6 +152,26 @@ def test_a_key_that_expired_while_it_was_tried_leaves_the_doubt(
     )
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_whatever_kind_leaves_the_doubt_of_an_earlier_try(
+    daemon: FakeDaemon, status: int
+) -> None:
+    daemon.refuses(status)
+    with fake_daemon() as broken:
+        broken.hanging_up = 2
+        result = CliRunner().invoke(
+            gossipd, ["increment", "--api", broken.address, "--api", daemon.address]
+        )
+        (key,) = set(keys_of(broken))
+    asked = "name the file of one with --token-file or GOSSIPD_TOKEN_FILE"
+    why = "no" if status == 403 else f"the daemon asks for a token: {asked}"
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"gossipd: {why}; this call did nothing, an earlier one may have been counted; "
+        f"in case it was counted all the same, repeat it with --key {key}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("ahead", "said"), [(900, "15 min behind"), (-86_400 * 3, "3 days ahead of")]
 )
@@ -291,15 +311,38 @@ def test_who_interrupts_an_increment_is_told_its_key(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_count_that_cannot_be_printed_is_counted_all_the_same(daemon: FakeDaemon) -> None:
+@pytest.mark.parametrize("ack", [(), ("--ack", "2")])
+def test_a_count_that_cannot_be_printed_is_counted_all_the_same(
+    daemon: FakeDaemon, ack: tuple[str, ...]
+) -> None:
+    if ack:
+        daemon.answers({"count": 7, "acks": 1}, 202)
     with Path("/dev/full").open("wb") as full:
         result = subprocess.run(
-            (sys.executable, "-m", "gossipd", "increment", "--api", daemon.address),
+            (sys.executable, "-m", "gossipd", "increment", "--api", daemon.address, *ack),
             stdout=full, stderr=subprocess.PIPE, timeout=60, check=False,
         )  # fmt: skip
     (key,) = keys_of(daemon)
-    assert result.returncode == 1
-    assert f"; it is counted, its key is {key}\n" in result.stderr.decode()
+    told = [f"gossipd: cannot write: No space left on device; it is counted, its key is {key}"]
+    if ack:
+        few = "it is counted, but 1 of 2 nodes hold it so far"
+        told.append(f"gossipd: {few}; its key is {key}")
+    assert (result.returncode, result.stderr.decode().splitlines()) == (1, told)
+
+
+def test_a_count_that_nobody_reads_is_counted_all_the_same(daemon: FakeDaemon) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as unread:  # noqa: PTH123
+        result = subprocess.run(
+            (sys.executable, "-m", "gossipd", "increment", "--api", daemon.address),
+            stdout=unread, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    (key,) = keys_of(daemon)
+    assert result.returncode == 141
+    assert result.stderr.decode() == (
+        f"gossipd: nobody reads stdout; it is counted, its key is {key}\n"
+    )
 
 
 def test_a_daemon_that_cannot_count_until_the_end_is_a_refusal(

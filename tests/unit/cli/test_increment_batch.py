@@ -349,6 +349,15 @@ def test_what_was_counted_is_told_also_where_it_stops(daemon: FakeDaemon, call: 
     assert result.stderr == "gossipd: too much; nothing was counted\n"
 
 
+def test_what_is_certain_is_told_beside_the_wish_for_a_token(
+    daemon: FakeDaemon, call: Call
+) -> None:
+    daemon.refuses(401)
+    result = call("--batch", "-", input="{}\n")
+    assert (result.exit_code, result.stdout) == (1, "0\n")
+    assert result.stderr.endswith("or GOSSIPD_TOKEN_FILE; nothing was counted\n")
+
+
 @pytest.mark.parametrize(
     "args", [("c",), ("--by", "2"), ("--key", KEY), ("--ack", "1"), ("--ack-memory",), ("--json",)]
 )
@@ -428,3 +437,83 @@ def test_a_line_of_a_pipe_is_sent_soon_and_an_interrupt_tells_what_is_certain(
         "gossipd: interrupted; line 3 is the last that is certain, some up to line 4 may have "
         "been counted; only lines with keys of their own can be repeated safely\n"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_tells_what_is_certain_also_where_nobody_reads_what_is_printed(
+    daemon: FakeDaemon, running: subprocess.Popen[bytes], number: signal.Signals
+) -> None:
+    daemon.answers([COUNTED])
+    assert running.stdout is not None
+    assert running.stderr is not None
+    running.stdout.close()
+    fed(running, b"{}\n")
+    until(lambda: len(daemon.requests) == 1, 20, "it is sent")
+    daemon.hanging = True
+    fed(running, b"{}\n")
+    until(lambda: len(daemon.requests) == 2, 20, "the last one is on its way")
+    running.send_signal(number)
+    told = running.stderr.read().decode().splitlines()
+    assert running.wait(timeout=20) == 128 + number
+    assert told == [
+        "gossipd: nobody reads stdout; counted lines: 1",
+        "gossipd: interrupted; line 1 is the last that is certain, some up to line 2 may have been"
+        " counted; only lines with keys of their own can be repeated safely",
+    ]
+
+
+def printing_nowhere(stdout: int, api: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        (sys.executable, "-m", "gossipd", "increment", "--batch", "-", "--timeout", "0"),
+        env={**os.environ, "GOSSIPD_API": api},
+        input=b"{}\n",
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(params=["cannot write: No space left on device", "nobody reads stdout"])
+def nowhere(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
+    """Why nothing can be printed, and what takes nothing."""
+    if request.param == "nobody reads stdout":
+        reading, writing = os.pipe()
+        os.close(reading)
+    elif Path("/dev/full").exists():
+        writing = os.open("/dev/full", os.O_WRONLY)
+    else:
+        pytest.skip("no /dev/full")
+    yield request.param, writing
+    os.close(writing)
+
+
+def test_where_only_the_output_fails_that_is_told_with_what_is_certain(
+    daemon: FakeDaemon, nowhere: tuple[str, int]
+) -> None:
+    why, stdout = nowhere
+    daemon.answers([COUNTED])
+    result = printing_nowhere(stdout, daemon.address)
+    assert result.returncode == (141 if why == "nobody reads stdout" else 1)
+    assert result.stderr.decode() == (
+        f"gossipd: {why}; counted lines: 1; line 1 is the last that is certain, nothing behind it"
+        " was counted\n"
+    )
+
+
+def test_an_output_that_fails_does_not_hide_why_the_rest_did(
+    daemon: FakeDaemon, nowhere: tuple[str, int]
+) -> None:
+    why, stdout = nowhere
+    daemon.answers([refused(413, "too large")])
+    result = printing_nowhere(stdout, daemon.address)
+    lost = f"gossipd: {why}; counted lines: 0"
+    told = ["gossipd: line 1: too large", lost, "gossipd: failed lines: 1"]
+    assert (result.returncode, result.stderr.decode().splitlines()) == (1, told)
+
+    daemon.hanging_up = 1
+    result = printing_nowhere(stdout, daemon.address)
+    assert result.returncode == 3
+    first, last = result.stderr.decode().splitlines()
+    assert first == lost
+    assert "no line is certain, some up to line 1 may have been counted; " in last

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from gossipd.daemon import reports
-from tests.commits import count_all
+from tests.commits import committed, count_all
 from tests.unit.daemon.test_sealing import unsealed
-from tests.unit.pair import THERE, Pair
+from tests.unit.pair import SETTINGS, THERE, Pair
 
 
 @pytest.fixture
@@ -96,6 +98,48 @@ def test_the_tail_comes_in_parts(pair: Pair) -> None:
     assert seqs("", 1) == []
     with pytest.raises(KeyError):
         seqs("", 9)
+
+
+def test_the_tail_goes_on_behind_every_number_also_where_an_id_is_told_of_twice(
+    pair: Pair,
+) -> None:
+    key, now, wall = uuid4().bytes, time.monotonic(), time.time()
+    pair.cut = True  # what is counted here does not reach the other
+    pair.perform(committed(pair.node, [("a", 5)], now, wall, [key]))
+    pair.perform_other(committed(pair.other, [("a", 5)], now, wall, [key]))
+    pair.perform_other(pair.other.handle_timeout(now + 1))  # it tells what it has counted
+    count(pair, ("b", 1))
+    whole = list(reports.recent(pair.node, "", None))
+    assert [row["by"] for row in whole] == [1, -5, 5, 5]
+    assert len({row["id"] for row in whole}) == 3
+
+    found: list[dict[str, object]] = []
+    while page := list(reports.recent(pair.node, "", _number(found[-1]) if found else None))[:1]:
+        found += page
+    assert found == whole
+    newest = _number(whole[0])
+    assert [_number(row) for row in reports.recent(pair.node, "a", newest)] == [
+        newest - 1, newest - 2, newest - 3,
+    ]  # fmt: skip
+    for number in newest - 4, newest + 1:
+        with pytest.raises(KeyError):
+            reports.recent(pair.node, "", number)
+
+
+def _number(row: dict[str, object]) -> int:
+    assert isinstance(row["number"], int)
+    return row["number"]
+
+
+def test_an_event_that_is_forgotten_is_no_place_to_go_on_behind() -> None:
+    small = Pair(replace(SETTINGS, tail_size=3))
+    small.start()
+    small.perform(small.node.join([THERE], time.monotonic()))
+    count(small, *((f"c{number}", 1) for number in range(1, 6)))
+    assert [_number(row) for row in reports.recent(small.node, "", None)] == [5, 4, 3]
+    assert list(reports.recent(small.node, "", 3)) == []
+    with pytest.raises(KeyError):
+        reports.recent(small.node, "", 2)
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,7 @@ class FakeBackend(Service):
             raise Refused(Why.WRONG, "not an increment id")
         return counter in (None, "a")
 
-    def log(self, prefix: str, after: UUID | None) -> Iterator[dict[str, object]]:
+    def log(self, prefix: str, after: UUID | int | None) -> Iterator[dict[str, object]]:
         self.asked.append((prefix, after))
         if self.log_refusal is not None:
             raise self.log_refusal
@@ -251,6 +251,7 @@ class FakeBackend(Service):
                 "count": 7,
                 "origin": "0a",
                 "at": "2026-01-01T00:00:00Z",
+                "number": 17,
             }
 
     def incomplete(self) -> str | None:

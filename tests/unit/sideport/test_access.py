@@ -191,6 +191,17 @@ async def test_who_shows_no_token_may_go_on_as_browsers_do(client: Client) -> No
     assert (await client.request("GET", "/nothing", None, basic("", "read"))).status == 404
 
 
+@pytest.mark.parametrize(("shown", "status"), [((), 401), ((bearer("read"),), 403)])
+async def test_a_body_that_may_not_be_sent_costs_the_connection_and_nothing_else_does(
+    client: Client, shown: tuple[str, ...], status: int
+) -> None:
+    answer = await client.request("POST", "/increment", None, *shown)
+    assert (answer.status, answer.headers.get("connection")) == (status, None)
+    answer = await client.request("POST", "/increment", b"{}", *shown)
+    assert (answer.status, answer.headers["connection"]) == (status, "close")
+    assert await client.rest() == b""
+
+
 async def test_health_and_readiness_need_no_token_nor_a_good_one(client: Client) -> None:
     for headers in ((), (bearer("none"),)):
         assert (await client.request("GET", "/health", None, *headers)).status == 200

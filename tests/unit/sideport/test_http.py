@@ -219,6 +219,7 @@ async def test_connect_is_refused_and_closes(client: Client) -> None:
     [
         (b"GET /\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n\r\n", 505),
         (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"POST x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -252,6 +253,22 @@ async def test_malformed_http_is_refused(
     answer = await client.response()
     assert answer.status == status
     assert answer.detail
+    assert backend.started == []
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: upgrade, keep-alive\r\nUpgrade: h2c\r\n"])
+async def test_the_old_http_knows_no_chunks_so_nothing_behind_them_is_a_request(
+    client: Client, backend: FakeBackend, more: bytes
+) -> None:
+    await client.send(
+        b"POST /increment HTTP/1.0\r\nConnection: keep-alive\r\n%b"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        b"POST /increment HTTP/1.0\r\n\r\n" % more
+    )
+    answer = await client.response()
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert "Transfer-Encoding" in answer.detail
+    assert await client.rest() == b""
     assert backend.started == []
 
 

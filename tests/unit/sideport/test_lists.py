@@ -94,10 +94,15 @@ async def test_what_makes_no_part_is_refused(client: Client, path: str, query: s
     assert (await client.request("GET", f"{path}?{query}")).status == 400
 
 
-async def test_the_log_takes_the_id_of_an_increment_to_go_on_behind(
+async def test_the_log_takes_a_number_or_the_id_of_an_increment_to_go_on_behind(
     client: Client, backend: FakeBackend
 ) -> None:
-    assert (await client.request("GET", "/log?after=x")).status == 400
+    for wrong in ("x", "-1", "1.5", "0" * 17):
+        assert (await client.request("GET", f"/log?after={wrong}")).status == 400
+    assert (await client.request("GET", "/log?after=17&limit=1")).status == 200
+    await client.send(b"GET /log?limit=1&after=%d HTTP/1.1\r\nHost: a\r\n\r\n" % 2**53)
+    assert (await client.response()).status == 200
+    assert backend.asked == [("", 17), ("", 2**53)]
     backend.log_refusal = Refused(Why.UNKNOWN, "no recent increment has the id")
     answer = await client.request("GET", "/log?after=00000000-0000-8000-8000-000000000009")
     assert answer.status == 404
@@ -177,19 +182,24 @@ async def test_a_list_that_breaks_off_ends_the_connection_within_it(
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "body", "member"),
+    ("method", "target", "body", "members"),
     [
-        ("GET", "/count?counter=a", None, "count"),
-        ("POST", "/increment?counter=a", None, "count"),
-        ("POST", "/increment?counter=a&ack=1", None, "count"),
-        ("GET", "/counters?prefix=a", None, "a"),
-        ("GET", "/log?limit=1", None, "count"),
-        ("POST", "/increments?", b'{"counter": "a"}', "count"),
-        ("PUT", "/sources/x/a?", b'{"seq": 1, "total": 9007199254740993}', "total"),
+        ("GET", "/count?counter=a", None, {"count"}),
+        ("POST", "/increment?counter=a", None, {"count"}),
+        ("POST", "/increment?counter=a&ack=1", None, {"count"}),
+        ("GET", "/counters?prefix=a", None, {"a"}),
+        ("GET", "/log?limit=1", None, {"count", "by"}),
+        ("POST", "/increments?", b'{"counter": "a"}', {"count"}),
+        ("PUT", "/sources/x/a?", b'{"seq": 1, "total": 9007199254740993}', {"total"}),
     ],
 )
 async def test_counts_may_be_had_as_strings(
-    client: Client, backend: FakeBackend, method: str, target: str, body: bytes | None, member: str
+    client: Client,
+    backend: FakeBackend,
+    method: str,
+    target: str,
+    body: bytes | None,
+    members: set[str],
 ) -> None:
     backend.values = {"a": 2**53}
     target += "" if target.endswith("?") else "&" if "?" in target else "?"
@@ -199,8 +209,9 @@ async def test_counts_may_be_had_as_strings(
         assert answer.status == 200
         found = answer.json[0] if isinstance(answer.json, list) else answer.json
         assert isinstance(found, dict)
-        assert type(found[member]) is counts
-        assert all(not isinstance(found[other], str) for other in ("by", "seq") if other in found)
+        assert {type(found[member]) for member in members} == {counts}
+        others = {"by", "seq", "number"} - members
+        assert all(type(found[other]) is int for other in others if other in found)
     for bad in ("strings", "", "1"):
         assert (await client.request(method, f"{target}counts={bad}", body)).status == 400
 

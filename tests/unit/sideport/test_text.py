@@ -217,7 +217,7 @@ async def test_numbers_and_lists_are_answered(client: Client, backend: FakeBacke
         "fingerprint:  -",
     ]
     await client.send(b"log 1\nlog limit=1\n")
-    row = f'2026-01-01T00:00:00Z  "two words"  by 2  count 7  {increment_id(1)}'
+    row = f'2026-01-01T00:00:00Z  "two words"  by 2  count 7  {increment_id(1)}  number 17'
     assert await client.lines() == [row]
     assert await client.lines() == [row]
     await client.send(b"log\n")
