@@ -49,9 +49,24 @@ def database_path(path: Path) -> Path:
     return path / FILE_NAME if path.is_dir() else path
 
 
+def own_file(directory: Path) -> Path:
+    """The file in a directory that is to be written, be it there or not. Raises `StoreError` where
+    it is a link: SQLite keeps the log beside the file itself, and two directories, each with a
+    lock of its own, could have one file."""
+    path = directory / FILE_NAME
+    with clear_errors(path):
+        if path.is_symlink():
+            target = _followed(path)
+            if not target.exists():
+                raise StoreError(f"{path} is a link to {target}, which is not there")
+            raise StoreError(f"{path} is a link to {target}: only the directory may be a link")
+    return path
+
+
 def holds_state(directory: Path) -> bool:
     """Whether a node has kept anything in a directory. Raises `OSError`."""
-    return (directory / FILE_NAME).exists()
+    path = directory / FILE_NAME
+    return path.is_symlink() or path.exists()
 
 
 def named_by_host(directory: Path) -> tuple[str, int]:
@@ -102,10 +117,13 @@ def reserve(file: int) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that changes nothing; a node may be writing meanwhile. One snapshot.
+    """A connection that changes nothing; a node may be writing meanwhile. One snapshot. Of a link,
+    what it leads to.
 
     Raises `StoreError`, also for what goes wrong while it is used.
     """
+    with clear_errors(path):
+        path = _followed(path)
     with clear_errors(path):
         _check_header(path)
         writable = os.access(path.parent, os.W_OK)
@@ -126,7 +144,7 @@ def open_image(
     Raises `StoreError`, also when its last life was in another cluster than `cluster`: counts of
     two clusters once joined cannot be told apart again.
     """
-    path = directory / FILE_NAME
+    path = own_file(directory)
     with clear_errors(path):
         if not path.exists():
             _create(path, wall)
@@ -203,6 +221,13 @@ def clear_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         damaged = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         raise StoreError(f"{path}{' is damaged' if damaged else ''}: {error}") from error
+
+
+def _followed(path: Path) -> Path:
+    """Of a link the file itself, beside which SQLite keeps its log; it may not be there."""
+    if not path.is_symlink():
+        return path
+    return Path(os.path.realpath(path))  # `resolve` has an error of its own for a loop
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from gossipd.store import StoreError, is_in_use, schema
+from gossipd.store import StoreError, holds_state, is_in_use, schema
 from gossipd.store.checking import check
 from gossipd.store.export import export_lines
 from gossipd.store.rows import put_meta
@@ -24,6 +24,7 @@ from tests.unit.store.parts import (
     contents,
     filled,
     mode_of,
+    names_in,
     opened,
     set_mode,
     stored,
@@ -206,6 +207,35 @@ async def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
         await stored(directory)
     assert mine.read_text() == "what I wrote"
     assert not is_in_use(directory)
+
+
+async def test_a_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """Its log would lie where the lock of the directory does not reach."""
+    target = await filled(tmp_path / "big")
+    before = contents(tmp_path / "big")
+    file = tmp_path / "data" / "gossipd.db"
+    file.parent.mkdir()
+    file.symlink_to(target)
+    assert f"gossipd.db is a link to {target}: only the directory" in await refused(file.parent)
+    assert contents(tmp_path / "big") == before
+    assert names_in(tmp_path / "data") == {"gossipd.db", "gossipd.lock"}
+
+
+async def test_a_link_that_leads_nowhere_is_no_empty_state(tmp_path: Path) -> None:
+    """As while a disk is not mounted."""
+    file = tmp_path / "gossipd.db"
+    for target in (tmp_path / "big" / "gossipd.db", file):
+        file.symlink_to(target)
+        assert f"is a link to {target}, which is not there" in await refused(tmp_path)
+        assert file.readlink() == target
+        assert holds_state(tmp_path)
+        file.unlink()
+
+
+async def test_a_directory_may_be_a_link(tmp_path: Path) -> None:
+    await filled(tmp_path / "big")
+    (tmp_path / "data").symlink_to(tmp_path / "big")
+    assert await stored(tmp_path / "data") == await stored(tmp_path / "big")
 
 
 async def test_what_sqlite_notes_for_itself_does_no_harm(tmp_path: Path) -> None:
