@@ -141,10 +141,12 @@ def open_image(
     """What a locked directory holds, its file made or migrated if need be, and the file's clock;
     doubles that only show when all is read are entered there. `wall`: seconds since 1970.
 
-    Raises `StoreError`, also when its last life was in another cluster than `cluster`: counts of
+    Raises `StoreError`, also where not all in it may be read and written, which SQLite would tell
+    as a fault of the disk, and when its last life was in another cluster than `cluster`: counts of
     two clusters once joined cannot be told apart again.
     """
     path = own_file(directory)
+    _check_permissions(directory)
     with clear_errors(path):
         if not path.exists():
             _create(path, wall)
@@ -172,6 +174,30 @@ def open_image(
             for double in found:
                 writer.execute(*put_double(*double, clock.now()))
     return snapshot, clock
+
+
+def _check_permissions(directory: Path) -> None:
+    """Whether this process may do with a directory, and with the files that are there, what SQLite
+    has to do. Raises `StoreError` where it may not; whatever else fails is SQLite's to tell."""
+    from tempfile import TemporaryFile  # which a node does not need
+
+    with _permitted(directory), TemporaryFile(dir=directory):
+        pass
+    file = directory / FILE_NAME
+    for path in (file, log_path(file), index_path(file)):
+        with _permitted(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+
+
+@contextmanager
+def _permitted(path: Path) -> Iterator[None]:
+    with clear_errors(path):
+        try:
+            yield
+        except PermissionError:
+            raise
+        except OSError:
+            return
 
 
 def clock_of(connection: sqlite3.Connection, wall: float) -> FileClock:
@@ -211,9 +237,8 @@ def clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        owner = (
-            f"; it and what lies in it must belong to the user of the node (uid {os.geteuid()})"
-        )
+        owner = "; the directory and what lies in it must belong to the user of the node "
+        owner += f"(uid {os.geteuid()}), and let it read and write"
         raise StoreError(f"{path}: {error.strerror}{owner}") from error
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error

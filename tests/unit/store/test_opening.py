@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import pytest
 
@@ -342,6 +345,61 @@ async def test_the_first_life_of_a_copy_is_above_that_of_its_original(tmp_path: 
     await filled(tmp_path)
     async with opened(tmp_path, node="another name") as store:
         assert await store.begin_life(0.0) > 1000 * (time.time() - 3600)
+
+
+@contextmanager
+def as_user(directory: Path) -> Iterator[int]:
+    """No longer as root, who may do everything; the directory is the user's. Its uid."""
+    before = os.geteuid()
+    try:
+        if before == 0:
+            for path in (directory, *directory.iterdir()):
+                os.chown(path, 65534, 65534)
+            os.seteuid(65534)
+        yield os.geteuid()
+    finally:
+        os.seteuid(before)
+
+
+@pytest.fixture
+def anywhere() -> Iterator[Path]:
+    """A directory that every user reaches, unlike `tmp_path`."""
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("name", ["", "gossipd.db", "gossipd.db-wal", "gossipd.db-shm"])
+async def test_who_may_not_write_something_is_told_so_and_that_it_must_be_the_users(
+    anywhere: Path, name: str
+) -> None:
+    """SQLite would call it a fault of the disk, or name another file."""
+    async with opened(anywhere) as store:
+        await store.commit(batch(1))
+        left = contents(anywhere) | {"gossipd.db-shm": b""}
+    for each, data in left.items():
+        (anywhere / each).write_bytes(data)
+    with as_user(anywhere) as uid:
+        path = anywhere / name
+        mode = mode_of(path)
+        set_mode(path, 0o500 if path.is_dir() else 0o400)
+        says = await refused(anywhere)
+        assert says.startswith(f"{path}: Permission denied; ")
+        assert f"must belong to the user of the node (uid {uid})" in says
+        set_mode(path, mode)
+        assert len((await stored(anywhere)).streams) == 1
+
+
+async def test_a_disk_that_is_read_only_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody's rights would help there."""
+    await filled(tmp_path)
+
+    def read_only(**_: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    assert (await stored(tmp_path)).streams, "it is left to who writes"
 
 
 async def test_who_may_not_enter_is_told_whose_the_directory_must_be(tmp_path: Path) -> None:
