@@ -17,10 +17,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gossipd.cli.failure import Misuse, say
+from gossipd.cli.failure import Failure, Misuse, say
 from gossipd.config.file import CLOSE
 from gossipd.config.layers import Invalid, Layers, Loaded
 from gossipd.config.options import VARIABLE_PREFIX, Key, keys
+from gossipd.process.signals import NoProcessError
 
 _CONFIG = "config"
 
@@ -69,11 +70,14 @@ def _start(**given: Any) -> None:
     config = load(layers).config
     from gossipd.store import fork
 
-    # Before what the node needs is there, most of which its disk's process does not.
-    keeper = None if config.in_memory else fork()
-    from gossipd.daemon.daemon import run as run_daemon
+    try:
+        # Before what the node needs is there, most of which its disk's process does not.
+        keeper = None if config.in_memory else fork()
+        from gossipd.daemon.daemon import run as run_daemon
 
-    sys.exit(run_daemon(config, layers, keeper))
+        sys.exit(run_daemon(config, layers, keeper))
+    except NoProcessError as error:
+        raise Failure(str(error)) from None
 
 
 def layers_of(given: dict[str, Any]) -> Layers:

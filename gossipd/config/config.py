@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gossipd.config.bounds import CONNECTIONS_MAX, WATCHERS_MAX
@@ -216,8 +217,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.in_memory and self.data_dir is not None:
             raise ConfigError("data_dir", "must not be given together with `in_memory`")
-        if self.data_dir == "":
-            raise ConfigError("data_dir", "expected a directory, not an empty string")
+        if self.data_dir is not None:
+            _check("data_dir", _check_directory, self.data_dir)
         for key, is_possible, expected in (
             ("connections_max", self.connections_max >= 1, "at least 1"),
             ("watchers_max", self.watchers_max >= 0, "at least 0"),
@@ -321,6 +322,17 @@ def _check_name(name: str) -> None:
         raise ValueError(f"expected 1 to {NAME_BYTES_MAX} bytes, not {name!r}")
     if name != name.strip() or any(map(_is_control, name)):
         raise ValueError(f"no control characters and no spaces at the ends, not {name!r}")
+
+
+def _check_directory(path: str) -> None:
+    if not path:
+        raise ValueError("expected a directory, not an empty string")
+    if "\0" in path:
+        raise ValueError(f"no directory can be called {path!r}")
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"no home directory is known for {path!r}") from None
 
 
 def _check_tags(tags: tuple[str, ...]) -> None:

@@ -82,8 +82,11 @@ def run(config: Config, layers: Layers, keeper: Keeper | None) -> int:
                 return runner.run(_run(config, layers, keeper))
         except StartError as error:
             sys.stderr.write(f"gossipd: {error}\n")
-        except Exception:
-            log.critical("this is a bug in gossipd", exc_info=True)
+        except Exception as error:
+            if str(error) == signals.NO_THREAD:
+                sys.stderr.write(f"gossipd: {error} {signals.MOST}\n")
+            else:
+                log.critical("this is a bug in gossipd", exc_info=True)
         return 1
 
 

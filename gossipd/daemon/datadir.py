@@ -18,7 +18,10 @@ from gossipd.store import StoreError, holds_state, is_in_use, named_by_host
 def data_directory(given: str | None, name: str) -> Path:
     """The directory of the node `name`; `given` wins. Raises `StoreError` where there is none."""
     if given is not None:
-        return Path(given).expanduser()
+        try:
+            return Path(given).expanduser()
+        except RuntimeError:
+            raise StoreError(f"no home directory is known any more for {given!r}") from None
     own = quote(name, safe="") if name not in (".", "..") else name.replace(".", "%2E")
     service = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if service:

@@ -39,7 +39,8 @@ class FileWriter:
 
 
 def writer_of(fd: int) -> FileWriter | None:
-    """Who writes to the file behind a descriptor; None where there is none, or no file."""
+    """Who writes to the file behind a descriptor; None where there is none, or no file. Raises
+    `NoProcessError`."""
     try:
         is_file = stat.S_ISREG(os.fstat(fd).st_mode)
     except OSError:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from gossipd.daemon.lines import as_json, form_of
 from gossipd.daemon.logfile import FileWriter
 from gossipd.daemon.troubles import Trouble, Troubles
-from gossipd.process import streams
+from gossipd.process import signals, streams
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -85,10 +85,15 @@ class Log(logging.Handler):
         self._form = form_of(form, for_journal=self._for_journal)
 
     def begin(self) -> None:
-        """Start to write what has been taken; from now on the process has a thread."""
+        """Start to write what has been taken; from now on the process has a thread. Raises
+        `NoProcessError`."""
         if not self._begun:
             self._begun = True
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                self._begun = False
+                raise signals.NoProcessError(f"{error} {signals.MOST}") from error
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -118,8 +123,11 @@ class Log(logging.Handler):
         """Return when all is written, at the end `last`, or after a while."""
         if last:
             self._print(logging.INFO, last)
-        self.begin()
         self._queue.put(None)
+        try:
+            self.begin()
+        except signals.NoProcessError:
+            self._write_all()
         # Not `join`: a signal may have come while the thread was being started.
         self._finished.wait(FINISH_WITHIN)
 

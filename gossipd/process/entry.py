@@ -26,7 +26,11 @@ def main() -> NoReturn:
             from gossipd.daemon.logfile import writer_of
             from gossipd.daemon.logs import STDERR, written_aside
 
-            log = stack.enter_context(written_aside(writer_of(STDERR)))
+            try:
+                writer = writer_of(STDERR)
+            except signals.NoProcessError as error:
+                sys.exit(f"gossipd: {error}")
+            log = stack.enter_context(written_aside(writer))
             signals.say_with(log.tell, log.finish)
         code = _run()
     if serves:

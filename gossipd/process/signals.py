@@ -43,6 +43,12 @@ LEFT_ALONE = (
 INTERRUPTED = 130
 """The exit code of a command that SIGINT ended, as shells have it."""
 
+NO_THREAD = "can't start new thread"
+"""How Python says so, in a RuntimeError."""
+
+MOST = "(ulimit -u, TasksMax)"
+"""Where it is said how many processes and threads there may be."""
+
 _told: Callable[[str], None] = streams.say
 """Takes what a signal that does not end the process is answered by."""
 _last: Callable[[str], None] = streams.say
@@ -56,6 +62,11 @@ _is_to_reload = False
 _has_served = False
 _raises = False
 """Whether an interrupt is for the command to handle."""
+
+
+class NoProcessError(Exception):
+    """The system lets this process start no other, nor a thread; the text is the one line that
+    says why."""
 
 
 def begin(serves: bool) -> None:
@@ -79,14 +90,19 @@ def begin(serves: bool) -> None:
 def fork() -> int:
     """`os.fork`, for a process that does a part of the node's work: all signals that it can ignore
     are the node's, also those that are sent to both, by a terminal or a service manager, from the
-    first moment on. Nothing may run in this process yet but the one thread."""
+    first moment on. Nothing may run in this process yet but the one thread. Raises
+    `NoProcessError`."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    pid = os.fork()
-    if not pid:
-        passed.close()
-        for number in signal.valid_signals() - {*LEFT_ALONE}:
-            signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    try:
+        pid = os.fork()
+        if not pid:
+            passed.close()
+            for number in signal.valid_signals() - {*LEFT_ALONE}:
+                signal.signal(number, signal.SIG_IGN)
+    except OSError as error:
+        raise NoProcessError(f"cannot start a process: {error.strerror} {MOST}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
     return pid
 
 

@@ -15,7 +15,15 @@ from pathlib import Path
 
 from .failures import StoreError
 from .lock import Lock
-from .recovery import FILE_NAME, clear_errors, database_path, reading, stamp, sync_directory
+from .recovery import (
+    FILE_NAME,
+    clear_errors,
+    database_path,
+    own_file,
+    reading,
+    stamp,
+    sync_directory,
+)
 
 
 def back_up(path: Path, to: Path) -> None:
@@ -24,7 +32,7 @@ def back_up(path: Path, to: Path) -> None:
     The copy is one read: the node goes on writing, and only its write-ahead log is kept meanwhile.
     """
     with clear_errors(to):
-        if to.exists():
+        if to.is_symlink() or to.exists():
             raise StoreError(f"{to} is already there")
         file, name = tempfile.mkstemp(prefix=f"{to.name}.", dir=to.parent)
         os.close(file)
@@ -63,7 +71,7 @@ def move_aside(directory: Path) -> Path:
 
     Raises `StoreError`, also when a node is using the directory.
     """
-    path = directory / FILE_NAME
+    path = own_file(directory)
     with clear_errors(path):
         lock = Lock(directory)
         try:

@@ -49,9 +49,24 @@ def database_path(path: Path) -> Path:
     return path / FILE_NAME if path.is_dir() else path
 
 
+def own_file(directory: Path) -> Path:
+    """The file in a directory that is to be written, be it there or not. Raises `StoreError` where
+    it is a link: SQLite keeps the log beside the file itself, and two directories, each with a
+    lock of its own, could have one file."""
+    path = directory / FILE_NAME
+    with clear_errors(path):
+        if path.is_symlink():
+            target = _followed(path)
+            if not target.exists():
+                raise StoreError(f"{path} is a link to {target}, which is not there")
+            raise StoreError(f"{path} is a link to {target}: only the directory may be a link")
+    return path
+
+
 def holds_state(directory: Path) -> bool:
     """Whether a node has kept anything in a directory. Raises `OSError`."""
-    return (directory / FILE_NAME).exists()
+    path = directory / FILE_NAME
+    return path.is_symlink() or path.exists()
 
 
 def named_by_host(directory: Path) -> tuple[str, int]:
@@ -102,10 +117,13 @@ def reserve(file: int) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that changes nothing; a node may be writing meanwhile. One snapshot.
+    """A connection that changes nothing; a node may be writing meanwhile. One snapshot. Of a link,
+    what it leads to.
 
     Raises `StoreError`, also for what goes wrong while it is used.
     """
+    with clear_errors(path):
+        path = _followed(path)
     with clear_errors(path):
         _check_header(path)
         writable = os.access(path.parent, os.W_OK)
@@ -123,10 +141,12 @@ def open_image(
     """What a locked directory holds, its file made or migrated if need be, and the file's clock;
     doubles that only show when all is read are entered there. `wall`: seconds since 1970.
 
-    Raises `StoreError`, also when its last life was in another cluster than `cluster`: counts of
+    Raises `StoreError`, also where not all in it may be read and written, which SQLite would tell
+    as a fault of the disk, and when its last life was in another cluster than `cluster`: counts of
     two clusters once joined cannot be told apart again.
     """
-    path = directory / FILE_NAME
+    path = own_file(directory)
+    _check_permissions(directory)
     with clear_errors(path):
         if not path.exists():
             _create(path, wall)
@@ -154,6 +174,30 @@ def open_image(
             for double in found:
                 writer.execute(*put_double(*double, clock.now()))
     return snapshot, clock
+
+
+def _check_permissions(directory: Path) -> None:
+    """Whether this process may do with a directory, and with the files that are there, what SQLite
+    has to do. Raises `StoreError` where it may not; whatever else fails is SQLite's to tell."""
+    from tempfile import TemporaryFile  # which a node does not need
+
+    with _permitted(directory), TemporaryFile(dir=directory):
+        pass
+    file = directory / FILE_NAME
+    for path in (file, log_path(file), index_path(file)):
+        with _permitted(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+
+
+@contextmanager
+def _permitted(path: Path) -> Iterator[None]:
+    with clear_errors(path):
+        try:
+            yield
+        except PermissionError:
+            raise
+        except OSError:
+            return
 
 
 def clock_of(connection: sqlite3.Connection, wall: float) -> FileClock:
@@ -193,9 +237,8 @@ def clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        owner = (
-            f"; it and what lies in it must belong to the user of the node (uid {os.geteuid()})"
-        )
+        owner = "; the directory and what lies in it must belong to the user of the node "
+        owner += f"(uid {os.geteuid()}), and let it read and write"
         raise StoreError(f"{path}: {error.strerror}{owner}") from error
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
@@ -203,6 +246,13 @@ def clear_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         damaged = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         raise StoreError(f"{path}{' is damaged' if damaged else ''}: {error}") from error
+
+
+def _followed(path: Path) -> Path:
+    """Of a link the file itself, beside which SQLite keeps its log; it may not be there."""
+    if not path.is_symlink():
+        return path
+    return Path(os.path.realpath(path))  # `resolve` has an error of its own for a loop
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

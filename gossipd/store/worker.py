@@ -51,7 +51,8 @@ class Keeper(NamedTuple):
 
 
 def fork() -> Keeper:
-    """Make the child. Nothing may run in this process yet but the one thread."""
+    """Make the child. Nothing may run in this process yet but the one thread. Raises
+    `NoProcessError`."""
     ours, theirs = socket.socketpair()
     node = os.getpid()
     gc.freeze()  # a search writes into all that it looks at, which both have as one until then

@@ -183,6 +183,7 @@ def test_an_unknown_variable_is_warned_of(run: Run, module: FakeDaemonModule) ->
         (("--cluster", "x" * 65), "--cluster: expected 1 to 64 bytes"),
         (("--tag", "zone"), "--tag: expected K=V, not 'zone'"),
         (("--tag", "a=1", "--tag", "a=2"), "--tag: 'a' is given more than once"),
+        (("--data-dir", "~nosuch/x"), "--data-dir: no home directory is known for '~nosuch/x'"),
         (("--profile", "fast"), "--profile: expected one of lan, wan, local, not 'fast'"),
         (("--log-level", "INFO"), "--log-level: expected one of debug"),
         (("--gossip-fanout", "2.5"), "--gossip-fanout: expected a whole number, not '2.5'"),

@@ -111,7 +111,7 @@ def test_a_configuration_does_not_change() -> None:
         ("tag", ("zone",)), ("tag", ("=a",)), ("tag", ("a=1", "a=2")), ("tag", ("x" * 65 + "=",)),
         ("tag", tuple(f"{n:03}=" + "x" * 60 for n in range(5))), ("tag", ("a=\x1b",)),
         ("tag", ("a=\udcff",)), ("tag", tuple(f"{n}=" for n in range(33))),
-        ("data_dir", ""),
+        ("data_dir", ""), ("data_dir", "a\0b"), ("data_dir", "~nosuch/x"),
         ("allow", ("10.0.0.1/8",)), ("allow", ("10.0.0.0/8", "host")),
         ("connections_max", 0), ("watchers_max", -1),
         ("address_share", 0.0), ("address_share", 1.1), ("address_share", float("nan")),

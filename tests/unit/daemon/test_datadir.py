@@ -19,6 +19,11 @@ def test_a_directory_that_is_given_wins(monkeypatch: pytest.MonkeyPatch) -> None
     assert data_directory("~/state", "web-3") == Path("/home/me/state")
 
 
+def test_a_home_that_is_not_known_is_refused_in_one_line() -> None:
+    with pytest.raises(StoreError, match="no home directory is known any more"):
+        data_directory("~nosuch/x", "web-3")
+
+
 def test_the_services_directory_comes_before_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.delenv("XDG_STATE_HOME")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import pytest
 
-from gossipd.store import StoreError, is_in_use, schema
+from gossipd.store import StoreError, holds_state, is_in_use, schema
 from gossipd.store.checking import check
 from gossipd.store.export import export_lines
 from gossipd.store.rows import put_meta
@@ -24,6 +27,7 @@ from tests.unit.store.parts import (
     contents,
     filled,
     mode_of,
+    names_in,
     opened,
     set_mode,
     stored,
@@ -208,6 +212,35 @@ async def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not is_in_use(directory)
 
 
+async def test_a_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """Its log would lie where the lock of the directory does not reach."""
+    target = await filled(tmp_path / "big")
+    before = contents(tmp_path / "big")
+    file = tmp_path / "data" / "gossipd.db"
+    file.parent.mkdir()
+    file.symlink_to(target)
+    assert f"gossipd.db is a link to {target}: only the directory" in await refused(file.parent)
+    assert contents(tmp_path / "big") == before
+    assert names_in(tmp_path / "data") == {"gossipd.db", "gossipd.lock"}
+
+
+async def test_a_link_that_leads_nowhere_is_no_empty_state(tmp_path: Path) -> None:
+    """As while a disk is not mounted."""
+    file = tmp_path / "gossipd.db"
+    for target in (tmp_path / "big" / "gossipd.db", file):
+        file.symlink_to(target)
+        assert f"is a link to {target}, which is not there" in await refused(tmp_path)
+        assert file.readlink() == target
+        assert holds_state(tmp_path)
+        file.unlink()
+
+
+async def test_a_directory_may_be_a_link(tmp_path: Path) -> None:
+    await filled(tmp_path / "big")
+    (tmp_path / "data").symlink_to(tmp_path / "big")
+    assert await stored(tmp_path / "data") == await stored(tmp_path / "big")
+
+
 async def test_what_sqlite_notes_for_itself_does_no_harm(tmp_path: Path) -> None:
     file = await filled(tmp_path)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
@@ -312,6 +345,61 @@ async def test_the_first_life_of_a_copy_is_above_that_of_its_original(tmp_path: 
     await filled(tmp_path)
     async with opened(tmp_path, node="another name") as store:
         assert await store.begin_life(0.0) > 1000 * (time.time() - 3600)
+
+
+@contextmanager
+def as_user(directory: Path) -> Iterator[int]:
+    """No longer as root, who may do everything; the directory is the user's. Its uid."""
+    before = os.geteuid()
+    try:
+        if before == 0:
+            for path in (directory, *directory.iterdir()):
+                os.chown(path, 65534, 65534)
+            os.seteuid(65534)
+        yield os.geteuid()
+    finally:
+        os.seteuid(before)
+
+
+@pytest.fixture
+def anywhere() -> Iterator[Path]:
+    """A directory that every user reaches, unlike `tmp_path`."""
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("name", ["", "gossipd.db", "gossipd.db-wal", "gossipd.db-shm"])
+async def test_who_may_not_write_something_is_told_so_and_that_it_must_be_the_users(
+    anywhere: Path, name: str
+) -> None:
+    """SQLite would call it a fault of the disk, or name another file."""
+    async with opened(anywhere) as store:
+        await store.commit(batch(1))
+        left = contents(anywhere) | {"gossipd.db-shm": b""}
+    for each, data in left.items():
+        (anywhere / each).write_bytes(data)
+    with as_user(anywhere) as uid:
+        path = anywhere / name
+        mode = mode_of(path)
+        set_mode(path, 0o500 if path.is_dir() else 0o400)
+        says = await refused(anywhere)
+        assert says.startswith(f"{path}: Permission denied; ")
+        assert f"must belong to the user of the node (uid {uid})" in says
+        set_mode(path, mode)
+        assert len((await stored(anywhere)).streams) == 1
+
+
+async def test_a_disk_that_is_read_only_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody's rights would help there."""
+    await filled(tmp_path)
+
+    def read_only(**_: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    assert (await stored(tmp_path)).streams, "it is left to who writes"
 
 
 async def test_who_may_not_enter_is_told_whose_the_directory_must_be(tmp_path: Path) -> None:

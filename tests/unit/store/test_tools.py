@@ -350,6 +350,38 @@ async def test_a_backup_made_while_running_is_the_state_of_one_moment(tmp_path: 
     assert whole.version > seen[-1]
 
 
+async def test_of_a_link_the_file_itself_is_read_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by who may write in neither folder; the log is beside the file, not beside the link."""
+    link = tmp_path / "data" / "gossipd.db"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "big" / "gossipd.db")
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    async with opened(tmp_path / "big") as store:
+        await store.commit(batch(1))
+        for path in (link, link.parent):
+            assert "registers\t1\n" in call("check", path).stdout
+            assert STREAM.hex() in call("export", path).stdout
+        assert call("backup", link, tmp_path / "copy").exit_code == 0
+    assert "registers\t1\n" in call("check", tmp_path / "copy").stdout
+
+
+async def test_a_link_is_neither_written_through_nor_moved_nor_replaced(tmp_path: Path) -> None:
+    await filled(tmp_path / "big")
+    for target in (tmp_path / "big" / "gossipd.db", tmp_path / "nowhere"):
+        link = tmp_path / "gossipd.db"
+        link.symlink_to(target)
+        for command in ("import", "move-aside"):
+            result = call(command, tmp_path, lines="")
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert f"is a link to {target}" in result.stderr
+        assert "already there" in call("backup", tmp_path / "big", link).stderr
+        assert link.readlink() == target
+        link.unlink()
+    assert call("check", tmp_path / "big").exit_code == 0
+
+
 async def test_a_backup_overwrites_nothing_and_leaves_nothing_half(tmp_path: Path) -> None:
     await filled(tmp_path / "data")
     (tmp_path / "mine").write_text("mine")
