@@ -108,6 +108,7 @@ class Performing:
                     name, at = effect.name, address_text(effect.address)
                     extra = fields(member=name, address=at)
                     log.log(level, "joined through %s at %s", name, at, extra=extra)
+                    self.advertising.answered()
                 case FoundItself(address):
                     self.seeds.found_itself(address)
                 case NameLost(detail):
