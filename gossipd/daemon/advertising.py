@@ -171,16 +171,14 @@ class Advertising:
             self._resolving.cancel()
             await asyncio.gather(self._resolving, return_exceptions=True)
 
-    def doubted(self, effect: JoinDoubtful) -> bool:
-        """A peer sees this node elsewhere than it advertises; whether that is for the operator,
-        as this node cannot follow by itself. Who sees it on loopback is on this host, where all
-        its addresses are one."""
+    def doubted(self, effect: JoinDoubtful) -> None:
+        """A peer sees this node elsewhere than it advertises. Who sees it on loopback is on this
+        host, where all its addresses are one."""
         if self._is_automatic and is_loopback(effect.seen[0]):
-            return False
+            return
         self._sight.saw(effect.seen, time.monotonic())
         self._later("look", 0.0, self.look)
         self._later("tell", TOLD_AFTER + SOON, self.look)
-        return not self._can_follow()
 
     def answered(self) -> None:
         """Somebody may have answered: then it does not matter where others see this node."""

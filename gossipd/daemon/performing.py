@@ -128,8 +128,7 @@ class Performing:
                     self.advertising.members_changed()
                     self.telling.tell_again(effect)
                 case JoinDoubtful():
-                    if self.advertising.doubted(effect):
-                        tell(effect)
+                    self.advertising.doubted(effect)
                 case Refuted() | Stalled():
                     self.seals.frame.renew()
                     self.telling.tell_again(effect)

@@ -286,6 +286,21 @@ def test_a_node_that_is_to_join_nobody_any_more_serves_wherever_it_was_seen(
     assert "its datagrams come from" not in str(two.status()["alarms"])
 
 
+@NAT
+def test_a_node_whose_port_is_forwarded_starts_without_a_warning(
+    network: Network, nodes: list[Node], cluster: Cluster
+) -> None:
+    """It is answered some milliseconds after it is told that it comes from elsewhere."""
+    hidden = cluster.add("192.168.9.2", namespace=network.behind(2))
+    network.forward(2, 7946)
+    nodes[0].start(*ANYWHERE)
+    hidden.start(*ANYWHERE, "--advertise", "10.77.0.3:7946", join=[nodes[0]])
+    pair = [nodes[0], hidden]
+    agree(pair, within=10)
+    stay_calm(pair)
+    assert not [node.log for node in pair if "its datagrams come from" in node.log]
+
+
 def test_a_name_to_advertise_is_looked_up_again(network: Network, nodes: list[Node]) -> None:
     """It does not exist at first, then it is another one's address, then the right one."""
     one, two, _ = nodes
