@@ -200,10 +200,12 @@ class Advertising:
         if not (live or earlier or self._node.failed_count or self._asks_seeds(seeds)):
             self._sight.over()
         ways = {target: self._routes.towards(target) for target in (*live, *earlier, *seeds)}
-        self._find_way([ways[target] for target in live or earlier or seeds])
-        fails = self._fails(bool(live))
+        lost = self._find_lost([ways[target] for target in live or earlier or seeds])
+        is_gone = self._is_automatic and not self._routes.has(self._node.own.address[0])
+        fails = not is_gone and self._fails(bool(live))
         if self._is_automatic:
             self._follow(_outside_first(ways.values()), bool(live), fails)
+        self._way_is(lost)  # afterwards, as members are asked then: they are told where it is
         self._judge_time(seeds)
         if not (self._is_heard() or self._can_follow()):
             self._sight.tell(self._looked_at)
@@ -229,13 +231,16 @@ class Advertising:
         """Whether any seed is asked; `others`: those that are not of one link."""
         return bool(others) or any(is_link_local(each[0]) for each in self._seeds.addresses)
 
-    def _find_way(self, ways: Sequence[str | None]) -> None:
-        """Notice whether this host has a way to any of those who count."""
-        lost: str | None = None
+    def _find_lost(self, ways: Sequence[str | None]) -> str | None:
+        """Why this host has no way to any of those who count; None where it has one."""
         if self._bound[0] not in ANYWHERE and not self._routes.has(self._bound[0]):
-            lost = f"this host has no address {self._bound[0]}"
-        elif ways and not any(ways):
-            lost = "this host has no route to any other"
+            return f"this host has no address {self._bound[0]}"
+        if ways and not any(ways):
+            return "this host has no route to any other"
+        return None
+
+    def _way_is(self, lost: str | None) -> None:
+        """Whether this host has a way to anybody: the core is told once that changes."""
         before, self._way_lost = self._way_lost, lost
         if (lost is None) == (before is None):
             return
