@@ -13,7 +13,7 @@ from gossipd.daemon.troubles import Trouble, Troubles
 
 TOLD_AFTER = 1.0
 """Seconds without an answer after which it is told: as long as the others wait before they warn
-of a newcomer (`core.swim.moved`)."""
+of it (`core.swim.moved`)."""
 
 
 class Sight:
