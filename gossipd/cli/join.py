@@ -101,7 +101,8 @@ def _reason(row: Row) -> str:
     if others:
         named = ", ".join(str(address.get("address")) for address in others[:TOLD_MAX])
         more = f" and {len(others) - TOLD_MAX} more" if len(others) > TOLD_MAX else ""
-        return f"no node of this cluster answers at {printable(named)}{more}"
+        why = f": {printable(str(row['error']))}" if row.get("error") else ""
+        return f"no node of this cluster answers at {printable(named)}{more}{why}"
     if _addresses(row):
         return "this is the node itself"
     return printable(str(row.get("error") or "its name has not been resolved yet"))

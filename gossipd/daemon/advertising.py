@@ -33,6 +33,7 @@ from gossipd.daemon.reports import address_text
 from gossipd.daemon.resolving import Resolver, literal
 from gossipd.daemon.routes import Routes, Watch
 from gossipd.daemon.seeds import SLOW_AFTER, Seeds
+from gossipd.daemon.sight import TOLD_AFTER, Sight
 from gossipd.daemon.troubles import Trouble, Troubles
 from gossipd.daemon.udp import Udp
 
@@ -139,8 +140,7 @@ class Advertising:
         self._since = time.monotonic()
         """When the present address was taken."""
         self._moved_at = self._tried_at = self._looked_at = float("-inf")
-        self._seen: Address | None = None
-        """Where a peer has seen this node since then, though it advertises something else."""
+        self._sight = Sight(node, troubles)
         self._way_lost: str | None = None
         """Why this host has no way to anybody."""
         self._watch: Watch | None = None
@@ -171,15 +171,20 @@ class Advertising:
             self._resolving.cancel()
             await asyncio.gather(self._resolving, return_exceptions=True)
 
-    def doubted(self, effect: JoinDoubtful) -> bool:
-        """A peer sees this node elsewhere than it advertises; whether that is for the operator,
-        as this node cannot follow by itself. Who sees it on loopback is on this host, where all
-        its addresses are one."""
+    def doubted(self, effect: JoinDoubtful) -> None:
+        """A peer sees this node elsewhere than it advertises. Who sees it on loopback is on this
+        host, where all its addresses are one."""
         if self._is_automatic and is_loopback(effect.seen[0]):
-            return False
-        self._seen = effect.seen
+            return
+        self._sight.saw(effect.seen, time.monotonic())
         self._later("look", 0.0, self.look)
-        return not self._is_automatic or self._seen_at() is None
+        self._later("tell", TOLD_AFTER + SOON, self.look)
+
+    def answered(self) -> None:
+        """Somebody may have answered: then it does not matter where others see this node."""
+        if self._sight.seen is not None and self._is_heard():
+            self._sight.over()
+            self._later("look", 0.0, self.look)
 
     def members_changed(self) -> None:
         """Somebody has come or gone, to whom the ways may be others."""
@@ -192,23 +197,23 @@ class Advertising:
         live = self._node.live_addresses(TARGETS_MAX)
         earlier = [view.address for view in self._node.earlier[:TARGETS_MAX]]
         seeds = self._other_seeds()
+        if not (live or earlier or self._node.failed_count or self._asks_seeds(seeds)):
+            self._sight.over()
         ways = {target: self._routes.towards(target) for target in (*live, *earlier, *seeds)}
-        self._find_way([ways[target] for target in live or earlier or seeds])
-        fails = self._fails(bool(live))
+        lost = self._find_lost([ways[target] for target in live or earlier or seeds])
+        is_gone = self._is_automatic and not self._routes.has(self._node.own.address[0])
+        fails = not is_gone and self._fails(bool(live))
         if self._is_automatic:
             self._follow(_outside_first(ways.values()), bool(live), fails)
+        self._way_is(lost)  # afterwards, as members are asked then: they are told where it is
         self._judge_time(seeds)
+        if not (self._is_heard() or self._can_follow()):
+            self._sight.tell(self._looked_at)
 
     @property
     def cause(self) -> str | None:
         """Why nobody may answer, as far as it can be seen from here."""
-        own = address_text(self._node.own.address)
-        if self._way_lost is not None:
-            return self._way_lost
-        if self._seen is not None:
-            seen = address_text(self._seen)
-            return f"this node advertises {own}, but its datagrams come from {seen}"
-        return None
+        return self._way_lost or self._sight.cause
 
     # --- deciding ----------------------------------------------------------------------------
 
@@ -222,13 +227,20 @@ class Advertising:
             return seeds
         return [seed for seed in seeds if not _is_itself(seed, port, self._routes)]
 
-    def _find_way(self, ways: Sequence[str | None]) -> None:
-        """Notice whether this host has a way to any of those who count."""
-        lost: str | None = None
+    def _asks_seeds(self, others: Sequence[Address]) -> bool:
+        """Whether any seed is asked; `others`: those that are not of one link."""
+        return bool(others) or any(is_link_local(each[0]) for each in self._seeds.addresses)
+
+    def _find_lost(self, ways: Sequence[str | None]) -> str | None:
+        """Why this host has no way to any of those who count; None where it has one."""
         if self._bound[0] not in ANYWHERE and not self._routes.has(self._bound[0]):
-            lost = f"this host has no address {self._bound[0]}"
-        elif ways and not any(ways):
-            lost = "this host has no route to any other"
+            return f"this host has no address {self._bound[0]}"
+        if ways and not any(ways):
+            return "this host has no route to any other"
+        return None
+
+    def _way_is(self, lost: str | None) -> None:
+        """Whether this host has a way to anybody: the core is told once that changes."""
         before, self._way_lost = self._way_lost, lost
         if (lost is None) == (before is None):
             return
@@ -278,9 +290,14 @@ class Advertising:
 
     def _seen_at(self) -> str | None:
         """Where a peer has seen this node, if that can be true."""
-        if self._seen is None or is_loopback(self._seen[0]):
+        seen = self._sight.seen
+        if seen is None or is_loopback(seen[0]):
             return None
-        return self._seen[0] if self._routes.has(self._seen[0]) else None
+        return seen[0] if self._routes.has(seen[0]) else None
+
+    def _can_follow(self) -> bool:
+        """Whether this node takes the address at which it is seen by itself, sooner or later."""
+        return self._is_automatic and self._seen_at() not in (None, self._node.own.address[0])
 
     def _move(self, address: Address) -> None:
         before, after = address_text(self._node.own.address), address_text(address)
@@ -289,18 +306,22 @@ class Advertising:
         extra = fields(address=after, was=before)
         log.log(level, "advertising %s from now on, no longer %s", after, before, extra=extra)
         self._since = self._moved_at = time.monotonic()
-        self._tried_at, self._seen = float("-inf"), None
+        self._tried_at = float("-inf")
+        self._sight.over()
         self._perform(self._node.readdress(address, self._since))
         self._seeds.hurry()
 
     def _judge_time(self, seeds: Sequence[Address]) -> None:
-        """Waiting alone proves nothing where no seed can answer."""
+        """Waiting alone proves nothing where no seed can answer, or where those that do cannot
+        take this node in."""
         own = self._node.own.address
         if self._way_lost is not None:
             self._alone.forbid("address", self._way_lost)
         elif is_loopback(own[0]) and any(not is_loopback(seed[0]) for seed in seeds):
             text = f"this node advertises {address_text(own)}, which other hosts cannot reach"
             self._alone.forbid("address", text)
+        elif self._sight.cause is not None and not self._is_heard():
+            self._alone.forbid("address", self._sight.cause)
         else:
             self._alone.permit("address")
 
@@ -313,11 +334,9 @@ class Advertising:
     def tick(self, now: float) -> None:
         """About a second has passed: look where nobody answers, where the kernel does not tell of
         changes, or where it is time."""
-        is_heard = self._is_heard()
-        if is_heard:
-            self._seen = None
+        self.answered()
         is_time = self._watch is None or now - self._looked_at >= LOOK_EVERY
-        if is_time or not is_heard:
+        if is_time or not self._is_heard():
             self.look()
 
     def _later(self, name: str, seconds: float, act: Callable[[], None]) -> None:

@@ -108,6 +108,7 @@ class Performing:
                     name, at = effect.name, address_text(effect.address)
                     extra = fields(member=name, address=at)
                     log.log(level, "joined through %s at %s", name, at, extra=extra)
+                    self.advertising.answered()
                 case FoundItself(address):
                     self.seeds.found_itself(address)
                 case NameLost(detail):
@@ -127,8 +128,7 @@ class Performing:
                     self.advertising.members_changed()
                     self.telling.tell_again(effect)
                 case JoinDoubtful():
-                    if self.advertising.doubted(effect):
-                        tell(effect)
+                    self.advertising.doubted(effect)
                 case Refuted() | Stalled():
                     self.seals.frame.renew()
                     self.telling.tell_again(effect)

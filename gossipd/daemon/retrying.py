@@ -26,7 +26,7 @@ class Retrying:
 
     def __init__(self, cause: Callable[[], str | None]) -> None:
         """`cause` tells why nobody may answer, as far as it can be seen from here."""
-        self._cause = cause
+        self.cause = cause
         self._began = self._next = 0.0
         self._tries = 0
 
@@ -48,7 +48,7 @@ class Retrying:
                 tries=self._tries,
                 seconds=round(seconds, 1),
                 alone=alone,
-                why=self._cause() or "is UDP to it open, is a node there, of the same --cluster?",
+                why=self.cause() or "is UDP to it open, is a node there, of the same --cluster?",
             ),
         )
 

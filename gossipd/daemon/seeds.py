@@ -193,12 +193,22 @@ class Seeds:
         return [
             {
                 "seed": str(seed.endpoint),
-                "joined": any(self._targets.member(address) for address in seed.addresses),
-                "error": seed.failure,
+                "joined": self._is_joined(seed),
+                "error": seed.failure or self._why_silent(seed),
                 "addresses": [self._targets.row(address) for address in seed.addresses],
             }
             for seed in self._seeds.values()
         ]
+
+    def _is_joined(self, seed: _Seed) -> bool:
+        return any(self._targets.member(address) for address in seed.addresses)
+
+    def _why_silent(self, seed: _Seed) -> str | None:
+        """Why nobody takes this node in there, as far as it can be seen from here."""
+        silent = self._targets.silent(time.monotonic())
+        if self._is_joined(seed) or not any(address in silent for address in seed.addresses):
+            return None
+        return self._retrying.cause()
 
     # --- asking ------------------------------------------------------------------------------
 

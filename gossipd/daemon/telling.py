@@ -11,7 +11,6 @@ from gossipd.core import (
     BecameReady,
     Cause,
     ClustersMet,
-    JoinDoubtful,
     MemberChanged,
     Reason,
     Refuted,
@@ -111,7 +110,7 @@ def _tell_hidden(hidden: int, what: str) -> None:
         log.warning("%d more %s, not logged", hidden, what, extra=fields(hidden=hidden))
 
 
-def tell(effect: MemberChanged | Refuted | JoinDoubtful | SpeaksElsewhere | BecameReady) -> None:
+def tell(effect: MemberChanged | Refuted | SpeaksElsewhere | BecameReady) -> None:
     """Log what happened."""
     match effect:
         case MemberChanged():
@@ -120,14 +119,6 @@ def tell(effect: MemberChanged | Refuted | JoinDoubtful | SpeaksElsewhere | Beca
             claim = claimed.name.lower()
             extra = fields(claimed=claim, incarnation=incarnation)
             log.warning("refuted being %s with incarnation %d", claim, incarnation, extra=extra)
-        case JoinDoubtful(advertised, seen):
-            log.warning(
-                "this node advertises %s but its datagrams come from %s: is --advertise wrong, "
-                "or is there a NAT between?",
-                address_text(advertised),
-                address_text(seen),
-                extra=fields(address=address_text(advertised), seen=address_text(seen)),
-            )
         case SpeaksElsewhere(name, advertised, seen):
             log.warning(
                 "member %s advertises %s, which does not answer, but its datagrams come from %s: "

@@ -45,6 +45,11 @@ class Trouble(Enum):
         "let UDP through both ways, and look whether the others run: gossipd doctor tells which "
         "way is closed; gossipd forget NAME where one is gone for good",
     )
+    UNREACHED = (
+        "unreached",
+        "set --advertise to an address that the others can reach; behind a NAT have its router "
+        "forward that UDP port to this host",
+    )
     LEFT_BEHIND = (
         "left behind",
         "if this host was renamed, start the node with the --name that it had; else remove the "

@@ -130,6 +130,11 @@ class Namespace:
         """Change the rules for packets inside."""
         subprocess.run((*self.prefix, "nft", command), check=True, timeout=DEADLINE)
 
+    def forward_packets(self) -> None:
+        """Be a router."""
+        with self.entered():
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
     def close(self) -> None:
         shutil.rmtree(_FILES / self.name, ignore_errors=True)
         _ip("netns", "del", self.name)
@@ -161,6 +166,33 @@ class Network:
     def address(self, host: int) -> str:
         """Of host 0, 1, ..."""
         return f"10.77.0.{host + 1}"
+
+    def behind(self, number: int) -> Namespace:
+        """A host 192.168.9.2 in a network of its own, for which host `number` is the router and
+        the NAT: what it sends seems to come from there, and from another port. Nothing that
+        nobody inside has asked for reaches it, until `forward`. Once for each host."""
+        router, inside = self.hosts[number], self._make()
+        peer = ("peer", "name", "inside", "netns", router.name)
+        _ip("link", "add", "eth0", "netns", inside.name, "type", "veth", *peer)
+        router.ip("addr", "add", "192.168.9.1/24", "dev", "inside")
+        router.ip("link", "set", "inside", "up")
+        inside.ip("addr", "add", "192.168.9.2/24", "dev", "eth0")
+        inside.ip("link", "set", "eth0", "up")
+        inside.ip("route", "add", "default", "via", "192.168.9.1")
+        router.forward_packets()
+        router.nft("add table ip nat")
+        router.nft("add chain ip nat out { type nat hook postrouting priority 100; }")
+        router.nft("add rule ip nat out oif eth0 meta l4proto udp masquerade to :20000-29999")
+        # What is dropped opens no flow, which would go on to end here once a port is forwarded.
+        router.nft("add chain ip nat here { type filter hook input priority 0; }")
+        router.nft("add rule ip nat here iif eth0 meta l4proto udp drop")
+        return inside
+
+    def forward(self, number: int, port: int) -> None:
+        """What is sent to a UDP port of host `number` reaches the host behind it from now on."""
+        router = self.hosts[number]
+        router.nft("add chain ip nat in { type nat hook prerouting priority -100; }")
+        router.nft(f"add rule ip nat in iif eth0 udp dport {port} dnat to 192.168.9.2")
 
     def _make(self) -> Namespace:
         namespace = Namespace()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,7 @@ from tests.e2e.node import POLL, SECRET, Node, until
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none() or "none")
 
 ANYWHERE = ("--bind", ":7946")
+NAT = pytest.mark.skipif(not shutil.which("nft"), reason="a NAT needs nftables")
 BLAMED = re.compile(r"member (\S+) at \S+ is (?:suspect|failed)|refuted being")
 
 
@@ -240,6 +244,61 @@ def test_who_advertises_what_does_not_answer_is_told_of_by_all(
     until(lambda: f"member n2 {warning}" in three.log, 20, "n3 warns of the member")
     reason = "this node advertises 10.77.0.99:7946, but its datagrams come from 10.77.0.2:7946"
     until(lambda: reason in str(two.ask("GET", "/ready").data), 20, "n2 says why it is not ready")
+
+
+@NAT
+def test_a_node_that_no_port_is_forwarded_to_is_not_ready_until_one_is(
+    network: Network, nodes: list[Node], cluster: Cluster
+) -> None:
+    """Its seed lives, and tells it where it comes from, but does not reach it: it holds nobody."""
+    hidden = cluster.add("192.168.9.2", namespace=network.behind(2))
+    nodes[0].start(*ANYWHERE)
+    until(lambda: nodes[0].increment(by=1000), 10, "n1 counts")
+    outside = "--advertise", "10.77.0.3:7946", "--ready-after", "0.5"
+    hidden.start(*ANYWHERE, *outside, join=[nodes[0]])
+    told = "this node advertises 10.77.0.3:7946, but its datagrams come from 10.77.0.3:2"
+    until(lambda: told in str(hidden.status()["alarms"]), 10, "it is an alarm")
+    stays_unready(hidden, 2)
+    assert told in str(hidden.ask("GET", "/ready").data)
+    assert "ready, though no ready peer was found" not in hidden.log
+    assert told in hidden.get("/join")[0]["error"]
+    network.forward(2, 7946)
+    agree([nodes[0], hidden], within=10)
+    counted([hidden], 1000, within=5)
+    until(lambda: told not in str(hidden.status()["alarms"]), 5, "it is over")
+    assert hidden.get("/join")[0]["error"] is None
+
+
+def test_a_node_that_is_to_join_nobody_any_more_serves_wherever_it_was_seen(
+    network: Network, nodes: list[Node], tmp_path: Path
+) -> None:
+    one, two, _ = nodes
+    file = tmp_path / "gossipd.toml"
+    file.write_text(f"join = ['{network.address(0)}']\n")
+    one.start(*ANYWHERE)
+    fixed = "--advertise", "10.77.0.99:7946", "--ready-after", "0.5"
+    two.start(*ANYWHERE, *fixed, "--config", str(file))
+    until(lambda: "its datagrams come from" in str(two.status()["alarms"]), 10, "it is told")
+    stays_unready(two, 1)
+    file.write_text("join = []\n")
+    two.send(signal.SIGHUP)
+    until(lambda: two.ready, 10, "it is ready")
+    assert "its datagrams come from" not in str(two.status()["alarms"])
+
+
+@NAT
+def test_a_node_whose_port_is_forwarded_starts_without_a_warning(
+    network: Network, nodes: list[Node], cluster: Cluster
+) -> None:
+    """It is answered some milliseconds after it is told that it comes from elsewhere."""
+    hidden = cluster.add("192.168.9.2", namespace=network.behind(2))
+    network.forward(2, 7946)
+    nodes[0].start(*ANYWHERE)
+    hidden.start(*ANYWHERE, "--advertise", "10.77.0.3:7946", join=[nodes[0]])
+    pair = [nodes[0], hidden]
+    agree(pair, within=10)
+    stay_calm(pair)
+    assert not [node.log for node in pair if "its datagrams come from" in node.log]
 
 
 def test_a_name_to_advertise_is_looked_up_again(network: Network, nodes: list[Node]) -> None:

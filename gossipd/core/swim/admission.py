@@ -76,7 +76,7 @@ class Admission:
         if join.address != turn.source:
             self._amplification.received(join.address, turn.size)
             turn.send(Cookie(join.nonce, b"", turn.source), turn.reply_to)
-            if self._elsewhere.asked(newcomer.name, join.address, turn.now):
+            if self._elsewhere.spoke(newcomer.name, join.address, turn.now):
                 turn.emit(SpeaksElsewhere(newcomer.name, join.address, turn.source))
         self.challenge(newcomer.name, join.nonce, join.address, turn)
 

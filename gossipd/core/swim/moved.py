@@ -1,8 +1,9 @@
 """Who advertises what does not answer, and speaks from somewhere else: its operator is to know.
 
 That a host speaks from another of its addresses than it advertises is no fault by itself. It is
-one where the advertised address is silent: a newcomer asks again and again without echoing the
-cookie that was sent there, or a member is suspected, or failed, and yet speaks.
+one where the advertised address is silent for a while: a newcomer asks again and again without
+echoing the cookie that was sent there, or a member is suspected, or failed, and yet speaks. One
+that has just got another address takes a moment to say so.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import NamedTuple
 
 from gossipd.core.identity import Address
 
-ASKS_FOR = 1.0
-"""Seconds for which a newcomer may ask in vain; a cookie takes a round trip."""
+SPEAKS_FOR = 1.0
+"""Seconds for which somebody may do so; a cookie takes a round trip."""
 
 TOLD_EVERY = 60.0
 """Seconds until it is told of the same name again."""
@@ -36,18 +37,14 @@ class Elsewhere:
         self._noted: dict[str, _Noted] = {}
         self._told_at = float("-inf")
 
-    def asked(self, name: str, advertised: Address, now: float) -> bool:
-        """A newcomer asks from elsewhere, without a cookie; whether to tell of it."""
+    def spoke(self, name: str, advertised: Address, now: float) -> bool:
+        """A newcomer asks from elsewhere without a cookie, or a member speaks from there that is
+        silent where it advertises to be; whether to tell of it."""
         noted = self._noted.get(name)
         if noted is None or noted.advertised != advertised:
             self._note(name, _Noted(advertised, now, noted.told_at if noted else float("-inf")))
             return False
-        return now - noted.since >= ASKS_FOR and self._tell(name, noted, now)
-
-    def spoke(self, name: str, advertised: Address, now: float) -> bool:
-        """A member that is silent where it advertises to be speaks from elsewhere; whether to
-        tell of it."""
-        return self._tell(name, self._noted.get(name, _Noted(advertised, now, float("-inf"))), now)
+        return now - noted.since >= SPEAKS_FOR and self._tell(name, noted, now)
 
     def proven(self, name: str) -> None:
         """It answers where it advertises to be."""

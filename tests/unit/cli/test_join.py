@@ -74,6 +74,10 @@ def test_it_is_done_once_every_address_had_its_chance(daemon: FakeDaemon, call: 
             row("b:7946", a="silent", b="silent", c="silent", d="silent"),
             "no node of this cluster answers at a, b, c and 1 more",
         ),
+        (
+            row("b:7946", "this host has no route to any other", a="silent"),
+            "no node of this cluster answers at a: this host has no route to any other",
+        ),
     ],
 )
 def test_what_is_not_joined_in_time_fails_and_says_why(

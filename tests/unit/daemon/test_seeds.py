@@ -36,6 +36,7 @@ from tests.unit.pair import (
 
 SEED = Endpoint(*THERE)
 ABSENT = Endpoint(*NOWHERE)
+CAUSE = "this host has no route to any other"
 NAME = Endpoint("name.invalid", 7)
 OTHER = Endpoint("other.invalid", 7)
 
@@ -71,7 +72,7 @@ async def seeds(pair: Pair, troubles: Troubles, changes: list[None]) -> AsyncIte
         perform,
         lambda: changes.append(None),
         lambda address: "cannot speak to" if ":" in address[0] else None,
-        Retrying(lambda: None),
+        Retrying(lambda: CAUSE),
     )
     yield made
     await made.stop()
@@ -394,7 +395,7 @@ async def test_what_becomes_of_a_seed_is_told(
     seeds.keep(OTHER)
     await until(lambda: states(seeds).get("127.0.0.1:1002") == "asked")
     await until(lambda: states(seeds)["127.0.0.1:1002"] == "silent")
-    assert not seeds.report()[0]["joined"]
+    assert (seeds.report()[0]["joined"], seeds.report()[0]["error"]) == (False, CAUSE)
     pair.cut = False
     await until(lambda: seeds.report()[0]["joined"])
     assert seeds.report() == [

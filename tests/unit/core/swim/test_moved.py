@@ -5,8 +5,8 @@ from __future__ import annotations
 from gossipd.core import SpeaksElsewhere, Status
 from gossipd.core.swim.moved import (
     APART,
-    ASKS_FOR,
     NAMES_MAX,
+    SPEAKS_FOR,
     TOLD_EVERY,
     Elsewhere,
 )
@@ -18,51 +18,49 @@ NEWCOMER = Peer("new", ("10.0.9.9", 7946))
 BEHIND_NAT = ("198.51.100.7", 4242)
 
 
-def test_a_newcomer_is_told_of_once_it_has_asked_in_vain_for_a_while() -> None:
+def test_who_has_spoken_from_elsewhere_for_a_while_is_told_of_and_then_rarely() -> None:
     elsewhere = Elsewhere()
-    assert not elsewhere.asked("n", A, 10.0)
-    assert not elsewhere.asked("n", A, 10.0 + ASKS_FOR / 2)
-    assert elsewhere.asked("n", A, 10.0 + ASKS_FOR)
-    assert not elsewhere.asked("n", A, 10.0 + TOLD_EVERY)
-    assert elsewhere.asked("n", A, 10.0 + ASKS_FOR + TOLD_EVERY)
+    assert not elsewhere.spoke("n", A, 10.0)
+    assert not elsewhere.spoke("n", A, 10.0 + SPEAKS_FOR / 2)
+    assert elsewhere.spoke("n", A, 10.0 + SPEAKS_FOR)
+    assert not elsewhere.spoke("n", A, 10.0 + TOLD_EVERY)
+    assert elsewhere.spoke("n", A, 10.0 + SPEAKS_FOR + TOLD_EVERY)
 
 
 def test_one_that_advertises_something_else_now_gets_its_time_anew() -> None:
     elsewhere = Elsewhere()
-    assert not elsewhere.asked("n", A, 10.0)
-    assert not elsewhere.asked("n", B, 20.0)
-    assert elsewhere.asked("n", B, 21.0)
+    assert not elsewhere.spoke("n", A, 10.0)
+    assert not elsewhere.spoke("n", B, 20.0)
+    assert elsewhere.spoke("n", B, 21.0)
 
 
 def test_one_that_has_answered_where_it_advertises_to_be_is_no_more_noted() -> None:
     elsewhere = Elsewhere()
-    assert not elsewhere.asked("n", A, 10.0)
+    assert not elsewhere.spoke("n", A, 10.0)
     elsewhere.proven("n")
     elsewhere.proven("nobody")
-    assert not elsewhere.asked("n", A, 20.0)
-
-
-def test_a_silent_member_that_speaks_is_told_of_at_once_and_then_rarely() -> None:
-    elsewhere = Elsewhere()
-    assert elsewhere.spoke("n", A, 10.0)
-    assert not elsewhere.spoke("n", A, 10.0 + TOLD_EVERY / 2)
-    assert elsewhere.spoke("n", A, 10.0 + TOLD_EVERY)
+    assert not elsewhere.spoke("n", A, 20.0)
 
 
 def test_names_that_somebody_makes_up_fill_neither_the_log_nor_the_memory() -> None:
     elsewhere = Elsewhere()
+    for name in ("first", "second"):
+        assert not elsewhere.spoke(name, A, 10.0 - SPEAKS_FOR)
     assert elsewhere.spoke("first", A, 10.0)
     assert not elsewhere.spoke("second", A, 10.0 + APART / 2)
     assert elsewhere.spoke("second", A, 10.0 + APART)
     for number in range(NAMES_MAX):
-        elsewhere.asked(f"n{number}", A, 20.0)
-    assert elsewhere.spoke("first", A, 30.0), "it was noted longest ago, so nothing is known of it"
+        elsewhere.spoke(f"n{number}", A, 20.0)
+    assert not elsewhere.spoke("first", A, 30.0)
+    assert elsewhere.spoke("first", A, 30.0 + SPEAKS_FOR), (
+        "it was noted longest ago, so nothing is known of it"
+    )
 
 
 def test_a_node_tells_of_a_newcomer_that_never_echoes_a_cookie() -> None:
     talk = Talk(peers=1)
     assert not talk.ask_in(NEWCOMER, source=BEHIND_NAT).of(SpeaksElsewhere)
-    talk.wait(ASKS_FOR)
+    talk.wait(SPEAKS_FOR)
     said = talk.ask_in(NEWCOMER, source=BEHIND_NAT)
     told = SpeaksElsewhere("new", NEWCOMER.address, BEHIND_NAT)
     assert said.of(SpeaksElsewhere) == [told]
@@ -74,6 +72,8 @@ def test_a_node_tells_of_a_member_that_is_silent_and_speaks_from_elsewhere() -> 
     assert not talk.hear(silent, Gossip(), source=BEHIND_NAT).of(SpeaksElsewhere)
     talk.fail("p0")
     assert not talk.hear(silent, Gossip()).of(SpeaksElsewhere)
+    assert not talk.hear(silent, Gossip(), source=BEHIND_NAT).of(SpeaksElsewhere), "it may move"
+    talk.wait(SPEAKS_FOR)
     told = SpeaksElsewhere("p0", silent.address, BEHIND_NAT)
     assert talk.hear(silent, Gossip(), source=BEHIND_NAT).of(SpeaksElsewhere) == [told]
     assert talk.status("p0") is Status.FAILED
