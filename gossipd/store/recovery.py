@@ -67,9 +67,30 @@ def log_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
+def open_file(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection as a URI's `mode` says. Every statement is its own transaction unless one is
+    begun.
+
+    What does not fit into a statement's memory goes into more memory: the place that SQLite has
+    for it, which is none of the data directory's, may be full or read-only.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+    )
+    try:
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
 def connect(path: Path, durability: str = "full") -> sqlite3.Connection:
-    """A connection that writes. Every statement is its own transaction unless one is begun."""
-    connection = _connect(path, "mode=rw")
+    """A connection that writes."""
+    connection = open_file(path, "mode=rw")
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {durability}")
@@ -111,7 +132,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         writable = os.access(path.parent, os.W_OK)
         # Without a log to be shared with a writer none needs to be made beside the file.
         alone = not writable and not (log_path(path).exists() and log_path(path).stat().st_size)
-        with closing(_connect(path, "immutable=1" if alone else "mode=ro")) as connection:
+        with closing(open_file(path, "immutable=1" if alone else "mode=ro")) as connection:
             connection.execute("BEGIN")
             _check_owner(connection, path)
             yield connection
@@ -205,15 +226,6 @@ def clear_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}{' is damaged' if damaged else ''}: {error}") from error
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{mode}",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-    )
-
-
 def _check_header(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(100)
@@ -253,7 +265,7 @@ def _create(path: Path, wall: float) -> None:
     made.unlink(missing_ok=True)
     try:
         os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(_connect(made, "mode=rw")) as connection:
+        with closing(open_file(made, "mode=rw")) as connection:
             connection.execute("PRAGMA synchronous = EXTRA")
             schema.migrate(connection)
             connection.execute(*put_meta("created", int(1000 * wall)))

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from gossipd.store import StoreError, is_in_use, schema
+from gossipd.store.backup import back_up
 from gossipd.store.checking import check
 from gossipd.store.export import export_lines
 from gossipd.store.rows import put_meta
@@ -248,6 +250,29 @@ async def test_a_flipped_bit_is_refused_or_does_no_harm(tmp_path: Path) -> None:
         else:
             assert found.streams == snapshot.streams
     assert refusals > 30
+
+
+async def test_no_connection_to_a_file_makes_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, in_memory = sqlite3.connect, 2
+    found: list[tuple[str, int]] = []
+
+    def noting(path: str | Path, **options: Any) -> sqlite3.Connection:
+        class Noting(sqlite3.Connection):
+            def close(self) -> None:
+                found.append((str(path), *self.execute("PRAGMA temp_store").fetchone()))
+                super().close()
+
+        return connect(path, factory=Noting, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", noting)
+    file = await filled(tmp_path / "data")
+    assert check(file).problems == ()
+    back_up(file, tmp_path / "copy.db")
+    held = [kept for path, kept in found if path != ":memory:"]
+    assert len(held) > 5
+    assert set(held) == {in_memory}
 
 
 async def test_a_file_that_was_never_finished_is_made_anew(tmp_path: Path) -> None:
