@@ -136,7 +136,7 @@ class DiskStore:
         try:
             lifetimes = Lifetimes(key_window, key_retention, keys_max)
             snapshot, clock = open_image(directory, time.time(), lifetimes, cluster)
-            connection = Connection(directory / FILE_NAME, durability)
+            connection = Connection(directory / FILE_NAME, durability, lock)
             return cls(
                 directory, lock, snapshot, connection, node, cluster, lifetimes, clock, port
             )
