@@ -15,8 +15,8 @@ from pathlib import Path
 
 from .failures import StoreError
 from .lock import Lock
+from .names import FILE_NAME
 from .recovery import (
-    FILE_NAME,
     clear_errors,
     database_path,
     open_file,

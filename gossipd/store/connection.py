@@ -17,8 +17,9 @@ from typing import Literal, TypeAlias
 from . import recovery, schema
 from .failures import BrokenError, NoSpaceError, classify
 from .lock import Lock
+from .names import index_path, log_path
 from .places import Identity, check_place, identity
-from .recovery import connect, index_path, log_path, reserve
+from .recovery import connect, reserve
 from .rows import DamagedError
 
 Durability: TypeAlias = Literal["full", "normal"]

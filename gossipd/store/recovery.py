@@ -27,9 +27,9 @@ from .contents import check_contents
 from .double_rows import doubles_of, put_double
 from .failures import NoSpaceError, StoreError
 from .key_rows import are_kept
+from .names import FILE_NAME, log_path
 from .rows import DamagedError, meta_of, put_meta, snapshot_of
 
-FILE_NAME = "gossipd.db"
 _MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0
 """A backup, or somebody with another program, is waited for so long."""
@@ -60,11 +60,6 @@ def named_by_host(directory: Path) -> tuple[str, int]:
     with reading(directory / FILE_NAME) as connection:
         facts = meta_of(connection)
     return str(facts.get("node", "")), int(facts.get("port", 0))
-
-
-def log_path(path: Path) -> Path:
-    """The write-ahead log beside a file."""
-    return path.with_name(f"{path.name}-wal")
 
 
 def open_file(path: Path, mode: str) -> sqlite3.Connection:
@@ -99,11 +94,6 @@ def connect(path: Path, durability: str = "full") -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def index_path(path: Path) -> Path:
-    """The index of that log."""
-    return path.with_name(f"{path.name}-shm")
 
 
 def reserve(file: int) -> None:

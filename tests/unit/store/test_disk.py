@@ -23,7 +23,8 @@ from gossipd.core import (
 from gossipd.core.identity import GENERATION_MAX
 from gossipd.store import BrokenError, DiskStore, NoSpaceError
 from gossipd.store import connection as disk
-from gossipd.store.recovery import FILE_NAME, INDEX_BYTES, index_path, reading
+from gossipd.store.names import FILE_NAME, index_path
+from gossipd.store.recovery import INDEX_BYTES, reading
 from tests.unit.store.parts import (
     NOTHING,
     OTHER,

@@ -194,16 +194,32 @@ def files_limited_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_limit_on_the_size_of_files_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("limit", "count"), [(100_000, 9_000), (1_500_000, 50_000)])
+async def test_a_limit_on_the_size_of_files_is_waited_for(
+    tmp_path: Path, limit: int, count: int
+) -> None:
     """SQLite tells it, like a quota, as an I/O error; the directory is asked."""
-    rows = tuple((f"counter {seq}", seq, seq) for seq in range(1, 9000))
+    rows = tuple((f"counter {seq}", seq, seq) for seq in range(1, count))
     async with opened(tmp_path) as store:
         await store.commit(batch(1))
-        with files_limited_to(100_000), pytest.raises(NoSpaceError, match="File too large"):
-            await store.commit(Batch(STREAM, 9000, rows, ()))
+        with files_limited_to(limit), pytest.raises(NoSpaceError, match="File too large"):
+            await store.commit(Batch(STREAM, count, rows, ()))
         await store.commit(batch(2, "after"))
     (found,) = (await stored(tmp_path)).streams
     assert (found.version, found.registers) == (2, (("after", 2, 2), ("default", 1, 1)))
+
+
+async def test_a_log_that_is_near_the_limit_is_folded_and_begins_anew(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for seq in range(1, 400):
+            await store.commit(batch(seq))
+        size = (tmp_path / "gossipd.db-wal").stat().st_size
+        assert size > 2_000_000
+        with files_limited_to(size + 500_000):
+            with pytest.raises(NoSpaceError, match="File too large"):
+                await store.probe()
+            await store.probe()
+            await store.commit(batch(400))
 
 
 @pytest.mark.parametrize("broken", [False, True])
