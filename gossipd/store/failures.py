@@ -82,7 +82,19 @@ def classify(error: Exception, directory: Path) -> NoSpaceError | BrokenError:
         refusal = ask(directory)
         if refusal is not None and refusal.errno in TEMPORARY:
             return NoSpaceError(f"{directory}: {refusal.strerror}")
+    if is_damage(error):
+        way_out = f"gossipd data move-aside {directory} lets a node start without it"
+        return BrokenError(f"{directory / FILE_NAME} is damaged: {error} ({way_out})")
     return BrokenError(f"{directory}: {error}")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file is not what was written. That for which SQLite has no code was found by
+    who read it, unless it is a mistake of ours."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        return False
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def ask(directory: Path) -> OSError | None:

@@ -25,7 +25,7 @@ from .aging import FOREVER, Lifetimes, add_keys
 from .clock import FileClock
 from .contents import check_contents
 from .double_rows import doubles_of, put_double
-from .failures import NoSpaceError, StoreError
+from .failures import NoSpaceError, StoreError, is_damage
 from .key_rows import are_kept
 from .names import FILE_NAME, log_path
 from .rows import DamagedError, meta_of, put_meta, snapshot_of
@@ -211,9 +211,8 @@ def clear_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
     except (sqlite3.Error, DamagedError, UnicodeError) as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        damaged = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        raise StoreError(f"{path}{' is damaged' if damaged else ''}: {error}") from error
+        damaged = " is damaged" if is_damage(error) else ""
+        raise StoreError(f"{path}{damaged}: {error}") from error
 
 
 def _check_header(path: Path) -> None:
