@@ -149,6 +149,7 @@ class Connection:
             reserve(trial.fileno())
 
     def _check_usable(self) -> None:
+        """Where it is not so for now the connection stays: nothing of it has failed."""
         if self._broken is not None:
             raise self._broken
         try:

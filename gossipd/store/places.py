@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
-from .failures import BrokenError
+from .failures import TEMPORARY, BrokenError, NoSpaceError
 
 Identity: TypeAlias = tuple[int, int]
 """Device and inode: a file keeps them for as long as somebody has it open."""
@@ -23,10 +23,14 @@ def identity(path: Path) -> Identity:
 
 
 def check_place(path: Path, known: Identity) -> None:
-    """Raises `BrokenError` where another file lies at `path`, or none."""
+    """Raises `BrokenError` where another file lies at `path`, or none, `NoSpaceError` where nobody
+    may look there for now."""
     try:
         moved = identity(path) != known
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         moved = True
+    except OSError as error:
+        problem = NoSpaceError if error.errno in TEMPORARY else BrokenError
+        raise problem(f"{path}: {error.strerror}") from error
     if moved:
         raise BrokenError(f"{path} was removed or replaced while in use")

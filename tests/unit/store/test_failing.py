@@ -242,6 +242,58 @@ async def test_a_log_that_cannot_be_folded_takes_back_nothing(
     assert found.version == (5001 if broken else 5002)
 
 
+async def test_a_directory_above_that_nobody_may_enter_is_waited_for(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    async with opened(above / "data") as store:
+        await store.commit(batch(1))
+        with nobody_enters(above):
+            for seq in (2, 3):
+                with pytest.raises(NoSpaceError, match="Permission denied"):
+                    await store.commit(batch(seq))
+            with pytest.raises(NoSpaceError, match="Permission denied"):
+                await store.probe()
+        await store.probe()
+        await store.commit(batch(4))
+    assert (await stored(above / "data")).streams[0].version == 4
+
+
+@contextmanager
+def nobody_enters(directory: Path) -> Iterator[None]:
+    before = os.geteuid()
+    directory.chmod(0)
+    try:
+        if before == 0:  # root may enter everywhere
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(before)
+        directory.chmod(0o700)
+
+
+def made_a_file(directory: Path) -> None:
+    directory.write_text("mine")
+
+
+def made_a_loop(directory: Path) -> None:
+    directory.symlink_to(directory)
+
+
+@pytest.mark.parametrize(
+    ("replace", "says"),
+    [(made_a_file, "removed or replaced"), (made_a_loop, "Too many levels of symbolic links")],
+)
+async def test_a_directory_that_is_no_more_is_told_as_what_it_is(
+    tmp_path: Path, replace: Callable[[Path], None], says: str
+) -> None:
+    async with opened(tmp_path / "data") as store:
+        await store.commit(batch(1))
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        replace(tmp_path / "data")
+        for _ in range(2):
+            with pytest.raises(BrokenError, match=says):
+                await store.commit(batch(2))
+
+
 def told(code: int) -> sqlite3.Error:
     error = sqlite3.OperationalError("as SQLite says")
     error.sqlite_errorcode = code
