@@ -151,6 +151,15 @@ def untriggered(file: Path) -> None:
         connection.execute("DROP TRIGGER registers_added")
 
 
+def with_a_statement_that_is_no_text(file: Path) -> None:
+    """In SQLite's own table, where it says how a trigger was made."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = CAST(sql AS BLOB) WHERE name = 'keys_added'"
+        )
+
+
 def with_a_view(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("CREATE VIEW mine AS SELECT counter FROM registers")
@@ -183,6 +192,7 @@ def without_a_cluster(file: Path) -> None:
         (reshaped, "is damaged: its tables are not as they were made: table 'streams'"),
         (triggered, "is damaged: its tables are not as they were made: trigger 'gone'"),
         (untriggered, "its tables are not as they were made: trigger 'registers_added'"),
+        (with_a_statement_that_is_no_text, "its tables are not as they were made: trigger"),
         (with_a_view, "its tables are not as they were made: view 'mine'"),
         (of_another_cluster, "belongs to cluster 'theirs', not 'ours'"),
     ],
