@@ -5,9 +5,11 @@
 | `memory.py` | what a store is; the one that keeps nothing |
 | `sqlite.py` | one writer: batches first, what others told in slices |
 | `connection.py` | its connection to the file: transactions, what an error means for it, folding |
+| `places.py` | whether the files in use still lie where they were |
 | `worker.py` | the process that has the disk, so that the node's can end whatever that does |
 | `remote.py` | the node's end of it: a store like any other |
 | `recovery.py` | from a directory to a file that is known to be good, or one clear error |
+| `names.py` | what the file and its log are called |
 | `lock.py` | one process a directory |
 | `clock.py` | how old things are in a file, whatever the wall clock says |
 | `schema.py` | tables, versions, migrations |

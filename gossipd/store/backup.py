@@ -15,10 +15,11 @@ from pathlib import Path
 
 from .failures import StoreError
 from .lock import Lock
+from .names import FILE_NAME
 from .recovery import (
-    FILE_NAME,
     clear_errors,
     database_path,
+    open_file,
     own_file,
     reading,
     stamp,
@@ -48,7 +49,7 @@ def back_up(path: Path, to: Path) -> None:
 
 
 def _copy(source: sqlite3.Connection, made: Path) -> None:
-    with closing(sqlite3.connect(made)) as target:
+    with closing(open_file(made, "mode=rw")) as target:
         source.backup(target)
         # A file that may lie alone, in a folder that is not to be written.
         target.execute("PRAGMA journal_mode = DELETE")

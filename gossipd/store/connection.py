@@ -16,7 +16,10 @@ from typing import Literal, TypeAlias
 
 from . import recovery, schema
 from .failures import BrokenError, NoSpaceError, classify
-from .recovery import connect, index_path, reserve
+from .lock import Lock
+from .names import index_path, log_path
+from .places import Identity, check_place, identity
+from .recovery import connect, reserve
 from .rows import DamagedError
 
 Durability: TypeAlias = Literal["full", "normal"]
@@ -29,14 +32,18 @@ four syncs, and a log that is short and overwritten syncs faster than one that g
 class Connection:
     """The one to a file that is there, for one writer."""
 
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(self, path: Path, durability: Durability, lock: Lock) -> None:
+        """`lock`: that of its directory, without which nothing is done either."""
         self._path = path
         self._durability = durability
         self._connection: sqlite3.Connection | None = None
         self._index: int | None = None
         """The index of its log, opened once more. To close it while there is a connection would
         take that its locks (fcntl(2)), and the next reader would cut the index under it."""
-        self._file = _identity(path)
+        self._lasting = {path: identity(path), lock.path: lock.identity}
+        """What lies where for as long as this is used, ..."""
+        self._passing: dict[Path, Identity] = {}
+        """... and for as long as there is a connection: SQLite keeps its log and the index."""
         self._folded = 0
         """Rows written by the connection when the log was folded last."""
         self._logged = 0
@@ -102,8 +109,7 @@ class Connection:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
-            self._connection = None
-            self._close_index()
+            self._forget()
 
     # --- the connection ----------------------------------------------------------------------
 
@@ -125,6 +131,9 @@ class Connection:
             schema.version_of(connection)  # to read makes the index, if it is not there yet
             self._index = os.open(index_path(self._path), os.O_RDWR | os.O_CLOEXEC)
             reserve(self._index)
+            self._passing = {
+                each: identity(each) for each in (log_path(self._path), index_path(self._path))
+            }
         except NoSpaceError as error:
             raise NoSpaceError(f"{self._path.parent}: {error.strerror}") from error
         return connection
@@ -140,16 +149,14 @@ class Connection:
             reserve(trial.fileno())
 
     def _check_usable(self) -> None:
-        """What is written to a file that was removed would be lost with the process."""
+        """Where it is not so for now the connection stays: nothing of it has failed."""
         if self._broken is not None:
             raise self._broken
         try:
-            moved = _identity(self._path) != self._file
-        except OSError:
-            moved = True
-        if moved:
-            problem = BrokenError(f"{self._path} was removed or replaced while in use")
-            raise self._failed(problem)
+            for path, known in (self._lasting | self._passing).items():
+                check_place(path, known)
+        except BrokenError as problem:
+            raise self._failed(problem) from None
 
     def _failed(self, problem: NoSpaceError | BrokenError) -> OSError:
         """Begin with a new connection next time, if there is one."""
@@ -164,10 +171,12 @@ class Connection:
                 self._connection.rollback()
             with suppress(sqlite3.Error):
                 self._connection.close()
-            self._connection = None
-            self._close_index()
+            self._forget()
 
-    def _close_index(self) -> None:
+    def _forget(self) -> None:
+        """The connection is closed, and with it go its log and the index."""
+        self._connection = None
+        self._passing = {}
         if self._index is not None:
             os.close(self._index)
             self._index = None
@@ -176,8 +185,3 @@ class Connection:
 def _begin_anew(connection: sqlite3.Connection) -> None:
     """Write what is there already; nothing smaller can be written."""
     connection.execute(f"PRAGMA user_version = {schema.version_of(connection)}")
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino

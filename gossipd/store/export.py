@@ -37,8 +37,8 @@ from .contents import check_contents
 from .double_rows import corrections_of, doubles_of, put_correction, put_double
 from .key_rows import are_kept, put_horizon, put_keys, records_of
 from .lock import Lock
+from .names import FILE_NAME
 from .recovery import (
-    FILE_NAME,
     clear_errors,
     clock_of,
     connect,

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .failures import StoreError
+from .places import Identity
 
 LOCK_NAME = "gossipd.lock"
 
@@ -40,7 +41,8 @@ class Lock:
     def __init__(self, directory: Path, pid: int | None = None) -> None:
         """`pid`: whom others are told to hold it, this process unless given. Raises `StoreError`
         naming who holds it already, `OSError` when the file cannot be opened."""
-        self._file = _open(directory / LOCK_NAME)
+        self.path = directory / LOCK_NAME
+        self._file = _open(self.path)
         try:
             _lock(self._file)
             _write_pid(self._file, pid or os.getpid())
@@ -51,6 +53,12 @@ class Lock:
         except OSError:
             os.close(self._file)
             raise
+
+    @property
+    def identity(self) -> Identity:
+        """Which file it is, wherever it lies by now."""
+        found = os.fstat(self._file)
+        return found.st_dev, found.st_ino
 
     def release(self) -> None:
         """Let others use the directory."""

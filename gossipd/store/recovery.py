@@ -25,11 +25,11 @@ from .aging import FOREVER, Lifetimes, add_keys
 from .clock import FileClock
 from .contents import check_contents
 from .double_rows import doubles_of, put_double
-from .failures import NoSpaceError, StoreError
+from .failures import NoSpaceError, StoreError, is_damage
 from .key_rows import are_kept
+from .names import FILE_NAME, index_path, log_path
 from .rows import DamagedError, meta_of, put_meta, snapshot_of
 
-FILE_NAME = "gossipd.db"
 _MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0
 """A backup, or somebody with another program, is waited for so long."""
@@ -77,14 +77,30 @@ def named_by_host(directory: Path) -> tuple[str, int]:
     return str(facts.get("node", "")), int(facts.get("port", 0))
 
 
-def log_path(path: Path) -> Path:
-    """The write-ahead log beside a file."""
-    return path.with_name(f"{path.name}-wal")
+def open_file(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection as a URI's `mode` says. Every statement is its own transaction unless one is
+    begun.
+
+    What does not fit into a statement's memory goes into more memory: the place that SQLite has
+    for it, which is none of the data directory's, may be full or read-only.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+    )
+    try:
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def connect(path: Path, durability: str = "full") -> sqlite3.Connection:
-    """A connection that writes. Every statement is its own transaction unless one is begun."""
-    connection = _connect(path, "mode=rw")
+    """A connection that writes."""
+    connection = open_file(path, "mode=rw")
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {durability}")
@@ -93,11 +109,6 @@ def connect(path: Path, durability: str = "full") -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def index_path(path: Path) -> Path:
-    """The index of that log."""
-    return path.with_name(f"{path.name}-shm")
 
 
 def reserve(file: int) -> None:
@@ -129,7 +140,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         writable = os.access(path.parent, os.W_OK)
         # Without a log to be shared with a writer none needs to be made beside the file.
         alone = not writable and not (log_path(path).exists() and log_path(path).stat().st_size)
-        with closing(_connect(path, "immutable=1" if alone else "mode=ro")) as connection:
+        with closing(open_file(path, "immutable=1" if alone else "mode=ro")) as connection:
             connection.execute("BEGIN")
             _check_owner(connection, path)
             yield connection
@@ -243,9 +254,8 @@ def clear_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
     except (sqlite3.Error, DamagedError, UnicodeError) as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        damaged = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        raise StoreError(f"{path}{' is damaged' if damaged else ''}: {error}") from error
+        damaged = " is damaged" if is_damage(error) else ""
+        raise StoreError(f"{path}{damaged}: {error}") from error
 
 
 def _followed(path: Path) -> Path:
@@ -253,15 +263,6 @@ def _followed(path: Path) -> Path:
     if not path.is_symlink():
         return path
     return Path(os.path.realpath(path))  # `resolve` has an error of its own for a loop
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{mode}",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-    )
 
 
 def _check_header(path: Path) -> None:
@@ -303,7 +304,7 @@ def _create(path: Path, wall: float) -> None:
     made.unlink(missing_ok=True)
     try:
         os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(_connect(made, "mode=rw")) as connection:
+        with closing(open_file(made, "mode=rw")) as connection:
             connection.execute("PRAGMA synchronous = EXTRA")
             schema.migrate(connection)
             connection.execute(*put_meta("created", int(1000 * wall)))

@@ -16,6 +16,7 @@ locks that SQLite holds on it (POSIX locks belong to the process).
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -46,7 +47,8 @@ from .connection import Connection, Durability
 from .failures import NoSpaceError, ask
 from .key_rows import batch_run, changes_writes, find, find_twins, parts, read
 from .lock import Lock
-from .recovery import FILE_NAME, clear_errors, make_directory, open_image
+from .names import FILE_NAME
+from .recovery import clear_errors, make_directory, open_image
 from .rows import (
     PUT_REGISTER,
     PUT_VERSION,
@@ -136,7 +138,7 @@ class DiskStore:
         try:
             lifetimes = Lifetimes(key_window, key_retention, keys_max)
             snapshot, clock = open_image(directory, time.time(), lifetimes, cluster)
-            connection = Connection(directory / FILE_NAME, durability)
+            connection = Connection(directory / FILE_NAME, durability, lock)
             return cls(
                 directory, lock, snapshot, connection, node, cluster, lifetimes, clock, port
             )
@@ -276,6 +278,8 @@ class DiskStore:
         """A small write alone would say little: the log is overwritten, which needs no room."""
         refusal = ask(self._directory)
         if refusal is not None:
+            if refusal.errno == errno.EFBIG:
+                self._connection.close()  # the log may be what is too large: then it goes
             raise NoSpaceError(f"{self._directory}: {refusal.strerror}")
         self._take_back()
         self._connection.probe()

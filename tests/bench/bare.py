@@ -25,7 +25,8 @@ import uvloop
 from gossipd.core import Settings
 from gossipd.core.identity import increment_id, new_stream
 from gossipd.store import DiskStore
-from gossipd.store.recovery import FILE_NAME, connect
+from gossipd.store.names import FILE_NAME
+from gossipd.store.recovery import connect
 from gossipd.store.rows import PUT_REGISTER, PUT_VERSION, register_row, version_row
 
 _FOLD_AFTER = 500

@@ -111,7 +111,7 @@ def test_pods_form_a_cluster_become_ready_and_end_in_time(
     mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
     run, secret = mounts["run"], mounts["secret"]
     (container_api,) = (each["value"] for each in container["env"] if each["name"] == API)
-    assert {volume["name"] for volume in pod["volumes"]} == {"run", "secret"}
+    assert {volume["name"] for volume in pod["volumes"]} == {"run", "secret", "tmp"}
     addresses = [network.address(number) for number in range(3)]
     hosts = [f"{address} {stateful['spec']['serviceName']}\n" for address in addresses]
     pods = []

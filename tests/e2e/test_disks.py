@@ -1,4 +1,5 @@
-"""File systems that turn read-only under a running node, and what a crash left being damaged.
+"""File systems that turn read-only under a running node, hosts without a place for temporary
+files, and what a crash left being damaged.
 
 `mount -o remount,ro` is refused by the kernel while a node has its files open. What happens to a
 running node is that the file system finds an error and lets nobody write any more, or that
@@ -7,6 +8,7 @@ somebody makes the files immutable; both are done here.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import subprocess
@@ -21,10 +23,19 @@ from gossipd.store.checking import check
 from tests.e2e.cluster import Cluster, agree, counted
 from tests.e2e.filesystems import make_ext4, tool
 from tests.e2e.node import Node, until
+from tests.unit.store.keyed import record, told
+from tests.unit.store.parts import opened
 
 FIRST_PAGE = 32 + 24
 """Where in a write-ahead log the first page begins, behind the log's header and its own."""
 MOUNT = 'mount -t ext4 -o loop "$1" "$2" && shift 2 && exec "$@"'
+READ_ONLY = """state=$1 here=$PWD && shift
+for place in /tmp /var/tmp "$here"; do mount --bind "$place" "$place" || exit; done
+mount --bind "$state" "$state" || exit
+for place in / /tmp /var/tmp "$here"; do mount -o remount,bind,ro "$place" || exit; done
+cd "$here" && exec "$@"
+"""
+"""Runs a command where nothing can be written but its state, as in a container without volumes."""
 
 
 def has_ext4(folder: Path) -> str:
@@ -147,3 +158,28 @@ def test_what_a_damaged_log_loses_comes_back_from_the_others_and_counts_once(
     counted(nodes, 100, within=3)
     node.increment(by=5)
     counted(nodes, 105, within=3)
+
+
+def test_keys_expire_where_no_temporary_file_can_be_made(cluster: Cluster) -> None:
+    """As in a container whose root is read-only: SQLite is not to spill to /tmp."""
+    node = cluster.add()
+    node.data_directory.mkdir(parents=True)
+    node.prefix = ("unshare", "-m", "sh", "-c", READ_ONLY, "sh", str(node.data_directory))
+    if not tool(*node.prefix, "true"):
+        pytest.skip("mounting is not allowed here")
+    assert not tool(*node.prefix, "touch", "/tmp/x")
+    asyncio.run(fill_with_expired_keys(node.data_directory, 3000))
+    window = ("--key-window", "60", "--key-retention", "120")
+    node.start(*window, TMPDIR="/nowhere", SQLITE_TMPDIR="/nowhere")
+    until(lambda: not node.running or not check(node.data_directory).keys, 20, "they are gone")
+    assert node.increment() == 3001
+    node.send(signal.SIGTERM)
+    assert node.ended() == 0
+
+
+async def fill_with_expired_keys(directory: Path, count: int) -> None:
+    """Random ones, so that each lies in another page of the index."""
+    rng = Random(1)
+    records = [record(seq, rng.randbytes(16), age=3000.0) for seq in range(1, count + 1)]
+    async with opened(directory) as store:
+        await store.save(told(*records, version=count))

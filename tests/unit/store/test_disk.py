@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from itertools import permutations
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
@@ -22,7 +23,8 @@ from gossipd.core import (
 from gossipd.core.identity import GENERATION_MAX
 from gossipd.store import BrokenError, DiskStore, NoSpaceError
 from gossipd.store import connection as disk
-from gossipd.store.recovery import FILE_NAME, INDEX_BYTES, index_path, reading
+from gossipd.store.names import FILE_NAME, index_path
+from gossipd.store.recovery import INDEX_BYTES, reading
 from tests.unit.store.parts import (
     NOTHING,
     OTHER,
@@ -34,6 +36,9 @@ from tests.unit.store.parts import (
     stored,
     writer,
 )
+
+BESIDE = ("gossipd.db-wal", "gossipd.db-shm", "gossipd.lock")
+"""What lies beside the file while it is used."""
 
 
 async def test_a_new_directory_holds_nothing(tmp_path: Path) -> None:
@@ -239,13 +244,56 @@ async def test_the_loop_goes_on_while_the_disk_is_written(tmp_path: Path) -> Non
     assert turns > 1  # all of what ran in the loop itself would be one turn
 
 
-async def test_a_file_removed_while_in_use_takes_no_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("name", ["gossipd.db", *BESIDE])
+async def test_a_file_removed_or_replaced_while_in_use_takes_no_more(
+    tmp_path: Path, name: str, replaced: bool
+) -> None:
     async with opened(tmp_path) as store:
         await store.commit(batch(1))
-        (tmp_path / "gossipd.db").unlink()
+        if replaced:
+            copyfile(tmp_path / name, tmp_path / "copy")
+            (tmp_path / "copy").replace(tmp_path / name)
+        else:
+            (tmp_path / name).unlink()
         for _ in range(2):
-            with pytest.raises(BrokenError, match="removed or replaced"):
+            with pytest.raises(BrokenError, match=f"{name} was removed or replaced"):
                 await store.commit(batch(2))
+
+
+@pytest.mark.parametrize("name", BESIDE)
+async def test_what_was_committed_outlives_the_loss_of_a_file_beside_it(
+    tmp_path: Path, name: str
+) -> None:
+    async with opened(tmp_path) as store:
+        await store.commit(batch(1))
+        (tmp_path / name).unlink()
+        with pytest.raises(BrokenError):
+            await store.probe()
+        (tmp_path / "copy").mkdir()
+        copyfile(tmp_path / FILE_NAME, tmp_path / "copy" / FILE_NAME)
+    (found,) = (await stored(tmp_path / "copy")).streams
+    assert found.version == 1
+
+
+async def test_the_log_and_its_index_are_the_same_files_while_there_is_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the log is folded and cut short, and whoever else opens the file."""
+    monkeypatch.setattr("gossipd.store.connection.FOLD_AFTER", 3)
+    monkeypatch.setattr("gossipd.store.recovery.LOG_PAGES", 20)
+    async with opened(tmp_path) as store:
+        sizes = set()
+        for seq in range(1, 100):
+            rows = tuple((f"c{number}", seq, seq) for number in range(seq * 20))
+            await store.commit(Batch(STREAM, seq, rows, ()))
+            sizes.add((tmp_path / "gossipd.db-wal").stat().st_size)
+            if not seq % 10:
+                connection = store._connection.connected()
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                with reading(tmp_path / FILE_NAME) as other:
+                    assert other.execute("SELECT count(*) FROM registers").fetchone()
+        assert min(sizes) < max(sizes) / 2
 
 
 async def test_the_file_grows_with_counters_not_with_increments(tmp_path: Path) -> None:

@@ -194,16 +194,32 @@ def files_limited_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_limit_on_the_size_of_files_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("limit", "count"), [(100_000, 9_000), (1_500_000, 50_000)])
+async def test_a_limit_on_the_size_of_files_is_waited_for(
+    tmp_path: Path, limit: int, count: int
+) -> None:
     """SQLite tells it, like a quota, as an I/O error; the directory is asked."""
-    rows = tuple((f"counter {seq}", seq, seq) for seq in range(1, 9000))
+    rows = tuple((f"counter {seq}", seq, seq) for seq in range(1, count))
     async with opened(tmp_path) as store:
         await store.commit(batch(1))
-        with files_limited_to(100_000), pytest.raises(NoSpaceError, match="File too large"):
-            await store.commit(Batch(STREAM, 9000, rows, ()))
+        with files_limited_to(limit), pytest.raises(NoSpaceError, match="File too large"):
+            await store.commit(Batch(STREAM, count, rows, ()))
         await store.commit(batch(2, "after"))
     (found,) = (await stored(tmp_path)).streams
     assert (found.version, found.registers) == (2, (("after", 2, 2), ("default", 1, 1)))
+
+
+async def test_a_log_that_is_near_the_limit_is_folded_and_begins_anew(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for seq in range(1, 400):
+            await store.commit(batch(seq))
+        size = (tmp_path / "gossipd.db-wal").stat().st_size
+        assert size > 2_000_000
+        with files_limited_to(size + 500_000):
+            with pytest.raises(NoSpaceError, match="File too large"):
+                await store.probe()
+            await store.probe()
+            await store.commit(batch(400))
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -224,6 +240,58 @@ async def test_a_log_that_cannot_be_folded_takes_back_nothing(
             await store.commit(batch(5002, "c5000"))
     (found,) = (await stored(tmp_path)).streams
     assert found.version == (5001 if broken else 5002)
+
+
+async def test_a_directory_above_that_nobody_may_enter_is_waited_for(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    async with opened(above / "data") as store:
+        await store.commit(batch(1))
+        with nobody_enters(above):
+            for seq in (2, 3):
+                with pytest.raises(NoSpaceError, match="Permission denied"):
+                    await store.commit(batch(seq))
+            with pytest.raises(NoSpaceError, match="Permission denied"):
+                await store.probe()
+        await store.probe()
+        await store.commit(batch(4))
+    assert (await stored(above / "data")).streams[0].version == 4
+
+
+@contextmanager
+def nobody_enters(directory: Path) -> Iterator[None]:
+    before = os.geteuid()
+    directory.chmod(0)
+    try:
+        if before == 0:  # root may enter everywhere
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(before)
+        directory.chmod(0o700)
+
+
+def made_a_file(directory: Path) -> None:
+    directory.write_text("mine")
+
+
+def made_a_loop(directory: Path) -> None:
+    directory.symlink_to(directory)
+
+
+@pytest.mark.parametrize(
+    ("replace", "says"),
+    [(made_a_file, "removed or replaced"), (made_a_loop, "Too many levels of symbolic links")],
+)
+async def test_a_directory_that_is_no_more_is_told_as_what_it_is(
+    tmp_path: Path, replace: Callable[[Path], None], says: str
+) -> None:
+    async with opened(tmp_path / "data") as store:
+        await store.commit(batch(1))
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        replace(tmp_path / "data")
+        for _ in range(2):
+            with pytest.raises(BrokenError, match=says):
+                await store.commit(batch(2))
 
 
 def told(code: int) -> sqlite3.Error:

@@ -197,11 +197,27 @@ async def test_a_save_tells_of_keys_in_it_that_have_several_events(tmp_path: Pat
         assert await store.save(told(record(1), record(2))) == {}
 
 
+def damage_first_record(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "gossipd.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE keys SET by = 2 WHERE seq = 1")
+
+
+async def test_a_damaged_record_that_expires_is_told_with_what_to_do(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.save(told(record(1, age=5000), version=1))
+    damage_first_record(tmp_path)
+    async with opened(tmp_path, retention=1000) as store:
+        with pytest.raises(BrokenError) as caught:
+            await store.expire()
+    said = str(caught.value)
+    assert f"{tmp_path}/gossipd.db is damaged: the key record of event 1 in stream" in said
+    assert f"gossipd data move-aside {tmp_path}" in said
+
+
 async def test_what_is_damaged_is_told_as_nothing_else(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.save(told(record(1, age=1000), record(2, age=1000), version=2))
-    with closing(sqlite3.connect(tmp_path / "gossipd.db", isolation_level=None)) as connection:
-        connection.execute("UPDATE keys SET by = 2 WHERE seq = 1")
+    damage_first_record(tmp_path)
     async with opened(tmp_path) as store:
         assert await store.find_keys([plain_key(2)])
         with pytest.raises(BrokenError, match="the key record of event 1"):

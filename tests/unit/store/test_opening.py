@@ -12,11 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from gossipd.store import StoreError, holds_state, is_in_use, schema
+from gossipd.store.backup import back_up
 from gossipd.store.checking import check
 from gossipd.store.export import export_lines
 from gossipd.store.rows import put_meta
@@ -153,6 +154,15 @@ def untriggered(file: Path) -> None:
         connection.execute("DROP TRIGGER registers_added")
 
 
+def with_a_statement_that_is_no_text(file: Path) -> None:
+    """In SQLite's own table, where it says how a trigger was made."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = CAST(sql AS BLOB) WHERE name = 'keys_added'"
+        )
+
+
 def with_a_view(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("CREATE VIEW mine AS SELECT counter FROM registers")
@@ -185,6 +195,7 @@ def without_a_cluster(file: Path) -> None:
         (reshaped, "is damaged: its tables are not as they were made: table 'streams'"),
         (triggered, "is damaged: its tables are not as they were made: trigger 'gone'"),
         (untriggered, "its tables are not as they were made: trigger 'registers_added'"),
+        (with_a_statement_that_is_no_text, "its tables are not as they were made: trigger"),
         (with_a_view, "its tables are not as they were made: view 'mine'"),
         (of_another_cluster, "belongs to cluster 'theirs', not 'ours'"),
     ],
@@ -281,6 +292,29 @@ async def test_a_flipped_bit_is_refused_or_does_no_harm(tmp_path: Path) -> None:
         else:
             assert found.streams == snapshot.streams
     assert refusals > 30
+
+
+async def test_no_connection_to_a_file_makes_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, in_memory = sqlite3.connect, 2
+    found: list[tuple[str, int]] = []
+
+    def noting(path: str | Path, **options: Any) -> sqlite3.Connection:
+        class Noting(sqlite3.Connection):
+            def close(self) -> None:
+                found.append((str(path), *self.execute("PRAGMA temp_store").fetchone()))
+                super().close()
+
+        return connect(path, factory=Noting, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", noting)
+    file = await filled(tmp_path / "data")
+    assert check(file).problems == ()
+    back_up(file, tmp_path / "copy.db")
+    held = [kept for path, kept in found if path != ":memory:"]
+    assert len(held) > 5
+    assert set(held) == {in_memory}
 
 
 async def test_a_file_that_was_never_finished_is_made_anew(tmp_path: Path) -> None:
