@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import gossipd
@@ -11,7 +10,8 @@ from gossipd.doctor.asking import Heard
 from gossipd.doctor.visiting import Api, Row, Visit
 
 HERE, THERE = Endpoint("10.0.0.1", 7946), Endpoint("10.0.0.2", 7946)
-NOW = time.time()
+NOW = 1_700_000_000.0
+"""When all of it is seen; see `conftest`."""
 
 
 def well(**figures: Any) -> Heard:
