@@ -58,16 +58,17 @@ class Clients:
         self._totals = [0] * SOURCES
 
     def act(self, names: list[str], seconds: float) -> None:
-        """Let clients send what they send in so many seconds, to these nodes."""
+        """Let clients send what they send in so many seconds, to these nodes, of which one may
+        end with any of it, as its disk breaks."""
         rng = self._rng
         while self._retries and self._retries[0].at <= self._world.now:
             operation = heappop(self._retries).operation
-            if names:
+            if names := self._left(names):
                 self._world.increment(rng.choice(names), *operation)
         for _ in range(int(self._load * len(names) * seconds + rng.random())):
-            if names:
+            if names := self._left(names):
                 self._begin(names)
-        if names and rng.random() < self._load * seconds:
+        if (names := self._left(names)) and rng.random() < self._load * seconds:
             self._put(names)
 
     def unanswered(self) -> Increment:
@@ -75,6 +76,9 @@ class Clients:
         operation = self._operation()
         self._retry_later(operation)
         return operation
+
+    def _left(self, names: list[str]) -> list[str]:
+        return [name for name in names if name in self._world.running]
 
     def _operation(self) -> Increment:
         rng = self._rng
