@@ -130,6 +130,7 @@ class Parts:
             s.means,
             s.members,
             s.newcomers,
+            s.life,
             s.member_queue,
             s.questions,
             s.health,

@@ -192,7 +192,8 @@ class Dedup:
             return Duplicate(min(same))
         if present:
             return KeyReused(min(present))
-        return CatchingUp() if any(map(self._may_come, events)) else None
+        come = [self._may_come(event) for event in events]  # the time of each begins now
+        return CatchingUp() if any(come) else None
 
     def _may_come(self, event: KeyedEvent) -> bool:
         """Whether the register of an event that is not here may be on its way."""

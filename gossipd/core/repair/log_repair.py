@@ -113,6 +113,10 @@ class _Tried(NamedTuple):
     """When one was from 0 last."""
 
 
+FORGOTTEN_AT_ONCE = 2
+"""Streams that were equal, which are forgotten for each that is not."""
+
+
 class _Unequal(NamedTuple):
     """Of a stream that is held and was found unequal."""
 
@@ -264,7 +268,7 @@ class LogRepair:
             self._peers_tried += 1
             self._turn_to(self._rng.choice(others), turn)
         else:
-            self._patience.in_vain()
+            self._patience.in_vain(self._life, turn.now)
             self._end()
 
     def _takes_long(self, turn: Turn) -> bool:
@@ -368,7 +372,8 @@ class LogRepair:
         if leaf.version < mine.version or leaf == mine:
             return
         if self._log.holds(leaf.stream) and self._is_long_unequal(leaf.stream, now):
-            self._passes[leaf.stream] = Pass(mine.version, True)
+            is_source = leaf.stream[0] & SOURCE_BIT  # of which the one register differs
+            self._passes[leaf.stream] = Pass(0 if is_source else mine.version, True)
         elif leaf.version > mine.version:
             self._passes[leaf.stream] = self._short_pass(leaf.stream, mine.version)
         else:
@@ -378,8 +383,12 @@ class LogRepair:
 
     def _is_long_unequal(self, stream: Stream, now: float) -> bool:
         """Whether repairs have found it so for long, and it is time to ask for all doubles."""
-        interval, held = self._settings.pull_interval, self._unequal.get(stream)
-        if held is None or now - held.seen_at > LONG_PAUSE * interval:
+        interval, pause = self._settings.pull_interval, LONG_PAUSE * self._settings.pull_interval
+        held = self._unequal.pop(stream, None)
+        for oldest in list(islice(self._unequal, FORGOTTEN_AT_ONCE)):
+            if now - self._unequal[oldest].seen_at > pause:
+                del self._unequal[oldest]
+        if held is None or now - held.seen_at > pause:
             held = _Unequal(now, now + LONG_AFTER * interval)
         is_long = now >= held.whole_at
         whole_at = now + DEEP_AFTER if is_long else held.whole_at

@@ -15,6 +15,7 @@ from gossipd.core.gossip.queues import MemberQueue
 from gossipd.core.means import Means
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
 from gossipd.core.swim.health import Health
+from gossipd.core.swim.life import Life
 from gossipd.core.swim.members import MemberTable
 from gossipd.core.swim.membership import Membership
 from gossipd.core.swim.merging import ClusterMerge
@@ -56,6 +57,7 @@ class MemberRepair:
     means: InitVar[Means]
     _members: MemberTable
     _newcomers: Newcomers
+    _life: Life
     _member_queue: MemberQueue
     _questions: Questions
     _health: Health
@@ -159,7 +161,7 @@ class MemberRepair:
         if self._asks < ASKS_MAX:
             self._ask_once_more(turn)
         else:
-            self._patience.in_vain()
+            self._patience.in_vain(self._life, turn.now)
             self._end(False, turn)
 
     def _ask(self, turn: Turn) -> None:

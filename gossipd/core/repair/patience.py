@@ -6,6 +6,8 @@ each repair anew, and nothing would ever be repaired.
 
 from __future__ import annotations
 
+from gossipd.core.swim.life import Life
+
 FACTOR_MAX = 8
 
 
@@ -28,6 +30,8 @@ class Patience:
         if now - self._asked_at <= self._usual:
             self.factor = 1
 
-    def in_vain(self) -> None:
-        """A repair has ended, as nobody answered."""
-        self.factor = min(2 * self.factor, FACTOR_MAX)
+    def in_vain(self, life: Life, now: float) -> None:
+        """A repair has ended, as nobody answered: the way is slow, if anything else was answered
+        lately, and not closed."""
+        if life.is_recent(life.heard_at, now):
+            self.factor = min(2 * self.factor, FACTOR_MAX)

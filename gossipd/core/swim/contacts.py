@@ -1,7 +1,8 @@
 """When each member last spoke and answered, and what came of the last probes of it.
 
 It explains to people why a member is in its state. Nothing is decided by that but who is asked to
-ping somebody for this node: of those who spoke last, as they most likely live and are in reach.
+ping somebody for this node: some of those who spoke last, as these most likely live and are in
+reach.
 """
 
 from __future__ import annotations
@@ -81,10 +82,16 @@ class Contacts:
         contact.spoke_at, contact.spoke_from = now, source
         self._by[name] = self._by.pop(name)
 
-    def latest(self) -> Iterator[str]:
-        """Those who have spoken, from the last one on."""
-        contacts = reversed(self._by.items())
-        return (name for name, contact in contacts if contact.spoke_at is not None)
+    def latest(self, within: float) -> Iterator[str]:
+        """Those who have spoken, from the last one on, up to `within` seconds before its word."""
+        newest: float | None = None
+        for name, contact in reversed(self._by.items()):
+            if contact.spoke_at is None:
+                continue
+            newest = contact.spoke_at if newest is None else newest
+            if contact.spoke_at < newest - within:
+                return
+            yield name
 
     def answered(self, name: str, now: float) -> None:
         """A member has answered a ping of this node."""

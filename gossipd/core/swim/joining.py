@@ -41,7 +41,6 @@ their answers take a round trip."""
 ANSWER_WITHIN = 10.0
 """Seconds in which the holder of a name has to answer one that has it, too."""
 
-DOUBTS_MAX = 64
 QUESTION = 48
 """Bytes that whoever says that this node's name lives somewhere takes at least: that address may
 be sent three times as much, which a question without tags takes."""
@@ -76,7 +75,6 @@ class Joining:
 
     def __post_init__(self, means: Means) -> None:
         self._rng = means.rng
-        self._doubts: dict[Address, None] = {}
         self._former: dict[Address, None] = {}
         """Where this node has been in this life: a ghost that it left there is no rival."""
 
@@ -116,7 +114,6 @@ class Joining:
         self._former[own.address] = None
         if len(self._former) > FORMER_MAX:
             del self._former[next(iter(self._former))]
-        self._doubts.clear()
         self._rival.moved(turn.now)
         self._own.restate(turn, own.generation + 1, 0, address=address)
         self.ask_members(turn)
@@ -135,8 +132,7 @@ class Joining:
             self._send_join(held.address, cookie.cookie, held.address, turn)
         elif cookie.cookie or asked is None:
             turn.drop(Drop.UNASKED)
-        elif cookie.seen not in (own.address, *self._doubts) and len(self._doubts) < DOUBTS_MAX:
-            self._doubts[cookie.seen] = None
+        elif cookie.seen != own.address:
             turn.emit(JoinDoubtful(own.address, cookie.seen))
 
     def welcomed(self, welcome: Welcome, sender: str, turn: Turn) -> Address | None:
@@ -146,7 +142,6 @@ class Joining:
             turn.drop(Drop.UNASKED)
             return None
         self._rival.welcomed(turn.now)
-        self._doubts.clear()
         turn.emit(Joined(asked.meant, sender))
         return asked.to
 

@@ -15,6 +15,9 @@ from gossipd.core.identity import Address
 SPEAKS_FOR = 1.0
 """Seconds for which somebody may do so; a cookie takes a round trip."""
 
+PAUSE = 10.0
+"""Seconds without a word from there after which that begins anew."""
+
 TOLD_EVERY = 60.0
 """Seconds until it is told of the same name again."""
 
@@ -28,6 +31,8 @@ class _Noted(NamedTuple):
     advertised: Address
     since: float
     told_at: float
+    at: float
+    """When it was so last."""
 
 
 class Elsewhere:
@@ -41,9 +46,11 @@ class Elsewhere:
         """A newcomer asks from elsewhere without a cookie, or a member speaks from there that is
         silent where it advertises to be; whether to tell of it."""
         noted = self._noted.get(name)
-        if noted is None or noted.advertised != advertised:
-            self._note(name, _Noted(advertised, now, noted.told_at if noted else float("-inf")))
+        if noted is None or noted.advertised != advertised or now - noted.at > PAUSE:
+            told_at = noted.told_at if noted else float("-inf")
+            self._note(name, _Noted(advertised, now, told_at, now))
             return False
+        self._noted[name] = noted = noted._replace(at=now)
         return now - noted.since >= SPEAKS_FOR and self._tell(name, noted, now)
 
     def proven(self, name: str) -> None:

@@ -28,8 +28,13 @@ from .showing import Showing
 NACK_AT = 0.8
 """The part of the time given to a relay after which it says that the target is silent."""
 
-LATEST_LOOKED = 64
-"""Members that are looked at for relays among those who spoke last."""
+RECENT = 3
+"""Intervals of probes, before the newest word of anybody: from who has spoken in these relays are
+drawn. Where many members died at once, those who did not are soon the only ones. And somebody who
+speaks all the time in order to be asked, as it tells what is not so, is one of several."""
+
+RECENT_MAX = 64
+"""Members that are looked at for that."""
 
 
 @dataclass(eq=False, repr=False)
@@ -74,11 +79,11 @@ class Pinger:
         return tuple(relays)
 
     def _relays(self, target: str) -> list[str]:
-        """Those who spoke last: where many members died at once, they are the ones that did not.
-        If they are too few, any."""
+        """Members that spoke not long ago; if they are too few, any."""
         count = self._settings.indirect_probes
-        latest = islice(self._contacts.latest(), LATEST_LOOKED)
-        relays = [name for name in latest if name != target and self._lives(name)]
+        latest = self._contacts.latest(RECENT * self._settings.probe_interval)
+        recent = [name for name in islice(latest, RECENT_MAX) if self._lives(name)]
+        relays = some_of(self._rng, [name for name in recent if name != target], count)
         if len(relays) < count:
             drawn = some_of(self._rng, self._members.live, 2 * count + 1)
             relays += [name for name in drawn if name != target and name not in relays]

@@ -115,7 +115,8 @@ def test_a_port_at_which_nobody_listens_refuses() -> None:
 
 def test_where_this_host_has_no_way_nothing_is_sent() -> None:
     heard = listen(("255.255.255.255", 7946), socket.AF_INET, "shop", SIZES, timeout=6.0)
-    assert (heard.refusal, heard.is_unsent, heard.is_there) == (errno.EACCES, True, False)
+    assert heard.refusal in (errno.EACCES, errno.ENETUNREACH)  # the latter without a network
+    assert (heard.is_unsent, heard.is_there) == (True, False)
 
 
 def test_what_is_lost_is_asked_again() -> None:

@@ -115,6 +115,15 @@ def test_an_event_that_does_not_come_within_a_minute_keeps_its_key_no_longer() -
     assert bench.says(RANDOM) is None
 
 
+def test_all_events_of_a_key_have_the_same_minute() -> None:
+    bench = Bench()
+    found = (event(A, 9), event(B, 9))
+    bench.dedup.see_clocks(100.0, WALL)
+    assert bench.says(RANDOM, stored=found) == CatchingUp()
+    bench.dedup.see_clocks(100.0 + COMES_WITHIN, WALL)
+    assert bench.says(RANDOM, stored=found) is None
+
+
 def test_of_too_many_streams_that_are_awaited_the_first_is_forgotten() -> None:
     bench = Bench()
     for number in range(AWAITED_MAX + 1):

@@ -32,10 +32,12 @@ def test_of_too_many_names_the_oldest_is_forgotten() -> None:
     assert contacts.of(f"n{NAMES_MAX}").answered_at == NAMES_MAX
 
 
-def test_who_spoke_last_comes_first_and_who_never_did_not_at_all() -> None:
+def test_who_spoke_last_comes_first_and_who_did_long_before_or_never_not_at_all() -> None:
     contacts = Contacts()
-    for name in "abca":
-        contacts.spoke(name, HERE, 1.0)
+    for at, name in enumerate("abca"):
+        contacts.spoke(name, HERE, float(at))
     contacts.probed("d", Probed(1.0, 1.5, Outcome.SILENT, 3, (), ()))
-    contacts.answered("b", 2.0)
-    assert list(contacts.latest()) == ["a", "c", "b"]
+    contacts.answered("b", 9.0)
+    assert list(contacts.latest(5.0)) == ["a", "c", "b"]
+    assert list(contacts.latest(1.0)) == ["a", "c"]
+    assert not list(Contacts().latest(1.0))

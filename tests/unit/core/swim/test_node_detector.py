@@ -15,6 +15,7 @@ from gossipd.core import (
     Status,
 )
 from gossipd.core.settings import ProbeOrder
+from gossipd.core.swim.pinging import RECENT
 from gossipd.core.wire.messages import (
     Ack,
     Cookie,
@@ -280,16 +281,22 @@ def test_a_member_that_left_during_the_probe_is_not_accused() -> None:
     assert talk.status("p0") is Status.LEFT
 
 
-def test_relays_are_those_of_the_living_who_spoke_last() -> None:
+def test_relays_are_drawn_from_the_living_who_have_spoken_lately() -> None:
     talk = Talk(peers=9)
     silent(talk, "p3")
     until_probed(talk, "p3")
     for name in ("p1", "p8", "p6", "p3", "p5", "p7"):
         talk.hear(talk.peer(name), Gossip())
-    talk.hear(talk.peer("p5"), Gossip(), [talk.peer("p7").seen(Status.SUSPECT)])
+    suspects = ["p1", "p7"]
+    views = [talk.peer(name).seen(Status.SUSPECT) for name in suspects]
+    talk.hear(talk.peer("p5"), Gossip(), views)
+    since = talk.now - RECENT * talk.settings.probe_interval
+    spoke = {name: talk.node.explanation(name, talk.now).contact.spoke_at for name in talk.peers}
+    lately = {name for name, at in spoke.items() if at is not None and at >= since}
     asked = talk.wait(0.6)
     relays = {name for name in talk.peers if asked.sent(PingReq, talk.peer(name))}
-    assert relays == {"p5", "p6", "p8"}
+    assert relays == lately - {"p3", *suspects}
+    assert len(relays) == 3
 
 
 def test_local_health_worsens_where_all_relays_are_silent() -> None:
