@@ -460,6 +460,17 @@ def test_a_stream_that_goes_on_and_is_always_unequal_is_asked_for_its_doubles_no
     assert not ask.items[0].doubles
 
 
+def test_streams_that_are_equal_again_are_forgotten() -> None:
+    talk = quiet()
+    for number in 1, 2:
+        learn(talk, number, [("a", 5, 5)])
+        ask = begin(talk, (leaf_of(number, [("a", 6, 6)], 6),))
+        brought = page(number, (("a", 6, 6),), 6, start=5)
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (brought,), True))
+        assert tables(talk.node)["parts.repair.unequal"] == 1
+        talk.wait(6)
+
+
 def test_a_source_whose_register_differs_is_passed_over_from_the_beginning() -> None:
     talk = quiet()
     till = source_stream("till-7", "a")
