@@ -469,6 +469,8 @@ def test_streams_that_are_equal_again_are_forgotten() -> None:
         talk.hear(talk.peer("p0"), Pages(ask.nonce, (brought,), True))
         assert tables(talk.node)["parts.repair.unequal"] == 1
         talk.wait(6)
+    begin(talk, tuple(leaf_of(number, [("a", 7, 7)], 7) for number in (1, 2)))
+    assert tables(talk.node)["parts.repair.unequal"] == 2
 
 
 def test_a_source_whose_register_differs_is_passed_over_from_the_beginning() -> None:
