@@ -272,9 +272,9 @@ class Lies:
             "state.writer": records,
             "state.saving": records,
             "parts.repair.prefixes": DIGESTS_AT_ONCE * DIGEST_FANOUT * (DIGEST_DEPTH_MAX + 1),
-            "parts.repair.tried": records,
-            "parts.repair.unequal": records,
-            "parts.repair.doubted": records,
+            "parts.repair.differing.tried": records,
+            "parts.repair.differing.unequal": records,
+            "parts.repair.differing.doubted": records,
         }
         fitting = [most for name, most in bounds.items() if path.startswith(name)]
         return fitting[-1] if fitting else SMALL

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from gossipd.core.durability.retention import Retention
 from gossipd.core.gossip.dissemination import Dissemination
 from gossipd.core.gossip.packets import PacketBuilder
-from gossipd.core.identity import SOURCE_BIT, Stream
+from gossipd.core.identity import Stream
 from gossipd.core.log.learning import Learning
 from gossipd.core.log.log import Log
 from gossipd.core.log.passes import Pass
@@ -47,8 +47,9 @@ from gossipd.core.wire.messages import (
     Pages,
     PassAsk,
 )
-from gossipd.core.wire.records import Correction, Leaf, Page, PassItem
+from gossipd.core.wire.records import Correction, Page, PassItem
 
+from .differing import Differing
 from .patience import Patience
 from .turns import PEER_SECONDS, Turns
 
@@ -67,17 +68,6 @@ DIGESTS_AT_ONCE = 16
 _PASSES = (-1, -1)
 """Stands for the passes among the prefixes that a step has asked for."""
 
-DEEP_AFTER = 60.0
-"""Seconds between two passes from 0 over one stream whose versions agree and hashes do not, and
-between two for all doubles of one that is unequal all the time."""
-
-LONG_AFTER = 10
-"""x `pull_interval`: a stream that repairs have found unequal all the time is asked for all of its
-doubles, for as long as it moves on nothing else shows whether some are missing ..."""
-
-LONG_PAUSE = 5
-"""... x `pull_interval`: and one that they have not found so for this long, was equal."""
-
 NEWS_MAX = 64
 """A pass that brought at most so many records is news for others; more is left to repair."""
 
@@ -88,9 +78,6 @@ lacks the others have."""
 PASSES_MAX = 1024
 """Passes under way from which on no further prefixes are asked for."""
 
-RUNS_MAX = 1_000
-"""Runs of key records that are looked at to find what a pass lacks."""
-
 DIGESTS_MAX = 100_000
 """Answers to prefixes that one repair uses at most, so that no peer can lead it on for ever."""
 
@@ -99,31 +86,6 @@ class _Pull(NamedTuple):
     """All that a peer is asked in one repair."""
 
     peer: str
-
-
-class _Tried(NamedTuple):
-    """What passes over a stream whose version equals that of others, and whose hash does not,
-    have brought: nothing. Whom others it is equal with says nothing of that."""
-
-    mine: Leaf
-    """What was held."""
-    passes: int
-    """How many in a row."""
-    deep_at: float
-    """When one was from 0 last."""
-
-
-FORGOTTEN_AT_ONCE = 2
-"""Streams that were equal, which are forgotten for each that is not."""
-
-
-class _Unequal(NamedTuple):
-    """Of a stream that is held and was found unequal."""
-
-    seen_at: float
-    """When that was last."""
-    whole_at: float
-    """From when on it is asked for all doubles, if it is unequal until then."""
 
 
 @dataclass(eq=False, repr=False)
@@ -168,12 +130,7 @@ class LogRepair:
         self._gained: dict[Stream, int] = {}
         self._corrections: dict[tuple[Stream, str], Correction] = {}
         """What pages have brought of them, by register."""
-        self._tried: dict[Stream, _Tried] = {}
-        self._unequal: dict[Stream, _Unequal] = {}
-        """Both of streams that are held."""
-        self._doubted: dict[Stream, None] = {}
-        """Streams that differ though their version does not, and for whose doubles nobody has been
-        asked in this repair."""
+        self._differing = Differing(self._log, self._settings.pull_interval)
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -203,7 +160,9 @@ class LogRepair:
         del self._prefixes[prefix], self._open[prefix]
         if digest.leaves is not None:
             for leaf in digest.leaves:
-                self._compare(leaf, digest.nonce, turn.now)
+                found = self._differing.pass_over(leaf, digest.nonce, turn.now)
+                if found is not None:
+                    self._passes[leaf.stream] = found
         elif digest.sums is not None and digest.depth < DIGEST_DEPTH_MAX:
             mine = self._log.sums_shown(*prefix, digest.nonce)
             first = digest.prefix << DIGEST_BITS
@@ -304,7 +263,7 @@ class LogRepair:
         self._passes = {}
         self._gained = {}
         self._corrections = {}
-        self._doubted = {}
+        self._differing.ended()
         self._questions.give_up(_Pull)
         self._timers.cancel(Timer.PULL)
 
@@ -367,62 +326,10 @@ class LogRepair:
             items.append(item)
         return PassAsk(self._nonce, tuple(items), PAGES_MAX, size, age)
 
-    def _compare(self, leaf: Leaf, nonce: int, now: float) -> None:
-        mine = self._log.leaf_shown(leaf.stream, nonce)
-        if leaf.version < mine.version or leaf == mine:
-            return
-        if self._log.holds(leaf.stream) and self._is_long_unequal(leaf.stream, now):
-            is_source = leaf.stream[0] & SOURCE_BIT  # of which the one register differs
-            self._passes[leaf.stream] = Pass(0 if is_source else mine.version, True)
-        elif leaf.version > mine.version:
-            self._passes[leaf.stream] = self._short_pass(leaf.stream, mine.version)
-        else:
-            running = self._passes[leaf.stream] = self._pass_of_unequal(leaf.stream, now)
-            if not running.doubles:
-                self._doubted[leaf.stream] = None
-
-    def _is_long_unequal(self, stream: Stream, now: float) -> bool:
-        """Whether repairs have found it so for long, and it is time to ask for all doubles."""
-        interval, pause = self._settings.pull_interval, LONG_PAUSE * self._settings.pull_interval
-        held = self._unequal.pop(stream, None)
-        for oldest in list(islice(self._unequal, FORGOTTEN_AT_ONCE)):
-            if now - self._unequal[oldest].seen_at > pause:
-                del self._unequal[oldest]
-        if held is None or now - held.seen_at > pause:
-            held = _Unequal(now, now + LONG_AFTER * interval)
-        is_long = now >= held.whole_at
-        whole_at = now + DEEP_AFTER if is_long else held.whole_at
-        self._unequal[stream] = _Unequal(now, whole_at)
-        return is_long
-
-    def _short_pass(self, stream: Stream, start: int) -> Pass:
-        """One that skips what is held."""
-        runs = self._log.keys.runs
-        return Pass(start, runs=lambda seq: islice(runs(stream, seq), RUNS_MAX))
-
-    def _pass_of_unequal(self, stream: Stream, now: float) -> Pass:
-        """From the version, which finds records above it; if that was in vain, all of these, with
-        doubles; and if that was, too, once from 0."""
-        if stream[0] & SOURCE_BIT or not self._log.holds(stream):
-            return Pass(0, True)  # the one register differs, or everything is wanted
-        mine, before = self._log.leaf(stream), self._tried.get(stream)
-        if before is None or before.mine != mine:
-            return self._short_pass(stream, mine.version)
-        if before.passes > 1 and now - before.deep_at >= DEEP_AFTER:
-            self._tried[stream] = before._replace(deep_at=now)
-            return Pass(0, True)
-        return Pass(mine.version, True)
-
     def _finish_pass(self, stream: Stream, running: Pass, turn: Turn) -> None:
         del self._passes[stream]
         gained = self._gained.pop(stream, 0)
-        if not gained and stream in self._doubted:
-            self._whole = False
-        if not gained and self._log.holds(stream):
-            mine, before = self._log.leaf(stream), self._tried.get(stream)
-            passes = before.passes + 1 if before is not None and before.mine == mine else 1
-            deep_at = before.deep_at if before is not None else float("-inf")
-            self._tried[stream] = _Tried(mine, passes, deep_at)
+        self._whole &= self._differing.passed(stream, gained)
         if self._life.ready and 0 < gained <= NEWS_MAX and self._news_left:
             self._news_left -= 1
             self._dissemination.push_log(stream, running.start, turn)

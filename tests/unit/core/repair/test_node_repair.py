@@ -33,7 +33,7 @@ from gossipd.core.wire.messages import (
     Ping,
     Shown,
 )
-from gossipd.core.wire.records import BEGINNING, Group, Leaf, PassItem, Register
+from gossipd.core.wire.records import BEGINNING, END, Group, Leaf, Page, PassItem, Register
 from tests.simulation.tables import tables
 from tests.unit.core.talk import (
     Peer,
@@ -460,6 +460,39 @@ def test_a_stream_that_goes_on_and_is_always_unequal_is_asked_for_its_doubles_no
     assert not ask.items[0].doubles
 
 
+def test_a_source_that_is_unequal_for_long_is_asked_from_the_beginning_too() -> None:
+    talk = quiet()
+    till = source_stream("till-7", "a")
+    talk.hear(talk.peer("p0"), Gossip(), groups=[Group(till, 0, 5, (("a", 5, 100),))])
+    for _ in range(13):
+        ask = begin(talk, (Leaf(till, 5, 77),))
+        assert ask.items == (PassItem(till, 0, BEGINNING, True),)
+        talk.hear(talk.peer("p0"), Pages(ask.nonce, (Page(till, 0, BEGINNING, END, 5, ()),), True))
+        talk.wait(1.1)
+
+
+def test_one_whose_keys_find_no_room_is_asked_for_behind_the_others() -> None:
+    talk = quiet()
+    ask = begin(talk, tuple(leaf_of(number, [("a", 9, 9)], 9) for number in (1, 2)))
+    first, second = (item.stream for item in ask.items)
+    talk.node.log.keys_max = 0
+    refused = page(1 if first == stream(1) else 2, (), 9)._replace(keys=keyed(3))
+    said = talk.hear(talk.peer("p0"), Pages(ask.nonce, (refused,), False))
+    assert Drop.KEYS_FULL in said.drops
+    again = talk.wait(0.5).sent(PassAsk)[0]
+    assert [item.stream for item in again.items] == [second, first]
+
+
+def test_a_late_answer_of_a_peer_that_was_left_is_used() -> None:
+    talk = quiet()
+    asked = shows_other_log(talk, talk.peer("p0")).sent(DigestAsk)[0]
+    others = talk.wait(1.3).sent(DigestAsk)
+    assert {ask.nonce for ask in others} > {asked.nonce}, "another peer is asked by now"
+    late = talk.hear(talk.peer("p0"), told(asked, leaf_of(1, [("a", 5, 5)], 5)))
+    assert not late.drops
+    assert late.sent(PassAsk)
+
+
 def test_streams_that_are_equal_again_are_forgotten() -> None:
     talk = quiet()
     for number in 1, 2:
@@ -467,10 +500,10 @@ def test_streams_that_are_equal_again_are_forgotten() -> None:
         ask = begin(talk, (leaf_of(number, [("a", 6, 6)], 6),))
         brought = page(number, (("a", 6, 6),), 6, start=5)
         talk.hear(talk.peer("p0"), Pages(ask.nonce, (brought,), True))
-        assert tables(talk.node)["parts.repair.unequal"] == 1
+        assert tables(talk.node)["parts.repair.differing.unequal"] == 1
         talk.wait(6)
     begin(talk, tuple(leaf_of(number, [("a", 7, 7)], 7) for number in (1, 2)))
-    assert tables(talk.node)["parts.repair.unequal"] == 2
+    assert tables(talk.node)["parts.repair.differing.unequal"] == 2
 
 
 def test_a_source_whose_register_differs_is_passed_over_from_the_beginning() -> None:

@@ -6,6 +6,7 @@ from gossipd.core import SpeaksElsewhere, Status
 from gossipd.core.swim.moved import (
     APART,
     NAMES_MAX,
+    PAUSE,
     SPEAKS_FOR,
     TOLD_EVERY,
     Elsewhere,
@@ -32,6 +33,15 @@ def test_one_that_advertises_something_else_now_gets_its_time_anew() -> None:
     assert not elsewhere.spoke("n", A, 10.0)
     assert not elsewhere.spoke("n", B, 20.0)
     assert elsewhere.spoke("n", B, 21.0)
+
+
+def test_after_a_pause_the_time_begins_anew() -> None:
+    elsewhere = Elsewhere()
+    assert not elsewhere.spoke("n", A, 10.0)
+    assert elsewhere.spoke("n", A, 10.0 + SPEAKS_FOR)
+    later = 10.0 + SPEAKS_FOR + TOLD_EVERY + PAUSE
+    assert not elsewhere.spoke("n", A, later)
+    assert elsewhere.spoke("n", A, later + SPEAKS_FOR)
 
 
 def test_one_that_has_answered_where_it_advertises_to_be_is_no_more_noted() -> None:
