@@ -56,6 +56,8 @@ class Dissemination:
         """The live members."""
         self._members.follow(self._peers)
         self._flushed_at = float("-inf")
+        self._soon_at = float("-inf")
+        """When a round was arranged for last; one input may bring much news."""
         self._tokens = 0.0
         self._filled_at = float("-inf")
         self._backlog = False
@@ -105,6 +107,7 @@ class Dissemination:
         """Send what there is to some peers, and arrange for the next round."""
         settings = self._settings
         self._timers.cancel(Timer.GOSSIP)
+        self._soon_at = float("-inf")
         if not self._members.live:
             return
         self._flushed_at = turn.now
@@ -140,6 +143,9 @@ class Dissemination:
 
     def _flush_soon(self, now: float) -> None:
         """A round once fresh news was collected for a moment and the pace allows a packet."""
+        if now == self._soon_at:
+            return
+        self._soon_at = now
         pause = self._settings.flush_after
         wait = max(pause / 2, self._flushed_at + pause - now)
         self._fill(now)

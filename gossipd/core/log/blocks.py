@@ -20,13 +20,15 @@ T = TypeVar("T", str, bytes, tuple[int, str])
 class Blocks(Generic[T]):
     """Different items in their order."""
 
-    __slots__ = ("_blocks", "_count", "_next")
+    __slots__ = ("_blocks", "_count", "_lasts", "_next")
 
     def __init__(self, items: Sequence[T] = ()) -> None:
         """`items`: sorted, each once."""
         self._blocks: list[list[T]] = [
             list(items[at : at + SIZE]) for at in range(0, len(items), SIZE)
         ]
+        self._lasts: list[T] = [block[-1] for block in self._blocks]
+        """The last item of each."""
         self._count = len(items)
         self._next = 0
         """The block that is tidied next."""
@@ -79,7 +81,7 @@ class Blocks(Generic[T]):
     def add(self, item: T) -> T:
         """Hold an item; the one that is held now, which is the equal one where there was one."""
         blocks = self._blocks
-        if not blocks or blocks[-1][-1] < item:
+        if not blocks or self._lasts[-1] < item:
             self._append(item)
             return item
         place = self._block_of(item)
@@ -91,6 +93,7 @@ class Blocks(Generic[T]):
         self._count += 1
         if len(block) > 2 * SIZE:
             blocks[place : place + 1] = [block[:SIZE], block[SIZE:]]
+            self._lasts.insert(place, block[SIZE - 1])
         return item
 
     def tidy(self, wanted: Callable[[T], bool]) -> None:
@@ -102,25 +105,24 @@ class Blocks(Generic[T]):
         self._count -= before - len(kept)
         if place and len(blocks[place - 1]) + len(kept) <= SIZE:
             blocks[place - 1] += kept
+            self._lasts[place - 1] = blocks[place - 1][-1]
             kept = []
         if kept:
-            blocks[place] = kept
+            blocks[place], self._lasts[place] = kept, kept[-1]
             self._next += 1
         else:
-            del blocks[place]
+            del blocks[place], self._lasts[place]
 
     def _append(self, item: T) -> None:
         blocks = self._blocks
         if blocks and len(blocks[-1]) < SIZE:
             blocks[-1].append(item)
+            self._lasts[-1] = item
         else:
             blocks.append([item])
+            self._lasts.append(item)
         self._count += 1
 
     def _block_of(self, item: T) -> int:
         """Where the block is that holds, or would hold, an item; behind all if it is above all."""
-        return bisect_left(self._blocks, item, key=_last)
-
-
-def _last(block: list[T]) -> T:
-    return block[-1]
+        return bisect_left(self._lasts, item)

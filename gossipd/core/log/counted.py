@@ -41,12 +41,10 @@ class Counted(Registers):
         for double in doubles:
             if told and not self._has_room_for_double(stream):
                 break
-            change = self.doubles.add(stream, double, now)
-            if change is not None:
+            lost = self._enter(stream, double, now)
+            if lost is not None:
                 new += 1
-                advances += self._apply(stream, change)
-                if self.keeps_marks:
-                    self.changed.doubles[stream, double.seq] = None
+                advances += lost
         self._sum_doubles()
         return new, advances
 
@@ -57,6 +55,15 @@ class Counted(Registers):
     def fold(self, stream: Stream, count: int, now: float) -> list[Advance]:
         """Fold the first `count` doubles of a stream."""
         return self._settle(stream, self.doubles.fold(stream, count, now))
+
+    def _enter(self, stream: Stream, double: Double, now: float) -> list[Advance] | None:
+        """Join one double, which sums do not show yet; None if that was known."""
+        change = self.doubles.add(stream, double, now)
+        if change is None:
+            return None
+        if self.keeps_marks:
+            self.changed.doubles[stream, double.seq] = None
+        return self._apply(stream, change)
 
     def _correct(self, stream: Stream, correction: Correction, now: float) -> list[Advance]:
         return self._settle(stream, self.doubles.correct(stream, correction, now))

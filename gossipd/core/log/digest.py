@@ -4,10 +4,14 @@ Most significant bits first, 6 bits a level, so 64 sums below each node; the roo
 fingerprint. The upper levels are kept up to date, deeper ones, which hold few streams each, are
 summed on demand from what the owner says of a stream. Ids are random, but who mints them may lie:
 a deep node below which there are many is kept up to date, too.
+
+One input often moves one stream several times in a row: that enters the sums at once, when another
+stream moves or somebody asks. Sums are reduced when they are asked for.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 
@@ -29,40 +33,58 @@ class Trie:
     def __init__(self, sum_of: Callable[[Stream], int]) -> None:
         self._sum_of = sum_of
         self._streams: Blocks[Stream] = Blocks()
-        self._sums: list[dict[int, int]] = [{} for _ in range(_KEPT_DEPTH + 1)]
+        self._sums: list[defaultdict[int, int]] = [
+            defaultdict(int) for _ in range(_KEPT_DEPTH + 1)
+        ]
         shifts = (STREAM_BITS - DIGEST_BITS * depth for depth in range(_KEPT_DEPTH + 1))
         self._levels = tuple(zip(shifts, self._sums, strict=True))
         """Each level's sums, and how many bits of a stream id lie below it."""
         self._crowded: dict[tuple[int, int], list[int]] = {}
         """The 64 sums below each deep node, (depth, prefix), with many streams; whose parent is
         one of them, or at the depth that is kept."""
+        self._moving: Stream = b""
+        """The stream that has moved last ..."""
+        self._moved = 0
+        """... by what does not stand in the sums yet."""
 
     @property
     def root(self) -> int:
         """The sum of everything."""
-        return self._sums[0].get(0, 0)
+        self._settle()
+        return self._sums[0].get(0, 0) & MASK
 
     def insert(self, stream: Stream) -> None:
         """Make a stream known; it must not be known yet."""
+        self._settle()
         self._streams.add(stream)
+        bits, shift = int.from_bytes(stream, "big"), STREAM_BITS - DIGEST_BITS * _KEPT_DEPTH
         for depth in range(_KEPT_DEPTH, DIGEST_DEPTH_MAX):
-            prefix = int.from_bytes(stream, "big") >> STREAM_BITS - DIGEST_BITS * depth
-            if (depth, prefix) not in self._crowded:
-                if self.has_few_below(depth, prefix, _MANY):
+            place = (depth, bits >> shift)
+            if place not in self._crowded:
+                if self.has_few_below(*place, _MANY):
                     break
-                self._crowded[depth, prefix] = self._summed(depth, prefix)
+                self._crowded[place] = self._summed(*place)
+            shift -= DIGEST_BITS
 
     def add(self, stream: Stream, delta: int) -> None:
         """Add `delta` to the sum of a known stream."""
-        bits = int.from_bytes(stream, "big")
+        if stream != self._moving:
+            self._settle()
+            self._moving = stream
+        self._moved += delta
+
+    def _settle(self) -> None:
+        """Enter what has not been entered yet."""
+        delta, self._moved = self._moved, 0
+        if not delta:
+            return
+        bits = int.from_bytes(self._moving, "big")
         for shift, sums in self._levels:
-            prefix = bits >> shift
-            sums[prefix] = (sums.get(prefix, 0) + delta) & MASK
+            sums[bits >> shift] += delta
         depth, shift = _KEPT_DEPTH, STREAM_BITS - DIGEST_BITS * _KEPT_DEPTH
         while below := self._crowded.get((depth, bits >> shift)):
             depth, shift = depth + 1, shift - DIGEST_BITS
-            child = bits >> shift & (DIGEST_FANOUT - 1)
-            below[child] = (below[child] + delta) & MASK
+            below[bits >> shift & (DIGEST_FANOUT - 1)] += delta
 
     def below(self, depth: int, prefix: int) -> Iterator[Stream]:
         """The streams whose ids begin with a prefix, in order."""
@@ -77,17 +99,19 @@ class Trie:
 
     def sums(self, depth: int, prefix: int) -> tuple[int, ...]:
         """The 64 sums one level below a prefix (depth below `DIGEST_DEPTH_MAX`)."""
+        self._settle()
         children = range(prefix << DIGEST_BITS, (prefix + 1) << DIGEST_BITS)
         if depth < _KEPT_DEPTH:
             kept = self._sums[depth + 1]
-            return tuple(kept.get(child, 0) for child in children)
+            return tuple(kept.get(child, 0) & MASK for child in children)
         assert depth < DIGEST_DEPTH_MAX
-        return tuple(self._crowded.get((depth, prefix)) or self._summed(depth, prefix))
+        sums = self._crowded.get((depth, prefix)) or self._summed(depth, prefix)
+        return tuple(total & MASK for total in sums)
 
     def _summed(self, depth: int, prefix: int) -> list[int]:
         sums = [0] * DIGEST_FANOUT
         for stream in self.below(depth, prefix):
             bits = int.from_bytes(stream, "big")
             child = bits >> (STREAM_BITS - DIGEST_BITS * (depth + 1)) & (DIGEST_FANOUT - 1)
-            sums[child] = (sums[child] + self._sum_of(stream)) & MASK
+            sums[child] += self._sum_of(stream)
         return sums

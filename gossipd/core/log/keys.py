@@ -125,6 +125,11 @@ class Keys:
         """Everything held that was counted under a key."""
         return [self._event(entry) for entry in self._entries(key)]
 
+    def ages(self, key: bytes, now: float) -> dict[KeyedEvent, int]:
+        """The same, and how old the record of each is."""
+        entries = self._entries(key)
+        return {self._event(one): age_of(_ENTRY.unpack(one)[4], now) for one in entries}
+
     def is_shared(self, key: bytes) -> bool:
         """Whether several events are held under a key."""
         return key in self._more
@@ -347,8 +352,7 @@ class Keys:
 
     def _record(self, stream: Stream, seq: int, key: bytes, now: float) -> KeyRecord:
         entry = self._first[key]
-        if key in self._more:
-            place = self._place(stream, seq)
-            entry = next(one for one in self._entries(key) if one.startswith(place))
+        if key in self._more and not entry.startswith(place := self._place(stream, seq)):
+            entry = next(one for one in self._more[key] if one.startswith(place))
         _, _, counter, by, born_at = _ENTRY.unpack(entry)
         return KeyRecord(key, seq, self._counters[counter], by, age_of(born_at, now))

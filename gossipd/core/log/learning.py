@@ -109,10 +109,7 @@ class Learning:
     def twins(self, stored: Stored, now: float) -> list[Advance]:
         """Of some keys the disk holds these events, of which some may be doubles; what values
         lose by that."""
-        advances: list[Advance] = []
-        for key, events in stored.items():
-            advances += self._log.find_doubles({*events, *self._log.events(key)}, now)
-        return advances
+        return self._log.find_doubles(stored, now)
 
     # --- records -----------------------------------------------------------------------------
 

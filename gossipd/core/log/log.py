@@ -15,7 +15,7 @@ Invariants (gossipd/core/README.md#invariants):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from gossipd.core.hashing import hash64, wide_hash
@@ -209,7 +209,7 @@ class Log(Counted):
         self._sum(stream, held, sum(weights[:new]))
         if self.keeps_marks and not committed:
             self.changed.keys.update(((stream, record.seq), None) for record in records[:new])
-        shared: dict[bytes, None] = {}
+        shared: dict[bytes, tuple[KeyedEvent, ...]] = {}
         for record, weight in zip(records[new:], weights[new:], strict=True):
             if not self._make_place(stream, record, now):
                 continue
@@ -223,11 +223,8 @@ class Log(Counted):
             if self.keeps_marks and not committed:
                 self.changed.keys[stream, record.seq] = None
             if self.keys.is_shared(record.key):
-                shared[record.key] = None
-        advances: list[Advance] = []
-        for key in shared:
-            advances += self.find_doubles(self.events(key), now)
-        return new, advances
+                shared[record.key] = ()
+        return new, self.find_doubles(shared, now)
 
     def _make_place(self, stream: Stream, record: KeyRecord, now: float) -> bool:
         """Whether a key may name one more event; of too many the largest has to leave, first of
@@ -259,32 +256,30 @@ class Log(Counted):
             if held is not None and held.said != record.said:
                 self.keys.remove(stream, record.seq)
 
-    def find_doubles(self, events: Iterable[KeyedEvent], now: float) -> list[Advance]:
-        """Enter those of the events of one key that say the same as a smaller one; what values
-        lost by that."""
-        winners: dict[tuple[str, int], KeyedEvent] = {}
+    def find_doubles(
+        self, stored: Mapping[bytes, Iterable[KeyedEvent]], now: float
+    ) -> list[Advance]:
+        """Of the events of each key, those in memory and those that are `stored`, enter those
+        that say the same as a smaller one; what values lost by that."""
         advances: list[Advance] = []
-        events = sorted(events)
-        for event in events:
-            stream, seq, counter, by = event
-            winner = winners.setdefault((counter, by), event)
-            if winner is not event:
-                age = self._age_of_use(event, events, now)
+        for key, others in stored.items():
+            ages = self.keys.ages(key, now)
+            # Of what is on the disk only, as old as the others, for they were made for one call.
+            oldest = max(ages.values(), default=0)
+            winners: dict[tuple[str, int], KeyedEvent] = {}
+            for event in sorted({*ages, *others}):
+                stream, seq, counter, by = event
+                winner = winners.setdefault((counter, by), event)
+                if winner is event:
+                    continue
+                age = ages.get(event, oldest)
                 double = Double(counter, seq, by, winner.stream, winner.seq, age)
-                new, left_out = self.enter(stream, (double,), now)
-                advances += left_out
-                if new:
+                lost = self._enter(stream, double, now)
+                if lost is not None:
+                    advances += lost
                     self._late_until = max(self._late_until, now + age * AGE_TICK)
+        self._sum_doubles()
         return advances
-
-    def _age_of_use(self, loser: KeyedEvent, events: Iterable[KeyedEvent], now: float) -> int:
-        """How old a loser's record is; of one on the disk only, the oldest of the same key in
-        memory, for they were made for one call."""
-        record = self.keys.at(loser.stream, loser.seq, now)
-        if record is not None:
-            return record.age
-        held = (self.keys.at(event.stream, event.seq, now) for event in events)
-        return max((record.age for record in held if record is not None), default=0)
 
     def lag(self, stream: Stream, now: float) -> float:
         """How old what is missing of a stream may be, seconds: as old as the newest key record up

@@ -141,6 +141,7 @@ class MemberRepair:
                 self._end(True, turn)
                 return
         if turn.now - self._turned_at >= PEER_SECONDS:
+            self._turned_at = turn.now
             other = self._turns.other(pull.peer, partial(self._differ, turn.now))
             if other != pull.peer:
                 self._meeting.ended(pull.peer, False, turn)

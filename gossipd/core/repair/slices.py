@@ -17,13 +17,13 @@ from gossipd.core.timers import Timer, Timers
 from gossipd.core.turn import Turn
 from gossipd.core.wire.messages import MembersPage, Pages
 
-SLICE_MAX = 4
-"""Datagrams that are made at once, some 100 us each."""
+SLICE_MAX = 2
+"""Datagrams that are made at once, 100 to 300 us each."""
 
-PAUSE = 0.002
+PAUSE = 0.001
 """Seconds between two slices, so that answers take a quarter of the time at most."""
 
-LATE_SLICES_MAX = 2
+LATE_SLICES_MAX = 4
 """Slices that are made at once where the last one is longer ago: on a busy host timers are late,
 and who asked would wait for each."""
 

@@ -224,9 +224,11 @@ class MemberTable:
         """A nonce was answered at `address` under this name: it counts if it is held there."""
         entry = self._entries.get(name)
         if entry is not None and entry.view.address == address and not entry.proven:
+            names = self._names_with(entry)
             self._unlink(entry)
             entry.known = entry.proven = True
             self._link(entry)
+            _move_name(name, names, self._names_with(entry))
             self._mark(name)
 
     def is_met(self, name: str) -> bool:
@@ -307,6 +309,7 @@ class MemberTable:
         entry = self._entries.pop(name)
         self._move(name, entry.view, None)
         self._unlink(entry)
+        _move_name(name, self._names_with(entry), None)
         self._unshare(entry)
         del self._names[bisect_left(self._names, name)]
         self._mark(name)
@@ -359,6 +362,9 @@ class MemberTable:
         self._entries[view.name] = entry
         self._share(entry, now)
         self._link(entry)
+        _move_name(
+            view.name, self._names_with(before) if before else None, self._names_with(entry)
+        )
         self._move(view.name, before.view if before else None, view)
 
     def _move(self, name: str, before: MemberView | None, after: MemberView | None) -> None:
@@ -384,18 +390,21 @@ class MemberTable:
             self.followed[name] = None
 
     def _link(self, entry: _Entry) -> None:
-        """Enter an entry in the lists."""
+        """Count its address, and it as a stranger if it is one."""
         view = entry.view
         for addresses in self._places(entry):
             addresses[view.address] = addresses.get(view.address, 0) + 1
         if not entry.known:
             self._strangers[view.name] = None
+
+    def _names_with(self, entry: _Entry) -> list[str] | None:
+        """The names among which that of an entry is."""
+        view = entry.view
         if view.name == self._own:
-            return
+            return None
         if view.status <= Status.SUSPECT:
-            insort(self._live, view.name)
-        elif view.status is Status.FAILED and entry.known:
-            insort(self._down, view.name)
+            return self._live
+        return self._down if view.status is Status.FAILED and entry.known else None
 
     def _places(self, entry: _Entry) -> tuple[dict[Address, int], ...]:
         """Where its address is counted."""
@@ -405,22 +414,28 @@ class MemberTable:
         return (self._addresses, self._homes) if lives else (self._addresses,)
 
     def _unlink(self, entry: _Entry) -> None:
-        """Take an entry out of the lists again."""
+        """Count it no more."""
         view = entry.view
         for addresses in self._places(entry):
             addresses[view.address] -= 1
             if not addresses[view.address]:
                 del addresses[view.address]
         self._strangers.pop(view.name, None)
-        for names in (self._live, self._down):
-            index = bisect_left(names, view.name)
-            if index < len(names) and names[index] == view.name:
-                del names[index]
 
     def _unshare(self, entry: _Entry) -> None:
         """Take an entry out of the fingerprint."""
         self._sum = (self._sum - entry.digest) & MASK
         entry.digest = 0
+
+
+def _move_name(name: str, before: list[str] | None, after: list[str] | None) -> None:
+    """Take a name out of some sorted names, and into others."""
+    if before is after:
+        return
+    if before is not None:
+        del before[bisect_left(before, name)]
+    if after is not None:
+        insort(after, name)
 
 
 def digest_of(view: MemberView) -> int:

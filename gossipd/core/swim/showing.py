@@ -30,8 +30,8 @@ class Showing:
     def differ(self, beside: str, *, log: bool) -> list[str]:
         """Live members, `beside` one, that showed another log than this node's, or another
         table."""
-        own, by = self.own, self.by
-        shown = ((name, by[name]) for name in self._members.live if name != beside and name in by)
+        own = self.own
+        shown = ((name, its) for name, its in self.by.items() if name != beside)
         if log:
             return [name for name, its in shown if its.log != own.log]
         return [name for name, its in shown if its.members != own.members]

@@ -494,8 +494,7 @@ def test_twins_of_which_one_is_on_the_disk_only_are_as_old_as_the_other() -> Non
     (key,) = (new_key(RNG) for _ in range(1))
     bench.hold(A, record(1, age=70.0, key=key), version=1)
     log.merge(B, [("hits", 1, 1)])
-    events = {*log.events(key), KeyedEvent(B, 1, "hits", 1)}
-    log.find_doubles(events, 0.0)
+    log.find_doubles({key: [KeyedEvent(B, 1, "hits", 1)]}, 0.0)
     assert log.lateness(0.0) == 70.0
     (double,) = log.doubles.of(B, 0, 0.0)
     assert double.age == 700

@@ -136,8 +136,8 @@ def test_the_table_is_told_in_pages_by_name() -> None:
     p0 = talk.peer("p0")
     for peer in some_views(0, 100):
         talk.hear(p0, Gossip(), [peer.seen(Status.LEFT)])
-    said = talk.hear(p0, MembersAsk(5, "x009", 32, 1200))
-    pages = said.sent(MembersPage, p0)
+    said = [*talk.hear(p0, MembersAsk(5, "x009", 32, 1200)).timed, *talk.wait(0.01).timed]
+    pages = Said(said).sent(MembersPage, p0)
     assert len(pages) > 2
     assert [view.name for page in pages for view in page.views] == [
         f"x{number:03}" for number in range(10, 100)

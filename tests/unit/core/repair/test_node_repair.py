@@ -830,7 +830,8 @@ def holding_200_counters() -> tuple[Talk, list[Register]]:
 def test_a_pass_is_answered_with_pages_by_name() -> None:
     talk, registers = holding_200_counters()
     ask = PassAsk(5, (PassItem(stream(1), 0, BEGINNING),), 32, 1200)
-    answers = talk.hear(talk.peer("p0"), ask).sent(Pages, talk.peer("p0"))
+    said = [*talk.hear(talk.peer("p0"), ask).timed, *talk.wait(0.01).timed]
+    answers = Said(said).sent(Pages, talk.peer("p0"))
     pages = [page for answer in answers for page in answer.pages]
     assert len(pages) > 3
     assert [a.last for a in answers] == [False] * (len(answers) - 1) + [True]
