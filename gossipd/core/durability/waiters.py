@@ -21,9 +21,9 @@ Queue: TypeAlias = list[tuple[int, int]]
 WAITS_MAX = 10_000
 """Those of one kind that wait at a time."""
 
-ENDS_MAX = 125
+ENDS_MAX = 80
 """Those whose wait one input ends, as they are satisfied; the next ones a moment later. Each costs
-some 4 us here, and its client is woken in one turn of the loop with the others."""
+some 4 to 9 us here, and its client is woken in one turn of the loop with the others."""
 
 GO_ON_AFTER = 0.001
 """Seconds until the next ones."""

@@ -10,24 +10,16 @@ Folding moves no tally.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TypeAlias
 
 from gossipd.core.hashing import MASK_64, wide_hash
 from gossipd.core.identity import Stream
 
+Tally: TypeAlias = tuple[int, int, int]
+"""Of the doubles on one counter in one stream, folded or not: the sum of their hashes modulo 2^64,
+for how many the value leaves out something, and the sum of that."""
 
-class Tally(NamedTuple):
-    """Of the doubles on one counter in one stream, folded or not."""
-
-    digest: int = 0
-    """The sum of their hashes modulo 2^64."""
-    lost: int = 0
-    """For so many the value leaves out ..."""
-    out: int = 0
-    """... this sum."""
-
-
-_NOTHING = Tally()
+_NOTHING: Tally = (0, 0, 0)
 
 _OUT_BYTES = 16
 
@@ -36,7 +28,7 @@ class Tallies:
     """Those of all streams."""
 
     def __init__(self) -> None:
-        self._of: dict[Stream, dict[str, Tally]] = {}
+        self._of: dict[tuple[Stream, str], Tally] = {}
         self._before: dict[tuple[Stream, str], Tally] = {}
         """Those that have moved, as they were when sums were told last."""
 
@@ -44,29 +36,27 @@ class Tallies:
         self, stream: Stream, counter: str, *, digest: int = 0, lost: int = 0, out: int = 0
     ) -> None:
         """Add to a tally."""
-        tallies = self._of.setdefault(stream, {})
-        held = tallies.get(counter, _NOTHING)
-        self._before.setdefault((stream, counter), held)
-        moved = Tally((held.digest + digest) & MASK_64, held.lost + lost, held.out + out)
-        if moved != _NOTHING:
-            tallies[counter] = moved
-            return
-        tallies.pop(counter, None)
-        if not tallies:
-            del self._of[stream]
+        place = (stream, counter)
+        held = self._of.get(place, _NOTHING)
+        if place not in self._before:
+            self._before[place] = held
+        self._of[place] = (held[0] + digest) & MASK_64, held[1] + lost, held[2] + out
 
     def moves(self) -> Iterator[tuple[Stream, int]]:
         """By how much the sums of streams move, since this was asked last."""
         before, self._before = self._before, {}
-        for (stream, counter), was in before.items():
-            held = self._of.get(stream, {}).get(counter, _NOTHING)
+        for place, was in before.items():
+            held = self._of[place]
+            if held == _NOTHING:
+                del self._of[place]
             if held != was:
-                yield stream, _hash_of(stream, counter, held) - _hash_of(stream, counter, was)
+                yield place[0], _hash_of(*place, held) - _hash_of(*place, was)
 
 
 def _hash_of(stream: Stream, counter: str, tally: Tally) -> int:
     if tally == _NOTHING:
         return 0
+    digest, lost, out = tally
     # Many doubles that somebody made up leave out more than an integer of msgpack holds.
-    out = tally.out.to_bytes(_OUT_BYTES, "big", signed=True)
-    return wide_hash("d", stream, counter, tally.digest, tally.lost, out)
+    told = out.to_bytes(_OUT_BYTES, "big", signed=True)
+    return wide_hash("d", stream, counter, digest, lost, told)

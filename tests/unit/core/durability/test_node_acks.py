@@ -419,7 +419,7 @@ def test_a_thousand_wishes_take_one_question_a_peer() -> None:
     assert len(asked) == 1
     said = talk.confirm("p0", asked[0])
     assert len(said.of(Copies)) == ENDS_MAX, "the others a moment later"
-    told = said.of(Copies) + talk.wait(0.01).of(Copies)
+    told = said.of(Copies) + talk.wait(0.02).of(Copies)
     assert told == [Copies(token, 2, True) for token in range(1, 1001)]
 
 
