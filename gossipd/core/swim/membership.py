@@ -212,6 +212,7 @@ class Membership:
             lambda view: plausible.is_absurd(view.generation, view.incarnation, Word.OTHERS),
         ):
             self._told_at.pop(view.name, None)
+            self._end_rumour(view.name)
 
     def tell(self, name: str, turn: Turn, again_after: float = TELL_AGAIN_AFTER) -> None:
         """Answer a member with what is held of it, as it seems not to know."""

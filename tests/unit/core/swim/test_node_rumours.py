@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import MemberChanged, Status
+from gossipd.core.dispatch import EXPIRE_INTERVAL
+from gossipd.core.swim.plausible import GENERATION_SPAN
 from gossipd.core.swim.rumours import QUIET_MAX, Rumours
 from gossipd.core.wire.messages import (
     Ack,
@@ -66,6 +68,24 @@ def test_a_verdict_on_who_is_silent_is_believed_after_two_pings(status: Status, 
     assert told(said, p0)[:2] == [status, status]
     assert [change.view.status for change in said.of(MemberChanged)] == [status]
     assert said.views("p0", talk.peer("p2"))[0].status is status
+
+
+def test_what_is_said_of_a_member_ends_when_that_is_let_go() -> None:
+    """Who has raised itself above what others may say of it is, as soon as it has left."""
+    talk = settled(peers=1)
+    began = talk.now - 3.0
+    far = Peer("far", ("10.0.9.9", 7946), generation=1000 + 3 * GENERATION_SPAN // 2)
+    talk.admit(far)
+    talk.wait(began + EXPIRE_INTERVAL - 2.0 - talk.now)
+    far.answers = False
+    (*_, ping) = talk.wait(1.9).sent(Ping, far)
+    talk.hear(talk.peer("p0"), Gossip(), [far.seen(Status.FAILED, incarnation=5)])
+    talk.wait(0.01)
+    talk.hear(far, Ack(ping.nonce, talk.shown), [far.seen(Status.LEFT)])
+    assert talk.status("far") is Status.LEFT
+    said = talk.wait(1)
+    assert "far" not in [view.name for view in talk.node.members]
+    assert not said.sent(Ping, far)
 
 
 def test_verdicts_on_a_suspect_are_rumours_too() -> None:
