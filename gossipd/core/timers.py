@@ -83,7 +83,7 @@ class Timer(IntEnum):
     """Let key records go that are older than they may be; every `key_window` / 20, 5 s at
     most."""
     ANSWER = auto()
-    """The next slice of a long answer; every 2 ms."""
+    """The next slice of a long answer; every 1 ms."""
     REOPEN = auto()
     """Take increments again after a commit that failed; 0.1 s, then twice as long each time, 5 s
     at most."""

@@ -28,6 +28,7 @@ from tests.unit.core.talk import (
     FRAME,
     WALL,
     Peer,
+    Said,
     Talk,
     envelope,
     group,
@@ -200,6 +201,17 @@ def test_the_transmissions_follow_each_other_at_once_and_to_different_peers() ->
     told = [name for name, peer in talk.peers.items() if said.groups(peer)]
     assert len(told) == len(said.groups()) == 8
     assert not talk.wait(10).groups()
+
+
+def test_news_that_comes_in_the_moment_of_a_round_is_told_as_often() -> None:
+    talk = Talk(peers=9)
+    talk.settle()
+    talk.increment()
+    assert talk.node.next_timeout is not None
+    talk.now = talk.node.next_timeout
+    talk.increment()
+    said = Said([*talk.timeout().timed, *talk.wait(0.04).timed])
+    assert len(said.groups()) == 8
 
 
 def test_news_that_every_peer_got_once_follows_in_the_interval() -> None:

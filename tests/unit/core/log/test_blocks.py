@@ -84,3 +84,13 @@ def test_a_block_of_which_nothing_is_wanted_is_gone() -> None:
     assert len(blocks) == 0
     assert blocks.add((1, "y")) == (1, "y")
     assert list(blocks) == [(1, "y")]
+
+
+def test_what_comes_behind_all_that_is_left_of_a_block_has_its_place() -> None:
+    items = [(seq, "x") for seq in range(2 * SIZE)]
+    blocks = Blocks(items)
+    blocks.tidy(lambda item: item[0] < SIZE - 10)
+    for seq in range(SIZE - 1, SIZE - 11, -1):
+        assert blocks.add((seq, "y")) == (seq, "y")
+    kept = [item for item in items if not SIZE - 10 <= item[0] < SIZE]
+    assert list(blocks) == sorted([*kept, *((seq, "y") for seq in range(SIZE - 10, SIZE))])

@@ -72,3 +72,10 @@ def test_streams_that_share_their_first_bits_are_not_summed_on_demand() -> None:
     assert asked == []
     assert sum(trie.sums(DIGEST_DEPTH_MAX - 1, 1)) == sum(map(values.__getitem__, streams[256:]))
     assert len(asked) == 44
+
+
+def test_each_stream_moves_by_its_own_though_nobody_asks_in_between() -> None:
+    trie = _trie({ZERO: 1, LAST: 2})
+    for stream, delta in (ZERO, 10), (ZERO, 20), (LAST, 100), (ZERO, 1000):
+        trie.add(stream, delta)
+    assert trie.sums(0, 0) == (1031, *(0,) * 62, 102)

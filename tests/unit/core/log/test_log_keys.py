@@ -142,6 +142,18 @@ def test_a_smaller_event_of_a_key_is_what_all_others_have_lost_to() -> None:
     check_books(log)
 
 
+def test_a_double_is_as_old_as_its_record_or_as_the_oldest_of_its_key_where_it_has_none() -> None:
+    log = Log()
+    for stream in (A, B, C, D):
+        log.merge(stream, [("x", 1, 5)])
+    for stream, age in (A, 300), (B, 700), (C, 20):
+        log.merge_keys(stream, [record(K, 1, 5)._replace(age=age)], 0.0)
+    log.find_doubles({K: [KeyedEvent(D, 1, "x", 5)]}, 0.0)
+    ages = {stream: [each.age for each in log.doubles.of(stream, 0, 0.0)] for stream in (B, C, D)}
+    assert ages == {B: [700], C: [20], D: [700]}
+    check_books(log)
+
+
 def test_a_double_whose_register_comes_later_is_left_out_then() -> None:
     log = Log()
     log.merge(A, [("x", 1, 5)])

@@ -10,6 +10,7 @@ from gossipd.core import Drop, Settings, Status
 from gossipd.core.repair.member_repair import NEWCOMERS_PAUSE_MAX, VAIN_MAX, VAIN_PAUSE_MAX
 from gossipd.core.repair.turns import PEER_SECONDS
 from gossipd.core.settings import DATAGRAM_SIZE_FLOOR
+from gossipd.core.swim.showing import Showing
 from gossipd.core.wire.messages import (
     PAGES_MAX,
     DigestAsk,
@@ -238,6 +239,46 @@ def test_a_table_that_has_no_end_is_asked_for_where_nobody_else_has_another_one(
         after = f"x{number - 1:03}" if number else ""
         said = talk.hear(p0, MembersPage(ask.nonce, after, f"x{number:03}", ()))
     assert said.sent(MembersAsk, p0)
+
+
+def test_a_peer_that_answers_for_long_is_asked_on_for_as_long_again_before_others_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To look who differs costs as much as there are members."""
+    looks: list[float] = []
+    talk = quiet(peers=2)
+    sound = Showing.differ
+
+    def differ(self: Showing, beside: str, *, log: bool) -> list[str]:
+        looks.append(talk.now)
+        return sound(self, beside, log=log)
+
+    p0 = talk.peer("p0")
+    ask = shows_other_table(talk, p0).sent(MembersAsk, p0)[0]
+    monkeypatch.setattr(Showing, "differ", differ)
+    began, nonce, after = talk.now, ask.nonce, ""
+    while talk.now < began + 2.5 * PEER_SECONDS:
+        talk.now += 0.1
+        upto = f"x{round(talk.now * 10):06}"
+        for again in talk.hear(p0, MembersPage(nonce, after, upto, ())).sent(MembersAsk, p0):
+            nonce = again.nonce
+        after = upto
+    assert [round((at - began) / PEER_SECONDS) for at in looks] == [1, 2]
+
+
+def test_who_is_gone_is_not_asked_whatever_it_had_shown() -> None:
+    talk = quiet(peers=3, settings=Settings(pull_interval=0.001))
+    gone = talk.peer("p1")
+    (ask,) = shows_other_table(talk, gone).sent(MembersAsk, gone)
+    talk.hear(gone, MembersPage(ask.nonce, "", "", ()))
+    talk.fail("p1")
+    talk.settle()
+    for number in range(6):
+        said = shows_other_table(talk, talk.peer("p0"), table=1000 + number)
+        (ask,) = said.sent(MembersAsk)
+        assert not said.sent(MembersAsk, gone)
+        talk.hear(talk.peer("p0"), MembersPage(ask.nonce, "", "", ()))
+        talk.wait(0.002)
 
 
 def test_who_always_shows_another_table_does_not_keep_others_from_being_asked() -> None:

@@ -107,6 +107,17 @@ def test_live_and_failed_members_are_listed_by_name() -> None:
     assert table.names_after("") == ["bob", "eve", "own", "zoe"]
 
 
+def test_a_failed_member_is_listed_once_this_node_knows_it() -> None:
+    table = _table()
+    table.merge(FAILED, 0.0)
+    assert table.down == []
+    table.prove("bob", FAILED.address)
+    table.prove("bob", FAILED.address)
+    assert table.down == ["bob"]
+    table.merge(ALIVE._replace(incarnation=4), 1.0)
+    assert (table.live, table.down) == (["bob"], [])
+
+
 def test_accusers_are_joined_up_to_a_bound() -> None:
     table = _table(SUSPECT)
     fingerprint = table.fingerprint
