@@ -43,8 +43,8 @@ from .state import State
 from .timers import Key, Timer
 from .turn import Turn
 
-EXPIRE_INTERVAL = 60.0
-"""Seconds between two looks for members to forget."""
+EXPIRE_INTERVAL, EXPIRE_PAUSE = 60.0, 0.02
+"""Seconds between two looks for members to forget, and between two parts of one."""
 
 
 class Dispatch:
@@ -280,5 +280,7 @@ class Dispatch:
             self._parts.joining.ask([silent], turn)
 
     def _expire(self, turn: Turn) -> None:
-        self._parts.membership.expire(turn)
-        self._state.means.timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)
+        timers = self._state.means.timers
+        timers.set(Timer.EXPIRE, turn.now + EXPIRE_INTERVAL)  # whatever raises
+        if self._parts.membership.expire(turn):
+            timers.set(Timer.EXPIRE, turn.now + EXPIRE_PAUSE)

@@ -78,7 +78,8 @@ class Timer(IntEnum):
     """About a newcomer: ask for an echo, again, or forget it; after 0.15 s, then twice as long
     each time. Also about who has proven itself: greet it once more, after 0.3 s."""
     EXPIRE = auto()
-    """Let go what is too old in the member table; every minute."""
+    """Let go what is too old in the member table; every minute, of many members in parts, every
+    20 ms."""
     KEYS = auto()
     """Let key records go that are older than they may be; every `key_window` / 20, 5 s at
     most."""

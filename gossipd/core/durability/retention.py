@@ -87,8 +87,8 @@ class Retention:
         """Those whose key records are still to be looked at in this round, the next one last."""
         self._lag = self._lag_found = 0.0
         """How old what is missing of any stream may be, by the last round and by this one."""
-        self._looked_at = 0
-        """How many streams with doubles were looked at in this round of them."""
+        self._doubled: list[Stream] = []
+        """Those whose doubles are still to be looked at in this round, the next one last."""
 
     @property
     def age_wanted(self) -> int:
@@ -122,6 +122,7 @@ class Retention:
 
     def drop(self, turn: Turn) -> None:
         """Drop some of what is too old, and look again later."""
+        self._look_again(turn)  # whatever raises
         log, dedup = self._log, self._dedup
         count = 0
         may_go = partial(self._may_go, turn.now)
@@ -146,8 +147,6 @@ class Retention:
             more |= self._fold(turn)
         if more:
             self._timers.set(Timer.KEYS, turn.now + PAUSE)
-        else:
-            self._look_again(turn)
 
     def _drop_above(self, stream: Stream, limit: int, now: float) -> int:
         """Drop up to `limit` records above a stream's version that have expired, however long an
@@ -192,17 +191,15 @@ class Retention:
         """Fold some doubles that are old; whether there are more."""
         log = self._log
         age, left = int(self._age_of_folded(turn.now) / AGE_TICK), FOLDED_AT_ONCE
-        streams = log.doubles.streams
-        for stream in streams[self._looked_at : self._looked_at + STREAMS_AT_ONCE]:
+        self._doubled = self._doubled or log.doubles.streams
+        for stream in self._doubled[: -STREAMS_AT_ONCE - 1 : -1]:
             count = log.doubles.old(stream, age, left, turn.now)
             turn.learn(log.fold(stream, count, turn.now))
             left -= count
             if not left:
                 return True
-            self._looked_at += 1
-        more = self._looked_at < len(streams)
-        self._looked_at = self._looked_at if more else 0
-        return more
+            self._doubled.pop()
+        return bool(self._doubled)
 
     def _age_of_folded(self, now: float) -> float:
         """Seconds after which doubles are folded, given how many there are. What comes below a

@@ -223,8 +223,8 @@ class Doubles:
 
     @property
     def streams(self) -> list[Stream]:
-        """The streams that have doubles."""
-        return list(self._orders)
+        """The streams that have doubles, the latest one first."""
+        return list(reversed(self._orders))
 
     def fold(self, stream: Stream, count: int, now: float, counter: str | None = None) -> Change:
         """Fold the doubles among the first `count` of a stream, all or those on one counter."""

@@ -68,6 +68,8 @@ class Slices:
         """The next slice."""
         place = next(iter(self._answers))
         answer = self._answers.pop(place)
+        if self._answers:
+            self._timers.set(Timer.ANSWER, turn.now + PAUSE)  # whatever raises
         sent = 0
         size = int(SLICE_MAX * max(1, min(LATE_SLICES_MAX, (turn.now - self._made_at) / PAUSE)))
         self._made_at = turn.now

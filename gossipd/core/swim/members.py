@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -277,15 +277,20 @@ class MemberTable:
         return Change(self._entries[view.name].view, entry.view if entry else None)
 
     def expire(
-        self, now: float, is_absurd: Callable[[MemberView], bool] = lambda _: False
+        self,
+        now: float,
+        is_absurd: Callable[[MemberView], bool] = lambda _: False,
+        names: Iterable[str] | None = None,
     ) -> list[MemberView]:
-        """Let old verdicts on others leave sharing at half their life and the table at its end.
+        """Let old verdicts on others leave sharing at half their life and the table at its end;
+        those on members of these `names`, or on all.
 
         At once goes who is gone and had raised itself above what others may say of anybody: nobody
         who has not heard it itself would ever believe that, so tables would differ.
         """
         gone: list[MemberView] = []
-        for name, entry in list(self._entries.items()):
+        for name in self.names_after("") if names is None else names:
+            entry = self._entries[name]
             if entry.view.status <= Status.SUSPECT or name == self._own:
                 continue
             age = now - entry.verdict_at

@@ -37,6 +37,9 @@ its host."""
 SPREAD = 0.0001
 """Seconds per live member within which all of them turn to a newcomer, each at its own moment."""
 
+EXPIRED_AT_ONCE = 250
+"""Members that are looked at in one turn for what is too old; to let one go takes some 5 us."""
+
 AFTER_PULL = 0.05
 """Seconds until who has learnt of members from a whole table turns to them."""
 
@@ -58,6 +61,8 @@ class Membership:
     def __post_init__(self, means: Means) -> None:
         self._settings, self._rng, self._timers = means
         self._told_at: dict[str, float] = {}
+        self._expired_upto = ""
+        """The last name that was looked at for what is too old."""
 
     # --- views -------------------------------------------------------------------------------
 
@@ -204,15 +209,20 @@ class Membership:
         self.learn(forgotten, turn, reason=Reason(Cause.FORGOTTEN))
         self._dissemination.push_member(name, turn)  # also of one that only others knew
 
-    def expire(self, turn: Turn) -> None:
-        """Let old verdicts go."""
+    def expire(self, turn: Turn) -> bool:
+        """Let some old verdicts go, each time those on other members; whether there are more."""
+        names = self._members.names_after(self._expired_upto)
+        some, more = names[:EXPIRED_AT_ONCE], len(names) > EXPIRED_AT_ONCE
+        self._expired_upto = some[-1] if more else ""
         plausible = self._plausible
         for view in self._members.expire(
             turn.now,
             lambda view: plausible.is_absurd(view.generation, view.incarnation, Word.OTHERS),
+            some,
         ):
             self._told_at.pop(view.name, None)
             self._end_rumour(view.name)
+        return more
 
     def tell(self, name: str, turn: Turn, again_after: float = TELL_AGAIN_AFTER) -> None:
         """Answer a member with what is held of it, as it seems not to know."""

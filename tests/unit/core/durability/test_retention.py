@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import NoReturn
 
 import pytest
 
@@ -26,7 +27,8 @@ from gossipd.core.durability.retention import (
 )
 from gossipd.core.identity import key_time
 from gossipd.core.log.dedup import held_longer
-from gossipd.core.log.doubles import FOLDED_AT_ONCE, REACHED_AT_ONCE
+from gossipd.core.log.doubles import FOLDED_AT_ONCE, REACHED_AT_ONCE, Doubles
+from gossipd.core.log.log import Log
 from gossipd.core.state import State
 from gossipd.core.timers import Timer
 from gossipd.core.wire.records import AGE_WANTED_MAX
@@ -358,6 +360,56 @@ def test_streams_are_looked_at_some_at_a_time() -> None:
     assert len(bench.state.log.doubles) == len(streams)
     assert bench.drop(0.0) == 5.0
     assert len(bench.state.log.doubles) == len(streams) - 1
+
+
+def test_a_mistake_with_what_is_too_old_stops_no_later_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(True)
+    find(bench, B, 1, age=FOLDED_AFTER)
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "fold", mistaken)
+        with pytest.raises(RuntimeError):
+            bench.drop(0.0)
+    assert bench.state.means.timers.next == 5.0
+    bench.drop(5.0)
+    assert len(bench.state.log.doubles) == 0
+
+
+def mistaken(*_: object) -> NoReturn:
+    raise RuntimeError("a bug")
+
+
+def test_a_round_passes_over_no_stream_though_others_have_no_doubles_any_more() -> None:
+    bench = Bench(True)
+    count = 2 * FOLDED_AT_ONCE + 5
+    for number in range(count):
+        find(bench, bytes(8) + number.to_bytes(2, "big"), 1, age=FOLDED_AFTER)
+    left = [count]
+    while bench.drop(0.0) == pytest.approx(PAUSE):
+        left.append(len(bench.state.log.doubles))
+        assert 0 < left[-2] - left[-1] <= FOLDED_AT_ONCE
+    assert len(bench.state.log.doubles) == 0
+
+
+def test_what_a_turn_looks_at_does_not_grow_with_the_streams_that_have_doubles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(True)
+    for number in range(3 * STREAMS_AT_ONCE):
+        find(bench, bytes(8) + number.to_bytes(2, "big"), 1)
+    listed = []
+    sound = vars(Doubles)["streams"]
+
+    def streams(self: Doubles) -> list[bytes]:
+        listed.append(len(self))
+        found: list[bytes] = sound.fget(self)
+        return found
+
+    monkeypatch.setattr(Doubles, "streams", property(streams))
+    while bench.drop(0.0) == pytest.approx(PAUSE):
+        pass
+    assert listed == [3 * STREAMS_AT_ONCE], "once in a round"
 
 
 def test_the_fuller_the_table_the_sooner_doubles_are_folded() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from gossipd.core import Effect, KeysWanted, Send
 from gossipd.core.repair.slices import (
     ANSWERS_MAX,
@@ -83,6 +85,22 @@ def test_each_asker_gets_a_slice_in_turn() -> None:
         desk.wait()
     order = desk.made[::SLICE_MAX]
     assert order == ["bob", "bob", "eve", "bob"]
+
+
+def test_a_mistake_in_one_answer_stops_no_other() -> None:
+    desk = Desk()
+    desk.ask("bob", 2 * SLICE_MAX)
+    desk.ask("eve", SLICE_MAX)
+    turn = desk.state.turn(desk.now)
+    desk.serving.serve("members", "bob", ALIVE.address, map(mistaken, (0,)), turn)
+    with pytest.raises(RuntimeError):
+        desk.wait()
+    assert [desk.wait(), desk.wait()] == [SLICE_MAX, 0], "that of eve"
+    assert len(desk.ask("bob", 1)) == 1
+
+
+def mistaken(_: int) -> MembersPage:
+    raise RuntimeError("a bug")
 
 
 def test_who_asks_anew_waits_for_nothing_of_before() -> None:

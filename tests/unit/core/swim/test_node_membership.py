@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
 import pytest
 
 from gossipd.core import (
@@ -13,6 +16,9 @@ from gossipd.core import (
     Settings,
     Status,
 )
+from gossipd.core.dispatch import EXPIRE_INTERVAL
+from gossipd.core.swim.members import MemberTable
+from gossipd.core.swim.membership import EXPIRED_AT_ONCE
 from gossipd.core.swim.plausible import GENERATION_SPAN
 from gossipd.core.wire.messages import (
     Ack,
@@ -99,6 +105,52 @@ def test_who_has_raised_itself_above_what_others_may_say_goes_a_minute_after_it_
     assert talk.status("late") is Status.FAILED
     talk.wait(61)
     assert talk.node.member("late") is None
+
+
+def test_however_many_are_gone_for_long_a_turn_looks_at_some_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk = Talk(peers=1, settings=Settings(remember=60.0))
+    looked: list[int] = []
+    sound = MemberTable.expire
+
+    def expire(
+        self: MemberTable,
+        now: float,
+        is_absurd: Callable[[MemberView], bool],
+        names: Sequence[str],
+    ) -> list[MemberView]:
+        looked.append(len(names))
+        return sound(self, now, is_absurd, names)
+
+    count = EXPIRED_AT_ONCE + 50
+    for number in range(count):
+        gone = MemberView(f"x{number:03}", ("10.0.2.1", number + 1), 5, 0, Status.FAILED)
+        talk.hear_views(gone)
+    assert len(talk.node.members) == count + 2
+    monkeypatch.setattr(MemberTable, "expire", expire)
+    talk.wait(EXPIRE_INTERVAL + 1)
+    assert looked == [EXPIRED_AT_ONCE, 52]
+    assert [view.name for view in talk.node.members] == ["me", "p0"]
+    talk.wait(EXPIRE_INTERVAL)
+    assert looked[2:] == [2]
+
+
+def test_a_mistake_with_members_that_are_too_old_stops_no_later_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk = Talk(peers=1, settings=Settings(remember=60.0))
+    talk.hear_views(MemberView("x", ("10.0.2.1", 1), 5, 0, Status.FAILED))
+    with monkeypatch.context() as patch:
+        patch.setattr(MemberTable, "expire", mistaken)
+        with pytest.raises(RuntimeError):
+            talk.wait(EXPIRE_INTERVAL + 1)
+    talk.wait(EXPIRE_INTERVAL + 1)
+    assert talk.node.member("x") is None
+
+
+def mistaken(*_: object) -> NoReturn:
+    raise RuntimeError("a bug")
 
 
 def test_a_member_of_an_older_incarnation_is_told_the_newer_one() -> None:
