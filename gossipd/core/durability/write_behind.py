@@ -2,10 +2,10 @@
 
 Own increments are committed before they are exposed (see `writer`); everything else is stored
 lazily, in cycles. A cycle covers all that had changed when it began: first registers, as they are
-when they are taken, then key records, doubles and corrections, and in its last part the versions
-as they were at the beginning, and members. So no version is stored before every record that it
-covers, and whoever waits for something that arrived before a cycle began waits for the end of that
-cycle.
+when they are taken, then key records, doubles and corrections, with or behind the last of these
+the versions as they were at the beginning, and in its last part members. So no version is stored
+before every record that it covers, and whoever waits for something that arrived before a cycle
+began waits for the end of that cycle.
 
 A node that keeps its state in memory only has none of this: there, what is held counts as stored.
 """
@@ -56,7 +56,6 @@ class Changes(NamedTuple):
 class _Cycle:
     marks: Marks
     """What is not stored of it."""
-    versions: dict[Stream, int]
     members: dict[str, None]
 
 
@@ -102,8 +101,8 @@ class WriteBehind:
         return self._cycle is not None and place in self._cycle.marks.keys
 
     def take(self, limit: int, now: float) -> Changes | None:
-        """The next part, of at most `limit` records, in a new cycle if none runs. It is taken
-        again until it is stored."""
+        """The next part, of at most `limit` records, and as many versions, in a new cycle if none
+        runs. It is taken again until it is stored."""
         if not self.pending:
             return None
         cycle = self._cycle = self._cycle or self._begin()
@@ -132,12 +131,14 @@ class WriteBehind:
         )
         if any(len(some) < len(marked) for some, marked in taken):
             return part
+        part = part._replace(versions=tuple(islice(marks.versions.items(), limit)))
+        if len(part.versions) < len(marks.versions):
+            return part
         own = self._members.own
         generation = own.generation if own.name in cycle.members else 0
         names = (name for name in cycle.members if name != own.name)
         views = {name: self._members.worth_keeping(name, now) for name in names}
         return part._replace(
-            versions=tuple(cycle.versions.items()),
             members=tuple(view for view in views.values() if view is not None),
             gone=tuple(name for name, view in views.items() if view is None),
             last=True,
@@ -147,16 +148,18 @@ class WriteBehind:
     def stored(self, changes: Changes) -> None:
         """A part is on the disk."""
         assert self._cycle is not None
+        marks = self._cycle.marks
         for stream, counter, _, _ in changes.registers:
-            del self._cycle.marks.registers[stream, counter]
+            del marks.registers[stream, counter]
         for stream, record in changes.keys:
-            del self._cycle.marks.keys[stream, record.seq]
+            del marks.keys[stream, record.seq]
         for stream, double in changes.doubles:
-            del self._cycle.marks.doubles[stream, double.seq]
+            del marks.doubles[stream, double.seq]
         for stream, correction in changes.corrections:
-            del self._cycle.marks.corrections[stream, correction.counter]
+            del marks.corrections[stream, correction.counter]
         for stream, version in changes.versions:
             self._log.set_durable(stream, version)
+            del marks.versions[stream]
         if changes.last:
             self._cycle = None
             self.done = self.begun
@@ -164,9 +167,8 @@ class WriteBehind:
     def _begin(self) -> _Cycle:
         self.begun += 1
         marks, self._log.changed = self._log.changed, Marks()
-        versions = {stream: self._log.version(stream) for stream in marks.versions}
         members, self._members.changed = self._members.changed, {}
-        return _Cycle(marks, versions, members)
+        return _Cycle(marks, members)
 
     def _corrections(self, marks: Marks, limit: int) -> tuple[tuple[Stream, Correction], ...]:
         """As they are now."""

@@ -337,7 +337,7 @@ class Log(Counted):
         held.version = version
         self._trie.add(stream, delta)
         if self.keeps_marks:
-            self.changed.versions[stream] = None
+            self.changed.versions[stream] = version
         return True
 
     def run_end(self, stream: Stream) -> int:

@@ -1,4 +1,6 @@
-"""What has changed in a log and is to be stored: names, whose values are looked up when it is."""
+"""What has changed in a log and is to be stored: names, whose values are looked up when it is; and
+versions, as they are.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ class Marks:
 
     def __init__(self) -> None:
         self.registers: dict[tuple[Stream, str], None] = {}
-        self.versions: dict[Stream, None] = {}
-        """Streams with a new one."""
+        self.versions: dict[Stream, int] = {}
+        """Those that have risen; what they speak for had changed by then."""
         self.keys: dict[tuple[Stream, int], None] = {}
         """(stream, seq) of new key records."""
         self.doubles: dict[tuple[Stream, int], None] = {}

@@ -562,7 +562,7 @@ def versions_in_the_first_part(patch: pytest.MonkeyPatch) -> None:
         changes = sound(self, limit, now)
         if changes is None or self._cycle is None:
             return changes
-        return changes._replace(versions=tuple(self._cycle.versions.items()))
+        return changes._replace(versions=tuple(self._cycle.marks.versions.items()))
 
     patch.setattr(WriteBehind, "take", take)
 

@@ -82,6 +82,21 @@ def test_the_versions_follow_in_the_last_part_when_every_record_is_stored() -> N
     assert log.durable(stream(1)) == 5
 
 
+def test_of_very_many_streams_versions_come_in_parts_too() -> None:
+    talk = keeper()
+    for number in range(7):
+        talk.hear_news(group(number, [("a", 1, 1)]))
+    parts: list[Changes] = []
+    while not parts or not parts[-1].last:
+        parts.append(talk.take(3))
+        talk.stored(parts[-1])
+        durable = sum(talk.node.log.durable(stream(number)) for number in range(7))
+        assert durable == sum(len(part.versions) for part in parts)
+    told = [(len(part.registers), len(part.versions)) for part in parts]
+    assert told == [(3, 0), (3, 0), (1, 3), (0, 3), (0, 1)]
+    assert talk.maybe_take(3) is None
+
+
 def test_a_version_is_stored_as_it_was_when_its_cycle_began() -> None:
     talk = keeper()
     hear_five(talk)
