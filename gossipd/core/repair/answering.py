@@ -47,8 +47,11 @@ from gossipd.core.wire.records import (
 )
 
 LOOKS_MAX = 8
-"""Times that one question may lead through many counters of which nothing is to be told; then the
-answer ends, and who asked goes on from there."""
+"""Times that one question may lead through many counters or events of which nothing is to be told;
+then the answer ends, and who asked goes on from there."""
+
+PASSED_MAX = 100
+"""Events that are passed over, some 2 us each, before one of which nothing is told is named."""
 
 _NAME_ROOM = 2 * (NAME_BYTES_MAX + 2)
 """Bytes that the two names which bound a page of the table may take."""
@@ -75,7 +78,7 @@ class Lack(NamedTuple):
 
 @dataclass(slots=True)
 class _Looks:
-    """How often an answer may still pass over many counters."""
+    """How often an answer may still pass over many of these."""
 
     left: int
 
@@ -218,7 +221,8 @@ class Answering:
     def _parts(
         self, wish: PassItem, age: int, archive: Archive | None, now: float
     ) -> Iterator[tuple[Position, list[Record]]]:
-        """What a wish is for, by positions, none of which may be split."""
+        """What a wish is for, by positions, none of which may be split; now and then one of which
+        nothing is told, as the asker may not want to look on."""
         log, (after_seq, after_name) = self._log, wish.after
         if not after_seq:
             yield from _by_name(log, wish, after_name)
@@ -227,22 +231,27 @@ class Answering:
         if archive is not None and archive.stream == wish.stream:
             keys = _with_archive(archive, above, keys)
         version = log.version(wish.stream)
-        wanted = (record for record in keys if record.age <= age or record.seq > version)
         doubles = log.doubles.of(wish.stream, after_seq if wish.doubles else above, now)
-        rest: Iterator[Record] = merge(wanted, doubles, key=itemgetter(1))
+        rest: Iterator[KeyRecord | Double] = merge(keys, doubles, key=itemgetter(1))
+        passed = 0
         for seq, part in groupby(rest, key=itemgetter(1)):
-            records = list(part)
-            if not wish.doubles:
-                records = [each for each in records if not self._is_found(wish.stream, each)]
-            if records:
+            records: list[Record] = [
+                each
+                for each in part
+                if (
+                    each.age <= age or each.seq > version
+                    if isinstance(each, KeyRecord)
+                    else wish.doubles or not self._is_found(wish.stream, each)
+                )
+            ]
+            passed = 0 if records else passed + 1
+            if records or passed % PASSED_MAX == 0:
                 yield (seq, ""), records
 
-    def _is_found(self, stream: Stream, record: Record) -> bool:
-        """Whether it is a double, and who gets the key records finds it by itself."""
-        if not isinstance(record, Double):
-            return False
+    def _is_found(self, stream: Stream, double: Double) -> bool:
+        """Whether who gets the key records finds it by itself."""
         has = self._log.keys.has
-        return has(stream, record.seq) and has(record.winner, record.winner_seq)
+        return has(stream, double.seq) and has(double.winner, double.winner_seq)
 
     def _next_shared(self, names: Iterator[str], now: float) -> tuple[MemberView, Packed] | None:
         for name in names:

@@ -7,6 +7,7 @@ import pytest
 
 from gossipd.core.log.registers import Registers
 from gossipd.core.log.stream_log import PASSED_MAX
+from gossipd.core.repair import answering
 from gossipd.core.repair.answering import (
     LOOKS_MAX,
     Answering,
@@ -167,6 +168,33 @@ def test_a_pass_over_many_counters_of_which_few_are_new_ends_early_and_goes_on_f
         after = pages[-1].upto
     assert found == [f"{n:06}" for n in range(1, 1201)]
     assert asked > 1
+
+
+def test_a_pass_over_many_key_records_that_are_too_old_for_the_asker_ends_early_and_goes_on() -> (
+    None
+):
+    passed_max = answering.PASSED_MAX
+    count = 3 * LOOKS_MAX * passed_max
+    state = state_of(own=LONG_OWN)
+    state.log.merge(A, [("x", count, 1)])
+    young = (5, count // 2, count)
+    keys = [
+        KeyRecord(n.to_bytes(16, "big"), n, "x", 1, 1 if n in young else 50)
+        for n in range(1, count + 1)
+    ]
+    state.log.merge_keys(A, keys, 0.0)
+    state.log.claim(A, count)
+    after, found, asked = BEGINNING, list[int](), 0
+    while after != END:
+        answers = _answers(state, replace(_ask(PassItem(A, 0, after)), age=10))
+        asked += 1
+        pages = [page for answer in answers for page in answer.pages]
+        assert pages[0].after == after
+        assert pages[-1].upto[0] - after[0] <= (LOOKS_MAX + 1) * passed_max or len(found) == 2
+        found += [record.seq for page in pages for record in page.keys]
+        after = pages[-1].upto
+    assert found == list(young)
+    assert asked >= 3
 
 
 def test_a_pass_goes_on_behind_the_counter_asked_for() -> None:
