@@ -1,18 +1,20 @@
 """Sorted items in blocks: one more costs no more than a block, however many there are.
 
 A sorted list would move, and sorting it again would look at, all of its items. Here what an input
-costs does not grow with what is held (but for the way to the block), and superseded items are
-dropped a block at a time.
+costs does not grow with what is held (but for the way to the block).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 SIZE = 512
 """Items of a block that is filled from its end. One that grows within is split at twice that."""
+
+_FEW = SIZE // 8
+"""A block of so many is looked at whenever it loses one: it may become part of another one."""
 
 T = TypeVar("T", str, bytes, tuple[int, str])
 
@@ -20,7 +22,7 @@ T = TypeVar("T", str, bytes, tuple[int, str])
 class Blocks(Generic[T]):
     """Different items in their order."""
 
-    __slots__ = ("_blocks", "_count", "_lasts", "_next")
+    __slots__ = ("_blocks", "_count", "_lasts")
 
     def __init__(self, items: Sequence[T] = ()) -> None:
         """`items`: sorted, each once."""
@@ -30,8 +32,6 @@ class Blocks(Generic[T]):
         self._lasts: list[T] = [block[-1] for block in self._blocks]
         """The last item of each."""
         self._count = len(items)
-        self._next = 0
-        """The block that is tidied next."""
 
     def __len__(self) -> int:
         return self._count
@@ -96,22 +96,15 @@ class Blocks(Generic[T]):
             self._lasts.insert(place, block[SIZE - 1])
         return item
 
-    def tidy(self, wanted: Callable[[T], bool]) -> None:
-        """Look at one block, each time at another one, and drop what is not wanted any more."""
-        blocks = self._blocks
-        place = self._next = self._next if self._next < len(blocks) else 0
-        before = len(blocks[place])
-        kept = list(filter(wanted, blocks[place]))
-        self._count -= before - len(kept)
-        if place and len(blocks[place - 1]) + len(kept) <= SIZE:
-            blocks[place - 1] += kept
-            self._lasts[place - 1] = blocks[place - 1][-1]
-            kept = []
-        if kept:
-            blocks[place], self._lasts[place] = kept, kept[-1]
-            self._next += 1
-        else:
-            del blocks[place], self._lasts[place]
+    def remove(self, item: T) -> None:
+        """Hold an item, which is held, no more."""
+        place = bisect_left(self._lasts, item)
+        block = self._blocks[place]
+        at = bisect_left(block, item)
+        del block[at]
+        self._count -= 1
+        if at == len(block) or len(block) <= _FEW:
+            self._shrunk(place)
 
     def _append(self, item: T) -> None:
         blocks = self._blocks
@@ -126,3 +119,15 @@ class Blocks(Generic[T]):
     def _block_of(self, item: T) -> int:
         """Where the block is that holds, or would hold, an item; behind all if it is above all."""
         return bisect_left(self._lasts, item)
+
+    def _shrunk(self, place: int) -> None:
+        """A block has lost its last item, or has few: it becomes part of the one before it if that
+        leaves room there."""
+        blocks, lasts, block = self._blocks, self._lasts, self._blocks[place]
+        if block:
+            lasts[place] = block[-1]
+        if not block or (place and len(blocks[place - 1]) + len(block) <= SIZE // 2):
+            if block:
+                blocks[place - 1] += block
+                lasts[place - 1] = block[-1]
+            del blocks[place], lasts[place]

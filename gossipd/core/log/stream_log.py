@@ -50,18 +50,18 @@ class StreamLog:
 
     def put(self, counter: str, seq: int, total: int) -> None:
         registers = self.registers
-        is_new = counter not in registers
+        held = registers.get(counter)
         registers[counter] = (seq, total)
         self.newest = max(self.newest, seq)
-        if is_new and len(registers) == _SMALL + 1:
+        if held is None and len(registers) == _SMALL + 1:
             self._by_seq, self._names = self._seqs(), self._sorted_names()
             return
-        if is_new and self._names is not None:
+        if held is None and self._names is not None:
             self._names.add(counter)
-        if self._by_seq is not None:
+        if self._by_seq is not None and (held is None or held[0] != seq):
             self._by_seq.add((seq, counter))
-            if len(self._by_seq) > 2 * len(registers):
-                self._by_seq.tidy(self._is_current)
+            if held is not None:
+                self._by_seq.remove((held[0], counter))
 
     def newest_first(self, above: int, upto: int | None) -> Iterator[Register]:
         if above >= self.newest:
@@ -69,18 +69,13 @@ class StreamLog:
         for seq, counter in self._down_from(self.newest if upto is None else upto):
             if seq <= above:
                 return
-            held_seq, total = self.registers[counter]
-            if held_seq == seq:
-                yield counter, seq, total
+            yield counter, seq, self.registers[counter][1]
 
     def newest_at_or_below(self, seq: int) -> int:
         """The seq of the newest register that is not above `seq`, or 0."""
         if seq >= self.newest:
             return self.newest
-        for held, counter in self._down_from(seq):
-            if self.registers[counter][0] == held:
-                return held
-        return 0
+        return next(iter(self._down_from(seq)), (0, ""))[0]
 
     def look_by_name(self, above: int, after: str) -> Iterator[Register | str]:
         """The registers with seq > `above` behind a counter; and, now and then, a counter up to
@@ -105,7 +100,7 @@ class StreamLog:
                     yield counter
 
     def _down_from(self, seq: int) -> Iterable[tuple[int, str]]:
-        """The registers that are not above `seq`, the newest first, with superseded entries."""
+        """The registers that are not above `seq`, the newest first."""
         if len(self.registers) > _SMALL:
             return self._seqs().descending((seq + 1, ""))
         upto = [(held, name) for name, (held, _) in self.registers.items() if held <= seq]
@@ -113,7 +108,7 @@ class StreamLog:
         return upto
 
     def _seqs(self) -> Blocks[tuple[int, str]]:
-        """The registers by seq; superseded entries stay until they are tidied away."""
+        """The registers by seq."""
         if self._by_seq is not None:
             return self._by_seq
         found = Blocks(sorted((seq, name) for name, (seq, _) in self.registers.items()))
@@ -128,10 +123,6 @@ class StreamLog:
         if len(self.registers) > _SMALL:
             self._names = found
         return found
-
-    def _is_current(self, entry: tuple[int, str]) -> bool:
-        seq, counter = entry
-        return self.registers[counter][0] == seq
 
 
 def both_newest_first(

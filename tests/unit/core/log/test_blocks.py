@@ -58,39 +58,51 @@ def test_the_object_that_is_held_stays() -> None:
     assert blocks.add("".join(["na", "me"])) is first
 
 
-def test_what_is_not_wanted_goes_block_by_block() -> None:
-    items = [(seq, "x") for seq in range(10 * SIZE)]
+@pytest.mark.untraced
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_held_no_more_is_gone(seed: int) -> None:
+    rng = random.Random(seed)
+    items = [(seq, "x") for seq in range(6 * SIZE)]
     blocks = Blocks(items)
-    looked = 0
-    while len(blocks) > SIZE // 2:
-        before = len(blocks)
-        blocks.tidy(lambda item: item[0] % 20 == 0)
-        looked += 1
-        assert before - len(blocks) <= SIZE
-        assert looked <= 40
-    kept = [item for item in items if item[0] % 20 == 0]
-    assert list(blocks) == kept
-    assert list(blocks.ascending((1, ""))) == kept[1:]
+    model = set(items)
+    for item in rng.sample(items, len(items) - 100):
+        blocks.remove(item)
+        model.discard(item)
+        if rng.random() < 0.1:
+            back = rng.choice(items)
+            assert blocks.add(back) == back
+            model.add(back)
+    held = sorted(model)
+    assert (len(blocks), list(blocks)) == (len(held), held)
+    for item in rng.sample(items, 100):
+        assert list(blocks.ascending(item)) == [one for one in held if one >= item]
+        assert list(blocks.descending(item)) == [one for one in reversed(held) if one < item]
     for item in items:
         blocks.add(item)
     assert list(blocks) == items
 
 
-def test_a_block_of_which_nothing_is_wanted_is_gone() -> None:
-    blocks = Blocks([(seq, "x") for seq in range(2 * SIZE)])
-    blocks.tidy(lambda item: item[0] >= SIZE)
-    assert [seq for seq, _ in blocks] == list(range(SIZE, 2 * SIZE))
-    blocks.tidy(lambda _: False)
-    assert len(blocks) == 0
-    assert blocks.add((1, "y")) == (1, "y")
-    assert list(blocks) == [(1, "y")]
-
-
 def test_what_comes_behind_all_that_is_left_of_a_block_has_its_place() -> None:
     items = [(seq, "x") for seq in range(2 * SIZE)]
     blocks = Blocks(items)
-    blocks.tidy(lambda item: item[0] < SIZE - 10)
+    for item in items[SIZE - 10 : SIZE]:
+        blocks.remove(item)
     for seq in range(SIZE - 1, SIZE - 11, -1):
         assert blocks.add((seq, "y")) == (seq, "y")
     kept = [item for item in items if not SIZE - 10 <= item[0] < SIZE]
     assert list(blocks) == sorted([*kept, *((seq, "y") for seq in range(SIZE - 10, SIZE))])
+
+
+def test_blocks_of_which_little_is_left_become_one() -> None:
+    items = [(seq, "x") for seq in range(100 * SIZE)]
+    blocks, kept = Blocks(items), items[SIZE - 1 :: SIZE]
+    for item in items:
+        if item not in kept[item[0] // SIZE :][:1]:
+            blocks.remove(item)
+    assert list(blocks) == kept
+    assert len(blocks.some_from((0, ""))) > SIZE // 8, "and not those of one block alone"
+    for item in kept:
+        blocks.remove(item)
+    assert (len(blocks), list(blocks), blocks.some_from((0, ""))) == (0, [], [])
+    assert blocks.add((1, "y")) == (1, "y")
+    assert list(blocks) == [(1, "y")]

@@ -112,6 +112,20 @@ def test_many_superseded_events_of_a_stream_are_compacted_away() -> None:
     assert list(log.newest_first(A, 0)) == [("x", 499, 499), ("y", 498, 498)]
 
 
+def test_what_one_counter_leaves_behind_lies_in_nobodys_way() -> None:
+    """Many counters allow for many entries that one of them has superseded, all in a row."""
+    log = Log()
+    log.merge(A, [(f"c{seq}", seq, 1) for seq in range(1, 201)])
+    for seq in range(201, 401):
+        log.merge(A, [("hot", seq, seq)])
+    held = log._streams[A]
+    seqs = held._by_seq
+    assert seqs is not None
+    assert len(seqs) == 201
+    assert list(seqs.descending((400, ""))) == [(seq, f"c{seq}") for seq in range(200, 0, -1)]
+    assert log.newest_at_or_below(A, 399) == 200
+
+
 @pytest.mark.parametrize("size", [32, 33, 200])
 def test_a_stream_is_listed_alike_however_large_it_is(size: int) -> None:
     log, held = Log(), {}
