@@ -118,7 +118,7 @@ class Answering:
             wish = wishes.pop(0)
             wanted = wish.until or END[0]
             stop = min(wanted, self._stop(wish, ask.age, archive, now))
-            parts = self._parts(wish, ask.age, archive, now)
+            parts = self._parts(wish, stop, ask.age, archive, now)
             page, used, full = self._page(wish, parts, stop, free, looks)
             if page is not None:
                 filling.append(page)
@@ -196,8 +196,6 @@ class Answering:
         used = PAGE_OVERHEAD + position_size(wish.after)
         upto, full = wish.after, False
         for position, part in parts:
-            if position[0] > stop:
-                break
             size = sum(len(pack_record(record)) for record in part)
             full = used + size + position_size(position) > free
             if full:
@@ -219,10 +217,10 @@ class Answering:
         return page, used, full
 
     def _parts(
-        self, wish: PassItem, age: int, archive: Archive | None, now: float
+        self, wish: PassItem, stop: int, age: int, archive: Archive | None, now: float
     ) -> Iterator[tuple[Position, list[Record]]]:
-        """What a wish is for, by positions, none of which may be split; now and then one of which
-        nothing is told, as the asker may not want to look on."""
+        """What a wish is for up to seq `stop`, by positions, none of which may be split; now and
+        then one of which nothing is told, as the asker may not want to look on."""
         log, (after_seq, after_name) = self._log, wish.after
         if not after_seq:
             yield from _by_name(log, wish, after_name)
@@ -235,6 +233,8 @@ class Answering:
         rest: Iterator[KeyRecord | Double] = merge(keys, doubles, key=itemgetter(1))
         passed = 0
         for seq, part in groupby(rest, key=itemgetter(1)):
+            if seq > stop:
+                return
             records: list[Record] = [
                 each
                 for each in part

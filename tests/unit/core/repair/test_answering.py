@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from gossipd.core.log.keys import Keys
 from gossipd.core.log.registers import Registers
 from gossipd.core.log.stream_log import PASSED_MAX
 from gossipd.core.repair import answering
@@ -195,6 +197,27 @@ def test_a_pass_over_many_key_records_that_are_too_old_for_the_asker_ends_early_
         after = pages[-1].upto
     assert found == list(young)
     assert asked >= 3
+
+
+def test_nothing_is_looked_at_behind_the_end_of_a_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = state_of()
+    state.log.merge(A, [("x", 500, 1)])
+    keys = [KeyRecord(n.to_bytes(16, "big"), n, "x", 1, 50) for n in range(1, 501)]
+    state.log.merge_keys(A, keys, 0.0)
+    state.log.claim(A, 500)
+    looked: list[int] = []
+    sound = Keys.oldest_first
+
+    def oldest_first(self: Keys, stream: bytes, above: int, now: float) -> Iterator[KeyRecord]:
+        for record in sound(self, stream, above, now):
+            looked.append(record.seq)
+            yield record
+
+    monkeypatch.setattr(Keys, "oldest_first", oldest_first)
+    (answer,) = _answers(state, replace(_ask(PassItem(A, 0, (5, ""), False, 7)), age=10))
+    (page,) = answer.pages
+    assert (page.upto, page.keys) == ((7, ""), ())
+    assert looked == [6, 7, 8]
 
 
 def test_a_pass_goes_on_behind_the_counter_asked_for() -> None:
