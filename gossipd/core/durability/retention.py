@@ -178,11 +178,13 @@ class Retention:
     def _join_corrections(self, turn: Turn) -> bool:
         """Join some of them; whether there are more."""
         log, young, advances = self._log, int(self._young / AGE_TICK), list[Advance]()
+        looked = log.doubles.looked
         for place in list(islice(self._corrections, CORRECTED_AT_ONCE)):
             correction, held = self._corrections.pop(place), len(log.doubles)
             advances += log.correct(place[0], correction, young, turn.now)
             if held - len(log.doubles) >= FOLDED_AT_ONCE:
                 self._corrections[place] = correction  # there may be more to fold first
+            if log.doubles.looked - looked >= FOLDED_AT_ONCE:
                 break
         turn.learn(advances)
         return bool(self._corrections)

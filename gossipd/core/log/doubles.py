@@ -96,6 +96,8 @@ class Doubles:
         self._tallies = Tallies()
         self.left_out = 0
         """Events that are left out of values."""
+        self.looked = 0
+        """How often a double was looked at in order to fold some, so far."""
 
     def __len__(self) -> int:
         return self._count
@@ -233,7 +235,9 @@ class Doubles:
         if order is None:
             return change
         corrected: dict[str, None] = {}
-        for seq, entry in reversed(list(islice(order.ascending(0), count))):
+        first = list(islice(order.ascending(0), count))
+        self.looked += len(first)
+        for seq, entry in reversed(first):
             double = self._double(seq, entry, now)
             if counter is None or double.counter == counter:
                 change.left_out.extend(self._fold(stream, double))

@@ -522,6 +522,25 @@ def test_corrections_are_joined_some_at_a_time_once_they_are_not_young() -> None
     assert set(log.values.values()) == {7}
 
 
+def test_corrections_of_counters_without_doubles_look_at_few_of_the_others_in_a_turn() -> None:
+    bench = Bench(True)
+    log, count = bench.state.log, 50
+    log.merge(B, [(f"c{number}", 2 * FOLDED_AT_ONCE, 1) for number in range(count)])
+    find(bench, B, FOLDED_AT_ONCE)
+    told = {
+        (B, f"c{number}"): Correction(f"c{number}", FOLDED_AT_ONCE + 1, 1, 1, 5)
+        for number in range(count)
+    }
+    bench.retention.correct(told, bench.state.turn(0.0))
+    joined = []
+    for turn in range(3):
+        looked = log.doubles.looked
+        assert bench.drop(turn * PAUSE) == pytest.approx(PAUSE)
+        assert log.doubles.looked - looked <= 2 * FOLDED_AT_ONCE
+        joined.append(sum(log.doubles.correction(B, counter) is not None for _, counter in told))
+    assert joined == [1, 2, 3]
+
+
 def test_a_correction_below_which_there_is_much_to_fold_is_joined_in_several_turns() -> None:
     bench = Bench(True)
     log = bench.state.log
