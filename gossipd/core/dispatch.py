@@ -65,6 +65,7 @@ class Dispatch:
             Timer.READY: p.readiness.waited,
             Timer.LEAVE: p.leaving.step,
             Timer.HOLD: p.copies.go_on,
+            Timer.HELD: p.holding.go_on,
             Timer.EXPIRE: self._expire,
             Timer.KEYS: p.retention.drop,
             Timer.ANSWER: p.slices.go_on,

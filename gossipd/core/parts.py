@@ -53,7 +53,7 @@ class Parts:
         self._build_detection(s)
         self._build_repair(s)
         self._build_joining(s)
-        self.holding = Holding(s.log, s.write_behind, s.life, self.gossiping, self.repair)
+        self.holding = Holding(s.means, s.log, s.write_behind, s.life, self.gossiping, self.repair)
         self.copies = CopiesWanted(
             s.means, s.members, s.log, s.packet_builder, s.questions, s.round_trips
         )

@@ -67,6 +67,8 @@ class Timer(IntEnum):
     """The next step of a leave; every 60 ms."""
     HOLD = auto()
     """The next question to peers for increments that wait for copies; 2 ms to 1 s."""
+    HELD = auto()
+    """More Holds may be answered than one input answers; 2 ms."""
     COPIES = auto()
     """About the token of an increment that waits for copies: its time is over; what its client
     gave it."""

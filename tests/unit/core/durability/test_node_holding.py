@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gossipd.core import Drop, SaveWanted
-from gossipd.core.durability.holding import WISHES_EACH, WISHES_MAX
+from gossipd.core.durability.holding import ANSWERS_AT_ONCE, WISHES_EACH, WISHES_MAX
 from gossipd.core.log.log import Log
 from gossipd.core.wire.messages import (
     Digest,
@@ -13,7 +13,7 @@ from gossipd.core.wire.messages import (
     Held,
     Hold,
 )
-from tests.unit.core.talk import Talk, group, stream
+from tests.unit.core.talk import Said, Talk, group, stream
 
 
 def idle(increments: int = 0) -> Talk:
@@ -148,8 +148,24 @@ def test_so_many_wait_for_the_disk_and_no_more() -> None:
     wanted = [bool(each.of(SaveWanted)) for each in said]
     assert wanted == [True] + [False] * (len(said) - 1), "once"
     stored = talk.store_all()
+    assert len(stored.sent(Held)) == ANSWERS_AT_ONCE, "the others a moment later"
+    stored = Said([*stored.timed, *talk.wait(0.05).timed])
     answered = [[held.nonce for held in stored.sent(Held, peer)] for peer in peers]
     assert answered == [list(range(WISHES_EACH))] * (len(peers) - 1) + [[]]
+
+
+def test_who_waits_to_be_answered_takes_a_place() -> None:
+    talk = keeper()
+    p0 = talk.peer("p0")
+    for nonce in range(WISHES_EACH):
+        talk.hear(p0, Hold(nonce, (group(1, [("a", 1, 1)]),)))
+    talk.store_all()
+    left = WISHES_EACH - ANSWERS_AT_ONCE
+    for nonce in range(100, 100 + WISHES_EACH):
+        talk.hear(p0, Hold(nonce, (group(2, [("a", 1, 1)]),)))
+    said = Said([*talk.store_all().timed, *talk.wait(0.05).timed])
+    nonces = [held.nonce for held in said.sent(Held, p0)]
+    assert nonces == [*range(ANSWERS_AT_ONCE, WISHES_EACH), *range(100, 100 + WISHES_EACH - left)]
 
 
 def test_everybody_who_waits_is_answered() -> None:
