@@ -58,8 +58,8 @@ PAUSE_FOR_NEWS = 0.02
 """The same after a question that had no room for everything: gossip brings the rest."""
 
 LOOKED_MAX = 100
-"""Streams that are looked at for one question, or for what has come to be held here unnoticed; the
-others have their turn later."""
+"""Streams that are looked at for one question, or for what has changed, noticed or not; the others
+have their turn later."""
 
 ASKS_MAX = 8
 """Questions to one peer that may still be answered; a slow disk answers late."""
@@ -173,12 +173,12 @@ class CopiesWanted:
     def go_on(self, turn: Turn) -> None:
         """It is time to look at what may have changed unnoticed, and to ask on."""
         self._timers.set(Timer.HOLD, turn.now + ANSWER_AFTER)  # whatever raises
-        if not self._unseen:
-            self._unseen = list(self._waiting.queues)
-        for stream in self._unseen[-LOOKED_MAX:]:
-            if stream in self._waiting.queues:
-                self._changed[stream] = None
-        del self._unseen[-LOOKED_MAX:]
+        if not self._changed:
+            self._unseen = self._unseen or list(self._waiting.queues)
+            for stream in self._unseen[-LOOKED_MAX:]:
+                if stream in self._waiting.queues:
+                    self._changed[stream] = None
+            del self._unseen[-LOOKED_MAX:]
         self._look(turn)
         self._ask(turn)
 
@@ -187,13 +187,13 @@ class CopiesWanted:
     def _look(self, turn: Turn) -> None:
         """Grant what can be granted of the streams that have changed, but not all at once."""
         left = ENDS_MAX
-        while self._changed:
-            stream = next(iter(self._changed))
+        for stream in list(islice(self._changed, LOOKED_MAX)):
             left -= self._grant(stream, left, turn)
             if left <= 0:
-                self._timers.set_if_sooner(Timer.HOLD, turn.now + GO_ON_AFTER)
-                return
+                break
             self._changed.pop(stream, None)
+        if self._changed:
+            self._timers.set_if_sooner(Timer.HOLD, turn.now + GO_ON_AFTER)
 
     def _grant(self, stream: Stream, most: int, turn: Turn) -> int:
         """End the waits of those for which enough hold it, `most` of them; how many."""

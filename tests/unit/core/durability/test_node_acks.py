@@ -16,9 +16,11 @@ from gossipd.core import (
     Status,
     Stream,
 )
-from gossipd.core.durability.acks import ASKS_MAX, LOOKED_MAX, SPARE
+from gossipd.core.durability import acks
+from gossipd.core.durability.acks import ASKS_MAX, LOOKED_MAX, SPARE, CopiesWanted
 from gossipd.core.durability.waiters import ENDS_MAX
 from gossipd.core.log.log import Log
+from gossipd.core.turn import Turn
 from gossipd.core.wire.messages import (
     HOLD_GROUPS_MAX,
     Ack,
@@ -471,6 +473,32 @@ def test_an_input_looks_at_what_it_changes_however_many_streams_are_waited_for(
     looked = looks(40 * LOOKED_MAX, monkeypatch)
     assert looked.keys() == {"version", "durable"}
     assert max(looked.values()) < 40 * LOOKED_MAX, "in several inputs"
+
+
+def test_of_many_streams_that_are_stored_at_once_some_are_looked_at_in_each_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk = Asker(peers=1)
+    count = 3 * LOOKED_MAX
+    for number in range(count):
+        talk.want(1, of=stream(number), seq=1, seconds=60)
+    talk.wait(0.5)
+    for begin in range(0, count, 20):
+        talk.hear_news(*(group(begin + number, [("a", 1, 1)]) for number in range(20)))
+    looked: list[float] = []
+    sound = CopiesWanted._grant
+
+    def grant(self: CopiesWanted, of: Stream, most: int, turn: Turn) -> int:
+        looked.append(turn.now)
+        return sound(self, of, most, turn)
+
+    monkeypatch.setattr(CopiesWanted, "_grant", grant)
+    monkeypatch.setattr(acks, "ENDS_MAX", 10 * count)
+    told = talk.stored(talk.take(count)).of(Copies)
+    assert len(told) == len(looked) == LOOKED_MAX
+    told += talk.wait(0.01).of(Copies)
+    assert {copies.token for copies in told} == set(range(1, count + 1))
+    assert max(Counter(looked).values()) == LOOKED_MAX
 
 
 def test_however_many_streams_are_waited_for_each_has_its_turn() -> None:
