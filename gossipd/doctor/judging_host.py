@@ -33,6 +33,9 @@ SYNC_WARNS = 0.1
 
 _SECTION = 'the README says more: "When something is wrong"'
 
+_OF_OTHER_VERSIONS = "version", "malformed", "unknown_kind"
+"""Why a node drops what another version of gossipd says."""
+
 _REFUSALS = {
     "EPERM": "a filter of this host keeps datagrams in: let UDP out",
     "EMSGSIZE": "a network interface of this host has a small MTU: lower --datagram-size",
@@ -121,9 +124,11 @@ def _dropped(dropped: Row, about: str) -> Iterator[Finding]:
         text = f"{foreign} datagrams of another cluster came in"
         advice = "its log names the sender: another --cluster there, or a seed that is not yours"
         yield warning("cluster", about, text, advice)
-    if other := dropped.get("version"):
-        text = f"{other} datagrams of another version of the protocol came in"
-        yield warning("version", about, text, "its log names the sender: upgrade it")
+    for reason in _OF_OTHER_VERSIONS:
+        if other := dropped.get(reason):
+            text = f"{other} datagrams came in that it does not understand ({reason})"
+            advice = "its log names the sender, which may be another version of gossipd: upgrade it"
+            yield warning("version", about, text, advice)
 
 
 def _refused(refused: Row, about: str) -> Iterator[Finding]:
