@@ -127,7 +127,7 @@ def _dropped(dropped: Row, about: str) -> Iterator[Finding]:
     for reason in _OF_OTHER_VERSIONS:
         if other := dropped.get(reason):
             text = f"{other} datagrams came in that it does not understand ({reason})"
-            advice = "its log names the sender, which may be another version of gossipd: upgrade it"
+            advice = "its log names the sender: it may be another version of gossipd; upgrade it"
             yield warning("version", about, text, advice)
 
 
