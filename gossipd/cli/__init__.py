@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import click
 
-from gossipd import __version__
 from gossipd.cli.failure import Misuse
 from gossipd.cli.interrupts import Interrupted
 from gossipd.process.entry import main
@@ -82,6 +81,14 @@ class _Group(click.Group):
             raise Interrupted("interrupted") from None
 
 
+def _tell_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        from gossipd.version import full_version  # reads all of gossipd
+
+        click.echo(f"gossipd {full_version()}")
+        ctx.exit()
+
+
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -95,7 +102,14 @@ Examples:
   gossipd increment
   gossipd count --api 127.0.0.1:7957""",
 )
-@click.version_option(__version__, prog_name="gossipd", message="%(prog)s %(version)s")
+@click.option(
+    *("--version", "_asks"),
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 def gossipd() -> None:
     """A gossip daemon: cluster membership and replicated counters, without a coordinator.
 

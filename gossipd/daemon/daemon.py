@@ -66,6 +66,7 @@ from gossipd.process import descriptors, signals
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.tls import Tls
 from gossipd.store import Keeper
+from gossipd.version import full_version
 
 log = logging.getLogger("gossipd")
 
@@ -73,6 +74,7 @@ log = logging.getLogger("gossipd")
 def run(config: Config, layers: Layers, keeper: Keeper | None) -> int:
     """Run a node until it has left; its exit code. `layers`: what the configuration came from, to
     be read again. `keeper`: who has the disk, if it has one."""
+    full_version()  # now: its files may be replaced while it runs
     descriptors.allow(config.connections_max + FILES_BESIDE)
     with logs.logging_aside(config.log_level, config.log_format):
         try:
@@ -279,7 +281,10 @@ class Daemon:
             api,
             self._udp.receive_buffer // 1024,
             extra=fields(
-                member=own.name, address=address_text(own.address), cluster=self._config.cluster
+                member=own.name,
+                address=address_text(own.address),
+                cluster=self._config.cluster,
+                version=full_version(),
             ),
         )
         self._seals.begin(self._udp.address)

@@ -24,6 +24,7 @@ address no sooner again."""
 _WARN_OF = {
     *(Drop.FOREIGN, Drop.VERSION, Drop.MEMBERS_FULL, Drop.STREAMS_FULL, Drop.KEYS_FULL),
     *(Drop.SEALED, Drop.UNSEALED, Drop.UNKNOWN_SECRET),
+    *(Drop.MALFORMED, Drop.UNKNOWN_KIND),  # of this cluster: its sender is of another version
     *(Drop.NOT_ALLOWED, Drop.ABSURD, Drop.FALSE_CLAIM, Drop.NOT_OURS),
 }
 """Drops that an operator is to know of."""

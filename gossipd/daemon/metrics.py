@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-import gossipd
 from gossipd.core import Drop, Node
 from gossipd.daemon import exposition, reports
 from gossipd.daemon.diskwatch import DiskWatch
@@ -26,6 +25,7 @@ from gossipd.daemon.waits import Waits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import Pieces
 from gossipd.sideport.tls import Outcome, Tls
+from gossipd.version import full_version
 
 COUNTERS_MAX = 1000
 """Counters whose values are told in one answer."""
@@ -171,7 +171,7 @@ def _limits(s: Sources) -> Value:
 
 
 def _info(s: Sources) -> Value:
-    return {(s.node.own.name, s.cluster, gossipd.__version__): 1}
+    return {(s.node.own.name, s.cluster, full_version()): 1}
 
 
 ROWS = (

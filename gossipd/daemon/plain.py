@@ -10,8 +10,8 @@ packet gets through is enough for all others.
 
 from __future__ import annotations
 
-import gossipd
 from gossipd.core.settings import DATAGRAM_SIZE_MAX
+from gossipd.version import full_version
 
 WORD_MAX = 16
 """Bytes of the asker's word that come back, so that it knows which question is answered."""
@@ -32,5 +32,5 @@ def answer(question: bytes, wall: float, *, only_ping: bool = False) -> bytes | 
     if only_ping or question[4:5] != b" " or len(question) > DATAGRAM_SIZE_MAX:
         return None
     word = question[5:].partition(b" ")[0][:WORD_MAX]
-    said = b" ".join((_PONG, word, b"%d" % int(1000 * wall), gossipd.__version__.encode(), b""))
+    said = b" ".join((_PONG, word, b"%d" % int(1000 * wall), full_version().encode(), b""))
     return said[: len(question)].ljust(len(question), b" ")

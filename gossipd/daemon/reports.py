@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import gossipd
 from gossipd.config.endpoint import Endpoint
 from gossipd.core import Address, MemberView, Node, RecentEvent, Status, Stream, increment_text
 from gossipd.daemon.reasons import why
 from gossipd.daemon.sealing import Seals
+from gossipd.version import full_version
 
 SHOWN = (Status.ALIVE, Status.SUSPECT, Status.FAILED, Status.LEFT)
 """The states whose members are counted."""
@@ -133,7 +133,7 @@ def status(node: Node, cluster: str) -> dict[str, object]:
         "name": node.own.name,
         "address": address_text(node.own.address),
         "cluster": cluster,
-        "version": gossipd.__version__,
+        "version": full_version(),
         "ready": node.ready,
         "leaving": node.leaving,
         "members": {status.name.lower(): states[status] for status in SHOWN},

@@ -40,6 +40,10 @@ MEMBERS_MAX = 1000
 """Members of the node that are looked through."""
 
 
+_NOT_KNOWN = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+"""How a node refuses what its version does not know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the user wants to know, and what is known where no node runs here."""
@@ -171,7 +175,9 @@ def _local(api: ApiAddress, credentials: Credentials, deadline: Deadline) -> Loc
         local.seeds = _rows(ask("/join"))
         ask("/ready")
     except RefusedError as error:
-        if local.status:
+        if local.status and error.status in _NOT_KNOWN:
+            local.error, local.is_other = error.reason, True
+        elif local.status:
             local.not_ready = error.reason
         else:
             local.error = error.reason

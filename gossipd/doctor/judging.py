@@ -7,12 +7,12 @@ from functools import partial
 from itertools import zip_longest
 from statistics import median
 
-import gossipd
 from gossipd.config.spans import span
 from gossipd.doctor.asking import headers
 from gossipd.doctor.findings import Finding, failed, ok, warning
 from gossipd.doctor.judging_way import RUN_THERE, judge_way
 from gossipd.doctor.visiting import Row, Visit
+from gossipd.version import full_version
 
 CLOCK_WARNS, CLOCK_FAILS = 5.0, 60.0
 """Seconds between two clocks. A key whose time is ahead by more than a minute is refused."""
@@ -186,13 +186,13 @@ def _clock(about: str, by: float, other: str) -> Finding:
 
 def judge_versions(visits: Sequence[Visit], own: Row) -> Iterator[Finding]:
     """Whether all run what is installed here."""
-    here = gossipd.__version__
+    here = full_version()
     running = own.get("version")
     if running is not None and running != here:
         text = f"the node here runs version {running}, and {here} is installed"
         yield warning("version", "", text, "restart it: systemctl restart gossipd")
     others = {visit.about: visit.heard.version for visit in visits if visit.heard.version}
-    odd = [f"{about}: {version}" for about, version in others.items() if version != here]
+    odd = [f"{about}: {other}" for about, other in others.items() if other != here]
     if odd:
         text = f"others than {here} run: {', '.join(odd)}"
         yield warning("version", "", text, "upgrade the nodes one by one, until all are the same")

@@ -15,6 +15,7 @@ from gossipd.doctor.judging import alarms
 from gossipd.doctor.judging_way import HANGS
 from gossipd.doctor.looking import Disk
 from gossipd.doctor.visiting import Row, Visit, row_in
+from gossipd.version import full_version
 
 BUFFER_FAILS, BUFFER_WARNS = 64 * 1024, 200 * 1024
 """Bytes: room for some hundred datagrams only; and somewhat less than kernels grant by default."""
@@ -32,6 +33,9 @@ SYNC_WARNS = 0.1
 """Seconds; each answered increment waits for a sync."""
 
 _SECTION = 'the README says more: "When something is wrong"'
+
+_OF_OTHER_VERSIONS = "version", "malformed", "unknown_kind"
+"""Why a node drops what another version of gossipd says."""
 
 _REFUSALS = {
     "EPERM": "a filter of this host keeps datagrams in: let UDP out",
@@ -63,6 +67,9 @@ class Local:
 
     error: str = ""
     """Why it could not be asked; empty: it could."""
+
+    is_other: bool = False
+    """Whether it is another version, which knows not all that it is asked."""
 
     hangs: bool = False
     """Whether it takes connections, and says nothing."""
@@ -98,6 +105,11 @@ def judge_node(local: Local, needed: bool) -> Iterator[Finding]:
         if local.is_denied:
             advice = "name the file of a token that may read, with --token-file"
             yield failed("node", api, f"a node answers, and tells nothing: {local.error}", advice)
+        elif local.is_other:
+            text = f"the node here runs version {local.status.get('version')}, and this is "
+            text += f"{full_version()}, which it does not understand: {local.error}"
+            advice = "restart it, if this is what is installed for it; or ask with its own gossipd"
+            yield make("version", api, text, advice)
         elif local.is_misread:
             yield make("node", api, f"the node here cannot be asked: {local.error}", _MISREAD)
         elif local.hangs:
@@ -121,9 +133,11 @@ def _dropped(dropped: Row, about: str) -> Iterator[Finding]:
         text = f"{foreign} datagrams of another cluster came in"
         advice = "its log names the sender: another --cluster there, or a seed that is not yours"
         yield warning("cluster", about, text, advice)
-    if other := dropped.get("version"):
-        text = f"{other} datagrams of another version of the protocol came in"
-        yield warning("version", about, text, "its log names the sender: upgrade it")
+    for reason in _OF_OTHER_VERSIONS:
+        if other := dropped.get(reason):
+            text = f"{other} datagrams came in that it does not understand ({reason})"
+            advice = "its log names the sender: it may be another version of gossipd; upgrade it"
+            yield warning("version", about, text, advice)
 
 
 def _refused(refused: Row, about: str) -> Iterator[Finding]:

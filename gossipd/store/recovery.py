@@ -11,6 +11,7 @@ A new directory is private (0700). One that was there keeps its mode, which is i
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 import time
@@ -29,6 +30,13 @@ from .failures import NoSpaceError, StoreError, is_damage
 from .key_rows import are_kept
 from .names import FILE_NAME, index_path, log_path
 from .rows import DamagedError, meta_of, put_meta, snapshot_of
+
+log = logging.getLogger(__name__)
+
+_MIGRATED = (
+    "%s had version %d of its tables, and has version %d now: an earlier gossipd that knows only "
+    "those from before does not open it any more"
+)
 
 _MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0
@@ -165,7 +173,8 @@ def open_image(
         check_pages(connection)
         if cluster is not None:
             _check_cluster(connection, directory, cluster)
-        old = schema.version_of(connection) < len(schema.MIGRATIONS)
+        version = schema.version_of(connection)
+        old = version < len(schema.MIGRATIONS)
         if old:
             snapshot_of(connection, wall)
             if are_kept(connection):
@@ -174,6 +183,7 @@ def open_image(
     if old:
         with clear_errors(path), closing(connect(path)) as writer:
             schema.migrate(writer)
+        log.info(_MIGRATED, path, version, len(schema.MIGRATIONS))
     with reading(path) as connection:
         clock = clock_of(connection, wall)
         snapshot, found = add_keys(

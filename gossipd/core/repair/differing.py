@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gossipd.core.identity import SOURCE_BIT, Stream
 from gossipd.core.log.log import Log
 from gossipd.core.log.passes import Pass
+from gossipd.core.swim.life import Life
 from gossipd.core.wire.records import Leaf
 
 DEEP_AFTER = 60.0
@@ -56,8 +57,9 @@ class _Unequal(NamedTuple):
 class Differing:
     """The streams that differ, as the repairs of one node find them."""
 
-    def __init__(self, log: Log, pull_interval: float) -> None:
+    def __init__(self, log: Log, life: Life, pull_interval: float) -> None:
         self._log = log
+        self._life = life
         self._interval = pull_interval
         self._tried: dict[Stream, _Tried] = {}
         self._unequal: dict[Stream, _Unequal] = {}
@@ -118,12 +120,15 @@ class Differing:
 
     def _pass_of_unequal(self, stream: Stream, now: float) -> Pass:
         """From the version, which finds records above it; if that was in vain, all of these, with
-        doubles; and if that was, too, once from 0."""
+        doubles; and if that was, too, once from 0. A node that is not ready asks for doubles at
+        once: it waits for a walk that lacks none, and where a stream goes on all the time, and
+        versions of gossipd hash it differently, each first pass would be in vain."""
         if stream[0] & SOURCE_BIT or not self._log.holds(stream):
             return Pass(0, True)  # the one register differs, or everything is wanted
         mine, before = self._log.leaf(stream), self._tried.get(stream)
         if before is None or before.mine != mine:
-            return self._short_pass(stream, mine.version)
+            ready = self._life.ready
+            return self._short_pass(stream, mine.version) if ready else Pass(mine.version, True)
         if before.passes > 1 and now - before.deep_at >= DEEP_AFTER:
             self._tried[stream] = before._replace(deep_at=now)
             return Pass(0, True)

@@ -130,7 +130,7 @@ class LogRepair:
         self._gained: dict[Stream, int] = {}
         self._corrections: dict[tuple[Stream, str], Correction] = {}
         """What pages have brought of them, by register."""
-        self._differing = Differing(self._log, self._settings.pull_interval)
+        self._differing = Differing(self._log, self._life, self._settings.pull_interval)
 
     # --- asking ------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-import gossipd
 from gossipd.config.tokens import Right
 from gossipd.sideport.access import check
 from gossipd.sideport.resp.answers import OK, Error, Value, simple
@@ -24,6 +23,7 @@ from gossipd.sideport.resp.refusals import CLIENT_REASONS, unknown_part, unsuppo
 from gossipd.sideport.resp.rows import NOT_A_NUMBER, SYNTAX, text, whole
 from gossipd.sideport.resp.session import Call, Session
 from gossipd.sideport.validation import number, shown, wrong
+from gossipd.version import full_version
 
 REDIS_VERSION = "7.2.0"
 """The first that has all that is answered here (`CLIENT SETINFO` and `COMMAND DOCS` with its forms
@@ -237,7 +237,7 @@ _Fields = Iterator[tuple[str, object]]
 def _server(session: Session) -> _Fields:
     yield "redis_version", REDIS_VERSION
     yield "redis_mode", "standalone"
-    yield "gossipd_version", gossipd.__version__
+    yield "gossipd_version", full_version()
     yield "process_id", os.getpid()
     yield "tcp_port", next((port for _, port in session.port.addresses), 0)
     yield "uptime_in_seconds", int(time.time() - session.port.resp.began_at)

@@ -15,9 +15,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from gossipd import __version__
 from gossipd.cli import MODULES, gossipd
 from gossipd.cli.output import age, aligned, local_time
+from gossipd.version import full_version
 from tests.terminal import on_a_terminal
 from tests.unit.cli.fake_daemon import FakeDaemon, fake_daemon
 
@@ -462,7 +462,7 @@ def test_a_time_that_is_none_is_shown_as_it_is(at: object, shown: str) -> None:
 
 
 def test_the_version_is_told() -> None:
-    assert CliRunner().invoke(gossipd, ["--version"]).stdout == f"gossipd {__version__}\n"
+    assert CliRunner().invoke(gossipd, ["--version"]).stdout == f"gossipd {full_version()}\n"
 
 
 def test_every_command_has_help_with_examples() -> None:

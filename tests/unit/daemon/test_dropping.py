@@ -64,6 +64,17 @@ async def test_what_is_told_with_its_address_is_in_no_sum(
     ] * 2
 
 
+@pytest.mark.parametrize("reason", [Drop.VERSION, Drop.MALFORMED, Drop.UNKNOWN_KIND])
+async def test_who_speaks_another_version_is_named(
+    reason: Drop, caplog: pytest.LogCaptureFixture
+) -> None:
+    Drops(Troubles()).drop(HERE, reason)
+    (line,) = await lines(caplog, 1)
+    assert line[0] == "WARNING"
+    assert "from 10.0.0.9:7946: " in line[1]
+    assert "version" in line[1] or "newer" in line[1]
+
+
 async def test_to_look_closely_is_no_flood_either(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     drops = Drops(Troubles())

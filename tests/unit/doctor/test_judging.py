@@ -172,7 +172,7 @@ def test_what_the_node_itself_knows_is_told() -> None:
     node = local(
         alarms=["5 of at most 5 registers", "the disk hangs"],
         advice=["raise registers_max"],
-        dropped={"foreign": 3, "version": 2, "stranger": 9},
+        dropped={"foreign": 3, "version": 2, "malformed": 4, "unknown_kind": 1, "stranger": 9},
         udp={"refused": {"EPERM": 7, "EWHAT": 1}},
     )
     node.not_ready = "no ready peer yet"
@@ -182,6 +182,8 @@ def test_what_the_node_itself_knows_is_told() -> None:
         ("warning", "alarm"),
         ("warning", "alarm"),
         ("warning", "cluster"),
+        ("warning", "version"),
+        ("warning", "version"),
         ("warning", "version"),
         ("warning", "sending"),
         ("warning", "sending"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import gossipd
 from gossipd.config.endpoint import Endpoint
 from gossipd.doctor.asking import Heard
 from gossipd.doctor.visiting import Api, Row, Visit
+from gossipd.version import full_version
 
 HERE, THERE = Endpoint("10.0.0.1", 7946), Endpoint("10.0.0.2", 7946)
 NOW = 1_700_000_000.0
@@ -17,7 +17,7 @@ NOW = 1_700_000_000.0
 def well(**figures: Any) -> Heard:
     """Of a member that answers everything."""
     sizes = {640: True, 900: True, 1200: True, 1400: True}
-    usual = {"pong_after": 0.001, "larger": True, "version": gossipd.__version__, "whole": sizes}
+    usual = {"pong_after": 0.001, "larger": True, "version": full_version(), "whole": sizes}
     return Heard(**{**usual, "name": "b", "generation": 5, **figures})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import sqlite3
@@ -342,8 +343,9 @@ async def test_an_older_file_is_migrated_and_then_too_new_for_those_before(
 
 @pytest.mark.parametrize("version", [1, 2])
 async def test_a_file_of_each_older_version_is_read_as_it_is_and_migrated(
-    tmp_path: Path, version: int
+    tmp_path: Path, version: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     file = await filled(tmp_path)
     async with opened(tmp_path) as store:
         if version >= schema.WITH_KEYS:
@@ -353,7 +355,12 @@ async def test_a_file_of_each_older_version_is_read_as_it_is_and_migrated(
     before = contents(tmp_path)
     finding, lines = check(file), list(export_lines(file))
     assert contents(tmp_path) == before
+    assert not caplog.records
     assert ageless(await stored(tmp_path)) == ageless(snapshot)
+    told_of = [each.getMessage() for each in caplog.records]
+    assert [text.partition(":")[0] for text in told_of] == [
+        f"{file} had version {version} of its tables, and has version 4 now"
+    ]
     assert check(file) == finding
     assert finding.problems == ()
     assert list(export_lines(file))[1:] == lines[1:]

@@ -17,12 +17,13 @@ from gossipd.core.wire.messages import (
     Shown,
     Welcome,
 )
-from gossipd.core.wire.records import Leaf
+from gossipd.core.wire.records import BEGINNING, Leaf, PassItem
 from tests.unit.core.talk import (
     FRAME,
     Peer,
     Said,
     Talk,
+    group,
     page,
     stream,
 )
@@ -73,6 +74,19 @@ def test_a_welcome_starts_the_repair_at_once_and_its_complete_walk_makes_ready()
     said = talk.hear(p0, Pages(wish.nonce, (page(1, (("a", 1, 1),), 1),), True))
     assert said.of(BecameReady) == [BecameReady(False)]
     assert talk.node.log.value("a") == 1
+
+
+def test_a_busy_stream_that_a_peer_hashes_differently_keeps_nobody_from_being_ready() -> None:
+    """As a peer of another version may: it moves between any two walks, and never looks equal."""
+    talk = Talk(peers=1, alone=False)
+    talk.settle()
+    p0 = talk.peer("p0")
+    talk.hear_news(group(1, [("a", 5, 5)]))
+    ask = shows(talk, 5, True).sent(DigestAsk)[0]
+    wish = talk.hear(p0, Digest(ask.nonce, 0, 0, (Leaf(stream(1), 5, 99),), None)).sent(PassAsk)[0]
+    assert wish.items == (PassItem(stream(1), 5, BEGINNING, True),), "nothing of it is left out"
+    said = talk.hear(p0, Pages(wish.nonce, (page(1, (), 5, start=5),), True))
+    assert said.of(BecameReady) == [BecameReady(False)]
 
 
 def test_a_complete_walk_against_a_peer_that_is_not_ready_does_not_make_ready() -> None:
