@@ -249,7 +249,9 @@ def test_what_was_told_while_a_list_was_on_its_way_is_newer(
     asked = tab.asked.count(page_of(one) + "members")
     tab.let_go()
     until(
-        lambda: tab.heard().count(page_of(one) + "members") > asked, 15.0, "they are asked for again"
+        lambda: tab.heard().count(page_of(one) + "members") > asked,
+        15.0,
+        "they are asked for again",
     )
     changes = tab.run("document.getElementById('changes').innerText")
     assert "is failed" in changes
@@ -265,7 +267,9 @@ def test_after_a_sleep_it_tells_how_old_is_what_it_shows(
     tab.shows("/All is well/.test(document.getElementById('verdict').innerText)")
     node.send(signal.SIGSTOP)
     tab.run("(now => { Date.now = () => now() + 3600000; })(Date.now)")
-    tab.shows("/Asking.*is 1 h old/s.test(document.getElementById('verdict').innerText)", within=3.0)
+    tab.shows(
+        "/Asking.*is 1 h old/s.test(document.getElementById('verdict').innerText)", within=3.0
+    )
     tab.shows("/does not answer.*is 1 h old/s.test(document.getElementById('verdict').innerText)")
     node.send(signal.SIGCONT)
     tab.shows("/All is well/.test(document.getElementById('verdict').innerText)")
@@ -297,8 +301,10 @@ def test_a_token_that_is_good_no_more_leaves_what_is_old(
     tab.shows("/All is well/.test(document.getElementById('verdict').innerText)")
     tokens.write_text(f"read {32 * '1'}\n")
     node.send(signal.SIGHUP)
-    tab.shows("/does not tell how it is.*is \\d+ s old/s"
-              ".test(document.getElementById('verdict').innerText)")
+    tab.shows(
+        "/does not tell how it is.*is \\d+ s old/s"
+        ".test(document.getElementById('verdict').innerText)"
+    )
     assert tab.run("document.getElementById('link').textContent") == "refused"
     tab.close()
 
