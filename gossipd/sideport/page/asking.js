@@ -36,11 +36,16 @@ class Refusal extends Error {}
 
 async function ask(path, patience = PATIENCE) {
   try {
-    const answer = await fetch(located(path), { cache: "no-store", signal: AbortSignal.timeout(patience) });
+    const answer = await fetch(located(path), {
+      cache: "no-store",
+      headers: { accept: "application/json" },
+      signal: AbortSignal.timeout(patience),
+    });
     const read = await answer.json();
     heard(answer);
     if (answer.ok) return read;
-    throw new Refusal(read.detail ?? `${path}: ${answer.status}`);
+    const remedy = answer.status === 401 ? "; load this page again to show another token" : "";
+    throw new Refusal(`${read.detail ?? `${path}: ${answer.status}`}${remedy}`);
   } catch (error) {
     if (error.name === "TimeoutError" && nodeEvents.giveUp()) {
       const read = await ask(path, patience);
