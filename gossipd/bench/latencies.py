@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
 
-_DIGITS = 8
-"""Bits of a sample that are kept, in microseconds."""
+_DIGITS = 9
+"""Bits of a sample that are kept, in microseconds: what is told is less than 1/256 too short."""
 
 
 class Latencies:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from gossipd.bench.dialects import Dialect
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
 TICK = 0.5
 """Seconds between two looks at the progress and at nodes that are silent."""
 
+CONNECTING_MAX = 64
+"""Connections that are begun at once. One after the other would take a round trip each, with TLS
+three, and a node keeps none for long that says nothing."""
+
 REASONS_MAX = 100
 """Reasons that are told apart: some name numbers."""
 
 OTHER_REASONS = "other reasons"
+
+UNUSED = "connection closed before it was used; a node may not have room for so many"
 
 
 class Plan(NamedTuple):
@@ -97,12 +104,8 @@ class Load:
     async def run(self, tell: Callable[[Load], None]) -> None:
         """Do all of it; `tell` is called now and then. Raises `OSError` where a client cannot
         connect."""
-        addresses = self.plan.addresses
         try:
-            async with asyncio.timeout(self.plan.patience):
-                for number in range(self.plan.clients):
-                    address = addresses[number % len(addresses)]
-                    self._clients.append(await self._connected(address))
+            await self._connect()
             self._began = self._last = time.perf_counter()
             cpu = time.process_time()
             for client in self._clients:
@@ -116,6 +119,23 @@ class Load:
         finally:
             for client in self._clients:
                 client.give_up("")
+
+    async def _connect(self) -> None:
+        wanted = islice(cycle(self.plan.addresses), self.plan.clients)
+
+        async def some() -> None:
+            for address in wanted:
+                if self.stopped:
+                    return
+                async with asyncio.timeout(self.plan.patience):
+                    self._clients.append(await self._connected(address))
+
+        tasks = [asyncio.ensure_future(some()) for _ in range(CONNECTING_MAX)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def _connected(self, address: ApiAddress) -> _Client:
         loop, made = asyncio.get_running_loop(), partial(_Client, self)
@@ -275,7 +295,8 @@ class _Client(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._transport is not None:
             strerror = error.strerror if isinstance(error, OSError) else ""
-            self.give_up((strerror or "connection closed").lower())
+            reason = (strerror or "connection closed").lower()
+            self.give_up(reason if self._sent_at else UNUSED)
 
     def send(self, now: float) -> None:
         """Send the next block; nothing where the connection was lost before."""

@@ -98,7 +98,7 @@ Examples:
     default=1,
     metavar="N",
     show_default=True,
-    help="Count N counters in turn: NAME:0, NAME:1, …",
+    help="Count N counters in turn: NAME:0, NAME:1, … They stay, too.",
 )
 @by_option
 @click.option(
@@ -122,7 +122,9 @@ def bench(
     """Measure how fast nodes count.
 
     Many clients count at once, spread over the nodes that --api names. A time is that from sending
-    (with --pipeline: so many requests) to the last of the answers.
+    (with --pipeline: so many requests) to the last of the answers. Each client waits for these
+    before it sends the next: while a node stands still nothing more is sent to it, so few times
+    tell of that, and what is never answered has none.
 
     Counts before and after tell whether each node has counted just what was answered: the exit
     code is 1 if not, also if others have changed these counters meanwhile. Ctrl-C shows what was
@@ -149,7 +151,8 @@ def bench(
     )
     with exits():
         counts = Counts(addresses, timeout, counter, names, shown)
-        counts.begin()
+        if fresh := counts.begin():
+            say(f"new counters, which stay in the cluster as all do: {fresh:,}")
         if any(isinstance(address, Https) for address in addresses):
             from gossipd.client.secure import context
 

@@ -47,18 +47,21 @@ class Counts:
         self._before: list[int] = []
         """Those of all nodes; none where they do not agree, or change."""
 
-    def begin(self) -> None:
-        """Remember what the nodes agree on. Raises `AskingError`."""
+    def begin(self) -> int:
+        """Remember what the nodes agree on; how many of the counters have counted nothing yet.
+        Raises `AskingError`."""
         until = time.monotonic() + WITHIN
         before = self._read()
+        fresh = sum(not any(counts) for counts in zip(*before, strict=True))
         while not self._before:
             time.sleep(PAUSE)
             now = self._read()
             if now == before and all(counts == now[0] for counts in now):
                 self._before = now[0]
             elif time.monotonic() >= until:
-                return
+                break
             before = now
+        return fresh
 
     def end(self, added: Sequence[tuple[int, int]], by: int) -> Verdict:
         """`added`: for each counter how many increments by `by` it should have got, at least and

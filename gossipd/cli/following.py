@@ -101,12 +101,14 @@ class Members:
         self._first = True
 
     def take(self, event: Event) -> list[Change]:
-        """What an event changes. Who is not told of when a connection begins is there no more."""
+        """What an event changes. Who is not told of when a connection begins is there no more, as
+        soon as the daemon is ready: one that has just started may not know him yet."""
         if event is BEGINS:
             self._told.clear()
-        if event.kind == "present":
-            self._first, gone = False, sorted(self.rows.keys() - self._told)
-            return [self._put({"name": name, "state": FORGOTTEN}) for name in gone]
+        if event.kind in ("present", "ready"):
+            self._first = False
+            unknown = self.rows.keys() - self._told if event.data.get("ready", True) else ()
+            return [self._put({"name": name, "state": FORGOTTEN}) for name in sorted(unknown)]
         if event.kind != "member":
             return []
         row = member(event)

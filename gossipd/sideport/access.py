@@ -27,10 +27,8 @@ EVERYTHING, NOTHING = Grant(Right.ADMIN), Grant(Right.NONE)
 GONE = "its token is not valid any more"
 
 _WRONG = "WRONGPASS"
-_CHALLENGE = (
-    b'WWW-Authenticate: Bearer realm="gossipd"\r\n'
-    b'WWW-Authenticate: Basic realm="gossipd", charset="UTF-8"\r\n'
-)
+_BY_BEARER = b'WWW-Authenticate: Bearer realm="gossipd"\r\n'
+_BY_BASIC = b'WWW-Authenticate: Basic realm="gossipd", charset="UTF-8"\r\n'
 _BEARER = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
 _BASIC = re.compile(rb"basic +(\S+)", re.IGNORECASE)
 
@@ -45,7 +43,11 @@ class Denied(Refused):
         self.code = code
         self.call = ""
         """What it is about, where that is known."""
-        self.headers = _CHALLENGE if status == UNAUTHORIZED else b""
+        self.headers = _BY_BEARER + _BY_BASIC if status == UNAUTHORIZED else b""
+
+    def asks_no_visitor(self) -> None:
+        """A script gets it. For Basic a browser would ask its visitor, again for each request."""
+        self.headers = self.headers.replace(_BY_BASIC, b"")
 
 
 def is_basic(authorization: bytes) -> bool:

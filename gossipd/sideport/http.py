@@ -350,6 +350,8 @@ class HttpDialect:
             check(grant, right, "Authorization: Bearer TOKEN")
         except Denied as denied:
             denied.call = UNKNOWN if asked is None else asked.name
+            if origin.is_script(self._head.fields):
+                denied.asks_no_visitor()
             raise
         return grant
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Container, Mapping
 
+from gossipd.sideport.accepting import weights
 from gossipd.sideport.http_answers import Problem
 from gossipd.sideport.limits import Limits
 from gossipd.sideport.validation import shown
@@ -43,6 +44,9 @@ VARIES = b"Vary: Origin\r\n"
 _REMEMBERED = 600
 """Seconds for which a browser need not ask again what a page may do."""
 
+_OPENED = frozenset({"text/html", "*/*"})
+"""What a browser takes for a page that is opened."""
+
 _BROWSERS = b"mozilla/"
 """What they all call themselves."""
 
@@ -53,6 +57,12 @@ def is_browser(headers: Mapping[bytes, list[bytes]]) -> bool:
     if fields <= {b"user-agent"}:
         return any(agent.lower().startswith(_BROWSERS) for agent in headers.get(b"user-agent", ()))
     return True
+
+
+def is_script(headers: Mapping[bytes, list[bytes]]) -> bool:
+    """Whether it is one in a browser that asks, and not a visitor who opens an address."""
+    accept = b",".join(headers.get(b"accept", (b"*/*",))).decode("latin-1")
+    return is_browser(headers) and _OPENED.isdisjoint(weights(accept))
 
 
 def let_in(field: Callable[[bytes], bytes | None], limits: Limits, shows_bearer: bool) -> bytes:

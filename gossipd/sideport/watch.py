@@ -3,7 +3,8 @@
 He is first told what there is, then what changes: every member, and unless he goes on where he
 was, every count that he asked for. A list of counts is given in parts, in the order of names; an
 increment is told of a counter whose count has been told already, so at any moment a count that was
-told and the sum of `by` since make exactly the count that the node has.
+told and the sum of `by` since make exactly the count that the node has. A node that is not ready
+lists the members that it knows so far, and says once it knows them all.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Watch(Flow):
         self._counted: str | None = ""
         """The same of counters."""
         self._member_count = 0
+        self._early = False
+        """Members were listed while the node did not know all of them yet."""
         self._beats = False
         """It is to be told that the node lives."""
 
@@ -106,7 +109,8 @@ class Watch(Flow):
         concerned = not counters.isdisjoint(wanted.counters or ())
         if wanted.counters is None:
             concerned = any(map(wanted.concerns, counters)) if wanted.prefix else bool(counters)
-        if concerned or (members and wanted.members) or (ready and self._counted is not None):
+        waits = self._early or self._counted is not None
+        if concerned or (members and wanted.members) or (ready and waits):
             self._wake()
         else:
             self._increments.skip()
@@ -160,15 +164,22 @@ class Watch(Flow):
         if not self.wanted.members:
             return []
         changed = self._members.take(lambda event: listed is None or event.name <= listed)
-        if listed is None or len(changed) == ROWS_AT_ONCE:
+        if len(changed) == ROWS_AT_ONCE:
+            return changed
+        ready = self._node.incomplete() is None
+        if listed is None:
+            if self._early and ready:
+                self._early = False
+                changed.append(Event("ready", "", lambda: {"ready": True}))
             return changed
         rows = islice(self._node.members("", listed), ROWS_AT_ONCE)
         page = [Event("member", str(row["name"]), partial(itself, row)) for row in rows]
         self._member_count += len(page)
         self._listed = page[-1].name if page else None
         if len(page) < ROWS_AT_ONCE:
-            self._listed = None
-            page.append(Event("present", "", lambda: {"members": self._member_count}))
+            self._listed, self._early = None, not ready
+            told = {"members": self._member_count, "ready": ready}
+            page.append(Event("present", "", lambda: told))
         return changed + page
 
     def _take_increments(self) -> list[Event]:

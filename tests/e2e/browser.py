@@ -98,8 +98,11 @@ class Browser:
         while self._read(0) is not None:
             pass
 
-    def open(self, url: str, width: int = 1280, height: int = 900) -> Tab:
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+    def open(
+        self, url: str, width: int = 1280, height: int = 900, own_window: bool = False
+    ) -> Tab:
+        made = self.call("Target.createTarget", url="about:blank", newWindow=own_window)
+        target = made["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         tab = self.tabs[attached["sessionId"]] = Tab(self, attached["sessionId"], target)
         for domain in "Page", "Runtime", "Network", "Log", "Accessibility":
@@ -136,12 +139,16 @@ class Tab:
         """The URLs that it asked for."""
         self.complaints: list[str] = []
         """Errors and warnings of its console, violations of its policy included."""
+        self.held: list[str] = []
+        """Answers that are held back, by what the browser calls them."""
 
     def call(self, method: str, **parameters: object) -> Any:
         return self._browser.call(method, self._session, **parameters)
 
     def take(self, method: str, event: dict[str, Any]) -> None:
         match method:
+            case "Fetch.requestPaused":
+                self.held.append(event["requestId"])
             case "Network.requestWillBeSent":
                 self.asked.append(event["request"]["url"])
             case "Runtime.exceptionThrown":
@@ -151,6 +158,17 @@ class Tab:
             case "Log.entryAdded" if event["entry"]["level"] in ("error", "warning"):
                 entry = event["entry"]
                 self.complaints.append(f"{entry['source']}: {entry['text']} {entry.get('url')}")
+
+    def hold(self, url: str) -> None:
+        """Hold back what is answered there from now on."""
+        self.call("Fetch.enable", patterns=[{"urlPattern": url, "requestStage": "Response"}])
+
+    def let_go(self) -> None:
+        """Of all that is held back, and hold back no more."""
+        for request in self.held:
+            self.call("Fetch.continueResponse", requestId=request)
+        self.held.clear()
+        self.call("Fetch.disable")
 
     def heard(self) -> list[str]:
         """The URLs that it asked for up to now."""

@@ -65,7 +65,9 @@ def test_an_interrupt_shows_what_was_measured_so_far(cluster: Cluster, tmp_path:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130, errors
-    assert errors.startswith("gossipd: interrupted after ")
+    fresh, interrupted = errors.splitlines()
+    assert fresh == "gossipd: new counters, which stay in the cluster as all do: 1"
+    assert interrupted.startswith("gossipd: interrupted after ")
     said = dict(line.split("\t") for line in (tmp_path / "said").read_text().splitlines())
     assert said["exact"] == "yes, on 1 node"
     counted, _, seconds = said["counted"].partition(" in ")
@@ -100,6 +102,8 @@ def test_progress_is_told_on_a_terminal_only(cluster: Cluster, tmp_path: Path) -
         )
     assert code == 0
     assert b"\r" not in (tmp_path / "out").read_bytes()
-    assert told.startswith("\r")
-    assert " counted " in told
+    fresh, progress = told.split("\r\n")
+    assert fresh.endswith(": 1")
+    assert progress.startswith("\r")
+    assert " counted " in progress
     assert told.endswith("\r\x1b[K")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,6 +214,99 @@ def test_a_node_that_cannot_be_followed_is_asked(browser: Browser) -> None:
         tab.shows("document.querySelectorAll('#members-rows tr').length === 100")
         until(lambda: asked_for_counters(tab, 0) > 2, 15.0, "counters are asked for")
         tab.close()
+
+
+def test_windows_that_use_up_the_connections_of_a_browser_go_on_to_hear_the_node(
+    cluster: Cluster, browser: Browser
+) -> None:
+    """Browsers have 6 to one address."""
+    node, *_ = cluster.start(1)
+    tabs = [browser.open(page_of(node), own_window=True) for _ in range(7)]
+    for tab in tabs:
+        tab.shows("/All is well/.test(document.getElementById('verdict').innerText)")
+        assert tab.run("document.visibilityState") == "visible"
+    node.increment("visits", 3)
+    for tab in tabs:
+        tab.shows(f"/^visits\\s+3\\b/.test({row_of('counters', 'visits')})")
+    links = [tab.run("document.getElementById('link').textContent") for tab in tabs]
+    assert set(links) <= {"live", "asked every second"}
+    assert links.count("live") >= 3
+    for tab in tabs:
+        tab.close()
+
+
+def test_what_was_told_while_a_list_was_on_its_way_is_newer(
+    cluster: Cluster, browser: Browser
+) -> None:
+    one, two = cluster.start(2, "--profile", "local")
+    tab = browser.open(page_of(one))
+    tab.shows(f"/alive/.test({row_of('members', 'n2')})")
+    tab.shows("document.getElementById('link').textContent === 'live'")
+    tab.hold("*/members")
+    until(lambda: tab.heard() and tab.held, 15.0, "members are asked for")
+    two.kill()
+    tab.shows(f"/failed/.test({row_of('members', 'n2')})", within=30.0)
+    asked = tab.asked.count(page_of(one) + "members")
+    tab.let_go()
+    until(
+        lambda: tab.heard().count(page_of(one) + "members") > asked,
+        15.0,
+        "they are asked for again",
+    )
+    changes = tab.run("document.getElementById('changes').innerText")
+    assert "is failed" in changes
+    assert "is alive" not in changes
+    tab.close()
+
+
+def test_after_a_sleep_it_tells_how_old_is_what_it_shows(
+    cluster: Cluster, browser: Browser
+) -> None:
+    node, *_ = cluster.start(1)
+    tab = browser.open(page_of(node))
+    tab.shows("/All is well/.test(document.getElementById('verdict').innerText)")
+    node.send(signal.SIGSTOP)
+    tab.run("(now => { Date.now = () => now() + 3600000; })(Date.now)")
+    tab.shows(
+        "/Asking.*is 1 h old/s.test(document.getElementById('verdict').innerText)", within=3.0
+    )
+    tab.shows("/does not answer.*is 1 h old/s.test(document.getElementById('verdict').innerText)")
+    node.send(signal.SIGCONT)
+    tab.shows("/All is well/.test(document.getElementById('verdict').innerText)")
+    tab.close()
+
+
+def test_a_refused_search_is_no_fault_of_the_node(cluster: Cluster, browser: Browser) -> None:
+    node, *_ = cluster.start(1)
+    tab = browser.open(page_of(node))
+    tab.shows("/All is well/.test(document.getElementById('verdict').innerText)")
+    tab.run("document.querySelector('#orders [value=recent]').click()")
+    type_into(tab, "counters-search", "x" * 300)
+    tab.shows("/prefix/.test(document.getElementById('counters-shown').innerText)")
+    assert "All is well" in tab.run("document.getElementById('verdict').innerText")
+    tab.close()
+
+
+def test_a_token_that_is_good_no_more_leaves_what_is_old(
+    cluster: Cluster, browser: Browser, tmp_path: Path
+) -> None:
+    tokens, old = tmp_path / "tokens", 32 * "0"
+    tokens.write_text(f"read {old}\n")
+    tokens.chmod(0o600)
+    node = cluster.add()
+    node.start("--tokens", str(tokens))
+    until(lambda: node.ready, 20.0, "it is ready")
+    tab = browser.open("about:blank")
+    tab.call("Page.navigate", url=page_of(node).replace("://", f"://any:{old}@"))
+    tab.shows("/All is well/.test(document.getElementById('verdict')?.innerText)")
+    tokens.write_text(f"read {32 * '1'}\n")
+    node.send(signal.SIGHUP)
+    tab.shows(
+        "/does not tell how it is.*; load this.*is \\d+ s old/s"
+        ".test(document.getElementById('verdict').innerText)"
+    )
+    assert tab.run("document.getElementById('link').textContent") == "refused"
+    tab.close()
 
 
 def type_into(tab: Tab, field: str, text: str) -> None:

@@ -9,8 +9,23 @@ const PATIENCE = 4000;
 const SHARE = 10;
 const WAIT_MAX = 5000;
 
+const JUMP = 2000;
+
+let slept = 0;
+let seen = { ticks: performance.now(), date: Date.now() };
+
+// Milliseconds that pass. Where the computer sleeps, performance.now() of some browsers stands still,
+// and the time of day goes on.
+function ticks() {
+  const now = { ticks: performance.now(), date: Date.now() };
+  const more = now.date - seen.date - (now.ticks - seen.ticks);
+  if (more > JUMP) slept += more;
+  seen = now;
+  return now.ticks + slept;
+}
+
 const link = {
-  answeredAt: null, // on the clock of performance.now()
+  answeredAt: null, // in ticks()
   silent: false,
   offset: 0, // what the node's clock is ahead of this one, ms
 };
@@ -20,14 +35,23 @@ const nodeTime = () => Date.now() + link.offset;
 class Refusal extends Error {}
 
 async function ask(path, patience = PATIENCE) {
-  let answer;
   try {
-    answer = await fetch(located(path), { cache: "no-store", signal: AbortSignal.timeout(patience) });
+    const answer = await fetch(located(path), {
+      cache: "no-store",
+      headers: { accept: "application/json" },
+      signal: AbortSignal.timeout(patience),
+    });
     const read = await answer.json();
     heard(answer);
     if (answer.ok) return read;
-    throw new Refusal(read.detail ?? `${path}: ${answer.status}`);
+    const remedy = answer.status === 401 ? "; load this page again to show another token" : "";
+    throw new Refusal(`${read.detail ?? `${path}: ${answer.status}`}${remedy}`);
   } catch (error) {
+    if (error.name === "TimeoutError" && nodeEvents.giveUp()) {
+      const read = await ask(path, patience);
+      nodeEvents.leaveToOthers();
+      return read;
+    }
     if (!(error instanceof Refusal)) link.silent = true;
     throw error;
   }
@@ -35,7 +59,7 @@ async function ask(path, patience = PATIENCE) {
 
 function heard(answer) {
   const wasSilent = link.silent;
-  link.answeredAt = performance.now();
+  link.answeredAt = ticks();
   link.silent = false;
   if (wasSilent) repeated.forEach((soon) => soon());
   const ahead = Date.parse(answer.headers.get("date")) + 500 - Date.now();
@@ -56,14 +80,14 @@ function repeat(task, interval) {
     running = true;
     again = false;
     const wasSilent = link.silent; // then much of the time is not what the answer cost
-    const began = performance.now();
+    const began = ticks();
     try {
       await task();
     } catch (error) {
       if (!(error instanceof Refusal) && !link.silent) throw error;
     } finally {
       running = false;
-      const ended = performance.now();
+      const ended = ticks();
       const cost = wasSilent || link.silent ? 0 : SHARE * (ended - began);
       free = ended + Math.min(cost, WAIT_MAX);
       runIn(again ? 0 : interval());
@@ -72,7 +96,7 @@ function repeat(task, interval) {
 
   function runIn(wait) {
     clearTimeout(timer);
-    timer = setTimeout(run, Math.max(wait, free - performance.now()));
+    timer = setTimeout(run, Math.max(wait, free - ticks()));
   }
 
   function soon() {

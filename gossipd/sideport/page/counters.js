@@ -19,6 +19,7 @@ const counters = {
   names: [], // that are shown, in their order
   more: false,
   by: new Map(), // of those: { count, heardAt, last, samples }
+  followed: "", // of the path of events
   refusal: "",
   askedAt: -Infinity,
   count: null, // how many the node had when it was asked
@@ -27,34 +28,42 @@ const counters = {
   rates: [], // changes a second of the node, about one a second; null where nobody knows
 };
 
-const counterEvents = follower({
+const counterTakes = {
   counts(counts) {
     for (const [name, count] of Object.entries(counts)) hear(name, count);
   },
   increment: ({ counter, count }) => hear(counter, count),
-});
+};
 
 function hear(name, count) {
   const known = counters.by.get(name);
-  if (known) Object.assign(known, { count: BigInt(count), heardAt: performance.now() });
+  if (known) Object.assign(known, { count: BigInt(count), heardAt: ticks() });
 }
 
-function followCounters(rate) {
+// What of a path of events tells the counters that are shown; nothing where they are asked for.
+function countersFollowed(rate) {
   const query = new URLSearchParams({ counts: "string" });
   counters.names.forEach((name) => query.append("counter", name));
-  const isBusy = rate > (counterEvents.isOpen ? BUSY : BUSY / 2);
+  const isBusy = rate > (counters.followed ? BUSY : BUSY / 2);
   const isSteady = counters.order === "name" && counters.names.length > 0;
   const isShort = counters.names.length <= FOLLOWED_MAX && `${query}`.length <= PATH_MAX;
-  const wanted = isSteady && isShort && !isBusy && !document.hidden;
-  counterEvents.follow(wanted ? `events?${query}` : null);
+  counters.followed = isSteady && isShort && !isBusy ? `${query}&` : "";
+  return counters.followed;
 }
 
 // Unless they are followed, once a second; names that are new are found by the number of all.
 async function askCounters(status) {
-  const began = performance.now();
+  const began = ticks();
   const old = status.counters !== counters.count || began - counters.askedAt > ASK_AGAIN;
-  if (counterEvents.isOpen && !old) return;
-  const found = await (counters.order === "name" ? askPage() : askLog());
+  if (counters.followed && nodeEvents.tells(node.followed) && !old) return;
+  let found = null;
+  try {
+    found = await (counters.order === "name" ? askPage() : askLog());
+    counters.refusal = "";
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    counters.refusal = error.message;
+  }
   counters.askedAt = began;
   counters.count = status.counters;
   if (found === null) return;
@@ -83,28 +92,20 @@ async function askLog() {
   for (const { counter, count } of await ask(`log?${query}`)) {
     if (!found.has(counter)) found.set(counter, count);
   }
-  counters.refusal = "";
   return [...found];
 }
 
 async function askPage() {
   const query = new URLSearchParams({ counts: "string", limit: counters.limit + 1 });
   if (counters.prefix) query.set("prefix", counters.prefix);
-  try {
-    const page = await ask(`counters?${query}`);
-    counters.refusal = "";
-    return Object.keys(page).sort().map((name) => [name, page[name]]); // objects have 1 before a
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    counters.refusal = error.message;
-    return null;
-  }
+  const page = await ask(`counters?${query}`);
+  return Object.keys(page).sort().map((name) => [name, page[name]]); // objects have 1 before a
 }
 
 // Once a second: how much came since the last time. `changes`: how many there were in all, if that
 // is known.
 function sample(changes) {
-  const at = performance.now();
+  const at = ticks();
   const before = counters.sampled;
   const elapsed = before && (at - before.at) / 1000;
   if (elapsed !== null && elapsed < SAMPLE_MIN) return counters.rates.at(-1).rate;
@@ -195,7 +196,7 @@ function countersShown(count, more) {
 }
 
 function showPlot() {
-  const now = performance.now();
+  const now = ticks();
   const points = counters.rates
     .map(({ at, rate }) => [PLOT_SECONDS - 1 - (now - at) / 1000, rate])
     .filter(([x]) => x >= 0);

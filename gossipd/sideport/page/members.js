@@ -10,6 +10,7 @@ const MANY = 100;
 
 const members = {
   by: new Map(),
+  heard: new Set(), // names that events told of since all were asked for
   known: false, // whether all were told once: what comes then is a change
   state: "all",
   search: "",
@@ -19,8 +20,9 @@ const members = {
   changes: [],
 };
 
-const memberEvents = follower({
+const memberTakes = {
   member(member) {
+    members.heard.add(member.name);
     if (member.state === "forgotten") dropMember(member.name);
     else takeMember(member);
   },
@@ -28,7 +30,7 @@ const memberEvents = follower({
     if (count !== members.by.size) pollMembers.soon(); // some were forgotten meanwhile
     members.known = true;
   },
-});
+};
 
 function takeMember(member) {
   const before = members.by.get(member.name);
@@ -39,10 +41,13 @@ function takeMember(member) {
   }
 }
 
+// A list takes a while; what was heard meanwhile is newer.
 function takeMembers(list) {
   const names = new Set(list.map((member) => member.name));
-  list.forEach(takeMember);
-  for (const name of members.by.keys()) if (!names.has(name)) dropMember(name);
+  list.filter((member) => !members.heard.has(member.name)).forEach(takeMember);
+  for (const name of members.by.keys()) {
+    if (!names.has(name) && !members.heard.has(name)) dropMember(name);
+  }
   members.known = true;
 }
 
@@ -172,9 +177,10 @@ function thoseWho(state, count, words) {
 }
 
 const pollMembers = repeat(async () => {
+  members.heard.clear();
   takeMembers(await ask("members", 5 * PATIENCE));
   showMembers();
-}, () => (memberEvents.isOpen && members.by.size > MANY ? 15000 : 5000)); // round trips are no events
+}, () => (nodeEvents.isOpen && members.by.size > MANY ? 15000 : 5000)); // round trips are no events
 
 byId("states").append(...["all", ...STATES].map((state) => {
   const button = element("button", { type: "button", value: state }, state);

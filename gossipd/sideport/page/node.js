@@ -1,8 +1,17 @@
 // The node itself: whether all is well, in one sentence, and its numbers.
 
-const node = { status: null, reason: "", refusal: "" };
+const node = {
+  status: null,
+  toldAt: null, // in ticks()
+  reason: "",
+  refusal: "",
+  followed: "", // the path of events that is wanted
+};
+const OLD = 15000; // ms after which a status is not taken for the present one
 const NEAR = 0.8; // the share of a limit from which on the node warns, too
 const ICONS = { good: "#14713a", warn: "#d08400", bad: "#b3211b", "": "#777777" };
+
+const nodeEvents = follower({ ...memberTakes, ...counterTakes });
 
 const polling = repeat(async () => {
   let changes = null;
@@ -10,7 +19,8 @@ const polling = repeat(async () => {
     const status = await ask("status");
     node.reason = status.ready ? "" : await whyNotReady();
     node.status = status;
-    if (!memberEvents.isOpen) missMembers(status.members);
+    node.toldAt = ticks();
+    if (!nodeEvents.isOpen) missMembers(status.members);
     await askCounters(status);
     changes = status.changes;
     node.refusal = "";
@@ -18,8 +28,8 @@ const polling = repeat(async () => {
     node.refusal = error instanceof Refusal ? error.message : "";
     throw error;
   } finally {
-    followCounters(sample(changes));
-    memberEvents.follow(document.hidden ? null : "events?members=true");
+    node.followed = `events?${countersFollowed(sample(changes))}members=true`;
+    nodeEvents.follow(document.hidden ? null : node.followed);
     showSoon();
   }
 }, () => 1000);
@@ -37,15 +47,15 @@ async function whyNotReady() {
 // [level, sentence, reasons]
 function verdict() {
   const status = node.status;
+  const age = ticks() - node.toldAt;
+  const old = status ? [`What is shown is ${span(age / 1000)} old. It is asked again and again.`] : [];
   if (link.silent) {
-    if (!status) return ["bad", "This node does not answer.", []];
-    const ago = (performance.now() - link.answeredAt) / 1000;
-    const at = clock(new Date(Date.now() - 1000 * ago));
-    return ["bad", `This node does not answer, since ${at}.`,
-      [`What is shown is ${span(ago)} old. It is asked again every second.`]];
+    if (link.answeredAt === null) return ["bad", "This node does not answer.", []];
+    const at = clock(new Date(Date.now() - (ticks() - link.answeredAt)));
+    return ["bad", `This node does not answer, since ${at}.`, old];
   }
-  if (node.refusal) return ["bad", "This node does not tell how it is.", [node.refusal]];
-  if (!status) return ["", "Asking the node …", []];
+  if (node.refusal) return ["bad", "This node does not tell how it is.", [node.refusal, ...old]];
+  if (!status || age > OLD) return ["", "Asking the node …", old];
   const { alive, suspect, failed } = countsOf(status);
   const reasons = [...status.alarms];
   if (failed) reasons.push(thoseWho("failed", failed, "failed"));
@@ -60,7 +70,7 @@ function verdict() {
 }
 
 // Of the members, what is newest.
-const countsOf = (status) => (members.known && memberEvents.isOpen ? memberCounts() : status.members);
+const countsOf = (status) => (members.known && nodeEvents.isOpen ? memberCounts() : status.members);
 
 function agreement(status) {
   const peers = countsOf(status).alive - 1;
@@ -149,6 +159,14 @@ function showFacts(status) {
   }
 }
 
+// [level, words]: whether what is shown is what holds, and how that is known.
+function linkState(verdictLevel) {
+  if (link.silent) return ["bad", "no answer"];
+  if (node.refusal) return ["bad", "refused"];
+  if (verdictLevel === "") return ["", "connecting"];
+  return ["good", nodeEvents.isOpen ? "live" : "asked every second"];
+}
+
 let level = null;
 
 function showVerdict() {
@@ -158,10 +176,10 @@ function showVerdict() {
   const list = byId("reasons");
   arrange(list, reasons.map((_, index) => list.children[index] ?? element("li", {})));
   reasons.forEach((reason, index) => put(list.children[index], plain(reason)));
-  mark(document.documentElement, link.silent ? "stale" : "");
-  mark(byId("link"), `state ${link.silent ? "bad" : node.status ? "good" : ""}`);
-  const following = memberEvents.isOpen ? "live" : "asked every second";
-  put(byId("link"), link.silent ? "no answer" : node.status ? following : "connecting");
+  const [linked, words] = linkState(now);
+  mark(document.documentElement, linked === "bad" ? "stale" : "");
+  mark(byId("link"), `state ${linked}`);
+  put(byId("link"), words);
   const name = node.status ? plain(node.status.name) : location.host;
   const title = `${now === "good" || now === "" ? "" : "(!) "}${name} · gossipd`;
   if (document.title !== title) document.title = title;
@@ -204,7 +222,6 @@ show();
 polling.soon();
 pollMembers.soon();
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) return;
-  memberEvents.follow(null);
-  counterEvents.follow(null);
+  if (document.hidden) nodeEvents.follow(null);
+  else show();
 });

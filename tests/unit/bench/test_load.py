@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from gossipd.bench.dialects import DIALECTS
-from gossipd.bench.load import Load, Plan
+from gossipd.bench.load import UNUSED, Load, Plan
 from gossipd.config.endpoint import Endpoint
 
 Answer = Callable[[int, bytes], bytes | None]
@@ -117,8 +117,11 @@ async def test_it_ends_when_all_connections_are_lost() -> None:
     assert load.deserted
 
 
-async def test_a_connection_that_ends_before_anything_is_sent_is_told() -> None:
+async def test_a_connection_that_ends_before_anything_is_sent_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made: list[int] = []
+    lost = asyncio.Event()
 
     class Busy(Lines):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -128,12 +131,30 @@ async def test_a_connection_that_ends_before_anything_is_sent_is_told() -> None:
                 transport.close()
 
     loop = asyncio.get_running_loop()
+    connect, begun = loop.create_connection, list[int]()
+
+    async def after_the_first_is_lost(made: Any, *given: Any, **named: Any) -> Any:
+        begun.append(1)
+        if len(begun) > 1:
+            await lost.wait()
+            return await connect(made, *given, **named)
+        client = made()
+        told = client.connection_lost
+
+        def connection_lost(error: Exception | None) -> None:
+            told(error)
+            lost.set()
+
+        client.connection_lost = connection_lost
+        return await connect(lambda: client, *given, **named)
+
+    monkeypatch.setattr(loop, "create_connection", after_the_first_is_lost)
     server = await loop.create_server(lambda: Busy(lambda *_: b"1\n", []), "127.0.0.1", 0)
     async with server:
         load = Load(plan(server.sockets[0].getsockname()[:2], clients=10))
         await load.run(lambda _: None)
     assert (load.answered, load.in_doubt) == (100, 0)
-    assert load.reasons == {"connection closed": 1}
+    assert load.reasons == {UNUSED: 1}
 
 
 async def test_silent_nodes_are_given_up() -> None:
@@ -179,6 +200,38 @@ async def test_clients_are_spread_over_the_nodes() -> None:
         assert len(first) + len(rest) == load.answered
         assert first
         assert rest
+
+
+async def test_many_clients_connect_though_each_takes_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One after the other they would take longer than any of them may."""
+    delay, loop = 0.05, asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def slowly(*given: Any, **named: Any) -> Any:
+        await asyncio.sleep(delay)
+        return await connect(*given, **named)
+
+    monkeypatch.setattr(loop, "create_connection", slowly)
+    load, _ = await loaded(lambda *_: b"1\n", clients=100, requests=200, patience=1.0)
+    assert load.answered == 200
+
+
+async def test_a_stop_while_clients_connect_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async with served(lambda *_: b"1\n") as (address, heard):
+        load = Load(plan(address, clients=1000))
+
+        async def and_stop(*given: Any, **named: Any) -> Any:
+            load.stop()
+            return await connect(*given, **named)
+
+        monkeypatch.setattr(loop, "create_connection", and_stop)
+        await load.run(lambda _: None)
+        assert (load.answered, load.in_doubt, heard) == (0, 0, [])
 
 
 async def test_it_says_so_where_nobody_listens() -> None:

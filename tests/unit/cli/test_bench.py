@@ -63,7 +63,7 @@ def answer(daemons: Sequence[FakeDaemon], *counts: int) -> None:
 def test_nodes_that_count_what_was_answered_are_exact(daemons: list[FakeDaemon]) -> None:
     counts = counts_of(daemons, "a")
     answer(daemons, 5, 5)
-    counts.begin()
+    assert counts.begin() == 0
     answer(daemons, 35, 35)
     assert counts.end([(10, 10)], 3) == (True, "yes, on 2 nodes")
     answer(daemons, -25, -25)
@@ -124,7 +124,7 @@ def test_a_node_that_answers_no_more_leaves_it_open(daemons: list[FakeDaemon]) -
 def test_of_many_counters_each_is_looked_at(daemons: list[FakeDaemon]) -> None:
     counts = counts_of(daemons[:1], "a", "a:0", "a:1", "a:2")
     daemons[0].pages = {"a:1": 4, "b": 7}
-    counts.begin()
+    assert counts.begin() == 2
     daemons[0].pages = {"a:0": 2, "a:1": 6, "a:2": 2, "b": 9}
     added = [(2, 2), (2, 2), (2, 2)]
     assert counts.end(added, 1) == (True, "yes, on 1 node")

@@ -152,6 +152,17 @@ def test_what_was_missed_is_what_differs_when_it_comes_back() -> None:
     assert list(changes(known, *again)) == [("n2", "forgotten", "suspect", False)]
 
 
+def test_a_daemon_that_has_just_started_forgets_nobody_whom_it_does_not_know_yet() -> None:
+    known, early = Members(), Event("present", {"members": 1, "ready": False})
+    n1, n2, n3 = (row(name, "alive") for name in ("n1", "n2", "n3"))
+    first = [BEGINS, *(Event("member", each) for each in (n1, n2, n3))]
+    list(changes(known, *first, Event("present", {"members": 3, "ready": True})))
+    assert list(changes(known, BEGINS, Event("member", n1), early)) == []
+    assert list(changes(known, Event("member", n2))) == []
+    ready = Event("ready", {"ready": True})
+    assert list(changes(known, ready)) == [("n3", "forgotten", "alive", False)]
+
+
 # --- on-event --------------------------------------------------------------------------------
 
 HANDLER = """

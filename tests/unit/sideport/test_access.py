@@ -90,6 +90,27 @@ async def test_each_call_needs_its_right(connect: Connect, right: Right) -> None
             assert ("www-authenticate" in answer.headers) is not bool(right)
 
 
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ((), True),
+        (("Accept: application/json",), True),
+        (("User-Agent: Mozilla/5.0", "Accept: text/html,*/*;q=0.8"), True),
+        (("User-Agent: Mozilla/5.0",), True),
+        (("User-Agent: Mozilla/5.0", "Accept: application/json"), False),
+        (("User-Agent: Mozilla/5.0", "Accept: text/event-stream"), False),
+    ],
+)
+async def test_a_visitor_is_asked_for_a_token_where_he_opens_an_address_himself(
+    client: Client, fields: tuple[str, ...], asked: bool
+) -> None:
+    """A browser has him asked for each request of a script, too, if Basic is offered for it."""
+    answer = await client.request("GET", "/status", None, *fields)
+    assert answer.status == 401
+    offered = answer.headers["www-authenticate"]
+    assert ("Basic" in offered) is asked
+
+
 @EACH
 async def test_each_command_of_text_needs_its_right(connect: Connect, right: Right) -> None:
     mine = right.name.lower()

@@ -115,7 +115,7 @@ async def test_members_come_first_then_counts_then_what_changes(
     first = await follower.events(4)
     assert [event.kind for event in first] == ["member", "member", "present", "counts"]
     assert first[0].data == backend.rows["n1"]
-    assert first[2].data == {"members": 2}
+    assert first[2].data == {"members": 2, "ready": True}
     assert first[3].data == {"a": 5}
     assert first[3].id
     assert follower.interpreter.retry
@@ -194,15 +194,32 @@ async def test_counts_wait_until_the_node_is_ready(
 ) -> None:
     backend.reason = "no peer yet"
     follower = await Follower(client).begin()
-    await follower.upto("present")
+    *_, present = await follower.events(3)
+    assert present.data == {"members": 2, "ready": False}
     add(port, backend, "a", 4)
     change(port, backend, "n1", "suspect")
     assert (await follower.event()).kind == "member"
     backend.reason = None
     port.watchers.look()
-    assert (await follower.event()).data == {"a": 4}
+    assert [event.kind for event in await follower.events(2)] == ["ready", "counts"]
+    assert follower.books.counts == {"a": 4}
     add(port, backend, "a", 1)
     await follower.upto_count("a", 5)
+
+
+async def test_who_follows_members_alone_is_told_once_the_node_knows_them_all(
+    client: Client, port: SidePort, backend: FakeBackend
+) -> None:
+    backend.reason = "no peer yet"
+    follower = await Follower(client).begin("?members")
+    await follower.upto("present")
+    backend.change("n3", "alive")
+    backend.reason = None
+    port.watchers.look()
+    told = await follower.events(2)
+    assert [event.kind for event in told] == ["member", "ready"]
+    change(port, backend, "n3", "failed")
+    assert (await follower.event()).kind == "member"
 
 
 # --- going on --------------------------------------------------------------------------------
