@@ -16,6 +16,9 @@ _ROOT = Path(__file__).parent
 
 _KINDS = {".py", ".html", ".css", ".js"}
 
+REPLACED = "restart this node, if files of it were replaced while it ran"
+"""What to do where something cannot be loaded that was left for when it is needed."""
+
 DIGITS = 8
 """Of the digest. An answer of the gossip port has room for no more than some twenty bytes."""
 

@@ -12,6 +12,7 @@ from gossipd.config.config import Config
 from gossipd.config.tokens import Grants, read_tokens
 from gossipd.daemon.certificates import Certificate, load_certificate
 from gossipd.sealing.keyring import Keyring, find, read
+from gossipd.version import REPLACED
 
 
 def keyring_of(config: Config) -> Keyring | None:
@@ -19,7 +20,10 @@ def keyring_of(config: Config) -> Keyring | None:
     which takes a moment. Raises `ValueError`, as these all do."""
     keyring = find(config.keyring)
     if keyring is not None:
-        from gossipd.sealing import frame  # noqa: F401
+        try:
+            from gossipd.sealing import frame  # noqa: F401
+        except ImportError as error:
+            raise ValueError(f"nothing can be sealed: {error}; {REPLACED}") from error
     return keyring
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from gossipd.core import Drop, Node
+from gossipd.core import Drop, Node, Refused, Why
 from gossipd.daemon import exposition, reports
 from gossipd.daemon.diskwatch import DiskWatch
 from gossipd.daemon.dropping import Drops
@@ -25,7 +25,7 @@ from gossipd.daemon.waits import Waits
 from gossipd.sideport.port import SidePort
 from gossipd.sideport.streaming import Pieces
 from gossipd.sideport.tls import Outcome, Tls
-from gossipd.version import full_version
+from gossipd.version import REPLACED, full_version
 
 COUNTERS_MAX = 1000
 """Counters whose values are told in one answer."""
@@ -57,7 +57,10 @@ class Metrics:
     async def scrape(self, counters: str | None, accept: str) -> Pieces:
         """All families; with `counters` also the values of the counters that begin so, as soon as
         the node is ready."""
-        await exposition.load()
+        try:
+            await exposition.load()
+        except ImportError as error:
+            raise Refused(Why.UNAVAILABLE, f"{error}; {REPLACED}") from error
         return exposition.document(self._families(counters), accept)
 
     def _families(self, counters: str | None) -> Iterator[Family]:
