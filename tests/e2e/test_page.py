@@ -183,6 +183,8 @@ def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
     assert seconds < allowed(2.0)
     tab.shows("document.querySelectorAll('#counters-rows tr').length === 50")
     assert tab.run("document.querySelectorAll('#members-rows tr').length") == 100
+    told = tab.run("document.getElementById('counters-shown').textContent")
+    assert told == f"The first 50; the node has {COUNTERS + 3:,} counters"
     first = tab.run("document.querySelector('#members-rows tr').innerText")
     assert "x" * 57 in first
     assert "no answer to a probe" in first

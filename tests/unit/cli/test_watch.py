@@ -69,6 +69,20 @@ def test_watch_prints_lines_and_goes_on_where_it_was() -> None:
     assert ["Last-Event-ID: x-8" in head for head in heads] == [False, True, True]
 
 
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_watch_tells_which_members_went_while_it_was_away(form: str) -> None:
+    listed = [told("member", row(name, "alive")) for name in ("n1", "n2")]
+    result, _ = call(
+        f"watch --members {form}", [HEAD, *listed, PRESENT], [HEAD, listed[0], PRESENT]
+    )
+    lines = [line for line in result.stdout.splitlines() if "n2" in line]
+    assert len(lines) == 2
+    assert "forgotten" in lines[1]
+    if form:
+        gone = {"name": "n2", "state": "forgotten"}
+        assert json.loads(lines[1]) == {"event": "member", "data": gone}
+
+
 def test_watch_prints_json() -> None:
     result, heads = call("watch --json", [HEAD, told("counts", {"ä": 3}), PRESENT])
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
