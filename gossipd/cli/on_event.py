@@ -85,7 +85,7 @@ def on_event(
         raise Misuse(f"there is no program {command[0]!r}")
     known = Members()
     follower = Follower(Daemons(addresses, ANSWER_TIMEOUT, credentials()), [("members", "true")])
-    with exits(), interrupts(lambda: "no handler is left running"):
+    with exits(), interrupts(lambda: "no more changes are handled"):
         for event in follower.events():
             for change in () if event is None else known.take(event):
                 wanted = not kinds or change.kind in kinds

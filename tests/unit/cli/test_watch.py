@@ -297,7 +297,7 @@ def test_who_ends_it_ends_the_handler_too(
         process.send_signal(number)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 128 + number
-    assert errors == "gossipd: interrupted; no handler is left running\n"
+    assert errors == "gossipd: interrupted; no more changes are handled\n"
     assert is_free(lock)
 
 
