@@ -23,6 +23,9 @@ FORGOTTEN = "forgotten"
 
 UPDATE = "update"
 
+LISTED = ("present", "ready")
+"""The kinds of events behind which all members may have been told."""
+
 
 BEGINS = Event("begins", {})
 """A connection has begun: all members are told again."""
@@ -105,7 +108,7 @@ class Members:
         soon as the daemon is ready: one that has just started may not know him yet."""
         if event is BEGINS:
             self._told.clear()
-        if event.kind in ("present", "ready"):
+        if event.kind in LISTED:
             self._first = False
             unknown = self.rows.keys() - self._told if event.data.get("ready", True) else ()
             return [self._put({"name": name, "state": FORGOTTEN}) for name in sorted(unknown)]

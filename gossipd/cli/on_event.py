@@ -13,8 +13,8 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 import click
 
@@ -28,13 +28,17 @@ from gossipd.cli.client_options import (
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import Misuse, say
 from gossipd.cli.following import FORGOTTEN, UPDATE, Change, Follower, Members
+from gossipd.cli.interrupts import interrupts
 from gossipd.config.unix import ApiAddress
 
 KINDS = ("alive", "suspect", "failed", "left", FORGOTTEN, UPDATE)
 
 ANSWER_TIMEOUT = 10.0
 END_TIMEOUT = 2.0
-"""Seconds that a handler has to end when it is told to."""
+"""Seconds that a handler has to end when it is told to, with all that it has started."""
+
+LOOK = 0.02
+"""Seconds between two looks whether it has."""
 
 _NO_NAME = re.compile("[^A-Z0-9]")
 
@@ -81,7 +85,7 @@ def on_event(
         raise Misuse(f"there is no program {command[0]!r}")
     known = Members()
     follower = Follower(Daemons(addresses, ANSWER_TIMEOUT, credentials()), [("members", "true")])
-    with exits():
+    with exits(), interrupts(lambda: "no more changes are handled"):
         for event in follower.events():
             for change in () if event is None else known.take(event):
                 wanted = not kinds or change.kind in kinds
@@ -108,7 +112,7 @@ def handle(command: Sequence[str], change: Change, api: str, timeout: float) -> 
         code = process.returncode
     except subprocess.TimeoutExpired:
         code = 0
-        say(f"the handler of {what} has not ended within {timeout:g} s: it is ended")
+        say(f"the handler of {what} has not ended within {timeout:g} s: it is told to")
     finally:
         _end(process)
     if code > 0:
@@ -143,11 +147,19 @@ def _tags(member: str, tags: Mapping[str, object]) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """With all that it has started, if it has not ended."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        with suppress(ProcessLookupError):
+    """With all that it has started, if it has not ended. What it has started for others may not be
+    ended by this user, as with sudo."""
+    if process.poll() is not None:
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
             os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(END_TIMEOUT)
+            until = time.monotonic() + END_TIMEOUT
+            while time.monotonic() < until:
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(LOOK)
+    except ProcessLookupError:
+        process.wait()  # all of them have ended
+    except PermissionError:
+        say(f"process {process.pid} may not be ended: it runs on, or what it has started does")

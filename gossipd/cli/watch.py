@@ -13,7 +13,7 @@ import click
 from gossipd.cli.client_options import asks
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import say
-from gossipd.cli.following import BEGINS, FORGOTTEN, QUIET, Follower, Members, member
+from gossipd.cli.following import BEGINS, FORGOTTEN, LISTED, QUIET, Follower, Members, member
 from gossipd.cli.output import aligned_table, emit, emit_json, emit_row, local_time
 from gossipd.client import NUMBER, Answer
 from gossipd.client.stream import Event
@@ -53,16 +53,26 @@ def watch(daemons: Daemons, counters: tuple[str, ...], members: bool, as_json: b
     "increment", counter, what was added, the count after it, id.
     """
     query = [("counter", name) for name in counters] + [("members", "true")] * members
+    known = Members()
     for event in Follower(daemons, query).events():
-        if event is None or event is BEGINS:
+        if event is None:
             continue
-        if event.kind == "end":
-            say(f"the node says: {_reason(event)}")
-        if as_json:
-            emit_json(json.dumps({"event": event.kind, "data": event.data}, ensure_ascii=False))
-        else:
-            for row in _rows(event):
-                emit_row(row)
+        changes = known.take(event)
+        for change in changes if event.kind in LISTED else ():  # gone while nobody listened
+            gone = {"name": change.row["name"], "state": FORGOTTEN}
+            _print(Event("member", gone), as_json)
+        if event is not BEGINS:
+            _print(event, as_json)
+
+
+def _print(event: Event, as_json: bool) -> None:
+    if event.kind == "end":
+        say(f"the node says: {_reason(event)}")
+    if as_json:
+        emit_json(json.dumps({"event": event.kind, "data": event.data}, ensure_ascii=False))
+    else:
+        for row in _rows(event):
+            emit_row(row)
 
 
 def watch_members(

@@ -2,7 +2,9 @@
 
 The id of an event is where to go on behind it (`Last-Event-ID`). It stands with every event behind
 which that is known, and with each heartbeat, which is no event to a browser: so who asked for
-little, and is told little, still knows a place that is not long ago.
+little, and is told little, still knows a place that is not long ago. With counts that are not all
+there is none to go on from: the one that a client brought, perhaps from another node, is taken
+away, for what would follow on it has been added to these already.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ class ServerSentEvents:
 
     def _formed(self, event: Event) -> bytes:
         number = event.number
-        place = b"" if number is None else b"id: %b\n" % self._id_of(number).encode()
+        if number is not None:
+            place = b"id: %b\n" % self._id_of(number).encode()
+        else:
+            place = b"id\n" if event.kind == "counts" else b""
         if event.kind == "heartbeat":
             return b": heartbeat\n%b\n" % place
         data = event.data()

@@ -183,6 +183,8 @@ def test_a_thousand_members_and_thousands_of_counters_are_quickly_there(
     assert seconds < allowed(2.0)
     tab.shows("document.querySelectorAll('#counters-rows tr').length === 50")
     assert tab.run("document.querySelectorAll('#members-rows tr').length") == 100
+    told = tab.run("document.getElementById('counters-shown').textContent")
+    assert told == f"The first 50; the node has {COUNTERS + 3:,} counters"
     first = tab.run("document.querySelector('#members-rows tr').innerText")
     assert "x" * 57 in first
     assert "no answer to a probe" in first
@@ -256,6 +258,30 @@ def test_what_was_told_while_a_list_was_on_its_way_is_newer(
     changes = tab.run("document.getElementById('changes').innerText")
     assert "is failed" in changes
     assert "is alive" not in changes
+    tab.close()
+
+
+def test_a_change_that_is_heard_of_late_is_told_with_its_own_time(
+    cluster: Cluster, browser: Browser
+) -> None:
+    one, two = cluster.start(2, "--profile", "local")
+    tab = browser.open(page_of(one))
+    tab.shows(f"/alive/.test({row_of('members', 'n2')})")
+    tab.shows("document.getElementById('link').textContent === 'live'")
+    tab.call("Debugger.enable")
+    tab.call("Debugger.pause")
+    two.kill()
+    until(lambda: one.state_of("n2") == "failed", 30.0, "n2 is failed")
+    since = next(row["since"] for row in one.get("/members") if row["name"] == "n2")
+    until(lambda: time.time() > since + 4, 10.0, "that is a while ago")
+    tab.call("Debugger.resume")
+    tab.call("Debugger.disable")
+    tab.shows("/is failed/.test(document.getElementById('changes').innerText)")
+    told = tab.run(
+        "Date.parse([...document.querySelectorAll('#changes li')]"
+        ".find(each => each.innerText.includes('is failed')).querySelector('time').dateTime)"
+    )
+    assert told / 1000 == pytest.approx(since, abs=1.0)
     tab.close()
 
 

@@ -192,7 +192,8 @@ function countersShown(count, more) {
   if (!count) return "No counter to show";
   const all = counters.prefix ? null : node.status?.counters;
   if (!more) return several(count, "counter");
-  return all ? `The first ${whole(count)} of ${several(all, "counter")}` : `The first ${whole(count)}`;
+  const others = all ? `; the node has ${several(all, "counter")}` : ""; // a token may be for a part
+  return `The first ${whole(count)}${others}`;
 }
 
 function showPlot() {

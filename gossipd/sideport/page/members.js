@@ -60,10 +60,11 @@ function dropMember(name) {
 }
 
 function changed(member, before, after) {
-  const now = new Date();
+  // It may be heard of late, as after a sleep; when a member was forgotten nobody tells.
+  const at = new Date(after === "forgotten" ? Date.now() : member.since * 1000 - link.offset);
   const words = before ? `was ${before}, is ${after}` : `is ${after}, and new here`;
   const item = element("li", {},
-    element("time", { datetime: now.toISOString() }, clock(now)),
+    element("time", { datetime: at.toISOString() }, dayAndClock(at)),
     shown(member.name, "strong"),
     element("span", { class: STATE_CLASS[after] ?? "gone" }, words),
     element("span", { class: "note" }, plain(after === "forgotten" ? "" : whyOf(member))));

@@ -79,3 +79,8 @@ function roundTrip(member) {
 }
 
 const clock = (date) => date.toTimeString().slice(0, 8);
+
+function dayAndClock(date) {
+  const day = date.toDateString();
+  return day === new Date().toDateString() ? clock(date) : `${day} ${clock(date)}`;
+}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +18,13 @@ from click.testing import CliRunner, Result
 from gossipd.cli import gossipd
 from gossipd.cli.following import BEGINS, Members
 from gossipd.client.stream import Event
-from tests.unit.cli.teller import HEAD, refusal, row, teller, told
+from tests.e2e.node import until
+from tests.unit.cli.teller import HEAD, WAITS, refusal, row, teller, told
 
 ENOUGH = [refusal(400, "enough")]
 """The end of a test: else a command comes back for ever."""
+
+GOSSIPD = (sys.executable, "-m", "gossipd")
 
 PRESENT = told("present", {"members": 2})
 INCREMENT = {"id": "i", "counter": "a\x1b", "by": 2, "count": 5, "origin": "o", "at": 0}
@@ -59,6 +67,20 @@ def test_watch_prints_lines_and_goes_on_where_it_was() -> None:
     assert result.stderr.count("closed the connection; coming back when somebody answers") == 2
     assert heads[0].startswith("GET /events?counter=a&members=true HTTP/1.1")
     assert ["Last-Event-ID: x-8" in head for head in heads] == [False, True, True]
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_watch_tells_which_members_went_while_it_was_away(form: str) -> None:
+    listed = [told("member", row(name, "alive")) for name in ("n1", "n2")]
+    result, _ = call(
+        f"watch --members {form}", [HEAD, *listed, PRESENT], [HEAD, listed[0], PRESENT]
+    )
+    lines = [line for line in result.stdout.splitlines() if "n2" in line]
+    assert len(lines) == 2
+    assert "forgotten" in lines[1]
+    if form:
+        gone = {"name": "n2", "state": "forgotten"}
+        assert json.loads(lines[1]) == {"event": "member", "data": gone}
 
 
 def test_watch_prints_json() -> None:
@@ -228,7 +250,70 @@ def test_a_handler_that_does_not_end_is_ended_with_all_that_it_started(tmp_path:
     parts = [HEAD, PRESENT, told("member", row("n1", "left")), told("member", row("n2", "left"))]
     result, _ = call("on-event --timeout 0.3", parts, rest=("--", "sh", "-c", shell))
     assert found.read_text() == "begun\nbegun\n"
-    assert result.stderr.count("has not ended within 0.3 s: it is ended") == 2
+    assert result.stderr.count("has not ended within 0.3 s: it is told to") == 2
+
+
+@pytest.fixture
+def outliving(tmp_path: Path) -> tuple[str, Path]:
+    """A handler that ends as it is told to, and has started what does not; and what holds a lock
+    until both have ended."""
+    lock = tmp_path / "lock"
+    stays = "trap '' TERM; echo > began; while :; do sleep 100; done"
+    return f'cd {tmp_path}; exec 9> lock; flock 9; sh -c "{stays}" & wait', lock
+
+
+def is_free(lock: Path) -> bool:
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_what_a_handler_has_started_is_ended_though_it_ended_itself(
+    outliving: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.cli.on_event.END_TIMEOUT", 0.3)
+    shell, lock = outliving
+    parts = [HEAD, PRESENT, told("member", row("n1", "left"))]
+    call("on-event --timeout 1", parts, rest=("--", "sh", "-c", shell))
+    assert (lock.parent / "began").exists()
+    assert is_free(lock)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_it_ends_the_handler_too(
+    outliving: tuple[str, Path], number: signal.Signals
+) -> None:
+    shell, lock = outliving
+    with teller([HEAD, PRESENT, told("member", row("n1", "left")), WAITS]) as made:
+        process = subprocess.Popen(
+            (*GOSSIPD, "on-event", "--api", made.address, "--", "sh", "-c", shell),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until((lock.parent / "began").exists, 20.0, "the handler runs")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert errors == "gossipd: interrupted; no more changes are handled\n"
+    assert is_free(lock)
+
+
+def test_what_a_handler_has_started_and_may_not_be_ended_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def end_the_first_alone(group: int, number: int) -> None:
+        if number != signal.SIGTERM:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        os.kill(group, number)
+        os.waitid(os.P_PID, group, os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setattr("os.killpg", end_the_first_alone)
+    parts = [HEAD, PRESENT, *(told("member", row(name, "left")) for name in ("n1", "n2"))]
+    result, _ = call("on-event --timeout 0.2", parts, rest=("--", "sleep", "100"))
+    assert result.stderr.count(" may not be ended: it runs on, or what it has started does\n") == 2
 
 
 def test_of_two_tags_that_are_one_variable_one_is_chosen_and_the_other_told() -> None:
