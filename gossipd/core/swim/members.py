@@ -32,6 +32,7 @@ from gossipd.core.wire.messages import ACCUSERS_MAX, AGE_MAX, MemberView, Status
 
 from .circle import Circle
 from .reason import Reason
+from .roster import Roster, Standing
 
 MEMBERS_MAX = 20_000
 """Members that are remembered at most, failed and left ones included."""
@@ -72,6 +73,10 @@ class _Entry:
     reason: Reason | None
     """Why its state is what it is; None of this node itself."""
 
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.view.status, self.known)
+
 
 class MemberTable:
     """All members by name."""
@@ -81,9 +86,7 @@ class MemberTable:
         self._remember = remember
         self._entries: dict[str, _Entry] = {}
         self._names: list[str] = []
-        self._live: list[str] = []
-        self._circles: list[Circle] = []
-        self._down: list[str] = []
+        self._roster = Roster(own.name)
         self._strangers: dict[str, None] = {}
         """Those that this node does not know itself."""
         self._addresses: dict[Address, int] = {}
@@ -92,8 +95,6 @@ class MemberTable:
         """How many of them live there."""
         self._sum = 0
         """Of the hashes of shared entries."""
-        self.counts = dict.fromkeys(Status, 0)
-        """How many there are in each state."""
         self.changed: dict[str, None] = {}
         """Names of what is to be stored, while `keeps_marks`."""
         self.keeps_marks = False
@@ -116,17 +117,22 @@ class MemberTable:
     @property
     def live(self) -> list[str]:
         """Names of the other members that are alive or suspected. Not to be changed."""
-        return self._live
+        return self._roster.live
 
     @property
     def down(self) -> list[str]:
         """Names of the failed members that this node knows itself. Not to be changed."""
-        return self._down
+        return self._roster.down
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """How many members there are in each state. Not to be changed."""
+        return self._roster.counts
 
     @property
     def live_count(self) -> int:
         """N: live members with this node."""
-        return len(self._live) + 1
+        return len(self.live) + 1
 
     def views(self) -> list[MemberView]:
         """Everything held, in the order of names."""
@@ -196,9 +202,9 @@ class MemberTable:
     def place_after(self, name: str) -> tuple[int, int]:
         """This node's place, from 0, among the live members that follow a live one in a circle by
         name, and how many these are."""
-        count = len(self._live)
+        count = len(self.live)
         return (
-            bisect_left(self._live, self._own) - bisect_left(self._live, name) - 1
+            bisect_left(self.live, self._own) - bisect_left(self.live, name) - 1
         ) % count, count
 
     # --- changes -----------------------------------------------------------------------------
@@ -216,19 +222,17 @@ class MemberTable:
 
     def follow(self, circle: Circle) -> None:
         """Keep the other live members in a circle, too."""
-        for name in self._live:
-            circle.add(name)
-        self._circles.append(circle)
+        self._roster.follow(circle)
 
     def prove(self, name: str, address: Address) -> None:
         """A nonce was answered at `address` under this name: it counts if it is held there."""
         entry = self._entries.get(name)
         if entry is not None and entry.view.address == address and not entry.proven:
-            names = self._names_with(entry)
+            before = entry.standing
             self._unlink(entry)
             entry.known = entry.proven = True
             self._link(entry)
-            _move_name(name, names, self._names_with(entry))
+            self._roster.move(name, before, entry.standing)
             self._mark(name)
 
     def is_met(self, name: str) -> bool:
@@ -312,9 +316,8 @@ class MemberTable:
 
     def _remove(self, name: str) -> None:
         entry = self._entries.pop(name)
-        self._move(name, entry.view, None)
+        self._roster.move(name, entry.standing, None)
         self._unlink(entry)
-        _move_name(name, self._names_with(entry), None)
         self._unshare(entry)
         del self._names[bisect_left(self._names, name)]
         self._mark(name)
@@ -367,24 +370,7 @@ class MemberTable:
         self._entries[view.name] = entry
         self._share(entry, now)
         self._link(entry)
-        _move_name(
-            view.name, self._names_with(before) if before else None, self._names_with(entry)
-        )
-        self._move(view.name, before.view if before else None, view)
-
-    def _move(self, name: str, before: MemberView | None, after: MemberView | None) -> None:
-        """Count it, and take who lives into the circles, and who does no more out of them."""
-        if before is not None:
-            self.counts[before.status] -= 1
-        if after is not None:
-            self.counts[after.status] += 1
-        was = before is not None and before.status <= Status.SUSPECT
-        lives = after is not None and after.status <= Status.SUSPECT
-        for circle in self._circles if name != self._own else ():
-            if lives and not was:
-                circle.add(name)
-            elif was and not lives:
-                circle.remove(name)
+        self._roster.move(view.name, before.standing if before else None, entry.standing)
 
     def _mark(self, name: str) -> None:
         if self.keeps_marks:
@@ -401,15 +387,6 @@ class MemberTable:
             addresses[view.address] = addresses.get(view.address, 0) + 1
         if not entry.known:
             self._strangers[view.name] = None
-
-    def _names_with(self, entry: _Entry) -> list[str] | None:
-        """The names among which that of an entry is."""
-        view = entry.view
-        if view.name == self._own:
-            return None
-        if view.status <= Status.SUSPECT:
-            return self._live
-        return self._down if view.status is Status.FAILED and entry.known else None
 
     def _places(self, entry: _Entry) -> tuple[dict[Address, int], ...]:
         """Where its address is counted."""
@@ -431,16 +408,6 @@ class MemberTable:
         """Take an entry out of the fingerprint."""
         self._sum = (self._sum - entry.digest) & MASK
         entry.digest = 0
-
-
-def _move_name(name: str, before: list[str] | None, after: list[str] | None) -> None:
-    """Take a name out of some sorted names, and into others."""
-    if before is after:
-        return
-    if before is not None:
-        del before[bisect_left(before, name)]
-    if after is not None:
-        insort(after, name)
 
 
 def digest_of(view: MemberView) -> int:
