@@ -7,6 +7,7 @@ figures themselves are printed, and `tests.bench.figures` holds them against the
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -15,6 +16,8 @@ NOISE = 4.0
 
 STARVED = 4.0
 """Crowding above which a healthy node may get no turn before others suspect it."""
+
+_BLAMES = re.compile(r"member (\S+) at \S+ is (?:suspect|failed)|refuted being")
 
 
 def crowding() -> float:
@@ -26,6 +29,11 @@ def crowding() -> float:
 def allowed(bound: float) -> float:
     """The seconds that something may take here whose bound is this many."""
     return bound * NOISE * crowding()
+
+
+def blames_in(log: str) -> list[str]:
+    """Lines of a log that blame somebody, or tell that somebody has blamed its node."""
+    return [line for line in log.splitlines() if _BLAMES.search(line)]
 
 
 def blames_nobody(blamed: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import pytest
@@ -269,10 +269,8 @@ def status_first(patch: pytest.MonkeyPatch) -> None:
 def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:
     sound = MemberTable.expire
 
-    def expire(
-        self: MemberTable, now: float, is_absurd: Callable[[MemberView], bool]
-    ) -> list[MemberView]:
-        return sound(self, now + 500, is_absurd)
+    def expire(self: MemberTable, now: float, *others: Any) -> list[MemberView]:
+        return sound(self, now + 500, *others)
 
     patch.setattr(MemberTable, "expire", expire)
 
@@ -280,10 +278,8 @@ def the_failed_go_at_once(patch: pytest.MonkeyPatch) -> None:
 def verdicts_go_at_half_their_life(patch: pytest.MonkeyPatch) -> None:
     sound = MemberTable.expire
 
-    def expire(
-        self: MemberTable, now: float, is_absurd: Callable[[MemberView], bool]
-    ) -> list[MemberView]:
-        return sound(self, now + self._remember / 2, is_absurd)
+    def expire(self: MemberTable, now: float, *others: Any) -> list[MemberView]:
+        return sound(self, now + self._remember / 2, *others)
 
     patch.setattr(MemberTable, "expire", expire)
 
