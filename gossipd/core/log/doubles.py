@@ -25,7 +25,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple, TypeAlias
 
 from gossipd.core.hashing import MASK_64, hash64
@@ -275,7 +275,7 @@ class Doubles:
         many."""
         order = self._orders.get(stream)
         first = islice(order.ascending(0) if order else (), FOLDED_AT_ONCE + 1)
-        return sum(1 for held, _ in first if held <= seq)
+        return sum(1 for _ in takewhile(lambda each: each[0] <= seq, first))
 
     def _remove(self, order: Order, seq: int, entry: bytes) -> None:
         counter, _, winner, *_ = _ENTRY.unpack(entry)

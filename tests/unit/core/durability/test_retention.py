@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 from typing import NoReturn
@@ -29,6 +30,7 @@ from gossipd.core.identity import key_time
 from gossipd.core.log.dedup import held_longer
 from gossipd.core.log.doubles import FOLDED_AT_ONCE, REACHED_AT_ONCE, Doubles
 from gossipd.core.log.log import Log
+from gossipd.core.log.order import Order
 from gossipd.core.state import State
 from gossipd.core.timers import Timer
 from gossipd.core.wire.records import AGE_WANTED_MAX
@@ -539,6 +541,35 @@ def test_corrections_of_counters_without_doubles_look_at_few_of_the_others_in_a_
         assert log.doubles.looked - looked <= 2 * FOLDED_AT_ONCE
         joined.append(sum(log.doubles.correction(B, counter) is not None for _, counter in told))
     assert joined == [1, 2, 3]
+
+
+def test_corrections_of_what_was_before_all_doubles_look_at_none_of_these(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(True)
+    log, first = bench.state.log, CORRECTED_AT_ONCE + 1
+    counters = [f"c{number}" for number in range(1, first)]
+    last = first + FOLDED_AT_ONCE
+    for stream in A, B:
+        log.merge(stream, [(counter, last, 1) for counter in ["hits", *counters]])
+    log.enter(B, [Double("hits", seq, 1, A, seq, 0) for seq in range(first, last)], 0.0)
+    told = {
+        (B, counter): Correction(counter, seq, 1, 1, 5)
+        for seq, counter in enumerate(counters, start=1)
+    }
+    bench.retention.correct(told, bench.state.turn(0.0))
+    looked: list[int] = []
+    sound = Order.ascending
+
+    def ascending(self: Order, above: int) -> Iterator[tuple[int, bytes]]:
+        for each in sound(self, above):
+            looked.append(each[0])
+            yield each
+
+    monkeypatch.setattr(Order, "ascending", ascending)
+    bench.drop(0.0)
+    assert log.doubles.left_out == len(told) + FOLDED_AT_ONCE
+    assert len(looked) <= 2 * CORRECTED_AT_ONCE
 
 
 def test_a_correction_below_which_there_is_much_to_fold_is_joined_in_several_turns() -> None:
