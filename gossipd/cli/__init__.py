@@ -82,7 +82,7 @@ class _Group(click.Group):
 
 
 def _tell_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    if is_asked:
+    if is_asked and not ctx.resilient_parsing:
         from gossipd.version import full_version  # reads all of gossipd
 
         click.echo(f"gossipd {full_version()}")

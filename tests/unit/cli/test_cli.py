@@ -465,6 +465,13 @@ def test_the_version_is_told() -> None:
     assert CliRunner().invoke(gossipd, ["--version"]).stdout == f"gossipd {full_version()}\n"
 
 
+def test_no_version_is_told_to_a_shell_that_completes_what_stands_behind_it() -> None:
+    words = {"COMP_WORDS": "gossipd --version st", "COMP_CWORD": "2"}
+    asked = {"_GOSSIPD_COMPLETE": "bash_complete", **words}
+    result = CliRunner().invoke(gossipd, env=asked, prog_name="gossipd")
+    assert result.stdout == "plain,status\n"
+
+
 def test_every_command_has_help_with_examples() -> None:
     overview = CliRunner().invoke(gossipd, ["--help"]).stdout
     for name in MODULES:
