@@ -163,11 +163,15 @@ class Tab:
         """Hold back what is answered there from now on."""
         self.call("Fetch.enable", patterns=[{"urlPattern": url, "requestStage": "Response"}])
 
-    def let_go(self) -> None:
-        """Of all that is held back, and hold back no more."""
+    def let_some_go(self) -> None:
+        """Of what is held back up to now."""
         for request in self.held:
             self.call("Fetch.continueResponse", requestId=request)
         self.held.clear()
+
+    def let_go(self) -> None:
+        """Of all that is held back, and hold back no more."""
+        self.let_some_go()
         self.call("Fetch.disable")
 
     def heard(self) -> list[str]:

@@ -9,7 +9,8 @@ const PATIENCE = 4000;
 const SHARE = 10;
 const WAIT_MAX = 5000;
 
-const JUMP = 2000;
+const SLOW = 1000; // ms after which an answer may be too old to show what the node's clock says now
+const JUMP = 2000; // ms by which Date.now() is ahead after a sleep, at least
 
 let slept = 0;
 let seen = { ticks: performance.now(), date: Date.now() };
@@ -35,6 +36,7 @@ const nodeTime = () => Date.now() + link.offset;
 class Refusal extends Error {}
 
 async function ask(path, patience = PATIENCE) {
+  const began = ticks();
   try {
     const answer = await fetch(located(path), {
       cache: "no-store",
@@ -42,7 +44,7 @@ async function ask(path, patience = PATIENCE) {
       signal: AbortSignal.timeout(patience),
     });
     const read = await answer.json();
-    heard(answer);
+    heard(answer, ticks() - began);
     if (answer.ok) return read;
     const remedy = answer.status === 401 ? "; load this page again to show another token" : "";
     throw new Refusal(`${read.detail ?? `${path}: ${answer.status}`}${remedy}`);
@@ -57,11 +59,12 @@ async function ask(path, patience = PATIENCE) {
   }
 }
 
-function heard(answer) {
+function heard(answer, took) {
   const wasSilent = link.silent;
   link.answeredAt = ticks();
   link.silent = false;
   if (wasSilent) repeated.forEach((soon) => soon());
+  if (took > SLOW) return;
   const ahead = Date.parse(answer.headers.get("date")) + 500 - Date.now();
   link.offset = Math.abs(ahead) > 2000 ? ahead : 0; // Date tells whole seconds
 }
