@@ -21,7 +21,7 @@ SLICE_MAX = 2
 """Datagrams that are made at once, 100 to 300 us each."""
 
 PAUSE = 0.001
-"""Seconds between two slices, so that answers take a quarter of the time at most."""
+"""Seconds between two slices, in which whatever else has come is looked at."""
 
 LATE_SLICES_MAX = 4
 """Slices that are made at once where the last one is longer ago: on a busy host timers are late,

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from gossipd.bench.dialects import DIALECTS
-from gossipd.bench.load import UNUSED, Load, Plan
+from gossipd.bench.load import CONNECTING_MAX, UNUSED, Load, Plan
 from gossipd.config.endpoint import Endpoint
 
 Answer = Callable[[int, bytes], bytes | None]
@@ -202,20 +202,29 @@ async def test_clients_are_spread_over_the_nodes() -> None:
         assert rest
 
 
-async def test_many_clients_connect_though_each_takes_a_while(
+async def test_many_clients_connect_at_once_and_no_more_than_so_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One after the other they would take longer than any of them may."""
-    delay, loop = 0.05, asyncio.get_running_loop()
-    connect = loop.create_connection
+    loop, enough = asyncio.get_running_loop(), asyncio.Event()
+    connect, under_way = loop.create_connection, list[int]()
+    most = 0
 
-    async def slowly(*given: Any, **named: Any) -> Any:
-        await asyncio.sleep(delay)
-        return await connect(*given, **named)
+    async def together(*given: Any, **named: Any) -> Any:
+        nonlocal most
+        under_way.append(1)
+        most = max(most, len(under_way))
+        if most == CONNECTING_MAX:
+            enough.set()
+        await enough.wait()
+        made = await connect(*given, **named)
+        under_way.pop()
+        return made
 
-    monkeypatch.setattr(loop, "create_connection", slowly)
-    load, _ = await loaded(lambda *_: b"1\n", clients=100, requests=200, patience=1.0)
-    assert load.answered == 200
+    monkeypatch.setattr(loop, "create_connection", together)
+    clients = 2 * CONNECTING_MAX
+    load, _ = await loaded(lambda *_: b"1\n", clients=clients, requests=2 * clients)
+    assert load.answered == 2 * clients
+    assert most == CONNECTING_MAX
 
 
 async def test_a_stop_while_clients_connect_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
