@@ -222,6 +222,20 @@ async def test_who_follows_members_alone_is_told_once_the_node_knows_them_all(
     assert (await follower.event()).kind == "member"
 
 
+@pytest.mark.parametrize("limits", [{"heartbeat_interval": 3600.0}], indirect=True)
+async def test_that_the_node_knows_all_members_is_told_though_none_has_changed(
+    client: Client, port: SidePort, backend: FakeBackend
+) -> None:
+    backend.reason = "no peer yet"
+    follower = await Follower(client).begin("?members")
+    await follower.upto("present")
+    change(port, backend, "n1", "suspect")
+    assert (await follower.event()).kind == "member"
+    backend.reason = None
+    port.watchers.look()
+    assert (await follower.event()).kind == "ready"
+
+
 # --- going on --------------------------------------------------------------------------------
 
 

@@ -501,6 +501,30 @@ def test_of_many_streams_that_are_stored_at_once_some_are_looked_at_in_each_inpu
     assert max(Counter(looked).values()) == LOOKED_MAX
 
 
+def test_what_may_have_changed_unnoticed_has_its_turn_once_all_that_has_changed_was_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else there would always be more to look at, a millisecond later."""
+    talk = Asker(peers=1)
+    count = 3 * LOOKED_MAX
+    for number in range(count):
+        talk.want(2, of=stream(number), seq=1, seconds=60)
+    for begin in range(0, count, 20):
+        talk.hear_news(*(group(begin + number, [("a", 1, 1)]) for number in range(20)))
+    looked: list[Stream] = []
+    sound = CopiesWanted._grant
+
+    def grant(self: CopiesWanted, of: Stream, most: int, turn: Turn) -> int:
+        looked.append(of)
+        return sound(self, of, most, turn)
+
+    monkeypatch.setattr(CopiesWanted, "_grant", grant)
+    talk.stored(talk.take(count))
+    assert not talk.wait(1.0).of(Copies)
+    assert set(Counter(looked)) == set(map(stream, range(count)))
+    assert len(looked) < 50 * LOOKED_MAX
+
+
 def test_however_many_streams_are_waited_for_each_has_its_turn() -> None:
     talk = waiting_for(3 * LOOKED_MAX)
     told: list[Copies] = []
