@@ -38,9 +38,36 @@ class _Signalled(BaseException):
         self.number = number
 
 
+class Interrupts:
+    """The first signal that comes, once it may be heeded."""
+
+    def __init__(self) -> None:
+        self._holds = False
+        self._came: signal.Signals | None = None
+
+    def came(self, number: signal.Signals) -> None:
+        """A signal has come."""
+        if not self._holds:
+            raise _Signalled(number)
+        self._came = number
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A signal that comes within ends the command behind it: by then it is known what was
+        begun."""
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+            if self._came is not None:
+                raise _Signalled(self._came)
+
+
 @contextmanager
-def interrupts(told: Callable[[], str]) -> Iterator[None]:
+def interrupts(told: Callable[[], str]) -> Iterator[Interrupts]:
     """`told`: what to say of what is interrupted. A signal that is ignored remains so."""
+    heeded = Interrupts()
     previous = {
         number: signal.getsignal(number)
         for number in ENDS
@@ -50,12 +77,12 @@ def interrupts(told: Callable[[], str]) -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         for other in previous:
             signal.signal(other, signal.SIG_DFL)
-        raise _Signalled(signal.Signals(number))
+        heeded.came(signal.Signals(number))
 
     for number in previous:
         signal.signal(number, end)
     try:
-        yield
+        yield heeded
     except _Signalled as signalled:
         raise ENDS[signalled.number](f"interrupted; {told()}") from None
     finally:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 import click
 
@@ -28,7 +29,7 @@ from gossipd.cli.client_options import (
 from gossipd.cli.daemons import Daemons
 from gossipd.cli.failure import Misuse, say
 from gossipd.cli.following import FORGOTTEN, UPDATE, Change, Follower, Members
-from gossipd.cli.interrupts import interrupts
+from gossipd.cli.interrupts import Interrupts, interrupts
 from gossipd.config.unix import ApiAddress
 
 KINDS = ("alive", "suspect", "failed", "left", FORGOTTEN, UPDATE)
@@ -85,36 +86,39 @@ def on_event(
         raise Misuse(f"there is no program {command[0]!r}")
     known = Members()
     follower = Follower(Daemons(addresses, ANSWER_TIMEOUT, credentials()), [("members", "true")])
-    with exits(), interrupts(lambda: "no more changes are handled"):
+    with exits(), interrupts(lambda: "no more changes are handled") as heeded:
         for event in follower.events():
             for change in () if event is None else known.take(event):
                 wanted = not kinds or change.kind in kinds
                 if wanted and (present or not change.first):
-                    handle(command, change, follower.api, timeout)
+                    handle(command, change, follower.api, timeout, heeded)
 
 
-def handle(command: Sequence[str], change: Change, api: str, timeout: float) -> None:
+def handle(
+    command: Sequence[str], change: Change, api: str, timeout: float, heeded: Interrupts
+) -> None:
     """Run it for one change, to its end."""
     what = f"member-{change.kind} of {change.row['name']}"
-    try:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **variables(change), "GOSSIPD_API": api},
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:  # the latter for what no variable can be
-        said = error.strerror if isinstance(error, OSError) else error
-        say(f"cannot run {command[0]!r} for {what}: {said}")
-        return
-    try:
-        process.communicate(json.dumps(change.row).encode() + b"\n", timeout)
-        code = process.returncode
-    except subprocess.TimeoutExpired:
-        code = 0
-        say(f"the handler of {what} has not ended within {timeout:g} s: it is told to")
-    finally:
-        _end(process)
+    with ExitStack() as ending:
+        try:
+            with heeded.held():
+                process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **variables(change), "GOSSIPD_API": api},
+                    stdin=subprocess.PIPE,
+                    start_new_session=True,
+                )
+                ending.callback(_end, process)
+        except (OSError, ValueError) as error:  # the latter for what no variable can be
+            said = error.strerror if isinstance(error, OSError) else error
+            say(f"cannot run {command[0]!r} for {what}: {said}")
+            return
+        try:
+            process.communicate(json.dumps(change.row).encode() + b"\n", timeout)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            code = 0
+            say(f"the handler of {what} has not ended within {timeout:g} s: it is told to")
     if code > 0:
         say(f"the handler of {what} failed with exit code {code}")
     elif code < 0:
@@ -149,6 +153,8 @@ def _tags(member: str, tags: Mapping[str, object]) -> dict[str, str]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """With all that it has started, if it has not ended. What it has started for others may not be
     ended by this user, as with sudo."""
+    if process.stdin is not None:
+        process.stdin.close()
     if process.poll() is not None:
         return
     try:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -298,6 +299,27 @@ def test_who_ends_it_ends_the_handler_too(
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert errors == "gossipd: interrupted; no more changes are handled\n"
+    assert is_free(lock)
+
+
+def test_a_signal_that_comes_while_a_handler_is_started_ends_it_too(
+    outliving: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipd.cli.on_event.END_TIMEOUT", 0.3)
+    shell, lock = outliving
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            until((lock.parent / "began").exists, 20.0, "the handler runs")
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("subprocess.Popen", Interrupted)
+    with teller([HEAD, PRESENT, told("member", row("n1", "left")), WAITS]) as made:
+        args = ["on-event", "--api", made.address, "--", "sh", "-c", shell]
+        result = CliRunner().invoke(gossipd, args)
+    assert result.exit_code == 128 + signal.SIGINT
+    assert result.stderr == "gossipd: interrupted; no more changes are handled\n"
     assert is_free(lock)
 
 
