@@ -241,13 +241,19 @@ def test_windows_that_use_up_the_connections_of_a_browser_go_on_to_hear_the_node
         tab.close()
 
 
-def test_what_was_told_while_a_list_was_on_its_way_is_newer(
-    cluster: Cluster, browser: Browser
-) -> None:
+def followed(cluster: Cluster, browser: Browser) -> tuple[Node, Node, Tab]:
+    """Two nodes, and the page of the first, which follows it and has shown the other one."""
     one, two = cluster.start(2, "--profile", "local")
     tab = browser.open(page_of(one))
     tab.shows(f"/alive/.test({row_of('members', 'n2')})")
     tab.shows("document.getElementById('link').textContent === 'live'")
+    return one, two, tab
+
+
+def test_what_was_told_while_a_list_was_on_its_way_is_newer(
+    cluster: Cluster, browser: Browser
+) -> None:
+    one, two, tab = followed(cluster, browser)
     tab.hold("*/members")
     until(lambda: tab.heard() and tab.held, 15.0, "members are asked for")
     two.kill()
@@ -268,10 +274,7 @@ def test_what_was_told_while_a_list_was_on_its_way_is_newer(
 def test_a_change_that_is_heard_of_late_is_told_with_its_own_time(
     cluster: Cluster, browser: Browser
 ) -> None:
-    one, two = cluster.start(2, "--profile", "local")
-    tab = browser.open(page_of(one))
-    tab.shows(f"/alive/.test({row_of('members', 'n2')})")
-    tab.shows("document.getElementById('link').textContent === 'live'")
+    one, two, tab = followed(cluster, browser)
     tab.call("Debugger.enable")
     tab.call("Debugger.pause")
     two.kill()

@@ -32,6 +32,23 @@ def _table(*views: MemberView) -> MemberTable:
     return table
 
 
+def test_each_member_is_counted_in_the_state_in_which_it_is() -> None:
+    table = _table()
+    for view in (
+        ALIVE,
+        SUSPECT,
+        FAILED,
+        ALIVE._replace(incarnation=4),
+        LEFT._replace(incarnation=4),
+    ):
+        table.merge(view, 0.0, proven=True)
+        expected = {**dict.fromkeys(Status, 0), Status.ALIVE: 1}
+        expected[view.status] += 1
+        assert table.counts == expected
+    assert table.expire(REMEMBER)
+    assert table.counts == {**dict.fromkeys(Status, 0), Status.ALIVE: 1}
+
+
 def test_a_table_begins_with_its_owner_alone() -> None:
     table = _table()
     assert table.own == OWN
